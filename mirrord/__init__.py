@@ -1,0 +1,46 @@
+"""mirrord: keeps S3-compatible stores equal to YAML manifests and watched folders.
+
+The public names are loaded when first used (PEP 562), so that `mirrord --help` stays quick.
+No inner module imports this package bare.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mirrord._version import __version__
+
+if TYPE_CHECKING:
+    from mirrord.client import MultipartUploader, S3Client
+    from mirrord.errors import EntityTooSmall, InvalidPart, InvalidPartOrder, MirrordError, NoSuchUpload
+
+_HOMES = {
+    "S3Client": "mirrord.client",
+    "MultipartUploader": "mirrord.client",
+    "EntityTooSmall": "mirrord.errors",
+    "InvalidPart": "mirrord.errors",
+    "InvalidPartOrder": "mirrord.errors",
+    "NoSuchUpload": "mirrord.errors",
+    "MirrordError": "mirrord.errors",
+}
+
+__all__ = [
+    "EntityTooSmall",
+    "InvalidPart",
+    "InvalidPartOrder",
+    "MirrordError",
+    "MultipartUploader",
+    "NoSuchUpload",
+    "S3Client",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mirrord' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,4 @@
+"""`python -m mirrord`."""
+
+
+def main() -> None: ...

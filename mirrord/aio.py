@@ -1,0 +1,38 @@
+"""Small asyncio steps that several rooms need: finishing work that must not be cut short, draining tasks."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def finish(work: Awaitable[T]) -> T:
+    """Await `work` to its end even if the caller is cancelled meanwhile; the cancellation is raised afterwards.
+
+    For undo steps (drain, abort, close), which must be bounded by a deadline of their own.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])  # never cancels `task`, never raises its error
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # marks it as seen: the cancellation matters more
+    raise cancelled
+
+
+async def drain(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks and wait until each has ended, even under a cancellation of the caller.
+
+    Their results and errors are dropped: the caller already holds the error that matters.
+    """
+    pending = [task for task in tasks if not task.done()]
+    for task in pending:
+        task.cancel()
+    if pending:
+        await finish(asyncio.wait(pending))

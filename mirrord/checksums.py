@@ -1,0 +1,1 @@
+"""Checksums: the only importer of awscrt."""

@@ -1,0 +1,141 @@
+"""What the core says happened, as typed events; logs, metrics and progress subscribe through `ports.Observer`.
+
+Owns the event names of SPEC section 6 and the fields each carries. An event holds no secret and no clock: a
+subscriber adds the time. Every attempt at a transfer ends in exactly one of completed, failed, interrupted.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from mirrord.errors import Problem, Reason
+from mirrord.model import Copied, Item, State, TransferKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events; `name` is the word in the log."""
+
+    name: ClassVar[str]
+
+
+# ── manifests ─────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestLoaded(Event):
+    name = "manifest.loaded"
+    file: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRejected(Event):
+    name = "manifest.rejected"
+    file: str
+    problems: tuple[Problem, ...]
+
+
+# ── transfers ─────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferEvent(Event):
+    """Base of what happens to one attempt."""
+
+    item: Item
+    transfer_id: str
+    kind: TransferKind | None = None  # None: it ended before the size was known
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferStarted(TransferEvent):
+    name = "transfer.started"
+    size: int | None = None  # None: the source does not say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferProgress(TransferEvent):
+    """After each part or put that the store confirmed, and after each chunk read; logs thin them out."""
+
+    name = "transfer.progress"
+    bytes_read: int
+    bytes_sent: int
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferCompleted(TransferEvent):
+    name = "transfer.completed"
+    copied: Copied
+    duration: float  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFailed(TransferEvent):
+    name = "transfer.failed"
+    reason: Reason
+    message: str
+    duration: float
+    retry_in: float | None = None  # None: not tried again before `every`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferInterrupted(TransferEvent):
+    name = "transfer.interrupted"
+    duration: float
+    outcome: str = "parts dropped"  # or "parts kept"
+
+
+# ── items ─────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemEvent(Event):
+    item: Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemUnchanged(ItemEvent):
+    name = "item.unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemBlocked(ItemEvent):
+    name = "item.blocked"
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDrifted(ItemEvent):
+    """The object was deleted or replaced behind our back."""
+
+    name = "item.drifted"
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemChanged(ItemEvent):
+    """An item's state changed; for the status page and metrics, not logged by itself."""
+
+    name = "item.changed"
+    state: State
+    reason: Reason | None = None
+    message: str = field(default="")
+
+
+# ── folders and uploads ───────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRescanned(Event):
+    name = "folder.rescanned"
+    folder: str
+    cause: str  # start, timer, event, sync
+    files: int
+    complete: bool
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadAborted(Event):
+    """A multipart upload of ours that came to nothing was removed from the store."""
+
+    name = "upload.aborted"
+    item: Item | None
+    bucket: str
+    key: str
+    upload_id: str

@@ -1,0 +1,1 @@
+"""The durable record of items and transfers. Backends are blind to each other and pass one contract suite."""

@@ -1,0 +1,195 @@
+"""Every seam of mirrord on one page: what the core asks of the world. Adapters implement, `daemon` wires.
+
+Owns the shapes of Source, Listing, ObjectStore, Journal, Observer and Clock. All bytes cross these seams in the
+caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memory owns it. Errors are those of
+`errors`, already translated; nothing here wraps a cancellation.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from mirrord.events import Event
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Copied,
+    Destination,
+    ObjectOptions,
+    Observed,
+    Part,
+    Record,
+    Revision,
+    StoredObject,
+    Transfer,
+    Upload,
+)
+from mirrord.providers import Provider
+
+
+class ByteStream(Protocol):
+    """Bytes of one revision, in order."""
+
+    async def readinto(self, view: memoryview) -> int:
+        """Read at least one byte into the start of `view` and return the count; 0 means the end.
+
+        The end is proven: a body cut short raises SourceUnavailable, a source that changed SourceChanged. A read
+        may return fewer bytes than `view` holds.
+        """
+
+
+class Source(AbstractAsyncContextManager["Source"], Protocol):
+    """One source during one look at it. Leaving the context closes its connections or file."""
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        """The source as it is now, or None if it still is `known` (asked conditionally where the source can).
+
+        A `known` of another address is ignored. An adapter may keep the answer open for the `open` that follows,
+        so that look and copy cost one request. Raises SourceMissing, SourceDenied, SourceUnavailable, SourceRefused.
+        """
+
+    def open(
+        self, observed: Observed, start: int = 0, end: int | None = None
+    ) -> AbstractAsyncContextManager[ByteStream]:
+        """A stream of bytes [start, end) pinned to the revision; `end=None` is to the end.
+
+        Anything but the whole needs `observed.ranges`. Raises SourceChanged if another revision answers.
+        """
+
+    async def confirm(self, observed: Observed) -> None:
+        """After the last byte and before the object becomes visible: still the same revision, else SourceChanged."""
+
+
+class Found(Protocol):
+    """One name that a listing found."""
+
+    @property
+    def name(self) -> str:
+        """Relative to the listing's root, `/` between segments, valid Unicode."""
+
+    @property
+    def revision(self) -> Revision: ...
+
+
+class Listing(Protocol):
+    """Many sources at one place: a folder, a list of URLs, a prefix of a store."""
+
+    def enumerate(self) -> AsyncIterator[Found]:
+        """Every name once, streamed, in no promised order."""
+
+    @property
+    def complete(self) -> bool:
+        """After `enumerate` ended: nothing was unreadable or missing. An incomplete listing deletes nothing."""
+
+
+class ObjectStore(Protocol):
+    """One store's objects. Every call has a deadline scaled to its size and is tried once: retry is policy.
+
+    All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a child; the writes also raise
+    OutcomeUnknown (sent, no answer), ChecksumMismatch (the store refused the bytes) and PreconditionFailed.
+    """
+
+    @property
+    def provider(self) -> Provider:
+        """Limits, key rules and checksum kinds of this store."""
+
+    async def put_object(
+        self,
+        at: Destination,
+        body: memoryview,
+        options: ObjectOptions,
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        """PutObject. The store verifies `checksum` before the object becomes visible, where it can."""
+
+    async def create_upload(
+        self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
+    ) -> str:
+        """CreateMultipartUpload with a full-object checksum of that kind; returns the upload id."""
+
+    async def upload_part(
+        self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
+    ) -> Part:
+        """UploadPart; `number` from 1. Raises NoSuchUpload too."""
+
+    async def complete_upload(
+        self,
+        at: Destination,
+        upload_id: str,
+        parts: Sequence[Part],
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        """CompleteMultipartUpload, parts ascending, with the full-object checksum.
+
+        Raises EntityTooSmall, InvalidPart, InvalidPartOrder, NoSuchUpload too.
+        """
+
+    async def abort_upload(self, at: Destination, upload_id: str) -> None:
+        """AbortMultipartUpload; an upload that is already gone is no error."""
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        """The object as it stands, with its full-object checksum where the store tells it; None if there is none."""
+
+    def get_object(
+        self, at: Destination, start: int = 0, end: int | None = None
+    ) -> AbstractAsyncContextManager[ByteStream]:
+        """The object's bytes [start, end)."""
+
+    async def delete_object(self, at: Destination) -> None:
+        """DeleteObject; no error if there is none."""
+
+    def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
+        """Every open multipart upload whose key starts with `prefix`."""
+
+    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+        """Create the bucket if it does not exist; True if this call created it."""
+
+
+class Journal(AbstractAsyncContextManager["Journal"], Protocol):
+    """The durable record. Each method has committed when it returns. Raises JournalError and its children."""
+
+    async def record(self, item_id: str) -> Record | None:
+        """What is known of the item."""
+
+    async def save(self, record: Record) -> None:
+        """Write the item's record, whole."""
+
+    def records(self) -> AsyncIterator[Record]:
+        """Every recorded item, streamed, by item id."""
+
+    async def begin(self, transfer: Transfer) -> None:
+        """The intent: from here on the store may hold something of this transfer."""
+
+    async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:
+        """The transfer is done and the item's record says so: one commit."""
+
+    async def abandon(self, transfer_id: str) -> None:
+        """The transfer came to nothing and left nothing behind."""
+
+    def unfinished(self) -> AsyncIterator[Transfer]:
+        """Transfers begun and neither finished nor abandoned: what a crash left."""
+
+
+class Observer(Protocol):
+    """Receives every event, in order, on the event loop; must not block and must not raise."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+class Clock(Protocol):
+    """Time for the core, so that tests own it."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for durations."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+Headers = Mapping[str, str]

@@ -1,0 +1,1 @@
+"""Where bytes come from: one file a kind of source. Translates errors at its edge; never sees a store."""

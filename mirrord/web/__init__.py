@@ -1,0 +1,1 @@
+"""What mirrord serves over HTTP: today the sample origin of the demo."""
