@@ -1,0 +1,118 @@
+"""The decision table: what is desired, recorded and observed -> what to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.model import (
+    META_VALIDATOR,
+    Destination,
+    Drift,
+    FileIdentity,
+    Item,
+    ObjectOptions,
+    Observed,
+    Options,
+    Overwrite,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+)
+from mirrord.planning.decide import Action, decide, known_revision, needs_head, options_digest, validator
+
+AT = Destination("default", "http://store", "bucket", "key")
+V1 = Revision(address="a", etag='"1"', length=3)
+V2 = Revision(address="a", etag='"2"', length=3)
+BARE = Revision(address="a", length=3)  # nothing to compare by
+OURS = StoredObject(size=3, etag='"o1"', metadata={META_VALIDATOR: validator(V1) or ""})
+FOREIGN = StoredObject(size=3, etag='"o2"')
+
+
+def item(**options: object) -> Item:
+    return Item(id=AT.item_id, entry="e", source="http://s/x", destination=AT, options=Options(**options))
+
+
+def record(revision: Revision | None = V1, options: ObjectOptions | None = None) -> Record:
+    return Record(
+        item_id=AT.item_id,
+        entry="e",
+        source="http://s/x",
+        destination=AT,
+        state=State.SYNCED,
+        revision=revision,
+        etag='"o1"',
+        options_digest=options_digest(options or ObjectOptions()),
+    )
+
+
+REPORT, IGNORE = Drift.REPORT, Drift.IGNORE
+NEVER = Overwrite.NEVER
+TABLE = [
+    # options, record, standing, observed revision (None: unchanged) -> action, reason, drifted
+    ({}, None, None, V1, Action.COPY, None, False),
+    ({}, None, OURS, V1, Action.ADOPT, None, False),
+    ({}, None, OURS, V2, Action.COPY, None, False),
+    ({}, None, FOREIGN, V1, Action.COPY, None, False),
+    ({}, None, OURS, BARE, Action.COPY, None, False),
+    ({"overwrite": NEVER}, None, None, V1, Action.COPY, None, False),
+    ({"overwrite": NEVER}, None, OURS, V1, Action.ADOPT, None, False),
+    ({"overwrite": NEVER}, None, FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
+    ({}, record(None), None, V1, Action.COPY, None, False),
+    ({}, record(), OURS, None, Action.KEEP, None, False),
+    ({}, record(), OURS, V1, Action.KEEP, None, False),
+    ({}, record(BARE), OURS, BARE, Action.COPY, None, False),
+    ({}, record(), OURS, V2, Action.COPY, None, False),
+    ({}, record(), None, V1, Action.COPY, None, True),
+    ({}, record(), FOREIGN, V1, Action.COPY, None, True),
+    ({"drift": REPORT}, record(), None, None, Action.BLOCK, Reason.DRIFTED, True),
+    ({"drift": REPORT}, record(), FOREIGN, V2, Action.BLOCK, Reason.DRIFTED, True),
+    ({"drift": REPORT}, record(), OURS, V2, Action.COPY, None, False),
+    ({"drift": IGNORE}, record(), FOREIGN, None, Action.KEEP, None, False),
+    ({"drift": IGNORE}, record(), None, None, Action.KEEP, None, False),
+    ({"drift": IGNORE}, record(), None, V2, Action.COPY, None, False),
+    ({"overwrite": NEVER}, record(), OURS, None, Action.KEEP, None, False),
+    ({"overwrite": NEVER}, record(), OURS, V2, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": NEVER}, record(), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, True),
+    ({"overwrite": NEVER}, record(), None, V1, Action.COPY, None, True),
+    ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
+]
+
+
+@pytest.mark.parametrize(("options", "recorded", "standing", "revision", "action", "reason", "drifted"), TABLE)
+def test_decision(options, recorded, standing, revision, action, reason, drifted) -> None:
+    observed = Observed(revision=revision) if revision else None
+    decision = decide(item(**options), recorded, standing, observed)
+    assert (decision.action, decision.reason, decision.drifted) == (action, reason, drifted)
+    assert decision.message
+
+
+def test_the_source_is_asked_conditionally_only_while_the_object_stands_as_recorded() -> None:
+    assert known_revision(item(), record(), OURS) == V1
+    assert known_revision(item(), record(), FOREIGN) is None
+    assert known_revision(item(), record(), None) is None
+    assert known_revision(item(), None, OURS) is None
+    assert known_revision(item(drift=IGNORE), record(), None) == V1
+    assert known_revision(item(object=ObjectOptions(acl="private")), record(), OURS) is None
+
+
+def test_the_store_is_not_asked_where_its_answer_would_not_matter() -> None:
+    assert needs_head(item(), record())
+    assert needs_head(item(drift=IGNORE), None)
+    assert not needs_head(item(drift=IGNORE), record())
+    assert needs_head(item(drift=IGNORE, overwrite=NEVER), record())
+
+
+def test_the_order_of_metadata_means_nothing_but_its_content_does() -> None:
+    one = ObjectOptions(metadata={"a": "1", "b": "2"})
+    assert options_digest(one) == options_digest(replace(one, metadata={"b": "2", "a": "1"}))
+    assert options_digest(one) != options_digest(replace(one, metadata={"a": "1", "b": "3"}))
+    assert options_digest(one) != options_digest(ObjectOptions(tags={"a": "1", "b": "2"}))
+
+
+def test_a_validator_tells_addresses_and_files_apart() -> None:
+    file = Revision(address="a", length=3, file=FileIdentity(1, 2, 3, 4, 5))
+    assert validator(file) != validator(replace(file, address="b"))
+    assert validator(file) != validator(replace(file, file=FileIdentity(1, 2, 3, 4, 6)))
+    assert validator(BARE) is None
