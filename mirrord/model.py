@@ -9,12 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from types import MappingProxyType
 
 from mirrord.errors import Reason
 from mirrord.units import KiB
-
-_EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class State(StrEnum):
@@ -90,7 +87,7 @@ class Drift(StrEnum):
 class HttpOptions:
     """How one entry's URL is asked. `headers` already holds bearer and basic credentials, so it is secret."""
 
-    headers: Mapping[str, str] = field(default=_EMPTY, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connections: int = 4
     idle_timeout: float = 60.0
     min_rate: int = KiB  # bytes a second
@@ -107,8 +104,8 @@ class ObjectOptions:
     content_encoding: str | None = None
     content_language: str | None = None
     expires: str | None = None  # ISO 8601
-    metadata: Mapping[str, str] = _EMPTY
-    tags: Mapping[str, str] = _EMPTY
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     storage_class: str | None = None
     acl: str | None = None
     encryption: str | None = None  # AES256 or aws:kms
@@ -292,7 +289,7 @@ class StoredObject:
     last_modified: float | None = None
     version_id: str | None = None
     checksum: Checksum | None = None  # only a full-object checksum
-    metadata: Mapping[str, str] = _EMPTY
+    metadata: Mapping[str, str] = field(default_factory=dict)
     content_type: str | None = None
 
 
