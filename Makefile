@@ -1,0 +1,95 @@
+# From a bare checkout to a running demo or a test run: needs Python 3.11+, make and a package index.
+#   make demo ARGS=--once      VENV=/elsewhere make test      PYTHON=/opt/python3.13/bin/python3 make lint
+# The locks are the truth of what is installed; `make lock` is the only thing that changes them.
+
+VENV ?= .venv
+PYTHON ?= # empty: the first suitable one of $(PYTHONS)
+PYTHONS = python3 python3.13 python3.12 python3.11 python3.14
+ARGS ?=
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
+MYPY_PATHS = mirrord
+ENVIRONMENT = $(VENV)/pyvenv.cfg
+RUNTIME = $(VENV)/.installed-runtime
+DEV = $(VENV)/.installed-dev
+
+# pip says once too often that it runs as root; inside the project's own environment that is no danger.
+export PIP_ROOT_USER_ACTION = ignore
+# The suite's subprocesses find mirrord, weed and rclone in this environment first.
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint format lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(RUNTIME) ## embedded store, sample origin, manifest and inbox; ARGS=--once makes two passes and ends
+	@$(BIN)/mirrord demo $(ARGS)
+
+test: $(DEV) ## every test but the long ones; ARGS are pytest's
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's floors and contracts
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(MYPY_PATHS)
+	@$(BIN)/lint-imports --no-logo
+
+format: $(DEV) ## rewrite the sources in the project's format
+	@$(BIN)/ruff check --fix --output-format concise .
+	@$(BIN)/ruff format .
+
+lock: $(ENVIRONMENT) ## recompute both lock files from pyproject.toml; ARGS=--upgrade takes newer versions
+	$(PIP) install 'uv>=0.13,<1'
+	$(BIN)/uv $(COMPILE) --extra dev $(ARGS) --output-file requirements-dev.lock
+	$(BIN)/uv $(COMPILE) --extra embedded --constraints requirements-dev.lock --output-file requirements.lock
+
+# Every platform and every Python from 3.11 on, each file by its hash, and no word of where it was found.
+COMPILE = pip compile --quiet pyproject.toml --group build --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+clean: ## remove caches, build results and the demo's directory; the environment stays
+	rm -rf dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	find mirrord tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ── the environment ──────────────────────────────────────────────────────────────────────────────
+$(RUNTIME): requirements.lock pyproject.toml $(ENVIRONMENT)
+	@echo "installing mirrord and what it runs on into $(VENV) (about a minute the first time)"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The development lock holds every pin of the runtime lock, so one installation serves both.
+$(DEV): requirements-dev.lock requirements.lock pyproject.toml $(ENVIRONMENT)
+	@echo "installing mirrord and its development tools into $(VENV) (a minute or two the first time)"
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $(RUNTIME) $@
+
+# One whose Python went away (an upgrade of the system) is made again, with everything in it.
+ifneq ($(shell test -x $(BIN)/python && echo sound),sound)
+.PHONY: $(ENVIRONMENT)
+endif
+$(ENVIRONMENT):
+	@suitable='import sys; sys.exit(sys.version_info < (3, 11))'; found=; bare=; \
+	for candidate in $(or $(strip $(PYTHON)),$(PYTHONS)); do \
+	  "$$candidate" -c "$$suitable" >/dev/null 2>&1 || continue; \
+	  if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	  bare=$$candidate; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$bare" ]; then \
+	  version=$$("$$bare" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "error: $$bare cannot make an environment: its modules venv and ensurepip are missing." >&2; \
+	  echo "       On Debian and Ubuntu: apt-get install python$$version-venv" >&2; exit 1; \
+	fi; \
+	if [ -z "$$found" ]; then \
+	  echo "error: no Python 3.11 or newer among: $(or $(strip $(PYTHON)),$(PYTHONS))" >&2; \
+	  echo "       Install one, or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; \
+	fi; \
+	echo "making $(VENV) with $$found ($$("$$found" --version 2>&1))"; \
+	if [ -e $(ENVIRONMENT) ]; then rm -rf $(VENV); fi; \
+	"$$found" -m venv $(VENV)
