@@ -20,6 +20,7 @@ from mirrord.model import (
     Revision,
     StoredObject,
 )
+from mirrord.planning.describe import validator
 
 
 class Action(StrEnum):
@@ -44,14 +45,6 @@ def options_digest(options: ObjectOptions) -> str:
     bare = replace(options, metadata={}, tags={})
     parts = (bare, sorted(options.metadata.items()), sorted(options.tags.items()))  # sorted: order means nothing
     return sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def validator(revision: Revision) -> str | None:
-    """What an object's metadata keeps of its source's revision; None if the source offers nothing to compare."""
-    if not (revision.etag or revision.last_modified or revision.file or revision.digest):
-        return None
-    parts = (revision.address, revision.etag, revision.last_modified, revision.length, revision.digest, revision.file)
-    return sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def needs_head(item: Item, record: Record | None) -> bool:
