@@ -1,0 +1,68 @@
+"""What CI does with a skip, seen from outside: pytest in a subprocess with the plugin, on suites written here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PASSES = "def test_works(): pass\n"
+
+
+def run(suite: str, tmp_path: Path, *, plugin: bool = True) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "test_suite.py").write_text("import pytest\n" + suite)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
+    if plugin:
+        command += ["-p", "tests.support.only_browser_skips"]
+    return subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        pytest.param("def test_skips(): pytest.skip('weed is not installed')\n", id="in the test"),
+        pytest.param("@pytest.mark.skip(reason='flaky')\ndef test_skips(): pass\n", id="by mark"),
+        pytest.param("@pytest.mark.skipif(True, reason='root')\ndef test_skips(): pass\n", id="by condition"),
+        pytest.param(
+            "@pytest.fixture\ndef store(): pytest.skip('no store')\n\ndef test_skips(store): pass\n", id="in a fixture"
+        ),
+        pytest.param("pytest.skip('not here', allow_module_level=True)\n", id="the whole module"),
+        pytest.param("missing = pytest.importorskip('surely_no_such_module')\n", id="a missing module"),
+    ],
+)
+def test_a_skip_fails_the_run_and_is_named(suite: str, tmp_path: Path) -> None:
+    done = run(PASSES + suite, tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert "skips that fail this run" in done.stdout
+    assert " 1 skipped" in done.stdout.splitlines()[-1], "pytest's closing line stays the last"
+
+
+def test_without_the_plugin_a_skip_passes(tmp_path: Path) -> None:
+    assert run("def test_skips(): pytest.skip('weed is not installed')\n", tmp_path, plugin=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        pytest.param("", id="no skip"),
+        pytest.param("def test_page(): pytest.skip('no browser is installed')\n", id="a missing browser"),
+        pytest.param("@pytest.mark.xfail(strict=True)\ndef test_known(): assert False\n", id="an expected failure"),
+    ],
+)
+def test_a_run_without_other_skips_passes(suite: str, tmp_path: Path) -> None:
+    done = run(PASSES + suite, tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_failure_stays_a_failure(tmp_path: Path) -> None:
+    assert run("def test_fails(): assert False\ndef test_skips(): pytest.skip('x')\n", tmp_path).returncode == 1

@@ -1,0 +1,46 @@
+"""A pytest plugin (`-p tests.support.only_browser_skips`): a skip is a failure, unless a browser is missing.
+
+CI runs with it, because a skipped test proves nothing. The reason for the one allowed skip starts with
+`MISSING_BROWSER`; expected failures (xfail) are outcomes, not skips.
+"""
+
+import pytest
+
+MISSING_BROWSER = "no browser"
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2].removeprefix("Skipped: ")
+    return str(report.longrepr)
+
+
+class OnlyBrowserSkips:
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._look(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._look(report)
+
+    def _look(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = _reason(report)
+            if not reason.startswith(MISSING_BROWSER):
+                self.refused.append(f"{report.nodeid}: {reason}")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.refused and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.refused:
+            terminalreporter.section("skips that fail this run", red=True, bold=True)
+            for line in self.refused:
+                terminalreporter.line(line)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(OnlyBrowserSkips(), "only-browser-skips-run")

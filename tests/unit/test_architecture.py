@@ -1,0 +1,189 @@
+"""Rules of the house that import-linter cannot say, read from the syntax tree of every module of mirrord.
+
+Each rule is a function from one module's tree to its breaches; each is also shown code that breaks it.
+"""
+
+import ast
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "mirrord"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SUBMODULES = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+
+Rule = Callable[[str, ast.Module], Iterator[str]]
+
+FORBIDDEN_WORDS = frozenset(
+    {"manager", "helper", "helpers", "util", "utils", "target", "remote", "handler", "data", "info"}
+)
+DICTATED_NAMES = frozenset({"data_received"})  # asyncio.Protocol calls it so
+EXITS = frozenset({"print", "exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"})
+CLIENT_NAMES = re.compile(r"Client\w*|request|\w*Connector|TraceConfig|CookieJar|DummyCookieJar|client\w*|connector")
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else module
+
+
+def dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def prints_or_exits(module: str, tree: ast.Module) -> Iterator[str]:
+    """Only cli (and the `__main__` that calls it) prints or ends the process."""
+    if room(module) in {"cli", "__main__"}:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and dotted(node.func) in EXITS:
+            yield f"line {node.lineno} calls {dotted(node.func)}"
+        if isinstance(node, ast.Raise) and node.exc is not None and dotted(node.exc) == "SystemExit":
+            yield f"line {node.lineno} raises SystemExit"
+        if isinstance(node, ast.ImportFrom) and node.module == "sys" and any(a.name == "exit" for a in node.names):
+            yield f"line {node.lineno} imports sys.exit"
+
+
+def imports_the_bare_package(module: str, tree: ast.Module) -> Iterator[str]:
+    """`import mirrord` loads the public face, which belongs to users; inside, modules are named."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and any(alias.name == "mirrord" for alias in node.names):
+            yield f"line {node.lineno} imports mirrord"
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield f"line {node.lineno} imports relatively"
+            elif node.module == "mirrord" and not SUBMODULES.issuperset(alias.name for alias in node.names):
+                yield f"line {node.lineno} imports a public name from mirrord itself"
+
+
+def aiohttp_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "aiohttp":
+            submodule = node.module.partition(".")[2]
+            yield from ((node.lineno, submodule or alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name[8:]) for alias in node.names if alias.name.startswith("aiohttp."))
+            yield from (
+                (node.lineno, f"{alias.name} as {alias.asname}")
+                for alias in node.names
+                if alias.name == "aiohttp" and alias.asname
+            )
+        elif isinstance(node, ast.Attribute) and dotted(node.value) == "aiohttp":
+            yield node.lineno, node.attr
+
+
+def mixes_aiohttp_sides(module: str, tree: ast.Module) -> Iterator[str]:
+    """web serves and nothing else does; an alias of the package would hide which side is meant."""
+    for line, name in aiohttp_names(tree):
+        serves = name.split(".")[0].split("_")[0] == "web"
+        if " as " in name:
+            yield f"line {line} hides aiohttp behind an alias"
+        elif serves and room(module) != "web":
+            yield f"line {line} uses aiohttp's server ({name})"
+        elif room(module) == "web" and CLIENT_NAMES.fullmatch(name):
+            yield f"line {line} uses aiohttp's client ({name})"
+
+
+def words(name: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)}
+
+
+def named(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Names that readers meet: classes, functions, their parameters, and fields of classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, node.name
+        if isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        if isinstance(node, ast.ClassDef):
+            for field in node.body:
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    yield field.lineno, field.target.id
+
+
+def uses_a_forbidden_word(module: str, tree: ast.Module) -> Iterator[str]:
+    """SPEC's words, one meaning each; these others mean nothing in particular."""
+    for word in words(module.rpartition(".")[2]) & FORBIDDEN_WORDS:
+        yield f"the module's name says {word}"
+    for line, name in named(tree):
+        if name not in DICTATED_NAMES and (found := words(name) & FORBIDDEN_WORDS):
+            yield f"line {line}: {name} says {', '.join(sorted(found))}"
+
+
+RULES: list[Rule] = [prints_or_exits, imports_the_bare_package, mixes_aiohttp_sides, uses_a_forbidden_word]
+
+BREACHES: list[tuple[Rule, str, str]] = [
+    (prints_or_exits, "mirrord.transfer", "print('done')"),
+    (prints_or_exits, "mirrord.daemon.run", "import sys\nsys.exit(1)"),
+    (prints_or_exits, "mirrord.daemon.run", "from sys import exit"),
+    (prints_or_exits, "mirrord.s3.embedded", "raise SystemExit(3)"),
+    (prints_or_exits, "mirrord.s3.embedded", "raise SystemExit"),
+    (imports_the_bare_package, "mirrord.web.page", "import mirrord"),
+    (imports_the_bare_package, "mirrord.web.page", "from mirrord import __version__"),
+    (imports_the_bare_package, "mirrord.web.page", "from .page import x"),
+    (mixes_aiohttp_sides, "mirrord.sources.http", "from aiohttp import web"),
+    (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp\nasync def f(): aiohttp.web.Application()"),
+    (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp.web_runner"),
+    (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp as a"),
+    (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp import ClientSession"),
+    (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp.client_exceptions import ClientError"),
+    (mixes_aiohttp_sides, "mirrord.web.page", "import aiohttp\ndef f(): aiohttp.TCPConnector()"),
+    (uses_a_forbidden_word, "mirrord.transfer", "class PartManager: ..."),
+    (uses_a_forbidden_word, "mirrord.transfer", "def put_data(): ..."),
+    (uses_a_forbidden_word, "mirrord.transfer", "def put(target: str): ..."),
+    (uses_a_forbidden_word, "mirrord.transfer", "class A:\n    info: str"),
+    (uses_a_forbidden_word, "mirrord.http_utils", ""),
+]
+
+ALLOWED: list[tuple[Rule, str, str]] = [
+    (prints_or_exits, "mirrord.cli.output", "print('done')"),
+    (imports_the_bare_package, "mirrord.web.page", "from mirrord import units\nfrom mirrord.model import Item"),
+    (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp import web\nimport aiohttp\nx = aiohttp.hdrs"),
+    (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp\ndef f(): aiohttp.ClientSession()"),
+    (uses_a_forbidden_word, "mirrord.transfer", "def metadata(): ...\nclass Database:\n    information: str"),
+]
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_no_module_breaks_the_rule(rule: Rule) -> None:
+    assert len(MODULES) > 20
+    breaches = [
+        f"{path.relative_to(ROOT)}: {breach}"
+        for path in MODULES
+        for breach in rule(module_name(path), ast.parse(path.read_text()))
+    ]
+    assert not breaches, "\n".join(breaches)
+
+
+@pytest.mark.parametrize(("rule", "module", "code"), BREACHES)
+def test_the_rule_sees_a_breach(rule: Rule, module: str, code: str) -> None:
+    assert list(rule(module, ast.parse(textwrap.dedent(code))))
+
+
+@pytest.mark.parametrize(("rule", "module", "code"), ALLOWED)
+def test_the_rule_lets_good_code_pass(rule: Rule, module: str, code: str) -> None:
+    assert not list(rule(module, ast.parse(textwrap.dedent(code))))
+
+
+def test_every_file_is_one_room() -> None:
+    long = {str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_nine_functions_in_ten_are_under_thirty_lines() -> None:
+    lengths = [
+        node.end_lineno - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    ]
+    assert sum(length < 30 for length in lengths) >= 0.9 * len(lengths)
