@@ -1,0 +1,64 @@
+"""One mirrord per state: an advisory lock on a file in the state directory.
+
+Owns who may write the state. The kernel drops the lock when its process ends, by kill -9 too, so that no stale lock
+can stand. Refuses to wait: whoever comes second is told who holds it. The file stays; only the lock on it counts.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from mirrord.errors import JournalLocked, JournalUnavailable
+from mirrord.journal.private import private_directory
+
+LOCK_FILE = "lock"
+
+
+class StateLock:
+    """Hold the state directory, which is made (0700) where it is missing.
+
+    Entering raises JournalLocked with the holder's pid if another process, or another StateLock, holds it, and
+    JournalUnavailable if the file cannot be made. Not inherited by child programs.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        private_directory(self._directory)
+        descriptor = self._open()
+        try:
+            self._acquire(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # drops the lock
+            self._descriptor = None
+
+    def _open(self) -> int:
+        path = self._directory / LOCK_FILE
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise JournalUnavailable(f"cannot open the lock file {path}: {error.strerror}") from error
+
+    def _acquire(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise JournalLocked(
+                f"another mirrord (pid {holder}) holds the state in {self._directory}; "
+                "stop it, or name another with --state"
+            ) from error
+        except OSError as error:
+            raise JournalUnavailable(f"cannot lock {self._directory / LOCK_FILE}: {error.strerror}") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

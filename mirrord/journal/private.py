@@ -1,0 +1,37 @@
+"""Directories and files that only their owner reads: 0700 and 0600, whatever the umask.
+
+Owns the modes of the state directory. Refuses to change the mode of a directory that it did not make: `--state` may
+name one that is shared with others, and the files in it are private anyway.
+"""
+
+import os
+from pathlib import Path
+
+from mirrord.errors import JournalUnavailable
+
+
+def private_directory(path: Path) -> None:
+    """Make `path` 0700 with its missing parents, if it is not there. Raises JournalUnavailable."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise JournalUnavailable(
+            f"cannot make the state directory {path}: {error.strerror}; make it writable or name another with --state"
+        ) from error
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file 0600, or narrow the mode of the one that stands. Raises JournalUnavailable.
+
+    A standing file is never opened: closing a second descriptor would drop SQLite's POSIX locks on it.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:
+        raise JournalUnavailable(
+            f"cannot make {path}: {error.strerror}; make its directory writable or name another with --state"
+        ) from error

@@ -1,0 +1,44 @@
+"""SQLite's errors in mirrord's words: what may pass by itself, what a person must mend."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mirrord.errors import JournalError, JournalUnavailable
+
+_PRIMARY = 0xFF  # the low byte of an extended result code is the primary one (sqlite.org/rescode.html)
+_UNAVAILABLE = {
+    sqlite3.SQLITE_FULL: "free some space on its disk",
+    sqlite3.SQLITE_IOERR: "check its disk, its quota and the limits of the process",
+    sqlite3.SQLITE_CANTOPEN: "check that its directory exists and is writable",
+    sqlite3.SQLITE_READONLY: "make the file and its directory writable",
+    sqlite3.SQLITE_PERM: "make the file and its directory writable",
+    sqlite3.SQLITE_BUSY: "another program holds it",
+    sqlite3.SQLITE_LOCKED: "another program holds it",
+    sqlite3.SQLITE_NOMEM: "the process has no memory left",
+}
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise what SQLite and the file system raise as JournalUnavailable or JournalError, with what to do about it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(path, error) from error
+    except OSError as error:
+        raise JournalUnavailable(f"the journal {path} cannot be read: {error.strerror}") from error
+
+
+def _translate(path: Path, error: sqlite3.Error) -> JournalError:
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code in _UNAVAILABLE:
+        return JournalUnavailable(f"the journal {path} cannot be used: {error}; {_UNAVAILABLE[code]}")
+    if code in _BROKEN:
+        return JournalError(
+            f"the journal {path} is damaged: {error}; move it away with its -wal and -shm files and start again: "
+            "every source is looked at anew, and nothing is deleted"
+        )
+    return JournalError(f"the journal {path} failed: {error}")

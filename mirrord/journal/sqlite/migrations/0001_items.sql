@@ -1,0 +1,43 @@
+-- 'mird': tells a journal from another program's database.
+PRAGMA application_id = 0x6d697264;
+
+-- One row an item: the record as model.Record has it. `revision` is JSON, because inode numbers of some file systems
+-- exceed a signed 64-bit integer and because nothing is ever looked up by it.
+CREATE TABLE items (
+    item_id        TEXT PRIMARY KEY,
+    entry          TEXT NOT NULL,
+    source         TEXT NOT NULL,  -- as shown: no userinfo, no query
+    store          TEXT NOT NULL,
+    endpoint       TEXT NOT NULL,
+    bucket         TEXT NOT NULL,
+    key            TEXT NOT NULL,
+    state          TEXT NOT NULL,
+    reason         TEXT,
+    message        TEXT NOT NULL,
+    since          REAL NOT NULL,
+    next_check     REAL,
+    revision       TEXT,
+    transfer_id    TEXT,
+    etag           TEXT,
+    size           INTEGER,
+    checksum_kind  TEXT,
+    checksum_value TEXT,
+    integrity      TEXT,
+    synced_at      REAL,
+    options_digest TEXT
+) WITHOUT ROWID;
+
+-- Intents: a row stands from before the store is asked for anything until the transfer is settled, so that after a
+-- crash this table is exactly what may have been left at the stores. Uploads and parts will refer to it.
+CREATE TABLE transfers (
+    id        TEXT PRIMARY KEY,
+    item_id   TEXT NOT NULL,
+    store     TEXT NOT NULL,
+    endpoint  TEXT NOT NULL,
+    bucket    TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    revision  TEXT NOT NULL,
+    kind      TEXT NOT NULL,
+    part_size INTEGER,
+    started   REAL NOT NULL
+) WITHOUT ROWID;

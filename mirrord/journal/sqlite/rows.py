@@ -1,0 +1,130 @@
+"""Records and transfers as rows, and back. Pure.
+
+Free text crosses as UTF-8 bytes with lone surrogates let through, both ways, because the names of files need not be
+valid Unicode and SQLite would refuse them as text. A revision is one JSON text.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from mirrord.errors import Reason
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Destination,
+    FileIdentity,
+    Integrity,
+    Record,
+    Revision,
+    State,
+    Transfer,
+    TransferKind,
+)
+
+Value = str | bytes | int | float | None
+Row = Mapping[str, Value]
+
+
+def encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(raw: bytes) -> str:
+    """The connection's `text_factory`."""
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def from_record(record: Record) -> Row:
+    checksum = record.checksum
+    return {
+        "item_id": record.item_id,
+        "entry": encode(record.entry),
+        "source": encode(record.source),
+        **_from_destination(record.destination),
+        "state": record.state.value,
+        "reason": record.reason.value if record.reason else None,
+        "message": encode(record.message),
+        "since": record.since,
+        "next_check": record.next_check,
+        "revision": _from_revision(record.revision) if record.revision else None,
+        "transfer_id": record.transfer_id,
+        "etag": record.etag,
+        "size": record.size,
+        "checksum_kind": checksum.kind.value if checksum else None,
+        "checksum_value": checksum.value if checksum else None,
+        "integrity": record.integrity.value if record.integrity else None,
+        "synced_at": record.synced_at,
+        "options_digest": record.options_digest,
+    }
+
+
+def to_record(row: sqlite3.Row) -> Record:
+    kind = row["checksum_kind"]
+    return Record(
+        item_id=row["item_id"],
+        entry=row["entry"],
+        source=row["source"],
+        destination=_to_destination(row),
+        state=State(row["state"]),
+        reason=row["reason"] and Reason(row["reason"]),
+        message=row["message"],
+        since=row["since"],
+        next_check=row["next_check"],
+        revision=row["revision"] and _to_revision(row["revision"]),
+        transfer_id=row["transfer_id"],
+        etag=row["etag"],
+        size=row["size"],
+        checksum=Checksum(ChecksumKind(kind), row["checksum_value"]) if kind else None,
+        integrity=row["integrity"] and Integrity(row["integrity"]),
+        synced_at=row["synced_at"],
+        options_digest=row["options_digest"],
+    )
+
+
+def from_transfer(transfer: Transfer) -> Row:
+    return {
+        "id": transfer.id,
+        "item_id": transfer.item_id,
+        **_from_destination(transfer.destination),
+        "revision": _from_revision(transfer.revision),
+        "kind": transfer.kind.value,
+        "part_size": transfer.part_size,
+        "started": transfer.started,
+    }
+
+
+def to_transfer(row: sqlite3.Row) -> Transfer:
+    return Transfer(
+        id=row["id"],
+        item_id=row["item_id"],
+        destination=_to_destination(row),
+        revision=_to_revision(row["revision"]),
+        kind=TransferKind(row["kind"]),
+        part_size=row["part_size"],
+        started=row["started"],
+    )
+
+
+def _from_destination(at: Destination) -> dict[str, Value]:
+    return {
+        "store": encode(at.store),
+        "endpoint": encode(at.endpoint),
+        "bucket": encode(at.bucket),
+        "key": encode(at.key),
+    }
+
+
+def _to_destination(row: sqlite3.Row) -> Destination:
+    return Destination(store=row["store"], endpoint=row["endpoint"], bucket=row["bucket"], key=row["key"])
+
+
+def _from_revision(revision: Revision) -> str:
+    return json.dumps({name: value for name, value in asdict(revision).items() if value is not None})
+
+
+def _to_revision(text: str) -> Revision:
+    fields = json.loads(text)
+    file = fields.pop("file", None)
+    return Revision(**fields, file=FileIdentity(**file) if file else None)
