@@ -254,6 +254,8 @@ class Revision:
     length: int | None = None
     digest: str | None = None  # "sha256:<hex>"
     file: FileIdentity | None = None
+    location: str | None = None
+    """Behind redirects: the fingerprint of where the answer came from, for its validators belong to that URL only."""
 
     @property
     def strong_etag(self) -> str | None:
@@ -362,6 +364,17 @@ class Record:
     synced_at: float | None = None
     options_digest: str | None = None
     """Of the ObjectOptions that the object was written with: a change of them writes again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one look at an item; whoever schedules decides from it when to look again."""
+
+    state: State
+    reason: Reason | None = None
+    message: str = ""
+    retry_in: float | None = None  # seconds; only with Retrying
+    copied: Copied | None = None  # None: no bytes were moved
 
 
 # ── metadata that every object of ours carries ────────────────────────────────────────────────────
