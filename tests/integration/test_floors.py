@@ -1,0 +1,146 @@
+"""Every import contract of pyproject.toml bites: a violation planted in a copy of the package breaks it by name.
+
+A planted violation is code that its author could have meant: it uses what it imports, and ruff and mypy find nothing
+wrong with it. So only the contract stands between it and main.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONTRACTS: dict[str, dict[str, Any]] = {c["id"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Files to add to the package, and the contract that they break."""
+
+    contract: str
+    label: str
+    files: dict[str, str]
+
+
+def module(code: str) -> str:
+    return f'"""Planted by a test."""\n\n{code}'
+
+
+def constant(room: str, name: str) -> tuple[str, str]:
+    return f"mirrord/{room}/{name}.py", module("LIMIT = 5\n")
+
+
+def using(dotted: str, name: str, code: str) -> str:
+    return module(f"from {dotted} import {name}\n\n\n{code}")
+
+
+def climbing(contract: str, lower: str, higher: str) -> Plant:
+    """A new module of one room that uses a new module of another."""
+    label = f"{contract}_{lower}_{higher}".replace("-", "_").replace(".", "_").replace("/", "_")
+    path, content = constant(higher, f"used_by_{label}")
+    user = using(
+        f"mirrord.{higher.replace('/', '.')}.used_by_{label}", "LIMIT", "def doubled() -> int:\n    return 2 * LIMIT\n"
+    )
+    return Plant(contract, label, {path: content, f"mirrord/{lower}/uses_{label}.py": user})
+
+
+def foreign(contract: str, room: str, dotted: str, name: str, code: str) -> Plant:
+    """A new module of one room that uses a library which is not its to use."""
+    label = f"{contract}_{room}_{dotted}".replace("-", "_").replace(".", "_")
+    return Plant(contract, label, {f"mirrord/{room}/uses_{label}.py": using(dotted, name, code)})
+
+
+def adapters(contract: str) -> list[str]:
+    return [dotted.removeprefix("mirrord.") for dotted in CONTRACTS[contract]["forbidden_modules"]]
+
+
+OURS = "def ours(error: Exception) -> bool:\n    return isinstance(error, ClientError)\n"
+VERSION = "def version() -> str:\n    return sqlite_version\n"
+NOW = "def now(clock: Clock) -> float:\n    return clock.now()\n"
+SESSION = "def session() -> AioSession:\n    return AioSession()\n"
+CHECKSUM = "def checksum(body: bytes) -> int:\n    return crc32(body)\n"
+APPLICATION = "def application() -> Application:\n    return Application()\n"
+
+PLANTS = [
+    climbing("floors", "s3", "transfer"),
+    climbing("floors", "planning", "reconcile"),
+    climbing("floors", "transfer", "daemon"),
+    climbing("floors", "reconcile", "cli"),
+    climbing("floors", "journal", "telemetry"),
+    climbing("floors", "web", "reconcile"),
+    Plant("floors", "planning_ports", {"mirrord/planning/uses_ports.py": using("mirrord.ports", "Clock", NOW)}),
+    Plant("floors", "a_module_on_no_floor", {"mirrord/attic.py": module("LIMIT = 5\n")}),
+    *(climbing("transfer-adapters", "transfer", room) for room in adapters("transfer-adapters")),
+    *(climbing("reconcile-adapters", "reconcile", room) for room in adapters("reconcile-adapters")),
+    climbing("source-kinds", "sources", "sources"),
+    climbing("journals", "journal", "journal"),
+    climbing("journals", "journal/sqlite", "journal"),
+    foreign("pure", "planning", "time", "time", "def now() -> float:\n    return time()\n"),
+    foreign("pure", "manifest", "asyncio", "Event", "def changed() -> Event:\n    return Event()\n"),
+    foreign("pure", "planning", "socket", "gethostname", "def host() -> str:\n    return gethostname()\n"),
+    foreign("pure", "manifest", "sqlite3", "sqlite_version", VERSION),
+    foreign("pure", "planning", "mirrord.aio", "finish", "def known() -> bool:\n    return callable(finish)\n"),
+    foreign("aiobotocore", "transfer", "aiobotocore.session", "AioSession", SESSION),
+    foreign("aiobotocore", "sources", "botocore.exceptions", "ClientError", OURS),
+    foreign("aiohttp", "transfer", "aiohttp", "ClientError", OURS),
+    foreign("aiohttp", "daemon", "aiohttp.web", "Application", APPLICATION),
+    foreign("sql", "reconcile", "sqlite3", "sqlite_version", VERSION),
+    foreign("awscrt", "transfer", "awscrt.checksums", "crc32", CHECKSUM),
+]
+
+
+def plant(at: Path, *plants: Plant) -> None:
+    shutil.copytree(ROOT / "mirrord", at / "mirrord", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", at)
+    for path, content in (pair for one in plants for pair in one.files.items()):
+        assert not (at / path).exists(), f"{path} stands already"
+        (at / path).write_text(content)
+
+
+def tool(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A development tool of this environment, on the copy: its own directory comes first on sys.path."""
+    environ = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [str(BIN / command[0]), *command[1:]], cwd=cwd, env=environ, capture_output=True, text=True, timeout=240
+    )
+
+
+def lint_imports(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return tool("lint-imports", "--no-logo", "--no-cache", *arguments, cwd=cwd)
+
+
+def test_the_package_as_it_stands_keeps_every_contract(tmp_path: Path) -> None:
+    plant(tmp_path)
+    done = lint_imports(tmp_path)
+    assert done.returncode == 0, done.stdout
+    for contract in CONTRACTS.values():
+        assert f"{contract['name']} KEPT" in done.stdout
+
+
+@pytest.mark.parametrize("one", PLANTS, ids=lambda one: one.label)
+def test_a_planted_violation_breaks_its_contract_by_name(one: Plant, tmp_path: Path) -> None:
+    plant(tmp_path, one)
+    done = lint_imports(tmp_path, "--contract", one.contract)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{CONTRACTS[one.contract]['name']} BROKEN" in done.stdout
+    assert any(Path(path).stem in done.stdout for path in one.files), "the culprit is named"
+
+
+def test_every_contract_has_a_planted_violation() -> None:
+    assert {one.contract for one in PLANTS} == set(CONTRACTS)
+
+
+def test_no_other_tool_objects_to_what_is_planted(tmp_path: Path) -> None:
+    plant(tmp_path, *PLANTS)
+    files = [path for one in PLANTS for path in one.files]
+    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy", "--follow-imports=silent"]):
+        done = tool(*command, "--cache-dir", str(tmp_path / "cache"), *files, cwd=tmp_path)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
