@@ -1,0 +1,131 @@
+"""One item at a time: observe source and store, decide, carry the decision out, record what came of it.
+
+Owns the order of the steps and the item's record: the only place that writes an item's state. The rules are in
+`planning.decide`, the bytes in `transfer.copy`. Hands an `Outcome` to whoever schedules; raises JournalError only.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from logging import getLogger
+
+from mirrord.errors import JournalError, MirrordError, Recovery
+from mirrord.events import ItemBlocked, ItemDrifted, ItemUnchanged, TransferFailed
+from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject
+from mirrord.planning.decide import Action, Decision, decide, known_revision, needs_head
+from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.reconcile.attempt import Attempt, Transfers
+from mirrord.reconcile.records import is_news, with_adopted, with_outcome
+
+_log = getLogger(__name__)
+
+StoreOf = Callable[[Item], Awaitable[ObjectStore]]
+SourceOf = Callable[[Item], Source]
+Retry = Callable[[int, float | None], float | None]
+"""(failures so far from 1, Retry-After) -> seconds until the next try, or None: this was the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at an item saw."""
+
+    record: Record | None
+    standing: StoredObject | None
+    observed: Observed | None  # None: the source still is the recorded revision
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """Makes one item's object equal to its source. Safe to call for different items at once, never for the same."""
+
+    journal: Journal
+    store_of: StoreOf
+    source_of: SourceOf
+    transfers: Transfers
+    observer: Observer
+    clock: Clock
+    retry: Retry
+
+    async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
+        """One look at `item`; `failures` tries before this one failed in a row."""
+        record = await self.journal.record(item.id)
+        if item.options.suspend:
+            return await self._settle(item, record, Outcome(state=State.SUSPENDED))
+        attempt = Attempt.of(item, failures + 1, self.clock)
+        try:
+            return await self._look_and_act(item, record, attempt)
+        except JournalError:
+            raise
+        except MirrordError as error:
+            return await self._failed(item, record, attempt, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one item must not stop the others
+            _log.exception("internal error", extra={"item": item.id})
+            ours = MirrordError(f"internal error, please report it: {type(error).__name__} (see the log)")
+            return await self._failed(item, record, attempt, ours)
+
+    async def _look_and_act(self, item: Item, record: Record | None, attempt: Attempt) -> Outcome:
+        store = await self.store_of(item)
+        async with self.source_of(item) as source:
+            look = await self.look(item, record, store, source)
+            if look.decision.drifted:
+                self.observer(ItemDrifted(item=item, message=look.decision.message))
+            match look.decision.action:
+                case Action.COPY if look.observed is not None:
+                    return await self.transfers.copy(attempt, source, look.observed, store, record)
+                case Action.ADOPT if look.observed is not None and look.standing is not None:
+                    return await self._adopt(item, look.observed, look.standing)
+                case Action.BLOCK:
+                    decision = look.decision
+                    outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
+                    return await self._settle(item, record, outcome)
+        self.observer(ItemUnchanged(item=item))
+        return await self._settle(item, record, Outcome(state=State.SYNCED))
+
+    async def look(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Look:
+        """Observe and decide; reads only. At most one HEAD and one conditional request."""
+        standing = await store.head_object(item.destination) if needs_head(item, record) else None
+        known = known_revision(item, record, standing)
+        observed = await source.probe(known)
+        decision = decide(item, record, standing, observed)
+        if decision.action is Action.COPY and observed is None:  # drift that is not ours to repair by a known revision
+            observed = await source.probe(None)
+        return Look(record, standing, observed, decision)
+
+    async def _adopt(self, item: Item, observed: Observed, standing: StoredObject) -> Outcome:
+        """Take over an object that already holds this revision: the journal was lost, or is new."""
+        await self.journal.save(with_adopted(item, observed, standing, self.clock.now()))
+        self.observer(ItemUnchanged(item=item))
+        return Outcome(state=State.SYNCED)
+
+    async def _failed(self, item: Item, record: Record | None, attempt: Attempt, error: MirrordError) -> Outcome:
+        outcome = self._judge(error, attempt.number)
+        if attempt.kind is not None or outcome.state is State.RETRYING:
+            self.observer(
+                TransferFailed(
+                    item=item,
+                    transfer_id=attempt.transfer_id,
+                    kind=attempt.kind,
+                    attempt=attempt.number,
+                    reason=error.reason,
+                    message=str(error),
+                    duration=self.clock.monotonic() - attempt.began,
+                    retry_in=outcome.retry_in,
+                )
+            )
+        return await self._settle(item, record, outcome)
+
+    def _judge(self, error: MirrordError, failures: int) -> Outcome:
+        """A transient error is Retrying, even when this was the last try for now; a permanent one is Blocked."""
+        if error.recovery in (Recovery.RETRY, Recovery.RESTART):
+            retry_in = self.retry(failures, error.retry_after)
+            return Outcome(state=State.RETRYING, reason=error.reason, message=str(error), retry_in=retry_in)
+        return Outcome(state=State.BLOCKED, reason=error.reason, message=str(error))
+
+    async def _settle(self, item: Item, record: Record | None, outcome: Outcome) -> Outcome:
+        """Record the state, if it is news."""
+        news = is_news(record, outcome)
+        if outcome.state is State.BLOCKED and outcome.reason is not None:
+            self.observer(ItemBlocked(item=item, reason=outcome.reason, message=outcome.message, again=not news))
+        if news:
+            await self.journal.save(with_outcome(item, record, outcome, self.clock.now()))
+        return outcome

@@ -1,0 +1,68 @@
+"""What the journal shall say of an item after a look at it. Pure.
+
+Owns the mapping from outcomes to records: a failure never wipes what is known of the object that stands.
+"""
+
+from dataclasses import replace
+
+from mirrord.model import Copied, Item, Observed, Outcome, Record, State, StoredObject
+from mirrord.planning.decide import options_digest
+
+
+def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float) -> Record:
+    """The item's record with a new state; revision and object stay as they were."""
+    before = record or Record(
+        item_id=item.id,
+        entry=item.entry,
+        source=item.shown_source,
+        destination=item.destination,
+        state=State.PENDING,
+        since=now,
+    )
+    same = before.state is outcome.state
+    return replace(
+        before,
+        entry=item.entry,
+        source=item.shown_source,
+        destination=item.destination,
+        state=outcome.state,
+        reason=outcome.reason,
+        message=outcome.message,
+        since=before.since if same else now,
+        next_check=None if outcome.retry_in is None else now + outcome.retry_in,
+    )
+
+
+def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> Record:
+    """The record of an item whose object was just written and proven."""
+    return replace(
+        with_outcome(item, record, Outcome(state=State.SYNCED), now),
+        revision=copied.revision,
+        transfer_id=copied.transfer_id,
+        etag=copied.etag,
+        size=copied.size,
+        checksum=copied.checksum,
+        integrity=copied.integrity,
+        synced_at=now,
+        options_digest=options_digest(item.options.object),
+    )
+
+
+def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: float) -> Record:
+    """The record of an object that already held this revision: the journal was lost, or is new."""
+    return replace(
+        with_outcome(item, None, Outcome(state=State.SYNCED), now),
+        revision=observed.revision,
+        etag=standing.etag,
+        size=standing.size,
+        checksum=standing.checksum,
+        synced_at=standing.last_modified,
+        options_digest=options_digest(item.options.object),
+    )
+
+
+def is_news(record: Record | None, outcome: Outcome) -> bool:
+    """Whether the outcome says anything that the record does not."""
+    if record is None:
+        return True
+    return (record.state, record.reason, record.message) != (outcome.state, outcome.reason, outcome.message)
