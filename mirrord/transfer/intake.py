@@ -1,0 +1,82 @@
+"""The reading side of one transfer: fills buffers from a source's stream, counts, and holds it to what was observed.
+
+Owns the size limit and the length check while bytes flow. Refuses a source that sends more than it said or than the
+manifest allows. `put` and `multipart` take the filled buffers from here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirrord.errors import LengthMismatch, SourceTooLarge
+from mirrord.ports import ByteStream
+from mirrord.transfer.budget import Budget, Buffer
+from mirrord.units import format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A lent buffer with `size` bytes of the source at its start; `last`: the stream ended in it. Give it back."""
+
+    buffer: Buffer
+    size: int
+    last: bool
+
+    @property
+    def body(self) -> memoryview:
+        return self.buffer.view[: self.size]
+
+
+class Intake:
+    """One stream, read in order. `length` is what the source promised (None: nothing), `max_size` the manifest's."""
+
+    def __init__(
+        self, stream: ByteStream, *, length: int | None, max_size: int | None, read: Callable[[int], None]
+    ) -> None:
+        self._stream = stream
+        self._length = length
+        self._max_size = max_size
+        self._read = read
+        self.taken = 0
+        """Bytes read so far."""
+
+    async def bring(self, budget: Budget, most: int) -> Filled:
+        """A buffer of at most `most` bytes, filled with what comes next. A buffer not full is the last one.
+
+        It is one byte larger than what is left: so the end shows, and so does a source that sends too much.
+        """
+        left = most if self._length is None else self._length - self.taken + 1
+        capacity = min(most, left)
+        buffer = await budget.lend(capacity)
+        try:
+            size = await self.fill(buffer.view)
+        except BaseException:
+            buffer.give_back()
+            raise
+        return Filled(buffer, size, last=size < capacity)
+
+    async def fill(self, view: memoryview) -> int:
+        """Fill `view` from its start; fewer bytes than it holds mean that the stream ended, proven.
+
+        Raises what the stream raises, LengthMismatch for more bytes than promised, SourceTooLarge over `max_size`.
+        """
+        filled = 0
+        while filled < len(view):
+            count = await self._stream.readinto(view[filled:])
+            if count == 0:
+                break
+            filled += count
+            self._account(count)
+        return filled
+
+    def end(self) -> None:
+        """After the last byte. Raises LengthMismatch unless exactly the promised bytes came."""
+        if self._length is not None and self.taken != self._length:
+            raise LengthMismatch(f"the source ended after {self.taken:,} of {self._length:,} bytes")
+
+    def _account(self, count: int) -> None:
+        self.taken += count
+        if self._max_size is not None and self.taken > self._max_size:
+            raise SourceTooLarge(f"the source sends more than max_size ({format_size(self._max_size)})")
+        if self._length is not None and self.taken > self._length:
+            raise LengthMismatch(f"the source sends more than the {self._length:,} bytes it declared")
+        self._read(count)

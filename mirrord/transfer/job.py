@@ -1,0 +1,57 @@
+"""What a transfer is told and what it works with: plain values, decided before the first byte moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirrord.model import ChecksumKind, Destination, ObjectOptions
+from mirrord.planning.parts import Cut
+from mirrord.ports import ObjectStore
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.multipart import USUAL_REPEATS, Repeats, ignore
+
+Progress = Callable[[int, int], None]
+"""Told (bytes read, bytes that the store confirmed), both since the start of the transfer, after each step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One transfer, decided: `options` are whole (see `planning.describe`), `cut` fits store and memory."""
+
+    transfer_id: str
+    at: Destination
+    options: ObjectOptions
+    cut: Cut
+    checksum: ChecksumKind
+    max_size: int | None = None
+    expect_content_type: str | None = None
+    if_none_match: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What transfers to one store share. `aborted` is told the id of an upload that came to nothing."""
+
+    store: ObjectStore
+    budget: Budget
+    repeats: Repeats = USUAL_REPEATS
+    aborted: Callable[[str], None] = ignore
+
+
+def unseen(_read: int, _sent: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Tally:
+    """Adds up what one transfer read and sent, and passes it on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._read = self._sent = 0
+
+    def read(self, count: int) -> None:
+        self._read += count
+        self._progress(self._read, self._sent)
+
+    def sent(self, count: int) -> None:
+        self._sent += count
+        self._progress(self._read, self._sent)

@@ -1,0 +1,234 @@
+"""One multipart upload, from create to complete or abort: the S3 part of a large transfer, whoever brings the bytes.
+
+Owns the order of things: the undo stands from the moment the upload is born; on any error or cancellation the parts in
+flight are cancelled, then drained, then the upload is aborted (an abort with parts in flight leaves parts behind,
+FIELD_NOTES 9), each step bounded, none cut short by another cancellation. Repeats a part, whose upload is idempotent,
+from its own buffer; repeats nothing else. Knows no source: `copy` and the library's MultipartUploader bring buffers.
+A journal's edges (opened, part done, completing) have one place each: `_create`, `_keep`, `complete`.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from mirrord import checksums
+from mirrord.aio import drain, finish
+from mirrord.errors import ChecksumMismatch, MirrordError, OutcomeUnknown, SourceTooLarge, StoreUnavailable
+from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject
+from mirrord.planning.backoff import Backoff, pause, spent
+from mirrord.ports import ObjectStore
+from mirrord.transfer.budget import Buffer
+
+T = TypeVar("T")
+
+DRAIN_DEADLINE = 15.0
+ABORT_DEADLINE = 30.0
+"""Seconds. A store that answers nothing holds up a failed transfer for their sum at the most."""
+PART_BACKOFF = Backoff(base=0.25, cap=10.0, tries=5, longest_retry_after=60.0)
+_AGAIN = (StoreUnavailable, OutcomeUnknown, ChecksumMismatch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """How a failed part is sent again. `sleep` and `chance` are the caller's, so that tests own time and luck."""
+
+    rule: Backoff = PART_BACKOFF
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+
+
+USUAL_REPEATS = Repeats()
+
+
+def ignore(_: Any) -> None:
+    """For callbacks that nobody wants."""
+
+
+class Multipart:
+    """`async with Multipart(store, at, options, kind, …) as upload`: send buffers in order, then complete.
+
+    Leaving the context without `complete` aborts. `sent` is told the bytes of each part that the store confirmed,
+    `aborted` the id of an upload that was undone.
+    """
+
+    def __init__(
+        self, store: ObjectStore, at: Destination, options: ObjectOptions, kind: ChecksumKind, *, concurrency: int = 4
+    ) -> None:
+        self._store = store
+        self._at = at
+        self._options = options
+        self._kind = kind
+        self._concurrency = concurrency
+        self.repeats = USUAL_REPEATS
+        self.sent: Callable[[int], None] = ignore
+        self.aborted: Callable[[str], None] = ignore
+        self.upload_id: str | None = None
+        self.begun = 0
+        """Parts handed over; the next one's number is one more."""
+        self.parts: dict[int, Part] = {}
+        """Parts that the store confirmed, by number."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._completed = False
+
+    async def __aenter__(self) -> Self:
+        self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        try:
+            await finish(self._create())  # cut short, it would leave an upload whose id nobody knows
+        except BaseException as error:
+            await self._undo(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._completed:
+            await self._undo(error)
+
+    async def send(self, buffer: Buffer, size: int) -> None:
+        """Take over `buffer`, whose first `size` bytes are the next part; returns once the part has its turn.
+
+        Raises the error of any part that has failed, and SourceTooLarge when the store takes no further part.
+        """
+        try:
+            await self._turn()
+            self._next_number()
+        except BaseException:
+            buffer.give_back()
+            raise
+        task = asyncio.create_task(self._send(self.begun, buffer, size), name=f"part {self.begun} of {self._at}")
+        task.add_done_callback(buffer_returner(buffer))  # a task cancelled before its first step runs no `finally`
+        task.add_done_callback(self._ended)
+        self._tasks.add(task)
+
+    async def settled(self) -> None:
+        """Wait until every part handed over is confirmed. Raises the error of one that failed."""
+        while self._tasks and not self._failure.done():
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
+
+    async def beside(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, unless a part fails first: then `work` is cancelled and the part's error raised at once."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait((task, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self._raise_failure()
+            return await task
+        finally:
+            await drain((task,))
+
+    async def complete(self, *, if_none_match: bool = False) -> tuple[StoredObject, Checksum | None]:
+        """Make the object visible, under a full-object checksum where the parts' checksums combine.
+
+        Not cut short by a cancellation, whose outcome would be unknown; the store's deadline bounds it.
+        """
+        await self.settled()
+        parts = [self.parts[number] for number in sorted(self.parts)]
+        whole = self._whole(parts)
+        stored = await finish(self._complete(parts, whole, if_none_match))
+        return stored, whole
+
+    # ── one part ──────────────────────────────────────────────────────────────────────────────────
+    def _next_number(self) -> None:
+        if self.begun >= self._store.provider.max_parts:
+            raise SourceTooLarge(
+                f"{self._at} does not fit {self.begun:,} parts, all that {self._store.provider.name} takes: "
+                "set a larger upload.part_size"
+            )
+        self.begun += 1
+
+    async def _turn(self) -> None:
+        self._raise_failure()
+        while len(self._tasks) >= self._concurrency:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_failure()
+
+    async def _send(self, number: int, buffer: Buffer, size: int) -> None:
+        body = buffer.view[:size]
+        checksum = await checksums.digest(self._kind, body)
+        failures = 0
+        while True:
+            try:
+                part = await self._store.upload_part(self._at, self._upload, number, body, checksum)
+                return self._keep(replace(part, checksum=checksum))
+            except _AGAIN as error:
+                failures += 1
+                if spent(self.repeats.rule, failures):
+                    raise
+                wait = pause(self.repeats.rule, failures, self.repeats.chance(), error.retry_after)
+            await self.repeats.sleep(wait)
+
+    def _keep(self, part: Part) -> None:
+        self.parts[part.number] = part
+        self.sent(part.size)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_result(error)
+
+    def _raise_failure(self) -> None:
+        if self._failure.done():
+            raise self._failure.result()
+
+    # ── the upload ────────────────────────────────────────────────────────────────────────────────
+    @property
+    def _upload(self) -> str:
+        if self.upload_id is None:
+            raise RuntimeError("the upload is not open: use `async with`")
+        return self.upload_id
+
+    async def _create(self) -> None:
+        self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
+
+    def _whole(self, parts: list[Part]) -> Checksum | None:
+        pieces = [(part.checksum, part.size) for part in parts if part.checksum is not None]
+        return checksums.combine(self._kind, pieces) if checksums.combines(self._kind) else None
+
+    async def _complete(self, parts: list[Part], whole: Checksum | None, if_none_match: bool) -> StoredObject:
+        stored = await self._store.complete_upload(self._at, self._upload, parts, whole, if_none_match=if_none_match)
+        self._completed = True
+        return stored
+
+    async def _undo(self, error: BaseException | None) -> None:
+        """Drain, then abort. What goes wrong here is noted on `error`, which stays the one that is raised."""
+        failed = await finish(self._drain_and_abort(error))
+        if failed is not None and error is None:
+            raise failed
+
+    async def _drain_and_abort(self, error: BaseException | None) -> MirrordError | None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=DRAIN_DEADLINE)
+        if self.upload_id is None:
+            return None
+        failed = await self._abort(self.upload_id)
+        if failed is not None and error is not None:
+            error.add_note(f"upload {self.upload_id} of {self._at} could not be aborted: {failed}")
+        return failed
+
+    async def _abort(self, upload_id: str) -> MirrordError | None:
+        try:
+            async with asyncio.timeout(ABORT_DEADLINE):
+                await self._store.abort_upload(self._at, upload_id)
+        except MirrordError as error:
+            return error
+        except TimeoutError:
+            return StoreUnavailable(f"no answer within {ABORT_DEADLINE:.0f} s")
+        self.aborted(upload_id)
+        return None
+
+
+def buffer_returner(buffer: Buffer) -> Callable[[object], None]:
+    """A callback that gives `buffer` back when its task is over, however it ended."""
+
+    def give_back(_: object) -> None:
+        buffer.give_back()
+
+    return give_back

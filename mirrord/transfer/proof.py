@@ -1,0 +1,50 @@
+"""What proved a copy: the level of integrity that the store's answer and its profile stand for (SPEC guarantee 3).
+
+Owns the verdict, made from facts already at hand. Claims no more than was shown: a checksum that the store merely
+ignored proves nothing but the length.
+"""
+
+from collections.abc import Sequence
+
+from mirrord.errors import ChecksumMismatch, LengthMismatch
+from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
+from mirrord.providers import Provider
+
+_HEADERS = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.CRC32C, ChecksumKind.CRC32, ChecksumKind.SHA256})
+
+
+def of_put(sent: Checksum | None, stored: StoredObject, size: int, provider: Provider) -> Integrity:
+    """The level that a single put reached. Raises ChecksumMismatch or LengthMismatch if the store holds other bytes."""
+    _same(sent, stored, size)
+    if sent is None:
+        return Integrity.LENGTH
+    if sent.kind is ChecksumKind.MD5:  # Content-MD5 is older than S3: RFC 1864; every store here refuses a wrong one
+        return Integrity.MD5
+    return Integrity.FULL_OBJECT if _confirmed(sent, stored, provider) else Integrity.LENGTH
+
+
+def of_multipart(
+    whole: Checksum | None, parts: Sequence[Part], stored: StoredObject, size: int, provider: Provider
+) -> Integrity:
+    """The level that a multipart upload reached: `whole` was sent with Complete, each part's checksum with the part."""
+    _same(whole, stored, size)
+    if whole is not None:
+        return Integrity.FULL_OBJECT if _confirmed(whole, stored, provider) else Integrity.LENGTH
+    kinds = {part.checksum.kind if part.checksum else ChecksumKind.NONE for part in parts}
+    if kinds == {ChecksumKind.MD5}:
+        return Integrity.MD5
+    if kinds == {ChecksumKind.SHA256} and provider.checksum in _HEADERS:
+        return Integrity.COMPOSITE
+    return Integrity.LENGTH
+
+
+def _confirmed(sent: Checksum, stored: StoredObject, provider: Provider) -> bool:
+    """The store said the checksum back, or its profile says that it refuses a wrong one of this family."""
+    return stored.checksum == sent or provider.checksum in _HEADERS
+
+
+def _same(sent: Checksum | None, stored: StoredObject, size: int) -> None:
+    if stored.size != size:
+        raise LengthMismatch(f"the store holds {stored.size:,} bytes where {size:,} were sent")
+    if sent and stored.checksum and stored.checksum.kind is sent.kind and stored.checksum != sent:
+        raise ChecksumMismatch(f"the store holds {sent.kind} {stored.checksum.value}, sent was {sent.value}")
