@@ -1,0 +1,245 @@
+"""One URL as a Source: a conditional look, a proven stream, pinned ranges.
+
+Owns what is asked and what counts as the answer. Refuses a range of any other revision, a body cut short, silence.
+The answer to a look stays open, so that look and copy cost one request. A break is raised, not continued: `transfer`
+decides what to do about it.
+"""
+
+import asyncio
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import aiohttp
+from multidict import CIMultiDict
+
+from mirrord.errors import SourceChanged, SourceRefused, SourceUnavailable
+from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, shown
+from mirrord.ports import ByteStream, Source
+from mirrord.sources.http import answers
+from mirrord.sources.http.network import Answer, Network
+
+_OWN_PORT = {"http": ":80", "https": ":443"}
+
+
+class HttpSources:
+    """Makes the sources of http(s) items over shared connections, alive inside `async with`.
+
+    `connect_timeout` in seconds; `allow`: networks (CIDR) exempt from the address rules, ValueError if malformed.
+    """
+
+    def __init__(
+        self, *, connect_timeout: float = 10.0, allow: Iterable[str] = (), now: Callable[[], float] = time.time
+    ) -> None:
+        self._network = Network(connect_timeout=connect_timeout, allow=allow)
+        self._now = now
+
+    async def __aenter__(self) -> Self:
+        await self._network.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._network.__aexit__(kind, error, trace)
+
+    def source(self, item: Item) -> "HttpSource":
+        """The item's source, for one attempt."""
+        return HttpSource(item.source, item.options.http, self._network, self._now)
+
+
+class HttpSource(Source):
+    """One look at one URL. Leaving the context closes every answer that is still open."""
+
+    def __init__(self, url: str, options: HttpOptions, network: Network, now: Callable[[], float] = time.time) -> None:
+        self._address = fingerprint(url)
+        self._url, credentials = _without_userinfo(url)
+        self._origin = _origin(self._url)
+        self._headers = CIMultiDict(credentials)
+        self._headers.update(options.headers)
+        self._options = options
+        self._network = network
+        self._now = now
+        self._held: tuple[Answer, Observed] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._let_go()
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        """See `ports.Source`. None on 304, and on a 200 that carries the strong ETag of `known`."""
+        self._let_go()
+        if known is not None and known.address != self._address:
+            known = None
+        answer, observed = await self._get(answers.conditions(known), known)
+        if answer.status == 304:
+            answer.release()
+            if known is None:
+                raise SourceRefused(f"{shown(self._url)}: answered 304 to a question without a condition")
+            return None
+        if known is not None and _same_strong(known, observed.revision):
+            answer.close()
+            return None
+        self._held = answer, observed
+        return observed
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        """See `ports.Source`. The whole right after `probe` comes from the answer to it.
+
+        A body that has neither a length nor chunks ends when the origin closes: nothing more can be known of it.
+        """
+        length = observed.revision.length
+        stop = length if end is None else end
+        if stop is not None and start >= stop:
+            yield _Nothing()
+            return
+        whole = start == 0 and stop == length
+        answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
+        try:
+            yield HttpStream(answer, shown(self._url), None if stop is None else stop - start, self._options)
+        finally:
+            answer.close()
+
+    async def confirm(self, observed: Observed) -> None:
+        """Nothing to ask: each answer is of one revision, and each range was pinned to this one as it was opened.
+
+        What the origin published since is the next look's concern.
+        """
+
+    async def _whole(self, observed: Observed) -> Answer:
+        if self._held is not None and self._held[1] == observed:
+            answer, self._held = self._held[0], None
+            return answer
+        self._let_go()
+        answer, again = await self._get({}, None)
+        if again.revision != observed.revision:
+            answer.close()
+            raise SourceChanged(f"{shown(self._url)}: changed since it was looked at")
+        return answer
+
+    async def _range(self, observed: Observed, start: int, stop: int | None) -> Answer:
+        self._let_go()
+        etag, total = observed.revision.strong_etag, observed.revision.length
+        if not observed.ranges or etag is None:
+            raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
+        answer, _ = await self._get(answers.pinned_range(etag, start, stop), observed.revision)
+        granted = answers.content_range(answer.headers.get("Content-Range"))
+        same = answer.headers.get("ETag") == etag and granted == (start, stop, total)
+        if answer.status != 206 or not same:
+            answer.close()
+            raise SourceChanged(f"{shown(self._url)}: another revision or range answered than the one asked for")
+        return answer
+
+    async def _get(self, asked: Mapping[str, str], bound: Revision | None) -> tuple[Answer, Observed]:
+        """GET with the headers `asked`, which go only where the answer with the validators of `bound` came from."""
+        home = answers.place(self._url)
+        bound_to = (bound.location or home) if bound else home
+
+        def headers_for(url: str) -> Mapping[str, str]:
+            headers = self._headers.copy() if _origin(url) == self._origin else CIMultiDict[str]()
+            headers["Accept-Encoding"] = "identity"
+            headers.update(asked if answers.place(url) == bound_to else {})
+            return headers
+
+        answer, url = await self._network.get(
+            self._url, headers_for, max_redirects=self._options.max_redirects, idle=self._options.idle_timeout
+        )
+        error = answers.failure(answer.status, answer.headers, shown(url), self._now())
+        if error is None and answer.status == 206 and "Range" not in asked:
+            error = SourceRefused(f"{shown(url)}: answered a part (206) where the whole was asked for")
+        if error is not None:
+            answer.close()
+            raise error
+        there = answers.place(url)
+        return answer, answers.observed(answer.headers, self._address, there if there != home else None)
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held[0].close()
+            self._held = None
+
+
+class HttpStream:
+    """The body of one answer, counted. `expected` bytes, None if the origin does not say."""
+
+    def __init__(self, answer: Answer, where: str, expected: int | None, options: HttpOptions) -> None:
+        self._answer = answer
+        self._where = where
+        self._expected = expected
+        self._idle = options.idle_timeout
+        self._count = 0
+        self._surplus = memoryview(b"")
+
+    async def readinto(self, view: memoryview) -> int:
+        """See `ports.ByteStream`. Raises SourceUnavailable if cut short, or silent for `idle_timeout`."""
+        if not self._surplus:
+            self._surplus = memoryview(await self._chunk())
+            self._count += len(self._surplus)
+        count = min(len(self._surplus), len(view))
+        view[:count] = self._surplus[:count]
+        self._surplus = self._surplus[count:]
+        return count
+
+    async def _chunk(self) -> bytes:
+        """The next bytes as they came, without joining what waits behind them; empty at the proven end."""
+        content = self._answer.content
+        try:
+            chunk, more = b"", True
+            while more and not chunk:  # an HTTP chunk's end comes as (b"", True)
+                async with asyncio.timeout(self._idle):
+                    chunk, more = await content.readchunk()
+        except TimeoutError as error:
+            raise SourceUnavailable(f"{self._where}: silent for {self._idle:g} s {self._at()}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise SourceUnavailable(f"{self._where}: cut short {self._at()}") from error
+        self._check(len(chunk))
+        return chunk
+
+    def _check(self, came: int) -> None:
+        if self._expected is None:
+            return
+        if self._count + came > self._expected:
+            raise SourceUnavailable(f"{self._where}: sent more than the {self._expected} bytes it announced")
+        if not came and self._count < self._expected:
+            raise SourceUnavailable(f"{self._where}: cut short {self._at()}")
+
+    def _at(self) -> str:
+        return f"at {self._count} of {'an unknown number of' if self._expected is None else self._expected} bytes"
+
+
+class _Nothing:
+    async def readinto(self, view: memoryview) -> int:  # noqa: ARG002 - the port's signature
+        return 0
+
+
+def _same_strong(known: Revision, now: Revision) -> bool:
+    return known.strong_etag is not None and known.strong_etag == now.strong_etag and known.location == now.location
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme and authority, with the port that is the scheme's own left out (RFC 9110 4.3.1)."""
+    parts = urlsplit(url)
+    scheme, authority = parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower()
+    return scheme, authority.removesuffix(_OWN_PORT.get(scheme, ""))
+
+
+def _without_userinfo(url: str) -> tuple[str, dict[str, str]]:
+    """The URL to ask, and userinfo as a header, so that it goes to the entry's own origin only."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise SourceRefused(f"{shown(url)}: the URL is malformed") from None
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    token = b64encode(unquote(userinfo).encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}
