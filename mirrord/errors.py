@@ -1,6 +1,7 @@
 """Every error that mirrord raises, as one tree; the class says what failed, `recovery` what to do about it.
 
     MirrordError
+      PathMissing                    a PATH on the command line does not exist
       ManifestError                  a manifest is invalid; carries every problem found in one pass
       SourceError
         SourceMissing                404, 410, no such file
@@ -93,6 +94,10 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}"
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+
+
+class PathMissing(MirrordError):
+    """A PATH that was named does not exist: a usage error, not a bad manifest."""
 
 
 class ManifestError(MirrordError):

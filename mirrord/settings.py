@@ -1,23 +1,109 @@
-"""What a process is told from outside its manifests: the state directory, and the environment's answers.
+"""What a process runs with: flags win over MIRRORD_* variables, they over the manifest's `daemon:` block.
 
-Owns defaults that come from the environment. Hands on plain values; the manifest's `daemon:` block overrides them.
+Owns the defaults and the merging. Refuses what is not a size or a number, naming where it came from. Hands on one
+frozen `Settings`.
 """
 
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
+
+from mirrord.units import MiB, parse_size
 
 DEFAULT_CONFIG = "/etc/mirrord"
+_SQLITE = "sqlite://"
 
 
-def default_state(environ: Mapping[str, str] = os.environ) -> str:
-    """The state URL used when nothing names one: $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/mirrord."""
-    if directory := environ.get("STATE_DIRECTORY"):
-        return f"sqlite://{Path(directory.split(':')[0]).absolute() / 'state.db'}"
-    base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".local" / "state"
-    return f"sqlite://{Path(base) / 'mirrord' / 'state.db'}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`state` is the journal's file; what else belongs to the state (lock, embedded store) stands beside it."""
+
+    state: Path
+    transfers: int = 16
+    memory_limit: int = 256 * MiB
+    log_format: str = "auto"
+    log_level: str = "info"
+
+    @property
+    def directory(self) -> Path:
+        return self.state.parent
 
 
-def default_config(environ: Mapping[str, str] = os.environ) -> str:
+def default_config(environ: Mapping[str, str]) -> str:
     """The PATH used when none is given: $MIRRORD_CONFIG, else /etc/mirrord."""
     return environ.get("MIRRORD_CONFIG") or DEFAULT_CONFIG
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """The journal's file when nothing names one: below $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/mirrord."""
+    if directory := environ.get("STATE_DIRECTORY"):
+        return Path(directory.split(":")[0]).absolute() / "state.db"
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "state")
+    return Path(base).absolute() / "mirrord" / "state.db"
+
+
+def state_path(text: str) -> Path:
+    """The journal's file named by `sqlite:///path/state.db`, a path to a `.db` file, or a state directory.
+
+    Raises ValueError for another kind of journal.
+    """
+    if text.startswith(_SQLITE):
+        return Path(text.removeprefix(_SQLITE)).absolute()
+    if "://" in text:
+        raise ValueError(f"the journal is SQLite today: write sqlite:///path/state.db, not {text.split(':')[0]}://…")
+    path = Path(text).absolute()
+    return path if path.suffix == ".db" else path / "state.db"
+
+
+def _transfers(text: str) -> int:
+    count = int(text) if text.isdigit() else 0
+    if not 1 <= count <= 10_000:
+        raise ValueError(f"{text!r} is not a number of transfers; write 1 to 10000")
+    return count
+
+
+def _memory_limit(text: str) -> int:
+    size = parse_size(text)
+    if size < 16 * MiB:
+        raise ValueError(f"{text!r} is too little; memory_limit is at least 16MiB")
+    return size
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is not one of {', '.join(words)}")
+        return text
+
+    return check
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "state": state_path,
+    "transfers": _transfers,
+    "memory_limit": _memory_limit,
+    "log_format": _one_of("auto", "console", "json"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
+}
+
+
+def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], daemon: Mapping[str, Any]) -> Settings:
+    """One value for each setting: `flags` and `environ` as text, `daemon` already validated (only what is set).
+
+    Raises ValueError naming the flag or variable at fault.
+    """
+    chosen: dict[str, Any] = {"state": default_state(environ), **daemon}
+    for name in (field.name for field in fields(Settings)):
+        variable, flag = f"MIRRORD_{name.upper()}", f"--{name.replace('_', '-')}"
+        for place, text in ((variable, environ.get(variable)), (flag, flags.get(name))):
+            if text:
+                chosen[name] = _read(name, place, text)
+    return Settings(**chosen)
+
+
+def _read(name: str, place: str, text: str) -> Any:
+    try:
+        return _READ[name](text)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None

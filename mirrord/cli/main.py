@@ -1,0 +1,73 @@
+"""The command group: which commands there are, and which exit code each kind of error ends with.
+
+Owns the mapping from errors to SPEC section 3's exit codes, and `--version`. A command's module is imported only when
+the command is named, so that `--help` stays quick.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from mirrord._version import __version__
+from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
+
+FAILED, USAGE, LOCKED, INVALID = 1, 2, 75, 78
+
+_COMMANDS = {
+    "sync": ("mirrord.cli.daemon_commands", "look at every item now, copy what differs, and end"),
+    "validate": ("mirrord.cli.inspect_commands", "check manifests, offline"),
+    "schema": ("mirrord.cli.inspect_commands", "print the JSON Schema of manifests, for editors"),
+    "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
+    "demo": ("mirrord.cli.demo", "see it work: embedded store, sample origin and inbox in ./demo"),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mirrord")
+def commands() -> None:
+    """Keep S3-compatible stores equal to YAML manifests and watched folders."""
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Every expected error is one clear text on stderr."""
+    try:
+        code: Any = commands.main(list(arguments), prog_name="mirrord", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _ended("interrupted", FAILED)
+    except PathMissing as error:
+        return _ended(error, USAGE)
+    except ManifestError as error:
+        return _ended(error, INVALID)
+    except JournalLocked as error:
+        return _ended(error, LOCKED)
+    except MirrordError as error:
+        return _ended(error, FAILED)
+    return code if isinstance(code, int) else 0
+
+
+def _ended(why: object, code: int) -> int:
+    click.echo(f"mirrord: {why}", err=True)
+    return code

@@ -1,0 +1,39 @@
+"""Running an async program to its end from a command: the event loop, and signals that ask it to stop."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run(program: Coroutine[Any, Any, T]) -> T:
+    """Run `program` on uvloop where there is one. SIGTERM cancels it like Ctrl-C: KeyboardInterrupt is raised."""
+    factory = None
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_stoppable(program))
+
+
+async def _stoppable(program: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(program)
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        task.cancel()
+
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if stopped:
+            raise KeyboardInterrupt from None
+        raise

@@ -1,0 +1,76 @@
+"""Chooses every concrete class and puts them together: journal, stores, sources, transfers, reconciler.
+
+Owns the order of opening and closing. Refuses to start without the state lock where a program writes.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from random import random
+from urllib.parse import unquote
+
+from mirrord.daemon.clock import SystemClock
+from mirrord.daemon.stores import Stores
+from mirrord.errors import SourceRefused
+from mirrord.journal.lock import StateLock
+from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.model import Item, StoreOptions
+from mirrord.planning.backoff import Backoff, pause, spent
+from mirrord.ports import Clock, Journal, Observer, Source
+from mirrord.reconcile.attempt import Transfers
+from mirrord.reconcile.reconciler import Reconciler
+from mirrord.settings import Settings
+from mirrord.sources.file import FileSource
+from mirrord.sources.http import HttpSources
+from mirrord.transfer.budget import Budget
+
+SYNC_RETRIES = Backoff(tries=6)
+"""`sync` and `copy` try a transient error again up to 5 times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What a program works with, open."""
+
+    reconciler: Reconciler
+    journal: Journal
+    stores: Stores
+    clock: Clock
+
+
+@asynccontextmanager
+async def engine(settings: Settings, stores: Mapping[str, StoreOptions], observer: Observer) -> AsyncIterator[Engine]:
+    """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable."""
+    clock = SystemClock()
+    async with AsyncExitStack() as life:
+        life.enter_context(StateLock(settings.directory))
+        journal = await life.enter_async_context(SqliteJournal(settings.state))
+        pool = await life.enter_async_context(Stores(stores, settings.directory))
+        http = await life.enter_async_context(HttpSources())
+        transfers = Transfers(journal=journal, observer=observer, clock=clock, budget=Budget(settings.memory_limit))
+        reconciler = Reconciler(
+            journal=journal,
+            store_of=pool.of,
+            source_of=partial(source_of, http),
+            transfers=transfers,
+            observer=observer,
+            clock=clock,
+            retry=partial(next_try, SYNC_RETRIES),
+        )
+        yield Engine(reconciler=reconciler, journal=journal, stores=pool, clock=clock)
+
+
+def source_of(http: HttpSources, item: Item) -> Source:
+    """The adapter for an item's source, by its scheme."""
+    scheme, _, rest = item.source.partition("://")
+    if scheme in ("http", "https"):
+        return http.source(item)
+    if scheme == "file":
+        return FileSource(unquote(rest), item.root)
+    raise SourceRefused(f"{item.shown_source}: mirrord cannot read {scheme}:// sources")
+
+
+def next_try(rule: Backoff, failures: int, retry_after: float | None) -> float | None:
+    """Seconds until the next try, or None if these failures are all that the rule allows."""
+    return None if spent(rule, failures) else pause(rule, failures, random(), retry_after)
