@@ -1,0 +1,198 @@
+"""A scripted source and a scripted store for tests of the transfer room: what happened is kept in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import md5
+
+from mirrord import checksums
+from mirrord.errors import ChecksumMismatch, SourceChanged
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Destination,
+    ObjectOptions,
+    Observed,
+    Part,
+    Revision,
+    StoredObject,
+    TransferKind,
+)
+from mirrord.planning.parts import Cut
+from mirrord.ports import ByteStream
+from mirrord.providers import Provider, profile
+from mirrord.model import ProviderName
+from mirrord.transfer.job import Job
+
+AT = Destination("default", "http://store", "bucket", "key.bin")
+
+
+class ScriptedStream:
+    """`content`, in reads of at most `step` bytes; `stop` is raised or awaited once `at` bytes went out."""
+
+    def __init__(self, source: "ScriptedSource") -> None:
+        self._source = source
+        self._offset = 0
+
+    async def readinto(self, view: memoryview) -> int:
+        await asyncio.sleep(0)
+        source = self._source
+        if source.fault is not None and self._offset >= source.fault_at:
+            await source.fault()
+        piece = source.content[self._offset : self._offset + min(len(view), source.step)]
+        view[: len(piece)] = piece
+        self._offset += len(piece)
+        return len(piece)
+
+
+@dataclass
+class ScriptedSource:
+    content: bytes
+    length: int | None = -1  # -1: that of the content
+    step: int = 1 << 16
+    content_type: str | None = None
+    changed: bool = False
+    fault_at: int = 0
+    fault: Callable[[], "asyncio.Future[None]"] | Callable[[], object] | None = None
+    confirmed: int = 0
+    opened: int = 0
+
+    def observed(self) -> Observed:
+        length = len(self.content) if self.length == -1 else self.length
+        return Observed(revision=Revision(address="a", etag='"v1"', length=length), content_type=self.content_type)
+
+    async def __aenter__(self) -> "ScriptedSource":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        return self.observed()
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        self.opened += 1
+        yield ScriptedStream(self)
+
+    async def confirm(self, observed: Observed) -> None:
+        self.confirmed += 1
+        if self.changed:
+            raise SourceChanged("the source changed")
+
+
+@dataclass
+class ScriptedStore:
+    """Verifies checksums and part sizes as S3 does. `on[call]` runs before a call takes effect and may raise or wait."""
+
+    provider: Provider = field(default_factory=lambda: profile(ProviderName.AWS))
+    log: list[str] = field(default_factory=list)
+    on: dict[str, Callable[..., object]] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    options: dict[str, ObjectOptions] = field(default_factory=dict)
+    uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    part_sizes: list[int] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    async def _step(self, call: str, *seen: object) -> None:
+        if step := self.on.get(call):
+            await step(*seen)  # type: ignore[misc]
+
+    async def put_object(
+        self,
+        at: Destination,
+        body: memoryview,
+        options: ObjectOptions,
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        self.log.append("put")
+        await self._step("put")
+        _verify(body, checksum)
+        return self._stand(at, bytes(body), options, checksum)
+
+    async def create_upload(
+        self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
+    ) -> str:
+        self.log.append("create")
+        await self._step("create")
+        upload_id = f"u{len(self.uploads) + 1}"
+        self.uploads[upload_id] = {}
+        self.options[upload_id] = options
+        self.log.append("created")
+        return upload_id
+
+    async def upload_part(
+        self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
+    ) -> Part:
+        self.log.append(f"part {number}")
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(0)
+            await self._step("part", number)
+            _verify(body, checksum)
+            self.uploads[upload_id][number] = bytes(body)
+            self.part_sizes.append(len(body))
+            self.log.append(f"part {number} ok")
+            return Part(number=number, size=len(body), etag=f'"{md5(body).hexdigest()}"', checksum=checksum)
+        finally:
+            self.in_flight -= 1
+
+    async def complete_upload(
+        self,
+        at: Destination,
+        upload_id: str,
+        parts: Sequence[Part],
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        self.log.append("complete")
+        await self._step("complete")
+        assert [part.number for part in parts] == list(range(1, len(parts) + 1))
+        content = b"".join(self.uploads[upload_id][part.number] for part in parts)
+        _verify(memoryview(content), checksum)
+        del self.uploads[upload_id]
+        return self._stand(at, content, self.options[upload_id], checksum)
+
+    async def abort_upload(self, at: Destination, upload_id: str) -> None:
+        self.log.append(f"abort with {self.in_flight} in flight")
+        await self._step("abort")
+        self.uploads.pop(upload_id, None)
+        self.log.append("aborted")
+
+    def _stand(
+        self, at: Destination, content: bytes, options: ObjectOptions, checksum: Checksum | None
+    ) -> StoredObject:
+        self.objects[at.key] = content
+        self.options[at.key] = options
+        return StoredObject(size=len(content), etag=f'"{md5(content).hexdigest()}"', checksum=checksum)
+
+
+def _verify(body: memoryview, checksum: Checksum | None) -> None:
+    if checksum is not None and checksums.compute(checksum.kind, body) != checksum:
+        raise ChecksumMismatch("BadDigest")
+
+
+def job(cut: Cut, kind: ChecksumKind = ChecksumKind.CRC64NVME, **more: object) -> Job:
+    return Job(transfer_id="t1", at=AT, options=ObjectOptions(), cut=cut, checksum=kind, **more)  # type: ignore[arg-type]
+
+
+def parts_of(size: int, concurrency: int = 3) -> Cut:
+    return Cut(TransferKind.MULTIPART, size, concurrency)
+
+
+def whole(length: int) -> Cut:
+    return Cut(TransferKind.PUT, length, 1)
+
+
+def pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """`content` cut at `sizes`, the rest at the end."""
+    cut, offset = [], 0
+    for size in sizes:
+        cut.append(content[offset : offset + size])
+        offset += size
+    return [*cut, content[offset:]]

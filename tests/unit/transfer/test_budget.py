@@ -1,0 +1,166 @@
+"""The pool of buffers: its bound, its order, its honesty under cancellation."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mirrord.errors import MemoryLimitTooSmall
+from mirrord.transfer.budget import Budget, Buffer
+from mirrord.units import KiB, MiB
+
+
+async def asked(budget: Budget, size: int) -> asyncio.Task[Buffer]:
+    """A request that has had its chance to be granted."""
+    task = asyncio.create_task(budget.lend(size))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_a_view_is_as_long_as_asked_and_writable() -> None:
+    budget = Budget(4 * MiB)
+    async with budget.buffer(1_000_001) as view:
+        view[:] = b"a" * 1_000_001
+        assert len(view) == 1_000_001
+        assert budget.lent == MiB
+    assert budget.lent == 0
+    with pytest.raises(ValueError, match="released"):
+        view[0] = 1
+
+
+async def test_no_bytes_is_a_buffer_too() -> None:
+    async with Budget(MiB).buffer(0) as view:
+        assert len(view) == 0
+
+
+async def test_a_request_over_the_limit_fails_at_once() -> None:
+    with pytest.raises(MemoryLimitTooSmall, match="raise memory_limit"):
+        await Budget(MiB).lend(MiB + 1)
+
+
+async def test_a_limit_that_is_no_round_number_is_usable_whole() -> None:
+    budget = Budget(3 * MiB + 5)
+    async with budget.buffer(3 * MiB + 5):
+        assert budget.held == 3 * MiB + 5
+
+
+async def test_buffers_of_a_size_are_lent_again() -> None:
+    budget = Budget(8 * MiB)
+    async with budget.buffer(2 * MiB) as view:
+        view[:5] = b"first"
+    async with budget.buffer(2 * MiB - 9) as view:
+        assert bytes(view[:5]) == b"first"
+    assert budget.held == 2 * MiB
+
+
+async def test_idle_buffers_make_room_for_other_sizes() -> None:
+    budget = Budget(8 * MiB)
+    buffers = [await budget.lend(2 * MiB) for _ in range(4)]
+    for buffer in buffers:
+        buffer.give_back()
+    assert budget.held == 8 * MiB
+    async with budget.buffer(5 * MiB):
+        assert budget.held <= 8 * MiB
+    budget.clear()
+    assert budget.held == 0
+
+
+async def test_giving_back_twice_counts_once() -> None:
+    budget = Budget(MiB)
+    buffer = await budget.lend(MiB)
+    buffer.give_back()
+    buffer.give_back()
+    assert budget.lent == 0
+
+
+async def test_memory_still_looked_at_is_not_lent_again() -> None:
+    """A broken connection may hold a view of bytes that it has not sent: they must not become another part's."""
+    budget = Budget(MiB)
+    buffer = await budget.lend(MiB)
+    unsent = buffer.view[10:20]
+    unsent[:] = b"0123456789"
+    buffer.give_back()
+    async with budget.buffer(MiB) as view:
+        view[:] = b"z" * MiB
+        assert bytes(unsent) == b"0123456789"
+
+
+async def test_first_come_first_served_so_that_the_large_are_not_starved() -> None:
+    budget = Budget(4 * MiB)
+    held = [await budget.lend(MiB) for _ in range(4)]
+    large = await asked(budget, 4 * MiB)
+    small = await asked(budget, 64 * KiB)
+    for buffer in held[:3]:
+        buffer.give_back()
+    await asyncio.sleep(0)
+    assert not large.done()
+    assert not small.done(), "a small request must not pass a waiting large one"
+    held[3].give_back()
+    (await large).give_back()
+    (await small).give_back()
+    assert budget.lent == 0
+
+
+async def test_a_cancelled_wait_frees_its_place() -> None:
+    budget = Budget(4 * MiB)
+    held = await budget.lend(2 * MiB)
+    large = await asked(budget, 4 * MiB)
+    small = await asked(budget, MiB)
+    assert not small.done()
+    large.cancel()
+    (await small).give_back()
+    held.give_back()
+    assert large.cancelled()
+    assert budget.lent == 0
+
+
+async def test_a_cancellation_in_the_moment_of_the_grant_loses_nothing() -> None:
+    budget = Budget(MiB)
+    held = await budget.lend(MiB)
+    waiting = await asked(budget, MiB)
+    behind = await asked(budget, MiB)
+    held.give_back()  # grants `waiting`, which has not run yet
+    waiting.cancel()
+    (await behind).give_back()
+    assert waiting.cancelled()
+    assert budget.lent == 0
+
+
+async def test_a_grant_passes_over_a_wait_just_cancelled() -> None:
+    budget = Budget(MiB)
+    held = await budget.lend(MiB)
+    waiting = await asked(budget, MiB)
+    behind = await asked(budget, MiB)
+    waiting.cancel()  # has not run yet: its place is still taken
+    held.give_back()
+    (await behind).give_back()
+    assert budget.lent == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 4 * MiB), st.integers(0, 4), st.booleans()), min_size=1, max_size=40),
+)
+async def test_never_over_the_limit_and_nothing_lost(users: list[tuple[int, int, bool]]) -> None:
+    budget = Budget(5 * MiB + 123)
+
+    async def use(size: int, turns: int) -> None:
+        async with budget.buffer(size):
+            assert budget.lent <= budget.limit
+            assert budget.held <= budget.limit
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    tasks = []
+    for size, turns, cancelled in users:
+        tasks.append(asyncio.create_task(use(size, turns)))
+        if turns % 2:
+            await asyncio.sleep(0)
+        if cancelled:
+            tasks[len(tasks) // 2].cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(end is None or isinstance(end, asyncio.CancelledError) for end in ended)
+    assert budget.lent == 0
+    assert budget.held <= budget.limit
