@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from random import random
-from urllib.parse import unquote
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.stores import Stores
@@ -21,7 +20,7 @@ from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import Settings
-from mirrord.sources.file import FileSource
+from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget
 
@@ -63,11 +62,11 @@ async def engine(settings: Settings, stores: Mapping[str, StoreOptions], observe
 
 def source_of(http: HttpSources, item: Item) -> Source:
     """The adapter for an item's source, by its scheme."""
-    scheme, _, rest = item.source.partition("://")
+    scheme = item.source.partition("://")[0]
     if scheme in ("http", "https"):
         return http.source(item)
     if scheme == "file":
-        return FileSource(unquote(rest), item.root)
+        return file_source(item)
     raise SourceRefused(f"{item.shown_source}: mirrord cannot read {scheme}:// sources")
 
 
