@@ -1,0 +1,161 @@
+"""mirrord's nouns as S3 parameters, and S3's answers as mirrord's nouns. Pure: no I/O, no client.
+
+Owns the spelling of options, checksums and user metadata on the wire. Metadata that HTTP cannot carry as it is
+(non-ASCII, control characters, outer spaces) travels as one RFC 2047 word, `=?UTF-8?B?…?=`, which is also how AWS
+shows such values, and is decoded on the way back.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from mirrord.errors import StoreRefused
+from mirrord.model import Checksum, ChecksumKind, ObjectOptions, Part, StoredObject, Upload
+
+Arguments = dict[str, Any]
+
+_MEMBER = {
+    ChecksumKind.CRC64NVME: "ChecksumCRC64NVME",
+    ChecksumKind.CRC32C: "ChecksumCRC32C",
+    ChecksumKind.CRC32: "ChecksumCRC32",
+    ChecksumKind.SHA256: "ChecksumSHA256",
+    ChecksumKind.MD5: "ContentMD5",
+}
+_FULL_OBJECT = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.CRC32C, ChecksumKind.CRC32})
+"""Kinds whose parts combine into the whole object's (AWS: "Checking object integrity", full object checksums)."""
+
+_PLAIN = {
+    "CacheControl": "cache_control",
+    "ContentDisposition": "content_disposition",
+    "ContentEncoding": "content_encoding",
+    "ContentLanguage": "content_language",
+    "ContentType": "content_type",
+    "StorageClass": "storage_class",
+    "ACL": "acl",
+    "ServerSideEncryption": "encryption",
+    "SSEKMSKeyId": "kms_key_id",
+}
+
+
+# ── asking ────────────────────────────────────────────────────────────────────────────────────────
+def object_arguments(options: ObjectOptions) -> Arguments:
+    """What PutObject and CreateMultipartUpload take from the options. StoreRefused if a value has no spelling."""
+    asked: Arguments = {name: getattr(options, field) for name, field in _PLAIN.items() if getattr(options, field)}
+    if options.metadata:
+        asked["Metadata"] = {_metadata_name(name): encode_metadata(text) for name, text in options.metadata.items()}
+    if options.tags:
+        asked["Tagging"] = urlencode(options.tags, quote_via=quote)
+    if options.expires:
+        asked["Expires"] = _moment(options.expires)
+    return asked
+
+
+def put_checksum(checksum: Checksum | None) -> Arguments:
+    """The digest of a whole body, for PutObject and UploadPart."""
+    if checksum is None or checksum.kind is ChecksumKind.NONE:
+        return {}
+    return {_MEMBER[checksum.kind]: checksum.value}
+
+
+def create_checksum(kind: ChecksumKind) -> Arguments:
+    """A multipart upload can prove its whole object only by a CRC; other kinds prove single parts."""
+    if kind not in _FULL_OBJECT:
+        return {}
+    return {"ChecksumAlgorithm": kind.name, "ChecksumType": "FULL_OBJECT"}
+
+
+def complete_arguments(parts: Sequence[Part], checksum: Checksum | None) -> Arguments:
+    """The list of parts and, where the upload was created for it, the whole object's checksum and length."""
+    asked: Arguments = {"MultipartUpload": {"Parts": [_completed(part) for part in parts]}}
+    if checksum is not None and checksum.kind in _FULL_OBJECT:
+        asked |= {_MEMBER[checksum.kind]: checksum.value, "ChecksumType": "FULL_OBJECT"}
+        asked["MpuObjectSize"] = sum(part.size for part in parts)
+    return asked
+
+
+def condition(if_none_match: bool) -> Arguments:
+    return {"IfNoneMatch": "*"} if if_none_match else {}
+
+
+def byte_range(start: int, end: int | None) -> Arguments:
+    """A Range header (RFC 9110, 14.1.2) for [start, end), or none for the whole."""
+    if start == 0 and end is None:
+        return {}
+    return {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+
+
+def _completed(part: Part) -> Arguments:
+    asked: Arguments = {"PartNumber": part.number, "ETag": part.etag}
+    if part.checksum is not None and part.checksum.kind in _FULL_OBJECT:
+        asked[_MEMBER[part.checksum.kind]] = part.checksum.value
+    return asked
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise StoreRefused(f"expires: {text!r} is not an ISO 8601 date, like 2030-01-31T12:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# ── metadata ──────────────────────────────────────────────────────────────────────────────────────
+def encode_metadata(text: str) -> str:
+    """A value as a header carries it: itself if plain ASCII, else one RFC 2047 word."""
+    if text.isascii() and text.isprintable() and text == text.strip() and "=?" not in text:
+        return text
+    return f"=?UTF-8?B?{b64encode(text.encode()).decode()}?="
+
+
+def decode_metadata(text: str) -> str:
+    """The inverse of `encode_metadata`; what is no valid RFC 2047 stays as it came."""
+    if "=?" not in text:
+        return text
+    try:
+        return str(make_header(decode_header(text)))
+    except (HeaderParseError, LookupError, UnicodeDecodeError, ValueError):
+        return text
+
+
+def _metadata_name(name: str) -> str:
+    if not name or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
+        raise StoreRefused(f"metadata: {name!r} cannot be a header's name; use letters, digits, '-', '_' and '.'")
+    return name.lower()
+
+
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────
+def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredObject:
+    """The object that a put, a completion or a head described; `size` where the answer has none."""
+    modified = answer.get("LastModified")
+    return StoredObject(
+        size=answer.get("ContentLength", 0) if size is None else size,
+        etag=answer.get("ETag", ""),
+        last_modified=modified.timestamp() if isinstance(modified, datetime) else None,
+        version_id=answer.get("VersionId"),
+        checksum=full_object_checksum(answer),
+        metadata={name.lower(): decode_metadata(text) for name, text in answer.get("Metadata", {}).items()},
+        content_type=answer.get("ContentType"),
+    )
+
+
+def full_object_checksum(answer: Mapping[str, Any]) -> Checksum | None:
+    """The best digest of the whole object in an answer. A composite one (`…-7`) says nothing of the whole."""
+    if answer.get("ChecksumType") == "COMPOSITE":
+        return None
+    for kind, member in _MEMBER.items():
+        value = answer.get(member) if kind is not ChecksumKind.MD5 else None
+        if value and "-" not in value:
+            return Checksum(kind, value)
+    return None
+
+
+def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: Checksum | None) -> Part:
+    return Part(number=number, size=size, etag=answer.get("ETag", ""), checksum=checksum)
+
+
+def open_upload(entry: Mapping[str, Any]) -> Upload:
+    return Upload(entry["Key"], entry["UploadId"], entry["Initiated"].timestamp())

@@ -1,0 +1,231 @@
+"""The calls of `ports.ObjectStore` over an open aiobotocore client, each tried once and bounded by a deadline.
+
+Owns how a port's call becomes one S3 request. Refuses to retry (policy wraps the port) and to open or close the
+client it was given (`session` does). Hands errors on as `errors` translates them.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from mirrord.errors import BucketMissing, NoSuchUpload, StoreRefused, StoreUnavailable
+from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject, Upload
+from mirrord.ports import ByteStream
+from mirrord.providers import Provider
+from mirrord.s3 import arguments
+from mirrord.s3.body import BufferBody
+from mirrord.s3.errors import Call, asking
+from mirrord.units import KiB
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+DEADLINE = 30.0
+"""Seconds that any call may take before its bytes are counted."""
+COMPLETE_DEADLINE = 600.0
+"""AWS: "Processing of a CompleteMultipartUpload request could take several minutes"."""
+MIN_RATE = 100 * KiB
+"""Bytes a second below which a transfer to a store counts as stalled."""
+
+
+class ClientStore:
+    """An ObjectStore over a client that somebody else opened and will close.
+
+    `deadline` (seconds) replaces every call's base; size / 100 KiB/s is added for the bytes that a call moves.
+    """
+
+    def __init__(
+        self, client: "S3Client | None", provider: Provider, *, name: str = "default", deadline: float = DEADLINE
+    ) -> None:
+        self._opened: S3Client | None = client
+        self._provider = provider
+        self._name = name
+        self._deadline = deadline
+
+    @property
+    def provider(self) -> Provider:
+        return self._provider
+
+    @property
+    def _client(self) -> "S3Client":
+        if self._opened is None:
+            raise RuntimeError("the store is not open; use it inside `async with`")
+        return self._opened
+
+    def _asking(
+        self, operation: str, at: Destination | str, *, size: int = 0, write: bool = False, base: float | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
+        call = Call(operation, self._name, bucket, key, write)
+        return asking(call, (self._deadline if base is None else base) + size / MIN_RATE)
+
+    # ── writes ────────────────────────────────────────────────────────────────────────────────────
+    async def put_object(
+        self,
+        at: Destination,
+        body: memoryview,
+        options: ObjectOptions,
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        asked = arguments.object_arguments(options) | arguments.put_checksum(checksum)
+        asked |= arguments.condition(if_none_match)
+        async with self._asking("PutObject", at, size=len(body), write=True), _sent(body) as content:
+            answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
+        return arguments.stored_object(answer, size=len(body))
+
+    async def create_upload(
+        self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
+    ) -> str:
+        asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
+        async with self._asking("CreateMultipartUpload", at, write=True):
+            answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
+        return answer["UploadId"]
+
+    async def upload_part(
+        self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
+    ) -> Part:
+        asked: dict[str, Any] = {"UploadId": upload_id, "PartNumber": number} | arguments.put_checksum(checksum)
+        async with self._asking("UploadPart", at, size=len(body), write=True), _sent(body) as content:
+            answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
+        return arguments.uploaded_part(number, len(body), answer, checksum)
+
+    async def complete_upload(
+        self,
+        at: Destination,
+        upload_id: str,
+        parts: Sequence[Part],
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
+        base = max(COMPLETE_DEADLINE, self._deadline) if self._deadline >= DEADLINE else self._deadline
+        async with self._asking("CompleteMultipartUpload", at, write=True, base=base):
+            answer = await self._client.complete_multipart_upload(
+                Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
+            )
+        return arguments.stored_object(answer, size=sum(part.size for part in parts))
+
+    async def abort_upload(self, at: Destination, upload_id: str) -> None:
+        # No `write`: to abort again is always the right answer to a lost answer.
+        try:
+            async with self._asking("AbortMultipartUpload", at):
+                await self._client.abort_multipart_upload(Bucket=at.bucket, Key=at.key, UploadId=upload_id)
+        except NoSuchUpload:
+            return
+
+    async def delete_object(self, at: Destination) -> None:
+        async with self._asking("DeleteObject", at, write=True):
+            await self._client.delete_object(Bucket=at.bucket, Key=at.key)
+
+    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+        created = not await self._bucket_stands(bucket) and await self._create_bucket(bucket, region)
+        if versioning:
+            async with self._asking("PutBucketVersioning", bucket):
+                await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        return created
+
+    async def _bucket_stands(self, bucket: str) -> bool:
+        try:
+            async with self._asking("HeadBucket", bucket):
+                await self._client.head_bucket(Bucket=bucket)
+        except BucketMissing:
+            return False
+        except StoreRefused as error:
+            if _status(error) != 404:
+                raise
+            return False
+        return True
+
+    async def _create_bucket(self, bucket: str, region: str | None) -> bool:
+        asked: dict[str, Any] = {}
+        if region not in (None, "us-east-1"):
+            asked["CreateBucketConfiguration"] = {"LocationConstraint": region}
+        try:
+            async with self._asking("CreateBucket", bucket):
+                await self._client.create_bucket(Bucket=bucket, **asked)
+        except StoreRefused as error:
+            if _code(error) != "BucketAlreadyOwnedByYou":
+                raise
+            return False
+        return True
+
+    # ── reads ─────────────────────────────────────────────────────────────────────────────────────
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        """None also where the bucket is missing: a HEAD answers without words, so a store cannot say which."""
+        try:
+            async with self._asking("HeadObject", at):
+                answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED")
+        except (BucketMissing, StoreRefused) as error:
+            if _status(error) != 404:
+                raise
+            return None
+        return arguments.stored_object(answer)
+
+    @asynccontextmanager
+    async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        """The bytes [start, end). A stall longer than the deadline, or an end too soon, is StoreUnavailable."""
+        async with self._asking("GetObject", at):
+            answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **arguments.byte_range(start, end))
+        async with answer["Body"] as body:
+            yield _ObjectStream(self, at, body, answer["ContentLength"])
+
+    async def list_buckets(self) -> list[str]:
+        """ListBuckets: the names that the credentials may see. Beyond the port: tells whether a store is there."""
+        async with self._asking("ListBuckets", ""):
+            answer = await self._client.list_buckets()
+        return [bucket["Name"] for bucket in answer.get("Buckets", [])]
+
+    async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
+        asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+        while True:
+            async with self._asking("ListMultipartUploads", bucket):
+                page = await self._client.list_multipart_uploads(**asked)
+            for entry in page.get("Uploads", []):
+                if entry["Key"].startswith(prefix):
+                    yield arguments.open_upload(entry)
+            if not page.get("IsTruncated"):
+                return
+            asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+
+class _ObjectStream:
+    """ports.ByteStream over an answer's body."""
+
+    def __init__(self, store: ClientStore, at: Destination, body: Any, length: int) -> None:
+        self._store, self._at, self._body, self._left = store, at, body, length
+
+    async def readinto(self, view: memoryview) -> int:
+        if not len(view) or not self._left:
+            return 0
+        async with self._store._asking("GetObject", self._at):
+            piece = await self._body.read(len(view))
+        if not piece:
+            raise StoreUnavailable(f"GetObject {self._at}: the body ended {self._left} bytes too soon")
+        view[: len(piece)] = piece
+        self._left -= len(piece)
+        return len(piece)
+
+
+@asynccontextmanager
+async def _sent(view: memoryview) -> AsyncIterator[IO[bytes] | bytes]:
+    """The buffer as a body while the call lasts; afterwards no byte of it leaves any more."""
+    body = BufferBody(view)
+    try:
+        yield cast("IO[bytes]", body) if len(view) else b""
+    finally:
+        body.close()
+
+
+def _answer(error: Exception) -> dict[str, Any]:
+    return getattr(error.__cause__, "response", None) or {}
+
+
+def _status(error: Exception) -> int:
+    return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _code(error: Exception) -> str:
+    return str(_answer(error).get("Error", {}).get("Code", ""))

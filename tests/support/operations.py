@@ -1,0 +1,65 @@
+"""Which S3 operation an HTTP request is, from its method, path and query (S3 API Reference)."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote
+
+WRITES = frozenset(
+    {
+        "PutObject",
+        "CopyObject",
+        "CreateMultipartUpload",
+        "UploadPart",
+        "UploadPartCopy",
+        "CompleteMultipartUpload",
+        "AbortMultipartUpload",
+        "DeleteObject",
+        "DeleteObjects",
+        "CreateBucket",
+        "DeleteBucket",
+        "PutBucketVersioning",
+    }
+)
+_OBJECT = {
+    "PUT": "PutObject",
+    "GET": "GetObject",
+    "HEAD": "HeadObject",
+    "DELETE": "DeleteObject",
+}
+_BUCKET = {"PUT": "CreateBucket", "GET": "ListObjects", "HEAD": "HeadBucket", "DELETE": "DeleteBucket"}
+_OBJECT_QUERY = {
+    ("POST", "uploads"): "CreateMultipartUpload",
+    ("POST", "uploadId"): "CompleteMultipartUpload",
+    ("PUT", "partNumber"): "UploadPart",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+    ("GET", "uploadId"): "ListParts",
+    ("GET", "tagging"): "GetObjectTagging",
+    ("PUT", "tagging"): "PutObjectTagging",
+}
+_BUCKET_QUERY = {
+    ("GET", "uploads"): "ListMultipartUploads",
+    ("GET", "list-type"): "ListObjectsV2",
+    ("GET", "versioning"): "GetBucketVersioning",
+    ("GET", "versions"): "ListObjectVersions",
+    ("GET", "location"): "GetBucketLocation",
+    ("PUT", "versioning"): "PutBucketVersioning",
+    ("POST", "delete"): "DeleteObjects",
+}
+_COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
+
+
+def operation(method: str, raw_path: str, headers: Mapping[str, str]) -> tuple[str, str, str]:
+    """(operation, bucket, key) of a path-style request; an unknown one is named by its method and query."""
+    path, _, query = raw_path.partition("?")
+    bucket, _, key = unquote(path).lstrip("/").partition("/")
+    asked = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+    return _named(method, bucket, key, asked, "x-amz-copy-source" in {name.lower() for name in headers}), bucket, key
+
+
+def _named(method: str, bucket: str, key: str, asked: list[str], copies: bool) -> str:
+    if not bucket:
+        return "ListBuckets"
+    for name in asked:
+        if found := (_OBJECT_QUERY if key else _BUCKET_QUERY).get((method, name)):
+            return _COPIES.get(found, found) if copies else found
+    found = (_OBJECT if key else _BUCKET).get(method)
+    return (_COPIES.get(found, found) if copies else found) if found else f"{method} ?{'&'.join(asked)}"

@@ -1,0 +1,169 @@
+"""Fixture `store_proxy`: a transparent HTTP proxy before a store that counts calls by S3 operation.
+
+It passes the Host header, raw path and query untouched, since SigV4 signs them, and streams both ways. It runs on a
+thread of its own, so that tests of any kind (async, blocking, subprocess) can talk through it. `before` and `after`
+are the places for faults: each sees a call and may answer in the store's stead, wait, or cut the connection.
+"""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from tests.support.operations import WRITES, operation
+from tests.support.weed import Server
+
+_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect", "proxy-connection"}
+_AUTO = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_CHUNK = 256 * 1024
+
+
+@dataclass
+class Seen:
+    """One call as it passed: bytes are of bodies, `status` is 0 until the store has answered."""
+
+    operation: str
+    bucket: str
+    key: str
+    sent: int = 0
+    received: int = 0
+    status: int = 0
+
+
+Fault = Callable[[Seen, web.Request], Awaitable[web.StreamResponse | None]]
+"""None: go on. A response: answered instead. To cut: `request.transport.abort()`, then raise ConnectionResetError."""
+
+
+class StoreProxy:
+    """`calls` in the order they came, from any thread; `before` and `after` may be set at any time."""
+
+    def __init__(self, server: Server) -> None:
+        self.upstream = server
+        self.calls: list[Seen] = []
+        self.before: Fault | None = None
+        self.after: Fault | None = None
+        self.endpoint_url = ""
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def server(self) -> Server:
+        """The store as seen through the proxy."""
+        return replace(self.upstream, endpoint_url=self.endpoint_url)
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(call.operation for call in self.calls)
+
+    @property
+    def writes(self) -> int:
+        """Calls that change the store."""
+        return sum(call.operation in WRITES for call in self.calls)
+
+    @property
+    def bytes_sent(self) -> int:
+        """Body bytes that went to the store."""
+        return sum(call.sent for call in self.calls)
+
+    def clear(self) -> None:
+        self.calls.clear()
+
+    async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
+        connector = aiohttp.TCPConnector(limit=0)
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, timeout=timeout, skip_auto_headers=_AUTO
+        ) as self._session:
+            runner = web.ServerRunner(web.Server(self._pass, access_log=None), shutdown_timeout=1)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.endpoint_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            started()
+            await stop.wait()
+            await runner.cleanup()
+
+    async def _pass(self, request: web.BaseRequest) -> web.StreamResponse:
+        seen = Seen(*operation(request.method, request.raw_path, request.headers))
+        self.calls.append(seen)
+        if self.before and (instead := await self.before(seen, request)):  # type: ignore[arg-type]
+            seen.status = instead.status
+            return instead
+        async with self._ask(seen, request) as answer:
+            seen.status = answer.status
+            if self.after and (instead := await self.after(seen, request)):  # type: ignore[arg-type]
+                return instead
+            return await self._answer(seen, request, answer)
+
+    def _ask(self, seen: Seen, request: web.BaseRequest) -> Any:
+        assert self._session is not None
+        headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _HOP)
+        return self._session.request(
+            request.method,
+            URL(self.upstream.endpoint_url + request.raw_path, encoded=True),
+            headers=headers,
+            data=_counted(seen, request.content) if request.body_exists else None,
+            allow_redirects=False,
+        )
+
+    async def _answer(self, seen: Seen, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP)
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        await response.prepare(request)
+        if request.method != "HEAD":
+            async for chunk in answer.content.iter_chunked(_CHUNK):
+                seen.received += len(chunk)
+                await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+async def _counted(seen: Seen, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    async for chunk in content.iter_chunked(_CHUNK):
+        seen.sent += len(chunk)
+        yield chunk
+
+
+@pytest.fixture
+def proxied() -> Iterator[Callable[[Server], StoreProxy]]:
+    """Put a counting proxy before any server: `proxied(weed)`."""
+    stops: list[Callable[[], None]] = []
+
+    def start(server: Server) -> StoreProxy:
+        proxy, started = StoreProxy(server), threading.Event()
+        loop, stop = asyncio.new_event_loop(), asyncio.Event()
+        thread = threading.Thread(target=_run, args=(loop, proxy.serve(started.set, stop)), name="store-proxy")
+        thread.start()
+
+        def end() -> None:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+
+        stops.append(end)
+        assert started.wait(10), "the proxy did not start"
+        return proxy
+
+    yield start
+    for end in stops:
+        end()
+
+
+@pytest.fixture
+def store_proxy(proxied: Callable[[Server], StoreProxy], weed: Server) -> StoreProxy:
+    """A counting proxy before the session's SeaweedFS."""
+    return proxied(weed)
+
+
+def _run(loop: asyncio.AbstractEventLoop, work: Any) -> None:
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

@@ -1,0 +1,116 @@
+"""Fixtures over one real SeaweedFS per pytest session: `weed`, `bucket`, `store`, `s3_client` (boto3, the witness)."""
+
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mirrord.model import Credentials, Destination, ProviderName, StoreOptions
+from mirrord.s3.session import S3Store
+from mirrord.s3.weed import HOST, Weed, free_port
+
+READY_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """An S3 server that runs for the tests: where it is, and who may ask it."""
+
+    endpoint_url: str
+    access_key_id: str = "test-access-key"
+    secret_access_key: str = field(default="test-secret-key", repr=False)
+    provider: ProviderName = ProviderName.SEAWEEDFS
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
+
+    def options(self, name: str = "default", **changed: Any) -> StoreOptions:
+        """A declared store at this server; `changed` overrides fields of StoreOptions."""
+        given: dict[str, Any] = {
+            "provider": self.provider,
+            "endpoint_url": self.endpoint_url,
+            "region": "us-east-1",
+            "credentials": self.credentials,
+        }
+        return StoreOptions(name=name, **(given | changed))
+
+    def destination(self, bucket: str, key: str) -> Destination:
+        options = self.options()
+        return Destination(options.name, options.endpoint, bucket, key)
+
+    def client(self, **config: Any) -> Any:
+        """A boto3 client: independent of mirrord's own."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, **config),
+        )
+
+    def wait_until_ready(self, alive: Any) -> None:
+        """Poll until it takes our credentials; there is no event to await in another process."""
+        client = self.client(connect_timeout=2, read_timeout=5)
+        deadline = time.monotonic() + READY_DEADLINE
+        while True:
+            try:
+                client.list_buckets()
+                return
+            except (BotoCoreError, ClientError) as error:
+                if not alive() or time.monotonic() > deadline:
+                    raise RuntimeError(f"the test store at {self.endpoint_url} did not start") from error
+                time.sleep(0.05)
+            finally:
+                client.close()
+
+
+@pytest.fixture(scope="session")
+def weed() -> Iterator[Server]:
+    """One real SeaweedFS for the whole session, in a directory and a port range of its own."""
+    with tempfile.TemporaryDirectory(prefix="mirrord-weed-", ignore_cleanup_errors=True) as directory:
+        port = free_port()
+        server = Server(f"http://{HOST}:{port}")
+        process = Weed(Path(directory) / "objects", Path(directory) / "weed.log", port, server.credentials)
+        process.start()
+        try:
+            server.wait_until_ready(lambda: process.running)
+            yield server
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def s3_client(weed: Server) -> Iterator[Any]:
+    """boto3 at the session's SeaweedFS: reads back what mirrord wrote, knowing nothing of mirrord."""
+    client = weed.client()
+    yield client
+    client.close()
+
+
+def fresh_bucket(client: Any) -> str:
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def bucket(s3_client: Any) -> str:
+    """A new, empty bucket at the session's SeaweedFS."""
+    return fresh_bucket(s3_client)
+
+
+@pytest.fixture
+async def store(weed: Server) -> AsyncIterator[S3Store]:
+    """An open S3Store at the session's SeaweedFS."""
+    async with S3Store(weed.options()) as opened:
+        yield opened
