@@ -15,6 +15,7 @@ from mirrord.model import (
     ObjectOptions,
     Observed,
     Part,
+    ProviderName,
     Revision,
     StoredObject,
     TransferKind,
@@ -22,7 +23,6 @@ from mirrord.model import (
 from mirrord.planning.parts import Cut
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
-from mirrord.model import ProviderName
 from mirrord.transfer.job import Job
 
 AT = Destination("default", "http://store", "bucket", "key.bin")
@@ -81,12 +81,27 @@ class ScriptedSource:
             raise SourceChanged("the source changed")
 
 
+class Log(list[str]):
+    """What happened, in order; a line can be awaited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._awaited: dict[str, asyncio.Event] = {}
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        self._awaited.setdefault(line, asyncio.Event()).set()
+
+    async def reached(self, line: str) -> None:
+        await self._awaited.setdefault(line, asyncio.Event()).wait()
+
+
 @dataclass
 class ScriptedStore:
-    """Verifies checksums and part sizes as S3 does. `on[call]` runs before a call takes effect and may raise or wait."""
+    """Verifies checksums as S3 does. `on[call]` runs before a call takes effect and may raise or wait."""
 
     provider: Provider = field(default_factory=lambda: profile(ProviderName.AWS))
-    log: list[str] = field(default_factory=list)
+    log: "Log" = field(default_factory=lambda: Log())
     on: dict[str, Callable[..., object]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     options: dict[str, ObjectOptions] = field(default_factory=dict)

@@ -1,0 +1,403 @@
+"""The story of a transfer on a scripted source and store: what arrives, what is refused, what is left behind."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from mirrord import checksums
+from mirrord.errors import (
+    ChecksumMismatch,
+    LengthMismatch,
+    MirrordError,
+    OutcomeUnknown,
+    SourceChanged,
+    SourceRefused,
+    SourceTooLarge,
+    SourceUnavailable,
+    StoreDenied,
+    StoreRefused,
+    StoreUnavailable,
+)
+from mirrord.model import ChecksumKind, Integrity, ProviderName, TransferKind
+from mirrord.planning.backoff import Backoff
+from mirrord.providers import Provider, profile
+from mirrord.transfer import multipart
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.copy import copy
+from mirrord.transfer.job import Job, Means
+from mirrord.transfer.multipart import Repeats
+from mirrord.units import KiB, MiB
+from tests.support.moving import AT, ScriptedSource, ScriptedStore, job, parts_of, whole
+
+PART = 128 * KiB
+CONTENT = os.urandom(10 * PART + 77)
+
+
+class Waits(list[float]):
+    """A sleep that only notes how long it would have been."""
+
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+        await asyncio.sleep(0)
+
+
+def means(store: ScriptedStore, **more: object) -> Means:
+    return Means(store=store, budget=Budget(4 * MiB), **more)  # type: ignore[arg-type]
+
+
+def failing(error: BaseException, *, numbers: tuple[int, ...] = (), times: int = 99) -> Callable[..., Awaitable[None]]:
+    left = times
+
+    async def step(*seen: int) -> None:
+        nonlocal left
+        if left and (not numbers or seen[0] in numbers):
+            left -= 1
+            raise error
+
+    return step
+
+
+async def never(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def broken() -> None:
+    raise SourceUnavailable("the connection broke")
+
+
+# ── what arrives ──────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("length", [0, 1, 100_000])
+async def test_a_put(length: int) -> None:
+    source, store = ScriptedSource(CONTENT[:length]), ScriptedStore()
+    copied = await copy(job(whole(length)), source, source.observed(), means(store))
+    assert store.objects == {AT.key: CONTENT[:length]}
+    assert store.log == ["put"]
+    assert source.confirmed == 1
+    assert (copied.kind, copied.size, copied.parts) == (TransferKind.PUT, length, 1)
+    assert copied.integrity is Integrity.FULL_OBJECT
+    assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT[:length]))
+
+
+@pytest.mark.parametrize("length", [PART, PART + 1, 2 * PART, len(CONTENT)])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("step", [777, PART, 1 << 20])
+async def test_parts(length: int, known: bool, step: int) -> None:
+    source = ScriptedSource(CONTENT[:length], length=length if known else None, step=step)
+    store = ScriptedStore()
+    copied = await copy(job(parts_of(PART)), source, source.observed(), means(store))
+    assert store.objects == {AT.key: CONTENT[:length]}
+    assert store.uploads == {}
+    assert sorted(store.part_sizes, reverse=True)[: length // PART] == [PART] * (length // PART)
+    assert (copied.kind, copied.size, copied.parts) == (TransferKind.MULTIPART, length, -(-length // PART))
+    assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT[:length]))
+    assert copied.integrity is Integrity.FULL_OBJECT
+
+
+@pytest.mark.parametrize("length", [0, 1, PART - 1])
+async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
+    source, store = ScriptedSource(CONTENT[:length], length=None), ScriptedStore()
+    copied = await copy(job(parts_of(PART)), source, source.observed(), means(store))
+    assert store.log == ["put"]
+    assert copied.kind is TransferKind.PUT
+    assert store.objects == {AT.key: CONTENT[:length]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "provider", "cut", "level"),
+    [
+        (ChecksumKind.CRC32C, ProviderName.AWS, whole(len(CONTENT)), Integrity.FULL_OBJECT),
+        (ChecksumKind.SHA256, ProviderName.AWS, whole(len(CONTENT)), Integrity.FULL_OBJECT),
+        (ChecksumKind.MD5, ProviderName.R2, whole(len(CONTENT)), Integrity.MD5),
+        (ChecksumKind.NONE, ProviderName.AWS, whole(len(CONTENT)), Integrity.LENGTH),
+        (ChecksumKind.CRC32, ProviderName.AWS, parts_of(PART), Integrity.FULL_OBJECT),
+        (ChecksumKind.SHA256, ProviderName.AWS, parts_of(PART), Integrity.COMPOSITE),
+        (ChecksumKind.SHA256, ProviderName.R2, parts_of(PART), Integrity.LENGTH),
+        (ChecksumKind.MD5, ProviderName.R2, parts_of(PART), Integrity.MD5),
+        (ChecksumKind.NONE, ProviderName.AWS, parts_of(PART), Integrity.LENGTH),
+    ],
+)
+async def test_the_level_of_integrity_reached(kind: ChecksumKind, provider: ProviderName, cut, level) -> None:
+    source, store = ScriptedSource(CONTENT), ScriptedStore(provider=profile(provider))
+    copied = await copy(job(cut, kind), source, source.observed(), means(store))
+    assert copied.integrity is level
+    assert store.objects == {AT.key: CONTENT}
+
+
+async def test_progress_ends_at_the_size_on_both_sides() -> None:
+    seen: list[tuple[int, int]] = []
+    source = ScriptedSource(CONTENT)
+    await copy(job(parts_of(PART)), source, source.observed(), means(ScriptedStore()), lambda *at: seen.append(at))
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert seen == sorted(seen)
+    assert all(sent <= read for read, sent in seen)
+
+
+async def test_parts_in_flight_and_buffers_stay_in_bound() -> None:
+    budget = Budget(MiB)
+    highest = 0
+
+    async def look(*_: object) -> None:
+        nonlocal highest
+        highest = max(highest, budget.held)
+        await asyncio.sleep(0)
+
+    store = ScriptedStore(on={"part": look})
+    jobs = [job(parts_of(PART, concurrency=4)) for _ in range(6)]
+    sources = [ScriptedSource(CONTENT, length=None if n % 2 else -1) for n in range(6)]
+    carried = Means(store=store, budget=budget)
+    await asyncio.gather(*(copy(one, s, s.observed(), carried) for one, s in zip(jobs, sources, strict=True)))
+    assert 4 * PART <= highest <= MiB
+    assert budget.lent == 0
+
+
+async def test_reading_goes_on_while_parts_travel() -> None:
+    """With one part on the wire and never answered, the next one is read already."""
+    second = asyncio.Event()
+
+    def progress(taken: int, _sent: int) -> None:
+        if taken >= 2 * PART:
+            second.set()
+
+    store = ScriptedStore(on={"part": never})
+    source = ScriptedSource(CONTENT)
+    task = asyncio.create_task(
+        copy(job(parts_of(PART, concurrency=1)), source, source.observed(), means(store), progress)
+    )
+    await second.wait()
+    assert store.log[-1] == "part 1"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+# ── what is refused before any byte ───────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("more", "error", "words"),
+    [
+        ({"max_size": 1000}, SourceTooLarge, "max_size is 1000 B"),
+        ({"expect_content_type": "application/gzip"}, SourceRefused, "text/html"),
+    ],
+)
+async def test_refused_unread(more: dict[str, object], error: type[MirrordError], words: str) -> None:
+    source, store = ScriptedSource(CONTENT, content_type="text/html; charset=utf-8"), ScriptedStore()
+    with pytest.raises(error, match=words):
+        await copy(job(parts_of(PART), **more), source, source.observed(), means(store))
+    assert store.log == []
+    assert source.opened == 0
+
+
+async def test_a_media_type_is_compared_without_its_parameters() -> None:
+    source, store = ScriptedSource(b"x", content_type="Text/CSV; charset=utf-8"), ScriptedStore()
+    await copy(job(whole(1), expect_content_type="text/csv"), source, source.observed(), means(store))
+    assert store.log == ["put"]
+
+
+# ── the source breaks its word: nothing becomes visible ───────────────────────────────────────────
+SHORT = len(CONTENT) - 1
+BREAKS: list[tuple[str, ScriptedSource, dict[str, object], type[MirrordError]]] = [
+    ("cut short", ScriptedSource(CONTENT, fault_at=5 * PART, fault=broken), {}, SourceUnavailable),
+    ("ends early", ScriptedSource(CONTENT[:SHORT], length=len(CONTENT)), {}, LengthMismatch),
+    ("ends at a part's end", ScriptedSource(CONTENT[: 4 * PART], length=5 * PART), {}, LengthMismatch),
+    ("too long", ScriptedSource(CONTENT, length=SHORT), {}, LengthMismatch),
+    ("too long past a part", ScriptedSource(CONTENT[: 4 * PART + 1], length=4 * PART), {}, LengthMismatch),
+    ("over max_size", ScriptedSource(CONTENT, length=None), {"max_size": 6 * PART}, SourceTooLarge),
+    ("changed", ScriptedSource(CONTENT, changed=True), {}, SourceChanged),
+]
+
+
+@pytest.mark.parametrize(("source", "more", "error"), [b[1:] for b in BREAKS], ids=[b[0] for b in BREAKS])
+@pytest.mark.parametrize("kind", TransferKind)
+async def test_a_source_that_breaks_its_word_leaves_nothing(
+    source: ScriptedSource, more: dict[str, object], error: type[MirrordError], kind: TransferKind
+) -> None:
+    store = ScriptedStore(objects={AT.key: b"before"})
+    length = source.observed().revision.length
+    cut = whole(length) if kind is TransferKind.PUT and length is not None else parts_of(PART)
+    carried = Means(store=store, budget=Budget(4 * MiB))
+    with pytest.raises(error):
+        await copy(job(cut, **more), source, source.observed(), carried)
+    assert store.objects == {AT.key: b"before"}
+    assert store.uploads == {}
+    assert "complete" not in store.log
+    assert "put" not in store.log
+    assert carried.budget.lent == 0
+
+
+# ── the store fails ───────────────────────────────────────────────────────────────────────────────
+async def run_parts(store: ScriptedStore, one: Job | None = None, **more: object) -> None:
+    source = ScriptedSource(CONTENT)
+    carried = means(store, **more)
+    try:
+        await copy(one or job(parts_of(PART)), source, source.observed(), carried)
+    finally:
+        assert carried.budget.lent == 0
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("503"), OutcomeUnknown("lost"), ChecksumMismatch("BadDigest")])
+async def test_a_part_is_sent_again_from_its_buffer(error: MirrordError) -> None:
+    waits = Waits()
+    store = ScriptedStore(on={"part": failing(error, numbers=(3,), times=2)})
+    await run_parts(store, repeats=Repeats(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=3)))
+    assert store.objects == {AT.key: CONTENT}
+    assert store.log.count("part 3") == 3
+    assert waits == [0.5, 1.0]
+
+
+async def test_retry_after_is_honoured_by_parts() -> None:
+    waits = Waits()
+    store = ScriptedStore(on={"part": failing(StoreUnavailable("slow", retry_after=7), times=1)})
+    await run_parts(store, repeats=Repeats(sleep=waits, chance=lambda: 0.0))
+    assert waits == [7.0]
+
+
+async def test_a_part_that_keeps_failing_ends_the_upload_drained_then_aborted() -> None:
+    waits = Waits()
+    undone: list[str] = []
+    store = ScriptedStore(on={"part": failing(StoreUnavailable("503"), numbers=(4,))})
+    with pytest.raises(StoreUnavailable):
+        await run_parts(store, repeats=Repeats(sleep=waits, rule=Backoff(tries=3)), aborted=undone.append)
+    assert store.log.count("part 4") == 3
+    assert store.log[-2:] == ["abort with 0 in flight", "aborted"]
+    assert undone == ["u1"]
+    assert store.uploads == {}
+    assert store.objects == {}
+
+
+async def test_a_permanent_refusal_is_not_repeated() -> None:
+    store = ScriptedStore(on={"part": failing(StoreDenied("403"), numbers=(2,))})
+    with pytest.raises(StoreDenied):
+        await run_parts(store)
+    assert store.log.count("part 2") == 1
+    assert store.log[-2:] == ["abort with 0 in flight", "aborted"]
+
+
+async def test_a_failed_part_is_noticed_while_the_source_stalls() -> None:
+    async def stall() -> None:
+        await never()
+
+    store = ScriptedStore(on={"part": failing(StoreDenied("403"), numbers=(2,))})
+    source = ScriptedSource(CONTENT, fault_at=3 * PART, fault=stall)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreDenied):
+            await copy(job(parts_of(PART)), source, source.observed(), means(store))
+    assert store.log[-1] == "aborted"
+
+
+@pytest.mark.parametrize("call", ["complete", "create"])
+async def test_an_upload_that_cannot_be_completed_or_created(call: str) -> None:
+    store = ScriptedStore(on={call: failing(StoreRefused("400"))})
+    with pytest.raises(StoreRefused):
+        await run_parts(store)
+    assert store.uploads == {}
+    assert ("aborted" in store.log) is (call == "complete")
+
+
+async def test_a_failed_abort_is_noted_on_the_error_that_matters() -> None:
+    store = ScriptedStore(
+        on={"part": failing(StoreDenied("403"), numbers=(2,)), "abort": failing(StoreUnavailable("gone away"))}
+    )
+    with pytest.raises(StoreDenied) as caught:
+        await run_parts(store)
+    assert caught.value.__notes__ == ["upload u1 of s3://bucket/key.bin could not be aborted: gone away"]
+
+
+async def test_an_abort_without_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "ABORT_DEADLINE", 0.01)
+    store = ScriptedStore(on={"part": failing(StoreDenied("403"), numbers=(2,)), "abort": never})
+    with pytest.raises(StoreDenied) as caught:
+        await run_parts(store)
+    assert "could not be aborted" in caught.value.__notes__[0]
+
+
+async def test_a_store_without_further_parts_names_part_size() -> None:
+    few = Provider(name=ProviderName.GENERIC, max_parts=4)
+    store = ScriptedStore(provider=few)
+    source = ScriptedSource(CONTENT, length=None)
+    with pytest.raises(SourceTooLarge, match=r"upload\.part_size"):
+        await copy(job(parts_of(PART), ChecksumKind.MD5), source, source.observed(), means(store))
+    assert store.log[-1] == "aborted"
+
+
+# ── cancellation ──────────────────────────────────────────────────────────────────────────────────
+async def started(store: ScriptedStore, line: str) -> asyncio.Task[None]:
+    task = asyncio.create_task(run_parts(store))
+    await store.log.reached(line)
+    return task
+
+
+async def test_cancelled_in_mid_part_drains_then_aborts() -> None:
+    store = ScriptedStore(on={"part": never})
+    task = await started(store, "part 2")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert store.log[-2:] == ["abort with 0 in flight", "aborted"]
+    assert store.uploads == {}
+
+
+async def test_a_second_cancellation_does_not_cut_the_abort_short() -> None:
+    gate = asyncio.Event()
+
+    async def gated() -> None:
+        await gate.wait()
+
+    store = ScriptedStore(on={"part": never, "abort": gated})
+    task = await started(store, "part 1")
+    task.cancel()
+    await store.log.reached("abort with 0 in flight")
+    task.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not task.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert store.log[-1] == "aborted"
+
+
+async def test_cancelled_while_creating_leaves_no_upload() -> None:
+    gate = asyncio.Event()
+
+    async def gated() -> None:
+        await gate.wait()
+
+    store = ScriptedStore(on={"create": gated})
+    task = await started(store, "create")
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert store.log == ["create", "created", "abort with 0 in flight", "aborted"]
+
+
+async def test_cancelled_while_completing_ends_with_the_object_whole() -> None:
+    gate = asyncio.Event()
+
+    async def gated() -> None:
+        await gate.wait()
+
+    store = ScriptedStore(on={"complete": gated})
+    task = await started(store, "complete")
+    task.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert store.objects == {AT.key: CONTENT}
+    assert "aborted" not in store.log
+
+
+@pytest.mark.parametrize("turns", range(0, 120, 7))
+async def test_cancelled_at_any_moment(turns: int) -> None:
+    store = ScriptedStore()
+    task = asyncio.create_task(run_parts(store))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert store.uploads == {}
+    assert store.objects in ({}, {AT.key: CONTENT})
+    assert task.cancelled() or store.objects
