@@ -227,6 +227,11 @@ def shown(address: str) -> str:
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
+def file_address(path: str) -> str:
+    """How a local file is named as a source: the absolute path after the scheme, nothing in it encoded."""
+    return f"file://{path}"
+
+
 def fingerprint(address: str) -> str:
     """What stands for a source's address in a revision: no secret can be read from it."""
     return sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -242,6 +247,11 @@ class FileIdentity:
     size: int
     mtime_ns: int
     ctime_ns: int
+
+    @classmethod
+    def of(cls, found: stat_result) -> Self:
+        """From what stat(2) or lstat(2) says."""
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,175 @@
+"""One local file as a Source: identity by stat(2), reads straight into the caller's buffer.
+
+Owns the proof that the bytes are of one state of the file: the identity is checked when it is opened, again after the
+last byte, and on the path. Refuses whatever is not a regular file, the last symbolic link of a path, and a path that
+leaves its root by `..` or any link. Looking and opening are a few system calls, made on the event loop: a thread for
+each costs more than they do.
+"""
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import Self
+
+from mirrord.aio import finish
+from mirrord.errors import SourceChanged, SourceDenied, SourceMissing, SourceRefused, SourceUnavailable
+from mirrord.model import FileIdentity, Item, Observed, Revision, file_address, fingerprint
+from mirrord.ports import ByteStream, Source
+from mirrord.units import KiB, MiB
+
+READ_INLINE = 256 * KiB
+"""Up to here a read is made on the event loop: from the page cache it takes less than the way to a thread and back."""
+READ_MOST = 4 * MiB
+"""One read's limit, so that progress shows and a cancellation waits for milliseconds."""
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link, which is not followed: name the file itself",
+    stat.S_IFDIR: "a directory: list it under `folders`",
+    stat.S_IFIFO: "a FIFO, not a regular file",
+    stat.S_IFSOCK: "a socket, not a regular file",
+    stat.S_IFCHR: "a device, not a regular file",
+    stat.S_IFBLK: "a device, not a regular file",
+}
+
+
+def file_source(item: Item) -> "FileSource":
+    """The source of an item whose `source` is `file:///…`; nothing in it is decoded."""
+    return FileSource(item.source.removeprefix("file://"), item.root)
+
+
+class FileSource(Source):
+    """The file at `path` (absolute). With `root`, a folder's path: no link below it is followed on the way."""
+
+    def __init__(self, path: str, root: str | None = None) -> None:
+        self._path = path
+        self._root = root
+        self._file: int | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        """See `ports.Source`. One lstat; whether it may be read shows when it is opened."""
+        with translated(self._path):
+            found = os.lstat(self._path)
+        _regular(found, self._path)
+        revision = Revision(
+            address=fingerprint(file_address(self._path)), length=found.st_size, file=FileIdentity.of(found)
+        )
+        same = known is not None and (known.address, known.file) == (revision.address, revision.file)
+        return None if same else Observed(revision=revision, ranges=True)
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        """See `ports.Source`. All streams of one source read one open file, closed with the source."""
+        if self._file is None:
+            with translated(self._path):
+                self._file = _open_beneath(self._root, self._path) if self._root else os.open(self._path, _FLAGS)
+        found = os.fstat(self._file)
+        _regular(found, self._path)
+        self._same(found, observed)
+        yield FileStream(self._file, self._path, start, found.st_size if end is None else end)
+
+    async def confirm(self, observed: Observed) -> None:
+        """See `ports.Source`: the file that was read, and the file now at the path, are the one observed."""
+        if self._file is not None:
+            self._same(os.fstat(self._file), observed)
+        try:
+            found = os.lstat(self._path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise SourceChanged(f"{self._path}: it is gone") from error
+        self._same(found, observed)
+
+    def _same(self, found: os.stat_result, observed: Observed) -> None:
+        if FileIdentity.of(found) != observed.revision.file:
+            raise SourceChanged(f"{self._path}: it changed since it was looked at")
+
+
+class FileStream:
+    """Bytes [start, end) of an open file."""
+
+    def __init__(self, file: int, path: str, start: int, end: int) -> None:
+        self._file = file
+        self._path = path
+        self._at = start
+        self._end = end
+
+    async def readinto(self, view: memoryview) -> int:
+        """See `ports.ByteStream`. Raises SourceChanged if the file became shorter, SourceUnavailable if it fails.
+
+        A cancellation waits for the read under way: a thread must not write into a buffer that was given back.
+        """
+        want = min(len(view), self._end - self._at, READ_MOST)
+        if want <= 0:
+            return 0
+        with translated(self._path):
+            if want <= READ_INLINE:
+                count = os.preadv(self._file, [view[:want]], self._at)
+            else:
+                count = await finish(asyncio.to_thread(os.preadv, self._file, [view[:want]], self._at))
+        if count == 0:
+            raise SourceChanged(f"{self._path}: it was cut to {self._at} bytes while it was read")
+        self._at += count
+        return count
+
+
+def _regular(found: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise SourceRefused(f"{path}: it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'not a regular file')}")
+
+
+def _open_beneath(root: str, path: str) -> int:
+    """Open segment by segment from `root`, so that a directory swapped for a link leads nowhere."""
+    below = path.removeprefix(root.rstrip("/") + "/")
+    *directories, name = below.split("/")
+    if below == path or {"", ".", ".."} & {*directories, name}:
+        raise SourceRefused(f"{path}: it is not inside {root}")
+    place = os.open(root, _DIRECTORY)
+    try:
+        for directory in directories:
+            outer, place = place, os.open(directory, _DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+            os.close(outer)
+        return os.open(name, _FLAGS, dir_fd=place)
+    finally:
+        os.close(place)
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """What the file system raises, in the words of `errors`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SourceMissing(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise SourceDenied(f"{path}: permission denied") from error
+    except ValueError as error:  # a NUL in the path
+        raise SourceRefused(f"{path!r}: no file can have this name") from error
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+def _unreadable(error: OSError, path: str) -> SourceMissing | SourceRefused | SourceUnavailable:
+    match error.errno:
+        case errno.ELOOP:
+            return SourceRefused(f"{path}: it is {_KINDS[stat.S_IFLNK]}")
+        case errno.ENOTDIR:
+            return SourceMissing(f"{path}: a part of its path is not a directory, or a symbolic link in a folder")
+        case errno.ENXIO:
+            return SourceRefused(f"{path}: it is {_KINDS[stat.S_IFSOCK]}")
+        case errno.ENAMETOOLONG:
+            return SourceRefused(f"{path}: the name is too long")
+    return SourceUnavailable(f"{path}: {error.strerror or error}")

@@ -1,0 +1,31 @@
+"""Which names of a folder count, by gitignore patterns. Pure.
+
+Owns `include`, `exclude` and the temporary names that are out by default (SPEC section 2).
+"""
+
+from collections.abc import Iterable
+
+from pathspec import GitIgnoreSpec
+
+TEMPORARY = (".*", "*~", "*.part", "*.tmp", "*.swp")
+
+
+class Patterns:
+    """Names are relative to the folder, `/` between segments. ValueError if a pattern is malformed.
+
+    `exclude` comes after the temporary names, so `!.well-known` brings a name back. As in git, nothing below a
+    directory that is out can be brought back, and the last pattern that matches decides.
+    """
+
+    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        self._include = GitIgnoreSpec.from_lines(include)
+        self._exclude = GitIgnoreSpec.from_lines((*TEMPORARY, *exclude))
+
+    def enters(self, directory: str) -> bool:
+        """Whether anything below this directory may count."""
+        return not self._exclude.match_file(f"{directory}/")
+
+    def takes(self, file: str) -> bool:
+        """Whether this file counts; its directories are asked about on the way to it."""
+        included = not len(self._include) or self._include.match_file(file)
+        return included and not self._exclude.match_file(file)

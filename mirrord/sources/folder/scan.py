@@ -1,0 +1,145 @@
+"""A local folder as a Listing: one scan of the tree, streamed.
+
+Owns which names exist and what stat(2) says of them. Symbolic links are not followed, what is no regular file is
+passed over; a directory that cannot be read, a name that is not UTF-8, a missing root are problems that stop nothing
+else. Hands on `FoundFile`s; whether a file is settled is `settle`'s word. In memory: one batch, and the directories
+still to be read.
+"""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Generator, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from mirrord.aio import finish
+from mirrord.model import FileIdentity, Revision, file_address, fingerprint
+from mirrord.ports import Listing
+from mirrord.sources.folder.patterns import Patterns
+
+BATCH = 256
+"""Entries a hop to the scanning thread: a few milliseconds of work, a hop's price spread thin."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file in a folder; see `ports.Found`. `revision.file` holds its times."""
+
+    name: str
+    revision: Revision
+    settled: bool = True
+    """False: it changed less than a settle ago, so it may still be growing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderProblem:
+    """Something in a folder that could not be listed. `path` is printable: bytes that are no text show as escapes."""
+
+    path: str
+    message: str
+
+
+class Folder(Listing):
+    """The tree at `path` (absolute; itself it may be a link). Patterns are gitignore's, see `Patterns`."""
+
+    def __init__(self, path: str, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        self.path = path.rstrip("/") or "/"
+        self._patterns = Patterns(include, exclude)
+        self._problems: tuple[FolderProblem, ...] = ()
+        self._complete = False
+
+    @property
+    def complete(self) -> bool:
+        """The last scan went to its end, and nothing that counts was unreadable."""
+        return self._complete
+
+    @property
+    def problems(self) -> tuple[FolderProblem, ...]:
+        """What the last scan could not list."""
+        return self._problems
+
+    async def enumerate(self) -> AsyncIterator[FoundFile]:
+        """See `ports.Listing`. The scan runs in a thread, one batch at a time as the caller asks for more."""
+        self._complete, self._problems = False, ()
+        walk = _Walk(self.path, self._patterns)
+        looked_at = walk.entries()
+        try:
+            while batch := await finish(asyncio.to_thread(list, islice(looked_at, BATCH))):
+                for found in batch:
+                    if found is not None:
+                        yield found
+            self._complete = walk.complete
+        finally:
+            looked_at.close()
+            self._problems = tuple(walk.problems)
+
+
+class _Walk:
+    """One pass over the tree, made in the scanning thread."""
+
+    def __init__(self, root: str, patterns: Patterns) -> None:
+        self._root = root
+        self._patterns = patterns
+        self._ahead = [""]  # directories still to be read, relative
+        self.problems: list[FolderProblem] = []
+        self.complete = True
+
+    def entries(self) -> Generator[FoundFile | None, None, None]:
+        """One step an entry, None for what does not count: a tree where nothing does must not seem stuck."""
+        while self._ahead:
+            directory = self._ahead.pop()
+            try:
+                yield from self._read(directory)
+            except OSError as error:
+                self._unread(directory, error)
+
+    def _read(self, directory: str) -> Generator[FoundFile | None, None, None]:
+        flags = _DIRECTORY | os.O_NOFOLLOW if directory else _DIRECTORY
+        place = os.open(f"{self._root}/{directory}", flags)
+        prefix = f"{directory}/" if directory else ""
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    yield self._look(entry, f"{prefix}{entry.name}")
+        finally:
+            os.close(place)
+
+    def _look(self, entry: os.DirEntry[str], name: str) -> FoundFile | None:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if self._patterns.enters(name) and self._is_text(name):
+                    self._ahead.append(name)
+            elif entry.is_file(follow_symlinks=False) and self._patterns.takes(name) and self._is_text(name):
+                return self._found(name, entry.stat(follow_symlinks=False))
+        except FileNotFoundError:
+            return None  # it went away since the directory was read
+        except OSError as error:
+            self._unread(name, error)
+        return None
+
+    def _found(self, name: str, seen: os.stat_result) -> FoundFile | None:
+        if not stat.S_ISREG(seen.st_mode):
+            return None
+        address = fingerprint(file_address(f"{self._root.rstrip('/')}/{name}"))
+        return FoundFile(name, Revision(address=address, length=seen.st_size, file=FileIdentity.of(seen)))
+
+    def _is_text(self, name: str) -> bool:
+        """A key is UTF-8; a name that is not never had an object, so the listing is complete without it."""
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            self._problem(name, "the name is not UTF-8, so it cannot be a key: rename it")
+            return False
+        return True
+
+    def _unread(self, name: str, error: OSError) -> None:
+        self.complete = False
+        self._problem(name, f"cannot be read: {error.strerror or error}")
+
+    def _problem(self, name: str, message: str) -> None:
+        path = f"{self._root.rstrip('/')}/{name}".rstrip("/")
+        printable = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        self.problems.append(FolderProblem(printable or "/", message))
