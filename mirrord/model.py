@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from os import stat_result
+from typing import Self
 
 from mirrord.errors import Reason
 from mirrord.units import KiB
