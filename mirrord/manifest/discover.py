@@ -1,0 +1,34 @@
+"""From PATH arguments to manifest files: a file as it is, a directory's `*.yaml` and `*.yml`, not hidden, sorted."""
+
+import os
+from collections.abc import Iterable
+
+from mirrord.errors import ManifestError, PathMissing, Problem
+
+_ENDINGS = (".yaml", ".yml")
+
+
+def discover(paths: Iterable[str]) -> tuple[str, ...]:
+    """Every manifest file, in the order of `paths`, each once. An empty directory is lawful.
+
+    Directories are not read recursively. Raises PathMissing if a path does not exist, ManifestError if a directory
+    cannot be read.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        for file in _files(path):
+            found.setdefault(os.path.realpath(file), file)
+    return tuple(found.values())
+
+
+def _files(path: str) -> list[str]:
+    if not os.path.exists(path):
+        raise PathMissing(f"{path}: no such file or directory")
+    if not os.path.isdir(path):
+        return [path]
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise ManifestError([Problem(path, 1, 1, "", f"cannot be read: {error.strerror or error}")]) from error
+    lawful = (name for name in names if name.endswith(_ENDINGS) and not name.startswith("."))
+    return [file for name in lawful if os.path.isfile(file := os.path.join(path, name))]

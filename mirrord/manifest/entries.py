@@ -1,0 +1,242 @@
+"""What an entry may say: a mirror, a folder, and the defaults of a file; with types, defaults and sentences.
+
+Owns the fields of `mirrors`, `folders` and `defaults`; `schema` has the rest and `section` what both are made of.
+"""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from mirrord.manifest import fields
+from mirrord.manifest.fields import Flag
+from mirrord.manifest.section import Section, preset
+from mirrord.model import Drift, Overwrite
+from mirrord.units import KiB
+
+
+class Basic(Section):
+    username: fields.HeaderText = Field(repr=False)
+    """User name of HTTP basic authentication."""
+    password: fields.HeaderText = Field(repr=False)
+    """Password of HTTP basic authentication."""
+
+
+class Http(Section):
+    headers: dict[fields.HeaderName, fields.HeaderText] = Field(default={}, repr=False)
+    """Sent to the entry's own origin only."""
+    bearer: fields.Token | None = Field(default=None, repr=False)
+    """Token for Authorization: Bearer."""
+    basic: Basic | None = None
+    """User name and password for Authorization: Basic."""
+    connections: fields.Connections = 4
+    """Parallel ranges of one source."""
+    idle_timeout: fields.Duration = preset("60s", 60.0)
+    """Longest silence of a source."""
+    min_rate: fields.Rate = preset("1KiB/s", KiB)
+    """A source slower than this fails."""
+    max_redirects: fields.Redirects = 10
+    """Redirects followed for one request."""
+    proxy: fields.WebUrl | None = Field(default=None, repr=False)
+    """HTTP proxy for this entry."""
+    ca_file: fields.FilePath | None = None
+    """PEM file of the authority that signed the source's certificate."""
+    client_cert: fields.FilePath | None = None
+    """PEM file with the client's certificate and key."""
+
+
+class Expect(Section):
+    content_type: fields.ContentType | None = None
+    """A source of another type is refused: a login page is no tarball."""
+
+
+class Encryption(Section):
+    mode: fields.Encryption
+    """AES256 or aws:kms."""
+    kms_key_id: fields.Name | None = None
+    """Key for aws:kms."""
+
+
+class ObjectLock(Section):
+    mode: fields.LockMode
+    """GOVERNANCE or COMPLIANCE."""
+    retain: fields.Duration
+    """How long the object is kept."""
+
+
+class ObjectSettings(Section):
+    content_type: fields.ContentType | None = None
+    """Absent: the source's header, else by the key's extension, else application/octet-stream."""
+    cache_control: fields.MetaText | None = None
+    """Cache-Control of the object."""
+    content_disposition: fields.MetaText | None = None
+    """Content-Disposition of the object."""
+    content_encoding: fields.MetaText | None = None
+    """Content-Encoding of the object."""
+    content_language: fields.Language | None = None
+    """Content-Language of the object."""
+    expires: fields.Expires | None = None
+    """Expires of the object, ISO 8601."""
+    metadata: dict[fields.MetaName, fields.MetaText] = Field(default={})
+    """x-amz-meta-… of the object."""
+    tags: dict[fields.TagText, fields.TagText] = Field(default={})
+    """Tags of the object, ten at the most."""
+    storage_class: fields.StorageClass | None = None
+    """Storage class of the object."""
+    acl: fields.Acl | None = None
+    """Canned ACL of the object."""
+    encryption: Encryption | None = None
+    """Encryption at rest."""
+    lock: ObjectLock | None = None
+    """Object lock."""
+
+
+class Upload(Section):
+    multipart_threshold: fields.Threshold = preset("auto", None)
+    """From this size on an object goes in parts; auto: 16 MiB."""
+    part_size: fields.PartSize = preset("auto", None)
+    """auto: chosen from the size, the store's limits and memory_limit."""
+    concurrency: fields.Concurrency = 4
+    """Parts of one object in flight."""
+
+
+def _digest(value: object) -> object:
+    return value if isinstance(value, dict) else {"digest": value}
+
+
+class DeclaredChecksum(Section):
+    digest: fields.Digest | None = None
+    """sha256: and 64 hex digits."""
+    url: fields.WebUrl | None = Field(default=None, repr=False)
+    """A SHA256SUMS file: coreutils, BSD or a single digest."""
+
+
+def _prune(value: object) -> object:
+    return value if isinstance(value, dict) else {"enabled": value}
+
+
+class Prune(Section):
+    enabled: Flag = True
+    """true or false by itself."""
+    max: fields.Percent | None = None
+    """The largest share of an entry that one pass may delete."""
+
+
+def _after(value: object) -> object:
+    return value if isinstance(value, dict) else {"action": value}
+
+
+class AfterUpload(Section):
+    action: fields.After = "move"
+    """keep or delete by itself."""
+    move: fields.FilePath | None = None
+    """Folder that uploaded files are moved to."""
+
+
+PruneField = Annotated[Prune, BeforeValidator(_prune, json_schema_input_type=Flag | Prune)]
+ChecksumField = Annotated[
+    DeclaredChecksum, BeforeValidator(_digest, json_schema_input_type=fields.Digest | DeclaredChecksum)
+]
+AfterField = Annotated[AfterUpload, BeforeValidator(_after, json_schema_input_type=fields.After | AfterUpload)]
+NOT_PRUNED = Prune(enabled=False)
+KEPT = AfterUpload(action="keep")
+
+
+class Entry(Section):
+    """What mirrors and folders share."""
+
+    store: fields.StoreName | None = None
+    """Name of the store; absent: default, or the only one."""
+    max_size: fields.MaxSize | None = None
+    """A larger source is refused."""
+    object: ObjectSettings = ObjectSettings()
+    """What is stored beside the bytes."""
+    upload: Upload = Upload()
+    """How an object is cut into parts."""
+    overwrite: fields.OverwriteWord = Overwrite.ALWAYS
+    """owned: only an object that mirrord wrote; never: no object that stands."""
+    drift: fields.DriftWord = Drift.REPAIR
+    """What to do about an object that was deleted or replaced behind our back."""
+    verify: fields.Verify = "store"
+    """What proves the copy: the store's checksum, or reading back."""
+    prune: PruneField = Field(default=NOT_PRUNED, json_schema_extra={"default": False})
+    """Delete the object when its item leaves the manifests."""
+    suspend: Flag = False
+    """Leave the entry's items alone."""
+
+
+class Fetched(Entry):
+    """What mirrors have beyond that, and may come from `defaults`."""
+
+    matrix: dict[fields.Placeholder, tuple[fields.MatrixText, ...]] = Field(default={})
+    """One item for each combination of these values."""
+    from_store: fields.StoreName | None = None
+    """Store of an s3:// source."""
+    every: fields.Every = preset("1h", 3600.0)
+    """How often the source is looked at; never: once per change of the manifest."""
+    cron: fields.Cron | None = None
+    """Five fields, instead of every."""
+    timezone: fields.TimeZone | None = None
+    """Time zone of cron."""
+    checksum: ChecksumField | None = None
+    """What the bytes must be: sha256:… or {url: …}."""
+    http: Http = Http()
+    """How the URL is asked."""
+    expect: Expect = Expect()
+    """What the source must be."""
+
+
+class Mirror(Fetched):
+    """One source, or a list or matrix of them, and its object."""
+
+    url: fields.SourceUrl | None = Field(default=None, repr=False)
+    """http(s)://…, file:///… or s3://…; may hold placeholders of the matrix."""
+    urls: tuple[fields.SourceUrl, ...] | None = Field(default=None, repr=False, min_length=1)
+    """Primary and fallbacks, tried in order."""
+    list: fields.FilePath | None = None
+    """A file of sources: .tsv, .csv, .jsonl or .txt."""
+    to: fields.S3Url
+    """s3://bucket/key; a trailing / appends the URL's last path segment."""
+    name: fields.Name | None = None
+    """For people; default: the object's address."""
+
+
+class Watched(Entry):
+    """What folders have beyond an entry, and may come from `defaults`."""
+
+    include: tuple[fields.Pattern, ...] = ()
+    """Gitignore patterns of the files to take; empty: all."""
+    exclude: tuple[fields.Pattern, ...] = ()
+    """Gitignore patterns of files to leave; temporary names are left anyway."""
+    key: fields.KeyTemplate = "{path}"
+    """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
+    settle: fields.Pause = preset("2s", 2.0)
+    """Two equal stats this far apart make a file ready."""
+    ready: fields.Pattern | None = None
+    """Upload a file only once its marker stands."""
+    watch: fields.Watch = "auto"
+    """How changes are noticed."""
+    poll_interval: fields.Duration = preset("5s", 5.0)
+    """Time between looks where events are not to be had."""
+    rescan: fields.Duration = preset("60s", 60.0)
+    """Time between full scans."""
+    after_upload: AfterField = Field(default=KEPT, json_schema_extra={"default": "keep"})
+    """What becomes of an uploaded file: keep, delete, or {move: folder}."""
+    delete: fields.Delete = "keep"
+    """mirror: the object goes when the file goes."""
+    follow_symlinks: Flag = False
+    """Follow symbolic links."""
+
+
+class Folder(Watched):
+    """A watched local folder and the key prefix that its files go to."""
+
+    path: fields.FilePath
+    """The folder; relative to the manifest."""
+    to: fields.S3Url
+    """s3://bucket/prefix/."""
+    name: fields.Name | None = None
+    """For people; default: the path."""
+
+
+class Defaults(Fetched, Watched):
+    """Any field of an entry but what makes it that entry; for this file's entries."""

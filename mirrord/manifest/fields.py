@@ -1,0 +1,331 @@
+"""The types of a manifest's scalars: sizes, durations, rates, words, addresses, names; each with its JSON Schema.
+
+Owns what one value may be and the sentence that says so. A sentence never holds the value, which may come from a
+secret: `{quoted}` in it stands for the raw text of the scalar, which `report` fills in.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from mirrord import units
+from mirrord.manifest.scalars import BooleanWord, resolved
+from mirrord.model import ChecksumKind, Drift, Overwrite, ProviderName
+from mirrord.units import GiB, MiB, TiB
+
+REFUSED = "mirrord"
+"""The pydantic error type of everything refused here."""
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """A refusal; `{quoted}` in `message` becomes the scalar as it stands in the file."""
+    return PydanticCustomError(REFUSED, message)
+
+
+def as_text(value: object, expected: str) -> str:
+    """The value if it is text, else a refusal that says what was expected."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, BooleanWord):
+        raise refuse("{quoted} is a boolean to some and text to others; write true or false, or put it in quotes")
+    raise refuse(f"{{quoted}} is not {expected}")
+
+
+def suggestion(word: str, words: list[str]) -> str:
+    """`; did you mean x?` if one of `words` is near."""
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """How one type of scalar is read, and the JSON Schema that says the same to an editor."""
+
+    read: Callable[[object], Any]
+    schema: dict[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+# ── numbers ───────────────────────────────────────────────────────────────────────────────────────
+def _flag(value: object) -> bool:
+    value = resolved(value)
+    if isinstance(value, bool):
+        return value
+    raise refuse("{quoted} is not a boolean; write true or false, without quotes")
+
+
+Flag = Annotated[bool, Form(_flag, {"type": "boolean"})]
+
+
+def _count(low: int, high: int) -> Form:
+    def check(value: object) -> int:
+        value = resolved(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refuse("{quoted} is not a whole number; write digits, without quotes")
+        if not low <= value <= high:
+            raise refuse(f"{{quoted}} is out of bounds; between {low:,} and {high:,}")
+        return value
+
+    return Form(check, {"type": "integer", "minimum": low, "maximum": high})
+
+
+Version = Annotated[int, _count(1, 1)]
+Transfers = Annotated[int, _count(1, 10_000)]
+Connections = Annotated[int, _count(1, 256)]
+Concurrency = Annotated[int, _count(1, 64)]
+Redirects = Annotated[int, _count(0, 50)]
+
+
+def _positive(value: object) -> float:
+    value = resolved(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1e6:
+        raise refuse("{quoted} is not a positive number")
+    return float(value)
+
+
+Positive = Annotated[float, Form(_positive, {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6})]
+
+
+_SIZE = r"^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|TiB|KB|kB|MB|GB|TB)?$"
+
+
+def _size(low: int, high: int, *words: str) -> Form:
+    """A size in bytes between two bounds, or one of `words`, which all mean None: mirrord chooses."""
+
+    def check(value: object) -> int | None:
+        value = resolved(value)
+        if isinstance(value, str) and value in words:
+            return None
+        try:
+            size = units.parse_size(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else -1
+        except ValueError:
+            size = -1
+        if size < 0:
+            also = "".join(f" or {word}" for word in words)
+            raise refuse("{quoted} is not a size; write it like 64MiB or 10GB" + also)
+        if not low <= size <= high:
+            bounds = f"between {units.format_size(low)} and {units.format_size(high)}"
+            raise refuse(f"{{quoted}} is out of bounds; {bounds}")
+        return size
+
+    shapes = [{"type": "string", "pattern": _SIZE}, {"type": "integer", "minimum": low, "maximum": high}]
+    return Form(check, {"anyOf": [*({"const": one} for one in words), *shapes]})
+
+
+_LARGEST_OBJECT = 50 * TiB  # above the 48.8 TiB that AWS stores
+MemoryLimit = Annotated[int, _size(16 * MiB, 1024 * GiB)]
+MaxSize = Annotated[int, _size(1, _LARGEST_OBJECT)]
+Threshold = Annotated[int | None, _size(0, 5 * GiB, "auto")]
+PartSize = Annotated[int | None, _size(5 * MiB, 5 * GiB, "auto")]
+
+
+def _rate(value: object) -> int:
+    text = as_text(value, "a rate; write a size a second, like 20MiB/s")
+    try:
+        rate = units.parse_rate(text)
+    except ValueError:
+        raise refuse("{quoted} is not a rate; write a size a second, like 20MiB/s") from None
+    if rate < 1:
+        raise refuse("{quoted} is out of bounds; at least 1B/s")
+    return rate
+
+
+_RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _SIZE.replace("$", "/s$")}
+Rate = Annotated[int, Form(_rate, _RATE_SCHEMA)]
+_WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d|default")
+
+
+def _bandwidth(value: object) -> object:
+    return value if isinstance(value, dict) else {"default": value}
+
+
+_LIMIT_SCHEMA: dict[str, Any] = {"anyOf": [{"const": "unlimited"}, _RATE_SCHEMA]}
+
+
+def _window(value: object) -> str:
+    text = as_text(value, "a time of day")
+    if not _WINDOW.fullmatch(text):
+        raise refuse("{quoted} is not a time of day; write it like 08:00-18:00, or default")
+    return text
+
+
+def _limit(value: object) -> int | None:
+    return None if value == "unlimited" else _rate(value)
+
+
+Window = Annotated[str, Form(_window, {"type": "string", "pattern": f"^({_WINDOW.pattern})$"})]
+Limit = Annotated[int | None, Form(_limit, _LIMIT_SCHEMA)]
+Bandwidth = Annotated[
+    dict[Window, Limit], BeforeValidator(_bandwidth, json_schema_input_type=Limit | dict[Window, Limit])
+]
+
+
+_LONGEST = 10 * 366 * 86400.0
+
+
+def _duration(low: float, *, never: bool = False) -> Form:
+    expected = "a duration; write it like 90s, 6h or 30d" + (", or never" if never else "")
+
+    def check(value: object) -> float | None:
+        text = as_text(value, expected)
+        if never and text == "never":
+            return None
+        try:
+            seconds = units.parse_duration(text)
+        except ValueError:
+            raise refuse(f"{{quoted}} is not {expected}") from None
+        if not low <= seconds <= _LONGEST:
+            raise refuse(f"{{quoted}} is out of bounds; from {units.format_duration(low)} to 10 years")
+        return seconds
+
+    shape = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}
+    return Form(check, {"anyOf": [{"const": "never"}, shape]} if never else shape)
+
+
+Duration = Annotated[float, _duration(0.001)]
+Pause = Annotated[float, _duration(0.0)]
+Every = Annotated[float | None, _duration(0.1, never=True)]
+
+
+def _percent(value: object) -> float:
+    text = as_text(value, "a percentage; write it like 50%")
+    number = text.removesuffix("%")
+    if not re.fullmatch(r"\d{1,3}(\.\d+)?%", text) or float(number) > 100:
+        raise refuse("{quoted} is not a percentage; write it like 50%")
+    return float(number)
+
+
+Percent = Annotated[float, Form(_percent, {"type": "string", "pattern": r"^\d{1,3}(\.\d+)?%$"})]
+
+
+# ── words ─────────────────────────────────────────────────────────────────────────────────────────
+def word(words: Sequence[str], make: Callable[[str], Any] = str) -> Form:
+    """One of a few words; a near miss is named. `make` turns the word into what the field holds."""
+    known = [str(one) for one in words]
+
+    def check(value: object) -> Any:
+        text = as_text(value, "one of " + ", ".join(known))
+        if text not in known:
+            raise refuse("{quoted} is not one of " + ", ".join(known) + suggestion(text.lower(), known))
+        return make(text)
+
+    return Form(check, {"enum": known})
+
+
+ProviderWord = Annotated[ProviderName, word(list(ProviderName), ProviderName)]
+DriftWord = Annotated[Drift, word(list(Drift), Drift)]
+OverwriteWord = Annotated[Overwrite, word(list(Overwrite), Overwrite)]
+ChecksumWord = Annotated[str, word(["auto", *ChecksumKind])]
+LogFormat = Annotated[str, word(["auto", "console", "json"])]
+LogLevel = Annotated[str, word(["debug", "info", "warning", "error"])]
+Addressing = Annotated[str, word(["auto", "path", "virtual"])]
+Signing = Annotated[str, word(["auto", "always", "never"])]
+Encryption = Annotated[str, word(["AES256", "aws:kms"])]
+LockMode = Annotated[str, word(["GOVERNANCE", "COMPLIANCE"])]
+Verify = Annotated[str, word(["store", "readback"])]
+Watch = Annotated[str, word(["auto", "events", "poll"])]
+Delete = Annotated[str, word(["keep", "mirror"])]
+After = Annotated[str, word(["keep", "delete", "move"])]
+
+
+# ── text with a form ──────────────────────────────────────────────────────────────────────────────
+def _text(pattern: str, expected: str, check: Callable[[str], bool] | None = None) -> Form:
+    """Text that matches `pattern` wholly and passes `check`; `expected` reads on after "is not"."""
+    compiled = re.compile(pattern)
+
+    def read(value: object) -> str:
+        if isinstance(value, bool | int | float):
+            raise refuse(f"{{quoted}} is no text; put it in quotes if it is {expected}")
+        text = as_text(value, expected)
+        if not compiled.fullmatch(text) or (check is not None and not check(text)):
+            raise refuse(f"{{quoted}} is not {expected}")
+        return text
+
+    return Form(read, {"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
+def _no_address(name: str) -> bool:
+    return ".." not in name and not re.fullmatch(r"\d+(\.\d+){3}", name)
+
+
+BUCKET_PATTERN = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+Bucket = Annotated[
+    str,
+    _text(BUCKET_PATTERN, "a bucket's name; 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends", _no_address),
+]
+Name = Annotated[str, _text(r"[^\x00-\x1f\x7f]{1,255}", "a name; 1 to 255 characters without control characters")]
+StoreName = Annotated[str, _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a store's name; letters, digits, _, - and .")]
+Placeholder = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeholder's name; letters, digits and _")]
+SourceUrl = Annotated[
+    str,
+    _text(
+        r"https?://[^/\s\x00-\x1f]+\S*|file:///\S.*|s3://\S+",
+        "a source; write http://…, https://…, or file:///… for a local file",
+    ),
+]
+WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
+S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key")]
+Digest = Annotated[str, _text(r"sha256:[0-9a-fA-F]{64}", "a digest; write sha256: and 64 hex digits, or {url: …}")]
+StateUrl = Annotated[
+    str,
+    _text(r"sqlite:///\S.*|postgres(ql)?://\S+", "a state address; write sqlite:///path/to/state.db or postgresql://…"),
+]
+Listen = Annotated[
+    str,
+    _text(
+        r"none|(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}",
+        "an address to listen on; write host:port, or none",
+        lambda text: text == "none" or int(text.rpartition(":")[2]) < 65536,
+    ),
+]
+Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character")]
+Network = Annotated[
+    str, _text(r"[0-9a-fA-F:.]+(/\d{1,3})?", "a network; write an address or a CIDR block, like 10.0.0.0/8")
+]
+_CRON_STEP = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/\d+)?"
+_CRON_FIELD = rf"{_CRON_STEP}(?:,{_CRON_STEP})*"
+Cron = Annotated[
+    str,
+    _text(
+        rf"@(hourly|daily|weekly|monthly|yearly)|{_CRON_FIELD}(?: +{_CRON_FIELD}){{4}}",
+        'a cron line; write five fields, like "0 3 * * *"',
+    ),
+]
+TimeZone = Annotated[
+    str, _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write it like Europe/Berlin or UTC")
+]
+HeaderName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a header's name")]
+HeaderText = Annotated[
+    str, _text(r"[^\x00-\x08\x0a-\x1f\x7f]*", "a header's value; no line breaks or control characters")
+]
+MetaText = Annotated[str, _text(r"[\x20-\x7e]*", "a value that S3 headers can carry; printable ASCII only")]
+MetaName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a metadata name; ASCII letters, digits and -")]
+ContentType = Annotated[
+    str,
+    _text(
+        r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+([ ]*;[\x20-\x7e]*)?",
+        "a content type; write it like application/gzip",
+    ),
+]
+StorageClass = Annotated[str, _text(r"[A-Z][A-Z0-9_-]*", "a storage class; upper case, like STANDARD_IA")]
+Acl = Annotated[str, _text(r"[a-z][a-z-]*", "a canned ACL; like private or public-read")]
+Expires = Annotated[
+    str,
+    _text(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:?\d\d)?)?", "a date; write it like 2030-01-31T12:00:00Z"),
+]
+FilePath = Annotated[str, _text(r"[^\x00]+", "a path")]
+Pattern = Annotated[str, _text(r"[^\x00\n]+", "a gitignore pattern")]
+Language = Annotated[str, _text(r"[A-Za-z0-9, -]+", "a content language; like en or de-CH")]
+TagText = Annotated[str, _text(r"[\w .:/=+@-]{0,256}", "a tag; up to 256 letters, digits, spaces and . : / = + - _ @")]
+MatrixText = Annotated[str, _text(r"[^\x00-\x1f\x7f]+", "a value; at least one character, no control characters")]
+KeyTemplate = Annotated[str, _text(r"[^\x00]+", "a key template; like {date:%Y/%m/%d}/{path}")]

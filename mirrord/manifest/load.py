@@ -1,0 +1,172 @@
+"""One manifest file from bytes to a validated document, every fault of it found in one pass.
+
+Owns reading, the two forms of `mirrors`, and the order of the checks: text, tree, types, rules between fields, NOT_YET.
+Raises ManifestError and nothing else, whatever the bytes. Hands on `Parsed`; `manifest` joins the files.
+"""
+
+from collections.abc import Mapping as Environment
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mirrord.errors import ManifestError, Problem
+from mirrord.manifest import not_yet, report, rules
+from mirrord.manifest.scalars import Interpolation
+from mirrord.manifest.schema import Document
+from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, plain, safe
+
+LARGEST_FILE = 64 * 1024 * 1024
+"""Bytes; about 500,000 entries."""
+_SECTIONS = ("stores", "defaults", "mirrors", "folders", "daemon")
+_ROUNDS = 64  # an unset value can take its parents with it, one level a round
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A valid document, its tree for positions, and a digest of everything that was read for it."""
+
+    document: Document
+    tree: Mapping
+    digest: str
+
+
+def read(file: str) -> bytes:
+    """The file's bytes. Raises ManifestError if it cannot be read or is larger than LARGEST_FILE."""
+    try:
+        with Path(file).open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ManifestError([Problem(file, 1, 1, "", f"cannot be read: {error.strerror or error}")]) from error
+    if len(content) > LARGEST_FILE:
+        raise ManifestError([Problem(file, 1, 1, "", "larger than 64 MiB; split it")])
+    return content
+
+
+def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_unset: bool = False) -> Parsed:
+    """A document from the bytes of `file`, or ManifestError with every problem, in file order."""
+    interpolation = Interpolation(environ, str(Path(file).absolute().parent), allow_unset=allow_unset)
+    problems: list[Problem] = []
+    root = _tree(file, _text(file, content), interpolation, problems)
+    problems += [report.problem(file, root, path, said) for path, said in rules.faults(root) if _known(root, path)]
+    document = _validated(file, root, problems)
+    if document is not None:
+        problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
+    if problems or document is None:
+        raise ManifestError(sorted(set(problems)))
+    return Parsed(document, root, _digest(content, interpolation))
+
+
+def _text(file: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig")
+        column = len(before) - (before.rfind("\n") + 1)
+        message = "not UTF-8 text; save it as UTF-8"
+        raise ManifestError([Problem(file, before.count("\n") + 1, column + 1, "", message)]) from None
+
+
+def _tree(file: str, text: str, interpolation: Interpolation, problems: list[Problem]) -> Mapping:
+    tree = Tree(file, interpolation)
+    try:
+        root = tree.read(text)
+    except Unreadable as error:
+        raise ManifestError(sorted({*tree.problems, error.problem})) from None
+    problems += tree.problems
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        message = "the file is empty; a manifest without entries says so: mirrors: []"
+        raise ManifestError([Problem(file, 1, 1, "", message)])
+    if not isinstance(root, Mapping):
+        message = "a manifest is a mapping, with fields like mirrors and stores"
+        raise ManifestError([*problems, Problem(file, root.line, root.column, "", message)])
+    _unfold(file, root, problems)
+    return root
+
+
+def _unfold(file: str, root: Mapping, problems: list[Problem]) -> None:
+    """Sections left empty are left out; mirrors given as a mapping become the list they stand for."""
+    for name in _SECTIONS:
+        if name in root.entries and _nothing(root.entries[name][1]):
+            del root.entries[name]
+    key, mirrors = root.entries.get("mirrors", (None, None))
+    if key is not None and isinstance(mirrors, Mapping):
+        items: list[Node] = [_mirror(file, url, value, problems) for url, value in mirrors.entries.values()]
+        root.entries["mirrors"] = key, Sequence(items, mirrors.line, mirrors.column)
+
+
+def _nothing(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
+
+
+def _mirror(file: str, url: Scalar, value: Node, problems: list[Problem]) -> Mapping:
+    source = Scalar(url.raw, url.text, url.text, url.line, url.column, url.unset)
+    entry = Mapping({"url": (url, source)}, url.line, url.column, label=url.raw)
+    if isinstance(value, Mapping):
+        for name, pair in value.entries.items():
+            if name in ("url", "urls", "list"):
+                at = pair[0]
+                path = f"mirrors[{safe(url.raw)}].{name}"
+                problems.append(Problem(file, at.line, at.column, path, "the source is this entry's key already"))
+            else:
+                entry.entries[name] = pair
+    elif not _nothing(value):
+        entry.entries["to"] = url, value
+    return entry
+
+
+def _validated(file: str, root: Mapping, problems: list[Problem]) -> Document | None:
+    """The document, or None if its problems were added. Values that are not known are left out and not judged."""
+    gone: set[tuple[report.Step, ...]] = set()
+    for _ in range(_ROUNDS):
+        try:
+            return Document.model_validate(plain(root))
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+        unknown = [one["loc"] for one in faults if _excused(root, one, gone)]
+        found = {report.refused(file, root, Document, dict(one)) for one in faults if one["loc"] not in unknown}
+        if found or not unknown:
+            problems += sorted(found)
+            return None
+        gone.update(_drop(root, loc) for loc in sorted(unknown, key=_last_first))
+    return None
+
+
+def _excused(root: Mapping, fault: Any, gone: set[tuple[report.Step, ...]]) -> bool:
+    if fault["type"] == "missing":
+        return fault["loc"] in gone
+    spot = report.find(root, fault["loc"])
+    return spot.unset or (spot.key is not None and spot.key.unset)
+
+
+def _last_first(loc: tuple[report.Step, ...]) -> tuple[Any, ...]:
+    return tuple((0, -step) if isinstance(step, int) else (1, step) for step in loc)
+
+
+def _drop(root: Mapping, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...]:
+    """Take the node at `loc` out of the tree, or what is left of the way to it; the path that is gone."""
+    steps = loc
+    while steps:
+        parent = report.find(root, steps[:-1])
+        step = steps[-1]
+        if isinstance(parent.node, Mapping) and not parent.missing and step in parent.node.entries:
+            del parent.node.entries[str(step)]
+            return steps
+        if isinstance(parent.node, Sequence) and isinstance(step, int) and not parent.missing:
+            del parent.node.items[step]
+            return steps
+        steps = steps[:-1]
+    return loc
+
+
+def _known(root: Mapping, path: tuple[report.Step, ...]) -> bool:
+    return not report.find(root, path).unset
+
+
+def _digest(content: bytes, interpolation: Interpolation) -> str:
+    digest = sha256(content)
+    for path, text in sorted(interpolation.seen_files.items()):
+        digest.update(f"\0{path}\0{text}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,129 @@
+"""NOT_YET: the one table of fields, and values of fields, that the schema knows and nothing in mirrord does yet.
+
+Setting one to anything but its default is an error, so that no manifest promises what will not happen. Whoever builds
+the behaviour deletes the row. `*` stands for mirrors and for folders; `defaults` are judged as the entries they serve.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from mirrord.manifest.report import Step, model_in
+from mirrord.manifest.schema import Document
+from mirrord.manifest.section import Section
+from mirrord.model import Overwrite
+
+
+def _any(_: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is missing. `when`: only these values. `promised`: the default too says what does not happen yet."""
+
+    missing: str
+    when: Callable[[Any], bool] = _any
+    promised: bool = False
+
+
+def _begins(*prefixes: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value.startswith(prefixes)
+
+
+NOT_YET: dict[str, Row] = {
+    "daemon.state": Row("a journal in PostgreSQL", _begins("postgres")),
+    "daemon.listen": Row("status page, API and metrics", promised=True),
+    "daemon.api_token": Row("the API"),
+    "daemon.bandwidth": Row("bandwidth limits"),
+    "daemon.per_host.connections": Row("limits by host", promised=True),
+    "daemon.per_host.requests_per_second": Row("limits by host"),
+    "daemon.shutdown_grace": Row("the daemon", promised=True),
+    "daemon.network": Row("the rule on link-local and metadata addresses"),
+    "daemon.notify": Row("webhooks"),
+    "stores.payload_signing": Row("a choice of payload signing"),
+    "stores.buckets.lock": Row("object lock"),
+    "mirrors.url": Row("s3:// sources", _begins("s3://")),
+    "mirrors.urls": Row("fallback sources"),
+    "mirrors.list": Row("lists of sources"),
+    "mirrors.from_store": Row("s3:// sources"),
+    "mirrors.cron": Row("schedules by cron"),
+    "mirrors.timezone": Row("schedules by cron"),
+    "mirrors.checksum": Row("declared checksums"),
+    "mirrors.http.connections": Row("parallel ranges", promised=True),
+    "mirrors.http.min_rate": Row("the minimum rate", promised=True),
+    "mirrors.http.proxy": Row("proxies"),
+    "mirrors.http.ca_file": Row("private authorities of sources"),
+    "mirrors.http.client_cert": Row("client certificates"),
+    "*.object.lock": Row("object lock"),
+    "*.overwrite": Row("overwriting only what mirrord wrote", lambda value: value == Overwrite.OWNED),
+    "*.verify": Row("reading back", lambda value: value == "readback"),
+    "*.prune": Row("pruning"),
+    "folders.ready": Row("ready markers"),
+    "folders.watch": Row("watching", promised=True),
+    "folders.poll_interval": Row("watching", promised=True),
+    "folders.rescan": Row("watching", promised=True),
+    "folders.after_upload": Row("moving and deleting uploaded files"),
+    "folders.delete": Row("deleting the objects of deleted files"),
+    "folders.follow_symlinks": Row("following symbolic links"),
+}
+
+
+def row_of(names: tuple[str, ...]) -> Row | None:
+    """The row of a field by its names from the document down, without indices and keys."""
+    section, *rest = names
+    sections = {"mirrors": ("mirrors", "*"), "folders": ("folders", "*"), "defaults": ("mirrors", "folders", "*")}
+    paths = (".".join((one, *rest)) for one in sections.get(section, (section,)))
+    return next((NOT_YET[path] for path in paths if path in NOT_YET), None)
+
+
+def breaches(document: Document) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """Every field of the document that is set to what has no behaviour yet: its path, and a sentence."""
+    yield from _walk(document, (), ())
+
+
+def _walk(section: Section, steps: tuple[Step, ...], names: tuple[str, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    for name in section.model_fields_set:
+        value, here = getattr(section, name), (*names, name)
+        row = row_of(here)
+        if row is None:
+            for step, inner in _sections(value):
+                yield from _walk(inner, (*steps, name, *step), here)
+        elif value != type(section).model_fields[name].get_default() and row.when(value):
+            what = "this value" if row.when is not _any else name
+            yield (*steps, name), f"{what} has no effect yet: mirrord still lacks {row.missing}; remove it"
+
+
+def _sections(value: object) -> Iterator[tuple[tuple[Step, ...], Section]]:
+    if isinstance(value, Section):
+        yield (), value
+    elif isinstance(value, tuple):
+        yield from (((index,), one) for index, one in enumerate(value) if isinstance(one, Section))
+    elif isinstance(value, dict):
+        yield from (((key,), one) for key, one in value.items() if isinstance(one, Section))
+
+
+def every_field(model: type[Section] = Document, names: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldInfo]]:
+    """Every field that holds a value, by its dotted path; `defaults` repeats entries and is left out."""
+    for name, field in model.model_fields.items():
+        here = (*names, name)
+        inner = model_in(field.annotation)
+        if here == ("defaults",):
+            continue
+        if inner is not None and issubclass(inner, Section) and row_of(here) is None:
+            yield from every_field(inner, here)
+        else:
+            yield ".".join(here), field
+
+
+def promised_defaults() -> tuple[tuple[str, str, str], ...]:
+    """Defaults that are not yet enforced, as (field, default as written in a manifest, what is missing)."""
+    found = []
+    for path, field in every_field():
+        row = row_of(tuple(path.split(".")))
+        if row is not None and row.promised:
+            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            found.append((path, str(extra.get("default", field.default)), row.missing))
+    return tuple(found)

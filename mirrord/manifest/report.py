@@ -1,0 +1,111 @@
+"""Faults of a manifest as Problems: where they stand in the file, and one sentence each for a person.
+
+Owns the way from a field's path to line, column and shown path, and the words for what pydantic refuses. A message
+shows the raw text of a scalar, never what `${…}` became, and of a field that holds a secret nothing at all.
+"""
+
+from collections.abc import Sequence as Steps
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from mirrord.errors import Problem
+from mirrord.manifest.fields import suggestion
+from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, joined, quoted, safe
+
+SECRET = frozenset(
+    {"api_token", "access_key_id", "secret_access_key", "session_token", "bearer", "password", "username", "headers"}
+)
+_EXPECTED = {
+    "model_type": "a mapping is asked here, not {quoted}",
+    "model_attributes_type": "a mapping is asked here, not {quoted}",
+    "dict_type": "a mapping is asked here, not {quoted}",
+    "tuple_type": "a list is asked here, not {quoted}",
+    "too_short": "at least one is needed",
+}
+Step = str | int
+
+
+@dataclass(slots=True)
+class Spot:
+    """Where a path leads in the tree. `missing`: the steps that the tree does not have."""
+
+    node: Node
+    key: Scalar | None
+    path: str
+    missing: tuple[Step, ...]
+    secret: bool = False
+    unset: bool = False
+
+
+def find(root: Node, steps: Steps[Step]) -> Spot:
+    """Follow `steps` as far as the tree goes."""
+    spot = Spot(root, None, "", tuple(steps))
+    while spot.missing:
+        step, node = spot.missing[0], spot.node
+        if isinstance(node, Mapping) and step in node.entries:
+            spot.key, spot.node = node.entries[str(step)]
+            spot.path = joined(spot.path, spot.key)
+            spot.secret = spot.secret or step in SECRET
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            spot.key, spot.node = None, node.items[step]
+            label = spot.node.label if isinstance(spot.node, Mapping) else None
+            spot.path += f"[{step if label is None else safe(label)}]"
+        else:
+            break
+        spot.missing = spot.missing[1:]
+    spot.unset = isinstance(spot.node, Scalar) and spot.node.unset
+    return spot
+
+
+def problem(file: str, root: Node, steps: Steps[Step], message: str, *, at_key: bool = False) -> Problem:
+    """A fault at a path; a step that the tree lacks is shown in the path and placed at its parent.
+
+    It stands at the value, or with `at_key` at the key, where there is one.
+    """
+    spot = find(root, steps)
+    path = spot.path
+    if spot.missing and not isinstance(spot.node, Scalar):
+        path = f"{path}.{spot.missing[0]}" if path else str(spot.missing[0])
+    shown = "the value" if spot.secret else quoted(spot.node)
+    at = (spot.key if at_key else None) or spot.node
+    return Problem(file, at.line, at.column, path, message.replace("{quoted}", shown))
+
+
+def refused(file: str, root: Node, model: type[BaseModel], error: dict[str, Any]) -> Problem:
+    """One of pydantic's errors as a Problem."""
+    kind, steps = error["type"], tuple(error["loc"])
+    if kind == "extra_forbidden":
+        return _unknown(file, root, model, steps)
+    if kind == "missing":
+        return problem(file, root, steps, "is missing")
+    if steps and steps[-1] == "[key]":
+        spot = find(root, steps[:-1])
+        key = spot.key or spot.node
+        return Problem(file, key.line, key.column, spot.path, error["msg"].replace("{quoted}", quoted(key)))
+    return problem(file, root, steps, _EXPECTED.get(kind, error["msg"]))
+
+
+def _unknown(file: str, root: Node, model: type[BaseModel], steps: tuple[Step, ...]) -> Problem:
+    spot = find(root, steps)
+    at = spot.key or spot.node
+    known = sorted(_fields(model, steps[:-1]))
+    hint = suggestion(str(steps[-1]), known)
+    hint = hint or ("; known are " + ", ".join(known) if len(known) <= 12 else "")
+    return Problem(file, at.line, at.column, spot.path, "unknown field" + hint)
+
+
+def _fields(model: type[BaseModel], steps: tuple[Step, ...]) -> frozenset[str]:
+    for step in steps:
+        field = model.model_fields.get(str(step))
+        inner = model_in(field.annotation) if field else None
+        model = inner or model  # an index, or a key of a mapping: still the same model
+    return frozenset(model.model_fields)
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation holds: itself, or inside Optional, tuple, dict or Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := model_in(part))), None)

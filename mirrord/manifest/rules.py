@@ -1,0 +1,130 @@
+"""Rules between the fields of a manifest: what excludes what, what needs what.
+
+They read the tree, not the validated model, so that one pass reports them beside every wrong value.
+"""
+
+from collections.abc import Callable, Iterator
+
+from mirrord.manifest.report import Step
+from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence
+
+Fault = tuple[tuple[Step, ...], str]
+"""A path below the root and the sentence about it."""
+
+Rule = Callable[[Mapping], Iterator[Fault]]
+
+_FOR_ONE_ENTRY = ("url", "urls", "list", "to", "path", "name")
+_BUILT_IN = ("host", "path", "name")
+
+
+def faults(root: Mapping) -> Iterator[Fault]:
+    """Every breach in the document."""
+    yield from _each(root, "mirrors", _mirror)
+    yield from _each(root, "stores", _store)
+    yield from _defaults(_child(root, "defaults"))
+
+
+def _each(root: Mapping, section: str, rule: Rule) -> Iterator[Fault]:
+    node = _child(root, section)
+    children: Iterator[tuple[Step, Node]] = iter(())
+    if isinstance(node, Sequence):
+        children = iter(enumerate(node.items))
+    elif isinstance(node, Mapping):
+        children = ((key, value) for key, (_, value) in node.entries.items())
+    for step, child in children:
+        if isinstance(child, Mapping):
+            for path, message in rule(child):
+                yield (section, step, *path), message
+
+
+def _child(node: Node | None, name: str) -> Node | None:
+    return node.entries[name][1] if isinstance(node, Mapping) and name in node.entries else None
+
+
+def _given(node: Node | None, *names: str) -> list[str]:
+    """Those of `names` that the mapping has, in the order of the file."""
+    return [name for name in node.entries if name in names] if isinstance(node, Mapping) else []
+
+
+def _alternatives(node: Node | None, *names: str) -> Iterator[Fault]:
+    """At most one of `names`."""
+    given = _given(node, *names)
+    for name in given[1:]:
+        yield (name,), f"{given[0]} is given too; keep one of {', '.join(names)}"
+
+
+def _mirror(node: Mapping) -> Iterator[Fault]:
+    if not _given(node, "url", "urls", "list"):
+        yield ("url",), "is missing"
+    yield from _alternatives(node, "url", "urls", "list")
+    yield from _fetched(node)
+    url = _child(node, "url")
+    if isinstance(url, Scalar) and not url.unset and _given(node, "from_store") and not url.text.startswith("s3://"):
+        yield ("from_store",), "only for an s3:// source"
+
+
+def _fetched(node: Mapping) -> Iterator[Fault]:
+    yield from _alternatives(node, "every", "cron")
+    if _given(node, "timezone") and not _given(node, "cron"):
+        yield ("timezone",), "only beside cron"
+    yield from _below("http", node, _http)
+    yield from _below("object", node, _object)
+    yield from _below("checksum", node, lambda one: _alternatives(one, "digest", "url"))
+    for name in _given(_child(node, "matrix"), *_BUILT_IN):
+        yield ("matrix", name), f"{name} is a placeholder already; choose another name"
+
+
+def _below(name: str, node: Mapping, rule: Rule) -> Iterator[Fault]:
+    child = _child(node, name)
+    if isinstance(child, Mapping):
+        for path, message in rule(child):
+            yield (name, *path), message
+
+
+def _http(node: Mapping) -> Iterator[Fault]:
+    yield from _alternatives(node, "bearer", "basic")
+    headers = _child(node, "headers")
+    written = [key for key in headers.entries if key.lower() == "authorization"] if isinstance(headers, Mapping) else []
+    for name in written if _given(node, "bearer", "basic") else []:
+        yield ("headers", name), "bearer or basic is given too; keep one"
+
+
+def _object(node: Mapping) -> Iterator[Fault]:
+    encryption = _child(node, "encryption")
+    mode = _child(encryption, "mode")
+    if _given(encryption, "kms_key_id") and isinstance(mode, Scalar) and mode.text == "AES256":
+        yield ("encryption", "kms_key_id"), "only with mode: aws:kms"
+    tags = _child(node, "tags")
+    if isinstance(tags, Mapping) and len(tags.entries) > 10:
+        yield ("tags",), "more than ten tags, which S3 does not store"
+
+
+def _store(node: Mapping) -> Iterator[Fault]:
+    credentials = _child(node, "credentials")
+    for path, message in _credentials(credentials):
+        yield ("credentials", *path), message
+    provider = _child(node, "provider")
+    if isinstance(provider, Scalar) and provider.text == "embedded":
+        for name in _given(node, "endpoint_url", "credentials", "ca_file"):
+            yield (name,), "an embedded store makes its own; remove it"
+
+
+def _credentials(node: Node | None) -> Iterator[Fault]:
+    static = _given(node, "access_key_id", "secret_access_key", "session_token")
+    kinds = [*static[:1], *_given(node, "profile"), *_given(node, "anonymous")]
+    if isinstance(node, Mapping) and not kinds:
+        yield (), "give access_key_id and secret_access_key, or profile, or anonymous; or remove it for the AWS chain"
+    for name in kinds[1:]:
+        yield (name,), f"{kinds[0]} is given too; keep one kind of credentials"
+    for name in ("access_key_id", "secret_access_key"):
+        if static and name not in static:
+            yield (name,), "is missing"
+
+
+def _defaults(node: Node | None) -> Iterator[Fault]:
+    if not isinstance(node, Mapping):
+        return
+    for name in _given(node, *_FOR_ONE_ENTRY):
+        yield ("defaults", name), "belongs to one entry; set it there"
+    for path, message in _fetched(node):
+        yield ("defaults", *path), message

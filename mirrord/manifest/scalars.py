@@ -1,0 +1,143 @@
+"""What one YAML scalar says: `${…}` filled in, then YAML 1.2's core types and nothing more.
+
+Owns interpolation and the reading of plain scalars. YAML 1.1's surprises (FIELD_NOTES 15) stay what the person wrote:
+`014`, `1_000`, `12:30:45` and dates are text; `yes`, `no`, `on`, `off` are neither text nor a boolean but an error
+wherever they stand unquoted. Keeps no secret: whoever reports a fault quotes the raw text of the scalar.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
+_BASED = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
+_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
+_WORDS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_DOUBTFUL = frozenset(form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
+_FILE_LIMIT = 64 * 1024  # bytes; a secret or a token, never a payload
+_LONGEST_NUMBER = 40  # characters
+
+
+class Fluid(str):
+    """A plain scalar that was wholly `${…}`: its text is read as whatever type the field has."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanWord:
+    """A plain `yes`, `no`, `on` or `off`: a boolean to some readers of YAML, text to others, so neither here."""
+
+    text: str
+
+
+def core(text: str) -> object:
+    """The value of a plain scalar: None, bool, int, float, or the text itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text in _DOUBTFUL:
+        return BooleanWord(text)
+    if len(text) > _LONGEST_NUMBER or text[0] not in "+-.0123456789":
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def resolved(value: object) -> object:
+    """For fields that are not text: a wholly interpolated scalar read as a plain one, anything else as it is."""
+    return core(str(value)) if isinstance(value, Fluid) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A scalar's text with its references replaced. `unset`: one of them had no value, the text only stands in."""
+
+    text: str
+    whole: bool = False
+    unset: bool = False
+
+
+class Interpolation:
+    """Replaces `${VAR}`, `${VAR:-default}`, `${file:/path}` and `$$` for one manifest file.
+
+    `seen_files` holds what was read through `${file:…}`, for the manifest's digest.
+    """
+
+    def __init__(self, environ: Mapping[str, str], directory: str, *, allow_unset: bool = False) -> None:
+        self._environ = environ
+        self._directory = directory
+        self._allow_unset = allow_unset
+        self.seen_files: dict[str, str] = {}
+
+    def fill(self, text: str) -> Filled:
+        """The text with every reference replaced. ValueError says what is wrong, without any value."""
+        if "$" not in text:
+            return Filled(text)
+        unset = False
+
+        def replace(match: re.Match[str]) -> str:
+            nonlocal unset
+            if match[0] == "$$":
+                return "$"
+            if match[1] is None:
+                raise ValueError("a ${ without its }; write $$ for a dollar sign")
+            value = self._value(match[1])
+            if value is None:
+                unset = True
+                return _stand_in(match[1])
+            return value
+
+        filled = _REFERENCE.sub(replace, text)
+        first = _REFERENCE.match(text)
+        whole = first is not None and first[1] is not None and first.end() == len(text)
+        return Filled(filled, whole, unset)
+
+    def _value(self, reference: str) -> str | None:
+        if reference.startswith("file:"):
+            return self._file(reference.removeprefix("file:"))
+        name, dash, default = reference.partition(":-")
+        if not _NAME.fullmatch(name) or "${" in default:
+            raise ValueError(
+                "not a reference; write ${VAR}, ${VAR:-default} or ${file:/path}, and $$ for a dollar sign"
+            )
+        value = self._environ.get(name)
+        if value is None and not dash and not self._allow_unset:
+            raise ValueError(f"the variable {name} is not set; set it, or write ${{{name}:-default}}")
+        return (value or default) if dash else value
+
+    def _file(self, path: str) -> str | None:
+        if path not in self.seen_files:
+            try:
+                with Path(self._directory, path).open("rb") as stream:
+                    content = stream.read(_FILE_LIMIT + 1)
+                self.seen_files[path] = _secret(content)
+            except OSError as error:
+                if self._allow_unset:
+                    return None
+                raise ValueError(f"the file {path} cannot be read: {error.strerror}") from None
+        return self.seen_files[path]
+
+
+def _secret(content: bytes) -> str:
+    if len(content) > _FILE_LIMIT:
+        raise ValueError(f"the file of a ${{file:…}} is larger than {_FILE_LIMIT // 1024} KiB")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ValueError("the file of a ${file:…} is not UTF-8 text") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _stand_in(reference: str) -> str:
+    """Text for a value that is not known, lawful as a bucket, a host or a key, and different for each variable."""
+    return "unset-" + re.sub(r"[^a-z0-9]+", "-", reference.lower()).strip("-")

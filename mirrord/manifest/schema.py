@@ -1,0 +1,139 @@
+"""What a manifest may say: the document, `daemon` and `stores` here, entries in `entries`.
+
+Owns names, types, defaults and the sentences of the JSON Schema (the docstrings below). Refuses unknown fields and
+wrong types; rules between fields are in `rules`, what has no behaviour yet in `not_yet`. Sizes are bytes, durations
+seconds. A mapping of mirrors, url -> "s3://…" or url -> {options}, was made a list by `load` before it comes here.
+"""
+
+from pydantic import Field
+
+from mirrord.manifest import fields
+from mirrord.manifest.entries import Defaults, Folder, Mirror
+from mirrord.manifest.fields import Flag
+from mirrord.manifest.section import Section, preset
+from mirrord.model import ProviderName
+from mirrord.units import MiB
+
+
+# ── daemon ────────────────────────────────────────────────────────────────────────────────────────
+class PerHost(Section):
+    connections: fields.Connections = 8
+    """Connections to one host at a time."""
+    requests_per_second: fields.Positive | None = None
+    """Requests a second to one host."""
+
+
+class Log(Section):
+    format: fields.LogFormat = "auto"
+    """auto: console on a terminal, JSON lines otherwise."""
+    level: fields.LogLevel = "info"
+    """The least severe line that is logged."""
+
+
+class Network(Section):
+    allow: tuple[fields.Network, ...] = ()
+    """Link-local or metadata networks that sources may be in after all."""
+
+
+class Notify(Section):
+    url: fields.WebUrl = Field(repr=False)
+    """Webhook that gets a POST for each event."""
+    events: tuple[fields.Name, ...] = ()
+    """Names of events; empty: all of them."""
+
+
+class Daemon(Section):
+    state: fields.StateUrl | None = None
+    """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
+    listen: fields.Listen = "127.0.0.1:8420"
+    """Address of the status page, API, metrics and health; none turns it off, port 0 takes any free one."""
+    api_token: fields.Token | None = Field(default=None, repr=False)
+    """Needed for POST; without it POST is refused."""
+    transfers: fields.Transfers = 16
+    """Transfers at a time."""
+    memory_limit: fields.MemoryLimit = preset("256MiB", 256 * MiB)
+    """All part buffers together."""
+    bandwidth: fields.Bandwidth | None = None
+    """A rate, or rates by time of day: {"08:00-18:00": 20MiB/s, default: unlimited}."""
+    per_host: PerHost = PerHost()
+    """Limits for each host that sources are on."""
+    shutdown_grace: fields.Pause = preset("25s", 25.0)
+    """Time that running transfers get after SIGTERM."""
+    log: Log = Log()
+    """How the log is written."""
+    network: Network = Network()
+    """Exceptions from the rule on link-local and metadata addresses."""
+    notify: tuple[Notify, ...] = ()
+    """Webhooks."""
+
+
+# ── stores ────────────────────────────────────────────────────────────────────────────────────────
+class Credentials(Section):
+    """A pair of keys, a profile, or anonymous: one of the three."""
+
+    access_key_id: fields.Token | None = Field(default=None, repr=False)
+    """Static key; needs secret_access_key."""
+    secret_access_key: fields.Token | None = Field(default=None, repr=False)
+    """Secret of the static key."""
+    session_token: fields.Token | None = Field(default=None, repr=False)
+    """Token of temporary keys."""
+    profile: fields.Name | None = None
+    """Profile of the AWS configuration files."""
+    anonymous: Flag = False
+    """Requests are not signed."""
+
+
+class BucketLock(Section):
+    mode: fields.LockMode = "GOVERNANCE"
+    """GOVERNANCE or COMPLIANCE."""
+    retain: fields.Duration | None = None
+    """How long new objects are kept."""
+
+
+class BucketSettings(Section):
+    create: Flag = False
+    """Create the bucket if it does not exist."""
+    versioning: Flag = False
+    """Turn versioning on in a bucket that mirrord creates."""
+    region: fields.Name | None = None
+    """Region of a bucket that mirrord creates."""
+    lock: BucketLock | None = None
+    """Object lock of a bucket that mirrord creates."""
+
+
+class Store(Section):
+    provider: fields.ProviderWord = ProviderName.AWS
+    """Whose quirks and limits the store has."""
+    endpoint_url: fields.WebUrl | None = None
+    """Address of the S3 API; absent: AWS."""
+    region: fields.Name | None = None
+    """Region to sign for."""
+    addressing: fields.Addressing = "auto"
+    """Bucket in the path or in the host name."""
+    credentials: Credentials | None = None
+    """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
+    ca_file: fields.FilePath | None = None
+    """PEM file of the authority that signed the store's certificate."""
+    checksum: fields.ChecksumWord = "auto"
+    """What proves the bytes; auto: the best that the store verifies."""
+    payload_signing: fields.Signing = "auto"
+    """auto: signed sha256 only where the wire is neither TLS nor loopback."""
+    buckets: dict[fields.Bucket, BucketSettings] = Field(default={})
+    """Buckets by name; only those declared here are ever created."""
+
+
+class Document(Section):
+    """One manifest file."""
+
+    version: fields.Version = 1
+    """Version of the format."""
+    daemon: Daemon | None = None
+    """Settings of the process; at most one file has them. Flags and MIRRORD_* variables win."""
+    stores: dict[fields.StoreName, Store] = Field(default={})
+    """Stores by name, shared by all files; none at all: AWS, called default."""
+    defaults: Defaults = Defaults()
+    """For this file's entries."""
+    mirrors: tuple[Mirror, ...] = ()
+    """A list of mirrors, or a mapping url -> destination or url -> mirror."""
+    folders: tuple[Folder, ...] = ()
+    """Watched folders."""

@@ -1,0 +1,18 @@
+"""The base of every mapping in a manifest: strict, closed, frozen, documented by its docstrings."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def preset(text: str, value: float | None) -> Any:
+    """A field whose default is `value`, which people write as `text`."""
+    return Field(default=value, json_schema_extra={"default": text})
+
+
+class Section(BaseModel):
+    """Base of every mapping in a manifest."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )

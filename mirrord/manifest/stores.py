@@ -1,0 +1,61 @@
+"""From the `stores` of manifests to `model.StoreOptions`, with what the environment adds.
+
+Owns the rule for an absent endpoint or credentials (SPEC section 2): `minio` reads MINIO_SERVER_URL, MINIO_ROOT_USER
+and MINIO_ROOT_PASSWORD; every store AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL, as botocore would, because the endpoint
+is part of each item's identity. Other credentials are left to the AWS chain.
+"""
+
+import os
+from collections.abc import Mapping
+
+from mirrord.manifest import schema
+from mirrord.model import BucketOptions, ChecksumKind, Credentials, ProviderName, StoreOptions
+
+DEFAULT = "default"
+_WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
+
+
+def store_options(name: str, store: schema.Store, directory: str, environ: Mapping[str, str]) -> StoreOptions:
+    """One declared store. ValueError if it has no endpoint and its provider needs one."""
+    endpoint = store.endpoint_url or _endpoint(store.provider, environ)
+    if endpoint is None and store.provider not in _WITHOUT_ENDPOINT:
+        also = " or set MINIO_SERVER_URL" if store.provider is ProviderName.MINIO else ""
+        raise ValueError(f"endpoint_url is missing; provider {store.provider} has no common address, so give it{also}")
+    return StoreOptions(
+        name=name,
+        provider=store.provider,
+        endpoint_url=endpoint,
+        region=store.region,
+        addressing=store.addressing,
+        credentials=_credentials(store, environ),
+        ca_file=store.ca_file and os.path.join(directory, store.ca_file),
+        checksum=None if store.checksum == "auto" else ChecksumKind(store.checksum),
+        buckets={bucket: _bucket(settings) for bucket, settings in store.buckets.items()},
+    )
+
+
+def ambient(environ: Mapping[str, str]) -> StoreOptions:
+    """The store of manifests that declare none: AWS with the ambient credentials."""
+    return store_options(DEFAULT, schema.Store(), "", environ)
+
+
+def _endpoint(provider: ProviderName, environ: Mapping[str, str]) -> str | None:
+    if provider is ProviderName.EMBEDDED:
+        return None
+    names = ["MINIO_SERVER_URL"] if provider is ProviderName.MINIO else []
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
+        names += ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+    return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def _credentials(store: schema.Store, environ: Mapping[str, str]) -> Credentials | None:
+    if store.credentials is not None:
+        return Credentials(**{name: getattr(store.credentials, name) for name in schema.Credentials.model_fields})
+    user, password = environ.get("MINIO_ROOT_USER"), environ.get("MINIO_ROOT_PASSWORD")
+    if store.provider is ProviderName.MINIO and user and password:
+        return Credentials(access_key_id=user, secret_access_key=password)
+    return None
+
+
+def _bucket(settings: schema.BucketSettings) -> BucketOptions:
+    return BucketOptions(create=settings.create, versioning=settings.versioning, region=settings.region)

@@ -1,0 +1,302 @@
+"""A YAML document as a tree of nodes that know their line and column.
+
+Owns parsing: libyaml's events become nodes in one loop that does not recurse, so nesting, aliases and merge keys are
+bounded while they are read, before anything is expanded. Refuses duplicate keys, keys that are not scalars, foreign
+tags, a second document. What a field may hold is the schema's affair.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from mirrord.errors import Problem
+from mirrord.manifest.scalars import Fluid, Interpolation, core
+from mirrord.model import shown
+
+DEEPEST = 32
+"""Levels of nesting; the schema needs eight."""
+MOST_ALIASED = 200_000
+"""Nodes that all aliases and merge keys together may repeat; a bomb passes it after a few lines."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_YAML_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = frozenset({"!", _YAML_TAG + "str"})
+_PLAIN_TAGS = frozenset(_YAML_TAG + kind for kind in ("int", "float", "bool", "null"))
+
+
+@dataclass(slots=True)
+class Scalar:
+    """One scalar: `raw` as in the file, for messages; `text` filled in; `value` read as a plain or quoted scalar."""
+
+    raw: str
+    text: str
+    value: object
+    line: int
+    column: int
+    unset: bool = False
+    weight: int = 1
+    merges: bool = False
+
+
+@dataclass(slots=True)
+class Sequence:
+    items: "list[Node]"
+    line: int
+    column: int
+    weight: int = 1
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Keys are the filled-in texts; each entry keeps its key's scalar. `label` names it where an index would not."""
+
+    entries: "dict[str, tuple[Scalar, Node]]"
+    line: int
+    column: int
+    weight: int = 1
+    label: str | None = None
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@dataclass(slots=True)
+class _Frame:
+    """One open container, and for a mapping the key whose value comes next."""
+
+    node: Mapping | Sequence
+    anchor: str | None
+    key: Scalar | None = None
+    merged: list[Mapping] = field(default_factory=list)
+
+
+class Unreadable(Exception):
+    """The rest of the file cannot be read sensibly."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class Tree:
+    """Reads one document. `problems` collects what can be reported while reading goes on."""
+
+    def __init__(self, file: str, interpolation: Interpolation) -> None:
+        self._file = file
+        self._interpolation = interpolation
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, Node | None] = {}
+        self._aliased = 0
+        self._root: Node | None = None
+        self.problems: list[Problem] = []
+
+    def read(self, text: str) -> Node | None:
+        """The document's root, None if there is no document. Raises Unreadable."""
+        documents = 0
+        for event in self._events(text):
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise self._fatal(event.start_mark, "a second document; a manifest is one, so make it another file")
+            else:
+                self._take(event)
+        return self._root
+
+    def _events(self, text: str) -> Iterator[yaml.Event]:
+        loader = None
+        try:
+            loader = _Loader(text)
+            while (event := loader.get_event()) is not None:
+                yield event
+        except yaml.reader.ReaderError as error:
+            raise Unreadable(_unprintable(self._file, text, error)) from None
+        except yaml.MarkedYAMLError as error:
+            said = ", ".join(part for part in (error.context, error.problem) if part)
+            raise self._fatal(error.problem_mark or error.context_mark, f"not YAML: {said}") from None
+        finally:
+            if loader is not None:
+                loader.dispose()
+
+    def _take(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(self._scalar(event), event.anchor)
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._alias(event), None)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._open(event)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._close()
+
+    # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        line, column = _place(event.start_mark)
+        raw, tag = event.value, event.tag
+        plain = event.style in (None, "") and tag not in _TEXT_TAGS
+        scalar = Scalar(raw, raw, raw, line, column)
+        if tag is not None and tag not in _TEXT_TAGS:
+            if tag not in _PLAIN_TAGS:
+                self._report(scalar, f"the tag {tag} has no meaning in a manifest")
+            plain = True
+        try:
+            filled = self._interpolation.fill(raw)
+        except ValueError as error:
+            self._report(scalar, str(error))
+            scalar.unset = True
+            return scalar
+        scalar.text, scalar.unset = filled.text, filled.unset
+        scalar.value = filled.text
+        if plain and filled.whole:
+            scalar.value = Fluid(filled.text)
+        elif plain and "${" not in raw:
+            scalar.value = core(filled.text)
+        scalar.merges = plain and raw == "<<"
+        return scalar
+
+    def _alias(self, event: yaml.AliasEvent) -> Node:
+        line, column = _place(event.start_mark)
+        name = str(event.anchor)
+        node = self._anchors.get(name)
+        if node is None:
+            said = "contains itself" if name in self._anchors else "has no anchor before it"
+            raise self._fatal(event.start_mark, f"the alias *{name} {said}")
+        self._repeat(node.weight, line, column)
+        return node
+
+    def _repeat(self, weight: int, line: int, column: int) -> None:
+        self._aliased += weight
+        if self._aliased > MOST_ALIASED:
+            message = f"aliases repeat more than {MOST_ALIASED:,} values; write fewer"
+            raise Unreadable(Problem(self._file, line, column, self._path(), message))
+
+    def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        line, column = _place(event.start_mark)
+        node: Mapping | Sequence
+        node = Mapping({}, line, column) if isinstance(event, yaml.MappingStartEvent) else Sequence([], line, column)
+        if len(self._stack) >= DEEPEST:
+            raise self._fatal(event.start_mark, f"nested deeper than {DEEPEST} levels")
+        kind = "map" if isinstance(node, Mapping) else "seq"
+        if event.tag is not None and event.tag not in ("!", _YAML_TAG + kind):
+            self._report(node, f"the tag {event.tag} has no meaning in a manifest")
+        if event.anchor:
+            self._anchors[event.anchor] = None  # until it is closed: an alias inside would contain itself
+        self._stack.append(_Frame(node, event.anchor))
+
+    def _close(self) -> None:
+        frame = self._stack.pop()
+        node = frame.node
+        if isinstance(node, Mapping):
+            for other in frame.merged:
+                for key, entry in other.entries.items():
+                    node.entries.setdefault(key, entry)
+            node.weight += sum(1 + value.weight for _, value in node.entries.values())
+        else:
+            node.weight += sum(item.weight for item in node.items)
+        self._add(node, frame.anchor)
+
+    def _add(self, node: Node, anchor: str | None) -> None:
+        if anchor:
+            self._anchors[anchor] = node
+        if not self._stack:
+            self._root = node
+            return
+        frame = self._stack[-1]
+        if isinstance(frame.node, Sequence):
+            frame.node.items.append(node)
+        elif frame.key is None:
+            frame.key = self._key(node)
+        else:
+            key, frame.key = frame.key, None
+            if key.merges:
+                self._merge(frame, key, node)
+            else:
+                self._enter(frame.node, key, node)
+
+    def _key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar):
+            return node
+        raise Unreadable(
+            Problem(self._file, node.line, node.column, self._path(), "a key must be one plain word or text")
+        )
+
+    def _enter(self, mapping: Mapping, key: Scalar, value: Node) -> None:
+        first = mapping.entries.setdefault(key.text, (key, value))[0]
+        if first is not key:
+            message = f"given twice in one mapping; first in line {first.line}"
+            self.problems.append(Problem(self._file, key.line, key.column, joined(self._path(), key), message))
+
+    def _merge(self, frame: _Frame, key: Scalar, value: Node) -> None:
+        for other in value.items if isinstance(value, Sequence) else [value]:
+            if isinstance(other, Mapping):
+                self._repeat(other.weight, key.line, key.column)
+                frame.merged.append(other)
+            else:
+                self._report(key, "<< merges mappings; give it an alias of one, or a list of those")
+
+    # ── problems ──────────────────────────────────────────────────────────────────────────────────
+    def _path(self) -> str:
+        path = ""
+        for frame in self._stack:
+            if isinstance(frame.node, Sequence):
+                path += f"[{len(frame.node.items)}]"
+            elif frame.key is not None:
+                path = joined(path, frame.key)
+        return path
+
+    def _report(self, node: Node, message: str) -> None:
+        self.problems.append(Problem(self._file, node.line, node.column, self._path(), message))
+
+    def _fatal(self, mark: Any, message: str) -> Unreadable:
+        line, column = _place(mark) if mark is not None else (1, 1)
+        return Unreadable(Problem(self._file, line, column, self._path(), message))
+
+
+def joined(path: str, key: Scalar) -> str:
+    """`path` with one more key: `.key`, or `[key]` where the key is no plain word; secrets of URLs cut."""
+    name = safe(key.raw)
+    if name.replace("_", "").replace("-", "").isalnum():
+        return f"{path}.{name}" if path else name
+    return f"{path}[{name}]"
+
+
+def safe(raw: str) -> str:
+    """Raw text of a scalar as messages may show it: short, one line, without userinfo and query of a URL."""
+    text = shown(raw) if "://" in raw else raw
+    text = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def quoted(node: Node) -> str:
+    """What stands in the file at `node`, for a message."""
+    if isinstance(node, Scalar):
+        return "nothing" if node.value is None else f'"{safe(node.raw)}"'
+    return "a mapping" if isinstance(node, Mapping) else "a list"
+
+
+def plain(node: Node) -> Any:
+    """The values of a tree as dicts, tuples and scalars; aliases are repeated."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Sequence):
+        return tuple(plain(item) for item in node.items)
+    return {key: plain(value) for key, (_, value) in node.entries.items()}
+
+
+def _place(mark: Any) -> tuple[int, int]:
+    return mark.line + 1, mark.column + 1
+
+
+def _unprintable(file: str, text: str, error: yaml.reader.ReaderError) -> Problem:
+    """libyaml gives no line for a character it refuses: the first that YAML 1.2 does not allow is it."""
+    at = next((index for index, char in enumerate(text) if not _allowed(char)), None)
+    if at is None:
+        return Problem(file, 1, 1, "", f"not YAML: {error.reason}")
+    before = text[:at]
+    line, column = before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
+    return Problem(file, line, column, "", f"the character U+{ord(text[at]):04X} is not allowed in YAML")
+
+
+def _allowed(char: str) -> bool:
+    code = ord(char)
+    return char in "\t\n\r\x85" or 0x20 <= code <= 0x7E or 0xA0 <= code <= 0xD7FF or 0xE000 <= code <= 0x10FFFF
