@@ -13,12 +13,12 @@ from mirrord.errors import JournalUnavailable
 def private_directory(path: Path) -> None:
     """Make `path` 0700 with its missing parents, if it is not there. Raises JournalUnavailable."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
+        if not path.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(0o700)
+            path.chmod(0o700)  # the umask may have taken some of it
     except OSError as error:
-        raise JournalUnavailable(
-            f"cannot make the state directory {path}: {error.strerror}; make it writable or name another with --state"
-        ) from error
+        raise _refused(path, error) from error
 
 
 def private_file(path: Path) -> None:
@@ -27,11 +27,15 @@ def private_file(path: Path) -> None:
     A standing file is never opened: closing a second descriptor would drop SQLite's POSIX locks on it.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        if path.stat().st_mode & 0o077:
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        if path.stat().st_mode & 0o777 != 0o600:
             path.chmod(0o600)
     except OSError as error:
-        raise JournalUnavailable(
-            f"cannot make {path}: {error.strerror}; make its directory writable or name another with --state"
-        ) from error
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> JournalUnavailable:
+    return JournalUnavailable(
+        f"cannot make {path} for the state: {error.strerror}; make its directory writable, or name another with --state"
+    )

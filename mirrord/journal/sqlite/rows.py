@@ -7,7 +7,6 @@ valid Unicode and SQLite would refuse them as text. A revision is one JSON text.
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from mirrord.errors import Reason
 from mirrord.model import (
@@ -121,10 +120,19 @@ def _to_destination(row: sqlite3.Row) -> Destination:
 
 
 def _from_revision(revision: Revision) -> str:
-    return json.dumps({name: value for name, value in asdict(revision).items() if value is not None})
+    file = revision.file
+    fields = {
+        "address": revision.address,
+        "etag": revision.etag,
+        "last_modified": revision.last_modified,
+        "length": revision.length,
+        "digest": revision.digest,
+        "file": [file.device, file.inode, file.size, file.mtime_ns, file.ctime_ns] if file else None,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not None})
 
 
 def _to_revision(text: str) -> Revision:
     fields = json.loads(text)
     file = fields.pop("file", None)
-    return Revision(**fields, file=FileIdentity(**file) if file else None)
+    return Revision(**fields, file=FileIdentity(*file) if file else None)

@@ -2,9 +2,10 @@
 PRAGMA application_id = 0x6d697264;
 
 -- One row an item: the record as model.Record has it. `revision` is JSON, because inode numbers of some file systems
--- exceed a signed 64-bit integer and because nothing is ever looked up by it.
+-- exceed a signed 64-bit integer and because nothing is ever looked up by it. A rowid table: ids are hashes, and rows
+-- of half a kilobyte in random order would touch a page each.
 CREATE TABLE items (
-    item_id        TEXT PRIMARY KEY,
+    item_id        TEXT NOT NULL PRIMARY KEY,
     entry          TEXT NOT NULL,
     source         TEXT NOT NULL,  -- as shown: no userinfo, no query
     store          TEXT NOT NULL,
@@ -25,12 +26,12 @@ CREATE TABLE items (
     integrity      TEXT,
     synced_at      REAL,
     options_digest TEXT
-) WITHOUT ROWID;
+);
 
 -- Intents: a row stands from before the store is asked for anything until the transfer is settled, so that after a
 -- crash this table is exactly what may have been left at the stores. Uploads and parts will refer to it.
 CREATE TABLE transfers (
-    id        TEXT PRIMARY KEY,
+    id        TEXT NOT NULL PRIMARY KEY,
     item_id   TEXT NOT NULL,
     store     TEXT NOT NULL,
     endpoint  TEXT NOT NULL,
@@ -40,4 +41,4 @@ CREATE TABLE transfers (
     kind      TEXT NOT NULL,
     part_size INTEGER,
     started   REAL NOT NULL
-) WITHOUT ROWID;
+);

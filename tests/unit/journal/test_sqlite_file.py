@@ -1,0 +1,219 @@
+"""The journal's file: its modes, reading it beside a writer without writing, damage, commits in groups."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirrord.errors import JournalError, JournalUnavailable
+from mirrord.journal.sqlite import SqliteJournal, connection
+from mirrord.journal.sqlite.database import Database, Statement
+from mirrord.journal.sqlite.rows import from_record
+from mirrord.journal.sqlite.schema import Migration, migrations
+from mirrord.model import Destination, Record, State
+
+
+def record(key: str = "k", message: str = "") -> Record:
+    at = Destination(store="default", endpoint="http://127.0.0.1:9000", bucket="datasets", key=key)
+    return Record(
+        item_id=at.item_id, entry="e", source="file:///x", destination=at, state=State.PENDING, message=message
+    )
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+
+
+def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in directory.iterdir()}
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o277], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+async def test_the_constructor_touches_nothing(tmp_path: Path) -> None:
+    SqliteJournal(tmp_path / "state" / "state.db")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.usefixtures("umask")
+async def test_directory_and_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "state" / "state.db") as journal:
+        await journal.save(record())
+        assert modes(tmp_path) == {"state": 0o700}
+        assert modes(tmp_path / "state") == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+
+
+async def test_a_file_with_a_wide_mode_is_narrowed_and_a_standing_directory_left(tmp_path: Path) -> None:
+    directory = tmp_path / "shared"
+    directory.mkdir(0o755)
+    (directory / "state.db").touch(0o644)
+    async with SqliteJournal(directory / "state.db"):
+        assert set(modes(directory).values()) == {0o600}
+    assert modes(tmp_path) == {"shared": 0o755}
+
+
+@pytest.mark.parametrize("name", ["a b?c=d&mode=memory#e%41.db", os.fsdecode(b"bad-\xff.db")])
+async def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+    async with SqliteJournal(tmp_path / name) as journal:
+        await journal.save(record())
+    assert names(tmp_path) == {name}
+    async with SqliteJournal(tmp_path / name, read_only=True) as journal:
+        assert await journal.record(record().item_id) == record()
+
+
+async def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalUnavailable, match=r"cannot make .*file/state for the state: .*--state"):
+        async with SqliteJournal(tmp_path / "file" / "state" / "state.db"):
+            pass
+
+
+async def test_a_journal_that_is_not_open_says_so(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "state.db")
+    with pytest.raises(JournalError, match="not open"):
+        await journal.save(record())
+    async with journal:
+        await journal.save(record())
+    with pytest.raises(JournalError, match="not open"):
+        await journal.record("x")
+
+
+# ── reading only ──────────────────────────────────────────────────────────────────────────────────
+async def test_a_reader_of_no_journal_finds_it_empty_and_makes_nothing(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "state" / "state.db", read_only=True) as reader:
+        assert [one async for one in reader.records()] == []
+        with pytest.raises(JournalError, match="not open for writing"):
+            await reader.save(record())
+    assert names(tmp_path) == set()
+
+
+async def test_a_reader_of_a_journal_at_rest_writes_nothing(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "state.db") as journal:
+        await journal.save(record())
+    before = contents(tmp_path)
+    async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
+        assert await reader.record(record().item_id) == record()
+        assert names(tmp_path) == {"state.db"}
+    assert contents(tmp_path) == before
+
+
+async def test_a_reader_follows_a_live_writer(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "state.db") as writer:
+        await writer.save(record(message="first"))
+        async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
+            assert await reader.record(record().item_id) == record(message="first")
+            await writer.save(record(message="second"))
+            assert await reader.record(record().item_id) == record(message="second")
+
+
+async def test_a_reader_notices_a_writer_that_comes_and_goes(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "state.db") as writer:
+        await writer.save(record(message="before"))
+    async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
+        assert await reader.record(record().item_id) == record(message="before")
+        async with SqliteJournal(tmp_path / "state.db") as writer:
+            await writer.save(record(message="during"))
+            assert await reader.record(record().item_id) == record(message="during")
+        async with SqliteJournal(tmp_path / "state.db") as writer:
+            await writer.save(record(message="after"))
+        assert await reader.record(record().item_id) == record(message="after")
+
+
+async def test_a_reader_of_an_older_schema_reads_a_migrated_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with SqliteJournal(tmp_path / "state.db") as journal:
+        await journal.save(record())
+    before = (tmp_path / "state.db").read_bytes()
+    newer = [*migrations(), Migration(2, "ALTER TABLE items ADD COLUMN seen REAL; UPDATE items SET message = 'moved'")]
+    monkeypatch.setattr(connection, "migrations", lambda: newer)
+    async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
+        assert await reader.record(record().item_id) == record(message="moved")
+    assert names(tmp_path) == {"state.db"}
+    assert (tmp_path / "state.db").read_bytes() == before
+
+
+# ── damage ────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_a_file_that_is_no_database_gets_a_remedy(tmp_path: Path, read_only: bool) -> None:
+    (tmp_path / "state.db").write_bytes(b"not a database" * 1_000)
+    with pytest.raises(JournalError, match=r"state\.db is damaged: .*move it away"):
+        async with SqliteJournal(tmp_path / "state.db", read_only=read_only):
+            pass
+
+
+async def test_a_damaged_page_gets_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteJournal(path) as journal:
+        await asyncio.gather(*(journal.save(record(f"k/{number}")) for number in range(500)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: 4096 * 4] + b"\xff" * (len(whole) - 4096 * 4))
+    async with SqliteJournal(path) as journal:
+        with pytest.raises(JournalError, match=r"is damaged: .*move it away"):
+            [one async for one in journal.records()]
+
+
+# ── commits ───────────────────────────────────────────────────────────────────────────────────────
+class CountingDatabase(Database):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.groups: list[int] = []
+
+    def _commit(self, statements: list[Statement]) -> None:
+        self.groups.append(len(statements))
+        super()._commit(statements)
+
+
+async def test_what_is_asked_while_a_commit_runs_is_committed_together(tmp_path: Path) -> None:
+    async with CountingDatabase(tmp_path / "state.db") as database:
+        saves = [Statement("save_record", from_record(record(f"k/{number}"))) for number in range(100)]
+        await asyncio.gather(*map(database.write, saves))
+        assert sum(database.groups) == 100
+        assert len(database.groups) <= 2
+
+
+async def test_a_group_that_fails_leaves_nothing_and_the_next_one_stands(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteJournal(path) as journal:
+        other = sqlite3.connect(path)
+        other.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON items WHEN NEW.message = 'bad' BEGIN SELECT RAISE(FAIL, 'no'); END"
+        )
+        results = await asyncio.gather(
+            journal.save(record("good")), journal.save(record("bad", "bad")), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [JournalError, JournalError]
+        assert [one async for one in journal.records()] == []
+        other.execute("DROP TRIGGER refuse")
+        other.close()
+        await journal.save(record("good"))
+        assert [one async for one in journal.records()] == [record("good")]
+
+
+async def test_finish_commits_both_or_neither(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with CountingDatabase(path) as database:
+        await database.write(Statement("settle_transfer", {"id": "t"}), Statement("save_record", from_record(record())))
+        assert database.groups == [2]
+
+
+async def test_leaving_waits_for_what_was_asked(tmp_path: Path) -> None:
+    async with SqliteJournal(tmp_path / "state.db") as journal:
+        saving = asyncio.create_task(journal.save(record()))
+        await asyncio.sleep(0)
+    assert saving.done()
+    async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
+        assert await reader.record(record().item_id) == record()

@@ -1,0 +1,104 @@
+"""The schema's versions: older is migrated step by step, newer and foreign files are refused."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mirrord.errors import JournalError, JournalTooNew
+from mirrord.journal.sqlite import SqliteJournal
+from mirrord.journal.sqlite.schema import Migration, migrate, migrations, queries
+
+SHIPPED = list(migrations())
+SECOND = Migration(
+    SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN upload_id TEXT; CREATE TABLE parts (number)"
+)
+BROKEN = Migration(SECOND.version + 1, "CREATE TABLE left_over (x); ALTER TABLE nowhere ADD COLUMN y")
+
+
+@pytest.fixture
+def connection(tmp_path: Path):
+    connection = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def version(connection: sqlite3.Connection) -> int:
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def test_migrations_are_numbered_from_one_without_a_gap() -> None:
+    assert [step.version for step in SHIPPED] == list(range(1, len(SHIPPED) + 1))
+
+
+def test_every_query_is_one_statement_of_the_schema(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED)
+    for name, text in queries().items():
+        assert sqlite3.complete_statement(text), name
+        columns = {word.strip(":,()") for word in text.split() if word.lstrip("(").startswith(":")}
+        assert text.count(";") == 1, name
+        assert columns or "CAST(:" in text, name
+
+
+def test_an_empty_file_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED)
+    assert version(connection) == SHIPPED[-1].version
+    assert tables(connection) == {"items", "transfers"}
+
+
+def test_an_older_schema_is_migrated_and_keeps_its_rows(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED)
+    connection.execute(
+        "INSERT INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, started) "
+        "VALUES ('t', 'i', 's', 'e', 'b', 'k', '{}', 'put', 0)"
+    )
+    migrate(connection, Path("state.db"), [*SHIPPED, SECOND])
+    assert version(connection) == SECOND.version
+    assert connection.execute("SELECT id, upload_id FROM transfers").fetchall() == [("t", None)]
+
+
+def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED)
+    before = connection.execute("PRAGMA schema_version").fetchone()
+    migrate(connection, Path("state.db"), SHIPPED)
+    assert connection.execute("PRAGMA schema_version").fetchone() == before
+
+
+def test_a_migration_that_fails_leaves_the_schema_before_it_whole(connection: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, Path("state.db"), [*SHIPPED, SECOND, BROKEN])
+    assert version(connection) == SECOND.version
+    assert tables(connection) == {"items", "transfers", "parts"}
+    assert not connection.in_transaction
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path, read_only: bool) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteJournal(path):
+        pass
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 41")
+    newer.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalTooNew, match=rf"schema 41 .* up to {SHIPPED[-1].version};.*newer mirrord"):
+        async with SqliteJournal(path, read_only=read_only):
+            pass
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+async def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, read_only: bool) -> None:
+    path = tmp_path / "photos.db"
+    foreign = sqlite3.connect(path)
+    foreign.execute("CREATE TABLE items (photo)")
+    foreign.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"photos\.db is another program's database; name another"):
+        async with SqliteJournal(path, read_only=read_only):
+            pass
+    assert path.read_bytes() == before
