@@ -5,7 +5,7 @@ caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memo
 `errors`, already translated; nothing here wraps a cancellation.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -20,11 +20,13 @@ from mirrord.model import (
     Part,
     Record,
     Revision,
+    State,
     StoredObject,
     Transfer,
     Upload,
 )
 from mirrord.providers import Provider
+from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 
 
 class ByteStream(Protocol):
@@ -192,4 +194,26 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-Headers = Mapping[str, str]
+class Control(Protocol):
+    """A running daemon, as its web page, API and signals see it. Implemented by `daemon`."""
+
+    def not_ready(self) -> str:
+        """Empty when ready: a valid manifest is in force, the journal writable, not stopping. Else why not."""
+
+    async def status(self) -> Status: ...
+
+    async def items(
+        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+    ) -> ItemPage:
+        """Items by id after `cursor`; `text` is looked for in key, source and entry. `limit` from 1 to 1000."""
+
+    async def item(self, item_id: str) -> ItemStatus | None: ...
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Events from now on; a slow subscriber loses the oldest, never holds up the core."""
+
+    async def trigger(self, item_id: str) -> bool:
+        """Look at the item now; False if there is no such item."""
+
+    async def reload(self) -> Sequence[FileStatus]:
+        """Read the manifests again now, and say what each file's state is."""
