@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from os import strerror
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
@@ -157,7 +158,7 @@ def _unconnected(error: aiohttp.ClientConnectorError, where: str) -> SourceError
         return SourceRefused(f"{where}: its TLS certificate is not valid: {cause.verify_message}")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return SourceUnavailable(f"{where}: the host name does not resolve")
-    return SourceUnavailable(f"{where}: cannot connect: {cause.strerror or cause}")
+    return SourceUnavailable(f"{where}: cannot connect: {strerror(cause.errno) if cause.errno else cause}")
 
 
 def _broken(error: Exception) -> str:

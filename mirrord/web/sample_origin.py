@@ -1,0 +1,156 @@
+"""A small web server with two files, one of 64 MiB, for `mirrord demo`: an origin that behaves as RFC 9110 asks.
+
+Owns generated contents (the same bytes each time, never whole in memory), conditional and range requests, and the
+count of body bytes sent, by which the demo shows that its second pass moved nothing. Listens on loopback only.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
+from hashlib import sha256
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from mirrord.units import KiB, MiB
+
+_BLOCK = 256 * KiB
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_PUBLISHED = 1_767_225_600  # 2026-01-01T00:00:00Z
+
+
+class Generated:
+    """`size` bytes that depend on `seed` and place only, so that any range can be made alone. No two blocks equal."""
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        self.size = size
+        self._tail = Random(seed).randbytes(_BLOCK - 8)
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Bytes [start, end) in pieces of at most 256 KiB."""
+        at, end = start, self.size if end is None else end
+        while at < end:
+            number, offset = divmod(at, _BLOCK)
+            block = number.to_bytes(8, "big") + self._tail
+            piece = block[offset : offset + end - at]
+            yield piece
+            at += len(piece)
+
+    def sha256(self) -> str:
+        """Hex digest of the whole."""
+        digest = sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+
+
+class Text:
+    """A few bytes held in memory, to be served as `Generated` is."""
+
+    def __init__(self, body: bytes) -> None:
+        self.size = len(body)
+        self._body = body
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Bytes [start, end), in one piece."""
+        yield self._body[start:end]
+
+    def sha256(self) -> str:
+        """Hex digest of the whole."""
+        return sha256(self._body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One version of a file that an origin serves. `etag` quoted; `modified` in seconds since the epoch."""
+
+    content: Generated | Text
+    etag: str
+    modified: int = _PUBLISHED
+    content_type: str = "application/octet-stream"
+
+    @property
+    def validators(self) -> dict[str, str]:
+        return {"ETag": self.etag, "Last-Modified": formatdate(self.modified, usegmt=True)}
+
+
+def unchanged(published: Published, asked: Mapping[str, str]) -> bool:
+    """Whether the asker's condition allows to answer 304 (RFC 9110 13.2.2: If-None-Match outranks the date)."""
+    if (tags := asked.get("If-None-Match")) is not None:
+        return published.etag in [tag.strip() for tag in tags.split(",")]
+    since = asked.get("If-Modified-Since")
+    return since is not None and published.modified <= parsedate_to_datetime(since).timestamp()
+
+
+def span(published: Published, asked: Mapping[str, str]) -> tuple[int, int] | None:
+    """The byte range [start, end) to answer with; None: the whole, with 200. ValueError: not satisfiable, 416."""
+    match = _RANGE.fullmatch(asked.get("Range", ""))
+    if match is None or asked.get("If-Range", published.etag) != published.etag:
+        return None
+    size = published.content.size
+    start, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
+    if start >= end:
+        raise ValueError(f"bytes {start} to {end} of {size}")
+    return start, end
+
+
+class SampleOrigin:
+    """The server, alive inside `async with`; `url` ends without a slash. `size` of the large file in bytes."""
+
+    def __init__(self, size: int = 64 * MiB) -> None:
+        greeting = b"This file came through mirrord.\n"
+        large = Generated(size)
+        self.files = {
+            "hello.txt": Published(Text(greeting), '"hello-1"', content_type="text/plain"),
+            "large.bin": Published(large, f'"large-{size}"'),
+        }
+        self.url = ""
+        self.body_bytes = 0
+        """Bytes of bodies sent since the start; 304 and headers count nothing."""
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/{name}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        published = self.files.get(request.match_info["name"])
+        if published is None:
+            return web.Response(status=404)
+        if unchanged(published, request.headers):
+            return web.Response(status=304, headers=published.validators)
+        try:
+            part = span(published, request.headers)
+        except ValueError:
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{published.content.size}"})
+        return await self._send(request, published, part)
+
+    async def _send(
+        self, request: web.Request, published: Published, part: tuple[int, int] | None
+    ) -> web.StreamResponse:
+        start, end = part or (0, published.content.size)
+        headers = {**published.validators, "Accept-Ranges": "bytes", "Content-Type": published.content_type}
+        if part:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{published.content.size}"
+        response = web.StreamResponse(status=206 if part else 200, headers=headers)
+        response.content_length = end - start
+        await response.prepare(request)
+        if request.method == "GET":
+            for piece in published.content.pieces(start, end):
+                await response.write(piece)
+                self.body_bytes += len(piece)
+        return response
