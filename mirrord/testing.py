@@ -1,1 +1,239 @@
-"""Fakes of the ports for programs that use mirrord: an in-memory store, a manual clock."""
+"""Fakes of the ports for programs that use mirrord: `MemoryStore`, an object store without a network.
+
+Owns a store that refuses what a good S3 store refuses: wrong checksums, small parts, unknown parts and uploads, failed
+preconditions, missing buckets; the suite that tests real stores tests it too. Refuses to be fast or durable.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from mirrord import checksums
+from mirrord.errors import (
+    BucketMissing,
+    ChecksumMismatch,
+    EntityTooSmall,
+    InvalidPart,
+    InvalidPartOrder,
+    NoSuchUpload,
+    PreconditionFailed,
+    StoreRefused,
+)
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Destination,
+    ObjectOptions,
+    Part,
+    ProviderName,
+    StoredObject,
+    Upload,
+)
+from mirrord.ports import ByteStream
+from mirrord.providers import Provider, profile
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """An object as it is held: its bytes, what is said of it, and the options it was written with."""
+
+    content: bytes = field(repr=False)
+    stored: StoredObject
+    options: ObjectOptions
+
+
+@dataclass(slots=True)
+class KeptUpload:
+    """An open multipart upload."""
+
+    at: Destination
+    options: ObjectOptions
+    checksum: ChecksumKind
+    initiated: float
+    parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """ports.ObjectStore in memory. `buckets[bucket][key]` and `uploads[id]` may be read by the test that owns it.
+
+    `clock` gives the seconds since the epoch that Last-Modified and Initiated show; without one they are 0.
+    """
+
+    def __init__(self, provider: Provider | None = None, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._provider = provider or profile(ProviderName.SEAWEEDFS)
+        self._clock = clock
+        self._ids = count(1)
+        self.buckets: dict[str, dict[str, KeptObject]] = {}
+        self.regions: dict[str, str | None] = {}
+        self.versioned: set[str] = set()
+        self.uploads: dict[str, KeptUpload] = {}
+
+    @property
+    def provider(self) -> Provider:
+        return self._provider
+
+    # ── objects ───────────────────────────────────────────────────────────────────────────────────
+    async def put_object(
+        self,
+        at: Destination,
+        body: memoryview,
+        options: ObjectOptions,
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        content = bytes(body)
+        self._permit(at, if_none_match)
+        _verify(at, content, checksum)
+        return self._keep(at, content, _etag(content), checksum, options)
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        kept = self.buckets.get(at.bucket, {}).get(at.key)
+        return kept.stored if kept else None
+
+    @asynccontextmanager
+    async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        kept = self._bucket(at.bucket).get(at.key)
+        if kept is None:
+            raise StoreRefused(f"GetObject {at}: NoSuchKey")
+        yield _MemoryStream(kept.content[start:end])
+
+    async def delete_object(self, at: Destination) -> None:
+        self._bucket(at.bucket).pop(at.key, None)
+
+    # ── multipart uploads ─────────────────────────────────────────────────────────────────────────
+    async def create_upload(
+        self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
+    ) -> str:
+        self._bucket(at.bucket)
+        upload_id = f"upload-{next(self._ids)}"
+        self.uploads[upload_id] = KeptUpload(at, options, checksum, self._clock())
+        return upload_id
+
+    async def upload_part(
+        self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
+    ) -> Part:
+        upload, content = self._upload(at, upload_id), bytes(body)
+        if not 1 <= number <= self._provider.max_parts:
+            raise StoreRefused(f"UploadPart {at}: part number {number} is not within 1 and {self._provider.max_parts}")
+        _verify(at, content, checksum)
+        part = Part(number=number, size=len(content), etag=_etag(content), checksum=checksum)
+        upload.parts[number] = (part, content)
+        return part
+
+    async def complete_upload(
+        self,
+        at: Destination,
+        upload_id: str,
+        parts: Sequence[Part],
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        upload = self._upload(at, upload_id)
+        pieces = self._pieces(at, upload, parts)
+        content = b"".join(pieces)
+        _verify(at, content, checksum)
+        self._permit(at, if_none_match)
+        del self.uploads[upload_id]
+        if checksum is None and upload.checksum is not ChecksumKind.NONE:
+            checksum = checksums.compute(upload.checksum, memoryview(content))
+        return self._keep(at, content, _multipart_etag(parts), checksum, upload.options)
+
+    async def abort_upload(self, at: Destination, upload_id: str) -> None:
+        self._bucket(at.bucket)
+        self.uploads.pop(upload_id, None)
+
+    async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
+        self._bucket(bucket)
+        for upload_id, upload in list(self.uploads.items()):
+            if upload.at.bucket == bucket and upload.at.key.startswith(prefix):
+                yield Upload(upload.at.key, upload_id, upload.initiated)
+
+    # ── buckets ───────────────────────────────────────────────────────────────────────────────────
+    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+        if versioning:
+            self.versioned.add(bucket)
+        if bucket in self.buckets:
+            return False
+        self.buckets[bucket] = {}
+        self.regions[bucket] = region
+        return True
+
+    # ── rules ─────────────────────────────────────────────────────────────────────────────────────
+    def _bucket(self, bucket: str) -> dict[str, KeptObject]:
+        if bucket not in self.buckets:
+            raise BucketMissing(f"NoSuchBucket: {bucket}; create it or set buckets.{bucket}.create: true")
+        return self.buckets[bucket]
+
+    def _permit(self, at: Destination, if_none_match: bool) -> None:
+        if at.key in self._bucket(at.bucket) and if_none_match:
+            raise PreconditionFailed(f"{at}: there is an object already")
+
+    def _upload(self, at: Destination, upload_id: str) -> KeptUpload:
+        self._bucket(at.bucket)
+        upload = self.uploads.get(upload_id)
+        if upload is None or (upload.at.bucket, upload.at.key) != (at.bucket, at.key):
+            raise NoSuchUpload(f"{at}: there is no upload {upload_id}")
+        return upload
+
+    def _pieces(self, at: Destination, upload: KeptUpload, parts: Sequence[Part]) -> list[bytes]:
+        numbers = [part.number for part in parts]
+        if not parts:
+            raise StoreRefused(f"CompleteMultipartUpload {at}: MalformedXML: no parts")
+        if numbers != sorted(set(numbers)):
+            raise InvalidPartOrder(f"CompleteMultipartUpload {at}: parts {numbers} do not ascend")
+        pieces = [self._piece(at, upload, part) for part in parts]
+        if any(len(piece) < self._provider.min_part for piece in pieces[:-1]):
+            raise EntityTooSmall(f"CompleteMultipartUpload {at}: a part is under {self._provider.min_part} bytes")
+        return pieces
+
+    def _piece(self, at: Destination, upload: KeptUpload, part: Part) -> bytes:
+        kept, content = upload.parts.get(part.number, (None, b""))
+        if kept is None or kept.etag != part.etag:
+            raise InvalidPart(f"CompleteMultipartUpload {at}: part {part.number} was not uploaded as {part.etag}")
+        return content
+
+    def _keep(
+        self, at: Destination, content: bytes, etag: str, checksum: Checksum | None, options: ObjectOptions
+    ) -> StoredObject:
+        shown = checksum if checksum is not None and checksum.kind is not ChecksumKind.MD5 else None
+        stored = StoredObject(
+            size=len(content),
+            etag=etag,
+            last_modified=self._clock(),
+            version_id=f"version-{next(self._ids)}" if at.bucket in self.versioned else None,
+            checksum=shown,
+            metadata={name.lower(): text for name, text in options.metadata.items()},
+            content_type=options.content_type or "binary/octet-stream",
+        )
+        self.buckets[at.bucket][at.key] = KeptObject(content, stored, options)
+        return replace(stored, last_modified=None, metadata={}, content_type=None)
+
+
+class _MemoryStream:
+    """ports.ByteStream over bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = memoryview(content)
+
+    async def readinto(self, view: memoryview) -> int:
+        size = min(len(view), len(self._left))
+        view[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+def _verify(at: Destination, content: bytes, checksum: Checksum | None) -> None:
+    if checksum is not None and checksums.compute(checksum.kind, memoryview(content)) != checksum:
+        raise ChecksumMismatch(f"{at}: BadDigest: the {checksum.kind} of the bytes received differs")
+
+
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+
+
+def _multipart_etag(parts: Sequence[Part]) -> str:
+    digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
+    return f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"'

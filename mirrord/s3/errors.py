@@ -6,10 +6,12 @@ words; response fields that may hold secrets (signed strings, tokens) are never 
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from ssl import SSLError
 from typing import Any
 
 import aiobotocore.endpoint  # noqa: F401  adds aiohttp's classes to botocore's EXCEPTION_MAP
@@ -84,6 +86,8 @@ _UNSETTLED = frozenset({500, 502, 504})
 """Answers to a write after which it may have happened all the same: a part of the store, or a gateway, gave up."""
 
 _ADVICE: dict[str, str] = {
+    # A HEAD answers without words; AWS says 403 even for a missing object where s3:ListBucket is not granted.
+    "403": "check the store's credentials, and that they may read and list the bucket",
     "ExpiredToken": "renew the session token",
     "InvalidAccessKeyId": "check credentials.access_key_id",
     "NoSuchBucket": "create it or set buckets.{bucket}.create: true",
@@ -183,6 +187,10 @@ def _inner(error: Exception) -> object:
 
 def _cause(error: Exception) -> str:
     inner = _inner(error)
+    failed = getattr(inner, "os_error", None)
+    if isinstance(failed, OSError) and failed.errno and not isinstance(failed, SSLError):
+        words = os.strerror(failed.errno) if failed.errno > 0 else failed.strerror
+        return f"{getattr(inner, 'host', '')}:{getattr(inner, 'port', '')}: {words}"
     return str(inner) or type(inner).__name__
 
 

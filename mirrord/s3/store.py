@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 DEADLINE = 30.0
 """Seconds that any call may take before its bytes are counted."""
-COMPLETE_DEADLINE = 600.0
-"""AWS: "Processing of a CompleteMultipartUpload request could take several minutes"."""
+COMPLETE_PATIENCE = 20
+"""Times the base for Complete. AWS: "Processing … could take several minutes to complete"."""
 MIN_RATE = 100 * KiB
 """Bytes a second below which a transfer to a store counts as stalled."""
 
@@ -53,11 +53,11 @@ class ClientStore:
         return self._opened
 
     def _asking(
-        self, operation: str, at: Destination | str, *, size: int = 0, write: bool = False, base: float | None = None
+        self, operation: str, at: Destination | str, *, size: int = 0, write: bool = False, patience: int = 1
     ) -> AbstractAsyncContextManager[None]:
         bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
         call = Call(operation, self._name, bucket, key, write)
-        return asking(call, (self._deadline if base is None else base) + size / MIN_RATE)
+        return asking(call, self._deadline * patience + size / MIN_RATE)
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
     async def put_object(
@@ -101,8 +101,7 @@ class ClientStore:
         if_none_match: bool = False,
     ) -> StoredObject:
         asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
-        base = max(COMPLETE_DEADLINE, self._deadline) if self._deadline >= DEADLINE else self._deadline
-        async with self._asking("CompleteMultipartUpload", at, write=True, base=base):
+        async with self._asking("CompleteMultipartUpload", at, write=True, patience=COMPLETE_PATIENCE):
             answer = await self._client.complete_multipart_upload(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
             )

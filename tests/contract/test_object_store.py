@@ -1,0 +1,355 @@
+"""ports.ObjectStore: one suite for S3Store at SeaweedFS and at `rclone serve s3`, and for the fake.
+
+`rclone serve s3` is a poor store on purpose: what only a good one refuses or tells is asked of `able_store` alone.
+"""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from mirrord.checksums import compute
+from mirrord.errors import (
+    BucketMissing,
+    ChecksumMismatch,
+    EntityTooSmall,
+    InvalidPart,
+    InvalidPartOrder,
+    NoSuchUpload,
+    PreconditionFailed,
+    StoreRefused,
+)
+from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part
+from mirrord.ports import ObjectStore
+from mirrord.s3.session import S3Store
+from mirrord.testing import MemoryStore
+from mirrord.units import MiB
+from tests.support.weed import Server
+
+PLAIN = ObjectOptions()
+
+
+@dataclass
+class Subject:
+    store: ObjectStore
+    bucket: str
+
+    def at(self, key: str = "key.bin") -> Destination:
+        return Destination("default", "http://store", self.bucket, key)
+
+
+async def _bucket_at(store: ObjectStore) -> str:
+    bucket = f"contract-{uuid.uuid4().hex[:12]}"
+    assert await store.ensure_bucket(bucket)
+    return bucket
+
+
+@pytest.fixture
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    if request.param == "memory":
+        fake = MemoryStore()
+        yield Subject(fake, await _bucket_at(fake))
+        return
+    server: Server = request.getfixturevalue(request.param)
+    async with S3Store(server.options()) as store:
+        yield Subject(store, await _bucket_at(store))
+
+
+every_store = pytest.mark.parametrize("subject", ["weed", "rclone_serve", "memory"], indirect=True)
+able_store = pytest.mark.parametrize("subject", ["weed", "memory"], indirect=True)
+
+
+def crc(content: bytes) -> Checksum:
+    checksum = compute(ChecksumKind.CRC64NVME, memoryview(content))
+    assert checksum is not None
+    return checksum
+
+
+async def read(store: ObjectStore, at: Destination, start: int = 0, end: int | None = None) -> bytes:
+    content, buffer = bytearray(), memoryview(bytearray(64 * 1024))
+    async with store.get_object(at, start, end) as stream:
+        while count := await stream.readinto(buffer):
+            content += buffer[:count]
+    return bytes(content)
+
+
+async def upload(subject: Subject, *pieces: bytes, key: str = "key.bin") -> tuple[str, list[Part]]:
+    """An open upload with these parts."""
+    at = subject.at(key)
+    upload_id = await subject.store.create_upload(at, PLAIN, ChecksumKind.CRC64NVME)
+    parts = [
+        await subject.store.upload_part(at, upload_id, number, memoryview(piece), crc(piece))
+        for number, piece in enumerate(pieces, 1)
+    ]
+    return upload_id, parts
+
+
+BIG = bytes(range(256)) * (5 * MiB // 256)
+SMALL = b"the last part may be small"
+
+
+# ── single objects ────────────────────────────────────────────────────────────────────────────────
+@every_store
+@pytest.mark.parametrize("content", [b"", b"x", b"hello" * 100_000], ids=["empty", "one byte", "500 kB"])
+async def test_what_was_put_is_got(subject: Subject, content: bytes) -> None:
+    put = await subject.store.put_object(subject.at(), memoryview(content), PLAIN)
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert (head.size, head.etag) == (len(content), put.etag)
+    assert head.etag.startswith('"')
+    assert await read(subject.store, subject.at()) == content
+
+
+@every_store
+@pytest.mark.parametrize(
+    "key", ["with space/and+plus", "ünï/çødé 漢字.bin", "a%2Fb%20c", "q?x=1&y=#z", "~tilde/(paren)'quote"]
+)
+async def test_a_key_is_taken_as_it_is(subject: Subject, key: str) -> None:
+    await subject.store.put_object(subject.at(key), memoryview(key.encode()), PLAIN)
+    assert await read(subject.store, subject.at(key)) == key.encode()
+    await subject.store.delete_object(subject.at(key))
+    assert await subject.store.head_object(subject.at(key)) is None
+
+
+@every_store
+async def test_a_second_put_replaces_the_object(subject: Subject) -> None:
+    first = await subject.store.put_object(subject.at(), memoryview(b"first"), PLAIN)
+    second = await subject.store.put_object(subject.at(), memoryview(b"second"), PLAIN)
+    assert first.etag != second.etag
+    assert await read(subject.store, subject.at()) == b"second"
+
+
+@every_store
+async def test_a_range_is_half_open(subject: Subject) -> None:
+    await subject.store.put_object(subject.at(), memoryview(b"0123456789"), PLAIN)
+    assert await read(subject.store, subject.at(), 2, 5) == b"234"
+    assert await read(subject.store, subject.at(), 7) == b"789"
+
+
+@every_store
+async def test_metadata_comes_back_decoded_and_in_lower_case(subject: Subject) -> None:
+    given = {"Team": "geo", "mirrord-transfer": "t1", "city": "Zürich 漢字", "spaced": " x ", "looks": "=?x?="}
+    await subject.store.put_object(subject.at(), memoryview(b"x"), ObjectOptions(metadata=given))
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert {name: head.metadata[name.lower()] for name in given} == given
+
+
+@every_store
+async def test_nothing_stands_where_nothing_was_put(subject: Subject) -> None:
+    assert await subject.store.head_object(subject.at("absent")) is None
+    await subject.store.delete_object(subject.at("absent"))
+    with pytest.raises(StoreRefused):
+        await read(subject.store, subject.at("absent"))
+
+
+@able_store
+async def test_the_content_type_is_kept(subject: Subject) -> None:
+    await subject.store.put_object(subject.at(), memoryview(b"x"), ObjectOptions(content_type="application/x-mmdb"))
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert head.content_type == "application/x-mmdb"
+
+
+@able_store
+@pytest.mark.parametrize("kind", [kind for kind in ChecksumKind if kind is not ChecksumKind.NONE])
+async def test_bytes_that_differ_from_their_checksum_never_become_visible(subject: Subject, kind: ChecksumKind) -> None:
+    wrong = compute(kind, memoryview(b"other bytes"))
+    with pytest.raises(ChecksumMismatch):
+        await subject.store.put_object(subject.at(), memoryview(b"bytes"), PLAIN, wrong)
+    assert await subject.store.head_object(subject.at()) is None
+
+
+@able_store
+async def test_the_store_tells_the_full_object_checksum(subject: Subject) -> None:
+    put = await subject.store.put_object(subject.at(), memoryview(b"bytes"), PLAIN, crc(b"bytes"))
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert put.checksum == head.checksum == crc(b"bytes")
+
+
+@every_store
+async def test_a_wrong_md5_is_refused_even_by_a_poor_store(subject: Subject) -> None:
+    wrong = compute(ChecksumKind.MD5, memoryview(b"other bytes"))
+    with pytest.raises(ChecksumMismatch):
+        await subject.store.put_object(subject.at(), memoryview(b"bytes"), PLAIN, wrong)
+
+
+@able_store
+async def test_if_none_match_refuses_to_replace(subject: Subject) -> None:
+    await subject.store.put_object(subject.at(), memoryview(b"first"), PLAIN, if_none_match=True)
+    with pytest.raises(PreconditionFailed):
+        await subject.store.put_object(subject.at(), memoryview(b"second"), PLAIN, if_none_match=True)
+    assert await read(subject.store, subject.at()) == b"first"
+
+
+# ── multipart uploads ─────────────────────────────────────────────────────────────────────────────
+@every_store
+async def test_parts_become_one_object_only_when_completed(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, BIG, SMALL)
+    assert await subject.store.head_object(subject.at()) is None
+    done = await subject.store.complete_upload(subject.at(), upload_id, parts, crc(BIG + SMALL))
+    assert done.size == len(BIG + SMALL)
+    assert await read(subject.store, subject.at()) == BIG + SMALL
+
+
+@able_store
+async def test_the_whole_of_an_upload_is_proven(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, BIG, SMALL)
+    with pytest.raises(ChecksumMismatch):
+        await subject.store.complete_upload(subject.at(), upload_id, parts, crc(SMALL + BIG))
+    assert await subject.store.head_object(subject.at()) is None
+    await subject.store.complete_upload(subject.at(), upload_id, parts, crc(BIG + SMALL))
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert head.checksum == crc(BIG + SMALL)
+
+
+@able_store
+async def test_a_part_that_differs_from_its_checksum_is_refused(subject: Subject) -> None:
+    upload_id, _ = await upload(subject)
+    with pytest.raises(ChecksumMismatch):
+        await subject.store.upload_part(subject.at(), upload_id, 1, memoryview(b"bytes"), crc(b"other bytes"))
+
+
+@able_store
+async def test_one_empty_part_makes_an_empty_object(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, b"")
+    done = await subject.store.complete_upload(subject.at(), upload_id, parts, crc(b""))
+    assert done.size == 0
+    assert await read(subject.store, subject.at()) == b""
+
+
+@able_store
+async def test_a_part_sent_twice_counts_once(subject: Subject) -> None:
+    upload_id, _ = await upload(subject, b"first attempt")
+    part = await subject.store.upload_part(subject.at(), upload_id, 1, memoryview(SMALL), crc(SMALL))
+    await subject.store.complete_upload(subject.at(), upload_id, [part], crc(SMALL))
+    assert await read(subject.store, subject.at()) == SMALL
+
+
+@able_store
+async def test_a_small_part_before_the_last_is_named(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, SMALL, SMALL)
+    with pytest.raises(EntityTooSmall):
+        await subject.store.complete_upload(subject.at(), upload_id, parts)
+
+
+@able_store
+async def test_an_unknown_part_is_named(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, BIG, SMALL)
+    stranger = replace(parts[1], etag='"00000000000000000000000000000000"')
+    with pytest.raises(InvalidPart):
+        await subject.store.complete_upload(subject.at(), upload_id, [parts[0], stranger])
+
+
+@able_store
+async def test_parts_out_of_order_are_named(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, BIG, BIG)
+    with pytest.raises(InvalidPartOrder):
+        await subject.store.complete_upload(subject.at(), upload_id, parts[::-1])
+
+
+@able_store
+async def test_an_upload_that_is_gone_is_named(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, SMALL)
+    await subject.store.abort_upload(subject.at(), upload_id)
+    with pytest.raises(NoSuchUpload):
+        await subject.store.upload_part(subject.at(), upload_id, 2, memoryview(SMALL))
+    with pytest.raises(NoSuchUpload):
+        await subject.store.complete_upload(subject.at(), upload_id, parts)
+
+
+@every_store
+async def test_to_abort_again_is_no_error(subject: Subject) -> None:
+    upload_id, _ = await upload(subject, SMALL)
+    await subject.store.abort_upload(subject.at(), upload_id)
+    await subject.store.abort_upload(subject.at(), upload_id)
+    assert await subject.store.head_object(subject.at()) is None
+
+
+@able_store
+async def test_a_completion_may_refuse_to_replace(subject: Subject) -> None:
+    await subject.store.put_object(subject.at(), memoryview(b"first"), PLAIN)
+    upload_id, parts = await upload(subject, SMALL)
+    with pytest.raises(PreconditionFailed):
+        await subject.store.complete_upload(subject.at(), upload_id, parts, crc(SMALL), if_none_match=True)
+    assert await read(subject.store, subject.at()) == b"first"
+
+
+@able_store
+async def test_open_uploads_are_listed_by_prefix(subject: Subject) -> None:
+    wanted, _ = await upload(subject, SMALL, key="in/a b+ü")
+    done, parts = await upload(subject, SMALL, key="in/done")
+    await upload(subject, SMALL, key="out/x")
+    await subject.store.complete_upload(subject.at("in/done"), done, parts)
+    found = [(entry.key, entry.upload_id) async for entry in subject.store.list_uploads(subject.bucket, "in/")]
+    assert found == [("in/a b+ü", wanted)]
+
+
+# ── buckets ───────────────────────────────────────────────────────────────────────────────────────
+@every_store
+async def test_a_bucket_is_made_once(subject: Subject) -> None:
+    await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
+    assert not await subject.store.ensure_bucket(subject.bucket)
+    assert await read(subject.store, subject.at()) == b"x"
+
+
+@able_store
+async def test_a_versioned_bucket_gives_version_ids(subject: Subject) -> None:
+    await subject.store.ensure_bucket(subject.bucket, versioning=True)
+    first = await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
+    second = await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
+    assert first.version_id
+    assert first.version_id != second.version_id
+
+
+@every_store
+async def test_a_missing_bucket_is_named_with_what_to_do(subject: Subject) -> None:
+    at = replace(subject.at(), bucket="no-such-bucket")
+    with pytest.raises(BucketMissing, match=r"no-such-bucket.*buckets\.no-such-bucket\.create: true"):
+        await subject.store.put_object(at, memoryview(b"x"), PLAIN)
+    with pytest.raises(BucketMissing):
+        await subject.store.create_upload(at, PLAIN)
+    assert await subject.store.head_object(at) is None
+
+
+@able_store
+async def test_options_survive_a_multipart_upload(subject: Subject) -> None:
+    options = ObjectOptions(content_type="text/x-test", metadata={"Team": "gëo"})
+    upload_id = await subject.store.create_upload(subject.at(), options, ChecksumKind.CRC64NVME)
+    part = await subject.store.upload_part(subject.at(), upload_id, 1, memoryview(SMALL), crc(SMALL))
+    await subject.store.complete_upload(subject.at(), upload_id, [part], crc(SMALL))
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert (head.content_type, dict(head.metadata)) == ("text/x-test", {"team": "gëo"})
+
+
+async def test_every_option_reaches_the_store(store: S3Store, bucket: str, weed: Server, s3_client: Any) -> None:
+    """boto3, which knows nothing of mirrord, reads back what was asked for."""
+    options = ObjectOptions(
+        content_type="application/x-test",
+        cache_control="max-age=300",
+        content_disposition='attachment; filename="x"',
+        content_encoding="gzip",
+        content_language="de",
+        expires="2030-01-31T12:00:00Z",
+        metadata={"team": "geo"},
+        tags={"tier": "hot & cold", "a b": "c=d"},
+        storage_class="STANDARD_IA",
+        acl="public-read",
+    )
+    await store.put_object(weed.destination(bucket, "k"), memoryview(b"x"), options)
+    head = s3_client.head_object(Bucket=bucket, Key="k")
+    tags = s3_client.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]
+    assert head["ContentType"] == "application/x-test"
+    assert head["CacheControl"] == "max-age=300"
+    assert head["ContentDisposition"] == 'attachment; filename="x"'
+    assert head["ContentEncoding"] == "gzip"
+    assert head["ContentLanguage"] == "de"
+    assert head["ExpiresString"] == "Thu, 31 Jan 2030 12:00:00 GMT"
+    assert head["Metadata"] == {"team": "geo"}
+    assert head["StorageClass"] == "STANDARD_IA"
+    assert {tag["Key"]: tag["Value"] for tag in tags} == options.tags
