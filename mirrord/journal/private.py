@@ -15,7 +15,7 @@ def private_directory(path: Path) -> None:
     try:
         if not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir(0o700)
+            path.mkdir(0o700, exist_ok=True)
             path.chmod(0o700)  # the umask may have taken some of it
     except OSError as error:
         raise _refused(path, error) from error

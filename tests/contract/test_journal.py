@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +93,7 @@ FULL = record(
         file=FileIdentity(
             device=2**64 - 1, inode=2**64 - 2, size=2**62, mtime_ns=-1, ctime_ns=1_700_000_000_123_456_789
         ),
+        location="fedcba9876543210",
     ),
     transfer_id="t-1",
     etag='"9bb58f26192e4ba00f01e2e7b136bbd8-3"',
@@ -132,6 +133,13 @@ def copied(of: Transfer) -> Copied:
 
 async def every(stream: AsyncIterator[object]) -> list[object]:
     return [one async for one in stream]
+
+
+def test_the_full_record_tries_every_field() -> None:
+    """A field added to the model must be added here, so that no journal can forget it in silence."""
+    for noun in (FULL, FULL.revision, FULL.revision.file, FULL.checksum, transfer()):
+        for field in fields(noun):
+            assert getattr(noun, field.name) not in (None, "", 0, 0.0), (type(noun), field.name)
 
 
 async def test_an_empty_journal_knows_nothing(journals: Journals) -> None:

@@ -7,6 +7,7 @@ valid Unicode and SQLite would refuse them as text. A revision is one JSON text.
 import json
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import fields
 
 from mirrord.errors import Reason
 from mirrord.model import (
@@ -24,6 +25,9 @@ from mirrord.model import (
 
 Value = str | bytes | int | float | None
 Row = Mapping[str, Value]
+
+_REVISION = [field.name for field in fields(Revision)]
+_FILE = [field.name for field in fields(FileIdentity)]
 
 
 def encode(text: str) -> bytes:
@@ -120,19 +124,14 @@ def _to_destination(row: sqlite3.Row) -> Destination:
 
 
 def _from_revision(revision: Revision) -> str:
-    file = revision.file
-    fields = {
-        "address": revision.address,
-        "etag": revision.etag,
-        "last_modified": revision.last_modified,
-        "length": revision.length,
-        "digest": revision.digest,
-        "file": [file.device, file.inode, file.size, file.mtime_ns, file.ctime_ns] if file else None,
-    }
-    return json.dumps({name: value for name, value in fields.items() if value is not None})
+    known = {name: value for name in _REVISION if (value := getattr(revision, name)) is not None}
+    if file := revision.file:
+        known["file"] = [getattr(file, name) for name in _FILE]
+    return json.dumps(known)
 
 
 def _to_revision(text: str) -> Revision:
-    fields = json.loads(text)
-    file = fields.pop("file", None)
-    return Revision(**fields, file=FileIdentity(*file) if file else None)
+    known = json.loads(text)
+    if "file" in known:
+        known["file"] = FileIdentity(*known["file"])
+    return Revision(**known)

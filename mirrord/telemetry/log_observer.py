@@ -1,0 +1,192 @@
+"""Events as log lines: SPEC section 6's names and fields, a level for each, and what is not said twice.
+
+Owns the thinning of progress (a line every few seconds of a transfer that lasts) and of permanent failures (one line
+per item and reason until it is well again, however many events say it). Only an item's `shown_source` is ever logged.
+"""
+
+import time
+from collections.abc import Callable
+from functools import singledispatchmethod
+
+from structlog.typing import FilteringBoundLogger
+
+from mirrord.errors import Reason
+from mirrord.events import (
+    Event,
+    FolderRescanned,
+    ItemBlocked,
+    ItemDrifted,
+    ItemUnchanged,
+    ManifestLoaded,
+    ManifestRejected,
+    TransferCompleted,
+    TransferEvent,
+    TransferFailed,
+    TransferInterrupted,
+    TransferProgress,
+    TransferStarted,
+    UploadAborted,
+)
+from mirrord.model import Item
+
+PROGRESS_EVERY = 5.0  # seconds
+
+
+class LogObserver:
+    """`ports.Observer` that writes to `logger`. `clock` counts seconds and never goes back."""
+
+    def __init__(
+        self,
+        logger: FilteringBoundLogger,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        progress_every: float = PROGRESS_EVERY,
+    ) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._progress_every = progress_every
+        self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
+        self._failing: dict[str, Reason] = {}  # item id -> why, as last logged
+
+    def __call__(self, event: Event) -> None:
+        self._tell(event)
+
+    @singledispatchmethod
+    def _tell(self, event: Event) -> None:
+        """Events that are for others, like ItemChanged."""
+
+    # ── manifests and folders ─────────────────────────────────────────────────────────────────────
+    @_tell.register
+    def _(self, event: ManifestLoaded) -> None:
+        self._logger.info(event.name, file=event.file, items=event.items)
+
+    @_tell.register
+    def _(self, event: ManifestRejected) -> None:
+        self._logger.error(event.name, file=event.file, problems=[str(problem) for problem in event.problems])
+
+    @_tell.register
+    def _(self, event: FolderRescanned) -> None:
+        write = self._logger.info if event.complete else self._logger.warning
+        write(
+            event.name,
+            folder=event.folder,
+            cause=event.cause,
+            files=event.files,
+            complete=event.complete,
+            duration_ms=_milliseconds(event.duration),
+        )
+
+    # ── transfers ─────────────────────────────────────────────────────────────────────────────────
+    @_tell.register
+    def _(self, event: TransferStarted) -> None:
+        now = self._clock()
+        self._running[event.transfer_id] = (now, now)
+        self._logger.info(event.name, **_transfer(event), **_known(size=event.size))
+
+    @_tell.register
+    def _(self, event: TransferProgress) -> None:
+        now = self._clock()
+        began, last = self._running.setdefault(event.transfer_id, (now, now))
+        if now - last < self._progress_every:
+            return
+        self._running[event.transfer_id] = (began, now)
+        self._logger.info(
+            event.name,
+            **_transfer(event),
+            bytes=event.bytes_sent,
+            **_known(size=event.size),
+            bytes_per_s=_rate(event.bytes_sent, now - began),
+            duration_ms=_milliseconds(now - began),
+        )
+
+    @_tell.register
+    def _(self, event: TransferCompleted) -> None:
+        self._ended(event)
+        self._failing.pop(event.item.id, None)
+        copied = event.copied
+        self._logger.info(
+            event.name,
+            **_transfer(event) | {"kind": copied.kind.value},
+            bytes=copied.size,
+            parts=copied.parts,
+            duration_ms=_milliseconds(event.duration),
+            bytes_per_s=_rate(copied.size, event.duration),
+            integrity=copied.integrity.value,
+            outcome="completed",
+        )
+
+    @_tell.register
+    def _(self, event: TransferFailed) -> None:
+        self._ended(event)
+        if event.retry_in is None:
+            write = self._logger.error if self._is_new(event.item, event.reason) else self._logger.info
+        else:
+            write = self._logger.warning
+        write(
+            event.name,
+            **_transfer(event),
+            reason=event.reason.value,
+            message=event.message,
+            duration_ms=_milliseconds(event.duration),
+            outcome="failed",
+            **_known(retry_in_s=None if event.retry_in is None else round(event.retry_in, 3)),
+        )
+
+    @_tell.register
+    def _(self, event: TransferInterrupted) -> None:
+        self._ended(event)
+        duration = _milliseconds(event.duration)
+        self._logger.info(event.name, **_transfer(event), duration_ms=duration, outcome=event.outcome)
+
+    def _ended(self, event: TransferEvent) -> None:
+        self._running.pop(event.transfer_id, None)
+
+    # ── items and uploads ─────────────────────────────────────────────────────────────────────────
+    @_tell.register
+    def _(self, event: ItemUnchanged) -> None:
+        self._failing.pop(event.item.id, None)
+        self._logger.debug(event.name, **_item(event.item), outcome="unchanged")
+
+    @_tell.register
+    def _(self, event: ItemBlocked) -> None:
+        news = self._is_new(event.item, event.reason) and not event.again
+        write = self._logger.error if news else self._logger.debug
+        write(event.name, **_item(event.item), reason=event.reason.value, message=event.message)
+
+    @_tell.register
+    def _(self, event: ItemDrifted) -> None:
+        self._logger.warning(event.name, **_item(event.item), message=event.message)
+
+    @_tell.register
+    def _(self, event: UploadAborted) -> None:
+        where = _item(event.item) if event.item else {"bucket": event.bucket, "key": event.key}
+        self._logger.info(event.name, **where, upload_id=event.upload_id)
+
+    def _is_new(self, item: Item, reason: Reason) -> bool:
+        """Whether this permanent failure has not been said since the item was last well."""
+        said = self._failing.get(item.id)
+        self._failing[item.id] = reason
+        return said is not reason
+
+
+def _item(item: Item) -> dict[str, object]:
+    at = item.destination
+    return {"item": item.id, "source": item.shown_source, "store": at.store, "bucket": at.bucket, "key": at.key}
+
+
+def _transfer(event: TransferEvent) -> dict[str, object]:
+    kind = event.kind.value if event.kind else None
+    return _item(event.item) | _known(kind=kind, attempt=event.attempt, transfer_id=event.transfer_id)
+
+
+def _known(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _rate(count: int, seconds: float) -> int:
+    """Bytes a second; 0 when no time passed."""
+    return round(count / seconds) if seconds > 0 else 0

@@ -1,0 +1,77 @@
+"""The log: where lines go and how they look, for structlog and for the libraries that use stdlib logging.
+
+Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr as JSON, or as text for
+a person on a terminal. What events become lines, and at which level, is in `log_observer`.
+"""
+
+import logging
+import os
+import sys
+from typing import Literal, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from mirrord.telemetry.redaction import redacted
+
+Format = Literal["auto", "console", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class _Stderr:
+    """Whatever `sys.stderr` is at the moment of the write: a live display may stand before it for a while."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
+def configure(format: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> FilteringBoundLogger:
+    """Set up this process's log on `stream` (stderr if None) and return its logger. Calling again replaces it.
+
+    `auto` is console on a terminal, JSON lines elsewhere. Lines of other libraries come at warning and above.
+    """
+    out = stream if stream is not None else cast(TextIO, _Stderr())
+    severity = logging.getLevelNamesMapping()[level.upper()]
+    render = _renderers(format == "console" or (format == "auto" and out.isatty()), out)
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, stamp, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(severity),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries(out, max(severity, logging.WARNING), [structlog.stdlib.add_log_level, stamp], render)
+    return cast(FilteringBoundLogger, structlog.get_logger())
+
+
+def _renderers(console: bool, out: TextIO) -> list[Processor]:
+    if not console:
+        return [structlog.processors.format_exc_info, redacted, structlog.processors.JSONRenderer()]
+    colours = out.isatty() and not os.environ.get("NO_COLOR")
+    plain = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
+    return [structlog.processors.format_exc_info, redacted, plain]
+
+
+class _LibraryLines(logging.StreamHandler[TextIO]):
+    """Our handler on the root logger, told from others by its type."""
+
+
+def _route_libraries(out: TextIO, severity: int, first: list[Processor], render: list[Processor]) -> None:
+    handler = _LibraryLines(out)
+    handler.setLevel(severity)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(["item"])],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    for old in [one for one in root.handlers if isinstance(one, _LibraryLines)]:
+        root.removeHandler(old)
+    root.addHandler(handler)

@@ -1,0 +1,41 @@
+"""The safety net under every log line: no userinfo and no query of any URL, no control characters.
+
+Adapters strip secrets at their edge; this catches what a library wrote by itself. It refuses nothing else: keys,
+paths and messages stay as they are.
+"""
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+_USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
+_QUERY = re.compile(r"(?P<before>://[^\s?\"'<>]*|(?<![^\s\"'(])/[^\s?\"'<>]*)\?[^\s\"'<>]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # an escape sequence in a file's name must not reach a terminal
+
+Line = MutableMapping[str, Any]
+
+
+def redact(text: str) -> str:
+    """`text` with userinfo and queries cut out of whatever looks like a URL or a request's path."""
+    if "://" in text or "?" in text:
+        text = _QUERY.sub(r"\g<before>?[cut]", _USERINFO.sub("", text))
+    return _CONTROL.sub("\ufffd", text)
+
+
+def redacted(_logger: object, _method: str, line: Line) -> Line:
+    """The last structlog processor before rendering: every text of the line, however deep."""
+    for name, value in line.items():
+        line[name] = _cleaned(value)
+    return line
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list | tuple):
+        return [_cleaned(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _cleaned(one) for name, one in value.items()}
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return redact(str(value))
