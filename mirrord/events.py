@@ -99,7 +99,6 @@ class ItemBlocked(ItemEvent):
     name = "item.blocked"
     reason: Reason
     message: str
-    again: bool = False  # it was Blocked for this before: no news
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,7 +125,7 @@ class Reconciler:
         """Record the state, if it is news."""
         news = is_news(record, outcome)
         if outcome.state is State.BLOCKED and outcome.reason is not None:
-            self.observer(ItemBlocked(item=item, reason=outcome.reason, message=outcome.message, again=not news))
+            self.observer(ItemBlocked(item=item, reason=outcome.reason, message=outcome.message))
         if news:
             await self.journal.save(with_outcome(item, record, outcome, self.clock.now()))
         return outcome

@@ -1,0 +1,44 @@
+"""What commands show while they work, and how a report reads."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mirrord.daemon.report import Left, Report
+from mirrord.ports import Observer
+from mirrord.telemetry.fanout import Observers
+from mirrord.telemetry.log_observer import LogObserver
+from mirrord.telemetry.logs import configure
+from mirrord.telemetry.progress import ProgressObserver
+from mirrord.units import format_duration, format_size
+
+
+@contextmanager
+def observing(log_format: str | None = None, log_level: str | None = None) -> Iterator[Observer]:
+    """An observer that logs to stderr, and draws progress bars if that is a terminal."""
+    logger = configure(
+        log_format or os.environ.get("MIRRORD_LOG_FORMAT") or "auto",
+        log_level or os.environ.get("MIRRORD_LOG_LEVEL") or "info",
+    )
+    with ProgressObserver() as progress:
+        yield Observers([LogObserver(logger), progress])
+
+
+def summary(report: Report) -> str:
+    """One line: `3 copied (64.0 MiB), 0 unchanged, 1 Blocked in 2s`."""
+    parts = [f"{report.copied} copied ({format_size(report.bytes)})", f"{report.unchanged} unchanged"]
+    parts += [f"{count} {state.value}" for state, count in sorted(report.states.items())]
+    return f"{', '.join(parts)} in {format_duration(report.duration)}"
+
+
+def details(report: Report) -> Iterator[str]:
+    """A line for each item that is not in sync, each folder read in part, each fault of a manifest."""
+    yield from (_left(left) for left in report.left)
+    yield from (f"incomplete: {folder}" for folder in report.incomplete)
+    yield from (f"invalid: {problem}" for problem in report.problems)
+
+
+def _left(left: Left) -> str:
+    outcome = left.outcome
+    reason = f" {outcome.reason.value}" if outcome.reason else ""
+    return f"{outcome.state.value}{reason}: {left.item.destination}: {outcome.message}"

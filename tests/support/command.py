@@ -1,0 +1,92 @@
+"""Runs the real `mirrord` command as a process of its own, with an environment that holds nothing of ours."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
+"""Variables that a process needs to run at all; everything else would make tests depend on who runs them."""
+POLL = 0.05
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a command ended. `peak` is VmHWM in bytes as last seen before the end."""
+
+    code: int
+    out: str
+    err: str
+    peak: int
+
+    @property
+    def said(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A clean environment whose HOME and state are below `home`."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {
+        **kept,
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "PYTHONPATH": str(REPOSITORY),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **(extra or {}),
+    }
+
+
+async def start(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None = None
+) -> asyncio.subprocess.Process:
+    """Start `mirrord` with both outputs piped; the caller ends it."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "mirrord",
+        *arguments,
+        env=dict(env),
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def mirrord(
+    *arguments: str, home: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, seconds: float = 120
+) -> Completed:
+    """Run `mirrord` to its end; killed after `seconds`."""
+    process = await start(arguments, environment(home, env), cwd or home)
+    peaks: list[int] = []
+    watch = asyncio.create_task(_watch_peak(process.pid, peaks))
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), seconds)
+    finally:
+        watch.cancel()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return Completed(process.returncode, out.decode(), err.decode(), max(peaks, default=0))
+
+
+def peak_memory(pid: int) -> int | None:
+    """VmHWM of a process in bytes; None once it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else None
+
+
+async def _watch_peak(pid: int, peaks: list[int]) -> None:
+    while (peak := peak_memory(pid)) is not None:
+        peaks.append(peak)
+        await asyncio.sleep(POLL)

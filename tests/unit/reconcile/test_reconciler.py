@@ -1,0 +1,269 @@
+"""One look at one item, against a store and a journal in memory: what is written, recorded and said."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from mirrord.errors import BucketMissing, MirrordError, Reason, SourceMissing, SourceUnavailable
+from mirrord.events import (
+    Event,
+    ItemBlocked,
+    ItemDrifted,
+    ItemUnchanged,
+    TransferCompleted,
+    TransferFailed,
+    TransferInterrupted,
+    TransferProgress,
+    TransferStarted,
+)
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import (
+    META_TRANSFER,
+    Destination,
+    Drift,
+    Item,
+    ObjectOptions,
+    Observed,
+    Options,
+    Outcome,
+    Revision,
+    State,
+)
+from mirrord.ports import ByteStream
+from mirrord.reconcile.attempt import Transfers
+from mirrord.reconcile.reconciler import Reconciler
+from mirrord.testing import MemoryStore
+from mirrord.transfer.budget import Budget
+from mirrord.units import MiB
+
+AT = Destination("default", "http://store", "bucket", "a/key.txt")
+
+
+@dataclass
+class Origin:
+    """A source whose content and version the test sets; it remembers what it was asked."""
+
+    content: bytes = b"one"
+    etag: str = '"1"'
+    fails: MirrordError | Exception | None = None
+    hangs: asyncio.Event | None = None
+    known: list[Revision | None] = field(default_factory=list)
+    opened: int = 0
+
+    async def __aenter__(self) -> "Origin":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        self.known.append(known)
+        if self.fails is not None:
+            raise self.fails
+        revision = Revision(address="x", etag=self.etag, length=len(self.content))
+        return None if revision == known else Observed(revision=revision)
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        self.opened += 1
+        yield self
+        self._at = 0
+
+    _at: int = 0
+
+    async def readinto(self, view: memoryview) -> int:
+        if self.hangs is not None:
+            self.hangs.set()
+            await asyncio.Event().wait()
+        piece = self.content[self._at : self._at + len(view)]
+        view[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    async def confirm(self, observed: Observed) -> None: ...
+
+
+class Clock:
+    def now(self) -> float:
+        return 1000.0
+
+    def monotonic(self) -> float:
+        return 5.0
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass
+class World:
+    """A reconciler and everything it touches."""
+
+    origin: Origin = field(default_factory=Origin)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    events: list[Event] = field(default_factory=list)
+    tries: int = 3
+
+    def __post_init__(self) -> None:
+        self.store.buckets["bucket"] = {}
+        self.item = Item(id=AT.item_id, entry="e", source="http://s/x?token=secret", destination=AT)
+
+        async def store_of(item: Item) -> MemoryStore:
+            return self.store
+
+        clock = Clock()
+        transfers = Transfers(journal=self.journal, observer=self.events.append, clock=clock, budget=Budget(64 * MiB))
+        self.reconciler = Reconciler(
+            journal=self.journal,
+            store_of=store_of,
+            source_of=lambda item: self.origin,
+            transfers=transfers,
+            observer=self.events.append,
+            clock=clock,
+            retry=lambda failures, after: None if failures >= self.tries else 7.0,
+        )
+
+    async def look(self, failures: int = 0, **options: object) -> Outcome:
+        self.events.clear()
+        item = replace(self.item, options=Options(**options))
+        return await self.reconciler.reconcile(item, failures)
+
+    def said(self) -> list[type[Event]]:
+        return [type(event) for event in self.events if not isinstance(event, TransferProgress)]
+
+    @property
+    def content(self) -> bytes | None:
+        kept = self.store.buckets["bucket"].get(AT.key)
+        return kept.content if kept else None
+
+    async def unfinished(self) -> int:
+        return len([transfer async for transfer in self.journal.unfinished()])
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -> None:
+    outcome = await world.look()
+    assert outcome.state is State.SYNCED
+    assert outcome.copied is not None
+    assert world.content == b"one"
+    assert world.said() == [TransferStarted, TransferCompleted]
+    record = await world.journal.record(AT.item_id)
+    assert record is not None
+    assert (record.state, record.size, record.synced_at) == (State.SYNCED, 3, 1000.0)
+    assert record.source == "http://s/x"
+    kept = world.store.buckets["bucket"][AT.key]
+    assert kept.stored.metadata[META_TRANSFER] == record.transfer_id
+    assert kept.options.content_type == "text/plain"
+    assert await world.unfinished() == 0
+
+    again = await world.look()
+    assert (again.state, again.copied) == (State.SYNCED, None)
+    assert world.said() == [ItemUnchanged]
+    assert world.origin.opened == 1
+    assert world.origin.known[-1] == record.revision
+
+
+async def test_a_changed_source_is_copied_again(world: World) -> None:
+    await world.look()
+    world.origin.content, world.origin.etag = b"two!", '"2"'
+    await world.look()
+    assert world.content == b"two!"
+
+
+async def test_a_lost_journal_adopts_what_stands(world: World) -> None:
+    await world.look()
+    world.journal._records.clear()
+    outcome = await world.look()
+    assert (outcome.state, outcome.copied) == (State.SYNCED, None)
+    assert world.origin.opened == 1
+    assert (await world.look()).copied is None
+    assert world.origin.known[-1] is not None
+
+
+@pytest.mark.parametrize("drift", list(Drift))
+async def test_an_object_deleted_behind_our_back(world: World, drift: Drift) -> None:
+    await world.look(drift=drift)
+    del world.store.buckets["bucket"][AT.key]
+    outcome = await world.look(drift=drift)
+    if drift is Drift.REPAIR:
+        assert world.content == b"one"
+        assert world.said() == [ItemDrifted, TransferStarted, TransferCompleted]
+    else:
+        assert world.content is None
+        assert (outcome.state, outcome.reason) == (
+            (State.BLOCKED, Reason.DRIFTED) if drift is Drift.REPORT else (State.SYNCED, None)
+        )
+
+
+async def test_other_object_options_write_the_object_again(world: World) -> None:
+    await world.look()
+    outcome = await world.look(object=ObjectOptions(cache_control="no-store"))
+    assert outcome.copied is not None
+    assert world.store.buckets["bucket"][AT.key].options.cache_control == "no-store"
+    assert (await world.look(object=ObjectOptions(cache_control="no-store"))).copied is None
+
+
+async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: World) -> None:
+    await world.look()
+    world.origin.fails = SourceMissing("answered 404")
+    outcome = await world.look()
+    assert (outcome.state, outcome.reason, outcome.retry_in) == (State.BLOCKED, Reason.SOURCE_MISSING, None)
+    assert world.said() == [ItemBlocked]
+    record = await world.journal.record(AT.item_id)
+    assert record is not None
+    assert (record.state, record.message, record.etag is not None) == (State.BLOCKED, "answered 404", True)
+    world.origin.fails = None
+    assert (await world.look()).copied is None
+    mended = await world.journal.record(AT.item_id)
+    assert mended is not None
+    assert (mended.state, mended.reason, mended.message) == (State.SYNCED, None, "")
+
+
+async def test_a_transient_failure_is_retried_until_the_rule_says_no(world: World) -> None:
+    world.origin.fails = SourceUnavailable("refused")
+    first = await world.look(failures=0)
+    assert (first.state, first.retry_in) == (State.RETRYING, 7.0)
+    assert world.said() == [TransferFailed]
+    last = await world.look(failures=2)
+    assert (last.state, last.retry_in) == (State.RETRYING, None)
+
+
+async def test_a_failure_at_the_store_ends_in_one_terminal_event_and_no_intent(world: World) -> None:
+    del world.store.buckets["bucket"]
+    outcome = await world.look()
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.BUCKET_MISSING)
+    terminal = [one for one in world.said() if one in (TransferCompleted, TransferFailed, TransferInterrupted)]
+    assert len(terminal) <= 1
+    assert await world.unfinished() == 0
+    assert BucketMissing.reason is outcome.reason
+
+
+async def test_a_cancelled_transfer_is_interrupted_and_leaves_no_intent(world: World) -> None:
+    world.origin.hangs = asyncio.Event()
+    task = asyncio.create_task(world.look())
+    await world.origin.hangs.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert world.said() == [TransferStarted, TransferInterrupted]
+    assert await world.unfinished() == 0
+    assert world.content is None
+
+
+async def test_a_fault_of_ours_blocks_one_item_and_says_so(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.origin.fails = ZeroDivisionError("oops")
+    outcome = await world.look()
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.INTERNAL_ERROR)
+    assert "ZeroDivisionError" in outcome.message
+    assert "oops" in caplog.text
+
+
+async def test_a_suspended_item_is_not_looked_at(world: World) -> None:
+    outcome = await world.look(suspend=True)
+    assert outcome.state is State.SUSPENDED
+    assert world.origin.known == []
