@@ -71,10 +71,10 @@ class Network:
             await session.close()
 
     def _session(self, behind_public: bool) -> aiohttp.ClientSession:
-        def connect(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
-            if why := self._rules.refuses(str(info[4][0]), behind_public=behind_public):
+        def connect(found: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:  # of getaddrinfo
+            if why := self._rules.refuses(str(found[4][0]), behind_public=behind_public):
                 raise AddressRefused(why)
-            return socket.socket(info[0], info[1], info[2])
+            return socket.socket(found[0], found[1], found[2])
 
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, socket_factory=connect, resolver=aiohttp.ThreadedResolver()),
