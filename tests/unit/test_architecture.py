@@ -14,7 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mirrord"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SUBMODULES = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+SUBMODULES = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()} - {
+    "__init__",
+    "__pycache__",
+}
 
 Rule = Callable[[str, ast.Module], Iterator[str]]
 
@@ -23,6 +26,7 @@ FORBIDDEN_WORDS = frozenset(
 )
 DICTATED_NAMES = frozenset({"data_received"})  # asyncio.Protocol calls it so
 EXITS = frozenset({"print", "exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"})
+CHILDS_EXITS = {"mirrord.s3.weed": {"os._exit"}}  # between fork and exec, in a child whose parent is gone
 CLIENT_NAMES = re.compile(r"Client\w*|request|\w*Connector|TraceConfig|CookieJar|DummyCookieJar|client\w*|connector")
 
 
@@ -41,7 +45,7 @@ def prints_or_exits(module: str, tree: ast.Module) -> Iterator[str]:
     if room(module) in {"cli", "__main__"}:
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and dotted(node.func) in EXITS:
+        if isinstance(node, ast.Call) and dotted(node.func) in EXITS - CHILDS_EXITS.get(module, set()):
             yield f"line {node.lineno} calls {dotted(node.func)}"
         if isinstance(node, ast.Raise) and node.exc is not None and dotted(node.exc) == "SystemExit":
             yield f"line {node.lineno} raises SystemExit"
@@ -98,8 +102,8 @@ def named(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.lineno, node.name
-        if isinstance(node, ast.arg):
-            yield node.lineno, node.arg
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__get_pydantic_"):
+            yield from ((node.lineno, one.arg) for one in ast.walk(node.args) if isinstance(one, ast.arg))
         if isinstance(node, ast.ClassDef):
             for field in node.body:
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
@@ -122,6 +126,7 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (prints_or_exits, "mirrord.daemon.run", "import sys\nsys.exit(1)"),
     (prints_or_exits, "mirrord.daemon.run", "from sys import exit"),
     (prints_or_exits, "mirrord.s3.embedded", "raise SystemExit(3)"),
+    (prints_or_exits, "mirrord.s3.embedded", "import os\nos._exit(1)"),
     (prints_or_exits, "mirrord.s3.embedded", "raise SystemExit"),
     (imports_the_bare_package, "mirrord.web.page", "import mirrord"),
     (imports_the_bare_package, "mirrord.web.page", "from mirrord import __version__"),
@@ -137,11 +142,13 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (uses_a_forbidden_word, "mirrord.transfer", "def put_data(): ..."),
     (uses_a_forbidden_word, "mirrord.transfer", "def put(target: str): ..."),
     (uses_a_forbidden_word, "mirrord.transfer", "class A:\n    info: str"),
+    (uses_a_forbidden_word, "mirrord.transfer", "async def put(*, remote: str): ..."),
     (uses_a_forbidden_word, "mirrord.http_utils", ""),
 ]
 
 ALLOWED: list[tuple[Rule, str, str]] = [
     (prints_or_exits, "mirrord.cli.output", "print('done')"),
+    (prints_or_exits, "mirrord.s3.weed", "import os\nos._exit(1)"),
     (imports_the_bare_package, "mirrord.web.page", "from mirrord import units\nfrom mirrord.model import Item"),
     (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp import web\nimport aiohttp\nx = aiohttp.hdrs"),
     (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp\ndef f(): aiohttp.ClientSession()"),
@@ -187,3 +194,10 @@ def test_nine_functions_in_ten_are_under_thirty_lines() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
     ]
     assert sum(length < 30 for length in lengths) >= 0.9 * len(lengths)
+
+
+def test_the_page_about_the_house_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    plan = page.split("```")[1]
+    missing = [name for name in SUBMODULES if not re.search(rf"\b{name}\b", plan)]
+    assert not missing

@@ -1,0 +1,139 @@
+"""The README is true: its commands run as printed, its lists are those of the code, its links lead somewhere.
+
+Fences are marked: `yaml file=NAME` is written to NAME; `console tested` is run line by line in one directory, where
+`# exits N` after a command is its exit code, else 0; `python tested` is run as a program against the test store.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrord.cli import main as command_line
+from tests.support import reference
+from tests.support.command import environment
+from tests.support.weed import Server
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+FENCE = re.compile(r"^```(?P<language>\w+)(?: (?P<marks>[^\n]*))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@dataclass(frozen=True)
+class Fence:
+    language: str
+    marks: str
+    body: str
+
+    @property
+    def commands(self) -> list[str]:
+        return [line.removeprefix("$ ") for line in self.body.splitlines() if line.startswith("$ ")]
+
+
+FENCES = [Fence(found["language"], found["marks"] or "", found["body"]) for found in FENCE.finditer(README)]
+
+
+def fences(language: str, marks: str) -> list[Fence]:
+    found = [fence for fence in FENCES if fence.language == language and re.fullmatch(marks, fence.marks)]
+    assert found, f"no {language} fence is marked {marks}"
+    return found
+
+
+def exit_code(command: str) -> int:
+    said = re.search(r"# exits (\d+)$", command)
+    return int(said[1]) if said else 0
+
+
+async def shell(command: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, cwd=cwd, env=env, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
+    return process.returncode or 0, out.decode()
+
+
+async def test_the_commands_run_as_printed(tmp_path: Path) -> None:
+    env = environment(tmp_path / "home")
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    for fence in fences("yaml", r"file=\S+"):
+        (tmp_path / fence.marks.removeprefix("file=")).write_text(fence.body)
+    outputs: dict[str, str] = {}
+    for command in (command for fence in fences("console", "tested") for command in fence.commands):
+        code, said = await shell(command, tmp_path, env)
+        assert code == exit_code(command), f"$ {command}\n{said}"
+        outputs[command] = said
+    assert any("broken.yaml:1:" in said for said in outputs.values()), "the broken manifest's line is named"
+
+
+async def test_the_program_runs_as_printed(tmp_path: Path, weed: Server, s3_client: Any) -> None:
+    s3_client.create_bucket(Bucket="datasets")
+    for fence in fences("python", "tested"):
+        (tmp_path / "program.py").write_text(fence.body)
+        env = environment(tmp_path) | {
+            "MINIO_SERVER_URL": weed.endpoint_url,
+            "MINIO_ROOT_USER": weed.access_key_id,
+            "MINIO_ROOT_PASSWORD": weed.secret_access_key,
+        }
+        code, said = await shell(f"{sys.executable} program.py", tmp_path, env)
+        assert code == 0, said
+    assert s3_client.get_object(Bucket="datasets", Key="hello.txt")["Body"].read() == b"hello"
+    assert s3_client.get_object(Bucket="datasets", Key="large.bin")["Body"].read() == b"x" * 12_000_000
+
+
+def test_make_knows_every_goal_that_is_named() -> None:
+    goals = [command for fence in fences("console", "") for command in fence.commands]
+    assert all(goal.startswith("make ") for goal in goals), "another command is to be marked as tested"
+    for goal in goals:
+        done = subprocess.run(
+            ["make", "--dry-run", *goal.split()[1:]],
+            cwd=ROOT,
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_listed_are_those_that_exist() -> None:
+    listed = re.findall(r"^\| `mirrord (\w+)", README, re.MULTILINE)
+    assert set(listed) == set(command_line._COMMANDS)
+
+
+def test_the_exit_codes_listed_are_those_of_the_command_line() -> None:
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert listed == {0, command_line.FAILED, command_line.USAGE, command_line.LOCKED, command_line.INVALID}
+
+
+@pytest.mark.parametrize("name", reference.TABLES)
+def test_a_list_made_from_the_schema_is_up_to_date(name: str) -> None:
+    found = reference.between(name).findall(reference.TABLES[name][0].read_text())
+    assert found == [reference.table(name)], "run `python -m tests.support.reference`"
+
+
+def test_every_guarantee_says_how_far_it_holds() -> None:
+    section = README.split("## Guarantees", 1)[1].split("\n## ", 1)[0]
+    guarantees = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
+    assert [int(number) for number in guarantees[::2]] == list(range(1, 11))
+    assert all(re.search(r"\*(Holds|In\s+part|To\s+come)\b", text) for text in guarantees[1::2])
+
+
+def test_its_size_and_whose_name_it_shares() -> None:
+    assert len(README.splitlines()) < 200
+    assert "not the Kubernetes debugging tool of the same name" in README
+    assert len((ROOT / "docs" / "architecture.md").read_text().splitlines()) < 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if "://" not in link:
+            assert (page.parent / link.partition("#")[0]).exists(), link
