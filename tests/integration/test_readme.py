@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mirrord.cli import main as command_line
+from mirrord.manifest.load import parse
 from tests.support import reference
 from tests.support.command import environment
 from tests.support.weed import Server
@@ -86,6 +87,21 @@ async def test_the_program_runs_as_printed(tmp_path: Path, weed: Server, s3_clie
         assert code == 0, said
     assert s3_client.get_object(Bucket="datasets", Key="hello.txt")["Body"].read() == b"hello"
     assert s3_client.get_object(Bucket="datasets", Key="large.bin")["Body"].read() == b"x" * 12_000_000
+
+
+def example_manifests() -> dict[str, str]:
+    """Every manifest that a page or configs/examples shows."""
+    shown = {path.name: path.read_text() for path in sorted((ROOT / "configs" / "examples").glob("*.yaml"))}
+    for page in PAGES:
+        for number, found in enumerate(FENCE.finditer(page.read_text())):
+            if found["language"] == "yaml":
+                shown[f"{page.name} {number}"] = found["body"]
+    return shown
+
+
+@pytest.mark.parametrize(("name", "text"), example_manifests().items(), ids=example_manifests())
+def test_a_manifest_that_is_shown_is_valid(name: str, text: str) -> None:
+    assert parse(name, text.encode(), {}, allow_unset=True).document.mirrors or "folders" in text
 
 
 def test_make_knows_every_goal_that_is_named() -> None:
