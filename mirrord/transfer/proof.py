@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mirrord.errors import ChecksumMismatch, LengthMismatch
 from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
-from mirrord.providers import Provider
+from mirrord.providers import Provider, profile
 
 _HEADERS = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.CRC32C, ChecksumKind.CRC32, ChecksumKind.SHA256})
 
@@ -33,14 +33,19 @@ def of_multipart(
     kinds = {part.checksum.kind if part.checksum else ChecksumKind.NONE for part in parts}
     if kinds == {ChecksumKind.MD5}:
         return Integrity.MD5
-    if kinds == {ChecksumKind.SHA256} and provider.checksum in _HEADERS:
+    if kinds == {ChecksumKind.SHA256} and _verifies(provider):
         return Integrity.COMPOSITE
     return Integrity.LENGTH
 
 
 def _confirmed(sent: Checksum, stored: StoredObject, provider: Provider) -> bool:
-    """The store said the checksum back, or its profile says that it refuses a wrong one of this family."""
-    return stored.checksum == sent or provider.checksum in _HEADERS
+    """The store said the checksum back, or is known to refuse a wrong one."""
+    return stored.checksum == sent or _verifies(provider)
+
+
+def _verifies(provider: Provider) -> bool:
+    """By the provider's own profile: `provider` may carry the checksum that a manifest asked for instead."""
+    return profile(provider.name).checksum in _HEADERS
 
 
 def _same(sent: Checksum | None, stored: StoredObject, size: int) -> None:

@@ -1,0 +1,89 @@
+"""A store and its credentials, opened when needed: what S3Client's calls and MultipartUploader stand on.
+
+Owns the life of the library's connections. Bare, each use opens and closes its own; inside `async with`, one is kept.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from mirrord.model import Credentials, Destination, ProviderName, StoreOptions
+from mirrord.ports import ObjectStore
+from mirrord.s3.session import S3Store
+from mirrord.sources.http import HttpSources
+from mirrord.transfer.budget import Budget
+from mirrord.units import MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an open S3Client holds."""
+
+    store: ObjectStore
+    http: HttpSources
+
+
+@asynccontextmanager
+async def connect(options: StoreOptions) -> AsyncIterator[Opened]:
+    async with S3Store(options) as store, HttpSources() as http:
+        yield Opened(store, http)
+
+
+class Connection:
+    """See `S3Client`, whose constructor this is."""
+
+    def __init__(
+        self,
+        endpoint_url: str | None = "",
+        aws_access_key_id: str | None = None,
+        aws_secret_access_key: str | None = None,
+        *,
+        aws_session_token: str | None = None,
+        region_name: str | None = None,
+        provider: str | None = None,
+        memory_limit: int = 128 * MiB,
+    ) -> None:
+        self.options = StoreOptions(
+            name="client",
+            provider=ProviderName(provider or ("generic" if endpoint_url else "aws")),
+            endpoint_url=endpoint_url or None,
+            region=region_name,
+            credentials=_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token),
+        )
+        self.budget = Budget(memory_limit)
+        self._kept: Opened | None = None
+        self._life = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        if self._kept is not None:
+            raise RuntimeError("this S3Client is open already")
+        self._kept = await self._life.enter_async_context(connect(self.options))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kept = None
+        self.budget.clear()
+        await self._life.__aexit__(kind, error, trace)
+
+    def at(self, bucket: str, key: str) -> Destination:
+        return Destination(self.options.name, self.options.endpoint, bucket, key)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Opened]:
+        if self._kept is not None:
+            yield self._kept
+        else:
+            async with connect(self.options) as opened:
+                yield opened
+
+
+def _credentials(key: str | None, secret: str | None, token: str | None) -> Credentials | None:
+    if not key and not secret:
+        return None
+    if not key or not secret:
+        raise ValueError("give both aws_access_key_id and aws_secret_access_key, or neither for the AWS chain")
+    return Credentials(access_key_id=key, secret_access_key=secret, session_token=token)

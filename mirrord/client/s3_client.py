@@ -1,0 +1,130 @@
+"""S3Client: a buffer, a URL or a file into a bucket, in one awaited call each.
+
+Owns the four calls of SPEC section 6, over the daemon's own transfer code. No whole transfer is tried again.
+"""
+
+import os
+from io import BytesIO
+from uuid import uuid4
+
+from mirrord import checksums
+from mirrord.client.connection import Connection, Opened
+from mirrord.client.uploader import BytesLike, MultipartUploader
+from mirrord.errors import SourceUnavailable
+from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions
+from mirrord.planning.describe import described
+from mirrord.planning.parts import cut
+from mirrord.ports import Source
+from mirrord.providers import profile
+from mirrord.sources.file import FileSource
+from mirrord.sources.reader import Reader, ReaderSource
+from mirrord.transfer import proof
+from mirrord.transfer.copy import copy
+from mirrord.transfer.intake import Intake
+from mirrord.transfer.job import Job, Means
+from mirrord.transfer.multipart import ignore
+from mirrord.transfer.put import put
+from mirrord.units import MiB
+
+CHUNK = MiB
+STREAMS = 4
+
+Path = str | os.PathLike[str]
+
+
+class S3Client(Connection):
+    """One store and its credentials. Bare, each call opens and closes a client; in `async with`, one is kept open.
+
+    `endpoint_url=""` is AWS. Without keys, the AWS chain (environment, files, roles) is asked. `provider` (a name of
+    the manifest's) picks limits and checksums: `aws` without an endpoint, else `generic`, whose MD5 every store checks.
+    `memory_limit` (bytes) bounds the buffers of all streamed calls of this client together.
+    """
+
+    async def upload_file(self, bucket: str, path: str, buffer: BytesLike | BytesIO) -> None:
+        """Store `buffer` (a BytesIO: all of it, wherever it stands) under the key `path`, in one put of up to 5 GiB."""
+        at, provider = self.at(bucket, path), profile(self.options.provider)
+        options = described(ObjectOptions(), Observed(revision=Revision(address="buffer")), path, uuid4().hex)
+        content = buffer.getbuffer() if isinstance(buffer, BytesIO) else memoryview(buffer)
+        with content, content.cast("B") as body:
+            checksum = await checksums.digest(provider.checksum, body)
+            async with self.open() as opened:
+                stored = await opened.store.put_object(at, body, options, checksum)
+            proof.of_put(checksum, stored, len(body), provider)
+
+    async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:
+        """Fetch `url` whole into memory and store it in one put. For large things, `stream_upload`."""
+        async with self.open() as opened, self._source(opened, bucket, path, url) as source:
+            observed = await _look(source)
+            content = await _read_whole(source, observed)
+            job = self._job(bucket, path, observed, len(content))
+            await put(job, source, observed, opened.store, memoryview(content))
+
+    async def stream_upload(self, bucket: str, path: str, url: str) -> None:
+        """Fetch `url` and store it in parts while it comes, through MultipartUploader."""
+        async with self.open() as opened, self._source(opened, bucket, path, url) as source:
+            observed = await _look(source)
+            job = self._job(bucket, path, observed, observed.revision.length)
+            part_size = max(job.cut.part_size, opened.store.provider.min_part)
+            uploader = MultipartUploader(
+                self, bucket, path, part_size=part_size, concurrency=STREAMS, options=job.options
+            )
+            uploader.budget = self.budget
+            async with uploader:
+                await _push(source, observed, uploader)
+
+    async def stream_file(self, bucket: str, path: str, file: Path | Reader) -> None:
+        """Store a file in bounded memory: one put if it is small, in parts if not.
+
+        `file` is a path, or an open binary file or async reader (anything with `read(n)`), which is read from where
+        it stands and left open. A file at a path that changes meanwhile raises SourceChanged and stores nothing.
+        """
+        async with self.open() as opened, _file_source(file) as source:
+            observed = await _look(source)
+            job = self._job(bucket, path, observed, observed.revision.length)
+            await copy(job, source, observed, Means(store=opened.store, budget=self.budget))
+
+    def _job(self, bucket: str, key: str, observed: Observed, length: int | None) -> Job:
+        at, provider, transfer = self.at(bucket, key), profile(self.options.provider), uuid4().hex
+        return Job(
+            transfer_id=transfer,
+            at=at,
+            options=described(ObjectOptions(), observed, key, transfer),
+            cut=cut(length, UploadOptions(), provider, self.budget.limit),
+            checksum=provider.checksum,
+        )
+
+    def _source(self, opened: Opened, bucket: str, key: str, url: str) -> Source:
+        at = self.at(bucket, key)
+        return opened.http.source(Item(id=at.item_id, entry="client", source=url, destination=at))
+
+
+async def _look(source: Source) -> Observed:
+    observed = await source.probe()
+    if observed is None:
+        raise SourceUnavailable("the source answered that nothing changed, though nothing was known")
+    return observed
+
+
+async def _read_whole(source: Source, observed: Observed) -> bytearray:
+    content, piece = bytearray(), memoryview(bytearray(CHUNK))
+    async with source.open(observed) as stream:
+        intake = Intake(stream, length=observed.revision.length, max_size=None, read=ignore)
+        while size := await intake.fill(piece):
+            content += piece[:size]
+        intake.end()
+    return content
+
+
+async def _push(source: Source, observed: Observed, uploader: MultipartUploader) -> None:
+    chunk = memoryview(bytearray(CHUNK))
+    async with source.open(observed) as stream:
+        intake = Intake(stream, length=observed.revision.length, max_size=None, read=ignore)
+        while size := await intake.fill(chunk):
+            await uploader.upload_part(chunk[:size])
+        intake.end()
+    await source.confirm(observed)
+
+
+def _file_source(file: Path | Reader) -> Source:
+    """A path means the file that it leads to: unlike a manifest's, it may be a symbolic link."""
+    return FileSource(os.path.realpath(file)) if isinstance(file, str | os.PathLike) else ReaderSource(file)

@@ -1,0 +1,142 @@
+"""MultipartUploader: one object from chunks of any size, in parts, all or nothing.
+
+Owns the library's face of `transfer.multipart` and `transfer.chunks`; repeats none of their work.
+"""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+from mirrord.client.connection import Connection
+from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, ProviderName, Revision
+from mirrord.planning.describe import described
+from mirrord.ports import ObjectStore
+from mirrord.providers import profile
+from mirrord.s3.session import S3Store
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.chunks import Chunks
+from mirrord.transfer.multipart import Multipart
+from mirrord.units import MiB
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client as BareClient
+
+MIN_PART = 5 * MiB
+BytesLike = bytes | bytearray | memoryview
+
+
+class MultipartUploader:
+    """`async with MultipartUploader(client=…, bucket=…, key=…) as up: await up.upload_part(chunk)`.
+
+    A clean exit completes the upload, an error or cancellation aborts it and leaves the previous object as it was.
+    `client` is an S3Client or an open aiobotocore S3 client, which stays its owner's to close (`provider` then names
+    its limits). Parts are of `part_size` bytes but the last: 5 MiB unless given, which holds 48.8 GiB in 10,000 parts.
+    With `concurrency` 1, `upload_part` returns when the parts it filled are stored; with more, so many parts may be on
+    their way while you go on. Memory: (concurrency + 1) x part_size. One task at a time may call.
+    """
+
+    budget: Budget | None = None
+    """The pool that part buffers come from, if not one of its own."""
+
+    def __init__(
+        self,
+        client: "Connection | BareClient",
+        bucket: str,
+        key: str,
+        *,
+        part_size: int | None = None,
+        concurrency: int = 1,
+        options: ObjectOptions | None = None,
+        provider: str = "generic",
+    ) -> None:
+        self._client = client
+        self._at = Destination("client", "", bucket, key)
+        self._part_size = part_size
+        self._concurrency = concurrency
+        self._options = options
+        self._provider = profile(ProviderName(provider))
+        self._life = AsyncExitStack()
+        self._upload: Multipart | None = None
+        self.is_loading = False
+        """Whether the upload is open: begun, and neither completed nor aborted."""
+        self.mpu: dict[str, str] | None = None
+        """The answer of CreateMultipartUpload: Bucket, Key, UploadId."""
+
+    @property
+    def parts(self) -> list[dict[str, int | str]]:
+        """The parts stored so far, as CompleteMultipartUpload lists them: PartNumber and ETag."""
+        stored = sorted(self._upload.parts.items()) if self._upload else []
+        return [{"PartNumber": number, "ETag": part.etag} for number, part in stored]
+
+    @property
+    def part_number(self) -> int:
+        """The number of the next part, from 1."""
+        return (self._upload.begun if self._upload else 0) + 1
+
+    @property
+    def uploaded_size(self) -> float:
+        """What is stored so far, in MiB."""
+        return sum(part.size for part in self._upload.parts.values()) / MiB if self._upload else 0.0
+
+    async def __aenter__(self) -> Self:
+        if self._upload is not None:
+            raise RuntimeError("an uploader makes one object: create another for the next")
+        async with AsyncExitStack() as life:
+            store = await self._store(life)
+            size = _part_size(self._part_size, store)
+            upload = Multipart(
+                store, self._at, self._described(), store.provider.checksum, concurrency=self._concurrency
+            )
+            self._upload = await life.enter_async_context(upload)
+            self._chunks = Chunks(upload, self.budget or Budget(size * (self._concurrency + 1)), size)
+            life.callback(self._chunks.close)
+            self._life = life.pop_all()
+        self.mpu = {"Bucket": self._at.bucket, "Key": self._at.key, "UploadId": str(upload.upload_id)}
+        self.is_loading = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.is_loading = False
+        if error is not None:
+            await self._life.__aexit__(kind, error, trace)
+            return
+        async with self._life:
+            await self._chunks.end()
+            await self._open_upload().complete()
+
+    async def upload_part(self, chunk: BytesLike) -> None:
+        """Take `chunk`, of any size, none included; it is copied, so it may be reused afterwards.
+
+        Raises the error of any part that failed: EntityTooSmall, InvalidPart, NoSuchUpload, StoreUnavailable …
+        """
+        upload = self._open_upload()
+        with memoryview(chunk) as content, content.cast("B") as body:
+            await self._chunks.take(body)
+        if self._concurrency == 1:
+            await upload.settled()
+
+    def _open_upload(self) -> Multipart:
+        if self._upload is None or self.mpu is None:
+            raise RuntimeError("the upload is not open: use `async with`")
+        return self._upload
+
+    async def _store(self, life: AsyncExitStack) -> ObjectStore:
+        if isinstance(self._client, Connection):
+            return (await life.enter_async_context(self._client.open())).store
+        return S3Store.over(self._client, self._provider)
+
+    def _described(self) -> ObjectOptions:
+        if self._options is not None and META_TRANSFER in self._options.metadata:
+            return self._options
+        unknown = Observed(revision=Revision(address="chunks"))
+        return described(self._options or ObjectOptions(), unknown, self._at.key, uuid4().hex)
+
+
+def _part_size(asked: int | None, store: ObjectStore) -> int:
+    least = max(MIN_PART, store.provider.min_part)
+    if asked is not None and asked < least:
+        raise ValueError(f"part_size is {asked:,}; {store.provider.name} takes parts of {least:,} bytes or more")
+    return asked or least

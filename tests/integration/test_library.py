@@ -1,0 +1,362 @@
+"""The library against a real store: each call, each way to hold it, each error by its name. boto3 reads back."""
+
+import asyncio
+import hashlib
+import io
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiobotocore.session import get_session
+
+import mirrord
+from mirrord import InvalidPart, MultipartUploader, NoSuchUpload, S3Client
+from mirrord.errors import (
+    BucketMissing,
+    SourceMissing,
+    SourceRefused,
+    SourceUnavailable,
+    StoreDenied,
+    StoreUnavailable,
+)
+from mirrord.units import MiB
+from tests.support.weed import Server
+
+CONTENT = os.urandom(21 * MiB + 333)
+
+
+class Origin(BaseHTTPRequestHandler):
+    """/whole.csv with a length, /chunked without, /cut that breaks off, anything else 404."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/chunked":
+            self._chunked()
+        elif self.path in ("/whole.csv", "/cut"):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.send_header("Content-Type", "text/csv" if self.path == "/whole.csv" else "text/plain")
+            self.end_headers()
+            self.wfile.write(CONTENT if self.path == "/whole.csv" else CONTENT[: 12 * MiB])
+            self.close_connection = self.path == "/cut"
+        else:
+            self.send_error(404)
+
+    def _chunked(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for start in range(0, len(CONTENT), 100_000):
+            piece = CONTENT[start : start + 100_000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+async def client(weed: Server) -> AsyncIterator[S3Client]:
+    """Kept open; bare in `test_bare_each_call_opens_and_closes_its_own`."""
+    async with new_client(weed) as made:
+        yield made
+
+
+def new_client(weed: Server, **more: Any) -> S3Client:
+    return S3Client(
+        endpoint_url=weed.endpoint_url,
+        aws_access_key_id=weed.access_key_id,
+        aws_secret_access_key=weed.secret_access_key,
+        **more,
+    )
+
+
+def stored(s3_client: Any, bucket: str, key: str) -> bytes:
+    return s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def open_uploads(s3_client: Any, bucket: str) -> list[Any]:
+    return s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+
+
+def is_multipart(s3_client: Any, bucket: str, key: str) -> bool:
+    return "-" in s3_client.head_object(Bucket=bucket, Key=key)["ETag"]
+
+
+# ── the four calls ────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, io.BytesIO])
+async def test_upload_file(client: S3Client, bucket: str, s3_client: Any, wrap: Callable[[bytes], Any]) -> None:
+    assert await client.upload_file(bucket, "a/b.csv", wrap(CONTENT[:1000])) is None
+    assert stored(s3_client, bucket, "a/b.csv") == CONTENT[:1000]
+    assert s3_client.head_object(Bucket=bucket, Key="a/b.csv")["ContentType"] == "text/csv"
+
+
+async def test_bare_each_call_opens_and_closes_its_own(
+    weed: Server, bucket: str, s3_client: Any, origin: str, tmp_path: Path
+) -> None:
+    bare = new_client(weed)
+    (tmp_path / "f").write_bytes(b"from a file")
+    await bare.upload_file(bucket, "1", b"from a buffer")
+    await bare.fetch_and_upload(bucket, "2", f"{origin}/whole.csv")
+    await bare.stream_upload(bucket, "3", f"{origin}/whole.csv")
+    await bare.stream_file(bucket, "4", tmp_path / "f")
+    assert [stored(s3_client, bucket, key) for key in "1234"] == [b"from a buffer", CONTENT, CONTENT, b"from a file"]
+
+
+async def test_upload_file_takes_all_of_a_buffer_written_to(client: S3Client, bucket: str, s3_client: Any) -> None:
+    buffer = io.BytesIO()
+    buffer.write(b"just written")
+    await client.upload_file(bucket, "k", buffer)
+    buffer.write(b", and still writable")
+    assert stored(s3_client, bucket, "k") == b"just written"
+
+
+async def test_upload_file_of_nothing(client: S3Client, bucket: str, s3_client: Any) -> None:
+    await client.upload_file(bucket, "empty", b"")
+    assert stored(s3_client, bucket, "empty") == b""
+
+
+@pytest.mark.parametrize("path", ["/whole.csv", "/chunked"])
+async def test_fetch_and_upload(client: S3Client, bucket: str, s3_client: Any, origin: str, path: str) -> None:
+    assert await client.fetch_and_upload(bucket, "fetched", origin + path) is None
+    assert stored(s3_client, bucket, "fetched") == CONTENT
+    assert not is_multipart(s3_client, bucket, "fetched")
+
+
+@pytest.mark.parametrize("path", ["/whole.csv", "/chunked"])
+async def test_stream_upload(client: S3Client, bucket: str, s3_client: Any, origin: str, path: str) -> None:
+    assert await client.stream_upload(bucket, "streamed", origin + path) is None
+    assert stored(s3_client, bucket, "streamed") == CONTENT
+    assert is_multipart(s3_client, bucket, "streamed")
+    if path == "/whole.csv":
+        assert s3_client.head_object(Bucket=bucket, Key="streamed")["ContentType"] == "text/csv"
+
+
+class AsyncReader:
+    def __init__(self, content: bytes) -> None:
+        self._file = io.BytesIO(content)
+
+    async def read(self, size: int) -> bytes:
+        await asyncio.sleep(0)
+        return self._file.read(min(size, 300_001))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("str", 0), ("Path", 1000), ("link", 10), ("file", 1000), ("async", 0), ("BytesIO", 0), ("async", 1000)]
+    + [(kind, len(CONTENT)) for kind in ("Path", "file", "async")],
+)
+async def test_stream_file(client: S3Client, bucket: str, s3_client: Any, tmp_path: Path, size: int, kind: str) -> None:
+    path = tmp_path / "file.bin"
+    path.write_bytes(CONTENT[:size])
+    (tmp_path / "link").symlink_to(path)
+    with path.open("rb") as opened:
+        given: Any = {
+            "str": str(path),
+            "Path": path,
+            "link": tmp_path / "link",
+            "file": opened,
+            "BytesIO": io.BytesIO(CONTENT[:size]),
+            "async": AsyncReader(CONTENT[:size]),
+        }[kind]
+        assert await client.stream_file(bucket, "file", given) is None
+        assert not opened.closed
+    assert stored(s3_client, bucket, "file") == CONTENT[:size]
+
+
+async def test_large_streams_in_a_small_memory_limit(
+    weed: Server, bucket: str, s3_client: Any, origin: str, tmp_path: Path
+) -> None:
+    client = new_client(weed, memory_limit=12 * MiB)
+    (tmp_path / "f").write_bytes(CONTENT)
+    async with client:
+        await asyncio.gather(
+            client.stream_file(bucket, "a", tmp_path / "f"),
+            client.stream_file(bucket, "b", io.BytesIO(CONTENT)),
+            client.stream_upload(bucket, "c", f"{origin}/chunked"),
+            client.stream_upload(bucket, "d", f"{origin}/whole.csv"),
+        )
+        assert 0 < client.budget.held <= 12 * MiB
+        assert client.budget.lent == 0
+    assert [hashlib.sha256(stored(s3_client, bucket, key)).digest() for key in "abcd"] == [
+        hashlib.sha256(CONTENT).digest()
+    ] * 4
+
+
+# ── what goes wrong ───────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("call", ["fetch_and_upload", "stream_upload"])
+@pytest.mark.parametrize(("path", "error"), [("/absent", SourceMissing), ("/cut", SourceUnavailable)])
+async def test_a_bad_source_stores_nothing(
+    client: S3Client, bucket: str, s3_client: Any, origin: str, call: str, path: str, error: type[Exception]
+) -> None:
+    await client.upload_file(bucket, "k", b"before")
+    with pytest.raises(error):
+        await getattr(client, call)(bucket, "k", origin + path)
+    assert stored(s3_client, bucket, "k") == b"before"
+    assert open_uploads(s3_client, bucket) == []
+
+
+async def test_a_missing_file_and_a_text_file(client: S3Client, bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceMissing, match="no such file"):
+        await client.stream_file(bucket, "k", tmp_path / "absent")
+    with pytest.raises(SourceRefused, match="binary"):
+        await client.stream_file(bucket, "k", io.StringIO("text"))  # type: ignore[arg-type]
+
+
+async def test_store_errors_have_names(weed: Server, bucket: str) -> None:
+    with pytest.raises(BucketMissing):
+        await new_client(weed).upload_file("absent-bucket", "k", b"x")
+    wrong = S3Client(endpoint_url=weed.endpoint_url, aws_access_key_id="who", aws_secret_access_key="what")
+    with pytest.raises(StoreDenied):
+        await wrong.upload_file(bucket, "k", b"x")
+    nobody = S3Client(endpoint_url="http://127.0.0.1:1", aws_access_key_id="a", aws_secret_access_key="b")
+    with pytest.raises(StoreUnavailable):
+        await nobody.upload_file(bucket, "k", b"x")
+
+
+def test_half_a_pair_of_keys_is_refused() -> None:
+    with pytest.raises(ValueError, match="both"):
+        S3Client(endpoint_url="", aws_access_key_id="only")
+
+
+def test_an_empty_endpoint_is_aws() -> None:
+    assert S3Client(endpoint_url="").options.endpoint == "https://s3.amazonaws.com"
+    assert S3Client(endpoint_url="").options.endpoint_url is None
+
+
+# ── MultipartUploader ─────────────────────────────────────────────────────────────────────────────
+@pytest.fixture(params=["S3Client", "bare aiobotocore"])
+async def any_client(request: pytest.FixtureRequest, weed: Server) -> AsyncIterator[Any]:
+    if request.param == "S3Client":
+        yield new_client(weed)
+        return
+    async with get_session().create_client(
+        "s3",
+        endpoint_url=weed.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=weed.access_key_id,
+        aws_secret_access_key=weed.secret_access_key,
+    ) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("chunk", "concurrency"), [(65_536 + 1, 1), (6 * MiB, 4), (len(CONTENT), 1)])
+async def test_chunks_of_any_size(any_client: Any, bucket: str, s3_client: Any, chunk: int, concurrency: int) -> None:
+    async with MultipartUploader(client=any_client, bucket=bucket, key="up.csv", concurrency=concurrency) as up:
+        assert up.is_loading
+        assert up.mpu is not None
+        assert (up.part_number, up.parts, up.uploaded_size) == (1, [], 0.0)
+        for start in range(0, len(CONTENT), chunk):
+            assert await up.upload_part(CONTENT[start : start + chunk]) is None
+    assert not up.is_loading
+    assert stored(s3_client, bucket, "up.csv") == CONTENT
+    assert [part["PartNumber"] for part in up.parts] == [1, 2, 3, 4, 5]
+    assert up.part_number == 6
+    assert up.uploaded_size == pytest.approx(len(CONTENT) / MiB)
+    assert s3_client.head_object(Bucket=bucket, Key="up.csv")["ContentType"] == "text/csv"
+    assert up.mpu["UploadId"]
+
+
+async def test_a_part_is_stored_when_upload_part_returns(any_client: Any, bucket: str, s3_client: Any) -> None:
+    async with MultipartUploader(client=any_client, bucket=bucket, key="k") as up:
+        await up.upload_part(CONTENT[: 5 * MiB])
+        assert (up.part_number, up.uploaded_size, len(up.parts)) == (2, 5.0, 1)
+        await up.upload_part(memoryview(CONTENT)[5 * MiB : 6 * MiB])
+        await up.upload_part(b"")
+        assert (up.part_number, up.uploaded_size) == (2, 5.0)
+        with pytest.raises(s3_client.exceptions.NoSuchKey):
+            stored(s3_client, bucket, "k")
+    assert stored(s3_client, bucket, "k") == CONTENT[: 6 * MiB]
+
+
+async def test_no_bytes_at_all_make_an_empty_object(any_client: Any, bucket: str, s3_client: Any) -> None:
+    async with MultipartUploader(client=any_client, bucket=bucket, key="empty") as up:
+        pass
+    assert stored(s3_client, bucket, "empty") == b""
+    assert len(up.parts) == 1
+
+
+async def test_an_error_in_the_block_aborts(any_client: Any, bucket: str, s3_client: Any) -> None:
+    up = MultipartUploader(client=any_client, bucket=bucket, key="k")
+
+    async def work() -> None:
+        async with up:
+            await up.upload_part(CONTENT[: 11 * MiB])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await work()
+    assert not up.is_loading
+    assert open_uploads(s3_client, bucket) == []
+    with pytest.raises(s3_client.exceptions.NoSuchKey):
+        stored(s3_client, bucket, "k")
+
+
+async def test_a_cancelled_upload_is_aborted(any_client: Any, bucket: str, s3_client: Any) -> None:
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        async with MultipartUploader(client=any_client, bucket=bucket, key="k", concurrency=2) as up:
+            await up.upload_part(CONTENT)
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert open_uploads(s3_client, bucket) == []
+
+
+async def test_an_upload_that_somebody_aborted_says_so(any_client: Any, bucket: str, s3_client: Any) -> None:
+    async def work() -> None:
+        async with MultipartUploader(client=any_client, bucket=bucket, key="k") as up:
+            await up.upload_part(CONTENT[: 5 * MiB])
+            assert up.mpu is not None
+            s3_client.abort_multipart_upload(**up.mpu)
+            await up.upload_part(CONTENT[: 5 * MiB])
+
+    with pytest.raises(NoSuchUpload) as caught:
+        await work()
+    assert isinstance(caught.value, mirrord.MirrordError)
+
+
+async def test_a_part_that_the_store_lost_is_named(weed: Server, bucket: str) -> None:
+    async def work() -> None:
+        async with MultipartUploader(client=new_client(weed), bucket=bucket, key="k") as up:
+            await up.upload_part(CONTENT[: 5 * MiB])
+            parts = up._open_upload().parts
+            parts[1] = replace(parts[1], etag='"00000000000000000000000000000000"')
+
+    with pytest.raises(InvalidPart):
+        await work()
+
+
+async def test_using_it_wrongly_is_said(weed: Server, bucket: str) -> None:
+    up = MultipartUploader(client=new_client(weed), bucket=bucket, key="k")
+    with pytest.raises(RuntimeError, match="async with"):
+        await up.upload_part(b"x")
+    async with up:
+        pass
+    with pytest.raises(RuntimeError, match="one object"):
+        await up.__aenter__()
+    with pytest.raises(ValueError, match="5,242,880 bytes or more"):
+        async with MultipartUploader(client=new_client(weed), bucket=bucket, key="k", part_size=MiB):
+            pass
