@@ -80,7 +80,7 @@ class Published:
 def unchanged(published: Published, asked: Mapping[str, str]) -> bool:
     """Whether the asker's condition allows to answer 304 (RFC 9110 13.2.2: If-None-Match outranks the date)."""
     if (tags := asked.get("If-None-Match")) is not None:
-        return published.etag in [tag.strip() for tag in tags.split(",")]
+        return published.etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
     since = asked.get("If-Modified-Since")
     return since is not None and published.modified <= parsedate_to_datetime(since).timestamp()
 

@@ -1,0 +1,204 @@
+"""The contract of `ports.Source`, on every source: a URL and a local file."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from mirrord.errors import SourceChanged, SourceMissing
+from mirrord.model import Revision
+from mirrord.ports import Source
+from mirrord.sources.file import file_source
+from mirrord.sources.http import HttpSources
+from tests.support.origin import Generated, Origin
+from tests.support.reading import drained, item_of, looked, read
+
+BODY = b"".join(Generated(700_001, seed=4).pieces())
+
+
+class Original(Protocol):
+    """A place whose bytes a test may change, and the source that reads it."""
+
+    def write(self, body: bytes) -> None: ...
+    def remove(self) -> None: ...
+    def source(self) -> Source: ...
+
+
+class Url:
+    def __init__(self, origin: Origin, sources: HttpSources) -> None:
+        self._origin, self._sources = origin, sources
+
+    def write(self, body: bytes) -> None:
+        self._origin.publish("/it", body)
+
+    def remove(self) -> None:
+        self._origin.withdraw("/it")
+
+    def source(self) -> Source:
+        return self._sources.source(item_of(self._origin.url("/it")))
+
+
+class LocalFile:
+    def __init__(self, path: Path, root: Path | None) -> None:
+        self._path, self._root = path, root
+
+    def write(self, body: bytes) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.with_name("new").write_bytes(body)
+        self._path.with_name("new").rename(self._path)
+
+    def remove(self) -> None:
+        self._path.unlink()
+
+    def source(self) -> Source:
+        return file_source(item_of(f"file://{self._path}", root=str(self._root) if self._root else None))
+
+
+@pytest.fixture(params=["url", "file", "file in a folder"])
+async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Original]:
+    if request.param == "url":
+        origin: Origin = request.getfixturevalue("origin")
+        async with HttpSources() as sources:
+            yield Url(origin, sources)
+    else:
+        yield LocalFile(tmp_path / "d" / "e e" / "it", tmp_path / "d" if request.param.endswith("folder") else None)
+
+
+async def test_the_whole_stream_is_the_source(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        observed = await looked(source)
+        assert observed.revision.length == len(BODY)
+        assert await read(source, observed) == BODY
+        await source.confirm(observed)
+
+
+async def test_an_empty_source_is_read_as_empty(original: Original) -> None:
+    original.write(b"")
+    async with original.source() as source:
+        observed = await looked(source)
+        assert observed.revision.length == 0
+        assert await read(source, observed) == b""
+        await source.confirm(observed)
+
+
+@pytest.mark.parametrize("buffer", [1, 1000, 1 << 20])
+async def test_a_buffer_of_any_size_gets_every_byte(original: Original, buffer: int) -> None:
+    original.write(BODY[:3001])
+    async with original.source() as source:
+        observed = await looked(source)
+        async with source.open(observed) as stream:
+            assert await drained(stream, buffer) == BODY[:3001]
+            assert await stream.readinto(memoryview(bytearray(1))) == 0  # the end stays the end
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 1), (0, len(BODY)), (1, 600_000), (300_000, None), (len(BODY) - 1, None), (5, 5)]
+)
+async def test_a_range_is_that_part_of_the_source(original: Original, start: int, end: int | None) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        observed = await looked(source)
+        assert observed.ranges
+        assert await read(source, observed, start, end) == BODY[start:end]
+
+
+async def test_ranges_may_be_read_side_by_side(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        observed = await looked(source)
+        async with source.open(observed, 0, 400_000) as first, source.open(observed, 400_000) as second:
+            assert await drained(second) == BODY[400_000:]
+            assert await drained(first) == BODY[:400_000]
+
+
+async def test_what_is_known_and_unchanged_is_not_observed_again(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        known = (await looked(source)).revision
+    async with original.source() as source:
+        assert await source.probe(known) is None
+        assert await source.probe(known) is None
+
+
+async def test_a_new_version_is_observed(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        known = (await looked(source)).revision
+    original.write(BODY[::-1])
+    async with original.source() as source:
+        observed = await source.probe(known)
+        assert observed is not None
+        assert observed.revision != known
+        assert await read(source, observed) == BODY[::-1]
+
+
+async def test_a_revision_of_another_address_is_not_believed(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        revision = (await looked(source)).revision
+    other = Revision(
+        address="0" * 16,
+        etag=revision.etag,
+        last_modified=revision.last_modified,
+        length=revision.length,
+        file=revision.file,
+    )
+    async with original.source() as source:
+        observed = await source.probe(other)
+        assert observed is not None
+        assert observed.revision == revision
+
+
+async def test_a_range_of_a_changed_source_is_refused(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        observed = await looked(source)
+        original.write(BODY[::-1])
+        with pytest.raises(SourceChanged):
+            await read(source, observed, 1000)
+
+
+async def test_what_is_opened_is_what_was_observed_or_refused(original: Original) -> None:
+    original.write(BODY)
+    async with original.source() as source:
+        observed = await looked(source)
+    original.write(BODY[::-1])
+    async with original.source() as source:  # a later source, so nothing of the first is still open
+        with pytest.raises(SourceChanged):
+            await read(source, observed)
+
+
+async def test_a_missing_source_is_named(original: Original) -> None:
+    original.write(BODY)
+    original.remove()
+    async with original.source() as source:
+        with pytest.raises(SourceMissing, match="/it: "):
+            await source.probe()
+
+
+async def test_leaving_twice_and_leaving_early_are_no_error(original: Original) -> None:
+    original.write(BODY)
+    before = len(os.listdir("/proc/self/fd")) if isinstance(original, LocalFile) else None
+    source = original.source()
+    async with source:
+        observed = await looked(source)
+        async with source.open(observed) as stream:
+            assert await stream.readinto(memoryview(bytearray(10))) == 10
+    await source.__aexit__(None, None, None)
+    if before is not None:
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_an_error_of_the_reader_passes_through(original: Original) -> None:
+    original.write(BODY)
+
+    async def broken_reader() -> None:
+        async with original.source() as source, source.open(await looked(source)) as stream:
+            await stream.readinto(memoryview(bytearray(10)))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await broken_reader()

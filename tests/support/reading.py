@@ -1,0 +1,33 @@
+"""Reading a source to its end, as a transfer does: into a buffer of the reader's own."""
+
+from mirrord.model import Destination, HttpOptions, Item, Observed, Options
+from mirrord.ports import ByteStream, Source
+
+
+def item_of(source: str, *, root: str | None = None, **http: object) -> Item:
+    """An item with this source; `http` are fields of HttpOptions."""
+    options = Options(http=HttpOptions(**http))  # type: ignore[arg-type]
+    return Item(
+        id="1", entry="e", source=source, destination=Destination("s", "", "b", "k"), options=options, root=root
+    )
+
+
+async def drained(stream: ByteStream, buffer: int = 64 * 1024) -> bytes:
+    """What the stream yields to its end, through one buffer that is used again and again."""
+    view, whole = memoryview(bytearray(buffer)), bytearray()
+    while count := await stream.readinto(view):
+        whole += view[:count]
+    return bytes(whole)
+
+
+async def read(source: Source, observed: Observed, start: int = 0, end: int | None = None) -> bytes:
+    """Bytes [start, end) of the observed revision."""
+    async with source.open(observed, start, end) as stream:
+        return await drained(stream)
+
+
+async def looked(source: Source) -> Observed:
+    """What an unconditional look sees."""
+    observed = await source.probe()
+    assert observed is not None
+    return observed
