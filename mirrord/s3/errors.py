@@ -143,8 +143,11 @@ def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:
     words = ": ".join(part for part in (code, str(fault.get("Message", "")).rstrip(". ")) if part)
     if advice := _ADVICE.get(code):
         words = f"{words}; {advice.format(bucket=call.bucket)}"
+    headers = meta.get("HTTPHeaders", {})
+    if headers.get("content-type", "").startswith("text/html"):
+        words = f"{words}; the answer is a web page, not S3; check endpoint_url"
     kind = _kind(call, code, status)
-    return kind(call.says(words or f"HTTP {status}"), retry_after=_retry_after(meta.get("HTTPHeaders", {})))
+    return kind(call.says(words or f"HTTP {status}"), retry_after=_retry_after(headers))
 
 
 def from_transport(call: Call, error: Exception) -> MirrordError:
@@ -154,7 +157,7 @@ def from_transport(call: Call, error: Exception) -> MirrordError:
     if isinstance(error, sdk.SSLError):
         return StoreRefused(call.says(f"no TLS: {_cause(error)}; set ca_file if the store's certificate is private"))
     if isinstance(error, ResponseParserError):
-        return _lost(call, "the answer is not S3; check endpoint_url")
+        return _lost(call, f"the answer is not S3: {error}")
     if isinstance(error, sdk.CredentialRetrievalError):
         return StoreUnavailable(call.says(str(error)))
     if isinstance(error, (sdk.HTTPClientError, *TRANSPORT_ERRORS)):

@@ -8,6 +8,7 @@ Hands the calls themselves to `store`.
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -18,6 +19,7 @@ from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
+from botocore.loaders import Loader, create_loader
 
 from mirrord._version import __version__
 from mirrord.model import Credentials, ProviderName, StoreOptions
@@ -105,11 +107,18 @@ def client_config(options: StoreOptions) -> AioConfig:
     )
 
 
+@cache
+def _service_models() -> Loader:
+    """botocore's description of S3, read once: it is most of the cost of a client."""
+    return create_loader()
+
+
 def _client(options: StoreOptions) -> AbstractAsyncContextManager["S3Client"]:
     asked = options.credentials or Credentials()
     if options.ca_file is not None and not Path(options.ca_file).is_file():
         raise ValueError(f"ca_file {options.ca_file} is not a file")
     session = AioSession(profile=asked.profile)
+    session.register_component("data_loader", _service_models())
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
     return session.create_client(
         "s3",

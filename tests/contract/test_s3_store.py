@@ -1,0 +1,285 @@
+"""What S3Store promises beyond the port: named failures, deadlines, unknown outcomes, what it puts on the wire."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import aiobotocore.session
+import pytest
+from aiohttp import web
+
+from mirrord.errors import (
+    BucketMissing,
+    MirrordError,
+    OutcomeUnknown,
+    Recovery,
+    StoreDenied,
+    StoreRefused,
+    StoreUnavailable,
+)
+from mirrord.model import Credentials, Destination, ObjectOptions, ProviderName, StoreOptions
+from mirrord.ports import ByteStream
+from mirrord.providers import profile
+from mirrord.s3.session import S3Store
+from mirrord.s3.store import MIN_RATE
+from tests.support.proxy import Seen, StoreProxy
+from tests.support.weed import Server
+
+PLAIN = ObjectOptions()
+BODY = memoryview(b"some bytes")
+
+
+@asynccontextmanager
+async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
+    """A server that takes a request and answers with `raw`, or, for None, never."""
+    stop = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            if raw is None:
+                await stop.wait()
+            else:
+                writer.write(raw)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield await _options(server.sockets[0].getsockname()[1])
+    finally:
+        stop.set()
+        server.close()
+        await server.wait_closed()
+
+
+async def _options(port: int) -> StoreOptions:
+    credentials = Credentials(access_key_id="AKIA", secret_access_key="a-secret-of-the-test")
+    return StoreOptions(
+        name="elsewhere",
+        provider=ProviderName.GENERIC,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region="us-east-1",
+        credentials=credentials,
+    )
+
+
+async def _read_to_end(stream: ByteStream) -> None:
+    while await stream.readinto(memoryview(bytearray(64))):
+        pass
+
+
+AT = Destination("elsewhere", "http://elsewhere", "data", "a/key")
+
+
+# ── refusals ──────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("wrong", [{"access_key_id": "nobody"}, {"secret_access_key": "not-it"}])
+async def test_wrong_credentials_are_denied(weed: Server, bucket: str, wrong: dict[str, str]) -> None:
+    options = weed.options(credentials=replace(weed.credentials, **wrong))
+    async with S3Store(options) as store:
+        with pytest.raises(StoreDenied, match="check credentials"):
+            await store.put_object(weed.destination(bucket, "k"), BODY, PLAIN)
+        with pytest.raises(StoreDenied):
+            await store.head_object(weed.destination(bucket, "k"))
+        with pytest.raises(StoreDenied):
+            await store.ensure_bucket(bucket)
+
+
+async def test_an_anonymous_call_is_not_signed(weed: Server, store_proxy: StoreProxy, bucket: str) -> None:
+    signed: list[bool] = []
+
+    async def look(seen: Seen, request: web.Request) -> None:
+        signed.append("Authorization" in request.headers)
+
+    store_proxy.before = look
+    async with S3Store(store_proxy.server.options(credentials=Credentials(anonymous=True))) as store:
+        with pytest.raises(StoreDenied):
+            await store.put_object(weed.destination(bucket, "k"), BODY, PLAIN)
+    assert signed == [False]
+
+
+async def test_no_credentials_at_all_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
+    async with S3Store(StoreOptions(name="default", endpoint_url="http://127.0.0.1:9")) as store:
+        with pytest.raises(StoreDenied, match="Unable to locate credentials"):
+            await store.head_object(AT)
+
+
+async def test_the_aws_chain_signs_when_nothing_is_declared(
+    weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", weed.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", weed.secret_access_key)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # never used: the manifest names the endpoint
+    async with S3Store(weed.options(credentials=None)) as store:
+        assert (await store.put_object(weed.destination(bucket, "k"), BODY, PLAIN)).size == len(BODY)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "words"),
+    [
+        ({"credentials": Credentials(profile="nobody")}, StoreDenied, "nobody"),
+        ({"endpoint_url": "nonsense"}, StoreRefused, "nonsense"),
+        ({"ca_file": "/no/such/ca.pem"}, StoreRefused, "/no/such/ca.pem"),
+    ],
+)
+async def test_a_store_that_cannot_be_opened_says_why(
+    weed: Server, changed: dict[str, object], kind: type[MirrordError], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        async with S3Store(weed.options(**changed)):
+            pytest.fail("it opened")
+
+
+# ── silence ───────────────────────────────────────────────────────────────────────────────────────
+async def test_a_refused_connection_sent_nothing() -> None:
+    async with answering(None) as options:
+        pass  # its port is free again
+    async with S3Store(options) as store:
+        with pytest.raises(StoreUnavailable, match=r"PutObject s3://data/a/key at store 'elsewhere'.*refused"):
+            await store.put_object(AT, BODY, PLAIN)
+
+
+async def test_a_store_that_never_answers_hits_the_deadline() -> None:
+    async with answering(None) as options, S3Store(options, deadline=0.2) as store:
+        with pytest.raises(OutcomeUnknown, match="no answer within"):
+            await store.put_object(AT, BODY, PLAIN)
+        with pytest.raises(OutcomeUnknown):
+            await store.create_upload(AT, PLAIN)
+        with pytest.raises(StoreUnavailable):
+            await store.head_object(AT)
+        with pytest.raises(StoreUnavailable):  # to abort again is always right
+            await store.abort_upload(AT, "upload")
+
+
+async def test_a_store_that_stops_reading_hits_the_deadline() -> None:
+    """The body is larger than the sockets' buffers, so the call hangs in writing (FIELD_NOTES 1)."""
+    large = memoryview(bytes(32 * 1024 * 1024))
+    base = 0.5 - len(large) / MIN_RATE  # half a second in all
+    async with answering(None) as options, S3Store(options, deadline=base) as store:
+        with pytest.raises(OutcomeUnknown):
+            await asyncio.wait_for(store.put_object(AT, large, PLAIN), 20)
+
+
+@pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"], ids=["closed", "cut short"])
+async def test_a_write_whose_answer_was_lost_is_unknown(raw: bytes) -> None:
+    async with answering(raw) as options, S3Store(options) as store:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await store.create_upload(AT, PLAIN)
+        with pytest.raises(StoreUnavailable):
+            await store.ensure_bucket("data")
+    assert caught.value.recovery is Recovery.RETRY
+
+
+async def test_a_put_that_landed_without_an_answer_is_unknown(
+    weed: Server, store_proxy: StoreProxy, bucket: str
+) -> None:
+    async def lose(seen: Seen, request: web.Request) -> None:
+        if seen.operation == "PutObject":
+            assert request.transport is not None
+            request.transport.abort()
+            raise ConnectionResetError
+
+    store_proxy.after = lose
+    at = weed.destination(bucket, "k")
+    async with S3Store(store_proxy.server.options()) as store:
+        with pytest.raises(OutcomeUnknown):
+            await store.put_object(at, BODY, PLAIN)
+        head = await store.head_object(at)
+    assert head is not None
+    assert store_proxy.counts["PutObject"] == 1  # nobody tried again behind our back
+
+
+async def test_an_answer_that_is_not_s3_is_named() -> None:
+    page = b"<html>welcome"
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
+    async with answering(raw) as options, S3Store(options) as store:
+        with pytest.raises(StoreUnavailable, match="a web page, not S3; check endpoint_url"):
+            await store.list_buckets()
+
+
+async def test_a_body_cut_short_is_never_an_end() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
+    async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
+        with pytest.raises(StoreUnavailable):
+            await _read_to_end(stream)
+
+
+async def test_retry_after_is_handed_on() -> None:
+    raw = b"HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+    async with answering(raw) as options, S3Store(options) as store:
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.put_object(AT, BODY, PLAIN)
+    assert caught.value.retry_after == 7.0
+
+
+async def test_a_cancellation_passes_unwrapped() -> None:
+    async with answering(None) as options, S3Store(options) as store:
+        task = asyncio.create_task(store.put_object(AT, BODY, PLAIN))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+# ── the wire ──────────────────────────────────────────────────────────────────────────────────────
+async def test_a_put_is_one_call_unsigned_on_loopback_and_waits_for_nothing(
+    weed: Server, store_proxy: StoreProxy, bucket: str
+) -> None:
+    heads: list[dict[str, str]] = []
+
+    async def look(seen: Seen, request: web.Request) -> None:
+        heads.append({name.lower(): text for name, text in request.headers.items()})
+
+    store_proxy.before = look
+    async with S3Store(store_proxy.server.options()) as store:
+        await store.put_object(weed.destination(bucket, "k"), BODY, PLAIN)
+    (head,) = heads
+    assert head["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert head["content-length"] == str(len(BODY))
+    assert head["user-agent"].startswith("mirrord/")
+    assert not {"expect", "transfer-encoding", "x-amz-trailer"} & head.keys()
+    assert store_proxy.counts == {"PutObject": 1}
+
+
+async def test_the_secret_is_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with answering(b"") as options, S3Store(options) as store:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await store.put_object(AT, BODY, PLAIN)
+    assert options.credentials is not None
+    for text in (str(caught.value), repr(options), caplog.text):
+        assert str(options.credentials.secret_access_key) not in text
+
+
+# ── a client of somebody else's ───────────────────────────────────────────────────────────────────
+async def test_the_calls_work_over_a_bare_client(weed: Server, bucket: str) -> None:
+    session = aiobotocore.session.get_session()
+    async with session.create_client(
+        "s3",
+        endpoint_url=weed.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=weed.access_key_id,
+        aws_secret_access_key=weed.secret_access_key,
+    ) as client:
+        store = S3Store.over(client, profile(ProviderName.SEAWEEDFS))
+        at = weed.destination(bucket, "k")
+        await store.put_object(at, memoryview(b"x" * 1_000_000), PLAIN)
+        head = await store.head_object(at)
+        assert head is not None
+        assert head.size == 1_000_000
+        with pytest.raises(BucketMissing):
+            await store.put_object(replace(at, bucket="no-such-bucket"), BODY, PLAIN)
+
+
+async def test_a_store_that_is_not_open_says_so(weed: Server) -> None:
+    store = S3Store(weed.options())
+    with pytest.raises(RuntimeError, match="async with"):
+        await store.head_object(AT)
