@@ -149,8 +149,7 @@ class LogObserver:
 
     @_tell.register
     def _(self, event: ItemBlocked) -> None:
-        news = self._is_new(event.item, event.reason) and not event.again
-        write = self._logger.error if news else self._logger.debug
+        write = self._logger.error if self._is_new(event.item, event.reason) else self._logger.debug
         write(event.name, **_item(event.item), reason=event.reason.value, message=event.message)
 
     @_tell.register

@@ -1,4 +1,4 @@
-"""The safety net under every log line: no userinfo and no query of any URL, no control characters.
+"""The safety net under every log line: no userinfo, query or fragment of any URL, no control characters.
 
 Adapters strip secrets at their edge; this catches what a library wrote by itself. It refuses nothing else: keys,
 paths and messages stay as they are.
@@ -9,16 +9,26 @@ from collections.abc import MutableMapping
 from typing import Any
 
 _USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
-_QUERY = re.compile(r"(?P<before>://[^\s?\"'<>]*|(?<![^\s\"'(])/[^\s?\"'<>]*)\?[^\s\"'<>]+")
+_QUERY = re.compile(r"(?P<before>(?<!file)://[^\s?#\"'<>]*)[?#][^\s\"'<>]+")
+_REQUEST = re.compile(
+    r"(?P<before>(?<![^\s\"'(])/[^\s?\"'<>]*)\?[^\s\"'<>=]+=[^\s\"'<>]*"
+)  # "GET /a?X-Amz-Signature=…"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # an escape sequence in a file's name must not reach a terminal
 
 Line = MutableMapping[str, Any]
 
 
 def redact(text: str) -> str:
-    """`text` with userinfo and queries cut out of whatever looks like a URL or a request's path."""
-    if "://" in text or "?" in text:
+    """`text` with userinfo, queries and fragments cut out of whatever looks like a URL or a request's path."""
+    if "://" in text:
         text = _QUERY.sub(r"\g<before>?[cut]", _USERINFO.sub("", text))
+    if "?" in text:
+        text = _REQUEST.sub(r"\g<before>?[cut]", text)
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters other than tab and line feed."""
     return _CONTROL.sub("\ufffd", text)
 
 

@@ -1,0 +1,249 @@
+"""Progress bars for a person at a terminal: one line for the whole run, one for each of the first running transfers.
+
+Owns what is drawn on stderr and when: only as events come, at most ten times a second, so that there is no thread
+and no timer. While it is open, log lines written to `sys.stderr` appear above the bars. Not a terminal: nothing.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from itertools import islice
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+
+from mirrord.events import (
+    Event,
+    ItemBlocked,
+    ItemUnchanged,
+    TransferCompleted,
+    TransferEvent,
+    TransferFailed,
+    TransferInterrupted,
+    TransferProgress,
+    TransferStarted,
+)
+from mirrord.model import Item
+from mirrord.telemetry.redaction import printable
+from mirrord.units import format_duration, format_size
+
+BARS = 8  # transfers shown at a time
+REDRAW_EVERY = 0.1  # seconds
+SHOWN_AFTER = 0.3  # seconds that a transfer has run: thousands of small ones would only flicker
+_WINDOW = 10.0  # seconds over which a rate is taken
+
+
+class Rate:
+    """Bytes a second over the last seconds, from a count that only grows."""
+
+    def __init__(self, now: float) -> None:
+        self._seen: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def at(self, now: float, count: int) -> float:
+        """The rate at `now`, when `count` bytes have passed in all; 0 before any time has."""
+        self._seen.append((now, count))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - _WINDOW:
+            self._seen.popleft()
+        began, before = self._seen[0]
+        return (count - before) / (now - began) if now > began else 0.0
+
+
+@dataclass(slots=True)
+class Moving:
+    """One running transfer as it is drawn."""
+
+    label: str
+    began: float
+    rate: Rate
+    size: int | None = None
+    sent: int = 0
+    bar: TaskID | None = field(default=None)
+
+
+@dataclass(slots=True)
+class Tally:
+    """The run as a whole. `sent` counts bytes of ended attempts too."""
+
+    total: int
+    done: int = 0
+    sent: int = 0
+
+
+def remaining(tally: Tally, running: list[Moving], elapsed: float, rate: float) -> float | None:
+    """Seconds until the end, or None if nothing tells: what waits at the pace of items so far, or the bytes of the
+    running transfers at the present rate, whichever takes longer."""
+    waiting = tally.total - tally.done - len(running)
+    if (waiting > 0 and not tally.done) or any(one.size is None for one in running):
+        return None
+    left = sum(max(0, (one.size or 0) - one.sent) for one in running)
+    if left and not rate:
+        return None
+    items = elapsed * waiting / tally.done if waiting > 0 else 0.0
+    return max(items, left / rate if left else 0.0)
+
+
+class ProgressObserver:
+    """`ports.Observer` and a context: bars stand from entering to leaving. `clock` counts seconds, never back.
+
+    An item is done when it is copied, unchanged, Blocked, or failed without another try.
+    """
+
+    def __init__(
+        self, console: Console | None = None, *, total: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console or Console(stderr=True)
+        self._clock = clock
+        self._tally = Tally(total)
+        self._running: dict[str, Moving] = {}
+        self._failed: set[str] = set()
+        self._progress: Progress | None = None
+        self._began = self._drawn = clock()
+        self._rate = Rate(self._began)
+
+    def expect(self, items: int) -> None:
+        """How many items the run will look at, once that is known."""
+        self._tally.total = items
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._began = self._drawn = self._clock()
+            self._rate = Rate(self._began)
+            self._progress = _bars(self._console)
+            self._whole = self._progress.add_task("", total=None, amount="", pace="")
+            self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._progress is not None:
+            self._draw(self._progress, self._clock())
+            self._progress.stop()
+            self._progress = None
+
+    def __call__(self, event: Event) -> None:
+        if self._progress is None:
+            return
+        self._count(event)
+        now = self._clock()
+        if now - self._drawn >= REDRAW_EVERY:
+            self._draw(self._progress, now)
+
+    # ── counting ──────────────────────────────────────────────────────────────────────────────────
+    @singledispatchmethod
+    def _count(self, event: Event) -> None:
+        """Events that move no bar."""
+
+    @_count.register
+    def _(self, event: TransferStarted) -> None:
+        self._moving(event).size = event.size
+
+    @_count.register
+    def _(self, event: TransferProgress) -> None:
+        moving = self._moving(event)
+        moving.size = event.size
+        self._tally.sent += event.bytes_sent - moving.sent
+        moving.sent = event.bytes_sent
+
+    @_count.register
+    def _(self, event: TransferCompleted) -> None:
+        self._tally.sent += event.copied.size - self._moving(event).sent
+        self._tally.done += 1
+        self._end(event)
+
+    @_count.register
+    def _(self, event: TransferFailed) -> None:
+        self._end(event)
+        if event.retry_in is None:
+            self._fail(event.item.id)
+
+    @_count.register
+    def _(self, event: TransferInterrupted) -> None:
+        self._end(event)
+
+    @_count.register
+    def _(self, _event: ItemUnchanged) -> None:
+        self._tally.done += 1
+
+    @_count.register
+    def _(self, event: ItemBlocked) -> None:
+        self._fail(event.item.id)
+
+    def _fail(self, item_id: str) -> None:
+        """Count it once: a transfer that failed for good also leaves its item Blocked."""
+        if item_id not in self._failed:
+            self._failed.add(item_id)
+            self._tally.done += 1
+
+    def _moving(self, event: TransferEvent) -> Moving:
+        moving = self._running.get(event.transfer_id)
+        if moving is None:
+            now = self._clock()
+            moving = self._running[event.transfer_id] = Moving(_label(event.item), now, Rate(now))
+        return moving
+
+    def _end(self, event: TransferEvent) -> None:
+        moving = self._running.pop(event.transfer_id, None)
+        if moving is not None and moving.bar is not None and self._progress is not None:
+            self._progress.remove_task(moving.bar)
+
+    # ── drawing ───────────────────────────────────────────────────────────────────────────────────
+    def _draw(self, progress: Progress, now: float) -> None:
+        self._drawn = now
+        self._draw_whole(progress, now)
+        lasting = (one for one in self._running.values() if now - one.began >= SHOWN_AFTER)
+        for moving in islice(lasting, BARS):
+            if moving.bar is None:
+                moving.bar = progress.add_task(moving.label, total=None, amount="", pace="")
+            _draw_one(progress, moving.bar, moving, now)
+        progress.refresh()
+
+    def _draw_whole(self, progress: Progress, now: float) -> None:
+        tally, running = self._tally, list(self._running.values())
+        rate = self._rate.at(now, tally.sent)
+        total = max(tally.total, tally.done + len(running))
+        left = remaining(tally, running, now - self._began, rate)
+        hidden = f", {len(running) - BARS} more running" if len(running) > BARS else ""
+        progress.update(
+            self._whole,
+            description=f"{tally.done}/{total} items{hidden}",
+            completed=tally.done,
+            total=total or None,
+            amount=format_size(tally.sent),
+            pace=_pace(rate, left),
+        )
+
+
+def _label(item: Item) -> str:
+    return escape(" ".join(printable(item.destination.key).split()))
+
+
+def _draw_one(progress: Progress, bar: TaskID, moving: Moving, now: float) -> None:
+    rate = moving.rate.at(now, moving.sent)
+    left = (moving.size - moving.sent) / rate if moving.size is not None and rate else None
+    of = f"/{format_size(moving.size)}" if moving.size is not None else ""
+    amount = f"{format_size(moving.sent)}{of}"
+    progress.update(bar, completed=moving.sent, total=moving.size, amount=amount, pace=_pace(rate, left))
+
+
+def _pace(rate: float, left: float | None) -> str:
+    eta = f"ETA {format_duration(left)}" if left is not None else "ETA –"
+    return f"{format_size(rate)}/s {eta}"
+
+
+def _bars(console: Console) -> Progress:
+    name = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    number = Column(justify="right", no_wrap=True)
+    return Progress(
+        TextColumn("{task.description}", table_column=name),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[amount]}", table_column=number),
+        TextColumn("{task.fields[pace]}", table_column=number),
+        console=console,
+        auto_refresh=False,
+        redirect_stdout=False,
+        expand=True,
+    )
