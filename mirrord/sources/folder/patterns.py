@@ -19,6 +19,7 @@ class Patterns:
 
     def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
         self._include = GitIgnoreSpec.from_lines(include)
+        self._takes_all = not any(pattern.include is not None for pattern in self._include.patterns)  # comments
         self._exclude = GitIgnoreSpec.from_lines((*TEMPORARY, *exclude))
 
     def enters(self, directory: str) -> bool:
@@ -27,5 +28,5 @@ class Patterns:
 
     def takes(self, file: str) -> bool:
         """Whether this file counts; its directories are asked about on the way to it."""
-        included = not len(self._include) or self._include.match_file(file)
+        included = self._takes_all or self._include.match_file(file)
         return included and not self._exclude.match_file(file)

@@ -9,7 +9,7 @@ still to be read.
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -61,7 +61,7 @@ class Folder(Listing):
         """What the last scan could not list."""
         return self._problems
 
-    async def enumerate(self) -> AsyncIterator[FoundFile]:
+    async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. The scan runs in a thread, one batch at a time as the caller asks for more."""
         self._complete, self._problems = False, ()
         walk = _Walk(self.path, self._patterns)

@@ -6,7 +6,8 @@ a million new files need no more than 8 MiB; the second is the listing itself.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 
 from mirrord.model import FileIdentity
@@ -73,12 +74,13 @@ class SettledFolder(Listing):
         """The first stat of each file, from whose end the settle is counted."""
         first = Stats()
         if self._settle > 0:
-            async for found in self._folder.enumerate():
-                if found.revision.file is not None:
-                    first.add(found.name, found.revision.file)
+            async with aclosing(self._folder.enumerate()) as files:
+                async for found in files:
+                    if found.revision.file is not None:
+                        first.add(found.name, found.revision.file)
         self._first, self._since = first, self._clock.monotonic()
 
-    async def enumerate(self) -> AsyncIterator[FoundFile]:
+    async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. Waits until a settle after `look` (which it does first if nobody did)."""
         if self._first is None:
             await self.look()
@@ -86,8 +88,9 @@ class SettledFolder(Listing):
         left = self._since + self._settle - self._clock.monotonic()
         if left > 0:
             await self._clock.sleep(left)
-        async for found in self._folder.enumerate():
-            yield found if self._at_rest(first, found) else replace(found, settled=False)
+        async with aclosing(self._folder.enumerate()) as files:
+            async for found in files:
+                yield found if self._at_rest(first, found) else replace(found, settled=False)
 
     def _at_rest(self, first: Stats, found: FoundFile) -> bool:
         file = found.revision.file

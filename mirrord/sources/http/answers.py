@@ -59,9 +59,9 @@ def retry_after(value: str | None, now: float) -> float | None:
         return min(float(text[:9]), RETRY_AFTER_CAP)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    except (ValueError, OverflowError):
         return None
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
     return min(max(seconds, 0.0), RETRY_AFTER_CAP)
 
 

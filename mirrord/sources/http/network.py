@@ -126,7 +126,7 @@ def redirected(here: str, location: str | None) -> str:
         raise SourceRefused(f"{shown(here)}: a redirect leads to another scheme than http or https")
     if scheme == "http" and urlsplit(here).scheme.lower() == "https":
         raise SourceRefused(f"{shown(here)}: a redirect leads from https to http")
-    return there
+    return scheme + there[len(scheme) :]
 
 
 def legal(url: str) -> str:

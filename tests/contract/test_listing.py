@@ -1,0 +1,175 @@
+"""The contract of `ports.Listing`, on every listing: a folder, and a folder that waits for its files to settle."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mirrord.model import FileIdentity, file_address, fingerprint
+from mirrord.sources.folder import Folder, FoundFile, SettledFolder
+
+
+class Impatient:
+    """A clock on which every wait is over."""
+
+    def now(self) -> float:
+        return 0.0
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+Make = Callable[..., Folder | SettledFolder]
+
+
+@pytest.fixture(params=["folder", "settled folder"])
+def make(request: pytest.FixtureRequest) -> Make:
+    if request.param == "folder":
+        return Folder
+    return lambda *about: SettledFolder(Folder(*about), 2.0, Impatient())
+
+
+async def found_in(listing: Folder | SettledFolder) -> dict[str, FoundFile]:
+    found = [found async for found in listing.enumerate()]
+    assert len({each.name for each in found}) == len(found), "each name once"
+    return {each.name: each for each in found}
+
+
+async def test_every_file_with_its_identity(make: Make, tmp_path: Path) -> None:
+    names = {"a", "b c/ä.txt", "d/e/f/g.csv", "d/e/h"} | {f"many/{number}" for number in range(1000)}
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "empty").mkdir()
+    listing = make(str(tmp_path))
+    found = await found_in(listing)
+    assert found.keys() == names
+    for name, each in found.items():
+        path = str(tmp_path / name)
+        assert each.revision.address == fingerprint(file_address(path))
+        assert each.revision.file == FileIdentity.of(os.stat(path))
+        assert each.revision.length == len(name.encode())
+        assert each.settled
+    assert listing.complete
+    assert not listing.problems
+
+
+async def test_patterns_choose_and_prune(make: Make, tmp_path: Path) -> None:
+    for name in ("a.csv", "a.txt", ".hidden.csv", "d/b.csv", "d/b.csv.part", ".git/c.csv", "out/d.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    listing = make(str(tmp_path), ["*.csv"], ["/out/"])
+    assert (await found_in(listing)).keys() == {"a.csv", "d/b.csv"}
+    assert listing.complete
+
+
+async def test_links_and_what_is_no_file_are_passed_over(make: Make, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (root / "file").touch()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").touch()
+    (root / "link").symlink_to(root / "file")
+    (root / "d" / "tree").symlink_to(tmp_path / "outside")
+    (root / "loop").symlink_to(root)
+    (root / "dangling").symlink_to("nowhere")
+    os.mkfifo(root / "fifo")
+    with socket.socket(socket.AF_UNIX) as unix:
+        place = os.open(root, os.O_RDONLY)  # the path itself may be too long for a socket's name
+        unix.bind(f"/proc/self/fd/{place}/socket")
+        os.close(place)
+    listing = make(str(root))
+    assert (await found_in(listing)).keys() == {"file"}
+    assert listing.complete
+
+
+async def test_a_root_may_be_a_link(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").touch()
+    (tmp_path / "link").symlink_to("real")
+    assert (await found_in(make(str(tmp_path / "link") + "/"))).keys() == {"file"}
+
+
+@pytest.mark.parametrize("root", ["gone", "file", "file/below"])
+async def test_a_root_that_cannot_be_read_is_incomplete(make: Make, tmp_path: Path, root: str) -> None:
+    (tmp_path / "file").touch()
+    listing = make(str(tmp_path / root))
+    assert await found_in(listing) == {}
+    assert not listing.complete
+    assert [problem.path for problem in listing.problems] == [str(tmp_path / root)]
+    assert "cannot be read" in listing.problems[0].message
+
+
+async def test_an_unreadable_directory_stops_nothing_else(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(4096 // 250 + 1):  # no permission stops root, but no path may be longer than 4,096 bytes
+        os.mkdir("d" * 250, dir_fd=place)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+    listing = make(str(tmp_path))
+    assert (await found_in(listing)).keys() == {"file"}
+    assert not listing.complete
+    assert ["name too long" in problem.message for problem in listing.problems] == [True]
+
+
+async def test_a_name_that_is_no_text_is_reported_and_stops_nothing(make: Make, tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path)
+    for name in (b"good", b"bad-\xff", b".hidden-\xff"):
+        os.close(os.open(raw + b"/" + name, os.O_CREAT))
+    os.mkdir(raw + b"/dir-\xfe")
+    listing = make(str(tmp_path))
+    assert (await found_in(listing)).keys() == {"good"}
+    assert listing.complete
+    assert {problem.path for problem in listing.problems} == {f"{tmp_path}/bad-\\xff", f"{tmp_path}/dir-\\xfe"}
+    assert "not UTF-8" in listing.problems[0].message
+
+
+async def test_a_second_listing_sees_what_is_there_then(make: Make, tmp_path: Path) -> None:
+    listing = make(str(tmp_path / "root"))
+    assert await found_in(listing) == {}
+    assert not listing.complete
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "file").touch()
+    assert (await found_in(listing)).keys() == {"file"}
+    assert listing.complete
+    assert listing.problems == ()
+
+
+async def test_a_listing_left_early_is_incomplete_and_leaves_nothing_open(make: Make, tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / str(number)).touch()
+    listing = make(str(tmp_path))
+    await found_in(listing)
+    before = len(os.listdir("/proc/self/fd"))
+    entries = listing.enumerate()
+    await anext(entries)
+    await entries.aclose()
+    assert not listing.complete
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_scan_leaves_the_loop_its_turns(make: Make, tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / str(number)).touch()
+    turns = 0
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        other = tasks.create_task(turning())
+        assert len(await found_in(make(str(tmp_path)))) == 3000
+        other.cancel()
+    assert turns > 3000 / 256

@@ -1,0 +1,96 @@
+"""Settled is two equal stats, one settle apart, by a clock that the test owns."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mirrord.model import FileIdentity
+from mirrord.sources.folder import Folder, SettledFolder, Stats
+
+FILE = FileIdentity(1, 2, 3, 4, 5)
+
+
+class Hands:
+    """A clock that moves only when slept on; `meanwhile` is what others do during that sleep."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+        self.slept: list[float] = []
+        self.meanwhile = lambda: None
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        self.meanwhile()
+
+
+@pytest.mark.parametrize("field", ["device", "inode", "size", "mtime_ns", "ctime_ns"])
+def test_any_difference_of_two_stats_counts(field: str) -> None:
+    stats = Stats()
+    stats.add("a", FILE)
+    assert stats.holds("a", FILE)
+    assert not stats.holds("a", replace(FILE, **{field: 9}))
+    assert not stats.holds("b", FILE)
+
+
+def test_many_stats_are_told_apart() -> None:
+    stats = Stats()
+    for number in range(0, 20_000, 2):
+        stats.add(f"f{number}", replace(FILE, inode=number))
+    assert [n for n in range(20_000) if stats.holds(f"f{n}", replace(FILE, inode=n))] == list(range(0, 20_000, 2))
+    stats.add("late", FILE)
+    assert stats.holds("late", FILE)
+
+
+async def listed(folder: SettledFolder) -> dict[str, bool]:
+    return {found.name: found.settled async for found in folder.enumerate()}
+
+
+async def test_what_changes_within_the_settle_may_still_be_growing(tmp_path: Path) -> None:
+    for name in ("still", "grows", "swapped", "removed"):
+        (tmp_path / name).write_text(name)
+    clock = Hands()
+
+    def others() -> None:
+        with (tmp_path / "grows").open("a") as growing:
+            growing.write("more")
+        (tmp_path / "other").write_text("swapped")
+        os.replace(tmp_path / "other", tmp_path / "swapped")
+        (tmp_path / "removed").unlink()
+        (tmp_path / "new").write_text("new")
+
+    clock.meanwhile = others
+    folder = SettledFolder(Folder(str(tmp_path)), 2.0, clock)
+    assert await listed(folder) == {"still": True, "grows": False, "swapped": False, "new": False}
+    assert clock.slept == [2.0]
+    clock.meanwhile = lambda: None
+    assert await listed(folder) == {"still": True, "grows": True, "swapped": True, "new": True}
+
+
+async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
+    clock = Hands()
+    folders = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+        folders.append(SettledFolder(Folder(str(tmp_path / name)), 2.0, clock))
+    for folder in folders:
+        await folder.look()
+        clock.time += 0.5
+    assert [await listed(folder) for folder in folders] == [{"file": True}] * 2
+    assert clock.slept == [1.0, 0.5]
+
+
+async def test_no_settle_takes_each_file_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    clock = Hands()
+    assert await listed(SettledFolder(Folder(str(tmp_path)), 0.0, clock)) == {"file": True}
+    assert clock.slept == []

@@ -1,0 +1,181 @@
+"""What is a file's own in a source: kinds that are refused, links, roots, states of one file."""
+
+import asyncio
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from mirrord.errors import SourceChanged, SourceError, SourceMissing, SourceRefused
+from mirrord.sources import file as files
+from mirrord.sources.file import FileSource
+from mirrord.units import MiB
+from tests.support.reading import looked, read
+
+BODY = os.urandom(5 * MiB + 17)
+
+
+async def test_large_reads_are_made_in_a_thread_small_ones_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    preadv = os.preadv
+
+    def watched(*about: object) -> int:
+        threads.append(threading.current_thread())
+        return preadv(*about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "preadv", watched)
+    (tmp_path / "f").write_bytes(BODY)
+    async with FileSource(str(tmp_path / "f")) as source:
+        observed = await looked(source)
+        async with source.open(observed) as stream:
+            view = memoryview(bytearray(len(BODY)))
+            assert await stream.readinto(view[: files.READ_INLINE]) == files.READ_INLINE
+            assert await stream.readinto(view[files.READ_INLINE :]) == files.READ_MOST
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+async def test_a_cancelled_read_has_ended_before_the_buffer_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*_: object) -> int:
+        begun.set()
+        assert go_on.wait(10)
+        ended.set()
+        return 1
+
+    (tmp_path / "f").write_bytes(BODY)
+    async with FileSource(str(tmp_path / "f")) as source:
+        observed = await looked(source)
+        async with source.open(observed) as stream:
+            monkeypatch.setattr(os, "preadv", slow)
+            reading = asyncio.ensure_future(stream.readinto(memoryview(bytearray(MiB))))
+            await asyncio.to_thread(begun.wait, 10)
+            reading.cancel()
+            asyncio.get_running_loop().call_later(0, go_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert ended.is_set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("directory", "a directory: list it under `folders`"),
+        ("link", "a symbolic link, which is not followed"),
+        ("fifo", "a FIFO"),
+        ("socket", "a socket"),
+        ("/dev/null", "a device"),
+    ],
+)
+async def test_only_regular_files_are_read(tmp_path: Path, kind: str, words: str) -> None:
+    path = tmp_path / "it"
+    (tmp_path / "f").write_bytes(b"x")
+    async with FileSource(str(tmp_path / "f")) as source:
+        observed = await looked(source)
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(tmp_path / "f")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as unix:
+            place = os.open(tmp_path, os.O_RDONLY)
+            unix.bind(f"/proc/self/fd/{place}/it")
+            os.close(place)
+    else:
+        path = Path(kind)
+    async with FileSource(str(path)) as source:
+        with pytest.raises(SourceRefused, match=words):
+            await source.probe()
+        with pytest.raises(SourceRefused, match=words):
+            await read(source, observed)  # swapped in between look and open: no hang, no read
+
+
+@pytest.mark.parametrize("change", ["append", "cut", "same size", "replace", "remove"])
+async def test_a_change_while_it_is_read_is_found(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(BODY)
+    async with FileSource(str(path)) as source:
+        observed = await looked(source)
+        with pytest.raises(SourceChanged, match=str(path)):  # noqa: PT012 - either step may find it
+            async with source.open(observed) as stream:
+                await stream.readinto(memoryview(bytearray(1000)))
+                if change == "append":
+                    os.truncate(path, len(BODY) + 1)
+                elif change == "cut":
+                    os.truncate(path, 500)
+                elif change == "same size":
+                    path.write_bytes(BODY[::-1])
+                elif change == "replace":
+                    (tmp_path / "g").write_bytes(BODY)
+                    os.replace(tmp_path / "g", path)
+                else:
+                    path.unlink()
+                while await stream.readinto(memoryview(bytearray(4 * MiB))):
+                    pass
+                await source.confirm(observed)
+
+
+async def test_a_file_cut_short_ends_with_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 1000)
+    async with FileSource(str(path)) as source, source.open(await looked(source)) as stream:
+        await stream.readinto(memoryview(bytearray(600)))
+        os.truncate(path, 600)
+        with pytest.raises(SourceChanged, match="cut to 600 bytes"):
+            await stream.readinto(memoryview(bytearray(600)))
+
+
+@pytest.mark.parametrize("name", ["../f", "d/../../f", "d//f", "./d/f", "d/f/", ""])
+async def test_no_path_leaves_its_root(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (tmp_path / "f").write_bytes(b"x")
+    (root / "d" / "f").write_bytes(b"x")
+    async with FileSource(str(tmp_path / "f")) as source:
+        observed = await looked(source)
+    async with FileSource(f"{root}/{name}", str(root)) as source:
+        with pytest.raises(SourceRefused, match="not inside"):
+            await read(source, observed)
+
+
+async def test_a_directory_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (root / "d" / "f").write_bytes(b"mine")
+    async with FileSource(f"{root}/d/f", str(root)) as source:
+        observed = await looked(source)
+        (root / "d").rename(tmp_path / "d")  # the same file, inode and all, but outside
+        (root / "d").symlink_to(tmp_path / "d")
+        with pytest.raises(SourceError, match="symbolic link in a folder"):
+            await read(source, observed)
+
+
+@pytest.mark.parametrize("name", ["gone", "f/below"])
+async def test_no_such_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "f").touch()
+    async with FileSource(str(tmp_path / name)) as source:
+        with pytest.raises(SourceMissing):
+            await source.probe()
+
+
+@pytest.mark.parametrize("name", ["n\0l", "x" * 300])
+async def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    async with FileSource(str(tmp_path / name)) as source:
+        with pytest.raises(SourceRefused):
+            await source.probe()
+
+
+async def test_a_touched_file_is_another_revision(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    async with FileSource(str(tmp_path / "f")) as source:
+        known = (await looked(source)).revision
+        os.utime(tmp_path / "f", ns=(1, 1))
+        assert await source.probe(known) is not None
