@@ -70,7 +70,7 @@ async def _twice(place: Path) -> int:
         reports: list[Report] = []
         for number in (1, 2):
             before = origin.body_bytes
-            with observing() as observer:
+            with observing("auto", "info") as observer:
                 reports.append(await sync([str(place / "mirrord.yaml")], environ=environ, observer=observer))
             click.echo(f"pass {number}: {summary(reports[-1])}; the origin sent {_sent(origin.body_bytes - before)}")
     return int(any(report.failed or report.problems for report in reports))

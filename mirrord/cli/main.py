@@ -11,9 +11,8 @@ from typing import Any
 import click
 
 from mirrord._version import __version__
+from mirrord.cli.exits import FAILED, INVALID, LOCKED, USAGE
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
-
-FAILED, USAGE, LOCKED, INVALID = 1, 2, 75, 78
 
 _COMMANDS = {
     "sync": ("mirrord.cli.daemon_commands", "look at every item now, copy what differs, and end"),

@@ -1,25 +1,22 @@
 """What commands show while they work, and how a report reads."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from mirrord.daemon.report import Left, Report
 from mirrord.ports import Observer
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver
-from mirrord.telemetry.logs import configure
+from mirrord.telemetry.logs import Format, Level, configure
 from mirrord.telemetry.progress import ProgressObserver
 from mirrord.units import format_duration, format_size
 
 
 @contextmanager
-def observing(log_format: str | None = None, log_level: str | None = None) -> Iterator[Observer]:
+def observing(log_format: str, log_level: str) -> Iterator[Observer]:
     """An observer that logs to stderr, and draws progress bars if that is a terminal."""
-    logger = configure(
-        log_format or os.environ.get("MIRRORD_LOG_FORMAT") or "auto",
-        log_level or os.environ.get("MIRRORD_LOG_LEVEL") or "info",
-    )
+    logger = configure(cast(Format, log_format), cast(Level, log_level))
     with ProgressObserver() as progress:
         yield Observers([LogObserver(logger), progress])
 

@@ -1,0 +1,27 @@
+"""Options that several commands share, spelled once."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
+only = click.option("--only", multiple=True, metavar="GLOB", help="Only entries or keys that match; repeatable.")
+state = click.option("--state", metavar="PATH", help="The journal: sqlite:///path/state.db, or a directory.")
+
+_RUNNING = (
+    state,
+    click.option("--transfers", metavar="N", help="Transfers at a time."),
+    click.option("--memory-limit", metavar="SIZE", help="All part buffers together, like 256MiB."),
+    click.option("--log-format", metavar="FORMAT", help="auto, console or json."),
+    click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
+)
+
+
+def running(command: F) -> F:
+    """The settings that flags can override."""
+    for option in reversed(_RUNNING):
+        command = option(command)
+    return command

@@ -1,0 +1,38 @@
+"""mirrord's programs for other programs: what `mirrord sync` does, as one call."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from mirrord.daemon.desired import Desired, read
+from mirrord.daemon.report import Report
+from mirrord.daemon.sync import sync as sync_desired
+from mirrord.events import Event
+from mirrord.ports import Observer
+from mirrord.settings import Settings, resolve
+
+
+def unobserved(event: Event) -> None:
+    """An observer that keeps nothing."""
+
+
+def settings_for(desired: Desired, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+    """What to run with. Raises ValueError naming a flag or variable that cannot be read."""
+    return resolve(flags, environ, desired.daemon)
+
+
+async def sync(
+    paths: Sequence[str],
+    *,
+    only: Sequence[str] = (),
+    state: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    observer: Observer = unobserved,
+) -> Report:
+    """Look at every item of the manifests at `paths` now, copy what differs, and report.
+
+    `only`: globs on entry names and keys. `state`: the journal, else the manifests', else the user's. Raises
+    PathMissing, JournalLocked and other JournalErrors; what is wrong with manifests and items is in the report.
+    """
+    environ = os.environ if environ is None else environ
+    desired = read(paths, environ)
+    return await sync_desired(desired, settings_for(desired, {"state": state}, environ), observer, only)

@@ -1,0 +1,64 @@
+"""What manifests ask for, read once: items, folders, stores, the `daemon:` block, and what is wrong.
+
+Owns the way from PATHs to `Desired`. A faulty file is left out and reported; the others apply.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from mirrord.errors import Problem
+from mirrord.events import ManifestLoaded, ManifestRejected
+from mirrord.manifest.discover import discover
+from mirrord.manifest.manifest import Loaded, in_order, load_all
+from mirrord.model import Item
+from mirrord.planning.expand import Expansion, expand
+from mirrord.ports import Observer
+from mirrord.settings import state_path
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The desired state. `problems` are in the order of `files`; `expansion` holds only what is sound."""
+
+    files: tuple[str, ...]
+    loaded: Loaded
+    expansion: Expansion
+    problems: tuple[Problem, ...]
+
+    @property
+    def daemon(self) -> dict[str, Any]:
+        """What the `daemon:` block sets, by the names of `settings.Settings`."""
+        block = self.loaded.daemon
+        given = block.model_fields_set & {"transfers", "memory_limit"}
+        plain = {name: getattr(block, name) for name in given}
+        log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
+        state = {"state": state_path(block.state)} if block.state else {}
+        return {**plain, **log, **state}
+
+
+def read(paths: Sequence[str], environ: Mapping[str, str]) -> Desired:
+    """Everything that the manifests at `paths` ask for. Raises PathMissing."""
+    files = discover(paths)
+    loaded = load_all(files, environ)
+    expansion = expand(loaded)
+    return Desired(files, loaded, expansion, in_order((*loaded.problems, *expansion.problems), files))
+
+
+def announce(desired: Desired, observer: Observer) -> None:
+    """One event for each file: loaded, or rejected with its problems."""
+    bad = {problem.file for problem in desired.problems}
+    for share in desired.expansion.files:
+        if share.manifest.file not in bad:
+            observer(ManifestLoaded(file=share.manifest.file, items=len(share.items)))
+    for file in desired.files:
+        if file in bad:
+            problems = tuple(problem for problem in desired.problems if problem.file == file)
+            observer(ManifestRejected(file=file, problems=problems))
+
+
+def selected(item: Item, only: Sequence[str]) -> bool:
+    """Whether `--only` means this item: a glob on the entry's name or on the key. No glob means all."""
+    names = (item.entry, item.destination.key)
+    return not only or any(fnmatchcase(name, glob) for name in names for glob in only)
