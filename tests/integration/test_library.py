@@ -1,9 +1,12 @@
 """The library against a real store: each call, each way to hold it, each error by its name. boto3 reads back."""
 
+import ast
 import asyncio
 import hashlib
 import io
 import os
+import re
+import runpy
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -360,3 +363,49 @@ async def test_using_it_wrongly_is_said(weed: Server, bucket: str) -> None:
     with pytest.raises(ValueError, match="5,242,880 bytes or more"):
         async with MultipartUploader(client=new_client(weed), bucket=bucket, key="k", part_size=MiB):
             pass
+
+
+# ── what the documentation shows ──────────────────────────────────────────────────────────────────
+ROOT = Path(__file__).parents[2]
+SAMPLE_URL = "https://www.rfc-editor.org/rfc/rfc9110.txt"
+
+
+@pytest.fixture
+def minio_variables(monkeypatch: pytest.MonkeyPatch, weed: Server, bucket: str, origin: str) -> None:
+    monkeypatch.setenv("MINIO_SERVER_URL", weed.endpoint_url)
+    monkeypatch.setenv("MINIO_ROOT_USER", weed.access_key_id)
+    monkeypatch.setenv("MINIO_ROOT_PASSWORD", weed.secret_access_key)
+    monkeypatch.setenv("BUCKET", bucket)
+    monkeypatch.setenv("SOURCE_URL", f"{origin}/whole.csv")
+
+
+@pytest.mark.usefixtures("minio_variables")
+async def test_the_example_runs(bucket: str, s3_client: Any) -> None:
+    example = ROOT / "configs" / "examples" / "run_clients.py"
+    await runpy.run_path(str(example))["s3"]()
+    assert stored(s3_client, bucket, "library/buffer.txt") == b"these bytes were in memory\n"
+    assert stored(s3_client, bucket, "library/fetched.txt") == CONTENT
+    assert stored(s3_client, bucket, "library/streamed.txt") == CONTENT
+    assert stored(s3_client, bucket, "library/run_clients.py") == example.read_bytes()
+
+
+@pytest.mark.usefixtures("minio_variables")
+async def test_the_snippets_run_in_order(
+    bucket: str, s3_client: Any, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "library.md").read_text()
+    snippets = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(snippets) == page.count("```python")
+    names: dict[str, Any] = {}
+    for number, snippet in enumerate(snippets):
+        text = snippet.replace(SAMPLE_URL, f"{origin}/whole.csv")
+        code = compile(text, f"snippet {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        running = eval(code, names)
+        if running is not None:
+            await running
+    keys = {found["Key"] for found in s3_client.list_objects_v2(Bucket=bucket)["Contents"]}
+    written = "buffer.txt fetched.txt streamed.txt report.csv again.csv rows.csv own.bin described.csv"
+    assert keys == {f"a/{name}" for name in written.split()} | {f"many/{n}.txt" for n in range(3)}
+    head = s3_client.head_object(Bucket=bucket, Key="a/described.csv")
+    assert (head["CacheControl"], head["Metadata"]["team"]) == ("max-age=300", "data")
