@@ -6,6 +6,7 @@ per item and reason until it is well again, however many events say it). Only an
 
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from functools import singledispatchmethod
 
 from structlog.typing import FilteringBoundLogger
@@ -15,9 +16,9 @@ from mirrord.events import (
     Event,
     FolderRescanned,
     ItemBlocked,
+    ItemChanged,
     ItemDrifted,
     ItemUnchanged,
-    ManifestLoaded,
     ManifestRejected,
     TransferCompleted,
     TransferEvent,
@@ -53,13 +54,16 @@ class LogObserver:
 
     @singledispatchmethod
     def _tell(self, event: Event) -> None:
-        """Events that are for others, like ItemChanged."""
+        """An event that asks for nothing special: its plain fields, and its item as shown."""
+        values = {field.name: getattr(event, field.name) for field in fields(event)}
+        item = _item(values["item"]) if isinstance(values.get("item"), Item) else {}
+        self._logger.info(event.name, **item, **{n: v for n, v in values.items() if isinstance(v, str | int | float)})
+
+    @_tell.register
+    def _(self, event: ItemChanged) -> None:
+        """For the status page and metrics."""
 
     # ── manifests and folders ─────────────────────────────────────────────────────────────────────
-    @_tell.register
-    def _(self, event: ManifestLoaded) -> None:
-        self._logger.info(event.name, file=event.file, items=event.items)
-
     @_tell.register
     def _(self, event: ManifestRejected) -> None:
         self._logger.error(event.name, file=event.file, problems=[str(problem) for problem in event.problems])
