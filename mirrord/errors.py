@@ -10,6 +10,7 @@
         SourceChanged                another revision answered in mid-transfer
         SourceRefused                a rule of the manifest or of mirrord refuses what the source offers
           SourceTooLarge
+          KeyRefused                 a file's name makes no lawful key
       StoreError
         StoreDenied                  wrong or insufficient credentials
         BucketMissing
@@ -27,6 +28,7 @@
         JournalTooNew                written by a newer mirrord
         JournalUnavailable           disk full, I/O error
       MemoryLimitTooSmall            the object's parts cannot fit the memory limit
+      ListenFailed                   the status page's address cannot be listened on
 
 Adapters translate at their edge, chain the cause and strip secrets there. Cancellation is never wrapped.
 """
@@ -139,6 +141,10 @@ class SourceTooLarge(SourceRefused):
     reason = Reason.TOO_LARGE
 
 
+class KeyRefused(SourceRefused):
+    """The name that a source gives makes a key with an empty, `.` or `..` segment, NUL, or over 1,024 bytes."""
+
+
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────
 class StoreError(MirrordError):
     """A call to the store failed."""
@@ -225,3 +231,7 @@ class JournalUnavailable(JournalError):
 
 class MemoryLimitTooSmall(MirrordError):
     reason = Reason.TOO_LARGE
+
+
+class ListenFailed(MirrordError):
+    """`daemon.listen` is taken, not of this machine, or not allowed to this user."""

@@ -219,6 +219,23 @@ class Item:
         return shown(self.source)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSpec:
+    """One folder of a manifest: where its files go. `planning.expand.item_of` binds each file found to its object."""
+
+    entry: str
+    path: str  # absolute
+    store: str
+    endpoint: str
+    provider: ProviderName = ProviderName.AWS
+    bucket: str
+    key: str = "{path}"  # template of the whole key: the prefix of `to`, then the folder's `key`
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    settle: float = 2.0
+    options: Options = Options()
+
+
 def shown(address: str) -> str:
     """An address without its secrets: userinfo, query and fragment are cut from URLs."""
     scheme, separator, rest = address.partition("://")

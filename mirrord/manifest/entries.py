@@ -7,24 +7,24 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from mirrord.manifest import fields
-from mirrord.manifest.fields import Flag
+from mirrord.manifest import fields, texts
+from mirrord.manifest.fields import Flag, refuse
 from mirrord.manifest.section import Section, preset
 from mirrord.model import Drift, Overwrite
 from mirrord.units import KiB
 
 
 class Basic(Section):
-    username: fields.HeaderText = Field(repr=False)
+    username: texts.HeaderText = Field(repr=False)
     """User name of HTTP basic authentication."""
-    password: fields.HeaderText = Field(repr=False)
+    password: texts.HeaderText = Field(repr=False)
     """Password of HTTP basic authentication."""
 
 
 class Http(Section):
-    headers: dict[fields.HeaderName, fields.HeaderText] = Field(default={}, repr=False)
+    headers: dict[texts.HeaderName, texts.HeaderText] = Field(default={}, repr=False)
     """Sent to the entry's own origin only."""
-    bearer: fields.Token | None = Field(default=None, repr=False)
+    bearer: texts.Token | None = Field(default=None, repr=False)
     """Token for Authorization: Bearer."""
     basic: Basic | None = None
     """User name and password for Authorization: Basic."""
@@ -36,23 +36,23 @@ class Http(Section):
     """A source slower than this fails."""
     max_redirects: fields.Redirects = 10
     """Redirects followed for one request."""
-    proxy: fields.WebUrl | None = Field(default=None, repr=False)
+    proxy: texts.WebUrl | None = Field(default=None, repr=False)
     """HTTP proxy for this entry."""
-    ca_file: fields.FilePath | None = None
+    ca_file: texts.FilePath | None = None
     """PEM file of the authority that signed the source's certificate."""
-    client_cert: fields.FilePath | None = None
+    client_cert: texts.FilePath | None = None
     """PEM file with the client's certificate and key."""
 
 
 class Expect(Section):
-    content_type: fields.ContentType | None = None
+    content_type: texts.ContentType | None = None
     """A source of another type is refused: a login page is no tarball."""
 
 
 class Encryption(Section):
     mode: fields.Encryption
     """AES256 or aws:kms."""
-    kms_key_id: fields.Name | None = None
+    kms_key_id: texts.Name | None = None
     """Key for aws:kms."""
 
 
@@ -64,25 +64,25 @@ class ObjectLock(Section):
 
 
 class ObjectSettings(Section):
-    content_type: fields.ContentType | None = None
+    content_type: texts.ContentType | None = None
     """Absent: the source's header, else by the key's extension, else application/octet-stream."""
-    cache_control: fields.MetaText | None = None
+    cache_control: texts.MetaText | None = None
     """Cache-Control of the object."""
-    content_disposition: fields.MetaText | None = None
+    content_disposition: texts.MetaText | None = None
     """Content-Disposition of the object."""
-    content_encoding: fields.MetaText | None = None
+    content_encoding: texts.MetaText | None = None
     """Content-Encoding of the object."""
-    content_language: fields.Language | None = None
+    content_language: texts.Language | None = None
     """Content-Language of the object."""
-    expires: fields.Expires | None = None
+    expires: texts.Expires | None = None
     """Expires of the object, ISO 8601."""
-    metadata: dict[fields.MetaName, fields.MetaText] = Field(default={})
+    metadata: dict[texts.MetaName, texts.MetaText] = Field(default={})
     """x-amz-meta-… of the object."""
-    tags: dict[fields.TagText, fields.TagText] = Field(default={})
+    tags: dict[texts.TagText, texts.TagText] = Field(default={})
     """Tags of the object, ten at the most."""
-    storage_class: fields.StorageClass | None = None
+    storage_class: texts.StorageClass | None = None
     """Storage class of the object."""
-    acl: fields.Acl | None = None
+    acl: texts.Acl | None = None
     """Canned ACL of the object."""
     encryption: Encryption | None = None
     """Encryption at rest."""
@@ -99,52 +99,72 @@ class Upload(Section):
     """Parts of one object in flight."""
 
 
-def _digest(value: object) -> object:
-    return value if isinstance(value, dict) else {"digest": value}
+class ChecksumList(Section):
+    """Where a file of digests is."""
 
-
-class DeclaredChecksum(Section):
-    digest: fields.Digest | None = None
-    """sha256: and 64 hex digits."""
-    url: fields.WebUrl | None = Field(default=None, repr=False)
+    url: texts.WebUrl = Field(repr=False)
     """A SHA256SUMS file: coreutils, BSD or a single digest."""
 
 
-def _prune(value: object) -> object:
-    return value if isinstance(value, dict) else {"enabled": value}
+class DeclaredChecksum(Section):
+    """What the bytes must be, by a digest or by a file of digests."""
+
+    digest: texts.Digest | None = None
+    url: texts.WebUrl | None = Field(default=None, repr=False)
+
+
+def _checksum(value: object) -> object:
+    if not isinstance(value, dict):
+        return {"digest": value}
+    if "digest" in value or "url" not in value:
+        raise refuse("a checksum is sha256: and 64 hex digits, or {url: …}")
+    return value
 
 
 class Prune(Section):
-    enabled: Flag = True
-    """true or false by itself."""
+    """Deleting what left the manifests."""
+
     max: fields.Percent | None = None
     """The largest share of an entry that one pass may delete."""
 
 
-def _after(value: object) -> object:
-    return value if isinstance(value, dict) else {"action": value}
+def _prune(value: object) -> object:
+    return value if isinstance(value, dict) else Prune() if fields.read_flag(value) else None
 
 
 class AfterUpload(Section):
-    action: fields.After = "move"
-    """keep or delete by itself."""
-    move: fields.FilePath | None = None
+    """What becomes of an uploaded file: it goes to the folder `move`, or if that is None, away."""
+
+    move: texts.FilePath | None = None
     """Folder that uploaded files are moved to."""
 
 
-PruneField = Annotated[Prune, BeforeValidator(_prune, json_schema_input_type=Flag | Prune)]
+class Move(Section):
+    """As the manifest writes it."""
+
+    move: texts.FilePath
+    """Folder that uploaded files are moved to."""
+
+
+def _after(value: object) -> object:
+    if isinstance(value, dict):
+        if value.get("move") is None:
+            raise refuse("after_upload is keep, delete or {move: folder}")
+        return value
+    return None if fields.AFTER.read(value) == "keep" else AfterUpload()
+
+
+PruneField = Annotated[Prune | None, BeforeValidator(_prune, json_schema_input_type=Flag | Prune)]
 ChecksumField = Annotated[
-    DeclaredChecksum, BeforeValidator(_digest, json_schema_input_type=fields.Digest | DeclaredChecksum)
+    DeclaredChecksum, BeforeValidator(_checksum, json_schema_input_type=texts.Digest | ChecksumList)
 ]
-AfterField = Annotated[AfterUpload, BeforeValidator(_after, json_schema_input_type=fields.After | AfterUpload)]
-NOT_PRUNED = Prune(enabled=False)
-KEPT = AfterUpload(action="keep")
+AfterField = Annotated[AfterUpload | None, BeforeValidator(_after, json_schema_input_type=fields.After | Move)]
 
 
 class Entry(Section):
     """What mirrors and folders share."""
 
-    store: fields.StoreName | None = None
+    store: texts.StoreName | None = None
     """Name of the store; absent: default, or the only one."""
     max_size: fields.MaxSize | None = None
     """A larger source is refused."""
@@ -158,7 +178,7 @@ class Entry(Section):
     """What to do about an object that was deleted or replaced behind our back."""
     verify: fields.Verify = "store"
     """What proves the copy: the store's checksum, or reading back."""
-    prune: PruneField = Field(default=NOT_PRUNED, json_schema_extra={"default": False})
+    prune: PruneField = Field(default=None, json_schema_extra={"default": False})
     """Delete the object when its item leaves the manifests."""
     suspend: Flag = False
     """Leave the entry's items alone."""
@@ -167,15 +187,15 @@ class Entry(Section):
 class Fetched(Entry):
     """What mirrors have beyond that, and may come from `defaults`."""
 
-    matrix: dict[fields.Placeholder, tuple[fields.MatrixText, ...]] = Field(default={})
+    matrix: dict[texts.Placeholder, tuple[texts.MatrixText, ...]] = Field(default={})
     """One item for each combination of these values."""
-    from_store: fields.StoreName | None = None
+    from_store: texts.StoreName | None = None
     """Store of an s3:// source."""
     every: fields.Every = preset("1h", 3600.0)
     """How often the source is looked at; never: once per change of the manifest."""
-    cron: fields.Cron | None = None
+    cron: texts.Cron | None = None
     """Five fields, instead of every."""
-    timezone: fields.TimeZone | None = None
+    timezone: texts.TimeZone | None = None
     """Time zone of cron."""
     checksum: ChecksumField | None = None
     """What the bytes must be: sha256:… or {url: …}."""
@@ -188,30 +208,30 @@ class Fetched(Entry):
 class Mirror(Fetched):
     """One source, or a list or matrix of them, and its object."""
 
-    url: fields.SourceUrl | None = Field(default=None, repr=False)
+    url: texts.SourceUrl | None = Field(default=None, repr=False)
     """http(s)://…, file:///… or s3://…; may hold placeholders of the matrix."""
-    urls: tuple[fields.SourceUrl, ...] | None = Field(default=None, repr=False, min_length=1)
+    urls: tuple[texts.SourceUrl, ...] | None = Field(default=None, repr=False, min_length=1)
     """Primary and fallbacks, tried in order."""
-    list: fields.FilePath | None = None
+    list: texts.FilePath | None = None
     """A file of sources: .tsv, .csv, .jsonl or .txt."""
-    to: fields.S3Url
+    to: texts.S3Url
     """s3://bucket/key; a trailing / appends the URL's last path segment."""
-    name: fields.Name | None = None
+    name: texts.Name | None = None
     """For people; default: the object's address."""
 
 
 class Watched(Entry):
     """What folders have beyond an entry, and may come from `defaults`."""
 
-    include: tuple[fields.Pattern, ...] = ()
+    include: tuple[texts.Pattern, ...] = ()
     """Gitignore patterns of the files to take; empty: all."""
-    exclude: tuple[fields.Pattern, ...] = ()
+    exclude: tuple[texts.Pattern, ...] = ()
     """Gitignore patterns of files to leave; temporary names are left anyway."""
-    key: fields.KeyTemplate = "{path}"
+    key: texts.KeyTemplate = "{path}"
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
     settle: fields.Pause = preset("2s", 2.0)
     """Two equal stats this far apart make a file ready."""
-    ready: fields.Pattern | None = None
+    ready: texts.Pattern | None = None
     """Upload a file only once its marker stands."""
     watch: fields.Watch = "auto"
     """How changes are noticed."""
@@ -219,7 +239,7 @@ class Watched(Entry):
     """Time between looks where events are not to be had."""
     rescan: fields.Duration = preset("60s", 60.0)
     """Time between full scans."""
-    after_upload: AfterField = Field(default=KEPT, json_schema_extra={"default": "keep"})
+    after_upload: AfterField = Field(default=None, json_schema_extra={"default": "keep"})
     """What becomes of an uploaded file: keep, delete, or {move: folder}."""
     delete: fields.Delete = "keep"
     """mirror: the object goes when the file goes."""
@@ -230,11 +250,11 @@ class Watched(Entry):
 class Folder(Watched):
     """A watched local folder and the key prefix that its files go to."""
 
-    path: fields.FilePath
+    path: texts.FilePath
     """The folder; relative to the manifest."""
-    to: fields.S3Url
+    to: texts.S3Url
     """s3://bucket/prefix/."""
-    name: fields.Name | None = None
+    name: texts.Name | None = None
     """For people; default: the path."""
 
 

@@ -31,6 +31,8 @@ class Parsed:
     document: Document
     tree: Mapping
     digest: str
+    loose: bool = False
+    """Some value was unset and `allow_unset` let it pass."""
 
 
 def read(file: str) -> bytes:
@@ -56,7 +58,7 @@ def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_un
         problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
     if problems or document is None:
         raise ManifestError(sorted(set(problems)))
-    return Parsed(document, root, _digest(content, interpolation))
+    return Parsed(document, root, _digest(content, interpolation), interpolation.unset)
 
 
 def _text(file: str, content: bytes) -> str:

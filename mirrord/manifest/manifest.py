@@ -14,11 +14,13 @@ from types import MappingProxyType
 
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import load, report, schema, stores
-from mirrord.manifest.entries import Entry, Folder, Mirror
+from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.fields import suggestion
+from mirrord.manifest.scalars import is_stand_in
 from mirrord.manifest.tree import Mapping as MappingNode
 from mirrord.model import StoreOptions
 
+_UNKNOWN = "https://unset.invalid"
 _PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix")
 """Fields of an entry whose places are kept for later faults; two numbers each, where a tree would take kilobytes."""
 
@@ -33,6 +35,8 @@ class Manifest:
     environ: Mapping[str, str] = field(repr=False, compare=False)
     places: Mapping[str, "array[int]"] = field(repr=False, compare=False)
     named: Mapping[str, tuple[int, int]] = field(repr=False, compare=False)
+    loose: bool = False
+    """Read with `allow_unset`, and some value was unset: fit to be checked, not to be run."""
 
     @classmethod
     def load(
@@ -52,7 +56,7 @@ class Manifest:
             "mirrors": _places(parsed, "mirrors", len(parsed.document.mirrors)),
             "folders": _places(parsed, "folders", len(parsed.document.folders)),
         }
-        return cls(file, parsed.document, parsed.digest, environ, places, _named(parsed.tree))
+        return cls(file, parsed.document, parsed.digest, environ, places, _named(parsed.tree), parsed.loose)
 
     @property
     def directory(self) -> str:
@@ -85,15 +89,17 @@ class Loaded:
     daemon: schema.Daemon
     problems: tuple[Problem, ...] = ()
 
-    def store_of(self, entry: Entry) -> StoreOptions:
-        """The store that serves an entry."""
-        return self.stores[_store_name(entry.store, self.stores)]
+    def store_of(self, wanted: str | None) -> StoreOptions | None:
+        """The store that serves an entry which asks for `wanted`; None only if that stands in for an unset value."""
+        return self.stores.get(_store_name(wanted, self.stores))
 
 
 def load_all(files: Iterable[str], environ: Mapping[str, str] | None = None, *, allow_unset: bool = False) -> Loaded:
     """Every file, read and joined; raises nothing for a faulty one. Problems are in the order of the files."""
     environ = os.environ if environ is None else environ
-    order, valid, problems = list(files), [], []
+    order = list(files)
+    valid: list[Manifest] = []
+    problems: list[Problem] = []
     for file in order:
         try:
             valid.append(Manifest.load(file, environ, allow_unset=allow_unset))
@@ -150,6 +156,9 @@ def _declared(
             try:
                 known.setdefault(name, stores.store_options(name, store, one.directory, environ))
             except ValueError as error:
+                if one.loose:  # its address may be what is not known
+                    known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
+                    continue
                 faults.append(one.named_problem(f"stores.{name}", str(error)))
     return known, faults
 
@@ -163,6 +172,8 @@ def _entries(manifest: Manifest, known: Mapping[str, StoreOptions]) -> Iterable[
     for section, entries in sections:
         for index, entry in enumerate(entries):
             wanted = entry.store or fallback
+            if manifest.loose and is_stand_in(wanted):
+                continue
             if _store_name(wanted, known) not in known:
                 said = _no_store(wanted, known)
                 yield manifest.problem(section, index, "store" if entry.store else "", said)

@@ -22,6 +22,7 @@ _WORDS: Mapping[str, bool | None] = {
 }
 _DOUBTFUL = frozenset(form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
 _FILE_LIMIT = 64 * 1024  # bytes; a secret or a token, never a payload
+_STAND_IN = "unset-"
 _LONGEST_NUMBER = 40  # characters
 
 
@@ -70,7 +71,8 @@ class Filled:
 class Interpolation:
     """Replaces `${VAR}`, `${VAR:-default}`, `${file:/path}` and `$$` for one manifest file.
 
-    `seen_files` holds what was read through `${file:…}`, for the manifest's digest.
+    `seen_files` holds what was read through `${file:…}`, for the manifest's digest; `unset` says whether any value was
+    missing and allowed to be.
     """
 
     def __init__(self, environ: Mapping[str, str], directory: str, *, allow_unset: bool = False) -> None:
@@ -78,6 +80,7 @@ class Interpolation:
         self._directory = directory
         self._allow_unset = allow_unset
         self.seen_files: dict[str, str] = {}
+        self.unset = False
 
     def fill(self, text: str) -> Filled:
         """The text with every reference replaced. ValueError says what is wrong, without any value."""
@@ -93,7 +96,7 @@ class Interpolation:
                 raise ValueError("a ${ without its }; write $$ for a dollar sign")
             value = self._value(match[1])
             if value is None:
-                unset = True
+                unset = self.unset = True
                 return _stand_in(match[1])
             return value
 
@@ -140,4 +143,9 @@ def _secret(content: bytes) -> str:
 
 def _stand_in(reference: str) -> str:
     """Text for a value that is not known, lawful as a bucket, a host or a key, and different for each variable."""
-    return "unset-" + re.sub(r"[^a-z0-9]+", "-", reference.lower()).strip("-")
+    return _STAND_IN + re.sub(r"[^a-z0-9]+", "-", reference.lower()).strip("-")
+
+
+def is_stand_in(text: str | None) -> bool:
+    """Whether this is the text of a value that was wholly unset."""
+    return text is not None and text.startswith(_STAND_IN)

@@ -7,7 +7,7 @@ seconds. A mapping of mirrors, url -> "s3://…" or url -> {options}, was made a
 
 from pydantic import Field
 
-from mirrord.manifest import fields
+from mirrord.manifest import fields, texts
 from mirrord.manifest.entries import Defaults, Folder, Mirror
 from mirrord.manifest.fields import Flag
 from mirrord.manifest.section import Section, preset
@@ -31,23 +31,23 @@ class Log(Section):
 
 
 class Network(Section):
-    allow: tuple[fields.Network, ...] = ()
+    allow: tuple[texts.Network, ...] = ()
     """Link-local or metadata networks that sources may be in after all."""
 
 
 class Notify(Section):
-    url: fields.WebUrl = Field(repr=False)
+    url: texts.WebUrl = Field(repr=False)
     """Webhook that gets a POST for each event."""
-    events: tuple[fields.Name, ...] = ()
+    events: tuple[texts.Name, ...] = ()
     """Names of events; empty: all of them."""
 
 
 class Daemon(Section):
-    state: fields.StateUrl | None = None
+    state: texts.StateUrl | None = None
     """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
-    listen: fields.Listen = "127.0.0.1:8420"
+    listen: texts.Listen = "127.0.0.1:8420"
     """Address of the status page, API, metrics and health; none turns it off, port 0 takes any free one."""
-    api_token: fields.Token | None = Field(default=None, repr=False)
+    api_token: texts.Token | None = Field(default=None, repr=False)
     """Needed for POST; without it POST is refused."""
     transfers: fields.Transfers = 16
     """Transfers at a time."""
@@ -71,13 +71,13 @@ class Daemon(Section):
 class Credentials(Section):
     """A pair of keys, a profile, or anonymous: one of the three."""
 
-    access_key_id: fields.Token | None = Field(default=None, repr=False)
+    access_key_id: texts.Token | None = Field(default=None, repr=False)
     """Static key; needs secret_access_key."""
-    secret_access_key: fields.Token | None = Field(default=None, repr=False)
+    secret_access_key: texts.Token | None = Field(default=None, repr=False)
     """Secret of the static key."""
-    session_token: fields.Token | None = Field(default=None, repr=False)
+    session_token: texts.Token | None = Field(default=None, repr=False)
     """Token of temporary keys."""
-    profile: fields.Name | None = None
+    profile: texts.Name | None = None
     """Profile of the AWS configuration files."""
     anonymous: Flag = False
     """Requests are not signed."""
@@ -95,7 +95,7 @@ class BucketSettings(Section):
     """Create the bucket if it does not exist."""
     versioning: Flag = False
     """Turn versioning on in a bucket that mirrord creates."""
-    region: fields.Name | None = None
+    region: texts.Name | None = None
     """Region of a bucket that mirrord creates."""
     lock: BucketLock | None = None
     """Object lock of a bucket that mirrord creates."""
@@ -104,21 +104,21 @@ class BucketSettings(Section):
 class Store(Section):
     provider: fields.ProviderWord = ProviderName.AWS
     """Whose quirks and limits the store has."""
-    endpoint_url: fields.WebUrl | None = None
+    endpoint_url: texts.WebUrl | None = None
     """Address of the S3 API; absent: AWS."""
-    region: fields.Name | None = None
+    region: texts.Name | None = None
     """Region to sign for."""
     addressing: fields.Addressing = "auto"
     """Bucket in the path or in the host name."""
     credentials: Credentials | None = None
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
-    ca_file: fields.FilePath | None = None
+    ca_file: texts.FilePath | None = None
     """PEM file of the authority that signed the store's certificate."""
     checksum: fields.ChecksumWord = "auto"
     """What proves the bytes; auto: the best that the store verifies."""
     payload_signing: fields.Signing = "auto"
     """auto: signed sha256 only where the wire is neither TLS nor loopback."""
-    buckets: dict[fields.Bucket, BucketSettings] = Field(default={})
+    buckets: dict[texts.Bucket, BucketSettings] = Field(default={})
     """Buckets by name; only those declared here are ever created."""
 
 
@@ -129,7 +129,7 @@ class Document(Section):
     """Version of the format."""
     daemon: Daemon | None = None
     """Settings of the process; at most one file has them. Flags and MIRRORD_* variables win."""
-    stores: dict[fields.StoreName, Store] = Field(default={})
+    stores: dict[texts.StoreName, Store] = Field(default={})
     """Stores by name, shared by all files; none at all: AWS, called default."""
     defaults: Defaults = Defaults()
     """For this file's entries."""

@@ -1,0 +1,128 @@
+"""The types of a manifest's texts that have a form: addresses, names, headers, paths; each with its JSON Schema.
+
+Owns which texts are lawful, by one pattern each that Python and JSON Schema read alike, and the words for the others.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pathspec import GitIgnoreSpec
+
+from mirrord.manifest.fields import Form, as_text, refuse
+
+
+def _text(pattern: str, expected: str, check: Callable[[str], bool] | None = None) -> Form:
+    """Text that matches `pattern` wholly and passes `check`; `expected` reads on after "is not"."""
+    compiled = re.compile(pattern)
+
+    def read(value: object) -> str:
+        if isinstance(value, bool | int | float):
+            raise refuse(f"{{quoted}} is no text; put it in quotes if it is {expected}")
+        text = as_text(value, expected)
+        if not compiled.fullmatch(text) or (check is not None and not check(text)):
+            raise refuse(f"{{quoted}} is not {expected}")
+        return text
+
+    return Form(read, {"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
+BUCKET_PATTERN = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+
+
+def _no_address(name: str) -> bool:
+    return ".." not in name and not re.fullmatch(r"\d+(\.\d+){3}", name)
+
+
+def is_bucket(name: str) -> bool:
+    """Whether S3 takes this as a bucket's name."""
+    return re.fullmatch(BUCKET_PATTERN, name) is not None and _no_address(name)
+
+
+Bucket = Annotated[
+    str,
+    _text(BUCKET_PATTERN, "a bucket's name; 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends", _no_address),
+]
+Name = Annotated[str, _text(r"[^\x00-\x1f\x7f]{1,255}", "a name; 1 to 255 characters without control characters")]
+StoreName = Annotated[str, _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a store's name; letters, digits, _, - and .")]
+Placeholder = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeholder's name; letters, digits and _")]
+SourceUrl = Annotated[
+    str,
+    _text(
+        r"https?://[^/\s\x00-\x1f]+\S*|file:///\S.*|s3://\S+",
+        "a source; write http://…, https://…, or file:///… for a local file",
+    ),
+]
+WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
+S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key")]
+Digest = Annotated[str, _text(r"sha256:[0-9a-fA-F]{64}", "a digest; write sha256: and 64 hex digits, or {url: …}")]
+StateUrl = Annotated[
+    str,
+    _text(r"sqlite:///\S.*|postgres(ql)?://\S+", "a state address; write sqlite:///path/to/state.db or postgresql://…"),
+]
+Listen = Annotated[
+    str,
+    _text(
+        r"none|(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}",
+        "an address to listen on; write host:port, or none",
+        lambda text: text == "none" or int(text.rpartition(":")[2]) < 65536,
+    ),
+]
+Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character")]
+Network = Annotated[
+    str, _text(r"[0-9a-fA-F:.]+(/\d{1,3})?", "a network; write an address or a CIDR block, like 10.0.0.0/8")
+]
+_CRON_STEP = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/\d+)?"
+_CRON_FIELD = rf"{_CRON_STEP}(?:,{_CRON_STEP})*"
+Cron = Annotated[
+    str,
+    _text(
+        rf"@(hourly|daily|weekly|monthly|yearly)|{_CRON_FIELD}(?: +{_CRON_FIELD}){{4}}",
+        'a cron line; write five fields, like "0 3 * * *"',
+    ),
+]
+TimeZone = Annotated[
+    str, _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write it like Europe/Berlin or UTC")
+]
+HeaderName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a header's name")]
+HeaderText = Annotated[
+    str, _text(r"[^\x00-\x08\x0a-\x1f\x7f]*", "a header's value; no line breaks or control characters")
+]
+MetaText = Annotated[str, _text(r"[\x20-\x7e]*", "a value that S3 headers can carry; printable ASCII only")]
+MetaName = Annotated[
+    str,
+    _text(
+        r"[!#$%&'*+.^_`|~0-9A-Za-z-]+",
+        "a metadata name; ASCII letters, digits and -, not beginning with mirrord-",
+        lambda name: not name.lower().startswith("mirrord-"),
+    ),
+]
+ContentType = Annotated[
+    str,
+    _text(
+        r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+([ ]*;[\x20-\x7e]*)?",
+        "a content type; write it like application/gzip",
+    ),
+]
+StorageClass = Annotated[str, _text(r"[A-Z][A-Z0-9_-]*", "a storage class; upper case, like STANDARD_IA")]
+Acl = Annotated[str, _text(r"[a-z][a-z-]*", "a canned ACL; like private or public-read")]
+Expires = Annotated[
+    str,
+    _text(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:?\d\d)?)?", "a date; write it like 2030-01-31T12:00:00Z"),
+]
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([text])
+    except ValueError:
+        return False
+    return True
+
+
+FilePath = Annotated[str, _text(r"[^\x00]+", "a path")]
+Pattern = Annotated[str, _text(r"[^\x00\n]+", "a gitignore pattern", _is_pattern)]
+Language = Annotated[str, _text(r"[A-Za-z0-9, -]+", "a content language; like en or de-CH")]
+TagText = Annotated[str, _text(r"[\w .:/=+@-]{0,256}", "a tag; up to 256 letters, digits, spaces and . : / = + - _ @")]
+MatrixText = Annotated[str, _text(r"[^\x00-\x1f\x7f]+", "a value; at least one character, no control characters")]
+KeyTemplate = Annotated[str, _text(r"[^\x00]+", "a key template; like {date:%Y/%m/%d}/{path}")]

@@ -1,0 +1,68 @@
+"""Object addresses: which keys are lawful, what a provider makes of them, what a URL gives for one. Pure."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from mirrord.manifest.texts import is_bucket
+from mirrord.providers import Provider
+
+LONGEST_KEY = 1024
+"""Bytes of UTF-8, S3's limit."""
+_UNLAWFUL = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
+
+
+def normalised(key: str, provider: Provider) -> str:
+    """The key as the store keeps it: some take a backslash for a slash (FIELD_NOTES, table of stores)."""
+    return key.replace("\\", "/") if provider.merges_slashes else key
+
+
+def key_fault(key: str) -> str | None:
+    """What is wrong with a key, in a sentence that does not hold it; None if it is lawful."""
+    if not key:
+        return "the key is empty"
+    if found := _UNLAWFUL.search(key):
+        segment = found[0].strip("/")
+        if segment:
+            return f"the key has a segment {segment}"
+        return "the key begins with a slash" if found.start() == 0 else "the key has an empty segment"
+    if "\0" in key:
+        return "the key holds a NUL"
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "the key is not UTF-8"
+    return f"the key has {size:,} bytes, S3 takes {LONGEST_KEY:,}" if size > LONGEST_KEY else None
+
+
+def address(text: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`. ValueError if the bucket is none; the key is not judged."""
+    bucket, _, key = text.removeprefix("s3://").partition("/")
+    if not is_bucket(bucket):
+        raise ValueError("the bucket's name needs 3 to 63 of a-z, 0-9, - and ., with a letter or digit at both ends")
+    return bucket, key
+
+
+def url_values(url: str) -> Mapping[str, str]:
+    """What a source gives for a key: `host` without port, `path` with its leading slash, `name`, its last segment.
+
+    Percent-encodings are decoded, but for a slash inside a segment, which stays encoded. ValueError if the URL is none.
+    """
+    if url.startswith("file://"):
+        path = url.removeprefix("file://")
+        return {"path": path, "name": path.rpartition("/")[2]}
+    if _SPACE.search(url):
+        raise ValueError("the URL holds a space or a control character; percent-encode it")
+    parts = urlsplit(url)
+    if not parts.hostname or (parts.port == 0):
+        raise ValueError("the URL names no host")
+    path = _decoded(parts.path) if "%" in parts.path else parts.path
+    return {"host": parts.hostname, "path": path, "name": path.rpartition("/")[2]}
+
+
+def _decoded(path: str) -> str:
+    try:
+        return "/".join(unquote(one, errors="strict").replace("/", "%2F") for one in path.split("/"))
+    except UnicodeDecodeError:
+        return path

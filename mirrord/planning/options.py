@@ -1,0 +1,100 @@
+"""What an entry says about its items, with the file's `defaults` under it, as `model.Options`. Pure.
+
+The groups http, object, upload and expect are joined field by field; any other value of the entry stands alone.
+"""
+
+from base64 import b64encode
+from dataclasses import fields as fields_of
+from typing import Any
+
+from mirrord.manifest.entries import Defaults, Entry, Folder, Http, Mirror, ObjectSettings
+from mirrord.manifest.section import Section
+from mirrord.model import HttpOptions, ObjectOptions, Options, UploadOptions
+
+_NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
+_AUTHORISATION = frozenset({"bearer", "basic"})
+
+
+class OptionsOf:
+    """Makes the Options of one file's entries; entries that say nothing of their own share one."""
+
+    def __init__(self, defaults: Defaults) -> None:
+        self._defaults = defaults
+        self._shared: dict[type[Entry], Options] = {}
+
+    def __call__(self, entry: Mirror | Folder) -> Options:
+        """The entry's Options."""
+        if not entry.model_fields_set <= _NO_OPTIONS:
+            return self._make(entry)
+        kind = type(entry)
+        if kind not in self._shared:
+            self._shared[kind] = self._make(entry)
+        return self._shared[kind]
+
+    def setting(self, entry: Entry, name: str) -> Any:
+        """One field: the entry's, else the defaults', else the schema's."""
+        own, given = getattr(entry, name), name in entry.model_fields_set
+        if name not in self._defaults.model_fields_set:
+            return own
+        default = getattr(self._defaults, name)
+        return _joined(own, default) if given and isinstance(own, Section) else own if given else default
+
+    def _make(self, entry: Mirror | Folder) -> Options:
+        fetched: dict[str, Any] = {}
+        if isinstance(entry, Mirror):
+            fetched = {
+                "every": self.setting(entry, "every"),
+                "http": _http(self.setting(entry, "http")),
+                "expect_content_type": self.setting(entry, "expect").content_type,
+            }
+        upload = self.setting(entry, "upload")
+        return Options(
+            **fetched,
+            object=_object(self.setting(entry, "object")),
+            upload=UploadOptions(**{field.name: getattr(upload, field.name) for field in fields_of(UploadOptions)}),
+            max_size=self.setting(entry, "max_size"),
+            overwrite=self.setting(entry, "overwrite"),
+            drift=self.setting(entry, "drift"),
+            suspend=self.setting(entry, "suspend"),
+        )
+
+
+def _joined(own: Section, default: Section) -> Section:
+    missing = default.model_fields_set - own.model_fields_set
+    if own.model_fields_set & _AUTHORISATION:
+        missing -= _AUTHORISATION
+    return own.model_copy(update={name: getattr(default, name) for name in missing})
+
+
+def _http(http: Http) -> HttpOptions:
+    headers = dict(http.headers)
+    authorisation = _authorisation(http)
+    if authorisation is not None:
+        headers = {name: text for name, text in headers.items() if name.lower() != "authorization"}
+        headers["Authorization"] = authorisation
+    return HttpOptions(
+        headers=headers,
+        connections=http.connections,
+        idle_timeout=http.idle_timeout,
+        min_rate=http.min_rate,
+        max_redirects=http.max_redirects,
+    )
+
+
+def _authorisation(http: Http) -> str | None:
+    if http.bearer is not None:
+        return f"Bearer {http.bearer}"
+    if http.basic is not None:
+        pair = f"{http.basic.username}:{http.basic.password}"
+        return f"Basic {b64encode(pair.encode()).decode()}"
+    return None
+
+
+def _object(settings: ObjectSettings) -> ObjectOptions:
+    same = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSettings.model_fields) - {"encryption"}
+    encryption = settings.encryption
+    return ObjectOptions(
+        **{name: getattr(settings, name) for name in same},
+        encryption=encryption.mode if encryption else None,
+        kms_key_id=encryption.kms_key_id if encryption else None,
+    )

@@ -1,0 +1,89 @@
+"""Placeholders in addresses and keys: `{version}`, `{host}{path}`, `{date:%Y/%m/%d}`. Pure.
+
+`{{` and `}}` are literal braces.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+_PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}|[{}]")
+DATE = "date"
+"""The one placeholder that takes a format, strftime's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A placeholder, and the format after its colon."""
+
+    name: str
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text and holes in turn."""
+
+    pieces: tuple[str | Hole, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The placeholders, in order."""
+        return tuple(piece.name for piece in self.pieces if isinstance(piece, Hole))
+
+    def fill(self, values: Mapping[str, str], moment: float = 0.0) -> str:
+        """The text with every hole filled. `moment`: seconds since the epoch, for `{date}`, in UTC.
+
+        KeyError for a name without value; ValueError for a moment that no calendar has.
+        """
+        if len(self.pieces) == 1 and isinstance(self.pieces[0], str):
+            return self.pieces[0]
+        return "".join(piece if isinstance(piece, str) else _value(piece, values, moment) for piece in self.pieces)
+
+
+def _value(hole: Hole, values: Mapping[str, str], moment: float) -> str:
+    if hole.name == DATE and DATE not in values:
+        try:
+            return datetime.fromtimestamp(moment, UTC).strftime(hole.format or "%Y-%m-%d")
+        except (OverflowError, OSError) as error:
+            raise ValueError(f"no date has {moment} seconds since 1970") from error
+    return values[hole.name]
+
+
+@lru_cache(maxsize=1024)
+def template(text: str) -> Template:
+    """The template of a text. ValueError says which brace is wrong."""
+    if "{" not in text and "}" not in text:
+        return Template((text,))
+    pieces: list[str | Hole] = []
+    after = 0
+    for match in _PIECE.finditer(text):
+        pieces.append(text[after : match.start()])
+        after = match.end()
+        if match[1]:
+            pieces.append(_hole(match[1], match[2]))
+        elif len(match[0]) == 2:
+            pieces.append(match[0][0])
+        else:
+            raise ValueError(f"a {match[0]} that belongs to no placeholder; double it for a literal one")
+    pieces.append(text[after:])
+    return Template(tuple(_joined(pieces)))
+
+
+def _hole(name: str, form: str | None) -> Hole:
+    if form is not None and name != DATE:
+        raise ValueError(f"the placeholder {name} takes no format; only date does")
+    return Hole(name, form)
+
+
+def _joined(pieces: list[str | Hole]) -> list[str | Hole]:
+    """Neighbouring texts as one, empty ones left out."""
+    joined: list[str | Hole] = []
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif piece != "":
+            joined.append(piece)
+    return joined or [""]
