@@ -19,8 +19,10 @@ from rich.table import Column
 
 from mirrord.events import (
     Event,
+    FolderRescanned,
     ItemBlocked,
     ItemUnchanged,
+    ManifestLoaded,
     TransferCompleted,
     TransferEvent,
     TransferFailed,
@@ -67,7 +69,7 @@ class Moving:
 
 @dataclass(slots=True)
 class Tally:
-    """The run as a whole. `sent` counts bytes of ended attempts too."""
+    """The run as a whole. `total` is 0 while nobody knows it; `sent` counts bytes of ended attempts too."""
 
     total: int
     done: int = 0
@@ -90,24 +92,22 @@ def remaining(tally: Tally, running: list[Moving], elapsed: float, rate: float) 
 class ProgressObserver:
     """`ports.Observer` and a context: bars stand from entering to leaving. `clock` counts seconds, never back.
 
-    An item is done when it is copied, unchanged, Blocked, or failed without another try.
+    How many items there are is `total`, else what manifests and folders say as they are read. An item is done when it
+    is copied, unchanged, Blocked, or failed without another try.
     """
 
     def __init__(
-        self, console: Console | None = None, *, total: int = 0, clock: Callable[[], float] = time.monotonic
+        self, console: Console | None = None, *, total: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._tally = Tally(total)
+        self._told = total is not None
+        self._tally = Tally(total or 0)
         self._running: dict[str, Moving] = {}
         self._failed: set[str] = set()
         self._progress: Progress | None = None
         self._began = self._drawn = clock()
         self._rate = Rate(self._began)
-
-    def expect(self, items: int) -> None:
-        """How many items the run will look at, once that is known."""
-        self._tally.total = items
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -136,6 +136,18 @@ class ProgressObserver:
     @singledispatchmethod
     def _count(self, event: Event) -> None:
         """Events that move no bar."""
+
+    @_count.register
+    def _(self, event: ManifestLoaded) -> None:
+        self._expect(event.items)
+
+    @_count.register
+    def _(self, event: FolderRescanned) -> None:
+        self._expect(event.files)
+
+    def _expect(self, items: int) -> None:
+        if not self._told:
+            self._tally.total += items
 
     @_count.register
     def _(self, event: TransferStarted) -> None:
@@ -204,14 +216,14 @@ class ProgressObserver:
     def _draw_whole(self, progress: Progress, now: float) -> None:
         tally, running = self._tally, list(self._running.values())
         rate = self._rate.at(now, tally.sent)
-        total = max(tally.total, tally.done + len(running))
+        total = max(tally.total, tally.done + len(running)) if tally.total else None
         left = remaining(tally, running, now - self._began, rate)
         hidden = f", {len(running) - BARS} more running" if len(running) > BARS else ""
         progress.update(
             self._whole,
-            description=f"{tally.done}/{total} items{hidden}",
+            description=f"{tally.done}{f'/{total}' if total else ''} items{hidden}",
             completed=tally.done,
-            total=total or None,
+            total=total,
             amount=format_size(tally.sent),
             pace=_pace(rate, left),
         )
