@@ -33,6 +33,14 @@ class ManifestRejected(Event):
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRemoved(Event):
+    """The file is out of force: its items stop, their objects stay."""
+
+    name = "manifest.removed"
+    file: str
+
+
 # ── transfers ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferEvent(Event):

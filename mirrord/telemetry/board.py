@@ -1,0 +1,206 @@
+"""What runs right now, kept from events: transfers with their present rate, and events passed on to whoever watches.
+
+Owns memory that is bounded by what runs: an entry a running item, a fixed backlog a subscriber. Keeps nothing of items
+that rest (the journal does) and holds nobody up: a slow subscriber loses its oldest events, progress is thinned.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from mirrord.events import (
+    Event,
+    ItemChanged,
+    TransferCompleted,
+    TransferEvent,
+    TransferFailed,
+    TransferInterrupted,
+    TransferProgress,
+    TransferStarted,
+)
+from mirrord.model import State
+from mirrord.ports import Clock
+from mirrord.status import Progress
+
+WINDOW = 5.0
+"""Seconds that a rate looks back; longer where fewer than two steps fell into it (parts on a slow line)."""
+STEP = 0.25
+"""Seconds between two samples of a transfer, so that it holds at most WINDOW / STEP + 2 of them."""
+PROGRESS_EVERY = 0.5
+"""Seconds between two progress events of one transfer that subscribers see."""
+BACKLOG = 512
+"""Events that wait for one subscriber before the oldest goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Byte counts of one transfer at a moment (monotonic seconds)."""
+
+    at: float
+    read: int
+    sent: int
+
+
+@dataclass(slots=True)
+class _Run:
+    """One running transfer; `told` is when its progress was last passed on."""
+
+    event: TransferEvent
+    started: float  # since the epoch
+    size: int | None
+    now: _Sample
+    samples: deque[_Sample] = field(default_factory=deque)
+    told: float = float("-inf")
+
+    def advance(self, event: TransferProgress, at: float) -> None:
+        self.event, self.size = event, event.size
+        self.now = _Sample(at, event.bytes_read, event.bytes_sent)
+        if at - self.samples[-1].at >= STEP:
+            self.samples.append(self.now)
+        while len(self.samples) > 2 and self.samples[1].at <= at - WINDOW:
+            self.samples.popleft()
+
+    def rate(self, at: float) -> float:
+        """Bytes a second, of reading or sending, whichever was faster lately; it fades while nothing moves.
+
+        Reading runs ahead by the part buffers and sending comes in whole parts, so either alone would show 0 at times.
+        """
+        base = self._base(at)
+        seconds = at - base.at
+        moved = max(self.now.read - base.read, self.now.sent - base.sent)
+        return moved / seconds if seconds > 0 else 0.0
+
+    def _base(self, at: float) -> _Sample:
+        """The newest sample older than the window, but one from before the latest step."""
+        old = [one for one in list(self.samples)[:-1] if one.at <= at - WINDOW]
+        return old[-1] if old else self.samples[0]
+
+
+class Subscription:
+    """Events from its birth on, as an async iterator that ends when it is closed."""
+
+    def __init__(self, backlog: int) -> None:
+        self._waiting: deque[Event] = deque(maxlen=backlog)
+        self._news = asyncio.Event()
+        self._closed = False
+        self.lost = 0
+        """Events that were dropped since the birth, the subscriber being slow."""
+
+    def offer(self, event: Event) -> None:
+        """Never waits: a full backlog drops its oldest."""
+        self.lost += len(self._waiting) == self._waiting.maxlen
+        self._waiting.append(event)
+        self._news.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._news.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._waiting:
+            if self._closed:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self._waiting.popleft()
+
+
+class Board:
+    """`ports.Observer` that keeps the live view. Used on one event loop; `clock` gives both kinds of time."""
+
+    def __init__(self, clock: Clock, *, progress_every: float = PROGRESS_EVERY, backlog: int = BACKLOG) -> None:
+        self._clock = clock
+        self._progress_every = progress_every
+        self._backlog = backlog
+        self._runs: dict[str, _Run] = {}  # by item id, since an item never overlaps itself
+        self._subscriptions: set[Subscription] = set()
+        self._closed = False
+
+    def __call__(self, event: Event) -> None:
+        if self._note(event):
+            for subscription in self._subscriptions:
+                subscription.offer(event)
+
+    def running(self) -> tuple[Progress, ...]:
+        """Every running transfer, the longest running first."""
+        at = self._clock.monotonic()
+        return tuple(_progress(run, at) for run in self._runs.values())
+
+    def progress(self, item_id: str) -> Progress | None:
+        """The item's running transfer."""
+        run = self._runs.get(item_id)
+        return _progress(run, self._clock.monotonic()) if run else None
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[Event]]:
+        """Events from now on, for as long as the context lasts; after `close` the iterator ends at once."""
+        subscription = Subscription(self._backlog)
+        self._subscriptions.add(subscription)
+        if self._closed:
+            subscription.close()
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    def close(self) -> None:
+        """No more events: every subscriber reads what waits for it, then its iterator ends."""
+        self._closed = True
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    # ── what events change ────────────────────────────────────────────────────────────────────────
+    def _note(self, event: Event) -> bool:
+        """Whether subscribers are to see the event."""
+        match event:
+            case TransferStarted():
+                self._runs.pop(event.item.id, None)  # the new one goes to the end of the order
+                self._begin(event, event.size)
+            case TransferProgress():
+                return self._advance(event)
+            case TransferCompleted() | TransferFailed() | TransferInterrupted():
+                self._runs.pop(event.item.id, None)
+            case ItemChanged() if event.state is not State.TRANSFERRING:
+                # An attempt whose end nobody told (the journal failed under it) does not stay here for ever.
+                self._runs.pop(event.item.id, None)
+        return True
+
+    def _begin(self, event: TransferEvent, size: int | None) -> _Run:
+        first = _Sample(self._clock.monotonic(), 0, 0)
+        run = _Run(event, self._clock.now(), size, first, deque([first]))
+        self._runs[event.item.id] = run
+        return run
+
+    def _advance(self, event: TransferProgress) -> bool:
+        run = self._runs.get(event.item.id)
+        if run is None or run.event.transfer_id != event.transfer_id:
+            run = self._begin(event, event.size)
+        at = self._clock.monotonic()
+        run.advance(event, at)
+        if at - run.told < self._progress_every:
+            return False
+        run.told = at
+        return True
+
+
+def _progress(run: _Run, at: float) -> Progress:
+    item = run.event.item
+    return Progress(
+        item_id=item.id,
+        transfer_id=run.event.transfer_id,
+        entry=item.entry,
+        destination=str(item.destination),
+        kind=run.event.kind,
+        attempt=run.event.attempt,
+        started=run.started,
+        bytes_read=run.now.read,
+        bytes_sent=run.now.sent,
+        size=run.size,
+        rate=run.rate(at),
+    )

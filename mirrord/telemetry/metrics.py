@@ -1,0 +1,203 @@
+"""Events as Prometheus metrics: SPEC section 6's names, in a registry of their own.
+
+Owns the counters and what runs now. Labels are bounded by the manifests (stores, entries, files, folders) and by enums,
+never by items. Values that others keep (totals by state, buffers, the queue) are asked for at each scrape.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import singledispatchmethod
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from mirrord._version import __version__
+from mirrord.events import (
+    Event,
+    FolderRescanned,
+    ItemChanged,
+    ManifestLoaded,
+    ManifestRejected,
+    ManifestRemoved,
+    TransferCompleted,
+    TransferEvent,
+    TransferFailed,
+    TransferInterrupted,
+    TransferProgress,
+    TransferStarted,
+)
+from mirrord.model import State, TransferKind
+
+DURATIONS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400)
+"""Buckets in seconds: from a small put on loopback to hours of one huge object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What is read at each scrape: called on the event loop, so each is quick and raises nothing."""
+
+    items: Callable[[], Mapping[State, int]]
+    """How many items are in each state; one that is absent counts 0."""
+    staleness: Callable[[], Mapping[str, float]]
+    """Seconds since the entry's longest neglected item was last seen equal to its source, by entry."""
+    stores: Callable[[], Mapping[str, bool]]
+    """Whether the last call to each store was answered."""
+    buffer_bytes: Callable[[], int]
+    queue_items: Callable[[], int]
+
+
+class Metrics:
+    """`ports.Observer` that counts, and `render()`s. One a process, since `prometheus_client` shares a switch."""
+
+    def __init__(self, readings: Readings) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # its `_created` series would double what is scraped
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(_Readers(readings))
+        ProcessCollector(registry=self.registry)
+        self._running: dict[str, tuple[str, int, int]] = {}  # item id -> transfer id, bytes read, bytes sent
+        in_flight = Gauge("mirrord_transfers_in_flight", "Transfers that run now.", registry=self.registry)
+        in_flight.set_function(lambda: len(self._running))
+        build = self._gauge("build_info", "Always 1; the labels say what runs.", "version", "python")
+        build.labels(__version__, platform.python_version()).set(1)
+        self._transfers = self._counter("transfers", "Attempts that ended.", "store", "kind", "outcome")
+        self._bytes = self._counter(
+            "transfer_bytes", "Bytes read from sources, and sent and confirmed by stores.", "store", "direction"
+        )
+        self._durations = Histogram(
+            "mirrord_transfer_duration_seconds",
+            "Attempts that completed, from the look to the record.",
+            buckets=DURATIONS,
+            registry=self.registry,
+        )
+        self._parts = self._counter("parts", "Parts of multipart uploads that were completed.", "outcome")
+        self._retries = self._counter("retries", "Failed attempts that are tried again after a pause.", "reason")
+        self._valid = self._gauge("manifest_valid", "1 if what the file says is in force, 0 if it is rejected.", "file")
+        self._reloads = self._counter("manifest_reloads", "Manifest files read and judged.", "outcome")
+        self._rescans = self._counter("folder_rescans", "Whole scans of a folder.", "folder", "cause")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"mirrord_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"mirrord_{name}", text, labels, registry=self.registry)
+
+    def render(self) -> bytes:
+        """Everything, in Prometheus' text format 0.0.4."""
+        return generate_latest(self.registry)
+
+    def __call__(self, event: Event) -> None:
+        self._note(event)
+
+    @singledispatchmethod
+    def _note(self, event: Event) -> None:
+        """Events that count nothing."""
+
+    # ── transfers ─────────────────────────────────────────────────────────────────────────────────
+    @_note.register
+    def _(self, event: TransferStarted) -> None:
+        self._running[event.item.id] = (event.transfer_id, 0, 0)
+
+    @_note.register
+    def _(self, event: TransferProgress) -> None:
+        transfer_id, read, sent = self._running.get(event.item.id, ("", 0, 0))
+        if transfer_id != event.transfer_id:
+            read = sent = 0
+        store = _label(event.item.destination.store)
+        self._bytes.labels(store, "read").inc(max(0, event.bytes_read - read))
+        self._bytes.labels(store, "sent").inc(max(0, event.bytes_sent - sent))
+        self._running[event.item.id] = (event.transfer_id, event.bytes_read, event.bytes_sent)
+
+    @_note.register
+    def _(self, event: TransferCompleted) -> None:
+        self._ended(event, "completed")
+        self._durations.observe(event.duration)
+        if event.copied.kind is TransferKind.MULTIPART:
+            self._parts.labels("completed").inc(event.copied.parts)
+
+    @_note.register
+    def _(self, event: TransferFailed) -> None:
+        self._ended(event, "failed")
+        if event.retry_in is not None:
+            self._retries.labels(event.reason.value).inc()
+
+    @_note.register
+    def _(self, event: TransferInterrupted) -> None:
+        self._ended(event, "interrupted")
+
+    def _ended(self, event: TransferEvent, outcome: str) -> None:
+        self._running.pop(event.item.id, None)
+        kind = event.kind.value if event.kind else "unknown"
+        self._transfers.labels(_label(event.item.destination.store), kind, outcome).inc()
+
+    @_note.register
+    def _(self, event: ItemChanged) -> None:
+        """An attempt whose end nobody told (the journal failed under it) is over once its item has another state."""
+        if event.state is not State.TRANSFERRING:
+            self._running.pop(event.item.id, None)
+
+    # ── manifests and folders ─────────────────────────────────────────────────────────────────────
+    @_note.register
+    def _(self, event: ManifestLoaded) -> None:
+        self._judged(event.file, "loaded", 1)
+
+    @_note.register
+    def _(self, event: ManifestRejected) -> None:
+        self._judged(event.file, "rejected", 0)
+
+    @_note.register
+    def _(self, event: ManifestRemoved) -> None:
+        self._reloads.labels("removed").inc()
+        self._valid.remove_by_labels({"file": _label(event.file)})
+
+    def _judged(self, file: str, outcome: str, valid: int) -> None:
+        self._reloads.labels(outcome).inc()
+        self._valid.labels(_label(file)).set(valid)
+
+    @_note.register
+    def _(self, event: FolderRescanned) -> None:
+        self._rescans.labels(_label(event.folder), event.cause).inc()
+
+
+class _Readers(Collector):
+    """The gauges whose values are read when they are asked for."""
+
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        ask = self._readings
+        items = ask.items()
+        states = {state.value: float(items.get(state, 0)) for state in State}
+        up = {store: float(answers) for store, answers in ask.stores().items()}
+        yield _gauge("items", "Items by state.", "state", states)
+        yield _gauge(
+            "item_staleness_seconds",
+            "Since the entry's longest neglected item was last seen equal to its source.",
+            "entry",
+            ask.staleness(),
+        )
+        yield _gauge("store_up", "1 where the last call to the store was answered.", "store", up)
+        yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=ask.buffer_bytes())
+        yield GaugeMetricFamily("mirrord_queue_items", "Items that wait for a worker.", value=ask.queue_items())
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"mirrord_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([_label(key)], value)
+    return family
+
+
+def _label(text: str) -> str:
+    """A name that can be written as UTF-8: file names may hold bytes that are not."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,175 @@
+"""The API's answers: a request's words to `ports.Control`, its dataclasses back as JSON. Holds no state of its own."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from aiohttp import web
+
+from mirrord.model import State
+from mirrord.ports import Control
+from mirrord.status import ItemPage, ItemStatus, Status
+from mirrord.web import openapi
+from mirrord.web.query import MOST, ItemsQuery, items_query, nothing_asked
+from mirrord.web.routes import (
+    EVENTS,
+    TEXT,
+    Answer,
+    Failure,
+    Parameter,
+    Reloaded,
+    Returned,
+    Route,
+    Triggered,
+    answer_json,
+)
+from mirrord.web.stream import Streams
+
+T = TypeVar("T")
+
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+_ITEM = Parameter(name="id", text="An item's id", place="path", schema={"type": "string", "pattern": "^[0-9a-f]{16}$"})
+
+
+class Api:
+    """Answers for every route but the page's; `routes` is the table that makes them reachable."""
+
+    def __init__(self, control: Control, metrics: Callable[[], bytes], streams: Streams) -> None:
+        self._control = control
+        self._metrics = metrics
+        self._streams = streams
+
+    # ── health ────────────────────────────────────────────────────────────────────────────────────
+    async def livez(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(text="alive\n")
+
+    async def readyz(self, _request: web.Request) -> web.StreamResponse:
+        reason = self._control.not_ready()
+        return web.Response(status=503, text=f"{reason}\n") if reason else web.Response(text="ready\n")
+
+    async def metrics(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._metrics(), headers={"Content-Type": METRICS})
+
+    # ── what there is ─────────────────────────────────────────────────────────────────────────────
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        _checked(nothing_asked, request)
+        return answer_json(await self._control.status())
+
+    async def items(self, request: web.Request) -> web.StreamResponse:
+        asked = _checked(items_query, request)
+        page = await self._control.items(
+            state=asked.state, entry=asked.entry, text=asked.q, cursor=asked.cursor, limit=asked.limit
+        )
+        return answer_json(page)
+
+    async def item(self, request: web.Request) -> web.StreamResponse:
+        _checked(nothing_asked, request)
+        item_id = request.match_info["id"]
+        found = await self._control.item(item_id)
+        return answer_json(found) if found else _no_item(item_id)
+
+    async def openapi(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(openapi.document(self.routes()))
+
+    # ── what can be asked for ─────────────────────────────────────────────────────────────────────
+    async def sync(self, request: web.Request) -> web.StreamResponse:
+        item_id = request.match_info["id"]
+        known = await self._control.trigger(item_id)
+        return answer_json(Triggered(item_id), status=202) if known else _no_item(item_id)
+
+    async def reload(self, _request: web.Request) -> web.StreamResponse:
+        return answer_json(Reloaded(tuple(await self._control.reload())))
+
+    # ── the table ─────────────────────────────────────────────────────────────────────────────────
+    def routes(self) -> tuple[Route, ...]:
+        return (*self._probes(), *self._reads(), *self._writes())
+
+    def _probes(self) -> tuple[Route, ...]:
+        return (
+            _get("/livez", self.livez, "The event loop turns", Returned("It does", media=TEXT)),
+            Route(
+                method="GET",
+                path="/readyz",
+                answer=self.readyz,
+                summary="A valid manifest is in force, the journal is writable, and mirrord is not stopping",
+                returns={200: Returned("Ready", media=TEXT), 503: Returned("Why not", media=TEXT)},
+            ),
+            _get("/metrics", self.metrics, "Metrics in Prometheus' text format", Returned("All of them", media=TEXT)),
+        )
+
+    def _reads(self) -> tuple[Route, ...]:
+        return (
+            _get("/api/v1/status", self.status, "The whole at this moment", Returned("Status", Status)),
+            Route(
+                method="GET",
+                path="/api/v1/items",
+                answer=self.items,
+                summary="Items in the order of their ids, in pages",
+                returns={200: Returned("One page", ItemPage), 400: Returned("A bad query", Failure)},
+                parameters=_ITEMS_PARAMETERS,
+            ),
+            Route(
+                method="GET",
+                path="/api/v1/items/{id}",
+                answer=self.item,
+                summary="One item",
+                returns={200: Returned("The item", ItemStatus), 404: Returned("No such item", Failure)},
+                parameters=(_ITEM,),
+            ),
+            _get(
+                "/api/v1/events",
+                self._streams.answer,
+                "Events from now on, as server-sent events named as in the log; a slow reader loses the oldest",
+                Returned("Each event's fields as JSON", media=EVENTS),
+            ),
+            _get("/api/v1/openapi.json", self.openapi, "This document", Returned("OpenAPI 3.1")),
+        )
+
+    def _writes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                method="POST",
+                path="/api/v1/items/{id}/sync",
+                answer=self.sync,
+                summary="Look at the item now, whatever its schedule says",
+                returns={202: Returned("It is queued", Triggered), 404: Returned("No such item", Failure)},
+                parameters=(_ITEM,),
+                needs_token=True,
+            ),
+            Route(
+                method="POST",
+                path="/api/v1/reload",
+                answer=self.reload,
+                summary="Read the manifests again now",
+                returns={200: Returned("Each file's state", Reloaded)},
+                needs_token=True,
+            ),
+        )
+
+
+_ITEMS_PARAMETERS = (
+    Parameter(name="state", text="Only items in this state", schema={"type": "string", "enum": [*State]}),
+    Parameter(name="entry", text="Only items of the entry with this name"),
+    Parameter(name="q", text="Only items with this text in key, source or entry"),
+    Parameter(name="cursor", text="What the page before gave"),
+    Parameter(
+        name="limit",
+        text="Items of a page",
+        schema={"type": "integer", "minimum": 1, "maximum": MOST, "default": ItemsQuery().limit},
+    ),
+)
+
+
+def _get(path: str, answer: Answer, summary: str, returned: Returned) -> Route:
+    return Route(method="GET", path=path, answer=answer, summary=summary, returns={200: returned})
+
+
+def _checked(check: Callable[[list[tuple[str, str]]], T], request: web.Request) -> T:
+    """What the query asks for; 400 with what was expected."""
+    try:
+        return check(list(request.query.items()))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=str(error)) from None
+
+
+def _no_item(item_id: str) -> web.Response:
+    return answer_json(Failure(f"there is no item {item_id!r}"), status=404)

@@ -1,0 +1,121 @@
+"""The web application: routes, the page's files, the token before every POST, errors as JSON, headers on everything.
+
+Owns what is common to all answers. Knows the daemon only as `ports.Control`; no answer allows another origin to read
+it, and what changes something needs a header that no form of another site can send.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from mirrord.errors import MirrordError
+from mirrord.ports import Control
+from mirrord.web.api import Api
+from mirrord.web.routes import Answer, Failure, answer_json
+from mirrord.web.stream import HEARTBEAT, Streams
+
+_log = logging.getLogger(__name__)
+
+_PAGE = Path(__file__).parent / "page"
+_FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "mirrord",
+}
+_STREAMS = web.AppKey("streams", Streams)
+
+
+def application(
+    control: Control, metrics: Callable[[], bytes], token: str | None, *, heartbeat: float = HEARTBEAT
+) -> web.Application:
+    """Everything that a daemon serves. Without a `token` (or an empty one) every POST is refused."""
+    app = web.Application(middlewares=[_failures])  # type: ignore[list-item]  # the names of its arguments are ours
+    streams = Streams(control, heartbeat=heartbeat)
+    for route in Api(control, metrics, streams).routes():
+        answer = _guarded(route.answer, token) if route.needs_token else route.answer
+        app.router.add_route(route.method, route.path, answer)
+    for path, (name, media) in _FILES.items():
+        app.router.add_get(path, _file(name, media), allow_head=False)
+    app[_STREAMS] = streams
+    app.on_response_prepare.append(_secure)
+    app.on_shutdown.append(_close_streams)
+    return app
+
+
+def _file(name: str, media: str) -> Answer:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": media, "Cache-Control": "no-cache"}  # asked for again, by its ETag
+        return web.FileResponse(_PAGE / name, headers=headers)
+
+    return answer
+
+
+def _guarded(answer: Answer, token: str | None) -> Answer:
+    """`answer`, once the caller has shown the token."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        if not token:
+            raise web.HTTPForbidden(text="POST is off: set daemon.api_token in the manifest to allow it")
+        if not _shows(request, token):
+            raise web.HTTPUnauthorized(
+                text="send the API token: Authorization: Bearer …", headers={"WWW-Authenticate": "Bearer"}
+            )
+        return await answer(request)
+
+    return guarded
+
+
+def _shows(request: web.Request, token: str) -> bool:
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    right = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.encode())
+    return right and scheme.lower() == "bearer"
+
+
+@web.middleware
+async def _failures(request: web.Request, answer: Handler) -> web.StreamResponse:
+    """Every refusal as JSON with a message; a fault of ours is logged and named as such."""
+    try:
+        return await answer(request)
+    except web.HTTPException as refusal:
+        if refusal.status < 400:
+            raise
+        kept = {name: refusal.headers[name] for name in ("Allow", "WWW-Authenticate") if name in refusal.headers}
+        return answer_json(Failure(_message(request, refusal)), status=refusal.status, headers=kept)
+    except MirrordError as error:
+        return answer_json(Failure(str(error)), status=503)
+    except Exception:
+        _log.exception("internal error while answering %s %s", request.method, request.path)
+        if request.writer.output_size:  # half an answer is out: only closing the connection says that it broke
+            raise
+        return answer_json(Failure("internal error, please report it (see the log)"), status=500)
+
+
+def _message(request: web.Request, refusal: web.HTTPException) -> str:
+    if isinstance(refusal, web.HTTPNotFound):
+        return f"nothing is served at {request.path}; /api/v1/openapi.json says what is"
+    if isinstance(refusal, web.HTTPMethodNotAllowed):
+        return f"{request.path} takes {', '.join(sorted(refusal.allowed_methods))}, not {refusal.method}"
+    return refusal.text or refusal.reason
+
+
+async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+async def _close_streams(app: web.Application) -> None:
+    app[_STREAMS].close()

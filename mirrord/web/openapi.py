@@ -1,0 +1,76 @@
+"""The API described by itself: OpenAPI 3.1 made of the table of routes and of the dataclasses they answer with."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from mirrord._version import __version__
+from mirrord.web.routes import Failure, Parameter, Returned, Route
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The whole document, as JSON's own types."""
+    table = list(routes)
+    shapes = [returned.shape for route in table for returned in route.returns.values() if returned.shape]
+    references, schemas = _schemas([*shapes, Failure])
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mirrord",
+            "version": __version__,
+            "description": "A running daemon, as its status page sees it. Times are seconds since the epoch (UTC), "
+            "durations seconds, sizes bytes. Every error has a body with a message.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "daemon.api_token of the manifest"}
+            },
+        },
+    }
+
+
+def _schemas(shapes: Iterable[type]) -> tuple[dict[type, Any], dict[str, Any]]:
+    """Each shape's reference, and the schemas they lead to."""
+    mode: JsonSchemaMode = "serialization"
+    adapters: list[tuple[type, JsonSchemaMode, TypeAdapter[Any]]]
+    adapters = [(shape, mode, TypeAdapter(shape)) for shape in dict.fromkeys(shapes)]
+    made, definitions = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
+    return {shape: schema for (shape, _), schema in made.items()}, definitions["$defs"]
+
+
+def _operation(route: Route, references: Mapping[type, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
+        "responses": {str(status): _response(returned, references) for status, returned in route.returns.items()},
+    }
+    operation["responses"]["default"] = _response(Returned("Anything else: why not", Failure), references)
+    if route.parameters:
+        operation["parameters"] = [_parameter(one) for one in route.parameters]
+    if route.needs_token:
+        operation["security"] = [{"token": []}]
+        for status, text in ((HTTPStatus.UNAUTHORIZED, "Wrong token, or none"), (HTTPStatus.FORBIDDEN, "POST is off")):
+            operation["responses"][str(status.value)] = _response(Returned(text, Failure), references)
+    return operation
+
+
+def _parameter(one: Parameter) -> dict[str, Any]:
+    shown = {"name": one.name, "in": one.place, "description": one.text, "schema": dict(one.schema)}
+    return shown | ({"required": True} if one.place == "path" else {})
+
+
+def _response(returned: Returned, references: Mapping[type, Any]) -> dict[str, Any]:
+    schema = references[returned.shape] if returned.shape else {"type": "string"}
+    if returned.shape is None and returned.media == "application/json":
+        schema = {"type": "object"}
+    return {"description": returned.text, "content": {returned.media: {"schema": schema}}}

@@ -1,0 +1,71 @@
+"""What a caller may ask of the list of items; anything else is a ValueError that says what is expected."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from mirrord.model import State
+
+LONGEST = 1024
+"""Characters of one value: as long as a key."""
+MOST = 1000
+"""Items of one page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsQuery:
+    """As `ports.Control.items` takes it; `q` is its `text`."""
+
+    state: State | None = None
+    entry: str = ""
+    q: str = ""
+    cursor: str = ""
+    limit: int = 100
+
+
+def items_query(pairs: list[tuple[str, str]]) -> ItemsQuery:
+    """From the query's pairs in their order. An empty value is as good as none."""
+    asked = _once(pairs)
+    _known(asked)
+    texts = {name: asked[name] for name in ("entry", "q", "cursor") if name in asked}
+    return ItemsQuery(state=_state(asked.get("state", "")), limit=_limit(asked.get("limit", "")), **texts)
+
+
+def nothing_asked(pairs: list[tuple[str, str]]) -> None:
+    """For paths without parameters."""
+    if pairs:
+        raise ValueError(f"{pairs[0][0]!r} is no parameter of this path: it has none")
+
+
+def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    asked: dict[str, str] = {}
+    for name, value in pairs:
+        if name in asked:
+            raise ValueError(f"{name!r} stands twice in the query: give it once")
+        if len(value) > LONGEST:
+            raise ValueError(f"{name!r} has {len(value)} characters: at most {LONGEST} are read")
+        asked[name] = value
+    return asked
+
+
+def _known(asked: Mapping[str, str]) -> None:
+    names = [one.name for one in fields(ItemsQuery)]
+    for name in asked:
+        if name not in names:
+            raise ValueError(f"{name!r} is no parameter of this path: it has {', '.join(names)}")
+
+
+def _state(text: str) -> State | None:
+    if not text:
+        return None
+    try:
+        return State(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no state: write one of {', '.join(State)}") from None
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return ItemsQuery().limit
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
+        raise ValueError(f"limit is {text!r}: write a number from 1 to {MOST}")
+    return int(text)

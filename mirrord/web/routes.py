@@ -1,0 +1,72 @@
+"""The shape of the API: what a route is, what it asks for and answers with. Routing and OpenAPI are both made of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from mirrord.status import FileStatus
+from mirrord.web.as_json import Json, as_json, dumps
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One value in the path or the query. `schema` is JSON Schema."""
+
+    name: str
+    text: str
+    schema: Mapping[str, Json] = field(default_factory=lambda: {"type": "string"})
+    place: str = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What comes with one status code: a dataclass as JSON, or text."""
+
+    text: str
+    shape: type | None = None
+    media: str = JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method on one path."""
+
+    method: str
+    path: str
+    answer: Answer
+    summary: str
+    returns: Mapping[int, Returned]
+    parameters: tuple[Parameter, ...] = ()
+    needs_token: bool = False
+
+
+# ── bodies that are of the API alone ──────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The body of every answer of 400 and above."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """The item is looked at as soon as a worker is free."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The state of each manifest file after the reload."""
+
+    files: tuple[FileStatus, ...]
+
+
+def answer_json(shape: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A dataclass of ours as the body."""
+    return web.json_response(as_json(shape), status=status, headers=headers, dumps=dumps)

@@ -1,0 +1,66 @@
+"""A listening server around an application: its address, its life, a clear word when the address cannot be had."""
+
+import errno
+import re
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from mirrord.errors import ListenFailed
+
+_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
+_SHUTDOWN = 2.0
+"""Seconds that requests get to finish when the server closes; streams end at once."""
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free one. ValueError says what was expected."""
+    match = _LISTEN.fullmatch(listen)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")
+    return match["six"] or match["host"], int(match["port"])
+
+
+class Server:
+    """Serves `app` inside `async with`; `url`, without a slash at its end, is where this machine reaches it.
+
+    Raises ValueError for a `listen` that is no address, ListenFailed where it cannot be had.
+    """
+
+    def __init__(self, listen: str, app: web.Application) -> None:
+        self._listen = listen
+        self._host, self._port = parse_listen(listen)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ListenFailed(f"cannot listen on {self._listen}: {_why(error)}") from error
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        host, port, *_ = self._runner.addresses[0]
+        host = _ANY.get(host, host)
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; choose another address with daemon.listen, or port 0 for any free one"
+    if error.errno == errno.EACCES:
+        return "this user may not; choose a port from 1024 on with daemon.listen"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address; choose another with daemon.listen"
+    return error.strerror or str(error)
