@@ -27,7 +27,9 @@ class Provider:
 
 _GENERIC = Provider(name=ProviderName.GENERIC)
 _PROFILES = {
-    ProviderName.AWS: Provider(name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME),
+    ProviderName.AWS: Provider(
+        name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB
+    ),  # "maximum object size 48.8 TiB": as many parts of 5 GiB as there may be
     ProviderName.MINIO: Provider(name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME),
     ProviderName.SEAWEEDFS: Provider(name=ProviderName.SEAWEEDFS, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
     ProviderName.EMBEDDED: Provider(name=ProviderName.EMBEDDED, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),

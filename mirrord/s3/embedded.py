@@ -132,7 +132,7 @@ async def _ready(weed: Weed, address: _Address) -> None:
                 await asyncio.sleep(_POLL)
     except TimeoutError:
         pass
-    raise StoreUnavailable(f"the embedded store did not start: {weed.last_words() or 'it left no log'}")
+    raise StoreUnavailable(f"the embedded store did not start: {weed.last_words()}")
 
 
 async def _answers(address: _Address) -> bool:

