@@ -9,11 +9,10 @@ from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
 from mirrord.cli.running import run
 from mirrord.cli.show import details, observing, summary
-from mirrord.daemon.api import settings_for
-from mirrord.daemon.desired import Desired, read
+from mirrord.daemon.desired import read
 from mirrord.daemon.report import Report
 from mirrord.daemon.sync import sync as sync_desired
-from mirrord.settings import Settings, default_config
+from mirrord.settings import default_config
 
 
 @click.command()
@@ -26,18 +25,10 @@ def sync(paths: Sequence[str], only: Sequence[str], **flags: str | None) -> int:
     Exit code: 0 all in sync, 1 an item is not, 75 another mirrord holds the state, 78 a manifest is invalid.
     """
     desired = read(paths or [default_config(os.environ)], os.environ)
-    settings = checked(desired, flags)
+    settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
         report = run(sync_desired(desired, settings, observer, only))
     return told(report)
-
-
-def checked(desired: Desired, flags: dict[str, str | None]) -> Settings:
-    """The settings, or a usage error that names the flag or variable."""
-    try:
-        return settings_for(desired, flags, os.environ)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def told(report: Report) -> int:

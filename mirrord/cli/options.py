@@ -1,9 +1,14 @@
-"""Options that several commands share, spelled once."""
+"""Options that several commands share, spelled once, and the settings that they make."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from mirrord.daemon.api import settings_for
+from mirrord.daemon.desired import Desired
+from mirrord.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,3 +30,11 @@ def running(command: F) -> F:
     for option in reversed(_RUNNING):
         command = option(command)
     return command
+
+
+def checked(desired: Desired, flags: dict[str, str | None]) -> Settings:
+    """The settings, or a usage error that names the flag or variable."""
+    try:
+        return settings_for(desired, flags, os.environ)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

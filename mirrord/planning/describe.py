@@ -7,6 +7,7 @@ files: two machines must store the same object.
 
 import mimetypes
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 
 from mirrord.model import META_SHA256, META_TRANSFER, META_VALIDATOR, ObjectOptions, Observed, Revision
@@ -43,8 +44,13 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
     )
 
 
+@cache
+def _types() -> mimetypes.MimeTypes:
+    return mimetypes.MimeTypes()
+
+
 def _by_extension(key: str) -> str:
-    guessed, encoding = mimetypes.MimeTypes().guess_type(key.rpartition("/")[2])
+    guessed, encoding = _types().guess_type(key.rpartition("/")[2])
     if encoding:
         return _ENCODED.get(encoding, OCTETS)
     return guessed or OCTETS

@@ -1,0 +1,68 @@
+"""`mirrord copy`: one transfer, from the command line."""
+
+import os
+
+import click
+
+from mirrord.cli import options
+from mirrord.cli.running import run
+from mirrord.cli.show import observing
+from mirrord.daemon.copy import bound
+from mirrord.daemon.copy import copy as copy_item
+from mirrord.daemon.desired import Desired, read
+from mirrord.errors import ManifestError
+from mirrord.manifest.schema import Store
+from mirrord.manifest.stores import store_options
+from mirrord.model import ProviderName, State, StoreOptions
+from mirrord.units import format_size
+
+
+@click.command()
+@click.argument("source", metavar="SRC")
+@click.argument("to", metavar="s3://BUCKET/KEY")
+@click.option("--store", metavar="NAME", help="A store of the manifests that --config names.")
+@click.option("--config", metavar="PATH", help="Manifests that declare the store.")
+@click.option("--provider", type=click.Choice([name.value for name in ProviderName]), help="Kind of store.")
+@click.option("--endpoint-url", metavar="URL", help="Where the store is; absent: AWS.")
+@click.option("--region", metavar="REGION", help="Region of the store.")
+@options.running
+def copy(
+    source: str,
+    to: str,
+    store: str | None,
+    config: str | None,
+    provider: str | None,
+    endpoint_url: str | None,
+    region: str | None,
+    **flags: str | None,
+) -> int:
+    """Copy SRC, a URL or a path, to one object. A TO that ends with / keeps the source's last name."""
+    desired = read([config] if config else [], os.environ)
+    if desired.problems:
+        raise ManifestError(desired.problems)
+    settings = options.checked(desired, flags)
+    chosen = _declared(desired, store) if config else _described(provider, endpoint_url, region)
+    item = bound(source, to, chosen)
+    with observing(settings.log_format, settings.log_level) as observer:
+        outcome = run(copy_item(item, chosen, settings, observer))
+    if outcome.state is not State.SYNCED:
+        raise click.ClickException(f"{item.destination}: {outcome.message}")
+    moved = f"{format_size(outcome.copied.size)} copied" if outcome.copied else "unchanged"
+    click.echo(f"{item.shown_source} -> {item.destination}: {moved}")
+    return 0
+
+
+def _declared(desired: Desired, name: str | None) -> StoreOptions:
+    try:
+        return desired.loaded.stores[desired.loaded.store_name(name)]
+    except KeyError:
+        known = ", ".join(sorted(desired.loaded.stores))
+        raise click.UsageError(f"no store is called {name or 'default'}; declared are {known}") from None
+
+
+def _described(provider: str | None, endpoint_url: str | None, region: str | None) -> StoreOptions:
+    kind = ProviderName(provider) if provider else ProviderName.GENERIC if endpoint_url else ProviderName.AWS
+    try:
+        return store_options("copy", Store(provider=kind, endpoint_url=endpoint_url, region=region), "", os.environ)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
