@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrord.errors import StoreDenied
+from mirrord.errors import StoreDenied, StoreUnavailable
 from mirrord.model import ChecksumKind, ObjectOptions
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.chunks import Chunks
@@ -52,3 +52,38 @@ async def test_a_buffer_half_full_is_given_back_when_a_part_fails() -> None:
         await push(store, [CONTENT[: PART + 7], CONTENT], budget)
     assert store.log[-1] == "aborted"
     assert budget.lent == 0
+
+
+async def test_after_a_failed_part_no_further_one_is_sent() -> None:
+    async def refuse(*_: object) -> None:
+        raise StoreDenied("403")
+
+    store, budget = ScriptedStore(on={"part": refuse}), Budget(1 << 20)
+    upload = Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=4)
+
+    async def work() -> None:
+        async with upload:
+            feeding = Chunks(upload, budget, PART)
+            await feeding.take(memoryview(CONTENT)[:PART])
+            with pytest.raises(StoreDenied):
+                await upload.settled()
+            await feeding.take(memoryview(CONTENT)[:PART])
+
+    with pytest.raises(StoreDenied):
+        await work()
+    assert "part 2" not in store.log
+    assert budget.lent == 0
+
+
+async def test_a_block_left_without_completing_aborts_and_says_if_it_could_not() -> None:
+    async def gone(*_: object) -> None:
+        raise StoreUnavailable("gone away")
+
+    store = ScriptedStore()
+    async with Multipart(store, AT, ObjectOptions(), ChecksumKind.NONE):
+        pass
+    assert store.log[-1] == "aborted"
+    store.on["abort"] = gone
+    with pytest.raises(StoreUnavailable, match="gone away"):
+        async with Multipart(store, AT, ObjectOptions(), ChecksumKind.NONE):
+            pass

@@ -1,0 +1,57 @@
+"""The same story against the fake that users get, which refuses small parts, wrong checksums and lost uploads."""
+
+import os
+
+import pytest
+
+from mirrord.errors import PreconditionFailed
+from mirrord.model import ChecksumKind, Integrity, ProviderName, UploadOptions
+from mirrord.planning.parts import cut
+from mirrord.providers import profile
+from mirrord.testing import MemoryStore
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.copy import copy
+from mirrord.transfer.job import Job, Means
+from mirrord.units import MiB
+from tests.support.moving import AT, ScriptedSource, job
+
+CONTENT = os.urandom(17 * MiB + 5)
+LIMIT = 24 * MiB
+
+
+def planned(length: int | None, kind: ChecksumKind = ChecksumKind.CRC64NVME, **more: object) -> Job:
+    return job(cut(length, UploadOptions(), profile(ProviderName.AWS), LIMIT), kind, **more)
+
+
+async def with_bucket() -> MemoryStore:
+    store = MemoryStore()
+    await store.ensure_bucket(AT.bucket)
+    return store
+
+
+@pytest.mark.parametrize("length", [0, 1000, 12 * MiB, len(CONTENT)])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("kind", [ChecksumKind.CRC64NVME, ChecksumKind.MD5])
+async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: ChecksumKind) -> None:
+    store, budget = await with_bucket(), Budget(LIMIT)
+    source = ScriptedSource(CONTENT[:length], length=length if known else None, step=MiB)
+    copied = await copy(
+        planned(length if known else None, kind), source, source.observed(), Means(store=store, budget=budget)
+    )
+    assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
+    assert not store.uploads
+    assert copied.size == length
+    assert copied.integrity is (Integrity.MD5 if kind is ChecksumKind.MD5 else Integrity.FULL_OBJECT)
+    assert budget.held <= LIMIT
+
+
+@pytest.mark.parametrize("length", [1000, len(CONTENT)])
+async def test_if_none_match_leaves_what_stands(length: int) -> None:
+    store, source = await with_bucket(), ScriptedSource(CONTENT[:length], step=MiB)
+    means = Means(store=store, budget=Budget(LIMIT))
+    await copy(planned(length), source, source.observed(), means)
+    changed = ScriptedSource(CONTENT[1 : length + 1], step=MiB)
+    with pytest.raises(PreconditionFailed):
+        await copy(planned(length, if_none_match=True), changed, changed.observed(), means)
+    assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
+    assert not store.uploads
