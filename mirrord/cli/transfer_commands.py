@@ -53,11 +53,11 @@ def copy(
 
 
 def _declared(desired: Desired, name: str | None) -> StoreOptions:
-    try:
-        return desired.loaded.stores[desired.loaded.store_name(name)]
-    except KeyError:
+    store = desired.loaded.store_of(name)
+    if store is None:
         known = ", ".join(sorted(desired.loaded.stores))
-        raise click.UsageError(f"no store is called {name or 'default'}; declared are {known}") from None
+        raise click.UsageError(f"no store is called {name or 'default'}; declared are {known}")
+    return store
 
 
 def _described(provider: str | None, endpoint_url: str | None, region: str | None) -> StoreOptions:
