@@ -105,7 +105,7 @@ def _nothing(node: Node) -> bool:
 
 def _mirror(file: str, url: Scalar, value: Node, problems: list[Problem]) -> Mapping:
     source = Scalar(url.raw, url.text, url.text, url.line, url.column, url.unset)
-    entry = Mapping({"url": (url, source)}, url.line, url.column, label=url.raw)
+    entry = Mapping({"url": (_named("url", url), source)}, url.line, url.column, label=url.raw)
     if isinstance(value, Mapping):
         for name, pair in value.entries.items():
             if name in ("url", "urls", "list"):
@@ -115,8 +115,13 @@ def _mirror(file: str, url: Scalar, value: Node, problems: list[Problem]) -> Map
             else:
                 entry.entries[name] = pair
     elif not _nothing(value):
-        entry.entries["to"] = url, value
+        entry.entries["to"] = _named("to", url), value
     return entry
+
+
+def _named(name: str, place: Scalar) -> Scalar:
+    """The key that a mirror would have had in a list, at the place of what stands for it."""
+    return Scalar(name, name, name, place.line, place.column)
 
 
 def _validated(file: str, root: Mapping, problems: list[Problem]) -> Document | None:

@@ -1,6 +1,6 @@
 """The base of every mapping in a manifest: strict, closed, frozen, documented by its docstrings."""
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,3 +16,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
     )
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: nothing in it changes, and pydantic copies a default for every entry that leaves it out."""
+        return self

@@ -4,14 +4,16 @@ The groups http, object, upload and expect are joined field by field; any other 
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import fields as fields_of
 from typing import Any
 
-from mirrord.manifest.entries import Defaults, Entry, Folder, Http, Mirror, ObjectSettings
+from mirrord.manifest.entries import Defaults, Entry, Folder, Http, Mirror, ObjectSettings, Upload
 from mirrord.manifest.section import Section
 from mirrord.model import HttpOptions, ObjectOptions, Options, UploadOptions
 
 _NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
+_PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSettings.model_fields) - {"encryption"}
 _AUTHORISATION = frozenset({"bearer", "basic"})
 
 
@@ -21,6 +23,7 @@ class OptionsOf:
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
         self._shared: dict[type[Entry], Options] = {}
+        self._converted: dict[int, tuple[Section, Any]] = {}
 
     def __call__(self, entry: Mirror | Folder) -> Options:
         """The entry's Options."""
@@ -44,19 +47,24 @@ class OptionsOf:
         if isinstance(entry, Mirror):
             fetched = {
                 "every": self.setting(entry, "every"),
-                "http": _http(self.setting(entry, "http")),
+                "http": self._once(_http, self.setting(entry, "http")),
                 "expect_content_type": self.setting(entry, "expect").content_type,
             }
-        upload = self.setting(entry, "upload")
         return Options(
             **fetched,
-            object=_object(self.setting(entry, "object")),
-            upload=UploadOptions(**{field.name: getattr(upload, field.name) for field in fields_of(UploadOptions)}),
+            object=self._once(_object, self.setting(entry, "object")),
+            upload=self._once(_upload, self.setting(entry, "upload")),
             max_size=self.setting(entry, "max_size"),
             overwrite=self.setting(entry, "overwrite"),
             drift=self.setting(entry, "drift"),
             suspend=self.setting(entry, "suspend"),
         )
+
+    def _once(self, convert: Callable[[Any], Any], section: Section) -> Any:
+        """The section converted; entries that leave it out have the very same one, which is converted once."""
+        if id(section) not in self._converted:
+            self._converted[id(section)] = section, convert(section)  # kept, so that the id stays its own
+        return self._converted[id(section)][1]
 
 
 def _joined(own: Section, default: Section) -> Section:
@@ -91,10 +99,13 @@ def _authorisation(http: Http) -> str | None:
 
 
 def _object(settings: ObjectSettings) -> ObjectOptions:
-    same = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSettings.model_fields) - {"encryption"}
     encryption = settings.encryption
     return ObjectOptions(
-        **{name: getattr(settings, name) for name in same},
+        **{name: getattr(settings, name) for name in _PLAIN_OBJECT},
         encryption=encryption.mode if encryption else None,
         kms_key_id=encryption.kms_key_id if encryption else None,
     )
+
+
+def _upload(settings: Upload) -> UploadOptions:
+    return UploadOptions(**{name: getattr(settings, name) for name in Upload.model_fields})

@@ -1,0 +1,84 @@
+"""The NOT_YET table: what it refuses, what it lets pass, and that none of its rows is stale."""
+
+import pytest
+
+from mirrord.errors import ManifestError
+from mirrord.manifest.manifest import Manifest
+from mirrord.manifest.not_yet import NOT_YET, every_field, promised_defaults, row_of
+
+MIRROR = "mirrors: [{{url: https://h/x, to: s3://bbb/x, {}}}]"
+FOLDER = "folders: [{{path: /a, to: s3://bbb/, {}}}]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "daemon: {listen: 127.0.0.1:8420, shutdown_grace: 25s, per_host: {connections: 8}, notify: []}",
+        "daemon: {network: {allow: []}}",
+        "daemon: {state: sqlite:///var/x.db}",
+        "stores: {x: {payload_signing: auto}}",
+        MIRROR.format("prune: false, verify: store, overwrite: always, http: {connections: 4, min_rate: 1KiB/s}"),
+        MIRROR.format("overwrite: never"),
+        FOLDER.format(
+            "watch: auto, poll_interval: 5s, rescan: 1m, after_upload: keep, delete: keep, follow_symlinks: false"
+        ),
+        "defaults: {prune: false, delete: keep}",
+    ],
+)
+def test_a_default_written_out_is_accepted(text: str) -> None:
+    Manifest.parse("m.yaml", text.encode(), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("daemon: {listen: none}", "daemon.listen"),
+        ("daemon: {state: 'postgresql://h/db'}", "daemon.state"),
+        ("daemon: {per_host: {connections: 9}}", "daemon.per_host.connections"),
+        ("daemon: {notify: [{url: https://h/x}]}", "daemon.notify"),
+        ("stores: {x: {payload_signing: always}}", "stores.x.payload_signing"),
+        ("stores: {x: {buckets: {bbb: {lock: {}}}}}", "stores.x.buckets.bbb.lock"),
+        ("mirrors: [{urls: [https://h/x], to: s3://bbb/x}]", "mirrors[0].urls"),
+        (MIRROR.format("http: {proxy: http://p:3128}"), "mirrors[0].http.proxy"),
+        (MIRROR.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "mirrors[0].object.lock"),
+        (MIRROR.format("verify: readback"), "mirrors[0].verify"),
+        (MIRROR.format("prune: {max: 50%}"), "mirrors[0].prune"),
+        (MIRROR.format("cron: 0 3 * * *"), "mirrors[0].cron"),
+        (FOLDER.format("after_upload: {move: /srv/done}"), "folders[0].after_upload"),
+        (FOLDER.format("after_upload: delete"), "folders[0].after_upload"),
+        (FOLDER.format("watch: poll"), "folders[0].watch"),
+        (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),
+        ("defaults: {overwrite: owned}", "defaults.overwrite"),
+        ("defaults: {http: {min_rate: 1MiB/s}}", "defaults.http.min_rate"),
+        ("defaults: {follow_symlinks: true}", "defaults.follow_symlinks"),
+    ],
+)
+def test_anything_else_is_a_problem_at_its_place(text: str, path: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        Manifest.parse("m.yaml", text.encode(), {})
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert "has no effect yet" in problem.message
+    assert text[problem.column - 1 :].startswith(path.rpartition(".")[2])
+
+
+def test_every_row_names_a_field_of_the_schema() -> None:
+    fields = {path for path, _ in every_field()}
+    for row in NOT_YET:
+        section, _, rest = row.partition(".")
+        wanted = [f"{one}.{rest}" for one in (("mirrors", "folders") if section == "*" else (section,))]
+        assert [path for path in wanted if path in fields] == wanted, f"{row} names no field"
+
+
+def test_the_defaults_that_promise_too_much_are_listed() -> None:
+    listed = {path: default for path, default, _ in promised_defaults()}
+    assert listed["daemon.shutdown_grace"] == "25s"
+    assert listed["folders.rescan"] == "60s"
+    assert listed["mirrors.http.connections"] == "4"
+    assert not {"mirrors.prune", "folders.delete"} & listed.keys()  # off is what they are
+
+
+def test_the_defaults_of_a_file_are_judged_as_its_entries() -> None:
+    assert row_of(("defaults", "cron")) is NOT_YET["mirrors.cron"]
+    assert row_of(("defaults", "prune")) is NOT_YET["*.prune"]
+    assert row_of(("defaults", "every")) is None
