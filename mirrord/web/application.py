@@ -21,11 +21,12 @@ from mirrord.web.stream import HEARTBEAT, Streams
 _log = logging.getLogger(__name__)
 
 _PAGE = Path(__file__).parent / "page"
+_SCRIPT = "text/javascript; charset=utf-8"
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    **{f"/{name}": (name, _SCRIPT) for name in ("page.js", "feed.js", "draw.js", "words.js")},
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -43,7 +44,7 @@ def application(
     control: Control, metrics: Callable[[], bytes], token: str | None, *, heartbeat: float = HEARTBEAT
 ) -> web.Application:
     """Everything that a daemon serves. Without a `token` (or an empty one) every POST is refused."""
-    app = web.Application(middlewares=[_failures])  # type: ignore[list-item]  # the names of its arguments are ours
+    app = web.Application(middlewares=[_failures])
     streams = Streams(control, heartbeat=heartbeat)
     for route in Api(control, metrics, streams).routes():
         answer = _guarded(route.answer, token) if route.needs_token else route.answer
@@ -86,10 +87,10 @@ def _shows(request: web.Request, token: str) -> bool:
 
 
 @web.middleware
-async def _failures(request: web.Request, answer: Handler) -> web.StreamResponse:
+async def _failures(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal as JSON with a message; a fault of ours is logged and named as such."""
     try:
-        return await answer(request)
+        return await handler(request)
     except web.HTTPException as refusal:
         if refusal.status < 400:
             raise

@@ -24,7 +24,7 @@ Rule = Callable[[str, ast.Module], Iterator[str]]
 FORBIDDEN_WORDS = frozenset(
     {"manager", "helper", "helpers", "util", "utils", "target", "remote", "handler", "data", "info"}
 )
-DICTATED_NAMES = frozenset({"data_received"})  # asyncio.Protocol calls it so
+DICTATED_NAMES = frozenset({"data_received", "handler"})  # asyncio.Protocol and aiohttp's middlewares call them so
 EXITS = frozenset({"print", "exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"})
 CHILDS_EXITS = {"mirrord.s3.weed": {"os._exit"}}  # between fork and exec, in a child whose parent is gone
 CLIENT_NAMES = re.compile(r"Client\w*|request|\w*Connector|TraceConfig|CookieJar|DummyCookieJar|client\w*|connector")

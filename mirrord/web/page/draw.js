@@ -1,0 +1,258 @@
+// What is on the page. Text goes in as textContent only: a key or a message may hold anything.
+
+import { STATES, ago, ahead, count, left, moment, share, size, span, summary, things } from "./words.js";
+
+const MOST_MOVING = 20;
+
+export const at = (id) => document.getElementById(id);
+
+function make(tag, className = "", text = null) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== null) made.textContent = text;
+  return made;
+}
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// Makes `parent`'s children stand for `list`, in its order, keeping the element of each key (and so focus and motion).
+function keep(parent, list, keyOf, build, update) {
+  const standing = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let place = parent.firstElementChild;
+  for (const one of list) {
+    const key = keyOf(one);
+    let child = standing.get(key);
+    standing.delete(key);
+    if (!child) {
+      child = build(one);
+      child.dataset.key = key;
+    }
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+    update(child, one);
+  }
+  for (const gone of standing.values()) gone.remove();
+}
+
+const part = (element, name) => element.querySelector(`.${name}`);
+
+function parts(tag, ...names) {
+  const made = make(tag);
+  for (const name of names) made.append(make("p", name));
+  return made;
+}
+
+// Absolute on hover, relative in the text.
+function when(element, seconds, text) {
+  say(element, text);
+  element.title = moment(seconds);
+}
+
+const badge = (state) => make("span", `badge ${state}`, state);
+
+function setBadge(element, state) {
+  if (element.textContent === state) return;
+  element.className = `badge ${state}`;
+  element.textContent = state;
+}
+
+// ── the top ───────────────────────────────────────────────────────────────────────────────────────
+export function drawSummary(status) {
+  const [mood, whole, note] = summary(status);
+  say(at("summary"), whole);
+  say(at("summary-note"), note);
+  document.body.dataset.mood = mood;
+}
+
+export function drawTotals(status, chosen, choose) {
+  const list = STATES.map((state) => ({ state, number: status.totals[state] ?? 0 }));
+  const build = ({ state }) => {
+    const tile = make("li");
+    const button = make("button", `tile ${state}`);
+    button.type = "button";
+    button.append(make("span", "figure"), make("span", "word", state));
+    button.addEventListener("click", () => choose(button.getAttribute("aria-pressed") === "true" ? "" : state));
+    tile.append(button);
+    return tile;
+  };
+  keep(at("totals"), list, (one) => one.state, build, (tile, { state, number }) => {
+    say(part(tile, "figure"), count(number));
+    tile.firstChild.setAttribute("aria-pressed", String(state === chosen));
+    tile.classList.toggle("none", !number);
+  });
+  const shown = list.filter((one) => one.number).reverse();
+  keep(at("share"), shown, (one) => one.state, ({ state }) => make("span", state), (piece, { number }) => {
+    piece.style.flexGrow = String(number);
+  });
+}
+
+// ── transfers ─────────────────────────────────────────────────────────────────────────────────────
+export function drawMoving(running, totals) {
+  const shown = running.slice(0, MOST_MOVING);
+  keep(at("moving"), shown, (one) => one.transfer_id, buildMoving, updateMoving);
+  const rest = running.length - shown.length;
+  const none = at("moving-none");
+  none.hidden = running.length > 0 && !rest;
+  if (rest) say(none, `and ${things(rest, "more transfer")}.`);
+  else say(none, totals.Transferring ? "Transfers are starting." : "Nothing is being copied right now.");
+}
+
+function buildMoving(transfer) {
+  const card = parts("li", "name", "numbers");
+  const bar = make("div", "bar");
+  bar.setAttribute("role", "progressbar");
+  bar.setAttribute("aria-label", transfer.destination);
+  bar.append(make("span", "read"), make("span", "sent"));
+  card.insertBefore(bar, part(card, "numbers"));
+  return card;
+}
+
+function updateMoving(card, transfer) {
+  say(part(card, "name"), transfer.destination);
+  const sent = share(transfer.bytes_sent, transfer.size);
+  const read = share(transfer.bytes_read, transfer.size);
+  const bar = part(card, "bar");
+  bar.classList.toggle("unknown", sent === null);
+  part(bar, "sent").style.width = `${100 * (sent ?? 0)}%`;
+  part(bar, "read").style.width = `${100 * (read ?? 0)}%`;
+  if (sent === null) bar.removeAttribute("aria-valuenow");
+  else bar.setAttribute("aria-valuenow", String(Math.floor(100 * sent)));
+  const whole = transfer.size === null ? "" : ` of ${size(transfer.size)}`;
+  const said = [
+    sent === null ? "" : `${Math.floor(100 * sent)} %`,
+    `${size(transfer.bytes_sent)}${whole} sent`,
+    transfer.bytes_read > transfer.bytes_sent ? `${size(transfer.bytes_read)} read` : "",
+    `${size(transfer.rate)}/s`,
+    left(transfer),
+    transfer.attempt > 1 ? `attempt ${transfer.attempt}` : "",
+  ];
+  say(part(card, "numbers"), said.filter(Boolean).join(" · "));
+}
+
+// ── items ─────────────────────────────────────────────────────────────────────────────────────────
+export function drawAttention(items, more, now) {
+  at("attention").hidden = !items.length;
+  keep(at("attention-list"), items, (one) => one.id, (one) => {
+    const card = parts("li", "name", "why", "numbers");
+    card.prepend(badge(one.state));
+    return card;
+  }, (card, one) => {
+    setBadge(part(card, "badge"), one.state);
+    card.classList.toggle("warn", one.state === "Retrying");
+    card.classList.toggle("bad", one.state === "Blocked");
+    say(part(card, "name"), one.destination);
+    say(part(card, "why"), because(one));
+    const next = one.next_check === null ? "" : `${one.state === "Retrying" ? "next try" : "next look"} ${ahead(one.next_check, now)}`;
+    when(part(card, "numbers"), one.since, [`since ${span(Math.max(0, now - one.since))}`, next].filter(Boolean).join(" · "));
+  });
+  say(at("attention-title"), more ? "Needs attention (the first of them)" : "Needs attention");
+}
+
+const because = (item) => [item.reason, item.message].filter(Boolean).join(": ");
+
+export function drawItems(page, place, now) {
+  keep(at("rows"), page.items, (one) => one.id, buildRow, (row, one) => updateRow(row, one, now));
+  const none = at("items-none");
+  none.hidden = page.items.length > 0;
+  at("items").hidden = !page.items.length;
+  say(none, place.filtered ? "No item fits the filter." : "There are no items.");
+  at("page-back").disabled = place.number === 1;
+  at("page-next").disabled = page.cursor === null;
+  const pager = place.number > 1 || page.cursor !== null;
+  at("page-back").hidden = at("page-next").hidden = !pager;
+  say(at("page-text"), pager ? `page ${place.number}` : "");
+}
+
+function buildRow(one) {
+  const row = make("tr");
+  const state = make("td");
+  state.append(badge(one.state));
+  const object = make("td", "object");
+  object.append(make("p", "name"), make("p", "source"), make("p", "why"));
+  row.append(state, object, make("td", "since"), make("td", "next"), make("td", "size number"));
+  ["State", "Object", "Since", "Next look", "Size"].forEach((label, place) => (row.cells[place].dataset.label = label));
+  return row;
+}
+
+function updateRow(row, one, now) {
+  setBadge(part(row, "badge"), one.state);
+  say(part(row, "name"), one.destination);
+  say(part(row, "source"), one.entry && !one.destination.endsWith(`/${one.entry}`) ? `${one.source} · ${one.entry}` : one.source);
+  say(part(row, "why"), because(one));
+  if (one.since) when(part(row, "since"), one.since, ago(one.since, now));
+  if (one.next_check === null) say(part(row, "next"), "–");
+  else when(part(row, "next"), one.next_check, ahead(one.next_check, now));
+  const cell = part(row, "size");
+  say(cell, one.size === null ? "–" : size(one.size));
+  cell.title = one.integrity ? `proven by ${one.integrity}` : "";
+}
+
+// ── manifests, folders, stores ────────────────────────────────────────────────────────────────────
+function drawCards(id, list, keyOf, build, update) {
+  keep(at(id), list, keyOf, build, update);
+  at(`${id}-none`).hidden = list.length > 0;
+}
+
+export function drawFiles(files, now) {
+  const build = () => {
+    const card = parts("li", "name", "numbers");
+    card.append(make("ul", "problems"));
+    return card;
+  };
+  drawCards("files", files, (one) => one.file, build, (card, one) => {
+    card.classList.toggle("bad", !one.valid);
+    say(part(card, "name"), one.file);
+    const numbers = [one.in_force ? things(one.items, "item") : "", one.loaded === null ? "" : `loaded ${ago(one.loaded, now)}`];
+    const rejected = one.in_force ? "rejected; the last good version stays in force" : "rejected; nothing of it is in force";
+    say(part(card, "numbers"), [one.valid ? "" : rejected, ...numbers].filter(Boolean).join(" · "));
+    keep(part(card, "problems"), one.problems.map((problem, place) => ({ ...problem, place })), (problem) => String(problem.place),
+      () => parts("li", "spot", "why"), (line, problem) => {
+        say(part(line, "spot"), [`line ${problem.line}, column ${problem.column}`, problem.path].filter(Boolean).join(" · "));
+        say(part(line, "why"), problem.message);
+      });
+  });
+}
+
+export function drawFolders(folders, now) {
+  drawCards("folders", folders, (one) => one.name, () => parts("li", "name", "numbers", "why"), (card, one) => {
+    card.classList.toggle("bad", Boolean(one.problem) || !one.complete);
+    say(part(card, "name"), one.path);
+    const scanned = one.last_scan === null ? "not scanned yet" : `scanned ${ago(one.last_scan, now)}`;
+    const named = one.name === one.path ? "" : one.name;
+    say(part(card, "numbers"), [named, things(one.files, "file"), scanned, `watched by ${one.watching}`].filter(Boolean).join(" · "));
+    const unread = one.complete ? "" : "not everything could be read, so nothing is taken for gone";
+    say(part(card, "why"), [one.problem, unread].filter(Boolean).join("; "));
+  });
+}
+
+export function drawStores(stores) {
+  drawCards("stores", Object.entries(stores), ([name]) => name, () => parts("li", "name", "numbers"), (card, [name, up]) => {
+    card.classList.toggle("bad", !up);
+    say(part(card, "name"), name);
+    say(part(card, "numbers"), up ? "answered the last call" : "did not answer the last call");
+  });
+}
+
+export function drawAbout(status, now) {
+  say(at("about"), `mirrord ${status.version} · process ${status.pid} · up ${span(Math.max(0, now - status.started))}`);
+  at("promises").hidden = !status.not_enforced.length;
+  keep(at("promises-list"), status.not_enforced, (one) => one, () => make("li"), (line, one) => say(line, one));
+}
+
+// ── whether any of it is true ─────────────────────────────────────────────────────────────────────
+export function drawLink(link) {
+  document.body.dataset.link = link.state;
+  say(at("link-text"), link.text);
+  at("gone").hidden = !link.notice;
+  say(at("gone-text"), link.notice);
+  say(at("gone-age"), link.age);
+}
+
+export function drawTitle(status, link) {
+  const blocked = status?.totals.Blocked ?? 0;
+  const word = link.notice ? "no answer" : status?.not_ready ? "not ready" : blocked ? `${count(blocked)} blocked` : "";
+  const title = word ? `${word} · mirrord` : "mirrord";
+  if (document.title !== title) document.title = title;
+}

@@ -1,0 +1,85 @@
+// What the daemon says: answers asked for, events streamed, and when it was last heard.
+
+const PATIENCE = 5000; // ms for one answer
+const REOPEN = 3000; // ms until a refused stream is tried again
+
+const NAMES = [
+  "manifest.loaded", "manifest.rejected", "manifest.removed",
+  "transfer.started", "transfer.progress", "transfer.resumed", "transfer.completed", "transfer.failed", "transfer.interrupted",
+  "item.changed", "item.unchanged", "item.blocked", "item.drifted", "item.pruned",
+  "folder.settled", "folder.rescanned", "folder.overflowed", "upload.aborted",
+  "daemon.ready", "daemon.stopping", "daemon.stopped",
+];
+
+export class Feed {
+  streaming = false;
+  heard = null; // Date.now() of the last answer or event
+  skew = 0; // ms that the daemon's clock is ahead of ours
+  #stream = null;
+  #reopen = null;
+
+  constructor(onEvent, onStream) {
+    this.onEvent = onEvent;
+    this.onStream = onStream;
+  }
+
+  // The daemon's clock, in seconds since the epoch.
+  now() {
+    return (Date.now() + this.skew) / 1000;
+  }
+
+  // JSON from the daemon. Throws a TypeError or DOMException if it cannot be reached, else an Error with its message.
+  async ask(path) {
+    const answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE), cache: "no-store" });
+    const body = await answer.json();
+    this.#hear();
+    const date = Date.parse(answer.headers.get("Date")) + 500; // the header counts whole seconds
+    if (Math.abs(date - Date.now() - this.skew) > 2000) this.skew = date - Date.now();
+    if (!answer.ok) throw new Error(body.message ?? `the answer was ${answer.status}`);
+    return body;
+  }
+
+  open() {
+    clearTimeout(this.#reopen);
+    if (this.#stream) return;
+    const stream = new EventSource("api/v1/events");
+    this.#stream = stream;
+    stream.onopen = () => {
+      this.#hear();
+      this.#set(true);
+    };
+    stream.onerror = () => {
+      if (stream.readyState === EventSource.CLOSED) this.#again(stream); // refused; else the browser reconnects
+      this.#set(false);
+    };
+    for (const name of NAMES) {
+      stream.addEventListener(name, (message) => {
+        this.#hear();
+        this.onEvent(name, JSON.parse(message.data));
+      });
+    }
+  }
+
+  close() {
+    clearTimeout(this.#reopen);
+    this.#stream?.close();
+    this.#stream = null;
+    this.#set(false);
+  }
+
+  #again(stream) {
+    stream.close();
+    this.#stream = null;
+    this.#reopen = setTimeout(() => this.open(), REOPEN);
+  }
+
+  #hear() {
+    this.heard = Date.now();
+  }
+
+  #set(streaming) {
+    if (this.streaming === streaming) return;
+    this.streaming = streaming;
+    this.onStream();
+  }
+}

@@ -1,0 +1,213 @@
+// The status page: asks, listens, draws, and says so when it no longer knows.
+
+import * as draw from "./draw.js";
+import { Feed } from "./feed.js";
+import { STATES, span } from "./words.js";
+
+const PAGE_SIZE = 50;
+const ATTENTION = 6; // items of each kind that are shown at the top
+const EVERY = { moving: 2000, calm: 5000, polling: 2000, hidden: 15000 }; // ms between looks
+const SOON = 400; // ms from an event to the look that it asks for, so that a burst asks once
+const SILENCE = 9000; // ms without a word after which the daemon counts as gone
+
+const asked = new URLSearchParams(location.search);
+const view = {
+  status: null,
+  running: new Map(), // transfer id -> transfer
+  page: { items: [], cursor: null },
+  attention: { items: [], more: false },
+  state: STATES.includes(asked.get("state")) ? asked.get("state") : "",
+  text: asked.get("q") ?? "",
+  cursors: [""], // where each page up to this one begins
+  unreachable: false,
+  failure: "", // what the daemon said when it could answer, but not that
+};
+const feed = new Feed(onEvent, onStream);
+let timer = null;
+let looking = false;
+let lookAgain = false;
+
+// ── asking ────────────────────────────────────────────────────────────────────────────────────────
+async function look() {
+  if (looking) {
+    lookAgain = true;
+    return;
+  }
+  clearTimeout(timer);
+  looking = true;
+  lookAgain = false;
+  try {
+    await lookOnce();
+    view.unreachable = false;
+    view.failure = "";
+  } catch (error) {
+    view.unreachable = error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError;
+    view.failure = view.unreachable ? "" : error.message;
+  }
+  looking = false;
+  drawAll();
+  lookIn(lookAgain ? SOON : pause());
+}
+
+async function lookOnce() {
+  const query = itemsQuery();
+  const [status, page] = await Promise.all([feed.ask("api/v1/status"), feed.ask(`api/v1/items?${query}`)]);
+  view.status = status;
+  view.running = new Map(status.running.map((one) => [one.transfer_id, ahead(one)]));
+  if (query === itemsQuery()) view.page = page;
+  view.attention = await attention(status.totals);
+}
+
+// A page of the items; the filter and the place in the list, as the API takes them.
+function itemsQuery() {
+  const query = new URLSearchParams({ limit: PAGE_SIZE });
+  if (view.state) query.set("state", view.state);
+  if (view.text) query.set("q", view.text);
+  if (view.cursors.at(-1)) query.set("cursor", view.cursors.at(-1));
+  return query.toString();
+}
+
+async function attention(totals) {
+  const states = ["Blocked", "Retrying"].filter((state) => totals[state]);
+  const pages = await Promise.all(states.map((state) => feed.ask(`api/v1/items?state=${state}&limit=${ATTENTION}`)));
+  return { items: pages.flatMap((page) => page.items), more: pages.some((page) => page.cursor !== null) };
+}
+
+// An answer may be older than the events that came while it was on its way.
+function ahead(transfer) {
+  const known = view.running.get(transfer.transfer_id);
+  if (!known) return transfer;
+  return { ...transfer, bytes_read: Math.max(known.bytes_read, transfer.bytes_read), bytes_sent: Math.max(known.bytes_sent, transfer.bytes_sent) };
+}
+
+function pause() {
+  if (document.hidden) return EVERY.hidden;
+  if (!feed.streaming) return EVERY.polling;
+  return view.running.size ? EVERY.moving : EVERY.calm;
+}
+
+function lookIn(delay) {
+  clearTimeout(timer);
+  timer = setTimeout(look, delay);
+  timerDue = Date.now() + delay;
+}
+let timerDue = Infinity;
+
+function lookSoon() {
+  if (looking) lookAgain = true;
+  else if (timerDue > Date.now() + SOON) lookIn(SOON);
+}
+
+// ── hearing ───────────────────────────────────────────────────────────────────────────────────────
+function onEvent(name, event) {
+  const transfer = view.running.get(event.transfer_id);
+  if (name === "transfer.progress" && transfer) {
+    Object.assign(transfer, { bytes_read: event.bytes_read, bytes_sent: event.bytes_sent, size: event.size });
+    drawMoving();
+    return;
+  }
+  if (["transfer.completed", "transfer.failed", "transfer.interrupted"].includes(name)) view.running.delete(event.transfer_id);
+  lookSoon();
+}
+
+function onStream() {
+  drawLink();
+  look();
+}
+
+// ── drawing ───────────────────────────────────────────────────────────────────────────────────────
+function drawAll() {
+  drawLink();
+  if (!view.status) return;
+  const now = gone() ? feed.heard / 1000 + feed.skew / 1000 : feed.now(); // ages stand still with what they belong to
+  draw.drawSummary(view.status);
+  draw.drawTotals(view.status, view.state, choose);
+  drawMoving();
+  draw.drawAttention(view.attention.items, view.attention.more, now);
+  draw.drawItems(view.page, { number: view.cursors.length, filtered: Boolean(view.state || view.text) }, now);
+  draw.drawFiles(view.status.files, now);
+  draw.drawFolders(view.status.folders, now);
+  draw.drawStores(view.status.stores);
+  draw.drawAbout(view.status, now);
+}
+
+const drawMoving = () => draw.drawMoving([...view.running.values()], view.status.totals);
+
+const gone = () => view.unreachable || (feed.heard !== null && Date.now() - feed.heard > SILENCE && !document.hidden);
+
+function drawLink() {
+  const link = linkState();
+  draw.drawLink(link);
+  draw.drawTitle(view.status, link);
+}
+
+function linkState() {
+  const heard = feed.heard === null ? "never heard" : `last heard ${span((Date.now() - feed.heard) / 1000)} ago`;
+  if (gone()) {
+    const then = view.status ? "What is shown below was true then." : "";
+    return { state: "gone", text: `no answer, ${heard}`, notice: "mirrord does not answer.", age: `${capital(heard)}. ${then}` };
+  }
+  if (view.failure) return { state: "gone", text: "failing", notice: `mirrord answers, but cannot say how things stand: ${view.failure}`, age: "" };
+  if (feed.heard === null) return { state: "waiting", text: "connecting …", notice: "", age: "" };
+  if (feed.streaming) return { state: "live", text: "live", notice: "", age: "" };
+  return { state: "polling", text: `no stream, asking every ${EVERY.polling / 1000} s`, notice: "", age: "" };
+}
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
+// ── the filter ────────────────────────────────────────────────────────────────────────────────────
+function choose(state) {
+  view.state = state;
+  draw.at("filter-state").value = state;
+  fromTheStart();
+}
+
+function fromTheStart() {
+  view.cursors = [""];
+  const query = new URLSearchParams();
+  if (view.state) query.set("state", view.state);
+  if (view.text) query.set("q", view.text);
+  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+  look();
+}
+
+function turn(cursors) {
+  view.cursors = cursors;
+  look();
+  draw.at("items-title").focus();
+}
+
+function listen() {
+  const select = draw.at("filter-state");
+  for (const state of STATES) select.add(new Option(state, state));
+  select.value = view.state;
+  select.addEventListener("change", () => choose(select.value));
+  const text = draw.at("filter-text");
+  text.value = view.text;
+  let typing = null;
+  text.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      view.text = text.value.trim();
+      fromTheStart();
+    }, 250);
+  });
+  draw.at("filter").addEventListener("submit", (event) => event.preventDefault());
+  draw.at("page-next").addEventListener("click", () => view.page.cursor && turn([...view.cursors, view.page.cursor]));
+  draw.at("page-back").addEventListener("click", () => view.cursors.length > 1 && turn(view.cursors.slice(0, -1)));
+  document.addEventListener("visibilitychange", onVisibility);
+}
+
+// A browser keeps six connections to a host: a page that nobody sees gives its stream back, and asks now and then.
+function onVisibility() {
+  if (document.hidden) feed.close();
+  else {
+    feed.open();
+    look();
+  }
+}
+
+listen();
+if (!document.hidden) feed.open();
+look();
+setInterval(drawAll, 1000);

@@ -1,0 +1,187 @@
+"""A daemon that does only what its test says: `ports.Control` over a dictionary of items and a real `Board`."""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+from mirrord.daemon.clock import SystemClock
+from mirrord.errors import Problem, Reason
+from mirrord.events import (
+    Event,
+    ItemChanged,
+    ManifestLoaded,
+    ManifestRejected,
+    TransferCompleted,
+    TransferFailed,
+    TransferProgress,
+    TransferStarted,
+)
+from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind
+from mirrord.ports import Clock
+from mirrord.status import FileStatus, FolderStatus, ItemPage, ItemStatus, Status
+from mirrord.telemetry.board import Board
+
+ENDPOINT = "http://127.0.0.1:9000"
+
+
+def item_of(key: str, source: str = "https://example.org/file", entry: str = "") -> Item:
+    at = Destination("default", ENDPOINT, "mirror", key)
+    return Item(id=at.item_id, entry=entry or key, source=source, destination=at)
+
+
+def copied(transfer_id: str, size: int, parts: int = 1) -> Copied:
+    return Copied(
+        transfer_id=transfer_id,
+        revision=Revision(address="0" * 16),
+        kind=TransferKind.MULTIPART if parts > 1 else TransferKind.PUT,
+        size=size,
+        parts=parts,
+        etag='"e"',
+        checksum=None,
+        integrity=Integrity.FULL_OBJECT,
+    )
+
+
+class ScriptedControl:
+    """What it says of itself is what was put into it; what was asked of it is kept in `triggered` and `reloads`."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.board = Board(self.clock, progress_every=0.1)
+        self.things: dict[str, Item] = {}
+        self.shown: dict[str, ItemStatus] = {}
+        self.files: dict[str, FileStatus] = {}
+        self.folders: tuple[FolderStatus, ...] = ()
+        self.stores: dict[str, bool] = {"default": True}
+        self.not_enforced: tuple[str, ...] = ()
+        self.reason_not_ready = ""
+        self.failure: Exception | None = None
+        self.triggered: list[str] = []
+        self.reloads = 0
+        self.asked: list[dict[str, object]] = []
+        self.started = time.time()
+
+    # ── what the test says ────────────────────────────────────────────────────────────────────────
+    def put(self, item: Item, state: State = State.SYNCED, **fields: object) -> Item:
+        """The item stands so, from before anybody looked."""
+        self.things[item.id] = item
+        at = item.destination
+        self.shown[item.id] = ItemStatus(
+            id=item.id,
+            entry=item.entry,
+            source=item.shown_source,
+            destination=str(at),
+            store=at.store,
+            state=state,
+            since=self.clock.now(),
+            **fields,  # type: ignore[arg-type]
+        )
+        return item
+
+    def change(self, item: Item, state: State, reason: Reason | None = None, message: str = "", **more: object) -> None:
+        """The item's state changes, and everybody is told."""
+        fields = {"state": state, "reason": reason, "message": message, "since": self.clock.now(), **more}
+        self.shown[item.id] = replace(self.shown[item.id], **fields)  # type: ignore[arg-type]
+        self.tell(ItemChanged(item=item, state=state, reason=reason, message=message))
+
+    def start(
+        self, item: Item, size: int | None, kind: TransferKind = TransferKind.MULTIPART, attempt: int = 1
+    ) -> None:
+        self.change(item, State.TRANSFERRING)
+        self.tell(TransferStarted(item=item, transfer_id=f"t-{item.id}", kind=kind, size=size, attempt=attempt))
+
+    def advance(self, item: Item, read: int, sent: int, size: int | None, attempt: int = 1) -> None:
+        self.tell(
+            TransferProgress(
+                item=item,
+                transfer_id=f"t-{item.id}",
+                kind=TransferKind.MULTIPART,
+                bytes_read=read,
+                bytes_sent=sent,
+                size=size,
+                attempt=attempt,
+            )
+        )
+
+    def complete(self, item: Item, size: int) -> None:
+        done = copied(f"t-{item.id}", size, parts=4)
+        self.tell(TransferCompleted(item=item, transfer_id=f"t-{item.id}", kind=done.kind, copied=done, duration=1.5))
+        self.change(item, State.SYNCED, size=size, integrity=done.integrity, synced_at=self.clock.now())
+
+    def fail(self, item: Item, reason: Reason, message: str, retry_in: float | None = None) -> None:
+        self.tell(
+            TransferFailed(
+                item=item, transfer_id=f"t-{item.id}", reason=reason, message=message, duration=0.5, retry_in=retry_in
+            )
+        )
+        state = State.BLOCKED if retry_in is None else State.RETRYING
+        self.change(item, state, reason, message, next_check=self.clock.now() + (retry_in or 3600))
+
+    def load(self, file: str, items: int) -> None:
+        self.files[file] = FileStatus(file=file, valid=True, in_force=True, loaded=self.clock.now(), items=items)
+        self.tell(ManifestLoaded(file=file, items=items))
+
+    def reject(self, file: str, *problems: Problem) -> None:
+        before = self.files.get(file, FileStatus(file=file, valid=False, in_force=False))
+        self.files[file] = replace(before, valid=False, problems=problems)
+        self.tell(ManifestRejected(file=file, problems=problems))
+
+    def tell(self, event: Event) -> None:
+        self.board(event)
+
+    # ── ports.Control ─────────────────────────────────────────────────────────────────────────────
+    def not_ready(self) -> str:
+        return self.reason_not_ready
+
+    async def status(self) -> Status:
+        self._maybe_fail()
+        return Status(
+            version="0.1.0",
+            pid=4711,
+            started=self.started,
+            not_ready=self.reason_not_ready,
+            totals=dict(Counter(one.state for one in self.shown.values())),
+            running=self.board.running(),
+            files=tuple(self.files.values()),
+            folders=self.folders,
+            stores=dict(self.stores),
+            not_enforced=self.not_enforced,
+        )
+
+    async def items(
+        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+    ) -> ItemPage:
+        self._maybe_fail()
+        self.asked.append({"state": state, "entry": entry, "text": text, "cursor": cursor, "limit": limit})
+        fit = [
+            replace(one, progress=self.board.progress(one.id))
+            for one in sorted(self.shown.values(), key=lambda one: one.id)
+            if one.id > cursor
+            and state in (None, one.state)
+            and entry in ("", one.entry)
+            and any(text in where for where in (one.destination, one.source, one.entry))
+        ]
+        page = tuple(fit[:limit])
+        return ItemPage(items=page, cursor=page[-1].id if len(fit) > limit else None)
+
+    async def item(self, item_id: str) -> ItemStatus | None:
+        self._maybe_fail()
+        return self.shown.get(item_id)
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        return self.board.subscribe()
+
+    async def trigger(self, item_id: str) -> bool:
+        if item_id in self.shown:
+            self.triggered.append(item_id)
+        return item_id in self.shown
+
+    async def reload(self) -> Sequence[FileStatus]:
+        self.reloads += 1
+        return tuple(self.files.values())
+
+    def _maybe_fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
