@@ -1,0 +1,115 @@
+"""Which version of each manifest file is in force, when some are bad or collide. Pure.
+
+Owns SPEC section 2, "Reload": each file stands for itself; a bad one keeps its last good version in force; when two
+files collide, the one that changed is the bad one, and at start the later in order. `daemon.manifests` reads the files
+and waits; what comes out here is what the daemon runs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mirrord.errors import Problem
+from mirrord.manifest.manifest import Loaded, Manifest, join
+from mirrord.planning.expand import Expansion, expand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One file: `good` is what is in force of it, `candidate` what it says now if that is lawful by itself.
+
+    `problems` are those of what it says now; empty when `good` is what it says.
+    """
+
+    file: str
+    good: Manifest | None = None
+    candidate: Manifest | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What the daemon runs: the files in order, and everything that they ask for together."""
+
+    held: tuple[Held, ...]
+    loaded: Loaded
+    expansion: Expansion
+
+
+def settle(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
+    """Admit every candidate that is sound beside the others; the rest keep their last good version."""
+    refused: dict[str, tuple[Problem, ...]] = {}
+    while True:
+        trial = _judge([_chosen(one, refused) for one in files], environ)
+        bad = _by_file(trial.problems)
+        candidates = {one.file for one in files if one.candidate is not None and one.file not in refused}
+        if not bad.keys() <= candidates:
+            return _one_by_one(files, environ)
+        if not bad:
+            return _result(files, refused, trial)
+        refused |= bad
+
+
+def _one_by_one(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
+    """A changed file broke one that did not change: find out which, by admitting candidates in order."""
+    refused = {one.file: one.problems for one in files if one.candidate is not None}
+    for one in files:
+        if one.candidate is not None:
+            without = {file: problems for file, problems in refused.items() if file != one.file}
+            trial = _judge([_chosen(other, without) for other in files], environ)
+            if trial.problems:
+                refused[one.file] = tuple(_blamed(one.file, problem) for problem in trial.problems)
+            else:
+                refused = without
+    return _result(files, refused, _judge([_chosen(one, refused) for one in files], environ))
+
+
+def _blamed(file: str, problem: Problem) -> Problem:
+    """A problem that shows in another file is reported where its cause is."""
+    if problem.file == file:
+        return problem
+    return Problem(file, 1, 1, "", f"this version is refused because of what it does to another file: {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    loaded: Loaded
+    expansion: Expansion
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.loaded.problems, *self.expansion.problems)
+
+
+def _judge(manifests: Iterable[Manifest | None], environ: Mapping[str, str]) -> _Trial:
+    loaded = join([one for one in manifests if one is not None], (), environ)
+    return _Trial(loaded, expand(loaded))
+
+
+def _chosen(one: Held, refused: Mapping[str, object]) -> Manifest | None:
+    return one.good if one.candidate is None or one.file in refused else one.candidate
+
+
+def _by_file(problems: Iterable[Problem]) -> dict[str, tuple[Problem, ...]]:
+    found: dict[str, tuple[Problem, ...]] = {}
+    for problem in problems:
+        found[problem.file] = (*found.get(problem.file, ()), problem)
+    return found
+
+
+def _result(files: Sequence[Held], refused: Mapping[str, tuple[Problem, ...]], trial: _Trial) -> InForce:
+    held = tuple(_after(one, refused) for one in files)
+    return InForce(held=held, loaded=trial.loaded, expansion=trial.expansion)
+
+
+def _after(one: Held, refused: Mapping[str, tuple[Problem, ...]]) -> Held:
+    if one.file in refused:
+        return replace(one, problems=refused[one.file])
+    if one.candidate is not None:
+        return replace(one, good=one.candidate, candidate=None, problems=())
+    return one
+
+
+def emptied(manifest: Manifest) -> Manifest:
+    """What stays of a file that is gone while others still use its stores: no entries."""
+    document = manifest.document.model_copy(update={"mirrors": (), "folders": ()})
+    return replace(manifest, document=document)
