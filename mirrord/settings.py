@@ -5,11 +5,11 @@ frozen `Settings`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mirrord.units import MiB, parse_size
+from mirrord.units import MiB, parse_duration, parse_size
 
 DEFAULT_CONFIG = "/etc/mirrord"
 _SQLITE = "sqlite://"
@@ -24,6 +24,10 @@ class Settings:
     memory_limit: int = 256 * MiB
     log_format: str = "auto"
     log_level: str = "info"
+    listen: str = "127.0.0.1:8420"  # host:port, or none
+    api_token: str | None = field(default=None, repr=False)
+    shutdown_grace: float = 25.0  # seconds
+    per_host_connections: int = 8
 
     @property
     def directory(self) -> Path:
@@ -56,11 +60,14 @@ def state_path(text: str) -> Path:
     return path if path.suffix == ".db" else path / "state.db"
 
 
-def _transfers(text: str) -> int:
-    count = int(text) if text.isdigit() else 0
-    if not 1 <= count <= 10_000:
-        raise ValueError(f"{text!r} is not a number of transfers; write 1 to 10000")
-    return count
+def _count(most: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        count = int(text) if text.isascii() and text.isdigit() else 0
+        if not 1 <= count <= most:
+            raise ValueError(f"{text!r} is not a number from 1 to {most}")
+        return count
+
+    return check
 
 
 def _memory_limit(text: str) -> int:
@@ -81,10 +88,14 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "state": state_path,
-    "transfers": _transfers,
+    "transfers": _count(10_000),
     "memory_limit": _memory_limit,
     "log_format": _one_of("auto", "console", "json"),
     "log_level": _one_of("debug", "info", "warning", "error"),
+    "listen": str,
+    "api_token": str,
+    "shutdown_grace": parse_duration,
+    "per_host_connections": _count(256),
 }
 
 

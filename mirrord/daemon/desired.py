@@ -12,6 +12,7 @@ from mirrord.errors import Problem
 from mirrord.events import ManifestLoaded, ManifestRejected
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, in_order, load_all
+from mirrord.manifest.schema import Daemon
 from mirrord.model import Item
 from mirrord.planning.expand import Expansion, expand
 from mirrord.ports import Observer
@@ -30,12 +31,17 @@ class Desired:
     @property
     def daemon(self) -> dict[str, Any]:
         """What the `daemon:` block sets, by the names of `settings.Settings`."""
-        block = self.loaded.daemon
-        given = block.model_fields_set & {"transfers", "memory_limit"}
-        plain = {name: getattr(block, name) for name in given}
-        log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
-        state = {"state": state_path(block.state)} if block.state else {}
-        return {**plain, **log, **state}
+        return daemon_settings(self.loaded.daemon)
+
+
+def daemon_settings(block: Daemon) -> dict[str, Any]:
+    """The block's own words by the names of `settings.Settings`; only what it sets."""
+    given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "shutdown_grace"}
+    plain = {name: getattr(block, name) for name in given}
+    log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
+    host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}
+    state = {"state": state_path(block.state)} if block.state else {}
+    return {**plain, **log, **host, **state}
 
 
 def read(paths: Sequence[str], environ: Mapping[str, str]) -> Desired:

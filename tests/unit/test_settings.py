@@ -38,7 +38,7 @@ def test_every_setting_is_read_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("flags", "environ", "said"),
     [
-        ({"transfers": "0"}, {}, "--transfers: '0' is not a number of transfers"),
+        ({"transfers": "0"}, {}, "--transfers: '0' is not a number from 1 to 10000"),
         ({}, {"MIRRORD_MEMORY_LIMIT": "64mb"}, "MIRRORD_MEMORY_LIMIT: '64mb' is not a size"),
         ({"memory_limit": "1MiB"}, {}, "--memory-limit: '1MiB' is too little"),
         ({"log_format": "xml"}, {}, "--log-format: 'xml' is not one of auto, console, json"),
