@@ -85,7 +85,7 @@ class FileSource(Source):
 
     async def confirm(self, observed: Observed) -> None:
         """See `ports.Source`: the file that was read, and the file now at the path, are the one observed."""
-        if self._file is not None:
+        if self._file is not None:  # asked first: over NFS an open file's attributes are fresher than a path's
             self._same(os.fstat(self._file), observed)
         try:
             found = os.lstat(self._path)

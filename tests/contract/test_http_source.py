@@ -39,6 +39,14 @@ def it(origin: Origin, sources: HttpSources) -> HttpSource:
     return sources.source(item_of(origin.publish("/it", WHOLE), idle_timeout=5.0))
 
 
+def both(first: Behaviour, second: Behaviour) -> Behaviour:
+    def behave(reply: misbehaviour.Reply, asked: Asked) -> None:
+        first(reply, asked)
+        second(reply, asked)
+
+    return behave
+
+
 async def over(asked: Asked) -> Asked:
     """The request once the origin is done with it."""
     assert await asyncio.to_thread(asked.over.wait, 5), "the origin still answers"
@@ -119,11 +127,12 @@ async def test_identity_is_asked_for_whatever_the_entry_says(origin: Origin, sou
     assert origin.log[0].headers["user-agent"].startswith("mirrord/")
 
 
-async def test_no_cookie_is_kept(origin: Origin, it: HttpSource) -> None:
+async def test_no_cookie_is_kept(origin: Origin, sources: HttpSources) -> None:
+    origin.publish("/it", BODY)
     origin.behave("/it", misbehaviour.says(Set_Cookie="a=b; Path=/"))
-    async with it:
-        await it.probe()
-        await it.probe()
+    async with sources.source(item_of(origin.url("/it", host="localhost"))) as source:  # an address has no cookies
+        await source.probe()
+        await source.probe()
     assert "cookie" not in origin.log[-1].headers
 
 
@@ -255,8 +264,19 @@ async def test_a_range_is_pinned_by_its_strong_etag(origin: Origin, it: HttpSour
         misbehaviour.without("Content-Range"),
         misbehaviour.says(Content_Range="bytes 1000-899999/900001"),
         misbehaviour.answers(416),
+        both(misbehaviour.ignores_range(), misbehaviour.says(Content_Range="bytes 1000-899999/900000")),
     ],
-    ids=["200", "shifted", "another etag", "weak etag", "no etag", "no content-range", "another total", "416"],
+    ids=[
+        "200",
+        "shifted",
+        "another etag",
+        "weak etag",
+        "no etag",
+        "no content-range",
+        "another total",
+        "416",
+        "200 that says 206",
+    ],
 )
 async def test_any_other_range_than_asked_is_refused(origin: Origin, it: HttpSource, behaviour: Behaviour) -> None:
     async with it:
@@ -287,6 +307,15 @@ async def test_a_range_cut_short_is_no_end(origin: Origin, it: HttpSource) -> No
         origin.behave("/it", misbehaviour.cut_after(99))
         with pytest.raises(SourceUnavailable, match="cut short at 99 of 800000 bytes"):
             await read(it, observed, 100_000)
+
+
+@pytest.mark.parametrize(("by", "words"), [(-1, "cut short at 3999 of 4000 bytes"), (1, "more than the 4000 bytes")])
+async def test_a_range_of_another_size_than_it_says(origin: Origin, it: HttpSource, by: int, words: str) -> None:
+    async with it:
+        observed = await looked(it)
+        origin.behave("/it", misbehaviour.resizes_body(by))
+        with pytest.raises(SourceUnavailable, match=words):
+            await read(it, observed, 1000, 5000)
 
 
 # ── redirects and addresses ───────────────────────────────────────────────────────────────────────

@@ -89,6 +89,22 @@ async def test_links_and_what_is_no_file_are_passed_over(make: Make, tmp_path: P
     assert listing.complete
 
 
+async def test_a_directory_swapped_for_a_link_leads_nowhere(make: Make, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret").touch()
+    for number in range(600):  # more than one batch, so `d` is still ahead when the first file is here
+        (root / str(number)).touch()
+    names = set()
+    async for found in make(str(root)).enumerate():
+        if not names:
+            (root / "d").rmdir()
+            (root / "d").symlink_to(tmp_path / "outside")
+        names.add(found.name)
+    assert names == {str(number) for number in range(600)}
+
+
 async def test_a_root_may_be_a_link(make: Make, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "file").touch()

@@ -138,6 +138,16 @@ def shifts_range(by: int = 1) -> Behaviour:
     return shift
 
 
+def resizes_body(by: int) -> Behaviour:
+    """So many bytes more or fewer than the headers say, in well-formed chunks."""
+
+    def resize(reply: Reply, asked: Asked) -> None:
+        reply.end += by
+        reply.framing = "chunked"
+
+    return resize
+
+
 def forces_gzip() -> Behaviour:
     """A coding that nobody asked for."""
 
@@ -172,6 +182,7 @@ BEHAVIOURS: dict[str, Callable[..., Behaviour]] = {
         rotating_etag,
         ignores_range,
         shifts_range,
+        resizes_body,
         forces_gzip,
     )
 }

@@ -57,7 +57,10 @@ async def test_a_cancelled_read_has_ended_before_the_buffer_is_given_back(
             reading = asyncio.ensure_future(stream.readinto(memoryview(bytearray(MiB))))
             await asyncio.to_thread(begun.wait, 10)
             reading.cancel()
-            asyncio.get_running_loop().call_later(0, go_on.set)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not reading.done()
+            go_on.set()
             with pytest.raises(asyncio.CancelledError):
                 await reading
             assert ended.is_set()
