@@ -208,7 +208,7 @@ def _object(place: _Place, source: str, to: Template, values: dict[str, str], *,
     try:
         values |= keys.url_values(source)
     except ValueError as error:
-        raise _Fault("url", str(error) or "this is no URL") from None
+        raise _Fault("url", str(error)) from None
     if append and not values["name"]:
         raise _Fault("to", "ends with / but the URL has no last path segment to append; write the whole key")
     try:

@@ -54,11 +54,20 @@ def url_values(url: str) -> Mapping[str, str]:
         return {"path": path, "name": path.rpartition("/")[2]}
     if _SPACE.search(url):
         raise ValueError("the URL holds a space or a control character; percent-encode it")
-    parts = urlsplit(url)
-    if not parts.hostname or (parts.port == 0):
-        raise ValueError("the URL names no host")
-    path = _decoded(parts.path) if "%" in parts.path else parts.path
-    return {"host": parts.hostname, "path": path, "name": path.rpartition("/")[2]}
+    host, path = _split(url)
+    if not host:
+        raise ValueError("this is no URL; check its host and port")
+    path = _decoded(path) if "%" in path else path
+    return {"host": host, "path": path, "name": path.rpartition("/")[2]}
+
+
+def _split(url: str) -> tuple[str | None, str]:
+    """Host, None if there is no lawful one, and path. What urllib says of a bad URL may hold a secret of it."""
+    try:
+        parts = urlsplit(url)
+        return (None if parts.port == 0 else parts.hostname), parts.path
+    except ValueError:
+        return None, ""
 
 
 def _decoded(path: str) -> str:
