@@ -105,7 +105,7 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], daemon:
     Raises ValueError naming the flag or variable at fault.
     """
     chosen: dict[str, Any] = {"state": default_state(environ), **daemon}
-    for name in (field.name for field in fields(Settings)):
+    for name in (one.name for one in fields(Settings)):
         variable, flag = f"MIRRORD_{name.upper()}", f"--{name.replace('_', '-')}"
         for place, text in ((variable, environ.get(variable)), (flag, flags.get(name))):
             if text:

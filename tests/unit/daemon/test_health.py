@@ -1,0 +1,51 @@
+"""What events say of stores and entries."""
+
+from mirrord.daemon.health import Health
+from mirrord.errors import Reason
+from mirrord.events import ItemBlocked, ItemUnchanged, TransferFailed
+from mirrord.model import Destination, Item
+
+
+class Clock:
+    time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+def item(key: str, entry: str, store: str = "s") -> Item:
+    at = Destination(store, "http://s", "bucket", key)
+    return Item(id=at.item_id, entry=entry, source="http://h/x", destination=at)
+
+
+def test_a_store_is_down_from_its_first_silence_to_its_next_answer() -> None:
+    health = Health(Clock())
+    one = item("a", "e")
+    assert health.stores() == {}
+    failed = TransferFailed(item=one, transfer_id="t", reason=Reason.STORE_UNAVAILABLE, message="refused", duration=1.0)
+    health(failed)
+    assert health.stores() == {"s": False}
+    health(ItemUnchanged(item=one))
+    assert health.stores() == {"s": True}
+    health(ItemBlocked(item=one, reason=Reason.SOURCE_MISSING, message="404"))
+    assert health.stores() == {"s": True}
+
+
+def test_an_entry_is_as_stale_as_its_longest_neglected_item() -> None:
+    clock = Clock()
+    health = Health(clock)
+    first, second, other = item("a", "e"), item("b", "e"), item("c", "f")
+    health.keep({one.id: one for one in (first, second, other)})
+    clock.time = 130.0
+    health(ItemUnchanged(item=first))
+    assert health.staleness() == {"e": 30.0, "f": 30.0}
+    health(ItemUnchanged(item=second))
+    clock.time = 135.0
+    assert health.staleness() == {"e": 5.0, "f": 35.0}
+    health.keep({first.id: first})
+    assert health.staleness() == {"e": 5.0}
