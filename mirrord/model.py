@@ -127,7 +127,9 @@ class UploadOptions:
 class Options:
     """Everything an entry says about its items; one instance is shared by all items of the entry."""
 
-    every: float | None = 3600.0  # None: never
+    every: float | None = 3600.0  # None: never, or by `cron`
+    cron: str | None = None  # five fields; wins over `every`
+    timezone: str | None = None  # of `cron`, an IANA name; None: UTC
     http: HttpOptions = HttpOptions()
     object: ObjectOptions = ObjectOptions()
     upload: UploadOptions = UploadOptions()

@@ -67,6 +67,7 @@ VERSION = "def version() -> str:\n    return sqlite_version\n"
 NOW = "def now(clock: Clock) -> float:\n    return clock.now()\n"
 SESSION = "def session() -> AioSession:\n    return AioSession()\n"
 CHECKSUM = "def checksum(body: bytes) -> int:\n    return crc32(body)\n"
+CHANGE = "def added(change: Change) -> bool:\n    return change is Change.added\n"
 APPLICATION = "def application() -> Application:\n    return Application()\n"
 
 PLANTS = [
@@ -94,6 +95,7 @@ PLANTS = [
     foreign("aiohttp", "daemon", "aiohttp.web", "Application", APPLICATION),
     foreign("sql", "reconcile", "sqlite3", "sqlite_version", VERSION),
     foreign("awscrt", "transfer", "awscrt.checksums", "crc32", CHECKSUM),
+    foreign("watchfiles", "reconcile", "watchfiles", "Change", CHANGE),
 ]
 
 
