@@ -28,6 +28,11 @@ class Row:
     when: Callable[[Any], bool] = _any
     promised: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """The field has no behaviour at all, but for its default."""
+        return self.when is _any
+
 
 def _begins(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
@@ -92,7 +97,7 @@ def _walk(section: Section, steps: tuple[Step, ...], names: tuple[str, ...]) -> 
             for step, inner in _sections(value):
                 yield from _walk(inner, (*steps, name, *step), here)
         elif value != type(section).model_fields[name].get_default() and row.when(value):
-            what = "this value" if row.when is not _any else name
+            what = name if row.whole else "this value"
             yield (*steps, name), f"{what} has no effect yet: mirrord still lacks {row.missing}; remove it"
 
 

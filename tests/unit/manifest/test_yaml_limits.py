@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mirrord.errors import ManifestError
+from mirrord.errors import ManifestError, Problem
 from mirrord.manifest.manifest import Manifest
 
 
@@ -85,6 +85,19 @@ MARKS = ("\n", "\n  ", "- ", ": ", '"', "|\n", ">\n", "---\n", "...\n", "%YAML 1
 PIECES = st.sampled_from((*WORDS.split(), *MARKS))
 
 
+def said(content: bytes) -> tuple[Problem, ...]:
+    """What is wrong with a manifest, nothing if it is one; any other error than ManifestError comes through."""
+    try:
+        parse(content)
+    except ManifestError as error:
+        return error.problems or (Problem("", 0, 0, "", "an error without a problem"),)
+    return ()
+
+
+def fit_to_show(problems: tuple[Problem, ...]) -> bool:
+    return all(one.line >= 1 and one.column >= 1 and one.message and "\n" not in str(one) for one in problems)
+
+
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join)))
 @example("? ")
 @example("%TAG ! x\n---\n!a b")
@@ -93,20 +106,13 @@ PIECES = st.sampled_from((*WORDS.split(), *MARKS))
 @example("\ud7ff\ufffe")
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_a_manifest_or_a_manifest_error(text: str) -> None:
-    try:
-        parse(text.encode("utf-8", "surrogatepass"))
-    except ManifestError as error:
-        assert error.problems
-        assert all(problem.line >= 1 and problem.column >= 1 and problem.message for problem in error.problems)
+    assert fit_to_show(said(text.encode("utf-8", "surrogatepass")))
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_a_manifest_or_a_manifest_error(content: bytes) -> None:
-    try:
-        parse(content)
-    except ManifestError as error:
-        assert error.problems
+    assert fit_to_show(said(content))
 
 
 VALUES = st.recursive(
@@ -122,7 +128,4 @@ FIELDS = st.sampled_from(
 @given(st.sampled_from(["mirrors", "folders"]), st.lists(st.dictionaries(FIELDS, VALUES, max_size=4), max_size=3))
 @settings(max_examples=200, deadline=None)
 def test_any_value_in_any_field_is_accepted_or_a_manifest_error(section: str, entries: object) -> None:
-    try:
-        parse(json.dumps({section: entries}).encode())
-    except ManifestError as error:
-        assert error.problems
+    assert fit_to_show(said(json.dumps({section: entries}).encode()))

@@ -308,6 +308,16 @@ def test_a_folder_is_relative_to_its_manifest(expanded: Expand, tmp_path: Path) 
     assert (spec.include, spec.exclude, spec.settle, spec.options.suspend) == (("*.csv",), ("*.bak",), 0.0, True)
 
 
+def test_the_options_of_a_folder_arrive_at_its_items(expanded: Expand) -> None:
+    spec = folder(
+        expanded,
+        "  max_size: 1KiB\n  drift: report\n  overwrite: never\n  object: {acl: private}\n  upload: {concurrency: 1}\n",
+    )
+    options = item_of(spec, "x", 0.0).options
+    assert (options.max_size, options.drift, options.overwrite) == (1024, Drift.REPORT, Overwrite.NEVER)
+    assert (options.object.acl, options.upload.concurrency) == ("private", 1)
+
+
 @pytest.mark.parametrize(
     ("to", "key", "name", "expected"),
     [

@@ -1,0 +1,143 @@
+"""Every field of the schema has a behaviour that a test shows, or stands in NOT_YET and is refused.
+
+Whoever deletes a row of NOT_YET adds the field here, with the test that would fail if the field did nothing. `*` is a
+field of mirrors and of folders.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mirrord.manifest.not_yet import every_field, row_of
+
+ROOT = Path(__file__).parents[3]
+EXPAND = "tests/unit/planning/test_expand.py"
+SESSION = "tests/unit/s3/test_s3_session.py"
+STORE = "tests/contract/test_s3_store.py"
+OBJECTS = "tests/contract/test_object_store.py"
+ARGUMENTS = "tests/unit/s3/test_s3_arguments.py"
+HTTP = "tests/contract/test_http_source.py"
+SYNC = "tests/integration/test_sync.py"
+SETTLE = "tests/unit/sources/folder/test_settle.py"
+CUT = "tests/unit/planning/test_parts.py::test_cut"
+OPTIONS = f"{OBJECTS}::test_every_option_reaches_the_store"
+DECIDE = "tests/unit/planning/test_decide.py::test_decision"
+
+BEHAVIOUR = {
+    "version": "tests/unit/manifest/test_manifest_errors.py::test_each_class_of_error_has_its_place_and_its_sentence",
+    "daemon.state": "tests/unit/test_settings.py::test_a_state_may_be_named_by_url_file_or_directory",
+    "daemon.memory_limit": f"{SYNC}::test_one_gibibyte_by_url_and_by_file_in_bounded_memory",
+    "daemon.log.format": "tests/unit/telemetry/test_log_setup.py::test_the_format_follows_the_terminal_unless_told",
+    "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
+    "stores.provider": f"{SESSION}::test_a_declared_checksum_wins_over_the_providers_best",
+    "stores.endpoint_url": f"{STORE}::test_the_aws_chain_signs_when_nothing_is_declared",
+    "stores.addressing": f"{SESSION}::test_addressing_is_as_declared",
+    "stores.credentials.access_key_id": f"{STORE}::test_wrong_credentials_are_denied",
+    "stores.credentials.secret_access_key": f"{STORE}::test_wrong_credentials_are_denied",
+    "stores.credentials.profile": f"{STORE}::test_a_store_that_cannot_be_opened_says_why",
+    "stores.credentials.anonymous": f"{STORE}::test_an_anonymous_call_is_not_signed",
+    "stores.ca_file": f"{STORE}::test_a_store_that_cannot_be_opened_says_why",
+    "stores.checksum": f"{SESSION}::test_a_declared_checksum_wins_over_the_providers_best",
+    "stores.payload_signing": f"{SESSION}::test_bodies_are_signed_only_where_the_wire_is_open",
+    "stores.buckets.create": f"{OBJECTS}::test_a_bucket_is_made_once",
+    "stores.buckets.versioning": f"{OBJECTS}::test_a_versioned_bucket_gives_version_ids",
+    "*.store": f"{EXPAND}::test_defaults_stand_under_what_entries_say",
+    "*.to": f"{EXPAND}::test_where_an_object_goes",
+    "*.name": f"{EXPAND}::test_names_are_unique_over_all_files",
+    "*.max_size": "tests/unit/transfer/test_copy.py::test_refused_unread",
+    "*.object.content_type": OPTIONS,
+    "*.object.cache_control": OPTIONS,
+    "*.object.content_disposition": OPTIONS,
+    "*.object.content_encoding": OPTIONS,
+    "*.object.content_language": OPTIONS,
+    "*.object.expires": OPTIONS,
+    "*.object.metadata": OPTIONS,
+    "*.object.tags": OPTIONS,
+    "*.object.storage_class": OPTIONS,
+    "*.object.acl": f"{ARGUMENTS}::test_options_in_the_words_of_s3",
+    "*.object.encryption.mode": f"{ARGUMENTS}::test_options_in_the_words_of_s3",
+    "*.object.encryption.kms_key_id": f"{ARGUMENTS}::test_options_in_the_words_of_s3",
+    "*.upload.multipart_threshold": CUT,
+    "*.upload.part_size": CUT,
+    "*.upload.concurrency": CUT,
+    "*.overwrite": DECIDE,
+    "*.drift": DECIDE,
+    "*.verify": f"{OBJECTS}::test_bytes_that_differ_from_their_checksum_never_become_visible",
+    "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_looked_at",
+    "mirrors.url": f"{EXPAND}::test_where_an_object_goes",
+    "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
+    "mirrors.every": "tests/unit/planning/test_schedule.py::test_the_grid_of_every",
+    "mirrors.http.headers": f"{HTTP}::test_headers_go_to_the_entrys_own_origin_only",
+    "mirrors.http.bearer": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
+    "mirrors.http.basic.username": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
+    "mirrors.http.basic.password": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
+    "mirrors.http.idle_timeout": f"{HTTP}::test_silence_ends_at_the_idle_timeout",
+    "mirrors.http.max_redirects": f"{HTTP}::test_redirects_are_counted",
+    "mirrors.expect.content_type": "tests/unit/transfer/test_copy.py::test_refused_unread",
+    "folders.path": f"{EXPAND}::test_a_folder_is_relative_to_its_manifest",
+    "folders.include": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
+    "folders.exclude": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
+    "folders.key": f"{EXPAND}::test_where_a_file_goes",
+    "folders.settle": f"{SETTLE}::test_what_changes_within_the_settle_may_still_be_growing",
+}
+"""Field -> the test of what it does."""
+
+PENDING = {
+    "daemon.transfers",
+    "stores.region",
+    "stores.credentials.session_token",
+    "stores.buckets.region",
+}
+"""Fields that do something which no test shows yet. Must be empty."""
+
+FIELDS = tuple(path for path, _ in every_field())
+
+
+def shown(path: str) -> str | None:
+    section, _, rest = path.partition(".")
+    return BEHAVIOUR.get(path) or (BEHAVIOUR.get(f"*.{rest}") if section in ("mirrors", "folders") else None)
+
+
+@cache
+def named_in(file: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / file).read_text())
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return frozenset(function.name for function in functions if function.name.startswith("test_"))
+
+
+def refused_whole(path: str) -> bool:
+    """In NOT_YET whatever the value, not only for some."""
+    row = row_of(tuple(path.split(".")))
+    return row is not None and row.whole
+
+
+def test_every_field_is_shown_to_work_or_refused() -> None:
+    silent = [path for path in FIELDS if not shown(path) and not refused_whole(path) and path not in PENDING]
+    assert silent == [], "neither in NOT_YET nor in BEHAVIOUR"
+
+
+def test_no_field_is_pending() -> None:
+    assert set() == PENDING, "name the tests that show these fields at work in BEHAVIOUR"
+
+
+@pytest.mark.parametrize("node", sorted(set(BEHAVIOUR.values())))
+def test_every_test_that_is_named_exists(node: str) -> None:
+    file, _, name = node.partition("::")
+    assert name in named_in(file)
+
+
+def test_nothing_is_named_that_is_no_field() -> None:
+    known = {*FIELDS, *(f"*.{path.partition('.')[2]}" for path in FIELDS)}
+    assert {*BEHAVIOUR, *PENDING} <= known
+
+
+def test_nothing_is_both_refused_and_shown() -> None:
+    both = [path for path in FIELDS if refused_whole(path) and shown(path)]
+    assert both == ["stores.payload_signing"]  # only its default is allowed, and that works
+
+
+def test_the_check_would_see_a_field_that_does_nothing() -> None:
+    assert not shown("mirrors.mirage")
+    assert not refused_whole("mirrors.mirage")
