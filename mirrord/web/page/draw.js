@@ -1,6 +1,8 @@
 // What is on the page. Text goes in as textContent only: a key or a message may hold anything.
 
-import { STATES, ago, ahead, count, left, moment, share, size, span, summary, things } from "./words.js";
+import {
+  STATES, ago, ahead, because, count, folderTrouble, inForce, left, moment, share, size, span, spot, summary, things,
+} from "./words.js";
 
 const MOST_MOVING = 20;
 
@@ -13,16 +15,28 @@ function make(tag, className = "", text = null) {
   return made;
 }
 
-function say(element, text) {
+// Characters that would not be seen, or turn what is around them: shown as what they are.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+export function plain(text) {
+  return text.replace(UNSEEN, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function say(element, said) {
+  const text = plain(said);
   if (element.textContent !== text) element.textContent = text;
 }
 
 // Makes `parent`'s children stand for `list`, in its order, keeping the element of each key (and so focus and motion).
+// A key that comes twice is told apart by how often it came before.
 function keep(parent, list, keyOf, build, update) {
   const standing = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const times = new Map();
   let place = parent.firstElementChild;
   for (const one of list) {
-    const key = keyOf(one);
+    const time = times.get(keyOf(one)) ?? 0;
+    times.set(keyOf(one), time + 1);
+    const key = `${time} ${keyOf(one)}`;
     let child = standing.get(key);
     standing.delete(key);
     if (!child) {
@@ -103,7 +117,7 @@ function buildMoving(transfer) {
   const card = parts("li", "name", "numbers");
   const bar = make("div", "bar");
   bar.setAttribute("role", "progressbar");
-  bar.setAttribute("aria-label", transfer.destination);
+  bar.setAttribute("aria-label", plain(transfer.destination));
   bar.append(make("span", "read"), make("span", "sent"));
   card.insertBefore(bar, part(card, "numbers"));
   return card;
@@ -132,25 +146,23 @@ function updateMoving(card, transfer) {
 }
 
 // ── items ─────────────────────────────────────────────────────────────────────────────────────────
-export function drawAttention(items, more, now) {
-  at("attention").hidden = !items.length;
-  keep(at("attention-list"), items, (one) => one.id, (one) => {
-    const card = parts("li", "name", "why", "numbers");
-    card.prepend(badge(one.state));
+export function drawAttention(list, more) {
+  at("attention").hidden = !list.length;
+  keep(at("attention-list"), list, (one) => one.key, () => {
+    const card = parts("li", "name");
+    card.prepend(make("span"));
+    card.append(make("ul", "whys"), make("p", "numbers"));
+    card.firstChild.classList.add("badge");
     return card;
   }, (card, one) => {
-    setBadge(part(card, "badge"), one.state);
-    card.classList.toggle("warn", one.state === "Retrying");
-    card.classList.toggle("bad", one.state === "Blocked");
-    say(part(card, "name"), one.destination);
-    say(part(card, "why"), because(one));
-    const next = one.next_check === null ? "" : `${one.state === "Retrying" ? "next try" : "next look"} ${ahead(one.next_check, now)}`;
-    when(part(card, "numbers"), one.since, [`since ${span(Math.max(0, now - one.since))}`, next].filter(Boolean).join(" · "));
+    setBadge(card.firstChild, one.badge);
+    card.className = one.mood;
+    say(part(card, "name"), one.name);
+    keep(part(card, "whys"), one.why.filter(Boolean), (why) => why, () => make("li", "why"), (line, why) => say(line, why));
+    say(part(card, "numbers"), one.numbers);
   });
   say(at("attention-title"), more ? "Needs attention (the first of them)" : "Needs attention");
 }
-
-const because = (item) => [item.reason, item.message].filter(Boolean).join(": ");
 
 export function drawItems(page, place, now) {
   keep(at("rows"), page.items, (one) => one.id, buildRow, (row, one) => updateRow(row, one, now));
@@ -204,26 +216,25 @@ export function drawFiles(files, now) {
   drawCards("files", files, (one) => one.file, build, (card, one) => {
     card.classList.toggle("bad", !one.valid);
     say(part(card, "name"), one.file);
-    const numbers = [one.in_force ? things(one.items, "item") : "", one.loaded === null ? "" : `loaded ${ago(one.loaded, now)}`];
-    const rejected = one.in_force ? "rejected; the last good version stays in force" : "rejected; nothing of it is in force";
-    say(part(card, "numbers"), [one.valid ? "" : rejected, ...numbers].filter(Boolean).join(" · "));
-    keep(part(card, "problems"), one.problems.map((problem, place) => ({ ...problem, place })), (problem) => String(problem.place),
-      () => parts("li", "spot", "why"), (line, problem) => {
-        say(part(line, "spot"), [`line ${problem.line}, column ${problem.column}`, problem.path].filter(Boolean).join(" · "));
-        say(part(line, "why"), problem.message);
-      });
+    const loaded = one.loaded === null ? "" : `loaded ${ago(one.loaded, now)}`;
+    const held = one.in_force ? things(one.items, "item") : "";
+    const rejected = one.valid ? "" : `rejected; ${inForce(one)}`;
+    say(part(card, "numbers"), [rejected, held, loaded].filter(Boolean).join(" · "));
+    keep(part(card, "problems"), one.problems, spot, () => parts("li", "spot", "why"), (line, problem) => {
+      say(part(line, "spot"), spot(problem));
+      say(part(line, "why"), problem.message);
+    });
   });
 }
 
 export function drawFolders(folders, now) {
   drawCards("folders", folders, (one) => one.name, () => parts("li", "name", "numbers", "why"), (card, one) => {
-    card.classList.toggle("bad", Boolean(one.problem) || !one.complete);
+    card.classList.toggle("bad", Boolean(folderTrouble(one)));
     say(part(card, "name"), one.path);
     const scanned = one.last_scan === null ? "not scanned yet" : `scanned ${ago(one.last_scan, now)}`;
     const named = one.name === one.path ? "" : one.name;
     say(part(card, "numbers"), [named, things(one.files, "file"), scanned, `watched by ${one.watching}`].filter(Boolean).join(" · "));
-    const unread = one.complete ? "" : "not everything could be read, so nothing is taken for gone";
-    say(part(card, "why"), [one.problem, unread].filter(Boolean).join("; "));
+    say(part(card, "why"), folderTrouble(one));
   });
 }
 

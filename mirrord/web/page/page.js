@@ -2,12 +2,12 @@
 
 import * as draw from "./draw.js";
 import { Feed } from "./feed.js";
-import { STATES, span } from "./words.js";
+import { STATES, concerns, span } from "./words.js";
 
 const PAGE_SIZE = 50;
 const ATTENTION = 6; // items of each kind that are shown at the top
 const EVERY = { moving: 2000, calm: 5000, polling: 2000, hidden: 15000 }; // ms between looks
-const SOON = 400; // ms from an event to the look that it asks for, so that a burst asks once
+const SOON = 500; // ms from an event to the look that it asks for, so that a burst asks once
 const SILENCE = 9000; // ms without a word after which the daemon counts as gone
 
 const asked = new URLSearchParams(location.search);
@@ -123,7 +123,7 @@ function drawAll() {
   draw.drawSummary(view.status);
   draw.drawTotals(view.status, view.state, choose);
   drawMoving();
-  draw.drawAttention(view.attention.items, view.attention.more, now);
+  draw.drawAttention(concerns(view.status, view.attention.items, now), view.attention.more);
   draw.drawItems(view.page, { number: view.cursors.length, filtered: Boolean(view.state || view.text) }, now);
   draw.drawFiles(view.status.files, now);
   draw.drawFolders(view.status.folders, now);

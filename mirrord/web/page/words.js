@@ -43,18 +43,58 @@ export function left(transfer) {
 export function summary(status) {
   const of = (state) => status.totals[state] ?? 0;
   const all = Object.values(status.totals).reduce((sum, one) => sum + one, 0);
-  const synced = of("Synced");
+  const upToDate = `${count(of("Synced"))} of ${count(all)} objects are up to date`;
   const onTheWay = of("Pending") + of("Transferring") + of("Waiting");
-  if (status.not_ready) return ["bad", `Not ready: ${status.not_ready}`, ""];
+  const rejected = status.files.filter((file) => !file.valid).length;
+  if (status.not_ready) return ["bad", `Not ready: ${status.not_ready}`, all ? `${upToDate}.` : ""];
+  const urgent = [
+    of("Blocked") ? `${things(of("Blocked"), "item")} ${of("Blocked") === 1 ? "needs" : "need"} a person` : "",
+    rejected ? `${things(rejected, "manifest")} ${rejected === 1 ? "is" : "are"} rejected` : "",
+  ].filter(Boolean);
+  if (urgent.length) return ["bad", urgent.join(", "), all ? `${upToDate}.` : ""];
   if (!all) return ["calm", "No items yet", "An entry in a manifest, or a file in a watched folder, makes one."];
-  if (of("Blocked")) {
-    const verb = of("Blocked") === 1 ? "needs" : "need";
-    return ["bad", `${things(of("Blocked"), "item")} ${verb} a person`, `${count(synced)} of ${count(all)} objects are up to date.`];
-  }
-  if (of("Retrying")) return ["warn", `${things(of("Retrying"), "item")} failed and will be tried again`, `${count(synced)} of ${count(all)} objects are up to date.`];
-  if (onTheWay) return ["busy", `${count(synced)} of ${count(all)} objects are up to date`, `${count(onTheWay)} on the way.`];
+  if (of("Retrying")) return ["warn", `${things(of("Retrying"), "item")} failed and will be tried again`, `${upToDate}.`];
+  if (onTheWay) return ["busy", upToDate, `${count(onTheWay)} on the way.`];
   const suspended = of("Suspended") ? ` ${count(of("Suspended"))} suspended.` : "";
-  if (!synced) return ["calm", "Nothing to do", `Every item is suspended.`];
-  const whole = synced === 1 ? "The one object is up to date" : `All ${count(synced)} objects are up to date`;
+  if (!of("Synced")) return ["calm", "Nothing to do", "Every item is suspended."];
+  const whole = all === 1 ? "The one object is up to date" : `All ${count(of("Synced"))} objects are up to date`;
   return ["good", whole, `Equal to the last revision seen of each source.${suspended}`];
+}
+
+export const because = (item) => [item.reason, item.message].filter(Boolean).join(": ");
+
+export function inForce(file) {
+  if (file.valid) return "";
+  return file.in_force ? "its last good version stays in force" : "nothing of it is in force";
+}
+
+export const spot = (problem) => [`line ${problem.line}, column ${problem.column}`, problem.path].filter(Boolean).join(" · ");
+
+export function folderTrouble(folder) {
+  const unread = folder.complete ? "" : "not everything could be read, so nothing is taken for gone";
+  return [folder.problem, unread].filter(Boolean).join("; ");
+}
+
+// Everything that somebody should look at, the gravest first: {key, mood, badge, name, why, numbers}.
+export function concerns(status, items, now) {
+  const mood = { Blocked: "bad", Retrying: "warn" };
+  return [
+    ...status.files.filter((file) => !file.valid).map((file) => ({
+      key: `file ${file.file}`, mood: "bad", badge: "Rejected", name: file.file, numbers: inForce(file),
+      why: file.problems.map((problem) => `${spot(problem)}: ${problem.message}`).slice(0, 3),
+    })),
+    ...Object.entries(status.stores).filter(([, up]) => !up).map(([name]) => ({
+      key: `store ${name}`, mood: "bad", badge: "Store", name, numbers: "", why: ["It did not answer the last call."],
+    })),
+    ...status.folders.filter(folderTrouble).map((folder) => ({
+      key: `folder ${folder.name}`, mood: "bad", badge: "Folder", name: folder.path, numbers: "", why: [folderTrouble(folder)],
+    })),
+    ...items.map((item) => ({
+      key: item.id, mood: mood[item.state], badge: item.state, name: item.destination, why: [because(item)],
+      numbers: [
+        item.since ? `since ${span(Math.max(0, now - item.since))}` : "",
+        item.next_check === null ? "" : `next ${item.state === "Retrying" ? "try" : "look"} ${ahead(item.next_check, now)}`,
+      ].filter(Boolean).join(" · "),
+    })),
+  ];
 }

@@ -1,0 +1,212 @@
+"""The live board: what runs and how fast, and what a subscriber sees of it."""
+
+import asyncio
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.events import (
+    Event,
+    ItemChanged,
+    ItemUnchanged,
+    TransferCompleted,
+    TransferFailed,
+    TransferInterrupted,
+    TransferProgress,
+    TransferStarted,
+)
+from mirrord.model import Item, State, TransferKind
+from mirrord.telemetry.board import STEP, WINDOW, Board, Subscription
+from mirrord.units import MiB
+from tests.support.scripted_control import copied, item_of
+
+ITEM = item_of("a.bin")
+
+
+class Hands:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def now(self) -> float:
+        return 1_700_000_000 + self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def board(clock: Hands) -> Board:
+    return Board(clock, progress_every=0.5, backlog=3)
+
+
+def started(item: Item = ITEM, transfer_id: str = "t", size: int | None = 100 * MiB) -> TransferStarted:
+    return TransferStarted(item=item, transfer_id=transfer_id, kind=TransferKind.MULTIPART, size=size)
+
+
+def moved(read: int, sent: int = 0, item: Item = ITEM, transfer_id: str = "t") -> TransferProgress:
+    return TransferProgress(item=item, transfer_id=transfer_id, bytes_read=read, bytes_sent=sent, size=100 * MiB)
+
+
+def ends(item: Item = ITEM) -> list[Event]:
+    return [
+        TransferCompleted(item=item, transfer_id="t", copied=copied("t", 1), duration=1.0),
+        TransferFailed(item=item, transfer_id="t", reason=Reason.STORE_DENIED, message="no", duration=1.0),
+        TransferInterrupted(item=item, transfer_id="t", duration=1.0),
+        ItemChanged(item=item, state=State.RETRYING),
+    ]
+
+
+def test_a_running_transfer_is_shown_as_it_stands(board: Board, clock: Hands) -> None:
+    board(started())
+    clock.at += 2
+    board(moved(8 * MiB, 4 * MiB))
+    (shown,) = board.running()
+    assert (shown.item_id, shown.entry, shown.destination) == (ITEM.id, "a.bin", "s3://mirror/a.bin")
+    assert (shown.bytes_read, shown.bytes_sent, shown.size) == (8 * MiB, 4 * MiB, 100 * MiB)
+    assert shown.started == 1_700_001_000
+    assert shown.rate == pytest.approx(4 * MiB)
+    assert board.progress(ITEM.id) == shown
+    assert board.progress("0" * 16) is None
+
+
+@pytest.mark.parametrize("end", ends(), ids=lambda event: event.name)
+def test_every_end_takes_it_off(board: Board, end: Event) -> None:
+    board(started())
+    assert board.running()
+    board(end)
+    assert board.running() == ()
+
+
+def test_a_change_to_transferring_leaves_it(board: Board) -> None:
+    board(started())
+    board(ItemChanged(item=ITEM, state=State.TRANSFERRING))
+    assert len(board.running()) == 1
+
+
+def test_an_attempt_that_never_ended_is_replaced_by_the_next(board: Board, clock: Hands) -> None:
+    board(started(transfer_id="lost"))
+    clock.at += 1
+    board(moved(5, transfer_id="lost"))
+    board(started(transfer_id="next"))
+    (shown,) = board.running()
+    assert (shown.transfer_id, shown.bytes_read) == ("next", 0)
+
+
+def test_progress_of_a_transfer_whose_start_was_not_seen_counts(board: Board) -> None:
+    board(moved(7, 3))
+    assert [(one.bytes_read, one.bytes_sent) for one in board.running()] == [(7, 3)]
+
+
+def test_the_longest_running_comes_first(board: Board) -> None:
+    first, second = item_of("first"), item_of("second")
+    board(started(first, "1"))
+    board(started(second, "2"))
+    assert [one.transfer_id for one in board.running()] == ["1", "2"]
+    board(started(first, "3"))
+    assert [one.transfer_id for one in board.running()] == ["2", "3"]
+
+
+def test_the_rate_is_of_the_last_seconds(board: Board, clock: Hands) -> None:
+    board(started())
+    read = 0
+    for rate in [MiB] * 40 + [3 * MiB] * 40:  # a quarter of a second each: 10 s, then 10 s at three times the speed
+        clock.at += 0.25
+        read += rate // 4
+        board(moved(read))
+    assert board.running()[0].rate == pytest.approx(3 * MiB)
+
+
+def test_the_rate_fades_while_nothing_moves(board: Board, clock: Hands) -> None:
+    board(started())
+    clock.at += 1
+    board(moved(10 * MiB))
+    assert board.running()[0].rate == pytest.approx(10 * MiB)
+    clock.at += 9
+    assert board.running()[0].rate == pytest.approx(MiB)
+    clock.at += 990
+    assert board.running()[0].rate < MiB / 50
+
+
+def test_parts_that_come_seldom_still_make_a_rate(board: Board, clock: Hands) -> None:
+    """8 MiB every 8 s, longer than the window: the rate is 1 MiB/s, never 0, never 8."""
+    board(started())
+    for part in range(1, 5):
+        clock.at += 8
+        board(moved(part * 8 * MiB, part * 8 * MiB))
+        for wait in (0, 2, 5, 7):
+            clock.at += wait
+            assert 0.5 * MiB <= board.running()[0].rate <= 1.1 * MiB
+            clock.at -= wait
+
+
+def test_samples_are_bounded_whatever_comes(board: Board, clock: Hands) -> None:
+    board(started())
+    for step in range(20_000):
+        clock.at += 0.001
+        board(moved(step))
+    (run,) = board._runs.values()
+    assert len(run.samples) <= WINDOW / STEP + 2
+
+
+async def test_a_subscriber_sees_events_from_its_beginning_on(board: Board) -> None:
+    board(started())
+    async with board.subscribe() as events:
+        board(ItemUnchanged(item=ITEM))
+        assert (await anext(events)).name == "item.unchanged"
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        board(ItemChanged(item=ITEM, state=State.SYNCED))
+        assert (await waiting).name == "item.changed"
+
+
+async def test_a_slow_subscriber_loses_the_oldest_and_others_lose_nothing(board: Board) -> None:
+    async with board.subscribe() as slow, board.subscribe() as quick:
+        seen = []
+        for number in range(5):
+            board(ItemChanged(item=ITEM, state=State.PENDING, message=str(number)))
+            seen.append(await anext(quick))
+        assert [event.message for event in seen if isinstance(event, ItemChanged)] == ["0", "1", "2", "3", "4"]
+        rest = [await anext(slow) for _ in range(3)]
+        assert [event.message for event in rest if isinstance(event, ItemChanged)] == ["2", "3", "4"]
+        assert isinstance(slow, Subscription)
+        assert slow.lost == 2
+
+
+async def test_progress_is_thinned_for_subscribers_but_not_for_the_board(board: Board, clock: Hands) -> None:
+    async with board.subscribe() as events:
+        board(moved(1))
+        for read in (2, 3, 4):
+            clock.at += 0.1
+            board(moved(read))
+        clock.at += 0.3
+        board(moved(5))
+        board(moved(6))
+        got = [await anext(events) for _ in range(2)]
+        assert [event.bytes_read for event in got if isinstance(event, TransferProgress)] == [1, 5]
+        assert board.running()[0].bytes_read == 6
+
+
+async def test_closing_ends_every_subscription_after_what_waits(board: Board) -> None:
+    async with board.subscribe() as events:
+        board(ItemUnchanged(item=ITEM))
+        board.close()
+        assert [event.name async for event in events] == ["item.unchanged"]
+    async with board.subscribe() as late:
+        assert [event async for event in late] == []
+
+
+async def test_a_subscriber_that_left_is_forgotten(board: Board) -> None:
+    async with board.subscribe():
+        assert len(board._subscriptions) == 1
+    assert not board._subscriptions

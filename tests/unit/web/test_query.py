@@ -1,0 +1,43 @@
+"""What may be asked of the list of items."""
+
+import pytest
+
+from mirrord.model import State
+from mirrord.web.query import LONGEST, ItemsQuery, items_query, nothing_asked
+
+
+def test_nothing_asked_is_everything() -> None:
+    assert items_query([]) == ItemsQuery()
+    assert items_query([("state", ""), ("limit", ""), ("q", "")]) == ItemsQuery()
+
+
+def test_everything_asked() -> None:
+    pairs = [("state", "Blocked"), ("entry", "geo"), ("q", "a b"), ("cursor", "c"), ("limit", "1000")]
+    assert items_query(pairs) == ItemsQuery(state=State.BLOCKED, entry="geo", q="a b", cursor="c", limit=1000)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        ([("state", "blocked")], "'blocked' is no state: write one of Synced, Pending"),
+        ([("limit", "0")], "write a number from 1 to 1000"),
+        ([("limit", "1001")], "write a number from 1 to 1000"),
+        ([("limit", "-1")], "write a number from 1 to 1000"),
+        ([("limit", "ten")], "write a number from 1 to 1000"),
+        ([("limit", "1e2")], "write a number from 1 to 1000"),
+        ([("limit", "٣")], "write a number from 1 to 1000"),
+        ([("limit", "9" * 5000)], "at most 1024"),
+        ([("stat", "Blocked")], "'stat' is no parameter of this path: it has state, entry, q, cursor, limit"),
+        ([("q", "a"), ("q", "b")], "'q' stands twice"),
+        ([("q", "a" * (LONGEST + 1))], "1025 characters: at most 1024"),
+    ],
+)
+def test_anything_else_is_refused_with_what_is_expected(pairs: list[tuple[str, str]], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        items_query(pairs)
+
+
+def test_a_path_without_parameters_has_none() -> None:
+    nothing_asked([])
+    with pytest.raises(ValueError, match="'q' is no parameter of this path: it has none"):
+        nothing_asked([("q", "a")])
