@@ -1,9 +1,10 @@
 """A daemon that does only what its test says: `ports.Control` over a dictionary of items and a real `Board`."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from mirrord.daemon.clock import SystemClock
@@ -60,6 +61,7 @@ class ScriptedControl:
         self.failure: Exception | None = None
         self.triggered: list[str] = []
         self.reloads = 0
+        self.left = asyncio.Event()  # a subscriber went
         self.asked: list[dict[str, object]] = []
         self.started = time.time()
 
@@ -170,8 +172,13 @@ class ScriptedControl:
         self._maybe_fail()
         return self.shown.get(item_id)
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        return self.board.subscribe()
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[Event]]:
+        async with self.board.subscribe() as events:
+            try:
+                yield events
+            finally:
+                self.left.set()
 
     async def trigger(self, item_id: str) -> bool:
         if item_id in self.shown:
