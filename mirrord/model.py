@@ -140,48 +140,6 @@ class Options:
     suspend: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """How to sign for one store: a static pair, a named profile, or nothing at all (`anonymous`)."""
-
-    access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
-    profile: str | None = None
-    anonymous: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BucketOptions:
-    """A bucket that the manifest declares; only with `create` is it ever created."""
-
-    create: bool = False
-    versioning: bool = False
-    region: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreOptions:
-    """One declared store. `endpoint_url=None` is AWS, or for `embedded` whatever port it gets."""
-
-    name: str
-    provider: ProviderName = ProviderName.AWS
-    endpoint_url: str | None = None
-    region: str | None = None
-    addressing: str = "auto"  # auto, path, virtual
-    credentials: Credentials | None = None  # None: the AWS chain
-    ca_file: str | None = None
-    checksum: ChecksumKind | None = None  # None: the best that the provider verifies
-    buckets: Mapping[str, BucketOptions] = field(default_factory=dict)
-
-    @property
-    def endpoint(self) -> str:
-        """What an item's identity says of its store: stable where the real port is not."""
-        if self.provider is ProviderName.EMBEDDED:
-            return "embedded"
-        return (self.endpoint_url or "https://s3.amazonaws.com").rstrip("/").lower()
-
-
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Where an object stands: a store by its manifest name and endpoint, a bucket, a normalised key."""
@@ -221,23 +179,6 @@ class Item:
         return shown(self.source)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderSpec:
-    """One folder of a manifest: where its files go. `planning.expand.item_of` binds each file found to its object."""
-
-    entry: str
-    path: str  # absolute
-    store: str
-    endpoint: str
-    provider: ProviderName = ProviderName.AWS
-    bucket: str
-    key: str = "{path}"  # template of the whole key: the prefix of `to`, then the folder's `key`
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    settle: float = 2.0
-    options: Options = Options()
-
-
 def shown(address: str) -> str:
     """An address without its secrets: userinfo, query and fragment are cut from URLs."""
     scheme, separator, rest = address.partition("://")
@@ -251,6 +192,12 @@ def shown(address: str) -> str:
 def file_address(path: str) -> str:
     """How a local file is named as a source: the absolute path after the scheme, nothing in it encoded."""
     return f"file://{path}"
+
+
+def mentions(text: str, *names: str) -> bool:
+    """Whether one of `names` holds `text`, in upper or lower case: how people look for items."""
+    wanted = text.casefold()
+    return any(wanted in name.casefold() for name in names)
 
 
 def fingerprint(address: str) -> str:
@@ -395,6 +342,8 @@ class Record:
     synced_at: float | None = None
     options_digest: str | None = None
     """Of the ObjectOptions that the object was written with: a change of them writes again."""
+    removed: float | None = None
+    """When its item left the manifests; None: it is in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

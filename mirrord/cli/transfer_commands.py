@@ -10,10 +10,11 @@ from mirrord.cli.show import observing
 from mirrord.daemon.copy import bound
 from mirrord.daemon.copy import copy as copy_item
 from mirrord.daemon.desired import Desired, read
+from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError
 from mirrord.manifest.schema import Store
 from mirrord.manifest.stores import store_options
-from mirrord.model import ProviderName, State, StoreOptions
+from mirrord.model import ProviderName, State
 from mirrord.units import format_size
 
 

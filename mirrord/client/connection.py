@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from mirrord.model import Credentials, Destination, ProviderName, StoreOptions
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.model import Destination, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.s3.session import S3Store
 from mirrord.sources.http import HttpSources

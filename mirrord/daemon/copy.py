@@ -3,8 +3,9 @@
 import os
 
 from mirrord.daemon.wiring import engine
+from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused
-from mirrord.model import Destination, Item, Options, Outcome, StoreOptions, file_address
+from mirrord.model import Destination, Item, Options, Outcome, file_address
 from mirrord.planning import keys
 from mirrord.ports import Observer
 from mirrord.providers import profile

@@ -10,8 +10,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
+from mirrord.declared import StoreOptions
 from mirrord.errors import StoreRefused
-from mirrord.model import Item, ProviderName, StoreOptions
+from mirrord.model import Item, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.s3.session import S3Store

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from mirrord.daemon.desired import Desired, announce, selected
 from mirrord.daemon.report import Report
 from mirrord.daemon.wiring import Engine, engine
+from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused, Reason
 from mirrord.events import FolderRescanned
-from mirrord.model import FolderSpec, Item, Outcome, State
+from mirrord.model import Item, Outcome, State
 from mirrord.planning.expand import item_of
 from mirrord.ports import Observer
 from mirrord.reconcile.workers import settle, work_through

@@ -11,10 +11,11 @@ from random import random
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.stores import Stores
+from mirrord.declared import StoreOptions
 from mirrord.errors import SourceRefused
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Item, StoreOptions
+from mirrord.model import Item
 from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import load, report, schema, stores
 from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.fields import suggestion
 from mirrord.manifest.scalars import is_stand_in
 from mirrord.manifest.tree import Mapping as MappingNode
-from mirrord.model import StoreOptions
 
 _UNKNOWN = "https://unset.invalid"
 _PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix")

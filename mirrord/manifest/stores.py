@@ -8,8 +8,9 @@ is part of each item's identity. Other credentials are left to the AWS chain.
 import os
 from collections.abc import Mapping
 
+from mirrord.declared import BucketOptions, Credentials, StoreOptions
 from mirrord.manifest import schema
-from mirrord.model import BucketOptions, ChecksumKind, Credentials, ProviderName, StoreOptions
+from mirrord.model import ChecksumKind, ProviderName
 
 DEFAULT = "default"
 _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 
+from mirrord.declared import FolderSpec, StoreOptions
 from mirrord.errors import KeyRefused, Problem
 from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.fields import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.model import Destination, FolderSpec, Item, Options, StoreOptions, file_address
+from mirrord.model import Destination, Item, Options, file_address
 from mirrord.planning import keys
 from mirrord.planning.options import OptionsOf
 from mirrord.planning.templates import DATE, Template, template
@@ -171,6 +172,9 @@ class _File:
             include=self._options.setting(folder, "include"),
             exclude=self._options.setting(folder, "exclude"),
             settle=self._options.setting(folder, "settle"),
+            watch=self._options.setting(folder, "watch"),
+            poll_interval=self._options.setting(folder, "poll_interval"),
+            rescan=self._options.setting(folder, "rescan"),
             options=place.options,
         )
         self._name(place, spec.entry)

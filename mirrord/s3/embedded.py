@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import StoreError, StoreUnavailable
-from mirrord.model import Credentials, ProviderName, StoreOptions
+from mirrord.model import ProviderName
 from mirrord.s3.session import S3Store
 from mirrord.s3.weed import HOST, Weed, free_port
 

@@ -22,7 +22,8 @@ from botocore.handlers import add_expect_header
 from botocore.loaders import Loader, create_loader
 
 from mirrord._version import __version__
-from mirrord.model import Credentials, ProviderName, StoreOptions
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.model import ProviderName
 from mirrord.providers import Provider, profile
 from mirrord.s3.errors import Call, from_transport
 from mirrord.s3.store import DEADLINE, ClientStore

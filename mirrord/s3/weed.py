@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from mirrord.declared import Credentials
 from mirrord.errors import StoreUnavailable
-from mirrord.model import Credentials
 
 HOST = "127.0.0.1"
 _SERVERS = ("s3", "master", "filer", "volume", "admin")

@@ -10,6 +10,7 @@ import aiobotocore.session
 import pytest
 from aiohttp import web
 
+from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import (
     BucketMissing,
     MirrordError,
@@ -19,7 +20,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Credentials, Destination, ObjectOptions, ProviderName, StoreOptions
+from mirrord.model import Destination, ObjectOptions, ProviderName
 from mirrord.ports import ByteStream
 from mirrord.providers import profile
 from mirrord.s3.session import S3Store

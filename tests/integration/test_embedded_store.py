@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import StoreUnavailable
-from mirrord.model import Credentials, Destination, ObjectOptions, ProviderName, StoreOptions
+from mirrord.model import Destination, ObjectOptions, ProviderName
 from mirrord.s3 import weed as weed_module
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.s3.session import S3Store

@@ -11,7 +11,8 @@ PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
 from mirrord.checksums import combine, digest
-from mirrord.model import ChecksumKind, Credentials, Destination, ObjectOptions, StoreOptions
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.model import ChecksumKind, Destination, ObjectOptions
 from mirrord.s3.session import S3Store
 
 KIND, PART = ChecksumKind.CRC64NVME, 16 << 20

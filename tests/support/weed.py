@@ -13,7 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mirrord.model import Credentials, Destination, ProviderName, StoreOptions
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.model import Destination, ProviderName
 from mirrord.s3.session import S3Store
 from mirrord.s3.weed import HOST, Weed, free_port
 

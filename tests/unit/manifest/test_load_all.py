@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mirrord.declared import BucketOptions, Credentials
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Loaded, Manifest, load_all
-from mirrord.model import BucketOptions, ChecksumKind, Credentials, ProviderName
+from mirrord.model import ChecksumKind, ProviderName
 
 Load = Callable[..., Loaded]
 ENTRY = "mirrors: {https://h/x: s3://bbb/x}\n"

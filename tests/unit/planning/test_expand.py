@@ -6,9 +6,10 @@ from time import process_time
 
 import pytest
 
+from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.manifest.manifest import load_all
-from mirrord.model import Drift, FolderSpec, Item, Options, Overwrite, ProviderName
+from mirrord.model import Drift, Item, Options, Overwrite, ProviderName
 from mirrord.planning.expand import Expansion, expand, item_of, validate
 
 Expand = Callable[..., Expansion]

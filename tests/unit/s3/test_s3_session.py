@@ -3,7 +3,8 @@
 import pytest
 from botocore import UNSIGNED
 
-from mirrord.model import ChecksumKind, Credentials, ProviderName, StoreOptions
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.model import ChecksumKind, ProviderName
 from mirrord.s3.session import client_config, provider_of, signs_payload
 
 

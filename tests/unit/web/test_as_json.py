@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from mirrord.declared import Credentials
 from mirrord.errors import Reason
 from mirrord.events import ItemChanged, TransferCompleted, TransferFailed, UploadAborted
-from mirrord.model import Credentials, HttpOptions, State
+from mirrord.model import HttpOptions, State
 from mirrord.status import ItemPage, ItemStatus, Status
 from mirrord.web.as_json import as_json, dumps, event_json
 from mirrord.web.stream import message

@@ -1,0 +1,71 @@
+"""What manifests declare beside items: stores with their credentials and buckets, and folders. Plain values.
+
+Owns what `manifest` and `planning.expand` hand to the adapters. Secrets are kept out of every repr.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mirrord.model import ChecksumKind, Options, ProviderName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """How to sign for one store: a static pair, a named profile, or nothing at all (`anonymous`)."""
+
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    profile: str | None = None
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketOptions:
+    """A bucket that the manifest declares; only with `create` is it ever created."""
+
+    create: bool = False
+    versioning: bool = False
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """One declared store. `endpoint_url=None` is AWS, or for `embedded` whatever port it gets."""
+
+    name: str
+    provider: ProviderName = ProviderName.AWS
+    endpoint_url: str | None = None
+    region: str | None = None
+    addressing: str = "auto"  # auto, path, virtual
+    credentials: Credentials | None = None  # None: the AWS chain
+    ca_file: str | None = None
+    checksum: ChecksumKind | None = None  # None: the best that the provider verifies
+    buckets: Mapping[str, BucketOptions] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> str:
+        """What an item's identity says of its store: stable where the real port is not."""
+        if self.provider is ProviderName.EMBEDDED:
+            return "embedded"
+        return (self.endpoint_url or "https://s3.amazonaws.com").rstrip("/").lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSpec:
+    """One folder of a manifest: where its files go. `planning.expand.item_of` binds each file found to its object."""
+
+    entry: str
+    path: str  # absolute
+    store: str
+    endpoint: str
+    provider: ProviderName = ProviderName.AWS
+    bucket: str
+    key: str = "{path}"  # template of the whole key: the prefix of `to`, then the folder's `key`
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    settle: float = 2.0
+    watch: str = "auto"  # auto, events, poll
+    poll_interval: float = 5.0  # seconds between scans while there are no events
+    rescan: float = 60.0  # seconds between scans whatever the events say
+    options: Options = Options()
