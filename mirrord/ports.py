@@ -1,13 +1,13 @@
 """Every seam of mirrord on one page: what the core asks of the world. Adapters implement, `daemon` wires.
 
-Owns the shapes of Source, Listing, ObjectStore, Journal, Observer and Clock. All bytes cross these seams in the
+Owns the shapes of Source, Listing, ObjectStore, Journal, Queue, Observer and Clock. All bytes cross these seams in the
 caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memory owns it. Errors are those of
 `errors`, already translated; nothing here wraps a cancellation.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from mirrord.events import Event
 from mirrord.model import (
@@ -82,6 +82,52 @@ class Listing(Protocol):
     @property
     def complete(self) -> bool:
         """After `enumerate` ended: nothing was unreadable or missing. An incomplete listing deletes nothing."""
+
+
+class Trouble(Protocol):
+    """Something that a listing could not list."""
+
+    @property
+    def path(self) -> str:
+        """Printable."""
+
+    @property
+    def message(self) -> str: ...
+
+
+class FolderListing(Listing, Protocol):
+    """A folder on this machine: listed whole, or looked at in places. Each `Found` has a `revision.file`."""
+
+    def enumerate(self) -> AsyncGenerator[Found]:
+        """As `Listing`; to be closed by whoever leaves it early."""
+
+    def look(self, names: Iterable[str]) -> AsyncGenerator[Found]:
+        """What stands at these names now; of a directory, all below it. What is gone or left out yields nothing.
+
+        A name below another one's directory is found twice. Changes neither `complete` nor `problems`.
+        """
+
+    @property
+    def problems(self) -> Sequence[Trouble]:
+        """What the last `enumerate` could not list."""
+
+
+class Hints(Protocol):
+    """Word that something may have changed below a directory. Hints get lost: they say when to look, never what is."""
+
+    async def changed(self) -> frozenset[str]:
+        """Wait for the next paths, at least one; the directory itself stands for anything in it.
+
+        Raises OSError when no more will come.
+        """
+
+    @property
+    def watching(self) -> str:
+        """`events`, or `poll` while none are to be had."""
+
+    @property
+    def problem(self) -> str:
+        """Why none are to be had; empty if they are."""
 
 
 class ObjectStore(Protocol):
@@ -160,8 +206,30 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def save(self, record: Record) -> None:
         """Write the item's record, whole."""
 
+    async def save_all(self, records: Sequence[Record]) -> None:
+        """Write many records, each whole, in one commit."""
+
+    async def retire(self, item_ids: Sequence[str], when: float) -> None:
+        """These items left the manifests: one commit. Saving an item's record again brings it back.
+
+        An id that is not recorded, or left before, is no error and keeps its time.
+        """
+
     def records(self) -> AsyncIterator[Record]:
-        """Every recorded item, streamed, by item id."""
+        """Every recorded item, streamed, by item id; those that left the manifests too (`removed` is set)."""
+
+    async def page(
+        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+    ) -> Sequence[Record]:
+        """Up to `limit` items in force with ids after `after`, by item id: of that state, of the entry of that name,
+        and with `text` in key, source or entry in upper or lower case. Fewer than `limit`: there are no more.
+        """
+
+    async def totals(self) -> Mapping[State, int]:
+        """How many items in force are in each state; a state without items is left out."""
+
+    async def last_written(self) -> float | None:
+        """When the journal was last written to, by whomever; None if it never was."""
 
     async def begin(self, transfer: Transfer) -> None:
         """The intent: from here on the store may hold something of this transfer."""
@@ -174,6 +242,47 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
 
     def unfinished(self) -> AsyncIterator[Transfer]:
         """Transfers begun and neither finished nor abandoned: what a crash left."""
+
+
+Work = Callable[[str], Coroutine[Any, Any, None]]
+"""One look at the item of this id, from its beginning to its end."""
+
+
+class Queue(Protocol):
+    """Which items to look at, and when. Delivery is at least once; one item never overlaps itself."""
+
+    async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
+        """Wish for a look in `delay` seconds; of two wishes for an item the sooner wins.
+
+        A wish made while the item is looked at is honoured afterwards. A negative delay goes before what is due.
+        """
+
+    async def cancel(self, item_id: str) -> None:
+        """Drop the item's wish, cancel its look if one runs, and return when that has ended (not from within it).
+
+        A wish made meanwhile stands.
+        """
+
+    async def run(self, work: Work, concurrency: int) -> None:
+        """Call `work` for each item whose time comes, `concurrency` at a time, until stopped or cancelled.
+
+        Cancelled, it cancels what runs, waits until that ended, and keeps those items for the next run. What `work`
+        raises is logged, and the item comes again later.
+        """
+
+    async def stop(self, grace: float) -> None:
+        """Start nothing more; what runs has `grace` seconds to end, is then cancelled and awaited. `run` returns."""
+
+    def __len__(self) -> int:
+        """Items that wait, due or not; not those that run."""
+
+    @property
+    def running(self) -> Collection[str]:
+        """The items that are looked at now."""
+
+    @property
+    def due(self) -> int:
+        """How many wait although their time has come: what a larger bound would start at once."""
 
 
 class Observer(Protocol):

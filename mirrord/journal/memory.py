@@ -1,9 +1,13 @@
 """A journal that forgets: for `plan`, the library and tests. The same contract, no durability."""
 
-from collections.abc import AsyncIterator
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Self
 
-from mirrord.model import Copied, Record, Transfer
+from mirrord.model import Copied, Record, State, Transfer, mentions
 
 
 class MemoryJournal:
@@ -12,6 +16,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._transfers: dict[str, Transfer] = {}
+        self._written: float | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -23,21 +28,51 @@ class MemoryJournal:
         return self._records.get(item_id)
 
     async def save(self, record: Record) -> None:
-        self._records[record.item_id] = record
+        await self.save_all([record])
+
+    async def save_all(self, records: Sequence[Record]) -> None:
+        self._records |= {record.item_id: record for record in records}
+        self._written = time.time()
+
+    async def retire(self, item_ids: Sequence[str], when: float) -> None:
+        known = [self._records[item_id] for item_id in item_ids if item_id in self._records]
+        await self.save_all([replace(record, removed=when) for record in known if record.removed is None])
 
     async def records(self) -> AsyncIterator[Record]:
         for item_id in sorted(self._records):
             yield self._records[item_id]
 
+    async def page(
+        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+    ) -> Sequence[Record]:
+        found = (
+            record
+            for item_id, record in sorted(self._records.items())
+            if item_id > after
+            and record.removed is None
+            and state in (None, record.state)
+            and entry in ("", record.entry)
+            and mentions(text, record.destination.key, record.source, record.entry)
+        )
+        return list(islice(found, limit))
+
+    async def totals(self) -> Mapping[State, int]:
+        return Counter(record.state for record in self._records.values() if record.removed is None)
+
+    async def last_written(self) -> float | None:
+        return self._written
+
     async def begin(self, transfer: Transfer) -> None:
         self._transfers[transfer.id] = transfer
+        self._written = time.time()
 
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002 (see sqlite)
         self._transfers.pop(transfer_id, None)
-        self._records[record.item_id] = record
+        await self.save(record)
 
     async def abandon(self, transfer_id: str) -> None:
         self._transfers.pop(transfer_id, None)
+        self._written = time.time()
 
     async def unfinished(self) -> AsyncIterator[Transfer]:
         for transfer_id in sorted(self._transfers):

@@ -10,7 +10,7 @@ from mirrord.planning.decide import options_digest
 
 
 def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float) -> Record:
-    """The item's record with a new state; revision and object stay as they were."""
+    """The item's record with a new state, in force; revision and object stay as they were."""
     before = record or Record(
         item_id=item.id,
         entry=item.entry,
@@ -30,6 +30,7 @@ def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float
         message=outcome.message,
         since=before.since if same else now,
         next_check=None if outcome.retry_in is None else now + outcome.retry_in,
+        removed=None,
     )
 
 
@@ -63,6 +64,6 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
 
 def is_news(record: Record | None, outcome: Outcome) -> bool:
     """Whether the outcome says anything that the record does not."""
-    if record is None:
+    if record is None or record.removed is not None:
         return True
     return (record.state, record.reason, record.message) != (outcome.state, outcome.reason, outcome.message)

@@ -1,10 +1,12 @@
 """The contract of `ports.Journal`, on every journal: SQLite, SQLite reopened before each read, and memory."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +104,7 @@ FULL = record(
     integrity=Integrity.FULL_OBJECT,
     synced_at=1_700_000_001.5,
     options_digest="feed",
+    removed=1_700_000_002.75,
 )
 
 
@@ -282,3 +285,124 @@ async def test_a_cancelled_writer_disturbs_no_other(journals: Journals) -> None:
     assert all([await journal.record(record(f"k/{number}").item_id) for number in range(1, 20, 2)])
     await journal.save(FULL)
     assert await journal.record(FULL.item_id) == FULL
+
+
+# ── what is in force ──────────────────────────────────────────────────────────────────────────────
+def by_id(*records: Record) -> list[Record]:
+    return sorted(records, key=lambda one: one.item_id)
+
+
+async def test_many_records_are_saved_at_once(journals: Journals) -> None:
+    many = [record(f"k/{number}") for number in range(1_000)]
+    await journals.now.save(record("k/3", message="before"))
+    await journals.now.save_all(many)
+    await journals.now.save_all([])
+    assert await every((await journals.later()).records()) == by_id(*many)
+
+
+async def test_what_is_retired_is_kept_and_no_longer_in_force(journals: Journals) -> None:
+    left, stays = record("left", state=State.SYNCED), record("stays")
+    await journals.now.save_all([left, stays])
+    await journals.now.retire([left.item_id, "0123456789abcdef"], 5.5)
+    await journals.now.retire([], 6.0)
+    journal = await journals.later()
+    assert await journal.page() == [stays]
+    assert await journal.totals() == {State.PENDING: 1}
+    assert await journal.record(left.item_id) == replace(left, removed=5.5)
+    assert await every(journal.records()) == by_id(replace(left, removed=5.5), stays)
+
+
+async def test_it_left_when_it_left_first_and_saving_it_brings_it_back(journals: Journals) -> None:
+    one = record("k")
+    await journals.now.save(one)
+    await journals.now.retire([one.item_id], 5.0)
+    await journals.now.retire([one.item_id], 9.0)
+    kept = await (await journals.later()).record(one.item_id)
+    assert kept is not None
+    assert kept.removed == 5.0
+    await journals.now.save(replace(kept, removed=None))
+    journal = await journals.later()
+    assert await journal.page() == [one]
+    assert await journal.totals() == {State.PENDING: 1}
+
+
+async def test_totals_count_each_state(journals: Journals) -> None:
+    assert await journals.now.totals() == {}
+    for number, state in enumerate(State):
+        await journals.now.save_all([record(f"{state}/{n}", state=state) for n in range(number)])
+    await journals.now.save(record("Synced/more", state=State.PENDING))
+    await journals.now.save(record("Synced/more", state=State.SYNCED))
+    totals = await (await journals.later()).totals()
+    assert dict(totals) == {state: number for number, state in enumerate(State) if number} | {State.SYNCED: 1}
+    assert all(type(state) is State for state in totals)
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(journals: Journals) -> None:
+    many = by_id(*(record(f"k/{number}") for number in range(250)))
+    await journals.now.save_all(many)
+    journal = await journals.later()
+    seen: list[Record] = []
+    while page := await journal.page(after=seen[-1].item_id if seen else "", limit=60):
+        assert len(page) in (60, 250 % 60)
+        seen += page
+    assert seen == many
+    assert len(await journal.page()) == 100
+
+
+PAGED = {
+    "one": record("logs/a.txt", state=State.SYNCED, entry="logs"),
+    "two": record("logs/B.TXT", state=State.BLOCKED, entry="logs"),
+    "three": record("pics/größe.PNG", state=State.SYNCED, entry="pics", source="https://h/ÄÖ/x"),
+    "four": record("a_b%c", state=State.PENDING, entry="odd", source="file:///srv/\udcff.txt"),
+    "gone": record("logs/gone.txt", state=State.SYNCED, entry="logs", removed=4.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({}, "one two three four"),
+        ({"state": State.SYNCED}, "one three"),
+        ({"state": State.WAITING}, ""),
+        ({"entry": "logs"}, "one two"),
+        ({"entry": "log"}, ""),
+        ({"entry": "logs", "state": State.SYNCED}, "one"),
+        ({"text": "b.txt"}, "two"),
+        ({"text": "LOGS/"}, "one two"),
+        ({"text": "GRÖSSE"}, "three"),
+        ({"text": "äö"}, "three"),
+        ({"text": "_b%"}, "four"),
+        ({"text": "%"}, "four"),
+        ({"text": "\udcff"}, "four"),
+        ({"text": "odd"}, "four"),
+        ({"text": "nowhere"}, ""),
+        ({"text": "txt", "state": State.SYNCED}, "one"),
+        ({"text": "txt", "entry": "logs"}, "one two"),
+        ({"text": "txt", "entry": "logs", "state": State.BLOCKED}, "two"),
+    ],
+    ids=str,
+)
+async def test_a_page_holds_what_was_asked_for(journals: Journals, asked: dict[str, Any], names: str) -> None:
+    await journals.now.save_all(list(PAGED.values()))
+    expected = by_id(*(PAGED[name] for name in names.split()))
+    journal = await journals.later()
+    assert await journal.page(**asked) == expected
+    assert await journal.page(**asked, limit=1) == expected[:1]
+    if expected:
+        assert await journal.page(**asked, after=expected[0].item_id) == expected[1:]
+
+
+async def test_a_text_is_found_far_into_the_journal(journals: Journals) -> None:
+    many = by_id(*(record(f"k/{number}") for number in range(10_600)))
+    found = [replace(many[at], entry="Needle") for at in (0, 4_999, 5_000, 5_001, 10_000, 10_599)]
+    await journals.now.save_all([*many, *found])
+    journal = await journals.later()
+    assert await journal.page(text="needle") == found
+    assert await journal.page(text="needle", limit=3) == found[:3]
+    assert await journal.page(text="needle", after=found[2].item_id, limit=2) == found[3:5]
+
+
+async def test_it_says_when_it_was_last_written(journals: Journals) -> None:
+    before = time.time()
+    await journals.now.save(record())
+    assert before - 1 < (await (await journals.later()).last_written() or 0) <= time.time() + 1

@@ -10,12 +10,14 @@ moves, what was read does not count. A journal that is missing or of an older sc
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from mirrord.errors import JournalError
 from mirrord.journal.private import private_directory, private_file
 from mirrord.journal.sqlite.rows import decode
 from mirrord.journal.sqlite.schema import check, migrate, migrations
+from mirrord.model import mentions
 
 _BUSY = 5.0  # seconds to wait for another process's checkpoint or recovery
 _TEMPORARY = ""  # SQLite's name for a private file that is gone when it is closed
@@ -67,11 +69,26 @@ def stamp_of(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size, os.path.exists(f"{path}-wal")
 
 
+def written(path: Path) -> float | None:
+    """Seconds since the epoch of the last write to the file or its -wal; None where there is no file."""
+    times = []
+    for place in (path, Path(f"{path}-wal")):
+        with suppress(FileNotFoundError):
+            times.append(place.stat().st_mtime)
+    return max(times, default=None)
+
+
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY)
     connection.row_factory = sqlite3.Row
     connection.text_factory = decode
+    connection.create_function("mentions", -1, _mentions, deterministic=True)
     return connection
+
+
+def _mentions(*texts: bytes) -> bool:
+    """SQL's own LIKE knows upper and lower case of ASCII only, and ends at a NUL."""
+    return mentions(*map(decode, texts))
 
 
 def _migrated(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:

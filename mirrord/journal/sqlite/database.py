@@ -15,7 +15,7 @@ from typing import NamedTuple, Self, TypeVar
 
 from mirrord.aio import finish
 from mirrord.errors import JournalError
-from mirrord.journal.sqlite.connection import Stamp, open_to_read, open_to_write, stamp_of
+from mirrord.journal.sqlite.connection import Stamp, open_to_read, open_to_write, stamp_of, written
 from mirrord.journal.sqlite.failures import translated
 from mirrord.journal.sqlite.rows import Row
 from mirrord.journal.sqlite.schema import queries
@@ -61,11 +61,18 @@ class Database:
         """Commit the statements together, or none of them."""
         if self._thread is None or self._read_only:
             raise JournalError(f"the journal {self._path} is not open for writing")
+        if not statements:
+            return
         committed = asyncio.get_running_loop().create_future()
         self._asked.append((statements, committed))
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_asked())
         await committed
+
+    async def last_written(self) -> float | None:
+        """When any process last wrote to the file or its -wal; None where there is no file."""
+        with translated(self._path):
+            return await self._run(partial(written, self._path))
 
     async def _commit_asked(self) -> None:
         while self._asked:

@@ -1,15 +1,26 @@
 """`ports.Journal` on one SQLite file: which statements each step is, and what is committed together."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from sqlite3 import Row
+from sqlite3 import Row as SqlRow
 from typing import Self, TypeVar
 
 from mirrord.journal.sqlite.database import Database, Statement
-from mirrord.journal.sqlite.rows import from_record, from_transfer, to_record, to_transfer
-from mirrord.model import Copied, Record, Transfer
+from mirrord.journal.sqlite.rows import Row, encode, from_record, from_transfer, to_record, to_transfer
+from mirrord.model import Copied, Record, State, Transfer
 
 PAGE = 500  # rows held at a time by an iterator: about 1 MiB
+
+PIECE = 5_000  # items of one read while a text is looked for: about 20 ms of the journal's thread
+_END = "~"  # after every id
+
+_PAGES = {
+    (False, False): "page",
+    (False, True): "page_of_state",
+    (True, False): "page_of_entry",
+    (True, True): "page_of_entry_and_state",
+}
 
 T = TypeVar("T")
 
@@ -41,9 +52,54 @@ class SqliteJournal:
     async def save(self, record: Record) -> None:
         await self._database.write(Statement("save_record", from_record(record)))
 
+    async def save_all(self, records: Sequence[Record]) -> None:
+        await self._database.write(*(Statement("save_record", from_record(record)) for record in records))
+
+    async def retire(self, item_ids: Sequence[str], when: float) -> None:
+        leave = (Statement("retire", {"item_id": item_id, "removed": when}) for item_id in item_ids)
+        await self._database.write(*leave)
+
     def records(self) -> AsyncIterator[Record]:
         """Each page is a moment of its own: a record saved meanwhile is seen as it was or as it is."""
         return self._pages("records", "item_id", to_record)
+
+    async def page(
+        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+    ) -> Sequence[Record]:
+        """See `ports.Journal`. A text is looked for in one piece after another, so that writers get their turn."""
+        read = partial(self._page, _PAGES[bool(entry), state is not None], state, entry, text)
+        found: list[Record] = []
+        while len(found) < limit:
+            until = await self._reach(after) if text else None
+            found += await read(after, until or _END, limit - len(found))
+            if until is None:
+                break
+            after = until
+        return found
+
+    async def _reach(self, after: str) -> str | None:
+        """Where a piece of the items after `after` ends; None if there is no full piece."""
+        rows = await self._database.read("reach", {"after": after, "piece": PIECE})
+        return rows[0]["item_id"] if rows else None
+
+    async def _page(
+        self, query: str, state: State | None, entry: str, text: str, after: str, until: str, limit: int
+    ) -> Iterable[Record]:
+        asked: Row = {
+            "state": None if state is None else state.value,
+            "entry": encode(entry),
+            "text": encode(text),
+            "after": after,
+            "until": until,
+            "limit": limit,
+        }
+        return map(to_record, await self._database.read(query, asked))
+
+    async def totals(self) -> Mapping[State, int]:
+        return {State(row["state"]): row["count"] for row in await self._database.read("totals", {})}
+
+    async def last_written(self) -> float | None:
+        return await self._database.last_written()
 
     async def begin(self, transfer: Transfer) -> None:
         await self._database.write(Statement("begin_transfer", from_transfer(transfer)))
@@ -60,7 +116,7 @@ class SqliteJournal:
     def unfinished(self) -> AsyncIterator[Transfer]:
         return self._pages("unfinished", "id", to_transfer)
 
-    async def _pages(self, query: str, key: str, read: Callable[[Row], T]) -> AsyncIterator[T]:
+    async def _pages(self, query: str, key: str, read: Callable[[SqlRow], T]) -> AsyncIterator[T]:
         after = ""
         while rows := await self._database.read(query, {"after": after, "limit": PAGE}):
             for row in rows:

@@ -4,11 +4,13 @@
 -- name: save_record
 REPLACE INTO items (
     item_id, entry, source, store, endpoint, bucket, key, state, reason, message, since, next_check, revision,
-    transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest
+    transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest,
+    removed
 ) VALUES (
     :item_id, CAST(:entry AS TEXT), CAST(:source AS TEXT), CAST(:store AS TEXT), CAST(:endpoint AS TEXT),
     CAST(:bucket AS TEXT), CAST(:key AS TEXT), :state, :reason, CAST(:message AS TEXT), :since, :next_check, :revision,
-    :transfer_id, :etag, :size, :checksum_kind, :checksum_value, :integrity, :synced_at, :options_digest
+    :transfer_id, :etag, :size, :checksum_kind, :checksum_value, :integrity, :synced_at, :options_digest,
+    :removed
 );
 
 -- name: record
@@ -16,6 +18,40 @@ SELECT * FROM items WHERE item_id = :item_id;
 
 -- name: records
 SELECT * FROM items WHERE item_id > :after ORDER BY item_id LIMIT :limit;
+
+-- name: retire
+UPDATE items SET removed = :removed WHERE item_id = :item_id AND removed IS NULL;
+
+-- name: page
+SELECT * FROM items INDEXED BY items_in_force
+WHERE removed IS NULL AND item_id > :after AND item_id <= :until
+    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+ORDER BY item_id LIMIT :limit;
+
+-- name: page_of_state
+SELECT * FROM items INDEXED BY items_by_state
+WHERE removed IS NULL AND state = :state AND item_id > :after AND item_id <= :until
+    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+ORDER BY item_id LIMIT :limit;
+
+-- name: page_of_entry
+SELECT * FROM items INDEXED BY items_by_entry
+WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND item_id > :after AND item_id <= :until
+    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+ORDER BY item_id LIMIT :limit;
+
+-- name: page_of_entry_and_state
+SELECT * FROM items INDEXED BY items_by_entry_and_state
+WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND state = :state AND item_id > :after AND item_id <= :until
+    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+ORDER BY item_id LIMIT :limit;
+
+-- name: reach
+SELECT item_id FROM items INDEXED BY items_in_force
+WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :piece - 1;
+
+-- name: totals
+SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE removed IS NULL GROUP BY state;
 
 -- name: begin_transfer
 REPLACE INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started)

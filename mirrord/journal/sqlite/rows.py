@@ -60,6 +60,7 @@ def from_record(record: Record) -> Row:
         "integrity": record.integrity.value if record.integrity else None,
         "synced_at": record.synced_at,
         "options_digest": record.options_digest,
+        "removed": record.removed,
     }
 
 
@@ -83,6 +84,7 @@ def to_record(row: sqlite3.Row) -> Record:
         integrity=row["integrity"] and Integrity(row["integrity"]),
         synced_at=row["synced_at"],
         options_digest=row["options_digest"],
+        removed=row["removed"],
     )
 
 

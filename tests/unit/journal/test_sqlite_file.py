@@ -95,6 +95,7 @@ async def test_a_journal_that_is_not_open_says_so(tmp_path: Path) -> None:
 async def test_a_reader_of_no_journal_finds_it_empty_and_makes_nothing(tmp_path: Path) -> None:
     async with SqliteJournal(tmp_path / "state" / "state.db", read_only=True) as reader:
         assert [one async for one in reader.records()] == []
+        assert (await reader.page(), await reader.totals(), await reader.last_written()) == ([], {}, None)
         with pytest.raises(JournalError, match="not open for writing"):
             await reader.save(record())
     assert names(tmp_path) == set()
@@ -108,6 +109,18 @@ async def test_a_reader_of_a_journal_at_rest_writes_nothing(tmp_path: Path) -> N
         assert await reader.record(record().item_id) == record()
         assert names(tmp_path) == {"state.db"}
     assert contents(tmp_path) == before
+
+
+async def test_a_reader_knows_when_the_writer_wrote_whether_it_lives_or_not(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteJournal(path) as writer, SqliteJournal(path, read_only=True) as reader:
+        await writer.save(record())
+        os.utime(path, (1_000, 1_000))
+        os.utime(f"{path}-wal", (2_000, 2_000))
+        assert await reader.last_written() == 2_000
+    os.utime(path, (3_000, 3_000))
+    async with SqliteJournal(path, read_only=True) as reader:
+        assert await reader.last_written() == 3_000
 
 
 async def test_a_reader_follows_a_live_writer(tmp_path: Path) -> None:
