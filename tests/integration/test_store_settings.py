@@ -1,0 +1,97 @@
+"""Settings that show on the wire or in what runs at once, seen at a proxy before a real store."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.support.command import mirrord
+from tests.support.origin import Origin
+from tests.support.proxy import Seen, StoreProxy
+
+
+def manifest(home: Path, store: str, body: str, daemon: str = "") -> str:
+    file = home / "m.yaml"
+    file.write_text(f"{daemon}stores:\n  default: {store}\n{body}")
+    return str(file)
+
+
+def store_of(proxy: StoreProxy, **more: object) -> str:
+    server = proxy.server
+    keys = {"access_key_id": server.access_key_id, "secret_access_key": server.secret_access_key}
+    return json.dumps({"provider": "seaweedfs", "endpoint_url": server.endpoint_url, "credentials": keys, **more})
+
+
+async def test_transfers_bounds_what_runs_at_once(tmp_path: Path, store_proxy: StoreProxy, bucket: str) -> None:
+    running = most = 0
+
+    async def enter(seen: Seen, request: web.Request) -> None:
+        nonlocal running, most
+        if seen.operation == "PutObject":
+            running += 1
+            most = max(most, running)
+            for _ in range(20):  # long enough for others to come in, were they allowed to
+                await asyncio.sleep(0.005)
+
+    async def leave(seen: Seen, request: web.Request) -> None:
+        nonlocal running
+        running -= seen.operation == "PutObject"
+
+    store_proxy.before, store_proxy.after = enter, leave
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for n in range(12):
+        (inbox / f"{n}.txt").write_bytes(b"x")
+    folder = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/', settle: 0s}}\n"
+    for transfers in (1, 3):
+        most = 0
+        file = manifest(tmp_path, store_of(store_proxy), folder, f"daemon: {{transfers: {transfers}}}\n")
+        done = await mirrord("sync", file, "--state", str(tmp_path / str(transfers)), home=tmp_path)
+        assert done.code == 0, done.said
+        for one in inbox.iterdir():  # new mtimes: the next pass has the same work
+            one.write_bytes(b"y")
+        assert most == transfers
+
+
+async def test_the_region_is_signed_and_a_session_token_is_sent(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
+) -> None:
+    signed: list[tuple[str, str | None]] = []
+
+    async def answer(seen: Seen, request: web.Request) -> web.StreamResponse:
+        signed.append((request.headers["Authorization"], request.headers.get("X-Amz-Security-Token")))
+        return web.Response(status=403)
+
+    store_proxy.before = answer
+    keys = {"access_key_id": "AKIA1", "secret_access_key": "s", "session_token": "token-1"}
+    store = store_of(store_proxy, region="eu-test-7", credentials=keys)
+    body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
+    done = await mirrord("sync", manifest(tmp_path, store, body), home=tmp_path)
+    assert done.code == 1, done.said
+    assert signed
+    for authorization, token in signed:
+        assert "/eu-test-7/s3/aws4_request" in authorization
+        assert token == "token-1"
+    assert "token-1" not in done.out + done.err
+
+
+async def test_a_declared_bucket_is_created_in_its_region(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
+) -> None:
+    asked: list[str] = []
+
+    async def watch(seen: Seen, request: web.Request) -> web.StreamResponse | None:
+        if seen.operation == "CreateBucket":
+            asked.append((await request.read()).decode())
+            return web.Response(status=200)
+        return None
+
+    store_proxy.before = watch
+    new = f"new-{bucket}"
+    store = store_of(store_proxy, buckets={new: {"create": True, "region": "eu-west-9"}})
+    body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
+    done = await mirrord("sync", manifest(tmp_path, store, body), home=tmp_path)
+    assert done.code == 0, done.said
+    assert len(asked) == 1
+    assert "<LocationConstraint>eu-west-9</LocationConstraint>" in asked[0]
