@@ -94,6 +94,7 @@ async def test_the_program_runs_as_printed(tmp_path: Path, weed: Server, s3_clie
         assert code == 0, said
     assert s3_client.get_object(Bucket="datasets", Key="hello.txt")["Body"].read() == b"hello"
     assert s3_client.get_object(Bucket="datasets", Key="large.bin")["Body"].read() == b"x" * 12_000_000
+    s3_client.delete_bucket(Bucket="datasets")
 
 
 def example_manifests() -> dict[str, str]:

@@ -105,9 +105,14 @@ def fresh_bucket(client: Any) -> str:
 
 
 @pytest.fixture
-def bucket(s3_client: Any) -> str:
-    """A new, empty bucket at the session's SeaweedFS."""
-    return fresh_bucket(s3_client)
+def bucket(s3_client: Any) -> Iterator[str]:
+    """A new, empty bucket at the session's SeaweedFS, gone with the test.
+
+    weed gives each bucket a volume of its own and has about 70 of them: buckets that stay would starve later tests.
+    """
+    name = fresh_bucket(s3_client)
+    yield name
+    s3_client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture
