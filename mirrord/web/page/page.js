@@ -82,7 +82,7 @@ function ahead(transfer) {
 
 function pause() {
   if (document.hidden) return EVERY.hidden;
-  if (!feed.streaming) return EVERY.polling;
+  if (!feed.streaming || view.unreachable || view.failure) return EVERY.polling;
   return view.running.size ? EVERY.moving : EVERY.calm;
 }
 

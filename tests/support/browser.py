@@ -1,0 +1,125 @@
+"""Fixture `browser`: a headless Chromium that the tests of one module share, and what it said and asked for.
+
+Found as programs of the system; without them the tests skip. It resolves no name, so nothing can leave the machine.
+"""
+
+import asyncio
+import ctypes
+import json
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.support.only_browser_skips import MISSING_BROWSER
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # root in a container has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",  # its other end dies with chromedriver, and the browser with it
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+PATIENCE = 15.0
+_SEEN = """
+const found = document.querySelector(arguments[0]);
+return found?.checkVisibility() ? found.innerText : "";
+"""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Browser:
+    """One window. Calls wait on a thread, so that the server under test answers meanwhile."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self._driver = driver
+
+    async def open(self, url: str, width: int = 1200, height: int = 900) -> None:
+        """A fresh page; what was said before is forgotten."""
+        await asyncio.to_thread(self._open, url, width, height)
+
+    def _open(self, url: str, width: int, height: int) -> None:
+        self._driver.get("about:blank")
+        self._driver.get_log("browser")
+        self._driver.get_log("performance")
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self._driver.get(url)
+
+    async def run(self, script: str, *arguments: object) -> Any:
+        """What a script returns."""
+        return await asyncio.to_thread(self._driver.execute_script, script, *arguments)
+
+    async def texts(self, selector: str) -> list[str]:
+        """textContent of every element that fits."""
+        found: list[str] = await self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", selector
+        )
+        return found
+
+    async def seen(self, selector: str) -> str:
+        """What a person reads there: nothing of what is hidden."""
+        return str(await self.run(_SEEN, selector))
+
+    async def until(self, selector: str, text: str) -> None:
+        """Wait until a person reads `text` in the first element that fits."""
+        try:
+            await asyncio.to_thread(self._until, selector, text)
+        except WebDriverException:
+            pytest.fail(f"{selector} never said {text!r}; it says {await self.seen(selector)!r}")
+
+    def _until(self, selector: str, text: str) -> None:
+        wait = WebDriverWait(self._driver, PATIENCE, poll_frequency=0.05)
+        wait.until(lambda driver: text in driver.execute_script(_SEEN, selector))
+
+    async def click(self, selector: str) -> None:
+        await self.run("document.querySelector(arguments[0]).click()", selector)
+
+    async def complaints(self) -> list[str]:
+        """Errors of the console since `open` or the last call: exceptions, refused policies, failed requests."""
+        lines = await asyncio.to_thread(self._driver.get_log, "browser")
+        return [str(line["message"]) for line in lines if line["level"] in ("SEVERE", "WARNING")]
+
+    async def requests(self) -> list[str]:
+        """The address of every request since `open` or the last call."""
+        lines = await asyncio.to_thread(self._driver.get_log, "performance")
+        messages = [json.loads(line["message"])["message"] for line in lines]
+        return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
+
+
+def _dies_with_us() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    chromedriver = shutil.which("chromedriver")
+    if program is None or chromedriver is None:
+        pytest.skip(f"{MISSING_BROWSER}: chromium and chromedriver are not both installed")
+    profile: Path = tmp_path_factory.mktemp("profile")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = Service(chromedriver, popen_kw={"preexec_fn": _dies_with_us})
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
