@@ -132,10 +132,31 @@ class ItemChanged(ItemEvent):
 class FolderRescanned(Event):
     name = "folder.rescanned"
     folder: str
-    cause: str  # start, timer, event, sync
+    cause: str  # start, timer, event, retry, sync
     files: int
     complete: bool
     duration: float
+    problem: str = ""  # the first thing that could not be listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSettled(Event):
+    """Files of a folder came to rest and were queued; `waiting` others have not yet."""
+
+    name = "folder.settled"
+    folder: str
+    files: int
+    bytes: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderOverflowed(Event):
+    """Events of a folder were lost, or more than are kept: it is scanned instead."""
+
+    name = "folder.overflowed"
+    folder: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

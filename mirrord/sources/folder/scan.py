@@ -1,4 +1,4 @@
-"""A local folder as a Listing: one scan of the tree, streamed.
+"""A local folder as a Listing: one scan of the tree, or of some places in it, streamed.
 
 Owns which names exist and what stat(2) says of them. Symbolic links are not followed, what is no regular file is
 passed over; a directory that cannot be read, a name that is not UTF-8, a missing root are problems that stop nothing
@@ -10,12 +10,13 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncGenerator, Generator, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 
 from mirrord.aio import finish
 from mirrord.model import FileIdentity, Revision, file_address, fingerprint
-from mirrord.ports import Listing
+from mirrord.ports import FolderListing
 from mirrord.sources.folder.patterns import Patterns
 
 BATCH = 256
@@ -42,7 +43,7 @@ class FolderProblem:
     message: str
 
 
-class Folder(Listing):
+class Folder(FolderListing):
     """The tree at `path` (absolute; itself it may be a link). Patterns are gitignore's, see `Patterns`."""
 
     def __init__(self, path: str, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
@@ -65,16 +66,29 @@ class Folder(Listing):
         """See `ports.Listing`. The scan runs in a thread, one batch at a time as the caller asks for more."""
         self._complete, self._problems = False, ()
         walk = _Walk(self.path, self._patterns)
-        looked_at = walk.entries()
         try:
-            while batch := await finish(asyncio.to_thread(list, islice(looked_at, BATCH))):
-                for found in batch:
-                    if found is not None:
-                        yield found
+            async with aclosing(_batched(walk.entries(("",)))) as files:
+                async for found in files:
+                    yield found
             self._complete = walk.complete
         finally:
-            looked_at.close()
             self._problems = tuple(walk.problems)
+
+    async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
+        """See `ports.FolderListing`."""
+        async with aclosing(_batched(_Walk(self.path, self._patterns).named(names))) as files:
+            async for found in files:
+                yield found
+
+
+async def _batched(looked_at: Generator[FoundFile | None, None, None]) -> AsyncGenerator[FoundFile]:
+    try:
+        while batch := await finish(asyncio.to_thread(list, islice(looked_at, BATCH))):
+            for found in batch:
+                if found is not None:
+                    yield found
+    finally:
+        looked_at.close()
 
 
 class _Walk:
@@ -83,12 +97,38 @@ class _Walk:
     def __init__(self, root: str, patterns: Patterns) -> None:
         self._root = root
         self._patterns = patterns
-        self._ahead = [""]  # directories still to be read, relative
+        self._ahead: list[str] = []  # directories still to be read, relative
         self.problems: list[FolderProblem] = []
         self.complete = True
 
-    def entries(self) -> Generator[FoundFile | None, None, None]:
-        """One step an entry, None for what does not count: a tree where nothing does must not seem stuck."""
+    def named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
+        """As `entries`, of what stands at these names."""
+        for name in names:
+            seen = self._reached(name)
+            if seen is None:
+                yield None
+            elif stat.S_ISDIR(seen.st_mode):
+                yield from self.entries((name,) if self._patterns.enters(name) and self._is_text(name) else ())
+            else:
+                yield self._found(name, seen) if self._patterns.takes(name) and self._is_text(name) else None
+
+    def _reached(self, name: str) -> os.stat_result | None:
+        """Stat of a name whose directories count and are no links; None if there is no such, or nothing there."""
+        steps = name.split("/")
+        if not {"", ".", ".."}.isdisjoint(steps):
+            return None
+        try:
+            for depth in range(1, len(steps)):
+                above = "/".join(steps[:depth])
+                if not self._patterns.enters(above) or not stat.S_ISDIR(os.lstat(f"{self._root}/{above}").st_mode):
+                    return None
+            return os.lstat(f"{self._root}/{name}")
+        except (OSError, ValueError):  # ValueError: a NUL; what cannot be reached is the next scan's to tell
+            return None
+
+    def entries(self, directories: Iterable[str]) -> Generator[FoundFile | None, None, None]:
+        """All below these. One step an entry, None for what does not count: a tree of such must not seem stuck."""
+        self._ahead.extend(directories)
         while self._ahead:
             directory = self._ahead.pop()
             try:

@@ -1,0 +1,284 @@
+"""What becomes of each file that a folder's listing finds: nothing, a wait, a conflict, or a look by the scheduler.
+
+Owns the order of the questions: does the journal know the file as it is, has the scheduler got it as it is, does
+another source have its object, is it settled. In memory are only files that are unsettled, in conflict, or submitted
+and not yet known to be done. When to look at the folder is `reconcile.folders`'s word.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from itertools import islice
+
+from mirrord.declared import FolderSpec
+from mirrord.errors import KeyRefused, Reason
+from mirrord.events import FolderSettled, ItemBlocked
+from mirrord.model import FileIdentity, Item, Record, State, file_address
+from mirrord.planning.expand import item_of
+from mirrord.planning.schedule import fresh
+from mirrord.ports import Clock, FolderListing, Found, Hints, Journal, Observer
+from mirrord.reconcile.settling import Settling
+from mirrord.status import ItemStatus
+
+MOST_CONFLICTS = 1_000
+"""Conflicts that are kept to be shown."""
+MOST_SUBMITTED = 10_000
+"""Submitted files from which on the oldest are asked about, so that those that are done are forgotten."""
+_ASKED = 256
+
+Submit = Callable[[Item], Awaitable[None]]
+"""Have the item looked at soon, once more if it is looked at now. May wait, to hold up who finds more than is done."""
+Taken = Callable[[Item, Record | None], Awaitable[str]]
+"""Who else in force has this item's object (a mirror, another folder's file), in words; empty if nobody."""
+
+
+async def nobody(item: Item, record: Record | None) -> str:  # noqa: ARG001
+    """`Taken` where there is one folder and nothing else."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderPorts:
+    """What a folder's loop works with. `watch` may raise OSError where events are not to be had."""
+
+    listing: FolderListing
+    watch: Callable[[], AbstractAsyncContextManager[Hints]]
+    journal: Journal
+    submit: Submit
+    observer: Observer
+    clock: Clock
+    taken: Taken = nobody
+
+
+@dataclass(slots=True)
+class Submitted:
+    """A file that the scheduler was given in this state; `scan` is the last whole scan that saw it so."""
+
+    item_id: str
+    file: FileIdentity
+    scan: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A file whose object another source has. `since` is seconds since the epoch."""
+
+    item: Item
+    message: str
+    since: float
+    scan: int
+
+
+def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
+    """Whether the journal says that nothing is to be done about the file as it is now."""
+    if record is None:
+        return False
+    if item.options.suspend:
+        return record.state is State.SUSPENDED and record.removed is None
+    return fresh(item, record) and record.revision is not None and record.revision.file == file
+
+
+class Arrivals:
+    """The files of one folder on their way to the scheduler. For one caller at a time."""
+
+    def __init__(self, spec: FolderSpec, ports: FolderPorts, settling: Settling | None = None) -> None:
+        self._spec = spec
+        self._ports = ports
+        self.settling = settling or Settling(spec.settle)
+        self._submitted: dict[str, Submitted] = {}
+        self._conflicts: dict[str, Conflict] = {}
+        self._claims: dict[str, str] = {}  # item id -> name, of unsettled and submitted files
+        self._scan = 0
+        self._refused: list[str] = []  # the first of the last whole scan
+        self._refusals = self._settled = self._bytes = 0
+
+    # ── what a listing found ─────────────────────────────────────────────────────────────────────
+    def begin_scan(self) -> None:
+        """A scan of the whole folder begins."""
+        self._scan += 1
+        self._refusals, self._refused = 0, []
+        self.settling.full = False
+
+    def end_scan(self, complete: bool) -> None:
+        """It came to its end; if it was complete, what it did not see is gone."""
+        if complete:
+            for name in [name for name, one in self._submitted.items() if one.scan != self._scan]:
+                self.forget(name)
+            self._conflicts = {name: one for name, one in self._conflicts.items() if one.scan == self._scan}
+
+    async def see(self, found: Sequence[Found], began: float) -> None:
+        """Files that were looked at since `began` (monotonic). Raises JournalError and what `submit` raises."""
+        now = self._ports.clock.monotonic()
+        asked = [(one, item) for one in found if self._is_open(one, began, now) and (item := self._item(one))]
+        records = await self._records([item.id for _, item in asked])
+        for one, item in asked:
+            await self._judge(one, item, records.get(item.id), began)
+        await self._forget_done()
+
+    def forget(self, name: str) -> None:
+        """The file is gone, or nothing is to be done about it."""
+        known = self.settling.get(name) or self._submitted.get(name)
+        if known and self._claims.get(known.item_id) == name:
+            del self._claims[known.item_id]
+        self.settling.forget(name)
+        self._submitted.pop(name, None)
+        self._conflicts.pop(name, None)
+
+    def tell(self) -> None:
+        """Say what was submitted since this was last called."""
+        if self._settled:
+            waiting = len(self.settling)
+            event = FolderSettled(folder=self._spec.entry, files=self._settled, bytes=self._bytes, waiting=waiting)
+            self._ports.observer(event)
+        self._settled = self._bytes = 0
+
+    def _is_open(self, found: Found, began: float, now: float) -> bool:
+        """Whether its last stat leaves a question: a file that goes on being unsettled costs no look-up."""
+        known, file = self.settling.get(found.name), found.revision.file
+        if file is None:
+            return False
+        return known is None or self.settling.see(found.name, known.item_id, file, began, now)
+
+    def _item(self, found: Found) -> Item | None:
+        try:
+            return _item_of(self._spec, found)
+        except KeyRefused as error:
+            self._refusals += 1
+            self._refused = self._refused or [f"{found.name}: {error}"]
+            return None
+
+    async def _records(self, item_ids: Sequence[str]) -> Mapping[str, Record]:
+        """What the journal knows of these: the one place to ask it for many at once."""
+        records = await asyncio.gather(*map(self._ports.journal.record, item_ids))
+        return {record.item_id: record for record in records if record is not None}
+
+    async def _judge(self, found: Found, item: Item, record: Record | None, began: float) -> None:
+        name, file = found.name, found.revision.file
+        before = self._submitted.get(name)
+        if file is None or mirrored(item, record, file):
+            self.forget(name)
+        elif before is not None and before.file == file:
+            before.scan = self._scan
+        elif rival := await self._rival(name, item, record):
+            self._lose(name, item, rival)
+        elif self.settling.see(name, item.id, file, began, self._ports.clock.monotonic()):
+            await self._submit(name, item, file)
+        else:
+            self._wait(name, item.id)
+
+    def _wait(self, name: str, item_id: str) -> None:
+        self._submitted.pop(name, None)
+        self._conflicts.pop(name, None)
+        if self.settling.get(name) is not None:  # there was room for it
+            self._claims[item_id] = name
+
+    async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:
+        await self._ports.submit(item)
+        self.forget(name)
+        self._submitted[name] = Submitted(item.id, file, self._scan)
+        self._claims[item.id] = name
+        self._settled += 1
+        self._bytes += file.size
+
+    async def _forget_done(self) -> None:
+        """Keep the submitted files few: those at the front came first, and most of them are done."""
+        if len(self._submitted) <= MOST_SUBMITTED:
+            return
+        oldest = list(islice(self._submitted.items(), _ASKED))
+        records = await self._records([one.item_id for _, one in oldest])
+        for name, one in oldest:
+            record = records.get(one.item_id)
+            if record and record.state is State.SYNCED and record.revision and record.revision.file == one.file:
+                self.forget(name)
+            else:
+                self._submitted[name] = self._submitted.pop(name)  # to the end of the order
+
+    # ── two sources, one object ──────────────────────────────────────────────────────────────────
+    async def _rival(self, name: str, item: Item, record: Record | None) -> str:
+        """Who has the object before this file; empty if nobody. Of one folder's files, the first by name has it."""
+        if taken := await self._ports.taken(item, record):
+            return taken
+        recorded = self._name_of(record.source) if record else None
+        for other in dict.fromkeys((self._claims.get(item.id), recorded)):
+            if other is None or other == name:
+                continue
+            its_item = await self._standing(other)
+            if its_item is None or its_item.id != item.id:
+                continue
+            if other < name:
+                return other
+            self._lose(other, its_item, name)
+        return ""
+
+    def _lose(self, name: str, item: Item, rival: str) -> None:
+        known = self._conflicts.get(name)
+        message = f"{name} and {rival} have one object, {item.destination}: rename one, or change the folder's `key`"
+        self.forget(name)
+        if known is None and len(self._conflicts) >= MOST_CONFLICTS:
+            return
+        since = known.since if known else self._ports.clock.now()
+        self._conflicts[name] = Conflict(item, message, since, self._scan)
+        if known is None or known.message != message:
+            self._ports.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
+
+    async def has(self, source: str, item_id: str) -> bool:
+        """Whether a file of this folder, by its address, stands now and has that object: for others' `Taken`."""
+        name = self._name_of(source)
+        item = None if name is None else await self._standing(name)
+        return item is not None and item.id == item_id
+
+    async def _standing(self, name: str) -> Item | None:
+        """The item of the file of that name, if there is one now."""
+        async with aclosing(self._ports.listing.look((name,))) as places:
+            async for found in places:
+                if found.name == name:
+                    try:
+                        return _item_of(self._spec, found)
+                    except KeyRefused:
+                        return None
+        return None
+
+    def _name_of(self, source: str) -> str | None:
+        root = file_address(self._spec.path.rstrip("/") + "/")
+        return source.removeprefix(root) if source.startswith(root) else None
+
+    # ── what is to be seen ───────────────────────────────────────────────────────────────────────
+    @property
+    def problems(self) -> Sequence[str]:
+        """What the last whole scan found that a person must mend, beside what could not be listed."""
+        problems = self._refused + [f"{self._refusals - 1:,} more names make no key"] * (self._refusals > 1)
+        first = next(iter(self._conflicts.values()), None)
+        return [*problems, *([] if first is None else [first.message])]
+
+    def held(self) -> Iterator[ItemStatus]:
+        """The files that are held back: in conflict, or waiting. Read at once: nothing may change meanwhile.
+
+        A file in conflict has the id of its object, as the file that holds the object has.
+        """
+        clock = self._ports.clock
+        for conflict in self._conflicts.values():
+            yield _status(conflict.item, State.BLOCKED, Reason.CONFLICT, conflict.message, conflict.since)
+        for name, one in self.settling.items():
+            item = item_of(self._spec, name, one.file.mtime_ns / 1e9)
+            since = clock.now() - (clock.monotonic() - one.first)
+            yield _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
+
+
+def _item_of(spec: FolderSpec, found: Found) -> Item:
+    file = found.revision.file
+    return item_of(spec, found.name, 0.0 if file is None else file.mtime_ns / 1e9)
+
+
+def _status(item: Item, state: State, reason: Reason, message: str, since: float) -> ItemStatus:
+    return ItemStatus(
+        id=item.id,
+        entry=item.entry,
+        source=item.shown_source,
+        destination=str(item.destination),
+        store=item.destination.store,
+        state=state,
+        reason=reason,
+        message=message,
+        since=since,
+    )

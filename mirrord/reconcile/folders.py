@@ -1,0 +1,294 @@
+"""One watched folder for as long as it is desired: when it is looked at, in whole or in places, and by what cause.
+
+Owns the times: a whole scan at start, every `rescan` (`poll_interval` where there are no events), and when events were
+lost; a look in places when hints name them and when unsettled files are due. One look at a time, and after each a
+pause as long as several of it, so that no storm of events takes more than a fifth of a core. Hints only wake it: what
+is there, the listing says; what becomes of it, `reconcile.arrivals`. Nothing that befalls the folder ends the loop.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from itertools import takewhile
+from logging import getLogger
+
+from mirrord.aio import drain
+from mirrord.declared import FolderSpec
+from mirrord.errors import JournalError
+from mirrord.events import FolderOverflowed, FolderRescanned
+from mirrord.ports import Found, Hints
+from mirrord.reconcile.arrivals import Arrivals, FolderPorts
+from mirrord.status import FolderStatus, ItemStatus
+
+_log = getLogger(__name__)
+
+LEAST_PAUSE = 0.02
+"""Seconds between two looks."""
+PAUSE_OF_DURATION = 4.0
+"""And at least this many times as long as the last one took."""
+MOST_HINTED = 10_000
+"""Names that are looked at by themselves; more hints than that lead to a whole scan."""
+AGAIN = 1.0
+"""Seconds, at least, until a hinted name with no file is looked at once more: files may come into a new directory
+before the kernel's watch on it stands."""
+EVENTS_AGAIN = 60.0
+"""Seconds until events are asked for again after they failed."""
+BATCH = 256
+
+
+class FolderLoop:
+    """`await loop.run()` follows the folder until it is cancelled; run again, it goes on with what it knows."""
+
+    def __init__(self, spec: FolderSpec, ports: FolderPorts) -> None:
+        self.spec = spec
+        self._ports = ports
+        self._arrivals = Arrivals(spec, ports)
+        self._wanted: set[str] = set()  # hinted names
+        self._again: dict[str, float] = {}  # names to look at once more -> when
+        self._cause = "start"  # of the whole scan that is wanted; empty: none is
+        self._news = asyncio.Event()
+        self._hints: Hints | None = None
+        self._no_events = ""
+        self._next_scan = 0.0
+        self._scanned: FolderRescanned | None = None
+        self._last_scan: float | None = None
+        self._journal_problem = ""
+
+    # ── what others see ──────────────────────────────────────────────────────────────────────────
+    def status(self) -> FolderStatus:
+        """The folder as its last whole scan saw it."""
+        scanned = self._scanned
+        return FolderStatus(
+            name=self.spec.entry,
+            path=self.spec.path,
+            watching=self._watching,
+            last_scan=self._last_scan,
+            files=scanned.files if scanned else 0,
+            complete=scanned.complete if scanned else True,
+            problem="; ".join(self._problems()),
+        )
+
+    def held(self) -> Iterator[ItemStatus]:
+        """Files that wait to be settled, and files in conflict; see `Arrivals.held`."""
+        return self._arrivals.held()
+
+    def rescan(self) -> None:
+        """Scan the whole folder soon."""
+        self._want_scan("event")
+
+    async def has(self, source: str, item_id: str) -> bool:
+        """Whether a file of this folder, by its address, stands now and has that object: for other loops' `taken`."""
+        return await self._arrivals.has(source, item_id)
+
+    @property
+    def _watching(self) -> str:
+        return self._hints.watching if self._hints is not None else "poll"
+
+    @property
+    def _is_missing(self) -> bool:
+        """Nothing of the folder could be read."""
+        scanned = self._scanned
+        return scanned is not None and not scanned.complete and not scanned.files
+
+    def _problems(self) -> Iterator[str]:
+        if self._journal_problem:
+            yield self._journal_problem
+        if self._scanned is not None and self._scanned.problem:
+            yield self._scanned.problem
+        yield from self._arrivals.problems
+        if self._hints is not None and self._hints.problem:
+            yield self._hints.problem
+        elif self._no_events:
+            yield self._no_events
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────
+    async def run(self) -> None:
+        """Follow the folder. Ends only by cancellation, or by a fault of ours."""
+        self._cause = "start"
+        watched = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self.spec.watch == "poll":
+                    watched.set()
+                else:
+                    tasks.create_task(self._listen(watched))
+                await watched.wait()  # so that the first scan misses nothing that comes after it
+                while True:
+                    await self._look_when_due()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _look_when_due(self) -> None:
+        clock = self._ports.clock
+        began = clock.monotonic()
+        try:
+            if cause := self._due_cause(began):
+                await self._scan(cause, began)
+            elif names := self._due_names(began):
+                await self._look(names, began)
+            else:
+                await self._wait(began)
+                return
+            self._journal_problem = ""
+        except JournalError as error:
+            self._journal_problem = f"nothing is queued: {error}"
+            self._cause = "retry"
+            await clock.sleep(self._interval)
+        self._arrivals.tell()
+        await clock.sleep(max(LEAST_PAUSE, PAUSE_OF_DURATION * (clock.monotonic() - began)))
+
+    async def _wait(self, now: float) -> None:
+        """Until something is due, or news come."""
+        dues = (self._next_scan, next(iter(self._again.values()), None), self._arrivals.settling.next_due)
+        due = min(one for one in dues if one is not None)
+        timer = asyncio.ensure_future(self._ports.clock.sleep(max(0.0, due - now)))
+        news = asyncio.ensure_future(self._news.wait())
+        try:
+            await asyncio.wait((timer, news), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await drain((timer, news))
+        self._news.clear()
+
+    # ── what is due ──────────────────────────────────────────────────────────────────────────────
+    @property
+    def _interval(self) -> float:
+        """Seconds from the beginning of one scan to that of the next."""
+        often = self._watching == "poll" or self._is_missing or bool(self._journal_problem)
+        return min(self.spec.poll_interval, self.spec.rescan) if often else self.spec.rescan
+
+    def _due_cause(self, now: float) -> str:
+        """Why the whole folder is to be scanned now; empty if it is not."""
+        if self._cause:
+            return self._cause
+        if self._arrivals.settling.full and not self._arrivals.settling:
+            return "retry"
+        if now >= self._next_scan:
+            return "retry" if self._is_missing else "timer"
+        return ""
+
+    def _due_names(self, now: float) -> set[str]:
+        """The names to look at now. The hinted ones come again after a while, for there may be more to come."""
+        again = set(takewhile(lambda name: self._again[name] <= now, self._again))
+        for name in again:
+            del self._again[name]
+        for name in self._wanted - again:
+            self._again.setdefault(name, now + max(AGAIN, self.spec.settle))
+        names = self._wanted | again | set(self._arrivals.settling.due(now))
+        self._wanted.clear()
+        return names
+
+    def _want_scan(self, cause: str) -> None:
+        self._cause = self._cause or cause
+        self._news.set()
+
+    # ── looks ────────────────────────────────────────────────────────────────────────────────────
+    async def _scan(self, cause: str, began: float) -> None:
+        listing, files = self._ports.listing, 0
+        self._cause = ""
+        self._wanted.clear()
+        self._arrivals.begin_scan()
+        async with aclosing(_batches(listing.enumerate())) as batches:
+            async for batch in batches:
+                files += len(batch)
+                await self._arrivals.see(batch, began)
+        self._arrivals.end_scan(listing.complete)
+        problems = [f"{trouble.path}: {trouble.message}" for trouble in listing.problems]
+        self._scanned = FolderRescanned(
+            folder=self.spec.entry,
+            cause=cause,
+            files=files,
+            complete=listing.complete,
+            duration=self._ports.clock.monotonic() - began,
+            problem=_first_of(problems),
+        )
+        self._last_scan = self._ports.clock.now()
+        self._next_scan = began + self._interval
+        self._ports.observer(self._scanned)
+
+    async def _look(self, names: set[str], began: float) -> None:
+        """Look at these names only, and below those that are directories."""
+        missing = set(names)
+        async with aclosing(_batches(self._ports.listing.look(_outermost(names)))) as batches:
+            async for batch in batches:
+                missing.difference_update(found.name for found in batch)
+                for found in batch:
+                    self._again.pop(found.name, None)
+                await self._arrivals.see(batch, began)
+        for name in missing:
+            self._arrivals.forget(name)
+
+    # ── hints ────────────────────────────────────────────────────────────────────────────────────
+    async def _listen(self, watched: asyncio.Event) -> None:
+        """Take hints for ever; where none are to be had, ask for them again after a while."""
+        while True:
+            try:
+                async with self._ports.watch() as hints:
+                    self._hints = hints
+                    if self._no_events:
+                        self._no_events = ""
+                        self._want_scan("retry")
+                    watched.set()
+                    while True:
+                        self._take(await hints.changed())
+            except OSError as error:
+                self._lose_events(str(error))
+            finally:
+                self._hints = None
+            watched.set()
+            await self._ports.clock.sleep(EVENTS_AGAIN)
+
+    def _take(self, paths: Iterable[str]) -> None:
+        root = self.spec.path.rstrip("/") + "/"
+        for path in paths:
+            if path.startswith(root) and path != root:
+                self._wanted.add(path.removeprefix(root))
+            else:
+                self._want_scan("event")
+        if max(len(self._wanted), len(self._again)) > MOST_HINTED:
+            self._overflow(f"more than {MOST_HINTED:,} names were hinted at; the folder is scanned instead")
+            self._want_scan("event")
+        self._news.set()
+
+    def _lose_events(self, error: str) -> None:
+        if not self._no_events:
+            _log.warning(
+                "no events for %s, it is scanned every %g s: %s", self.spec.path, self.spec.poll_interval, error
+            )
+        if self._hints is not None:
+            self._overflow(f"events ended, the folder is scanned instead: {error}")
+        self._no_events = f"no events, scanned every {self.spec.poll_interval:g} s: {error}"
+        self._want_scan("retry")
+
+    def _overflow(self, message: str) -> None:
+        if not self._cause:
+            self._ports.observer(FolderOverflowed(folder=self.spec.entry, message=message))
+        self._wanted.clear()
+        self._again.clear()
+
+
+async def _batches(found: AsyncGenerator[Found]) -> AsyncGenerator[list[Found]]:
+    batch: list[Found] = []
+    async with aclosing(found) as files:
+        async for one in files:
+            batch.append(one)
+            if len(batch) >= BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
+def _outermost(names: set[str]) -> set[str]:
+    """The names without those below another one."""
+
+    def is_below_another(name: str) -> bool:
+        cuts = (at for at, sign in enumerate(name) if sign == "/")
+        return any(name[:at] in names for at in cuts)
+
+    return {name for name in names if not is_below_another(name)}
+
+
+def _first_of(problems: Sequence[str]) -> str:
+    if len(problems) < 2:
+        return "".join(problems)
+    return f"{problems[0]} (and {len(problems) - 1:,} more)"
