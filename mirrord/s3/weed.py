@@ -107,6 +107,8 @@ class Weed:
             "-s3.autoCreateBucket=false",
             "-master.telemetry=false",
             "-volume.preStopSeconds=0",
+            # By itself weed divides the free disk by 1 GiB, and each bucket takes a whole volume: some 70 on a laptop.
+            "-volume.max=10000",
         ]
 
     def _environment(self) -> dict[str, str]:

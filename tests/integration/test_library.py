@@ -321,7 +321,9 @@ async def test_a_cancelled_upload_is_aborted(any_client: Any, bucket: str, s3_cl
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
-    await begun.wait()
+    started = asyncio.ensure_future(begun.wait())
+    await asyncio.wait({task, started}, return_when=asyncio.FIRST_COMPLETED)
+    assert begun.is_set(), task
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
