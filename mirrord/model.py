@@ -123,6 +123,14 @@ class UploadOptions:
     concurrency: int = 4
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredSum:
+    """What an entry's bytes must be: a sha256 (64 hex digits, lower case), or the URL of a list that holds it."""
+
+    sha256: str | None = None
+    url: str | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Everything an entry says about its items; one instance is shared by all items of the entry."""
@@ -133,6 +141,7 @@ class Options:
     http: HttpOptions = HttpOptions()
     object: ObjectOptions = ObjectOptions()
     upload: UploadOptions = UploadOptions()
+    checksum: DeclaredSum | None = None
     max_size: int | None = None
     expect_content_type: str | None = None
     overwrite: Overwrite = Overwrite.ALWAYS
@@ -295,7 +304,7 @@ class Upload:
 # ── recorded ──────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """The intent of one attempt, journaled before the store is asked for anything."""
+    """The intent of one transfer, journaled before the store is asked for anything, and how far it got."""
 
     id: str
     item_id: str
@@ -304,6 +313,13 @@ class Transfer:
     kind: TransferKind
     part_size: int | None = None  # None for a single put
     started: float
+    checksum_kind: ChecksumKind = ChecksumKind.NONE  # of each part
+    options_digest: str | None = None
+    """Of all that the object is written with: parts of an upload that was created with other options are of no use."""
+    upload_id: str | None = None  # None: no upload was opened, or a crash came before its id was known
+    completing: bool = False
+    """The store was asked to make the object visible: whether it did is for the store to say."""
+    whole: Checksum | None = None  # of the object, once completing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

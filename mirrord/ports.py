@@ -190,8 +190,17 @@ class ObjectStore(Protocol):
     async def delete_object(self, at: Destination) -> None:
         """DeleteObject; no error if there is none."""
 
+    def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
+        """What the store holds of an open upload, ascending, without checksums. Raises NoSuchUpload too.
+
+        It confirms our own list and cannot replace it: stores may show a part that was sent twice as two.
+        """
+
     def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         """Every open multipart upload whose key starts with `prefix`."""
+
+    async def has_bucket(self, bucket: str) -> bool:
+        """HeadBucket. StoreDenied: its existence is not ours to know."""
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         """Create the bucket if it does not exist; True if this call created it."""
@@ -232,7 +241,16 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
         """When the journal was last written to, by whomever; None if it never was."""
 
     async def begin(self, transfer: Transfer) -> None:
-        """The intent: from here on the store may hold something of this transfer."""
+        """The intent: from here on the store may hold something of this transfer. One of the same id is replaced."""
+
+    async def opened(self, transfer_id: str, upload_id: str) -> None:
+        """The multipart upload stands at the store. For a settled transfer this and the next two do nothing."""
+
+    async def part_done(self, transfer_id: str, part: Part) -> None:
+        """The store confirmed this part; one of the same number is replaced."""
+
+    async def completing(self, transfer_id: str, whole: Checksum | None) -> None:
+        """Every part is recorded and the store is about to make the object visible, under this checksum."""
 
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:
         """The transfer is done and the item's record says so: one commit."""
@@ -241,7 +259,13 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
         """The transfer came to nothing and left nothing behind."""
 
     def unfinished(self) -> AsyncIterator[Transfer]:
-        """Transfers begun and neither finished nor abandoned: what a crash left."""
+        """Transfers begun and neither finished nor abandoned: what runs, and what a crash or an interruption left."""
+
+    async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
+        """Those of one item, the oldest first."""
+
+    async def parts(self, transfer_id: str) -> Sequence[Part]:
+        """The parts done of an unfinished transfer, ascending, with the checksums that they were sent with."""
 
 
 Work = Callable[[str], Coroutine[Any, Any, None]]

@@ -146,6 +146,10 @@ class MemoryStore:
         self._bucket(at.bucket)
         self.uploads.pop(upload_id, None)
 
+    async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
+        for _, (part, _content) in sorted(self._upload(at, upload_id).parts.items()):
+            yield replace(part, checksum=None)
+
     async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         self._bucket(bucket)
         for upload_id, upload in list(self.uploads.items()):
@@ -153,6 +157,9 @@ class MemoryStore:
                 yield Upload(upload.at.key, upload_id, upload.initiated)
 
     # ── buckets ───────────────────────────────────────────────────────────────────────────────────
+    async def has_bucket(self, bucket: str) -> bool:
+        return bucket in self.buckets
+
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         if versioning:
             self.versioned.add(bucket)

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Self
+from typing import Any, Self
 
-from mirrord.model import Copied, Record, State, Transfer, mentions
+from mirrord.model import Checksum, Copied, Part, Record, State, Transfer, mentions
 
 
 class MemoryJournal:
@@ -16,6 +16,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._transfers: dict[str, Transfer] = {}
+        self._parts: dict[str, dict[int, Part]] = {}
         self._written: float | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,17 +65,42 @@ class MemoryJournal:
 
     async def begin(self, transfer: Transfer) -> None:
         self._transfers[transfer.id] = transfer
+        self._parts[transfer.id] = {}
         self._written = time.time()
 
+    async def opened(self, transfer_id: str, upload_id: str) -> None:
+        self._change(transfer_id, upload_id=upload_id)
+
+    async def part_done(self, transfer_id: str, part: Part) -> None:
+        if transfer_id in self._transfers:
+            self._parts[transfer_id][part.number] = part
+            self._written = time.time()
+
+    async def completing(self, transfer_id: str, whole: Checksum | None) -> None:
+        self._change(transfer_id, completing=True, whole=whole)
+
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002 (see sqlite)
-        self._transfers.pop(transfer_id, None)
+        await self.abandon(transfer_id)
         await self.save(record)
 
     async def abandon(self, transfer_id: str) -> None:
         self._transfers.pop(transfer_id, None)
+        self._parts.pop(transfer_id, None)
         self._written = time.time()
 
     async def unfinished(self) -> AsyncIterator[Transfer]:
         for transfer_id in sorted(self._transfers):
             if transfer := self._transfers.get(transfer_id):
                 yield transfer
+
+    async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
+        found = [transfer for transfer in self._transfers.values() if transfer.item_id == item_id]
+        return sorted(found, key=lambda transfer: (transfer.started, transfer.id))
+
+    async def parts(self, transfer_id: str) -> Sequence[Part]:
+        return [part for _, part in sorted(self._parts.get(transfer_id, {}).items())]
+
+    def _change(self, transfer_id: str, **changes: Any) -> None:
+        if transfer_id in self._transfers:
+            self._transfers[transfer_id] = replace(self._transfers[transfer_id], **changes)
+            self._written = time.time()

@@ -157,5 +157,9 @@ def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: C
     return Part(number=number, size=size, etag=answer.get("ETag", ""), checksum=checksum)
 
 
+def listed_part(entry: Mapping[str, Any]) -> Part:
+    return Part(number=entry["PartNumber"], size=entry["Size"], etag=entry["ETag"])
+
+
 def open_upload(entry: Mapping[str, Any]) -> Upload:
     return Upload(entry["Key"], entry["UploadId"], entry["Initiated"].timestamp())

@@ -120,13 +120,13 @@ class ClientStore:
             await self._client.delete_object(Bucket=at.bucket, Key=at.key)
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
-        created = not await self._bucket_stands(bucket) and await self._create_bucket(bucket, region)
+        created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region)
         if versioning:
             async with self._asking("PutBucketVersioning", bucket):
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return created
 
-    async def _bucket_stands(self, bucket: str) -> bool:
+    async def has_bucket(self, bucket: str) -> bool:
         try:
             async with self._asking("HeadBucket", bucket):
                 await self._client.head_bucket(Bucket=bucket)
@@ -176,6 +176,17 @@ class ClientStore:
         async with self._asking("ListBuckets", ""):
             answer = await self._client.list_buckets()
         return [bucket["Name"] for bucket in answer.get("Buckets", [])]
+
+    async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
+        asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id}
+        while True:
+            async with self._asking("ListParts", at):
+                page = await self._client.list_parts(**asked)
+            for entry in page.get("Parts", []):
+                yield arguments.listed_part(entry)
+            if not page.get("IsTruncated"):
+                return
+            asked["PartNumberMarker"] = page["NextPartNumberMarker"]
 
     async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}

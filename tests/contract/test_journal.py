@@ -20,6 +20,7 @@ from mirrord.model import (
     Destination,
     FileIdentity,
     Integrity,
+    Part,
     Record,
     Revision,
     State,
@@ -121,6 +122,19 @@ def transfer(number: int = 1, **changes: object) -> Transfer:
     return replace(bare, **changes)
 
 
+FULL_TRANSFER = transfer(
+    checksum_kind=ChecksumKind.CRC64NVME,
+    options_digest="feed",
+    upload_id="u/+=&-ü",
+    completing=True,
+    whole=Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg="),
+)
+
+
+def part(number: int, etag: str = '"e"') -> Part:
+    return Part(number=number, size=5 * 2**30, etag=etag, checksum=Checksum(ChecksumKind.CRC32C, f"c{number}=="))
+
+
 def copied(of: Transfer) -> Copied:
     return Copied(
         transfer_id=of.id,
@@ -140,7 +154,7 @@ async def every(stream: AsyncIterator[object]) -> list[object]:
 
 def test_the_full_record_tries_every_field() -> None:
     """A field added to the model must be added here, so that no journal can forget it in silence."""
-    for noun in (FULL, FULL.revision, FULL.revision.file, FULL.checksum, transfer()):
+    for noun in (FULL, FULL.revision, FULL.revision.file, FULL.checksum, FULL_TRANSFER, part(1)):
         for field in fields(noun):
             assert getattr(noun, field.name) not in (None, "", 0, 0.0), (type(noun), field.name)
 
@@ -222,6 +236,65 @@ async def test_an_intent_stands_until_it_is_settled(journals: Journals, kind: Tr
     intent = transfer(kind=kind, part_size=None if kind is TransferKind.PUT else 8 * 2**20)
     await journals.now.begin(intent)
     assert await every((await journals.later()).unfinished()) == [intent]
+
+
+async def test_an_intent_with_every_field_comes_back(journals: Journals) -> None:
+    await journals.now.begin(FULL_TRANSFER)
+    assert await every((await journals.later()).unfinished()) == [FULL_TRANSFER]
+
+
+async def test_each_edge_of_an_upload_is_recorded(journals: Journals) -> None:
+    intent, whole = transfer(), FULL_TRANSFER.whole
+    await journals.now.begin(intent)
+    await journals.now.opened(intent.id, "u1")
+    assert await every((await journals.later()).unfinished()) == [replace(intent, upload_id="u1")]
+    await asyncio.gather(*(journals.now.part_done(intent.id, part(number)) for number in (3, 1, 2)))
+    await journals.now.part_done(intent.id, part(2, '"again"'))
+    assert await (await journals.later()).parts(intent.id) == [part(1), part(2, '"again"'), part(3)]
+    await journals.now.completing(intent.id, whole)
+    expected = replace(intent, upload_id="u1", completing=True, whole=whole)
+    assert await every((await journals.later()).unfinished()) == [expected]
+
+
+async def test_completing_without_a_whole_checksum_is_recorded(journals: Journals) -> None:
+    await journals.now.begin(transfer())
+    await journals.now.completing("t-1", None)
+    assert await every((await journals.later()).unfinished()) == [transfer(completing=True)]
+
+
+@pytest.mark.parametrize("end", ["finish", "abandon"])
+async def test_the_parts_go_with_their_transfer(journals: Journals, end: str) -> None:
+    for number in (1, 2):
+        await journals.now.begin(transfer(number))
+        await journals.now.part_done(f"t-{number}", part(number))
+    await (journals.now.abandon("t-1") if end == "abandon" else journals.now.finish("t-1", copied(transfer()), FULL))
+    await journals.now.part_done("t-1", part(9))
+    await journals.now.opened("t-1", "late")
+    await journals.now.completing("t-1", None)
+    journal = await journals.later()
+    assert await journal.parts("t-1") == []
+    assert await journal.parts("t-2") == [part(2)]
+    assert await every(journal.unfinished()) == [transfer(2)]
+
+
+async def test_a_transfer_begun_again_starts_clean(journals: Journals) -> None:
+    await journals.now.begin(transfer())
+    await journals.now.opened("t-1", "u1")
+    await journals.now.part_done("t-1", part(1))
+    again = transfer(revision=Revision(address="0123456789abcdef", etag='"other"'))
+    await journals.now.begin(again)
+    journal = await journals.later()
+    assert await every(journal.unfinished()) == [again]
+    assert await journal.parts("t-1") == []
+
+
+async def test_an_items_unfinished_transfers_are_found_oldest_first(journals: Journals) -> None:
+    await journals.now.begin(transfer(1, started=2.0))
+    await journals.now.begin(transfer(2, started=1.0))
+    await journals.now.begin(transfer(3, item_id=at("other").item_id))
+    journal = await journals.later()
+    assert [one.id for one in await journal.unfinished_of(at("k").item_id)] == ["t-2", "t-1"]
+    assert await journal.unfinished_of("nobody") == []
 
 
 async def test_finish_settles_the_intent_and_records_the_item(journals: Journals) -> None:

@@ -294,6 +294,33 @@ async def test_open_uploads_are_listed_by_prefix(subject: Subject) -> None:
     assert found == [("in/a b+ü", wanted)]
 
 
+@every_store
+async def test_the_parts_of_an_open_upload_are_listed(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, BIG, BIG[::-1], SMALL)
+    found = [part async for part in subject.store.list_parts(subject.at(), upload_id)]
+    assert found == [replace(part, checksum=None) for part in parts]
+
+
+@every_store
+async def test_the_parts_of_an_upload_that_is_gone_cannot_be_listed(subject: Subject) -> None:
+    upload_id, _ = await upload(subject, SMALL)
+    await subject.store.abort_upload(subject.at(), upload_id)
+    with pytest.raises(NoSuchUpload):
+        _ = [part async for part in subject.store.list_parts(subject.at(), upload_id)]
+
+
+@able_store
+async def test_a_part_sent_twice_is_completed_as_the_one_that_is_named(subject: Subject) -> None:
+    upload_id, parts = await upload(subject, BIG, SMALL)
+    other = await subject.store.upload_part(subject.at(), upload_id, 1, memoryview(BIG[::-1]), crc(BIG[::-1]))
+    again = await subject.store.upload_part(subject.at(), upload_id, 1, memoryview(BIG), crc(BIG))
+    found = [part async for part in subject.store.list_parts(subject.at(), upload_id)]
+    assert replace(again, checksum=None) in found
+    assert {part.etag for part in found if part.number == 1} <= {other.etag, again.etag}
+    await subject.store.complete_upload(subject.at(), upload_id, [again, parts[1]], crc(BIG + SMALL))
+    assert await read(subject.store, subject.at()) == BIG + SMALL
+
+
 # ── buckets ───────────────────────────────────────────────────────────────────────────────────────
 @every_store
 async def test_a_bucket_is_made_once(subject: Subject) -> None:

@@ -7,8 +7,18 @@ from sqlite3 import Row as SqlRow
 from typing import Self, TypeVar
 
 from mirrord.journal.sqlite.database import Database, Statement
-from mirrord.journal.sqlite.rows import Row, encode, from_record, from_transfer, to_record, to_transfer
-from mirrord.model import Copied, Record, State, Transfer
+from mirrord.journal.sqlite.rows import (
+    Row,
+    encode,
+    from_checksum,
+    from_part,
+    from_record,
+    from_transfer,
+    to_part,
+    to_record,
+    to_transfer,
+)
+from mirrord.model import Checksum, Copied, Part, Record, State, Transfer
 
 PAGE = 500  # rows held at a time by an iterator: about 1 MiB
 
@@ -102,7 +112,18 @@ class SqliteJournal:
         return await self._database.last_written()
 
     async def begin(self, transfer: Transfer) -> None:
-        await self._database.write(Statement("begin_transfer", from_transfer(transfer)))
+        await self._database.write(
+            Statement("settle_transfer", {"id": transfer.id}), Statement("begin_transfer", from_transfer(transfer))
+        )
+
+    async def opened(self, transfer_id: str, upload_id: str) -> None:
+        await self._database.write(Statement("opened", {"id": transfer_id, "upload_id": upload_id}))
+
+    async def part_done(self, transfer_id: str, part: Part) -> None:
+        await self._database.write(Statement("part_done", from_part(transfer_id, part)))
+
+    async def completing(self, transfer_id: str, whole: Checksum | None) -> None:
+        await self._database.write(Statement("completing", {"id": transfer_id, **from_checksum(whole, "whole")}))
 
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002
         """`copied` is for journals that keep a history: what stands of it is in the record."""
@@ -115,6 +136,12 @@ class SqliteJournal:
 
     def unfinished(self) -> AsyncIterator[Transfer]:
         return self._pages("unfinished", "id", to_transfer)
+
+    async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
+        return [to_transfer(row) for row in await self._database.read("unfinished_of", {"item_id": item_id})]
+
+    async def parts(self, transfer_id: str) -> Sequence[Part]:
+        return [to_part(row) for row in await self._database.read("parts", {"transfer_id": transfer_id})]
 
     async def _pages(self, query: str, key: str, read: Callable[[SqlRow], T]) -> AsyncIterator[T]:
         after = ""

@@ -54,14 +54,34 @@ WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :piec
 SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE removed IS NULL GROUP BY state;
 
 -- name: begin_transfer
-REPLACE INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started)
-VALUES (
+INSERT INTO transfers (
+    id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started, checksum_kind, options_digest,
+    upload_id, completing, whole_kind, whole_value
+) VALUES (
     :id, :item_id, CAST(:store AS TEXT), CAST(:endpoint AS TEXT), CAST(:bucket AS TEXT), CAST(:key AS TEXT), :revision,
-    :kind, :part_size, :started
+    :kind, :part_size, :started, :checksum_kind, :options_digest,
+    :upload_id, :completing, :whole_kind, :whole_value
 );
+
+-- name: opened
+UPDATE transfers SET upload_id = :upload_id WHERE id = :id;
+
+-- name: part_done
+REPLACE INTO parts (transfer_id, number, size, etag, checksum_kind, checksum_value)
+SELECT :transfer_id, :number, :size, :etag, :checksum_kind, :checksum_value
+WHERE EXISTS (SELECT 1 FROM transfers WHERE id = :transfer_id);
+
+-- name: completing
+UPDATE transfers SET completing = 1, whole_kind = :whole_kind, whole_value = :whole_value WHERE id = :id;
 
 -- name: settle_transfer
 DELETE FROM transfers WHERE id = :id;
 
 -- name: unfinished
 SELECT * FROM transfers WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: unfinished_of
+SELECT * FROM transfers WHERE item_id = :item_id ORDER BY started, id;
+
+-- name: parts
+SELECT * FROM parts WHERE transfer_id = :transfer_id ORDER BY number;

@@ -16,6 +16,7 @@ from mirrord.model import (
     Destination,
     FileIdentity,
     Integrity,
+    Part,
     Record,
     Revision,
     State,
@@ -40,7 +41,6 @@ def decode(raw: bytes) -> str:
 
 
 def from_record(record: Record) -> Row:
-    checksum = record.checksum
     return {
         "item_id": record.item_id,
         "entry": encode(record.entry),
@@ -55,8 +55,7 @@ def from_record(record: Record) -> Row:
         "transfer_id": record.transfer_id,
         "etag": record.etag,
         "size": record.size,
-        "checksum_kind": checksum.kind.value if checksum else None,
-        "checksum_value": checksum.value if checksum else None,
+        **from_checksum(record.checksum),
         "integrity": record.integrity.value if record.integrity else None,
         "synced_at": record.synced_at,
         "options_digest": record.options_digest,
@@ -65,7 +64,6 @@ def from_record(record: Record) -> Row:
 
 
 def to_record(row: sqlite3.Row) -> Record:
-    kind = row["checksum_kind"]
     return Record(
         item_id=row["item_id"],
         entry=row["entry"],
@@ -80,7 +78,7 @@ def to_record(row: sqlite3.Row) -> Record:
         transfer_id=row["transfer_id"],
         etag=row["etag"],
         size=row["size"],
-        checksum=Checksum(ChecksumKind(kind), row["checksum_value"]) if kind else None,
+        checksum=_to_checksum(row),
         integrity=row["integrity"] and Integrity(row["integrity"]),
         synced_at=row["synced_at"],
         options_digest=row["options_digest"],
@@ -97,6 +95,11 @@ def from_transfer(transfer: Transfer) -> Row:
         "kind": transfer.kind.value,
         "part_size": transfer.part_size,
         "started": transfer.started,
+        "checksum_kind": transfer.checksum_kind.value,
+        "options_digest": transfer.options_digest,
+        "upload_id": transfer.upload_id,
+        "completing": transfer.completing,
+        **from_checksum(transfer.whole, "whole"),
     }
 
 
@@ -109,7 +112,38 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
         kind=TransferKind(row["kind"]),
         part_size=row["part_size"],
         started=row["started"],
+        checksum_kind=ChecksumKind(row["checksum_kind"]),
+        options_digest=row["options_digest"],
+        upload_id=row["upload_id"],
+        completing=bool(row["completing"]),
+        whole=_to_checksum(row, "whole"),
     )
+
+
+def from_part(transfer_id: str, part: Part) -> Row:
+    return {
+        "transfer_id": transfer_id,
+        "number": part.number,
+        "size": part.size,
+        "etag": part.etag,
+        **from_checksum(part.checksum),
+    }
+
+
+def to_part(row: sqlite3.Row) -> Part:
+    return Part(number=row["number"], size=row["size"], etag=row["etag"], checksum=_to_checksum(row))
+
+
+def from_checksum(checksum: Checksum | None, name: str = "checksum") -> dict[str, Value]:
+    return {
+        f"{name}_kind": checksum.kind.value if checksum else None,
+        f"{name}_value": checksum.value if checksum else None,
+    }
+
+
+def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
+    kind = row[f"{name}_kind"]
+    return Checksum(ChecksumKind(kind), row[f"{name}_value"]) if kind else None
 
 
 def _from_destination(at: Destination) -> dict[str, Value]:

@@ -151,7 +151,11 @@ async def test_a_reader_of_an_older_schema_reads_a_migrated_copy(
     async with SqliteJournal(tmp_path / "state.db") as journal:
         await journal.save(record())
     before = (tmp_path / "state.db").read_bytes()
-    newer = [*migrations(), Migration(2, "ALTER TABLE items ADD COLUMN seen REAL; UPDATE items SET message = 'moved'")]
+    after = migrations()[-1].version + 1
+    newer = [
+        *migrations(),
+        Migration(after, "ALTER TABLE items ADD COLUMN seen REAL; UPDATE items SET message = 'moved'"),
+    ]
     monkeypatch.setattr(connection, "migrations", lambda: newer)
     async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
         assert await reader.record(record().item_id) == record(message="moved")

@@ -11,10 +11,8 @@ from mirrord.journal.sqlite import SqliteJournal
 from mirrord.journal.sqlite.schema import Migration, migrate, migrations, queries
 
 SHIPPED = list(migrations())
-SECOND = Migration(
-    SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN upload_id TEXT; CREATE TABLE parts (number)"
-)
-BROKEN = Migration(SECOND.version + 1, "CREATE TABLE left_over (x); ALTER TABLE nowhere ADD COLUMN y")
+NEXT = Migration(SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN worker TEXT; CREATE TABLE workers (number)")
+BROKEN = Migration(NEXT.version + 1, "CREATE TABLE left_over (x); ALTER TABLE nowhere ADD COLUMN y")
 
 
 @pytest.fixture
@@ -68,7 +66,7 @@ def plan_of(connection: sqlite3.Connection, name: str) -> list[str]:
 def test_an_empty_file_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     assert version(connection) == SHIPPED[-1].version
-    assert tables(connection) == {"items", "transfers"}
+    assert tables(connection) == {"items", "transfers", "parts"}
 
 
 def test_an_older_schema_is_migrated_and_keeps_its_rows(connection: sqlite3.Connection) -> None:
@@ -77,9 +75,20 @@ def test_an_older_schema_is_migrated_and_keeps_its_rows(connection: sqlite3.Conn
         "INSERT INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, started) "
         "VALUES ('t', 'i', 's', 'e', 'b', 'k', '{}', 'put', 0)"
     )
-    migrate(connection, Path("state.db"), [*SHIPPED, SECOND])
-    assert version(connection) == SECOND.version
-    assert connection.execute("SELECT id, upload_id FROM transfers").fetchall() == [("t", None)]
+    migrate(connection, Path("state.db"), [*SHIPPED, NEXT])
+    assert version(connection) == NEXT.version
+    assert connection.execute("SELECT id, worker FROM transfers").fetchall() == [("t", None)]
+
+
+def test_a_journal_of_the_first_schema_gets_uploads_and_keeps_its_intents(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED[:1])
+    connection.execute(
+        "INSERT INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, started) "
+        "VALUES ('t', 'i', 's', 'e', 'b', 'k', '{}', 'put', 0)"
+    )
+    migrate(connection, Path("state.db"), SHIPPED)
+    found = connection.execute("SELECT id, upload_id, completing, checksum_kind FROM transfers").fetchall()
+    assert found == [("t", None, 0, "none")]
 
 
 def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:
@@ -91,9 +100,9 @@ def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None
 
 def test_a_migration_that_fails_leaves_the_schema_before_it_whole(connection: sqlite3.Connection) -> None:
     with pytest.raises(sqlite3.OperationalError):
-        migrate(connection, Path("state.db"), [*SHIPPED, SECOND, BROKEN])
-    assert version(connection) == SECOND.version
-    assert tables(connection) == {"items", "transfers", "parts"}
+        migrate(connection, Path("state.db"), [*SHIPPED, NEXT, BROKEN])
+    assert version(connection) == NEXT.version
+    assert tables(connection) == {"items", "transfers", "parts", "workers"}
     assert not connection.in_transaction
 
 
