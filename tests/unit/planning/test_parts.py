@@ -97,8 +97,10 @@ def test_a_limit_too_small_names_the_one_that_is_enough(
 
 
 def test_an_object_that_the_store_cannot_hold() -> None:
+    with pytest.raises(SourceTooLarge, match=r"48\.8 TiB"):
+        cut(AWS.max_parts * AWS.max_part + 1, AUTO, AWS, LIMIT)
     with pytest.raises(SourceTooLarge, match=r"5\.0 TiB"):
-        cut(5 * TiB + 1, AUTO, AWS, LIMIT)
+        cut(5 * TiB + 1, AUTO, STORJ, LIMIT)
     few = Provider(name=ProviderName.GENERIC, max_parts=10, max_part=10 * MiB)
     with pytest.raises(SourceTooLarge, match=r"parts of 11\.0 MiB"):
         cut(100 * MiB + 1, AUTO, few, LIMIT)
@@ -121,6 +123,10 @@ def test_whatever_is_cut_fits_store_and_memory(
     except MemoryLimitTooSmall:
         least = max(provider.min_part, (length or 0) / provider.max_parts)
         assert 2 * (least + MiB) > limit
+        return
+    except SourceTooLarge:
+        assert length is not None
+        assert length > provider.max_parts * (provider.max_part - MiB)
         return
     assert made.part_size <= limit // 2
     assert 1 <= made.concurrency <= concurrency
