@@ -62,6 +62,11 @@ class Running:
             return Checksum(self.kind, _text(self._hash.digest()))
         return _crc_checksum(self.kind, self._crc) if self.kind in _CRCS else None
 
+    def hexadecimal(self) -> str:
+        """The digest so far as people write it; empty for kind NONE."""
+        found = self.checksum()
+        return hexadecimal(found) if found else ""
+
 
 def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     """The checksum of `view`, here and now; None for kind NONE."""
@@ -75,6 +80,14 @@ async def digest(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     if kind is ChecksumKind.NONE or view.nbytes <= _INLINE[kind]:
         return compute(kind, view)
     return await asyncio.to_thread(compute, kind, view)
+
+
+async def extend(running: Running, view: memoryview) -> None:
+    """`running.update(view)`, in a thread where that pays; as for `digest`, `view` must stand unchanged."""
+    if running.kind is ChecksumKind.NONE or view.nbytes <= _INLINE[running.kind]:
+        running.update(view)
+    else:
+        await asyncio.to_thread(running.update, view)
 
 
 def combines(kind: ChecksumKind) -> bool:

@@ -48,7 +48,13 @@ async def engine(settings: Settings, stores: Mapping[str, StoreOptions], observe
         journal = await life.enter_async_context(SqliteJournal(settings.state))
         pool = await life.enter_async_context(Stores(stores, settings.directory))
         http = await life.enter_async_context(HttpSources())
-        transfers = Transfers(journal=journal, observer=observer, clock=clock, budget=Budget(settings.memory_limit))
+        transfers = Transfers(
+            journal=journal,
+            observer=observer,
+            clock=clock,
+            budget=Budget(settings.memory_limit),
+            declared=http.declared,
+        )
         reconciler = Reconciler(
             journal=journal,
             store_of=pool.of,

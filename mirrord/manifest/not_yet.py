@@ -56,7 +56,6 @@ NOT_YET: dict[str, Row] = {
     "mirrors.from_store": Row("s3:// sources"),
     "mirrors.cron": Row("schedules by cron"),
     "mirrors.timezone": Row("schedules by cron"),
-    "mirrors.checksum": Row("declared checksums"),
     "mirrors.http.connections": Row("parallel ranges", promised=True),
     "mirrors.http.min_rate": Row("the minimum rate", promised=True),
     "mirrors.http.proxy": Row("proxies"),

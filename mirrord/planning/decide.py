@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from mirrord.errors import Reason
 from mirrord.model import (
+    META_SHA256,
     META_VALIDATOR,
     Drift,
     Item,
@@ -21,6 +22,8 @@ from mirrord.model import (
     StoredObject,
 )
 from mirrord.planning.describe import validator
+
+_UNPROVEN = "the declared checksum was not proven on these bytes"
 
 
 class Action(StrEnum):
@@ -55,7 +58,7 @@ def needs_head(item: Item, record: Record | None) -> bool:
 
 def known_revision(item: Item, record: Record | None, standing: StoredObject | None) -> Revision | None:
     """The revision that makes a conditional question to the source safe; None if a copy is due whatever it says."""
-    if record is None or record.revision is None or _rewritten(item, record):
+    if record is None or record.revision is None or _rewritten(item, record) or not _proven(item, record.revision):
         return None
     if _drift(item, record, standing) and item.options.drift is Drift.REPAIR:
         return None
@@ -69,7 +72,7 @@ def decide(item: Item, record: Record | None, standing: StoredObject | None, obs
     there, or was not asked (`needs_head`).
     """
     if record is None or record.revision is None:
-        decision = _first_look(standing, observed)
+        decision = _first_look(item, standing, observed)
     else:
         decision = _next_look(item, record, standing, observed)
     if decision.action is Action.COPY and standing is not None and item.options.overwrite is Overwrite.NEVER:
@@ -78,13 +81,15 @@ def decide(item: Item, record: Record | None, standing: StoredObject | None, obs
     return decision
 
 
-def _first_look(standing: StoredObject | None, observed: Observed | None) -> Decision:
+def _first_look(item: Item, standing: StoredObject | None, observed: Observed | None) -> Decision:
     if standing is None:
         return Decision(Action.COPY, "the object is missing")
     ours = standing.metadata.get(META_VALIDATOR)
-    if observed is not None and ours is not None and ours == validator(observed.revision):
-        return Decision(Action.ADOPT, "the object already holds this revision")
-    return Decision(Action.COPY, "another object stands there")
+    if observed is None or ours is None or ours != validator(observed.revision):
+        return Decision(Action.COPY, "another object stands there")
+    if not _proven(item, adopted(observed.revision, standing)):
+        return Decision(Action.COPY, _UNPROVEN)
+    return Decision(Action.ADOPT, "the object already holds this revision")
 
 
 def _next_look(item: Item, record: Record, standing: StoredObject | None, observed: Observed | None) -> Decision:
@@ -95,7 +100,9 @@ def _next_look(item: Item, record: Record, standing: StoredObject | None, observ
         return Decision(Action.COPY, drift, drifted=True)
     if _rewritten(item, record):
         return Decision(Action.COPY, "the object's options changed")
-    if observed is None or (observed.revision == record.revision and validator(observed.revision)):
+    if record.revision is not None and not _proven(item, record.revision):
+        return Decision(Action.COPY, _UNPROVEN)
+    if observed is None or (_same(observed.revision, record.revision) and validator(observed.revision)):
         return Decision(Action.KEEP, "unchanged")
     return Decision(Action.COPY, "the source changed")
 
@@ -111,3 +118,24 @@ def _drift(item: Item, record: Record, standing: StoredObject | None) -> str:
 
 def _rewritten(item: Item, record: Record) -> bool:
     return record.options_digest != options_digest(item.options.object)
+
+
+def _same(now: Revision, then: Revision | None) -> bool:
+    """Digests count only where both are known: that of `then` was learned while the bytes were read."""
+    if then is not None and None in (now.digest, then.digest):
+        then = replace(then, digest=now.digest)
+    return now == then
+
+
+def _proven(item: Item, revision: Revision) -> bool:
+    """Whether the bytes of `revision` are known to meet what is declared; a list is not asked for what it says now."""
+    declared = item.options.checksum
+    if declared is None:
+        return True
+    return revision.digest is not None and revision.digest == f"sha256:{declared.sha256 or revision.digest[7:]}"
+
+
+def adopted(revision: Revision, standing: StoredObject) -> Revision:
+    """`revision` with the digest that our own stamp on the object remembers."""
+    digest = standing.metadata.get(META_SHA256)
+    return replace(revision, digest=f"sha256:{digest}") if digest else revision

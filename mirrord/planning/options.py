@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import fields as fields_of
 from typing import Any
 
-from mirrord.manifest.entries import Defaults, Entry, Folder, Http, Mirror, ObjectSettings, Upload
+from mirrord.manifest.entries import DeclaredChecksum, Defaults, Entry, Folder, Http, Mirror, ObjectSettings, Upload
 from mirrord.manifest.section import Section
-from mirrord.model import HttpOptions, ObjectOptions, Options, UploadOptions
+from mirrord.model import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
 
 _NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
 _PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSettings.model_fields) - {"encryption"}
@@ -48,6 +48,7 @@ class OptionsOf:
             fetched = {
                 "every": self.setting(entry, "every"),
                 "http": self._once(_http, self.setting(entry, "http")),
+                "checksum": _declared(self.setting(entry, "checksum")),
                 "expect_content_type": self.setting(entry, "expect").content_type,
             }
         return Options(
@@ -87,6 +88,12 @@ def _http(http: Http) -> HttpOptions:
         min_rate=http.min_rate,
         max_redirects=http.max_redirects,
     )
+
+
+def _declared(checksum: DeclaredChecksum | None) -> DeclaredSum | None:
+    if checksum is None:
+        return None
+    return DeclaredSum(checksum.digest.removeprefix("sha256:").lower() if checksum.digest else None, checksum.url)
 
 
 def _authorisation(http: Http) -> str | None:

@@ -4,11 +4,13 @@ Owns the edges between the journal and the bytes: begin before the store is aske
 abandon after the undo. The bytes are `transfer.copy`'s; what to do about a failure is the reconciler's.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import uuid4
 
 from mirrord.aio import finish
+from mirrord.errors import SourceRefused
 from mirrord.events import TransferCompleted, TransferInterrupted, TransferProgress, TransferStarted, UploadAborted
 from mirrord.model import Copied, Item, Observed, Outcome, Overwrite, Record, State, Transfer, TransferKind
 from mirrord.planning.describe import described
@@ -18,6 +20,17 @@ from mirrord.reconcile.records import with_copy
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, Means
+
+Declared = Callable[[Item], Awaitable[str | None]]
+"""The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
+
+
+async def declared_inline(item: Item) -> str | None:
+    """`Declared` where no list can be fetched."""
+    declared = item.options.checksum
+    if declared is not None and declared.sha256 is None:
+        raise SourceRefused("checksum: a list of digests by URL cannot be fetched here")
+    return declared.sha256 if declared else None
 
 
 @dataclass(slots=True)
@@ -43,18 +56,20 @@ class Transfers:
     observer: Observer
     clock: Clock
     budget: Budget
+    declared: Declared = declared_inline
 
     async def copy(
         self, attempt: Attempt, source: Source, observed: Observed, store: ObjectStore, record: Record | None
     ) -> Outcome:
         """Move the bytes and record it. Raises what `transfer.copy` raises; the journal then holds no intent."""
         item = attempt.item
+        declared = await self.declared(item)
         plan = cut(observed.revision.length, item.options.upload, store.provider, self.budget.limit)
         attempt.kind = plan.kind
         await self.journal.begin(self._intent(attempt, observed, plan))
         self._started(attempt, observed)
         try:
-            job = _job(item, attempt, observed, plan, store)
+            job = _job(attempt, observed, plan, store, declared)
             means = Means(store=store, budget=self.budget, aborted=partial(self._aborted, item))
             copied = await copy(job, source, observed, means, partial(self._progress, attempt, observed))
         except BaseException as error:
@@ -131,14 +146,17 @@ class Transfers:
         self.observer(UploadAborted(item=item, bucket=at.bucket, key=at.key, upload_id=upload_id))
 
 
-def _job(item: Item, attempt: Attempt, observed: Observed, plan: Cut, store: ObjectStore) -> Job:
+def _job(attempt: Attempt, observed: Observed, plan: Cut, store: ObjectStore, sha256: str | None) -> Job:
+    item = attempt.item
+    stamped = replace(observed, revision=replace(observed.revision, digest=f"sha256:{sha256}")) if sha256 else observed
     return Job(
         transfer_id=attempt.transfer_id,
         at=item.destination,
-        options=described(item.options.object, observed, item.destination.key, attempt.transfer_id),
+        options=described(item.options.object, stamped, item.destination.key, attempt.transfer_id),
         cut=plan,
         checksum=store.provider.checksum,
         max_size=item.options.max_size,
         expect_content_type=item.options.expect_content_type,
+        sha256=sha256,
         if_none_match=item.options.overwrite is Overwrite.NEVER,
     )

@@ -6,7 +6,7 @@ Owns the mapping from outcomes to records: a failure never wipes what is known o
 from dataclasses import replace
 
 from mirrord.model import Copied, Item, Observed, Outcome, Record, State, StoredObject
-from mirrord.planning.decide import options_digest
+from mirrord.planning.decide import adopted, options_digest
 
 
 def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float) -> Record:
@@ -53,7 +53,7 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
     """The record of an object that already held this revision: the journal was lost, or is new."""
     return replace(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
-        revision=observed.revision,
+        revision=adopted(observed.revision, standing),
         etag=standing.etag,
         size=standing.size,
         checksum=standing.checksum,

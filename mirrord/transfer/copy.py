@@ -19,13 +19,15 @@ from mirrord.units import format_size
 async def copy(job: Job, source: Source, observed: Observed, means: Means, progress: Progress = unseen) -> Copied:
     """Copy the revision `observed` of `source` to `job.at`.
 
-    Raises SourceRefused and SourceTooLarge before any byte is sent where that can be known, LengthMismatch and
-    SourceChanged before the object becomes visible, and what the source and the store raise.
+    Raises SourceRefused and SourceTooLarge before any byte is sent where that can be known, LengthMismatch,
+    ChecksumMismatch (not what was declared) and SourceChanged before the object becomes visible, and what the source
+    and the store raise.
     """
-    refuse(job, observed)
+    refuse(observed, job.max_size, job.expect_content_type)
     tally = Tally(progress)
     async with source.open(observed) as stream:
         intake = Intake(stream, length=observed.revision.length, max_size=job.max_size, read=tally.read)
+        intake.declare(job.sha256)
         first = await intake.bring(means.budget, _first_size(job))
         try:
             if first.last:
@@ -38,11 +40,11 @@ async def copy(job: Job, source: Source, observed: Observed, means: Means, progr
             first.buffer.give_back()
 
 
-def refuse(job: Job, observed: Observed) -> None:
-    """Raise if the manifest's rules refuse what the source offers, before anything is read."""
-    length, expected = observed.revision.length, job.expect_content_type
-    if job.max_size is not None and length is not None and length > job.max_size:
-        raise SourceTooLarge(f"the source has {format_size(length)}, max_size is {format_size(job.max_size)}")
+def refuse(observed: Observed, max_size: int | None, expected: str | None) -> None:
+    """Raise if the manifest's `max_size` and `expect` refuse what the source offers, before anything is read."""
+    length = observed.revision.length
+    if max_size is not None and length is not None and length > max_size:
+        raise SourceTooLarge(f"the source has {format_size(length)}, max_size is {format_size(max_size)}")
     if expected is not None and _media_type(observed.content_type) != _media_type(expected):
         raise SourceRefused(f"the source sends {observed.content_type or 'no content type'}, expected was {expected}")
 
@@ -60,7 +62,7 @@ async def _in_parts(
     parts = list(upload.parts.values())
     return Copied(
         transfer_id=job.transfer_id,
-        revision=observed.revision,
+        revision=job.copied(observed.revision),
         kind=TransferKind.MULTIPART,
         size=intake.taken,
         parts=len(parts),

@@ -1,13 +1,15 @@
 """The reading side of one transfer: fills buffers from a source's stream, counts, and holds it to what was observed.
 
-Owns the size limit and the length check while bytes flow. Refuses a source that sends more than it said or than the
-manifest allows. `put` and `multipart` take the filled buffers from here.
+Owns the size limit, the length check and the declared digest while bytes flow. Refuses a source that sends more than it
+said or than the manifest allows, or other bytes than were declared. `put` and `multipart` take buffers from here.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirrord.errors import LengthMismatch, SourceTooLarge
+from mirrord import checksums
+from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
+from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
 from mirrord.transfer.budget import Budget, Buffer
 from mirrord.units import format_size
@@ -38,6 +40,12 @@ class Intake:
         self._read = read
         self.taken = 0
         """Bytes read so far."""
+        self._declared: str | None = None
+        self._sha256 = checksums.Running(ChecksumKind.SHA256)
+
+    def declare(self, sha256: str | None) -> None:
+        """Before the first byte: what the sha256 of them all (hex, lower case) must be; None: whatever it is."""
+        self._declared = sha256
 
     async def bring(self, budget: Budget, most: int) -> Filled:
         """A buffer of at most `most` bytes, filled with what comes next. A buffer not full is the last one.
@@ -49,6 +57,8 @@ class Intake:
         buffer = await budget.lend(capacity)
         try:
             size = await self.fill(buffer.view)
+            if self._declared is not None:
+                await checksums.extend(self._sha256, buffer.view[:size])
         except BaseException:
             buffer.give_back()
             raise
@@ -69,9 +79,12 @@ class Intake:
         return filled
 
     def end(self) -> None:
-        """After the last byte. Raises LengthMismatch unless exactly the promised bytes came."""
+        """After the last byte. Raises LengthMismatch unless exactly the promised bytes came, ChecksumMismatch unless
+        they have the declared sha256."""
         if self._length is not None and self.taken != self._length:
             raise LengthMismatch(f"the source ended after {self.taken:,} of {self._length:,} bytes")
+        if self._declared is not None and (came := self._sha256.hexadecimal()) != self._declared:
+            raise ChecksumMismatch(f"the source's bytes have sha256 {came}, declared was {self._declared}")
 
     def _account(self, count: int) -> None:
         self.taken += count

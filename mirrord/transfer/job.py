@@ -1,9 +1,9 @@
 """What a transfer is told and what it works with: plain values, decided before the first byte moves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mirrord.model import ChecksumKind, Destination, ObjectOptions
+from mirrord.model import ChecksumKind, Destination, ObjectOptions, Revision
 from mirrord.planning.parts import Cut
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
@@ -24,7 +24,19 @@ class Job:
     checksum: ChecksumKind
     max_size: int | None = None
     expect_content_type: str | None = None
+    sha256: str | None = None
+    """Declared: 64 hex digits, lower case. It has no combination of pieces, so the bytes must be read in one stream, in
+    order, from the first: no parallel ranges, no resuming."""
     if_none_match: bool = False
+
+    @property
+    def in_order(self) -> bool:
+        """Whether only one stream from the first byte to the last will do."""
+        return self.sha256 is not None
+
+    def copied(self, revision: Revision) -> Revision:
+        """What stands once all is proven: the revision, with the digest that its bytes were shown to have."""
+        return replace(revision, digest=f"sha256:{self.sha256}") if self.sha256 else revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ async def put(job: Job, source: Source, observed: Observed, store: ObjectStore, 
     stored = await store.put_object(job.at, body, job.options, checksum, if_none_match=job.if_none_match)
     return Copied(
         transfer_id=job.transfer_id,
-        revision=observed.revision,
+        revision=job.copied(observed.revision),
         kind=TransferKind.PUT,
         size=len(body),
         parts=1,

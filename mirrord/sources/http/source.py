@@ -10,6 +10,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -21,6 +22,7 @@ from mirrord.errors import SourceChanged, SourceRefused, SourceUnavailable
 from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, shown
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import answers
+from mirrord.sources.http.declared import listed_sha256
 from mirrord.sources.http.network import Answer, Network
 
 _OWN_PORT = {"http": ":80", "https": ":443"}
@@ -36,20 +38,38 @@ class HttpSources:
         self, *, connect_timeout: float = 10.0, allow: Iterable[str] = (), now: Callable[[], float] = time.time
     ) -> None:
         self._network = Network(connect_timeout=connect_timeout, allow=allow)
+        # Asked while an item's own answer is held open: were they in one line, each could wait for the other for ever.
+        self._lists = Network(connect_timeout=connect_timeout, allow=allow)
         self._now = now
 
     async def __aenter__(self) -> Self:
         await self._network.__aenter__()
+        await self._lists.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._lists.__aexit__(kind, error, trace)
         await self._network.__aexit__(kind, error, trace)
 
     def source(self, item: Item) -> "HttpSource":
         """The item's source, for one attempt."""
         return HttpSource(item.source, item.options.http, self._network, self._now)
+
+    async def declared(self, item: Item) -> str | None:
+        """The sha256 (hex) that the item's bytes must have, from the list if one is declared; None: nothing is.
+
+        The entry's headers and credentials go to a list at the entry's own origin only. Raises SourceError's children.
+        """
+        declared = item.options.checksum
+        if declared is None or declared.url is None:
+            return declared.sha256 if declared else None
+        own, credentials = _without_userinfo(item.source)
+        same = _origin(own) == _origin(declared.url)
+        headers = {**credentials, **item.options.http.headers} if same else {}
+        options = replace(item.options.http, headers=headers)
+        return await listed_sha256(HttpSource(declared.url, options, self._lists, self._now), declared.url, item)
 
 
 class HttpSource(Source):

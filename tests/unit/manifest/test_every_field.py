@@ -73,6 +73,8 @@ BEHAVIOUR = {
     "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_looked_at",
     "mirrors.url": f"{EXPAND}::test_where_an_object_goes",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
+    "mirrors.checksum.digest": "tests/integration/test_trust.py::test_a_declared_checksum_decides_what_becomes_visible",
+    "mirrors.checksum.url": "tests/contract/test_http_declared.py::test_a_declared_checksum_may_stand_in_a_list",
     "mirrors.every": "tests/unit/planning/test_schedule.py::test_the_grid_of_every",
     "mirrors.http.headers": f"{HTTP}::test_headers_go_to_the_entrys_own_origin_only",
     "mirrors.http.bearer": f"{EXPAND}::test_credentials_of_a_source_become_a_header",

@@ -6,7 +6,9 @@ import pytest
 
 from mirrord.errors import Reason
 from mirrord.model import (
+    META_SHA256,
     META_VALIDATOR,
+    DeclaredSum,
     Destination,
     Drift,
     FileIdentity,
@@ -48,6 +50,10 @@ def record(revision: Revision | None = V1, options: ObjectOptions | None = None)
     )
 
 
+SUM, OTHER = "5" * 64, "6" * 64
+SUMMED = replace(V1, digest=f"sha256:{SUM}")
+DECLARED, LISTED = DeclaredSum(SUM), DeclaredSum(url="http://s/SUMS")
+STAMPED = replace(OURS, metadata={**OURS.metadata, META_SHA256: SUM})
 REPORT, IGNORE = Drift.REPORT, Drift.IGNORE
 NEVER = Overwrite.NEVER
 TABLE = [
@@ -78,6 +84,18 @@ TABLE = [
     ({"overwrite": NEVER}, record(), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, True),
     ({"overwrite": NEVER}, record(), None, V1, Action.COPY, None, True),
     ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
+    ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest learned while reading is no other revision
+    ({}, record(SUMMED), OURS, V2, Action.COPY, None, False),
+    ({"checksum": DECLARED}, record(SUMMED), OURS, V1, Action.KEEP, None, False),
+    ({"checksum": DECLARED}, record(SUMMED), OURS, None, Action.KEEP, None, False),
+    ({"checksum": DECLARED}, record(), OURS, V1, Action.COPY, None, False),  # never proven
+    ({"checksum": DeclaredSum(OTHER)}, record(SUMMED), OURS, V1, Action.COPY, None, False),
+    ({"checksum": LISTED}, record(SUMMED), OURS, V1, Action.KEEP, None, False),
+    ({"checksum": LISTED}, record(), OURS, V1, Action.COPY, None, False),
+    ({"checksum": DECLARED}, None, STAMPED, V1, Action.ADOPT, None, False),
+    ({"checksum": DeclaredSum(OTHER)}, None, STAMPED, V1, Action.COPY, None, False),
+    ({"checksum": DECLARED}, None, OURS, V1, Action.COPY, None, False),
+    ({"checksum": LISTED}, None, STAMPED, V1, Action.ADOPT, None, False),
 ]
 
 
@@ -96,6 +114,8 @@ def test_the_source_is_asked_conditionally_only_while_the_object_stands_as_recor
     assert known_revision(item(), None, OURS) is None
     assert known_revision(item(drift=IGNORE), record(), None) == V1
     assert known_revision(item(object=ObjectOptions(acl="private")), record(), OURS) is None
+    assert known_revision(item(checksum=DECLARED), record(), OURS) is None
+    assert known_revision(item(checksum=DECLARED), record(SUMMED), OURS) == SUMMED
 
 
 def test_the_store_is_not_asked_where_its_answer_would_not_matter() -> None:

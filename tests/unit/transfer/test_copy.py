@@ -3,6 +3,8 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -192,6 +194,30 @@ async def test_a_media_type_is_compared_without_its_parameters() -> None:
     source, store = ScriptedSource(b"x", content_type="Text/CSV; charset=utf-8"), ScriptedStore()
     await copy(job(whole(1), expect_content_type="text/csv"), source, source.observed(), means(store))
     assert store.log == ["put"]
+
+
+# ── a declared digest ─────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    "cut", [whole(len(CONTENT)), parts_of(PART), parts_of(4 * PART)], ids=["put", "parts", "large parts"]
+)
+async def test_bytes_that_meet_the_declared_digest(cut) -> None:
+    source, store = ScriptedSource(CONTENT, step=50_000), ScriptedStore()
+    digest = sha256(CONTENT).hexdigest()
+    copied = await copy(job(cut, sha256=digest), source, source.observed(), means(store))
+    assert store.objects == {AT.key: CONTENT}
+    assert copied.revision == replace(source.observed().revision, digest=f"sha256:{digest}")
+
+
+@pytest.mark.parametrize("cut", [whole(len(CONTENT)), parts_of(PART)], ids=["put", "parts"])
+@pytest.mark.parametrize("content", [CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), b"", CONTENT[::-1]])
+async def test_other_bytes_than_declared_never_become_visible(content: bytes, cut) -> None:
+    source, store = ScriptedSource(content, length=None), ScriptedStore()
+    store.objects[AT.key] = b"before"
+    with pytest.raises(ChecksumMismatch, match=f"{sha256(content).hexdigest()}, declared was"):
+        await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed(), means(store))
+    assert store.objects == {AT.key: b"before"}
+    assert store.uploads == {}
+    assert not {"put", "complete"} & set(store.log)
 
 
 # ── the source breaks its word: nothing becomes visible ───────────────────────────────────────────
