@@ -14,7 +14,7 @@ item under cron waits for its first tick; a tick that was missed because mirrord
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -68,7 +68,8 @@ def first_look(item: Item, record: Record | None, now: float, chance: float, cro
 def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
     options = item.options
     if options.cron is not None:
-        if record is not None and (record.state in _UNFINISHED or (record.next_check or now) < now):
+        known = record is not None and record.removed is None
+        if record and known and (record.state in _UNFINISHED or (record.next_check or now) < now):
             return now
         return cron_after(options.cron, options.timezone, now)
     if record is None or not fresh(item, record):
@@ -87,6 +88,7 @@ def fresh(item: Item, record: Record) -> bool:
     """Whether the record says that this very definition was carried out: its source, and what is stored beside it."""
     return (
         record.state is State.SYNCED
+        and record.removed is None
         and record.revision is not None
         and record.revision.address == fingerprint(item.source)
         and record.options_digest == options_digest(item.options.object)
@@ -134,14 +136,6 @@ def _offset(options: Options, chance: float) -> float:
     if options.cron is not None or options.every is None:
         return 0.0
     return jitter(options.every) * (2.0 * chance - 1.0)
-
-
-# ── changes of the manifest ───────────────────────────────────────────────────────────────────────
-def same_work(old: Item, new: Item) -> bool:
-    """Whether what runs for `old` is what `new` asks for too: they differ in name or schedule at most."""
-    now = new.options
-    options = replace(old.options, every=now.every, cron=now.cron, timezone=now.timezone)
-    return old == new or replace(old, entry=new.entry, options=options) == new
 
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from mirrord.errors import Reason
 from mirrord.model import (
     Destination,
-    HttpOptions,
     Item,
     ObjectOptions,
     Options,
@@ -34,7 +33,6 @@ from mirrord.planning.schedule import (
     jitter,
     next_look,
     next_tick,
-    same_work,
 )
 
 NOW = 1_700_000_000.0
@@ -194,6 +192,7 @@ NOON, THREE = utc("2026-01-10T12:00"), utc("2026-01-11T02:00")
         ({"state": State.BLOCKED, "next_check": THREE}, THREE),
         ({"state": State.RETRYING, "next_check": NOON + 5}, NOON),  # cut short
         ({"state": State.WAITING, "revision": None, "next_check": THREE}, THREE),
+        ({"state": State.RETRYING, "next_check": NOON - 3600, "removed": NOON - 60}, THREE),
     ],
 )
 def test_the_first_look_by_cron(known: dict[str, object] | None, expected: float) -> None:
@@ -214,6 +213,7 @@ def test_never_is_done_once_for_one_definition() -> None:
         {"revision": Revision(address=fingerprint("https://example.org/other"))},
         {"options_digest": options_digest(ObjectOptions(cache_control="no-store"))},
         {"options_digest": None},
+        {"removed": NOW - 60},
     ],
 )
 def test_what_the_record_does_not_cover_is_looked_at_now(changes: dict[str, object]) -> None:
@@ -225,17 +225,6 @@ def test_what_the_record_does_not_cover_is_looked_at_now(changes: dict[str, obje
 def test_a_suspended_item_is_looked_at_once_to_say_so() -> None:
     suspended = item(replace(NEVER, suspend=True))
     assert first_look(suspended, record_of(suspended), NOW, MIDDLE) == Wait(NOW, NOW)
-
-
-# ── changes ───────────────────────────────────────────────────────────────────────────────────────
-def test_a_name_or_a_schedule_changes_no_work() -> None:
-    assert same_work(item(), item())
-    assert same_work(item(), item(NIGHTLY, entry="b"))
-    assert same_work(item(NIGHTLY), item(NEVER))
-    assert not same_work(item(), item(source="https://example.org/b"))
-    assert not same_work(item(), item(replace(HOURLY, suspend=True)))
-    assert not same_work(item(), item(replace(HOURLY, http=HttpOptions(headers={"X-Token": "t"}))))
-    assert not same_work(item(), item(replace(NEVER, object=ObjectOptions(acl="private"))))
 
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────
