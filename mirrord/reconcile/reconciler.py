@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from logging import getLogger
 
 from mirrord.errors import JournalError, MirrordError, Recovery
-from mirrord.events import ItemBlocked, ItemDrifted, ItemUnchanged, TransferFailed
+from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged, TransferFailed
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject
 from mirrord.planning.decide import Action, Decision, decide, known_revision, needs_head
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
@@ -32,6 +32,25 @@ class Look:
     standing: StoredObject | None
     observed: Observed | None  # None: the source still is the recorded revision
     decision: Decision
+
+
+async def look(item: Item, record: Record | None, store: ObjectStore, source: Source) -> Look:
+    """Observe and decide; reads only. At most one HEAD and one conditional request."""
+    standing = await store.head_object(item.destination) if needs_head(item, record) else None
+    known = known_revision(item, record, standing)
+    observed = await source.probe(known)
+    decision = decide(item, record, standing, observed)
+    if decision.action is Action.COPY and observed is None:  # drift that is not ours to repair by a known revision
+        observed = await source.probe(None)
+    return Look(record, standing, observed, decision)
+
+
+def judge(error: MirrordError, failures: int, retry: Retry) -> Outcome:
+    """A transient error is Retrying, even when this was the last try for now; a permanent one is Blocked."""
+    if error.recovery in (Recovery.RETRY, Recovery.RESTART):
+        retry_in = retry(failures, error.retry_after)
+        return Outcome(state=State.RETRYING, reason=error.reason, message=str(error), retry_in=retry_in)
+    return Outcome(state=State.BLOCKED, reason=error.reason, message=str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,30 +85,22 @@ class Reconciler:
     async def _look_and_act(self, item: Item, record: Record | None, attempt: Attempt) -> Outcome:
         store = await self.store_of(item)
         async with self.source_of(item) as source:
-            look = await self.look(item, record, store, source)
-            if look.decision.drifted:
-                self.observer(ItemDrifted(item=item, message=look.decision.message))
-            match look.decision.action:
-                case Action.COPY if look.observed is not None:
-                    return await self.transfers.copy(attempt, source, look.observed, store, record)
-                case Action.ADOPT if look.observed is not None and look.standing is not None:
-                    return await self._adopt(item, look.observed, look.standing)
+            seen = await look(item, record, store, source)
+            if seen.decision.drifted:
+                self.observer(ItemDrifted(item=item, message=seen.decision.message))
+            match seen.decision.action:
+                case Action.COPY if seen.observed is not None:
+                    outcome = await self.transfers.copy(attempt, source, seen.observed, store, record)
+                    self._changed(item, outcome)
+                    return outcome
+                case Action.ADOPT if seen.observed is not None and seen.standing is not None:
+                    return await self._adopt(item, seen.observed, seen.standing)
                 case Action.BLOCK:
-                    decision = look.decision
+                    decision = seen.decision
                     outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
                     return await self._settle(item, record, outcome)
         self.observer(ItemUnchanged(item=item))
         return await self._settle(item, record, Outcome(state=State.SYNCED))
-
-    async def look(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Look:
-        """Observe and decide; reads only. At most one HEAD and one conditional request."""
-        standing = await store.head_object(item.destination) if needs_head(item, record) else None
-        known = known_revision(item, record, standing)
-        observed = await source.probe(known)
-        decision = decide(item, record, standing, observed)
-        if decision.action is Action.COPY and observed is None:  # drift that is not ours to repair by a known revision
-            observed = await source.probe(None)
-        return Look(record, standing, observed, decision)
 
     async def _adopt(self, item: Item, observed: Observed, standing: StoredObject) -> Outcome:
         """Take over an object that already holds this revision: the journal was lost, or is new."""
@@ -98,7 +109,7 @@ class Reconciler:
         return Outcome(state=State.SYNCED)
 
     async def _failed(self, item: Item, record: Record | None, attempt: Attempt, error: MirrordError) -> Outcome:
-        outcome = self._judge(error, attempt.number)
+        outcome = judge(error, attempt.number, self.retry)
         if attempt.kind is not None or outcome.state is State.RETRYING:
             self.observer(
                 TransferFailed(
@@ -114,13 +125,6 @@ class Reconciler:
             )
         return await self._settle(item, record, outcome)
 
-    def _judge(self, error: MirrordError, failures: int) -> Outcome:
-        """A transient error is Retrying, even when this was the last try for now; a permanent one is Blocked."""
-        if error.recovery in (Recovery.RETRY, Recovery.RESTART):
-            retry_in = self.retry(failures, error.retry_after)
-            return Outcome(state=State.RETRYING, reason=error.reason, message=str(error), retry_in=retry_in)
-        return Outcome(state=State.BLOCKED, reason=error.reason, message=str(error))
-
     async def _settle(self, item: Item, record: Record | None, outcome: Outcome) -> Outcome:
         """Record the state, if it is news."""
         news = is_news(record, outcome)
@@ -128,4 +132,8 @@ class Reconciler:
             self.observer(ItemBlocked(item=item, reason=outcome.reason, message=outcome.message))
         if news:
             await self.journal.save(with_outcome(item, record, outcome, self.clock.now()))
+            self._changed(item, outcome)
         return outcome
+
+    def _changed(self, item: Item, outcome: Outcome) -> None:
+        self.observer(ItemChanged(item=item, state=outcome.state, reason=outcome.reason, message=outcome.message))

@@ -11,6 +11,7 @@ from mirrord.errors import BucketMissing, MirrordError, Reason, SourceMissing, S
 from mirrord.events import (
     Event,
     ItemBlocked,
+    ItemChanged,
     ItemDrifted,
     ItemUnchanged,
     TransferCompleted,
@@ -130,7 +131,7 @@ class World:
         return await self.reconciler.reconcile(item, failures)
 
     def said(self) -> list[type[Event]]:
-        return [type(event) for event in self.events if not isinstance(event, TransferProgress)]
+        return [type(event) for event in self.events if not isinstance(event, TransferProgress | ItemChanged)]
 
     @property
     def content(self) -> bytes | None:
