@@ -11,11 +11,16 @@ from mirrord._version import __version__
 
 if TYPE_CHECKING:
     from mirrord.client import MultipartUploader, S3Client
+    from mirrord.daemon.api import plan, sync
     from mirrord.errors import EntityTooSmall, InvalidPart, InvalidPartOrder, MirrordError, NoSuchUpload
+    from mirrord.manifest.manifest import Manifest
 
 _HOMES = {
     "S3Client": "mirrord.client",
     "MultipartUploader": "mirrord.client",
+    "Manifest": "mirrord.manifest.manifest",
+    "plan": "mirrord.daemon.api",
+    "sync": "mirrord.daemon.api",
     "EntityTooSmall": "mirrord.errors",
     "InvalidPart": "mirrord.errors",
     "InvalidPartOrder": "mirrord.errors",
@@ -27,11 +32,14 @@ __all__ = [
     "EntityTooSmall",
     "InvalidPart",
     "InvalidPartOrder",
+    "Manifest",
     "MirrordError",
     "MultipartUploader",
     "NoSuchUpload",
     "S3Client",
     "__version__",
+    "plan",
+    "sync",
 ]
 
 

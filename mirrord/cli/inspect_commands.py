@@ -1,4 +1,4 @@
-"""`mirrord validate` and `mirrord schema`: questions that need neither network nor journal."""
+"""`mirrord plan`, `validate` and `schema`: questions about manifests. Nothing is written anywhere."""
 
 import json
 import os
@@ -7,10 +7,50 @@ from collections.abc import Sequence
 import click
 
 from mirrord.cli import options
-from mirrord.cli.exits import INVALID
+from mirrord.cli.exits import CHANGES, FAILED, INVALID
+from mirrord.cli.running import run
+from mirrord.cli.show import observing, say
+from mirrord.cli.show_plan import in_json as plan_in_json
+from mirrord.cli.show_plan import lines
+from mirrord.daemon.desired import read
+from mirrord.daemon.plan import Plan
+from mirrord.daemon.plan import plan as plan_desired
 from mirrord.manifest.discover import discover
 from mirrord.planning.expand import validate as problems_of
 from mirrord.settings import default_config
+
+
+@click.command()
+@options.paths
+@options.only
+@options.running
+@click.option("--json", "in_json", is_flag=True, help="The plan as one JSON document.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 if there are changes.")
+def plan(paths: Sequence[str], only: Sequence[str], in_json: bool, exit_code: bool, **flags: str | None) -> int:
+    """Show what `sync` would do with the manifests at PATH... now, and why. Reads only; runs beside a daemon.
+
+    Exit code: 0 all well, 1 an item is Blocked or could not be looked at, 3 there are changes (with --exit-code),
+    78 a manifest is invalid. Of several the last one named here.
+    """
+    desired = read(paths or [default_config(os.environ)], os.environ)
+    settings = options.checked(desired, flags)
+    with observing(settings.log_format, settings.log_level) as observer:
+        found = run(plan_desired(desired, settings, observer, only))
+    if in_json:
+        click.echo(json.dumps(plan_in_json(found), indent=2))
+    else:
+        for line in lines(found):
+            say(line)
+    return planned(found, exit_code)
+
+
+def planned(found: Plan, exit_code: bool) -> int:
+    """The exit code that a plan stands for."""
+    if found.problems:
+        return INVALID
+    if exit_code and found.changes:
+        return CHANGES
+    return FAILED if found.failed else 0
 
 
 @click.command()

@@ -16,6 +16,7 @@ from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissi
 
 _COMMANDS = {
     "sync": ("mirrord.cli.daemon_commands", "look at every item now, copy what differs, and end"),
+    "plan": ("mirrord.cli.inspect_commands", "show what sync would do, and why"),
     "validate": ("mirrord.cli.inspect_commands", "check manifests, offline"),
     "schema": ("mirrord.cli.inspect_commands", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
+import click
+
 from mirrord.daemon.report import Left, Report
 from mirrord.ports import Observer
 from mirrord.telemetry.fanout import Observers
@@ -19,6 +21,11 @@ def observing(log_format: str, log_level: str) -> Iterator[Observer]:
     logger = configure(cast(Format, log_format), cast(Level, log_level))
     with ProgressObserver() as progress:
         yield Observers([LogObserver(logger), progress])
+
+
+def say(line: str) -> None:
+    """Print one line to stdout. Names of files may hold bytes that are no text: they are shown as `?`."""
+    click.echo(line.encode("utf-8", "replace").decode())
 
 
 def summary(report: Report) -> str:

@@ -1,9 +1,11 @@
-"""mirrord's programs for other programs: what `mirrord sync` does, as one call."""
+"""mirrord's programs for other programs: what `mirrord sync` and `mirrord plan` do, each as one call."""
 
 import os
 from collections.abc import Mapping, Sequence
 
 from mirrord.daemon.desired import Desired, read
+from mirrord.daemon.plan import Plan
+from mirrord.daemon.plan import plan as plan_desired
 from mirrord.daemon.report import Report
 from mirrord.daemon.sync import sync as sync_desired
 from mirrord.events import Event
@@ -36,3 +38,20 @@ async def sync(
     environ = os.environ if environ is None else environ
     desired = read(paths, environ)
     return await sync_desired(desired, settings_for(desired, {"state": state}, environ), observer, only)
+
+
+async def plan(
+    paths: Sequence[str],
+    *,
+    only: Sequence[str] = (),
+    state: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    observer: Observer = unobserved,
+) -> Plan:
+    """What `sync` with the same arguments would do now, and why. Reads only, and runs beside a daemon.
+
+    Raises PathMissing, JournalTooNew and other JournalErrors; what is wrong with manifests and items is in the plan.
+    """
+    environ = os.environ if environ is None else environ
+    desired = read(paths, environ)
+    return await plan_desired(desired, settings_for(desired, {"state": state}, environ), observer, only)

@@ -2,6 +2,9 @@
 
 Owns which class serves a store, the life of the embedded one, and the creation of declared buckets. A store that
 cannot be opened fails the items that need it, and is tried again with the next.
+
+With `looking` nothing is made: declared buckets that do not stand are noted in `missing`, and for an embedded store
+that never ran an empty one in memory stands in.
 """
 
 import asyncio
@@ -14,16 +17,21 @@ from mirrord.declared import StoreOptions
 from mirrord.errors import StoreRefused
 from mirrord.model import Item, ProviderName
 from mirrord.ports import ObjectStore
+from mirrord.providers import profile
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.s3.session import S3Store
+from mirrord.testing import MemoryStore
 
 
 class Stores:
     """`async with Stores(options, state_directory) as stores: store = await stores.of(item)`."""
 
-    def __init__(self, options: Mapping[str, StoreOptions], directory: Path) -> None:
+    def __init__(self, options: Mapping[str, StoreOptions], directory: Path, *, looking: bool = False) -> None:
         self._options = options
         self._directory = directory
+        self._looking = looking
+        self.missing: set[tuple[str, str]] = set()
+        """(store, bucket) of each bucket that would be created, of the stores opened so far."""
         self._open: dict[str, ObjectStore] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._life = AsyncExitStack()
@@ -33,6 +41,14 @@ class Stores:
 
     async def __aexit__(self, *_: object) -> None:
         await self._life.aclose()
+
+    async def replace(self, options: Mapping[str, StoreOptions]) -> set[str]:
+        """Serve these from now on; the names of those that changed. Who uses a former one goes on to its end."""
+        changed = {name for name, one in options.items() if name in self._options and self._options[name] != one}
+        for name in changed:
+            self._open.pop(name, None)  # closed with all others: a transfer may still run over it
+        self._options = options
+        return changed
 
     async def of(self, item: Item) -> ObjectStore:
         """The open store of an item."""
@@ -48,12 +64,18 @@ class Stores:
     async def _opened(self, name: str) -> ObjectStore:
         if name not in self._options:
             raise StoreRefused(f"no store is named {name!r}")
-        options = self._options[name]
-        if options.provider is ProviderName.EMBEDDED:
-            embedded = await self._life.enter_async_context(EmbeddedStore(self._directory))
-            options = embedded.options(options)
-        store = await self._life.enter_async_context(S3Store(options))
-        for bucket, wanted in options.buckets.items():
-            if wanted.create:
+        store = await self._connected(self._options[name])
+        for bucket, wanted in self._options[name].buckets.items():
+            if wanted.create and not self._looking:
                 await store.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
+            elif wanted.create and not await store.has_bucket(bucket):
+                self.missing.add((name, bucket))
         return store
+
+    async def _connected(self, options: StoreOptions) -> ObjectStore:
+        if options.provider is ProviderName.EMBEDDED:
+            embedded = EmbeddedStore(self._directory)
+            if self._looking and not embedded.known:
+                return MemoryStore(profile(options.provider))
+            options = (await self._life.enter_async_context(embedded)).options(options)
+        return await self._life.enter_async_context(S3Store(options))

@@ -6,10 +6,13 @@ memory than workers.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from mirrord.model import Item, Outcome
 from mirrord.ports import Clock
 from mirrord.reconcile.reconciler import Reconciler
+
+T = TypeVar("T")
 
 
 async def settle(reconciler: Reconciler, item: Item, clock: Clock) -> Outcome:
@@ -23,7 +26,7 @@ async def settle(reconciler: Reconciler, item: Item, clock: Clock) -> Outcome:
         await clock.sleep(outcome.retry_in)
 
 
-async def work_through(items: AsyncIterator[Item], handle: Callable[[Item], Awaitable[None]], workers: int) -> None:
+async def work_through(items: AsyncIterator[T], handle: Callable[[T], Awaitable[None]], workers: int) -> None:
     """Call `handle` for every item, `workers` at a time. The first error ends all and is raised as itself."""
     turn = asyncio.Lock()  # an async generator serves one caller at a time
 

@@ -57,6 +57,11 @@ class EmbeddedStore:
         self._life = AsyncExitStack()
 
     @property
+    def known(self) -> bool:
+        """Whether there is one, running or not, so that it may hold objects."""
+        return self._file.exists()
+
+    @property
     def endpoint_url(self) -> str:
         return self.options().endpoint_url or ""
 

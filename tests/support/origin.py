@@ -308,7 +308,7 @@ async def _body(reply: Reply, asked: Asked, write: Callable[[bytes], Any]) -> No
 def _pieces(reply: Reply, end: int) -> Iterator[bytes]:
     for piece in reply.content.pieces(reply.start, end):
         size = 1 if reply.drip is not None else reply.stall_at or len(piece)
-        for start in range(0, len(piece), size):
+        for start in range(0, len(piece), size or 1):
             yield piece[start : start + size]
 
 

@@ -1,0 +1,93 @@
+"""How a plan reads: a line for each change and for each item that would stay out of sync, then the sum; or as JSON."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mirrord.daemon.plan import Copy, NewBucket, Plan
+from mirrord.daemon.report import Left
+from mirrord.model import Item, State
+from mirrord.units import format_duration, format_size
+from mirrord.web.as_json import Json, as_json
+
+_SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
+
+
+def lines(found: Plan) -> Iterator[str]:
+    """`+` is a change, `!` what cannot be done, `.` what waits or is suspended; what is unchanged is only counted."""
+    yield from map(_bucket, found.buckets)
+    yield from map(_copy, found.copies)
+    yield from map(_left, found.left)
+    yield from (f"! incomplete {folder}" for folder in found.incomplete)
+    yield from (f"! invalid {problem}" for problem in found.problems)
+    yield summary(found)
+
+
+def summary(found: Plan) -> str:
+    """`2 to copy (1.0 GiB), 1 bucket to create, 30 unchanged, 1 Blocked; looked at in 2s`."""
+    known = sum(copy.size or 0 for copy in found.copies)
+    unknown = sum(copy.size is None for copy in found.copies)
+    size = format_size(known) + (f" and {unknown} of unknown size" if unknown else "")
+    parts = [f"{len(found.copies)} to copy ({size})"]
+    if found.buckets:
+        parts.append(f"{len(found.buckets)} bucket{'s' if len(found.buckets) > 1 else ''} to create")
+    parts.append(f"{found.unchanged} unchanged" + (f" ({found.adopted} new to the journal)" if found.adopted else ""))
+    states = Counter(left.outcome.state for left in found.left)
+    parts += [f"{count} {state.value}" for state, count in sorted(states.items())]
+    return f"{', '.join(parts)}; looked at in {format_duration(found.duration)}"
+
+
+def _bucket(new: NewBucket) -> str:
+    return f"+ create bucket s3://{new.bucket}  (declared by store {new.store}, does not exist)"
+
+
+def _copy(copy: Copy) -> str:
+    size = "size unknown" if copy.size is None else format_size(copy.size)
+    source = copy.item.shown_source
+    return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {copy.kind.value})"
+
+
+def _left(left: Left) -> str:
+    outcome = left.outcome
+    word = outcome.state.value.lower()
+    reason = ": ".join(part for part in (outcome.reason.value if outcome.reason else "", outcome.message) if part)
+    sign = _SIGNS.get(outcome.state, ".")
+    return f"{sign} {word} {left.item.destination}  <- {left.item.shown_source}" + (f"  ({reason})" if reason else "")
+
+
+def in_json(found: Plan) -> Json:
+    """The plan in JSON's own types, without secrets: the shape that docs/commands.md promises."""
+    return as_json(
+        {
+            "changes": [*map(_bucket_json, found.buckets), *map(_copy_json, found.copies)],
+            "left": [_left_json(left) for left in found.left],
+            "unchanged": found.unchanged,
+            "adopted": found.adopted,
+            "incomplete": found.incomplete,
+            "problems": found.problems,
+            "duration": round(found.duration, 3),
+        }
+    )
+
+
+def _bucket_json(new: NewBucket) -> dict[str, object]:
+    why = "the bucket is declared and does not exist"
+    return {"action": "create-bucket", "store": new.store, "destination": f"s3://{new.bucket}", "why": why}
+
+
+def _copy_json(copy: Copy) -> dict[str, object]:
+    return {"action": "copy", **_item_json(copy.item), "why": copy.why, "kind": copy.kind, "size": copy.size}
+
+
+def _left_json(left: Left) -> dict[str, object]:
+    outcome = left.outcome
+    return {**_item_json(left.item), "state": outcome.state, "reason": outcome.reason, "message": outcome.message}
+
+
+def _item_json(item: Item) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "entry": item.entry,
+        "source": item.shown_source,
+        "store": item.destination.store,
+        "destination": str(item.destination),
+    }

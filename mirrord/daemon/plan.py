@@ -1,0 +1,169 @@
+"""`plan`: what `sync` would do and why. The same look and the same decision; the last step is withheld.
+
+Owns the program and its answer. Reads only: the journal without its lock, heads of objects and buckets, heads of
+sources (an answer is closed before its body is read). A store that is not asked is not opened.
+"""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from mirrord.daemon.clock import SystemClock
+from mirrord.daemon.desired import Desired, announce
+from mirrord.daemon.one_pass import SETTLING, OnePass
+from mirrord.daemon.report import Left
+from mirrord.daemon.stores import Stores
+from mirrord.daemon.wiring import source_of
+from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, StoreDenied
+from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.model import Item, Observed, Outcome, State, TransferKind
+from mirrord.planning.decide import Action
+from mirrord.planning.parts import cut
+from mirrord.ports import Journal, ObjectStore, Observer
+from mirrord.reconcile.reconciler import Look, judge, look
+from mirrord.reconcile.workers import work_through
+from mirrord.settings import Settings
+from mirrord.sources.http import HttpSources
+from mirrord.transfer.copy import refuse
+
+_QUIET = {State.WAITING, State.SUSPENDED}
+
+
+@dataclass(frozen=True, slots=True)
+class NewBucket:
+    """A declared bucket that would be created."""
+
+    store: str
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An object that would be written. `size` in bytes, None where the source does not say."""
+
+    item: Item
+    why: str
+    kind: TransferKind
+    size: int | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """Filled while `plan` runs, each list sorted at its end. `problems` are those of manifests that were left out."""
+
+    problems: tuple[Problem, ...] = ()
+    buckets: list[NewBucket] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    """Items that `sync` would leave out of sync: Blocked, Retrying, Waiting or Suspended."""
+    unchanged: int = 0
+    adopted: int = 0
+    """Of those unchanged: equal objects that the journal does not know yet."""
+    incomplete: list[str] = field(default_factory=list)
+    """Folders that could not be read wholly, each with why."""
+    duration: float = 0.0
+
+    @property
+    def changes(self) -> int:
+        """How much `sync` would write to stores."""
+        return len(self.buckets) + len(self.copies)
+
+    @property
+    def failed(self) -> bool:
+        """Whether `sync` would leave anything that needs a person, or another try."""
+        return bool(self.incomplete) or any(left.outcome.state not in _QUIET for left in self.left)
+
+
+async def plan(desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = ()) -> Plan:
+    """What `sync` would do with `desired` now. Raises JournalError and its children only."""
+    announce(desired, observer)
+    clock, found = SystemClock(), Plan(problems=desired.problems)
+    began = clock.monotonic()
+    async with AsyncExitStack() as life:
+        journal = await life.enter_async_context(SqliteJournal(settings.state, read_only=True))
+        stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
+        http = await life.enter_async_context(HttpSources())
+        program = _Planning(found, journal, stores, http, settings.memory_limit)
+        items = OnePass(desired, clock, observer, only, "plan")
+        await work_through(items.items(), program.handle, settings.transfers)
+        found.incomplete = items.incomplete
+        found.buckets = [NewBucket(*pair) for pair in sorted(stores.missing)]
+    found.copies.sort(key=lambda copy: _place(copy.item))
+    found.left.sort(key=lambda left: _place(left.item))
+    found.duration = clock.monotonic() - began
+    return found
+
+
+def _place(item: Item) -> tuple[str, str, str]:
+    return item.destination.store, item.destination.bucket, item.destination.key
+
+
+class _Planning:
+    """One run: looks at items and sorts what it sees into the plan."""
+
+    def __init__(self, found: Plan, journal: Journal, stores: Stores, http: HttpSources, memory_limit: int) -> None:
+        self._plan = found
+        self._journal = journal
+        self._stores = stores
+        self._http = http
+        self._memory_limit = memory_limit
+        self._buckets: dict[tuple[str, str], bool] = {}
+
+    async def handle(self, turn: tuple[Item, bool]) -> None:
+        item, settled = turn
+        if not settled or item.options.suspend:
+            self._plan.left.append(Left(item, SETTLING if not settled else Outcome(state=State.SUSPENDED)))
+            return
+        try:
+            await self._look(item)
+        except JournalError:
+            raise
+        except MirrordError as error:
+            self._plan.left.append(Left(item, judge(error, 1, _never)))
+
+    async def _look(self, item: Item) -> None:
+        record = await self._journal.record(item.id)
+        store = await self._stores.of(item)
+        async with source_of(self._http, item) as source:
+            seen = await look(item, record, store, source)
+        match seen.decision.action:
+            case Action.COPY if seen.observed is not None:
+                await self._copy(item, seen, seen.observed, store)
+            case Action.BLOCK:
+                decision = seen.decision
+                outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
+                self._plan.left.append(Left(item, outcome))
+            case action:
+                self._plan.unchanged += 1
+                self._plan.adopted += action is Action.ADOPT
+
+    async def _copy(self, item: Item, seen: Look, observed: Observed, store: ObjectStore) -> None:
+        """Raises what the copy would end with before its first byte."""
+        options, size = item.options, observed.revision.length
+        refuse(observed, options.max_size, options.expect_content_type)
+        kind = cut(size, options.upload, store.provider, self._memory_limit).kind
+        if seen.standing is None:
+            await self._require_bucket(item, store)
+        self._plan.copies.append(Copy(item, seen.decision.message, kind, size))
+
+    async def _require_bucket(self, item: Item, store: ObjectStore) -> None:
+        """HEAD of an object tells no missing bucket from a missing object."""
+        at = item.destination
+        pair = at.store, at.bucket
+        if pair not in self._buckets:
+            self._buckets[pair] = pair in self._stores.missing or await _stands(store, at.bucket)
+        if not self._buckets[pair]:
+            raise BucketMissing(
+                f"the bucket {at.bucket} does not exist; create it or set buckets.{at.bucket}.create: true"
+            )
+
+
+async def _stands(store: ObjectStore, bucket: str) -> bool:
+    try:
+        return await store.has_bucket(bucket)
+    except StoreDenied:
+        return True  # who may not ask about buckets may still write to them
+
+
+def _never(_failures: int, _retry_after: float | None) -> None:
+    """`plan` tries everything once."""
