@@ -27,6 +27,8 @@ from mirrord.transfer.budget import Budget
 
 SYNC_RETRIES = Backoff(tries=6)
 """`sync` and `copy` try a transient error again up to 5 times."""
+DAEMON_RETRIES = Backoff(base=1.0, cap=300.0, tries=1_000_000)
+"""`run` never gives a transient error up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,23 +38,27 @@ class Engine:
     reconciler: Reconciler
     journal: Journal
     stores: Stores
+    budget: Budget
     clock: Clock
 
 
 @asynccontextmanager
-async def engine(settings: Settings, stores: Mapping[str, StoreOptions], observer: Observer) -> AsyncIterator[Engine]:
+async def engine(
+    settings: Settings, stores: Mapping[str, StoreOptions], observer: Observer, retries: Backoff = SYNC_RETRIES
+) -> AsyncIterator[Engine]:
     """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable."""
     clock = SystemClock()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
         journal = await life.enter_async_context(SqliteJournal(settings.state))
         pool = await life.enter_async_context(Stores(stores, settings.directory))
-        http = await life.enter_async_context(HttpSources())
+        http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
+        budget = Budget(settings.memory_limit)
         transfers = Transfers(
             journal=journal,
             observer=observer,
             clock=clock,
-            budget=Budget(settings.memory_limit),
+            budget=budget,
             declared=http.declared,
         )
         reconciler = Reconciler(
@@ -62,9 +68,9 @@ async def engine(settings: Settings, stores: Mapping[str, StoreOptions], observe
             transfers=transfers,
             observer=observer,
             clock=clock,
-            retry=partial(next_try, SYNC_RETRIES),
+            retry=partial(next_try, retries),
         )
-        yield Engine(reconciler=reconciler, journal=journal, stores=pool, clock=clock)
+        yield Engine(reconciler=reconciler, journal=journal, stores=pool, budget=budget, clock=clock)
 
 
 def source_of(http: HttpSources, item: Item) -> Source:

@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,9 @@ from mirrord.errors import (
 )
 from mirrord.sources.http import HttpSource, HttpSources
 from mirrord.sources.http.addresses import AddressRules
+from mirrord.units import KiB, MiB
 from tests.support import origin as misbehaviour
+from tests.support.manual_clock import ManualClock
 from tests.support.origin import Asked, Behaviour, Generated, Origin
 from tests.support.reading import drained, item_of, looked, read
 
@@ -213,6 +217,50 @@ async def test_silence_ends_at_the_idle_timeout(origin: Origin, sources: HttpSou
         observed = await looked(source)
         with pytest.raises(SourceUnavailable, match=r"silent for 0.2 s at 1000 of 900000 bytes"):
             await read(source, observed)
+
+
+async def test_a_drip_ends_at_the_least_rate(origin: Origin) -> None:
+    url = origin.publish("/it", WHOLE)
+    origin.behave("/it", misbehaviour.drips(0.001))
+    seconds = count()  # each question to the clock finds it a second later: every read waited one
+    item = item_of(url, idle_timeout=20.0, min_rate=KiB)
+    async with HttpSources(monotonic=lambda: float(next(seconds))) as sources, sources.source(item) as source:
+        observed = await looked(source)
+        with pytest.raises(SourceUnavailable, match=r"/it: slower than min_rate \(1\.0 KiB/s\) at \d+ of 900000"):
+            await read(source, observed)
+    assert 40 <= next(seconds) <= 44  # one window, and no more
+
+
+async def test_a_slow_reader_makes_no_slow_source(origin: Origin) -> None:
+    clock = ManualClock()
+    url = origin.publish("/it", WHOLE)
+    item = item_of(url, idle_timeout=20.0, min_rate=MiB)
+    async with (
+        HttpSources(monotonic=clock.monotonic) as sources,
+        sources.source(item) as source,
+        source.open(await looked(source)) as stream,
+    ):
+        view, size = memoryview(bytearray(64 * KiB)), 0
+        while came := await stream.readinto(view):
+            size += came
+            await clock.advance(60.0)
+    assert size == SIZE
+
+
+async def test_connections_to_one_host_are_bounded(origin: Origin) -> None:
+    url = origin.publish("/large", Generated(50_000_000, seed=2))
+    async with HttpSources(per_host=2, connect_timeout=0.1) as sources, AsyncExitStack() as life:
+        made = [await life.enter_async_context(sources.source(item_of(url, idle_timeout=0.1))) for _ in range(5)]
+        looks = {asyncio.create_task(source.probe()): source for source in made}
+        answered = 0
+        while looks:  # who waits for a turn waits longer than every deadline, and is asked for nothing
+            done, _ = await asyncio.wait(looks, timeout=0.3)
+            answered += len(done)
+            assert len(done) == min(2, len(looks))
+            assert len(origin.asked("/large")) == answered
+            for look in done:
+                assert await look is not None
+                await looks.pop(look).__aexit__(None, None, None)
 
 
 async def test_an_origin_that_never_answers_is_left(sources: HttpSources) -> None:

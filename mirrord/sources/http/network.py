@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import strerror
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Self
 from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
@@ -48,14 +48,46 @@ class Answer(aiohttp.ClientResponse):
         return await super().start(connection)
 
 
+class _Turn:
+    """The deadline of one request, which stands still while the request waits for a connection."""
+
+    def __init__(self, deadline: asyncio.Timeout, seconds: float) -> None:
+        self._deadline = deadline
+        self._seconds = seconds
+
+    def begin(self) -> None:
+        self._deadline.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+    def wait(self) -> None:
+        self._deadline.reschedule(None)
+
+
+def _turns() -> aiohttp.TraceConfig:
+    """Tells each request's `_Turn` when its waiting for a connection starts and ends."""
+
+    async def queued(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.wait()
+
+    async def served(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.begin()
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_queued_start.append(queued)
+    config.on_connection_queued_end.append(served)
+    return config
+
+
 class Network:
     """Two pools of connections, alive inside `async with`.
 
-    `connect_timeout` in seconds; `allow` as networks in CIDR, exempt from the address rules.
+    `connect_timeout` in seconds; `allow` as networks in CIDR, exempt from the address rules; `per_host`: how many
+    connections of a pool may go to one host and port at a time, 0: any number. Whoever comes too many waits its turn,
+    first come, first served, and no deadline counts that waiting: it says nothing of the source.
     """
 
-    def __init__(self, *, connect_timeout: float = 10.0, allow: Iterable[str] = ()) -> None:
+    def __init__(self, *, connect_timeout: float = 10.0, allow: Iterable[str] = (), per_host: int = 0) -> None:
         self._connect_timeout = connect_timeout
+        self._per_host = per_host
         self._rules = AddressRules(allow)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by "behind a public address"
 
@@ -77,7 +109,13 @@ class Network:
             return socket.socket(found[0], found[1], found[2])
 
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=connect, resolver=aiohttp.ThreadedResolver()),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                limit_per_host=self._per_host,
+                socket_factory=connect,
+                resolver=aiohttp.ThreadedResolver(),
+            ),
+            trace_configs=[_turns()],
             response_class=Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"mirrord/{__version__}"},
@@ -107,8 +145,12 @@ class Network:
     async def _hop(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> Answer:
         session = self._sessions[behind_public]
         with translated(url):
-            async with asyncio.timeout(self._connect_timeout + idle):
-                answer = await session.get(URL(legal(url), encoded=True), headers=headers, allow_redirects=False)
+            async with asyncio.timeout(None) as deadline:
+                turn = _Turn(deadline, self._connect_timeout + idle)
+                turn.begin()
+                answer = await session.get(
+                    URL(legal(url), encoded=True), headers=headers, allow_redirects=False, trace_request_ctx=turn
+                )
         assert isinstance(answer, Answer)
         return answer
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
@@ -24,23 +24,40 @@ from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import answers
 from mirrord.sources.http.declared import listed_sha256
 from mirrord.sources.http.network import Answer, Network
+from mirrord.sources.http.pace import Pace
+from mirrord.units import format_size
 
 _OWN_PORT = {"http": ":80", "https": ":443"}
+
+
+class Clocks(NamedTuple):
+    """`now`: seconds since the epoch. `monotonic`: seconds that never go back."""
+
+    now: Callable[[], float]
+    monotonic: Callable[[], float]
 
 
 class HttpSources:
     """Makes the sources of http(s) items over shared connections, alive inside `async with`.
 
-    `connect_timeout` in seconds; `allow`: networks (CIDR) exempt from the address rules, ValueError if malformed.
+    `connect_timeout` in seconds; `allow`: networks (CIDR) exempt from the address rules, ValueError if malformed;
+    `per_host`: connections to one host and port at a time, 0 for any number. `now` tells the date, `monotonic` how long
+    something took.
     """
 
     def __init__(
-        self, *, connect_timeout: float = 10.0, allow: Iterable[str] = (), now: Callable[[], float] = time.time
+        self,
+        *,
+        connect_timeout: float = 10.0,
+        allow: Iterable[str] = (),
+        per_host: int = 8,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._network = Network(connect_timeout=connect_timeout, allow=allow)
+        self._network = Network(connect_timeout=connect_timeout, allow=allow, per_host=per_host)
         # Asked while an item's own answer is held open: were they in one line, each could wait for the other for ever.
         self._lists = Network(connect_timeout=connect_timeout, allow=allow)
-        self._now = now
+        self._clocks = Clocks(now, monotonic)
 
     async def __aenter__(self) -> Self:
         await self._network.__aenter__()
@@ -55,7 +72,7 @@ class HttpSources:
 
     def source(self, item: Item) -> "HttpSource":
         """The item's source, for one attempt."""
-        return HttpSource(item.source, item.options.http, self._network, self._now)
+        return HttpSource(item.source, item.options.http, self._network, self._clocks)
 
     async def declared(self, item: Item) -> str | None:
         """The sha256 (hex) that the item's bytes must have, from the list if one is declared; None: nothing is.
@@ -69,13 +86,13 @@ class HttpSources:
         same = _origin(own) == _origin(declared.url)
         headers = {**credentials, **item.options.http.headers} if same else {}
         options = replace(item.options.http, headers=headers)
-        return await listed_sha256(HttpSource(declared.url, options, self._lists, self._now), declared.url, item)
+        return await listed_sha256(HttpSource(declared.url, options, self._lists, self._clocks), declared.url, item)
 
 
 class HttpSource(Source):
     """One look at one URL. Leaving the context closes every answer that is still open."""
 
-    def __init__(self, url: str, options: HttpOptions, network: Network, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, options: HttpOptions, network: Network, clocks: Clocks) -> None:
         self._address = fingerprint(url)
         self._url, credentials = _without_userinfo(url)
         self._origin = _origin(self._url)
@@ -83,7 +100,7 @@ class HttpSource(Source):
         self._headers.update(options.headers)
         self._options = options
         self._network = network
-        self._now = now
+        self._clocks = clocks
         self._held: tuple[Answer, Observed] | None = None
 
     async def __aenter__(self) -> Self:
@@ -125,7 +142,8 @@ class HttpSource(Source):
         whole = start == 0 and stop == length
         answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
         try:
-            yield HttpStream(answer, shown(self._url), None if stop is None else stop - start, self._options)
+            expected = None if stop is None else stop - start
+            yield HttpStream(answer, shown(self._url), expected, self._options, self._clocks.monotonic)
         finally:
             answer.close()
 
@@ -173,7 +191,7 @@ class HttpSource(Source):
         answer, url = await self._network.get(
             self._url, headers_for, max_redirects=self._options.max_redirects, idle=self._options.idle_timeout
         )
-        error = answers.failure(answer.status, answer.headers, shown(url), self._now())
+        error = answers.failure(answer.status, answer.headers, shown(url), self._clocks.now())
         if error is None and answer.status == 206 and "Range" not in asked:
             error = SourceRefused(f"{shown(url)}: answered a part (206) where the whole was asked for")
         if error is not None:
@@ -191,16 +209,22 @@ class HttpSource(Source):
 class HttpStream:
     """The body of one answer, counted. `expected` bytes, None if the origin does not say."""
 
-    def __init__(self, answer: Answer, where: str, expected: int | None, options: HttpOptions) -> None:
+    def __init__(
+        self, answer: Answer, where: str, expected: int | None, options: HttpOptions, monotonic: Callable[[], float]
+    ) -> None:
         self._answer = answer
         self._where = where
         self._expected = expected
         self._idle = options.idle_timeout
+        self._least = options.min_rate
+        self._pace = Pace(options.min_rate, options.idle_timeout)
+        self._monotonic = monotonic
         self._count = 0
         self._surplus = memoryview(b"")
 
     async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`. Raises SourceUnavailable if cut short, or silent for `idle_timeout`."""
+        """See `ports.ByteStream`. Raises SourceUnavailable if cut short, silent for `idle_timeout`, or slower than
+        `min_rate` over an `idle_timeout` of waiting: no body takes longer than length / min_rate + idle_timeout."""
         if not self._surplus:
             self._surplus = memoryview(await self._chunk())
             self._count += len(self._surplus)
@@ -211,7 +235,7 @@ class HttpStream:
 
     async def _chunk(self) -> bytes:
         """The next bytes as they came, without joining what waits behind them; empty at the proven end."""
-        content = self._answer.content
+        content, began = self._answer.content, self._monotonic()
         try:
             chunk, more = b"", True
             while more and not chunk:  # an HTTP chunk's end comes as (b"", True)
@@ -222,6 +246,8 @@ class HttpStream:
         except (aiohttp.ClientError, OSError) as error:
             raise SourceUnavailable(f"{self._where}: cut short {self._at()}") from error
         self._check(len(chunk))
+        if self._pace.slow(len(chunk), self._monotonic() - began) and chunk:
+            raise SourceUnavailable(f"{self._where}: slower than min_rate ({format_size(self._least)}/s) {self._at()}")
         return chunk
 
     def _check(self, came: int) -> None:

@@ -34,7 +34,7 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
     [
         ("daemon: {listen: none}", "daemon.listen"),
         ("daemon: {state: 'postgresql://h/db'}", "daemon.state"),
-        ("daemon: {per_host: {connections: 9}}", "daemon.per_host.connections"),
+        ("daemon: {per_host: {requests_per_second: 9}}", "daemon.per_host.requests_per_second"),
         ("daemon: {notify: [{url: https://h/x}]}", "daemon.notify"),
         ("stores: {x: {payload_signing: always}}", "stores.x.payload_signing"),
         ("stores: {x: {buckets: {bbb: {lock: {}}}}}", "stores.x.buckets.bbb.lock"),
@@ -49,7 +49,6 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         (FOLDER.format("watch: poll"), "folders[0].watch"),
         (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),
         ("defaults: {overwrite: owned}", "defaults.overwrite"),
-        ("defaults: {http: {min_rate: 1MiB/s}}", "defaults.http.min_rate"),
         ("defaults: {follow_symlinks: true}", "defaults.follow_symlinks"),
     ],
 )

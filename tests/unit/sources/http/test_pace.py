@@ -1,0 +1,24 @@
+"""The least rate of a body: what counts, over which window."""
+
+import pytest
+
+from mirrord.sources.http.pace import Pace
+
+
+@pytest.mark.parametrize(
+    ("reads", "verdicts"),
+    [
+        ([(1, 1.0)] * 10, [False] * 9 + [True]),  # a byte a second against 100
+        ([(1000, 10.0)], [False]),  # just fast enough
+        ([(999, 10.0)], [True]),
+        ([(0, 5.0), (1000, 5.0)], [False, False]),  # the average counts, not a moment
+        ([(5000, 0.1), (1, 4.0), (1, 5.9), (1, 9.0), (1, 1.0)], [False, False, False, False, True]),  # a burst is spent
+        ([(1, 0.0)] * 5, [False] * 5),  # what was there already took no waiting
+        ([(0, 10.0), (1000, 10.0)], [True, False]),
+    ],
+)
+def test_windows_of_ten_seconds_at_a_hundred_bytes_a_second(
+    reads: list[tuple[int, float]], verdicts: list[bool]
+) -> None:
+    pace = Pace(100, 10.0)
+    assert [pace.slow(came, waited) for came, waited in reads] == verdicts
