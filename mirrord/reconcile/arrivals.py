@@ -82,16 +82,18 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
 class Arrivals:
     """The files of one folder on their way to the scheduler. For one caller at a time."""
 
-    def __init__(self, spec: FolderSpec, ports: FolderPorts, settling: Settling | None = None) -> None:
+    def __init__(self, spec: FolderSpec, ports: FolderPorts) -> None:
         self._spec = spec
         self._ports = ports
-        self.settling = settling or Settling(spec.settle)
+        self.settling = Settling(spec.settle)
         self._submitted: dict[str, Submitted] = {}
         self._conflicts: dict[str, Conflict] = {}
         self._claims: dict[str, str] = {}  # item id -> name, of unsettled and submitted files
         self._scan = 0
         self._refused: list[str] = []  # the first of the last whole scan
         self._refusals = self._settled = self._bytes = 0
+        self.held_up = 0.0
+        """Seconds spent waiting for `submit`, all together."""
 
     # ── what a listing found ─────────────────────────────────────────────────────────────────────
     def begin_scan(self) -> None:
@@ -158,10 +160,10 @@ class Arrivals:
         before = self._submitted.get(name)
         if file is None or mirrored(item, record, file):
             self.forget(name)
-        elif before is not None and before.file == file:
-            before.scan = self._scan
         elif rival := await self._rival(name, item, record):
             self._lose(name, item, rival)
+        elif before is not None and before.file == file and not _was_missed(record):
+            before.scan = self._scan
         elif self.settling.see(name, item.id, file, began, self._ports.clock.monotonic()):
             await self._submit(name, item, file)
         else:
@@ -174,7 +176,9 @@ class Arrivals:
             self._claims[item_id] = name
 
     async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:
+        began = self._ports.clock.monotonic()
         await self._ports.submit(item)
+        self.held_up += self._ports.clock.monotonic() - began
         self.forget(name)
         self._submitted[name] = Submitted(item.id, file, self._scan)
         self._claims[item.id] = name
@@ -263,6 +267,11 @@ class Arrivals:
             item = item_of(self._spec, name, one.file.mtime_ns / 1e9)
             since = clock.now() - (clock.monotonic() - one.first)
             yield _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
+
+
+def _was_missed(record: Record | None) -> bool:
+    """Whether the scheduler found no file and gave it up: it was away for a while, and is back."""
+    return record is not None and record.reason is Reason.SOURCE_MISSING
 
 
 def _item_of(spec: FolderSpec, found: Found) -> Item:

@@ -1,9 +1,9 @@
 """One watched folder for as long as it is desired: when it is looked at, in whole or in places, and by what cause.
 
 Owns the times: a whole scan at start, every `rescan` (`poll_interval` where there are no events), and when events were
-lost; a look in places when hints name them and when unsettled files are due. One look at a time, and after each a
-pause as long as several of it, so that no storm of events takes more than a fifth of a core. Hints only wake it: what
-is there, the listing says; what becomes of it, `reconcile.arrivals`. Nothing that befalls the folder ends the loop.
+lost; a look in places when hints name them and when unsettled files are due. One at a time, and after each a pause
+as long as several of it, so that no storm of events takes more than a fifth of a core. Hints only wake it: what is
+there, the listing says; what becomes of it, `reconcile.arrivals`. Nothing that befalls the folder ends the loop.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from mirrord.status import FolderStatus, ItemStatus
 _log = getLogger(__name__)
 
 LEAST_PAUSE = 0.02
-"""Seconds between two looks."""
+"""Seconds after a look or scan."""
 PAUSE_OF_DURATION = 4.0
-"""And at least this many times as long as the last one took."""
+"""At least this many times as long as a look took is the pause after it; as a scan took, that until the next scan."""
 MOST_HINTED = 10_000
 """Names that are looked at by themselves; more hints than that lead to a whole scan."""
 AGAIN = 1.0
@@ -49,7 +49,7 @@ class FolderLoop:
         self._news = asyncio.Event()
         self._hints: Hints | None = None
         self._no_events = ""
-        self._next_scan = 0.0
+        self._next_scan = self._no_scan_before = 0.0
         self._scanned: FolderRescanned | None = None
         self._last_scan: float | None = None
         self._journal_problem = ""
@@ -120,7 +120,7 @@ class FolderLoop:
 
     async def _look_when_due(self) -> None:
         clock = self._ports.clock
-        began = clock.monotonic()
+        began, held_up = clock.monotonic(), self._arrivals.held_up
         try:
             if cause := self._due_cause(began):
                 await self._scan(cause, began)
@@ -129,17 +129,22 @@ class FolderLoop:
             else:
                 await self._wait(began)
                 return
-            self._journal_problem = ""
         except JournalError as error:
             self._journal_problem = f"nothing is queued: {error}"
             self._cause = "retry"
             await clock.sleep(self._interval)
+            return
+        self._journal_problem = ""
         self._arrivals.tell()
-        await clock.sleep(max(LEAST_PAUSE, PAUSE_OF_DURATION * (clock.monotonic() - began)))
+        ended = clock.monotonic()
+        pause = PAUSE_OF_DURATION * (ended - began - (self._arrivals.held_up - held_up))
+        if cause:  # files that are hinted at need not wait that long
+            self._no_scan_before, pause = ended + min(pause, self.spec.rescan), 0.0
+        await clock.sleep(max(LEAST_PAUSE, pause))
 
     async def _wait(self, now: float) -> None:
         """Until something is due, or news come."""
-        dues = (self._next_scan, next(iter(self._again.values()), None), self._arrivals.settling.next_due)
+        dues = (self._scan_due, next(iter(self._again.values()), None), self._arrivals.settling.next_due)
         due = min(one for one in dues if one is not None)
         timer = asyncio.ensure_future(self._ports.clock.sleep(max(0.0, due - now)))
         news = asyncio.ensure_future(self._news.wait())
@@ -156,15 +161,19 @@ class FolderLoop:
         often = self._watching == "poll" or self._is_missing or bool(self._journal_problem)
         return min(self.spec.poll_interval, self.spec.rescan) if often else self.spec.rescan
 
+    @property
+    def _scan_due(self) -> float:
+        """When the whole folder is to be scanned (monotonic)."""
+        room_again = self._arrivals.settling.full and not self._arrivals.settling
+        return self._no_scan_before if self._cause or room_again else max(self._no_scan_before, self._next_scan)
+
     def _due_cause(self, now: float) -> str:
         """Why the whole folder is to be scanned now; empty if it is not."""
+        if now < self._scan_due:
+            return ""
         if self._cause:
             return self._cause
-        if self._arrivals.settling.full and not self._arrivals.settling:
-            return "retry"
-        if now >= self._next_scan:
-            return "retry" if self._is_missing else "timer"
-        return ""
+        return "timer" if now >= self._next_scan and not self._is_missing else "retry"
 
     def _due_names(self, now: float) -> set[str]:
         """The names to look at now. The hinted ones come again after a while, for there may be more to come."""

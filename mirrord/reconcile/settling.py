@@ -1,7 +1,7 @@
 """Which files of a folder are not yet at rest: two equal stats, at least one `settle` apart (guarantee 7). Pure.
 
 Owns what is known of unsettled files, and of them only: who settles, changes hands or goes away is forgotten. Refuses
-more than `most` at a time; what finds no room is noted in `full`, and is found again by a later scan.
+more than `MOST_UNSETTLED` at a time; what finds no room is noted in `full`, and is found again by a later scan.
 """
 
 from collections.abc import Iterator
@@ -39,9 +39,8 @@ class Unsettled:
 class Settling:
     """The unsettled files of one folder, by name, the one that settles first at the front."""
 
-    def __init__(self, settle: float, most: int = MOST_UNSETTLED) -> None:
+    def __init__(self, settle: float) -> None:
         self._settle = settle
-        self._most = most
         self._files: dict[str, Unsettled] = {}
         self.full = False
         """Some file found no room since this was last set to False."""
@@ -91,7 +90,7 @@ class Settling:
         return one.since + self._settle
 
     def _remember(self, name: str, one: Unsettled) -> None:
-        if len(self._files) < self._most:
+        if len(self._files) < MOST_UNSETTLED:
             self._files[name] = one
         else:
             self.full = True

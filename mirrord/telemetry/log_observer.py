@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from mirrord.errors import Reason
 from mirrord.events import (
     Event,
+    FolderOverflowed,
     FolderRescanned,
     ItemBlocked,
     ItemChanged,
@@ -48,6 +49,7 @@ class LogObserver:
         self._progress_every = progress_every
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
         self._failing: dict[str, Reason] = {}  # item id -> why, as last logged
+        self._folders: dict[str, tuple[bool, int, str]] = {}  # folder -> what its last scan found
 
     def __call__(self, event: Event) -> None:
         self._tell(event)
@@ -70,7 +72,11 @@ class LogObserver:
 
     @_tell.register
     def _(self, event: FolderRescanned) -> None:
+        found = (event.complete, event.files, event.problem)
         write = self._logger.info if event.complete else self._logger.warning
+        if self._folders.get(event.folder) == found:
+            write = self._logger.debug  # scans come every few seconds: only what is new is said
+        self._folders[event.folder] = found
         write(
             event.name,
             folder=event.folder,
@@ -78,7 +84,12 @@ class LogObserver:
             files=event.files,
             complete=event.complete,
             duration_ms=_milliseconds(event.duration),
+            **_known(problem=event.problem or None),
         )
+
+    @_tell.register
+    def _(self, event: FolderOverflowed) -> None:
+        self._logger.warning(event.name, folder=event.folder, message=event.message)
 
     # ── transfers ─────────────────────────────────────────────────────────────────────────────────
     @_tell.register

@@ -43,8 +43,9 @@ def test_the_first_to_settle_is_at_the_front() -> None:
     settling.forget("a")
 
 
-def test_no_more_than_there_is_room_for() -> None:
-    settling = Settling(2.0, most=2)
+def test_no_more_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirrord.reconcile.settling.MOST_UNSETTLED", 2)
+    settling = Settling(2.0)
     for name in "abc":
         settling.see(name, name, A, 0.0, 0.0)
     assert len(settling) == 2

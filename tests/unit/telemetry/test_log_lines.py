@@ -14,7 +14,9 @@ import structlog
 from mirrord.errors import Problem, Reason
 from mirrord.events import (
     Event,
+    FolderOverflowed,
     FolderRescanned,
+    FolderSettled,
     ItemBlocked,
     ItemChanged,
     ItemDrifted,
@@ -146,6 +148,18 @@ def log() -> Iterator[Log]:
             "warning",
             {"folder": "/srv/inbox", "cause": "timer", "files": 7, "complete": False, "duration_ms": 500},
         ),
+        (
+            FolderRescanned(folder="in", cause="retry", files=0, complete=False, duration=0.5, problem="/in: gone"),
+            "warning",
+            {"folder": "in", "cause": "retry", "files": 0, "complete": False, "duration_ms": 500}
+            | {"problem": "/in: gone"},
+        ),
+        (
+            FolderSettled(folder="in", files=3, bytes=7, waiting=1),
+            "info",
+            {"folder": "in", "files": 3, "bytes": 7, "waiting": 1},
+        ),
+        (FolderOverflowed(folder="in", message="lost"), "warning", {"folder": "in", "message": "lost"}),
         (
             UploadAborted(item=None, bucket="b", key="k", upload_id="u"),
             "info",
@@ -293,6 +307,13 @@ def test_every_attempt_that_is_tried_again_says_so(log: Log) -> None:
     for _ in range(3):
         tell(FAILED)
     assert log.said() == [("transfer.failed", "warning")] * 3
+
+
+def test_only_scans_that_find_something_else_are_more_than_debug(log: Log) -> None:
+    tell = log.open("debug")
+    for folder, files, complete in (("a", 7, True), ("a", 7, True), ("b", 7, True), ("a", 0, False), ("a", 0, False)):
+        tell(FolderRescanned(folder=folder, cause="timer", files=files, complete=complete, duration=0.1))
+    assert [line["level"] for line in log.lines()] == ["info", "debug", "info", "warning", "debug"]
 
 
 def test_after_a_success_a_failure_is_news(log: Log) -> None:
