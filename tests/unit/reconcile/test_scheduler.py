@@ -356,6 +356,20 @@ async def test_a_distant_next_look_is_journaled_and_a_near_one_is_not(stage: Sta
     assert [record and record.next_check for record in kept] == [None, pytest.approx(stage.began + 3600, abs=0.1)]
 
 
+async def test_a_retry_leaves_the_next_check_to_the_reconciler(stage: Stage) -> None:
+    one = item(every=3600.0)
+    await stage.journal.save(synced(one, stage.began + 600))
+    stage.outcomes["k"] = [retrying(5)]
+    await stage.scheduler.apply(by_id(one))
+    await stage.scheduler.trigger(one.id)
+    await stage.journal.save(synced(one, None))
+    await stage.clock.advance(1)
+    assert stage.times() == [0]
+    record = await stage.journal.record(one.id)
+    assert record is not None
+    assert record.next_check is None
+
+
 async def test_new_items_are_recorded_as_pending_before_their_look_and_returned_ones_again_in_force() -> None:
     stage = Stage()
     back = item("back")
@@ -483,6 +497,23 @@ async def test_tries_on_a_failing_journal_are_spaced(stage: Stage) -> None:
     await stage.scheduler.apply(by_id(item()))
     await stage.clock.advance(300)
     assert 10 <= tries <= 25
+
+
+async def test_a_wave_of_failures_counts_once(stage: Stage) -> None:
+    stage.takes = 1
+    broken = True
+
+    async def failing(one: Item) -> None:
+        await stage.clock.sleep(1)
+        if broken:
+            raise JournalUnavailable("disk full")
+
+    stage.body = failing
+    await stage.scheduler.apply(by_id(*(item(str(number), every=1000.0) for number in range(8))))
+    await stage.clock.advance(1.1)
+    broken = False
+    await stage.clock.advance(3)
+    assert len(stage.looks) == 16
 
 
 async def test_a_journal_that_cannot_be_read_at_a_reload_delays_but_loses_nothing(stage: Stage) -> None:
