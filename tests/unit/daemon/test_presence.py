@@ -1,0 +1,109 @@
+"""daemon.json: who wrote it, who may read it, and when it counts."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from mirrord._version import __version__
+from mirrord.daemon.presence import PRESENCE_FILE, Presence, found, present
+from mirrord.errors import JournalUnavailable
+
+URL = "http://127.0.0.1:8420"
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that waits for its input to end."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        yield process
+        process.kill()
+
+
+def say(directory: Path, **changed: object) -> None:
+    said = {"pid": os.getppid(), "url": URL, "version": "9.9"} | changed
+    (directory / PRESENCE_FILE).write_text(json.dumps(said))
+
+
+def test_it_stands_while_the_daemon_runs_and_is_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with present(tmp_path / "state", URL):
+            file = tmp_path / "state" / PRESENCE_FILE
+            assert json.loads(file.read_text()) == {"pid": os.getpid(), "url": URL, "version": __version__}
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+            assert os.listdir(tmp_path / "state") == [PRESENCE_FILE]
+    finally:
+        os.umask(before)
+    assert os.listdir(tmp_path / "state") == []
+
+
+def test_it_goes_with_an_error_too_and_takes_no_others_file(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), present(tmp_path, URL):
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+    with present(tmp_path, URL):
+        say(tmp_path)
+    assert os.listdir(tmp_path) == [PRESENCE_FILE]
+
+
+def test_a_living_daemon_is_found(tmp_path: Path) -> None:
+    say(tmp_path)
+    assert found(tmp_path) == Presence(os.getppid(), URL, "9.9")
+    say(tmp_path, url="")
+    assert found(tmp_path) == Presence(os.getppid(), "", "9.9")
+
+
+def test_what_kill_9_left_counts_as_no_daemon(tmp_path: Path, other: subprocess.Popen[bytes]) -> None:
+    say(tmp_path, pid=other.pid)
+    assert found(tmp_path) is not None
+    other.kill()
+    os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+    assert found(tmp_path) is None, "ended, and its parent has not noticed yet"
+    other.wait()
+    assert found(tmp_path) is None
+
+
+def test_another_users_daemon_lives(tmp_path: Path) -> None:
+    say(tmp_path)
+    with patch("os.kill", side_effect=PermissionError):
+        assert found(tmp_path) is not None
+
+
+def test_our_own_pid_is_a_pid_taken_again(tmp_path: Path) -> None:
+    say(tmp_path, pid=os.getpid())
+    assert found(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"pid": "x", "url": "", "version": ""}',
+        "\udcff",
+        "7",
+        f'{{"pid": {10**30}, "url": "", "version": ""}}',
+    ],
+)
+def test_what_cannot_be_understood_is_no_daemon(tmp_path: Path, content: str) -> None:
+    (tmp_path / PRESENCE_FILE).write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert found(tmp_path) is None
+    assert found(tmp_path / "nowhere") is None
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "daemon.json.new").mkdir()
+    with pytest.raises(JournalUnavailable, match=r"cannot write .*daemon\.json"), present(tmp_path, URL):
+        pass
