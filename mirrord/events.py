@@ -168,3 +168,22 @@ class UploadAborted(Event):
     bucket: str
     key: str
     upload_id: str
+
+
+# ── the daemon ────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonReady(Event):
+    name = "daemon.ready"
+    url: str  # empty: it does not listen
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopping(Event):
+    name = "daemon.stopping"
+    grace: float  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStopped(Event):
+    name = "daemon.stopped"

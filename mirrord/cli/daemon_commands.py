@@ -1,18 +1,38 @@
-"""`mirrord sync`: from manifests to objects, once."""
+"""`mirrord run` and `mirrord sync`: from manifests to objects, for good or once."""
 
 import os
 from collections.abc import Sequence
 
 import click
 
-from mirrord.cli import options
+from mirrord.cli import options, running
 from mirrord.cli.exits import FAILED, INVALID
-from mirrord.cli.running import run
 from mirrord.cli.show import details, observing, summary
 from mirrord.daemon.desired import read
 from mirrord.daemon.report import Report
+from mirrord.daemon.run import serve
 from mirrord.daemon.sync import sync as sync_desired
+from mirrord.errors import ManifestError
 from mirrord.settings import default_config
+
+
+@click.command()
+@options.paths
+@options.listen
+@options.running
+def run(paths: Sequence[str], **flags: str | None) -> int:
+    """Keep the stores equal to the manifests and folders at PATH..., until SIGTERM. SIGHUP reads all again.
+
+    Exit code: 0 stopped, 1 it cannot run, 75 another mirrord holds the state, 78 no manifest is valid.
+    """
+    paths = paths or [default_config(os.environ)]
+    desired = read(paths, os.environ)
+    if desired.problems and not desired.sound:
+        raise ManifestError(desired.problems)
+    settings = options.checked(desired, flags)
+    with observing(settings.log_format, settings.log_level) as observer:
+        running.run(serve(paths, settings, os.environ, observer))
+    return 0
 
 
 @click.command()
@@ -27,7 +47,7 @@ def sync(paths: Sequence[str], only: Sequence[str], **flags: str | None) -> int:
     desired = read(paths or [default_config(os.environ)], os.environ)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
-        report = run(sync_desired(desired, settings, observer, only))
+        report = running.run(sync_desired(desired, settings, observer, only))
     return told(report)
 
 

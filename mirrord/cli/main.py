@@ -15,6 +15,7 @@ from mirrord.cli.exits import FAILED, INVALID, LOCKED, USAGE
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
 
 _COMMANDS = {
+    "run": ("mirrord.cli.daemon_commands", "the daemon: follow manifests and folders until told to stop"),
     "sync": ("mirrord.cli.daemon_commands", "look at every item now, copy what differs, and end"),
     "plan": ("mirrord.cli.inspect_commands", "show what sync would do, and why"),
     "validate": ("mirrord.cli.inspect_commands", "check manifests, offline"),

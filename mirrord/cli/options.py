@@ -25,6 +25,9 @@ _RUNNING = (
 )
 
 
+listen = click.option("--listen", metavar="HOST:PORT", help="Where page, API and metrics are served; none: nowhere.")
+
+
 def running(command: F) -> F:
     """The settings that flags can override."""
     for option in reversed(_RUNNING):

@@ -7,7 +7,6 @@ from typing import cast
 import click
 
 from mirrord.daemon.report import Left, Report
-from mirrord.ports import Observer
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver
 from mirrord.telemetry.logs import Format, Level, configure
@@ -16,7 +15,7 @@ from mirrord.units import format_duration, format_size
 
 
 @contextmanager
-def observing(log_format: str, log_level: str) -> Iterator[Observer]:
+def observing(log_format: str, log_level: str) -> Iterator[Observers]:
     """An observer that logs to stderr, and draws progress bars if that is a terminal."""
     logger = configure(cast(Format, log_format), cast(Level, log_level))
     with ProgressObserver() as progress:

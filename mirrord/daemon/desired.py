@@ -29,6 +29,11 @@ class Desired:
     problems: tuple[Problem, ...]
 
     @property
+    def sound(self) -> bool:
+        """Whether any file is valid."""
+        return any(not share.problems for share in self.expansion.files)
+
+    @property
     def daemon(self) -> dict[str, Any]:
         """What the `daemon:` block sets, by the names of `settings.Settings`."""
         return daemon_settings(self.loaded.daemon)

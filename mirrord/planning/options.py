@@ -47,6 +47,8 @@ class OptionsOf:
         if isinstance(entry, Mirror):
             fetched = {
                 "every": self.setting(entry, "every"),
+                "cron": self.setting(entry, "cron"),
+                "timezone": self.setting(entry, "timezone"),
                 "http": self._once(_http, self.setting(entry, "http")),
                 "checksum": _declared(self.setting(entry, "checksum")),
                 "expect_content_type": self.setting(entry, "expect").content_type,

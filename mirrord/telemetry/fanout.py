@@ -16,6 +16,10 @@ class Observers:
         self._observers = tuple(observers)
         self._reported: set[int] = set()
 
+    def add(self, *observers: Observer) -> None:
+        """More subscribers, from the next event on."""
+        self._observers += observers
+
     def __call__(self, event: Event) -> None:
         for place, observer in enumerate(self._observers):
             try:

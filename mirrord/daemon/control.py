@@ -1,0 +1,153 @@
+"""The running daemon as its page, API and signals see it: `ports.Control` over journal, scheduler, folders and board.
+
+Owns how what is recorded, what runs and what waits in folders become one picture. Changes nothing but by asking the
+scheduler or the reload.
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+
+from mirrord._version import __version__
+from mirrord.daemon.health import Health
+from mirrord.daemon.live import Live
+from mirrord.events import Event
+from mirrord.manifest.not_yet import promised_defaults
+from mirrord.model import Record, State
+from mirrord.ports import Clock, Journal
+from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
+from mirrord.telemetry.board import Board
+
+TOTALS_FRESH = 1.0
+"""Seconds for which counted totals are shown again."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """How many items are in each state, counted by the journal at most once a second."""
+
+    journal: Journal
+    clock: Clock
+    last: Mapping[State, int] = field(default_factory=dict)
+    _counted: float = float("-inf")
+
+    async def now(self) -> Mapping[State, int]:
+        if self.clock.monotonic() - self._counted >= TOTALS_FRESH:
+            self.last = await self.journal.totals()
+            self._counted = self.clock.monotonic()
+        return self.last
+
+
+async def _unwired() -> None:
+    """Until the daemon stands there is nothing to read again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Controller:
+    """Implements `ports.Control`. `reloads` reads the manifests again; `stopping` makes it not ready for good."""
+
+    live: Live
+    journal: Journal
+    board: Board
+    health: Health
+    totals: Totals
+    started: float
+    reloads: Callable[[], Awaitable[None]] = _unwired
+    stopping: bool = False
+
+    def not_ready(self) -> str:
+        if self.stopping:
+            return "stopping"
+        if problem := self.live.scheduler.journal_problem:
+            return f"the journal cannot be written: {problem}"
+        files = self.live.manifests.statuses()
+        if files and not any(file.in_force for file in files):
+            return "no valid manifest is in force"
+        return self.live.unhealthy()
+
+    async def status(self) -> Status:
+        return Status(
+            version=__version__,
+            pid=os.getpid(),
+            started=self.started,
+            not_ready=self.not_ready(),
+            totals=await self._totals(),
+            running=self.board.running(),
+            files=self.live.manifests.statuses(),
+            folders=self.live.folder_statuses(),
+            stores=self.health.stores(),
+            not_enforced=tuple(f"{name}: {default} ({missing})" for name, default, missing in promised_defaults()),
+        )
+
+    async def items(
+        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+    ) -> ItemPage:
+        if state is State.TRANSFERRING:
+            return ItemPage(items=await self._running(entry, text))
+        records = await self.journal.page(state=state, entry=entry, text=text, after=cursor, limit=limit + 1)
+        found = {one.id: one for one in map(self._shown, records)}
+        last = records[-1].item_id if len(records) > limit else ""
+        for held in self.live.held():
+            if _matches(held, state, entry, text) and held.id > cursor and (not last or held.id <= last):
+                found[held.id] = held
+        page = [found[item_id] for item_id in sorted(found)]
+        return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id if len(page) > limit else None)
+
+    async def item(self, item_id: str) -> ItemStatus | None:
+        held = next((one for one in self.live.held() if one.id == item_id), None)
+        if held is not None:
+            return held
+        record = await self.journal.record(item_id)
+        return self._shown(record) if record is not None and record.removed is None else None
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        return self.board.subscribe()
+
+    async def trigger(self, item_id: str) -> bool:
+        return await self.live.trigger(item_id)
+
+    async def reload(self) -> Sequence[FileStatus]:
+        await self.reloads()
+        return self.live.manifests.statuses()
+
+    # ── the picture ───────────────────────────────────────────────────────────────────────────────
+    async def _totals(self) -> Mapping[State, int]:
+        """What is recorded, with what waits in folders; a running item counts as Transferring only."""
+        totals = dict(await self.totals.now())
+        for run in self.board.running():
+            record = await self.journal.record(run.item_id)
+            if record is not None and totals.get(record.state):
+                totals[record.state] -= 1
+            totals[State.TRANSFERRING] = totals.get(State.TRANSFERRING, 0) + 1
+        return {state: count for state, count in totals.items() if count}
+
+    async def _running(self, entry: str, text: str) -> tuple[ItemStatus, ...]:
+        records = [await self.journal.record(run.item_id) for run in self.board.running()]
+        shown = [self._shown(record) for record in records if record is not None]
+        return tuple(one for one in sorted(shown, key=lambda one: one.id) if _matches(one, None, entry, text))
+
+    def _shown(self, record: Record) -> ItemStatus:
+        progress = self.board.progress(record.item_id)
+        status = ItemStatus(
+            id=record.item_id,
+            entry=record.entry,
+            source=record.source,
+            destination=str(record.destination),
+            store=record.destination.store,
+            state=record.state,
+            reason=record.reason,
+            message=record.message,
+            since=record.since,
+            next_check=self.live.scheduler.next_check(record.item_id) or record.next_check,
+            size=record.size,
+            integrity=record.integrity,
+            synced_at=record.synced_at,
+        )
+        return replace(status, state=State.TRANSFERRING, progress=progress) if progress else status
+
+
+def _matches(one: ItemStatus, state: State | None, entry: str, text: str) -> bool:
+    if (state is not None and one.state is not state) or (entry and one.entry != entry):
+        return False
+    return not text or any(text.lower() in field.lower() for field in (one.destination, one.source, one.entry))

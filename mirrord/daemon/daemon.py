@@ -1,0 +1,101 @@
+"""The running daemon: starts work, follows its manifests, stops in order.
+
+Owns what happens from the first applied manifest to the last ended transfer. `daemon.run` opens and closes what it
+works with.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+
+from mirrord.daemon.control import Controller
+from mirrord.daemon.live import Live
+from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.supervise import Supervisor
+from mirrord.daemon.systemd import Notifier, keep_watchdog
+from mirrord.events import DaemonReady, DaemonStopping
+from mirrord.ports import Clock, Observer
+from mirrord.reconcile.scheduler import Scheduler
+from mirrord.settings import Settings
+from mirrord.sources.watch import Watch
+from mirrord.telemetry.metrics import Metrics
+
+LOOK_EVERY = 1.0
+"""Seconds between two comparisons of the manifests' contents, whatever events say."""
+COUNT_EVERY = 2.0
+"""Seconds between two counts of the items by state."""
+UNDO = 5.0
+"""Seconds of the grace that are left for undoing what did not end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Daemon:
+    """Everything that is open while the daemon runs."""
+
+    settings: Settings
+    live: Live
+    scheduler: Scheduler
+    supervisor: Supervisor
+    controller: Controller
+    manifests: Manifests
+    metrics: Metrics
+    notifier: Notifier
+    observer: Observer
+    clock: Clock
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    # ── startup ───────────────────────────────────────────────────────────────────────────────────
+    async def start(self, url: str) -> None:
+        """Apply what the manifests say, begin to work, and say so."""
+        await self.live.apply()
+        self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers))
+        self.supervisor.start("manifests", self.follow)
+        self.supervisor.start("totals", self.count)
+        self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
+        self.notifier.ready(f"serving at {url}" if url else "running")
+        self.observer(DaemonReady(url=url, pid=os.getpid()))
+
+    # ── main loop ─────────────────────────────────────────────────────────────────────────────────
+    async def follow(self) -> None:
+        """Read the manifests when an event says so, and each second in any case."""
+        async with Watch(self.manifests.directories) as hints:
+            while True:
+                await self.look()
+                try:
+                    async with asyncio.timeout(LOOK_EVERY):
+                        await hints.changed()
+                except TimeoutError:
+                    continue
+
+    async def look(self, *, again: bool = False) -> None:
+        """Read the manifests, and apply what changed."""
+        async with self._reading:
+            if await self.manifests.look(again=again):
+                await self.live.apply()
+
+    async def reload(self) -> None:
+        """Read everything again, also what manifests refer to (SIGHUP, `POST /api/v1/reload`)."""
+        self.notifier.reloading()
+        await self.look(again=True)
+        self.notifier.ready()
+
+    async def count(self) -> None:
+        """Keep the totals that metrics show."""
+        while True:
+            await self.controller.totals.now()
+            status = ", ".join(f"{count} {state.value}" for state, count in self.controller.totals.last.items())
+            self.notifier.status(status or "no items")
+            await self.clock.sleep(COUNT_EVERY)
+
+    async def feed_watchdog(self) -> None:
+        """For systemd: the loop turns (it got here), and nothing that must run is dead."""
+        await keep_watchdog(self.notifier, self.live.unhealthy, self.clock)
+
+    # ── shutdown ──────────────────────────────────────────────────────────────────────────────────
+    async def finish(self) -> None:
+        """No new work; what runs ends, or is undone, within the grace."""
+        self.controller.stopping = True
+        self.notifier.stopping()
+        self.observer(DaemonStopping(grace=self.settings.shutdown_grace))
+        await self.scheduler.stop(max(0.0, self.settings.shutdown_grace - UNDO))

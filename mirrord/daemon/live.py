@@ -1,0 +1,138 @@
+"""The desired state, applied to what runs: items to the scheduler, folders to their loops, stores to their pool.
+
+Owns the way from a changed manifest to changed work. Nothing of an item that stays the same is touched; a folder whose
+definition changed is followed anew. Items that left keep their objects, and are no longer shown.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from mirrord.daemon.health import Health
+from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.stores import Stores
+from mirrord.daemon.supervise import Supervisor
+from mirrord.declared import FolderSpec
+from mirrord.errors import JournalError
+from mirrord.model import Item, Record
+from mirrord.ports import Clock, Journal, Observer
+from mirrord.reconcile.arrivals import FolderPorts
+from mirrord.reconcile.folders import FolderLoop
+from mirrord.reconcile.scheduler import Scheduler
+from mirrord.sources.folder import Folder
+from mirrord.sources.watch import Watch
+from mirrord.status import FolderStatus, ItemStatus
+
+
+@dataclass(slots=True, kw_only=True)
+class Live:
+    """What runs for the manifests in force. `apply` after each change of them; one at a time."""
+
+    manifests: Manifests
+    scheduler: Scheduler
+    stores: Stores
+    journal: Journal
+    supervisor: Supervisor
+    health: Health
+    observer: Observer
+    clock: Clock
+    _folders: dict[str, FolderLoop] = field(default_factory=dict, init=False)
+    _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _retire_all: bool = field(default=True, init=False)  # what left while we did not run
+
+    async def apply(self) -> None:
+        """Make what runs equal to the manifests in force."""
+        async with self._applying:
+            current = self.manifests.current
+            changed_stores = await self.stores.replace(current.loaded.stores)
+            items = {item.id: item for item in current.expansion.items}
+            self.health.keep(items)
+            gone_folders = await self._stop_folders({one.entry: one for one in current.expansion.folders})
+            difference = await self.scheduler.apply(items, changed_stores)
+            await self._retire(difference.removed, gone_folders, items)
+            for spec in current.expansion.folders:
+                if spec.entry not in self._folders:
+                    self._start_folder(spec)
+
+    async def trigger(self, item_id: str) -> bool:
+        """Look at an item now; a file of a folder has its folder scanned."""
+        if await self.scheduler.trigger(item_id):
+            return True
+        record = await self.journal.record(item_id)
+        loop = self._folders.get(record.entry) if record is not None and record.removed is None else None
+        if loop is not None:
+            loop.rescan()
+        return loop is not None
+
+    def folder_statuses(self) -> tuple[FolderStatus, ...]:
+        """Each folder in force, by name."""
+        return tuple(loop.status() for _, loop in sorted(self._folders.items()))
+
+    def held(self) -> Iterator[ItemStatus]:
+        """Files that wait in folders and are not recorded."""
+        for loop in self._folders.values():
+            yield from loop.held()
+
+    def unhealthy(self) -> str:
+        """Which background work keeps failing; empty if none."""
+        return ", ".join(f"{name}: {why}" for name, why in sorted(self.supervisor.unwell.items()))
+
+    # ── folders ───────────────────────────────────────────────────────────────────────────────────
+    async def _stop_folders(self, wanted: Mapping[str, FolderSpec]) -> list[str]:
+        """End the loops of folders that left or changed; the names of those that left."""
+        stale = [entry for entry, loop in self._folders.items() if loop.spec != wanted.get(entry)]
+        for entry in stale:
+            del self._folders[entry]
+            await self.supervisor.stop(_task(entry))
+            await self.scheduler.withdraw(entry)
+        return [entry for entry in stale if entry not in wanted]
+
+    def _start_folder(self, spec: FolderSpec) -> None:
+        ports = FolderPorts(
+            listing=Folder(spec.path, spec.include, spec.exclude),
+            watch=partial(Watch, [spec.path], recursive=True),
+            journal=self.journal,
+            submit=self.scheduler.submit,
+            observer=self.observer,
+            clock=self.clock,
+            taken=partial(self._taken, spec.entry),
+        )
+        loop = self._folders[spec.entry] = FolderLoop(spec, ports)
+        self.supervisor.start(_task(spec.entry), loop.run)
+
+    async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
+        """Who else in force has this item's object."""
+        mirror = self.scheduler.item(item.id)
+        if mirror is not None and mirror.root is None:
+            return f"it is the object of {mirror.entry}"
+        other = self._folders.get(record.entry) if record is not None and record.entry != entry else None
+        if other is not None and record is not None and await other.has(record.source, item.id):
+            return f"it is the object of {record.source} in {record.entry}"
+        return ""
+
+    # ── what left ─────────────────────────────────────────────────────────────────────────────────
+    async def _retire(self, removed: list[str], folders: list[str], items: Mapping[str, Item]) -> None:
+        """Items that left are no longer shown. A file that is bad from the start hides what it would yield: then
+        nothing is taken to have left while we did not run."""
+        sound = all(file.valid for file in self.manifests.statuses())
+        if folders or (self._retire_all and sound):
+            kept = {one.entry for one in self.manifests.current.expansion.folders}
+            removed += [
+                record.item_id
+                async for record in self.journal.records()
+                if record.removed is None and record.item_id not in items and record.entry not in kept
+            ]
+            self._retire_all = False
+        if removed:
+            await self._retired(removed)
+
+    async def _retired(self, removed: list[str]) -> None:
+        try:
+            await self.journal.retire(removed, self.clock.now())
+        except JournalError:
+            self._retire_all = True  # with the next change
+
+
+def _task(entry: str) -> str:
+    return f"folder {entry}"

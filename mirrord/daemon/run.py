@@ -1,0 +1,148 @@
+"""`mirrord run`: startup, the main loop, shutdown; read from top to bottom.
+
+Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP do. What happens in between is the work of
+`daemon.daemon`.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from mirrord.daemon.control import Controller, Totals
+from mirrord.daemon.daemon import Daemon
+from mirrord.daemon.health import Health
+from mirrord.daemon.live import Live
+from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.presence import present
+from mirrord.daemon.supervise import Supervisor
+from mirrord.daemon.systemd import Notifier
+from mirrord.daemon.wiring import DAEMON_RETRIES, Engine, engine
+from mirrord.errors import ManifestError
+from mirrord.events import DaemonStopped
+from mirrord.reconcile.queue import LocalQueue
+from mirrord.reconcile.scheduler import Scheduler
+from mirrord.settings import Settings
+from mirrord.telemetry.board import Board
+from mirrord.telemetry.fanout import Observers
+from mirrord.telemetry.metrics import Metrics, Readings
+from mirrord.web.application import application
+from mirrord.web.server import Server
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+async def serve(paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
+    """
+    async with startup(paths, settings, environ, observers) as daemon, listening(daemon, settings) as url:
+        with present(settings.directory, url), signals(daemon):
+            await daemon.start(url)
+            await daemon.stop.wait()
+            await daemon.finish()
+    observers(DaemonStopped())
+
+
+@asynccontextmanager
+async def startup(
+    paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers
+) -> AsyncIterator[Daemon]:
+    """Everything but the web server, open and not yet at work."""
+    async with engine(settings, {}, observers, DAEMON_RETRIES) as opened, Supervisor(opened.clock) as supervisor:
+        manifests = Manifests(paths, environ, opened.clock, observers)
+        daemon = assembled(opened, manifests, supervisor, settings, environ, observers)
+        await manifests.look()
+        problems = [problem for file in manifests.statuses() for problem in file.problems]
+        if problems and not any(file.in_force for file in manifests.statuses()):
+            raise ManifestError(problems)
+        yield daemon
+
+
+def assembled(
+    opened: Engine,
+    manifests: Manifests,
+    supervisor: Supervisor,
+    settings: Settings,
+    environ: Mapping[str, str],
+    observers: Observers,
+) -> Daemon:
+    """The daemon's parts put together. Pure wiring."""
+    clock, journal = opened.clock, opened.journal
+    health, board, totals = Health(clock), Board(clock), Totals(journal, clock)
+    queue = LocalQueue(clock)
+    scheduler = Scheduler(look=opened.reconciler.reconcile, queue=queue, journal=journal, clock=clock)
+    readings = Readings(
+        items=lambda: totals.last,
+        staleness=health.staleness,
+        stores=health.stores,
+        buffer_bytes=lambda: opened.budget.lent,
+        queue_items=lambda: len(queue),
+    )
+    metrics = Metrics(readings)
+    observers.add(health, board, metrics)
+    live = Live(
+        manifests=manifests,
+        scheduler=scheduler,
+        stores=opened.stores,
+        journal=journal,
+        supervisor=supervisor,
+        health=health,
+        observer=observers,
+        clock=clock,
+    )
+    controller = Controller(live=live, journal=journal, board=board, health=health, totals=totals, started=clock.now())
+    daemon = Daemon(
+        settings=settings,
+        live=live,
+        scheduler=scheduler,
+        supervisor=supervisor,
+        controller=controller,
+        manifests=manifests,
+        metrics=metrics,
+        notifier=Notifier(environ),
+        observer=observers,
+        clock=clock,
+    )
+    controller.reloads = daemon.reload
+    return daemon
+
+
+@asynccontextmanager
+async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
+    """The web server around the daemon; its URL, empty if `listen` is none. Closed last, so that /readyz can tell."""
+    if settings.listen == "none":
+        yield ""
+        return
+    async with Server(
+        settings.listen, application(daemon.controller, daemon.metrics.render, settings.api_token)
+    ) as web:
+        yield web.url
+
+
+@contextmanager
+def signals(daemon: Daemon) -> Iterator[None]:
+    """SIGTERM and SIGINT stop, a second one ends the process at once, SIGHUP reloads."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        if daemon.stop.is_set():
+            os._exit(TERMINATED)
+        daemon.stop.set()
+
+    def reload() -> None:
+        task = loop.create_task(daemon.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    wanted = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, react in wanted.items():
+        loop.add_signal_handler(number, react)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            loop.remove_signal_handler(number)
