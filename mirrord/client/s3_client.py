@@ -57,7 +57,7 @@ class S3Client(Connection):
             observed = await _look(source)
             content = await _read_whole(source, observed)
             job = self._job(bucket, path, observed, len(content))
-            await put(job, source, observed, opened.store, memoryview(content))
+            await put(job, source, observed, Means(store=opened.store, budget=self.budget), memoryview(content))
 
     async def stream_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` and store it in parts while it comes, through MultipartUploader."""

@@ -1,14 +1,25 @@
 """The story of a transfer: check what is offered, read it into buffers, hash, send, prove, say what stands.
 
 Owns one attempt at one revision of one item, from an open source to a visible object. Either the whole object appears,
-or none, and nothing of the attempt is left at the store. Whether to try again is the caller's policy; `put` and
-`multipart` speak S3, `Intake` holds the source to its word.
+or none, and nothing of the attempt is left at the store but parts that the ledger keeps for the next one. Whether to
+try again is the caller's policy; `put` and `multipart` speak S3, `Intake` holds the source to its word.
+
+A source whose ranges are pinned to a strong validator is read in pieces: all that is missing, by several readers, each
+going on where its connection broke. Any other source is read as one stream from its first byte, or not at all.
 """
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from mirrord.errors import SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
-from mirrord.ports import Source
+from mirrord.planning.resume import Run, missing, pieces, pinned
+from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
+from mirrord.transfer.continued import Continued
 from mirrord.transfer.intake import Filled, Intake
 from mirrord.transfer.job import Job, Means, Progress, Tally, unseen
 from mirrord.transfer.multipart import Multipart
@@ -24,20 +35,8 @@ async def copy(job: Job, source: Source, observed: Observed, means: Means, progr
     and the store raise.
     """
     refuse(observed, job.max_size, job.expect_content_type)
-    tally = Tally(progress)
-    async with source.open(observed) as stream:
-        intake = Intake(stream, length=observed.revision.length, max_size=job.max_size, read=tally.read)
-        intake.declare(job.sha256)
-        first = await intake.bring(means.budget, _first_size(job))
-        try:
-            if first.last:
-                intake.end()
-                copied = await put(job, source, observed, means.store, first.body)
-                tally.sent(first.size)
-                return copied
-            return await _in_parts(job, source, observed, means, intake, first, tally)
-        finally:
-            first.buffer.give_back()
+    tally = Tally(progress, job.kept.size if job.kept else 0)
+    return await _Copying(job, source, observed, means, tally).run()
 
 
 def refuse(observed: Observed, max_size: int | None, expected: str | None) -> None:
@@ -49,44 +48,116 @@ def refuse(observed: Observed, max_size: int | None, expected: str | None) -> No
         raise SourceRefused(f"the source sends {observed.content_type or 'no content type'}, expected was {expected}")
 
 
-async def _in_parts(
-    job: Job, source: Source, observed: Observed, means: Means, intake: Intake, first: Filled, tally: Tally
-) -> Copied:
-    upload = Multipart(means.store, job.at, job.options, job.checksum, concurrency=job.cut.concurrency)
-    upload.repeats, upload.sent, upload.aborted = means.repeats, tally.sent, means.aborted
-    async with upload:
-        await upload.beside(_feed(upload, intake, means, job.cut.part_size, first))
-        await upload.settled()
-        await source.confirm(observed)
-        stored, whole = await upload.complete(if_none_match=job.if_none_match)
-    parts = list(upload.parts.values())
-    return Copied(
-        transfer_id=job.transfer_id,
-        revision=job.copied(observed.revision),
-        kind=TransferKind.MULTIPART,
-        size=intake.taken,
-        parts=len(parts),
-        etag=stored.etag,
-        checksum=whole,
-        integrity=proof.of_multipart(whole, parts, stored, intake.taken, means.store.provider),
-    )
+@dataclass(frozen=True, slots=True)
+class _Copying:
+    """One attempt under way."""
 
+    job: Job
+    source: Source
+    observed: Observed
+    means: Means
+    tally: Tally
 
-async def _feed(upload: Multipart, intake: Intake, means: Means, part_size: int, part: Filled) -> None:
-    """Read on while parts travel, until the stream ends; an empty rest is no part."""
-    while not part.last:
-        await upload.send(part.buffer, part.size)
-        part = await intake.bring(means.budget, part_size)
-    if part.size:
-        await upload.send(part.buffer, part.size)
-    else:
-        part.buffer.give_back()
-    intake.end()
+    async def run(self) -> Copied:
+        if self.job.cut.kind is TransferKind.MULTIPART and pinned(self.observed) and not self.job.in_order:
+            upload = self._upload()
+            return await self._in_parts(upload, self._pieces(upload))
+        async with self._whole() as stream:
+            return await self._one_stream(stream)
 
+    # ── one stream ────────────────────────────────────────────────────────────────────────────────
+    async def _one_stream(self, stream: ByteStream) -> Copied:
+        intake = self._intake(stream, self.observed.revision.length)
+        intake.declare(self.job.sha256)
+        first = await intake.bring(self.means.budget, self._first_size())
+        try:
+            if first.last:
+                intake.end()
+                copied = await put(self.job, self.source, self.observed, self.means, first.body)
+                self.tally.sent(first.size)
+                return copied
+            upload = self._upload()
+            return await self._in_parts(upload, self._feed(upload, intake, 1, first))
+        finally:
+            first.buffer.give_back()
 
-def _first_size(job: Job) -> int:
-    """A put brings one byte more than it expects, so that a longer source shows."""
-    return job.cut.part_size + (job.cut.kind is TransferKind.PUT)
+    def _whole(self) -> AbstractAsyncContextManager[ByteStream]:
+        length = self.observed.revision.length
+        if not pinned(self.observed) or length is None:
+            return self.source.open(self.observed)
+        return Continued(self.source, self.observed, Run(0, length), self.means.repeats)
+
+    def _first_size(self) -> int:
+        """A put brings one byte more than it expects, so that a longer source shows."""
+        return self.job.cut.part_size + (self.job.cut.kind is TransferKind.PUT)
+
+    # ── pieces of a pinned source ─────────────────────────────────────────────────────────────────
+    async def _pieces(self, upload: Multipart) -> None:
+        """Fetch what no earlier attempt left at the store, by as many readers as are allowed and of use."""
+        length, part_size = self.observed.revision.length or 0, self.job.cut.part_size
+        kept = self.job.kept.parts if self.job.kept else {}
+        left = deque(pieces(missing(length, part_size, kept), part_size, self.job.readers))
+
+        async def read_on() -> None:
+            while left:
+                await self._piece(upload, left.popleft())
+
+        try:
+            async with asyncio.TaskGroup() as readers:
+                for _ in range(min(self.job.readers, len(left))):
+                    readers.create_task(read_on())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _piece(self, upload: Multipart, run: Run) -> None:
+        async with Continued(self.source, self.observed, run, self.means.repeats) as stream:
+            await self._feed(upload, self._intake(stream, run.size), run.start // self.job.cut.part_size + 1)
+
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────────
+    def _intake(self, stream: ByteStream, length: int | None) -> Intake:
+        return Intake(stream, length=length, max_size=self.job.max_size, read=self.tally.read)
+
+    async def _feed(self, upload: Multipart, intake: Intake, number: int, part: Filled | None = None) -> None:
+        """Send parts from `number` on while the stream lasts; `part` is the first, if it was read already."""
+        while True:
+            part = part or await intake.bring(self.means.budget, self.job.cut.part_size)
+            if part.size:
+                await upload.send(part.buffer, part.size, number)
+            else:
+                part.buffer.give_back()
+            if part.last:
+                return intake.end()
+            number, part = number + 1, None
+
+    def _upload(self) -> Multipart:
+        job, means = self.job, self.means
+        upload = Multipart(means.store, job.at, job.options, job.checksum, concurrency=job.cut.concurrency)
+        upload.repeats, upload.sent, upload.aborted = means.repeats, self.tally.sent, means.aborted
+        upload.ledger, upload.kept = means.ledger, job.kept
+        return upload
+
+    async def _in_parts(self, upload: Multipart, feed: Coroutine[None, None, None]) -> Copied:
+        job = self.job
+        try:
+            async with upload:
+                await upload.beside(feed)
+                await upload.settled()
+                await self.source.confirm(self.observed)
+                stored, whole = await upload.complete(if_none_match=job.if_none_match)
+        finally:
+            feed.close()  # for an upload that could not be opened
+        parts = [part for _, part in sorted(upload.parts.items())]
+        size = sum(part.size for part in parts)
+        return Copied(
+            transfer_id=job.transfer_id,
+            revision=job.copied(self.observed.revision),
+            kind=TransferKind.MULTIPART,
+            size=size,
+            parts=len(parts),
+            etag=stored.etag,
+            checksum=whole,
+            integrity=proof.of_multipart(whole, parts, stored, size, self.means.store.provider),
+        )
 
 
 def _media_type(header: str | None) -> str:

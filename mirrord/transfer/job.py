@@ -7,10 +7,12 @@ from mirrord.model import ChecksumKind, Destination, ObjectOptions, Revision
 from mirrord.planning.parts import Cut
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
 from mirrord.transfer.multipart import USUAL_REPEATS, Repeats, ignore
 
 Progress = Callable[[int, int], None]
-"""Told (bytes read, bytes that the store confirmed), both since the start of the transfer, after each step."""
+"""Told (bytes read, bytes that the store confirmed), both since the start of the transfer, after each step. What an
+earlier attempt left at the store counts as both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,10 @@ class Job:
     """Declared: 64 hex digits, lower case. It has no combination of pieces, so the bytes must be read in one stream, in
     order, from the first: no parallel ranges, no resuming."""
     if_none_match: bool = False
+    readers: int = 1
+    """How many pinned ranges of the source may be read at the same time."""
+    kept: Kept | None = None
+    """What an earlier attempt left: `cut.part_size` and `transfer_id` are then that one's."""
 
     @property
     def in_order(self) -> bool:
@@ -41,11 +47,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What transfers to one store share. `aborted` is told the id of an upload that came to nothing."""
+    """What a transfer works with. `aborted` is told the id of an upload that came to nothing."""
 
     store: ObjectStore
     budget: Budget
     repeats: Repeats = USUAL_REPEATS
+    ledger: Ledger = NO_LEDGER
     aborted: Callable[[str], None] = ignore
 
 
@@ -54,11 +61,11 @@ def unseen(_read: int, _sent: int) -> None:
 
 
 class Tally:
-    """Adds up what one transfer read and sent, and passes it on."""
+    """Adds up what one transfer read and sent, from the `kept` bytes of an earlier attempt on, and passes it on."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, kept: int = 0) -> None:
         self._progress = progress
-        self._read = self._sent = 0
+        self._read = self._sent = kept
 
     def read(self, count: int) -> None:
         self._read += count

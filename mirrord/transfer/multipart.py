@@ -4,7 +4,8 @@ Owns the order of things: the undo stands from the moment the upload is born; on
 flight are cancelled, then drained, then the upload is aborted (an abort with parts in flight leaves parts behind,
 FIELD_NOTES 9), each step bounded, none cut short by another cancellation. Repeats a part, whose upload is idempotent,
 from its own buffer; repeats nothing else. Knows no source: `copy` and the library's MultipartUploader bring buffers.
-A journal's edges (opened, part done, completing) have one place each: `_create`, `_keep`, `complete`.
+A ledger's edges (opened, part done, completing) have one place each: `_create`, `_send`, `complete`; where it keeps the
+parts for another attempt, the abort is left out.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Pa
 from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Buffer
+from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
 
 T = TypeVar("T")
 
@@ -48,10 +50,11 @@ def ignore(_: Any) -> None:
 
 
 class Multipart:
-    """`async with Multipart(store, at, options, kind, …) as upload`: send buffers in order, then complete.
+    """`async with Multipart(store, at, options, kind, …) as upload`: send buffers, then complete.
 
-    Leaving the context without `complete` aborts. `sent` is told the bytes of each part that the store confirmed,
-    `aborted` the id of an upload that was undone.
+    With `kept` it goes on with that upload, else it creates one. Leaving the context without `complete` aborts, unless
+    `ledger` keeps the parts. `sent` is told the bytes of each part that the store confirmed, `aborted` the id of an
+    upload that was undone.
     """
 
     def __init__(
@@ -63,14 +66,17 @@ class Multipart:
         self._kind = kind
         self._concurrency = concurrency
         self.repeats = USUAL_REPEATS
+        self.ledger: Ledger = NO_LEDGER
+        self.kept: Kept | None = None
         self.sent: Callable[[int], None] = ignore
         self.aborted: Callable[[str], None] = ignore
         self.upload_id: str | None = None
         self.begun = 0
-        """Parts handed over; the next one's number is one more."""
+        """Parts handed over; unless it is given, the next one's number is one more."""
         self.parts: dict[int, Part] = {}
         """Parts that the store confirmed, by number."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._recorded = False
         self._completed = False
 
     async def __aenter__(self) -> Self:
@@ -88,18 +94,18 @@ class Multipart:
         if not self._completed:
             await self._undo(error)
 
-    async def send(self, buffer: Buffer, size: int) -> None:
-        """Take over `buffer`, whose first `size` bytes are the next part; returns once the part has its turn.
+    async def send(self, buffer: Buffer, size: int, number: int | None = None) -> None:
+        """Take over `buffer`, whose first `size` bytes are part `number`; returns once the part has its turn.
 
         Raises the error of any part that has failed, and SourceTooLarge when the store takes no further part.
         """
         try:
             await self._turn()
-            self._next_number()
+            number = self._numbered(number)
         except BaseException:
             buffer.give_back()
             raise
-        task = asyncio.create_task(self._send(self.begun, buffer, size), name=f"part {self.begun} of {self._at}")
+        task = asyncio.create_task(self._send(number, buffer, size), name=f"part {number} of {self._at}")
         task.add_done_callback(buffer_returner(buffer))  # a task cancelled before its first step runs no `finally`
         task.add_done_callback(self._ended)
         self._tasks.add(task)
@@ -129,17 +135,21 @@ class Multipart:
         await self.settled()
         parts = [self.parts[number] for number in sorted(self.parts)]
         whole = self._whole(parts)
+        await self.ledger.completing(whole)
         stored = await finish(self._complete(parts, whole, if_none_match))
         return stored, whole
 
     # ── one part ──────────────────────────────────────────────────────────────────────────────────
-    def _next_number(self) -> None:
-        if self.begun >= self._store.provider.max_parts:
+    def _numbered(self, number: int | None) -> int:
+        number = self.begun + 1 if number is None else number
+        most = self._store.provider.max_parts
+        if number > most:
             raise SourceTooLarge(
-                f"{self._at} does not fit {self.begun:,} parts, all that {self._store.provider.name} takes: "
+                f"{self._at} does not fit {most:,} parts, all that {self._store.provider.name} takes: "
                 "set a larger upload.part_size"
             )
         self.begun += 1
+        return number
 
     async def _turn(self) -> None:
         self._raise_failure()
@@ -150,21 +160,23 @@ class Multipart:
     async def _send(self, number: int, buffer: Buffer, size: int) -> None:
         body = buffer.view[:size]
         checksum = await checksums.digest(self._kind, body)
+        part = await self._confirmed(number, body, checksum)
+        await self.ledger.part_done(part)
+        self.parts[number] = part
+        self.sent(part.size)
+
+    async def _confirmed(self, number: int, body: memoryview, checksum: Checksum | None) -> Part:
         failures = 0
         while True:
             try:
                 part = await self._store.upload_part(self._at, self._upload, number, body, checksum)
-                return self._keep(replace(part, checksum=checksum))
+                return replace(part, checksum=checksum)
             except _AGAIN as error:
                 failures += 1
                 if spent(self.repeats.rule, failures):
                     raise
                 wait = pause(self.repeats.rule, failures, self.repeats.chance(), error.retry_after)
             await self.repeats.sleep(wait)
-
-    def _keep(self, part: Part) -> None:
-        self.parts[part.number] = part
-        self.sent(part.size)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -184,7 +196,12 @@ class Multipart:
         return self.upload_id
 
     async def _create(self) -> None:
-        self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
+        if self.kept is not None:
+            self.upload_id, self.parts = self.kept.upload_id, dict(self.kept.parts)
+        else:
+            self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
+            await self.ledger.opened(self.upload_id)
+        self._recorded = True
 
     def _whole(self, parts: list[Part]) -> Checksum | None:
         pieces = [(part.checksum, part.size) for part in parts if part.checksum is not None]
@@ -196,7 +213,7 @@ class Multipart:
         return stored
 
     async def _undo(self, error: BaseException | None) -> None:
-        """Drain, then abort. What goes wrong here is noted on `error`, which stays the one that is raised."""
+        """Drain, then abort unless it is kept. What goes wrong here is noted on `error`, which stays the one raised."""
         failed = await finish(self._drain_and_abort(error))
         if failed is not None and error is None:
             raise failed
@@ -206,7 +223,7 @@ class Multipart:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=DRAIN_DEADLINE)
-        if self.upload_id is None:
+        if self.upload_id is None or (self._recorded and self.ledger.keeps(error)):
             return None
         failed = await self._abort(self.upload_id)
         if failed is not None and error is not None:

@@ -6,15 +6,17 @@ nothing: a put whose answer was lost must be settled by asking the store first (
 
 from mirrord import checksums
 from mirrord.model import Copied, Observed, TransferKind
-from mirrord.ports import ObjectStore, Source
+from mirrord.ports import Source
 from mirrord.transfer import proof
-from mirrord.transfer.job import Job
+from mirrord.transfer.job import Job, Means
 
 
-async def put(job: Job, source: Source, observed: Observed, store: ObjectStore, body: memoryview) -> Copied:
+async def put(job: Job, source: Source, observed: Observed, means: Means, body: memoryview) -> Copied:
     """Send `body`, all bytes of the revision `observed`, as one object."""
+    store = means.store
     checksum = await checksums.digest(job.checksum, body)
     await source.confirm(observed)
+    await means.ledger.completing(checksum)
     stored = await store.put_object(job.at, body, job.options, checksum, if_none_match=job.if_none_match)
     return Copied(
         transfer_id=job.transfer_id,

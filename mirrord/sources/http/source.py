@@ -130,7 +130,7 @@ class HttpSource(Source):
 
     @asynccontextmanager
     async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """See `ports.Source`. The whole right after `probe` comes from the answer to it.
+        """See `ports.Source`. What begins at the first byte, right after `probe`, comes from the answer to it.
 
         A body that has neither a length nor chunks ends when the origin closes: nothing more can be known of it.
         """
@@ -139,11 +139,14 @@ class HttpSource(Source):
         if stop is not None and start >= stop:
             yield _Nothing()
             return
-        whole = start == 0 and stop == length
+        held = start == 0 and self._held is not None and self._held[1] == observed
+        whole = held or (start == 0 and stop == length)
         answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
+        last = length if whole else stop
+        expected = None if last is None else last - start
+        stream = HttpStream(answer, shown(self._url), expected, self._options, self._clocks.monotonic)
         try:
-            expected = None if stop is None else stop - start
-            yield HttpStream(answer, shown(self._url), expected, self._options, self._clocks.monotonic)
+            yield stream if stop == last or stop is None else _First(stream, stop)
         finally:
             answer.close()
 
@@ -169,9 +172,10 @@ class HttpSource(Source):
         etag, total = observed.revision.strong_etag, observed.revision.length
         if not observed.ranges or etag is None:
             raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
-        answer, _ = await self._get(answers.pinned_range(etag, start, stop), observed.revision)
+        answer, again = await self._get(answers.pinned_range(etag, start, stop), observed.revision)
         granted = answers.content_range(answer.headers.get("Content-Range"))
-        same = answer.headers.get("ETag") == etag and granted == (start, stop, total)
+        same = again.revision.etag == etag and granted == (start, total if stop is None else stop, total)
+        same &= again.content_encoding == observed.content_encoding
         if answer.status != 206 or not same:
             answer.close()
             raise SourceChanged(f"{shown(self._url)}: another revision or range answered than the one asked for")
@@ -260,6 +264,20 @@ class HttpStream:
 
     def _at(self) -> str:
         return f"at {self._count} of {'an unknown number of' if self._expected is None else self._expected} bytes"
+
+
+class _First:
+    """The first `most` bytes of a stream that goes on."""
+
+    def __init__(self, stream: HttpStream, most: int) -> None:
+        self._stream = stream
+        self._left = most
+
+    async def readinto(self, view: memoryview) -> int:
+        """See `ports.ByteStream`."""
+        count = await self._stream.readinto(view[: self._left]) if self._left else 0
+        self._left -= count
+        return count
 
 
 class _Nothing:

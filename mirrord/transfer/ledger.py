@@ -1,0 +1,56 @@
+"""What a transfer writes down as it goes, so that a crash or an interruption loses no more than what is in flight.
+
+Owns the edges as `transfer` sees them; the journal behind them is the caller's. Without one (the library) nothing is
+written and nothing is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mirrord.model import Checksum, Part
+
+
+class Ledger(Protocol):
+    """One transfer's edges. Each call has been made durable when it returns, and only then comes the next step."""
+
+    async def opened(self, upload_id: str) -> None:
+        """The upload stands at the store."""
+
+    async def part_done(self, part: Part) -> None:
+        """The store confirmed the part; `part.checksum` is the one it was sent with."""
+
+    async def completing(self, whole: Checksum | None) -> None:
+        """From here on the object may become visible."""
+
+    def keeps(self, error: BaseException | None) -> bool:
+        """Whether, after `error`, the parts stay at the store for another attempt. None: nothing went wrong."""
+
+
+class NoLedger:
+    """For transfers that nobody will take up again."""
+
+    async def opened(self, upload_id: str) -> None: ...
+
+    async def part_done(self, part: Part) -> None: ...
+
+    async def completing(self, whole: Checksum | None) -> None: ...
+
+    def keeps(self, error: BaseException | None) -> bool:  # noqa: ARG002
+        return False
+
+
+NO_LEDGER = NoLedger()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An upload that an earlier attempt left open, and its parts (by number) that need not be sent again."""
+
+    upload_id: str
+    parts: Mapping[int, Part]
+
+    @property
+    def size(self) -> int:
+        """Bytes in the kept parts."""
+        return sum(part.size for part in self.parts.values())
