@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import not_yet, report, rules
 from mirrord.manifest.scalars import Interpolation
-from mirrord.manifest.schema import Document
+from mirrord.manifest.schema import Daemon, Document
 from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, plain, safe
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -59,6 +59,28 @@ def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_un
     if problems or document is None:
         raise ManifestError(sorted(set(problems)))
     return Parsed(document, root, _digest(content, interpolation), interpolation.unset)
+
+
+def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daemon | None:
+    """The `daemon:` block of a manifest, all else unread: no other `${…}` is resolved, and no other fault seen.
+
+    For commands that look for a running daemon. None if the file has no such block. A value in it that is unset is
+    left out; raises ManifestError if that is `state`, if the block is at fault, or if the file is not YAML.
+    """
+    directory = str(Path(file).absolute().parent)
+    root = _tree(file, _text(file, content), Interpolation(environ, directory, allow_unset=True, only="daemon"), [])
+    root.entries = {name: pair for name, pair in root.entries.items() if name == "daemon"}
+    state = report.find(root, ("daemon", "state"))
+    if state.unset and isinstance(state.node, Scalar):
+        try:
+            Interpolation(environ, directory).fill(state.node.raw)
+        except ValueError as error:
+            raise ManifestError([report.problem(file, root, ("daemon", "state"), str(error))]) from None
+    problems: list[Problem] = []
+    document = _validated(file, root, problems)
+    if document is None:
+        raise ManifestError(problems)
+    return document.daemon
 
 
 def _text(file: str, content: bytes) -> str:

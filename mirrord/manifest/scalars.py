@@ -72,19 +72,22 @@ class Interpolation:
     """Replaces `${VAR}`, `${VAR:-default}`, `${file:/path}` and `$$` for one manifest file.
 
     `seen_files` holds what was read through `${file:…}`, for the manifest's digest; `unset` says whether any value was
-    missing and allowed to be.
+    missing and allowed to be. With `only`, the references in other sections of the file stay as they are written.
     """
 
-    def __init__(self, environ: Mapping[str, str], directory: str, *, allow_unset: bool = False) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], directory: str, *, allow_unset: bool = False, only: str | None = None
+    ) -> None:
         self._environ = environ
         self._directory = directory
         self._allow_unset = allow_unset
+        self._only = only
         self.seen_files: dict[str, str] = {}
         self.unset = False
 
-    def fill(self, text: str) -> Filled:
+    def fill(self, text: str, section: str = "") -> Filled:
         """The text with every reference replaced. ValueError says what is wrong, without any value."""
-        if "$" not in text:
+        if "$" not in text or self._only not in (None, section):
             return Filled(text)
         unset = False
 

@@ -140,7 +140,7 @@ class Tree:
                 self._report(scalar, f"the tag {tag} has no meaning in a manifest")
             plain = True
         try:
-            filled = self._interpolation.fill(raw)
+            filled = self._interpolation.fill(raw, self._section())
         except ValueError as error:
             self._report(scalar, str(error))
             scalar.unset = True
@@ -233,6 +233,11 @@ class Tree:
                 frame.merged.append(other)
             else:
                 self._report(key, "<< merges mappings; give it an alias of one, or a list of those")
+
+    def _section(self) -> str:
+        """The field of the document that is being read."""
+        key = self._stack[0].key if self._stack else None
+        return "" if key is None else key.raw
 
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
     def _path(self) -> str:
