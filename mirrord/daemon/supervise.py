@@ -46,7 +46,7 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await drain(self._tasks.values())
+        await self.close()
 
     def start(self, name: str, work: Work, *, finite: bool = False) -> None:
         """Run `work` until it is stopped, begun anew each time it dies; `finite`: it may end by returning.
@@ -62,6 +62,13 @@ class Supervisor:
         """Cancel the task and wait until it has ended; one that there is not is no error."""
         if task := self._tasks.get(name):
             await drain([task])
+            self._forget(name, task)
+
+    async def close(self) -> None:
+        """Cancel every task and wait until all have ended."""
+        tasks = dict(self._tasks)
+        await drain(tasks.values())
+        for name, task in tasks.items():
             self._forget(name, task)
 
     @property

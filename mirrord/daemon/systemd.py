@@ -21,7 +21,7 @@ _LONGEST_STATUS = 1000  # characters
 class Notifier:
     """Tells the service manager what the daemon does. Without $NOTIFY_SOCKET every call does nothing."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
         self._complained = False
         self.watchdog_interval = _watchdog_interval(environ) if self._address else None
@@ -73,8 +73,8 @@ async def keep_watchdog(notifier: Notifier, unwell: Callable[[], str], clock: Cl
     complaint = ""
     while True:
         problem = unwell()
-        if problem and problem != complaint:
-            _log.error("the self-check fails, systemd's watchdog is not fed: %s", problem)
+        if problem and not complaint:
+            _log.error("the self-check fails, systemd's watchdog is not fed until it passes: %s", problem)
         complaint = problem
         if not problem:
             notifier.alive()
