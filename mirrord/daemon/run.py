@@ -5,7 +5,6 @@ Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP do. What
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -29,8 +28,6 @@ from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.web.application import application
 from mirrord.web.server import Server
-
-TERMINATED = 128 + signal.SIGTERM
 
 
 async def serve(paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers) -> None:
@@ -124,14 +121,14 @@ async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
 
 @contextmanager
 def signals(daemon: Daemon) -> Iterator[None]:
-    """SIGTERM and SIGINT stop, a second one ends the process at once, SIGHUP reloads."""
+    """SIGTERM and SIGINT stop, SIGHUP reloads. A second SIGTERM or SIGINT finds no handler: it ends the process."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
-        if daemon.stop.is_set():
-            os._exit(TERMINATED)
         daemon.stop.set()
+        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(signal.SIGINT)
 
     def reload() -> None:
         task = loop.create_task(daemon.reload())
