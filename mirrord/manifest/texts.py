@@ -5,8 +5,11 @@ Owns which texts are lawful, by one pattern each that Python and JSON Schema rea
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
+from cronsim import CronSim, CronSimError
 from pathspec import GitIgnoreSpec
 
 from mirrord.manifest.fields import Form, as_text, refuse
@@ -72,6 +75,24 @@ Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without
 Network = Annotated[
     str, _text(r"[0-9a-fA-F:.]+(/\d{1,3})?", "a network; write an address or a CIDR block, like 10.0.0.0/8")
 ]
+
+
+def _is_ever_due(line: str) -> bool:
+    try:
+        CronSim("0 0 * * *" if line.startswith("@") else line, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError:  # a field out of its range, or a day that its months do not have
+        return False
+    return True
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown, or a directory of the database
+        return False
+    return True
+
+
 _CRON_STEP = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/\d+)?"
 _CRON_FIELD = rf"{_CRON_STEP}(?:,{_CRON_STEP})*"
 Cron = Annotated[
@@ -79,10 +100,12 @@ Cron = Annotated[
     _text(
         rf"@(hourly|daily|weekly|monthly|yearly)|{_CRON_FIELD}(?: +{_CRON_FIELD}){{4}}",
         'a cron line; write five fields, like "0 3 * * *"',
+        _is_ever_due,
     ),
 ]
 TimeZone = Annotated[
-    str, _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write it like Europe/Berlin or UTC")
+    str,
+    _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write it like Europe/Berlin or UTC", _is_zone),
 ]
 HeaderName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a header's name")]
 HeaderText = Annotated[

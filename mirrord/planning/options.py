@@ -46,9 +46,7 @@ class OptionsOf:
         fetched: dict[str, Any] = {}
         if isinstance(entry, Mirror):
             fetched = {
-                "every": self.setting(entry, "every"),
-                "cron": self.setting(entry, "cron"),
-                "timezone": self.setting(entry, "timezone"),
+                **self._schedule(entry),
                 "http": self._once(_http, self.setting(entry, "http")),
                 "checksum": _declared(self.setting(entry, "checksum")),
                 "expect_content_type": self.setting(entry, "expect").content_type,
@@ -62,6 +60,14 @@ class OptionsOf:
             drift=self.setting(entry, "drift"),
             suspend=self.setting(entry, "suspend"),
         )
+
+    def _schedule(self, entry: Mirror) -> dict[str, Any]:
+        """Either `every` or `cron` with its zone: the one that the entry names, else the one that the defaults name."""
+        says = entry.model_fields_set
+        cron = None if "every" in says else self.setting(entry, "cron")
+        if cron is None:
+            return {"every": self.setting(entry, "every")}
+        return {"every": None, "cron": cron, "timezone": self.setting(entry, "timezone")}
 
     def _once(self, convert: Callable[[Any], Any], section: Section) -> Any:
         """The section converted; entries that leave it out have the very same one, which is converted once."""

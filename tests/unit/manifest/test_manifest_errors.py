@@ -136,6 +136,12 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             'm.yaml:1:28: stores.x.endpoint_url: "host:9000" is not an http://',
         ),
         ("daemon: {state: /var/x.db}", 'm.yaml:1:17: daemon.state: "/var/x.db" is not a state address; write sqlite:'),
+        (ENTRY + "    cron: 0 24 * * *\n", 'm.yaml:4:11: mirrors[0].cron: "0 24 * * *" is not a cron line; write five'),
+        (ENTRY + "    cron: 0 0 30 2 *\n", 'm.yaml:4:11: mirrors[0].cron: "0 0 30 2 *" is not a cron line; write five'),
+        (
+            ENTRY + "    cron: 0 3 * * *\n    timezone: Europe/Atlantis\n",
+            'm.yaml:5:15: mirrors[0].timezone: "Europe/Atlantis" is not a time zone; write it like Europe/Berlin or UTC',
+        ),
         (ENTRY + "    cron: daily\n", 'm.yaml:4:11: mirrors[0].cron: "daily" is not a cron line; write five fields'),
         (
             ENTRY + "    checksum: md5:abc\n",
