@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirrord.s3.weed import dies_with_us
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 """Variables that a process needs to run at all; everything else would make tests depend on who runs them."""
 POLL = 0.05
+LONGEST_LINE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 async def start(
     arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None = None
 ) -> asyncio.subprocess.Process:
-    """Start `mirrord` with both outputs piped; the caller ends it."""
+    """Start `mirrord` with both outputs piped; the caller ends it, and so does the end of this process."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -55,6 +58,8 @@ async def start(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE,
+        preexec_fn=dies_with_us(),
     )
 
 

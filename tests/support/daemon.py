@@ -1,0 +1,304 @@
+"""Runs the real `mirrord run` as a process of its own: its log as it comes, its API, metrics and signals.
+
+`running(...)` waits for `daemon.ready` in the log and kills the process at the end, if the test did not stop it.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from tests.support.command import environment, start
+from tests.support.proxy import Seen, StoreProxy
+from tests.support.weed import Server
+
+PATIENCE = 20.0
+"""Seconds that a test waits for what takes milliseconds on an idle machine."""
+POLL = 0.02
+"""Seconds between two looks at what no event announces."""
+TOKEN = "t0ken-of-the-test"
+
+Line = dict[str, Any]
+
+
+class Daemon:
+    """One running process. `lines` are its JSON log lines so far, `noise` whatever else came out of it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[Line] = []
+        self.noise: list[str] = []
+        self.url = ""
+        self._news = asyncio.Event()
+        self._session: aiohttp.ClientSession | None = None
+        self._reading = [asyncio.create_task(self._read(stream)) for stream in (process.stderr, process.stdout)]
+
+    # ── the log ───────────────────────────────────────────────────────────────────────────────────
+    async def _read(self, stream: asyncio.StreamReader | None) -> None:
+        assert stream is not None
+        async for line in stream:
+            text = line.decode(errors="replace").rstrip("\n")
+            if text.startswith("{"):
+                self.lines.append(json.loads(text))
+            else:
+                self.noise.append(text)
+            self._news.set()
+        self._news.set()
+
+    @property
+    def said(self) -> str:
+        """Everything that it wrote, for a failed test."""
+        return "\n".join([*(json.dumps(line) for line in self.lines), *self.noise])
+
+    def logged(self, event: str, *, since: int = 0, **fields: object) -> list[Line]:
+        """The lines of this event from the `since`-th line on, with these fields; `file` and `key` may be endings."""
+        return [line for line in self.lines[since:] if line["event"] == event and _has(line, fields)]
+
+    async def log(self, event: str, *, since: int = 0, seconds: float = PATIENCE, **fields: object) -> Line:
+        """The first such line, awaited."""
+        await self.wait_for(lambda: self.logged(event, since=since, **fields), seconds, f"{event} {fields}")
+        return self.logged(event, since=since, **fields)[0]
+
+    @property
+    def mark(self) -> int:
+        """Where the log is now, for `since`."""
+        return len(self.lines)
+
+    async def wait_for(self, done: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
+        """What `done` (a function, or one that returns an awaitable) says once that is true.
+
+        It is asked with each line of the log, and at short intervals for what no line announces.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    self._news.clear()
+                    answer = done()
+                    answer = await answer if isawaitable(answer) else answer
+                    if answer:
+                        return answer
+                    await self._pause()
+        except TimeoutError:
+            code = self.process.returncode
+            raise AssertionError(f"not within {seconds} s: {what or done}; exit {code}\n{self.said}") from None
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(POLL):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    # ── HTTP ──────────────────────────────────────────────────────────────────────────────────────
+    async def ask(self, path: str, method: str = "GET", *, token: str = "") -> tuple[int, str]:
+        """Status and text of one request."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._session.request(method, self.url + path, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def api(self, path: str) -> Any:
+        """What GET /api/v1/… says."""
+        status, text = await self.ask(f"/api/v1/{path}")
+        assert status == 200, (status, text)
+        return json.loads(text)
+
+    async def items(self, query: str = "") -> dict[str, Line]:
+        """All items by their keys."""
+        found: dict[str, Line] = {}
+        cursor = ""
+        while True:
+            page = await self.api(f"items?limit=1000{query}{cursor}")
+            found |= {one["destination"].split("/", 3)[3]: one for one in page["items"]}
+            if not page["cursor"]:
+                return found
+            cursor = f"&cursor={page['cursor']}"
+
+    async def states(self) -> dict[str, str]:
+        """The items' states by their keys."""
+        return {key: one["state"] for key, one in (await self.items()).items()}
+
+    async def synced(self, *keys: str, seconds: float = PATIENCE) -> None:
+        """Wait until exactly these keys are shown, and are Synced."""
+
+        async def done() -> bool:
+            return await self.states() == dict.fromkeys(keys, "Synced")
+
+        await self.wait_for(done, seconds, f"Synced: {keys}")
+
+    async def metrics(self) -> dict[str, float]:
+        """Every sample, by name and labels as they are written."""
+        status, text = await self.ask("/metrics")
+        assert status == 200, (status, text)
+        samples = (re.fullmatch(r"([a-z_]+(?:\{.*\})?) (\S+)", line) for line in text.splitlines())
+        return {sample[1]: float(sample[2]) for sample in samples if sample}
+
+    async def reloads(self) -> dict[str, int]:
+        """mirrord_manifest_reloads_total, by outcome."""
+        found = await self.metrics()
+        outcomes = ("loaded", "rejected", "removed")
+        return {one: int(found.get(f'mirrord_manifest_reloads_total{{outcome="{one}"}}', 0)) for one in outcomes}
+
+    # ── its end ───────────────────────────────────────────────────────────────────────────────────
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self, seconds: float = PATIENCE) -> int:
+        """The exit code, once all that it wrote was read."""
+        try:
+            async with asyncio.timeout(seconds):
+                code = await self.process.wait()
+                await asyncio.gather(*self._reading)
+        except TimeoutError:
+            raise AssertionError(f"it did not end within {seconds} s\n{self.said}") from None
+        return code
+
+    async def stop(self, seconds: float = PATIENCE) -> int:
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.ended(seconds)
+
+    async def kill(self) -> None:
+        """kill -9, unless it has ended."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.ended()
+
+    async def close(self) -> None:
+        await self.kill()
+        if self._session is not None:
+            await self._session.close()
+
+
+def _has(line: Line, fields: Mapping[str, object]) -> bool:
+    return all(
+        line.get(name) == value or (name in ("file", "key") and str(line.get(name, "")).endswith(f"/{value}"))
+        for name, value in fields.items()
+    )
+
+
+@asynccontextmanager
+async def started(
+    home: Path, *arguments: str, env: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+) -> AsyncIterator[Daemon]:
+    """`mirrord run` with these arguments, as soon as the process is there; killed at the end."""
+    given = ["run", "--listen", listen, *arguments] if listen else ["run", *arguments]
+    daemon = Daemon(await start(given, environment(home, env), home))
+    try:
+        yield daemon
+    finally:
+        await daemon.close()
+
+
+@asynccontextmanager
+async def running(
+    home: Path, *arguments: str, env: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+) -> AsyncIterator[Daemon]:
+    """`mirrord run` that has said daemon.ready. Nothing of it may be a fault of ours."""
+    async with started(home, *arguments, env=env, listen=listen) as daemon:
+        daemon.url = (await daemon.log("daemon.ready"))["url"]
+        yield daemon
+        await daemon.kill()
+        assert not any("Traceback" in text or "internal error" in text for text in (*daemon.noise, daemon.said)), (
+            daemon.said
+        )
+
+
+# ── what a daemon is given ────────────────────────────────────────────────────────────────────────
+def store_section(server: Server, name: str = "default", **keys: str) -> str:
+    """The `stores:` of a manifest; `keys` override the credentials."""
+    credentials = {"access_key_id": server.access_key_id, "secret_access_key": server.secret_access_key} | keys
+    return (
+        f"stores:\n  {name}:\n    provider: seaweedfs\n"
+        f"    endpoint_url: {server.endpoint_url}\n    credentials: {json.dumps(credentials)}\n"
+    )
+
+
+def replaced(file: Path, text: str) -> None:
+    """As vim saves with `backupcopy=no`: a new file is renamed over the old one."""
+    fresh = file.with_name(f".{file.name}.swp4913")
+    fresh.write_text(text)
+    fresh.rename(file)
+
+
+class ConfigMap:
+    """A directory as the kubelet keeps it: names -> ..data/name, ..data -> a directory that is swapped in one step."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._version = 0
+        directory.mkdir()
+
+    def swap(self, files: Mapping[str, str]) -> None:
+        """Mount these contents, as the kubelet's AtomicWriter does it."""
+        self._version += 1
+        fresh, former = self.directory / f"..v{self._version}", self.directory / f"..v{self._version - 1}"
+        fresh.mkdir()
+        for name, text in files.items():
+            (fresh / name).write_text(text)
+        (self.directory / "..data_tmp").symlink_to(fresh.name)
+        os.replace(self.directory / "..data_tmp", self.directory / "..data")
+        self._link(files)
+        if former.exists():
+            for file in former.iterdir():
+                file.unlink()
+            former.rmdir()
+
+    def _link(self, files: Mapping[str, str]) -> None:
+        for link in self.directory.iterdir():
+            if not link.name.startswith("..") and link.name not in files:
+                link.unlink()
+        for name in files:
+            if not (self.directory / name).is_symlink():
+                (self.directory / name).symlink_to(f"..data/{name}")
+
+
+class Gate:
+    """Holds calls to a store back: `gate = Gate.before(proxy, "UploadPart")`. For the test's thread."""
+
+    def __init__(self, *operations: str, after: int = 0, key: str = "") -> None:
+        """Let `after` calls of these operations (on this key) pass, hold the others until `open`."""
+        self._operations = operations
+        self._left = after
+        self._key = key
+        self._reached = threading.Event()
+        self._opened = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None  # the proxy's
+
+    @classmethod
+    def before(cls, proxy: StoreProxy, *operations: str, after: int = 0, key: str = "") -> "Gate":
+        """A gate in this proxy from now on."""
+        gate = cls(*operations, after=after, key=key)
+        proxy.before = gate
+        return gate
+
+    async def __call__(self, seen: Seen, request: web.Request) -> web.StreamResponse | None:
+        if seen.operation not in self._operations or (self._key and seen.key != self._key):
+            return None
+        if self._left > 0:
+            self._left -= 1
+            return None
+        self._loop = asyncio.get_running_loop()
+        self._reached.set()
+        await self._opened.wait()
+        return None
+
+    async def reached(self, seconds: float = PATIENCE) -> None:
+        """Wait until a call is held."""
+        assert await asyncio.to_thread(self._reached.wait, seconds), "no call came to the gate"
+
+    def open(self) -> None:
+        """Let everything pass, also what was held. Once `reached`."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._opened.set)
