@@ -371,6 +371,8 @@ class Outcome:
     message: str = ""
     retry_in: float | None = None  # seconds; only with Retrying
     copied: Copied | None = None  # None: no bytes were moved
+    tried: bool = True
+    """False: held back by a breaker. Nothing was asked, and it counts as no failure."""
 
 
 # ── metadata that every object of ours carries ────────────────────────────────────────────────────

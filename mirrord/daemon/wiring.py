@@ -19,6 +19,7 @@ from mirrord.model import Item
 from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
+from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import Settings
 from mirrord.sources.file import file_source
@@ -69,6 +70,7 @@ async def engine(
             observer=observer,
             clock=clock,
             retry=partial(next_try, retries),
+            breakers=Breakers(tries=retries.tries),
         )
         yield Engine(reconciler=reconciler, journal=journal, stores=pool, budget=budget, clock=clock)
 

@@ -5,7 +5,7 @@ Owns the order of the steps and the item's record: the only place that writes an
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging import getLogger
 
 from mirrord.errors import JournalError, MirrordError, Recovery
@@ -14,6 +14,7 @@ from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject
 from mirrord.planning.decide import Action, Decision, decide, known_revision, needs_head
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Attempt, Transfers
+from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.records import is_news, with_adopted, with_outcome
 
 _log = getLogger(__name__)
@@ -64,12 +65,25 @@ class Reconciler:
     observer: Observer
     clock: Clock
     retry: Retry
+    breakers: Breakers = field(default_factory=Breakers)
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
-        """One look at `item`; `failures` tries before this one failed in a row."""
-        record = await self.journal.record(item.id)
+        """One look at `item`; `failures` tries before this one failed in a row.
+
+        While a breaker holds the item back, nothing is looked at: the outcome is all that comes of it.
+        """
         if item.options.suspend:
-            return await self._settle(item, record, Outcome(state=State.SUSPENDED))
+            return await self._settle(item, await self.journal.record(item.id), Outcome(state=State.SUSPENDED))
+        held = self.breakers.held(item, self.clock.monotonic())
+        if held is not None:
+            return held
+        try:
+            return await self._tried(item, failures)
+        finally:
+            self.breakers.leave(item)
+
+    async def _tried(self, item: Item, failures: int) -> Outcome:
+        record = await self.journal.record(item.id)
         attempt = Attempt.of(item, failures + 1, self.clock)
         try:
             return await self._look_and_act(item, record, attempt)
@@ -86,6 +100,7 @@ class Reconciler:
         store = await self.store_of(item)
         async with self.source_of(item) as source:
             seen = await look(item, record, store, source)
+            self.breakers.answered(item, self.clock.monotonic(), store=needs_head(item, record))
             if seen.decision.drifted:
                 self.observer(ItemDrifted(item=item, message=seen.decision.message))
             match seen.decision.action:
@@ -109,6 +124,7 @@ class Reconciler:
         return Outcome(state=State.SYNCED)
 
     async def _failed(self, item: Item, record: Record | None, attempt: Attempt, error: MirrordError) -> Outcome:
+        self.breakers.failed(item, error, self.clock.monotonic(), begun=attempt.kind is not None)
         outcome = judge(error, attempt.number, self.retry)
         if attempt.kind is not None or outcome.state is State.RETRYING:
             self.observer(

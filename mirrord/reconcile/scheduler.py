@@ -217,7 +217,7 @@ class Scheduler:
         if self._places.get(item.id) is not place:
             return  # submitted again meanwhile: that wish stands
         retried = outcome.state is State.RETRYING and outcome.retry_in is not None
-        place.failures = place.failures + 1 if retried else 0
+        place.failures = place.failures + outcome.tried if retried else 0
         wait = next_look(item.options, outcome, place.tick, began, now, self.chance())
         if item.id in self._files and _is_settled(outcome):
             del self._places[item.id]

@@ -22,7 +22,7 @@ async def settle(reconciler: Reconciler, item: Item, clock: Clock) -> Outcome:
         outcome = await reconciler.reconcile(item, failures)
         if outcome.retry_in is None:
             return outcome
-        failures += 1
+        failures += outcome.tried
         await clock.sleep(outcome.retry_in)
 
 

@@ -152,6 +152,13 @@ async def test_failures_are_counted_and_the_grid_goes_on_after_them(stage: Stage
     assert stage.failures == [0, 0, 1, 2, 0, 1]
 
 
+async def test_what_a_breaker_holds_back_is_no_failure(stage: Stage) -> None:
+    stage.outcomes["k"] = [retrying(1), *[replace(retrying(2), tried=False)] * 3, retrying(1), SYNCED]
+    await stage.scheduler.apply(by_id(item()))
+    await stage.clock.advance(50)
+    assert stage.failures == [0, 1, 1, 1, 1, 2]
+
+
 async def test_a_permanent_failure_is_looked_at_again_at_every(stage: Stage) -> None:
     stage.outcomes["k"] = [MISSING, DENIED]
     await stage.scheduler.apply(by_id(item()))

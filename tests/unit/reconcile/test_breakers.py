@@ -1,0 +1,229 @@
+"""Outages through the reconciler: who is held back, what is asked meanwhile, what ends it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from mirrord.errors import MirrordError, Reason, SourceMissing, SourceUnavailable, StoreUnavailable
+from mirrord.events import Event
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import Destination, Item, Observed, Outcome, Revision, State, StoredObject
+from mirrord.planning.breaker import SUSPECTS
+from mirrord.ports import ByteStream
+from mirrord.reconcile.attempt import Transfers
+from mirrord.reconcile.breakers import Breakers
+from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.workers import settle
+from mirrord.testing import MemoryStore
+from mirrord.transfer.budget import Budget
+from mirrord.units import MiB
+from tests.support.manual_clock import ManualClock
+
+
+class Store(MemoryStore):
+    """Fails each call while `down`; counts what it is asked."""
+
+    down: MirrordError | None = None
+    asked = 0
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        self.asked += 1
+        if self.down is not None:
+            raise self.down
+        return await super().head_object(at)
+
+
+@dataclass
+class Source:
+    """Says what its host says: an error, or one byte; `breaks` once it is read."""
+
+    world: "World"
+
+    async def __aenter__(self) -> "Source":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        self.world.asked += 1
+        await asyncio.sleep(0)
+        if self.world.host_says is not None:
+            raise self.world.host_says
+        return Observed(revision=Revision(address="x", etag='"1"', length=1))
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        if self.world.body_breaks is not None:
+            raise self.world.body_breaks
+        left = [b"x"]
+
+        class Stream:
+            async def readinto(self, view: memoryview) -> int:
+                if not left:
+                    return 0
+                view[:1] = left.pop()
+                return 1
+
+        yield Stream()
+
+    async def confirm(self, observed: Observed) -> None: ...
+
+
+@dataclass
+class World:
+    """Items of two hosts and two stores, on a clock that the test turns."""
+
+    host_says: MirrordError | None = None
+    body_breaks: MirrordError | None = None
+    asked: int = 0
+    stores: dict[str, Store] = field(default_factory=lambda: {"one": Store(), "two": Store()})
+    clock: ManualClock = field(default_factory=ManualClock)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    events: list[Event] = field(default_factory=list)
+    tries: float = 1e9
+
+    def __post_init__(self) -> None:
+        for store in self.stores.values():
+            store.buckets["bucket"] = {}
+
+        async def store_of(item: Item) -> Store:
+            return self.stores[item.destination.store]
+
+        self.reconciler = Reconciler(
+            journal=self.journal,
+            store_of=store_of,
+            source_of=lambda item: Source(self),
+            transfers=Transfers(
+                journal=self.journal, observer=self.events.append, clock=self.clock, budget=Budget(64 * MiB)
+            ),
+            observer=self.events.append,
+            clock=self.clock,
+            retry=lambda failures, after: None if failures >= 3 else 1.0,
+            breakers=Breakers(tries=self.tries, chance=lambda: 0.0),
+        )
+
+    async def look(self, n: int, store: str = "one", host: str = "a.example") -> Outcome:
+        at = Destination(store, f"http://{store}", "bucket", f"key {n}")
+        item = Item(id=at.item_id, entry="e", source=f"http://{host}/{n}", destination=at)
+        return await self.reconciler.reconcile(item)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def outage(world: World, store: str = "one", host: str = "a.example") -> None:
+    for n in range(SUSPECTS):
+        assert (await world.look(n, store, host)).tried
+
+
+async def test_while_a_store_is_down_it_is_asked_by_one_probe_at_a_time(world: World) -> None:
+    store = world.stores["one"]
+    store.down = StoreUnavailable("connection refused")
+    await outage(world)
+    assert store.asked == SUSPECTS
+    said, asked = len(world.events), world.asked
+
+    outcomes = [await world.look(n) for n in range(100)]
+    assert {(one.state, one.reason, one.tried) for one in outcomes} == {
+        (State.RETRYING, Reason.STORE_UNAVAILABLE, False)
+    }
+    assert outcomes[0].retry_in == 0.5
+    assert outcomes[0].message == "held back while store 'one' does not answer: connection refused"
+    assert (store.asked, len(world.events), world.asked) == (SUSPECTS, said, asked)
+    assert len([one async for one in world.journal.records()]) == SUSPECTS
+
+    await world.clock.advance(0.5)
+    outcomes = await asyncio.gather(*(world.look(n) for n in range(100)))
+    assert store.asked == SUSPECTS + 1
+    assert [one.tried for one in outcomes].count(True) == 1
+    assert (await world.look(200)).retry_in == 1.0  # for longer
+
+
+async def test_another_store_and_another_host_go_on(world: World) -> None:
+    world.stores["one"].down = StoreUnavailable("refused")
+    await outage(world)
+    assert (await world.look(1, store="two")).state is State.SYNCED
+
+
+async def test_what_the_probe_finds_working_is_open_to_all(world: World) -> None:
+    world.stores["one"].down = StoreUnavailable("refused")
+    await outage(world)
+    world.stores["one"].down = None
+    assert not (await world.look(7)).tried
+    await world.clock.advance(0.5)
+    for n in range(20):
+        assert (await world.look(n)).state is State.SYNCED
+
+
+async def test_a_host_that_is_down_holds_back_its_items_only(world: World) -> None:
+    world.host_says = SourceUnavailable("refused")
+    await outage(world)
+    held = await world.look(50, store="two")
+    assert (held.tried, held.reason) == (False, Reason.SOURCE_UNAVAILABLE)
+    assert "host a.example:80" in held.message
+    world.host_says = None
+    assert (await world.look(51, host="b.example")).state is State.SYNCED
+
+
+async def test_a_missing_source_is_an_answer(world: World) -> None:
+    for n in range(3 * SUSPECTS):
+        world.host_says = SourceMissing("404") if n % SUSPECTS == 0 else SourceUnavailable("refused")
+        assert (await world.look(n)).tried
+
+
+async def test_bodies_that_break_off_say_nothing_of_the_host(world: World) -> None:
+    world.body_breaks = SourceUnavailable("cut short")
+    for n in range(3 * SUSPECTS):
+        assert (await world.look(n)).tried
+
+
+async def test_retry_after_counts_for_the_whole_host(world: World) -> None:
+    world.host_says = SourceUnavailable("429", retry_after=30.0)
+    assert (await world.look(1)).tried
+    world.host_says = None
+    held = await world.look(2)
+    assert (held.tried, held.retry_in) == (False, 30.0)
+    assert world.asked == 1
+    await world.clock.advance(30.0)
+    assert (await world.look(2)).state is State.SYNCED
+    assert (await world.look(3)).state is State.SYNCED
+
+
+async def test_a_probe_that_was_cancelled_lets_another_try(world: World) -> None:
+    world.stores["one"].down = StoreUnavailable("refused")
+    await outage(world)
+    world.stores["one"].down = None
+    await world.clock.advance(0.5)
+    probe = asyncio.create_task(world.look(1))
+    await asyncio.sleep(0)
+    assert not (await world.look(2)).tried
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    assert (await world.look(2)).state is State.SYNCED
+
+
+async def test_a_program_that_ends_is_told_when_enough_was_tried() -> None:
+    world = World(tries=3)
+    world.stores["one"].down = StoreUnavailable("refused")
+    await outage(world)
+    at = Destination("one", "http://one", "bucket", "key")
+    item = Item(id=at.item_id, entry="e", source="http://a.example/", destination=at)
+    ending = asyncio.create_task(settle(world.reconciler, item, world.clock))
+    await world.clock.advance(60.0)
+    last = await ending
+    assert (last.state, last.retry_in) == (State.RETRYING, None)
+    assert world.stores["one"].asked <= SUSPECTS + 3
+    before = world.stores["one"].asked
+    assert [(await world.look(n)).retry_in for n in range(100, 110)][1:] == [None] * 9
+    assert world.stores["one"].asked <= before + 1
+
+
+async def test_nothing_is_kept_of_those_that_answer(world: World) -> None:
+    for n in range(10):
+        await world.look(n, host=f"host-{n}.example")
+    assert world.reconciler.breakers._states == {}
