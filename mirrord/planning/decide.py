@@ -11,6 +11,7 @@ from hashlib import sha256
 from mirrord.errors import Reason
 from mirrord.model import (
     META_SHA256,
+    META_TRANSFER,
     META_VALIDATOR,
     Drift,
     Item,
@@ -52,7 +53,7 @@ def options_digest(options: ObjectOptions) -> str:
 
 def needs_head(item: Item, record: Record | None) -> bool:
     """Whether the store must be asked: not when drift is ignored and the journal knows the object."""
-    ignored = item.options.drift is Drift.IGNORE and item.options.overwrite is not Overwrite.NEVER
+    ignored = item.options.drift is Drift.IGNORE and item.options.overwrite is Overwrite.ALWAYS
     return not (ignored and record is not None and record.revision is not None)
 
 
@@ -75,10 +76,20 @@ def decide(item: Item, record: Record | None, standing: StoredObject | None, obs
         decision = _first_look(item, standing, observed)
     else:
         decision = _next_look(item, record, standing, observed)
-    if decision.action is Action.COPY and standing is not None and item.options.overwrite is Overwrite.NEVER:
-        message = f"{decision.message}, but {item.destination} exists and overwrite is never: delete it or change `to`"
+    if decision.action is Action.COPY and standing is not None and (why := _protected(item, record, standing)):
+        message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
     return decision
+
+
+def _protected(item: Item, record: Record | None, standing: StoredObject) -> str:
+    """Why the object that stands may not be overwritten; empty if it may."""
+    if item.options.overwrite is Overwrite.NEVER:
+        return "exists and overwrite is never"
+    written = META_TRANSFER in standing.metadata or (record is not None and record.etag == standing.etag)
+    if item.options.overwrite is Overwrite.OWNED and not written:
+        return "was not written by mirrord and overwrite is owned"
+    return ""
 
 
 def _first_look(item: Item, standing: StoredObject | None, observed: Observed | None) -> Decision:

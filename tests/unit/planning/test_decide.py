@@ -7,6 +7,7 @@ import pytest
 from mirrord.errors import Reason
 from mirrord.model import (
     META_SHA256,
+    META_TRANSFER,
     META_VALIDATOR,
     DeclaredSum,
     Destination,
@@ -55,7 +56,8 @@ SUMMED = replace(V1, digest=f"sha256:{SUM}")
 DECLARED, LISTED = DeclaredSum(SUM), DeclaredSum(url="http://s/SUMS")
 STAMPED = replace(OURS, metadata={**OURS.metadata, META_SHA256: SUM})
 REPORT, IGNORE = Drift.REPORT, Drift.IGNORE
-NEVER = Overwrite.NEVER
+NEVER, OWNED = Overwrite.NEVER, Overwrite.OWNED
+BY_US = StoredObject(size=9, etag='"o3"', metadata={META_TRANSFER: "t0"})
 TABLE = [
     # options, record, standing, observed revision (None: unchanged) -> action, reason, drifted
     ({}, None, None, V1, Action.COPY, None, False),
@@ -83,6 +85,18 @@ TABLE = [
     ({"overwrite": NEVER}, record(), OURS, V2, Action.BLOCK, Reason.CONFLICT, False),
     ({"overwrite": NEVER}, record(), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, True),
     ({"overwrite": NEVER}, record(), None, V1, Action.COPY, None, True),
+    ({"overwrite": OWNED}, None, None, V1, Action.COPY, None, False),
+    ({"overwrite": OWNED}, None, FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED}, None, BY_US, V1, Action.COPY, None, False),  # by its metadata: the journal was lost
+    ({"overwrite": OWNED}, None, OURS, V1, Action.ADOPT, None, False),
+    ({"overwrite": OWNED}, record(None), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED}, record(), OURS, V1, Action.KEEP, None, False),
+    ({"overwrite": OWNED}, record(), replace(FOREIGN, etag='"o1"'), V2, Action.COPY, None, False),  # by the journal
+    ({"overwrite": OWNED}, record(), BY_US, V2, Action.COPY, None, True),
+    ({"overwrite": OWNED}, record(), FOREIGN, None, Action.BLOCK, Reason.CONFLICT, True),
+    ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, V2, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, None, Action.KEEP, None, False),
+    ({"overwrite": OWNED}, record(), None, V1, Action.COPY, None, True),
     ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
     ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest learned while reading is no other revision
     ({}, record(SUMMED), OURS, V2, Action.COPY, None, False),
@@ -123,6 +137,7 @@ def test_the_store_is_not_asked_where_its_answer_would_not_matter() -> None:
     assert needs_head(item(drift=IGNORE), None)
     assert not needs_head(item(drift=IGNORE), record())
     assert needs_head(item(drift=IGNORE, overwrite=NEVER), record())
+    assert needs_head(item(drift=IGNORE, overwrite=OWNED), record())
 
 
 def test_the_order_of_metadata_means_nothing_but_its_content_does() -> None:
