@@ -59,8 +59,20 @@ class TransferStarted(TransferEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResumed(TransferEvent):
+    """After started: parts of an earlier attempt stand at the store, so many bytes, and are not sent again."""
+
+    name = "transfer.resumed"
+    parts: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferProgress(TransferEvent):
-    """After each part or put that the store confirmed, and after each chunk read; logs thin them out."""
+    """After each part or put that the store confirmed, and after each chunk read; logs thin them out.
+
+    Both counts begin with what was resumed.
+    """
 
     name = "transfer.progress"
     bytes_read: int

@@ -31,14 +31,14 @@ def pinned(observed: Observed) -> bool:
     return observed.ranges and observed.revision.length is not None
 
 
-def fits(transfer: Transfer, wanted: Transfer, observed: Observed, largest_part: int) -> bool:
+def fits(transfer: Transfer, wanted: Transfer, largest_part: int) -> bool:
     """Whether `transfer`, begun earlier, moves what the intent `wanted` would move now, and can go on.
 
-    Part size and id are those of the earlier one, for an upload keeps them to its end; all else must be the same.
+    Part size and id are those of the earlier one, for an upload keeps them to its end; all else must be the same. The
+    source must be `pinned`.
     """
     return (
-        pinned(observed)
-        and transfer.kind is wanted.kind is TransferKind.MULTIPART
+        transfer.kind is wanted.kind is TransferKind.MULTIPART
         and transfer.upload_id is not None
         and transfer.part_size is not None
         and transfer.part_size <= largest_part

@@ -1,25 +1,38 @@
 """One attempt at moving one item: its intent in the journal, the copy, its terminal event, its record.
 
 Owns the edges between the journal and the bytes: begin before the store is asked to write, finish after the proof,
-abandon after the undo. The bytes are `transfer.copy`'s; what to do about a failure is the reconciler's.
+abandon after the undo, and between them those that `JournalLedger` writes. The bytes are `transfer.copy`'s; what to do
+about a failure is the reconciler's.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import uuid4
 
 from mirrord.aio import finish
-from mirrord.errors import SourceRefused
-from mirrord.events import TransferCompleted, TransferInterrupted, TransferProgress, TransferStarted, UploadAborted
+from mirrord.errors import SourceChanged, SourceRefused
+from mirrord.events import (
+    TransferCompleted,
+    TransferInterrupted,
+    TransferProgress,
+    TransferResumed,
+    TransferStarted,
+    UploadAborted,
+)
 from mirrord.model import Copied, Item, Observed, Outcome, Overwrite, Record, State, Transfer, TransferKind
+from mirrord.planning.decide import options_digest
 from mirrord.planning.describe import described
 from mirrord.planning.parts import Cut, cut
+from mirrord.planning.resume import fits, pinned
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.reconcile.ledger import JournalLedger
+from mirrord.reconcile.leftovers import Leftovers
 from mirrord.reconcile.records import with_copy
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, Means
+from mirrord.transfer.ledger import Kept
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -42,6 +55,7 @@ class Attempt:
     transfer_id: str
     began: float  # monotonic seconds
     kind: TransferKind | None = None
+    unsettled: bool = False  # it failed, and the store may hold something of it
 
     @classmethod
     def of(cls, item: Item, number: int, clock: Clock) -> "Attempt":
@@ -58,43 +72,90 @@ class Transfers:
     budget: Budget
     declared: Declared = declared_inline
 
+    @property
+    def leftovers(self) -> Leftovers:
+        """What earlier attempts left, in the same journal."""
+        return Leftovers(self.journal, self.clock, self._removed)
+
+    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
+        """Give up an unfinished transfer that does not run: see `Leftovers.discard`."""
+        return await self.leftovers.discard(transfer, store, item)
+
     async def copy(
-        self, attempt: Attempt, source: Source, observed: Observed, store: ObjectStore, record: Record | None
+        self,
+        attempt: Attempt,
+        source: Source,
+        observed: Observed,
+        store: ObjectStore,
+        record: Record | None,
+        left: Sequence[Transfer] = (),
     ) -> Outcome:
-        """Move the bytes and record it. Raises what `transfer.copy` raises; the journal then holds no intent."""
-        item = attempt.item
-        declared = await self.declared(item)
-        plan = cut(observed.revision.length, item.options.upload, store.provider, self.budget.limit)
-        attempt.kind = plan.kind
-        await self.journal.begin(self._intent(attempt, observed, plan))
-        self._started(attempt, observed)
+        """Move the bytes and record it, going on with one of `left`, the item's unfinished transfers, if one fits.
+
+        Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
+        it. A source that does not keep to pinned ranges is observed once more and read as one stream.
+        """
+        sha256 = await self.declared(attempt.item)
         try:
-            job = _job(attempt, observed, plan, store, declared)
-            means = Means(store=store, budget=self.budget, aborted=partial(self._aborted, item))
-            copied = await copy(job, source, observed, means, partial(self._progress, attempt, observed))
-        except BaseException as error:
-            await finish(self.journal.abandon(attempt.transfer_id))
-            if not isinstance(error, Exception):
-                self._interrupted(attempt)
-            raise
+            copied = await self._moved(_Errand(attempt, source, observed, store, sha256), left)
+        except SourceChanged:
+            if attempt.unsettled or not _pinned_by_validator(observed):
+                raise
+            again = await source.probe()
+            if again is None:
+                raise
+            copied = await self._moved(_Errand(attempt, source, replace(again, ranges=False), store, sha256), ())
         attempt.kind = copied.kind
-        done = with_copy(item, record, copied, self.clock.now())
-        await finish(self.journal.finish(attempt.transfer_id, copied, done))
+        done = with_copy(attempt.item, record, copied, self.clock.now())
+        await finish(self.journal.finish(copied.transfer_id, copied, done))
         self._completed(attempt, copied)
         return Outcome(state=State.SYNCED, copied=copied)
 
-    def _intent(self, attempt: Attempt, observed: Observed, plan: Cut) -> Transfer:
-        return Transfer(
-            id=attempt.transfer_id,
-            item_id=attempt.item.id,
-            destination=attempt.item.destination,
-            revision=observed.revision,
-            kind=plan.kind,
-            part_size=plan.part_size if plan.kind is TransferKind.MULTIPART else None,
-            started=self.clock.now(),
-        )
+    async def _moved(self, errand: "_Errand", left: Sequence[Transfer]) -> Copied:
+        """Begin or go on, move the bytes; on a failure settle what can be settled."""
+        attempt, observed, store = errand.attempt, errand.observed, errand.store
+        plan = cut(observed.revision.length, attempt.item.options.upload, store.provider, self.budget.limit)
+        transfer, kept = await self._begun(errand, errand.intent(plan, self.clock.now()), left)
+        attempt.transfer_id, attempt.kind = transfer.id, transfer.kind
+        self._started(attempt, observed, kept)
+        ledger = JournalLedger(self.journal, transfer, resumable=errand.resumable)
 
-    def _started(self, attempt: Attempt, observed: Observed) -> None:
+        def aborted(upload_id: str) -> None:
+            ledger.aborted()
+            self._aborted(attempt.item, upload_id)
+
+        try:
+            job = errand.job(transfer, plan, kept, self.budget.limit)
+            means = Means(store=store, budget=self.budget, ledger=ledger, aborted=aborted)
+            return await copy(job, errand.source, observed, means, partial(self._progress, attempt, observed))
+        except BaseException as error:
+            attempt.unsettled = ledger.unsettled(error)
+            if not attempt.unsettled:
+                await finish(self.journal.abandon(transfer.id))
+            if not isinstance(error, Exception):
+                self._interrupted(attempt, kept=ledger.upload_id is not None and ledger.keeps(error))
+            raise
+
+    async def _begun(
+        self, errand: "_Errand", wanted: Transfer, left: Sequence[Transfer]
+    ) -> tuple[Transfer, Kept | None]:
+        """The transfer to carry out, journaled: an earlier one with what it left, or `wanted`. Others are given up."""
+        resumed: tuple[Transfer, Kept] | None = None
+        for earlier in reversed(left):
+            kept = None
+            if resumed is None and errand.resumable and fits(earlier, wanted, self.budget.limit // 2):
+                kept = await self.leftovers.kept(earlier, errand.store)
+            if kept is not None:
+                resumed = earlier, kept
+            else:
+                await self.discard(earlier, errand.store, errand.attempt.item)
+        if resumed is None:
+            await self.journal.begin(wanted)
+            return wanted, None
+        return resumed
+
+    # ── what is told ──────────────────────────────────────────────────────────────────────────────
+    def _started(self, attempt: Attempt, observed: Observed, kept: Kept | None) -> None:
         self.observer(
             TransferStarted(
                 item=attempt.item,
@@ -104,6 +165,17 @@ class Transfers:
                 size=observed.revision.length,
             )
         )
+        if kept is not None:
+            self.observer(
+                TransferResumed(
+                    item=attempt.item,
+                    transfer_id=attempt.transfer_id,
+                    kind=attempt.kind,
+                    attempt=attempt.number,
+                    parts=len(kept.parts),
+                    bytes=kept.size,
+                )
+            )
 
     def _progress(self, attempt: Attempt, observed: Observed, read: int, sent: int) -> None:
         self.observer(
@@ -130,7 +202,7 @@ class Transfers:
             )
         )
 
-    def _interrupted(self, attempt: Attempt) -> None:
+    def _interrupted(self, attempt: Attempt, *, kept: bool) -> None:
         self.observer(
             TransferInterrupted(
                 item=attempt.item,
@@ -138,6 +210,7 @@ class Transfers:
                 kind=attempt.kind,
                 attempt=attempt.number,
                 duration=self.clock.monotonic() - attempt.began,
+                outcome="parts kept" if kept else "parts dropped",
             )
         )
 
@@ -145,18 +218,63 @@ class Transfers:
         at = item.destination
         self.observer(UploadAborted(item=item, bucket=at.bucket, key=at.key, upload_id=upload_id))
 
+    def _removed(self, transfer: Transfer, item: Item | None) -> None:
+        at = transfer.destination
+        self.observer(UploadAborted(item=item, bucket=at.bucket, key=at.key, upload_id=transfer.upload_id or ""))
 
-def _job(attempt: Attempt, observed: Observed, plan: Cut, store: ObjectStore, sha256: str | None) -> Job:
-    item = attempt.item
-    stamped = replace(observed, revision=replace(observed.revision, digest=f"sha256:{sha256}")) if sha256 else observed
-    return Job(
-        transfer_id=attempt.transfer_id,
-        at=item.destination,
-        options=described(item.options.object, stamped, item.destination.key, attempt.transfer_id),
-        cut=plan,
-        checksum=store.provider.checksum,
-        max_size=item.options.max_size,
-        expect_content_type=item.options.expect_content_type,
-        sha256=sha256,
-        if_none_match=item.options.overwrite is Overwrite.NEVER,
-    )
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """One revision of one item to be moved to its store."""
+
+    attempt: Attempt
+    source: Source
+    observed: Observed
+    store: ObjectStore
+    sha256: str | None  # declared
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the rest can be fetched without the beginning. A declared sha256 is of all bytes in their order."""
+        return pinned(self.observed) and self.sha256 is None
+
+    def intent(self, plan: Cut, now: float) -> Transfer:
+        item = self.attempt.item
+        return Transfer(
+            id=self.attempt.transfer_id,
+            item_id=item.id,
+            destination=item.destination,
+            revision=self.observed.revision,
+            kind=plan.kind,
+            part_size=plan.part_size if plan.kind is TransferKind.MULTIPART else None,
+            started=now,
+            checksum_kind=self.store.provider.checksum,
+            options_digest=options_digest(item.options.object),
+        )
+
+    def job(self, transfer: Transfer, plan: Cut, kept: Kept | None, memory_limit: int) -> Job:
+        """`transfer` is the journal's: the id is in the object's metadata, the part size is the upload's own."""
+        item, observed = self.attempt.item, self.observed
+        if self.sha256 is not None:
+            observed = replace(observed, revision=replace(observed.revision, digest=f"sha256:{self.sha256}"))
+        if kept is not None and transfer.part_size is not None:
+            fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_size))
+            plan = Cut(transfer.kind, transfer.part_size, fitting)
+        return Job(
+            transfer_id=transfer.id,
+            at=item.destination,
+            options=described(item.options.object, observed, item.destination.key, transfer.id),
+            cut=plan,
+            checksum=self.store.provider.checksum,
+            max_size=item.options.max_size,
+            expect_content_type=item.options.expect_content_type,
+            sha256=self.sha256,
+            if_none_match=item.options.overwrite is Overwrite.NEVER,
+            readers=item.options.http.connections if _pinned_by_validator(observed) else 1,
+            kept=kept,
+        )
+
+
+def _pinned_by_validator(observed: Observed) -> bool:
+    """Not a local file: one reader is what a disk likes best, and its ranges cannot lie."""
+    return pinned(observed) and observed.revision.file is None

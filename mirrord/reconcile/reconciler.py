@@ -4,13 +4,14 @@ Owns the order of the steps and the item's record: the only place that writes an
 `planning.decide`, the bytes in `transfer.copy`. Hands an `Outcome` to whoever schedules; raises JournalError only.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from logging import getLogger
 
-from mirrord.errors import JournalError, MirrordError, Recovery
+from mirrord.errors import JournalError, MirrordError, Recovery, StoreError
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged, TransferFailed
-from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject
+from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decide import Action, Decision, decide, known_revision, needs_head
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Attempt, Transfers
@@ -86,26 +87,33 @@ class Reconciler:
         record = await self.journal.record(item.id)
         attempt = Attempt.of(item, failures + 1, self.clock)
         try:
-            return await self._look_and_act(item, record, attempt)
+            store = await self.store_of(item)
+            record, left = await self.transfers.leftovers.settle(item, record, store)
+            return await self._look_and_act(item, record, attempt, store, left)
         except JournalError:
             raise
         except MirrordError as error:
+            if error.recovery is Recovery.BLOCK:
+                await self._give_up(item)
             return await self._failed(item, record, attempt, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one item must not stop the others
             _log.exception("internal error", extra={"item": item.id})
             ours = MirrordError(f"internal error, please report it: {type(error).__name__} (see the log)")
             return await self._failed(item, record, attempt, ours)
 
-    async def _look_and_act(self, item: Item, record: Record | None, attempt: Attempt) -> Outcome:
-        store = await self.store_of(item)
+    async def _look_and_act(
+        self, item: Item, record: Record | None, attempt: Attempt, store: ObjectStore, left: Sequence[Transfer]
+    ) -> Outcome:
         async with self.source_of(item) as source:
             seen = await look(item, record, store, source)
             self.breakers.answered(item, self.clock.monotonic(), store=needs_head(item, record))
             if seen.decision.drifted:
                 self.observer(ItemDrifted(item=item, message=seen.decision.message))
+            if seen.decision.action is not Action.COPY and left:
+                await self._give_up(item)
             match seen.decision.action:
                 case Action.COPY if seen.observed is not None:
-                    outcome = await self.transfers.copy(attempt, source, seen.observed, store, record)
+                    outcome = await self.transfers.copy(attempt, source, seen.observed, store, record, left)
                     self._changed(item, outcome)
                     return outcome
                 case Action.ADOPT if seen.observed is not None and seen.standing is not None:
@@ -116,6 +124,12 @@ class Reconciler:
                     return await self._settle(item, record, outcome)
         self.observer(ItemUnchanged(item=item))
         return await self._settle(item, record, Outcome(state=State.SYNCED))
+
+    async def _give_up(self, item: Item) -> None:
+        """No copy is due, or none can be made: what earlier attempts left at the store goes, as far as it answers."""
+        for transfer in await self.journal.unfinished_of(item.id):
+            with suppress(StoreError):
+                await self.transfers.discard(transfer, await self.store_of(item), item)
 
     async def _adopt(self, item: Item, observed: Observed, standing: StoredObject) -> Outcome:
         """Take over an object that already holds this revision: the journal was lost, or is new."""

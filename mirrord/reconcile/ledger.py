@@ -1,0 +1,52 @@
+"""A transfer's edges, written into the journal; and what the journal must go on knowing once it failed.
+
+Owns the rule which failures leave parts at the store for the next attempt: an interruption, and whatever may pass, if
+the source can be asked for the rest. `transfer.ledger` says when each edge comes.
+"""
+
+from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
+from mirrord.model import Checksum, Part, Transfer, TransferKind
+from mirrord.ports import Journal
+
+
+class JournalLedger:
+    """`transfer.ledger.Ledger` of one transfer whose intent is in the journal. `resumable`: its source is pinned."""
+
+    def __init__(self, journal: Journal, transfer: Transfer, *, resumable: bool) -> None:
+        self._journal = journal
+        self._transfer = transfer
+        self._resumable = resumable
+        self._asked = False
+        self.upload_id = transfer.upload_id
+        """The upload that stands open at the store."""
+
+    async def opened(self, upload_id: str) -> None:
+        self.upload_id = upload_id
+        await self._journal.opened(self._transfer.id, upload_id)
+
+    async def part_done(self, part: Part) -> None:
+        await self._journal.part_done(self._transfer.id, part)
+
+    async def completing(self, whole: Checksum | None) -> None:
+        """For a single put the intent says enough: it is the only step."""
+        self._asked = True
+        if self._transfer.kind is TransferKind.MULTIPART:
+            await self._journal.completing(self._transfer.id, whole)
+
+    def keeps(self, error: BaseException | None) -> bool:
+        if error is None or not self._resumable:
+            return False
+        if isinstance(error, MirrordError):
+            return error.recovery is Recovery.RETRY and not isinstance(error, IntegrityError)
+        return not isinstance(error, Exception)
+
+    def aborted(self) -> None:
+        """Nothing of the upload is left at the store."""
+        self.upload_id = None
+
+    def unsettled(self, error: BaseException) -> bool:
+        """Whether the store may hold, or come to hold, anything of this transfer although it failed with `error`."""
+        if self.upload_id is not None or isinstance(error, OutcomeUnknown):
+            return True
+        unanswered = not isinstance(error, Exception) or isinstance(error, NoSuchUpload | PreconditionFailed)
+        return self._asked and unanswered

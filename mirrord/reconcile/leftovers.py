@@ -1,0 +1,99 @@
+"""What earlier attempts at an item left behind, by crash, interruption or a lost answer, and what becomes of it.
+
+Owns settling (an object that carries a transfer's id was written by it, whatever its last answer was), the question
+what of an open upload can be used again, and its removal otherwise. An upload that was asked for and whose id no edge
+recorded cannot be told from a stranger's here: its intent stays for the sweep.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from mirrord.errors import NoSuchUpload, StoreError
+from mirrord.model import META_TRANSFER, Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
+from mirrord.planning.decide import adopted
+from mirrord.planning.resume import confirmed
+from mirrord.ports import Clock, Journal, ObjectStore
+from mirrord.reconcile.records import with_copy
+from mirrord.transfer import proof
+from mirrord.transfer.ledger import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Asks and changes the journal and one store at a time. `aborted` is told of each upload that was removed."""
+
+    journal: Journal
+    clock: Clock
+    aborted: Callable[[Transfer, Item | None], None]
+
+    async def settle(
+        self, item: Item, record: Record | None, store: ObjectStore
+    ) -> tuple[Record | None, Sequence[Transfer]]:
+        """The item's record, and its transfers that are still unfinished: one may turn out to be done all the time.
+
+        Asks the store (one HEAD) only where there is an unfinished one.
+        """
+        left = await self.journal.unfinished_of(item.id)
+        if not left:
+            return record, left
+        standing = await store.head_object(item.destination)
+        done = next((transfer for transfer in left if wrote(transfer, standing)), None)
+        if done is None or standing is None:
+            return record, left
+        copied = as_copied(done, standing, await self.journal.parts(done.id), store)
+        settled = replace(with_copy(item, record, copied, self.clock.now()), options_digest=done.options_digest)
+        await self.journal.finish(done.id, copied, settled)
+        return settled, [transfer for transfer in left if transfer is not done]
+
+    async def kept(self, transfer: Transfer, store: ObjectStore) -> Kept | None:
+        """What of `transfer`, whose upload is known, need not be sent again; None: its upload is gone."""
+        length, part_size, upload_id = transfer.revision.length, transfer.part_size, transfer.upload_id
+        if length is None or part_size is None or upload_id is None:
+            return None
+        try:
+            listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
+        except NoSuchUpload:
+            return None
+        return Kept(upload_id, confirmed(await self.journal.parts(transfer.id), listed, length, part_size))
+
+    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
+        """Give `transfer` up: abort its upload, then forget it. False: the store did not do it, so it is still known.
+
+        An intent for parts without an upload id stays, too: only a sweep of the store can tell.
+        """
+        if transfer.upload_id is not None:
+            try:
+                await store.abort_upload(transfer.destination, transfer.upload_id)
+            except StoreError:
+                return False
+            self.aborted(transfer, item)
+        elif transfer.kind is TransferKind.MULTIPART:
+            return False
+        await self.journal.abandon(transfer.id)
+        return True
+
+
+def wrote(transfer: Transfer, standing: StoredObject | None) -> bool:
+    """Whether the object that stands is this transfer's work. Its id is unguessable, and set before the first byte."""
+    if standing is None or standing.metadata.get(META_TRANSFER) != transfer.id:
+        return False
+    whole, told = transfer.whole, standing.checksum
+    return whole is None or told is None or whole.kind is not told.kind or whole == told
+
+
+def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part], store: ObjectStore) -> Copied:
+    """What `transfer` would have said at its end, from what the store says now."""
+    if transfer.kind is TransferKind.PUT:
+        integrity = proof.of_put(standing.checksum, standing, standing.size, store.provider)
+    else:
+        integrity = proof.of_multipart(transfer.whole, parts, standing, standing.size, store.provider)
+    return Copied(
+        transfer_id=transfer.id,
+        revision=adopted(transfer.revision, standing),
+        kind=transfer.kind,
+        size=standing.size,
+        parts=len(parts) or 1,
+        etag=standing.etag,
+        checksum=transfer.whole or standing.checksum,
+        integrity=integrity,
+    )
