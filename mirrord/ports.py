@@ -212,6 +212,9 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def record(self, item_id: str) -> Record | None:
         """What is known of the item."""
 
+    async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
+        """What is known of many items, by item id: at the price of one question. Some hundreds at a time."""
+
     async def save(self, record: Record) -> None:
         """Write the item's record, whole."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
@@ -27,6 +27,9 @@ class MemoryJournal:
 
     async def record(self, item_id: str) -> Record | None:
         return self._records.get(item_id)
+
+    async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
+        return {item_id: self._records[item_id] for item_id in item_ids if item_id in self._records}
 
     async def save(self, record: Record) -> None:
         await self.save_all([record])

@@ -5,7 +5,6 @@ another source have its object, is it settled. In memory are only files that are
 and not yet known to be done. When to look at the folder is `reconcile.folders`'s word.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
@@ -152,8 +151,7 @@ class Arrivals:
 
     async def _records(self, item_ids: Sequence[str]) -> Mapping[str, Record]:
         """What the journal knows of these: the one place to ask it for many at once."""
-        records = await asyncio.gather(*map(self._ports.journal.record, item_ids))
-        return {record.item_id: record for record in records if record is not None}
+        return await self._ports.journal.recorded(item_ids) if item_ids else {}
 
     async def _judge(self, found: Found, item: Item, record: Record | None, began: float) -> None:
         name, file = found.name, found.revision.file

@@ -373,6 +373,18 @@ async def test_many_records_are_saved_at_once(journals: Journals) -> None:
     assert await every((await journals.later()).records()) == by_id(*many)
 
 
+async def test_many_items_are_asked_about_at_once(journals: Journals) -> None:
+    many = [record(f"k/{number}") for number in range(1_000)]
+    await journals.now.save_all(many)
+    await journals.now.retire([many[0].item_id], 5.0)
+    asked = [one.item_id for one in many[:600]] + ["0" * 16, "", "'"]
+    journal = await journals.later()
+    known = await journal.recorded(asked)
+    assert known == {one.item_id: one for one in (replace(many[0], removed=5.0), *many[1:600])}
+    assert await journal.recorded([]) == {}
+    assert await journal.recorded(known.keys()) == known
+
+
 async def test_what_is_retired_is_kept_and_no_longer_in_force(journals: Journals) -> None:
     left, stays = record("left", state=State.SYNCED), record("stays")
     await journals.now.save_all([left, stays])

@@ -1,6 +1,7 @@
 """`ports.Journal` on one SQLite file: which statements each step is, and what is committed together."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from sqlite3 import Row as SqlRow
@@ -58,6 +59,10 @@ class SqliteJournal:
     async def record(self, item_id: str) -> Record | None:
         rows = await self._database.read("record", {"item_id": item_id})
         return to_record(rows[0]) if rows else None
+
+    async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
+        rows = await self._database.read("recorded", {"item_ids": json.dumps(list(item_ids))})
+        return {row["item_id"]: to_record(row) for row in rows}
 
     async def save(self, record: Record) -> None:
         await self._database.write(Statement("save_record", from_record(record)))

@@ -16,6 +16,9 @@ REPLACE INTO items (
 -- name: record
 SELECT * FROM items WHERE item_id = :item_id;
 
+-- name: recorded
+SELECT * FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
+
 -- name: records
 SELECT * FROM items WHERE item_id > :after ORDER BY item_id LIMIT :limit;
 

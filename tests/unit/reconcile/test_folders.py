@@ -1,7 +1,7 @@
 """A folder's loop over a scripted listing and a clock turned by hand: what is looked at when, submitted, and said."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -108,10 +108,10 @@ class Kernel:
 class FailingJournal(MemoryJournal):
     broken = False
 
-    async def record(self, item_id: str) -> Record | None:
+    async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         if self.broken:
             raise JournalUnavailable("disk full")
-        return await super().record(item_id)
+        return await super().recorded(item_ids)
 
 
 class World:
