@@ -29,6 +29,8 @@
         JournalUnavailable           disk full, I/O error
       MemoryLimitTooSmall            the object's parts cannot fit the memory limit
       ListenFailed                   the status page's address cannot be listened on
+      NoDaemon                       a command needs a running daemon, and none answers
+      DaemonRefused                  the daemon's API refused what was asked
 
 Adapters translate at their edge, chain the cause and strip secrets there. Cancellation is never wrapped.
 """
@@ -235,3 +237,11 @@ class MemoryLimitTooSmall(MirrordError):
 
 class ListenFailed(MirrordError):
     """`daemon.listen` is taken, not of this machine, or not allowed to this user."""
+
+
+class NoDaemon(MirrordError):
+    """No daemon runs where one was looked for, or nothing answers at its address."""
+
+
+class DaemonRefused(MirrordError):
+    """The daemon answered, and will not do it: the token is wrong, or POST is off."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirrord.errors import Problem, Reason
-from mirrord.model import Integrity, State, TransferKind
+from mirrord.model import Integrity, Record, State, TransferKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,25 @@ class ItemStatus:
     integrity: Integrity | None = None
     synced_at: float | None = None
     progress: Progress | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> "ItemStatus":
+        """The item as it is recorded, with nothing going on."""
+        return cls(
+            id=record.item_id,
+            entry=record.entry,
+            source=record.source,
+            destination=str(record.destination),
+            store=record.destination.store,
+            state=record.state,
+            reason=record.reason,
+            message=record.message,
+            since=record.since,
+            next_check=record.next_check,
+            size=record.size,
+            integrity=record.integrity,
+            synced_at=record.synced_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
 only = click.option("--only", multiple=True, metavar="GLOB", help="Only entries or keys that match; repeatable.")
+config = click.option("--config", metavar="PATH", help="Manifests whose daemon is meant.")
+url = click.option("--url", metavar="URL", help="Of a running daemon; else the one that runs on the state.")
 state = click.option("--state", metavar="PATH", help="The journal: sqlite:///path/state.db, or a directory.")
 
 _RUNNING = (

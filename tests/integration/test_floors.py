@@ -93,6 +93,7 @@ PLANTS = [
     foreign("aiobotocore", "sources", "botocore.exceptions", "ClientError", OURS),
     foreign("aiohttp", "transfer", "aiohttp", "ClientError", OURS),
     foreign("aiohttp", "daemon", "aiohttp.web", "Application", APPLICATION),
+    foreign("aiohttp", "cli", "aiohttp", "ClientError", OURS),
     foreign("sql", "reconcile", "sqlite3", "sqlite_version", VERSION),
     foreign("awscrt", "transfer", "awscrt.checksums", "crc32", CHECKSUM),
     foreign("watchfiles", "reconcile", "watchfiles", "Change", CHANGE),

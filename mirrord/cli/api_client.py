@@ -1,0 +1,120 @@
+"""The API of a running daemon, asked by commands: the same dataclasses that the daemon answered with.
+
+Owns the requests, their deadline, and the words for what goes wrong. Follows no redirect and uses no proxy: the token
+goes to the address that was named and nowhere else.
+"""
+
+from dataclasses import dataclass
+from os import strerror
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+from pydantic import TypeAdapter, ValidationError
+
+from mirrord.errors import DaemonRefused, NoDaemon
+from mirrord.model import State
+from mirrord.status import ItemPage, ItemStatus, Status
+
+DEADLINE = 10.0
+"""Seconds for one answer."""
+_REFUSED = {401: "the token is wrong: set MIRRORD_API_TOKEN to the manifest's daemon.api_token"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    status: int
+    body: Any
+
+
+class ApiClient:
+    """One daemon at `url`, inside `async with`. Raises ValueError for a URL that is none of http or https.
+
+    Every call raises NoDaemon if nothing, or no mirrord, answers there, and DaemonRefused with the daemon's words.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is not the URL of a daemon; write it like http://127.0.0.1:8420")
+        self.url = url.rstrip("/")
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=DEADLINE), cookie_jar=aiohttp.DummyCookieJar()
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def status(self) -> Status:
+        return self._read(Status, await self._ask("GET", "/api/v1/status"))
+
+    async def items(
+        self, *, state: State | None = None, text: str = "", cursor: str = "", limit: int = 100
+    ) -> ItemPage:
+        """One page, as `ports.Control.items`."""
+        asked = {"state": "" if state is None else state.value, "q": text, "cursor": cursor, "limit": str(limit)}
+        return self._read(ItemPage, await self._ask("GET", "/api/v1/items", asked))
+
+    async def item(self, item_id: str) -> ItemStatus | None:
+        """None if there is no such item."""
+        said = await self._ask("GET", f"/api/v1/items/{quote(item_id, safe='')}", missing=True)
+        return None if said.status == 404 else self._read(ItemStatus, said)
+
+    async def trigger(self, item_id: str) -> bool:
+        """Have the item looked at now; False if it left meanwhile."""
+        said = await self._ask("POST", f"/api/v1/items/{quote(item_id, safe='')}/sync", missing=True)
+        return said.status != 404
+
+    async def _ask(
+        self, method: str, path: str, asked: dict[str, str] | None = None, *, missing: bool = False
+    ) -> _Said:
+        """The answer if it is a success, or with `missing` a 404 of the daemon's own."""
+        assert self._session is not None
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            async with self._session.request(
+                method, self.url + path, params=asked, headers=headers, allow_redirects=False
+            ) as answer:
+                said = _Said(answer.status, await answer.json())
+        except (aiohttp.ContentTypeError, ValueError):
+            raise self._stranger() from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoDaemon(f"no daemon answers at {self.url}: {_why(error)}") from error
+        if said.status < 300 or (missing and said.status == 404):
+            return said
+        if not isinstance(said.body, dict) or "message" not in said.body:
+            raise self._stranger()
+        raise DaemonRefused(f"{self.url}: {_REFUSED.get(said.status, said.body['message'])}")
+
+    def _read(self, shape: type[T], said: _Said) -> T:
+        try:
+            return TypeAdapter(shape).validate_python(said.body)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise NoDaemon(
+                f"what answers at {self.url} is no mirrord, or of another version than this command ({where})"
+            ) from None
+
+    def _stranger(self) -> NoDaemon:
+        return NoDaemon(f"what answers at {self.url} is no mirrord")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"silent for {DEADLINE:g} s"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        code = error.os_error.errno
+        return strerror(code) if code else str(error.os_error)
+    return type(error).__name__

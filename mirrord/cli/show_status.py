@@ -1,0 +1,124 @@
+"""How an overview reads: as text for people, as JSON for programs. Pure."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from mirrord.cli.overview import Overview
+from mirrord.model import State
+from mirrord.status import FileStatus, FolderStatus, ItemStatus, Progress
+from mirrord.units import format_duration, format_size
+from mirrord.web.as_json import Json, as_json
+
+_BAR = 20  # characters
+
+
+def lines(shown: Overview, now: float) -> Iterator[str]:
+    """`now` in seconds since the epoch."""
+    yield from _heading(shown, now)
+    yield _totals(shown)
+    yield from _section("running", [_running(one) for one in shown.status.running])
+    yield from _section("not in sync", [*(_left(one, now) for one in shown.left), *_more(shown)])
+    yield from _section("manifests", [line for one in shown.status.files for line in _file(one)])
+    yield from _section("folders", [line for one in shown.status.folders for line in _folder(one)])
+    yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
+
+
+def in_json(shown: Overview) -> Json:
+    """The shape that docs/commands.md promises: the same keys with a daemon and without."""
+    status = shown.status
+    daemon = {
+        "url": shown.url,
+        "pid": status.pid,
+        "version": status.version,
+        "started": status.started,
+        "not_ready": status.not_ready,
+    }
+    return as_json(
+        {
+            "daemon": daemon if shown.url else None,
+            "journal": shown.journal or None,
+            "last_written": shown.last_written,
+            "totals": status.totals,
+            "running": status.running,
+            "left": shown.left,
+            "files": status.files,
+            "folders": status.folders,
+            "stores": status.stores,
+            "not_enforced": status.not_enforced,
+        }
+    )
+
+
+def _section(title: str, content: list[str]) -> Iterator[str]:
+    if content:
+        yield f"{title}:"
+        yield from (f"  {line}" for line in content)
+
+
+def _heading(shown: Overview, now: float) -> Iterator[str]:
+    status = shown.status
+    if shown.url:
+        ready = f"not ready: {status.not_ready}" if status.not_ready else "ready"
+        up = format_duration(max(0.0, now - status.started))
+        yield f"mirrord {status.version} (pid {status.pid}) at {shown.url}, up {up}, {ready}"
+    elif shown.last_written is None:
+        yield f"{shown.why}, and there is no journal {shown.journal} yet"
+    else:
+        written = datetime.fromtimestamp(shown.last_written, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        yield f"{shown.why}; the journal {shown.journal} was last written {written}, {_ago(shown.last_written, now)}"
+
+
+def _totals(shown: Overview) -> str:
+    totals = shown.status.totals
+    counted = [f"{totals[state]:,} {state.value}" for state in State if totals.get(state)]
+    return f"items: {', '.join(counted) or 'none'}"
+
+
+def _running(one: Progress) -> str:
+    moved = min(one.bytes_read, one.bytes_sent)
+    rate = f"{format_size(one.rate)}/s"
+    again = f", attempt {one.attempt}" if one.attempt > 1 else ""
+    if not one.size:
+        return f"{one.destination}  {format_size(moved)} at {rate}{again}"
+    share = min(1.0, moved / one.size)
+    bar = ("#" * round(share * _BAR)).ljust(_BAR, "-")
+    return f"{one.destination}  [{bar}] {share:4.0%} of {format_size(one.size)} at {rate}{again}"
+
+
+def _left(one: ItemStatus, now: float) -> str:
+    reason = f" {one.reason.value}" if one.reason else ""
+    message = f": {one.message}" if one.message else ""
+    since = f"  since {_ago(one.since, now)}" if one.since else ""
+    later = one.next_check
+    again = f", next try in {format_duration(later - now)}" if later is not None and later > now else ""
+    return f"{one.state.value}{reason}  {one.destination}{message}{since}{again}"
+
+
+def _more(shown: Overview) -> Iterator[str]:
+    quiet = {State.SYNCED, State.TRANSFERRING}
+    more = sum(count for state, count in shown.status.totals.items() if state not in quiet) - len(shown.left)
+    if more > 0:
+        yield f"and {more:,} more"
+
+
+def _file(one: FileStatus) -> Iterator[str]:
+    if one.valid:
+        return
+    yield f"{one.file}: invalid; " + (
+        "its last good version is in force" if one.in_force else "nothing of it is in force"
+    )
+    yield from (f"  {problem}" for problem in one.problems)
+
+
+def _folder(one: FolderStatus) -> Iterator[str]:
+    if one.problem or not one.complete:
+        yield f"{one.path}: {one.problem or 'could not be read wholly'}"
+
+
+def _silent(shown: Overview) -> list[str]:
+    return sorted(name for name, answers in shown.status.stores.items() if not answers)
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{format_duration(max(0.0, now - then))} ago"

@@ -1,0 +1,139 @@
+"""`mirrord status` and `mirrord trigger`: a running daemon, asked from outside."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from mirrord.cli import options
+from mirrord.cli.api_client import ApiClient
+from mirrord.cli.exits import FAILED
+from mirrord.cli.overview import Overview, overview
+from mirrord.cli.running import run
+from mirrord.cli.show import say
+from mirrord.cli.show_status import in_json as status_in_json
+from mirrord.cli.show_status import lines
+from mirrord.cli.trigger import trigger_all
+from mirrord.daemon.offline import Whereabouts, whereabouts
+from mirrord.daemon.presence import found
+from mirrord.errors import NoDaemon
+
+TOKEN = "MIRRORD_API_TOKEN"
+LISTED = 20
+"""Items not in sync that are shown as text; JSON has `LISTED_JSON`."""
+LISTED_JSON = 1_000
+EVERY = 1.0
+"""Seconds between two looks with --watch."""
+
+
+@click.command()
+@click.option("--json", "in_json", is_flag=True, help="One JSON document; with --watch one a line.")
+@click.option("--watch", is_flag=True, help="Look again every second until interrupted.")
+@options.url
+@options.state
+@options.config
+def status(in_json: bool, watch: bool, url: str | None, state: str | None, config: str | None) -> int:
+    """Show the daemon's items, running transfers and problems; with no daemon, what the journal recorded.
+
+    Exit code: 0 shown, whatever the items' states; 1 nothing answers at --url, or the journal cannot be read.
+    """
+    _checked_url(url)
+    place = _place(config, state)
+    limit = LISTED_JSON if in_json else LISTED
+    if not watch:
+        _tell(run(overview(url, place, limit)), in_json)
+        return 0
+    try:
+        run(_follow(url, place, limit, in_json))
+    except KeyboardInterrupt:  # how watching ends
+        return 0
+    return 0
+
+
+@click.command()
+@click.argument("items", nargs=-1, required=True, metavar="GLOB_OR_ITEM...")
+@options.url
+@options.state
+@options.config
+def trigger(items: Sequence[str], url: str | None, state: str | None, config: str | None) -> int:
+    """Have the daemon look at items now: an id, s3://bucket/key, or globs on entry names and keys.
+
+    Needs the API token in $MIRRORD_API_TOKEN. Exit code: 0 triggered, 1 no daemon runs or it refused, or a
+    GLOB_OR_ITEM means nothing; the others are triggered all the same.
+    """
+    _checked_url(url)
+    address = url or _daemon_url(_place(config, state))
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        raise click.UsageError(f"trigger needs the API token: set {TOKEN} to the manifest's daemon.api_token")
+    done = run(trigger_all(ApiClient(address, token), items))
+    for line in done.lines:
+        say(line)
+    for pattern in done.unmatched:
+        click.echo(f"mirrord: {pattern}: no item has this id, object, key or entry", err=True)
+    return FAILED if done.unmatched else 0
+
+
+def _place(config: str | None, state: str | None) -> Whereabouts:
+    try:
+        place = whereabouts(config, state, os.environ)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    for problem in place.problems:
+        click.echo(f"mirrord: {problem}; looking in {place.settings.directory}", err=True)
+    return place
+
+
+def _checked_url(url: str | None) -> None:
+    try:
+        ApiClient(url or "http://127.0.0.1")
+    except ValueError as error:
+        raise click.UsageError(f"--url: {error}") from error
+
+
+def _daemon_url(place: Whereabouts) -> str:
+    daemon = found(place.settings.directory)
+    if daemon is None:
+        raise NoDaemon(
+            f"no daemon runs on the state in {place.settings.directory}; start one with `mirrord run`, or name it "
+            "with --url, --state or --config"
+        )
+    if not daemon.url:
+        raise NoDaemon(f"the daemon (pid {daemon.pid}) listens nowhere: set daemon.listen in its manifest")
+    return daemon.url
+
+
+def _tell(shown: Overview, in_json: bool) -> None:
+    if in_json:
+        click.echo(json.dumps(status_in_json(shown), indent=2))
+    else:
+        for line in lines(shown, time.time()):
+            say(line)
+
+
+async def _follow(url: str | None, place: Whereabouts, limit: int, in_json: bool) -> None:
+    """Redraw on a terminal; elsewhere one look after another."""
+    with _drawing(in_json) as draw:
+        while True:
+            draw(await overview(url, place, limit))
+            await asyncio.sleep(EVERY)
+
+
+@contextmanager
+def _drawing(in_json: bool) -> Iterator[Callable[[Overview], None]]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    if in_json:
+        yield lambda shown: click.echo(json.dumps(status_in_json(shown)))
+    elif console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            yield lambda shown: live.update(Text("\n".join(lines(shown, time.time()))), refresh=True)
+    else:
+        yield lambda shown: say("\n".join([*lines(shown, time.time()), ""]))

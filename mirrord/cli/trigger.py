@@ -1,0 +1,93 @@
+"""Which items of a running daemon a GLOB_OR_ITEM means, and asking for a look at each.
+
+Owns the meaning of the words on the command line (SPEC sections 1 and 3): an id, `s3://bucket/key`, a key, an entry's
+name, the last three also as globs. The daemon narrows the list down; what counts is decided here.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from mirrord.cli.api_client import ApiClient
+from mirrord.reconcile.workers import work_through
+from mirrord.status import ItemStatus
+
+_ID = re.compile(r"[0-9a-f]{16}")
+_SIGNS = re.compile(r"[*?\ud800-\udfff]")  # bytes that are no text cannot be asked for
+_PAGE = 1_000  # the most that the API gives
+_LONGEST = 1_024  # characters that the API looks for
+_AT_A_TIME = 8
+_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Triggered:
+    """What came of it: items by id, and the patterns that meant none."""
+
+    items: dict[str, ItemStatus] = field(default_factory=dict)
+    unmatched: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[str]:
+        """Each item, or the first ones and how many there are."""
+        every = sorted(self.items.values(), key=lambda one: one.destination)
+        shown = [f"triggered {one.destination} ({one.id})" for one in every[:_SHOWN]]
+        return shown if len(every) <= _SHOWN else [*shown, f"and {len(every) - _SHOWN:,} more"]
+
+
+async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> Triggered:
+    """Trigger every item that one of the patterns means, each once. Raises NoDaemon and DaemonRefused."""
+    done = Triggered()
+
+    async def ask(item: ItemStatus) -> None:
+        if await api.trigger(item.id):
+            done.items[item.id] = item
+
+    async with api:
+        await work_through(_meant(api, patterns, done), ask, _AT_A_TIME)
+    return done
+
+
+async def _meant(api: ApiClient, patterns: Sequence[str], done: Triggered) -> AsyncIterator[ItemStatus]:
+    seen: set[str] = set()
+    for pattern in patterns:
+        matched = False
+        async for item in _items(api, pattern):
+            matched = True
+            if item.id not in seen:
+                seen.add(item.id)
+                yield item
+        if not matched:
+            done.unmatched.append(pattern)
+
+
+async def _items(api: ApiClient, pattern: str) -> AsyncIterator[ItemStatus]:
+    if _ID.fullmatch(pattern) and (one := await api.item(pattern)) is not None:
+        yield one
+        return
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await api.items(text=literal(pattern), cursor=cursor, limit=_PAGE)
+        for item in page.items:
+            if means(pattern, item):
+                yield item
+        cursor = page.cursor
+
+
+def means(pattern: str, item: ItemStatus) -> bool:
+    """Whether the pattern, as text or as a glob, is the item's object, its key or its entry's name."""
+    key = item.destination.removeprefix("s3://").partition("/")[2]
+    names = [key, item.entry, *([item.destination] if pattern.startswith("s3://") else [])]
+    return pattern in names or any(fnmatchcase(name, pattern) for name in names)
+
+
+def literal(pattern: str) -> str:
+    """The longest text that every key or entry's name has which the pattern means: what the daemon is to look for.
+
+    The bucket of an `s3://bucket/key` is in neither, so only the key counts. Behind a `[` nothing is certain.
+    """
+    if pattern.startswith("s3://"):
+        pattern = pattern.removeprefix("s3://").partition("/")[2]
+    pieces = _SIGNS.split(pattern.partition("[")[0])
+    return max(pieces, key=len)[:_LONGEST]
