@@ -1,0 +1,39 @@
+"""docs/commands.md names every command, with every option that it has and none that it has not."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from mirrord.cli import exits
+from mirrord.cli.main import commands
+
+PAGE = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()
+SECTIONS = dict(re.findall(r"^## mirrord (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+NAMES = commands.list_commands(click.Context(commands))
+
+
+def test_every_command_has_its_section() -> None:
+    assert set(SECTIONS) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_options_listed_are_those_that_the_command_has(name: str) -> None:
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None
+    has = {one.opts[0] for one in command.params if isinstance(one, click.Option)}
+    listed = re.search(r"^Options: (.*?)(?:\n\n|\Z)", SECTIONS[name], re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(--[\w-]+)", listed[1] if listed else "")) == has
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_help_says_what_the_command_does(name: str) -> None:
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None
+    assert command.help
+
+
+def test_the_exit_codes_are_those_of_the_command_line() -> None:
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert listed == {0} | {code for name, code in vars(exits).items() if name.isupper()}
