@@ -9,6 +9,7 @@ so to whoever asks for readiness.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from logging import getLogger
 from random import random
 
@@ -18,7 +19,6 @@ from mirrord.planning.backoff import Backoff, pause
 from mirrord.planning.difference import Difference, difference, same_work
 from mirrord.planning.schedule import Wait, first_look, next_look
 from mirrord.ports import Clock, Journal, Queue
-from mirrord.reconcile.records import with_outcome
 
 _log = getLogger(__name__)
 
@@ -29,6 +29,7 @@ FIRST = -3600.0
 MOST_FILES = 20_000
 """Unsettled files of folders that are held; whoever submits one more waits."""
 _READ_ALL_FROM = 200  # more new items than this are found by one pass over the journal
+_BATCH = 1_000  # items between two turns of the loop, and in one commit
 _JOURNAL = Backoff(base=0.5, cap=30.0)
 
 Look = Callable[[Item, int], Awaitable[Outcome]]
@@ -166,13 +167,15 @@ class Scheduler:
     async def _carry_out(self, found: Difference) -> None:
         """Void what runs for definitions that are gone; those that only wait are not kept waiting by that."""
         running = set(self.queue.running)
-        for item in (*found.added, *found.changed, *found.rescheduled):
+        for number, item in enumerate((*found.added, *found.changed, *found.rescheduled)):
             if item.id not in running:
                 await self.queue.cancel(item.id)
                 await self._await_turn(item.id)
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)
         await self._void([*found.removed, *(item.id for item in found.changed if item.id in running)])
 
-    async def _void(self, item_ids: Iterable[str]) -> None:
+    async def _void(self, item_ids: Sequence[str]) -> None:
         running = set(self.queue.running)
         for item_id in item_ids:
             if item_id not in running:
@@ -244,9 +247,11 @@ class Scheduler:
     async def _save_new(self, arrivals: Iterable[Place], records: Mapping[str, Record]) -> None:
         """New items are shown before the first look at them, and those that came back are shown again."""
         now = self.clock.now()
-        made = [_made(place, records.get(place.item.id), now) for place in arrivals]
+        made = (_made(place, records.get(place.item.id), now) for place in arrivals)
+        rows = (record for record in made if record is not None)
         try:
-            await self.journal.save_all([record for record in made if record is not None])
+            while batch := list(islice(rows, _BATCH)):
+                await self.journal.save_all(batch)
         except JournalError as error:
             self._journal_failed(error)
 
@@ -291,5 +296,13 @@ def _made(place: Place, record: Record | None, now: float) -> Record | None:
     if record is not None:
         return replace(record, entry=item.entry, source=item.shown_source, removed=None) if record.removed else None
     waits = item.options.cron is not None
-    outcome = Outcome(state=State.WAITING, reason=Reason.SCHEDULE) if waits else Outcome(state=State.PENDING)
-    return replace(with_outcome(item, None, outcome, now), next_check=place.due if waits else None)
+    return Record(
+        item_id=item.id,
+        entry=item.entry,
+        source=item.shown_source,
+        destination=item.destination,
+        state=State.WAITING if waits else State.PENDING,
+        reason=Reason.SCHEDULE if waits else None,
+        since=now,
+        next_check=place.due if waits else None,
+    )
