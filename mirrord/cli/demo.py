@@ -1,77 +1,143 @@
 """`mirrord demo`: the whole of it in one directory: an embedded store, a sample origin, a manifest and an inbox.
 
-Owns the directory's files, which it makes once and never overwrites, and what it tells the person. The work itself is
-`daemon.api.sync`, as any manifest gets it.
+Owns what it tells the person, and that the page finds a free port. The work itself is `daemon.run`'s, or with `--once`
+`daemon.api.sync`'s, as any manifest gets it.
 """
 
+import errno
 import os
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from mirrord.cli.demo_place import ORIGIN, Place
 from mirrord.cli.running import run
-from mirrord.cli.show import observing, summary
-from mirrord.daemon.api import sync
+from mirrord.cli.show import observing, say, summary
+from mirrord.daemon.api import settings_for, sync
+from mirrord.daemon.desired import Desired, read
 from mirrord.daemon.report import Report
-from mirrord.units import format_size
+from mirrord.daemon.run import serve
+from mirrord.errors import ManifestError
+from mirrord.events import DaemonReady, Event
+from mirrord.model import ProviderName
+from mirrord.s3.embedded import EmbeddedStore
+from mirrord.settings import Settings
+from mirrord.units import MiB, format_size
 from mirrord.web.sample_origin import SampleOrigin
+from mirrord.web.server import parse_listen
 
-ORIGIN = "MIRRORD_DEMO_ORIGIN"
-MANIFEST = f"""\
-# The manifest of `mirrord demo`: edit it, and run the demo again.
-daemon:
-  state: sqlite://{{state}}/state.db
-stores:
-  default:
-    provider: embedded
-    buckets:
-      demo: {{create: true}}
-mirrors:
-  - url: ${{{ORIGIN}}}/hello.txt
-    to: s3://demo/hello.txt
-  - url: ${{{ORIGIN}}}/large.bin
-    to: s3://demo/downloads/
-folders:
-  - path: inbox
-    to: s3://demo/inbox/
-    settle: 1s
-"""
-NOTE = "Every file in this folder becomes an object below s3://demo/inbox/.\n"
+ORIGIN_PORT = 8421
+"""Where the origin listens if it can: with the same address, the next demo finds nothing to move."""
+PACE = 12 * MiB
+"""Bytes a second that the live demo's origin sends."""
+NEWS_EVERY = 20.0
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Make two passes, then end with a summary.")
 @click.option("--dir", "directory", default="demo", show_default=True, help="Where the demo lives.")
 def demo(once: bool, directory: str) -> int:
-    """See it work: embedded store, sample origin, sample manifest and inbox in ./demo."""
-    if not once:
-        raise click.UsageError("the live demo comes with the daemon; today there is: mirrord demo --once")
-    place = prepared(Path(directory).absolute())
-    return run(_twice(place))
+    """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it."""
+    place = Place(Path(directory).absolute())
+    place.prepare()
+    if once:
+        return run(_twice(place))
+    try:
+        run(_live(place))
+    except KeyboardInterrupt:  # before there was a daemon that could stop in order
+        click.echo("demo: ended before it began", err=True)
+    return 0
 
 
-def prepared(place: Path) -> Path:
-    """The demo's directory with whatever is missing in it."""
-    (place / "inbox").mkdir(parents=True, exist_ok=True)
-    for name, content in (("mirrord.yaml", _manifest(place)), ("inbox/note.txt", NOTE)):
-        if not (place / name).exists():
-            (place / name).write_text(content)
-    return place
+# ── live ──────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Says where everything is, once the daemon is ready. `instead_of` is the address that was taken, else empty."""
+
+    place: Place
+    origin: str
+    store: EmbeddedStore | None
+    keys: Path
+    instead_of: str
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, DaemonReady):
+            for line in self._lines(event.url):
+                say(line)
+
+    def _lines(self, page: str) -> list[str]:
+        taken = f"   ({self.instead_of} is taken)" if self.instead_of else ""
+        lines = [
+            "",
+            "The demo runs; Ctrl-C ends it.",
+            f"  page      {page or 'none: listen is off'}{taken}",
+            f"  manifest  {self.place.manifest}",
+            "            edit and save it: the page follows",
+            f"  inbox     {self.place.inbox}",
+            "            drop a file: it becomes an object",
+        ]
+        if self.store is not None:
+            lines += [f"  store     {self.store.endpoint_url}", f"            for any S3 client; keys in {self.keys}"]
+        return [*lines, f"  origin    {self.origin}", ""]
 
 
-def _manifest(place: Path) -> str:
-    return MANIFEST.replace("{state}", str(place / "state")).replace("{{", "{").replace("}}", "}")
-
-
-async def _twice(place: Path) -> int:
-    async with SampleOrigin() as origin:
+async def _live(place: Place) -> None:
+    async with AsyncExitStack() as life:
+        origin = await life.enter_async_context(SampleOrigin(port=ORIGIN_PORT, pace=PACE, news_every=NEWS_EVERY))
         environ = {**os.environ, ORIGIN: origin.url}
-        click.echo(f"demo: manifest {place / 'mirrord.yaml'}, inbox {place / 'inbox'}, origin {origin.url}")
+        desired = read([str(place.manifest)], environ)
+        if not desired.sound:
+            raise ManifestError(desired.problems)
+        wanted = _settings(desired, environ)
+        settings = on_a_free_port(wanted)
+        observer = life.enter_context(observing(settings.log_format, settings.log_level))
+        store = await life.enter_async_context(EmbeddedStore(settings.directory)) if _embeds(desired) else None
+        taken = wanted.listen if settings is not wanted else ""
+        observer.add(Welcome(place, origin.url, store, settings.directory / "embedded.json", taken))
+        await serve([str(place.manifest)], settings, environ, observer)
+
+
+def _settings(desired: Desired, environ: Mapping[str, str]) -> Settings:
+    try:
+        return settings_for(desired, {}, environ)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _embeds(desired: Desired) -> bool:
+    return any(store.provider is ProviderName.EMBEDDED for store in desired.loaded.stores.values())
+
+
+def on_a_free_port(settings: Settings) -> Settings:
+    """The same settings if their address can be listened on, or is wrong; with any free port if it is taken."""
+    if settings.listen == "none":
+        return settings
+    try:
+        host, port = parse_listen(settings.listen)
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return settings
+    except ValueError as error:
+        raise click.UsageError(f"daemon.listen: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return settings  # the server says what is wrong with it
+        return replace(settings, listen=settings.listen.rpartition(":")[0] + ":0")
+
+
+# ── once ──────────────────────────────────────────────────────────────────────────────────────────
+async def _twice(place: Place) -> int:
+    async with SampleOrigin(port=ORIGIN_PORT) as origin:
+        environ = {**os.environ, ORIGIN: origin.url}
+        click.echo(f"demo: manifest {place.manifest}, inbox {place.inbox}, origin {origin.url}")
         reports: list[Report] = []
         for number in (1, 2):
             before = origin.body_bytes
             with observing("auto", "info") as observer:
-                reports.append(await sync([str(place / "mirrord.yaml")], environ=environ, observer=observer))
+                reports.append(await sync([str(place.manifest)], environ=environ, observer=observer))
             click.echo(f"pass {number}: {summary(reports[-1])}; the origin sent {_sent(origin.body_bytes - before)}")
     return int(any(report.failed or report.problems for report in reports))
 

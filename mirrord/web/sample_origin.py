@@ -1,11 +1,15 @@
-"""A small web server with two files, one of 64 MiB, for `mirrord demo`: an origin that behaves as RFC 9110 asks.
+"""A small web server for `mirrord demo`, with texts and a file of 64 MiB: an origin that behaves as RFC 9110 asks.
 
 Owns generated contents (the same bytes each time, never whole in memory), conditional and range requests, and the
-count of body bytes sent, by which the demo shows that its second pass moved nothing. Listens on loopback only.
+count of body bytes sent, by which the demo shows that its second pass moved nothing. Listens on loopback only. For the
+live demo it can publish its news anew every few seconds, and keep to a pace at which a person sees bytes move.
 """
 
+import asyncio
 import re
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
@@ -97,19 +101,36 @@ def span(published: Published, asked: Mapping[str, str]) -> tuple[int, int] | No
     return start, end
 
 
-class SampleOrigin:
-    """The server, alive inside `async with`; `url` ends without a slash. `size` of the large file in bytes."""
+def edition(number: int) -> Published:
+    """One edition of news.txt."""
+    text = f"Edition {number} of the news. The next one replaces it.\n"
+    return Published(Text(text.encode()), f'"news-{number}"', _PUBLISHED + number, "text/plain")
 
-    def __init__(self, size: int = 64 * MiB) -> None:
-        greeting = b"This file came through mirrord.\n"
-        large = Generated(size)
+
+class SampleOrigin:
+    """The server, alive inside `async with`; `url` ends without a slash.
+
+    `size` of the large file in bytes. `port` is taken if it is free, else any other. `pace`: bytes a second of all
+    bodies together; `news_every`: seconds from one edition of news.txt to the next. None: as fast as it goes, and one
+    edition for good.
+    """
+
+    def __init__(
+        self, size: int = 64 * MiB, *, port: int = 0, pace: float | None = None, news_every: float | None = None
+    ) -> None:
         self.files = {
-            "hello.txt": Published(Text(greeting), '"hello-1"', content_type="text/plain"),
-            "large.bin": Published(large, f'"large-{size}"'),
+            "hello.txt": Published(Text(b"This file came through mirrord.\n"), '"hello-1"', content_type="text/plain"),
+            **{f"part-{one}.txt": _part(one) for one in ("one", "two", "three")},
+            "news.txt": edition(0),
+            "large.bin": Published(Generated(size), f'"large-{size}"'),
         }
         self.url = ""
         self.body_bytes = 0
         """Bytes of bodies sent since the start; 304 and headers count nothing."""
+        self._port = port
+        self._pace = pace
+        self._news_every = news_every
+        self._turn = asyncio.Lock()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,7 +138,10 @@ class SampleOrigin:
         app.router.add_get("/{name}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        except OSError:
+            await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
@@ -127,8 +151,13 @@ class SampleOrigin:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def _published(self, name: str) -> Published | None:
+        if name == "news.txt" and self._news_every:
+            return edition(int((time.time() - _PUBLISHED) // self._news_every))
+        return self.files.get(name)
+
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        published = self.files.get(request.match_info["name"])
+        published = self._published(request.match_info["name"])
         if published is None:
             return web.Response(status=404)
         if unchanged(published, request.headers):
@@ -150,7 +179,19 @@ class SampleOrigin:
         response.content_length = end - start
         await response.prepare(request)
         if request.method == "GET":
-            for piece in published.content.pieces(start, end):
-                await response.write(piece)
-                self.body_bytes += len(piece)
+            with suppress(ConnectionError):  # the client has what it wants, or fetches the rest otherwise
+                for piece in published.content.pieces(start, end):
+                    await self._wait_for(len(piece))
+                    await response.write(piece)
+                    self.body_bytes += len(piece)
         return response
+
+    async def _wait_for(self, size: int) -> None:
+        """Until so many bytes may be sent."""
+        if self._pace is not None:
+            async with self._turn:
+                await asyncio.sleep(size / self._pace)
+
+
+def _part(name: str) -> Published:
+    return Published(Text(f"Part {name}.\n".encode()), f'"part-{name}"', content_type="text/plain")

@@ -1,0 +1,167 @@
+"""`mirrord demo`, live: what a newcomer runs first, edits, drops files into, and ends with Ctrl-C."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from mirrord.cli.demo import on_a_free_port
+from mirrord.settings import Settings
+from mirrord.web.sample_origin import SampleOrigin
+from tests.support.command import environment, start
+
+SECONDS = 20.0
+"""A sign of life comes within seconds; a loaded machine gets some more."""
+PLACE = re.compile(r"^  (page|manifest|inbox|store|origin) +(\S+)", re.MULTILINE)
+
+
+class Demo:
+    """One running demo: what it printed, its page, and boto3 at its store by what it says of it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, out: str) -> None:
+        self.process = process
+        self.out = out
+        self.places = dict(PLACE.findall(out))
+        self.inbox, self.manifest = Path(self.places["inbox"]), Path(self.places["manifest"])
+        named = re.search(r"keys in (\S+)", out)
+        assert named, out
+        keys = json.loads(Path(named[1]).read_text())
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=self.places["store"],
+            region_name="us-east-1",
+            aws_access_key_id=keys["access_key_id"],
+            aws_secret_access_key=keys["secret_access_key"],
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    async def get(self, path: str) -> Any:
+        async with aiohttp.ClientSession() as session, session.get(self.places["page"] + path) as answer:
+            assert answer.status == 200, await answer.text()
+            return await (answer.json() if path.startswith("/api") else answer.text())
+
+    async def object(self, key: str) -> bytes:
+        """The object's bytes, once it stands."""
+        return await until(lambda: self._body(key))
+
+    def _body(self, key: str) -> bytes | None:
+        with suppress(ClientError):
+            return self.client.get_object(Bucket="demo", Key=key)["Body"].read()
+        return None
+
+    async def item(self, text: str, state: str) -> dict[str, Any]:
+        """The one item that `text` finds, once it is in that state."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                found = (await self.get(f"/api/v1/items?q={text}"))["items"]
+                if [one["state"] for one in found] == [state]:
+                    return dict(found[0])
+                await asyncio.sleep(0.1)
+
+
+async def until(look: Callable[[], Any]) -> Any:
+    """What `look` finds in another process, where there is no event to await."""
+    async with asyncio.timeout(SECONDS):
+        while (found := await asyncio.to_thread(look)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    return found
+
+
+@asynccontextmanager
+async def live(tmp_path: Path, **variables: str) -> AsyncIterator[Demo]:
+    """A demo with log lines out of the way and little patience at its end; killed if the test did not end it."""
+    said = {"MIRRORD_LOG_LEVEL": "error", "MIRRORD_SHUTDOWN_GRACE": "6s", **variables}
+    process = await start(["demo"], environment(tmp_path, said), tmp_path)
+    assert process.stdout
+    try:
+        async with asyncio.timeout(60):
+            out = ""
+            while "origin" not in out:
+                line = await process.stdout.readline()
+                assert line, (await process.communicate())[1].decode()
+                out += line.decode()
+        demo = Demo(process, out)
+        yield demo
+        demo.client.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def ends(demo: Demo, number: signal.Signals) -> None:
+    """It does on this signal, with nothing to say."""
+    demo.process.send_signal(number)
+    _, err = await asyncio.wait_for(demo.process.communicate(), 60)
+    assert demo.process.returncode == 0, err.decode()
+    assert err == b""
+
+
+def weed_of(pid: int) -> int:
+    """The process that serves the demo's store: its only child."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    names = {int(child): Path(f"/proc/{child}/comm").read_text().strip() for child in children}
+    assert list(names.values()) == ["weed"], names
+    return next(iter(names))
+
+
+async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
+    async with live(tmp_path) as demo:
+        assert "<title>mirrord" in await demo.get("/")
+        for key in ("hello.txt", "parts/part-two.txt"):
+            name = key.rpartition("/")[2]
+            assert await demo.object(key) == b"".join(SampleOrigin().files[name].content.pieces())
+        assert await demo.object("inbox/note.txt") == (demo.inbox / "note.txt").read_bytes()
+        (demo.inbox / "dropped.txt").write_text("dropped\n")
+        assert await demo.object("inbox/dropped.txt") == b"dropped\n"
+
+        text = demo.manifest.read_text()
+        demo.manifest.write_text(re.sub(r"^  # - url: (.*)\n  #   to:", r"  - url: \1\n    to:", text, flags=re.M))
+        wrong = await demo.item("no-such-file", "Blocked")
+        assert wrong["reason"] == "SourceMissing"
+        demo.manifest.write_text(text.replace("s3://demo/hello.txt", "s3://demo/renamed.txt"))
+        assert await demo.object("renamed.txt") == b"This file came through mirrord.\n"
+        assert (await demo.get("/api/v1/items?q=no-such-file"))["items"] == []
+
+        assert (await demo.item("large.bin", "Synced"))["size"] == 64 * 1024 * 1024
+        first = await demo.object("news.txt")
+        demo.process.send_signal(signal.SIGHUP)  # the origin's address outlives a reload
+        assert await until(lambda: demo._body("news.txt") if demo._body("news.txt") != first else None)
+
+
+async def test_it_ends_cleanly_and_leaves_no_store_behind(tmp_path: Path) -> None:
+    async with live(tmp_path) as demo:
+        weed = weed_of(demo.process.pid)
+        await ends(demo, signal.SIGTERM)
+        with pytest.raises(ProcessLookupError):
+            os.kill(weed, 0)
+        assert not (tmp_path / "demo" / "state" / "daemon.json").exists()
+
+
+def test_a_taken_port_is_given_way_to() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = Settings(state=Path("state.db"), listen=address)
+        assert on_a_free_port(settings).listen == "127.0.0.1:0"
+    assert on_a_free_port(settings) is settings
+
+
+async def test_a_taken_port_is_named_and_ctrl_c_ends_it_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with live(tmp_path, MIRRORD_LISTEN=address) as demo:
+            assert f"({address} is taken)" in demo.out
+            assert "<title>mirrord" in await demo.get("/")
+            await ends(demo, signal.SIGINT)
