@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 from mirrord.manifest.report import Step, model_in
 from mirrord.manifest.schema import Document
 from mirrord.manifest.section import Section
-from mirrord.model import Overwrite
 
 
 def _any(_: Any) -> bool:
@@ -55,7 +54,6 @@ NOT_YET: dict[str, Row] = {
     "mirrors.http.ca_file": Row("private authorities of sources"),
     "mirrors.http.client_cert": Row("client certificates"),
     "*.object.lock": Row("object lock"),
-    "*.overwrite": Row("overwriting only what mirrord wrote", lambda value: value == Overwrite.OWNED),
     "*.verify": Row("reading back", lambda value: value == "readback"),
     "*.prune": Row("pruning"),
     "folders.ready": Row("ready markers"),

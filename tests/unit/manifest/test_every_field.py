@@ -20,6 +20,9 @@ OBJECTS = "tests/contract/test_object_store.py"
 ARGUMENTS = "tests/unit/s3/test_s3_arguments.py"
 HTTP = "tests/contract/test_http_source.py"
 SETTINGS = "tests/integration/test_store_settings.py"
+LIFECYCLE = "tests/integration/test_run_lifecycle.py"
+SCHEDULE = "tests/unit/planning/test_schedule.py"
+FOLDERS = "tests/unit/reconcile/test_folders.py"
 SYNC = "tests/integration/test_sync.py"
 SETTLE = "tests/unit/sources/folder/test_settle.py"
 CUT = "tests/unit/planning/test_parts.py::test_cut"
@@ -34,6 +37,9 @@ BEHAVIOUR = {
     "daemon.log.format": "tests/unit/telemetry/test_log_setup.py::test_the_format_follows_the_terminal_unless_told",
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
     "daemon.per_host.connections": f"{HTTP}::test_connections_to_one_host_are_bounded",
+    "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
+    "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
+    "daemon.shutdown_grace": f"{LIFECYCLE}::test_a_stalled_store_does_not_hold_up_the_end",
     "stores.provider": f"{SESSION}::test_a_declared_checksum_wins_over_the_providers_best",
     "stores.endpoint_url": f"{STORE}::test_the_aws_chain_signs_when_nothing_is_declared",
     "stores.region": f"{SETTINGS}::test_the_region_is_signed_and_a_session_token_is_sent",
@@ -76,7 +82,9 @@ BEHAVIOUR = {
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
     "mirrors.checksum.digest": "tests/integration/test_trust.py::test_a_declared_checksum_decides_what_becomes_visible",
     "mirrors.checksum.url": "tests/contract/test_http_declared.py::test_a_declared_checksum_may_stand_in_a_list",
-    "mirrors.every": "tests/unit/planning/test_schedule.py::test_the_grid_of_every",
+    "mirrors.every": f"{SCHEDULE}::test_the_grid_of_every",
+    "mirrors.cron": f"{SCHEDULE}::test_the_first_look_by_cron",
+    "mirrors.timezone": f"{SCHEDULE}::test_cron",
     "mirrors.http.headers": f"{HTTP}::test_headers_go_to_the_entrys_own_origin_only",
     "mirrors.http.bearer": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
     "mirrors.http.basic.username": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
@@ -89,6 +97,9 @@ BEHAVIOUR = {
     "folders.include": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
     "folders.exclude": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
     "folders.key": f"{EXPAND}::test_where_a_file_goes",
+    "folders.watch": f"{FOLDERS}::test_polling_by_setting_asks_for_no_events",
+    "folders.poll_interval": f"{FOLDERS}::test_without_events_it_polls_with_one_warning_until_they_come",
+    "folders.rescan": "tests/integration/test_folder_loop.py::test_what_no_event_told_is_found_by_the_timer",
     "folders.settle": f"{SETTLE}::test_what_changes_within_the_settle_may_still_be_growing",
 }
 """Field -> the test of what it does."""

@@ -198,8 +198,8 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
         ("defaults: {url: https://a/x}", "m.yaml:1:17: defaults.url: belongs to one entry; set it there"),
         # what has no behaviour yet
         (
-            "daemon: {api_token: x}",
-            "m.yaml:1:10: daemon.api_token: api_token has no effect yet: mirrord still lacks the API",
+            "daemon: {bandwidth: 1MiB/s}",
+            "m.yaml:1:10: daemon.bandwidth: bandwidth has no effect yet: mirrord still lacks bandwidth limits",
         ),
         (ENTRY + "    overwrite: owned\n", "m.yaml:4:5: mirrors[0].overwrite: this value has no effect yet"),
         ("defaults: {prune: true}\n", "m.yaml:1:12: defaults.prune: prune has no effect yet"),
