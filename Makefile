@@ -1,5 +1,5 @@
 # From a bare checkout to a running demo or a test run: needs Python 3.11+, make and a package index.
-#   make demo ARGS=--once      VENV=/elsewhere make test      PYTHON=/opt/python3.13/bin/python3 make lint
+#   make demo      VENV=/elsewhere make test      PYTHON=/opt/python3.13/bin/python3 make lint
 # The locks are the truth of what is installed; `make lock` is the only thing that changes them.
 
 VENV ?= .venv
@@ -27,7 +27,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-demo: $(RUNTIME) ## embedded store, sample origin, manifest and inbox; ARGS=--once makes two passes and ends
+demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox; ARGS=--once: two passes
 	@$(BIN)/mirrord demo $(ARGS)
 
 test: $(DEV) ## every test but the long ones; ARGS are pytest's
