@@ -7,6 +7,7 @@ Owns the rules of `overwrite`, `drift`, adoption and "unchanged". Hands on a `De
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
+from math import inf
 
 from mirrord.errors import Reason
 from mirrord.model import (
@@ -51,31 +52,48 @@ def options_digest(options: ObjectOptions) -> str:
     return sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def needs_head(item: Item, record: Record | None) -> bool:
-    """Whether the store must be asked: not when drift is ignored and the journal knows the object."""
-    ignored = item.options.drift is Drift.IGNORE and item.options.overwrite is Overwrite.ALWAYS
-    return not (ignored and record is not None and record.revision is not None)
+DRIFT_EVERY = 60.0
+"""Seconds between two looks at an object whose source is looked at more often: a HEAD costs more than a 304."""
 
 
-def known_revision(item: Item, record: Record | None, standing: StoredObject | None) -> Revision | None:
+def needs_head(item: Item, record: Record | None, since: float = inf) -> bool:
+    """Whether the store must be asked; `since` is how many seconds ago it last was.
+
+    Not when the journal knows the object and drift is ignored, or was looked for just now.
+    """
+    if record is None or record.revision is None or item.options.overwrite is not Overwrite.ALWAYS:
+        return True
+    return item.options.drift is not Drift.IGNORE and since >= DRIFT_EVERY
+
+
+def known_revision(
+    item: Item, record: Record | None, standing: StoredObject | None, *, asked: bool = True
+) -> Revision | None:
     """The revision that makes a conditional question to the source safe; None if a copy is due whatever it says."""
     if record is None or record.revision is None or _rewritten(item, record) or not _proven(item, record.revision):
         return None
-    if _drift(item, record, standing) and item.options.drift is Drift.REPAIR:
+    if asked and _drift(item, record, standing) and item.options.drift is Drift.REPAIR:
         return None
     return record.revision
 
 
-def decide(item: Item, record: Record | None, standing: StoredObject | None, observed: Observed | None) -> Decision:
+def decide(
+    item: Item,
+    record: Record | None,
+    standing: StoredObject | None,
+    observed: Observed | None,
+    *,
+    asked: bool = True,
+) -> Decision:
     """Decide about one item.
 
     `observed=None`: the source says that it still is `known_revision`. `standing=None`: the store has no object
-    there, or was not asked (`needs_head`).
+    there; with `asked=False` nobody knows, and nobody needs to (`needs_head`).
     """
     if record is None or record.revision is None:
         decision = _first_look(item, standing, observed)
     else:
-        decision = _next_look(item, record, standing, observed)
+        decision = _next_look(item, record, observed, _drift(item, record, standing) if asked else "")
     if decision.action is Action.COPY and standing is not None and (why := _protected(item, record, standing)):
         message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
@@ -103,8 +121,7 @@ def _first_look(item: Item, standing: StoredObject | None, observed: Observed | 
     return Decision(Action.ADOPT, "the object already holds this revision")
 
 
-def _next_look(item: Item, record: Record, standing: StoredObject | None, observed: Observed | None) -> Decision:
-    drift = _drift(item, record, standing)
+def _next_look(item: Item, record: Record, observed: Observed | None, drift: str) -> Decision:
     if drift and item.options.drift is Drift.REPORT:
         return Decision(Action.BLOCK, drift, Reason.DRIFTED, drifted=True)
     if drift:

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from logging import getLogger
+from math import inf
 
 from mirrord.errors import JournalError, MirrordError, Recovery, StoreError
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged, TransferFailed
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
-from mirrord.planning.decide import Action, Decision, decide, known_revision, needs_head
+from mirrord.planning.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Attempt, Transfers
 from mirrord.reconcile.breakers import Breakers
@@ -34,17 +35,20 @@ class Look:
     standing: StoredObject | None
     observed: Observed | None  # None: the source still is the recorded revision
     decision: Decision
+    asked: bool  # whether the store was
 
 
-async def look(item: Item, record: Record | None, store: ObjectStore, source: Source) -> Look:
-    """Observe and decide; reads only. At most one HEAD and one conditional request."""
-    standing = await store.head_object(item.destination) if needs_head(item, record) else None
-    known = known_revision(item, record, standing)
-    observed = await source.probe(known)
-    decision = decide(item, record, standing, observed)
+async def look(
+    item: Item, record: Record | None, store: ObjectStore, source: Source, *, since_asked: float = inf
+) -> Look:
+    """Observe and decide; reads only. At most one HEAD, none if the store was asked just now, and one GET."""
+    asked = needs_head(item, record, since_asked)
+    standing = await store.head_object(item.destination) if asked else None
+    observed = await source.probe(known_revision(item, record, standing, asked=asked))
+    decision = decide(item, record, standing, observed, asked=asked)
     if decision.action is Action.COPY and observed is None:  # drift that is not ours to repair by a known revision
         observed = await source.probe(None)
-    return Look(record, standing, observed, decision)
+    return Look(record, standing, observed, decision, asked)
 
 
 def judge(error: MirrordError, failures: int, retry: Retry) -> Outcome:
@@ -67,6 +71,8 @@ class Reconciler:
     clock: Clock
     retry: Retry
     breakers: Breakers = field(default_factory=Breakers)
+    _asked: dict[str, float] = field(default_factory=dict)
+    """Of items that are looked at more often than their objects: when the store was last asked, by item id."""
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
         """One look at `item`; `failures` tries before this one failed in a row.
@@ -105,8 +111,10 @@ class Reconciler:
         self, item: Item, record: Record | None, attempt: Attempt, store: ObjectStore, left: Sequence[Transfer]
     ) -> Outcome:
         async with self.source_of(item) as source:
-            seen = await look(item, record, store, source)
-            self.breakers.answered(item, self.clock.monotonic(), store=needs_head(item, record))
+            now = self.clock.monotonic()
+            seen = await look(item, record, store, source, since_asked=now - self._asked.get(item.id, -inf))
+            self._remember(item, seen.asked, now)
+            self.breakers.answered(item, self.clock.monotonic(), store=seen.asked)
             if seen.decision.drifted:
                 self.observer(ItemDrifted(item=item, message=seen.decision.message))
             if seen.decision.action is not Action.COPY and left:
@@ -124,6 +132,10 @@ class Reconciler:
                     return await self._settle(item, record, outcome)
         self.observer(ItemUnchanged(item=item))
         return await self._settle(item, record, Outcome(state=State.SYNCED))
+
+    def _remember(self, item: Item, asked: bool, now: float) -> None:
+        if asked and item.options.every is not None and item.options.every < DRIFT_EVERY:
+            self._asked[item.id] = now
 
     async def _give_up(self, item: Item) -> None:
         """No copy is due, or none can be made: what earlier attempts left at the store goes, as far as it answers."""

@@ -152,3 +152,13 @@ def test_a_validator_tells_addresses_and_files_apart() -> None:
     assert validator(file) != validator(replace(file, address="b"))
     assert validator(file) != validator(replace(file, file=FileIdentity(1, 2, 3, 9, 5)))
     assert validator(BARE) is None
+
+
+def test_an_object_is_not_looked_at_more_often_than_drift_needs() -> None:
+    assert not needs_head(item(), record(), since=1.0)
+    assert needs_head(item(), record(), since=60.0)
+    assert needs_head(item(), None, since=1.0)
+    assert needs_head(item(overwrite=NEVER), record(), since=1.0)
+    assert known_revision(item(), record(), None, asked=False) == V1
+    assert decide(item(), record(), None, None, asked=False).action is Action.KEEP
+    assert decide(item(), record(), None, Observed(revision=V2), asked=False).action is Action.COPY
