@@ -1,7 +1,8 @@
 """`plan`: what `sync` would do and why. The same look and the same decision; the last step is withheld.
 
 Owns the program and its answer. Reads only: the journal without its lock, heads of objects and buckets, heads of
-sources (an answer is closed before its body is read). A store that is not asked is not opened.
+sources (an answer is closed before its body is read), and lists of declared checksums. A store that no item needs is
+not opened.
 """
 
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
     async with AsyncExitStack() as life:
         journal = await life.enter_async_context(SqliteJournal(settings.state, read_only=True))
         stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
-        http = await life.enter_async_context(HttpSources())
+        http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
         program = _Planning(found, journal, stores, http, settings.memory_limit)
         items = OnePass(desired, clock, observer, only, "plan")
         await work_through(items.items(), program.handle, settings.transfers)
@@ -142,6 +143,7 @@ class _Planning:
         options, size = item.options, observed.revision.length
         refuse(observed, options.max_size, options.expect_content_type)
         kind = cut(size, options.upload, store.provider, self._memory_limit).kind
+        await self._http.declared(item)
         if seen.standing is None:
             await self._require_bucket(item, store)
         self._plan.copies.append(Copy(item, seen.decision.message, kind, size))

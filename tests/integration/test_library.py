@@ -407,7 +407,7 @@ async def test_the_snippets_run_in_order(
         if running is not None:
             await running
     keys = {found["Key"] for found in s3_client.list_objects_v2(Bucket=bucket)["Contents"]}
-    written = "buffer.txt fetched.txt streamed.txt report.csv again.csv rows.csv own.bin described.csv"
+    written = "buffer.txt fetched.txt streamed.txt report.csv again.csv rows.csv own.bin described.csv mirrored.txt"
     assert keys == {f"a/{name}" for name in written.split()} | {f"many/{n}.txt" for n in range(3)}
     head = s3_client.head_object(Bucket=bucket, Key="a/described.csv")
     assert (head["CacheControl"], head["Metadata"]["team"]) == ("max-age=300", "data")

@@ -139,7 +139,8 @@ async def test_what_sync_would_refuse_is_blocked(tmp_path: Path, weed: Server, b
         f"  {url}?1: {{to: 's3://{bucket}/login', expect: {{content_type: application/gzip}}}}\n"
         f"  {url}?2: {{to: 's3://{bucket}/off', suspend: true}}\n"
         f"  {url}?3: s3://no-such-bucket-here/x\n"
-        "  http://127.0.0.1:1/refused: " + f"s3://{bucket}/refused\n",
+        "  http://127.0.0.1:1/refused: " + f"s3://{bucket}/refused\n"
+        f"  {url}?4: {{to: 's3://{bucket}/listed', checksum: {{url: '{origin.url('/no-sums')}'}}}}\n",
     )
     done = await plan(tmp_path, file, "--exit-code", "--json")
     assert done.code == 1, done.said
@@ -152,6 +153,7 @@ async def test_what_sync_would_refuse_is_blocked(tmp_path: Path, weed: Server, b
         "off": ("Suspended", None),
         "x": ("Blocked", "BucketMissing"),
         "refused": ("Retrying", "SourceUnavailable"),
+        "listed": ("Blocked", "SourceMissing"),
     }
 
 
