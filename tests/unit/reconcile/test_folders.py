@@ -407,11 +407,11 @@ async def test_who_is_held_up_by_the_scheduler_makes_no_pause_of_it(worlds: list
 
     world.submit = submit  # type: ignore[method-assign]
     world.loop = world.new_loop()
-    world.tree.write("a")
-    await world.live(1000)
-    world.tree.write("b")
-    world.kernel.hint("b")
-    await world.live(1001)
+    await world.live(1)
+    for name in "ab":
+        world.tree.write(name)
+        world.kernel.hint(name)
+        await world.live(1001)
     assert len(world.submitted) == 2
 
 
@@ -446,6 +446,22 @@ async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch:
     assert world.names == ["other"]
 
 
+async def test_an_overflow_is_said_once_for_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_HINTED", 5)
+    world.tree.takes = 10.0
+    await world.live(1)
+    for _ in range(3):
+        world.kernel.hint(*"abcdef")
+        await world.live(1)
+    assert len(world.said(FolderOverflowed)) == 1
+
+
+async def test_a_scan_that_takes_long_is_made_again_after_a_rescan_at_the_latest(world: World) -> None:
+    world.tree.takes = 30.0
+    await world.live(95)
+    assert world.tree.scans == 2
+
+
 async def test_a_hint_of_the_root_is_a_scan(world: World) -> None:
     await world.live(1)
     world.tree.write("a")
@@ -453,6 +469,15 @@ async def test_a_hint_of_the_root_is_a_scan(world: World) -> None:
     await world.live(3)
     assert world.causes == ["start", "event"]
     assert world.names == ["a"]
+
+
+async def test_what_was_hinted_at_before_a_scan_is_not_looked_at_after_it(world: World) -> None:
+    await world.live(1)
+    world.tree.write("a")
+    world.kernel.paths.put_nowait(frozenset({ROOT, f"{ROOT}/a"}))
+    await world.live(1)
+    assert world.tree.scans == 2
+    assert world.tree.looks == []
 
 
 async def test_a_person_may_ask_for_a_scan(world: World) -> None:
@@ -490,6 +515,8 @@ async def test_events_that_end_lead_to_a_scan(world: World) -> None:
     assert world.causes == ["start", "retry"]
     assert world.names == ["a"]
     assert [event.folder for event in world.said(FolderOverflowed)] == ["inbox"]
+    assert world.loop.status().watching == "poll"
+    assert "watch died" in world.loop.status().problem
 
 
 async def test_hints_that_say_they_poll_are_believed(world: World) -> None:
@@ -628,6 +655,18 @@ async def test_of_two_files_with_one_key_the_first_by_name_has_it(
     assert world.names[count:] == ["b/x"]
     assert world.held() == {}
     assert world.loop.status().problem == ""
+
+
+async def test_a_conflict_ends_with_its_file_though_no_event_tells(worlds: list[World]) -> None:
+    worlds.append(world := World(key="in/{name}"))
+    world.tree.write("a/x")
+    world.tree.write("b/x")
+    await world.live(3)
+    assert world.held().keys() == {"b/x"}
+    del world.tree.files["b/x"]
+    await world.live(60)
+    assert world.held() == {}
+    assert world.names == ["a/x"]
 
 
 async def test_a_file_that_comes_later_but_is_first_by_name_takes_the_key(world: World) -> None:
