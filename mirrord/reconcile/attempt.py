@@ -5,6 +5,7 @@ abandon after the undo, and between them those that `JournalLedger` writes. The 
 about a failure is the reconciler's.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,6 +56,7 @@ class Attempt:
     transfer_id: str
     began: float  # monotonic seconds
     kind: TransferKind | None = None
+    vacant: bool = False  # no object was seen there: the store is asked to hold us to that, where it matters
     unsettled: bool = False  # it failed, and the store may hold something of it
 
     @classmethod
@@ -64,12 +66,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfers:
-    """Carries out copies, all within one buffer budget."""
+    """Carries out copies, all within one buffer budget, as many at a time as there are `slots`."""
 
     journal: Journal
     observer: Observer
     clock: Clock
     budget: Budget
+    slots: asyncio.Semaphore
     declared: Declared = declared_inline
 
     @property
@@ -95,6 +98,18 @@ class Transfers:
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
         it. A source that does not keep to pinned ranges is observed once more and read as one stream.
         """
+        async with self.slots:
+            return await self._copied(attempt, source, observed, store, record, left)
+
+    async def _copied(
+        self,
+        attempt: Attempt,
+        source: Source,
+        observed: Observed,
+        store: ObjectStore,
+        record: Record | None,
+        left: Sequence[Transfer],
+    ) -> Outcome:
         sha256 = await self.declared(attempt.item)
         try:
             copied = await self._moved(_Errand(attempt, source, observed, store, sha256), left)
@@ -269,10 +284,15 @@ class _Errand:
             max_size=item.options.max_size,
             expect_content_type=item.options.expect_content_type,
             sha256=self.sha256,
-            if_none_match=item.options.overwrite is Overwrite.NEVER,
+            if_none_match=_only_if_none(item.options.overwrite, self.attempt.vacant),
             readers=item.options.http.connections if _pinned_by_validator(observed) else 1,
             kept=kept,
         )
+
+
+def _only_if_none(overwrite: Overwrite, vacant: bool) -> bool:
+    """Whether an object that a stranger wrote since the look must not be replaced."""
+    return overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and vacant)
 
 
 def _pinned_by_validator(observed: Observed) -> bool:

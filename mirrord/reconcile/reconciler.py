@@ -115,6 +115,7 @@ class Reconciler:
             seen = await look(item, record, store, source, since_asked=now - self._asked.get(item.id, -inf))
             self._remember(item, seen.asked, now)
             self.breakers.answered(item, self.clock.monotonic(), store=seen.asked)
+            attempt.vacant = seen.standing is None
             if seen.decision.drifted:
                 self.observer(ItemDrifted(item=item, message=seen.decision.message))
             if seen.decision.action is not Action.COPY and left:

@@ -201,7 +201,6 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "daemon: {bandwidth: 1MiB/s}",
             "m.yaml:1:10: daemon.bandwidth: bandwidth has no effect yet: mirrord still lacks bandwidth limits",
         ),
-        (ENTRY + "    overwrite: owned\n", "m.yaml:4:5: mirrors[0].overwrite: this value has no effect yet"),
         ("defaults: {prune: true}\n", "m.yaml:1:12: defaults.prune: prune has no effect yet"),
         (
             "mirrors: {s3://public/data/: s3://copy/data/}",

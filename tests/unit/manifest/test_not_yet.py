@@ -19,6 +19,7 @@ FOLDER = "folders: [{{path: /a, to: s3://bbb/, {}}}]"
         "stores: {x: {payload_signing: auto}}",
         MIRROR.format("prune: false, verify: store, overwrite: always, http: {connections: 4, min_rate: 1KiB/s}"),
         MIRROR.format("overwrite: never"),
+        MIRROR.format("overwrite: owned"),
         FOLDER.format(
             "watch: auto, poll_interval: 5s, rescan: 1m, after_upload: keep, delete: keep, follow_symlinks: false"
         ),

@@ -30,6 +30,7 @@ from mirrord.model import (
     Observed,
     Options,
     Outcome,
+    Overwrite,
     Revision,
     State,
 )
@@ -268,3 +269,34 @@ async def test_a_suspended_item_is_not_looked_at(world: World) -> None:
     outcome = await world.look(suspend=True)
     assert outcome.state is State.SUSPENDED
     assert world.origin.known == []
+
+
+async def test_an_object_that_mirrord_did_not_write_is_left_alone_under_owned(world: World) -> None:
+    await world.store.put_object(AT, memoryview(b"theirs"), ObjectOptions())
+    outcome = await world.look(overwrite=Overwrite.OWNED)
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
+    assert "was not written by mirrord" in outcome.message
+    assert world.content == b"theirs"
+
+
+async def test_under_owned_a_change_of_the_source_is_written_over_our_own_object(world: World) -> None:
+    assert (await world.look(overwrite=Overwrite.OWNED)).copied
+    world.origin.content, world.origin.etag = b"two", '"2"'
+    assert (await world.look(overwrite=Overwrite.OWNED)).copied
+    assert world.content == b"two"
+
+
+@pytest.mark.parametrize("overwrite", [Overwrite.OWNED, Overwrite.NEVER])
+async def test_an_object_that_appeared_since_the_look_is_not_replaced(world: World, overwrite: Overwrite) -> None:
+    opened = world.origin.open
+
+    @asynccontextmanager
+    async def intruded(observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        await world.store.put_object(AT, memoryview(b"theirs"), ObjectOptions())
+        async with opened(observed, start, end) as stream:
+            yield stream
+
+    world.origin.open = intruded  # type: ignore[method-assign]
+    outcome = await world.look(overwrite=overwrite)
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
+    assert world.content == b"theirs"
