@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from mirrord.daemon.control import Controller
 from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier, keep_watchdog
 from mirrord.events import DaemonReady, DaemonStopping
@@ -24,6 +25,8 @@ LOOK_EVERY = 1.0
 """Seconds between two comparisons of the manifests' contents, whatever events say."""
 COUNT_EVERY = 2.0
 """Seconds between two counts of the items by state."""
+LOOKS = 48
+"""Looks at a time beside the transfers: long transfers must not keep other items from being looked at."""
 UNDO = 5.0
 """Seconds of the grace that are left for undoing what did not end."""
 
@@ -43,13 +46,15 @@ class Daemon:
     observer: Observer
     clock: Clock
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    restarts: Restarts | None = None
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _unapplied: bool = False
 
     # ── startup ───────────────────────────────────────────────────────────────────────────────────
     async def start(self, url: str) -> None:
         """Apply what the manifests say, begin to work, and say so."""
         await self.live.apply()
-        self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers))
+        self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers + LOOKS))
         self.supervisor.start("manifests", self.follow)
         self.supervisor.start("totals", self.count)
         self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
@@ -71,14 +76,20 @@ class Daemon:
     async def look(self, *, again: bool = False) -> None:
         """Read the manifests, and apply what changed."""
         async with self._reading:
-            if await self.manifests.look(again=again):
+            if await self.manifests.look(again=again) or self._unapplied:
+                self._unapplied = True  # tried again by the next look, should it fail
+                if self.restarts is not None:
+                    self.restarts.compare(self.manifests.current.loaded.daemon)
                 await self.live.apply()
+                self._unapplied = False
 
     async def reload(self) -> None:
         """Read everything again, also what manifests refer to (SIGHUP, `POST /api/v1/reload`)."""
         self.notifier.reloading()
-        await self.look(again=True)
-        self.notifier.ready()
+        try:
+            await self.look(again=True)
+        finally:
+            self.notifier.ready()
 
     async def count(self) -> None:
         """Keep the totals that metrics show."""

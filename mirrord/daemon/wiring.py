@@ -3,6 +3,7 @@
 Owns the order of opening and closing. Refuses to start without the state lock where a program writes.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ async def engine(
             observer=observer,
             clock=clock,
             budget=budget,
+            slots=asyncio.Semaphore(settings.transfers),
             declared=http.declared,
         )
         reconciler = Reconciler(

@@ -97,7 +97,11 @@ class World:
             store_of=store_of,
             source_of=lambda item: Source(self),
             transfers=Transfers(
-                journal=self.journal, observer=self.events.append, clock=self.clock, budget=Budget(64 * MiB)
+                journal=self.journal,
+                observer=self.events.append,
+                clock=self.clock,
+                budget=Budget(64 * MiB),
+                slots=asyncio.Semaphore(4),
             ),
             observer=self.events.append,
             clock=self.clock,

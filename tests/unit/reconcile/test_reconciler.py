@@ -115,7 +115,13 @@ class World:
             return self.store
 
         clock = Clock()
-        transfers = Transfers(journal=self.journal, observer=self.events.append, clock=clock, budget=Budget(64 * MiB))
+        transfers = Transfers(
+            journal=self.journal,
+            observer=self.events.append,
+            clock=clock,
+            budget=Budget(64 * MiB),
+            slots=asyncio.Semaphore(4),
+        )
         self.reconciler = Reconciler(
             journal=self.journal,
             store_of=store_of,
@@ -300,3 +306,19 @@ async def test_an_object_that_appeared_since_the_look_is_not_replaced(world: Wor
     outcome = await world.look(overwrite=overwrite)
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
     assert world.content == b"theirs"
+
+
+async def test_a_copy_waits_for_its_slot_and_a_look_does_not(world: World) -> None:
+    await world.look()
+    slots = world.reconciler.transfers.slots
+    for _ in range(4):
+        await slots.acquire()
+    assert (await world.look()).state is State.SYNCED
+    world.origin.content, world.origin.etag = b"two", '"2"'
+    copying = asyncio.create_task(world.look())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert world.content == b"one"
+    slots.release()
+    assert (await copying).copied is not None
+    assert world.content == b"two"
