@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,6 +170,37 @@ async def test_watching_redraws_until_it_is_stopped(served: Served) -> None:
             process.kill()
             await process.wait()
     assert (process.returncode, said) == (0, b"")
+
+
+async def test_on_a_terminal_it_redraws_in_place(served: Served) -> None:
+    one = served.control.put(item_of("a"), State.PENDING)
+    ours, theirs = os.openpty()
+    env = environment(served.home, {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mirrord", "status", "--watch", env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    screen = bytearray()
+    try:
+        async with asyncio.timeout(60):
+            await _until(ours, screen, b"items: 1 Pending")
+            served.control.change(one, State.SYNCED)
+            await _until(ours, screen, b"items: 1 Synced")
+            process.send_signal(signal.SIGINT)
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(ours)
+    assert process.returncode == 0
+    assert b"\x1b[1A" in screen, "the cursor went back up"
+    assert b"Traceback" not in screen
+
+
+async def _until(terminal: int, screen: bytearray, wanted: bytes) -> None:
+    while wanted not in screen:
+        screen += await asyncio.to_thread(os.read, terminal, 4096)
 
 
 # ── status without a daemon ───────────────────────────────────────────────────────────────────────
