@@ -15,7 +15,8 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
-from mirrord.model import Item, Record
+from mirrord.model import Item, Record, file_address
+from mirrord.planning.expand import item_of
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.arrivals import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
@@ -56,14 +57,15 @@ class Live:
                     self._start_folder(spec)
 
     async def trigger(self, item_id: str) -> bool:
-        """Look at an item now; a file of a folder has its folder scanned."""
+        """Look at an item now. A settled file of a folder comes back to the scheduler for it."""
         if await self.scheduler.trigger(item_id):
             return True
         record = await self.journal.record(item_id)
         loop = self._folders.get(record.entry) if record is not None and record.removed is None else None
-        if loop is not None:
-            loop.rescan()
-        return loop is not None
+        if loop is None or record is None:
+            return False
+        await self.scheduler.submit(_file_of(loop.spec, record))
+        return True
 
     def folder_statuses(self) -> tuple[FolderStatus, ...]:
         """Each folder in force, by name."""
@@ -105,10 +107,10 @@ class Live:
         """Who else in force has this item's object."""
         mirror = self.scheduler.item(item.id)
         if mirror is not None and mirror.root is None:
-            return f"it is the object of {mirror.entry}"
+            return f"the mirror {mirror.entry}"
         other = self._folders.get(record.entry) if record is not None and record.entry != entry else None
         if other is not None and record is not None and await other.has(record.source, item.id):
-            return f"it is the object of {record.source} in {record.entry}"
+            return f"{record.source} in the folder {record.entry}"
         return ""
 
     # ── what left ─────────────────────────────────────────────────────────────────────────────────
@@ -136,3 +138,10 @@ class Live:
 
 def _task(entry: str) -> str:
     return f"folder {entry}"
+
+
+def _file_of(spec: FolderSpec, record: Record) -> Item:
+    """The item of a recorded file, as the folder's listing would find it."""
+    name = record.source.removeprefix(file_address(f"{spec.path.rstrip('/')}/"))
+    file = record.revision.file if record.revision is not None else None
+    return item_of(spec, name, file.mtime_ns / 1e9 if file is not None else 0.0)
