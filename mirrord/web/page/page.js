@@ -26,6 +26,7 @@ const feed = new Feed(onEvent, onStream);
 let timer = null;
 let looking = false;
 let lookAgain = false;
+let newsAt = 0; // Date.now() of the last event
 
 // ── asking ────────────────────────────────────────────────────────────────────────────────────────
 async function look() {
@@ -83,7 +84,8 @@ function ahead(transfer) {
 function pause() {
   if (document.hidden) return EVERY.hidden;
   if (!feed.streaming || view.unreachable || view.failure) return EVERY.polling;
-  return view.running.size ? EVERY.moving : EVERY.calm;
+  const fresh = Date.now() - newsAt < EVERY.moving; // the totals that came with the look after it may be older
+  return fresh || view.running.size ? EVERY.moving : EVERY.calm;
 }
 
 function lookIn(delay) {
@@ -100,6 +102,7 @@ function lookSoon() {
 
 // ── hearing ───────────────────────────────────────────────────────────────────────────────────────
 function onEvent(name, event) {
+  newsAt = Date.now();
   const transfer = view.running.get(event.transfer_id);
   if (name === "transfer.progress" && transfer) {
     Object.assign(transfer, { bytes_read: event.bytes_read, bytes_sent: event.bytes_sent, size: event.size });
