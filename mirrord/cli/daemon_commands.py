@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -30,8 +31,8 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
     if desired.problems and not desired.sound:
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)
-    with observing(settings.log_format, settings.log_level) as observer:
-        running.run(serve(paths, settings, os.environ, observer))
+    with observing(settings.log_format, settings.log_level) as observer, suppress(KeyboardInterrupt):  # at startup
+        running.run(serve(paths, settings, os.environ, observer, flags))
     return 0
 
 

@@ -7,9 +7,10 @@ what is in force are `planning.in_force`'s; what to do about a change is `daemon
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from logging import getLogger
 
 from mirrord.errors import ManifestError, PathMissing, Problem
 from mirrord.events import ManifestLoaded, ManifestRejected, ManifestRemoved
@@ -19,6 +20,8 @@ from mirrord.manifest.manifest import Manifest
 from mirrord.planning.in_force import Held, InForce, emptied, settle
 from mirrord.ports import Clock, Observer
 from mirrord.status import FileStatus
+
+_log = getLogger(__name__)
 
 AGREE_AFTER = 0.1
 """Seconds between the two reads that must agree."""
@@ -46,6 +49,7 @@ class Manifests:
         self._observer = observer
         self._seen: dict[str, str] = {}
         self._missing: dict[str, float] = {}
+        self._departed: dict[str, Held] = {}  # files that are gone, whose stores others still use
         self._loaded: dict[str, float] = {}
         self.current: InForce = settle((), environ)
 
@@ -60,15 +64,12 @@ class Manifests:
         `again` parses files whose bytes are the same too: what they refer to (`${file:…}`) may have changed.
         """
         seen = await self._agreed()
-        changed = [file for file, one in seen.items() if again or self._seen.get(file) != one.digest]
-        back = [file for file in self._missing if file in seen]
+        changed = {file for file, one in seen.items() if again or self._seen.get(file) != one.digest}
+        back = self._missing.keys() & seen.keys()
         gone = self._gone(seen)
-        if not (changed or gone):
-            for file in back:
-                del self._missing[file]
-            return bool(back)
-        await self._admit(seen, set(changed), gone)
-        return True
+        if changed or gone:
+            await self._admit(seen, changed, gone)
+        return bool(changed or gone or back)
 
     def statuses(self) -> tuple[FileStatus, ...]:
         """Each file's state, in order."""
@@ -108,22 +109,19 @@ class Manifests:
     # ── admitting ─────────────────────────────────────────────────────────────────────────────────
     async def _admit(self, seen: Mapping[str, Seen], changed: set[str], gone: set[str]) -> None:
         before = {one.file: one for one in self.current.held}
-        self.current = await asyncio.to_thread(self._settled, before, seen, changed, gone)
-        self._seen = {file: one.digest for file, one in seen.items()}
+        leaving = {file: Held(file=file, good=emptied(good)) for file in gone if (good := before[file].good)}
+        departed = {file: one for file, one in {**self._departed, **leaving}.items() if file not in seen}
+        order = [*seen, *(file for file in before if file not in seen and file not in gone)]
+        self.current, self._departed = await asyncio.to_thread(
+            _settled,
+            lambda: [_next(file, before.get(file), seen.get(file), file in changed, self._environ) for file in order],
+            departed,
+            self._environ,
+        )
+        known = {file: digest for file, digest in self._seen.items() if file in before and file not in gone}
+        self._seen = {**known, **{file: one.digest for file, one in seen.items()}}
         self._missing = {file: since for file, since in self._missing.items() if file not in gone}
         self._tell(before, gone)
-
-    def _settled(
-        self, before: Mapping[str, Held], seen: Mapping[str, Seen], changed: set[str], gone: set[str]
-    ) -> InForce:
-        """In a thread: 20,000 entries take a second to read and expand."""
-        order = [*seen, *(file for file in before if file not in seen and file not in gone)]
-        files = [_next(file, before.get(file), seen.get(file), file in changed, self._environ) for file in order]
-        current = settle(files, self._environ)
-        if not (current.loaded.problems or current.expansion.problems):
-            return current
-        stores_only = (replace(one, good=emptied(one.good)) for one in map(before.get, gone) if one and one.good)
-        return settle([*files, *stores_only], self._environ)
 
     def _tell(self, before: Mapping[str, Held], gone: set[str]) -> None:
         items = {share.manifest.file: len(share.items) for share in self.current.expansion.files}
@@ -136,21 +134,39 @@ class Manifests:
             ):
                 self._loaded[one.file] = self._clock.now()
                 self._observer(ManifestLoaded(file=one.file, items=items.get(one.file, 0)))
-        for file in gone:
+        for file in sorted(gone):
+            self._loaded.pop(file, None)
             self._observer(ManifestRemoved(file=file))
+            if file in self._departed:
+                _log.warning(
+                    "%s is gone; its stores serve on, since other files use them: declare them elsewhere", file
+                )
+
+
+def _settled(
+    read: Callable[[], Sequence[Held]], departed: Mapping[str, Held], environ: Mapping[str, str]
+) -> tuple[InForce, dict[str, Held]]:
+    """What is in force now, and which of the `departed` files are needed for it. For a thread: 20,000 entries take a
+    second to read and expand."""
+    files = read()
+    current = settle(files, environ)
+    if not departed or not (current.loaded.problems or current.expansion.problems):
+        return current, {}
+    current = settle([*files, *departed.values()], environ)
+    return replace(current, held=tuple(one for one in current.held if one.file not in departed)), dict(departed)
 
 
 def _read_all(paths: Sequence[str]) -> dict[str, Seen]:
-    """Every file there is now; a PATH that is missing has none."""
-    found: dict[str, Seen] = {}
+    """Every file there is now, each once; a PATH that is missing has none."""
+    found: dict[str, str] = {}
     for path in paths:
         try:
             files = discover([path])
         except (PathMissing, ManifestError):
             continue
         for file in files:
-            found.setdefault(file, _read(file))
-    return found
+            found.setdefault(os.path.realpath(file), file)
+    return {file: _read(file) for file in found.values()}
 
 
 def _read(file: str) -> Seen:

@@ -8,13 +8,17 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from logging import getLogger
+from types import MappingProxyType
 
 from mirrord.daemon.control import Controller, Totals
 from mirrord.daemon.daemon import Daemon
+from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.presence import present
+from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
 from mirrord.daemon.wiring import DAEMON_RETRIES, Engine, engine
@@ -22,20 +26,32 @@ from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
 from mirrord.reconcile.queue import LocalQueue
 from mirrord.reconcile.scheduler import Scheduler
-from mirrord.settings import Settings
+from mirrord.settings import Settings, resolve
 from mirrord.telemetry.board import Board
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.web.application import application
 from mirrord.web.server import Server
 
+_log = getLogger(__name__)
 
-async def serve(paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers) -> None:
-    """Run until SIGTERM or SIGINT.
+Flags = Mapping[str, str | None]
+NO_FLAGS: Flags = MappingProxyType({})
+
+
+async def serve(
+    paths: Sequence[str],
+    settings: Settings,
+    environ: Mapping[str, str],
+    observers: Observers,
+    flags: Flags = NO_FLAGS,
+) -> None:
+    """Run until SIGTERM or SIGINT. `settings` were resolved from `flags`, `environ` and the manifests.
 
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
-    async with startup(paths, settings, environ, observers) as daemon, listening(daemon, settings) as url:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    async with startup(paths, settings, environ, observers, flags) as daemon, listening(daemon, settings) as url:
         with present(settings.directory, url), signals(daemon):
             await daemon.start(url)
             await daemon.stop.wait()
@@ -45,16 +61,20 @@ async def serve(paths: Sequence[str], settings: Settings, environ: Mapping[str, 
 
 @asynccontextmanager
 async def startup(
-    paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers
+    paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers, flags: Flags
 ) -> AsyncIterator[Daemon]:
     """Everything but the web server, open and not yet at work."""
+    restarts = Restarts(settings, lambda block: resolve(flags, environ, daemon_settings(block)))
     async with engine(settings, {}, observers, DAEMON_RETRIES) as opened, Supervisor(opened.clock) as supervisor:
         manifests = Manifests(paths, environ, opened.clock, observers)
         daemon = assembled(opened, manifests, supervisor, settings, environ, observers)
+        daemon.restarts = restarts
         await manifests.look()
-        problems = [problem for file in manifests.statuses() for problem in file.problems]
-        if problems and not any(file.in_force for file in manifests.statuses()):
-            raise ManifestError(problems)
+        files = manifests.statuses()
+        if files and not any(file.in_force for file in files):
+            raise ManifestError([problem for file in files for problem in file.problems])
+        if not files:
+            _log.warning("there is no manifest in %s yet: nothing to do until there is", ", ".join(paths))
         yield daemon
 
 

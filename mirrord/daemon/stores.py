@@ -32,7 +32,7 @@ class Stores:
         self._looking = looking
         self.missing: set[tuple[str, str]] = set()
         """(store, bucket) of each bucket that would be created, of the stores opened so far."""
-        self._open: dict[str, ObjectStore] = {}
+        self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._life = AsyncExitStack()
 
@@ -45,9 +45,7 @@ class Stores:
     async def replace(self, options: Mapping[str, StoreOptions]) -> set[str]:
         """Serve these from now on; the names of those that changed. Who uses a former one goes on to its end."""
         changed = {name for name, one in options.items() if name in self._options and self._options[name] != one}
-        for name in changed:
-            self._open.pop(name, None)  # closed with all others: a transfer may still run over it
-        self._options = options
+        self._options = options  # what is open is closed with all others: a transfer may still run over it
         return changed
 
     async def of(self, item: Item) -> ObjectStore:
@@ -57,15 +55,16 @@ class Stores:
     async def named(self, name: str) -> ObjectStore:
         """The open store of that name. Raises what opening it raises."""
         async with self._turns.setdefault(name, asyncio.Lock()):
-            if name not in self._open:
-                self._open[name] = await self._opened(name)
-            return self._open[name]
+            options = self._options.get(name)
+            if options is None:
+                raise StoreRefused(f"no store is named {name!r}")
+            if name not in self._open or self._open[name][0] != options:
+                self._open[name] = options, await self._opened(name, options)
+            return self._open[name][1]
 
-    async def _opened(self, name: str) -> ObjectStore:
-        if name not in self._options:
-            raise StoreRefused(f"no store is named {name!r}")
-        store = await self._connected(self._options[name])
-        for bucket, wanted in self._options[name].buckets.items():
+    async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
+        store = await self._connected(options)
+        for bucket, wanted in options.buckets.items():
             if wanted.create and not self._looking:
                 await store.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
             elif wanted.create and not await store.has_bucket(bucket):

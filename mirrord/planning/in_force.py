@@ -50,17 +50,29 @@ def settle(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
 
 
 def _one_by_one(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
-    """A changed file broke one that did not change: find out which, by admitting candidates in order."""
+    """A changed file broke one that did not change: find out which, by admitting candidates in order, until no more
+    fits beside those that did."""
     refused = {one.file: one.problems for one in files if one.candidate is not None}
-    for one in files:
-        if one.candidate is not None:
-            without = {file: problems for file, problems in refused.items() if file != one.file}
-            trial = _judge([_chosen(other, without) for other in files], environ)
-            if trial.problems:
-                refused[one.file] = tuple(_blamed(one.file, problem) for problem in trial.problems)
+    admitted = True
+    while admitted:
+        admitted = False
+        for one in [one for one in files if one.file in refused]:
+            problems = _problems_with(one, files, refused, environ)
+            if problems:
+                refused[one.file] = problems
             else:
-                refused = without
+                del refused[one.file]
+                admitted = True
     return _result(files, refused, _judge([_chosen(one, refused) for one in files], environ))
+
+
+def _problems_with(
+    one: Held, files: Sequence[Held], refused: Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[Problem, ...]:
+    """What is wrong if one more candidate is admitted. It is judged last: what collides is found at its place."""
+    others = [_chosen(other, refused) for other in files if other is not one]
+    trial = _judge([*others, one.candidate], environ)
+    return tuple(_blamed(one.file, problem) for problem in trial.problems)
 
 
 def _blamed(file: str, problem: Problem) -> Problem:
