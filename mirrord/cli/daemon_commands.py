@@ -8,7 +8,7 @@ import click
 
 from mirrord.cli import options, running
 from mirrord.cli.exits import FAILED, INVALID
-from mirrord.cli.show import details, observing, summary
+from mirrord.cli.show import details, observing, say, summary
 from mirrord.daemon.desired import read
 from mirrord.daemon.report import Report
 from mirrord.daemon.run import serve
@@ -55,7 +55,7 @@ def sync(paths: Sequence[str], only: Sequence[str], **flags: str | None) -> int:
 def told(report: Report) -> int:
     """Print the report; the exit code that it stands for."""
     for line in details(report):
-        click.echo(line)
+        say(line)
     click.echo(summary(report))
     if report.problems:
         return INVALID

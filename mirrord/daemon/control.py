@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from mirrord._version import __version__
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
+from mirrord.daemon.offline import not_enforced
 from mirrord.events import Event
-from mirrord.manifest.not_yet import promised_defaults
 from mirrord.model import Record, State
 from mirrord.ports import Clock, Journal
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
@@ -77,7 +77,7 @@ class Controller:
             files=self.live.manifests.statuses(),
             folders=self.live.folder_statuses(),
             stores=self.health.stores(),
-            not_enforced=tuple(f"{name}: {default} ({missing})" for name, default, missing in promised_defaults()),
+            not_enforced=not_enforced(),
         )
 
     async def items(
@@ -129,21 +129,8 @@ class Controller:
 
     def _shown(self, record: Record) -> ItemStatus:
         progress = self.board.progress(record.item_id)
-        status = ItemStatus(
-            id=record.item_id,
-            entry=record.entry,
-            source=record.source,
-            destination=str(record.destination),
-            store=record.destination.store,
-            state=record.state,
-            reason=record.reason,
-            message=record.message,
-            since=record.since,
-            next_check=self.live.scheduler.next_check(record.item_id) or record.next_check,
-            size=record.size,
-            integrity=record.integrity,
-            synced_at=record.synced_at,
-        )
+        due = self.live.scheduler.next_check(record.item_id)
+        status = ItemStatus.of(record if due is None else replace(record, next_check=due))
         return replace(status, state=State.TRANSFERRING, progress=progress) if progress else status
 
 
