@@ -22,6 +22,7 @@
         OutcomeUnknown               a write was sent and its answer lost
       IntegrityError
         ChecksumMismatch             bytes differ from what was declared or sent
+          ReadbackMismatch           the object that stands is not what was sent
         LengthMismatch
       JournalError
         JournalLocked                another mirrord holds the state
@@ -58,6 +59,7 @@ class Reason(StrEnum):
     SOURCE_CHANGED = "SourceChanged"
     SOURCE_REFUSED = "SourceRefused"
     STILL_GROWING = "StillGrowing"
+    NO_MARKER = "NoMarker"
     STORE_DENIED = "StoreDenied"
     STORE_UNAVAILABLE = "StoreUnavailable"
     STORE_REFUSED = "StoreRefused"
@@ -208,6 +210,12 @@ class IntegrityError(MirrordError):
 
 class ChecksumMismatch(IntegrityError):
     pass
+
+
+class ReadbackMismatch(ChecksumMismatch):
+    """The store took the bytes and gives back others: they are sent again."""
+
+    recovery = Recovery.RESTART
 
 
 class LengthMismatch(IntegrityError):

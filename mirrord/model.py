@@ -142,6 +142,8 @@ class Options:
     object: ObjectOptions = ObjectOptions()
     upload: UploadOptions = UploadOptions()
     checksum: DeclaredSum | None = None
+    readback: bool = False
+    """The object is read back and compared before the copy counts."""
     max_size: int | None = None
     expect_content_type: str | None = None
     overwrite: Overwrite = Overwrite.ALWAYS

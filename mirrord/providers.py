@@ -21,12 +21,15 @@ class Provider:
     max_parts: int = 10_000
     max_put: int = 5 * GiB
     max_object: int = 5 * TiB
+    honours_md5: bool = True
+    """It is known to refuse a wrong Content-MD5; otherwise only an ETag that is the MD5 shows what it received."""
     merges_slashes: bool = False
     """`d//x` and `d/x` are one object, and `\\` is `/` (FIELD_NOTES table)."""
 
 
 _GENERIC = Provider(name=ProviderName.GENERIC)
 _PROFILES = {
+    ProviderName.GENERIC: Provider(name=ProviderName.GENERIC, honours_md5=False),
     ProviderName.AWS: Provider(
         name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB
     ),  # "maximum object size 48.8 TiB": as many parts of 5 GiB as there may be

@@ -54,7 +54,6 @@ NOT_YET: dict[str, Row] = {
     "mirrors.http.ca_file": Row("private authorities of sources"),
     "mirrors.http.client_cert": Row("client certificates"),
     "*.object.lock": Row("object lock"),
-    "*.verify": Row("reading back", lambda value: value == "readback"),
     "*.prune": Row("pruning"),
     "folders.ready": Row("ready markers"),
     "folders.after_upload": Row("moving and deleting uploaded files"),

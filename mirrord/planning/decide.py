@@ -15,6 +15,7 @@ from mirrord.model import (
     META_TRANSFER,
     META_VALIDATOR,
     Drift,
+    Integrity,
     Item,
     ObjectOptions,
     Observed,
@@ -70,7 +71,9 @@ def known_revision(
     item: Item, record: Record | None, standing: StoredObject | None, *, asked: bool = True
 ) -> Revision | None:
     """The revision that makes a conditional question to the source safe; None if a copy is due whatever it says."""
-    if record is None or record.revision is None or _rewritten(item, record) or not _proven(item, record.revision):
+    if record is None or record.revision is None or _rewritten(item, record):
+        return None
+    if not _proven(item, record.revision) or _unread(item, record):
         return None
     if asked and _drift(item, record, standing) and item.options.drift is Drift.REPAIR:
         return None
@@ -130,6 +133,8 @@ def _next_look(item: Item, record: Record, observed: Observed | None, drift: str
         return Decision(Action.COPY, "the object's options changed")
     if record.revision is not None and not _proven(item, record.revision):
         return Decision(Action.COPY, _UNPROVEN)
+    if _unread(item, record):
+        return Decision(Action.COPY, "the object was not read back")
     if observed is None or (_same(observed.revision, record.revision) and validator(observed.revision)):
         return Decision(Action.KEEP, "unchanged")
     return Decision(Action.COPY, "the source changed")
@@ -161,6 +166,11 @@ def _proven(item: Item, revision: Revision) -> bool:
     if declared is None:
         return True
     return revision.digest is not None and revision.digest == f"sha256:{declared.sha256 or revision.digest[7:]}"
+
+
+def _unread(item: Item, record: Record) -> bool:
+    """Whether the proof that the manifest asks for is owed. What was adopted counts as it stands."""
+    return item.options.readback and record.integrity not in (None, Integrity.READBACK)
 
 
 def adopted(revision: Revision, standing: StoredObject) -> Revision:

@@ -58,6 +58,7 @@ class OptionsOf:
             max_size=self.setting(entry, "max_size"),
             overwrite=self.setting(entry, "overwrite"),
             drift=self.setting(entry, "drift"),
+            readback=self.setting(entry, "verify") == "readback",
             suspend=self.setting(entry, "suspend"),
         )
 

@@ -12,7 +12,7 @@ from functools import partial
 from uuid import uuid4
 
 from mirrord.aio import finish
-from mirrord.errors import SourceChanged, SourceRefused
+from mirrord.errors import ReadbackMismatch, SourceChanged, SourceRefused
 from mirrord.events import (
     TransferCompleted,
     TransferInterrupted,
@@ -21,7 +21,20 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import Copied, Item, Observed, Outcome, Overwrite, Record, State, Transfer, TransferKind
+from mirrord.model import (
+    ChecksumKind,
+    Copied,
+    Integrity,
+    Item,
+    Observed,
+    Outcome,
+    Overwrite,
+    Record,
+    Revision,
+    State,
+    Transfer,
+    TransferKind,
+)
 from mirrord.planning.decide import options_digest
 from mirrord.planning.describe import described
 from mirrord.planning.parts import Cut, cut
@@ -34,6 +47,7 @@ from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, Means
 from mirrord.transfer.ledger import Kept
+from mirrord.transfer.readback import read_back, sent
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -57,6 +71,7 @@ class Attempt:
     began: float  # monotonic seconds
     kind: TransferKind | None = None
     vacant: bool = False  # no object was seen there: the store is asked to hold us to that, where it matters
+    doubted: Record | None = None  # what the journal says since the object turned out to be other bytes than were sent
     unsettled: bool = False  # it failed, and the store may hold something of it
 
     @classmethod
@@ -142,7 +157,8 @@ class Transfers:
         try:
             job = errand.job(transfer, plan, kept, self.budget.limit)
             means = Means(store=store, budget=self.budget, ledger=ledger, aborted=aborted)
-            return await copy(job, errand.source, observed, means, partial(self._progress, attempt, observed))
+            copied = await copy(job, errand.source, observed, means, partial(self._progress, attempt, observed))
+            return await self._read_back(errand, copied)
         except BaseException as error:
             attempt.unsettled = ledger.unsettled(error)
             if not attempt.unsettled:
@@ -150,6 +166,26 @@ class Transfers:
             if not isinstance(error, Exception):
                 self._interrupted(attempt, kept=ledger.upload_id is not None and ledger.keeps(error))
             raise
+
+    async def _read_back(self, errand: "_Errand", copied: Copied) -> Copied:
+        """Where it was asked for, or the store confirmed nothing but the length: compare what stands with what went.
+
+        Of other bytes the journal remembers that they are there and of no revision, so that nobody takes them over.
+        """
+        item, store = errand.attempt.item, errand.store
+        confirmed = copied.integrity is not Integrity.LENGTH or store.provider.checksum is ChecksumKind.NONE
+        if confirmed and not item.options.readback:
+            return copied
+        stretches = sent(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
+        try:
+            await read_back(store, item.destination, stretches, self.budget)
+        except ReadbackMismatch:
+            nothing = replace(copied, revision=Revision(address=copied.revision.address))
+            record = with_copy(item, None, nothing, self.clock.now())
+            errand.attempt.doubted = replace(record, state=State.RETRYING, integrity=None)
+            await finish(self.journal.finish(copied.transfer_id, nothing, errand.attempt.doubted))
+            raise
+        return replace(copied, integrity=Integrity.READBACK)
 
     async def _begun(
         self, errand: "_Errand", wanted: Transfer, left: Sequence[Transfer]

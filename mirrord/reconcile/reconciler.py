@@ -166,7 +166,7 @@ class Reconciler:
                     retry_in=outcome.retry_in,
                 )
             )
-        return await self._settle(item, record, outcome)
+        return await self._settle(item, attempt.doubted or record, outcome)
 
     async def _settle(self, item: Item, record: Record | None, outcome: Outcome) -> Outcome:
         """Record the state, if it is news."""

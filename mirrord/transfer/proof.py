@@ -6,6 +6,7 @@ ignored proves nothing but the length.
 
 from collections.abc import Sequence
 
+from mirrord.checksums import hexadecimal
 from mirrord.errors import ChecksumMismatch, LengthMismatch
 from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
 from mirrord.providers import Provider, profile
@@ -18,8 +19,8 @@ def of_put(sent: Checksum | None, stored: StoredObject, size: int, provider: Pro
     _same(sent, stored, size)
     if sent is None:
         return Integrity.LENGTH
-    if sent.kind is ChecksumKind.MD5:  # Content-MD5 is older than S3: RFC 1864; every store here refuses a wrong one
-        return Integrity.MD5
+    if sent.kind is ChecksumKind.MD5:
+        return Integrity.MD5 if _md5_shown(sent, stored.etag, provider) else Integrity.LENGTH
     return Integrity.FULL_OBJECT if _confirmed(sent, stored, provider) else Integrity.LENGTH
 
 
@@ -32,7 +33,8 @@ def of_multipart(
         return Integrity.FULL_OBJECT if _confirmed(whole, stored, provider) else Integrity.LENGTH
     kinds = {part.checksum.kind if part.checksum else ChecksumKind.NONE for part in parts}
     if kinds == {ChecksumKind.MD5}:
-        return Integrity.MD5
+        shown = all(part.checksum and _md5_shown(part.checksum, part.etag, provider) for part in parts)
+        return Integrity.MD5 if shown else Integrity.LENGTH
     if kinds == {ChecksumKind.SHA256} and _verifies(provider):
         return Integrity.COMPOSITE
     return Integrity.LENGTH
@@ -41,6 +43,14 @@ def of_multipart(
 def _confirmed(sent: Checksum, stored: StoredObject, provider: Provider) -> bool:
     """The store said the checksum back, or is known to refuse a wrong one."""
     return stored.checksum == sent or _verifies(provider)
+
+
+def _md5_shown(sent: Checksum, etag: str, provider: Provider) -> bool:
+    """The ETag is the MD5 of what came (so it is of a plain put or part, unless encrypted), or Content-MD5 is honoured.
+
+    RFC 1864; AWS: "Checking object integrity", ETags.
+    """
+    return etag.strip('"').lower() == hexadecimal(sent) or profile(provider.name).honours_md5
 
 
 def _verifies(provider: Provider) -> bool:

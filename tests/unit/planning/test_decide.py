@@ -13,6 +13,7 @@ from mirrord.model import (
     Destination,
     Drift,
     FileIdentity,
+    Integrity,
     Item,
     ObjectOptions,
     Observed,
@@ -49,6 +50,10 @@ def record(revision: Revision | None = V1, options: ObjectOptions | None = None)
         etag='"o1"',
         options_digest=options_digest(options or ObjectOptions()),
     )
+
+
+def proven(integrity: Integrity) -> Record:
+    return replace(record(), integrity=integrity)
 
 
 SUM, OTHER = "5" * 64, "6" * 64
@@ -97,6 +102,10 @@ TABLE = [
     ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, V2, Action.BLOCK, Reason.CONFLICT, False),
     ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, None, Action.KEEP, None, False),
     ({"overwrite": OWNED}, record(), None, V1, Action.COPY, None, True),
+    ({"readback": True}, record(), OURS, V1, Action.KEEP, None, False),  # adopted: it counts as it stands
+    ({"readback": True}, proven(Integrity.READBACK), OURS, V1, Action.KEEP, None, False),
+    ({"readback": True}, proven(Integrity.FULL_OBJECT), OURS, V1, Action.COPY, None, False),
+    ({}, proven(Integrity.LENGTH), OURS, V1, Action.KEEP, None, False),
     ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
     ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest learned while reading is no other revision
     ({}, record(SUMMED), OURS, V2, Action.COPY, None, False),
@@ -130,6 +139,7 @@ def test_the_source_is_asked_conditionally_only_while_the_object_stands_as_recor
     assert known_revision(item(object=ObjectOptions(acl="private")), record(), OURS) is None
     assert known_revision(item(checksum=DECLARED), record(), OURS) is None
     assert known_revision(item(checksum=DECLARED), record(SUMMED), OURS) == SUMMED
+    assert known_revision(item(readback=True), proven(Integrity.FULL_OBJECT), OURS) is None
 
 
 def test_the_store_is_not_asked_where_its_answer_would_not_matter() -> None:

@@ -1,0 +1,60 @@
+"""Reading an object back and comparing it with what was sent: the proof where the store's word is not enough.
+
+Owns the comparison, with the checksum of the whole or, where the kind has no combination, of each part in its order.
+Refuses to compare with nothing. The object stands already: what a difference means for it is the caller's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mirrord import checksums
+from mirrord.errors import ReadbackMismatch, StoreRefused
+from mirrord.model import Checksum, Destination, Part
+from mirrord.ports import ByteStream, ObjectStore
+from mirrord.transfer.budget import Budget
+from mirrord.units import MiB
+
+PIECE = MiB
+"""Bytes that are read and hashed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """So many bytes, in order, and what they must hash to."""
+
+    size: int
+    checksum: Checksum
+
+
+def sent(whole: Checksum | None, parts: Sequence[Part], size: int) -> list[Stretch]:
+    """What an object of `size` bytes must read as; empty: nothing is known that it could be compared with."""
+    if whole is not None:
+        return [Stretch(size, whole)]
+    known = [Stretch(part.size, part.checksum) for part in parts if part.checksum is not None]
+    return known if len(known) == len(parts) and sum(part.size for part in parts) == size else []
+
+
+async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Stretch], budget: Budget) -> None:
+    """Read the object at `at` to its end. Raises ReadbackMismatch if it is not what was sent, else what the store does.
+
+    Takes one buffer of `budget`; the caller must hold none.
+    """
+    if not stretches:
+        raise StoreRefused(f"{at}: nothing is known to compare it with: set the store's checksum to another than none")
+    async with budget.buffer(min(PIECE, budget.limit)) as view, store.get_object(at) as stream:
+        for stretch in stretches:
+            await _compare(at, stream, stretch, view)
+        if await stream.readinto(view[:1]):
+            raise ReadbackMismatch(f"{at}: read back, the object is longer than what was sent")
+
+
+async def _compare(at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview) -> None:
+    running, left = checksums.Running(stretch.checksum.kind), stretch.size
+    while left:
+        count = await stream.readinto(view[:left])
+        if count == 0:
+            raise ReadbackMismatch(f"{at}: read back, the object ends {left:,} bytes too soon")
+        await checksums.extend(running, view[:count])
+        left -= count
+    if running.checksum() != stretch.checksum:
+        raise ReadbackMismatch(f"{at}: read back, the object is not what was sent ({stretch.checksum.kind} differs)")
