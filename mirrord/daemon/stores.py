@@ -8,6 +8,7 @@ that never ran an empty one in memory stands in.
 """
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Self
 
 from mirrord.declared import StoreOptions
 from mirrord.errors import StoreRefused
-from mirrord.model import Item, ProviderName
+from mirrord.model import Destination, Item, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.providers import profile
 from mirrord.s3.embedded import EmbeddedStore
@@ -52,6 +53,13 @@ class Stores:
         """The open store of an item."""
         return await self.named(item.destination.store)
 
+    async def at(self, place: Destination) -> ObjectStore:
+        """The open store where an object of the journal stands. StoreRefused: it is not declared any more."""
+        options = self._options.get(place.store)
+        if options is not None and options.endpoint != place.endpoint:
+            raise StoreRefused(f"the store {place.store!r} was at {place.endpoint} and is now at {options.endpoint}")
+        return await self.named(place.store)
+
     async def named(self, name: str) -> ObjectStore:
         """The open store of that name. Raises what opening it raises."""
         async with self._turns.setdefault(name, asyncio.Lock()):
@@ -60,6 +68,9 @@ class Stores:
                 raise StoreRefused(f"no store is named {name!r}")
             if name not in self._open or self._open[name][0] != options:
                 self._open[name] = options, await self._opened(name, options)
+                # What stands by now (botocore's models, our modules, the items) stays: 100,000s of objects, through
+                # which the collector would walk again and again, each time stopping the loop for up to 0.3 s.
+                gc.freeze()
             return self._open[name][1]
 
     async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
