@@ -1,0 +1,278 @@
+"""A watched folder under whatever writers, editors and the kernel's queue do to it.
+
+The real `mirrord run`, a real store and real inotify events. At rest the bucket is the tree, without a restart, each
+file was written once, and a witness who read the bucket throughout saw nothing but whole files. MIRRORD_SOAK=1 makes
+the archive 50,000 files.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.inbox import RESCAN, SETTLE, Inbox, folder, md5, tree
+from tests.support.proxy import StoreProxy
+from tests.support.weed import Server
+
+SOAK = os.environ.get("MIRRORD_SOAK") == "1"
+ARCHIVED = 50_000 if SOAK else 10_000
+QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def watched(tmp_path: Path, weed: Server, bucket: str, store_proxy: StoreProxy, s3_client: Any) -> Iterator[Open]:
+    """`async with watched() as inbox`: the folder tmp_path/inbox is followed."""
+    yield partial(folder, tmp_path, weed, bucket, store_proxy)
+    _empty(s3_client, bucket)
+
+
+def _empty(client: Any, bucket: str) -> None:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        if keys := [{"Key": one["Key"]} for one in page.get("Contents", ())]:
+            client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+
+
+# ── one file ──────────────────────────────────────────────────────────────────────────────────────
+async def test_a_slow_writer(watched: Open) -> None:
+    async with watched() as inbox:
+        pieces = [b"%d" % number * 50_000 for number in range(20)]
+        inbox.witness.may("slow", b"".join(pieces))
+        with (inbox.root / "slow").open("wb", buffering=0) as file:
+            for piece in pieces:
+                file.write(piece)
+                await asyncio.sleep(SETTLE / 4)
+        await inbox.equal()
+        await inbox.once()
+
+
+async def test_an_append_after_the_settle(watched: Open) -> None:
+    async with watched() as inbox:
+        content = b""
+        for number in range(3):
+            content += b"%d" % number * 1000
+            inbox.witness.may("log", content)
+            with (inbox.root / "log").open("ab") as file:
+                file.write(content[-1000:])
+            await inbox.equal()
+        await inbox.once(log=3)
+
+
+async def test_written_elsewhere_then_renamed(watched: Open) -> None:
+    async with watched() as inbox:
+        content = b"x" * 300_000
+        for temporary, name in ((".a", "a"), ("b.part", "b"), ("c.tmp", "c"), ("d~", "d"), ("../outside", "e")):
+            inbox.witness.may(name, content)
+            half = len(content) // 2
+            with (inbox.root / temporary).open("wb", buffering=0) as file:
+                file.write(content[:half])
+                await asyncio.sleep(SETTLE * 1.5)  # at rest under its temporary name, and not to be seen
+                file.write(content[half:])
+            (inbox.root / temporary).rename(inbox.root / name)
+        await inbox.equal()
+        assert set(inbox.puts) == set("abcde")
+        await inbox.once()
+
+
+async def test_saved_by_vim(watched: Open) -> None:
+    """backupcopy=no: try the directory with 4913, the old file becomes the backup, write anew, remove the backup."""
+    async with watched() as inbox:
+        inbox.write("notes", b"first")
+        await inbox.equal()
+        for number in range(1, 4):
+            content = b"saved %d" % number
+            (inbox.root / "4913").touch()
+            (inbox.root / "4913").unlink()
+            (inbox.root / ".notes.swp").write_bytes(os.urandom(4096))
+            (inbox.root / "notes").rename(inbox.root / "notes~")
+            inbox.write("notes", content)
+            (inbox.root / "notes~").unlink()
+            await inbox.equal()
+        (inbox.root / ".notes.swp").unlink()
+        await inbox.once(notes=4)
+        assert set(inbox.puts) == {"notes"}
+
+
+async def test_brought_by_rsync(watched: Open) -> None:
+    """Into .name.XXXXXX, slowly, then the modification time, then the rename; once more over what is there."""
+    async with watched() as inbox:
+        for lap in range(2):
+            content = os.urandom(400_000)
+            inbox.witness.may("sub/film", content)
+            (inbox.root / "sub").mkdir(exist_ok=True)
+            temporary = inbox.root / "sub" / f".film.Xy7{lap}Qa"
+            with temporary.open("wb", buffering=0) as file:
+                for at in range(0, len(content), 50_000):
+                    file.write(content[at : at + 50_000])
+                    await asyncio.sleep(SETTLE / 5)
+            os.utime(temporary, (1_600_000_000, 1_600_000_000))  # the sender's, both times the same
+            temporary.rename(inbox.root / "sub" / "film")
+            await inbox.equal()
+        await inbox.once(**{"sub/film": 2})
+
+
+async def test_hard_links(watched: Open) -> None:
+    """Each name is an object; what is written through one name is there under all of them."""
+    async with watched() as inbox:
+        for name in ("one", "two", "deep/three"):
+            inbox.witness.may(name, b"shared")
+            inbox.witness.may(name, b"shared, and more")
+        inbox.write("one", b"shared")
+        (inbox.root / "deep").mkdir()
+        os.link(inbox.root / "one", inbox.root / "two")
+        os.link(inbox.root / "one", inbox.root / "deep" / "three")
+        await inbox.equal()
+        await inbox.once()
+        with (inbox.root / "two").open("ab") as file:
+            file.write(b", and more")
+        await inbox.equal()
+        await inbox.once(one=2, two=2, **{"deep/three": 2})
+
+
+# ── many files ────────────────────────────────────────────────────────────────────────────────────
+def _fill(directory: Path, files: int, directories: int) -> None:
+    for number in range(files):
+        place = directory / f"d{number % directories}" / "deeper"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"f{number}").write_bytes(b"%d" % number * 10)
+
+
+async def test_a_big_directory_moved_in_then_renamed(watched: Open, tmp_path: Path) -> None:
+    """Its new keys arrive; under `delete: keep` the old ones stay."""
+    _fill(tmp_path / "big", files=500, directories=25)
+    async with watched() as inbox:
+        inbox.may_have("big", tmp_path / "big")
+        (tmp_path / "big").rename(inbox.root / "big")
+        await inbox.equal()
+        before = tree(inbox.root)
+        inbox.may_have("renamed", inbox.root / "big")
+        (inbox.root / "big").rename(inbox.root / "renamed")
+        await inbox.equal(kept=before)
+        await inbox.once()
+
+
+@pytest.mark.timeout(1200 if SOAK else 240)
+async def test_an_archive_unpacked(watched: Open, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    contents = {f"d{number % 50}/e{number % 500}/f{number}": b"%d" % number * 20 for number in range(ARCHIVED)}
+    with tarfile.open(archive, "w") as tar:
+        for name, content in contents.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, BytesIO(content))
+    async with watched() as inbox:
+        for name, content in contents.items():
+            inbox.witness.may(name, content)
+        unpacker = await asyncio.create_subprocess_exec("tar", "-xf", str(archive), "-C", str(inbox.root))
+        assert await unpacker.wait() == 0
+        took = await inbox.equal(seconds=900 if SOAK else 150)
+        print(f"{ARCHIVED:,} files unpacked: the bucket was equal {took:.1f} s after tar's end")
+        await inbox.once()
+        assert len(inbox.puts) == ARCHIVED
+
+
+# ── what befalls the root, and the kernel's queue ─────────────────────────────────────────────────
+async def test_a_root_removed_and_made_again(watched: Open) -> None:
+    async with watched() as inbox:
+        kept = {}
+        for lap in range(3):
+            inbox.write(f"late{lap}", b"late")
+            await inbox.equal(kept)
+            kept |= tree(inbox.root)
+            shutil.rmtree(inbox.root)
+            if lap:
+                await inbox.daemon.wait_for(partial(_incomplete, inbox), what="the loss to be seen")
+            inbox.write(f"early{lap}", b"early")
+            await inbox.equal(kept)
+            kept |= tree(inbox.root)
+        await inbox.once()
+        assert len(inbox.puts) == 6
+
+
+async def _incomplete(inbox: Inbox) -> bool:
+    return not (await inbox.status())["complete"]
+
+
+@contextmanager
+def _a_short_queue() -> Iterator[int]:
+    """While a daemon starts, an inotify queue of 16 events, where we may set it; else as long as it is."""
+    length = QUEUE.read_text()
+    try:
+        QUEUE.write_text("16")
+    except OSError:
+        yield int(length)
+        return
+    try:
+        yield 16
+    finally:
+        QUEUE.write_text(length)
+
+
+def _storm(inbox: Inbox, events: int, lap: int) -> None:
+    """At least so many events (two of one file in a row would count as one), then what none of them can tell."""
+    names = [f"storm{lap}/{number}" for number in range(50)]
+    contents = dict.fromkeys(names, b"")
+    while events > 0:
+        for name in names:
+            contents[name] += b"x"
+            inbox.write(name, contents[name])
+            events -= 1
+    for number in range(50):
+        inbox.write(f"new{lap}/{number}/file", b"%d" % number)
+
+
+def _overflow(inbox: Inbox) -> None:
+    _storm(inbox, 2 * int(QUEUE.read_text()), 0)
+
+
+async def _stopped(inbox: Inbox) -> None:
+    inbox.daemon.signal(signal.SIGSTOP)
+    stat = Path(f"/proc/{inbox.daemon.process.pid}/stat")
+    await inbox.daemon.wait_for(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T", what="the pause")
+
+
+async def test_the_kernels_queue_overflows(watched: Open) -> None:
+    with _a_short_queue() as length:
+        opened = watched()
+        inbox = await opened.__aenter__()
+    try:
+        for lap in range(3):
+            await _stopped(inbox)
+            await asyncio.to_thread(_storm, inbox, 2 * length, lap)
+            inbox.daemon.signal(signal.SIGCONT)
+            took = await inbox.equal(seconds=RESCAN + SETTLE + 10)
+            print(f"queue of {length}, lap {lap}: equal after {took:.1f} s")
+        await inbox.once()
+    finally:
+        inbox.daemon.signal(signal.SIGCONT)
+        await opened.__aexit__(None, None, None)
+
+
+async def test_events_lost_while_it_is_paused(watched: Open) -> None:
+    """Files come, change, are renamed and go; more than the queue holds. Not a restart, a rescan finds them."""
+    async with watched() as inbox:
+        _fill(inbox.root, files=200, directories=10)
+        inbox.may_have("", inbox.root)
+        await inbox.equal()
+        before = tree(inbox.root)
+        await _stopped(inbox)
+        await asyncio.to_thread(_overflow, inbox)
+        inbox.may_have("moved", inbox.root / "d1")
+        (inbox.root / "d1").rename(inbox.root / "moved")
+        shutil.rmtree(inbox.root / "d2")
+        inbox.write("d3/deeper/f3", b"changed")
+        os.truncate(inbox.root / "d4/deeper/f4", 1)
+        inbox.witness.may("d4/deeper/f4", md5(b"4"))
+        inbox.daemon.signal(signal.SIGCONT)
+        await inbox.equal(kept=before | tree(inbox.root), seconds=RESCAN + SETTLE + 15)
+        await inbox.once(**{"d3/deeper/f3": 2, "d4/deeper/f4": 2})
