@@ -58,6 +58,9 @@ class Source(AbstractAsyncContextManager["Source"], Protocol):
         Anything but the whole needs `observed.ranges`. Raises SourceChanged if another revision answers.
         """
 
+    def let_go(self) -> None:
+        """Give back a connection that `probe` keeps for `open`, which will not come soon. May be called at any time."""
+
     async def confirm(self, observed: Observed) -> None:
         """After the last byte and before the object becomes visible: still the same revision, else SourceChanged."""
 

@@ -113,7 +113,11 @@ class Transfers:
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
         it. A source that does not keep to pinned ranges is observed once more and read as one stream.
         """
+        waits = self.slots.locked()
+        if waits:  # with a connection in hand that one of those who have a slot may be waiting for
+            source.let_go()
         async with self.slots:
+            observed = (await source.probe() if waits else None) or observed
             return await self._copied(attempt, source, observed, store, record, left)
 
     async def _copied(

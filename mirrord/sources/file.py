@@ -83,6 +83,9 @@ class FileSource(Source):
         self._same(found, observed)
         yield FileStream(self._file, self._path, start, found.st_size if end is None else end)
 
+    def let_go(self) -> None:
+        """Nothing is kept open for later."""
+
     async def confirm(self, observed: Observed) -> None:
         """See `ports.Source`: the file that was read, and the file now at the path, are the one observed."""
         if self._file is not None:  # asked first: over NFS an open file's attributes are fresher than a path's

@@ -109,11 +109,11 @@ class HttpSource(Source):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._let_go()
+        self.let_go()
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
         """See `ports.Source`. None on 304, and on a 200 that carries the strong ETag of `known`."""
-        self._let_go()
+        self.let_go()
         if known is not None and known.address != self._address:
             known = None
         answer, observed = await self._get(answers.conditions(known), known)
@@ -139,7 +139,7 @@ class HttpSource(Source):
         if stop is not None and start >= stop:
             yield _Nothing()
             return
-        held = start == 0 and self._held is not None and self._held[1] == observed
+        held = start == 0 and self._holds(observed)
         whole = held or (start == 0 and stop == length)
         answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
         last = length if whole else stop
@@ -157,18 +157,21 @@ class HttpSource(Source):
         """
 
     async def _whole(self, observed: Observed) -> Answer:
-        if self._held is not None and self._held[1] == observed:
+        if self._held is not None and self._holds(observed):
             answer, self._held = self._held[0], None
             return answer
-        self._let_go()
+        self.let_go()
         answer, again = await self._get({}, None)
         if again.revision != observed.revision:
             answer.close()
             raise SourceChanged(f"{shown(self._url)}: changed since it was looked at")
         return answer
 
+    def _holds(self, observed: Observed) -> bool:
+        return self._held is not None and self._held[1].revision == observed.revision
+
     async def _range(self, observed: Observed, start: int, stop: int | None) -> Answer:
-        self._let_go()
+        self.let_go()
         etag, total = observed.revision.strong_etag, observed.revision.length
         if not observed.ranges or etag is None:
             raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
@@ -204,7 +207,8 @@ class HttpSource(Source):
         there = answers.place(url)
         return answer, answers.observed(answer.headers, self._address, there if there != home else None)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """See `ports.Source`."""
         if self._held is not None:
             self._held[0].close()
             self._held = None
