@@ -107,6 +107,10 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             ENTRY + "    name: ${file:/no/such}\n",
             "m.yaml:4:11: mirrors[0].name: the file /no/such cannot be read: No such",
         ),
+        ("folders: [{path: x, to: s3://bbb/, ready: '*'}]", 'm.yaml:1:43: folders[0].ready: "*" is not a marker; write'),
+        ("folders: [{path: x, to: s3://bbb/, ready: '*.*'}]", 'm.yaml:1:43: folders[0].ready: "*.*" is not a marker'),
+        ("folders: [{path: x, to: s3://bbb/, ready: a/b}]", 'm.yaml:1:43: folders[0].ready: "a/b" is not a marker'),
+        ("folders: [{path: x, to: s3://bbb/, ready: '..'}]", 'm.yaml:1:43: folders[0].ready: ".." is not a marker'),
         # words
         ("stores: {x: {provider: mino}}", 'm.yaml:1:24: stores.x.provider: "mino" is not one of aws, minio'),
         (
@@ -140,7 +144,8 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
         (ENTRY + "    cron: 0 0 30 2 *\n", 'm.yaml:4:11: mirrors[0].cron: "0 0 30 2 *" is not a cron line; write five'),
         (
             ENTRY + "    cron: 0 3 * * *\n    timezone: Europe/Atlantis\n",
-            'm.yaml:5:15: mirrors[0].timezone: "Europe/Atlantis" is not a time zone; write it like Europe/Berlin or UTC',
+            'm.yaml:5:15: mirrors[0].timezone: "Europe/Atlantis" is not a time zone; '
+            "write it like Europe/Berlin or UTC",
         ),
         (ENTRY + "    cron: daily\n", 'm.yaml:4:11: mirrors[0].cron: "daily" is not a cron line; write five fields'),
         (
