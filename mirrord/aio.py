@@ -1,7 +1,8 @@
-"""Small asyncio steps that several rooms need: finishing work that must not be cut short, draining tasks."""
+"""Small asyncio steps that several rooms need: finishing work that must not be cut short, draining tasks, batches."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,3 +37,16 @@ async def drain(tasks: Iterable[asyncio.Task[Any]]) -> None:
         task.cancel()
     if pending:
         await finish(asyncio.wait(pending))
+
+
+async def batches(found: AsyncGenerator[T], size: int) -> AsyncGenerator[list[T]]:
+    """What `found` yields, `size` at a time. Closes `found` when it is closed itself."""
+    batch: list[T] = []
+    async with aclosing(found) as stream:
+        async for one in stream:
+            batch.append(one)
+            if len(batch) >= size:
+                yield batch
+                batch = []
+    if batch:
+        yield batch

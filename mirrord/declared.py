@@ -65,6 +65,7 @@ class FolderSpec:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     settle: float = 2.0
+    ready: str | None = None  # name of the marker that a file waits for, see planning.markers
     watch: str = "auto"  # auto, events, poll
     poll_interval: float = 5.0  # seconds between scans while there are no events
     rescan: float = 60.0  # seconds between scans whatever the events say

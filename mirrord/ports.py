@@ -110,6 +110,9 @@ class FolderListing(Listing, Protocol):
         A name below another one's directory is found twice. Changes neither `complete` nor `problems`.
         """
 
+    async def standing(self, names: Collection[str]) -> frozenset[str]:
+        """Those of `names` at which a regular file stands now, whether it counts or not: for ready markers."""
+
     @property
     def problems(self) -> Sequence[Trouble]:
         """What the last `enumerate` could not list."""

@@ -92,7 +92,7 @@ class Live:
 
     def _start_folder(self, spec: FolderSpec) -> None:
         ports = FolderPorts(
-            listing=Folder(spec.path, spec.include, spec.exclude),
+            listing=Folder(spec.path, spec.include, spec.exclude, spec.ready),
             watch=partial(Watch, [spec.path], recursive=True),
             journal=self.journal,
             submit=self.scheduler.submit,

@@ -1,66 +1,107 @@
 """Every item that manifests ask for, once: the mirrors' items, then those that the folders hold now.
 
 Owns the scan of each folder and the one wait in which all of them settle, for programs that end: `sync` and `plan`.
+Markers are not waited for: a file without its own is left Waiting.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
+from mirrord.aio import batches
 from mirrord.daemon.desired import Desired, selected
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused, Reason
 from mirrord.events import FolderRescanned
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.expand import item_of
-from mirrord.ports import Clock, Observer
+from mirrord.planning.markers import Markers
+from mirrord.ports import Clock, Journal, Observer
+from mirrord.reconcile.arrivals import needs_no_marker
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")
 """What is to be said of an item whose file changed within `settle`."""
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An item, and why it is not to be moved now; None: it may be."""
+
+    item: Item
+    waits: Outcome | None = None
 
 
 class OnePass:
     """One pass for the program called `cause`. `incomplete`: what could not be read wholly, each with why."""
 
-    def __init__(self, desired: Desired, clock: Clock, observer: Observer, only: Sequence[str], cause: str) -> None:
+    def __init__(
+        self, desired: Desired, journal: Journal, clock: Clock, observer: Observer, only: Sequence[str], cause: str
+    ) -> None:
         self._desired = desired
+        self._journal = journal
         self._clock = clock
         self._observer = observer
         self._only = only
         self._cause = cause
         self.incomplete: list[str] = []
 
-    async def items(self) -> AsyncIterator[tuple[Item, bool]]:
-        """Each item that `only` means, and whether it may be moved: not while its file is settling."""
+    async def items(self) -> AsyncIterator[Turn]:
+        """Each item that `only` means. Raises JournalError."""
         specs = self._desired.expansion.folders
         folders = [(spec, self._listing(spec)) for spec in specs if not self._only or self._may_match(spec)]
         for _, listing in folders:
             await listing.look()
         for item in self._desired.expansion.items:
             if selected(item, self._only):
-                yield item, True
+                yield Turn(item)
         for spec, listing in folders:
-            async for item, settled in self._found(spec, listing):
-                yield item, settled
+            async for turn in self._found(spec, listing):
+                yield turn
 
     def _may_match(self, spec: FolderSpec) -> bool:
         return any(glob == spec.entry or any(sign in glob for sign in "*?[") or "/" in glob for glob in self._only)
 
     def _listing(self, spec: FolderSpec) -> SettledFolder:
-        folder = Folder(spec.path, spec.include, spec.exclude)
+        folder = Folder(spec.path, spec.include, spec.exclude, spec.ready)
         return SettledFolder(folder, spec.settle, self._clock)
 
-    async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[tuple[Item, bool]]:
+    async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[Turn]:
         began, files = self._clock.monotonic(), 0
-        async for found in listing.enumerate():
-            files += 1
-            if (item := self._item(spec, found)) is not None and selected(item, self._only):
-                yield item, found.settled
+        async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
+            async for batch in found:
+                files += len(batch)
+                for turn in await self._turns(spec, listing, batch):
+                    yield turn
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
         duration = self._clock.monotonic() - began
         rescanned = FolderRescanned(
             folder=spec.entry, cause=self._cause, files=files, complete=listing.complete, duration=duration
         )
         self._observer(rescanned)
+
+    async def _turns(self, spec: FolderSpec, listing: SettledFolder, found: Sequence[FoundFile]) -> list[Turn]:
+        made = ((one, self._item(spec, one)) for one in found)
+        mine = [(one, item) for one, item in made if item is not None and selected(item, self._only)]
+        unmarked = await self._unmarked(spec, listing, [(one, item) for one, item in mine if one.settled])
+        return [Turn(item, unmarked.get(item.id) if one.settled else SETTLING) for one, item in mine]
+
+    async def _unmarked(
+        self, spec: FolderSpec, listing: SettledFolder, found: Sequence[tuple[FoundFile, Item]]
+    ) -> dict[str, Outcome]:
+        """The items whose files lack their markers, by id, each with what is to be said of it."""
+        if spec.ready is None:
+            return {}
+        markers = Markers(spec.ready)
+        standing = await listing.standing({name for one, _ in found for name in markers.of(one.name)})
+        lacking = [(one, item) for one, item in found if standing.isdisjoint(markers.of(one.name))]
+        records = await self._journal.recorded([item.id for _, item in lacking])
+        return {
+            item.id: Outcome(state=State.WAITING, reason=Reason.NO_MARKER, message=markers.missing(one.name))
+            for one, item in lacking
+            if not needs_no_marker(records.get(item.id), one.revision.file)
+        }
 
     def _item(self, spec: FolderSpec, found: FoundFile) -> Item | None:
         file = found.revision.file

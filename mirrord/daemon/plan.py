@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.desired import Desired, announce
-from mirrord.daemon.one_pass import SETTLING, OnePass
+from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Left
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
@@ -85,7 +85,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
         program = _Planning(found, journal, stores, http, settings.memory_limit)
-        items = OnePass(desired, clock, observer, only, "plan")
+        items = OnePass(desired, journal, clock, observer, only, "plan")
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
         found.buckets = [NewBucket(*pair) for pair in sorted(stores.missing)]
@@ -110,10 +110,10 @@ class _Planning:
         self._memory_limit = memory_limit
         self._buckets: dict[tuple[str, str], bool] = {}
 
-    async def handle(self, turn: tuple[Item, bool]) -> None:
-        item, settled = turn
-        if not settled or item.options.suspend:
-            self._plan.left.append(Left(item, SETTLING if not settled else Outcome(state=State.SUSPENDED)))
+    async def handle(self, turn: Turn) -> None:
+        item = turn.item
+        if turn.waits is not None or item.options.suspend:
+            self._plan.left.append(Left(item, turn.waits or Outcome(state=State.SUSPENDED)))
             return
         try:
             await self._look(item)

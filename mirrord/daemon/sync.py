@@ -6,10 +6,9 @@ Owns the order of the run and its report. `every` and cron are not asked.
 from collections.abc import Sequence
 
 from mirrord.daemon.desired import Desired, announce
-from mirrord.daemon.one_pass import SETTLING, OnePass
+from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Report
 from mirrord.daemon.wiring import engine
-from mirrord.model import Item
 from mirrord.ports import Observer
 from mirrord.reconcile.workers import settle, work_through
 from mirrord.settings import Settings
@@ -21,11 +20,10 @@ async def sync(desired: Desired, settings: Settings, observer: Observer, only: S
     report = Report(problems=desired.problems)
     async with engine(settings, desired.loaded.stores, observer) as opened:
         began = opened.clock.monotonic()
-        found = OnePass(desired, opened.clock, observer, only, "sync")
+        found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
 
-        async def handle(turn: tuple[Item, bool]) -> None:
-            item, settled = turn
-            report.add(item, await settle(opened.reconciler, item, opened.clock) if settled else SETTLING)
+        async def handle(turn: Turn) -> None:
+            report.add(turn.item, turn.waits or await settle(opened.reconciler, turn.item, opened.clock))
 
         await work_through(found.items(), handle, settings.transfers)
         report.incomplete = found.incomplete

@@ -231,8 +231,8 @@ class Watched(Entry):
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
     settle: fields.Pause = preset("2s", 2.0)
     """Two equal stats this far apart make a file ready."""
-    ready: texts.Pattern | None = None
-    """Upload a file only once its marker stands."""
+    ready: texts.Marker | None = None
+    """Upload a file only once its marker stands: *.done beside the file, or _SUCCESS in its directory."""
     watch: fields.Watch = "auto"
     """How changes are noticed."""
     poll_interval: fields.Duration = preset("5s", 5.0)

@@ -55,7 +55,6 @@ NOT_YET: dict[str, Row] = {
     "mirrors.http.client_cert": Row("client certificates"),
     "*.object.lock": Row("object lock"),
     "*.prune": Row("pruning"),
-    "folders.ready": Row("ready markers"),
     "folders.after_upload": Row("moving and deleting uploaded files"),
     "folders.delete": Row("deleting the objects of deleted files"),
     "folders.follow_symlinks": Row("following symbolic links"),

@@ -145,6 +145,15 @@ def _is_pattern(text: str) -> bool:
 
 FilePath = Annotated[str, _text(r"[^\x00]+", "a path")]
 Pattern = Annotated[str, _text(r"[^\x00\n]+", "a gitignore pattern", _is_pattern)]
+_IN_MARKER = r"[^*/?\[\]!\x00-\x1f\x7f]"
+Marker = Annotated[
+    str,
+    _text(
+        rf"{_IN_MARKER}+|{_IN_MARKER}+\*{_IN_MARKER}*|\*{_IN_MARKER}+",
+        'a marker; write a name with one * for the name of what it marks, like "*.done", or a plain name like _SUCCESS',
+        lambda name: name not in {".", ".."},
+    ),
+]
 Language = Annotated[str, _text(r"[A-Za-z0-9, -]+", "a content language; like en or de-CH")]
 TagText = Annotated[str, _text(r"[\w .:/=+@-]{0,256}", "a tag; up to 256 letters, digits, spaces and . : / = + - _ @")]
 MatrixText = Annotated[str, _text(r"[^\x00-\x1f\x7f]+", "a value; at least one character, no control characters")]

@@ -172,6 +172,7 @@ class _File:
             include=self._options.setting(folder, "include"),
             exclude=self._options.setting(folder, "exclude"),
             settle=self._options.setting(folder, "settle"),
+            ready=self._options.setting(folder, "ready"),
             watch=self._options.setting(folder, "watch"),
             poll_interval=self._options.setting(folder, "poll_interval"),
             rescan=self._options.setting(folder, "rescan"),

@@ -1,11 +1,12 @@
 """What becomes of each file that a folder's listing finds: nothing, a wait, a conflict, or a look by the scheduler.
 
 Owns the order of the questions: does the journal know the file as it is, has the scheduler got it as it is, does
-another source have its object, is it settled. In memory are only files that are unsettled, in conflict, or submitted
-and not yet known to be done. When to look at the folder is `reconcile.folders`'s word.
+another source have its object, is it settled, does its marker stand. In memory are only files that are unsettled or
+without marker, in conflict, or submitted and not yet known to be done. When to look at the folder is
+`reconcile.folders`'s word.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ from mirrord.planning.expand import item_of
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Clock, FolderListing, Found, Hints, Journal, Observer
 from mirrord.reconcile.settling import Settling
+from mirrord.reconcile.unmarked import Lacking, Unmarked
 from mirrord.status import ItemStatus
 
 MOST_CONFLICTS = 1_000
@@ -78,6 +80,11 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
     return fresh(item, record) and record.revision is not None and record.revision.file == file
 
 
+def needs_no_marker(record: Record | None, file: FileIdentity | None) -> bool:
+    """Whether the file was uploaded as it is: a marker that is gone since does not hold back what is left to do."""
+    return record is not None and record.revision is not None and record.revision.file == file
+
+
 class Arrivals:
     """The files of one folder on their way to the scheduler. For one caller at a time."""
 
@@ -85,9 +92,10 @@ class Arrivals:
         self._spec = spec
         self._ports = ports
         self.settling = Settling(spec.settle)
+        self._unmarked = Unmarked(spec.ready)
         self._submitted: dict[str, Submitted] = {}
         self._conflicts: dict[str, Conflict] = {}
-        self._claims: dict[str, str] = {}  # item id -> name, of unsettled and submitted files
+        self._claims: dict[str, str] = {}  # item id -> name, of files that wait or were submitted
         self._scan = 0
         self._refused: list[str] = []  # the first of the last whole scan
         self._refusals = self._settled = self._bytes = 0
@@ -104,7 +112,8 @@ class Arrivals:
     def end_scan(self, complete: bool) -> None:
         """It came to its end; if it was complete, what it did not see is gone."""
         if complete:
-            for name in [name for name, one in self._submitted.items() if one.scan != self._scan]:
+            unseen = [name for name, one in self._submitted.items() if one.scan != self._scan]
+            for name in (*unseen, *self._unmarked.unseen(self._scan)):
                 self.forget(name)
             self._conflicts = {name: one for name, one in self._conflicts.items() if one.scan == self._scan}
 
@@ -113,23 +122,29 @@ class Arrivals:
         now = self._ports.clock.monotonic()
         asked = [(one, item) for one in found if self._is_open(one, began, now) and (item := self._item(one))]
         records = await self._records([item.id for _, item in asked])
+        marked = await self._marked([(one, records.get(item.id)) for one, item in asked])
         for one, item in asked:
-            await self._judge(one, item, records.get(item.id), began)
+            await self._judge(one, item, records.get(item.id), began, ready=one.name in marked)
         await self._forget_done()
 
     def forget(self, name: str) -> None:
         """The file is gone, or nothing is to be done about it."""
-        known = self.settling.get(name) or self._submitted.get(name)
+        known = self.settling.get(name) or self._submitted.get(name) or self._unmarked.get(name)
         if known and self._claims.get(known.item_id) == name:
             del self._claims[known.item_id]
         self.settling.forget(name)
+        self._unmarked.forget(name)
         self._submitted.pop(name, None)
         self._conflicts.pop(name, None)
+
+    def marked(self, hinted: Iterable[str]) -> set[str]:
+        """The files that wait for a marker which is among the hinted names."""
+        return self._unmarked.marked(hinted)
 
     def tell(self) -> None:
         """Say what was submitted since this was last called."""
         if self._settled:
-            waiting = len(self.settling)
+            waiting = len(self.settling) + len(self._unmarked)
             event = FolderSettled(folder=self._spec.entry, files=self._settled, bytes=self._bytes, waiting=waiting)
             self._ports.observer(event)
         self._settled = self._bytes = 0
@@ -153,7 +168,17 @@ class Arrivals:
         """What the journal knows of these: the one place to ask it for many at once."""
         return await self._ports.journal.recorded(item_ids) if item_ids else {}
 
-    async def _judge(self, found: Found, item: Item, record: Record | None, began: float) -> None:
+    async def _marked(self, asked: Sequence[tuple[Found, Record | None]]) -> frozenset[str]:
+        """The names of the files that need no marker, or have it."""
+        markers = self._unmarked.markers
+        if markers is None:
+            return frozenset(one.name for one, _ in asked)
+        lacking = [one.name for one, record in asked if not needs_no_marker(record, one.revision.file)]
+        standing = await self._ports.listing.standing({marker for name in lacking for marker in markers.of(name)})
+        without = set(lacking).difference(markers.marked(lacking, standing))
+        return frozenset(one.name for one, _ in asked if one.name not in without)
+
+    async def _judge(self, found: Found, item: Item, record: Record | None, began: float, *, ready: bool) -> None:
         name, file = found.name, found.revision.file
         before = self._submitted.get(name)
         if file is None or mirrored(item, record, file):
@@ -162,15 +187,32 @@ class Arrivals:
             self._lose(name, item, rival)
         elif before is not None and before.file == file and not _was_missed(record):
             before.scan = self._scan
-        elif self.settling.see(name, item.id, file, began, self._ports.clock.monotonic()):
+        elif not self._is_settled(name, item.id, file, began):
+            self._wait(name, item.id)
+        elif ready:
             await self._submit(name, item, file)
         else:
-            self._wait(name, item.id)
+            self._want_marker(name, item.id, file)
+
+    def _is_settled(self, name: str, item_id: str, file: FileIdentity, began: float) -> bool:
+        """A file that waits for its marker as it is was found settled before."""
+        lacking = self._unmarked.get(name)
+        if lacking is not None and lacking.file == file:
+            return True
+        return self.settling.see(name, item_id, file, began, self._ports.clock.monotonic())
 
     def _wait(self, name: str, item_id: str) -> None:
         self._submitted.pop(name, None)
         self._conflicts.pop(name, None)
+        self._unmarked.forget(name)
         if self.settling.get(name) is not None:  # there was room for it
+            self._claims[item_id] = name
+
+    def _want_marker(self, name: str, item_id: str, file: FileIdentity) -> None:
+        self._submitted.pop(name, None)
+        self._conflicts.pop(name, None)
+        self.settling.forget(name)
+        if self._unmarked.wait(name, Lacking(item_id, file, self._ports.clock.now(), self._scan)):
             self._claims[item_id] = name
 
     async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:
@@ -265,6 +307,9 @@ class Arrivals:
             item = item_of(self._spec, name, one.file.mtime_ns / 1e9)
             since = clock.now() - (clock.monotonic() - one.first)
             yield _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
+        for name, lacking in self._unmarked.items():
+            item = item_of(self._spec, name, lacking.file.mtime_ns / 1e9)
+            yield _status(item, State.WAITING, Reason.NO_MARKER, self._unmarked.message(name), lacking.since)
 
 
 def _was_missed(record: Record | None) -> bool:

@@ -7,16 +7,16 @@ there, the listing says; what becomes of it, `reconcile.arrivals`. Nothing that 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 from itertools import takewhile
 from logging import getLogger
 
-from mirrord.aio import drain
+from mirrord.aio import batches, drain
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
-from mirrord.ports import Found, Hints
+from mirrord.ports import Hints
 from mirrord.reconcile.arrivals import Arrivals, FolderPorts
 from mirrord.status import FolderStatus, ItemStatus
 
@@ -69,7 +69,7 @@ class FolderLoop:
         )
 
     def held(self) -> Iterator[ItemStatus]:
-        """Files that wait to be settled, and files in conflict; see `Arrivals.held`."""
+        """Files that wait to be settled or marked, and files in conflict; see `Arrivals.held`."""
         return self._arrivals.held()
 
     def rescan(self) -> None:
@@ -183,6 +183,7 @@ class FolderLoop:
         for name in self._wanted - again:
             self._again.setdefault(name, now + max(AGAIN, self.spec.settle))
         names = self._wanted | again | set(self._arrivals.settling.due(now))
+        names |= self._arrivals.marked(names)
         self._wanted.clear()
         return names
 
@@ -196,8 +197,8 @@ class FolderLoop:
         self._cause = ""
         self._wanted.clear()
         self._arrivals.begin_scan()
-        async with aclosing(_batches(listing.enumerate())) as batches:
-            async for batch in batches:
+        async with aclosing(batches(listing.enumerate(), BATCH)) as places:
+            async for batch in places:
                 files += len(batch)
                 await self._arrivals.see(batch, began)
         self._arrivals.end_scan(listing.complete)
@@ -217,8 +218,8 @@ class FolderLoop:
     async def _look(self, names: set[str], began: float) -> None:
         """Look at these names only, and below those that are directories."""
         missing = set(names)
-        async with aclosing(_batches(self._ports.listing.look(_outermost(names)))) as batches:
-            async for batch in batches:
+        async with aclosing(batches(self._ports.listing.look(_outermost(names)), BATCH)) as places:
+            async for batch in places:
                 missing.difference_update(found.name for found in batch)
                 for found in batch:
                     self._again.pop(found.name, None)
@@ -273,18 +274,6 @@ class FolderLoop:
             self._ports.observer(FolderOverflowed(folder=self.spec.entry, message=message))
         self._wanted.clear()
         self._again.clear()
-
-
-async def _batches(found: AsyncGenerator[Found]) -> AsyncGenerator[list[Found]]:
-    batch: list[Found] = []
-    async with aclosing(found) as files:
-        async for one in files:
-            batch.append(one)
-            if len(batch) >= BATCH:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
 
 
 def _outermost(names: set[str]) -> set[str]:

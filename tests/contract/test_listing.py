@@ -69,6 +69,22 @@ async def test_patterns_choose_and_prune(make: Make, tmp_path: Path) -> None:
     assert listing.complete
 
 
+async def test_markers_are_left_out_and_can_be_asked_for(make: Make, tmp_path: Path) -> None:
+    for name in ("a.csv", "a.csv.done", "b.csv", "d/.c.done", "d/c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "x.done").mkdir()
+    (tmp_path / "x.done" / "e.csv").touch()
+    (tmp_path / "link.done").symlink_to(tmp_path / "a.csv.done")
+    listing = make(str(tmp_path), ["*.csv"], ["*.done"], "*.done")
+    assert (await found_in(make(str(tmp_path), (), (), "*.done"))).keys() == {"a.csv", "b.csv", "d/c", "x.done/e.csv"}
+    assert await listing.standing({"a.csv.done", "b.csv.done", "x.done", "link.done", "d/.c.done", "d/c"}) == {
+        "a.csv.done",
+        "d/.c.done",
+        "d/c",
+    }
+
+
 async def test_links_and_what_is_no_file_are_passed_over(make: Make, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "d").mkdir(parents=True)

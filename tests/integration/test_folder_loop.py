@@ -17,6 +17,7 @@ import pytest
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.declared import FolderSpec
+from mirrord.errors import Reason
 from mirrord.events import Event, FolderRescanned
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, Outcome, Revision, State, fingerprint
@@ -45,7 +46,7 @@ class Inbox:
             entry="inbox", path=str(root), store="default", endpoint="http://store", bucket="bucket", **spec
         )
         ports = FolderPorts(
-            listing=Folder(self.spec.path, self.spec.include, self.spec.exclude),
+            listing=Folder(self.spec.path, self.spec.include, self.spec.exclude, self.spec.ready),
             watch=partial(Watch, [self.spec.path], recursive=True),
             journal=self.journal,
             submit=self.submit,
@@ -138,6 +139,31 @@ async def test_what_is_there_at_the_start_and_what_is_dropped_later(root: Path) 
         assert SETTLE <= inbox.moments[-1] - dropped < SETTLE + 2
         assert inbox.loop.status().watching == "events"
         assert inbox.causes == ["start"], "by a look, not by a scan"
+
+
+async def test_markers_of_files_and_of_directories(root: Path) -> None:
+    (root / "batch").mkdir()
+    (root / "batch" / "1").write_text("x")
+    (root / "a.csv").write_text("x")
+    async with Inbox(root, ready="*.done").followed() as inbox:
+        async with asyncio.timeout(20):
+            while [one.reason for one in inbox.loop.held()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - no event says so
+                await asyncio.sleep(0.01)
+        (root / "a.csv.done").touch()
+        await inbox.until(lambda: inbox.names == ["a.csv"])
+        (root / "batch.done").touch()
+        await inbox.until(lambda: inbox.names == ["a.csv", "batch/1"])
+        assert inbox.causes == ["start"]
+        staged = root.parent / "staged"
+        staged.mkdir()
+        for number in range(3):
+            (staged / str(number)).write_text("x")
+            (staged / f"{number}.done").touch()
+        staged.rename(root / "moved")
+        await inbox.until(lambda: set(inbox.names[2:]) == {"moved/0", "moved/1", "moved/2"})
+        await asyncio.sleep(3 * SETTLE)
+        assert len(inbox.names) == 5
+        assert list(inbox.loop.held()) == []
 
 
 async def test_without_a_settle_a_drop_is_a_matter_of_milliseconds(root: Path) -> None:

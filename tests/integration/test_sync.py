@@ -86,6 +86,26 @@ async def test_urls_and_files_arrive_and_a_second_pass_moves_nothing(
     assert len(origin.log) == 2
 
 
+async def test_a_file_without_its_marker_is_left_waiting_and_listed(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for name in ("a.csv", "a.csv.done", "b.csv", "c.csv", "c.done"):
+        (inbox / name).write_text(name)
+    body = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', settle: 0s, ready: '*.done'}}\n"
+    done = await sync(tmp_path, manifest(tmp_path, weed, body))
+    assert done.code == 0, done.said
+    keys = [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert keys == ["in/a.csv", "in/c.csv"]
+    (line,) = [line for line in done.out.splitlines() if "in/b.csv" in line]
+    assert "Waiting NoMarker" in line
+    assert "no marker: waits for b.csv.done or b.done" in line
+    (inbox / "c.done").unlink()
+    again = await sync(tmp_path, tmp_path / "m.yaml")
+    assert "2 unchanged" in again.out, "a marker that is gone since holds nothing back"
+
+
 async def test_a_changed_source_and_a_deleted_object_are_mended(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:

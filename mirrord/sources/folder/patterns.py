@@ -1,11 +1,13 @@
 """Which names of a folder count, by gitignore patterns. Pure.
 
-Owns `include`, `exclude` and the temporary names that are out by default (SPEC section 2).
+Owns `include`, `exclude` and the names that are out by themselves: temporary ones (SPEC section 2), and markers.
 """
 
 from collections.abc import Iterable
 
 from pathspec import GitIgnoreSpec
+
+from mirrord.planning.markers import Markers
 
 TEMPORARY = (".*", "*~", "*.part", "*.tmp", "*.swp")
 
@@ -17,10 +19,13 @@ class Patterns:
     directory that is out can be brought back, and the last pattern that matches decides.
     """
 
-    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+    def __init__(
+        self, include: Iterable[str] = (), exclude: Iterable[str] = (), markers: Markers | None = None
+    ) -> None:
         self._include = GitIgnoreSpec.from_lines(include)
         self._takes_all = not any(pattern.include is not None for pattern in self._include.patterns)  # comments
         self._exclude = GitIgnoreSpec.from_lines((*TEMPORARY, *exclude))
+        self._markers = markers
 
     def enters(self, directory: str) -> bool:
         """Whether anything below this directory may count."""
@@ -28,5 +33,7 @@ class Patterns:
 
     def takes(self, file: str) -> bool:
         """Whether this file counts; its directories are asked about on the way to it."""
+        if self._markers is not None and self._markers.is_marker(file):
+            return False
         included = self._takes_all or self._include.match_file(file)
         return included and not self._exclude.match_file(file)

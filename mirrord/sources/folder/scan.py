@@ -9,13 +9,14 @@ still to be read.
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 
 from mirrord.aio import finish
 from mirrord.model import FileIdentity, Revision, file_address, fingerprint
+from mirrord.planning.markers import Markers
 from mirrord.ports import FolderListing
 from mirrord.sources.folder.patterns import Patterns
 
@@ -44,11 +45,16 @@ class FolderProblem:
 
 
 class Folder(FolderListing):
-    """The tree at `path` (absolute; itself it may be a link). Patterns are gitignore's, see `Patterns`."""
+    """The tree at `path` (absolute; itself it may be a link). Patterns are gitignore's, see `Patterns`.
 
-    def __init__(self, path: str, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+    `ready` names the markers of its files, which are left out.
+    """
+
+    def __init__(
+        self, path: str, include: Iterable[str] = (), exclude: Iterable[str] = (), ready: str | None = None
+    ) -> None:
         self.path = path.rstrip("/") or "/"
-        self._patterns = Patterns(include, exclude)
+        self._patterns = Patterns(include, exclude, None if ready is None else Markers(ready))
         self._problems: tuple[FolderProblem, ...] = ()
         self._complete = False
 
@@ -79,6 +85,16 @@ class Folder(FolderListing):
         async with aclosing(_batched(_Walk(self.path, self._patterns).named(names))) as files:
             async for found in files:
                 yield found
+
+    async def standing(self, names: Collection[str]) -> frozenset[str]:
+        """See `ports.FolderListing`. What cannot be asked about does not stand."""
+        return await finish(asyncio.to_thread(lambda: frozenset(filter(self._stands, names)))) if names else frozenset()
+
+    def _stands(self, name: str) -> bool:
+        try:
+            return stat.S_ISREG(os.lstat(f"{self.path}/{name}").st_mode)
+        except OSError:
+            return False
 
 
 async def _batched(looked_at: Generator[FoundFile | None, None, None]) -> AsyncGenerator[FoundFile]:

@@ -6,7 +6,7 @@ a million new files need no more than 8 MiB; the second is the listing itself.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -79,6 +79,10 @@ class SettledFolder(Listing):
                     if found.revision.file is not None:
                         first.add(found.name, found.revision.file)
         self._first, self._since = first, self._clock.monotonic()
+
+    async def standing(self, names: Collection[str]) -> frozenset[str]:
+        """See `ports.FolderListing`."""
+        return await self._folder.standing(names)
 
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. Waits until a settle after `look` (which it does first if nobody did)."""

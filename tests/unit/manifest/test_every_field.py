@@ -100,6 +100,7 @@ BEHAVIOUR = {
     "folders.watch": f"{FOLDERS}::test_polling_by_setting_asks_for_no_events",
     "folders.poll_interval": f"{FOLDERS}::test_without_events_it_polls_with_one_warning_until_they_come",
     "folders.rescan": "tests/integration/test_folder_loop.py::test_what_no_event_told_is_found_by_the_timer",
+    "folders.ready": f"{FOLDERS}::test_a_file_is_submitted_once_its_marker_stands",
     "folders.settle": f"{SETTLE}::test_what_changes_within_the_settle_may_still_be_growing",
 }
 """Field -> the test of what it does."""

@@ -107,7 +107,10 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             ENTRY + "    name: ${file:/no/such}\n",
             "m.yaml:4:11: mirrors[0].name: the file /no/such cannot be read: No such",
         ),
-        ("folders: [{path: x, to: s3://bbb/, ready: '*'}]", 'm.yaml:1:43: folders[0].ready: "*" is not a marker; write'),
+        (
+            "folders: [{path: x, to: s3://bbb/, ready: '*'}]",
+            'm.yaml:1:43: folders[0].ready: "*" is not a marker; write',
+        ),
         ("folders: [{path: x, to: s3://bbb/, ready: '*.*'}]", 'm.yaml:1:43: folders[0].ready: "*.*" is not a marker'),
         ("folders: [{path: x, to: s3://bbb/, ready: a/b}]", 'm.yaml:1:43: folders[0].ready: "a/b" is not a marker'),
         ("folders: [{path: x, to: s3://bbb/, ready: '..'}]", 'm.yaml:1:43: folders[0].ready: ".." is not a marker'),

@@ -34,6 +34,7 @@ class Tree:
 
     clock: ManualClock
     files: dict[str, FileIdentity] = field(default_factory=dict)
+    markers: set[str] = field(default_factory=set)
     problems: tuple[SimpleNamespace, ...] = ()
     missing: bool = False
     complete: bool = False
@@ -61,6 +62,9 @@ class Tree:
         at = [name for name in self.files for one in wanted if name == one or name.startswith(f"{one}/")]
         async for found in self._yielded(() if self.missing else tuple(at)):
             yield found
+
+    async def standing(self, names: Collection[str]) -> frozenset[str]:
+        return frozenset(names).intersection((*self.files, *self.markers))
 
     async def _yielded(self, names: tuple[str, ...]) -> AsyncIterator[SimpleNamespace]:
         assert self.open == 0, "one look at a time"
@@ -279,6 +283,106 @@ async def test_more_unsettled_files_than_there_is_room_for_come_in_turns(
     await world.live(9)
     assert sorted(world.names) == sorted(names)
     assert world.causes == ["start", "retry", "retry", "retry"]
+
+
+# ── markers ───────────────────────────────────────────────────────────────────────────────────────
+async def test_a_file_is_submitted_once_its_marker_stands(worlds: list[World]) -> None:
+    worlds.append(world := World(ready="*.done", rescan=300.0))
+    world.tree.write("d/a.csv")
+    await world.live(1)
+    assert world.held()["d/a.csv"].reason is Reason.STILL_GROWING
+    await world.live(2)
+    waiting = world.held()["d/a.csv"]
+    assert (waiting.state, waiting.reason) == (State.WAITING, Reason.NO_MARKER)
+    assert waiting.message == "no marker: waits for d/a.csv.done or d/a.done"
+    assert waiting.since == world.clock.now() - 1
+    world.tree.markers.add("d/b.done")
+    world.kernel.hint("d/b.done")
+    await world.live(5)
+    assert world.submitted == []
+    assert world.held()["d/a.csv"].since == waiting.since
+    world.tree.markers.add("d/a.done")
+    world.kernel.hint("d/a.done")
+    await world.live(0.25)
+    assert world.submitted == [(8.0, "d/a.csv")], "at once: it was settled already"
+    assert world.held() == {}
+    assert world.causes == ["start"]
+
+
+async def test_a_marked_file_still_has_to_settle(worlds: list[World]) -> None:
+    worlds.append(world := World(ready="_SUCCESS"))
+    world.tree.write("a")
+    await world.live(3)
+    world.tree.write("a")
+    world.tree.markers.add("_SUCCESS")
+    world.kernel.hint("a", "_SUCCESS")
+    await world.live(1)
+    assert world.submitted == []
+    assert world.held()["a"].reason is Reason.STILL_GROWING
+    await world.live(2)
+    assert world.submitted == [(5.0, "a")]
+
+
+async def test_a_marker_that_no_hint_told_of_is_found_by_the_rescan(worlds: list[World]) -> None:
+    worlds.append(world := World(ready="_SUCCESS"))
+    for name in ("x/a", "x/y/b", "z/c"):
+        world.tree.write(name)
+    await world.live(3)
+    world.tree.markers.add("x/_SUCCESS")
+    await world.live(60)
+    assert sorted(world.names) == ["x/a", "x/y/b"]
+    assert world.held().keys() == {"z/c"}
+
+
+async def test_what_was_uploaded_needs_its_marker_no_longer_until_it_changes(worlds: list[World]) -> None:
+    worlds.append(world := World(ready="*.done", options=Options(object=ObjectOptions(cache_control="a"))))
+    world.tree.write("a")
+    world.tree.markers.add("a.done")
+    await world.live(3)
+    await world.mirror("a")
+    world.tree.markers.clear()
+    world.spec = replace(world.spec, options=Options(object=ObjectOptions(cache_control="b")))
+    await world.stop()
+    world.loop = world.new_loop()
+    await world.live(3)
+    assert world.names == ["a", "a"], "its options changed, not the file"
+    await world.mirror("a")
+    world.tree.write("a")
+    world.kernel.hint("a")
+    await world.live(3)
+    assert world.names == ["a", "a"]
+    assert world.held()["a"].reason is Reason.NO_MARKER
+
+
+async def test_a_file_that_goes_without_its_marker_is_forgotten(worlds: list[World]) -> None:
+    worlds.append(world := World(ready="*.done"))
+    world.tree.write("hinted")
+    world.tree.write("unseen")
+    await world.live(3)
+    world.tree.files.clear()
+    world.kernel.hint("hinted")
+    await world.live(1)
+    assert world.held().keys() == {"unseen"}
+    world.tree.write("other")
+    await world.live(60)
+    assert world.held().keys() == {"other"}
+
+
+async def test_more_files_without_marker_than_are_kept_are_found_all_the_same(
+    worlds: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrord.reconcile.unmarked.MOST_UNMARKED", 5)
+    worlds.append(world := World(ready="_SUCCESS"))
+    for number in range(20):
+        world.tree.write(f"f{number}")
+    await world.live(3)
+    assert len(world.held()) == 5
+    world.tree.markers.add("_SUCCESS")
+    world.kernel.hint("_SUCCESS")
+    await world.live(1)
+    assert len(world.names) == 5
+    await world.live(122)
+    assert len(set(world.names)) == 20
 
 
 # ── what is known already ─────────────────────────────────────────────────────────────────────────
