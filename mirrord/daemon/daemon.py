@@ -6,7 +6,9 @@ works with.
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from logging import getLogger
 
 from mirrord.daemon.control import Controller
 from mirrord.daemon.live import Live
@@ -14,12 +16,14 @@ from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier, keep_watchdog
-from mirrord.events import DaemonReady, DaemonStopping
+from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Clock, Observer
 from mirrord.reconcile.scheduler import Scheduler
 from mirrord.settings import Settings
 from mirrord.sources.watch import Watch
 from mirrord.telemetry.metrics import Metrics
+
+_log = getLogger(__name__)
 
 LOOK_EVERY = 1.0
 """Seconds between two comparisons of the manifests' contents, whatever events say."""
@@ -28,7 +32,9 @@ COUNT_EVERY = 2.0
 LOOKS = 48
 """Looks at a time beside the transfers: long transfers must not keep other items from being looked at."""
 UNDO = 5.0
-"""Seconds of the grace that are left for undoing what did not end."""
+"""Seconds of the grace, half of it at most, that are left for undoing what did not end."""
+CLOSE = 1.0
+"""Seconds of the grace, a sixth of it at most, that are left for closing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class Daemon:
     async def start(self, url: str) -> None:
         """Apply what the manifests say, begin to work, and say so."""
         await self.live.apply()
-        self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers + LOOKS))
+        self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers + LOOKS), finite=True)
         self.supervisor.start("manifests", self.follow)
         self.supervisor.start("totals", self.count)
         self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
@@ -94,9 +100,8 @@ class Daemon:
     async def count(self) -> None:
         """Keep the totals that metrics show."""
         while True:
-            await self.controller.totals.now()
-            status = ", ".join(f"{count} {state.value}" for state, count in self.controller.totals.last.items())
-            self.notifier.status(status or "no items")
+            counts = await self.controller.counts()
+            self.notifier.status(", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no items")
             await self.clock.sleep(COUNT_EVERY)
 
     async def feed_watchdog(self) -> None:
@@ -104,9 +109,33 @@ class Daemon:
         await keep_watchdog(self.notifier, self.live.unhealthy, self.clock)
 
     # ── shutdown ──────────────────────────────────────────────────────────────────────────────────
-    async def finish(self) -> None:
-        """No new work; what runs ends, or is undone, within the grace."""
+    async def finish(self) -> bool:
+        """No new work; what runs ends, or is undone, within the grace. False if some of it did not: whatever waits for
+        a store or a source that answers nothing, which a restart settles as after kill -9."""
+        grace = self.settings.shutdown_grace
         self.controller.stopping = True
         self.notifier.stopping()
-        self.observer(DaemonStopping(grace=self.settings.shutdown_grace))
-        await self.scheduler.stop(max(0.0, self.settings.shutdown_grace - UNDO))
+        self.observer(DaemonStopping(grace=grace))
+        undo, close = min(UNDO, grace / 2), min(CLOSE, grace / 6)
+        ending = asyncio.create_task(self.scheduler.stop(grace - undo))
+        await asyncio.wait([ending], timeout=grace - close)
+        if not ending.done():
+            self._abandon(self.controller.board.unfinished())
+            return False
+        await ending
+        return True
+
+    def _abandon(self, transfers: Sequence[TransferEvent]) -> None:
+        """The terminal event of what is cut short in earnest: nothing of it comes to speak again."""
+        _log.warning("the grace is spent and %d transfers still wait for an answer: they are left", len(transfers))
+        for one in transfers:
+            self.observer(
+                TransferInterrupted(
+                    item=one.item,
+                    transfer_id=one.transfer_id,
+                    kind=one.kind,
+                    attempt=one.attempt,
+                    duration=self.controller.board.age(one.item.id),
+                    outcome="parts kept",
+                )
+            )

@@ -5,7 +5,10 @@ Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP do. What
 """
 
 import asyncio
+import os
 import signal
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from logging import getLogger
@@ -37,6 +40,8 @@ _log = getLogger(__name__)
 
 Flags = Mapping[str, str | None]
 NO_FLAGS: Flags = MappingProxyType({})
+SHORTEST_GRACE = 1.0
+"""Seconds that closing gets at least."""
 
 
 async def serve(
@@ -48,6 +53,8 @@ async def serve(
 ) -> None:
     """Run until SIGTERM or SIGINT. `settings` were resolved from `flags`, `environ` and the manifests.
 
+    What does not end within the grace ends with the process, here, with exit code 0.
+
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -55,8 +62,26 @@ async def serve(
         with present(settings.directory, url), signals(daemon):
             await daemon.start(url)
             await daemon.stop.wait()
-            await daemon.finish()
+            leave_after(settings.shutdown_grace)
+            ended = await daemon.finish()
+        if not ended:  # closing would wait for what cannot be waited for
+            observers(DaemonStopped())
+            leave()
     observers(DaemonStopped())
+
+
+def leave() -> None:
+    """End the process as it stands, with success. A journal, a store and a source are used to that: it is kill -9."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def leave_after(grace: float) -> None:
+    """Whatever hangs while closing (a thread in a read of a dead network file system) does not outlast the grace."""
+    timer = threading.Timer(max(grace, SHORTEST_GRACE), leave)
+    timer.daemon = True
+    timer.start()
 
 
 @asynccontextmanager
@@ -64,12 +89,13 @@ async def startup(
     paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers, flags: Flags
 ) -> AsyncIterator[Daemon]:
     """Everything but the web server, open and not yet at work."""
-    restarts = Restarts(settings, lambda block: resolve(flags, environ, daemon_settings(block)))
+    restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
     async with engine(settings, {}, observers, DAEMON_RETRIES) as opened, Supervisor(opened.clock) as supervisor:
         manifests = Manifests(paths, environ, opened.clock, observers)
         daemon = assembled(opened, manifests, supervisor, settings, environ, observers)
         daemon.restarts = restarts
         await manifests.look()
+        restarts.compare(manifests.current.loaded.daemon)
         files = manifests.statuses()
         if files and not any(file.in_force for file in files):
             raise ManifestError([problem for file in files for problem in file.problems])
@@ -133,22 +159,22 @@ async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
     if settings.listen == "none":
         yield ""
         return
-    async with Server(
-        settings.listen, application(daemon.controller, daemon.metrics.render, settings.api_token)
-    ) as web:
+    app = application(daemon.controller, daemon.metrics.render, settings.api_token)
+    async with Server(settings.listen, app) as web:
         yield web.url
 
 
 @contextmanager
 def signals(daemon: Daemon) -> Iterator[None]:
-    """SIGTERM and SIGINT stop, SIGHUP reloads. A second SIGTERM or SIGINT finds no handler: it ends the process."""
+    """SIGTERM and SIGINT stop, SIGHUP reloads. A second SIGTERM or SIGINT ends the process at once."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
         daemon.stop.set()
-        loop.remove_signal_handler(signal.SIGTERM)
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
     def reload() -> None:
         task = loop.create_task(daemon.reload())
