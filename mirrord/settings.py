@@ -4,6 +4,7 @@ Owns the defaults and the merging. Refuses what is not a size or a number, namin
 frozen `Settings`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from mirrord.units import MiB, parse_duration, parse_size
 
 DEFAULT_CONFIG = "/etc/mirrord"
 _SQLITE = "sqlite://"
+_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,20 @@ def state_path(text: str) -> Path:
     return path if path.suffix == ".db" else path / "state.db"
 
 
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free one. ValueError says what was expected."""
+    match = _LISTEN.fullmatch(listen)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")
+    return match["six"] or match["host"], int(match["port"])
+
+
+def _listen(text: str) -> str:
+    if text != "none":
+        parse_listen(text)
+    return text
+
+
 def _count(most: int) -> Callable[[str], int]:
     def check(text: str) -> int:
         count = int(text) if text.isascii() and text.isdigit() else 0
@@ -92,7 +108,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "memory_limit": _memory_limit,
     "log_format": _one_of("auto", "console", "json"),
     "log_level": _one_of("debug", "info", "warning", "error"),
-    "listen": str,
+    "listen": _listen,
     "api_token": str,
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(256),

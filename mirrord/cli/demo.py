@@ -25,10 +25,9 @@ from mirrord.errors import ManifestError
 from mirrord.events import DaemonReady, Event
 from mirrord.model import ProviderName
 from mirrord.s3.embedded import EmbeddedStore
-from mirrord.settings import Settings
+from mirrord.settings import Settings, parse_listen
 from mirrord.units import MiB, format_size
 from mirrord.web.sample_origin import SampleOrigin
-from mirrord.web.server import parse_listen
 
 ORIGIN_PORT = 8421
 """Where the origin listens if it can: with the same address, the next demo finds nothing to move."""

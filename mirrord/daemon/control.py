@@ -72,7 +72,7 @@ class Controller:
             pid=os.getpid(),
             started=self.started,
             not_ready=self.not_ready(),
-            totals=await self._totals(),
+            totals=await self.counts(),
             running=self.board.running(),
             files=self.live.manifests.statuses(),
             folders=self.live.folder_statuses(),
@@ -112,7 +112,7 @@ class Controller:
         return self.live.manifests.statuses()
 
     # ── the picture ───────────────────────────────────────────────────────────────────────────────
-    async def _totals(self) -> Mapping[State, int]:
+    async def counts(self) -> Mapping[State, int]:
         """What is recorded, with what waits in folders; a running item counts as Transferring only."""
         totals = dict(await self.totals.now())
         for run in self.board.running():

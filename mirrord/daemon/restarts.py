@@ -22,14 +22,17 @@ _WRITTEN = {
 class Restarts:
     """`wanted` gives what a start with this block would run with: flags and variables win over it."""
 
-    def __init__(self, running: Settings, wanted: Callable[[Daemon], Settings]) -> None:
-        self._running = running
+    def __init__(self, wanted: Callable[[Daemon], Settings]) -> None:
         self._wanted = wanted
-        self._said = running
+        self._running: Settings | None = None
+        self._said: Settings | None = None
 
     def compare(self, block: Daemon) -> None:
-        """Say which settings of the block in force need a restart, unless that was said already."""
+        """Say which settings of the block in force need a restart, unless that was said already. The first block is
+        the one that the process was started with."""
         wanted = self._wanted(block)
+        if self._running is None:
+            self._running = wanted
         names = [f"daemon.{_WRITTEN.get(name, name)}" for name in _differing(self._running, wanted)]
         if names and wanted != self._said:
             _log.warning("changed in the manifests, and in force only after a restart: %s", ", ".join(names))

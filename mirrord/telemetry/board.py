@@ -132,6 +132,15 @@ class Board:
         at = self._clock.monotonic()
         return tuple(_progress(run, at) for run in self._runs.values())
 
+    def unfinished(self) -> tuple[TransferEvent, ...]:
+        """The last event of every running transfer, the longest running first."""
+        return tuple(run.event for run in self._runs.values())
+
+    def age(self, item_id: str) -> float:
+        """Seconds since the item's running transfer began; 0 if there is none."""
+        run = self._runs.get(item_id)
+        return self._clock.now() - run.started if run else 0.0
+
     def progress(self, item_id: str) -> Progress | None:
         """The item's running transfer."""
         run = self._runs.get(item_id)

@@ -1,26 +1,17 @@
 """A listening server around an application: its address, its life, a clear word when the address cannot be had."""
 
 import errno
-import re
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
 from mirrord.errors import ListenFailed
+from mirrord.settings import parse_listen
 
-_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 _SHUTDOWN = 2.0
 """Seconds that requests get to finish when the server closes; streams end at once."""
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-def parse_listen(listen: str) -> tuple[str, int]:
-    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free one. ValueError says what was expected."""
-    match = _LISTEN.fullmatch(listen)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")
-    return match["six"] or match["host"], int(match["port"])
 
 
 class Server:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirrord.web.server import parse_listen
+from mirrord.settings import parse_listen
 
 
 @pytest.mark.parametrize(
