@@ -32,7 +32,7 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer, suppress(KeyboardInterrupt):  # at startup
-        running.run(serve(paths, settings, os.environ, observer, flags))
+        running.run(serve(paths, settings, os.environ, observer, running.leave, flags))
     return 0
 
 

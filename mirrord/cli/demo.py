@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from mirrord.cli.demo_place import ORIGIN, Place
-from mirrord.cli.running import run
+from mirrord.cli.running import leave, run
 from mirrord.cli.show import observing, say, summary
 from mirrord.daemon.api import settings_for, sync
 from mirrord.daemon.desired import Desired, read
@@ -97,7 +97,7 @@ async def _live(place: Place) -> None:
         store = await life.enter_async_context(EmbeddedStore(settings.directory)) if _embeds(desired) else None
         taken = wanted.listen if settings is not wanted else ""
         observer.add(Welcome(place, origin.url, store, settings.directory / "embedded.json", taken))
-        await serve([str(place.manifest)], settings, environ, observer)
+        await serve([str(place.manifest)], settings, environ, observer, leave)
 
 
 def _settings(desired: Desired, environ: Mapping[str, str]) -> Settings:

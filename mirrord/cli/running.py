@@ -1,6 +1,7 @@
 """Running an async program to its end from a command: the event loop, and signals that ask it to stop."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -37,3 +38,10 @@ async def _stoppable(program: Coroutine[Any, Any, T]) -> T:
         if stopped:
             raise KeyboardInterrupt from None
         raise
+
+
+def leave() -> None:
+    """End the process at once and as it stands, with success; what was printed is out. From any thread."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -5,11 +5,9 @@ Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP do. What
 """
 
 import asyncio
-import os
 import signal
-import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from logging import getLogger
 from types import MappingProxyType
@@ -49,11 +47,13 @@ async def serve(
     settings: Settings,
     environ: Mapping[str, str],
     observers: Observers,
+    leave: Callable[[], None],
     flags: Flags = NO_FLAGS,
 ) -> None:
     """Run until SIGTERM or SIGINT. `settings` were resolved from `flags`, `environ` and the manifests.
 
-    What does not end within the grace ends with the process, here, with exit code 0.
+    What does not end within the grace ends with the process: `leave`, which may be called in a thread, exits with 0
+    as it stands. Journal, store and source are used to that: it is kill -9.
 
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
@@ -62,7 +62,7 @@ async def serve(
         with present(settings.directory, url), signals(daemon):
             await daemon.start(url)
             await daemon.stop.wait()
-            leave_after(settings.shutdown_grace)
+            leave_after(settings.shutdown_grace, leave)
             ended = await daemon.finish()
         if not ended:  # closing would wait for what cannot be waited for
             observers(DaemonStopped())
@@ -70,14 +70,7 @@ async def serve(
     observers(DaemonStopped())
 
 
-def leave() -> None:
-    """End the process as it stands, with success. A journal, a store and a source are used to that: it is kill -9."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
-
-
-def leave_after(grace: float) -> None:
+def leave_after(grace: float, leave: Callable[[], None]) -> None:
     """Whatever hangs while closing (a thread in a read of a dead network file system) does not outlast the grace."""
     timer = threading.Timer(max(grace, SHORTEST_GRACE), leave)
     timer.daemon = True
