@@ -112,6 +112,11 @@ def hexadecimal(checksum: Checksum) -> str:
     return base64.b64decode(checksum.value).hex()
 
 
+def from_hexadecimal(kind: ChecksumKind, digits: str) -> Checksum:
+    """The other way round. ValueError if these are no hex digits."""
+    return Checksum(kind, _text(bytes.fromhex(digits)))
+
+
 def _hashed(kind: ChecksumKind) -> bool:
     return kind in (ChecksumKind.SHA256, ChecksumKind.MD5)
 

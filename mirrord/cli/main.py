@@ -19,6 +19,7 @@ _COMMANDS = {
     "sync": ("mirrord.cli.daemon_commands", "look at every item now, copy what differs, and end"),
     "plan": ("mirrord.cli.inspect_commands", "show what sync would do, and why"),
     "validate": ("mirrord.cli.inspect_commands", "check manifests, offline"),
+    "verify": ("mirrord.cli.verify", "read objects back, and compare them with the journal and with files"),
     "status": ("mirrord.cli.status_commands", "what the daemon does, or did"),
     "trigger": ("mirrord.cli.status_commands", "have the daemon look at items now"),
     "schema": ("mirrord.cli.inspect_commands", "print the JSON Schema of manifests, for editors"),

@@ -71,5 +71,9 @@ def announce(desired: Desired, observer: Observer) -> None:
 
 def selected(item: Item, only: Sequence[str]) -> bool:
     """Whether `--only` means this item: a glob on the entry's name or on the key. No glob means all."""
-    names = (item.entry, item.destination.key)
-    return not only or any(fnmatchcase(name, glob) for name in names for glob in only)
+    return matches(item.entry, item.destination.key, only)
+
+
+def matches(entry: str, key: str, only: Sequence[str]) -> bool:
+    """As `selected`, by the names alone."""
+    return not only or any(fnmatchcase(name, glob) for name in (entry, key) for glob in only)

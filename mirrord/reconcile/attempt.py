@@ -182,14 +182,14 @@ class Transfers:
             return copied
         stretches = sent(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
         try:
-            await read_back(store, item.destination, stretches, self.budget)
+            whole = await read_back(store, item.destination, stretches, self.budget)
         except ReadbackMismatch:
             nothing = replace(copied, revision=Revision(address=copied.revision.address))
             record = with_copy(item, None, nothing, self.clock.now())
             errand.attempt.doubted = replace(record, state=State.RETRYING, integrity=None)
             await finish(self.journal.finish(copied.transfer_id, nothing, errand.attempt.doubted))
             raise
-        return replace(copied, integrity=Integrity.READBACK)
+        return replace(copied, integrity=Integrity.READBACK, checksum=whole)
 
     async def _begun(
         self, errand: "_Errand", wanted: Transfer, left: Sequence[Transfer]

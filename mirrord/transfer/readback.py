@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mirrord import checksums
 from mirrord.errors import ReadbackMismatch, StoreRefused
-from mirrord.model import Checksum, Destination, Part
+from mirrord.model import Checksum, ChecksumKind, Destination, Part
 from mirrord.ports import ByteStream, ObjectStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
@@ -34,27 +34,34 @@ def sent(whole: Checksum | None, parts: Sequence[Part], size: int) -> list[Stret
     return known if len(known) == len(parts) and sum(part.size for part in parts) == size else []
 
 
-async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Stretch], budget: Budget) -> None:
-    """Read the object at `at` to its end. Raises ReadbackMismatch if it is not what was sent, else what the store does.
+async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Stretch], budget: Budget) -> Checksum:
+    """Read the object at `at` to its end: a checksum of the whole, also where parts only had one each.
 
-    Takes one buffer of `budget`; the caller must hold none.
+    Takes one buffer of `budget`; the caller must hold none. Raises ReadbackMismatch if it is not what was sent, else
+    what the store does.
     """
     if not stretches:
         raise StoreRefused(f"{at}: nothing is known to compare it with: set the store's checksum to another than none")
+    whole = checksums.Running(ChecksumKind.CRC64NVME)
     async with budget.buffer(min(PIECE, budget.limit)) as view, store.get_object(at) as stream:
         for stretch in stretches:
-            await _compare(at, stream, stretch, view)
+            await _compare(at, stream, stretch, view, whole)
         if await stream.readinto(view[:1]):
             raise ReadbackMismatch(f"{at}: read back, the object is longer than what was sent")
+    found = whole.checksum()
+    return stretches[0].checksum if len(stretches) == 1 or found is None else found
 
 
-async def _compare(at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview) -> None:
+async def _compare(
+    at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview, whole: checksums.Running
+) -> None:
     running, left = checksums.Running(stretch.checksum.kind), stretch.size
     while left:
         count = await stream.readinto(view[:left])
         if count == 0:
             raise ReadbackMismatch(f"{at}: read back, the object ends {left:,} bytes too soon")
         await checksums.extend(running, view[:count])
+        await checksums.extend(whole, view[:count])
         left -= count
     if running.checksum() != stretch.checksum:
         raise ReadbackMismatch(f"{at}: read back, the object is not what was sent ({stretch.checksum.kind} differs)")

@@ -51,6 +51,8 @@ class StoreProxy:
         self.before: Fault | None = None
         self.after: Fault | None = None
         self.endpoint_url = ""
+        self.spoiled: set[str] = set()
+        """Operations whose answers have their bodies' bytes changed: as a bad disk or cable would."""
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -120,7 +122,7 @@ class StoreProxy:
         if request.method != "HEAD":
             async for chunk in answer.content.iter_chunked(_CHUNK):
                 seen.received += len(chunk)
-                await response.write(chunk)
+                await response.write(bytes([chunk[0] ^ 1]) + chunk[1:] if seen.operation in self.spoiled else chunk)
         await response.write_eof()
         return response
 

@@ -50,7 +50,8 @@ async def stored(content: bytes) -> MemoryStore:
 @pytest.mark.parametrize("way", WAYS)
 async def test_the_same_bytes(way: str) -> None:
     budget = Budget(64 * KiB)
-    await read_back(await stored(CONTENT), AT, sent(*WAYS[way], len(CONTENT)), budget)
+    whole = await read_back(await stored(CONTENT), AT, sent(*WAYS[way], len(CONTENT)), budget)
+    assert whole == digest(whole.kind, CONTENT)
     assert budget.lent == 0
 
 

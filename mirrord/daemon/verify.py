@@ -1,0 +1,173 @@
+"""`verify`: objects against the journal, and against their files where these are at hand. Reads only, takes no lock.
+
+Owns which objects are meant: those of the manifests' mirrors, and what the journal holds of their folders. A daemon may
+run meanwhile: a difference counts only if the journal still says the same after it was seen.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+from mirrord.daemon.clock import SystemClock
+from mirrord.daemon.desired import Desired, announce, matches
+from mirrord.daemon.stores import Stores
+from mirrord.errors import JournalError, MirrordError, Problem, SourceMissing
+from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.model import ChecksumKind, Destination, FileIdentity, Record, Revision
+from mirrord.ports import Journal, Observer
+from mirrord.reconcile.workers import work_through
+from mirrord.settings import Settings
+from mirrord.sources.file import FileSource
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.verify import Digests, Verdict, by_head, by_reading, digests, kinds_of, of_object
+
+LOOKS = 3
+"""How often an object is looked at while the journal's word on it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One object, and what is to be said of it."""
+
+    at: Destination
+    message: str
+
+
+@dataclass(slots=True)
+class Verified:
+    """Filled while `verify` runs, each list sorted at its end. `problems` are those of manifests that were left out."""
+
+    problems: tuple[Problem, ...] = ()
+    equal: int = 0
+    bytes: int = 0
+    """Read from stores."""
+    differing: list[Finding] = field(default_factory=list)
+    failed: list[Finding] = field(default_factory=list)
+    """What could not be looked at, each with why."""
+    unproven: list[Finding] = field(default_factory=list)
+    """Of those equal: nothing more than size and ETag could be compared."""
+    duration: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        return not (self.differing or self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """What is to be verified: where it stands now, and what the journal said when it was listed."""
+
+    at: Destination
+    item_id: str
+    record: Record | None
+    path: str | None = None
+    root: str | None = None
+
+
+async def verify(
+    desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = (), *, shallow: bool = False
+) -> Verified:
+    """Compare every object that `only` means; `shallow` by HEADs only. Raises JournalError and its children only."""
+    announce(desired, observer)
+    clock, found = SystemClock(), Verified(problems=desired.problems)
+    began = clock.monotonic()
+    async with AsyncExitStack() as life:
+        journal = await life.enter_async_context(SqliteJournal(settings.state, read_only=True))
+        stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
+        program = _Verifying(found, journal, stores, None if shallow else Budget(settings.memory_limit))
+        await work_through(_objects(desired, journal, only), program.handle, settings.transfers)
+    for findings in (found.differing, found.failed, found.unproven):
+        findings.sort(key=lambda one: (one.at.store, one.at.bucket, one.at.key))
+    found.duration = clock.monotonic() - began
+    return found
+
+
+async def _objects(desired: Desired, journal: Journal, only: Sequence[str]) -> AsyncIterator[_Object]:
+    """The mirrors' objects, recorded or not, then those that the journal has of the folders."""
+    mirrors = {item.id: item for item in desired.expansion.items}
+    for item in mirrors.values():
+        if matches(item.entry, item.destination.key, only):
+            path = item.source.removeprefix("file://") if item.source.startswith("file://") else None
+            yield _Object(item.destination, item.id, await journal.record(item.id), path)
+    folders = {folder.entry: folder for folder in desired.expansion.folders}
+    async for record in journal.records():
+        folder = folders.get(record.entry)
+        if folder is None or record.item_id in mirrors or record.removed is not None:
+            continue
+        if record.revision is not None and matches(record.entry, record.destination.key, only):
+            at = replace(record.destination, store=folder.store)
+            yield _Object(at, record.item_id, record, record.source.removeprefix("file://"), folder.path)
+
+
+class _Verifying:
+    """One run. Without a budget only heads are asked for."""
+
+    def __init__(self, found: Verified, journal: Journal, stores: Stores, budget: Budget | None) -> None:
+        self._found = found
+        self._journal = journal
+        self._stores = stores
+        self._budget = budget
+
+    async def handle(self, one: _Object) -> None:
+        try:
+            verdict = await self._settled(one)
+        except JournalError:
+            raise
+        except MirrordError as error:
+            self._found.failed.append(Finding(one.at, str(error)))
+            return
+        self._found.bytes += verdict.read
+        if verdict.differs:
+            self._found.differing.append(Finding(one.at, verdict.differs))
+            return
+        self._found.equal += 1
+        if not verdict.proven and self._budget is not None:
+            self._found.unproven.append(
+                Finding(one.at, "size and ETag are equal, but the journal has no checksum of it")
+            )
+
+    async def _settled(self, one: _Object) -> Verdict:
+        record, verdict = one.record, Verdict()
+        for _ in range(LOOKS):
+            verdict = await self._look(one, record)
+            if not verdict.differs:
+                break
+            again = await self._journal.record(one.item_id)
+            if again == record:
+                break
+            record = again
+        return verdict
+
+    async def _look(self, one: _Object, record: Record | None) -> Verdict:
+        if record is None or record.revision is None:
+            return Verdict("not mirrored yet: the journal knows no object of it")
+        store = await self._stores.named(one.at.store)
+        verdict = by_head(record, await store.head_object(one.at))
+        if verdict.differs or self._budget is None:
+            return verdict
+        kinds = kinds_of(record)
+        found = await of_object(store, one.at, kinds, self._budget)
+        file, changed = await self._file(one, record.revision, kinds)
+        return Verdict(changed, read=found.size) if changed else by_reading(record, found, file)
+
+    async def _file(
+        self, one: _Object, revision: Revision, kinds: Sequence[ChecksumKind]
+    ) -> tuple[Digests | None, str]:
+        """What the file is now, if it still is there; or that it is another one than was mirrored."""
+        if one.path is None or self._budget is None:
+            return None, ""
+        async with FileSource(one.path, one.root) as source:
+            try:
+                observed = await source.probe()
+            except SourceMissing:
+                return None, ""
+            assert observed is not None  # nothing is known, so nothing is unchanged
+            if _touched(observed.revision.file, revision.file):
+                return None, "the file changed since it was mirrored"
+            async with source.open(observed) as stream:
+                return await digests(stream, kinds, self._budget), ""
+
+
+def _touched(now: FileIdentity | None, then: FileIdentity | None) -> bool:
+    """Size or time changed. Device, inode and ctime change when a tree is moved, and the bytes are compared anyway."""
+    return then is not None and now is not None and (now.size, now.mtime_ns) != (then.size, then.mtime_ns)

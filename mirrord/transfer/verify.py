@@ -1,0 +1,89 @@
+"""Whether an object still is what the journal says was stored: by a HEAD, or by reading every byte back.
+
+Owns the comparison and its words. Refuses to call equal what it could not compare: `Verdict.proven` says which.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mirrord import checksums
+from mirrord.model import Checksum, ChecksumKind, Destination, Record, StoredObject
+from mirrord.ports import ByteStream, ObjectStore
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.readback import PIECE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`differs`: how, in a person's words; empty if no difference was found. `read`: bytes of the object."""
+
+    differs: str = ""
+    proven: bool = False
+    """A checksum of all bytes was compared."""
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What some bytes were found to be."""
+
+    size: int
+    checksums: frozenset[Checksum]
+
+
+def by_head(record: Record, standing: StoredObject | None) -> Verdict:
+    """What the store says of the object against what it said when the object was written."""
+    if standing is None:
+        return Verdict("the object is missing")
+    if standing.size != record.size:
+        return Verdict(f"the object has {standing.size:,} bytes, {record.size or 0:,} were stored")
+    if standing.etag != record.etag:
+        return Verdict(f"the object was replaced: its ETag is {standing.etag}, {record.etag} was stored")
+    known, told = record.checksum, standing.checksum
+    comparable = known is not None and told is not None and known.kind is told.kind
+    if comparable and known != told:
+        return Verdict(f"the store's {told.kind if told else ''} of the object is not what was stored")
+    return Verdict(proven=comparable)
+
+
+def kinds_of(record: Record) -> tuple[ChecksumKind, ...]:
+    """What to compute: what the journal knows, and a CRC in any case, to compare with a file."""
+    kinds = [ChecksumKind.CRC64NVME, *(one.kind for one in recorded(record))]
+    return tuple(dict.fromkeys(kinds))
+
+
+def recorded(record: Record) -> tuple[Checksum, ...]:
+    """Every checksum that the journal has of the whole object."""
+    digest = record.revision.digest if record.revision else None
+    declared = [checksums.from_hexadecimal(ChecksumKind.SHA256, digest.removeprefix("sha256:"))] if digest else []
+    return (*([record.checksum] if record.checksum else []), *declared)
+
+
+async def digests(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> Digests:
+    """Read `stream` to its end, through one buffer of `budget`."""
+    running, size = [checksums.Running(kind) for kind in kinds], 0
+    async with budget.buffer(min(PIECE, budget.limit)) as view:
+        while count := await stream.readinto(view):
+            size += count
+            for one in running:
+                await checksums.extend(one, view[:count])
+    return Digests(size, frozenset(found for one in running if (found := one.checksum())))
+
+
+async def of_object(store: ObjectStore, at: Destination, kinds: Sequence[ChecksumKind], budget: Budget) -> Digests:
+    """What the object at `at` is now. Raises what the store raises."""
+    async with store.get_object(at) as stream:
+        return await digests(stream, kinds, budget)
+
+
+def by_reading(record: Record, found: Digests, file: Digests | None) -> Verdict:
+    """What was read, of the object and of its file, against what was stored. `file` None: there is none to compare."""
+    if found.size != record.size:
+        return Verdict(f"{found.size:,} bytes were read, {record.size or 0:,} were stored", read=found.size)
+    known = recorded(record)
+    for checksum in known:
+        if checksum not in found.checksums:
+            return Verdict(f"the object's bytes changed: their {checksum.kind} is not what was stored", read=found.size)
+    if file is not None and file != found:
+        return Verdict("the object and its file differ", read=found.size)
+    return Verdict(proven=bool(known) or file is not None, read=found.size)
