@@ -19,6 +19,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
 )
 from mirrord.model import State
@@ -171,6 +172,8 @@ class Board:
             case TransferStarted():
                 self._runs.pop(event.item.id, None)  # the new one goes to the end of the order
                 self._begin(event, event.size)
+            case TransferResumed():
+                self._begin(event, run.size if (run := self._runs.get(event.item.id)) else None, event.bytes)
             case TransferProgress():
                 return self._advance(event)
             case TransferCompleted() | TransferFailed() | TransferInterrupted():
@@ -180,8 +183,8 @@ class Board:
                 self._runs.pop(event.item.id, None)
         return True
 
-    def _begin(self, event: TransferEvent, size: int | None) -> _Run:
-        first = _Sample(self._clock.monotonic(), 0, 0)
+    def _begin(self, event: TransferEvent, size: int | None, kept: int = 0) -> _Run:
+        first = _Sample(self._clock.monotonic(), kept, kept)
         run = _Run(event, self._clock.now(), size, first, deque([first]))
         self._runs[event.item.id] = run
         return run

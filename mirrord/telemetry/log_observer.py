@@ -26,6 +26,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
     UploadAborted,
 )
@@ -48,6 +49,7 @@ class LogObserver:
         self._clock = clock
         self._progress_every = progress_every
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
+        self._resumed: dict[str, int] = {}  # transfer id -> bytes of an earlier attempt
         self._failing: dict[str, Reason] = {}  # item id -> why, as last logged
         self._folders: dict[str, tuple[bool, int, str]] = {}  # folder -> what its last scan found
 
@@ -99,6 +101,12 @@ class LogObserver:
         self._logger.info(event.name, **_transfer(event), **_known(size=event.size))
 
     @_tell.register
+    def _(self, event: TransferResumed) -> None:
+        """What an earlier attempt sent is no speed of this one."""
+        self._resumed[event.transfer_id] = event.bytes
+        self._logger.info(event.name, **_transfer(event), parts=event.parts, bytes=event.bytes)
+
+    @_tell.register
     def _(self, event: TransferProgress) -> None:
         now = self._clock()
         began, last = self._running.setdefault(event.transfer_id, (now, now))
@@ -110,13 +118,13 @@ class LogObserver:
             **_transfer(event),
             bytes=event.bytes_sent,
             **_known(size=event.size),
-            bytes_per_s=_rate(event.bytes_sent, now - began),
+            bytes_per_s=_rate(event.bytes_sent - self._resumed.get(event.transfer_id, 0), now - began),
             duration_ms=_milliseconds(now - began),
         )
 
     @_tell.register
     def _(self, event: TransferCompleted) -> None:
-        self._ended(event)
+        resumed = self._ended(event)
         self._failing.pop(event.item.id, None)
         copied = event.copied
         self._logger.info(
@@ -125,7 +133,7 @@ class LogObserver:
             bytes=copied.size,
             parts=copied.parts,
             duration_ms=_milliseconds(event.duration),
-            bytes_per_s=_rate(copied.size, event.duration),
+            bytes_per_s=_rate(copied.size - resumed, event.duration),
             integrity=copied.integrity.value,
             outcome="completed",
         )
@@ -153,8 +161,10 @@ class LogObserver:
         duration = _milliseconds(event.duration)
         self._logger.info(event.name, **_transfer(event), duration_ms=duration, outcome=event.outcome)
 
-    def _ended(self, event: TransferEvent) -> None:
+    def _ended(self, event: TransferEvent) -> int:
+        """The bytes that it had resumed with."""
         self._running.pop(event.transfer_id, None)
+        return self._resumed.pop(event.transfer_id, 0)
 
     # ── items and uploads ─────────────────────────────────────────────────────────────────────────
     @_tell.register

@@ -34,6 +34,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
 )
 from mirrord.model import State, TransferKind
@@ -79,7 +80,9 @@ class Metrics:
             buckets=DURATIONS,
             registry=self.registry,
         )
-        self._parts = self._counter("parts", "Parts of multipart uploads that were completed.", "outcome")
+        self._parts = self._counter(
+            "parts", "Parts of multipart uploads that were completed, and those of them that were resumed.", "outcome"
+        )
         self._retries = self._counter("retries", "Failed attempts that are tried again after a pause.", "reason")
         self._valid = self._gauge("manifest_valid", "1 if what the file says is in force, 0 if it is rejected.", "file")
         self._reloads = self._counter("manifest_reloads", "Manifest files read and judged.", "outcome")
@@ -106,6 +109,12 @@ class Metrics:
     @_note.register
     def _(self, event: TransferStarted) -> None:
         self._running[event.item.id] = (event.transfer_id, 0, 0)
+
+    @_note.register
+    def _(self, event: TransferResumed) -> None:
+        """What an earlier attempt moved was counted then."""
+        self._running[event.item.id] = (event.transfer_id, event.bytes, event.bytes)
+        self._parts.labels("resumed").inc(event.parts)
 
     @_note.register
     def _(self, event: TransferProgress) -> None:

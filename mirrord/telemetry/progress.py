@@ -28,6 +28,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
 )
 from mirrord.model import Item
@@ -43,8 +44,8 @@ _WINDOW = 10.0  # seconds over which a rate is taken
 class Rate:
     """Bytes a second over the last seconds, from a count that only grows."""
 
-    def __init__(self, now: float) -> None:
-        self._seen: deque[tuple[float, int]] = deque([(now, 0)])
+    def __init__(self, now: float, count: int = 0) -> None:
+        self._seen: deque[tuple[float, int]] = deque([(now, count)])
 
     def at(self, now: float, count: int) -> float:
         """The rate at `now`, when `count` bytes have passed in all; 0 before any time has."""
@@ -152,6 +153,12 @@ class ProgressObserver:
     @_count.register
     def _(self, event: TransferStarted) -> None:
         self._moving(event).size = event.size
+
+    @_count.register
+    def _(self, event: TransferResumed) -> None:
+        """The bar begins where the earlier attempt ended; what that one sent is not sent now."""
+        moving = self._moving(event)
+        moving.sent, moving.rate = event.bytes, Rate(self._clock(), event.bytes)
 
     @_count.register
     def _(self, event: TransferProgress) -> None:

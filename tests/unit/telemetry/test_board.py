@@ -13,6 +13,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
 )
 from mirrord.model import Item, State, TransferKind
@@ -124,6 +125,16 @@ def test_the_rate_is_of_the_last_seconds(board: Board, clock: Hands) -> None:
         read += rate // 4
         board(moved(read))
     assert board.running()[0].rate == pytest.approx(3 * MiB)
+
+
+def test_what_was_resumed_is_shown_at_once_and_is_no_speed(board: Board, clock: Hands) -> None:
+    board(started())
+    board(TransferResumed(item=ITEM, transfer_id="t", parts=8, bytes=64 * MiB))
+    (shown,) = board.running()
+    assert (shown.bytes_read, shown.bytes_sent, shown.size) == (64 * MiB, 64 * MiB, 100 * MiB)
+    clock.at += 2
+    board(moved(68 * MiB, 64 * MiB))
+    assert board.running()[0].rate == pytest.approx(2 * MiB)
 
 
 def test_the_rate_fades_while_nothing_moves(board: Board, clock: Hands) -> None:

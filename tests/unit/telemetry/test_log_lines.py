@@ -28,6 +28,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
     UploadAborted,
 )
@@ -235,6 +236,19 @@ def test_progress_is_a_line_every_few_seconds_of_a_transfer_that_lasts(log: Log)
         (100, 10000, 10),
     ]
     assert progress[0].items() >= (ATTEMPT | {"size": 1_000}).items()
+
+
+def test_what_was_resumed_is_said_and_is_no_speed(log: Log) -> None:
+    tell = log.open()
+    tell(TransferStarted(**attempt, size=COPIED.size))
+    tell(TransferResumed(**attempt, parts=3, bytes=COPIED.size - 100))
+    log.time = 5.0
+    tell(replace(moved(COPIED.size - 50), size=COPIED.size))
+    tell(TransferCompleted(**attempt, copied=COPIED, duration=10.0))
+    _, resumed, progress, completed = log.lines()
+    assert resumed.items() >= (ATTEMPT | {"event": "transfer.resumed", "parts": 3, "bytes": COPIED.size - 100}).items()
+    assert (progress["bytes"], progress["bytes_per_s"]) == (COPIED.size - 50, 10)
+    assert (completed["bytes"], completed["bytes_per_s"]) == (COPIED.size, 10)
 
 
 def test_a_short_transfer_has_no_progress(log: Log) -> None:

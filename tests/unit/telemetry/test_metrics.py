@@ -17,6 +17,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
 )
 from mirrord.model import State, TransferKind
@@ -134,6 +135,16 @@ def test_a_new_attempt_counts_its_bytes_from_zero(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_transfer_bytes_total", {"store": STORE, "direction": "read"}) == 90
     assert value(metrics, "mirrord_transfer_bytes_total", {"store": STORE, "direction": "sent"}) == 70
     assert value(metrics, "mirrord_transfers_in_flight") == 1
+
+
+def test_what_was_resumed_is_not_counted_as_moved_again(metrics: Metrics) -> None:
+    metrics(started())
+    metrics(TransferResumed(item=ITEM, transfer_id="t", parts=6, bytes=60))
+    metrics(moved(70, 60))
+    metrics(moved(100, 100))
+    assert value(metrics, "mirrord_transfer_bytes_total", {"store": STORE, "direction": "sent"}) == 40
+    assert value(metrics, "mirrord_transfer_bytes_total", {"store": STORE, "direction": "read"}) == 40
+    assert value(metrics, "mirrord_parts_total", {"outcome": "resumed"}) == 6
 
 
 def test_a_failure_that_is_tried_again_and_one_that_is_not(metrics: Metrics) -> None:

@@ -16,6 +16,7 @@ from mirrord.events import (
     TransferFailed,
     TransferInterrupted,
     TransferProgress,
+    TransferResumed,
     TransferStarted,
 )
 from mirrord.model import Copied, Destination, Integrity, Item, Revision, TransferKind
@@ -94,6 +95,19 @@ def test_a_transfer_shows_its_bytes_rate_and_eta(progress: ProgressObserver, scr
     assert "20.0 MiB/100.0 MiB" in frame
     assert "10.0 MiB/s ETA 8s" in frame
     assert "0/3 items" in frame
+
+
+def test_a_resumed_transfer_begins_where_the_earlier_one_ended(
+    progress: ProgressObserver, screen: StringIO, clock: Clock
+) -> None:
+    with progress:
+        progress(started())
+        progress(TransferResumed(item=item(), transfer_id="geo/city.mmdb", parts=8, bytes=60 * MiB))
+        clock.time += 2
+        progress(moved(80 * MiB))
+        frame = drawn(screen)
+    assert "80.0 MiB/100.0 MiB" in frame
+    assert "10.0 MiB/s ETA 2s" in frame
 
 
 def test_the_whole_run_counts_what_is_copied_unchanged_and_failed(
