@@ -183,6 +183,8 @@ class Item:
     options: Options = Options()
     root: str | None = None
     """For a file found by a folder: the folder's path, which the file may not leave."""
+    gone: bool = False
+    """The file went and the folder says `delete: mirror`: the object is to go, too."""
 
     @property
     def shown_source(self) -> str:
@@ -300,7 +302,8 @@ class Upload:
 
     key: str
     upload_id: str
-    initiated: float
+    initiated: float  # by the store's clock
+    listed: float | None = None  # the store's clock when it said so; None: it did not say
 
 
 # ── recorded ──────────────────────────────────────────────────────────────────────────────────────
@@ -322,6 +325,9 @@ class Transfer:
     completing: bool = False
     """The store was asked to make the object visible: whether it did is for the store to say."""
     whole: Checksum | None = None  # of the object, once completing
+    settled: float | None = None
+    """When it was given up although something of it may be left at the store, for a sweep to remove; None: it runs, or
+    may go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +381,8 @@ class Outcome:
     copied: Copied | None = None  # None: no bytes were moved
     tried: bool = True
     """False: held back by a breaker. Nothing was asked, and it counts as no failure."""
+    pruned: bool = False
+    """The object was deleted, as its file was."""
 
 
 # ── metadata that every object of ours carries ────────────────────────────────────────────────────

@@ -113,6 +113,13 @@ class FolderListing(Listing, Protocol):
     async def standing(self, names: Collection[str]) -> frozenset[str]:
         """Those of `names` at which a regular file stands now, whether it counts or not: for ready markers."""
 
+    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+        """Those of `files` (name -> the device that it was on, if known) at which no regular file stands now.
+
+        Not where the directory that is left of the name is on another device: something is not mounted. Not what
+        cannot be asked about, nor anything while the listing's root is missing.
+        """
+
     @property
     def problems(self) -> Sequence[Trouble]:
         """What the last `enumerate` could not list."""
@@ -243,6 +250,9 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
         and with `text` in key, source or entry in upper or lower case. Fewer than `limit`: there are no more.
         """
 
+    async def count(self, entry: str) -> int:
+        """How many items of the entry of that name are in force."""
+
     async def totals(self) -> Mapping[State, int]:
         """How many items in force are in each state; a state without items is left out."""
 
@@ -267,8 +277,18 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def abandon(self, transfer_id: str) -> None:
         """The transfer came to nothing and left nothing behind."""
 
+    async def give_up(self, transfer_id: str, when: float) -> None:
+        """The transfer will not go on and is no longer unfinished; the store may hold something of it.
+
+        It is kept, as settled at `when`, until it is abandoned; given up before, it keeps its time.
+        """
+
+    def given_up(self) -> AsyncIterator[Transfer]:
+        """Transfers that were given up and not yet abandoned: what a sweep of the stores must look for."""
+
     def unfinished(self) -> AsyncIterator[Transfer]:
-        """Transfers begun and neither finished nor abandoned: what runs, and what a crash or an interruption left."""
+        """Transfers begun and neither finished, given up nor abandoned: those that run, and what a crash or an
+        interruption left."""
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
         """Those of one item, the oldest first."""

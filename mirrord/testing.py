@@ -154,7 +154,7 @@ class MemoryStore:
         self._bucket(bucket)
         for upload_id, upload in list(self.uploads.items()):
             if upload.at.bucket == bucket and upload.at.key.startswith(prefix):
-                yield Upload(upload.at.key, upload_id, upload.initiated)
+                yield Upload(upload.at.key, upload_id, upload.initiated, self._clock())
 
     # ── buckets ───────────────────────────────────────────────────────────────────────────────────
     async def has_bucket(self, bucket: str) -> bool:

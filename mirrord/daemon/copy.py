@@ -34,5 +34,5 @@ def bound(source: str, to: str, store: StoreOptions) -> Item:
 
 async def copy(item: Item, store: StoreOptions, settings: Settings, observer: Observer) -> Outcome:
     """Make the object equal to the source, trying again what may pass. Raises JournalError and its children."""
-    async with engine(settings, {store.name: store}, observer) as opened:
+    async with engine(settings, {store.name: store}, observer) as opened, opened.janitor.beside():
         return await settle(opened.reconciler, item, opened.clock)

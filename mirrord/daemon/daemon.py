@@ -18,6 +18,7 @@ from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier, keep_watchdog
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Clock, Observer
+from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.scheduler import Scheduler
 from mirrord.settings import Settings
 from mirrord.sources.watch import Watch
@@ -44,6 +45,7 @@ class Daemon:
     settings: Settings
     live: Live
     scheduler: Scheduler
+    janitor: Janitor
     supervisor: Supervisor
     controller: Controller
     manifests: Manifests
@@ -62,6 +64,7 @@ class Daemon:
         await self.live.apply()
         self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers + LOOKS), finite=True)
         self.supervisor.start("manifests", self.follow)
+        self.supervisor.start("sweep", self.janitor.run)
         self.supervisor.start("totals", self.count)
         self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
         self.notifier.ready(f"serving at {url}" if url else "running")

@@ -134,6 +134,7 @@ def assembled(
         settings=settings,
         live=live,
         scheduler=scheduler,
+        janitor=opened.janitor,
         supervisor=supervisor,
         controller=controller,
         manifests=manifests,

@@ -18,7 +18,7 @@ async def sync(desired: Desired, settings: Settings, observer: Observer, only: S
     """Make every item of `desired` in sync, or say why it is not. Raises JournalError and its children only."""
     announce(desired, observer)
     report = Report(problems=desired.problems)
-    async with engine(settings, desired.loaded.stores, observer) as opened:
+    async with engine(settings, desired.loaded.stores, observer) as opened, opened.janitor.beside():
         began = opened.clock.monotonic()
         found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
 

@@ -21,6 +21,7 @@ from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
+from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import Settings
 from mirrord.sources.file import file_source
@@ -38,6 +39,7 @@ class Engine:
     """What a program works with, open."""
 
     reconciler: Reconciler
+    janitor: Janitor
     journal: Journal
     stores: Stores
     budget: Budget
@@ -74,7 +76,9 @@ async def engine(
             retry=partial(next_try, retries),
             breakers=Breakers(tries=retries.tries),
         )
-        yield Engine(reconciler=reconciler, journal=journal, stores=pool, budget=budget, clock=clock)
+        janitor = Janitor(journal=journal, store_at=pool.at, observer=observer, clock=clock)
+        await janitor.begin()
+        yield Engine(reconciler=reconciler, janitor=janitor, journal=journal, stores=pool, budget=budget, clock=clock)
 
 
 def source_of(http: HttpSources, item: Item) -> Source:

@@ -60,6 +60,9 @@ class MemoryJournal:
         )
         return list(islice(found, limit))
 
+    async def count(self, entry: str) -> int:
+        return sum(record.entry == entry and record.removed is None for record in self._records.values())
+
     async def totals(self) -> Mapping[State, int]:
         return Counter(record.state for record in self._records.values() if record.removed is None)
 
@@ -91,13 +94,22 @@ class MemoryJournal:
         self._parts.pop(transfer_id, None)
         self._written = time.time()
 
+    async def give_up(self, transfer_id: str, when: float) -> None:
+        if transfer_id in self._transfers and self._transfers[transfer_id].settled is None:
+            self._change(transfer_id, settled=when)
+
+    async def given_up(self) -> AsyncIterator[Transfer]:
+        for transfer_id in sorted(self._transfers):
+            if (transfer := self._transfers.get(transfer_id)) and transfer.settled is not None:
+                yield transfer
+
     async def unfinished(self) -> AsyncIterator[Transfer]:
         for transfer_id in sorted(self._transfers):
-            if transfer := self._transfers.get(transfer_id):
+            if (transfer := self._transfers.get(transfer_id)) and transfer.settled is None:
                 yield transfer
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
-        found = [transfer for transfer in self._transfers.values() if transfer.item_id == item_id]
+        found = [one for one in self._transfers.values() if one.item_id == item_id and one.settled is None]
         return sorted(found, key=lambda transfer: (transfer.started, transfer.id))
 
     async def parts(self, transfer_id: str) -> Sequence[Part]:

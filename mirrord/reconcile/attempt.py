@@ -152,7 +152,7 @@ class Transfers:
         transfer, kept = await self._begun(errand, errand.intent(plan, self.clock.now()), left)
         attempt.transfer_id, attempt.kind = transfer.id, transfer.kind
         self._started(attempt, observed, kept)
-        ledger = JournalLedger(self.journal, transfer, resumable=errand.resumable)
+        ledger = JournalLedger(self.journal, transfer, self.clock, resumable=errand.resumable)
 
         def aborted(upload_id: str) -> None:
             ledger.aborted()

@@ -4,17 +4,21 @@ Owns the rule which failures leave parts at the store for the next attempt: an i
 the source can be asked for the rest. `transfer.ledger` says when each edge comes.
 """
 
+from dataclasses import replace
+from uuid import uuid4
+
 from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
 from mirrord.model import Checksum, Part, Transfer, TransferKind
-from mirrord.ports import Journal
+from mirrord.ports import Clock, Journal
 
 
 class JournalLedger:
     """`transfer.ledger.Ledger` of one transfer whose intent is in the journal. `resumable`: its source is pinned."""
 
-    def __init__(self, journal: Journal, transfer: Transfer, *, resumable: bool) -> None:
+    def __init__(self, journal: Journal, transfer: Transfer, clock: Clock, *, resumable: bool) -> None:
         self._journal = journal
         self._transfer = transfer
+        self._clock = clock
         self._resumable = resumable
         self._asked = False
         self.upload_id = transfer.upload_id
@@ -23,6 +27,12 @@ class JournalLedger:
     async def opened(self, upload_id: str) -> None:
         self.upload_id = upload_id
         await self._journal.opened(self._transfer.id, upload_id)
+
+    async def unanswered(self) -> None:
+        """Another intent stands for the upload that may be there: this one goes on, and will have an id."""
+        lost = replace(self._transfer, id=uuid4().hex)
+        await self._journal.begin(lost)
+        await self._journal.give_up(lost.id, self._clock.now())
 
     async def part_done(self, part: Part) -> None:
         await self._journal.part_done(self._transfer.id, part)

@@ -2,20 +2,23 @@
 
 Owns settling (an object that carries a transfer's id was written by it, whatever its last answer was), the question
 what of an open upload can be used again, and its removal otherwise. An upload that was asked for and whose id no edge
-recorded cannot be told from a stranger's here: its intent stays for the sweep.
+recorded cannot be told from a stranger's here: its intent stays for the sweep (`janitor`), as does an upload that the
+store would not abort.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mirrord.errors import NoSuchUpload, StoreError
-from mirrord.model import META_TRANSFER, Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
+from mirrord.model import Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decide import adopted
 from mirrord.planning.resume import confirmed
+from mirrord.planning.sweep import nameless
 from mirrord.ports import Clock, Journal, ObjectStore
 from mirrord.reconcile.records import with_copy
 from mirrord.transfer import proof
 from mirrord.transfer.ledger import Kept
+from mirrord.transfer.writes import landed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Leftovers:
         if not left:
             return record, left
         standing = await store.head_object(item.destination)
-        done = next((transfer for transfer in left if wrote(transfer, standing)), None)
+        done = next((transfer for transfer in left if landed(transfer.id, transfer.whole, standing)), None)
         if done is None or standing is None:
             return record, left
         copied = as_copied(done, standing, await self.journal.parts(done.id), store)
@@ -57,28 +60,21 @@ class Leftovers:
         return Kept(upload_id, confirmed(await self.journal.parts(transfer.id), listed, length, part_size))
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
-        """Give `transfer` up: abort its upload, then forget it. False: the store did not do it, so it is still known.
+        """Give `transfer` up: abort its upload, then forget it. False: a sweep must do it, or find the upload first."""
+        if nameless(transfer) or not await self._aborted(transfer, store, item):
+            await self.journal.give_up(transfer.id, self.clock.now())
+            return False
+        await self.journal.abandon(transfer.id)
+        return True
 
-        An intent for parts without an upload id stays, too: only a sweep of the store can tell.
-        """
+    async def _aborted(self, transfer: Transfer, store: ObjectStore, item: Item | None) -> bool:
         if transfer.upload_id is not None:
             try:
                 await store.abort_upload(transfer.destination, transfer.upload_id)
             except StoreError:
                 return False
             self.aborted(transfer, item)
-        elif transfer.kind is TransferKind.MULTIPART:
-            return False
-        await self.journal.abandon(transfer.id)
         return True
-
-
-def wrote(transfer: Transfer, standing: StoredObject | None) -> bool:
-    """Whether the object that stands is this transfer's work. Its id is unguessable, and set before the first byte."""
-    if standing is None or standing.metadata.get(META_TRANSFER) != transfer.id:
-        return False
-    whole, told = transfer.whole, standing.checksum
-    return whole is None or told is None or whole.kind is not told.kind or whole == told
 
 
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part], store: ObjectStore) -> Copied:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -161,5 +162,14 @@ def listed_part(entry: Mapping[str, Any]) -> Part:
     return Part(number=entry["PartNumber"], size=entry["Size"], etag=entry["ETag"])
 
 
-def open_upload(entry: Mapping[str, Any]) -> Upload:
-    return Upload(entry["Key"], entry["UploadId"], entry["Initiated"].timestamp())
+def open_upload(entry: Mapping[str, Any], listed: float | None) -> Upload:
+    return Upload(entry["Key"], entry["UploadId"], entry["Initiated"].timestamp(), listed)
+
+
+def answered_at(answer: Mapping[str, Any]) -> float | None:
+    """The store's clock: the answer's Date (RFC 9110, 6.6.1), if it has one."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

@@ -193,9 +193,10 @@ class ClientStore:
         while True:
             async with self._asking("ListMultipartUploads", bucket):
                 page = await self._client.list_multipart_uploads(**asked)
+            listed = arguments.answered_at(page)
             for entry in page.get("Uploads", []):
                 if entry["Key"].startswith(prefix):
-                    yield arguments.open_upload(entry)
+                    yield arguments.open_upload(entry, listed)
             if not page.get("IsTruncated"):
                 return
             asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}

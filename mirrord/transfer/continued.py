@@ -19,7 +19,7 @@ from mirrord.model import Observed
 from mirrord.planning.backoff import pause, spent
 from mirrord.planning.resume import Run
 from mirrord.ports import ByteStream, Source
-from mirrord.transfer.multipart import Repeats
+from mirrord.transfer.repeats import Repeats
 from mirrord.units import MiB
 
 T = TypeVar("T")

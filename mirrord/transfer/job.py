@@ -8,7 +8,8 @@ from mirrord.planning.parts import Cut
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
-from mirrord.transfer.multipart import USUAL_REPEATS, Repeats, ignore
+from mirrord.transfer.multipart import ignore
+from mirrord.transfer.repeats import USUAL_REPEATS, Repeats
 
 Progress = Callable[[int, int], None]
 """Told (bytes read, bytes that the store confirmed), both since the start of the transfer, after each step. What an

@@ -17,6 +17,9 @@ class Ledger(Protocol):
     async def opened(self, upload_id: str) -> None:
         """The upload stands at the store."""
 
+    async def unanswered(self) -> None:
+        """The store was asked to open an upload and gave no answer: one may stand there whose id nobody knows."""
+
     async def part_done(self, part: Part) -> None:
         """The store confirmed the part; `part.checksum` is the one it was sent with."""
 
@@ -31,6 +34,8 @@ class NoLedger:
     """For transfers that nobody will take up again."""
 
     async def opened(self, upload_id: str) -> None: ...
+
+    async def unanswered(self) -> None: ...
 
     async def part_done(self, part: Part) -> None: ...
 

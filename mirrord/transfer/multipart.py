@@ -3,46 +3,35 @@
 Owns the order of things: the undo stands from the moment the upload is born; on any error or cancellation the parts in
 flight are cancelled, then drained, then the upload is aborted (an abort with parts in flight leaves parts behind,
 FIELD_NOTES 9), each step bounded, none cut short by another cancellation. Repeats a part, whose upload is idempotent,
-from its own buffer; repeats nothing else. Knows no source: `copy` and the library's MultipartUploader bring buffers.
+from its own buffer, Create (what a lost answer may have left is the ledger's to remember) and the abort; `writes`
+settles Complete. Knows no source: `copy` and the library's MultipartUploader bring buffers.
 A ledger's edges (opened, part done, completing) have one place each: `_create`, `_send`, `complete`; where it keeps the
 parts for another attempt, the abort is left out.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mirrord import checksums
 from mirrord.aio import drain, finish
 from mirrord.errors import ChecksumMismatch, MirrordError, OutcomeUnknown, SourceTooLarge, StoreUnavailable
-from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject
-from mirrord.planning.backoff import Backoff, pause, spent
+from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject
+from mirrord.planning.backoff import pause, spent
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Buffer
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
+from mirrord.transfer.repeats import USUAL_REPEATS
+from mirrord.transfer.writes import WRITE_BACKOFF, Write
 
 T = TypeVar("T")
 
 DRAIN_DEADLINE = 15.0
 ABORT_DEADLINE = 30.0
 """Seconds. A store that answers nothing holds up a failed transfer for their sum at the most."""
-PART_BACKOFF = Backoff(base=0.25, cap=10.0, tries=5, longest_retry_after=60.0)
 _AGAIN = (StoreUnavailable, OutcomeUnknown, ChecksumMismatch)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeats:
-    """How a failed part is sent again. `sleep` and `chance` are the caller's, so that tests own time and luck."""
-
-    rule: Backoff = PART_BACKOFF
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = random.random
-
-
-USUAL_REPEATS = Repeats()
 
 
 def ignore(_: Any) -> None:
@@ -82,7 +71,7 @@ class Multipart:
     async def __aenter__(self) -> Self:
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         try:
-            await finish(self._create())  # cut short, it would leave an upload whose id nobody knows
+            await self._open()
         except BaseException as error:
             await self._undo(error)
             raise
@@ -130,13 +119,22 @@ class Multipart:
     async def complete(self, *, if_none_match: bool = False) -> tuple[StoredObject, Checksum | None]:
         """Make the object visible, under a full-object checksum where the parts' checksums combine.
 
-        Not cut short by a cancellation, whose outcome would be unknown; the store's deadline bounds it.
+        No call of it is cut short by a cancellation, whose outcome would be unknown; the store's deadline bounds it.
         """
         await self.settled()
         parts = [self.parts[number] for number in sorted(self.parts)]
         whole = self._whole(parts)
         await self.ledger.completing(whole)
-        stored = await finish(self._complete(parts, whole, if_none_match))
+        write = Write(
+            store=self._store,
+            at=self._at,
+            transfer_id=self._options.metadata.get(META_TRANSFER, ""),
+            size=sum(part.size for part in parts),
+            whole=whole,
+            repeats=self.repeats,
+        )
+        stored = await write.settled(lambda: finish(self._complete(parts, whole, if_none_match)))
+        self._completed = True
         return stored, whole
 
     # ── one part ──────────────────────────────────────────────────────────────────────────────────
@@ -195,13 +193,31 @@ class Multipart:
             raise RuntimeError("the upload is not open: use `async with`")
         return self.upload_id
 
-    async def _create(self) -> None:
+    async def _open(self) -> None:
         if self.kept is not None:
             self.upload_id, self.parts = self.kept.upload_id, dict(self.kept.parts)
         else:
-            self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
-            await self.ledger.opened(self.upload_id)
+            await self._created()
         self._recorded = True
+
+    async def _created(self) -> None:
+        """Create, until the store says an id. An answer that was lost may have left an upload: the ledger notes it."""
+        failures = 0
+        while True:
+            try:
+                return await finish(self._create())  # cut short, it would leave an upload whose id nobody knows
+            except (StoreUnavailable, OutcomeUnknown) as error:
+                failures += 1
+                if spent(WRITE_BACKOFF, failures) or error.retry_after:
+                    raise
+                if isinstance(error, OutcomeUnknown):
+                    await finish(self.ledger.unanswered())
+                wait = pause(WRITE_BACKOFF, failures, self.repeats.chance())
+            await self.repeats.sleep(wait)
+
+    async def _create(self) -> None:
+        self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
+        await self.ledger.opened(self.upload_id)
 
     def _whole(self, parts: list[Part]) -> Checksum | None:
         pieces = [(part.checksum, part.size) for part in parts if part.checksum is not None]
@@ -233,13 +249,25 @@ class Multipart:
     async def _abort(self, upload_id: str) -> MirrordError | None:
         try:
             async with asyncio.timeout(ABORT_DEADLINE):
-                await self._store.abort_upload(self._at, upload_id)
+                await self._aborting(upload_id)
         except MirrordError as error:
             return error
         except TimeoutError:
             return StoreUnavailable(f"no answer within {ABORT_DEADLINE:.0f} s")
         self.aborted(upload_id)
         return None
+
+    async def _aborting(self, upload_id: str) -> None:
+        failures = 0
+        while True:
+            try:
+                return await self._store.abort_upload(self._at, upload_id)
+            except StoreUnavailable as error:
+                failures += 1
+                if spent(WRITE_BACKOFF, failures) or error.retry_after:
+                    raise
+                wait = pause(WRITE_BACKOFF, failures, self.repeats.chance())
+            await self.repeats.sleep(wait)
 
 
 def buffer_returner(buffer: Buffer) -> Callable[[object], None]:

@@ -128,6 +128,7 @@ FULL_TRANSFER = transfer(
     upload_id="u/+=&-ü",
     completing=True,
     whole=Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg="),
+    settled=1_700_000_003.25,
 )
 
 
@@ -239,8 +240,9 @@ async def test_an_intent_stands_until_it_is_settled(journals: Journals, kind: Tr
 
 
 async def test_an_intent_with_every_field_comes_back(journals: Journals) -> None:
-    await journals.now.begin(FULL_TRANSFER)
-    assert await every((await journals.later()).unfinished()) == [FULL_TRANSFER]
+    running = replace(FULL_TRANSFER, settled=None)
+    await journals.now.begin(running)
+    assert await every((await journals.later()).unfinished()) == [running]
 
 
 async def test_each_edge_of_an_upload_is_recorded(journals: Journals) -> None:
@@ -491,3 +493,24 @@ async def test_it_says_when_it_was_last_written(journals: Journals) -> None:
     before = time.time()
     await journals.now.save(record())
     assert before - 1 < (await (await journals.later()).last_written() or 0) <= time.time() + 1
+
+
+async def test_what_was_given_up_is_no_longer_unfinished_and_is_kept_until_it_is_abandoned(journals: Journals) -> None:
+    for number in (2, 1, 3):
+        await journals.now.begin(transfer(number))
+    await journals.now.opened("t-1", "u1")
+    await journals.now.give_up("t-1", 5.25)
+    await journals.now.give_up("t-1", 9.0)
+    await journals.now.give_up("t-2", 6.0)
+    await journals.now.give_up("t-none", 6.0)
+    journal = await journals.later()
+    assert await every(journal.unfinished()) == [transfer(3)]
+    assert await journal.unfinished_of(at("k").item_id) == [transfer(3)]
+    assert await every(journal.given_up()) == [transfer(1, upload_id="u1", settled=5.25), transfer(2, settled=6.0)]
+    await journal.abandon("t-1")
+    assert [one.id for one in await every((await journals.later()).given_up())] == ["t-2"]
+
+
+async def test_a_transfer_that_was_given_up_comes_back_as_it_was(journals: Journals) -> None:
+    await journals.now.begin(FULL_TRANSFER)
+    assert await every((await journals.later()).given_up()) == [FULL_TRANSFER]

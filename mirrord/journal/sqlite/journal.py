@@ -110,6 +110,10 @@ class SqliteJournal:
         }
         return map(to_record, await self._database.read(query, asked))
 
+    async def count(self, entry: str) -> int:
+        rows = await self._database.read("count", {"entry": encode(entry)})
+        return int(rows[0]["count"]) if rows else 0
+
     async def totals(self) -> Mapping[State, int]:
         return {State(row["state"]): row["count"] for row in await self._database.read("totals", {})}
 
@@ -138,6 +142,12 @@ class SqliteJournal:
 
     async def abandon(self, transfer_id: str) -> None:
         await self._database.write(Statement("settle_transfer", {"id": transfer_id}))
+
+    async def give_up(self, transfer_id: str, when: float) -> None:
+        await self._database.write(Statement("give_up", {"id": transfer_id, "settled": when}))
+
+    def given_up(self) -> AsyncIterator[Transfer]:
+        return self._pages("given_up", "id", to_transfer)
 
     def unfinished(self) -> AsyncIterator[Transfer]:
         return self._pages("unfinished", "id", to_transfer)

@@ -53,17 +53,20 @@ ORDER BY item_id LIMIT :limit;
 SELECT item_id FROM items INDEXED BY items_in_force
 WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :piece - 1;
 
+-- name: count
+SELECT count(*) AS count FROM items INDEXED BY items_by_entry WHERE removed IS NULL AND entry = CAST(:entry AS TEXT);
+
 -- name: totals
 SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE removed IS NULL GROUP BY state;
 
 -- name: begin_transfer
 INSERT INTO transfers (
     id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started, checksum_kind, options_digest,
-    upload_id, completing, whole_kind, whole_value
+    upload_id, completing, whole_kind, whole_value, settled
 ) VALUES (
     :id, :item_id, CAST(:store AS TEXT), CAST(:endpoint AS TEXT), CAST(:bucket AS TEXT), CAST(:key AS TEXT), :revision,
     :kind, :part_size, :started, :checksum_kind, :options_digest,
-    :upload_id, :completing, :whole_kind, :whole_value
+    :upload_id, :completing, :whole_kind, :whole_value, :settled
 );
 
 -- name: opened
@@ -80,11 +83,17 @@ UPDATE transfers SET completing = 1, whole_kind = :whole_kind, whole_value = :wh
 -- name: settle_transfer
 DELETE FROM transfers WHERE id = :id;
 
+-- name: give_up
+UPDATE transfers SET settled = :settled WHERE id = :id AND settled IS NULL;
+
+-- name: given_up
+SELECT * FROM transfers WHERE settled IS NOT NULL AND id > :after ORDER BY id LIMIT :limit;
+
 -- name: unfinished
-SELECT * FROM transfers WHERE id > :after ORDER BY id LIMIT :limit;
+SELECT * FROM transfers WHERE settled IS NULL AND id > :after ORDER BY id LIMIT :limit;
 
 -- name: unfinished_of
-SELECT * FROM transfers WHERE item_id = :item_id ORDER BY started, id;
+SELECT * FROM transfers WHERE item_id = :item_id AND settled IS NULL ORDER BY started, id;
 
 -- name: parts
 SELECT * FROM parts WHERE transfer_id = :transfer_id ORDER BY number;

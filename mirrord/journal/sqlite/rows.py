@@ -100,6 +100,7 @@ def from_transfer(transfer: Transfer) -> Row:
         "upload_id": transfer.upload_id,
         "completing": transfer.completing,
         **from_checksum(transfer.whole, "whole"),
+        "settled": transfer.settled,
     }
 
 
@@ -117,6 +118,7 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
         upload_id=row["upload_id"],
         completing=bool(row["completing"]),
         whole=_to_checksum(row, "whole"),
+        settled=row["settled"],
     )
 
 

@@ -29,7 +29,7 @@ from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, Means
-from mirrord.transfer.multipart import Repeats
+from mirrord.transfer.repeats import Repeats
 from mirrord.units import KiB, MiB
 from tests.support.moving import AT, ScriptedSource, ScriptedStore, job, parts_of, whole
 

@@ -1,0 +1,97 @@
+"""A write that makes an object visible, Put or Complete: repeated where it is safe, its outcome settled by asking.
+
+Owns guarantee 6 within one attempt. What the store says of such a write may be untrue: an answer can be lost, a 412 can
+mean our own earlier try, NoSuchUpload a Complete that worked (FIELD_NOTES 2, 3, 9). A HEAD decides, by the transfer's
+id in the object's metadata, before anything else goes to that key. An object without such an id is never guessed about.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mirrord.errors import (
+    ChecksumMismatch,
+    InvalidPart,
+    MirrordError,
+    NoSuchUpload,
+    OutcomeUnknown,
+    PreconditionFailed,
+    StoreUnavailable,
+)
+from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
+from mirrord.planning.backoff import Backoff, pause, spent
+from mirrord.ports import ObjectStore
+from mirrord.transfer.repeats import USUAL_REPEATS, Repeats
+
+WRITE_BACKOFF = Backoff(base=0.25, cap=4.0, tries=4)
+"""Short: the whole attempt is tried again, too, and its pauses are those that an outage needs."""
+_DOUBTFUL = (OutcomeUnknown, PreconditionFailed, NoSuchUpload)
+_REFUSED = (StoreUnavailable, ChecksumMismatch, InvalidPart)
+"""It did not happen. The last two: the bytes, or the list of parts, were damaged on their way; the buffer still is
+what was hashed."""
+
+
+def landed(transfer_id: str, whole: Checksum | None, standing: StoredObject | None) -> bool:
+    """Whether the object that stands is this transfer's work. Its id is unguessable, and set before the first byte."""
+    if standing is None or standing.metadata.get(META_TRANSFER) != transfer_id:
+        return False
+    told = standing.checksum
+    return whole is None or told is None or whole.kind is not told.kind or whole == told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One object on its way to being visible: `whole` is its checksum, `transfer_id` empty if it will carry none."""
+
+    store: ObjectStore
+    at: Destination
+    transfer_id: str
+    size: int
+    whole: Checksum | None
+    repeats: Repeats = USUAL_REPEATS
+
+    async def settled(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
+        """What stands once `ask`, tried as often as it takes, is known to have happened.
+
+        Raises the error that says it did not happen; OutcomeUnknown where the store tells nothing even when asked.
+        """
+        failures = 0
+        while True:
+            try:
+                return await ask()
+            except (*_DOUBTFUL, *_REFUSED) as error:
+                if isinstance(error, _DOUBTFUL):
+                    standing = await self._standing(error)
+                    if standing is not None:
+                        return standing
+                failures += 1
+                if not self._again(error, failures):
+                    raise
+                wait = self._pause(error, failures)
+            await self.repeats.sleep(wait)
+
+    def _again(self, error: MirrordError, failures: int) -> bool:
+        """A store that names a time is asked again by nobody before it: that is the breaker's to see to."""
+        if isinstance(error, PreconditionFailed | NoSuchUpload) or spent(WRITE_BACKOFF, failures):
+            return False
+        return not error.retry_after and (bool(self.transfer_id) or not isinstance(error, OutcomeUnknown))
+
+    async def _standing(self, doubt: MirrordError) -> StoredObject | None:
+        """Our object, if it stands; None: the store says it does not. Raises OutcomeUnknown if it cannot be asked."""
+        if not self.transfer_id:
+            return None
+        failures = 0
+        while True:
+            try:
+                standing = await self.store.head_object(self.at)
+            except StoreUnavailable as error:
+                failures += 1
+                if error.retry_after or spent(WRITE_BACKOFF, failures):
+                    raise OutcomeUnknown(f"{doubt}; whether it happened, {error}") from doubt
+                wait = self._pause(error, failures)
+            else:
+                ours = landed(self.transfer_id, self.whole, standing) and standing and standing.size == self.size
+                return standing if ours else None
+            await self.repeats.sleep(wait)
+
+    def _pause(self, error: MirrordError, failures: int) -> float:
+        return pause(WRITE_BACKOFF, failures, self.repeats.chance(), error.retry_after)
