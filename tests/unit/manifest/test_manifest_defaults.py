@@ -61,7 +61,7 @@ def test_the_full_form_of_the_contract_has_no_problem_but_what_has_no_behaviour_
         Manifest.parse("full.yaml", full_form(tmp_path), ENVIRON)
     others = [str(one) for one in caught.value.problems if "has no effect yet" not in one.message]
     assert others == []
-    assert len(caught.value.problems) >= 10
+    assert len(caught.value.problems) >= 1
 
 
 def test_the_values_of_the_full_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
