@@ -49,7 +49,6 @@ NOT_YET: dict[str, Row] = {
     "mirrors.urls": Row("fallback sources"),
     "mirrors.list": Row("lists of sources"),
     "mirrors.from_store": Row("s3:// sources"),
-    "mirrors.http.connections": Row("parallel ranges", promised=True),
     "mirrors.http.proxy": Row("proxies"),
     "mirrors.http.ca_file": Row("private authorities of sources"),
     "mirrors.http.client_cert": Row("client certificates"),

@@ -75,6 +75,8 @@ class ScriptedSource:
         self.opened += 1
         yield ScriptedStream(self)
 
+    def let_go(self) -> None: ...
+
     async def confirm(self, observed: Observed) -> None:
         self.confirmed += 1
         if self.changed:

@@ -18,6 +18,7 @@ SESSION = "tests/unit/s3/test_s3_session.py"
 STORE = "tests/contract/test_s3_store.py"
 OBJECTS = "tests/contract/test_object_store.py"
 ARGUMENTS = "tests/unit/s3/test_s3_arguments.py"
+CHANGING = "tests/fault/test_changing_source.py"
 HTTP = "tests/contract/test_http_source.py"
 SETTINGS = "tests/integration/test_store_settings.py"
 LIFECYCLE = "tests/integration/test_run_lifecycle.py"
@@ -89,6 +90,7 @@ BEHAVIOUR = {
     "mirrors.http.bearer": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
     "mirrors.http.basic.username": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
     "mirrors.http.basic.password": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
+    "mirrors.http.connections": f"{CHANGING}::test_pinned_ranges_are_read_side_by_side_as_many_as_connections_says",
     "mirrors.http.idle_timeout": f"{HTTP}::test_silence_ends_at_the_idle_timeout",
     "mirrors.http.min_rate": f"{HTTP}::test_a_drip_ends_at_the_least_rate",
     "mirrors.http.max_redirects": f"{HTTP}::test_redirects_are_counted",

@@ -69,6 +69,8 @@ class Source:
 
         yield Stream()
 
+    def let_go(self) -> None: ...
+
     async def confirm(self, observed: Observed) -> None: ...
 
 

@@ -84,6 +84,8 @@ class Origin:
         self._at += len(piece)
         return len(piece)
 
+    def let_go(self) -> None: ...
+
     async def confirm(self, observed: Observed) -> None: ...
 
 
