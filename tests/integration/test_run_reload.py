@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from mirrord.units import MiB
-from tests.support.daemon import TOKEN, ConfigMap, Daemon, Gate, Line, replaced, running, store_section
+from tests.support.daemon import TOKEN, Daemon, Line, running, store_section
+from tests.support.gate import Gate
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.saving import ConfigMap, mirrors, replaced
 from tests.support.weed import Server
+from tests.support.witness import stored
 
 TAKES_EFFECT = 2.0
 """Seconds from a save until the changed items have been looked at, with 1,000 items."""
@@ -31,12 +34,6 @@ def base(server: Server) -> str:
     return f"daemon: {{api_token: {TOKEN}}}\n" + store_section(server)
 
 
-def mirrors(origin: Origin, bucket: str, *keys: str, more: str = "") -> str:
-    """One entry for each key, its source at /key."""
-    lines = (f"  - {{url: '{origin.url(f'/{key}')}', to: 's3://{bucket}/{key}'{more}}}\n" for key in keys)
-    return "mirrors:\n" + "".join(lines)
-
-
 def publish(origin: Origin, *keys: str) -> None:
     for key in keys:
         origin.publish(f"/{key}", key.encode())
@@ -53,11 +50,6 @@ async def valid(daemon: Daemon, file: Path) -> float | None:
 async def file_status(daemon: Daemon, file: Path) -> Line | None:
     files = (await daemon.api("status"))["files"]
     return next((one for one in files if one["file"] == str(file)), None)
-
-
-def stored(s3_client: Any, bucket: str, key: str) -> bytes:
-    body: bytes = s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
 
 
 # ── edits of every kind ───────────────────────────────────────────────────────────────────────────

@@ -5,10 +5,9 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from inspect import isawaitable
@@ -16,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
 from tests.support.command import environment, start
-from tests.support.proxy import Seen, StoreProxy
 from tests.support.weed import Server
 
 PATIENCE = 20.0
@@ -27,6 +24,7 @@ PATIENCE = 20.0
 POLL = 0.02
 """Seconds between two looks at what no event announces."""
 TOKEN = "t0ken-of-the-test"
+ENDS = ("transfer.completed", "transfer.failed", "transfer.interrupted")
 
 Line = dict[str, Any]
 
@@ -181,6 +179,13 @@ class Daemon:
             await self._session.close()
 
 
+def one_end_for_each_start(daemon: Daemon) -> bool:
+    """Whether each attempt that it told of ended in exactly one terminal event."""
+    begun = Counter(line["transfer_id"] for line in daemon.logged("transfer.started"))
+    ended = Counter(line["transfer_id"] for end in ENDS for line in daemon.logged(end))
+    return begun == ended
+
+
 def _has(line: Line, fields: Mapping[str, object]) -> bool:
     return all(
         line.get(name) == value or (name in ("file", "key") and str(line.get(name, "")).endswith(f"/{value}"))
@@ -215,7 +220,6 @@ async def running(
         )
 
 
-# ── what a daemon is given ────────────────────────────────────────────────────────────────────────
 def store_section(server: Server, name: str = "default", **keys: str) -> str:
     """The `stores:` of a manifest; `keys` override the credentials."""
     credentials = {"access_key_id": server.access_key_id, "secret_access_key": server.secret_access_key} | keys
@@ -223,82 +227,3 @@ def store_section(server: Server, name: str = "default", **keys: str) -> str:
         f"stores:\n  {name}:\n    provider: seaweedfs\n"
         f"    endpoint_url: {server.endpoint_url}\n    credentials: {json.dumps(credentials)}\n"
     )
-
-
-def replaced(file: Path, text: str) -> None:
-    """As vim saves with `backupcopy=no`: a new file is renamed over the old one."""
-    fresh = file.with_name(f".{file.name}.swp4913")
-    fresh.write_text(text)
-    fresh.rename(file)
-
-
-class ConfigMap:
-    """A directory as the kubelet keeps it: names -> ..data/name, ..data -> a directory that is swapped in one step."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._version = 0
-        directory.mkdir()
-
-    def swap(self, files: Mapping[str, str]) -> None:
-        """Mount these contents, as the kubelet's AtomicWriter does it."""
-        self._version += 1
-        fresh, former = self.directory / f"..v{self._version}", self.directory / f"..v{self._version - 1}"
-        fresh.mkdir()
-        for name, text in files.items():
-            (fresh / name).write_text(text)
-        (self.directory / "..data_tmp").symlink_to(fresh.name)
-        os.replace(self.directory / "..data_tmp", self.directory / "..data")
-        self._link(files)
-        if former.exists():
-            for file in former.iterdir():
-                file.unlink()
-            former.rmdir()
-
-    def _link(self, files: Mapping[str, str]) -> None:
-        for link in self.directory.iterdir():
-            if not link.name.startswith("..") and link.name not in files:
-                link.unlink()
-        for name in files:
-            if not (self.directory / name).is_symlink():
-                (self.directory / name).symlink_to(f"..data/{name}")
-
-
-class Gate:
-    """Holds calls to a store back: `gate = Gate.before(proxy, "UploadPart")`. For the test's thread."""
-
-    def __init__(self, *operations: str, after: int = 0, key: str = "") -> None:
-        """Let `after` calls of these operations (on this key) pass, hold the others until `open`."""
-        self._operations = operations
-        self._left = after
-        self._key = key
-        self._reached = threading.Event()
-        self._opened = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None  # the proxy's
-
-    @classmethod
-    def before(cls, proxy: StoreProxy, *operations: str, after: int = 0, key: str = "") -> "Gate":
-        """A gate in this proxy from now on."""
-        gate = cls(*operations, after=after, key=key)
-        proxy.before = gate
-        return gate
-
-    async def __call__(self, seen: Seen, request: web.Request) -> web.StreamResponse | None:
-        if seen.operation not in self._operations or (self._key and seen.key != self._key):
-            return None
-        if self._left > 0:
-            self._left -= 1
-            return None
-        self._loop = asyncio.get_running_loop()
-        self._reached.set()
-        await self._opened.wait()
-        return None
-
-    async def reached(self, seconds: float = PATIENCE) -> None:
-        """Wait until a call is held."""
-        assert await asyncio.to_thread(self._reached.wait, seconds), "no call came to the gate"
-
-    def open(self) -> None:
-        """Let everything pass, also what was held. Once `reached`."""
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._opened.set)
