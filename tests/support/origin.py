@@ -9,7 +9,7 @@ import gzip
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Reply:
     cut_at: int | None = None  # bytes of body after which the connection is closed
     stall_at: int | None = None  # bytes of body after which nothing comes any more
     drip: float | None = None  # seconds before each byte
+    endless: bool = False  # the content again and again
 
     def empty(self, status: int, **headers: str) -> None:
         self.status, self.headers, self.content = status, dict(headers), Text(b"")
@@ -90,6 +91,20 @@ def chunked() -> Behaviour:
 def unframed() -> Behaviour:
     """No length and no chunks: the end of the connection is the end of the body."""
     return lambda reply, asked: setattr(reply, "framing", "close")
+
+
+def endless() -> Behaviour:
+    """The content again and again, in chunks, until the client leaves."""
+
+    def again(reply: Reply, asked: Asked) -> None:
+        reply.framing, reply.endless = "chunked", True
+
+    return again
+
+
+def refuses_head() -> Behaviour:
+    """405 to whoever asks for the head alone, as signed URLs and some CDNs do."""
+    return lambda reply, asked: reply.empty(405) if asked.method == "HEAD" else None
 
 
 def without(*names: str) -> Behaviour:
@@ -176,6 +191,8 @@ BEHAVIOURS: dict[str, Callable[..., Behaviour]] = {
         drips,
         chunked,
         unframed,
+        endless,
+        refuses_head,
         without,
         says,
         weak_etag,
@@ -306,7 +323,8 @@ async def _body(reply: Reply, asked: Asked, write: Callable[[bytes], Any]) -> No
 
 
 def _pieces(reply: Reply, end: int) -> Iterator[bytes]:
-    for piece in reply.content.pieces(reply.start, end):
+    contents = repeat(None) if reply.endless else repeat(None, 1)
+    for piece in chain.from_iterable(reply.content.pieces(reply.start, end) for _ in contents):
         size = 1 if reply.drip is not None else reply.stall_at or len(piece)
         for start in range(0, len(piece), size or 1):
             yield piece[start : start + size]
