@@ -40,7 +40,7 @@ BEHAVIOUR = {
     "daemon.per_host.connections": f"{HTTP}::test_connections_to_one_host_are_bounded",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
-    "daemon.shutdown_grace": f"{LIFECYCLE}::test_a_stalled_store_does_not_hold_up_the_end",
+    "daemon.shutdown_grace": "tests/integration/test_run_stop.py::test_a_store_that_answers_nothing_holds_up_no_end",
     "stores.provider": f"{SESSION}::test_a_declared_checksum_wins_over_the_providers_best",
     "stores.endpoint_url": f"{STORE}::test_the_aws_chain_signs_when_nothing_is_declared",
     "stores.region": f"{SETTINGS}::test_the_region_is_signed_and_a_session_token_is_sent",
