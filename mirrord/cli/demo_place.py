@@ -35,6 +35,7 @@ mirrors:
   - url: ${ORIGIN}/large.bin      # 64 MiB, at 12 MiB/s while the demo is live: see it move
     to: s3://demo/downloads/
     every: 1m
+    http: {connections: 1}        # one stream: four would share it, and what the first had in flight comes twice
 
   # Take the two # away and save: the page says what is wrong, and who must act. Put them back: it is gone.
   # - url: ${ORIGIN}/no-such-file
