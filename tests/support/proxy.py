@@ -2,7 +2,8 @@
 
 It passes the Host header, raw path and query untouched, since SigV4 signs them, and streams both ways. It runs on a
 thread of its own, so that tests of any kind (async, blocking, subprocess) can talk through it. `before` and `after`
-are the places for faults: each sees a call and may answer in the store's stead, wait, or cut the connection.
+are the places for faults: each sees a call and may answer in the store's stead, wait, or cut the connection; `damage`
+alters what goes to the store. `store_faults` has a vocabulary for them.
 """
 
 import asyncio
@@ -36,20 +37,25 @@ class Seen:
     sent: int = 0
     received: int = 0
     status: int = 0
+    forwarded: bool = False  # the store was asked
 
 
 Fault = Callable[[Seen, web.Request], Awaitable[web.StreamResponse | None]]
 """None: go on. A response: answered instead. To cut: `request.transport.abort()`, then raise ConnectionResetError."""
 
+Damage = Callable[[Seen, bytes], bytes]
+"""Given each piece of a body on its way to the store, and the call so far; returns as many bytes."""
+
 
 class StoreProxy:
-    """`calls` in the order they came, from any thread; `before` and `after` may be set at any time."""
+    """`calls` in the order they came, from any thread; `before`, `after` and `damage` may be set at any time."""
 
     def __init__(self, server: Server) -> None:
         self.upstream = server
         self.calls: list[Seen] = []
         self.before: Fault | None = None
         self.after: Fault | None = None
+        self.damage: Damage | None = None
         self.endpoint_url = ""
         self.spoiled: set[str] = set()
         """Operations whose answers have their bodies' bytes changed: as a bad disk or cable would."""
@@ -98,22 +104,34 @@ class StoreProxy:
         if self.before and (instead := await self.before(seen, request)):  # type: ignore[arg-type]
             seen.status = instead.status
             return instead
+        seen.forwarded = True
         async with self._ask(seen, request) as answer:
             seen.status = answer.status
             if self.after and (instead := await self.after(seen, request)):  # type: ignore[arg-type]
                 return instead
             return await self._answer(seen, request, answer)
 
-    def _ask(self, seen: Seen, request: web.BaseRequest) -> Any:
+    def _ask(self, seen: Seen, request: web.BaseRequest, body: bytes | None = None) -> Any:
         assert self._session is not None
         headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _HOP)
         return self._session.request(
             request.method,
             URL(self.upstream.endpoint_url + request.raw_path, encoded=True),
             headers=headers,
-            data=_counted(seen, request.content) if request.body_exists else None,
+            data=body if body is not None or not request.body_exists else self._counted(seen, request.content),
             allow_redirects=False,
         )
+
+    async def _counted(self, seen: Seen, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+        async for chunk in content.iter_chunked(_CHUNK):
+            piece = self.damage(seen, chunk) if self.damage else chunk
+            seen.sent += len(chunk)
+            yield piece
+
+    async def forward(self, request: web.BaseRequest, body: bytes) -> int:
+        """Send a request that was read by a fault to the store after all; the status of the answer."""
+        async with self._ask(Seen(*operation(request.method, request.raw_path, request.headers)), request, body) as one:
+            return int(one.status)
 
     async def _answer(self, seen: Seen, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP)
@@ -125,12 +143,6 @@ class StoreProxy:
                 await response.write(bytes([chunk[0] ^ 1]) + chunk[1:] if seen.operation in self.spoiled else chunk)
         await response.write_eof()
         return response
-
-
-async def _counted(seen: Seen, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    async for chunk in content.iter_chunked(_CHUNK):
-        seen.sent += len(chunk)
-        yield chunk
 
 
 @pytest.fixture

@@ -1,0 +1,388 @@
+"""A store that misbehaves, before the real sync program: fault x operation x what must come of it.
+
+Each row is judged by boto3 and by what the proxy forwarded: the bytes, the object that stood before, open uploads, how
+many writes reached the store, one terminal event an attempt, and what the report (its exit code) says.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrord.daemon import stores
+from mirrord.daemon.api import sync
+from mirrord.daemon.report import Report
+from mirrord.errors import Reason
+from mirrord.events import (
+    Event,
+    TransferCompleted,
+    TransferFailed,
+    TransferInterrupted,
+    TransferStarted,
+    UploadAborted,
+)
+from mirrord.journal.sqlite import SqliteJournal
+from mirrord.model import State
+from mirrord.s3.session import S3Store
+from mirrord.units import KiB, MiB
+from tests.integration.test_sync import digest_of, manifest
+from tests.integration.test_sync import sync as sync_command
+from tests.support import store_faults as faults
+from tests.support.origin import Generated, Origin
+from tests.support.proxy import StoreProxy
+from tests.support.store_faults import ALWAYS, Faults, Word
+
+PUT = Generated(64 * KiB, seed=1)
+MULTIPART = Generated(11 * MiB, seed=2)  # three parts
+OLD = b"what stood before"
+OLD_DIGEST = sha256(OLD).hexdigest()
+VISIBLE = ("PutObject", "CompleteMultipartUpload")
+ENDS = (TransferCompleted, TransferFailed, TransferInterrupted)
+DEADLINE = 1.0  # seconds; of each call to a store that stalls
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between tries are unit tested; here they are as good as none, unless the store asks for one."""
+    for module in ("daemon.wiring", "transfer.writes", "transfer.multipart"):
+        monkeypatch.setattr(f"mirrord.{module}.pause", lambda rule, failures, chance, retry_after=None: 0.01)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "S3Store", partial(S3Store, deadline=DEADLINE))
+    monkeypatch.setattr("mirrord.s3.store.MIN_RATE", 100 * MiB)
+    monkeypatch.setattr("mirrord.s3.store.COMPLETE_PATIENCE", 1)
+
+
+@dataclass
+class World:
+    """One item, a proxy before the store, and what a sync of it said."""
+
+    home: Path
+    proxy: StoreProxy
+    client: Any
+    bucket: str
+    origin: Origin
+    content: Generated = PUT
+    options: str = ""
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = self.home / "state.db"
+
+    def entry(self) -> Path:
+        url = self.origin.publish("/source", self.content)
+        body = f"{{url: '{url}', to: 's3://{self.bucket}/key', upload: {{part_size: 5MiB, multipart_threshold: 6MiB}}"
+        return manifest(self.home, self.proxy.server, f"mirrors:\n  - {body}{self.options}}}\n")
+
+    async def sync(self) -> Report:
+        self.events.clear()
+        self.proxy.clear()
+        return await sync([str(self.home / "m.yaml")], state=f"sqlite://{self.state}", environ={}, observer=self.said)
+
+    def said(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def writes(self) -> int:
+        """Writes of the object that the store did."""
+        return sum(one.operation in VISIBLE and one.forwarded and one.status == 200 for one in self.proxy.calls)
+
+    def stands(self) -> bytes | str:
+        """The old object's bytes, or the digest of another; empty: none."""
+        try:
+            digest = digest_of(self.client, self.bucket, "key")
+        except self.client.exceptions.NoSuchKey:
+            return b""
+        return OLD if digest == OLD_DIGEST else digest
+
+    def uploads(self) -> list[str]:
+        return [one["UploadId"] for one in self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])]
+
+    def ends_agree(self) -> bool:
+        """Each attempt that began ended once."""
+        began = Counter((one.transfer_id, one.attempt) for one in self.events if isinstance(one, TransferStarted))
+        ended = Counter(
+            (one.transfer_id, one.attempt) for one in self.events if isinstance(one, ENDS) and one.kind is not None
+        )
+        return began == ended and set(began.values()) <= {1}
+
+    async def journaled(self) -> list[str | None]:
+        async with SqliteJournal(self.state, read_only=True) as journal:
+            return [one.upload_id async for one in journal.unfinished()]
+
+
+@pytest.fixture
+def world(tmp_path: Path, store_proxy: StoreProxy, s3_client: Any, bucket: str, origin: Origin) -> Callable[..., World]:
+    return lambda **given: World(tmp_path, store_proxy, s3_client, bucket, origin, **given)
+
+
+# ── once ──────────────────────────────────────────────────────────────────────────────────────────
+WORDS = [
+    faults.internal_error,
+    faults.unavailable,
+    faults.too_many,
+    faults.not_sent,
+    faults.answer_lost,
+    faults.works_and_says(500, "InternalError"),
+]
+ONCE = [
+    *((operation, word) for operation in ("PutObject", "CreateMultipartUpload", "UploadPart") for word in WORDS),
+    *(("CompleteMultipartUpload", word) for word in WORDS),
+    *(("HeadObject", word) for word in WORDS[:-1]),
+    ("PutObject", faults.slow_down),
+    ("PutObject", faults.body_damaged),
+    ("PutObject", faults.works_and_says(412, "PreconditionFailed")),
+    ("PutObject", faults.works_and_says(409, "ConditionalRequestConflict")),
+    ("UploadPart", faults.body_damaged),
+    ("CompleteMultipartUpload", faults.body_damaged),
+    ("CompleteMultipartUpload", faults.error_in_200),
+    ("CompleteMultipartUpload", faults.works_and_says(200, "InternalError")),
+    ("CompleteMultipartUpload", faults.answer_truncated),
+    ("CompleteMultipartUpload", faults.works_and_says(404, "NoSuchUpload")),
+    ("CompleteMultipartUpload", faults.works_and_says(412, "PreconditionFailed")),
+]
+WRITTEN_AGAIN = {"PutObject: works and says 409 ConditionalRequestConflict"}
+"""The store says that it did not, and it did: what anybody would believe."""
+ANOTHER_ATTEMPT = {
+    "PutObject: 503 SlowDown",  # the store named a time: the breaker holds all its items back until then
+    *(f"HeadObject: {word}" for word in WORDS[:3]),  # a lost answer to it is asked for again by the HTTP client
+}
+"""What the attempt leaves to the next one. HEAD: nothing was begun."""
+
+
+def named(row: tuple[str, Word]) -> str:
+    return f"{row[0]}: {row[1]}"
+
+
+@pytest.mark.parametrize("row", ONCE, ids=named)
+async def test_a_fault_that_comes_once_is_mended_with_one_write(
+    world: Callable[..., World], row: tuple[str, Word]
+) -> None:
+    operation, word = row
+    one = world(content=PUT if operation in ("PutObject", "HeadObject") else MULTIPART)
+    one.client.put_object(Bucket=one.bucket, Key="key", Body=OLD)
+    one.entry()
+    planted = Faults(one.proxy).on(operation, word)
+    report = await one.sync()
+    assert planted.met == 1
+    assert (report.failed, report.copied) == (False, 1), report.left
+    assert one.stands() == one.content.sha256()
+    assert one.uploads() == []
+    assert one.writes == 1 + (named(row) in WRITTEN_AGAIN)
+    assert one.ends_agree()
+    failed = [event for event in one.events if isinstance(event, TransferFailed)]
+    assert len(failed) == (named(row) in ANOTHER_ATTEMPT), failed
+    assert await one.journaled() == []
+
+
+STALLED = [
+    *((operation, faults.stalls) for operation in ("PutObject", "CreateMultipartUpload", "UploadPart", "HeadObject")),
+    ("CompleteMultipartUpload", faults.stalls),
+    *((operation, faults.answer_stalls) for operation in ("PutObject", "CreateMultipartUpload")),
+    ("CompleteMultipartUpload", faults.answer_stalls),
+]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("row", STALLED, ids=named)
+async def test_a_call_that_stalls_ends_at_its_deadline(world: Callable[..., World], row: tuple[str, Word]) -> None:
+    operation, word = row
+    one = world(content=PUT if operation in ("PutObject", "HeadObject") else MULTIPART)
+    one.entry()
+    planted = Faults(one.proxy).on(operation, word)
+    report = await one.sync()
+    assert planted.met == 1
+    assert (report.failed, report.copied) == (False, 1), report.left
+    assert one.stands() == one.content.sha256()
+    assert (one.uploads(), one.writes) == ([], 1)
+    assert one.ends_agree()
+
+
+# ── for good ──────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True)
+class Lasting:
+    operation: str
+    word: Word
+    state: State
+    reason: Reason
+    says: str
+    lands: bool = False  # the object is there all the same
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.word}"
+
+
+RETRYING = (State.RETRYING, Reason.STORE_UNAVAILABLE)
+DENIED = (State.BLOCKED, Reason.STORE_DENIED)
+MISMATCH = (State.BLOCKED, Reason.CHECKSUM_MISMATCH)
+OPERATIONS = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "HeadObject")
+LASTING = [
+    *(Lasting(operation, faults.internal_error, *RETRYING, "") for operation in OPERATIONS),
+    *(Lasting(operation, faults.unavailable, *RETRYING, "") for operation in OPERATIONS),
+    *(Lasting(operation, faults.not_sent, *RETRYING, "the connection failed") for operation in OPERATIONS),
+    *(Lasting(operation, faults.denied, *DENIED, "") for operation in OPERATIONS),
+    Lasting("PutObject", faults.body_damaged, *MISMATCH, "BadDigest"),
+    Lasting("UploadPart", faults.body_damaged, *MISMATCH, "BadDigest"),
+    Lasting("CompleteMultipartUpload", faults.error_in_200, *RETRYING, "InternalError"),
+]
+
+
+@pytest.mark.parametrize("row", LASTING, ids=str)
+async def test_a_fault_that_lasts_leaves_the_old_object_and_a_message_and_passes(
+    world: Callable[..., World], row: Lasting
+) -> None:
+    one = world(content=PUT if row.operation in ("PutObject", "HeadObject") else MULTIPART)
+    one.client.put_object(Bucket=one.bucket, Key="key", Body=OLD)
+    one.entry()
+    planted = Faults(one.proxy).on(row.operation, row.word, times=ALWAYS)
+    report = await one.sync()
+    (left,) = report.left
+    assert (left.outcome.state, left.outcome.reason) == (row.state, row.reason)
+    assert row.operation in left.outcome.message
+    assert row.says in left.outcome.message
+    assert one.stands() == OLD
+    assert one.writes == 0
+    assert one.ends_agree()
+    assert one.uploads() == [known for known in await one.journaled() if known is not None]
+    assert one.uploads() == [] or row.state is State.RETRYING, "parts are kept for another try, and for nothing else"
+
+    planted.lift()
+    again = await one.sync()
+    assert (again.failed, again.copied, one.writes) == (False, 1, 1), again.left
+    assert one.stands() == one.content.sha256()
+    assert (one.uploads(), await one.journaled()) == ([], [])
+
+
+# ── outcomes that nobody told ─────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("content", [PUT, MULTIPART], ids=["put", "multipart"])
+async def test_a_lost_answer_under_overwrite_never_is_no_conflict(
+    world: Callable[..., World], content: Generated
+) -> None:
+    one = world(content=content, options=", overwrite: never")
+    one.entry()
+    operation = VISIBLE[content is MULTIPART]
+    Faults(one.proxy).on(operation, faults.answer_lost).on("HeadObject", faults.unavailable, skip=1, times=2)
+    report = await one.sync()
+    assert (report.failed, report.copied, one.writes) == (False, 1, 1), report.left
+    assert one.proxy.counts[operation] == 1
+    assert one.stands() == content.sha256()
+
+
+async def test_our_own_earlier_try_that_lands_late_is_no_conflict(world: Callable[..., World]) -> None:
+    """The store says 412 to the second try: the first has come about since the HEAD that did not find it."""
+    one = world(options=", overwrite: never")
+    one.entry()
+    first, second = faults.lands_late()
+    Faults(one.proxy).on("PutObject", first).on("PutObject", second, skip=1)
+    report = await one.sync()
+    assert [call.status for call in one.proxy.calls if call.operation == "PutObject"] == [0, 412]
+    assert (report.failed, report.copied) == (False, 1), report.left
+    assert one.stands() == PUT.sha256()
+
+
+@pytest.mark.parametrize("content", [PUT, MULTIPART], ids=["put", "multipart"])
+async def test_a_strangers_object_under_overwrite_never_is_one(world: Callable[..., World], content: Generated) -> None:
+    """It came between our look and our write: the store refuses, and the HEAD says that it is not ours."""
+    one = world(content=content, options=", overwrite: never")
+    one.entry()
+    Faults(one.proxy).on("HeadObject", faults.answers(404, "NoSuchKey"))
+    one.client.put_object(Bucket=one.bucket, Key="key", Body=OLD)
+    report = await one.sync()
+    (left,) = report.left
+    assert (left.outcome.state, left.outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
+    assert one.stands() == OLD
+    assert one.uploads() == []
+    assert one.ends_agree()
+
+
+async def test_a_complete_that_worked_and_says_no_such_upload_when_repeated(world: Callable[..., World]) -> None:
+    one = world(content=MULTIPART)
+    one.entry()
+    first = faults.works_and_says(503, "ServiceUnavailable")
+    repeated = faults.answers(404, "NoSuchUpload")
+    Faults(one.proxy).on("CompleteMultipartUpload", first).on("CompleteMultipartUpload", repeated, skip=1)
+    report = await one.sync()
+    assert (report.failed, report.copied, one.writes) == (False, 1, 1), report.left
+    assert one.proxy.counts["CompleteMultipartUpload"] == 2
+    assert one.stands() == MULTIPART.sha256()
+
+
+async def test_an_upload_that_is_gone_starts_over(world: Callable[..., World]) -> None:
+    one = world(content=MULTIPART)
+    one.entry()
+    Faults(one.proxy).on("CompleteMultipartUpload", faults.answers(404, "NoSuchUpload"))
+    report = await one.sync()
+    assert (report.failed, report.copied, one.writes) == (False, 1, 1), report.left
+    assert one.stands() == MULTIPART.sha256()
+    assert one.uploads() == []
+
+
+async def test_a_write_whose_outcome_the_store_will_not_tell_is_not_repeated_until_it_does(
+    world: Callable[..., World],
+) -> None:
+    """The attempt fails, and the next one asks before it writes."""
+    one = world()
+    one.entry()
+    planted = Faults(one.proxy)
+    planted.on("PutObject", faults.answer_lost).on("HeadObject", faults.unavailable, skip=1, times=8)
+    report = await one.sync()
+    assert (report.failed, one.proxy.counts["PutObject"], one.writes) == (False, 1, 1), report.left
+    assert one.stands() == PUT.sha256()
+    assert await one.journaled() == []
+
+
+# ── uploads that come to nothing ──────────────────────────────────────────────────────────────────
+ABORTS = [faults.internal_error, faults.unavailable, faults.not_sent, faults.answer_lost]
+
+
+@pytest.mark.parametrize("word", ABORTS, ids=str)
+async def test_an_abort_that_fails_once_is_repeated(world: Callable[..., World], word: Word) -> None:
+    one = world(content=MULTIPART, options=f", checksum: 'sha256:{'0' * 64}'")
+    one.entry()
+    planted = Faults(one.proxy).on("AbortMultipartUpload", word)
+    report = await one.sync()
+    assert planted.met == 1
+    assert [left.outcome.reason for left in report.left] == [Reason.CHECKSUM_MISMATCH]
+    assert (one.stands(), one.writes, one.uploads()) == (b"", 0, [])
+    assert one.ends_agree()
+
+
+@pytest.mark.parametrize("word", [faults.internal_error, faults.denied, faults.not_sent], ids=str)
+async def test_an_abort_that_fails_for_now_is_for_the_next_sweep(world: Callable[..., World], word: Word) -> None:
+    one = world(content=MULTIPART, options=f", checksum: 'sha256:{'0' * 64}'")
+    one.entry()
+    planted = Faults(one.proxy).on("AbortMultipartUpload", word, times=ALWAYS)
+    report = await one.sync()
+    assert [left.outcome.reason for left in report.left] == [Reason.CHECKSUM_MISMATCH]
+    (upload,) = one.uploads()
+
+    planted.lift()
+    one.origin.withdraw("/source")
+    await one.sync()
+    assert one.uploads() == []
+    assert upload in [event.upload_id for event in one.events if isinstance(event, UploadAborted)]
+    await one.sync()
+    assert one.proxy.counts["AbortMultipartUpload"] == 0
+
+
+# ── what the command says ─────────────────────────────────────────────────────────────────────────
+async def test_the_command_ends_well_after_a_fault_and_with_1_while_it_lasts(
+    world: Callable[..., World],
+) -> None:
+    one = world()
+    file = one.entry()
+    planted = Faults(one.proxy).on("PutObject", faults.denied, times=ALWAYS)
+    done = await sync_command(one.home, file)
+    assert done.code == 1, done.said
+    assert "AccessDenied" in done.out + done.err
+    planted.lift()
+    Faults(one.proxy).on("PutObject", faults.answer_lost)
+    assert (await sync_command(one.home, file)).code == 0
+    assert one.stands() == PUT.sha256()

@@ -1,0 +1,159 @@
+"""What can go wrong between mirrord and a store, in words: `Faults(proxy).on("PutObject", answer_lost)`.
+
+Each word is a fault at one of three places: before the store is asked, in the body on its way to it, or after it has
+answered. A rule applies to the first `times` calls of its operation after `skip` of them, or to all.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.proxy import Seen, StoreProxy
+
+Act = Callable[[StoreProxy, web.BaseRequest], Awaitable[web.StreamResponse | None]]
+ALWAYS = 10**9
+
+
+@dataclass(frozen=True)
+class Word:
+    """One fault: what happens `before` the store is asked, in the body (`damage`), or `after` it has answered."""
+
+    name: str
+    before: Act | None = None
+    after: Act | None = None
+    damage: Callable[[bytes], bytes] | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass
+class Rule:
+    operation: str
+    word: Word
+    times: int
+    skip: int
+    met: int = 0
+
+    def applies(self, operation: str) -> bool:
+        """Whether this call is one of those; counts it."""
+        if operation != self.operation:
+            return False
+        self.met += 1
+        return self.skip < self.met <= self.skip + self.times
+
+
+class Faults:
+    """The rules of one proxy, in force until `lift`. `met` tells how often any of them came to act."""
+
+    def __init__(self, proxy: StoreProxy) -> None:
+        self._proxy = proxy
+        self._rules: list[Rule] = []
+        self._acting: dict[int, Word] = {}
+        self.met = 0
+        proxy.before, proxy.after, proxy.damage = self._before, self._after, self._damage  # type: ignore[assignment]
+
+    def on(self, operation: str, word: Word, *, times: int = 1, skip: int = 0) -> "Faults":
+        self._rules.append(Rule(operation, word, times, skip))
+        return self
+
+    def lift(self) -> None:
+        self._proxy.before = self._proxy.after = self._proxy.damage = None
+
+    async def _before(self, seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
+        acting = [rule.word for rule in self._rules if rule.applies(seen.operation)]
+        if not acting:
+            return None
+        self.met += 1
+        self._acting[id(seen)] = acting[0]
+        return await acting[0].before(self._proxy, request) if acting[0].before else None
+
+    async def _after(self, seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
+        word = self._acting.get(id(seen))
+        return await word.after(self._proxy, request) if word and word.after else None
+
+    def _damage(self, seen: Seen, piece: bytes) -> bytes:
+        word = self._acting.get(id(seen))
+        return word.damage(piece) if word and word.damage and not seen.sent else piece
+
+
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────
+def _xml(code: str) -> bytes:
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    return f"{head}<Error><Code>{code}</Code><Message>planted by a test</Message></Error>".encode()
+
+
+def _answering(status: int, code: str, headers: dict[str, str]) -> Act:
+    async def act(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=status, body=_xml(code), content_type="application/xml", headers=headers)
+
+    return act
+
+
+def answers(status: int, code: str, **headers: str) -> Word:
+    """The store is not asked; header names with `_` for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Word(f"{status} {code}", before=_answering(status, code, named))
+
+
+def works_and_says(status: int, code: str) -> Word:
+    """The store does what was asked, and the answer says something else."""
+    return Word(f"works and says {status} {code}", after=_answering(status, code, {}))
+
+
+# ── connections ───────────────────────────────────────────────────────────────────────────────────
+async def _reset(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    raise ConnectionResetError
+
+
+async def _stall(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
+    """Until the client leaves: the proxy's server does not cancel its handlers, so ask the connection."""
+    assert request.protocol is not None
+    while request.protocol.connected:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0.05)
+    raise ConnectionResetError
+
+
+async def _truncate(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/xml", "Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<CompleteMultipart')
+    return await _reset(proxy, request)
+
+
+def _flip(piece: bytes) -> bytes:
+    middle = len(piece) // 2
+    return piece[:middle] + bytes([piece[middle] ^ 1]) + piece[middle + 1 :]
+
+
+internal_error = answers(500, "InternalError")
+unavailable = answers(503, "ServiceUnavailable")
+slow_down = answers(503, "SlowDown", Retry_After="1")
+too_many = answers(429, "TooManyRequests")
+denied = answers(403, "AccessDenied")
+error_in_200 = answers(200, "InternalError")
+not_sent = Word("reset before the store is asked", before=_reset)
+answer_lost = Word("answer lost", after=_reset)
+stalls = Word("stalls before the store is asked", before=_stall)
+answer_stalls = Word("answer stalls", after=_stall)
+answer_truncated = Word("answer truncated", after=_truncate)
+body_damaged = Word("a bit flips on the way", damage=_flip)
+
+
+def lands_late() -> tuple[Word, Word]:
+    """(first, second): the first call breaks off and is done only when the second comes, just before that one."""
+    held: list[Any] = []
+
+    async def first(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
+        held.append((request, await request.read()))
+        return await _reset(proxy, request)
+
+    async def second(proxy: StoreProxy, request: web.BaseRequest) -> None:
+        assert await proxy.forward(*held.pop()) == 200
+
+    return Word("breaks off", before=first), Word("the first lands first", before=second)
