@@ -5,11 +5,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from mirrord.units import MiB
 from tests.integration.test_sync import events, manifest, sync
 from tests.support.origin import Generated, Origin
-from tests.support.proxy import StoreProxy
-from tests.support.weed import Server
+from tests.support.proxy import Seen, StoreProxy
+from tests.support.weed import Server, fresh_bucket
 
 
 def listed(s3_client: Any, bucket: str) -> dict[str, bytes]:
@@ -71,3 +73,91 @@ async def test_a_checksum_declared_later_is_proven_once(
         done = await sync(tmp_path, manifest(tmp_path, weed, f"mirrors: {json.dumps([entry])}\n"))
         assert words in done.out, done.said
     assert listed(s3_client, bucket) == {"x": b"content"}
+
+
+async def test_a_copy_is_read_back_where_the_manifest_says_so(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
+) -> None:
+    large = Generated(12 * MiB, seed=5)
+    cut = {"upload": {"multipart_threshold": "5MiB", "part_size": "5MiB"}}
+    entries = [
+        {"url": origin.publish("/small", b"small"), "to": f"s3://{bucket}/small", "verify": "readback"},
+        {"url": origin.publish("/large", large), "to": f"s3://{bucket}/large", "verify": "readback", **cut},
+        {"url": origin.publish("/other", b"other"), "to": f"s3://{bucket}/other"},
+    ]
+    file = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps(entries)}\n")
+    done = await sync(tmp_path, file)
+    assert done.code == 0, done.said
+    levels = {one["key"]: one["integrity"] for one in events(done, "transfer.completed")}
+    assert levels == {"small": "readback", "large": "readback", "other": "full-object checksum"}
+    assert store_proxy.counts["GetObject"] == 2
+    store_proxy.clear()
+    assert "3 unchanged" in (await sync(tmp_path, file)).out
+    assert store_proxy.counts["GetObject"] == 0
+
+
+async def test_what_reads_back_as_other_bytes_is_written_again(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    entry = {"url": origin.publish("/small", b"small"), "to": f"s3://{bucket}/small", "verify": "readback"}
+    store_proxy.spoiled.add("GetObject")
+
+    async def mend(seen: Seen, request: web.BaseRequest) -> None:
+        if store_proxy.counts["GetObject"] > 1:
+            store_proxy.spoiled.clear()
+
+    store_proxy.before = mend  # type: ignore[assignment]
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps([entry])}\n"))
+    assert done.code == 0, done.said
+    (failed,) = events(done, "transfer.failed")
+    assert failed["reason"] == "ChecksumMismatch"
+    (completed,) = events(done, "transfer.completed")
+    assert completed["integrity"] == "readback"
+    assert (store_proxy.counts["PutObject"], store_proxy.counts["GetObject"]) == (2, 2)
+    assert listed(s3_client, bucket) == {"small": b"small"}
+
+
+async def test_a_poor_store_is_credited_with_what_it_shows(
+    tmp_path: Path, rclone_serve: Server, origin: Origin
+) -> None:
+    client = rclone_serve.client()
+    bucket = fresh_bucket(client)
+    large = Generated(12 * MiB, seed=6)
+    entries = [
+        {"url": origin.publish("/small", b"small"), "to": f"s3://{bucket}/small"},
+        {
+            "url": origin.publish("/large", large),
+            "to": f"s3://{bucket}/large",
+            "upload": {"multipart_threshold": "5MiB", "part_size": "5MiB"},
+        },
+    ]
+    text = f"mirrors: {json.dumps(entries)}\n"
+    file = manifest(tmp_path, rclone_serve, text)
+    file.write_text(content_of(file).replace("provider: seaweedfs", "provider: generic"))
+    done = await sync(tmp_path, file)
+    assert done.code == 0, done.said
+    levels = {one["key"]: one["integrity"] for one in events(done, "transfer.completed")}
+    assert levels == {"small": "md5", "large": "md5"}
+    assert sha256(listed(client, bucket)["large"]).hexdigest() == large.sha256()
+    client.close()
+
+
+def content_of(file: Path) -> str:
+    return file.read_text()
+
+
+async def test_owned_objects_only(tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin) -> None:
+    s3_client.put_object(Bucket=bucket, Key="theirs", Body=b"theirs")
+    entries = [
+        {"url": origin.publish("/x", b"one"), "to": f"s3://{bucket}/{key}", "overwrite": "owned"}
+        for key in ("ours", "theirs")
+    ]
+    file = manifest(tmp_path, weed, f"mirrors: {json.dumps(entries)}\n")
+    done = await sync(tmp_path, file)
+    assert done.code == 1, done.said
+    assert f"Blocked Conflict: s3://{bucket}/theirs" in done.out
+    origin.publish("/x", b"two")
+    assert (
+        await sync(tmp_path, file, "--state", str(tmp_path / "another"))
+    ).code == 1  # a lost journal changes nothing
+    assert listed(s3_client, bucket) == {"ours": b"two", "theirs": b"theirs"}
