@@ -69,4 +69,5 @@ class FolderSpec:
     watch: str = "auto"  # auto, events, poll
     poll_interval: float = 5.0  # seconds between scans while there are no events
     rescan: float = 60.0  # seconds between scans whatever the events say
+    delete: str = "keep"  # keep, mirror: the object goes when the file goes
     options: Options = Options()

@@ -130,6 +130,13 @@ class ItemDrifted(ItemEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemPruned(ItemEvent):
+    """The object was deleted, for what it was made from is gone and the manifest says so."""
+
+    name = "item.pruned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemChanged(ItemEvent):
     """An item's state changed; for the status page and metrics, not logged by itself."""
 

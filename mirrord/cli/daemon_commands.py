@@ -39,8 +39,9 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
 @click.command()
 @options.paths
 @options.only
+@options.prune_max
 @options.running
-def sync(paths: Sequence[str], only: Sequence[str], **flags: str | None) -> int:
+def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, **flags: str | None) -> int:
     """Look at every item of the manifests at PATH... now, copy what differs, and end.
 
     Exit code: 0 all in sync, 1 an item is not, 75 another mirrord holds the state, 78 a manifest is invalid.
@@ -48,7 +49,7 @@ def sync(paths: Sequence[str], only: Sequence[str], **flags: str | None) -> int:
     desired = read(paths or [default_config(os.environ)], os.environ)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
-        report = running.run(sync_desired(desired, settings, observer, only))
+        report = running.run(sync_desired(desired, settings, observer, only, prune_max))
     return told(report)
 
 

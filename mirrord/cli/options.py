@@ -1,6 +1,7 @@
 """Options that several commands share, spelled once, and the settings that they make."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,8 +13,24 @@ from mirrord.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _share(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """`50%` as 0.5."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,3}(\.\d+)?%", text) or float(text[:-1]) > 100:
+        raise click.BadParameter(f"{text!r} is not a percentage; write it like 50%")
+    return float(text[:-1]) / 100
+
+
 paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
 only = click.option("--only", multiple=True, metavar="GLOB", help="Only entries or keys that match; repeatable.")
+prune_max = click.option(
+    "--prune-max",
+    callback=_share,
+    metavar="PERCENT",
+    help="The largest share of an entry's objects to delete; else ten objects, or a tenth.",
+)
 config = click.option("--config", metavar="PATH", help="Manifests whose daemon is meant.")
 url = click.option("--url", metavar="URL", help="Of a running daemon; else the one that runs on the state.")
 state = click.option("--state", metavar="PATH", help="The journal: sqlite:///path/state.db, or a directory.")

@@ -30,6 +30,7 @@ def say(line: str) -> None:
 def summary(report: Report) -> str:
     """One line: `3 copied (64.0 MiB), 0 unchanged, 1 Blocked in 2s`."""
     parts = [f"{report.copied} copied ({format_size(report.bytes)})", f"{report.unchanged} unchanged"]
+    parts += [f"{report.deleted} deleted"] * bool(report.deleted)
     parts += [f"{count} {state.value}" for state, count in sorted(report.states.items())]
     return f"{', '.join(parts)} in {format_duration(report.duration)}"
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from mirrord.daemon.plan import Copy, NewBucket, Plan
+from mirrord.daemon.plan import Copy, NewBucket, Plan, Removal
 from mirrord.daemon.report import Left
 from mirrord.model import Item, State
 from mirrord.units import format_duration, format_size
@@ -13,9 +13,10 @@ _SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
 
 
 def lines(found: Plan) -> Iterator[str]:
-    """`+` is a change, `!` what cannot be done, `.` what waits or is suspended; what is unchanged is only counted."""
+    """`+` is a write, `-` a deletion, `!` what cannot be done, `.` what waits or is suspended; the rest is counted."""
     yield from map(_bucket, found.buckets)
     yield from map(_copy, found.copies)
+    yield from map(_removal, found.removals)
     yield from map(_left, found.left)
     yield from (f"! incomplete {folder}" for folder in found.incomplete)
     yield from (f"! invalid {problem}" for problem in found.problems)
@@ -30,6 +31,8 @@ def summary(found: Plan) -> str:
     parts = [f"{len(found.copies)} to copy ({size})"]
     if found.buckets:
         parts.append(f"{len(found.buckets)} bucket{'s' if len(found.buckets) > 1 else ''} to create")
+    if found.removals:
+        parts.append(f"{len(found.removals)} to delete")
     parts.append(f"{found.unchanged} unchanged" + (f" ({found.adopted} new to the journal)" if found.adopted else ""))
     states = Counter(left.outcome.state for left in found.left)
     parts += [f"{count} {state.value}" for state, count in sorted(states.items())]
@@ -46,6 +49,10 @@ def _copy(copy: Copy) -> str:
     return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {copy.kind.value})"
 
 
+def _removal(removal: Removal) -> str:
+    return f"- delete {removal.item.destination}  ({removal.why}: {removal.item.shown_source})"
+
+
 def _left(left: Left) -> str:
     outcome = left.outcome
     word = outcome.state.value.lower()
@@ -58,7 +65,11 @@ def in_json(found: Plan) -> Json:
     """The plan in JSON's own types, without secrets: the shape that docs/commands.md promises."""
     return as_json(
         {
-            "changes": [*map(_bucket_json, found.buckets), *map(_copy_json, found.copies)],
+            "changes": [
+                *map(_bucket_json, found.buckets),
+                *map(_copy_json, found.copies),
+                *map(_removal_json, found.removals),
+            ],
             "left": [_left_json(left) for left in found.left],
             "unchanged": found.unchanged,
             "adopted": found.adopted,
@@ -76,6 +87,10 @@ def _bucket_json(new: NewBucket) -> dict[str, object]:
 
 def _copy_json(copy: Copy) -> dict[str, object]:
     return {"action": "copy", **_item_json(copy.item), "why": copy.why, "kind": copy.kind, "size": copy.size}
+
+
+def _removal_json(removal: Removal) -> dict[str, object]:
+    return {"action": "delete", **_item_json(removal.item), "why": removal.why}
 
 
 def _left_json(left: Left) -> dict[str, object]:

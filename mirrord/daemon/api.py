@@ -26,18 +26,20 @@ async def sync(
     paths: Sequence[str],
     *,
     only: Sequence[str] = (),
+    prune_max: float | None = None,
     state: str | None = None,
     environ: Mapping[str, str] | None = None,
     observer: Observer = unobserved,
 ) -> Report:
     """Look at every item of the manifests at `paths` now, copy what differs, and report.
 
-    `only`: globs on entry names and keys. `state`: the journal, else the manifests', else the user's. Raises
-    PathMissing, JournalLocked and other JournalErrors; what is wrong with manifests and items is in the report.
+    `only`: globs on entry names and keys. `prune_max`: the share of an entry's objects, from 0 to 1, that may be
+    deleted. `state`: the journal, else the manifests', else the user's. Raises PathMissing, JournalLocked and other
+    JournalErrors; what is wrong with manifests and items is in the report.
     """
     environ = os.environ if environ is None else environ
     desired = read(paths, environ)
-    return await sync_desired(desired, settings_for(desired, {"state": state}, environ), observer, only)
+    return await sync_desired(desired, settings_for(desired, {"state": state}, environ), observer, only, prune_max)
 
 
 async def plan(

@@ -16,8 +16,10 @@ from mirrord.events import FolderRescanned
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.expand import item_of
 from mirrord.planning.markers import Markers
+from mirrord.planning.prune import Seen, trusted
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.arrivals import needs_no_marker
+from mirrord.reconcile.gone import Search, refused
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")
@@ -36,6 +38,11 @@ class Turn:
 class OnePass:
     """One pass for the program called `cause`. `incomplete`: what could not be read wholly, each with why."""
 
+    prune_max: float | None = None
+    """The share of an entry's objects, from 0 to 1, that may be deleted; None: as the guard has it."""
+    reads_only = False
+    """Whether nothing may be recorded."""
+
     def __init__(
         self, desired: Desired, journal: Journal, clock: Clock, observer: Observer, only: Sequence[str], cause: str
     ) -> None:
@@ -45,6 +52,7 @@ class OnePass:
         self._observer = observer
         self._only = only
         self._cause = cause
+        self._mirrored = frozenset(item.id for item in desired.expansion.items)
         self.incomplete: list[str] = []
 
     async def items(self) -> AsyncIterator[Turn]:
@@ -68,11 +76,12 @@ class OnePass:
         return SettledFolder(folder, spec.settle, self._clock)
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[Turn]:
-        began, files = self._clock.monotonic(), 0
+        began, files, seen = self._clock.monotonic(), 0, Seen()
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
                 files += len(batch)
                 for turn in await self._turns(spec, listing, batch):
+                    seen.add(turn.item.id)
                     yield turn
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
         duration = self._clock.monotonic() - began
@@ -80,6 +89,24 @@ class OnePass:
             folder=spec.entry, cause=self._cause, files=files, complete=listing.complete, duration=duration
         )
         self._observer(rescanned)
+        prunes = spec.delete == "mirror" and not self._only and not spec.options.suspend
+        if prunes and trusted(complete=listing.complete, files=files):
+            async for turn in self._gone(spec, listing, seen):
+                yield turn
+
+    async def _gone(self, spec: FolderSpec, listing: SettledFolder, seen: Seen) -> AsyncIterator[Turn]:
+        """The items whose files are gone; where the guard holds, the first of them, Blocked."""
+        search = Search(spec=spec, listing=listing, journal=self._journal, observer=self._observer, clock=self._clock)
+        gone = await search.find(seen)
+        why = refused(gone, self.prune_max)
+        if why and not self.reads_only:
+            await search.block(gone, why)
+        async for item, record in search.items(gone):
+            if why:
+                yield Turn(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
+                return
+            if record.item_id not in self._mirrored:
+                yield Turn(item)
 
     async def _turns(self, spec: FolderSpec, listing: SettledFolder, found: Sequence[FoundFile]) -> list[Turn]:
         made = ((one, self._item(spec, one)) for one in found)

@@ -17,9 +17,10 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, StoreDenied
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Item, Observed, Outcome, State, TransferKind
+from mirrord.model import Item, Observed, Outcome, Record, State, TransferKind
 from mirrord.planning.decide import Action
 from mirrord.planning.parts import cut
+from mirrord.planning.prune import is_ours
 from mirrord.ports import Journal, ObjectStore, Observer
 from mirrord.reconcile.reconciler import Look, judge, look
 from mirrord.reconcile.workers import work_through
@@ -48,6 +49,14 @@ class Copy:
     size: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An object that would be deleted."""
+
+    item: Item
+    why: str
+
+
 @dataclass(slots=True)
 class Plan:
     """Filled while `plan` runs, each list sorted at its end. `problems` are those of manifests that were left out."""
@@ -55,6 +64,7 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     buckets: list[NewBucket] = field(default_factory=list)
     copies: list[Copy] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     """Items that `sync` would leave out of sync: Blocked, Retrying, Waiting or Suspended."""
     unchanged: int = 0
@@ -67,7 +77,7 @@ class Plan:
     @property
     def changes(self) -> int:
         """How much `sync` would write to stores."""
-        return len(self.buckets) + len(self.copies)
+        return len(self.buckets) + len(self.copies) + len(self.removals)
 
     @property
     def failed(self) -> bool:
@@ -86,10 +96,12 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
         program = _Planning(found, journal, stores, http, settings.memory_limit)
         items = OnePass(desired, journal, clock, observer, only, "plan")
+        items.reads_only = True
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
         found.buckets = [NewBucket(*pair) for pair in sorted(stores.missing)]
     found.copies.sort(key=lambda copy: _place(copy.item))
+    found.removals.sort(key=lambda removal: _place(removal.item))
     found.left.sort(key=lambda left: _place(left.item))
     found.duration = clock.monotonic() - began
     return found
@@ -125,6 +137,9 @@ class _Planning:
     async def _look(self, item: Item) -> None:
         record = await self._journal.record(item.id)
         store = await self._stores.of(item)
+        if item.gone:
+            await self._remove(item, record, store)
+            return
         async with source_of(self._http, item) as source:
             seen = await look(item, record, store, source)
         match seen.decision.action:
@@ -137,6 +152,13 @@ class _Planning:
             case action:
                 self._plan.unchanged += 1
                 self._plan.adopted += action is Action.ADOPT
+
+    async def _remove(self, item: Item, record: Record | None, store: ObjectStore) -> None:
+        if record is None or record.etag is None:
+            return
+        standing = await store.head_object(item.destination)
+        if standing is not None and is_ours(record, standing):
+            self._plan.removals.append(Removal(item, "its file is gone"))
 
     async def _copy(self, item: Item, seen: Look, observed: Observed, store: ObjectStore) -> None:
         """Raises what the copy would end with before its first byte."""

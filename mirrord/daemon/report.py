@@ -23,6 +23,7 @@ class Report:
     problems: tuple[Problem, ...] = ()
     copied: int = 0
     unchanged: int = 0
+    deleted: int = 0
     bytes: int = 0
     left: list[Left] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
@@ -34,6 +35,8 @@ class Report:
         if outcome.copied is not None:
             self.copied += 1
             self.bytes += outcome.copied.size
+        elif outcome.pruned:
+            self.deleted += 1
         elif outcome.state is State.SYNCED:
             self.unchanged += 1
         else:

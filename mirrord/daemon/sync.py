@@ -14,13 +14,19 @@ from mirrord.reconcile.workers import settle, work_through
 from mirrord.settings import Settings
 
 
-async def sync(desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = ()) -> Report:
-    """Make every item of `desired` in sync, or say why it is not. Raises JournalError and its children only."""
+async def sync(
+    desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = (), prune_max: float | None = None
+) -> Report:
+    """Make every item of `desired` in sync, or say why it is not. Raises JournalError and its children only.
+
+    `prune_max`: the share of an entry's objects, from 0 to 1, that may be deleted; None: at most ten, or a tenth.
+    """
     announce(desired, observer)
     report = Report(problems=desired.problems)
     async with engine(settings, desired.loaded.stores, observer) as opened, opened.janitor.beside():
         began = opened.clock.monotonic()
         found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
+        found.prune_max = prune_max
 
         async def handle(turn: Turn) -> None:
             report.add(turn.item, turn.waits or await settle(opened.reconciler, turn.item, opened.clock))

@@ -176,6 +176,7 @@ class _File:
             watch=self._options.setting(folder, "watch"),
             poll_interval=self._options.setting(folder, "poll_interval"),
             rescan=self._options.setting(folder, "rescan"),
+            delete=self._options.setting(folder, "delete"),
             options=place.options,
         )
         self._name(place, spec.entry)

@@ -16,6 +16,7 @@ from mirrord.errors import KeyRefused, Reason
 from mirrord.events import FolderSettled, ItemBlocked
 from mirrord.model import FileIdentity, Item, Record, State, file_address
 from mirrord.planning.expand import item_of
+from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Clock, FolderListing, Found, Hints, Journal, Observer
 from mirrord.reconcile.settling import Settling
@@ -99,6 +100,7 @@ class Arrivals:
         self._scan = 0
         self._refused: list[str] = []  # the first of the last whole scan
         self._refusals = self._settled = self._bytes = 0
+        self._seen: Seen | None = None
         self.held_up = 0.0
         """Seconds spent waiting for `submit`, all together."""
 
@@ -108,20 +110,24 @@ class Arrivals:
         self._scan += 1
         self._refusals, self._refused = 0, []
         self.settling.full = False
+        self._seen = Seen() if self._spec.delete == "mirror" else None
 
-    def end_scan(self, complete: bool) -> None:
-        """It came to its end; if it was complete, what it did not see is gone."""
+    def end_scan(self, complete: bool) -> Seen | None:
+        """It came to its end; if it was complete, what it did not see is gone. Returns what it saw, for pruning."""
         if complete:
             unseen = [name for name, one in self._submitted.items() if one.scan != self._scan]
             for name in (*unseen, *self._unmarked.unseen(self._scan)):
                 self.forget(name)
             self._conflicts = {name: one for name, one in self._conflicts.items() if one.scan == self._scan}
+        seen, self._seen = self._seen, None
+        return seen
 
     async def see(self, found: Sequence[Found], began: float) -> None:
         """Files that were looked at since `began` (monotonic). Raises JournalError and what `submit` raises."""
         now = self._ports.clock.monotonic()
         asked = [(one, item) for one in found if self._is_open(one, began, now) and (item := self._item(one))]
         records = await self._records([item.id for _, item in asked])
+        self._note(found, asked, records)
         marked = await self._marked([(one, records.get(item.id)) for one, item in asked])
         for one, item in asked:
             await self._judge(one, item, records.get(item.id), began, ready=one.name in marked)
@@ -167,6 +173,24 @@ class Arrivals:
     async def _records(self, item_ids: Sequence[str]) -> Mapping[str, Record]:
         """What the journal knows of these: the one place to ask it for many at once."""
         return await self._ports.journal.recorded(item_ids) if item_ids else {}
+
+    def _note(self, found: Sequence[Found], asked: Sequence[tuple[Found, Item]], records: Mapping[str, Record]) -> None:
+        """Remember what a whole scan saw: by its item, or by the one that it waits as."""
+        if self._seen is None:
+            return
+        for one in found:
+            if known := self.settling.get(one.name):
+                self._seen.add(known.item_id)
+        for _, item in asked:
+            self._seen.add(item.id)
+        for _, item in asked:
+            record = records.get(item.id)
+            if record is not None and record.removed is None and record.source == item.shown_source:
+                self._seen.recorded += record.entry == item.entry
+
+    def claimed(self, item_id: str) -> bool:
+        """Whether a file that waits or was submitted has this object."""
+        return item_id in self._claims
 
     async def _marked(self, asked: Sequence[tuple[Found, Record | None]]) -> frozenset[str]:
         """The names of the files that need no marker, or have it."""

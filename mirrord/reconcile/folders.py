@@ -16,8 +16,11 @@ from mirrord.aio import batches, drain
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
+from mirrord.planning.prune import trusted
 from mirrord.ports import Hints
 from mirrord.reconcile.arrivals import Arrivals, FolderPorts
+from mirrord.reconcile.gone import Search
+from mirrord.reconcile.pruning import Pruning
 from mirrord.status import FolderStatus, ItemStatus
 
 _log = getLogger(__name__)
@@ -53,6 +56,10 @@ class FolderLoop:
         self._scanned: FolderRescanned | None = None
         self._last_scan: float | None = None
         self._journal_problem = ""
+        search = Search(
+            spec=spec, listing=ports.listing, journal=ports.journal, observer=ports.observer, clock=ports.clock
+        )
+        self._pruning = Pruning(search, ports.submit, ports.taken, self._arrivals.claimed, ports.clock)
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────
     def status(self) -> FolderStatus:
@@ -96,6 +103,8 @@ class FolderLoop:
         if self._scanned is not None and self._scanned.problem:
             yield self._scanned.problem
         yield from self._arrivals.problems
+        if self._pruning.problem:
+            yield self._pruning.problem
         if self._hints is not None and self._hints.problem:
             yield self._hints.problem
         elif self._no_events:
@@ -108,6 +117,7 @@ class FolderLoop:
         watched = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pruning.run())
                 if self.spec.watch == "poll":
                     watched.set()
                 else:
@@ -201,7 +211,9 @@ class FolderLoop:
             async for batch in places:
                 files += len(batch)
                 await self._arrivals.see(batch, began)
-        self._arrivals.end_scan(listing.complete)
+        seen = self._arrivals.end_scan(listing.complete)
+        if seen is not None and trusted(complete=listing.complete, files=files) and not self.spec.options.suspend:
+            self._pruning.offer(seen)
         problems = [f"{trouble.path}: {trouble.message}" for trouble in listing.problems]
         self._scanned = FolderRescanned(
             folder=self.spec.entry,

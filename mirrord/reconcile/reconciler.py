@@ -18,6 +18,7 @@ from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Attempt, Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.records import is_news, with_adopted, with_outcome
+from mirrord.reconcile.removal import Removal
 
 _log = getLogger(__name__)
 
@@ -95,6 +96,8 @@ class Reconciler:
         try:
             store = await self.store_of(item)
             record, left = await self.transfers.leftovers.settle(item, record, store)
+            if item.gone:
+                return await self._removed(item, record, store)
             return await self._look_and_act(item, record, attempt, store, left)
         except JournalError:
             raise
@@ -133,6 +136,11 @@ class Reconciler:
                     return await self._settle(item, record, outcome)
         self.observer(ItemUnchanged(item=item))
         return await self._settle(item, record, Outcome(state=State.SYNCED))
+
+    async def _removed(self, item: Item, record: Record | None, store: ObjectStore) -> Outcome:
+        await self._give_up(item)
+        async with self.source_of(item) as source:
+            return await Removal(self.journal, self.observer, self.clock).remove(item, record, store, source)
 
     def _remember(self, item: Item, asked: bool, now: float) -> None:
         if asked and item.options.every is not None and item.options.every < DRIFT_EVERY:

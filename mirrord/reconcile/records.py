@@ -5,7 +5,7 @@ Owns the mapping from outcomes to records: a failure never wipes what is known o
 
 from dataclasses import replace
 
-from mirrord.model import Copied, Item, Observed, Outcome, Record, State, StoredObject
+from mirrord.model import META_TRANSFER, Copied, Item, Observed, Outcome, Record, State, StoredObject
 from mirrord.planning.decide import adopted, options_digest
 
 
@@ -54,6 +54,7 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
     return replace(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
         revision=adopted(observed.revision, standing),
+        transfer_id=standing.metadata.get(META_TRANSFER),
         etag=standing.etag,
         size=standing.size,
         checksum=standing.checksum,

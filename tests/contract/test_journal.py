@@ -413,6 +413,16 @@ async def test_it_left_when_it_left_first_and_saving_it_brings_it_back(journals:
     assert await journal.totals() == {State.PENDING: 1}
 
 
+async def test_the_items_of_an_entry_in_force_are_counted(journals: Journals) -> None:
+    assert await journals.now.count("inbox") == 0
+    one = record()
+    await journals.now.save(replace(one, entry="inbox"))
+    assert await journals.now.count("inbox") == 1
+    assert await journals.now.count("other") == 0
+    await journals.now.retire([one.item_id], 5.0)
+    assert await (await journals.later()).count("inbox") == 0
+
+
 async def test_totals_count_each_state(journals: Journals) -> None:
     assert await journals.now.totals() == {}
     for number, state in enumerate(State):

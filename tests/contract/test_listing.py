@@ -85,6 +85,22 @@ async def test_markers_are_left_out_and_can_be_asked_for(make: Make, tmp_path: P
     }
 
 
+async def test_what_is_gone_from_a_place_that_is_there(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for name in ("stands", "file", "d/out.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    here = os.stat(tmp_path).st_dev
+    listing = make(str(tmp_path))
+    files = ("stands", "d/out.tmp", "gone", "d/gone", "no/such/dir", "file/below", "d", "link")
+    gone = {"gone", "d/gone", "no/such/dir", "file/below", "d", "link"}
+    assert await listing.gone(dict.fromkeys(files, here)) == gone
+    assert await listing.gone(dict.fromkeys(files)) == gone, "where the device is not known"
+    assert await listing.gone(dict.fromkeys(files, here + 1)) == frozenset(), "something is not mounted"
+    assert await make(str(tmp_path / "missing")).gone({"a": here, "b/c": None}) == frozenset(), "the root is missing"
+    assert await listing.gone({"n" * 300: here}) == frozenset(), "what cannot be asked about"
+
+
 async def test_links_and_what_is_no_file_are_passed_over(make: Make, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "d").mkdir(parents=True)

@@ -106,6 +106,55 @@ async def test_a_file_without_its_marker_is_left_waiting_and_listed(
     assert "2 unchanged" in again.out, "a marker that is gone since holds nothing back"
 
 
+async def test_objects_of_files_that_are_gone_are_deleted_within_the_guard(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for number in range(20):
+        (inbox / f"{number:02}").write_text(f"{number}")
+    body = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', settle: 0s, delete: mirror}}\n"
+    file = manifest(tmp_path, weed, body)
+    assert (await sync(tmp_path, file)).code == 0
+
+    def keys() -> list[str]:
+        return [one["Key"].removeprefix("in/") for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]]
+
+    for name in ("00", "01", "02"):
+        (inbox / name).unlink()
+    s3_client.put_object(Bucket=bucket, Key="in/02", Body=b"a stranger's")
+    (inbox / "sub").mkdir()
+    partly = await sync(tmp_path, file, "--only", "inbox*")
+    assert len(keys()) == 20, (partly.said, "--only never prunes")
+    planned = await mirrord("plan", str(file), home=tmp_path)
+    assert [line.split()[2] for line in planned.out.splitlines() if line.startswith("- delete")] == [
+        f"s3://{bucket}/in/00",
+        f"s3://{bucket}/in/01",
+    ]
+    done = await sync(tmp_path, file)
+    assert done.code == 0, done.said
+    assert "2 deleted" in done.out
+    assert len(events(done, "item.pruned")) == 2
+    assert keys() == [f"{number:02}" for number in range(2, 20)], "not what a stranger wrote"
+    assert "deleted" not in (await sync(tmp_path, file)).out
+
+    inbox.rename(tmp_path / "away")
+    gone = await sync(tmp_path, file)
+    assert (gone.code, len(keys())) == (1, 18), gone.said
+    inbox.mkdir()
+    assert "deleted" not in (await sync(tmp_path, file)).out
+    assert len(keys()) == 18, "an empty folder may be one that is not mounted"
+
+    (inbox / "19").write_text("19")
+    guarded = await sync(tmp_path, file)
+    assert (guarded.code, len(keys())) == (1, 18), guarded.said
+    (line,) = [line for line in guarded.out.splitlines() if "PruneGuard" in line]
+    assert "16 of 17 objects would be deleted" in line
+    allowed = await sync(tmp_path, file, "--prune-max", "100%")
+    assert allowed.code == 0, allowed.said
+    assert keys() == ["02", "19"]
+
+
 async def test_a_changed_source_and_a_deleted_object_are_mended(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:

@@ -9,7 +9,7 @@ still to be read.
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, Collection, Generator, Iterable
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -89,6 +89,36 @@ class Folder(FolderListing):
     async def standing(self, names: Collection[str]) -> frozenset[str]:
         """See `ports.FolderListing`. What cannot be asked about does not stand."""
         return await finish(asyncio.to_thread(lambda: frozenset(filter(self._stands, names)))) if names else frozenset()
+
+    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+        """See `ports.FolderListing`."""
+        return await finish(asyncio.to_thread(self._gone, files)) if files else frozenset()
+
+    def _gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+        return frozenset(name for name, device in files.items() if self._is_gone(name, device))
+
+    def _is_gone(self, name: str, device: int | None) -> bool:
+        try:
+            if stat.S_ISREG(os.lstat(f"{self.path}/{name}").st_mode):
+                return False
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError:
+            return False
+        return self._is_mounted(name, device)
+
+    def _is_mounted(self, name: str, device: int | None) -> bool:
+        """Whether what is left of the way to the file is on the device that the file was on."""
+        while name:
+            name = name.rpartition("/")[0]
+            try:
+                found = os.stat(f"{self.path}/{name}")
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                return False
+            return device in (None, found.st_dev)
+        return False
 
     def _stands(self, name: str) -> bool:
         try:

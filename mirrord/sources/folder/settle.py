@@ -6,7 +6,7 @@ a million new files need no more than 8 MiB; the second is the listing itself.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -83,6 +83,10 @@ class SettledFolder(Listing):
     async def standing(self, names: Collection[str]) -> frozenset[str]:
         """See `ports.FolderListing`."""
         return await self._folder.standing(names)
+
+    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+        """See `ports.FolderListing`."""
+        return await self._folder.gone(files)
 
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. Waits until a settle after `look` (which it does first if nobody did)."""

@@ -1,7 +1,7 @@
 """A folder's loop over a scripted listing and a clock turned by hand: what is looked at when, submitted, and said."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -35,6 +35,8 @@ class Tree:
     clock: ManualClock
     files: dict[str, FileIdentity] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
+    device: int = 1
+    unread: bool = False
     problems: tuple[SimpleNamespace, ...] = ()
     missing: bool = False
     complete: bool = False
@@ -53,7 +55,7 @@ class Tree:
         self.complete = False
         async for found in self._yielded(() if self.missing else tuple(self.files)):
             yield found
-        self.complete = not self.missing
+        self.complete = not self.missing and not self.unread
         self.problems = (SimpleNamespace(path=ROOT, message="cannot be read"),) if self.missing else ()
 
     async def look(self, names: Iterable[str]) -> AsyncGenerator[SimpleNamespace]:
@@ -65,6 +67,9 @@ class Tree:
 
     async def standing(self, names: Collection[str]) -> frozenset[str]:
         return frozenset(names).intersection((*self.files, *self.markers))
+
+    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+        return frozenset(name for name, at in files.items() if name not in self.files and at == self.device)
 
     async def _yielded(self, names: tuple[str, ...]) -> AsyncIterator[SimpleNamespace]:
         assert self.open == 0, "one look at a time"
@@ -128,6 +133,7 @@ class World:
         self.journal = FailingJournal()
         self.events: list[Event] = []
         self.submitted: list[tuple[float, str]] = []
+        self.gone: list[str] = []
         self.items: dict[str, Item] = {}
         self.owners: dict[str, str] = {}  # item id -> who has it
         self.spec = replace(SPEC, **spec)
@@ -148,6 +154,9 @@ class World:
 
     async def submit(self, item: Item) -> None:
         name = item.source.removeprefix(f"file://{ROOT}/")
+        if item.gone:
+            self.gone.append(name)
+            return
         self.items[name] = item
         self.submitted.append((round(self.clock.monotonic(), 6), name))
 
@@ -160,9 +169,8 @@ class World:
             item, file = self.items[name], self.tree.files[name]
             done = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)
             revision = Revision(address=fingerprint(item.source), length=file.size, file=file)
-            await self.journal.save(
-                replace(done, revision=revision, options_digest=options_digest(item.options.object))
-            )
+            digest = options_digest(item.options.object)
+            await self.journal.save(replace(done, revision=revision, options_digest=digest, etag='"e"'))
 
     async def live(self, seconds: float = 0.0) -> None:
         if self.task is None:
@@ -383,6 +391,102 @@ async def test_more_files_without_marker_than_are_kept_are_found_all_the_same(
     assert len(world.names) == 5
     await world.live(122)
     assert len(set(world.names)) == 20
+
+
+# ── files that go ─────────────────────────────────────────────────────────────────────────────────
+async def mirrored(worlds: list[World], count: int, **spec: Any) -> World:
+    """A world whose files stand at the store."""
+    worlds.append(world := World(delete="mirror", **spec))
+    for number in range(count):
+        world.tree.write(f"f{number}")
+    await world.live(world.spec.settle + 1)
+    assert len(world.names) == count
+    await world.mirror(*world.names)
+    await world.live(61)
+    assert world.gone == []
+    return world
+
+
+async def test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_so(worlds: list[World]) -> None:
+    world = await mirrored(worlds, 3)
+    del world.tree.files["f1"]
+    await world.live(57)
+    assert world.gone == []
+    await world.live(5)
+    assert world.gone == ["f1"]
+    item = world.items["f1"]
+    (record,) = [one for one in [await world.journal.record(item.id)] if one]
+    await world.journal.save(replace(record, removed=1.0))
+    await world.live(125)
+    assert world.gone == ["f1"]
+
+
+async def test_by_default_objects_stay(world: World) -> None:
+    for name in ("a", "b"):
+        world.tree.write(name)
+    await world.live(3)
+    await world.mirror("a", "b")
+    del world.tree.files["a"]
+    await world.live(130)
+    assert world.gone == []
+
+
+@pytest.mark.parametrize("fault", ["missing", "empty", "incomplete", "unmounted"])
+async def test_a_folder_that_cannot_be_trusted_deletes_nothing(worlds: list[World], fault: str) -> None:
+    world = await mirrored(worlds, 3)
+    match fault:
+        case "missing":
+            world.tree.missing = True
+        case "empty":
+            world.tree.files.clear()
+        case "incomplete":
+            world.tree.unread = True
+            del world.tree.files["f1"]
+        case "unmounted":
+            world.tree.device = 2
+            del world.tree.files["f1"]
+    await world.live(130)
+    assert world.gone == []
+
+
+@pytest.mark.parametrize("back", [True, False])
+async def test_a_file_that_comes_back_within_the_settle_keeps_its_object(worlds: list[World], back: bool) -> None:
+    world = await mirrored(worlds, 3, settle=10.0)
+    file = world.tree.files.pop("f1")
+    await world.live(49)
+    assert world.causes == ["start", "timer", "timer"], "a second ago"
+    await world.live(5)
+    if back:
+        world.tree.files["f1"] = file
+    await world.live(6)
+    assert world.gone == ([] if back else ["f1"])
+
+
+async def test_too_many_at_once_block_the_entry_until_they_are_back(worlds: list[World]) -> None:
+    world = await mirrored(worlds, 20)
+    away = {f"f{number}": world.tree.files.pop(f"f{number}") for number in range(11)}
+    await world.live(130)
+    assert world.gone == []
+    record = await world.journal.record(world.items["f0"].id)
+    assert record is not None
+    assert (record.state, record.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
+    assert "11 of 20 objects would be deleted" in record.message
+    assert record.message in world.loop.status().problem
+    assert len(world.said(ItemBlocked)) == 1, "once for the entry"
+    world.tree.files |= away
+    await world.live(61)
+    assert sorted(world.names) == sorted([*(f"f{number}" for number in range(20)), *away]), "looked at again"
+    await world.mirror(*away)
+    await world.live(61)
+    assert world.loop.status().problem == ""
+
+
+async def test_an_object_that_another_entry_has_by_now_is_not_deleted(worlds: list[World]) -> None:
+    world = await mirrored(worlds, 3)
+    world.owners[world.items["f1"].id] = "mirror https://example.org/f1"
+    del world.tree.files["f1"]
+    await world.live(130)
+    assert world.gone == []
 
 
 # ── what is known already ─────────────────────────────────────────────────────────────────────────

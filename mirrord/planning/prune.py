@@ -1,0 +1,84 @@
+"""Whether objects whose files are gone may be deleted, and which (guarantee 9). Pure.
+
+Owns the guards: a scan that was incomplete or found nothing deletes nothing, a pass that would delete too much deletes
+nothing, an object that is not the journal's own stays. Hands on verdicts; `reconcile.removal` deletes.
+"""
+
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from mirrord.model import META_TRANSFER, Record, StoredObject
+
+ALWAYS_FEW = 10
+"""So many objects of an entry may always be deleted in one pass."""
+SHARE = 0.10
+"""More than these may be deleted up to this share of the entry's objects."""
+_SHARDS = 1024  # each is sorted by itself: sorting a million at once would hold the loop for half a second
+
+
+def trusted(*, complete: bool, files: int) -> bool:
+    """Whether what a scan did not find may be taken as gone: an unmounted or half-read folder looks empty."""
+    return complete and files > 0
+
+
+def refusal(gone: int, held: int, most: float | None = None) -> str:
+    """Why `gone` of the `held` objects of an entry are not deleted in this pass; empty if they may be.
+
+    `most`: the share that is allowed by word, from 0 to 1; None: the guard's own.
+    """
+    share = SHARE if most is None else most
+    if gone <= ALWAYS_FEW or gone <= share * held:
+        return ""
+    return (
+        f"{gone:,} of {held:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none is: "
+        "bring the files back, or allow it with sync --prune-max 100%"
+    )
+
+
+def is_ours(record: Record, standing: StoredObject) -> bool:
+    """Whether the object that stands is the very one that the journal says we wrote."""
+    return (
+        record.transfer_id is not None
+        and standing.metadata.get(META_TRANSFER) == record.transfer_id
+        and standing.etag == record.etag
+    )
+
+
+class Seen:
+    """The item ids that one scan came across: eight bytes each. An id is 16 hex digits, and those are evenly spread."""
+
+    def __init__(self) -> None:
+        self._shards = [array("Q") for _ in range(_SHARDS)]
+        self._sorted = [True] * _SHARDS
+        self.recorded = 0
+        """How many of them the journal was found to have: if those are all that it has of the entry, none is gone."""
+
+    def add(self, item_id: str) -> None:
+        mark = int(item_id, 16)
+        self._shards[mark % _SHARDS].append(mark)
+        self._sorted[mark % _SHARDS] = False
+
+    def __contains__(self, item_id: str) -> bool:
+        mark = int(item_id, 16)
+        number = mark % _SHARDS
+        if not self._sorted[number]:
+            self._shards[number] = array("Q", sorted(self._shards[number]))
+            self._sorted[number] = True
+        shard = self._shards[number]
+        place = bisect_left(shard, mark)
+        return place < len(shard) and shard[place] == mark
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What is gone of an entry: `item_ids` packed, of which `objects` have one; the entry has `held` objects."""
+
+    item_ids: "array[int]"
+    objects: int
+    held: int
+
+    def batches(self, size: int) -> "list[list[str]]":
+        """The ids as text again, `size` at a time."""
+        ids = self.item_ids
+        return [[f"{one:016x}" for one in ids[at : at + size]] for at in range(0, len(ids), size)]

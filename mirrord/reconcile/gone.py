@@ -1,0 +1,104 @@
+"""Which recorded files of a folder are gone, by a whole scan, the journal, and a last look at each place.
+
+Owns the way from what a scan saw to the items whose objects are to be deleted, or to the entry that is Blocked
+(PruneGuard). In memory: eight bytes for each file that was seen or is gone. The rules are `planning.prune`'s.
+"""
+
+from array import array
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from mirrord.declared import FolderSpec
+from mirrord.errors import Reason
+from mirrord.events import ItemBlocked
+from mirrord.model import Item, Record, State, file_address
+from mirrord.planning.prune import Gone, Seen, refusal
+from mirrord.ports import Clock, Journal, Observer
+
+_BATCH = 500
+
+
+class Places(Protocol):
+    """What of `ports.FolderListing` is needed here."""
+
+    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Looks for what is gone of one folder."""
+
+    spec: FolderSpec
+    listing: Places
+    journal: Journal
+    observer: Observer
+    clock: Clock
+
+    async def find(self, seen: Seen) -> Gone:
+        """What the journal has of this folder, `seen` has not, and is not there now. Raises JournalError."""
+        gone, objects, held, after = array("Q"), 0, 0, ""
+        if seen.recorded == await self.journal.count(self.spec.entry):
+            return Gone(gone, 0, 0)
+        while records := await self.journal.page(entry=self.spec.entry, after=after, limit=_BATCH):
+            after = records[-1].item_id
+            held += sum(one.etag is not None for one in records)
+            for one in await self._missing([one for one in records if one.item_id not in seen]):
+                gone.append(int(one.item_id, 16))
+                objects += one.etag is not None
+        return Gone(gone, objects, held)
+
+    async def items(self, gone: Gone) -> AsyncIterator[tuple[Item, Record]]:
+        """Those items, with what is recorded of them; as they are still gone now. Raises JournalError."""
+        for batch in gone.batches(_BATCH):
+            records = await self.journal.recorded(batch)
+            for one in await self._missing([one for one in records.values() if one.removed is None]):
+                yield self._item(one), one
+
+    async def block(self, gone: Gone, message: str) -> None:
+        """Record that these items are Blocked (PruneGuard); only of the first it is said aloud."""
+        said = False
+        for batch in gone.batches(_BATCH):
+            records = (await self.journal.recorded(batch)).values()
+            blocked = [self._blocked(one, message) for one in records if one.removed is None]
+            news = [one for one in blocked if one not in records]
+            await self.journal.save_all(news)
+            if news and not said:
+                self.observer(ItemBlocked(item=self._item(news[0]), reason=Reason.PRUNE_GUARD, message=message))
+            said = True
+
+    def _blocked(self, record: Record, message: str) -> Record:
+        same = record.reason is Reason.PRUNE_GUARD
+        return replace(
+            record,
+            state=State.BLOCKED,
+            reason=Reason.PRUNE_GUARD,
+            message=message,
+            since=record.since if same else self.clock.now(),
+            next_check=None,
+        )
+
+    async def _missing(self, records: Sequence[Record]) -> Sequence[Record]:
+        root = file_address(self.spec.path.rstrip("/") + "/")
+        mine = {one.source.removeprefix(root): one for one in records if one.source.startswith(root)}
+        devices = {
+            name: one.revision.file.device if one.revision and one.revision.file else None for name, one in mine.items()
+        }
+        gone = await self.listing.gone(devices)
+        return [one for name, one in mine.items() if name in gone]
+
+    def _item(self, record: Record) -> Item:
+        return Item(
+            id=record.item_id,
+            entry=record.entry,
+            source=record.source,
+            destination=record.destination,
+            options=self.spec.options,
+            root=self.spec.path,
+            gone=True,
+        )
+
+
+def refused(gone: Gone, most: float | None = None) -> str:
+    """Why nothing of this may be deleted; empty if it may."""
+    return refusal(gone.objects, gone.held, most)

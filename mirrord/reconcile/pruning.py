@@ -1,0 +1,63 @@
+"""One folder's deletions while it is watched: after each whole scan that can be trusted, what is gone is submitted.
+
+Owns the pause between the scan and the deletions (a `settle`, for editors take files away for a moment), and what is
+said while the guard holds them back. Beside the folder's loop, so that nothing that arrives waits for it; the deletion
+itself is a look by the scheduler, in the item's own lane.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from mirrord.errors import JournalError
+from mirrord.planning.prune import Seen
+from mirrord.ports import Clock
+from mirrord.reconcile.arrivals import Submit, Taken
+from mirrord.reconcile.gone import Search, refused
+
+
+class Pruning:
+    """`await pruning.run()`; `offer` what each scan saw. `claimed`: whether a file that waits has the item's object."""
+
+    def __init__(
+        self, search: Search, submit: Submit, taken: Taken, claimed: Callable[[str], bool], clock: Clock
+    ) -> None:
+        self._search = search
+        self._submit = submit
+        self._taken = taken
+        self._claimed = claimed
+        self._clock = clock
+        self._seen: Seen | None = None
+        self._news = asyncio.Event()
+        self.problem = ""
+        """Why what is gone is not deleted; empty if it is."""
+
+    def offer(self, seen: Seen) -> None:
+        """What a whole scan saw, that can be trusted; a later one takes the place of one not yet begun with."""
+        self._seen = seen
+        self._news.set()
+
+    async def run(self) -> None:
+        """Follow the scans until cancelled. A journal that fails is tried again with the next."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            seen, self._seen = self._seen, None
+            if seen is None:
+                continue
+            try:
+                await self._prune(seen)
+            except JournalError as error:
+                self.problem = f"nothing is deleted: {error}"
+
+    async def _prune(self, seen: Seen) -> None:
+        gone = await self._search.find(seen)
+        if gone.item_ids:
+            await self._clock.sleep(self._search.spec.settle)
+            gone = await self._search.find(seen)
+        self.problem = refused(gone)
+        if self.problem:
+            await self._search.block(gone, self.problem)
+            return
+        async for item, record in self._search.items(gone):
+            if not self._claimed(item.id) and not await self._taken(item, record):
+                await self._submit(item)

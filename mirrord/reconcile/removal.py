@@ -1,0 +1,73 @@
+"""An item whose file is gone and whose folder says `delete: mirror`: its object goes, if it is the journal's own.
+
+Owns the last look before the deletion, in the item's own lane, and the order of it: the file is still gone, the object
+is ours, delete, then forget in the journal. Killed between any two, the next pass begins again and finds the rest to
+do. Whether it may be deleted at all is `planning.prune`'s word, asked before.
+"""
+
+from dataclasses import dataclass, replace
+
+from mirrord.errors import Reason, SourceMissing, SourceRefused
+from mirrord.events import ItemBlocked, ItemPruned
+from mirrord.model import Item, Outcome, Record, State
+from mirrord.planning.prune import is_ours
+from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+
+KEPT = Outcome(state=State.SYNCED)
+PRUNED = Outcome(state=State.SYNCED, pruned=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Carries out removals. Raises what the store, the source and the journal raise."""
+
+    journal: Journal
+    observer: Observer
+    clock: Clock
+
+    async def remove(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Outcome:
+        """Delete the item's object and retire the item. A file that came back, or an object of others, stays."""
+        if record is None or record.removed is not None or await _is_back(source):
+            return KEPT
+        if record.etag is None:
+            await self.journal.retire([item.id], self.clock.now())
+            return KEPT
+        standing = await store.head_object(item.destination)
+        if standing is not None and not is_ours(record, standing):
+            message = f"the file is gone, but {item.destination} was written by someone else since: it stays"
+            self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
+            await self.journal.retire([item.id], self.clock.now())
+            return KEPT
+        if standing is not None:
+            await store.delete_object(item.destination)
+        await self.journal.save(_without_object(record, self.clock.now()))
+        if standing is not None:
+            self.observer(ItemPruned(item=item))
+        return PRUNED if standing is not None else KEPT
+
+
+async def _is_back(source: Source) -> bool:
+    try:
+        await source.probe()
+    except (SourceMissing, SourceRefused):  # refused: what stands there now is no file
+        return False
+    return True
+
+
+def _without_object(record: Record, now: float) -> Record:
+    """The item left, and nothing is known of an object: should the file come back, the store is asked."""
+    return replace(
+        record,
+        reason=None,
+        message="its file is gone, the object was deleted",
+        revision=None,
+        transfer_id=None,
+        etag=None,
+        size=None,
+        checksum=None,
+        integrity=None,
+        synced_at=None,
+        next_check=None,
+        options_digest=None,
+        removed=now,
+    )

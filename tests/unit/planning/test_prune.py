@@ -1,0 +1,80 @@
+"""The guards before a deletion: which scans are trusted, how much may go at once, whose objects are ours."""
+
+from hashlib import sha256
+
+import pytest
+
+from mirrord.model import META_TRANSFER, Destination, Record, State, StoredObject
+from mirrord.planning.prune import Seen, is_ours, refusal, trusted
+
+
+@pytest.mark.parametrize(
+    ("complete", "files", "verdict"),
+    [(True, 1, True), (True, 0, False), (False, 1, False), (False, 0, False), (False, 1000, False)],
+)
+def test_which_scans_are_trusted(complete: bool, files: int, verdict: bool) -> None:
+    assert trusted(complete=complete, files=files) is verdict
+
+
+@pytest.mark.parametrize(
+    ("gone", "held", "most", "allowed"),
+    [
+        (0, 0, None, True),
+        (10, 10, None, True),  # few
+        (11, 11, None, False),
+        (11, 109, None, False),
+        (11, 110, None, True),  # a tenth
+        (100, 1000, None, True),
+        (101, 1000, None, False),
+        (1000, 1000, 0.5, False),
+        (500, 1000, 0.5, True),
+        (501, 1000, 0.5, False),
+        (1000, 1000, 1.0, True),
+        (100, 1000, 0.01, False),
+        (10, 1000, 0.0, True),
+    ],
+)
+def test_how_much_may_be_deleted_in_one_pass(gone: int, held: int, most: float | None, allowed: bool) -> None:
+    assert (refusal(gone, held, most) == "") is allowed
+
+
+def test_a_refusal_says_how_to_allow_it() -> None:
+    assert refusal(12, 40) == (
+        "12 of 40 objects would be deleted, more than 10 and more than 10%, so none is: "
+        "bring the files back, or allow it with sync --prune-max 100%"
+    )
+
+
+@pytest.mark.parametrize(
+    ("transfer_id", "stamp", "etag", "ours"),
+    [
+        ("t1", "t1", '"e1"', True),
+        ("t1", "t2", '"e1"', False),
+        ("t1", "t1", '"e2"', False),
+        ("t1", None, '"e1"', False),
+        (None, None, '"e1"', False),
+    ],
+)
+def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: str, ours: bool) -> None:
+    at = Destination("default", "http://store", "bucket", "key")
+    record = Record(
+        item_id=at.item_id,
+        entry="inbox",
+        source="file:///a",
+        destination=at,
+        state=State.SYNCED,
+        transfer_id=transfer_id,
+        etag='"e1"',
+    )
+    metadata = {} if stamp is None else {META_TRANSFER: stamp}
+    assert is_ours(record, StoredObject(size=1, etag=etag, metadata=metadata)) is ours
+
+
+def test_what_was_seen_is_known_again() -> None:
+    ids = [sha256(str(number).encode()).hexdigest()[:16] for number in range(5000)]
+    seen = Seen()
+    for item_id in ids[::2]:
+        seen.add(item_id)
+    assert [item_id in seen for item_id in ids] == [True, False] * 2500
+    seen.add(ids[1])
+    assert ids[1] in seen, "also after it was asked"

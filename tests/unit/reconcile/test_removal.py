@@ -1,0 +1,168 @@
+"""The last look before an object is deleted because its file is gone: what is deleted, what stays, what is recorded."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from mirrord.errors import SourceDenied, SourceMissing, SourceRefused, StoreUnavailable
+from mirrord.events import Event, ItemBlocked, ItemPruned
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import (
+    META_TRANSFER,
+    Destination,
+    FileIdentity,
+    Item,
+    ObjectOptions,
+    Observed,
+    Outcome,
+    Record,
+    Revision,
+    State,
+)
+from mirrord.reconcile.removal import Removal
+from mirrord.testing import MemoryStore
+from tests.support.manual_clock import ManualClock
+
+AT = Destination("default", "http://store", "bucket", "in/a")
+ITEM = Item(id=AT.item_id, entry="inbox", source="file:///srv/inbox/a", destination=AT, root="/srv/inbox", gone=True)
+THERE = Revision(address="x", length=1, file=FileIdentity(1, 2, 3, 4, 5))
+
+
+class Place:
+    """Where the file was."""
+
+    def __init__(self, found: Exception | None) -> None:
+        self._found = found
+
+    async def probe(self, known: Revision | None = None) -> Observed:
+        if self._found is not None:
+            raise self._found
+        return Observed(revision=THERE)
+
+
+@dataclass
+class World:
+    store: MemoryStore = field(default_factory=MemoryStore)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    events: list[Event] = field(default_factory=list)
+
+    async def uploaded(self, transfer_id: str = "t1") -> None:
+        await self.store.ensure_bucket("bucket")
+        stamp = ObjectOptions(metadata={META_TRANSFER: transfer_id})
+        stored = await self.store.put_object(AT, memoryview(b"one"), stamp)
+        record = Record(
+            item_id=ITEM.id,
+            entry="inbox",
+            source=ITEM.source,
+            destination=AT,
+            state=State.SYNCED,
+            revision=THERE,
+            transfer_id="t1",
+            etag=stored.etag,
+            size=3,
+        )
+        await self.journal.save(record)
+
+    async def remove(self, found: Exception | None = None) -> Outcome:
+        removal = Removal(self.journal, self.events.append, ManualClock())
+        place = Place(found or SourceMissing("gone"))
+        return await removal.remove(ITEM, await self.record(), self.store, place)  # type: ignore[arg-type]
+
+    async def record(self) -> Record:
+        record = await self.journal.record(ITEM.id)
+        assert record is not None
+        return record
+
+    @property
+    def stands(self) -> bool:
+        return AT.key in self.store.buckets["bucket"]
+
+    @property
+    def said(self) -> list[type[Event]]:
+        return [type(event) for event in self.events]
+
+
+@pytest.fixture
+async def world() -> World:
+    await (world := World()).uploaded()
+    return world
+
+
+@pytest.mark.parametrize("found", [SourceMissing("no such file"), SourceRefused("it is a directory")])
+async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, found: Exception) -> None:
+    assert (await world.remove(found)).pruned
+    assert not world.stands
+    assert world.said == [ItemPruned]
+    record = await world.record()
+    assert record.removed is not None
+    assert (record.revision, record.etag, record.transfer_id, record.size) == (None, None, None, None)
+
+
+async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
+    before = await world.record()
+    removal = Removal(world.journal, world.events.append, ManualClock())
+    outcome = await removal.remove(ITEM, before, world.store, Place(None))  # type: ignore[arg-type]
+    assert not outcome.pruned
+    assert world.stands
+    assert await world.record() == before
+
+
+async def test_a_place_that_cannot_be_looked_at_keeps_its_object(world: World) -> None:
+    with pytest.raises(SourceDenied):
+        await world.remove(SourceDenied("permission denied"))
+    assert world.stands
+    assert (await world.record()).removed is None
+
+
+@pytest.mark.parametrize("change", ["id", "bytes"])
+async def test_an_object_that_others_wrote_stays_and_the_item_leaves(world: World, change: str) -> None:
+    stamp = ObjectOptions(metadata={META_TRANSFER: "t2" if change == "id" else "t1"})
+    await world.store.put_object(AT, memoryview(b"one" if change == "id" else b"two"), stamp)
+    assert not (await world.remove()).pruned
+    assert world.stands
+    assert world.said == [ItemBlocked]
+    assert (await world.record()).removed is not None
+
+
+async def test_an_object_that_is_gone_already_is_no_news(world: World) -> None:
+    await world.store.delete_object(AT)
+    assert not (await world.remove()).pruned
+    assert world.said == []
+    assert (await world.record()).removed is not None
+
+
+async def test_an_item_without_object_just_leaves(world: World) -> None:
+    await world.journal.save(replace(await world.record(), etag=None, transfer_id=None))
+    assert not (await world.remove()).pruned
+    assert world.stands, "it is not known to be ours"
+    assert (await world.record()).removed is not None
+
+
+async def test_killed_after_the_deletion_the_next_look_does_the_rest(world: World) -> None:
+    class Killed(Exception):
+        pass
+
+    class Dying(MemoryJournal):
+        async def save(self, record: Record) -> None:
+            raise Killed
+
+    dying = Dying()
+    dying._records = world.journal._records
+    journal, world.journal = world.journal, dying
+    with pytest.raises(Killed):
+        await world.remove()
+    assert not world.stands
+    world.journal = journal
+    assert (await world.record()).removed is None
+    await world.remove()
+    assert (await world.record()).removed is not None
+
+
+async def test_a_store_that_is_away_deletes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(at: Destination) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(world.store, "delete_object", away)
+    with pytest.raises(StoreUnavailable):
+        await world.remove()
+    assert (await world.record()).removed is None
