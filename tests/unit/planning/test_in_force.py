@@ -86,3 +86,28 @@ def test_what_may_be_declared_once_is_the_fault_of_the_one_that_changed(name: st
     first, second = start.held
     state = settle([candidate("a", name, first.good), second], ENVIRON)
     assert list(problems(state)) == ["a"]
+
+
+def test_a_collision_is_found_at_its_place_in_the_file_that_changed() -> None:
+    start = settle([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    first, second = start.held
+    state = settle([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    (problem,) = problems(state)["a"]
+    assert problem.startswith("a:3:")
+    assert "(b:2)" in problem
+
+
+def test_an_entry_that_moves_from_one_file_to_another_is_not_held_up_by_a_third() -> None:
+    start = settle([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    one, two, three = start.held
+    state = settle(
+        [
+            candidate("a", entries("x", "y"), one.good),  # takes y
+            candidate("b", entries("v"), two.good),  # gives y
+            candidate("d", entries("z")),  # collides with c
+            three,
+        ],
+        ENVIRON,
+    )
+    assert keys(state) == ["x", "y", "v", "z"]
+    assert list(problems(state)) == ["d"]

@@ -1,0 +1,57 @@
+"""Which changes of the `daemon:` block are said to need a restart, and how often."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mirrord.daemon.desired import daemon_settings
+from mirrord.daemon.restarts import Restarts
+from mirrord.manifest.schema import Daemon
+from mirrord.settings import Settings, resolve
+
+
+def wanted(flags: dict[str, str], block: Daemon) -> Settings:
+    return resolve(flags, {"HOME": "/home/x"}, daemon_settings(block))
+
+
+@pytest.fixture
+def restarts() -> Restarts:
+    return Restarts(partial(wanted, {"transfers": "3"}))
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    messages = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    return messages
+
+
+def test_what_changed_is_named_as_it_is_written(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
+    restarts.compare(Daemon())
+    assert said(caplog) == []
+    block = Daemon.model_validate(
+        {"listen": "none", "log": {"level": "debug"}, "per_host": {"connections": 2}, "api_token": "hidden"}
+    )
+    restarts.compare(block)
+    (line,) = said(caplog)
+    assert "after a restart: daemon.log.level, daemon.listen, daemon.api_token, daemon.per_host.connections" in line
+    assert "hidden" not in line
+
+
+def test_it_is_said_once_for_each_change(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = Daemon.model_validate({"shutdown_grace": "3s"}), Daemon.model_validate({"shutdown_grace": "4s"})
+    for block, lines in ((first, 0), (first, 0), (second, 1), (second, 0), (first, 0), (second, 1)):
+        restarts.compare(block)
+        assert len(said(caplog)) == lines, block
+
+
+def test_what_a_flag_decides_has_not_changed(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
+    for transfers in (4, 5):
+        restarts.compare(Daemon.model_validate({"transfers": transfers}))
+    assert said(caplog) == []
+
+
+def test_every_setting_of_the_block_is_compared() -> None:
+    block = Daemon.model_validate({"state": "sqlite:///srv/other.db"})
+    assert wanted({}, block).state == Path("/srv/other.db")
+    assert wanted({}, block) != wanted({}, Daemon())
