@@ -4,6 +4,7 @@ Owns how a port's call becomes one S3 request. Refuses to retry (policy wraps th
 client it was given (`session` does). Hands errors on as `errors` translates them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -53,11 +54,18 @@ class ClientStore:
         return self._opened
 
     def _asking(
-        self, operation: str, at: Destination | str, *, size: int = 0, write: bool = False, patience: int = 1
+        self,
+        operation: str,
+        at: Destination | str,
+        *,
+        size: int = 0,
+        write: bool = False,
+        patience: int = 1,
+        spent: float = 0.0,
     ) -> AbstractAsyncContextManager[None]:
         bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
         call = Call(operation, self._name, bucket, key, write)
-        return asking(call, self._deadline * patience + size / MIN_RATE)
+        return asking(call, self._deadline * patience + size / MIN_RATE - spent)
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
     async def put_object(
@@ -165,7 +173,8 @@ class ClientStore:
 
     @asynccontextmanager
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """The bytes [start, end). A stall longer than the deadline, or an end too soon, is StoreUnavailable."""
+        """The bytes [start, end). An end too soon, or reads that take longer than a call with so many bytes may, are
+        StoreUnavailable."""
         async with self._asking("GetObject", at):
             answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **arguments.byte_range(start, end))
         async with answer["Body"] as body:
@@ -203,16 +212,21 @@ class ClientStore:
 
 
 class _ObjectStream:
-    """ports.ByteStream over an answer's body."""
+    """ports.ByteStream over an answer's body. All reads together have the time that the bytes so far are good for."""
 
     def __init__(self, store: ClientStore, at: Destination, body: Any, length: int) -> None:
         self._store, self._at, self._body, self._left = store, at, body, length
+        self._taken = 0
+        self._waited = 0.0  # seconds in reads: what the caller does between them is not the store's slowness
 
     async def readinto(self, view: memoryview) -> int:
         if not len(view) or not self._left:
             return 0
-        async with self._store._asking("GetObject", self._at):
+        began = asyncio.get_running_loop().time()
+        async with self._store._asking("GetObject", self._at, size=self._taken, spent=self._waited):
             piece = await self._body.read(len(view))
+        self._waited += asyncio.get_running_loop().time() - began
+        self._taken += len(piece)
         if not piece:
             raise StoreUnavailable(f"GetObject {self._at}: the body ended {self._left} bytes too soon")
         view[: len(piece)] = piece

@@ -213,6 +213,31 @@ async def test_a_body_cut_short_is_never_an_end() -> None:
             await _read_to_end(stream)
 
 
+async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not writer.is_closing():  # each byte well within the deadline of a read
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    options = await _options(server.sockets[0].getsockname()[1])
+    async with server, S3Store(options, deadline=0.5) as store, store.get_object(AT) as stream:
+        with pytest.raises(StoreUnavailable, match="no answer within"):
+            await asyncio.wait_for(_read_to_end(stream), 20)
+
+
+async def test_a_slow_reader_makes_no_slow_store() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + bytes(2000)
+    async with answering(raw) as options, S3Store(options, deadline=1.0) as store, store.get_object(AT) as stream:
+        view, size = memoryview(bytearray(500)), 0
+        while count := await stream.readinto(view):
+            size += count
+            await asyncio.sleep(0.4)  # more than the deadline in all
+    assert size == 2000
+
+
 async def test_retry_after_is_handed_on() -> None:
     raw = b"HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
     async with answering(raw) as options, S3Store(options) as store:
