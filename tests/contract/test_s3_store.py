@@ -230,7 +230,8 @@ async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
 
 async def test_a_slow_reader_makes_no_slow_store() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + bytes(2000)
-    async with answering(raw) as options, S3Store(options, deadline=1.0) as store, store.get_object(AT) as stream:
+    async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
+        store._deadline = 1.0
         view, size = memoryview(bytearray(500)), 0
         while count := await stream.readinto(view):
             size += count
