@@ -5,7 +5,8 @@ definition changed is followed anew. Items that left keep their objects, and are
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,11 +18,12 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.model import Item, Record, file_address
 from mirrord.planning.expand import item_of
-from mirrord.ports import Clock, Journal, Observer
+from mirrord.ports import Clock, Hints, Journal, Observer
 from mirrord.reconcile.arrivals import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.scheduler import Scheduler
 from mirrord.sources.folder import Folder
+from mirrord.sources.mounts import silence_at
 from mirrord.sources.watch import Watch
 from mirrord.status import FolderStatus, ItemStatus
 
@@ -93,7 +95,7 @@ class Live:
     def _start_folder(self, spec: FolderSpec) -> None:
         ports = FolderPorts(
             listing=Folder(spec.path, spec.include, spec.exclude, spec.ready),
-            watch=partial(Watch, [spec.path], recursive=True),
+            watch=partial(hints_of, spec.path, spec.watch),
             journal=self.journal,
             submit=self.scheduler.submit,
             observer=self.observer,
@@ -134,6 +136,15 @@ class Live:
             await self.journal.retire(removed, self.clock.now())
         except JournalError:
             self._retire_all = True  # with the next change
+
+
+@asynccontextmanager
+async def hints_of(path: str, word: str) -> AsyncIterator[Hints]:
+    """Hints of changes below `path`. By the word `auto`, OSError where some changes come without events."""
+    if word == "auto" and (why := await asyncio.to_thread(silence_at, path)):
+        raise OSError(why)
+    async with Watch([path], recursive=True) as hints:
+        yield hints
 
 
 def _task(entry: str) -> str:

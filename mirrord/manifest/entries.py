@@ -234,7 +234,7 @@ class Watched(Entry):
     ready: texts.Marker | None = None
     """Upload a file only once its marker stands: *.done beside the file, or _SUCCESS in its directory."""
     watch: fields.Watch = "auto"
-    """How changes are noticed."""
+    """How changes are noticed; auto: by events, but poll where the file system has none for some changes."""
     poll_interval: fields.Duration = preset("5s", 5.0)
     """Time between looks where events are not to be had."""
     rescan: fields.Duration = preset("60s", 60.0)

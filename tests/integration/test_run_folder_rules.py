@@ -1,0 +1,58 @@
+"""`mirrord run` on a folder with rules: objects go when their files go, and files wait for their markers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrord.daemon.live import hints_of
+from mirrord.sources import mounts
+from tests.support.daemon import running, store_section
+from tests.support.weed import Server
+from tests.support.witness import keys_in
+
+
+async def test_files_that_go_and_files_without_markers(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for name in ("a", "b", "c"):
+        (inbox / name).write_text(name)
+        (inbox / f"{name}.done").touch()
+    (inbox / "waits").touch()
+    rules = "settle: 100ms, rescan: 300ms, delete: mirror, ready: '*.done'"
+    file = tmp_path / "m.yaml"
+    file.write_text(store_section(weed) + f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', {rules}}}\n")
+    async with running(tmp_path, str(file)) as daemon:
+        await daemon.wait_for(lambda: len(daemon.logged("transfer.completed")) == 3)
+        (waiting,) = [one for one in (await daemon.items()).values() if one["state"] == "Waiting"]
+        assert (waiting["reason"], waiting["destination"]) == ("NoMarker", f"s3://{bucket}/in/waits")
+        (inbox / "b").unlink()
+        await daemon.log("item.pruned", key="in/b")
+        assert keys_in(s3_client, bucket) == {"in/a", "in/c"}
+        inbox.rename(tmp_path / "away")
+        await daemon.wait_for(lambda: daemon.logged("folder.rescanned", complete=False))
+        (tmp_path / "away").rename(inbox)
+        mark = daemon.mark
+        (inbox / "b").write_text("b again")
+        await daemon.log("transfer.completed", since=mark, key="in/b")
+        assert keys_in(s3_client, bucket) == {"in/a", "in/b", "in/c"}
+        assert len(daemon.logged("item.pruned")) == 1
+
+
+async def test_a_file_system_without_events_is_polled_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    table = tmp_path / "mountinfo"
+    table.write_text("31 1 0:31 / / rw - nfs4 host:/export rw\n")
+    monkeypatch.setattr(mounts, "MOUNTINFO", str(table))
+    with pytest.raises(OSError, match="is nfs4, where changes come without events"):
+        async with hints_of(str(inbox), "auto"):
+            pytest.fail("it was watched")
+    async with hints_of(str(inbox), "events") as hints:
+        assert hints.watching == "events"
+        (inbox / "a").touch()
+        assert str(inbox / "a") in await hints.changed()
