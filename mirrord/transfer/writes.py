@@ -15,6 +15,7 @@ from mirrord.errors import (
     NoSuchUpload,
     OutcomeUnknown,
     PreconditionFailed,
+    StoreError,
     StoreUnavailable,
 )
 from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
@@ -83,9 +84,10 @@ class Write:
         while True:
             try:
                 standing = await self.store.head_object(self.at)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 failures += 1
-                if error.retry_after or spent(WRITE_BACKOFF, failures):
+                passes = isinstance(error, StoreUnavailable) and not error.retry_after
+                if not passes or spent(WRITE_BACKOFF, failures):
                     raise OutcomeUnknown(f"{doubt}; whether it happened, {error}") from doubt
                 wait = self._pause(error, failures)
             else:
