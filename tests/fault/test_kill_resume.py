@@ -23,6 +23,7 @@ from mirrord.model import Transfer
 from mirrord.units import KiB, MiB
 from tests.integration.test_sync import digest_of, events, manifest, sync
 from tests.support.command import environment, start
+from tests.support.measuring import SOAK
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import Seen, StoreProxy
 
@@ -31,8 +32,7 @@ SIZE = 8 * PART
 LARGE = 100 * MiB
 IN_FLIGHT = 4 * PART
 """`upload.concurrency` parts: each holds its place until the journal has it, so four held ones mean no other."""
-RANDOM_KILLS = int(os.environ.get("MIRRORD_SOAK_KILLS", "10"))
-"""50 is a soak."""
+RANDOM_KILLS = 50 if SOAK else 10
 SEED = int(os.environ.get("MIRRORD_SEED", "0")) or random.randrange(2**32)
 
 

@@ -1,0 +1,352 @@
+"""Copies of pinned sources on a scripted source and store: what is fetched, kept, written down, and gone on with."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import md5
+
+import pytest
+
+from mirrord import checksums
+from mirrord.errors import (
+    ChecksumMismatch,
+    MirrordError,
+    SourceChanged,
+    SourceUnavailable,
+    StoreDenied,
+    StoreUnavailable,
+)
+from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
+from mirrord.planning.backoff import Backoff
+from mirrord.planning.resume import Run
+from mirrord.ports import ByteStream
+from mirrord.transfer import continued
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.continued import FORGIVEN_AFTER, Continued
+from mirrord.transfer.copy import copy
+from mirrord.transfer.job import Job, Means
+from mirrord.transfer.ledger import Kept
+from mirrord.transfer.repeats import Repeats
+from mirrord.units import KiB, MiB
+from tests.support.moving import AT, ScriptedStore, job, parts_of
+
+PART = 128 * KiB
+CONTENT = os.urandom(10 * PART + 77)
+OBSERVED = Observed(revision=Revision(address="a", etag='"v1"', length=len(CONTENT)), ranges=True)
+
+
+@dataclass
+class PinnedSource:
+    """`content` by ranges. `on_open(start, end)` and `on_read(offset)` may raise or wait; every range is noted."""
+
+    content: bytes = CONTENT
+    step: int = 50_000
+    on_open: Callable[[int, int], Awaitable[None]] | None = None
+    on_read: Callable[[int], Awaitable[None]] | None = None
+    opened: list[tuple[int, int]] = field(default_factory=list)
+    open_now: int = 0
+    most_open: int = 0
+    confirmed: int = 0
+
+    async def __aenter__(self) -> "PinnedSource":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        return OBSERVED
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        stop = len(self.content) if end is None else end
+        self.opened.append((start, stop))
+        if self.on_open is not None:
+            await self.on_open(start, stop)
+        self.open_now += 1
+        self.most_open = max(self.most_open, self.open_now)
+        try:
+            yield PinnedStream(self, start, stop)
+        finally:
+            self.open_now -= 1
+
+    def let_go(self) -> None: ...
+
+    async def confirm(self, observed: Observed) -> None:
+        self.confirmed += 1
+
+
+@dataclass
+class PinnedStream:
+    source: PinnedSource
+    at: int
+    end: int
+
+    async def readinto(self, view: memoryview) -> int:
+        await asyncio.sleep(0)
+        if self.source.on_read is not None:
+            await self.source.on_read(self.at)
+        piece = self.source.content[self.at : min(self.end, self.at + min(len(view), self.source.step))]
+        view[: len(piece)] = piece
+        self.at += len(piece)
+        return len(piece)
+
+
+@dataclass
+class Written:
+    """A ledger as a list of lines; `keep` is what it answers; `slow` makes each part's line take its time."""
+
+    keep: bool = False
+    lines: list[str] = field(default_factory=list)
+    parts: dict[int, Part] = field(default_factory=dict)
+    whole: Checksum | None = None
+    slow: asyncio.Event | None = None
+    fails: MirrordError | None = None
+
+    async def opened(self, upload_id: str) -> None:
+        self.lines.append(f"opened {upload_id}")
+
+    async def unanswered(self) -> None:
+        self.lines.append("unanswered")
+
+    async def part_done(self, part: Part) -> None:
+        if self.fails is not None:
+            raise self.fails
+        if self.slow is not None:
+            await self.slow.wait()
+        self.lines.append(f"part {part.number}")
+        self.parts[part.number] = part
+
+    async def completing(self, whole: Checksum | None) -> None:
+        self.lines.append("completing")
+        self.whole = whole
+
+    def keeps(self, error: BaseException | None) -> bool:
+        return self.keep and error is not None
+
+
+class Waits(list[float]):
+    async def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+        await asyncio.sleep(0)
+
+
+def means(store: ScriptedStore, ledger: Written, **more: object) -> Means:
+    repeats = Repeats(sleep=Waits(), chance=lambda: 0.5, rule=Backoff(base=1, tries=3))
+    return Means(store=store, budget=Budget(8 * MiB), ledger=ledger, repeats=repeats, **more)  # type: ignore[arg-type]
+
+
+def numbered(*numbers: int) -> dict[int, Part]:
+    found = {}
+    for number in numbers:
+        body = CONTENT[(number - 1) * PART : number * PART]
+        checksum = checksums.compute(ChecksumKind.CRC64NVME, memoryview(body))
+        found[number] = Part(number=number, size=len(body), etag=f'"{md5(body).hexdigest()}"', checksum=checksum)
+    return found
+
+
+def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
+    """A store with an open upload that has these parts, and the job that goes on with it."""
+    store = ScriptedStore()
+    store.uploads["old"] = {number: CONTENT[(number - 1) * PART : number * PART] for number in numbers}
+    one = job(parts_of(PART))
+    store.options["old"] = one.options
+    return store, replace(one, kept=Kept("old", numbered(*numbers)))
+
+
+# ── what is fetched ───────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("readers", [1, 2, 4, 50])
+async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None:
+    source, store, ledger = PinnedSource(), ScriptedStore(), Written()
+    copied = await copy(replace(job(parts_of(PART)), readers=readers), source, OBSERVED, means(store, ledger))
+    assert store.objects == {AT.key: CONTENT}
+    assert (copied.size, copied.parts) == (len(CONTENT), 11)
+    assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
+    assert source.confirmed == 1
+    assert source.open_now == 0
+    assert source.most_open <= readers
+    assert (source.most_open > 1) is (readers > 1)
+    assert sum(end - start for start, end in source.opened) == len(CONTENT)
+
+
+@pytest.mark.parametrize("kept", [(), (1,), (11,), (2, 3, 7), tuple(range(1, 11)), tuple(range(1, 12))])
+@pytest.mark.parametrize("readers", [1, 4])
+async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], readers: int) -> None:
+    store, one = with_kept(*kept)
+    source, ledger, seen = PinnedSource(), Written(), []
+    carried = means(store, ledger)
+    copied = await copy(replace(one, readers=readers), source, OBSERVED, carried, lambda *at: seen.append(at))
+    assert store.objects == {AT.key: CONTENT}
+    assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
+    assert (copied.size, copied.parts) == (len(CONTENT), 11)
+    sent = {int(line.split()[1]) for line in store.log if line.endswith(" ok")}
+    assert sent == set(range(1, 12)) - set(kept)
+    fetched = sum(end - start for start, end in source.opened)
+    assert fetched == len(CONTENT) - sum(part.size for part in numbered(*kept).values())
+    assert "create" not in store.log
+    assert "opened old" not in ledger.lines
+    assert all(at[0] >= one.kept.size for at in seen)  # type: ignore[union-attr]
+    assert seen == [] or seen[-1] == (len(CONTENT), len(CONTENT))
+    assert carried.budget.lent == 0
+
+
+async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
+    declared = replace(job(parts_of(PART)), readers=4, sha256="0" * 64)
+    source = PinnedSource()
+    with pytest.raises(ChecksumMismatch):
+        await copy(declared, source, OBSERVED, means(ScriptedStore(), Written()))
+    assert source.opened == [(0, len(CONTENT))]
+
+
+# ── what is written down ──────────────────────────────────────────────────────────────────────────
+async def test_each_edge_is_written_before_the_next_step() -> None:
+    store, ledger = ScriptedStore(), Written()
+    store.log.append = lambda line: (ledger.lines.append(f"store: {line}"), None)[1]  # type: ignore[method-assign]
+    await copy(job(parts_of(PART, concurrency=1)), PinnedSource(), OBSERVED, means(store, ledger))
+    lines = ledger.lines
+    assert lines[:3] == ["store: create", "store: created", "opened u1"]
+    assert lines[3:6] == ["store: part 1", "store: part 1 ok", "part 1"]
+    assert lines[6] == "store: part 2", "a part's place is free once the journal has it"
+    assert lines[-2:] == ["completing", "store: complete"]
+    assert ledger.parts == numbered(*range(1, 12))
+    assert ledger.whole == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
+
+
+async def test_a_part_holds_its_place_until_it_is_written_down() -> None:
+    store, ledger = ScriptedStore(), Written(slow=asyncio.Event())
+    task = asyncio.create_task(copy(job(parts_of(PART, 2)), PinnedSource(), OBSERVED, means(store, ledger)))
+    await store.log.reached("part 2 ok")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert "part 3" not in store.log
+    assert ledger.slow is not None
+    ledger.slow.set()
+    await task
+    assert store.objects == {AT.key: CONTENT}
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("how", ["part fails", "source fails", "cancelled", "ledger fails"])
+async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool) -> None:
+    async def refuse(number: int) -> None:
+        if how == "part fails" and number == 5:
+            raise StoreDenied("403")
+
+    async def read(at: int) -> None:
+        if at >= 6 * PART and how == "source fails":
+            raise SourceChanged("another")
+        if at >= 6 * PART and how == "cancelled":
+            await asyncio.Event().wait()
+
+    store, undone = ScriptedStore(on={"part": refuse}), []
+    ledger = Written(keep=keep, fails=StoreUnavailable("disk") if how == "ledger fails" else None)
+    carried = means(store, ledger, aborted=undone.append)
+    task = asyncio.create_task(copy(job(parts_of(PART)), PinnedSource(on_read=read), OBSERVED, carried))
+    if how == "cancelled":
+        await store.log.reached("part 6 ok")
+        task.cancel()
+    await asyncio.wait([task])
+    assert (list(store.uploads), undone) == ((["u1"], []) if keep else ([], ["u1"]))
+    assert store.in_flight == 0
+    assert store.objects == {}
+    assert carried.budget.lent == 0
+    assert set(ledger.parts) <= set(store.uploads.get("u1", ledger.parts))
+
+
+# ── streams that break ────────────────────────────────────────────────────────────────────────────
+def breaking(*offsets: int) -> Callable[[int], Awaitable[None]]:
+    """Each of these offsets fails once, as soon as it is reached."""
+    left = sorted(offsets)
+
+    async def read(at: int) -> None:
+        if left and at >= left[0]:
+            left.pop(0)
+            raise SourceUnavailable("reset")
+
+    return read
+
+
+async def through(source: PinnedSource, run: Run, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
+    repeats = Repeats(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=tries))
+    content, view = bytearray(), memoryview(bytearray(size))
+    async with Continued(source, OBSERVED, run, repeats) as stream:
+        while count := await stream.readinto(view):
+            content += view[:count]
+    return bytes(content)
+
+
+async def test_a_stream_goes_on_where_it_broke() -> None:
+    source, waits = PinnedSource(on_read=breaking(1000, 500_000)), Waits()
+    assert await through(source, Run(100, 900_000), waits) == CONTENT[100:900_000]
+    assert [end for _, end in source.opened] == [900_000] * 3
+    starts = [start for start, _ in source.opened]
+    assert starts[0] == 100
+    assert 1000 <= starts[1] < 500_000 <= starts[2]
+    assert waits == [0.5, 1.0]
+    assert source.open_now == 0
+
+
+async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
+    source, waits = PinnedSource(on_read=breaking(10, 11, 12)), Waits()
+    with pytest.raises(SourceUnavailable, match="reset"):
+        await through(source, Run(0, 900_000), waits)
+    assert len(source.opened) == 3
+    assert len(waits) == 2
+    assert source.open_now == 0
+
+
+async def test_breaks_that_lie_far_apart_are_forgiven() -> None:
+    content = bytes(5 * FORGIVEN_AFTER)
+    source = PinnedSource(content, step=MiB, on_read=breaking(*(n * FORGIVEN_AFTER for n in range(1, 5))))
+    assert len(await through(source, Run(0, len(content)), Waits(), tries=2, size=MiB)) == len(content)
+
+
+async def test_a_source_that_cannot_be_opened_at_first_is_asked_again() -> None:
+    left = [2]
+
+    async def closed(_start: int, _end: int) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise SourceUnavailable("503", retry_after=7)
+
+    waits = Waits()
+    assert await through(PinnedSource(on_open=closed), Run(0, 1000), waits) == CONTENT[:1000]
+    assert waits == [7.5, 8.0]
+
+
+async def test_a_changed_source_is_not_gone_on_with() -> None:
+    async def changed(start: int, _end: int) -> None:
+        if start:
+            raise SourceChanged("another revision")
+
+    source = PinnedSource(on_read=breaking(1000), on_open=changed)
+    with pytest.raises(SourceChanged):
+        await through(source, Run(0, 900_000), Waits())
+
+
+async def test_a_connection_that_does_not_come_again_is_not_waited_for_with_a_buffer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(continued, "REOPEN_DEADLINE", 0.01)
+
+    async def never(start: int, _end: int) -> None:
+        if start:
+            await asyncio.Event().wait()
+
+    with pytest.raises(SourceUnavailable, match="no new connection"):
+        await through(PinnedSource(on_read=breaking(1000), on_open=never), Run(0, 900_000), Waits())
+
+
+async def test_a_reader_that_fails_stops_the_others() -> None:
+    async def read(at: int) -> None:
+        if at >= 9 * PART:
+            raise SourceChanged("another")
+        if at > 2 * PART:  # the second reader proves its end there, and goes on to the tenth part
+            await asyncio.Event().wait()
+
+    source, store = PinnedSource(on_read=read), ScriptedStore()
+    with pytest.raises(SourceChanged):
+        await copy(replace(job(parts_of(PART)), readers=8), source, OBSERVED, means(store, Written()))
+    assert source.open_now == 0
+    assert store.uploads == {}
