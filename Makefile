@@ -22,7 +22,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test soak bench lint format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,12 @@ demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox;
 
 test: $(DEV) ## every test but the long ones; ARGS are pytest's
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(DEV) ## the long runs: 1,000 URLs each second for a minute, a store that is away for 20 s
+	@MIRRORD_SOAK=1 $(BIN)/python -m pytest -s tests/integration/test_run_load.py tests/fault/test_store_outage.py $(ARGS)
+
+bench: $(DEV) ## mirrord beside rclone, median of alternating runs; results below tests/bench/results
+	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's floors and contracts
 	@$(BIN)/ruff check --output-format concise .
