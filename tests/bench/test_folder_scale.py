@@ -1,0 +1,239 @@
+"""What a watched folder costs: rescans of very many unchanged files, how soon a file is readable, idleness.
+
+`pytest -s tests/bench/test_folder_scale.py`, on a machine that does nothing else. 200,000 files; a million more with
+MIRRORD_SOAK=1. The journal is filled as an earlier run would have left it, since sending a million files first is
+another measurement. Results are JSON beside the machine's facts, see `tests.support.measuring`.
+"""
+
+import asyncio
+import http.client
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from mirrord.declared import FolderSpec
+from mirrord.journal.sqlite import SqliteJournal
+from mirrord.model import FileIdentity, Outcome, Record, Revision, State, fingerprint
+from mirrord.planning.decide import options_digest
+from mirrord.planning.expand import item_of
+from mirrord.reconcile.records import with_outcome
+from tests.support.daemon import Daemon, Line, running
+from tests.support.inbox import emptied, manifest
+from tests.support.measuring import SOAK, mib, quantile, report, usage
+from tests.support.weed import Server
+
+IN_A_DIRECTORY = 1000
+DROPS = 60
+IDLE = 20.0
+RESCANS = 2
+
+MOST_STALL = 0.1
+MOST_MEMORY = 250 * 1024 * 1024
+MOST_MORE = 0.025
+MOST_IDLE = 0.01
+
+
+# ── a folder of which everything was mirrored ─────────────────────────────────────────────────────
+def made(root: Path, files: int) -> Iterator[str]:
+    """The names of so many small files, as they are made."""
+    for number in range(files):
+        directory = f"d{number // IN_A_DIRECTORY:04}"
+        if number % IN_A_DIRECTORY == 0:
+            (root / directory).mkdir(parents=True)
+        name = f"{directory}/f{number:07}.csv"
+        os.close(os.open(root / name, os.O_CREAT | os.O_WRONLY))
+        yield name
+
+
+def mirrored(spec: FolderSpec, name: str, now: float) -> Record:
+    """What the journal says of a file that was sent."""
+    found = FileIdentity.of(os.stat(f"{spec.path}/{name}"))
+    item = item_of(spec, name, found.mtime_ns / 1e9)
+    return replace(
+        with_outcome(item, None, Outcome(state=State.SYNCED), now),
+        revision=Revision(address=fingerprint(item.source), length=found.size, file=found),
+        options_digest=options_digest(item.options.object),
+        transfer_id="0" * 32,
+        etag='"d41d8cd98f00b204e9800998ecf8427e"',
+        size=found.size,
+        synced_at=now,
+    )
+
+
+async def filled(home: Path, spec: FolderSpec, files: int) -> None:
+    """The folder and the journal of it."""
+    names, now = made(Path(spec.path), files), time.time()
+    async with SqliteJournal(home / "state" / "mirrord" / "state.db") as journal:
+        batch: list[Record] = []
+        for name in names:
+            batch.append(mirrored(spec, name, now))
+            if len(batch) == 5000:
+                await journal.save_all(batch)
+                batch = []
+        await journal.save_all(batch)
+
+
+@asynccontextmanager
+async def asked(daemon: Daemon, took: list[float]) -> AsyncIterator[None]:
+    """/livez all the time: whoever holds the loop up keeps it waiting."""
+
+    async def ask() -> None:
+        while True:
+            began = time.monotonic()
+            status, _ = await daemon.ask("/livez")
+            took.append(time.monotonic() - began)
+            assert status == 200
+            await asyncio.sleep(0.01)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("files", [200_000, *([1_000_000] if SOAK else [])])
+async def test_a_rescan_of_unchanged_files(files: int, tmp_path: Path, weed: Server, bucket: str) -> None:
+    spec = FolderSpec(
+        entry=str(tmp_path / "inbox"),
+        path=str(tmp_path / "inbox"),
+        store="default",
+        endpoint=weed.options().endpoint,
+        provider=weed.provider,
+        bucket=bucket,
+    )
+    await filled(tmp_path, spec, files)
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(weed, tmp_path / "inbox", bucket, rescan="1s", settle="2s"))
+    took: list[float] = []
+    async with running(tmp_path, "--log-level", "debug", str(file)) as daemon:
+        ready = time.monotonic()
+        async with asked(daemon, took):
+            scans = [await _scan(daemon, 0)]
+            first = time.monotonic() - ready
+            seen_first, cpu = len(took), usage(daemon.process.pid).cpu
+            scans += [await _scan(daemon, number) for number in range(1, RESCANS + 1)]
+        used = usage(daemon.process.pid)
+        sent = len(daemon.logged("transfer.started")) + len(daemon.logged("transfer.completed"))
+    numbers = {
+        "files": files,
+        "start_to_first_scan_s": round(first, 2),
+        "rescan_s": [round(scan["duration_ms"] / 1000, 2) for scan in scans],
+        "cpu_s_of_rescans": round(used.cpu - cpu, 2),
+        "peak_mib": mib(used.peak),
+        "livez_max_ms_first_scan": _ms(max(took[:seen_first])),
+        "livez_max_ms_rescans": _ms(max(took[seen_first:])),
+        "livez_p99_ms": _ms(quantile(took, 0.99)),
+    }
+    report(f"folder-rescan-{files}", numbers)
+    assert [scan["files"] for scan in scans] == [files] * len(scans)
+    assert sent == 0, "what is unchanged is not sent"
+    assert used.peak < MOST_MEMORY
+    assert max(took) < MOST_STALL
+
+
+async def _scan(daemon: Daemon, number: int) -> Line:
+    """The line of the `number`-th whole scan, from 0 on."""
+    await daemon.wait_for(lambda: len(daemon.logged("folder.rescanned")) > number, 900, f"scan {number}")
+    return daemon.logged("folder.rescanned")[number]
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+# ── how soon, and how quiet ───────────────────────────────────────────────────────────────────────
+class Reader:
+    """One warm connection to the store, by URLs signed beforehand: as little as a client can do."""
+
+    def __init__(self, client: Any, server: Server, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        at = urlsplit(server.endpoint_url)
+        self._connection = http.client.HTTPConnection(at.hostname or "", at.port)
+
+    def url(self, call: str, key: str) -> str:
+        at = urlsplit(self._client.generate_presigned_url(call, Params={"Bucket": self._bucket, "Key": key}))
+        return f"{at.path}?{at.query}"
+
+    def ask(self, method: str, url: str, body: bytes = b"") -> tuple[int, bytes]:
+        self._connection.request(method, url, body=body or None)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def bare_puts(reader: Reader, content: bytes) -> list[float]:
+    took = []
+    for number in range(DROPS):
+        url = reader.url("put_object", f"bare{number}")
+        began = time.monotonic()
+        status, _ = reader.ask("PUT", url, content)
+        took.append(time.monotonic() - began)
+        assert status == 200
+        time.sleep(0.1)
+    return took
+
+
+def drops(reader: Reader, outside: Path, root: Path, content: bytes) -> list[float]:
+    """From the rename into the folder until the object can be read."""
+    took = []
+    for number in range(DROPS):
+        url = reader.url("get_object", f"drop{number}")
+        outside.write_bytes(content)
+        began = time.monotonic()
+        outside.rename(root / f"drop{number}")
+        while reader.ask("GET", url) != (200, content):
+            assert time.monotonic() - began < 20
+        took.append(time.monotonic() - began)
+        time.sleep(0.1)
+    return took
+
+
+def figures(took: Sequence[float]) -> dict[str, float]:
+    return {"p50_ms": _ms(median(took)), "p90_ms": _ms(quantile(took, 0.9)), "max_ms": _ms(max(took))}
+
+
+@pytest.mark.timeout(300)
+async def test_how_soon_a_file_is_readable_and_how_quiet_it_is(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any
+) -> None:
+    root, content = tmp_path / "inbox", os.urandom(10_000)
+    root.mkdir()
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(weed, root, bucket, settle="0s", rescan="60s"))
+    reader = Reader(s3_client, weed, bucket)
+    try:
+        async with running(tmp_path, str(file)) as daemon:
+            soon = await asyncio.to_thread(drops, reader, tmp_path / "outside", root, content)
+            bare = await asyncio.to_thread(bare_puts, reader, content)
+            before = usage(daemon.process.pid).cpu
+            await asyncio.sleep(IDLE)
+            idle = (usage(daemon.process.pid).cpu - before) / IDLE
+        more = median(soon) - median(bare)
+        report(
+            "folder-latency",
+            {
+                "bare_put": figures(bare),
+                "rename_to_readable": figures(soon),
+                "more_p50_ms": _ms(more),
+                "idle_cpu_percent": round(idle * 100, 2),
+            },
+        )
+    finally:
+        reader.close()
+        emptied(s3_client, bucket)
+    assert more <= MOST_MORE
+    assert idle < MOST_IDLE
