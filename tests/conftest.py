@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.support.proxy",
     "tests.support.browser",
     "tests.support.origin",
+    "tests.support.discarding",
 ]
