@@ -7,6 +7,7 @@ the source can be asked for the rest. `transfer.ledger` says when each edge come
 from dataclasses import replace
 from uuid import uuid4
 
+from mirrord.checksums import combines
 from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
 from mirrord.model import Checksum, Part, Transfer, TransferKind
 from mirrord.ports import Clock, Journal
@@ -38,9 +39,9 @@ class JournalLedger:
         await self._journal.part_done(self._transfer.id, part)
 
     async def completing(self, whole: Checksum | None) -> None:
-        """For a single put the intent says enough: it is the only step."""
+        """For a single put the intent says enough, if the store can tell the checksum of what stands."""
         self._asked = True
-        if self._transfer.kind is TransferKind.MULTIPART:
+        if self._transfer.kind is TransferKind.MULTIPART or whole is None or not combines(whole.kind):
             await self._journal.completing(self._transfer.id, whole)
 
     def keeps(self, error: BaseException | None) -> bool:

@@ -6,10 +6,10 @@ recorded cannot be told from a stranger's here: its intent stays for the sweep (
 store would not abort.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mirrord.errors import NoSuchUpload, StoreError
+from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
 from mirrord.model import Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decide import adopted
 from mirrord.planning.resume import confirmed
@@ -30,11 +30,12 @@ class Leftovers:
     aborted: Callable[[Transfer, Item | None], None]
 
     async def settle(
-        self, item: Item, record: Record | None, store: ObjectStore
+        self, item: Item, record: Record | None, store: ObjectStore, prove: Callable[[Copied], Awaitable[Copied]]
     ) -> tuple[Record | None, Sequence[Transfer]]:
         """The item's record, and its transfers that are still unfinished: one may turn out to be done all the time.
 
-        Asks the store (one HEAD) only where there is an unfinished one.
+        Asks the store (one HEAD) only where there is an unfinished one. What was done is held to the proof that it
+        would have needed at its end: what cannot be proven any more is not done.
         """
         left = await self.journal.unfinished_of(item.id)
         if not left:
@@ -43,7 +44,10 @@ class Leftovers:
         done = next((transfer for transfer in left if landed(transfer.id, transfer.whole, standing)), None)
         if done is None or standing is None:
             return record, left
-        copied = as_copied(done, standing, await self.journal.parts(done.id), store)
+        try:
+            copied = await prove(as_copied(done, standing, await self.journal.parts(done.id), store))
+        except StoreRefused:
+            return record, left
         settled = replace(with_copy(item, record, copied, self.clock.now()), options_digest=done.options_digest)
         await self.journal.finish(done.id, copied, settled)
         return settled, [transfer for transfer in left if transfer is not done]
@@ -80,7 +84,7 @@ class Leftovers:
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part], store: ObjectStore) -> Copied:
     """What `transfer` would have said at its end, from what the store says now."""
     if transfer.kind is TransferKind.PUT:
-        integrity = proof.of_put(standing.checksum, standing, standing.size, store.provider)
+        integrity = proof.of_put(transfer.whole or standing.checksum, standing, standing.size, store.provider)
     else:
         integrity = proof.of_multipart(transfer.whole, parts, standing, standing.size, store.provider)
     return Copied(

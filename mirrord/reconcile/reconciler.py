@@ -15,8 +15,9 @@ from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged,
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
-from mirrord.reconcile.attempt import Attempt, Transfers
+from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
+from mirrord.reconcile.errand import Attempt
 from mirrord.reconcile.records import is_news, with_adopted, with_outcome
 from mirrord.reconcile.removal import Removal
 
@@ -95,7 +96,7 @@ class Reconciler:
         attempt = Attempt.of(item, failures + 1, self.clock)
         try:
             store = await self.store_of(item)
-            record, left = await self.transfers.leftovers.settle(item, record, store)
+            record, left = await self.transfers.settle(attempt, store, record)
             if item.gone:
                 return await self._removed(item, record, store)
             return await self._look_and_act(item, record, attempt, store, left)
