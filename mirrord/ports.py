@@ -243,6 +243,9 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     def records(self) -> AsyncIterator[Record]:
         """Every recorded item, streamed, by item id; those that left the manifests too (`removed` is set)."""
 
+    def others(self, entries: Collection[str]) -> AsyncIterator[str]:
+        """The ids of all items in force that are of none of these entries, streamed, in no order."""
+
     async def page(
         self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
     ) -> Sequence[Record]:

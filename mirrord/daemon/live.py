@@ -125,11 +125,7 @@ class Live:
         sound = all(file.valid for file in self.manifests.statuses())
         if folders or (self._retire_all and sound):
             kept = {one.entry for one in self.manifests.current.expansion.folders}
-            removed += [
-                record.item_id
-                async for record in self.journal.records()
-                if record.removed is None and record.item_id not in items and record.entry not in kept
-            ]
+            removed += [item_id async for item_id in self.journal.others(kept) if item_id not in items]
             self._retire_all = False
         if removed:
             await self._retired(removed)

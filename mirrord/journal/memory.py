@@ -46,6 +46,11 @@ class MemoryJournal:
         for item_id in sorted(self._records):
             yield self._records[item_id]
 
+    async def others(self, entries: Collection[str]) -> AsyncIterator[str]:
+        for record in list(self._records.values()):
+            if record.removed is None and record.entry not in entries:
+                yield record.item_id
+
     async def page(
         self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
     ) -> Sequence[Record]:

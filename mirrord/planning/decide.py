@@ -48,6 +48,18 @@ class Decision:
 
 def options_digest(options: ObjectOptions) -> str:
     """What the object was written with: another digest means the object must be written again."""
+    global _digested
+    last, digest = _digested
+    if last is not options:
+        digest = _digest(options)
+        _digested = (options, digest)
+    return digest
+
+
+_digested: tuple[ObjectOptions | None, str] = (None, "")
+
+
+def _digest(options: ObjectOptions) -> str:
     bare = replace(options, metadata={}, tags={})
     parts = (bare, sorted(options.metadata.items()), sorted(options.tags.items()))  # sorted: order means nothing
     return sha256(repr(parts).encode()).hexdigest()[:16]

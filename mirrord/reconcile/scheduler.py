@@ -28,7 +28,7 @@ FIRST = -3600.0
 """The delay of what a person asked for: before all that is due."""
 MOST_FILES = 20_000
 """Unsettled files of folders that are held; whoever submits one more waits."""
-_READ_ALL_FROM = 200  # more new items than this are found by one pass over the journal
+_ASKED = 200  # records of one question: their price on the loop is a few milliseconds
 _BATCH = 1_000  # items between two turns of the loop, and in one commit
 _JOURNAL = Backoff(base=0.5, cap=30.0)
 
@@ -236,13 +236,14 @@ class Scheduler:
     async def _recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         """What the journal knows of these; nothing while it cannot be read."""
         try:
-            if len(item_ids) >= _READ_ALL_FROM:
-                return {one.item_id: one async for one in self.journal.records() if one.item_id in item_ids}
-            found = [await self.journal.record(item_id) for item_id in item_ids]
+            found: dict[str, Record] = {}
+            wanted = iter(item_ids)
+            while batch := list(islice(wanted, _ASKED)):
+                found |= await self.journal.recorded(batch)
         except JournalError as error:
             self._journal_failed(error)
             return {}
-        return {record.item_id: record for record in found if record is not None}
+        return found
 
     async def _save_new(self, arrivals: Iterable[Place], records: Mapping[str, Record]) -> None:
         """New items are shown before the first look at them, and those that came back are shown again."""

@@ -413,6 +413,16 @@ async def test_it_left_when_it_left_first_and_saving_it_brings_it_back(journals:
     assert await journal.totals() == {State.PENDING: 1}
 
 
+async def test_items_of_other_entries_in_force(journals: Journals) -> None:
+    many = [replace(record(f"k{number}"), entry=f"entry {number % 3}") for number in range(1600)]
+    await journals.now.save_all(many)
+    await journals.now.retire([many[0].item_id], 5.0)
+    journal = await journals.later()
+    for kept in ([], ["entry 1"], ["entry 0", "entry 2"], ["entry 0", "entry 1", "entry 2", "none"]):
+        wanted = [one.item_id for one in many[1:] if one.entry not in kept]
+        assert sorted([item_id async for item_id in journal.others(kept)]) == sorted(wanted)
+
+
 async def test_the_items_of_an_entry_in_force_are_counted(journals: Journals) -> None:
     assert await journals.now.count("inbox") == 0
     one = record()

@@ -53,6 +53,12 @@ ORDER BY item_id LIMIT :limit;
 SELECT item_id FROM items INDEXED BY items_in_force
 WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :piece - 1;
 
+-- name: others
+SELECT entry, item_id FROM items INDEXED BY items_by_entry
+WHERE removed IS NULL AND (entry, item_id) > (CAST(:entry AS TEXT), :after)
+    AND entry NOT IN (SELECT value FROM json_each(:entries))
+ORDER BY entry, item_id LIMIT :limit;
+
 -- name: count
 SELECT count(*) AS count FROM items INDEXED BY items_by_entry WHERE removed IS NULL AND entry = CAST(:entry AS TEXT);
 

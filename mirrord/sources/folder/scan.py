@@ -20,8 +20,8 @@ from mirrord.planning.markers import Markers
 from mirrord.ports import FolderListing
 from mirrord.sources.folder.patterns import Patterns
 
-BATCH = 256
-"""Entries a hop to the scanning thread: a few milliseconds of work, a hop's price spread thin."""
+BATCH = 64
+"""Entries a hop to the scanning thread: a millisecond of work, so that the loop gets its turn at the interpreter."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

@@ -1,7 +1,7 @@
 """The scheduler over a real queue and journal: reloads, restarts, failures, folders' files, a journal that fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -65,6 +65,11 @@ class FailingJournal(MemoryJournal):
         if not self.reads:
             raise JournalUnavailable("cannot read")
         return await super().record(item_id)
+
+    async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
+        if not self.reads:
+            raise JournalUnavailable("cannot read")
+        return await super().recorded(item_ids)
 
 
 class Stage:
@@ -338,7 +343,7 @@ async def test_items_of_a_changed_store_are_begun_again(stage: Stage) -> None:
 
 
 # ── restarts ──────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("crowd", [1, scheduling._READ_ALL_FROM + 1])
+@pytest.mark.parametrize("crowd", [1, scheduling._ASKED + 1])
 async def test_after_a_restart_fresh_records_keep_their_time(stage: Stage, crowd: int) -> None:
     fresh = [item(str(number), every=3600.0) for number in range(crowd)]
     stale, done = item("stale", every=3600.0), item("done", every=None)
