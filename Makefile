@@ -33,11 +33,15 @@ demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox;
 test: $(DEV) ## every test but the long ones; ARGS are pytest's
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: $(DEV) ## the long runs: 1,000 URLs each second for a minute, a store that is away for 20 s
-	@MIRRORD_SOAK=1 $(BIN)/python -m pytest -s tests/integration/test_run_load.py tests/fault/test_store_outage.py $(ARGS)
+SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
+	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py
+
+soak: $(DEV) ## the long runs: a minute of 1,000 URLs a second, 100 GiB, 50 kills, 100,000 random operations, an outage
+	@MIRRORD_SOAK=1 $(BIN)/python -m pytest -s --timeout=7200 $(SOAK) $(ARGS)
 
 bench: $(DEV) ## mirrord beside rclone, median of alternating runs; results below tests/bench/results
 	@$(BIN)/python -m tests.bench.run $(ARGS)
+	@$(BIN)/python -m pytest -s --timeout=7200 tests/bench
 
 lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's floors and contracts
 	@$(BIN)/ruff check --output-format concise .
