@@ -96,6 +96,11 @@ def test_a_limit_too_small_names_the_one_that_is_enough(
         cut(length, AUTO, provider, enough - MiB)
 
 
+@pytest.mark.parametrize("provider", [AWS, SCALEWAY, STORJ])
+def test_a_stream_of_unknown_length_does_not_run_out_of_parts_before_50_gib(provider: Provider) -> None:
+    assert cut(None, AUTO, provider, LIMIT).part_size * provider.max_parts > 50 * GiB
+
+
 def test_an_object_that_the_store_cannot_hold() -> None:
     with pytest.raises(SourceTooLarge, match=r"48\.8 TiB"):
         cut(AWS.max_parts * AWS.max_part + 1, AUTO, AWS, LIMIT)
