@@ -175,7 +175,7 @@ class Entry(Section):
     overwrite: fields.OverwriteWord = Overwrite.ALWAYS
     """owned: only an object that mirrord wrote; never: no object that stands."""
     drift: fields.DriftWord = Drift.REPAIR
-    """What to do about an object that was deleted or replaced behind our back."""
+    """What to do about an object that was deleted or replaced behind our back; looked for once a minute at most."""
     verify: fields.Verify = "store"
     """What proves the copy: the store's checksum, or reading back."""
     prune: PruneField = Field(default=None, json_schema_extra={"default": False})
