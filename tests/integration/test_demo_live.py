@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import socket
@@ -13,7 +12,6 @@ from typing import Any
 
 import aiohttp
 import boto3
-import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -117,6 +115,14 @@ def weed_of(pid: int) -> int:
     return next(iter(names))
 
 
+def _has_ended(pid: int) -> bool:
+    """Gone, or dead and waiting for whoever inherited it to take note."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
     async with live(tmp_path) as demo:
         assert "<title>mirrord" in await demo.get("/")
@@ -145,8 +151,8 @@ async def test_it_ends_cleanly_and_leaves_no_store_behind(tmp_path: Path) -> Non
     async with live(tmp_path) as demo:
         weed = weed_of(demo.process.pid)
         await ends(demo, signal.SIGTERM)
-        with pytest.raises(ProcessLookupError):
-            os.kill(weed, 0)
+        # Asked to end, or else killed by the kernel with its parent: either way it takes a moment to be gone.
+        await until(lambda: True if _has_ended(weed) else None)
         assert not (tmp_path / "demo" / "state" / "daemon.json").exists()
 
 
