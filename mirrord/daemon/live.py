@@ -19,7 +19,7 @@ from mirrord.errors import JournalError
 from mirrord.model import Item, Record, file_address
 from mirrord.planning.expand import item_of
 from mirrord.ports import Clock, Hints, Journal, Observer
-from mirrord.reconcile.arrivals import FolderPorts
+from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.scheduler import Scheduler
 from mirrord.sources.folder import Folder

@@ -1,56 +1,32 @@
 """What becomes of each file that a folder's listing finds: nothing, a wait, a conflict, or a look by the scheduler.
 
-Owns the order of the questions: does the journal know the file as it is, has the scheduler got it as it is, does
-another source have its object, is it settled, does its marker stand. In memory are only files that are unsettled or
-without marker, in conflict, or submitted and not yet known to be done. When to look at the folder is
-`reconcile.folders`'s word.
+Owns the order of the questions: does the journal know the file as it is, does another source have its object
+(`reconcile.conflicts`), has the scheduler got it as it is, is it settled, does its marker stand. In memory are only
+files that are unsettled or without marker, in conflict, or submitted and not yet known to be done. When to look at the
+folder is `reconcile.folders`'s word.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused, Reason
-from mirrord.events import FolderSettled, ItemBlocked
-from mirrord.model import FileIdentity, Item, Record, State, file_address
+from mirrord.events import FolderSettled
+from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.expand import item_of
 from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
-from mirrord.ports import Clock, FolderListing, Found, Hints, Journal, Observer
+from mirrord.ports import Found
+from mirrord.reconcile.conflicts import Conflicts, found_item
+from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.settling import Settling
 from mirrord.reconcile.unmarked import Lacking, Unmarked
 from mirrord.status import ItemStatus
 
-MOST_CONFLICTS = 1_000
-"""Conflicts that are kept to be shown."""
 MOST_SUBMITTED = 10_000
 """Submitted files from which on the oldest are asked about, so that those that are done are forgotten."""
 _ASKED = 256
-
-Submit = Callable[[Item], Awaitable[None]]
-"""Have the item looked at soon, once more if it is looked at now. May wait, to hold up who finds more than is done."""
-Taken = Callable[[Item, Record | None], Awaitable[str]]
-"""Who else in force has this item's object (a mirror, another folder's file), in words; empty if nobody."""
-
-
-async def nobody(item: Item, record: Record | None) -> str:  # noqa: ARG001
-    """`Taken` where there is one folder and nothing else."""
-    return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderPorts:
-    """What a folder's loop works with. `watch` may raise OSError where events are not to be had."""
-
-    listing: FolderListing
-    watch: Callable[[], AbstractAsyncContextManager[Hints]]
-    journal: Journal
-    submit: Submit
-    observer: Observer
-    clock: Clock
-    taken: Taken = nobody
 
 
 @dataclass(slots=True)
@@ -59,16 +35,6 @@ class Submitted:
 
     item_id: str
     file: FileIdentity
-    scan: int
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A file whose object another source has. `since` is seconds since the epoch."""
-
-    item: Item
-    message: str
-    since: float
     scan: int
 
 
@@ -95,7 +61,7 @@ class Arrivals:
         self.settling = Settling(spec.settle)
         self._unmarked = Unmarked(spec.ready)
         self._submitted: dict[str, Submitted] = {}
-        self._conflicts: dict[str, Conflict] = {}
+        self.conflicts = Conflicts(spec, ports, self._let_go)
         self._claims: dict[str, str] = {}  # item id -> name, of files that wait or were submitted
         self._scan = 0
         self._refused: list[str] = []  # the first of the last whole scan
@@ -108,6 +74,7 @@ class Arrivals:
     def begin_scan(self) -> None:
         """A scan of the whole folder begins."""
         self._scan += 1
+        self.conflicts.begin_scan()
         self._refusals, self._refused = 0, []
         self.settling.full = False
         self._seen = Seen() if self._spec.delete == "mirror" else None
@@ -118,7 +85,7 @@ class Arrivals:
             unseen = [name for name, one in self._submitted.items() if one.scan != self._scan]
             for name in (*unseen, *self._unmarked.unseen(self._scan)):
                 self.forget(name)
-            self._conflicts = {name: one for name, one in self._conflicts.items() if one.scan == self._scan}
+            self.conflicts.end_scan()
         seen, self._seen = self._seen, None
         return seen
 
@@ -135,13 +102,17 @@ class Arrivals:
 
     def forget(self, name: str) -> None:
         """The file is gone, or nothing is to be done about it."""
+        self._let_go(name)
+        self.conflicts.forget(name)
+
+    def _let_go(self, name: str) -> None:
+        """It waits for nothing, is not with the scheduler, and claims no object."""
         known = self.settling.get(name) or self._submitted.get(name) or self._unmarked.get(name)
         if known and self._claims.get(known.item_id) == name:
             del self._claims[known.item_id]
         self.settling.forget(name)
         self._unmarked.forget(name)
         self._submitted.pop(name, None)
-        self._conflicts.pop(name, None)
 
     def marked(self, hinted: Iterable[str]) -> set[str]:
         """The files that wait for a marker which is among the hinted names."""
@@ -164,7 +135,7 @@ class Arrivals:
 
     def _item(self, found: Found) -> Item | None:
         try:
-            return _item_of(self._spec, found)
+            return found_item(self._spec, found)
         except KeyRefused as error:
             self._refusals += 1
             self._refused = self._refused or [f"{found.name}: {error}"]
@@ -207,8 +178,8 @@ class Arrivals:
         before = self._submitted.get(name)
         if file is None or mirrored(item, record, file):
             self.forget(name)
-        elif rival := await self._rival(name, item, record):
-            self._lose(name, item, rival)
+        elif await self.conflicts.is_lost(name, item, record, self._claims.get(item.id)):
+            return
         elif before is not None and before.file == file and not _was_missed(record):
             before.scan = self._scan
         elif not self._is_settled(name, item.id, file, began):
@@ -227,14 +198,14 @@ class Arrivals:
 
     def _wait(self, name: str, item_id: str) -> None:
         self._submitted.pop(name, None)
-        self._conflicts.pop(name, None)
+        self.conflicts.forget(name)
         self._unmarked.forget(name)
         if self.settling.get(name) is not None:  # there was room for it
             self._claims[item_id] = name
 
     def _want_marker(self, name: str, item_id: str, file: FileIdentity) -> None:
         self._submitted.pop(name, None)
-        self._conflicts.pop(name, None)
+        self.conflicts.forget(name)
         self.settling.forget(name)
         if self._unmarked.wait(name, Lacking(item_id, file, self._ports.clock.now(), self._scan)):
             self._claims[item_id] = name
@@ -262,61 +233,12 @@ class Arrivals:
             else:
                 self._submitted[name] = self._submitted.pop(name)  # to the end of the order
 
-    # ── two sources, one object ──────────────────────────────────────────────────────────────────
-    async def _rival(self, name: str, item: Item, record: Record | None) -> str:
-        """Who has the object before this file; empty if nobody. Of one folder's files, the first by name has it."""
-        if taken := await self._ports.taken(item, record):
-            return taken
-        recorded = self._name_of(record.source) if record else None
-        for other in dict.fromkeys((self._claims.get(item.id), recorded)):
-            if other is None or other == name:
-                continue
-            its_item = await self._standing(other)
-            if its_item is None or its_item.id != item.id:
-                continue
-            if other < name:
-                return other
-            self._lose(other, its_item, name)
-        return ""
-
-    def _lose(self, name: str, item: Item, rival: str) -> None:
-        known = self._conflicts.get(name)
-        message = f"{name} and {rival} have one object, {item.destination}: rename one, or change the folder's `key`"
-        self.forget(name)
-        if known is None and len(self._conflicts) >= MOST_CONFLICTS:
-            return
-        since = known.since if known else self._ports.clock.now()
-        self._conflicts[name] = Conflict(item, message, since, self._scan)
-        if known is None or known.message != message:
-            self._ports.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
-
-    async def has(self, source: str, item_id: str) -> bool:
-        """Whether a file of this folder, by its address, stands now and has that object: for others' `Taken`."""
-        name = self._name_of(source)
-        item = None if name is None else await self._standing(name)
-        return item is not None and item.id == item_id
-
-    async def _standing(self, name: str) -> Item | None:
-        """The item of the file of that name, if there is one now."""
-        async with aclosing(self._ports.listing.look((name,))) as places:
-            async for found in places:
-                if found.name == name:
-                    try:
-                        return _item_of(self._spec, found)
-                    except KeyRefused:
-                        return None
-        return None
-
-    def _name_of(self, source: str) -> str | None:
-        root = file_address(self._spec.path.rstrip("/") + "/")
-        return source.removeprefix(root) if source.startswith(root) else None
-
     # ── what is to be seen ───────────────────────────────────────────────────────────────────────
     @property
     def problems(self) -> Sequence[str]:
         """What the last whole scan found that a person must mend, beside what could not be listed."""
         problems = self._refused + [f"{self._refusals - 1:,} more names make no key"] * (self._refusals > 1)
-        first = next(iter(self._conflicts.values()), None)
+        first = next(iter(self.conflicts), None)
         return [*problems, *([] if first is None else [first.message])]
 
     def held(self) -> Iterator[ItemStatus]:
@@ -325,7 +247,7 @@ class Arrivals:
         A file in conflict has the id of its object, as the file that holds the object has.
         """
         clock = self._ports.clock
-        for conflict in self._conflicts.values():
+        for conflict in self.conflicts:
             yield _status(conflict.item, State.BLOCKED, Reason.CONFLICT, conflict.message, conflict.since)
         for name, one in self.settling.items():
             item = item_of(self._spec, name, one.file.mtime_ns / 1e9)
@@ -339,11 +261,6 @@ class Arrivals:
 def _was_missed(record: Record | None) -> bool:
     """Whether the scheduler found no file and gave it up: it was away for a while, and is back."""
     return record is not None and record.reason is Reason.SOURCE_MISSING
-
-
-def _item_of(spec: FolderSpec, found: Found) -> Item:
-    file = found.revision.file
-    return item_of(spec, found.name, 0.0 if file is None else file.mtime_ns / 1e9)
 
 
 def _status(item: Item, state: State, reason: Reason, message: str, since: float) -> ItemStatus:

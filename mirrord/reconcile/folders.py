@@ -18,7 +18,8 @@ from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.planning.prune import trusted
 from mirrord.ports import Hints
-from mirrord.reconcile.arrivals import Arrivals, FolderPorts
+from mirrord.reconcile.arrivals import Arrivals
+from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.gone import Search
 from mirrord.reconcile.pruning import Pruning
 from mirrord.status import FolderStatus, ItemStatus
@@ -86,7 +87,7 @@ class FolderLoop:
 
     async def has(self, source: str, item_id: str) -> bool:
         """Whether a file of this folder, by its address, stands now and has that object: for other loops' `taken`."""
-        return await self._arrivals.has(source, item_id)
+        return await self._arrivals.conflicts.has(source, item_id)
 
     @property
     def _watching(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mirrord.errors import JournalError
 from mirrord.planning.prune import Seen
 from mirrord.ports import Clock
-from mirrord.reconcile.arrivals import Submit, Taken
+from mirrord.reconcile.folder_ports import Submit, Taken
 from mirrord.reconcile.gone import Search, refused
 
 

@@ -22,7 +22,7 @@ from mirrord.events import Event, FolderRescanned
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, Outcome, Revision, State, fingerprint
 from mirrord.planning.decide import options_digest
-from mirrord.reconcile.arrivals import FolderPorts
+from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.records import with_outcome
 from mirrord.sources.folder import Folder

@@ -17,7 +17,7 @@ from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, ObjectOptions, Options, Outcome, Record, Revision, State, fingerprint
 from mirrord.planning.decide import options_digest
 from mirrord.reconcile import folders
-from mirrord.reconcile.arrivals import FolderPorts
+from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.records import with_outcome
 from mirrord.status import ItemStatus
@@ -918,7 +918,7 @@ async def test_other_folders_can_ask_whether_a_file_has_an_object(world: World) 
 
 
 async def test_conflicts_that_are_kept_are_bounded(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirrord.reconcile.arrivals.MOST_CONFLICTS", 5)
+    monkeypatch.setattr("mirrord.reconcile.conflicts.MOST_CONFLICTS", 5)
     worlds.append(world := World(key="in/{name}", settle=0.0))
     for number in range(20):
         world.tree.write(f"{number:02}/x")
