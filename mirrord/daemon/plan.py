@@ -1,8 +1,8 @@
 """`plan`: what `sync` would do and why. The same look and the same decision; the last step is withheld.
 
 Owns the program and its answer. Reads only: the journal without its lock, heads of objects and buckets, heads of
-sources (an answer is closed before its body is read), and lists of declared checksums. A store that no item needs is
-not opened.
+sources (an answer is closed before its body is read), files that were touched, and lists of declared checksums. A store
+that no item needs is not opened.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,9 @@ from mirrord.reconcile.reconciler import Look, judge, look
 from mirrord.reconcile.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.http import HttpSources
+from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import refuse
+from mirrord.transfer.verify import holds
 
 _QUIET = {State.WAITING, State.SUSPENDED}
 
@@ -120,6 +122,7 @@ class _Planning:
         self._stores = stores
         self._http = http
         self._memory_limit = memory_limit
+        self._budget = Budget(memory_limit)
         self._buckets: dict[tuple[str, str], bool] = {}
 
     async def handle(self, turn: Turn) -> None:
@@ -142,6 +145,8 @@ class _Planning:
             return
         async with source_of(self._http, item) as source:
             seen = await look(item, record, store, source)
+            if record is not None and (touched := seen.touched):
+                seen = seen.compared(item, equal=await holds(source, touched, record, self._budget))
         match seen.decision.action:
             case Action.COPY if seen.observed is not None:
                 await self._copy(item, seen, seen.observed, store)

@@ -1,7 +1,7 @@
 """What to do about one item, from what is desired, recorded and observed. Pure: no I/O, no clock.
 
-Owns the rules of `overwrite`, `drift`, adoption and "unchanged". Hands on a `Decision`; `reconcile` carries it out,
-`plan` prints it.
+Owns the rules of `overwrite`, `drift`, adoption and "unchanged", and when a file's bytes may speak for it. Hands on a
+`Decision`; `reconcile` carries it out, `plan` prints it.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from mirrord.model import (
     META_SHA256,
     META_TRANSFER,
     META_VALIDATOR,
+    ChecksumKind,
     Drift,
     Integrity,
     Item,
@@ -33,6 +34,7 @@ class Action(StrEnum):
     KEEP = "keep"  # the object equals the source
     ADOPT = "adopt"  # it does, but the journal did not know
     COPY = "copy"
+    COMPARE = "compare"  # the file looks changed: read it, then decide again
     BLOCK = "block"
 
 
@@ -99,16 +101,19 @@ def decide(
     observed: Observed | None,
     *,
     asked: bool = True,
+    equal: bool | None = None,
 ) -> Decision:
     """Decide about one item.
 
     `observed=None`: the source says that it still is `known_revision`. `standing=None`: the store has no object
-    there; with `asked=False` nobody knows, and nobody needs to (`needs_head`).
+    there; with `asked=False` nobody knows, and nobody needs to (`needs_head`). `equal`: whether the source's bytes are
+    those that the record has a checksum of; None: they were not read, and COMPARE asks for it where that may spare a
+    copy.
     """
     if record is None or record.revision is None:
         decision = _first_look(item, standing, observed)
     else:
-        decision = _next_look(item, record, observed, _drift(item, record, standing) if asked else "")
+        decision = _next_look(item, record, observed, _drift(item, record, standing) if asked else "", equal)
     if decision.action is Action.COPY and standing is not None and (why := _protected(item, record, standing)):
         message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
@@ -136,7 +141,7 @@ def _first_look(item: Item, standing: StoredObject | None, observed: Observed | 
     return Decision(Action.ADOPT, "the object already holds this revision")
 
 
-def _next_look(item: Item, record: Record, observed: Observed | None, drift: str) -> Decision:
+def _next_look(item: Item, record: Record, observed: Observed | None, drift: str, equal: bool | None) -> Decision:
     if drift and item.options.drift is Drift.REPORT:
         return Decision(Action.BLOCK, drift, Reason.DRIFTED, drifted=True)
     if drift:
@@ -149,7 +154,30 @@ def _next_look(item: Item, record: Record, observed: Observed | None, drift: str
         return Decision(Action.COPY, "the object was not read back")
     if observed is None or (_same(observed.revision, record.revision) and validator(observed.revision)):
         return Decision(Action.KEEP, "unchanged")
+    if equal is None and _comparable(record, observed):
+        return Decision(Action.COMPARE, "the file was touched: its bytes may be the same")
+    if equal:
+        return Decision(Action.KEEP, "touched: the same bytes")
     return Decision(Action.COPY, "the source changed")
+
+
+_SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5})
+"""A question that is asked of each touched file for years is not for 32 bits to answer."""
+
+
+def tells(record: Record) -> bool:
+    """Whether the record has a checksum that tells the object's bytes from any others, and the copy was proven."""
+    if record.etag is None or record.revision is None or record.integrity is Integrity.LENGTH:
+        return False
+    return record.revision.digest is not None or (record.checksum is not None and record.checksum.kind in _SURE)
+
+
+def _comparable(record: Record, observed: Observed) -> bool:
+    """Whether reading the source may show that nothing changed. Files only: to read them costs no network. Their ctime
+    alone is no reason to believe in a chmod, for whoever sets mtime back leaves the same trace."""
+    if observed.revision.file is None or record.revision is None or record.revision.file is None:
+        return False
+    return observed.revision.length == record.size and tells(record)
 
 
 def _drift(item: Item, record: Record, standing: StoredObject | None) -> str:

@@ -37,6 +37,7 @@ from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Means
 from mirrord.transfer.ledger import Kept
 from mirrord.transfer.readback import read_back, sent
+from mirrord.transfer.verify import holds
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -73,6 +74,11 @@ class Transfers:
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
         """Give up an unfinished transfer that does not run: see `Leftovers.discard`."""
         return await self.leftovers.discard(transfer, store, item)
+
+    async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
+        """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
+        async with self.slots:
+            return await holds(source, observed, record, self.budget)
 
     async def copy(
         self,

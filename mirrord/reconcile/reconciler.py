@@ -6,7 +6,7 @@ Owns the order of the steps and the item's record: the only place that writes an
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import getLogger
 from math import inf
 
@@ -18,7 +18,7 @@ from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.errand import Attempt
-from mirrord.reconcile.records import is_news, with_adopted, with_outcome
+from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import Removal
 
 _log = getLogger(__name__)
@@ -38,6 +38,16 @@ class Look:
     observed: Observed | None  # None: the source still is the recorded revision
     decision: Decision
     asked: bool  # whether the store was
+
+    @property
+    def touched(self) -> Observed | None:
+        """What the source is now, where only its bytes can tell whether that is anything new."""
+        return self.observed if self.decision.action is Action.COMPARE else None
+
+    def compared(self, item: Item, *, equal: bool) -> "Look":
+        """The same look, once the source's bytes were compared with the recorded ones."""
+        decision = decide(item, self.record, self.standing, self.observed, asked=self.asked, equal=equal)
+        return replace(self, decision=decision)
 
 
 async def look(
@@ -120,6 +130,8 @@ class Reconciler:
             self._remember(item, seen.asked, now)
             self.breakers.answered(item, self.clock.monotonic(), store=seen.asked)
             attempt.vacant = seen.standing is None
+            if record is not None and (changed := seen.touched):
+                seen = seen.compared(item, equal=await self.transfers.equal(source, changed, record))
             if seen.decision.drifted:
                 self.observer(ItemDrifted(item=item, message=seen.decision.message))
             if seen.decision.action is not Action.COPY and left:
@@ -135,8 +147,18 @@ class Reconciler:
                     decision = seen.decision
                     outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
                     return await self._settle(item, record, outcome)
+        return await self._kept(item, record, seen.observed)
+
+    async def _kept(self, item: Item, record: Record | None, observed: Observed | None) -> Outcome:
+        """The object stands as it should. A source that was touched is known as it is now from here on."""
         self.observer(ItemUnchanged(item=item))
-        return await self._settle(item, record, Outcome(state=State.SYNCED))
+        outcome = Outcome(state=State.SYNCED)
+        if record is None or observed is None or not touched(record, observed):
+            return await self._settle(item, record, outcome)
+        await self.journal.save(with_revision(item, record, observed, self.clock.now()))
+        if is_news(record, outcome):
+            self._changed(item, outcome)
+        return outcome
 
     async def _removed(self, item: Item, record: Record | None, store: ObjectStore) -> Outcome:
         await self._give_up(item)

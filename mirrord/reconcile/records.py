@@ -31,6 +31,7 @@ def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float
         since=before.since if same else now,
         next_check=None if outcome.retry_in is None else now + outcome.retry_in,
         removed=None,
+        dated=item.dated,
     )
 
 
@@ -60,6 +61,21 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
         checksum=standing.checksum,
         synced_at=standing.last_modified,
         options_digest=options_digest(item.options.object),
+    )
+
+
+def touched(record: Record, observed: Observed) -> bool:
+    """Whether the file, found to hold the recorded bytes, is another state of it than the recorded one."""
+    known, now = record.revision, observed.revision
+    return known is not None and now.file is not None and (now.address, now.file) != (known.address, known.file)
+
+
+def with_revision(item: Item, record: Record, observed: Observed, now: float) -> Record:
+    """The record of an item whose source was touched and has the same bytes: the object stays as it is."""
+    digest = record.revision.digest if record.revision else None
+    return replace(
+        with_outcome(item, record, Outcome(state=State.SYNCED), now),
+        revision=replace(observed.revision, digest=observed.revision.digest or digest),
     )
 
 

@@ -1,4 +1,5 @@
-"""Whether an object still is what the journal says was stored: by a HEAD, or by reading every byte back.
+"""Whether an object still is what the journal says was stored: by a HEAD, or by reading every byte back. And whether a
+source holds the bytes that were stored.
 
 Owns the comparison and its words. Refuses to call equal what it could not compare: `Verdict.proven` says which.
 """
@@ -7,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirrord import checksums
-from mirrord.model import Checksum, ChecksumKind, Destination, Record, StoredObject
-from mirrord.ports import ByteStream, ObjectStore
+from mirrord.model import Checksum, ChecksumKind, Destination, Observed, Record, StoredObject
+from mirrord.ports import ByteStream, ObjectStore, Source
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.readback import PIECE
 
@@ -74,6 +75,20 @@ async def of_object(store: ObjectStore, at: Destination, kinds: Sequence[Checksu
     """What the object at `at` is now. Raises what the store raises."""
     async with store.get_object(at) as stream:
         return await digests(stream, kinds, budget)
+
+
+async def holds(source: Source, observed: Observed, record: Record, budget: Budget) -> bool:
+    """Whether the revision `observed` has the very bytes that `record` has checksums of; False if it has none.
+
+    Reads the source to its end, once. Raises what it raises, SourceChanged if it became another one meanwhile.
+    """
+    known = recorded(record)
+    if not known:
+        return False
+    async with source.open(observed) as stream:
+        found = await digests(stream, [one.kind for one in known], budget)
+    await source.confirm(observed)
+    return found == Digests(record.size or 0, frozenset(known))
 
 
 def by_reading(record: Record, found: Digests, file: Digests | None) -> Verdict:

@@ -9,6 +9,8 @@ from mirrord.model import (
     META_SHA256,
     META_TRANSFER,
     META_VALIDATOR,
+    Checksum,
+    ChecksumKind,
     DeclaredSum,
     Destination,
     Drift,
@@ -172,3 +174,54 @@ def test_an_object_is_not_looked_at_more_often_than_drift_needs() -> None:
     assert known_revision(item(), record(), None, asked=False) == V1
     assert decide(item(), record(), None, None, asked=False).action is Action.KEEP
     assert decide(item(), record(), None, Observed(revision=V2), asked=False).action is Action.COPY
+
+
+# ── files that were touched ───────────────────────────────────────────────────────────────────────
+FILE_THEN = Revision(address="a", length=3, file=FileIdentity(1, 7, 3, 10, 10))
+FILE_NOW = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 20, 20))
+CHMODDED = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 10, 20))
+GROWN = replace(FILE_THEN, length=4, file=FileIdentity(1, 7, 4, 20, 20))
+OF_FILE = replace(
+    record(FILE_THEN), size=3, checksum=Checksum(ChecksumKind.CRC64NVME, "x"), integrity=Integrity.FULL_OBJECT
+)
+CRC32 = Checksum(ChecksumKind.CRC32, "x")
+MD5 = Checksum(ChecksumKind.MD5, "x")
+TOUCHED = [
+    # record, standing, revision, options -> action before the bytes are read, if they are equal, if they differ
+    (OF_FILE, OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, Action.COPY),
+    (OF_FILE, OURS, CHMODDED, {}, Action.COMPARE, Action.KEEP, Action.COPY),
+    (OF_FILE, OURS, replace(FILE_NOW, address="b"), {}, Action.COMPARE, Action.KEEP, Action.COPY),  # at another path
+    (OF_FILE, OURS, FILE_NOW, {"overwrite": NEVER}, Action.COMPARE, Action.KEEP, Action.BLOCK),
+    (OF_FILE, OURS, FILE_NOW, {"readback": True}, Action.COPY, Action.COPY, Action.COPY),  # the proof is owed
+    (OF_FILE, FOREIGN, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
+    (OF_FILE, None, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
+    (OF_FILE, OURS, FILE_NOW, {"object": ObjectOptions(acl="private")}, Action.COPY, Action.COPY, Action.COPY),
+    (replace(OF_FILE, checksum=MD5, integrity=Integrity.MD5), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),
+    (replace(OF_FILE, integrity=None), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),  # adopted
+    (replace(OF_FILE, checksum=CRC32), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (replace(OF_FILE, checksum=None), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (replace(OF_FILE, integrity=Integrity.LENGTH), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (replace(OF_FILE, size=4), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (OF_FILE, OURS, GROWN, {}, Action.COPY, None, None),
+    (OF_FILE, OURS, V2, {}, Action.COPY, None, None),  # a URL now
+    (replace(OF_FILE, revision=V1), OURS, FILE_NOW, {}, Action.COPY, None, None),  # a URL then
+    (
+        replace(OF_FILE, checksum=None, revision=replace(FILE_THEN, digest=f"sha256:{SUM}")),
+        OURS,
+        FILE_NOW,
+        {"checksum": DECLARED},
+        Action.COMPARE,
+        Action.KEEP,
+        Action.COPY,
+    ),
+]
+
+
+@pytest.mark.parametrize(("recorded", "standing", "revision", "options", "unread", "equal", "differs"), TOUCHED)
+def test_a_touched_file_is_read_before_it_is_sent(
+    recorded, standing, revision, options, unread, equal, differs
+) -> None:
+    for known, action in ((None, unread), (True, equal), (False, differs)):
+        if action is not None:
+            decision = decide(item(**options), recorded, standing, Observed(revision=revision), equal=known)
+            assert decision.action is action, (known, decision)

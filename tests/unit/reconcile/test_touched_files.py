@@ -1,0 +1,146 @@
+"""Files that were touched: what is read and sent, what is said, and what the journal knows afterwards."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.events import ItemUnchanged, TransferCompleted, TransferFailed, TransferStarted
+from mirrord.model import FileIdentity, Observed, Record, State, file_address
+from mirrord.sources.file import FileSource, file_source
+from mirrord.testing import MemoryStore
+from mirrord.transfer.verify import holds
+from tests.unit.reconcile.test_reconciler import AT, World
+
+LATER = 2_000_000_000
+
+
+class Puts(MemoryStore):
+    """Counts what is written to it."""
+
+    puts = 0
+
+    async def put_object(self, *given, **more):  # type: ignore[no-untyped-def]
+        self.puts += 1
+        return await super().put_object(*given, **more)
+
+
+class Files(World):
+    """The item's source is a real file, on paths below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(store=Puts())
+        self.path = directory / "file"
+        self.path.write_bytes(b"content")
+        object.__setattr__(self.item, "source", file_address(str(self.path)))
+        object.__setattr__(self.reconciler, "source_of", file_source)
+
+    def touch(self, content: bytes | None = None, seconds: int = LATER) -> None:
+        if content is not None:
+            self.path.write_bytes(content)
+        os.utime(self.path, (seconds, seconds))
+
+    async def record(self) -> Record:
+        known = await self.journal.record(AT.item_id)
+        assert known is not None
+        return known
+
+    @property
+    def now(self) -> FileIdentity:
+        return FileIdentity.of(os.lstat(self.path))
+
+    @property
+    def puts(self) -> int:
+        assert isinstance(self.store, Puts)
+        return self.store.puts
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+async def test_a_touched_file_sends_nothing_and_is_known_as_it_is_now(files: Files) -> None:
+    await files.look()
+    before = await files.record()
+    files.touch()
+    outcome = await files.look()
+    assert (outcome.state, outcome.copied, files.puts) == (State.SYNCED, None, 1)
+    assert files.said() == [ItemUnchanged]
+    after = await files.record()
+    assert after.revision is not None
+    assert after.revision.file == files.now != (before.revision.file if before.revision else None)
+    assert (after.etag, after.transfer_id, after.checksum, after.size, after.integrity, after.synced_at) == (
+        before.etag,
+        before.transfer_id,
+        before.checksum,
+        before.size,
+        before.integrity,
+        before.synced_at,
+    )
+
+
+async def test_other_bytes_of_the_same_length_are_sent(files: Files) -> None:
+    await files.look()
+    files.touch(b"CONTENT")
+    assert (await files.look()).copied is not None
+    assert files.said() == [TransferStarted, TransferCompleted]
+    assert (files.content, files.puts) == (b"CONTENT", 2)
+
+
+async def test_other_bytes_are_found_behind_an_mtime_that_was_set_back(files: Files) -> None:
+    """As a chmod, only the ctime tells of it."""
+    await files.look()
+    before = os.stat(files.path)
+    files.path.write_bytes(b"CONTENT")
+    os.utime(files.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    await files.look()
+    assert files.content == b"CONTENT"
+
+
+async def test_a_file_that_changes_while_it_is_read_is_not_believed(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await files.look()
+    files.touch()
+    confirm = FileSource.confirm
+
+    async def change(source: FileSource, observed: Observed) -> None:
+        files.touch(b"CONTENT", LATER + 1)
+        await confirm(source, observed)
+
+    monkeypatch.setattr(FileSource, "confirm", change)
+    outcome = await files.look()
+    assert (outcome.state, outcome.reason) == (State.RETRYING, Reason.SOURCE_CHANGED)
+    assert files.said() == [TransferFailed]
+    monkeypatch.undo()
+    await files.look()
+    assert (files.content, files.puts) == (b"CONTENT", 2)
+
+
+async def test_a_file_is_read_in_a_slot(files: Files) -> None:
+    await files.look()
+    files.touch()
+    slots = files.reconciler.transfers.slots
+    for _ in range(4):
+        await slots.acquire()
+    looking = asyncio.create_task(files.look())
+    for _ in range(100):  # far more turns of the loop than it needs to the end
+        await asyncio.sleep(0)
+    assert not looking.done()
+    slots.release()
+    assert (await looking).state is State.SYNCED
+
+
+async def test_a_record_without_a_checksum_holds_nothing(files: Files) -> None:
+    await files.look()
+    async with FileSource(str(files.path)) as source:
+        observed = await source.probe()
+        assert observed is not None
+        known = await files.record()
+        budget = files.reconciler.transfers.budget
+        assert await holds(source, observed, known, budget)
+        object.__setattr__(known, "checksum", None)
+        assert not await holds(source, observed, known, budget)
