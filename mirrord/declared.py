@@ -70,4 +70,5 @@ class FolderSpec:
     poll_interval: float = 5.0  # seconds between scans while there are no events
     rescan: float = 60.0  # seconds between scans whatever the events say
     delete: str = "keep"  # keep, mirror: the object goes when the file goes
+    follow_symlinks: bool = False  # a link stands for what it leads to, be it outside the folder
     options: Options = Options()

@@ -74,6 +74,27 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "InternalError"
 
 
+# ── names of files ────────────────────────────────────────────────────────────────────────────────
+def printable(name: str) -> str:
+    """A name as it may be shown: bytes that are no text, and control characters, as escapes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What of one kind a folder's listing came across and left. `kind` takes an s for many; `first` is printable."""
+
+    kind: str
+    count: int
+    first: str
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"1 {self.kind} ({self.first})"
+        return f"{self.count:,} {self.kind}s (first: {self.first})"
+
+
 class MirrordError(Exception):
     """Base of all; `str()` is one line for a person and holds no secret."""
 

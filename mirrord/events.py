@@ -7,7 +7,7 @@ subscriber adds the time. Every attempt at a transfer ends in exactly one of com
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mirrord.errors import Problem, Reason
+from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.model import Copied, Item, State, TransferKind
 
 
@@ -156,6 +156,7 @@ class FolderRescanned(Event):
     complete: bool
     duration: float
     problem: str = ""  # the first thing that could not be listed
+    left_out: tuple[LeftOut, ...] = ()  # what was come across and left, by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,8 @@ class Item:
     options: Options = Options()
     root: str | None = None
     """For a file found by a folder: the folder's path, which the file may not leave."""
+    follow: bool = False
+    """The folder says `follow_symlinks`: a link at the file's path or on the way to it leads to the file."""
     gone: bool = False
     """The file went and the folder says `delete: mirror`: the object is to go, too."""
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from mirrord.errors import LeftOut
 from mirrord.events import Event
 from mirrord.model import (
     Checksum,
@@ -116,13 +117,17 @@ class FolderListing(Listing, Protocol):
     async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
         """Those of `files` (name -> the device that it was on, if known) at which no regular file stands now.
 
-        Not where the directory that is left of the name is on another device: something is not mounted. Not what
-        cannot be asked about, nor anything while the listing's root is missing.
+        Not where the directory that is left of the name is on another device: something is not mounted. Not where a
+        link or a special file stands instead. Not what cannot be asked about, nor anything while the root is missing.
         """
 
     @property
     def problems(self) -> Sequence[Trouble]:
         """What the last `enumerate` could not list."""
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """What the last `enumerate` came across and left, by kind: links, special files, names that are no text."""
 
 
 class Hints(Protocol):

@@ -6,7 +6,7 @@ Owns the shapes that `ports.Control` answers with. Times are seconds since the e
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mirrord.errors import Problem, Reason
+from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.model import Integrity, Record, State, TransferKind
 
 
@@ -89,6 +89,8 @@ class FolderStatus:
     files: int = 0
     complete: bool = True
     problem: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+    """What the last scan came across and left, by kind: links, special files, names that can be no key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

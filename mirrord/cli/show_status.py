@@ -114,6 +114,8 @@ def _file(one: FileStatus) -> Iterator[str]:
 def _folder(one: FolderStatus) -> Iterator[str]:
     if one.problem or not one.complete:
         yield f"{one.path}: {one.problem or 'could not be read wholly'}"
+    if one.left_out:
+        yield f"{one.path}: left: {', '.join(map(str, one.left_out))}"
 
 
 def _silent(shown: Overview) -> list[str]:

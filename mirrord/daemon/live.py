@@ -97,7 +97,7 @@ class Live:
 
     def _start_folder(self, spec: FolderSpec) -> None:
         ports = FolderPorts(
-            listing=Folder(spec.path, spec.include, spec.exclude, spec.ready),
+            listing=Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks),
             watch=partial(hints_of, spec.path, spec.watch, min(STEP, max(QUICK, spec.settle / 20))),
             journal=self.journal,
             submit=self.scheduler.submit,

@@ -72,7 +72,7 @@ class OnePass:
         return any(glob == spec.entry or any(sign in glob for sign in "*?[") or "/" in glob for glob in self._only)
 
     def _listing(self, spec: FolderSpec) -> SettledFolder:
-        folder = Folder(spec.path, spec.include, spec.exclude, spec.ready)
+        folder = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks)
         return SettledFolder(folder, spec.settle, self._clock)
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[Turn]:
@@ -86,7 +86,12 @@ class OnePass:
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
         duration = self._clock.monotonic() - began
         rescanned = FolderRescanned(
-            folder=spec.entry, cause=self._cause, files=files, complete=listing.complete, duration=duration
+            folder=spec.entry,
+            cause=self._cause,
+            files=files,
+            complete=listing.complete,
+            duration=duration,
+            left_out=listing.left_out,
         )
         self._observer(rescanned)
         prunes = spec.delete == "mirror" and not self._only and not spec.options.suspend

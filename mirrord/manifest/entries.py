@@ -244,7 +244,7 @@ class Watched(Entry):
     delete: fields.Delete = "keep"
     """mirror: the object goes when the file goes."""
     follow_symlinks: Flag = False
-    """Follow symbolic links."""
+    """Take a symbolic link for what it leads to, inside the folder or not."""
 
 
 class Folder(Watched):

@@ -55,7 +55,6 @@ NOT_YET: dict[str, Row] = {
     "*.object.lock": Row("object lock"),
     "*.prune": Row("pruning"),
     "folders.after_upload": Row("moving and deleting uploaded files"),
-    "folders.follow_symlinks": Row("following symbolic links"),
 }
 
 

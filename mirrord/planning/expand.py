@@ -160,7 +160,8 @@ class _File:
             self._name(place, self._items[at].entry)
 
     def _folder(self, place: _Place, folder: Folder) -> None:
-        key = self._options.setting(folder, "key")
+        key, watch = self._options.setting(folder, "key"), self._options.setting(folder, "watch")
+        follow = self._options.setting(folder, "follow_symlinks")
         spec = FolderSpec(
             entry=folder.name or folder.path,
             path=os.path.normpath(os.path.join(self._manifest.directory, folder.path)),
@@ -173,10 +174,11 @@ class _File:
             exclude=self._options.setting(folder, "exclude"),
             settle=self._options.setting(folder, "settle"),
             ready=self._options.setting(folder, "ready"),
-            watch=self._options.setting(folder, "watch"),
+            watch="poll" if follow and watch == "auto" else watch,  # no event tells of what is behind a link
             poll_interval=self._options.setting(folder, "poll_interval"),
             rescan=self._options.setting(folder, "rescan"),
             delete=self._options.setting(folder, "delete"),
+            follow_symlinks=follow,
             options=place.options,
         )
         self._name(place, spec.entry)
@@ -293,4 +295,5 @@ def item_of(folder: FolderSpec, name: str, mtime: float) -> Item:
         destination=destination,
         options=folder.options,
         root=folder.path,
+        follow=folder.follow_symlinks,
     )

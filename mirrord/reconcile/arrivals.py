@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import KeyRefused, Reason
+from mirrord.errors import KeyRefused, LeftOut, Reason, printable
 from mirrord.events import FolderSettled
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.expand import item_of
@@ -65,6 +65,7 @@ class Arrivals:
         self._claims: dict[str, str] = {}  # item id -> name, of files that wait or were submitted
         self._scan = 0
         self._refused: list[str] = []  # the first of the last whole scan
+        self._first_refused = ""  # by name
         self._refusals = self._settled = self._bytes = 0
         self._seen: Seen | None = None
         self.held_up = 0.0
@@ -75,7 +76,7 @@ class Arrivals:
         """A scan of the whole folder begins."""
         self._scan += 1
         self.conflicts.begin_scan()
-        self._refusals, self._refused = 0, []
+        self._refusals, self._refused, self._first_refused = 0, [], ""
         self.settling.full = False
         self._seen = Seen() if self._spec.delete == "mirror" else None
 
@@ -138,7 +139,8 @@ class Arrivals:
             return found_item(self._spec, found)
         except KeyRefused as error:
             self._refusals += 1
-            self._refused = self._refused or [f"{found.name}: {error}"]
+            self._refused = self._refused or [f"{printable(found.name)}: {error}"]
+            self._first_refused = min(found.name, self._first_refused or found.name)
             return None
 
     async def _records(self, item_ids: Sequence[str]) -> Mapping[str, Record]:
@@ -234,6 +236,12 @@ class Arrivals:
                 self._submitted[name] = self._submitted.pop(name)  # to the end of the order
 
     # ── what is to be seen ───────────────────────────────────────────────────────────────────────
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The names that make no key."""
+        first = printable(self._first_refused)
+        return (LeftOut("refused name", self._refusals, first),) if self._refusals else ()
+
     @property
     def problems(self) -> Sequence[str]:
         """What the last whole scan found that a person must mend, beside what could not be listed."""

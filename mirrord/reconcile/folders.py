@@ -75,6 +75,7 @@ class FolderLoop:
             files=scanned.files if scanned else 0,
             complete=scanned.complete if scanned else True,
             problem="; ".join(self._problems()),
+            left_out=scanned.left_out if scanned else (),
         )
 
     def held(self) -> Iterator[ItemStatus]:
@@ -224,6 +225,7 @@ class FolderLoop:
             complete=listing.complete,
             duration=self._ports.clock.monotonic() - began,
             problem=_first_of(problems),
+            left_out=(*listing.left_out, *self._arrivals.left_out),
         )
         self._last_scan = self._ports.clock.now()
         self._next_scan = began + self._interval

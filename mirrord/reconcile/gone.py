@@ -95,6 +95,7 @@ class Search:
             destination=record.destination,
             options=self.spec.options,
             root=self.spec.path,
+            follow=self.spec.follow_symlinks,
             gone=True,
         )
 

@@ -2,15 +2,15 @@
 
 Owns the proof that the bytes are of one state of the file: the identity is checked when it is opened, again after the
 last byte, and on the path. Refuses whatever is not a regular file, the last symbolic link of a path, and a path that
-leaves its root by `..` or any link. Looking and opening are a few system calls, made on the event loop: a thread for
-each costs more than they do.
+leaves its root by `..` or any link; where links are followed, the identity is that of what they lead to. Looking and
+opening are a few system calls, made on the event loop: a thread for each costs more than they do.
 """
 
 import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
@@ -40,15 +40,20 @@ _KINDS = {
 
 def file_source(item: Item) -> "FileSource":
     """The source of an item whose `source` is `file:///…`; nothing in it is decoded."""
-    return FileSource(item.source.removeprefix("file://"), item.root)
+    return FileSource(item.source.removeprefix("file://"), item.root, follow=item.follow)
 
 
 class FileSource(Source):
-    """The file at `path` (absolute). With `root`, a folder's path: no link below it is followed on the way."""
+    """The file at `path` (absolute). With `root`, a folder's path: no link below it is followed on the way.
 
-    def __init__(self, path: str, root: str | None = None) -> None:
+    With `follow` links are followed, the last one too.
+    """
+
+    def __init__(self, path: str, root: str | None = None, *, follow: bool = False) -> None:
         self._path = path
         self._root = root
+        self._follow = follow
+        self._stat = os.stat if follow else os.lstat
         self._file: int | None = None
 
     async def __aenter__(self) -> Self:
@@ -62,9 +67,9 @@ class FileSource(Source):
             os.close(file)
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
-        """See `ports.Source`. One lstat; whether it may be read shows when it is opened."""
+        """See `ports.Source`. One stat; whether it may be read shows when it is opened."""
         with translated(self._path):
-            found = os.lstat(self._path)
+            found = self._stat(self._path)
         _regular(found, self._path)
         revision = Revision(
             address=fingerprint(file_address(self._path)), length=found.st_size, file=FileIdentity.of(found)
@@ -77,11 +82,17 @@ class FileSource(Source):
         """See `ports.Source`. All streams of one source read one open file, closed with the source."""
         if self._file is None:
             with translated(self._path):
-                self._file = _open_beneath(self._root, self._path) if self._root else os.open(self._path, _FLAGS)
+                self._file = self._opened()
         found = os.fstat(self._file)
         _regular(found, self._path)
         self._same(found, observed)
         yield FileStream(self._file, self._path, start, found.st_size if end is None else end)
+
+    def _opened(self) -> int:
+        steps = _below(self._root, self._path) if self._root else ()
+        if self._follow:
+            return os.open(self._path, _FLAGS & ~os.O_NOFOLLOW)
+        return _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
 
     def let_go(self) -> None:
         """Nothing is kept open for later."""
@@ -91,7 +102,7 @@ class FileSource(Source):
         if self._file is not None:  # asked first: over NFS an open file's attributes are fresher than a path's
             self._same(os.fstat(self._file), observed)
         try:
-            found = os.lstat(self._path)
+            found = self._stat(self._path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SourceChanged(f"{self._path}: it is gone") from error
         self._same(found, observed)
@@ -134,12 +145,18 @@ def _regular(found: os.stat_result, path: str) -> None:
         raise SourceRefused(f"{path}: it is {_KINDS.get(stat.S_IFMT(found.st_mode), 'not a regular file')}")
 
 
-def _open_beneath(root: str, path: str) -> int:
-    """Open segment by segment from `root`, so that a directory swapped for a link leads nowhere."""
+def _below(root: str, path: str) -> Sequence[str]:
+    """The names on the way from `root` to `path`. Raises SourceRefused if it is no way down."""
     below = path.removeprefix(root.rstrip("/") + "/")
-    *directories, name = below.split("/")
-    if below == path or {"", ".", ".."} & {*directories, name}:
+    steps = below.split("/")
+    if below == path or not {"", ".", ".."}.isdisjoint(steps):
         raise SourceRefused(f"{path}: it is not inside {root}")
+    return steps
+
+
+def _open_beneath(root: str, steps: Sequence[str]) -> int:
+    """Open segment by segment from `root`, so that a directory swapped for a link leads nowhere."""
+    *directories, name = steps
     place = os.open(root, _DIRECTORY)
     try:
         for directory in directories:

@@ -51,7 +51,7 @@ class LogObserver:
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
         self._resumed: dict[str, int] = {}  # transfer id -> bytes of an earlier attempt
         self._failing: dict[str, Reason] = {}  # item id -> why, as last logged
-        self._folders: dict[str, tuple[bool, int, str]] = {}  # folder -> what its last scan found
+        self._folders: dict[str, tuple[object, ...]] = {}  # folder -> what its last scan found
 
     def __call__(self, event: Event) -> None:
         self._tell(event)
@@ -74,7 +74,7 @@ class LogObserver:
 
     @_tell.register
     def _(self, event: FolderRescanned) -> None:
-        found = (event.complete, event.files, event.problem)
+        found = (event.complete, event.files, event.problem, event.left_out)
         write = self._logger.info if event.complete else self._logger.warning
         if self._folders.get(event.folder) == found:
             write = self._logger.debug  # scans come every few seconds: only what is new is said
@@ -86,7 +86,7 @@ class LogObserver:
             files=event.files,
             complete=event.complete,
             duration_ms=_milliseconds(event.duration),
-            **_known(problem=event.problem or None),
+            **_known(problem=event.problem or None, left=", ".join(map(str, event.left_out)) or None),
         )
 
     @_tell.register

@@ -32,7 +32,7 @@ Make = Callable[..., Folder | SettledFolder]
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "folder":
         return Folder
-    return lambda *about: SettledFolder(Folder(*about), 2.0, Impatient())
+    return lambda *about, **more: SettledFolder(Folder(*about, **more), 2.0, Impatient())
 
 
 async def found_in(listing: Folder | SettledFolder) -> dict[str, FoundFile]:
@@ -90,10 +90,12 @@ async def test_what_is_gone_from_a_place_that_is_there(make: Make, tmp_path: Pat
     for name in ("stands", "file", "d/out.tmp"):
         (tmp_path / name).touch()
     (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "away").symlink_to("d")
+    os.mkfifo(tmp_path / "fifo")
     here = os.stat(tmp_path).st_dev
     listing = make(str(tmp_path))
-    files = ("stands", "d/out.tmp", "gone", "d/gone", "no/such/dir", "file/below", "d", "link")
-    gone = {"gone", "d/gone", "no/such/dir", "file/below", "d", "link"}
+    files = ("stands", "d/out.tmp", "gone", "d/gone", "no/such/dir", "file/below", "d", "link", "fifo", "away/below")
+    gone = {"gone", "d/gone", "no/such/dir", "file/below", "d"}  # of links and FIFOs something stands there
     assert await listing.gone(dict.fromkeys(files, here)) == gone
     assert await listing.gone(dict.fromkeys(files)) == gone, "where the device is not known"
     assert await listing.gone(dict.fromkeys(files, here + 1)) == frozenset(), "something is not mounted"
@@ -101,7 +103,18 @@ async def test_what_is_gone_from_a_place_that_is_there(make: Make, tmp_path: Pat
     assert await listing.gone({"n" * 300: here}) == frozenset(), "what cannot be asked about"
 
 
-async def test_links_and_what_is_no_file_are_passed_over(make: Make, tmp_path: Path) -> None:
+def socket_at(directory: Path, name: str) -> None:
+    with socket.socket(socket.AF_UNIX) as unix:
+        place = os.open(directory, os.O_RDONLY)  # the path itself may be too long for a socket's name
+        unix.bind(f"/proc/self/fd/{place}/{name}")
+        os.close(place)
+
+
+def left(listing: Folder | SettledFolder) -> dict[str, tuple[int, str]]:
+    return {one.kind: (one.count, one.first) for one in listing.left_out}
+
+
+async def test_links_and_what_is_no_file_are_counted_and_left(make: Make, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "d").mkdir(parents=True)
     (root / "file").touch()
@@ -111,14 +124,87 @@ async def test_links_and_what_is_no_file_are_passed_over(make: Make, tmp_path: P
     (root / "d" / "tree").symlink_to(tmp_path / "outside")
     (root / "loop").symlink_to(root)
     (root / "dangling").symlink_to("nowhere")
+    (root / ".hidden").symlink_to("nowhere")
     os.mkfifo(root / "fifo")
-    with socket.socket(socket.AF_UNIX) as unix:
-        place = os.open(root, os.O_RDONLY)  # the path itself may be too long for a socket's name
-        unix.bind(f"/proc/self/fd/{place}/socket")
-        os.close(place)
+    os.mkfifo(root / "e\nf")
+    os.mkfifo(root / "fifo.tmp")
+    socket_at(root, "socket")
     listing = make(str(root))
     assert (await found_in(listing)).keys() == {"file"}
     assert listing.complete
+    assert listing.problems == ()
+    assert left(listing) == {"symbolic link": (4, "d/tree"), "FIFO": (2, "e\\nf"), "socket": (1, "socket")}
+    assert ", ".join(map(str, listing.left_out)) == (
+        "2 FIFOs (first: e\\nf), 1 socket (socket), 4 symbolic links (first: d/tree)"
+    )
+    (root / "d" / "tree").unlink()
+    os.unlink(root / "fifo")
+    await found_in(listing)
+    assert left(listing) == {"symbolic link": (3, "dangling"), "FIFO": (1, "e\\nf"), "socket": (1, "socket")}
+
+
+async def test_devices_are_left(make: Make) -> None:
+    listing = make("/dev", ["/null", "/zero"], ["*/"])
+    assert await found_in(listing) == {}
+    assert left(listing)["device"] == (2, "null")
+    assert listing.complete
+
+
+# ── links that are followed ───────────────────────────────────────────────────────────────────────
+async def test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so(make: Make, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "d").mkdir(parents=True)
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "b").write_text("b")
+    (outside / "a").write_text("aa")
+    (root / "file").touch()
+    (root / "link").symlink_to("file")
+    (root / "again").symlink_to("link")
+    (root / "d" / "tree").symlink_to(outside)
+    (root / "out.tmp").symlink_to(outside)
+    (root / "nowhere").symlink_to("gone")
+    (root / "below").symlink_to("file/below")
+    (root / "itself").symlink_to("itself")
+    os.mkfifo(outside / "fifo")
+    (root / "pipe").symlink_to(outside / "fifo")
+    listing = make(str(root), follow=True)
+    found = await found_in(listing)
+    assert found.keys() == {"file", "link", "again", "d/tree/a", "d/tree/deep/b"}
+    assert found["d/tree/a"].revision.file == FileIdentity.of(os.stat(outside / "a"))
+    assert found["d/tree/a"].revision.address == fingerprint(file_address(f"{root}/d/tree/a"))
+    assert found["link"].revision.file == found["file"].revision.file
+    assert listing.complete, "a link that leads nowhere hides nothing"
+    assert left(listing) == {"dangling link": (2, "below"), "looping link": (1, "itself"), "FIFO": (2, "d/tree/fifo")}
+    assert await listing.standing({"link", "d/tree/a", "nowhere", "d/tree"}) == {"link", "d/tree/a"}
+
+
+async def test_a_loop_of_links_is_cut_once(make: Make, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "d").mkdir(parents=True)
+    outside.mkdir()
+    (root / "d" / "file").touch()
+    (root / "d" / "up").symlink_to("..")
+    (root / "out").symlink_to(outside)
+    (outside / "back").symlink_to(root)
+    (root / "twice").symlink_to("d")
+    listing = make(str(root), follow=True)
+    assert (await found_in(listing)).keys() == {"d/file", "twice/file"}, "the same directory by two ways is no loop"
+    assert left(listing) == {"looping link": (3, "d/up")}
+    assert listing.complete
+
+
+async def test_what_stands_behind_a_link_is_not_gone(make: Make, tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (outside / "file").touch()
+    for name, to in {"tree": outside, "a": outside / "file", "nowhere": "gone"}.items():
+        (root / name).symlink_to(to)
+    listing = make(str(root), follow=True)
+    files = ("tree/file", "tree/gone", "a", "nowhere", "nowhere/below", "gone")
+    here = os.stat(root).st_dev
+    assert await listing.gone(dict.fromkeys(files, here)) == {"tree/gone", "gone"}
+    assert await listing.gone(dict.fromkeys(files, here + 1)) == frozenset(), "it was on what is not mounted now"
 
 
 async def test_a_directory_swapped_for_a_link_leads_nowhere(make: Make, tmp_path: Path) -> None:
@@ -179,6 +265,7 @@ async def test_a_name_that_is_no_text_is_reported_and_stops_nothing(make: Make, 
     assert listing.complete
     assert {problem.path for problem in listing.problems} == {f"{tmp_path}/bad-\\xff", f"{tmp_path}/dir-\\xfe"}
     assert "not UTF-8" in listing.problems[0].message
+    assert left(listing) == {"non-UTF-8 name": (2, "bad-\\xff")}
 
 
 async def test_a_second_listing_sees_what_is_there_then(make: Make, tmp_path: Path) -> None:

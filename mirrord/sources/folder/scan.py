@@ -1,61 +1,49 @@
 """A local folder as a Listing: one scan of the tree, or of some places in it, streamed.
 
-Owns which names exist and what stat(2) says of them. Symbolic links are not followed, what is no regular file is
-passed over; a directory that cannot be read, a name that is not UTF-8, a missing root are problems that stop nothing
-else. Hands on `FoundFile`s; whether a file is settled is `settle`'s word. In memory: one batch, and the directories
-still to be read.
+Owns the hops between the loop and the scanning thread, and which recorded names are gone. What there is, `walk` tells:
+links and special files are counted and left, what cannot be read stops nothing else. Hands on `FoundFile`s; whether a
+file is settled is `settle`'s word. In memory: one batch, and the directories still to be read.
 """
 
 import asyncio
 import os
 import stat
 from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
 from itertools import islice
 
 from mirrord.aio import finish
-from mirrord.model import FileIdentity, Revision, file_address, fingerprint
+from mirrord.errors import LeftOut
 from mirrord.planning.markers import Markers
 from mirrord.ports import FolderListing
 from mirrord.sources.folder.patterns import Patterns
+from mirrord.sources.folder.walk import FolderProblem, FoundFile, Walk
 
 BATCH = 64
 """Entries a hop to the scanning thread: a millisecond of work, so that the loop gets its turn at the interpreter."""
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file in a folder; see `ports.Found`. `revision.file` holds its times."""
-
-    name: str
-    revision: Revision
-    settled: bool = True
-    """False: it changed less than a settle ago, so it may still be growing."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderProblem:
-    """Something in a folder that could not be listed. `path` is printable: bytes that are no text show as escapes."""
-
-    path: str
-    message: str
 
 
 class Folder(FolderListing):
     """The tree at `path` (absolute; itself it may be a link). Patterns are gitignore's, see `Patterns`.
 
-    `ready` names the markers of its files, which are left out.
+    `ready` names the markers of its files, which are left out. With `follow`, symbolic links stand for what they lead
+    to, be it outside the folder.
     """
 
     def __init__(
-        self, path: str, include: Iterable[str] = (), exclude: Iterable[str] = (), ready: str | None = None
+        self,
+        path: str,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        ready: str | None = None,
+        *,
+        follow: bool = False,
     ) -> None:
         self.path = path.rstrip("/") or "/"
         self._patterns = Patterns(include, exclude, None if ready is None else Markers(ready))
+        self._follow = follow
         self._problems: tuple[FolderProblem, ...] = ()
+        self._left_out: tuple[LeftOut, ...] = ()
         self._complete = False
 
     @property
@@ -68,21 +56,26 @@ class Folder(FolderListing):
         """What the last scan could not list."""
         return self._problems
 
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What the last scan came across and left, by kind."""
+        return self._left_out
+
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. The scan runs in a thread, one batch at a time as the caller asks for more."""
-        self._complete, self._problems = False, ()
-        walk = _Walk(self.path, self._patterns)
+        self._complete, self._problems, self._left_out = False, (), ()
+        walk = self._walk()
         try:
-            async with aclosing(_batched(walk.entries(("",)))) as files:
+            async with aclosing(_batched(walk.entries())) as files:
                 async for found in files:
                     yield found
             self._complete = walk.complete
         finally:
-            self._problems = tuple(walk.problems)
+            self._problems, self._left_out = tuple(walk.problems), walk.tally.left_out()
 
     async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
         """See `ports.FolderListing`."""
-        async with aclosing(_batched(_Walk(self.path, self._patterns).named(names))) as files:
+        async with aclosing(_batched(self._walk().named(names))) as files:
             async for found in files:
                 yield found
 
@@ -94,35 +87,47 @@ class Folder(FolderListing):
         """See `ports.FolderListing`."""
         return await finish(asyncio.to_thread(self._gone, files)) if files else frozenset()
 
+    def _walk(self) -> Walk:
+        return Walk(self.path, self._patterns, follow=self._follow)
+
     def _gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
         return frozenset(name for name, device in files.items() if self._is_gone(name, device))
 
     def _is_gone(self, name: str, device: int | None) -> bool:
+        """By what stands on the way: nothing where the file was, or a directory, and on the device that it was on.
+
+        A link or a special file on the way is left, and so is the object: something stands there.
+        """
         try:
-            if stat.S_ISREG(os.lstat(f"{self.path}/{name}").st_mode):
+            place, above = self.path, os.stat(self.path)
+            if not stat.S_ISDIR(above.st_mode):
                 return False
-        except (FileNotFoundError, NotADirectoryError):
-            pass
+            for step in name.split("/"):
+                place = f"{place}/{step}"
+                found = self._at(place)
+                if found is None or (stat.S_ISREG(found.st_mode) and place != f"{self.path}/{name}"):
+                    break
+                if not stat.S_ISDIR(found.st_mode):
+                    return False
+                above = found
         except OSError:
             return False
-        return self._is_mounted(name, device)
+        return device in (None, above.st_dev)
 
-    def _is_mounted(self, name: str, device: int | None) -> bool:
-        """Whether what is left of the way to the file is on the device that the file was on."""
-        while name:
-            name = name.rpartition("/")[0]
-            try:
-                found = os.stat(f"{self.path}/{name}")
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError:
-                return False
-            return device in (None, found.st_dev)
-        return False
+    def _at(self, place: str) -> os.stat_result | None:
+        """What stands there, None if nothing does; a link itself where it is not followed, or leads nowhere."""
+        try:
+            found = os.lstat(place)
+        except FileNotFoundError:
+            return None
+        if self._follow and stat.S_ISLNK(found.st_mode):
+            with suppress(FileNotFoundError):
+                return os.stat(place)
+        return found
 
     def _stands(self, name: str) -> bool:
         try:
-            return stat.S_ISREG(os.lstat(f"{self.path}/{name}").st_mode)
+            return stat.S_ISREG((os.stat if self._follow else os.lstat)(f"{self.path}/{name}").st_mode)
         except OSError:
             return False
 
@@ -135,97 +140,3 @@ async def _batched(looked_at: Generator[FoundFile | None, None, None]) -> AsyncG
                     yield found
     finally:
         looked_at.close()
-
-
-class _Walk:
-    """One pass over the tree, made in the scanning thread."""
-
-    def __init__(self, root: str, patterns: Patterns) -> None:
-        self._root = root
-        self._patterns = patterns
-        self._ahead: list[str] = []  # directories still to be read, relative
-        self.problems: list[FolderProblem] = []
-        self.complete = True
-
-    def named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
-        """As `entries`, of what stands at these names."""
-        for name in names:
-            seen = self._reached(name)
-            if seen is None:
-                yield None
-            elif stat.S_ISDIR(seen.st_mode):
-                yield from self.entries((name,) if self._patterns.enters(name) and self._is_text(name) else ())
-            else:
-                yield self._found(name, seen) if self._patterns.takes(name) and self._is_text(name) else None
-
-    def _reached(self, name: str) -> os.stat_result | None:
-        """Stat of a name whose directories count and are no links; None if there is no such, or nothing there."""
-        steps = name.split("/")
-        if not {"", ".", ".."}.isdisjoint(steps):
-            return None
-        try:
-            for depth in range(1, len(steps)):
-                above = "/".join(steps[:depth])
-                if not self._patterns.enters(above) or not stat.S_ISDIR(os.lstat(f"{self._root}/{above}").st_mode):
-                    return None
-            return os.lstat(f"{self._root}/{name}")
-        except (OSError, ValueError):  # ValueError: a NUL; what cannot be reached is the next scan's to tell
-            return None
-
-    def entries(self, directories: Iterable[str]) -> Generator[FoundFile | None, None, None]:
-        """All below these. One step an entry, None for what does not count: a tree of such must not seem stuck."""
-        self._ahead.extend(directories)
-        while self._ahead:
-            directory = self._ahead.pop()
-            try:
-                yield from self._read(directory)
-            except OSError as error:
-                self._unread(directory, error)
-
-    def _read(self, directory: str) -> Generator[FoundFile | None, None, None]:
-        flags = _DIRECTORY | os.O_NOFOLLOW if directory else _DIRECTORY
-        place = os.open(f"{self._root}/{directory}", flags)
-        prefix = f"{directory}/" if directory else ""
-        try:
-            with os.scandir(place) as entries:
-                for entry in entries:
-                    yield self._look(entry, f"{prefix}{entry.name}")
-        finally:
-            os.close(place)
-
-    def _look(self, entry: os.DirEntry[str], name: str) -> FoundFile | None:
-        try:
-            if entry.is_dir(follow_symlinks=False):
-                if self._patterns.enters(name) and self._is_text(name):
-                    self._ahead.append(name)
-            elif entry.is_file(follow_symlinks=False) and self._patterns.takes(name) and self._is_text(name):
-                return self._found(name, entry.stat(follow_symlinks=False))
-        except FileNotFoundError:
-            return None  # it went away since the directory was read
-        except OSError as error:
-            self._unread(name, error)
-        return None
-
-    def _found(self, name: str, seen: os.stat_result) -> FoundFile | None:
-        if not stat.S_ISREG(seen.st_mode):
-            return None
-        address = fingerprint(file_address(f"{self._root.rstrip('/')}/{name}"))
-        return FoundFile(name, Revision(address=address, length=seen.st_size, file=FileIdentity.of(seen)))
-
-    def _is_text(self, name: str) -> bool:
-        """A key is UTF-8; a name that is not never had an object, so the listing is complete without it."""
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            self._problem(name, "the name is not UTF-8, so it cannot be a key: rename it")
-            return False
-        return True
-
-    def _unread(self, name: str, error: OSError) -> None:
-        self.complete = False
-        self._problem(name, f"cannot be read: {error.strerror or error}")
-
-    def _problem(self, name: str, message: str) -> None:
-        path = f"{self._root.rstrip('/')}/{name}".rstrip("/")
-        printable = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        self.problems.append(FolderProblem(printable or "/", message))

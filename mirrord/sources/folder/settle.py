@@ -10,9 +10,11 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
+from mirrord.errors import LeftOut
 from mirrord.model import FileIdentity
 from mirrord.ports import Clock, Listing
-from mirrord.sources.folder.scan import Folder, FolderProblem, FoundFile
+from mirrord.sources.folder.scan import Folder
+from mirrord.sources.folder.walk import FolderProblem, FoundFile
 
 _SHARDS = 1024  # each is sorted by itself: sorting a million at once would hold the interpreter for half a second
 
@@ -69,6 +71,11 @@ class SettledFolder(Listing):
     def problems(self) -> tuple[FolderProblem, ...]:
         """Of the scan that `enumerate` made."""
         return self._folder.problems
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Of the scan that `enumerate` made."""
+        return self._folder.left_out
 
     async def look(self) -> None:
         """The first stat of each file, from whose end the settle is counted."""

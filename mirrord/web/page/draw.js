@@ -1,7 +1,7 @@
 // What is on the page. Text goes in as textContent only: a key or a message may hold anything.
 
 import {
-  STATES, ago, ahead, because, count, folderTrouble, inForce, left, moment, share, size, span, spot, summary, things,
+  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, share, size, span, spot, summary, things,
 } from "./words.js";
 
 const MOST_MOVING = 20;
@@ -234,7 +234,7 @@ export function drawFolders(folders, now) {
     const scanned = one.last_scan === null ? "not scanned yet" : `scanned ${ago(one.last_scan, now)}`;
     const named = one.name === one.path ? "" : one.name;
     say(part(card, "numbers"), [named, things(one.files, "file"), scanned, `watched by ${one.watching}`].filter(Boolean).join(" · "));
-    say(part(card, "why"), folderTrouble(one));
+    say(part(card, "why"), [folderTrouble(one), folderLeft(one)].filter(Boolean).join("; "));
   });
 }
 

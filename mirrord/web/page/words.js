@@ -75,6 +75,10 @@ export function folderTrouble(folder) {
   return [folder.problem, unread].filter(Boolean).join("; ");
 }
 
+// What is left of a folder by a rule: no trouble, but to be seen.
+export const folderLeft = (folder) =>
+  folder.left_out.length ? `left: ${folder.left_out.map((one) => `${things(one.count, one.kind)} (${one.count > 1 ? "first: " : ""}${one.first})`).join(", ")}` : "";
+
 // Everything that somebody should look at, the gravest first: {key, mood, badge, name, why, numbers}.
 export function concerns(status, items, now) {
   const mood = { Blocked: "bad", Retrying: "warn" };

@@ -104,6 +104,8 @@ BEHAVIOUR = {
     "folders.rescan": "tests/integration/test_folder_loop.py::test_what_no_event_told_is_found_by_the_timer",
     "folders.ready": f"{FOLDERS}::test_a_file_is_submitted_once_its_marker_stands",
     "folders.delete": f"{FOLDERS}::test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_so",
+    "folders.follow_symlinks": "tests/contract/test_listing.py::"
+    "test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so",
     "folders.settle": f"{SETTLE}::test_what_changes_within_the_settle_may_still_be_growing",
 }
 """Field -> the test of what it does."""

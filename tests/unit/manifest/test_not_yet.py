@@ -45,10 +45,9 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         (MIRROR.format("prune: {max: 50%}"), "mirrors[0].prune"),
         (FOLDER.format("after_upload: {move: /srv/done}"), "folders[0].after_upload"),
         (FOLDER.format("after_upload: delete"), "folders[0].after_upload"),
-        (FOLDER.format("follow_symlinks: true"), "folders[0].follow_symlinks"),
         (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),
         ("defaults: {prune: true}", "defaults.prune"),
-        ("defaults: {follow_symlinks: true}", "defaults.follow_symlinks"),
+        ("defaults: {http: {proxy: http://p:3128}}", "defaults.http.proxy"),
     ],
 )
 def test_anything_else_is_a_problem_at_its_place(text: str, path: str) -> None:
@@ -75,6 +74,6 @@ def test_the_defaults_that_promise_too_much_are_listed() -> None:
 
 
 def test_the_defaults_of_a_file_are_judged_as_its_entries() -> None:
-    assert row_of(("defaults", "follow_symlinks")) is NOT_YET["folders.follow_symlinks"]
+    assert row_of(("defaults", "http", "proxy")) is NOT_YET["mirrors.http.proxy"]
     assert row_of(("defaults", "prune")) is NOT_YET["*.prune"]
     assert row_of(("defaults", "every")) is None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import JournalUnavailable, Reason
+from mirrord.errors import JournalUnavailable, LeftOut, Reason
 from mirrord.events import Event, FolderOverflowed, FolderRescanned, FolderSettled, ItemBlocked
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, ObjectOptions, Options, Outcome, Record, Revision, State, fingerprint
@@ -38,6 +38,7 @@ class Tree:
     device: int = 1
     unread: bool = False
     problems: tuple[SimpleNamespace, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     missing: bool = False
     complete: bool = False
     takes: float = 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import SourceChanged, SourceError, SourceMissing, SourceRefused
+from mirrord.model import FileIdentity
 from mirrord.sources import file as files
 from mirrord.sources.file import FileSource
 from mirrord.units import MiB
@@ -158,6 +159,52 @@ async def test_a_directory_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> N
         (root / "d").rename(tmp_path / "d")  # the same file, inode and all, but outside
         (root / "d").symlink_to(tmp_path / "d")
         with pytest.raises(SourceError, match="symbolic link in a folder"):
+            await read(source, observed)
+
+
+@pytest.mark.parametrize("swapped", ["link", "fifo", "socket"])
+async def test_a_file_of_a_folder_swapped_after_the_look_is_never_read(tmp_path: Path, swapped: str) -> None:
+    root, path = tmp_path / "root", tmp_path / "root" / "d" / "f"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    for follow in (False, True):
+        async with FileSource(str(path), str(root), follow=follow) as source:
+            observed = await looked(source)
+            path.rename(tmp_path / "f")
+            if swapped == "link":
+                path.symlink_to("/etc/passwd")
+            elif swapped == "fifo":
+                os.mkfifo(path)  # nobody writes to it: to open it must not wait
+            else:
+                with socket.socket(socket.AF_UNIX) as unix:
+                    place = os.open(path.parent, os.O_RDONLY)
+                    unix.bind(f"/proc/self/fd/{place}/f")
+                    os.close(place)
+            with pytest.raises(SourceChanged if follow and swapped == "link" else SourceRefused):
+                await read(source, observed)
+        path.unlink()
+        (tmp_path / "f").rename(path)
+
+
+async def test_a_link_that_is_followed_is_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (tmp_path / "outside").mkdir()
+    root.mkdir()
+    for name in ("f", "g"):
+        (tmp_path / "outside" / name).write_bytes(name.encode())
+    (root / "d").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside" / "link").symlink_to("f")
+    async with FileSource(f"{root}/d/link", str(root), follow=True) as source:
+        observed = await looked(source)
+        assert observed.revision.file == FileIdentity.of(os.stat(tmp_path / "outside" / "f"))
+        assert await read(source, observed) == b"f"
+        await source.confirm(observed)
+        (tmp_path / "outside" / "link").unlink()
+        (tmp_path / "outside" / "link").symlink_to("g")
+        with pytest.raises(SourceChanged):
+            await source.confirm(observed)
+    async with FileSource(f"{root}/d/../../outside/f", str(root), follow=True) as source:
+        with pytest.raises(SourceRefused, match="not inside"):
             await read(source, observed)
 
 

@@ -60,6 +60,22 @@ async def test_a_name_leads_to_what_a_scan_would_find_there(root: Path, at: str,
     assert await names_at(Folder(str(root), exclude=["/out/"]), [at]) == found
 
 
+async def test_where_links_are_followed_a_name_leads_through_them(root: Path) -> None:
+    (root / "d" / "up").symlink_to("..")
+    folder = Folder(str(root), exclude=["/out/"], follow=True)
+    found = {
+        "link/secret.csv": ["link/secret.csv"],
+        "link": ["link/secret.csv"],
+        "link.csv": ["link.csv"],
+        "d/up": [],
+        "d/up/a.csv": [],
+        "d/up/d/b.csv": [],
+        "fifo.csv": [],
+        "d/../a.csv": [],
+    }
+    assert {at: await names_at(folder, [at]) for at in found} == found
+
+
 async def test_many_names_and_what_stat_says_of_them(root: Path) -> None:
     for number in range(1000):
         (root / f"n{number}").touch()
