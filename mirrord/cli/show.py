@@ -7,6 +7,7 @@ from typing import cast
 import click
 
 from mirrord.daemon.report import Left, Report
+from mirrord.errors import printable
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver
 from mirrord.telemetry.logs import Format, Level, configure
@@ -23,8 +24,8 @@ def observing(log_format: str, log_level: str) -> Iterator[Observers]:
 
 
 def say(line: str) -> None:
-    """Print one line to stdout. Names of files may hold bytes that are no text: they are shown as `?`."""
-    click.echo(line.encode("utf-8", "replace").decode())
+    """Print one line to stdout. Names of files may hold control characters, and bytes that are no text."""
+    click.echo(printable(line))
 
 
 def summary(report: Report) -> str:

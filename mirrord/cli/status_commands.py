@@ -20,7 +20,7 @@ from mirrord.cli.show_status import lines
 from mirrord.cli.trigger import trigger_all
 from mirrord.daemon.offline import Whereabouts, whereabouts
 from mirrord.daemon.presence import found
-from mirrord.errors import NoDaemon
+from mirrord.errors import NoDaemon, printable
 
 TOKEN = "MIRRORD_API_TOKEN"
 LISTED = 20
@@ -134,6 +134,10 @@ def _drawing(in_json: bool) -> Iterator[Callable[[Overview], None]]:
         yield lambda shown: click.echo(json.dumps(status_in_json(shown)))
     elif console.is_terminal:
         with Live(console=console, auto_refresh=False) as live:
-            yield lambda shown: live.update(Text("\n".join(lines(shown, time.time()))), refresh=True)
+            yield lambda shown: live.update(Text("\n".join(_drawn(shown))), refresh=True)
     else:
-        yield lambda shown: say("\n".join([*lines(shown, time.time()), ""]))
+        yield lambda shown: click.echo("\n".join([*_drawn(shown), ""]))
+
+
+def _drawn(shown: Overview) -> Iterator[str]:
+    return map(printable, lines(shown, time.time()))

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mirrord.errors import Problem, Reason
+from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.model import Integrity, State
 from mirrord.status import FolderStatus
 from mirrord.units import MiB
@@ -120,7 +120,8 @@ async def test_hostile_names_are_text(control: ScriptedControl, browser: Browser
     running = control.put(item_of("running" + HOSTILE), State.PENDING)
     control.start(running, 9)
     control.reject(HOSTILE, Problem(HOSTILE, 1, 1, HOSTILE, HOSTILE))
-    control.folders = (FolderStatus(name=HOSTILE, path=HOSTILE, watching=HOSTILE, problem=HOSTILE),)
+    left_out = (LeftOut("FIFO", 2, HOSTILE), LeftOut("symbolic link", 1, "a"))
+    control.folders = (FolderStatus(name=HOSTILE, path=HOSTILE, watching=HOSTILE, problem=HOSTILE, left_out=left_out),)
     control.stores = {HOSTILE: False}
     control.not_enforced = (HOSTILE,)
     await browser.open(url)
@@ -138,6 +139,10 @@ async def test_hostile_names_are_text(control: ScriptedControl, browser: Browser
         "#promises-list li",
     ):
         assert any(HOSTILE in text for text in await browser.texts(selector)), selector
+    assert any(
+        why.endswith(f"; left: 2 FIFOs (first: {HOSTILE}), 1 symbolic link (a)")
+        for why in await browser.texts("#folders .why")
+    )
     names = await browser.texts("#rows .name")
     assert any(name.endswith("\\u202e") for name in names), "what cannot be seen is shown as what it is"
     assert not any(DIRECTION in name for name in names)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mirrord.daemon.presence import PRESENCE_FILE
-from mirrord.errors import Problem, Reason
+from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Destination, Record, State
@@ -24,6 +24,7 @@ from tests.support.command import Completed, environment, mirrord, start
 from tests.support.scripted_control import ScriptedControl, item_of
 
 TOKEN = "t0ken"
+LEFT_OUT = (LeftOut("FIFO", 1, "x"), LeftOut("symbolic link", 3, "a\x1b[2J"))
 
 
 class Control(ScriptedControl):
@@ -72,6 +73,7 @@ def busy(control: Control) -> None:
     control.folders = (
         FolderStatus(name="in", path="/srv/in", watching="poll", complete=False, problem="no watches left"),
         FolderStatus(name="ok", path="/srv/ok", watching="events"),
+        FolderStatus(name="some", path="/srv/some", watching="events", left_out=LEFT_OUT),
     )
     control.stores = {"default": True, "dark": False}
     control.not_enforced = ("mirrors.http.connections: 4 (parallel ranges)",)
@@ -94,6 +96,7 @@ async def test_the_daemon_is_found_and_its_picture_shown(served: Served) -> None
     assert "fine.yaml" not in text
     assert "/srv/in: no watches left" in text
     assert "/srv/ok" not in text
+    assert "/srv/some: left: 1 FIFO (x), 3 symbolic links (first: a\\x1b[2J)\n" in text
     assert "dark: the last call was not answered" in text
     assert "defaults that are not enforced yet:\n  mirrors.http.connections: 4 (parallel ranges)" in text
 

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 import structlog
 
-from mirrord.errors import Problem, Reason
+from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.events import (
     Event,
     FolderOverflowed,
@@ -328,6 +328,21 @@ def test_only_scans_that_find_something_else_are_more_than_debug(log: Log) -> No
     for folder, files, complete in (("a", 7, True), ("a", 7, True), ("b", 7, True), ("a", 0, False), ("a", 0, False)):
         tell(FolderRescanned(folder=folder, cause="timer", files=files, complete=complete, duration=0.1))
     assert [line["level"] for line in log.lines()] == ["info", "debug", "info", "warning", "debug"]
+
+
+def test_what_a_folder_leaves_is_said_once_for_each_change(log: Log) -> None:
+    tell = log.open("info")
+    two, three = LeftOut("symbolic link", 2, "a/b"), LeftOut("symbolic link", 3, "a/b")
+    for left_out in ((two,), (two,), (three,), (three, LeftOut("FIFO", 1, "x")), ()):
+        tell(
+            FolderRescanned(folder="in", cause="timer", files=7, complete=True, duration=0.1, left_out=tuple(left_out))
+        )
+    assert [line.get("left") for line in log.lines()] == [
+        "2 symbolic links (first: a/b)",
+        "3 symbolic links (first: a/b)",
+        "3 symbolic links (first: a/b), 1 FIFO (x)",
+        None,
+    ]
 
 
 def test_after_a_success_a_failure_is_news(log: Log) -> None:
