@@ -187,6 +187,8 @@ class Item:
     """The folder says `follow_symlinks`: a link at the file's path or on the way to it leads to the file."""
     gone: bool = False
     """The file went and the folder says `delete: mirror`: the object is to go, too."""
+    dated: float | None = None
+    """The moment that `{date}` stands for in its key, in seconds since the epoch; None: the key has no date."""
 
     @property
     def shown_source(self) -> str:
@@ -370,6 +372,8 @@ class Record:
     """Of the ObjectOptions that the object was written with: a change of them writes again."""
     removed: float | None = None
     """When its item left the manifests; None: it is in force."""
+    dated: float | None = None
+    """As `Item.dated`: kept for the file's path as long as the item is in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

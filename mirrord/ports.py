@@ -233,6 +233,12 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
         """What is known of many items, by item id: at the price of one question. Some hundreds at a time."""
 
+    async def dates(self, entry: str, sources: Collection[str]) -> Mapping[str, float]:
+        """`Record.dated` by source: of those of `sources` that the entry's items in force have a date for.
+
+        At the price of one question. Some hundreds at a time. Of several items of one source, the earliest date.
+        """
+
     async def save(self, record: Record) -> None:
         """Write the item's record, whole."""
 

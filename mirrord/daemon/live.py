@@ -153,5 +153,4 @@ def _task(entry: str) -> str:
 def _file_of(spec: FolderSpec, record: Record) -> Item:
     """The item of a recorded file, as the folder's listing would find it."""
     name = record.source.removeprefix(file_address(f"{spec.path.rstrip('/')}/"))
-    file = record.revision.file if record.revision is not None else None
-    return item_of(spec, name, file.mtime_ns / 1e9 if file is not None else 0.0)
+    return item_of(spec, name, record.dated or 0.0)

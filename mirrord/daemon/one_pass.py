@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from mirrord.aio import batches
 from mirrord.daemon.desired import Desired, selected
 from mirrord.declared import FolderSpec
-from mirrord.errors import KeyRefused, Reason
+from mirrord.errors import Reason
 from mirrord.events import FolderRescanned
 from mirrord.model import Item, Outcome, State
-from mirrord.planning.expand import item_of
 from mirrord.planning.markers import Markers
 from mirrord.planning.prune import Seen, trusted
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.arrivals import needs_no_marker
+from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.gone import Search, refused
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
 
@@ -114,8 +114,7 @@ class OnePass:
                 yield Turn(item)
 
     async def _turns(self, spec: FolderSpec, listing: SettledFolder, found: Sequence[FoundFile]) -> list[Turn]:
-        made = ((one, self._item(spec, one)) for one in found)
-        mine = [(one, item) for one, item in made if item is not None and selected(item, self._only)]
+        mine = [(one, item) for one, item in await self._bound(spec, found) if selected(item, self._only)]
         unmarked = await self._unmarked(spec, listing, [(one, item) for one, item in mine if one.settled])
         return [Turn(item, unmarked.get(item.id) if one.settled else SETTLING) for one, item in mine]
 
@@ -135,10 +134,11 @@ class OnePass:
             if not needs_no_marker(records.get(item.id), one.revision.file)
         }
 
-    def _item(self, spec: FolderSpec, found: FoundFile) -> Item | None:
-        file = found.revision.file
-        try:
-            return item_of(spec, found.name, 0.0 if file is None else file.mtime_ns / 1e9)
-        except KeyRefused as error:
-            self.incomplete.append(f"{spec.path}/{found.name}: {error}")
-            return None
+    async def _bound(self, spec: FolderSpec, found: Sequence[FoundFile]) -> list[tuple[FoundFile, Item]]:
+        bound = []
+        for one, item in await Binding(spec, self._journal).items(found):
+            if isinstance(item, Item):
+                bound.append((one, item))
+            else:
+                self.incomplete.append(f"{spec.path}/{one.name}: {item}")
+        return bound

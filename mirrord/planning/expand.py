@@ -8,6 +8,7 @@ they are sound. Hands on items; `item_of` binds what a folder's listing finds.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -271,16 +272,26 @@ def _folder_key(to: str, key: str) -> str:
     return prefix + key
 
 
-def item_of(folder: FolderSpec, name: str, mtime: float) -> Item:
+def has_date(folder: FolderSpec) -> bool:
+    """Whether the keys of this folder's files hold a date."""
+    return _dated(folder.key)
+
+
+@lru_cache(maxsize=1024)
+def _dated(key: str) -> bool:
+    return DATE in template(key).names
+
+
+def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
     """The item of one file that the folder's listing found.
 
-    `name` is relative to the folder; `mtime`, seconds since the epoch, is that of when the file was first recorded.
-    `{ext}` has its dot. Raises KeyRefused if the name makes no lawful key.
+    `name` is relative to the folder; `dated`, seconds since the epoch, is its mtime of when it was first recorded, and
+    means something only where `has_date`. `{ext}` has its dot. Raises KeyRefused if the name makes no lawful key.
     """
     base = name.rpartition("/")[2]
     stem, ext = os.path.splitext(base)
     try:
-        key = template(folder.key).fill({"path": name, "name": base, "stem": stem, "ext": ext}, mtime)
+        key = template(folder.key).fill({"path": name, "name": base, "stem": stem, "ext": ext}, dated)
     except ValueError as error:
         raise KeyRefused(str(error)) from error
     destination = Destination(
@@ -296,4 +307,5 @@ def item_of(folder: FolderSpec, name: str, mtime: float) -> Item:
         options=folder.options,
         root=folder.path,
         follow=folder.follow_symlinks,
+        dated=dated if has_date(folder) else None,
     )

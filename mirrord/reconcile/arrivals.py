@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import KeyRefused, LeftOut, Reason, printable
+from mirrord.errors import LeftOut, Reason, printable
 from mirrord.events import FolderSettled
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.expand import item_of
 from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Found
-from mirrord.reconcile.conflicts import Conflicts, found_item
+from mirrord.reconcile.binding import Binding
+from mirrord.reconcile.conflicts import Conflicts
 from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.settling import Settling
+from mirrord.reconcile.settling import Settling, Unsettled
 from mirrord.reconcile.unmarked import Lacking, Unmarked
 from mirrord.status import ItemStatus
 
@@ -61,7 +62,9 @@ class Arrivals:
         self.settling = Settling(spec.settle)
         self._unmarked = Unmarked(spec.ready)
         self._submitted: dict[str, Submitted] = {}
-        self.conflicts = Conflicts(spec, ports, self._let_go)
+        self._dates: dict[str, float] = {}  # of files that were submitted, until it is known that they are recorded
+        self._binding = Binding(spec, ports.journal, self._dates)
+        self.conflicts = Conflicts(self._binding, ports, self._let_go)
         self._claims: dict[str, str] = {}  # item id -> name, of files that wait or were submitted
         self._scan = 0
         self._refused: list[str] = []  # the first of the last whole scan
@@ -93,7 +96,7 @@ class Arrivals:
     async def see(self, found: Sequence[Found], began: float) -> None:
         """Files that were looked at since `began` (monotonic). Raises JournalError and what `submit` raises."""
         now = self._ports.clock.monotonic()
-        asked = [(one, item) for one in found if self._is_open(one, began, now) and (item := self._item(one))]
+        asked = await self._bound([one for one in found if self._is_open(one, began, now)])
         records = await self._records([item.id for _, item in asked])
         self._note(found, asked, records)
         marked = await self._marked([(one, records.get(item.id)) for one, item in asked])
@@ -108,12 +111,16 @@ class Arrivals:
 
     def _let_go(self, name: str) -> None:
         """It waits for nothing, is not with the scheduler, and claims no object."""
-        known = self.settling.get(name) or self._submitted.get(name) or self._unmarked.get(name)
-        if known and self._claims.get(known.item_id) == name:
-            del self._claims[known.item_id]
+        self._unclaim(name)
         self.settling.forget(name)
         self._unmarked.forget(name)
         self._submitted.pop(name, None)
+        self._dates.pop(name, None)
+
+    def _unclaim(self, name: str) -> None:
+        known = self.settling.get(name) or self._submitted.get(name) or self._unmarked.get(name)
+        if known and self._claims.get(known.item_id) == name:
+            del self._claims[known.item_id]
 
     def marked(self, hinted: Iterable[str]) -> set[str]:
         """The files that wait for a marker which is among the hinted names."""
@@ -132,16 +139,19 @@ class Arrivals:
         known, file = self.settling.get(found.name), found.revision.file
         if file is None:
             return False
-        return known is None or self.settling.see(found.name, known.item_id, file, began, now)
+        return known is None or self.settling.see(found.name, known.item_id, file, began, now, known.dated)
 
-    def _item(self, found: Found) -> Item | None:
-        try:
-            return found_item(self._spec, found)
-        except KeyRefused as error:
-            self._refusals += 1
-            self._refused = self._refused or [f"{printable(found.name)}: {error}"]
-            self._first_refused = min(found.name, self._first_refused or found.name)
-            return None
+    async def _bound(self, found: Sequence[Found]) -> Sequence[tuple[Found, Item]]:
+        """The files with their items; those that can have none are counted."""
+        bound = []
+        for one, item in await self._binding.items(found):
+            if isinstance(item, Item):
+                bound.append((one, item))
+            else:
+                self._refusals += 1
+                self._refused = self._refused or [f"{printable(one.name)}: {item}"]
+                self._first_refused = min(one.name, self._first_refused or one.name)
+        return bound
 
     async def _records(self, item_ids: Sequence[str]) -> Mapping[str, Record]:
         """What the journal knows of these: the one place to ask it for many at once."""
@@ -184,33 +194,34 @@ class Arrivals:
             return
         elif before is not None and before.file == file and not _was_missed(record):
             before.scan = self._scan
-        elif not self._is_settled(name, item.id, file, began):
-            self._wait(name, item.id)
+        elif not self._is_settled(name, item, file, began):
+            self._wait(name, item)
         elif ready:
             await self._submit(name, item, file)
         else:
-            self._want_marker(name, item.id, file)
+            self._want_marker(name, item, file)
 
-    def _is_settled(self, name: str, item_id: str, file: FileIdentity, began: float) -> bool:
+    def _is_settled(self, name: str, item: Item, file: FileIdentity, began: float) -> bool:
         """A file that waits for its marker as it is was found settled before."""
         lacking = self._unmarked.get(name)
         if lacking is not None and lacking.file == file:
             return True
-        return self.settling.see(name, item_id, file, began, self._ports.clock.monotonic())
+        return self.settling.see(name, item.id, file, began, self._ports.clock.monotonic(), item.dated)
 
-    def _wait(self, name: str, item_id: str) -> None:
+    def _wait(self, name: str, item: Item) -> None:
         self._submitted.pop(name, None)
         self.conflicts.forget(name)
         self._unmarked.forget(name)
         if self.settling.get(name) is not None:  # there was room for it
-            self._claims[item_id] = name
+            self._claims[item.id] = name
 
-    def _want_marker(self, name: str, item_id: str, file: FileIdentity) -> None:
+    def _want_marker(self, name: str, item: Item, file: FileIdentity) -> None:
+        self._unclaim(name)
         self._submitted.pop(name, None)
         self.conflicts.forget(name)
         self.settling.forget(name)
-        if self._unmarked.wait(name, Lacking(item_id, file, self._ports.clock.now(), self._scan)):
-            self._claims[item_id] = name
+        if self._unmarked.wait(name, Lacking(item.id, file, self._ports.clock.now(), self._scan, item.dated)):
+            self._claims[item.id] = name
 
     async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:
         began = self._ports.clock.monotonic()
@@ -219,6 +230,8 @@ class Arrivals:
         self.forget(name)
         self._submitted[name] = Submitted(item.id, file, self._scan)
         self._claims[item.id] = name
+        if item.dated is not None:
+            self._dates[name] = item.dated
         self._settled += 1
         self._bytes += file.size
 
@@ -258,17 +271,21 @@ class Arrivals:
         for conflict in self.conflicts:
             yield _status(conflict.item, State.BLOCKED, Reason.CONFLICT, conflict.message, conflict.since)
         for name, one in self.settling.items():
-            item = item_of(self._spec, name, one.file.mtime_ns / 1e9)
+            item = item_of(self._spec, name, _moment(one))
             since = clock.now() - (clock.monotonic() - one.first)
             yield _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
         for name, lacking in self._unmarked.items():
-            item = item_of(self._spec, name, lacking.file.mtime_ns / 1e9)
+            item = item_of(self._spec, name, _moment(lacking))
             yield _status(item, State.WAITING, Reason.NO_MARKER, self._unmarked.message(name), lacking.since)
 
 
 def _was_missed(record: Record | None) -> bool:
     """Whether the scheduler found no file and gave it up: it was away for a while, and is back."""
     return record is not None and record.reason is Reason.SOURCE_MISSING
+
+
+def _moment(one: Unsettled | Lacking) -> float:
+    return one.file.mtime_ns / 1e9 if one.dated is None else one.dated
 
 
 def _status(item: Item, state: State, reason: Reason, message: str, since: float) -> ItemStatus:

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from mirrord.declared import FolderSpec
-from mirrord.errors import KeyRefused, Reason
+from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
-from mirrord.model import Item, Record, file_address
-from mirrord.planning.expand import item_of
-from mirrord.ports import Found
+from mirrord.model import Item, Record
+from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.folder_ports import FolderPorts
 
 MOST_CONFLICTS = 1_000
@@ -34,8 +32,8 @@ class Conflict:
 class Conflicts:
     """Those of one folder, by the names of the files that lost. `let_go`: such a file waits for nothing any more."""
 
-    def __init__(self, spec: FolderSpec, ports: FolderPorts, let_go: Callable[[str], None]) -> None:
-        self._spec = spec
+    def __init__(self, binding: Binding, ports: FolderPorts, let_go: Callable[[str], None]) -> None:
+        self._binding = binding
         self._ports = ports
         self._let_go = let_go
         self._lost: dict[str, Conflict] = {}
@@ -69,7 +67,7 @@ class Conflicts:
 
     async def _first_file(self, name: str, item: Item, record: Record | None, claimed_by: str | None) -> str:
         """The file of this folder that has the object before `name`; empty if none."""
-        recorded = self._name_of(record.source) if record else None
+        recorded = self._binding.name_of(record.source) if record else None
         for other in dict.fromkeys((claimed_by, recorded)):
             if other is None or other == name:
                 continue
@@ -94,27 +92,13 @@ class Conflicts:
 
     async def has(self, source: str, item_id: str) -> bool:
         """Whether a file of this folder, by its address, stands now and has that object: for others' `Taken`."""
-        name = self._name_of(source)
+        name = self._binding.name_of(source)
         item = None if name is None else await self._standing(name)
         return item is not None and item.id == item_id
 
     async def _standing(self, name: str) -> Item | None:
         """The item of the file of that name, if there is one now."""
         async with aclosing(self._ports.listing.look((name,))) as places:
-            async for found in places:
-                if found.name == name:
-                    try:
-                        return found_item(self._spec, found)
-                    except KeyRefused:
-                        return None
-        return None
-
-    def _name_of(self, source: str) -> str | None:
-        root = file_address(self._spec.path.rstrip("/") + "/")
-        return source.removeprefix(root) if source.startswith(root) else None
-
-
-def found_item(spec: FolderSpec, found: Found) -> Item:
-    """The item of a file that was found. Raises KeyRefused."""
-    file = found.revision.file
-    return item_of(spec, found.name, 0.0 if file is None else file.mtime_ns / 1e9)
+            standing = [found async for found in places if found.name == name]
+        items = [item for _, item in await self._binding.items(standing) if isinstance(item, Item)]
+        return items[0] if items else None

@@ -97,6 +97,7 @@ class Search:
             root=self.spec.path,
             follow=self.spec.follow_symlinks,
             gone=True,
+            dated=record.dated,
         )
 
 

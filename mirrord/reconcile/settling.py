@@ -26,6 +26,8 @@ class Unsettled:
     """When it was first seen as it is now."""
     changes: int = 0
     grew: bool = False
+    dated: float | None = None
+    """As `Item.dated`."""
 
     def message(self, now: float) -> str:
         """What it is waiting for, in a person's words."""
@@ -55,17 +57,19 @@ class Settling:
         """Each with its name, in the order in which they can settle. Nothing may change meanwhile."""
         yield from self._files.items()
 
-    def see(self, name: str, item_id: str, file: FileIdentity, began: float, now: float) -> bool:
+    def see(
+        self, name: str, item_id: str, file: FileIdentity, began: float, now: float, dated: float | None = None
+    ) -> bool:
         """Whether the file is settled, having been looked at between `began` and `now`. If not, it is remembered."""
         before = self._files.get(name)
         if self._settle <= 0 or (before is not None and before.file == file and began >= self._due(before)):
             return True
         if before is None:
-            self._remember(name, Unsettled(item_id, file, first=now, since=now))
+            self._remember(name, Unsettled(item_id, file, first=now, since=now, dated=dated))
         elif before.file != file:
             del self._files[name]  # it goes to the end of the order
             grew = file.size > before.file.size
-            self._files[name] = Unsettled(item_id, file, before.first, now, before.changes + 1, grew)
+            self._files[name] = Unsettled(item_id, file, before.first, now, before.changes + 1, grew, dated)
         return False
 
     def forget(self, name: str) -> None:

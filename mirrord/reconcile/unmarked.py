@@ -22,6 +22,8 @@ class Lacking:
     file: FileIdentity
     since: float
     scan: int
+    dated: float | None = None
+    """As `Item.dated`."""
 
 
 class Unmarked:

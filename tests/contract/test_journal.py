@@ -106,6 +106,7 @@ FULL = record(
     synced_at=1_700_000_001.5,
     options_digest="feed",
     removed=1_700_000_002.75,
+    dated=1_700_000_003.123456,
 )
 
 
@@ -431,6 +432,29 @@ async def test_the_items_of_an_entry_in_force_are_counted(journals: Journals) ->
     assert await journals.now.count("other") == 0
     await journals.now.retire([one.item_id], 5.0)
     assert await (await journals.later()).count("inbox") == 0
+
+
+async def test_paths_keep_their_dates_while_their_items_are_in_force(journals: Journals) -> None:
+    def dated(key: str, source: str, moment: float | None, entry: str = "inbox") -> Record:
+        return record(key, entry=entry, source=source, dated=moment)
+
+    earlier, later = dated("k/1/a", "file:///a", 1.25), dated("k/2/a", "file:///a", 2.0)
+    hard = dated("k/1/h", "file:///bad-\udcff/ü😀'", 1_700_000_000.123456)
+    others = [dated("k/b", "file:///b", None), dated("k/c", "file:///c", 5.0, entry="other")]
+    gone = replace(dated("k/g", "file:///g", 6.0), removed=7.0)
+    await journals.now.save_all([later, earlier, hard, gone, *others])
+    asked = ["file:///a", "file:///b", "file:///c", "file:///g", hard.source, "file:///unknown"]
+    journal = await journals.later()
+    assert await journal.dates("inbox", asked) == {"file:///a": 1.25, hard.source: hard.dated}
+    assert await journal.dates("other", asked) == {"file:///c": 5.0}
+    assert await journal.dates("inbox", []) == {}
+    assert await journal.dates("inbox", [f"file:///{number}" for number in range(500)] + ["file:///a"]) == {
+        "file:///a": 1.25
+    }
+    await journal.retire([earlier.item_id], 8.0)
+    assert await journal.dates("inbox", asked[:1]) == {"file:///a": 2.0}
+    await journal.retire([later.item_id], 8.0)
+    assert await (await journals.later()).dates("inbox", asked[:1]) == {}
 
 
 async def test_totals_count_each_state(journals: Journals) -> None:

@@ -64,6 +64,11 @@ class SqliteJournal:
         rows = await self._database.read("recorded", {"item_ids": json.dumps(list(item_ids))})
         return {row["item_id"]: to_record(row) for row in rows}
 
+    async def dates(self, entry: str, sources: Collection[str]) -> dict[str, float]:
+        wanted = json.dumps(list(sources))
+        rows = await self._database.read("dates", {"entry": encode(entry), "sources": wanted})
+        return {row["source"]: row["dated"] for row in rows}
+
     async def save(self, record: Record) -> None:
         await self._database.write(Statement("save_record", from_record(record)))
 

@@ -60,6 +60,7 @@ def from_record(record: Record) -> Row:
         "synced_at": record.synced_at,
         "options_digest": record.options_digest,
         "removed": record.removed,
+        "dated": record.dated,
     }
 
 
@@ -83,6 +84,7 @@ def to_record(row: sqlite3.Row) -> Record:
         synced_at=row["synced_at"],
         options_digest=row["options_digest"],
         removed=row["removed"],
+        dated=row["dated"],
     )
 
 

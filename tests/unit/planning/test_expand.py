@@ -10,7 +10,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.manifest.manifest import load_all
 from mirrord.model import Drift, Item, Options, Overwrite, ProviderName
-from mirrord.planning.expand import Expansion, expand, item_of, validate
+from mirrord.planning.expand import Expansion, expand, has_date, item_of, validate
 
 Expand = Callable[..., Expansion]
 
@@ -339,6 +339,7 @@ def test_where_a_file_goes(expanded: Expand, tmp_path: Path, to: str, key: str, 
     spec = folder(expanded, f"  key: '{key}'\n", to)
     item = item_of(spec, name, 1709251199.9)  # 2024-02-29T23:59:59.9Z
     assert item.destination.key == expected
+    assert has_date(spec) is ("{date" in to + key)
     assert item == Item(
         id=item.destination.item_id,
         entry="inbox",
@@ -346,6 +347,7 @@ def test_where_a_file_goes(expanded: Expand, tmp_path: Path, to: str, key: str, 
         destination=item.destination,
         options=spec.options,
         root=f"{tmp_path}/inbox",
+        dated=1709251199.9 if "{date" in to + key else None,
     )
 
 

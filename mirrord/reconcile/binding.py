@@ -1,0 +1,54 @@
+"""Which object each file of a folder has: the folder's key template, and the date that a path keeps.
+
+Owns the question for dates, one to the journal for many files, and none where keys have no date. A path that the
+journal has an item in force of keeps the date of that item, whatever its file's mtime is by now; a new one takes its
+mtime. The key itself is `planning.expand.item_of`'s.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from mirrord.declared import FolderSpec
+from mirrord.errors import KeyRefused
+from mirrord.model import Item, file_address
+from mirrord.planning.expand import has_date, item_of
+from mirrord.ports import Found, Journal
+
+F = TypeVar("F", bound=Found)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Binds the files of one folder. `pending`: the dates of files that are on their way to a first record, by name."""
+
+    spec: FolderSpec
+    journal: Journal
+    pending: Mapping[str, float] = field(default_factory=dict)
+
+    async def items(self, found: Sequence[F]) -> list[tuple[F, Item | KeyRefused]]:
+        """Each file with its item, or with why it can have none. Some hundreds at a time. Raises JournalError."""
+        dates = await self._dates([one.name for one in found]) if has_date(self.spec) else {}
+        return [(one, self._item(one, dates)) for one in found]
+
+    async def _dates(self, names: Sequence[str]) -> Mapping[str, float]:
+        sources = {self.address(name): name for name in names}
+        recorded = await self.journal.dates(self.spec.entry, sources)
+        return {sources[source]: dated for source, dated in recorded.items()}
+
+    def _item(self, found: Found, dates: Mapping[str, float]) -> Item | KeyRefused:
+        file = found.revision.file
+        mtime = 0.0 if file is None else file.mtime_ns / 1e9
+        try:
+            return item_of(self.spec, found.name, dates.get(found.name, self.pending.get(found.name, mtime)))
+        except KeyRefused as error:
+            return error
+
+    def address(self, name: str) -> str:
+        """The source of the file of that name."""
+        return file_address(f"{self.spec.path.rstrip('/')}/{name}")
+
+    def name_of(self, source: str) -> str | None:
+        """The name of the file that is this source; None: it is not in this folder."""
+        root = self.address("")
+        return source.removeprefix(root) if source.startswith(root) else None
