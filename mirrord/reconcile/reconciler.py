@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from logging import getLogger
 from math import inf
 
-from mirrord.errors import JournalError, MirrordError, Recovery, StoreError
+from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, StoreError
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged, TransferFailed
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
@@ -115,6 +115,8 @@ class Reconciler:
         except MirrordError as error:
             if error.recovery is Recovery.BLOCK:
                 await self._give_up(item)
+            if item.root is not None and isinstance(error, SourceMissing):
+                return await self._vanished(item, record)
             return await self._failed(item, record, attempt, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one item must not stop the others
             _log.exception("internal error", extra={"item": item.id})
@@ -164,6 +166,17 @@ class Reconciler:
         await self._give_up(item)
         async with self.source_of(item) as source:
             return await Removal(self.journal, self.observer, self.clock).remove(item, record, store, source)
+
+    async def _vanished(self, item: Item, record: Record | None) -> Outcome:
+        """A folder's file went before it was sent, which nobody has to mend: what stands of it stays, or it is no item.
+
+        Should the file come back, its folder finds it; should its object go too, `delete: mirror` does that.
+        """
+        self.breakers.answered(item, self.clock.monotonic(), store=False)
+        if record is not None and record.etag is not None:
+            return await self._settle(item, record, Outcome(state=State.SYNCED))
+        await self.journal.retire([item.id], self.clock.now())
+        return Outcome(state=State.SYNCED)
 
     def _remember(self, item: Item, asked: bool, now: float) -> None:
         if asked and item.options.every is not None and item.options.every < DRIFT_EVERY:

@@ -234,6 +234,29 @@ async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: Wor
     assert (mended.state, mended.reason, mended.message) == (State.SYNCED, None, "")
 
 
+async def test_a_folders_file_that_vanished_is_no_failure(world: World) -> None:
+    """What stands stays Synced, at the same revision; what never was sent is no item any more, until it is back."""
+    world.item = replace(world.item, source="file:///in/x", root="/in")
+    world.origin.fails = SourceMissing("no such file")
+    assert (await world.look()).state is State.SYNCED
+    assert await world.journal.record(AT.item_id) is None
+    world.origin.fails = SourceUnavailable("busy")
+    await world.look()
+    world.origin.fails = SourceMissing("no such file")
+    await world.look()
+    assert world.said() == []
+    left = await world.journal.record(AT.item_id)
+    assert left is not None
+    assert left.removed is not None
+    world.origin.fails = None
+    assert (await world.look()).copied is not None
+    stood = await world.journal.record(AT.item_id)
+    world.origin.fails = SourceMissing("no such file")
+    assert (await world.look()).state is State.SYNCED
+    assert world.said() == []
+    assert await world.journal.record(AT.item_id) == stood
+
+
 async def test_a_transient_failure_is_retried_until_the_rule_says_no(world: World) -> None:
     world.origin.fails = SourceUnavailable("refused")
     first = await world.look(failures=0)
