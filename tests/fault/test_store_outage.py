@@ -122,12 +122,12 @@ async def test_an_outage_under_load_loses_nothing_and_hammers_at_nobody(
     (tmp_path / "mirrord.yaml").write_text(manifest(store_proxy, bucket, origin, inbox))
     async with running(tmp_path, str(tmp_path / "mirrord.yaml")) as daemon:
         await sources.go_on("before", 1)
-        await daemon.wait_for(lambda: store_proxy.counts["PutObject"] >= URLS // 2, 30, "work under way")
+        await daemon.wait_for(lambda: store_proxy.counts["PutObject"] >= URLS // 2, 60, "work under way")
         for number in range(LARGE):
             sources.publish(f"large-{number}", 20 * MiB)
         uploads = store_proxy.counts["CreateMultipartUpload"]
         await daemon.wait_for(
-            lambda: store_proxy.counts["CreateMultipartUpload"] > uploads, 30, "a large one under way"
+            lambda: store_proxy.counts["CreateMultipartUpload"] > uploads, 60, "a large one under way"
         )
         outage.begin()
         await sources.go_on("while", OUTAGE)

@@ -20,7 +20,7 @@ from mirrord.settings import Settings
 from mirrord.web.sample_origin import SampleOrigin
 from tests.support.command import environment, start
 
-SECONDS = 20.0
+SECONDS = 60.0
 """A sign of life comes within seconds; a loaded machine gets some more."""
 PLACE = re.compile(r"^  (page|manifest|inbox|store|origin) +(\S+)", re.MULTILINE)
 
@@ -80,11 +80,11 @@ async def until(look: Callable[[], Any]) -> Any:
 @asynccontextmanager
 async def live(tmp_path: Path, **variables: str) -> AsyncIterator[Demo]:
     """A demo with log lines out of the way and little patience at its end; killed if the test did not end it."""
-    said = {"MIRRORD_LOG_LEVEL": "error", "MIRRORD_SHUTDOWN_GRACE": "6s", **variables}
+    said = {"MIRRORD_LOG_LEVEL": "error", "MIRRORD_SHUTDOWN_GRACE": "1s", **variables}
     process = await start(["demo"], environment(tmp_path, said), tmp_path)
     assert process.stdout
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             out = ""
             while "origin" not in out:
                 line = await process.stdout.readline()

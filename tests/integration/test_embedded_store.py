@@ -101,7 +101,7 @@ async def test_kill_9_leaves_none_behind_and_loses_nothing(tmp_path: Path) -> No
     finally:
         holder.kill()
         await holder.wait()
-    assert await asyncio.to_thread(_gone_within, int(endpoint.rpartition(":")[2]), 10)
+    assert await asyncio.to_thread(_gone_within, int(endpoint.rpartition(":")[2]), 60)
     async with EmbeddedStore(tmp_path) as again, S3Store(again.options()) as store:
         assert await store.head_object(AT) is not None
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.inbox import RESCAN, SETTLE, Inbox, emptied, folder, md5, tree
+from tests.support.inbox import RESCAN, SETTLE, Inbox, folder, md5, tree
 from tests.support.measuring import SOAK
 from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
@@ -31,22 +31,22 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture
-def watched(tmp_path: Path, weed: Server, bucket: str, store_proxy: StoreProxy, s3_client: Any) -> Iterator[Open]:
+def watched(tmp_path: Path, weed: Server, bucket: str, store_proxy: StoreProxy) -> Open:
     """`async with watched() as inbox`: the folder tmp_path/inbox is followed."""
-    yield partial(folder, tmp_path, weed, bucket, store_proxy)
-    emptied(s3_client, bucket)
+    return partial(folder, tmp_path, weed, bucket, store_proxy)
 
 
 @pytest.fixture
-def unproxied(tmp_path: Path, weed: Server, bucket: str, s3_client: Any) -> Iterator[Open]:
+def unproxied(tmp_path: Path, weed: Server, bucket: str) -> Open:
     """As `watched`, for so many files that a proxy in Python would be most of what is waited for."""
-    yield partial(folder, tmp_path, weed, bucket, None)
-    emptied(s3_client, bucket)
+    return partial(folder, tmp_path, weed, bucket, None)
 
 
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────
 async def test_a_slow_writer(watched: Open) -> None:
-    async with watched() as inbox:
+    async with watched(
+        settle="2s"
+    ) as inbox:  # its pauses are short beside this, also where the test has to wait for a core
         pieces = [b"%d" % number * 50_000 for number in range(20)]
         inbox.witness.may("slow", b"".join(pieces))
         with (inbox.root / "slow").open("wb", buffering=0) as file:
@@ -171,7 +171,7 @@ async def test_an_archive_unpacked(unproxied: Open, tmp_path: Path) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, BytesIO(content))
-    async with unproxied() as inbox:
+    async with unproxied(rescan="3s") as inbox:
         for name, content in contents.items():
             inbox.witness.may(name, content)
         unpacker = await asyncio.create_subprocess_exec("tar", "-xf", str(archive), "-C", str(inbox.root))
@@ -254,7 +254,7 @@ async def test_the_kernels_queue_overflows(watched: Open) -> None:
             await _stopped(inbox)
             await asyncio.to_thread(_storm, inbox, 2 * length, lap)
             inbox.daemon.signal(signal.SIGCONT)
-            took = await inbox.equal(seconds=RESCAN + SETTLE + 10)
+            took = await inbox.equal(seconds=RESCAN + SETTLE + 60)
             print(f"queue of {length}, lap {lap}: equal after {took:.1f} s")
         await inbox.once()
     finally:
@@ -278,5 +278,5 @@ async def test_events_lost_while_it_is_paused(watched: Open) -> None:
         os.truncate(inbox.root / "d4/deeper/f4", 1)
         inbox.witness.may("d4/deeper/f4", md5(b"4"))
         inbox.daemon.signal(signal.SIGCONT)
-        await inbox.equal(kept=before | tree(inbox.root), seconds=RESCAN + SETTLE + 15)
+        await inbox.equal(kept=before | tree(inbox.root), seconds=RESCAN + SETTLE + 60)
         await inbox.once(**{"d3/deeper/f3": 2, "d4/deeper/f4": 2})

@@ -58,7 +58,7 @@ async def test_dropped_files_are_copied_also_while_much_else_runs(
         mark, began = daemon.mark, time.monotonic()
         (inbox / "last.csv").write_bytes(b"last")
         await daemon.log("transfer.completed", since=mark, key="in/last.csv")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30, "long before a rescan"
         # and once more with other bytes
         mark = daemon.mark
         (inbox / "last.csv").write_bytes(b"at last")

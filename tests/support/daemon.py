@@ -19,7 +19,7 @@ import aiohttp
 from tests.support.command import environment, start
 from tests.support.weed import Server
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a test waits for what takes milliseconds on an idle machine."""
 POLL = 0.02
 """Seconds between two looks at what no event announces."""
@@ -195,11 +195,15 @@ def _has(line: Line, fields: Mapping[str, object]) -> bool:
 
 @asynccontextmanager
 async def started(
-    home: Path, *arguments: str, env: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+    home: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    listen: str = "127.0.0.1:0",
+    modes: bool = False,
 ) -> AsyncIterator[Daemon]:
     """`mirrord run` with these arguments, as soon as the process is there; killed at the end."""
     given = ["run", "--listen", listen, *arguments] if listen else ["run", *arguments]
-    daemon = Daemon(await start(given, environment(home, env), home))
+    daemon = Daemon(await start(given, environment(home, env), home, modes=modes))
     try:
         yield daemon
     finally:
@@ -208,10 +212,14 @@ async def started(
 
 @asynccontextmanager
 async def running(
-    home: Path, *arguments: str, env: Mapping[str, str] | None = None, listen: str = "127.0.0.1:0"
+    home: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    listen: str = "127.0.0.1:0",
+    modes: bool = False,
 ) -> AsyncIterator[Daemon]:
-    """`mirrord run` that has said daemon.ready. Nothing of it may be a fault of ours."""
-    async with started(home, *arguments, env=env, listen=listen) as daemon:
+    """`mirrord run` that has said daemon.ready. Nothing of it may be a fault of ours. `modes`: see `command.start`."""
+    async with started(home, *arguments, env=env, listen=listen, modes=modes) as daemon:
         daemon.url = (await daemon.log("daemon.ready"))["url"]
         yield daemon
         await daemon.kill()

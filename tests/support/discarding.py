@@ -68,10 +68,10 @@ def discarding() -> Iterator[Discarding]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="discarding")
     thread.start()
-    ready.wait(10)
+    ready.wait(60)
     try:
         yield store
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()

@@ -22,7 +22,7 @@ from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
 
 SETTLE = 0.5
-RESCAN = 3.0
+RESCAN = 1.0
 
 Sums = dict[str, str]
 """MD5 by name."""
@@ -128,7 +128,7 @@ class Inbox:
             if call.operation in ("PutObject", "CompleteMultipartUpload") and call.bucket == self.witness.bucket
         )
 
-    async def equal(self, kept: Mapping[str, str] = {}, seconds: float = 30.0) -> float:
+    async def equal(self, kept: Mapping[str, str] = {}, seconds: float = 60.0) -> float:
         """Wait until the bucket is the tree and what was `kept` of former files; how long that took."""
         began = time.monotonic()
         wanted = await asyncio.to_thread(tree, self.root) | dict(kept)

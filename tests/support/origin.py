@@ -348,8 +348,8 @@ def origin() -> Iterator[Origin]:
     origin, ready, life = Origin(), threading.Event(), dict[str, Any]()
     thread = threading.Thread(target=lambda: asyncio.run(_run(origin, ready, life)), daemon=True)
     thread.start()
-    assert ready.wait(10), "the origin did not start"
+    assert ready.wait(60), "the origin did not start"
     yield origin
     life["loop"].call_soon_threadsafe(life["stop"].set)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive(), "the origin did not stop"

@@ -161,7 +161,7 @@ def proxied() -> Iterator[Callable[[Server], StoreProxy]]:
             thread.join()
 
         stops.append(end)
-        assert started.wait(10), "the proxy did not start"
+        assert started.wait(60), "the proxy did not start"
         return proxy
 
     yield start
