@@ -4,7 +4,8 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +45,27 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
     }
 
 
+def obeys_modes() -> Callable[[], None]:
+    """A `preexec_fn` as `dies_with_us`, whose child, though root's, is stopped by modes of files as other users are."""
+    dies, kernel = dies_with_us(), CDLL(None)
+
+    def before_exec() -> None:
+        if dies is not None:
+            dies()
+        if os.geteuid() == 0:
+            for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+                kernel.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+    return before_exec
+
+
 async def start(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None = None
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, *, modes: bool = False
 ) -> asyncio.subprocess.Process:
-    """Start `mirrord` with both outputs piped; the caller ends it, and so does the end of this process."""
+    """Start `mirrord` with both outputs piped; the caller ends it, and so does the end of this process.
+
+    With `modes`, see `obeys_modes`.
+    """
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -59,7 +77,7 @@ async def start(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=LONGEST_LINE,
-        preexec_fn=dies_with_us(),
+        preexec_fn=obeys_modes() if modes else dies_with_us(),
     )
 
 
