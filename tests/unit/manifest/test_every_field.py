@@ -23,7 +23,9 @@ HTTP = "tests/contract/test_http_source.py"
 SETTINGS = "tests/integration/test_store_settings.py"
 LIFECYCLE = "tests/integration/test_run_lifecycle.py"
 SCHEDULE = "tests/unit/planning/test_schedule.py"
-FOLDERS = "tests/unit/reconcile/test_folders.py"
+ARRIVALS = "tests/unit/reconcile/test_folder_arrivals.py"
+DELETIONS = "tests/unit/reconcile/test_folder_deletions.py"
+LOOKS = "tests/unit/reconcile/test_folder_looks.py"
 SYNC = "tests/integration/test_sync.py"
 SETTLE = "tests/unit/sources/folder/test_settle.py"
 CUT = "tests/unit/planning/test_parts.py::test_cut"
@@ -99,13 +101,15 @@ BEHAVIOUR = {
     "folders.include": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
     "folders.exclude": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
     "folders.key": f"{EXPAND}::test_where_a_file_goes",
-    "folders.watch": f"{FOLDERS}::test_polling_by_setting_asks_for_no_events",
-    "folders.poll_interval": f"{FOLDERS}::test_without_events_it_polls_with_one_warning_until_they_come",
+    "folders.watch": f"{LOOKS}::test_polling_by_setting_asks_for_no_events",
+    "folders.poll_interval": f"{LOOKS}::test_without_events_it_polls_with_one_warning_until_they_come",
     "folders.rescan": "tests/integration/test_folder_loop.py::test_what_no_event_told_is_found_by_the_timer",
-    "folders.ready": f"{FOLDERS}::test_a_file_is_submitted_once_its_marker_stands",
-    "folders.delete": f"{FOLDERS}::test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_so",
+    "folders.ready": f"{ARRIVALS}::test_a_file_is_submitted_once_its_marker_stands",
+    "folders.delete": f"{DELETIONS}::test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_so",
     "folders.follow_symlinks": "tests/contract/test_listing.py::"
     "test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so",
+    "folders.after_upload.move": "tests/integration/test_after_upload.py"
+    "::test_run_takes_uploaded_files_away_and_their_items_stay_in_sync",
     "folders.settle": f"{SETTLE}::test_what_changes_within_the_settle_may_still_be_growing",
 }
 """Field -> the test of what it does."""

@@ -1,0 +1,203 @@
+"""A folder's loop with all that it touches: a scripted listing, hints by hand, a clock that is turned."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+from mirrord.declared import FolderSpec
+from mirrord.errors import JournalUnavailable, LeftOut
+from mirrord.events import Event, FolderRescanned
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import FileIdentity, Item, Outcome, Record, Revision, State, fingerprint
+from mirrord.planning.decide import options_digest
+from mirrord.reconcile.folder_ports import FolderPorts
+from mirrord.reconcile.folders import FolderLoop
+from mirrord.reconcile.records import with_outcome
+from mirrord.status import ItemStatus
+from tests.support.manual_clock import ManualClock
+
+ROOT = "/srv/inbox"
+SPEC = FolderSpec(entry="inbox", path=ROOT, store="default", endpoint="http://store", bucket="bucket", key="in/{path}")
+
+
+@dataclass
+class Tree:
+    """ports.FolderListing: files by name; a look takes `takes` seconds."""
+
+    clock: ManualClock
+    files: dict[str, FileIdentity] = field(default_factory=dict)
+    markers: set[str] = field(default_factory=set)
+    device: int = 1
+    unread: bool = False
+    problems: tuple[SimpleNamespace, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    missing: bool = False
+    complete: bool = False
+    takes: float = 0.0
+    scans: int = 0
+    looks: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
+    open: int = 0
+    inodes: int = 0
+
+    def write(self, name: str, size: int = 1) -> None:
+        self.inodes += 1
+        self.files[name] = FileIdentity(1, self.inodes, size, self.inodes, self.inodes)
+
+    async def enumerate(self) -> AsyncGenerator[SimpleNamespace]:
+        self.scans += 1
+        self.complete = False
+        async for found in self._yielded(() if self.missing else tuple(self.files)):
+            yield found
+        self.complete = not self.missing and not self.unread
+        self.problems = (SimpleNamespace(path=ROOT, message="cannot be read"),) if self.missing else ()
+
+    async def look(self, names: Iterable[str]) -> AsyncGenerator[SimpleNamespace]:
+        wanted = tuple(sorted(names))
+        self.looks.append((self.clock.monotonic(), wanted))
+        at = [name for name in self.files for one in wanted if name == one or name.startswith(f"{one}/")]
+        async for found in self._yielded(() if self.missing else tuple(at)):
+            yield found
+
+    async def standing(self, names: Collection[str]) -> frozenset[str]:
+        return frozenset(names).intersection((*self.files, *self.markers))
+
+    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+        return frozenset(name for name, at in files.items() if name not in self.files and at == self.device)
+
+    async def _yielded(self, names: tuple[str, ...]) -> AsyncIterator[SimpleNamespace]:
+        assert self.open == 0, "one look at a time"
+        self.open += 1
+        try:
+            if self.takes:
+                await self.clock.sleep(self.takes)
+        finally:
+            self.open -= 1
+        for name in names:
+            file = self.files[name]
+            revision = Revision(address=fingerprint(f"file://{ROOT}/{name}"), length=file.size, file=file)
+            yield SimpleNamespace(name=name, revision=revision)
+
+
+class Kernel:
+    """ports.Hints, and the way to them."""
+
+    def __init__(self) -> None:
+        self.paths: asyncio.Queue[frozenset[str] | OSError] = asyncio.Queue()
+        self.refuses: OSError | None = None
+        self.opened = self.closed = 0
+        self.watching, self.problem = "events", ""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Kernel"]:
+        if self.refuses:
+            raise self.refuses
+        self.opened += 1
+        try:
+            yield self
+        finally:
+            self.closed += 1
+
+    async def changed(self) -> frozenset[str]:
+        got = await self.paths.get()
+        if isinstance(got, OSError):
+            raise got
+        return got
+
+    def hint(self, *names: str) -> None:
+        self.paths.put_nowait(frozenset(f"{ROOT}/{name}".rstrip("/") for name in names))
+
+
+class FailingJournal(MemoryJournal):
+    broken = False
+
+    async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
+        if self.broken:
+            raise JournalUnavailable("disk full")
+        return await super().recorded(item_ids)
+
+
+class World:
+    """A running loop and everything it touches."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.clock = ManualClock()
+        self.tree = Tree(self.clock)
+        self.kernel = Kernel()
+        self.journal = FailingJournal()
+        self.events: list[Event] = []
+        self.submitted: list[tuple[float, str]] = []
+        self.gone: list[str] = []
+        self.items: dict[str, Item] = {}
+        self.owners: dict[str, str] = {}  # item id -> who has it
+        self.spec = replace(SPEC, **spec)
+        self.loop = self.new_loop()
+        self.task: asyncio.Task[None] | None = None
+
+    def new_loop(self) -> FolderLoop:
+        ports = FolderPorts(
+            listing=self.tree,  # type: ignore[arg-type]  # its files are plain
+            watch=self.kernel.open,
+            journal=self.journal,
+            submit=self.submit,
+            observer=self.events.append,
+            clock=self.clock,
+            taken=self.taken,
+        )
+        return FolderLoop(self.spec, ports)
+
+    async def submit(self, item: Item) -> None:
+        name = item.source.removeprefix(f"file://{ROOT}/")
+        if item.gone:
+            self.gone.append(name)
+            return
+        self.items[name] = item
+        self.submitted.append((round(self.clock.monotonic(), 6), name))
+
+    async def taken(self, item: Item, record: Record | None) -> str:
+        return self.owners.get(item.id, "")
+
+    async def mirror(self, *names: str) -> None:
+        """What the scheduler does with what it was given, in the end."""
+        for name in names:
+            item, file = self.items[name], self.tree.files[name]
+            done = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)
+            revision = Revision(address=fingerprint(item.source), length=file.size, file=file)
+            digest = options_digest(item.options.object)
+            await self.journal.save(replace(done, revision=revision, options_digest=digest, etag='"e"'))
+
+    async def live(self, seconds: float = 0.0) -> None:
+        if self.task is None:
+            self.task = asyncio.create_task(self.loop.run())
+        for _ in range(20):
+            await self.clock.settle()
+        left = seconds
+        while left > 1e-9:
+            await self.clock.advance(min(0.25, left))
+            left -= 0.25
+            for _ in range(3):
+                await self.clock.settle()
+        if self.task.done():
+            await self.task
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+            self.task = None
+
+    @property
+    def names(self) -> list[str]:
+        return [name for _, name in self.submitted]
+
+    def said(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def causes(self) -> list[str]:
+        return [event.cause for event in self.said(FolderRescanned)]
+
+    def held(self) -> dict[str, ItemStatus]:
+        return {one.source.removeprefix(f"file://{ROOT}/"): one for one in self.loop.held()}

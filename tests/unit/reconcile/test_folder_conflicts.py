@@ -1,0 +1,105 @@
+"""Two sources, one object: which file of a folder stands back, for whom, and until when."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.events import ItemBlocked
+from mirrord.model import State
+from tests.support.folder_world import World
+
+
+# ── conflicts ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize("settle", [0.0, 2.0])
+async def test_of_two_files_with_one_key_the_first_by_name_has_it(
+    worlds: list[World], order: str, settle: float
+) -> None:
+    worlds.append(world := World(key="in/{name}", settle=settle))
+    for directory in order:
+        world.tree.write(f"{directory}/x")
+    await world.live(3)
+    assert world.names[-1] == "a/x"
+    if settle:
+        assert world.names == ["a/x"]
+    blocked = world.held()["b/x"]
+    assert (blocked.state, blocked.reason) == (State.BLOCKED, Reason.CONFLICT)
+    assert "b/x and a/x have one object, s3://bucket/in/x" in blocked.message
+    assert world.loop.status().problem == blocked.message
+    await world.mirror("a/x")
+    await world.live(180)
+    assert world.names[-1] == "a/x"
+    assert [event.reason for event in world.said(ItemBlocked)] == [Reason.CONFLICT], "said once"
+    assert world.held().keys() == {"b/x"}
+    count = len(world.names)
+
+    del world.tree.files["a/x"]
+    world.kernel.hint("a/x")
+    await world.live(65)
+    assert world.names[count:] == ["b/x"]
+    assert world.held() == {}
+    assert world.loop.status().problem == ""
+
+
+async def test_a_conflict_ends_with_its_file_though_no_event_tells(worlds: list[World]) -> None:
+    worlds.append(world := World(key="in/{name}"))
+    world.tree.write("a/x")
+    world.tree.write("b/x")
+    await world.live(3)
+    assert world.held().keys() == {"b/x"}
+    del world.tree.files["b/x"]
+    await world.live(60)
+    assert world.held() == {}
+    assert world.names == ["a/x"]
+
+
+async def test_a_file_that_comes_later_but_is_first_by_name_takes_the_key(world: World) -> None:
+    world.spec = replace(world.spec, key="in/{name}")
+    world.loop = world.new_loop()
+    world.tree.write("b/x")
+    await world.live(3)
+    await world.mirror("b/x")
+    world.tree.write("a/x")
+    world.kernel.hint("a/x")
+    await world.live(3)
+    assert world.names == ["b/x", "a/x"]
+    assert world.held()["b/x"].state is State.BLOCKED
+    await world.mirror("a/x")
+    await world.live(130)
+    assert world.names == ["b/x", "a/x"], "it does not go back and forth"
+
+
+async def test_an_object_that_another_entry_has_is_left_to_it(world: World) -> None:
+    world.tree.write("a")
+    await world.live(0.5)
+    (waiting,) = world.loop.held()
+    world.owners[waiting.id] = "mirror https://example.org/a"
+    await world.live(3)
+    assert world.names == []
+    assert "a and mirror https://example.org/a have one object" in world.held()["a"].message
+    world.owners.clear()
+    await world.live(65)
+    assert world.names == ["a"]
+
+
+async def test_other_folders_can_ask_whether_a_file_has_an_object(world: World) -> None:
+    world.tree.write("a")
+    await world.live(3)
+    item = world.items["a"]
+    assert await world.loop.has(item.source, item.id)
+    assert not await world.loop.has(item.source, "0" * 16)
+    assert not await world.loop.has("file:///elsewhere/a", item.id)
+    del world.tree.files["a"]
+    assert not await world.loop.has(item.source, item.id)
+
+
+async def test_conflicts_that_are_kept_are_bounded(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirrord.reconcile.conflicts.MOST_CONFLICTS", 5)
+    worlds.append(world := World(key="in/{name}", settle=0.0))
+    for number in range(20):
+        world.tree.write(f"{number:02}/x")
+    await world.live(130)
+    assert world.names == ["00/x"]
+    assert len(world.held()) == 5
+    assert len(world.said(ItemBlocked)) == 5

@@ -1,0 +1,272 @@
+"""When a folder is looked at, in whole or in places: hints, storms of them, none at all, and what goes wrong."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from mirrord.events import FolderOverflowed, FolderRescanned
+from mirrord.model import Item
+from mirrord.reconcile import folders
+from tests.support.folder_world import ROOT, Tree, World
+
+
+# ── hints ─────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_storm_of_hints_takes_a_fifth_of_the_time_at_most(world: World) -> None:
+    await world.live(1)
+    world.tree.takes = 0.1
+    for _ in range(400):
+        world.kernel.hint("a", "b/c", "x.tmp")
+        await world.live(0.05)
+    assert 10 < len(world.tree.looks) <= 20 / 0.5 + 1
+    assert world.tree.scans == 1
+    begins = [at for at, _ in world.tree.looks]
+    assert min(later - sooner for sooner, later in pairwise(begins)) >= 0.5 - 1e-9
+
+
+async def test_a_storm_of_lost_events_is_scanned_for_no_more_than_that(world: World) -> None:
+    world.tree.takes = 0.1
+    for _ in range(400):
+        world.kernel.hint("")
+        await world.live(0.05)
+    assert 10 < world.tree.scans <= 20 / 0.5 + 1
+
+
+async def test_a_hinted_file_does_not_wait_for_the_pause_after_a_long_scan(worlds: list[World]) -> None:
+    worlds.append(world := World(settle=0.0))
+    world.tree.takes = 10.0
+    await world.live(10.5)
+    world.tree.takes = 0.0
+    world.tree.write("a")
+    world.kernel.hint("a")
+    await world.live(0.25)
+    assert world.names == ["a"]
+
+
+async def test_who_is_held_up_by_the_scheduler_makes_no_pause_of_it(worlds: list[World]) -> None:
+    worlds.append(world := World(settle=0.0))
+
+    async def submit(item: Item) -> None:
+        await world.clock.sleep(1000.0)
+        world.submitted.append((world.clock.monotonic(), item.source))
+
+    world.submit = submit  # type: ignore[method-assign]
+    world.loop = world.new_loop()
+    await world.live(1)
+    for name in "ab":
+        world.tree.write(name)
+        world.kernel.hint(name)
+        await world.live(1001)
+    assert len(world.submitted) == 2
+
+
+async def test_names_below_a_hinted_directory_are_looked_at_once(world: World) -> None:
+    await world.live(1)
+    for name in ("d/a", "d/e/b", "dd"):
+        world.tree.write(name)
+    world.kernel.hint("d", "d/a", "d/e/b", "d/e", "dd")
+    await world.live(0.25)
+    assert world.tree.looks == [(1.0, ("d", "dd"))]
+    assert world.held().keys() == {"d/a", "d/e/b", "dd"}
+
+
+async def test_a_new_directory_is_looked_at_once_more(world: World) -> None:
+    await world.live(1)
+    world.kernel.hint("new")
+    await world.live(1)
+    world.tree.write("new/a")  # before the kernel watches `new`, so that no hint comes
+    await world.live(5)
+    assert world.names == ["new/a"]
+    assert world.causes == ["start"]
+
+
+async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_HINTED", 5)
+    await world.live(1)
+    world.tree.write("other")
+    world.kernel.hint(*"abcdef")
+    await world.live(3)
+    assert world.causes == ["start", "event"]
+    assert len(world.said(FolderOverflowed)) == 1
+    assert world.names == ["other"]
+
+
+async def test_an_overflow_is_said_once_for_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_HINTED", 5)
+    world.tree.takes = 10.0
+    await world.live(1)
+    for _ in range(3):
+        world.kernel.hint(*"abcdef")
+        await world.live(1)
+    assert len(world.said(FolderOverflowed)) == 1
+
+
+async def test_a_scan_that_takes_long_is_made_again_after_a_rescan_at_the_latest(world: World) -> None:
+    world.tree.takes = 30.0
+    await world.live(95)
+    assert world.tree.scans == 2
+
+
+async def test_a_hint_of_the_root_is_a_scan(world: World) -> None:
+    await world.live(1)
+    world.tree.write("a")
+    world.kernel.hint("")
+    await world.live(3)
+    assert world.causes == ["start", "event"]
+    assert world.names == ["a"]
+
+
+async def test_what_was_hinted_at_before_a_scan_is_not_looked_at_after_it(world: World) -> None:
+    await world.live(1)
+    world.tree.write("a")
+    world.kernel.paths.put_nowait(frozenset({ROOT, f"{ROOT}/a"}))
+    await world.live(1)
+    assert world.tree.scans == 2
+    assert world.tree.looks == []
+
+
+async def test_a_person_may_ask_for_a_scan(world: World) -> None:
+    await world.live(1)
+    world.loop.rescan()
+    await world.live(1)
+    assert world.causes == ["start", "event"]
+
+
+# ── no events ─────────────────────────────────────────────────────────────────────────────────────
+async def test_without_events_it_polls_with_one_warning_until_they_come(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.kernel.refuses = OSError(28, "inotify watch limit reached")
+    await world.live(121)
+    status = world.loop.status()
+    assert status.watching == "poll"
+    assert "watch limit" in status.problem
+    assert 23 <= world.tree.scans <= 27, "every 5 s"
+    assert len([one for one in caplog.records if one.name == folders.__name__]) == 1
+    world.kernel.refuses = None
+    await world.live(60)
+    assert world.loop.status().watching == "events"
+    assert world.loop.status().problem == ""
+    before = world.tree.scans
+    await world.live(55)
+    assert world.tree.scans - before <= 1
+
+
+async def test_events_that_end_lead_to_a_scan(world: World) -> None:
+    await world.live(1)
+    world.tree.write("a")
+    world.kernel.paths.put_nowait(OSError("watch died"))
+    await world.live(3)
+    assert world.causes == ["start", "retry"]
+    assert world.names == ["a"]
+    assert [event.folder for event in world.said(FolderOverflowed)] == ["inbox"]
+    assert world.loop.status().watching == "poll"
+    assert "watch died" in world.loop.status().problem
+
+
+async def test_hints_that_say_they_poll_are_believed(world: World) -> None:
+    world.kernel.watching, world.kernel.problem = "poll", "a link to a directory"
+    await world.live(51)
+    assert world.tree.scans == 11
+    assert world.loop.status().watching == "poll"
+    assert world.loop.status().problem == "a link to a directory"
+
+
+async def test_polling_by_setting_asks_for_no_events(worlds: list[World]) -> None:
+    worlds.append(world := World(watch="poll", poll_interval=10.0))
+    await world.live(51)
+    assert world.kernel.opened == 0
+    assert world.causes == ["start"] + ["timer"] * 5
+    assert (world.loop.status().watching, world.loop.status().problem) == ("poll", "")
+
+
+# ── trouble ───────────────────────────────────────────────────────────────────────────────────────
+async def test_a_root_that_is_gone_is_said_and_found_again(world: World) -> None:
+    world.tree.write("a")
+    await world.live(3)
+    assert world.loop.status().complete
+    world.tree.missing = True
+    await world.live(60)
+    status = world.loop.status()
+    assert (status.complete, status.files, status.problem) == (False, 0, f"{ROOT}: cannot be read")
+    assert world.said(FolderRescanned)[-1].problem == f"{ROOT}: cannot be read"
+    world.tree.missing = False
+    world.tree.write("b")
+    await world.live(8)
+    assert world.names == ["a", "b"], "within a poll_interval and a settle; what the scheduler has, it still has"
+    assert world.loop.status().complete
+    assert world.causes[-1] == "retry"
+
+
+async def test_an_unreadable_part_stops_nothing_and_hurries_nothing(world: World) -> None:
+    world.tree.write("a")
+    trouble = (SimpleNamespace(path=f"{ROOT}/{one}", message="denied") for one in "xy")
+
+    class Partly(Tree):
+        async def enumerate(self) -> AsyncGenerator[SimpleNamespace]:
+            async for found in super().enumerate():
+                yield found
+            self.complete = False
+
+    world.tree.__class__ = Partly
+    problems = tuple(trouble)
+    Partly.problems = property(lambda self: problems, lambda self, _: None)  # type: ignore[assignment]
+    await world.live(100)
+    assert world.names == ["a"]
+    assert world.causes == ["start", "timer"]
+    assert world.loop.status().problem == f"{ROOT}/x: denied (and 1 more)"
+
+
+async def test_a_name_that_makes_no_key_is_said_and_stops_nothing(world: World) -> None:
+    for name in ("x" * 1100, "y" * 1100, "good"):
+        world.tree.write(name)
+    await world.live(3)
+    assert world.names == ["good"]
+    problem = world.loop.status().problem
+    assert "1,102 bytes" not in problem.split(":")[0]
+    assert "S3 takes 1,024" in problem
+    assert "1 more names make no key" in problem
+    del world.tree.files["x" * 1100], world.tree.files["y" * 1100]
+    await world.live(60)
+    assert world.loop.status().problem == ""
+
+
+async def test_a_journal_that_fails_is_said_and_waited_for(world: World) -> None:
+    world.journal.broken = True
+    world.tree.write("a")
+    await world.live(21)
+    assert world.loop.status().problem == "nothing is queued: disk full"
+    assert 3 <= world.tree.scans <= 5
+    world.journal.broken = False
+    await world.live(8)
+    assert world.names == ["a"]
+    assert world.loop.status().problem == ""
+
+
+async def test_cancelled_it_leaves_nothing_and_runs_again(world: World) -> None:
+    world.tree.takes = 5.0
+    world.tree.write("a")
+    await world.live(1)
+    assert world.tree.open == 1
+    before = len(asyncio.all_tasks())
+    await world.stop()
+    assert world.tree.open == 0
+    assert world.kernel.closed == 1
+    assert len(asyncio.all_tasks()) <= before - 2
+    await world.live(40)
+    assert world.names == ["a"]
+    assert world.causes == ["start"]
+
+
+async def test_a_fault_of_ours_is_raised_as_itself(world: World) -> None:
+    async def submit(item: Item) -> None:
+        raise ZeroDivisionError
+
+    world.submit = submit  # type: ignore[method-assign]
+    world.loop = world.new_loop()
+    world.tree.write("a")
+    with pytest.raises(ZeroDivisionError):
+        await world.live(3)
+    world.task = None
