@@ -71,4 +71,5 @@ class FolderSpec:
     rescan: float = 60.0  # seconds between scans whatever the events say
     delete: str = "keep"  # keep, mirror: the object goes when the file goes
     follow_symlinks: bool = False  # a link stands for what it leads to, be it outside the folder
+    after_upload: str | None = None  # "": files are deleted; else the directory that they are moved to; None: they stay
     options: Options = Options()

@@ -185,6 +185,7 @@ class Item:
     """For a file found by a folder: the folder's path, which the file may not leave."""
     follow: bool = False
     """The folder says `follow_symlinks`: a link at the file's path or on the way to it leads to the file."""
+    after_upload: str | None = None  # "": the file is deleted; else the directory that it is moved to; None: it stays
     gone: bool = False
     """The file went and the folder says `delete: mirror`: the object is to go, too."""
     dated: float | None = None
@@ -251,6 +252,7 @@ class Revision:
     file: FileIdentity | None = None
     location: str | None = None
     """Behind redirects: the fingerprint of where the answer came from, for its validators belong to that URL only."""
+    departs: bool | None = field(default=None, compare=False)  # recorded of a file that `after_upload` takes away
 
     @property
     def strong_etag(self) -> str | None:

@@ -7,7 +7,7 @@ definition changed is followed anew. Items that left keep their objects, and are
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirrord.daemon.health import Health
@@ -19,6 +19,7 @@ from mirrord.errors import JournalError
 from mirrord.model import Item, Record, file_address
 from mirrord.planning.expand import item_of
 from mirrord.ports import Clock, Hints, Journal, Observer
+from mirrord.reconcile.departures import Departures
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.scheduler import Scheduler
@@ -38,6 +39,7 @@ class Live:
     manifests: Manifests
     scheduler: Scheduler
     stores: Stores
+    departures: Departures
     journal: Journal
     supervisor: Supervisor
     health: Health
@@ -96,14 +98,16 @@ class Live:
         return [entry for entry in stale if entry not in wanted]
 
     def _start_folder(self, spec: FolderSpec) -> None:
+        listing = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks)
         ports = FolderPorts(
-            listing=Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks),
+            listing=listing,
             watch=partial(hints_of, spec.path, spec.watch, min(STEP, max(QUICK, spec.settle / 20))),
             journal=self.journal,
             submit=self.scheduler.submit,
             observer=self.observer,
             clock=self.clock,
             taken=partial(self._taken, spec.entry),
+            resume=lambda: self.departures.resume(spec, listing.asides),
         )
         loop = self._folders[spec.entry] = FolderLoop(spec, ports)
         self.supervisor.start(_task(spec.entry), loop.run)
@@ -153,4 +157,5 @@ def _task(entry: str) -> str:
 def _file_of(spec: FolderSpec, record: Record) -> Item:
     """The item of a recorded file, as the folder's listing would find it."""
     name = record.source.removeprefix(file_address(f"{spec.path.rstrip('/')}/"))
-    return item_of(spec, name, record.dated or 0.0)
+    item = item_of(spec, name, record.dated or 0.0)
+    return replace(item, id=record.item_id, destination=replace(record.destination, store=spec.store))

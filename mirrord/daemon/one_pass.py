@@ -4,7 +4,7 @@ Owns the scan of each folder and the one wait in which all of them settle, for p
 Markers are not waited for: a file without its own is left Waiting.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from mirrord.events import FolderRescanned
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.markers import Markers
 from mirrord.planning.prune import Seen, trusted
-from mirrord.ports import Clock, Journal, Observer
+from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.reconcile.arrivals import needs_no_marker
 from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.gone import Search, refused
@@ -40,6 +40,8 @@ class OnePass:
 
     prune_max: float | None = None
     """The share of an entry's objects, from 0 to 1, that may be deleted; None: as the guard has it."""
+    resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
+    """Goes on with files that were found set aside on their way out; None: they are left."""
     reads_only = False
     """Whether nothing may be recorded."""
 
@@ -59,8 +61,10 @@ class OnePass:
         """Each item that `only` means. Raises JournalError."""
         specs = self._desired.expansion.folders
         folders = [(spec, self._listing(spec)) for spec in specs if not self._only or self._may_match(spec)]
-        for _, listing in folders:
+        for spec, listing in folders:
             await listing.look()
+            if await self._resumed(spec, listing):
+                await listing.look()  # what was put back is to be seen as what settled
         for item in self._desired.expansion.items:
             if selected(item, self._only):
                 yield Turn(item)
@@ -83,6 +87,7 @@ class OnePass:
                 for turn in await self._turns(spec, listing, batch):
                     seen.add(turn.item.id)
                     yield turn
+        await self._resumed(spec, listing)
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
         duration = self._clock.monotonic() - began
         rescanned = FolderRescanned(
@@ -98,6 +103,12 @@ class OnePass:
         if prunes and trusted(complete=listing.complete, files=files):
             async for turn in self._gone(spec, listing, seen):
                 yield turn
+
+    async def _resumed(self, spec: FolderSpec, listing: SettledFolder) -> bool:
+        if self.resume is None or not listing.asides:
+            return False
+        await self.resume(spec, listing.asides)
+        return True
 
     async def _gone(self, spec: FolderSpec, listing: SettledFolder, seen: Seen) -> AsyncIterator[Turn]:
         """The items whose files are gone; where the guard holds, the first of them, Blocked."""

@@ -109,7 +109,7 @@ def assembled(
     clock, journal = opened.clock, opened.journal
     health, board, totals = Health(clock), Board(clock), Totals(journal, clock)
     queue = LocalQueue(clock)
-    scheduler = Scheduler(look=opened.reconciler.reconcile, queue=queue, journal=journal, clock=clock)
+    scheduler = Scheduler(look=opened.departures.reconcile, queue=queue, journal=journal, clock=clock)
     readings = Readings(
         items=lambda: totals.last,
         staleness=health.staleness,
@@ -124,6 +124,7 @@ def assembled(
         scheduler=scheduler,
         stores=opened.stores,
         journal=journal,
+        departures=opened.departures,
         supervisor=supervisor,
         health=health,
         observer=observers,

@@ -27,9 +27,10 @@ async def sync(
         began = opened.clock.monotonic()
         found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
         found.prune_max = prune_max
+        found.resume = opened.departures.resume
 
         async def handle(turn: Turn) -> None:
-            report.add(turn.item, turn.waits or await settle(opened.reconciler, turn.item, opened.clock))
+            report.add(turn.item, turn.waits or await settle(opened.departures, turn.item, opened.clock))
 
         await work_through(found.items(), handle, settings.transfers)
         report.incomplete = found.incomplete

@@ -21,10 +21,12 @@ from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
+from mirrord.reconcile.departures import Departures
 from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import Settings
 from mirrord.sources.file import file_source
+from mirrord.sources.folder import FolderAsides
 from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget
 
@@ -39,6 +41,8 @@ class Engine:
     """What a program works with, open."""
 
     reconciler: Reconciler
+    departures: Departures
+    """The reconciler, and what comes after an upload."""
     janitor: Janitor
     journal: Journal
     stores: Stores
@@ -76,9 +80,27 @@ async def engine(
             retry=partial(next_try, retries),
             breakers=Breakers(tries=retries.tries),
         )
+        departures = Departures(
+            looks=reconciler,
+            asides=FolderAsides(),
+            journal=journal,
+            store_of=pool.of,
+            source_of=partial(source_of, http),
+            budget=budget,
+            observer=observer,
+            clock=clock,
+        )
         janitor = Janitor(journal=journal, store_at=pool.at, observer=observer, clock=clock)
         await janitor.begin()
-        yield Engine(reconciler=reconciler, janitor=janitor, journal=journal, stores=pool, budget=budget, clock=clock)
+        yield Engine(
+            reconciler=reconciler,
+            departures=departures,
+            janitor=janitor,
+            journal=journal,
+            stores=pool,
+            budget=budget,
+            clock=clock,
+        )
 
 
 def source_of(http: HttpSources, item: Item) -> Source:

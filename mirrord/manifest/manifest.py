@@ -21,7 +21,7 @@ from mirrord.manifest.scalars import is_stand_in
 from mirrord.manifest.tree import Mapping as MappingNode
 
 _UNKNOWN = "https://unset.invalid"
-_PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix")
+_PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
 """Fields of an entry whose places are kept for later faults; two numbers each, where a tree would take kilobytes."""
 
 

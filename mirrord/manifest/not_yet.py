@@ -54,7 +54,6 @@ NOT_YET: dict[str, Row] = {
     "mirrors.http.client_cert": Row("client certificates"),
     "*.object.lock": Row("object lock"),
     "*.prune": Row("pruning"),
-    "folders.after_upload": Row("moving and deleting uploaded files"),
 }
 
 

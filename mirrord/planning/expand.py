@@ -19,6 +19,7 @@ from mirrord.manifest.fields import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
 from mirrord.model import Destination, Item, Options, file_address
 from mirrord.planning import keys
+from mirrord.planning.departure import move_fault
 from mirrord.planning.options import OptionsOf
 from mirrord.planning.templates import DATE, Template, template
 from mirrord.providers import Provider, profile
@@ -180,10 +181,31 @@ class _File:
             rescan=self._options.setting(folder, "rescan"),
             delete=self._options.setting(folder, "delete"),
             follow_symlinks=follow,
+            after_upload=self._after(place, folder),
             options=place.options,
         )
         self._name(place, spec.entry)
         self._folders.append(spec)
+
+    def _after(self, place: _Place, folder: Folder) -> str | None:
+        own = "after_upload" in folder.model_fields_set
+        after = folder.after_upload if own else self._options.setting(folder, "after_upload")
+        if after is None:
+            return None
+        if self._options.setting(folder, "delete") == "mirror":
+            what = "deleted" if after.move is None else "moved away"
+            raise _Fault(
+                "after_upload",
+                f"a file that is {what} after its upload is gone, and delete: mirror deletes the objects of files that "
+                "are gone; remove one of the two",
+            )
+        if after.move is None:
+            return ""
+        root = os.path.normpath(os.path.join(place.manifest.directory, folder.path))
+        move = os.path.normpath(os.path.join(place.manifest.directory, after.move))
+        if fault := move_fault(root, move, self._options.setting(folder, "exclude")):
+            raise _Fault("after_upload", fault)
+        return move
 
     def _claim(self, place: _Place, item_id: str, destination: Destination, entry: str) -> None:
         first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)
@@ -273,8 +295,8 @@ def _folder_key(to: str, key: str) -> str:
 
 
 def has_date(folder: FolderSpec) -> bool:
-    """Whether the keys of this folder's files hold a date."""
-    return _dated(folder.key)
+    """Whether the keys of this folder's files hold a date that is kept: where files leave, each is a new one."""
+    return folder.after_upload is None and _dated(folder.key)
 
 
 @lru_cache(maxsize=1024)
@@ -307,5 +329,6 @@ def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
         options=folder.options,
         root=folder.path,
         follow=folder.follow_symlinks,
+        after_upload=folder.after_upload,
         dated=dated if has_date(folder) else None,
     )

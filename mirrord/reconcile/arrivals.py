@@ -67,6 +67,7 @@ class Arrivals:
         self.conflicts = Conflicts(self._binding, ports, self._let_go)
         self._claims: dict[str, str] = {}  # item id -> name, of files that wait or were submitted
         self._scan = 0
+        self._is_scanning = False
         self._refused: list[str] = []  # the first of the last whole scan
         self._first_refused = ""  # by name
         self._refusals = self._settled = self._bytes = 0
@@ -78,6 +79,7 @@ class Arrivals:
     def begin_scan(self) -> None:
         """A scan of the whole folder begins."""
         self._scan += 1
+        self._is_scanning = True
         self.conflicts.begin_scan()
         self._refusals, self._refused, self._first_refused = 0, [], ""
         self.settling.full = False
@@ -85,6 +87,7 @@ class Arrivals:
 
     def end_scan(self, complete: bool) -> Seen | None:
         """It came to its end; if it was complete, what it did not see is gone. Returns what it saw, for pruning."""
+        self._is_scanning = False
         if complete:
             unseen = [name for name, one in self._submitted.items() if one.scan != self._scan]
             for name in (*unseen, *self._unmarked.unseen(self._scan)):
@@ -190,6 +193,8 @@ class Arrivals:
         before = self._submitted.get(name)
         if file is None or mirrored(item, record, file):
             self.forget(name)
+            if item.after_upload is not None and self._is_scanning and not item.options.suspend:
+                await self._ports.submit(item)  # it should have left: that is tried again by each whole scan
         elif await self.conflicts.is_lost(name, item, record, self._claims.get(item.id)):
             return
         elif before is not None and before.file == file and not _was_missed(record):

@@ -22,6 +22,10 @@ async def nobody(item: Item, record: Record | None) -> str:  # noqa: ARG001
     return ""
 
 
+async def nothing() -> None:
+    """`FolderPorts.resume` where no file is ever set aside."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderPorts:
     """What a folder's loop works with. `watch` may raise OSError where events are not to be had."""
@@ -33,3 +37,5 @@ class FolderPorts:
     observer: Observer
     clock: Clock
     taken: Taken = nobody
+    resume: Callable[[], Awaitable[None]] = nothing
+    """Go on with files that the last whole scan found set aside on their way out. Raises JournalError."""

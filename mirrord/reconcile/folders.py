@@ -16,6 +16,7 @@ from mirrord.aio import batches, drain
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
+from mirrord.planning.departure import ASIDE
 from mirrord.planning.prune import trusted
 from mirrord.ports import Hints
 from mirrord.reconcile.arrivals import Arrivals
@@ -215,6 +216,7 @@ class FolderLoop:
                 files += len(batch)
                 await self._arrivals.see(batch, began)
         seen = self._arrivals.end_scan(listing.complete)
+        await self._ports.resume()
         if seen is not None and trusted(complete=listing.complete, files=files) and not self.spec.options.suspend:
             self._pruning.offer(seen)
         problems = [f"{trouble.path}: {trouble.message}" for trouble in listing.problems]
@@ -266,6 +268,8 @@ class FolderLoop:
     def _take(self, paths: Iterable[str]) -> None:
         root = self.spec.path.rstrip("/") + "/"
         for path in paths:
+            if f"/{ASIDE}" in path:
+                continue  # a file of ours on its way out
             if path.startswith(root) and path != root:
                 self._wanted.add(path.removeprefix(root))
             else:

@@ -80,7 +80,8 @@ class Search:
 
     async def _missing(self, records: Sequence[Record]) -> Sequence[Record]:
         root = file_address(self.spec.path.rstrip("/") + "/")
-        mine = {one.source.removeprefix(root): one for one in records if one.source.startswith(root)}
+        theirs = (one for one in records if not (one.revision and one.revision.departs))  # their files we took away
+        mine = {one.source.removeprefix(root): one for one in theirs if one.source.startswith(root)}
         devices = {
             name: one.revision.file.device if one.revision and one.revision.file else None for name, one in mine.items()
         }

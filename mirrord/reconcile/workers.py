@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from mirrord.model import Item, Outcome
 from mirrord.ports import Clock
-from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.departures import Looks
 
 T = TypeVar("T")
 
 
-async def settle(reconciler: Reconciler, item: Item, clock: Clock) -> Outcome:
+async def settle(reconciler: Looks, item: Item, clock: Clock) -> Outcome:
     """Look at `item` until nothing more is to be tried: the last outcome."""
     failures = 0
     while True:

@@ -44,6 +44,7 @@ class Folder(FolderListing):
         self._follow = follow
         self._problems: tuple[FolderProblem, ...] = ()
         self._left_out: tuple[LeftOut, ...] = ()
+        self._asides: tuple[FoundFile, ...] = ()
         self._complete = False
 
     @property
@@ -61,9 +62,14 @@ class Folder(FolderListing):
         """What the last scan came across and left, by kind."""
         return self._left_out
 
+    @property
+    def asides(self) -> tuple[FoundFile, ...]:
+        """Files that the last scan found set aside on their way out (`aside`), by the names that they had."""
+        return self._asides
+
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. The scan runs in a thread, one batch at a time as the caller asks for more."""
-        self._complete, self._problems, self._left_out = False, (), ()
+        self._complete, self._problems, self._left_out, self._asides = False, (), (), ()
         walk = self._walk()
         try:
             async with aclosing(_batched(walk.entries())) as files:
@@ -72,6 +78,7 @@ class Folder(FolderListing):
             self._complete = walk.complete
         finally:
             self._problems, self._left_out = tuple(walk.problems), walk.tally.left_out()
+            self._asides = tuple(walk.asides)
 
     async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
         """See `ports.FolderListing`."""

@@ -77,6 +77,11 @@ class SettledFolder(Listing):
         """Of the scan that `enumerate` made."""
         return self._folder.left_out
 
+    @property
+    def asides(self) -> tuple[FoundFile, ...]:
+        """Of the last scan, by `look` or `enumerate`."""
+        return self._folder.asides
+
     async def look(self) -> None:
         """The first stat of each file, from whose end the settle is counted."""
         first = Stats()

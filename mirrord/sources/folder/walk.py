@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from mirrord.errors import LeftOut, printable
 from mirrord.model import FileIdentity, Revision, file_address, fingerprint
+from mirrord.planning.departure import ASIDE, own_name
 from mirrord.sources.folder.patterns import Patterns
 
 MOST_PROBLEMS = 1_000
@@ -71,6 +72,7 @@ class Walk:
         self._stat = os.stat if follow else os.lstat
         self._ahead: list[tuple[str, Way]] = []  # directories still to be read, relative, and the way to each
         self.problems: list[FolderProblem] = []
+        self.asides: list[FoundFile] = []  # files on their way out, by the names that they had
         self.tally = Tally()
         self.complete = True
 
@@ -134,7 +136,9 @@ class Walk:
 
     def _look(self, entry: os.DirEntry[str], name: str, way: Way) -> FoundFile | None:
         try:
-            if entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith(ASIDE):
+                self._note_aside(entry, name)
+            elif entry.is_dir(follow_symlinks=False):
                 self._enter(name, way)
             elif entry.is_file(follow_symlinks=False):
                 if self._patterns.takes(name) and self._is_text(name):
@@ -173,6 +177,18 @@ class Walk:
     def _enter(self, name: str, way: Way) -> None:
         if self._patterns.enters(name) and self._is_text(name):
             self._ahead.append((name, way))
+
+    def _note_aside(self, entry: os.DirEntry[str], name: str) -> None:
+        below = name.removesuffix(entry.name)
+        if entry.is_dir(follow_symlinks=False) and entry.name == ASIDE:
+            with os.scandir(f"{self._root}/{name}") as entries:
+                standing = [(one.name, one) for one in entries]
+        else:
+            standing = [(own_name(entry.name), entry)]
+        for own, one in standing:
+            if own and one.is_file(follow_symlinks=False) and self._is_text(f"{below}{own}"):
+                found = self._found(f"{below}{own}", one.stat(follow_symlinks=False))
+                self.asides += [found] if found is not None else []
 
     # ── what was seen ────────────────────────────────────────────────────────────────────────────
     def _found(self, name: str, seen: os.stat_result) -> FoundFile | None:

@@ -43,8 +43,6 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         (MIRROR.format("http: {proxy: http://p:3128}"), "mirrors[0].http.proxy"),
         (MIRROR.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "mirrors[0].object.lock"),
         (MIRROR.format("prune: {max: 50%}"), "mirrors[0].prune"),
-        (FOLDER.format("after_upload: {move: /srv/done}"), "folders[0].after_upload"),
-        (FOLDER.format("after_upload: delete"), "folders[0].after_upload"),
         (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),
         ("defaults: {prune: true}", "defaults.prune"),
         ("defaults: {http: {proxy: http://p:3128}}", "defaults.http.proxy"),
