@@ -25,11 +25,8 @@ from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.scheduler import Scheduler
 from mirrord.sources.folder import Folder
 from mirrord.sources.mounts import silence_at
-from mirrord.sources.watch import STEP, Watch
+from mirrord.sources.watch import Watch
 from mirrord.status import FolderStatus, ItemStatus
-
-QUICK = 0.005
-"""Seconds: the step of a folder's events where it has no settle beside which it would be nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +98,7 @@ class Live:
         listing = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks)
         ports = FolderPorts(
             listing=listing,
-            watch=partial(hints_of, spec.path, spec.watch, min(STEP, max(QUICK, spec.settle / 20))),
+            watch=partial(hints_of, spec.path, spec.watch),
             journal=self.journal,
             submit=self.scheduler.submit,
             observer=self.observer,
@@ -142,11 +139,11 @@ class Live:
 
 
 @asynccontextmanager
-async def hints_of(path: str, word: str, step: float = STEP) -> AsyncIterator[Hints]:
+async def hints_of(path: str, word: str) -> AsyncIterator[Hints]:
     """Hints of changes below `path`. By the word `auto`, OSError where some changes come without events."""
     if word == "auto" and (why := await asyncio.to_thread(silence_at, path)):
         raise OSError(why)
-    async with Watch([path], recursive=True, step=step) as hints:
+    async with Watch([path], recursive=True) as hints:
         yield hints
 
 

@@ -114,6 +114,7 @@ def assembled(
         items=lambda: totals.last,
         staleness=health.staleness,
         stores=health.stores,
+        folders=lambda: {one.name: one.watching for one in live.folder_statuses()},
         buffer_bytes=lambda: opened.budget.lent,
         queue_items=lambda: len(queue),
     )

@@ -53,6 +53,8 @@ class Readings:
     """Seconds since the entry's longest neglected item was last seen equal to its source, by entry."""
     stores: Callable[[], Mapping[str, bool]]
     """Whether the last call to each store was answered."""
+    folders: Callable[[], Mapping[str, str]]
+    """How each folder is watched, by its entry: `events` or `poll`."""
     buffer_bytes: Callable[[], int]
     queue_items: Callable[[], int]
 
@@ -196,6 +198,7 @@ class _Readers(Collector):
             ask.staleness(),
         )
         yield _gauge("store_up", "1 where the last call to the store was answered.", "store", up)
+        yield _watching(ask.folders())
         yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=ask.buffer_bytes())
         yield GaugeMetricFamily("mirrord_queue_items", "Items that wait for a worker.", value=ask.queue_items())
 
@@ -204,6 +207,15 @@ def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Gau
     family = GaugeMetricFamily(f"mirrord_{name}", text, labels=[label])
     for key, value in values.items():
         family.add_metric([_label(key)], value)
+    return family
+
+
+def _watching(folders: Mapping[str, str]) -> GaugeMetricFamily:
+    text = "1 for how changes in the folder are learnt of now: by events, or by poll alone."
+    family = GaugeMetricFamily("mirrord_folder_watching", text, labels=["folder", "mode"])
+    for folder, watching in folders.items():
+        for mode in ("events", "poll"):
+            family.add_metric([_label(folder), mode], float(mode == watching))
     return family
 
 

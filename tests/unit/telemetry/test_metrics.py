@@ -40,6 +40,7 @@ SPEC_NAMES = {
     "mirrord_manifest_valid",
     "mirrord_manifest_reloads_total",
     "mirrord_folder_rescans_total",
+    "mirrord_folder_watching",
     "mirrord_store_up",
     "mirrord_build_info",
 }
@@ -52,6 +53,7 @@ def metrics() -> Metrics:
             items=lambda: {State.SYNCED: 3, State.BLOCKED: 1},
             staleness=lambda: {"geo": 12.5},
             stores=lambda: {"default": True, "archive": False},
+            folders=lambda: {"inbox": "events", "share": "poll"},
             buffer_bytes=lambda: 4096,
             queue_items=lambda: 7,
         )
@@ -194,6 +196,16 @@ def test_scans(metrics: Metrics) -> None:
     for cause in ("start", "timer", "timer"):
         metrics(FolderRescanned(folder="inbox", cause=cause, files=3, complete=True, duration=0.1))
     assert value(metrics, "mirrord_folder_rescans_total", {"folder": "inbox", "cause": "timer"}) == 2
+
+
+def test_how_folders_are_watched(metrics: Metrics) -> None:
+    shown = {
+        (folder, mode): value(metrics, "mirrord_folder_watching", {"folder": folder, "mode": mode})
+        for folder in ("inbox", "share")
+        for mode in ("events", "poll")
+    }
+    assert [pair for pair, on in shown.items() if on == 1] == [("inbox", "events"), ("share", "poll")]
+    assert [pair for pair, on in shown.items() if on == 0] == [("inbox", "poll"), ("share", "events")]
 
 
 def test_no_label_names_an_item(metrics: Metrics) -> None:

@@ -1,41 +1,44 @@
-"""Hints that something changed below some directories, from the kernel's events: the only importer of watchfiles.
+"""Hints that something changed below some directories, from the kernel's events.
 
-Owns one thread and one inotify instance a `Watch`, and the bounded set of paths between the thread and its reader.
-Refuses to be the truth: events get lost in silence (FIELD_NOTES 14), so a reader looks on a timer too, and takes a
-hint as a reason to look now. Never raises because of what happens to the directories: where events cannot be had,
-`watching` becomes "poll" and `problem` says why, once.
+Owns one thread a `Watch`, and the bounded set of paths between the thread and its reader. Refuses to be the truth:
+events get lost (FIELD_NOTES 14), so a reader looks on a timer too, and takes a hint as a reason to look now. Never
+raises because of what happens to the directories: where events cannot be had, `watching` becomes "poll" and `problem`
+says why, once. Trees are read by `inotify` where the system has it, all else by `portable` (watchfiles).
 
 A root that is missing, removed, or replaced by another directory is found again within a second; the root itself is
-then handed on as a hint, as it is when more paths changed than are kept. watchfiles follows symbolic links to
-directories, through which one link to `/` would eat every watch of the machine: a tree that has one is polled.
+then handed on as a hint, as it is when events were lost, or when more paths changed than are kept.
 """
 
 import asyncio
+import errno
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import getLogger
 from stat import S_ISDIR
 from typing import Self
 
-from watchfiles import Change, watch
-from watchfiles.main import FileChange
-
 from mirrord.aio import finish
+from mirrord.sources.watch import portable
+from mirrord.sources.watch.reader import Follow
+
+if sys.platform == "linux":
+    from mirrord.sources.watch import inotify as of_trees
+else:
+    of_trees = portable
 
 _log = getLogger(__name__)
 
 KEPT_PATHS = 10_000
 """More changed paths than this between two reads are handed on as their roots."""
 
-STEP = 0.05
-"""Seconds that an event takes to be handed on, one and a half times that on average."""
-
-_DEBOUNCE_MS = 100  # the latency of the first event in a stream that does not pause
-_LOOK_MS = 1000  # how often the roots themselves are looked at
+_LOOK = 1.0  # seconds between two looks at the roots themselves
 _AGAIN = 60.0  # seconds until events are tried again after they failed
+_PAUSE_OF_DURATION = 4.0  # so many times as long as the watches took to stand is the pause before they are set anew
 
 
 class Watch:
@@ -46,16 +49,19 @@ class Watch:
     begin with the root as it was given, and name what changed, appeared or went.
     """
 
-    def __init__(self, roots: Iterable[str | os.PathLike[str]], *, recursive: bool = False, step: float = STEP) -> None:
-        """`step` in seconds, at least 0.001: its thread wakes that often, which at 0.005 costs 0.4 % of a core."""
+    def __init__(
+        self, roots: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow: Follow | None = None
+    ) -> None:
+        """`follow` reads the events; by default the system's best for what is watched."""
         self._roots = tuple(dict.fromkeys(os.fspath(root) for root in roots))
         self._recursive = recursive
-        self._step_ms = max(1, round(step * 1000))
+        self._follow: Follow = follow or (of_trees.follow if recursive else portable.follow)
         self._problem = ""
         self._changed: set[str] = set()
         self._news = asyncio.Event()
         self._stop = threading.Event()
         self._standing = asyncio.Event()
+        self._stood = 0.0  # when the watches stood (monotonic)
         self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._live, name="watch", daemon=True)
 
@@ -113,84 +119,58 @@ class Watch:
     def _live(self) -> None:
         missed: tuple[str, ...] = ()  # the first look comes after the first watch stands; each new one had a gap
         while not self._stop.is_set():
+            began = self._stood = time.monotonic()
             if problem := self._followed(missed):
                 self._hand_on((), problem)
                 self._stop.wait(_AGAIN)
+            self._stop.wait(_PAUSE_OF_DURATION * (self._stood - began))
             missed = self._roots
 
     def _followed(self, missed: tuple[str, ...]) -> str:
         """Hand on events until the roots are others than when it began: empty, or why events cannot be had."""
         roots = {root: _identity(root) for root in self._roots}
         present = [root for root, found in roots.items() if found]
-        if problem := self._unfit(present):
-            return problem
+        if unread := next((root for root in present if not os.access(root, os.R_OK | os.X_OK)), None):
+            return f"no events for {unread}: it cannot be read"
         try:
-            for changes in self._events(present, missed):
-                self._hand_on([path for _, path in changes])
-                gone = any(change is Change.deleted and path in roots for change, path in changes)
-                if gone or roots != {root: _identity(root) for root in self._roots}:
+            for changed in self._events(present, missed):
+                if changed:
+                    self._hand_on(changed)
+                if roots != {root: _identity(root) for root in self._roots}:
                     break
         except FileNotFoundError:
-            self._stop.wait(_LOOK_MS / 1000)  # it went between the two looks
-        except (OSError, RuntimeError) as error:  # RuntimeError: watchfiles, for what befalls a watch that stands
-            return f"no events for {', '.join(present)}: {error}; raise fs.inotify.max_user_watches, or poll"
+            self._stop.wait(_LOOK)  # it went between the two looks
+        except OSError as error:
+            return f"no events for {', '.join(present)}: {error}{_remedy(error)}"
         return ""
 
-    def _events(self, present: list[str], missed: tuple[str, ...]) -> Iterator[set[FileChange]]:
-        """Every batch of changes, and an empty one each second at least; ends once stopped."""
-        if not present:
-            self._hand_on(missed)
-            yield from iter(lambda: set() if not self._stop.wait(_LOOK_MS / 1000) else None, None)
+    def _events(self, present: Sequence[str], missed: tuple[str, ...]) -> Iterator[set[str]]:
+        """Every batch of changes, and an empty one each second at least; ends once stopped, or if to be begun anew."""
+        standing = partial(self._stand, missed)
+        if present:
+            stopped = self._stop.is_set
+            yield from self._follow(present, recursive=self._recursive, standing=standing, stopped=stopped, every=_LOOK)
             return
-        yield from watch(
-            *present,
-            watch_filter=None,
-            step=self._step_ms,
-            debounce=max(_DEBOUNCE_MS, self._step_ms),
-            rust_timeout=_LOOK_MS,
-            yield_on_timeout=True,
-            stop_event=_Standing(self._stop, partial(self._hand_on, missed)),
-            raise_interrupt=False,
-            recursive=self._recursive,
-            ignore_permission_denied=True,
-        )
+        standing()
+        while not self._stop.wait(_LOOK):
+            yield set()
 
-    def _unfit(self, present: list[str]) -> str:
-        """Why events of these roots would be missing or too many; empty if neither."""
-        for root in present:
-            if not os.access(root, os.R_OK | os.X_OK):
-                return f"no events for {root}: it cannot be read"
-            if self._recursive and (link := self._link_below(root)):
-                return f"no events for {root}: {link} is a link to a directory, which events would follow"
-        return ""
-
-    def _link_below(self, root: str) -> str:
-        for directory, names, _ in os.walk(root):
-            if self._stop.is_set():
-                break
-            for name in names:
-                path = os.path.join(directory, name)
-                if os.path.islink(path):
-                    return path
-        return ""
+    def _stand(self, missed: tuple[str, ...]) -> None:
+        self._stood = time.monotonic()
+        self._hand_on(missed)
 
     def _hand_on(self, paths: Iterable[str], problem: str = "") -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody reads any more
             self._loop.call_soon_threadsafe(self._take, paths, problem)
 
 
-class _Standing:
-    """The event that watchfiles asks at every step, and first once its watches stand, which it says in no other way."""
-
-    def __init__(self, stop: threading.Event, standing: Callable[[], None]) -> None:
-        self._stop = stop
-        self._standing: Callable[[], None] | None = standing
-
-    def is_set(self) -> bool:
-        if self._standing is not None:
-            self._standing()
-            self._standing = None
-        return self._stop.is_set()
+def _remedy(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC:
+            return "; raise fs.inotify.max_user_watches, or poll"
+        case errno.EMFILE:
+            return "; raise fs.inotify.max_user_instances or the limit of open files, or poll"
+    return "; poll, if that stays so"
 
 
 def _identity(root: str) -> tuple[int, int] | None:

@@ -1,0 +1,385 @@
+"""`sources.watch`: one suite on both readers of events, over real directories and real events.
+
+What changes is hinted at, where it is now; nothing that befalls a root, the kernel's queue or its limits ends a watch.
+"""
+
+import asyncio
+import errno
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from mirrord.sources import watch as watching
+from mirrord.sources.watch import Watch, inotify, portable
+from mirrord.sources.watch.reader import Follow
+
+QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+
+
+@pytest.fixture(params=[inotify, portable], ids=["inotify", "watchfiles"])
+def follow(request: pytest.FixtureRequest) -> Follow:
+    """What reads the events."""
+    found: Follow = request.param.follow
+    return found
+
+
+async def hinted(watch: Watch, wanted: Path, meanwhile: Callable[[], object] = lambda: None) -> set[str]:
+    """Everything hinted at until `wanted` is; `meanwhile` is done again before each wait."""
+    seen: set[str] = set()
+    async with asyncio.timeout(20):
+        while str(wanted) not in seen:
+            meanwhile()
+            seen |= await watch.changed()
+    return seen
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Every descriptor that this process may open is in use."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    taken: list[int] = []
+    try:
+        while True:
+            try:
+                taken.append(os.dup(0))
+            except OSError:
+                break
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.swp", "a.pyc", "node_modules", ".git", "a~"])
+async def test_whatever_its_name_a_file_is_hinted_at(tmp_path: Path, name: str, follow: Follow) -> None:
+    async with Watch([tmp_path], follow=follow) as watch:
+        (tmp_path / name).write_text("x")
+        await hinted(watch, tmp_path / name)
+        assert watch.watching == "events"
+
+
+async def test_a_file_saved_by_rename_is_hinted_at(tmp_path: Path, follow: Follow) -> None:
+    manifest = tmp_path / "a.yaml"
+    manifest.write_text("old")
+    async with Watch([tmp_path], follow=follow) as watch:
+        (tmp_path / "4913").write_text("new")
+        (tmp_path / "4913").rename(manifest)
+        await hinted(watch, manifest)
+
+
+async def test_every_swap_of_a_config_map_is_hinted_at(tmp_path: Path, follow: Follow) -> None:
+    def swap(number: int) -> None:
+        (tmp_path / f"..{number}").mkdir()
+        (tmp_path / f"..{number}" / "a.yaml").write_text(str(number))
+        (tmp_path / "..tmp").symlink_to(f"..{number}")
+        (tmp_path / "..tmp").rename(tmp_path / "..data")
+        if number:
+            shutil.rmtree(tmp_path / f"..{number - 1}")
+
+    swap(0)
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    async with Watch([tmp_path], follow=follow) as watch:
+        for number in (1, 2, 3):
+            swap(number)
+            await hinted(watch, tmp_path / "..data")
+            assert (tmp_path / "a.yaml").read_text() == str(number)
+
+
+async def test_recursion_is_asked_for(tmp_path: Path, follow: Follow) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    async with Watch([tmp_path], follow=follow) as flat, Watch([tmp_path], recursive=True, follow=follow) as whole:
+        (deep / "a").write_text("x")
+        await hinted(whole, deep / "a")
+        (tmp_path / "b").write_text("x")
+        assert str(deep / "a") not in await hinted(flat, tmp_path / "b")
+
+
+async def test_a_new_directory_is_watched_too(tmp_path: Path, follow: Follow) -> None:
+    async with Watch([tmp_path], recursive=True, follow=follow) as watch:
+        (tmp_path / "new").mkdir()
+        await hinted(watch, tmp_path / "new" / "a", lambda: (tmp_path / "new" / "a").write_text("x"))
+
+
+async def test_one_watch_has_many_roots(tmp_path: Path, follow: Follow) -> None:
+    roots = [tmp_path / name for name in "abc"]
+    for root in roots:
+        root.mkdir()
+    async with Watch(roots, follow=follow) as watch:
+        for root in roots:
+            (root / "x").write_text("x")
+        await hinted(watch, roots[0] / "x")
+
+
+@pytest.mark.parametrize("gone", ["removed", "moved away"])
+async def test_a_root_that_is_made_again_is_watched_again(tmp_path: Path, gone: str, follow: Follow) -> None:
+    root = tmp_path / "inbox"
+    root.mkdir()
+    async with Watch([root], recursive=True, follow=follow) as watch:
+        if gone == "removed":
+            root.rmdir()
+        else:
+            root.rename(tmp_path / "elsewhere")
+        await hinted(watch, root)
+        root.mkdir()
+        (root / "early").write_text("x")  # before anything watches: the hint of the root stands for it
+        await hinted(watch, root)
+        (root / "late").write_text("x")
+        await hinted(watch, root / "late")
+        assert watch.watching == "events"
+
+
+async def test_a_root_that_is_swapped_for_another_between_two_looks_is_watched(tmp_path: Path, follow: Follow) -> None:
+    root, other = tmp_path / "inbox", tmp_path / "other"
+    root.mkdir()
+    other.mkdir()
+    async with Watch([root], follow=follow) as watch:
+        root.rename(tmp_path / "old")
+        other.rename(root)
+        await hinted(watch, root)
+        await hinted(watch, root / "a", lambda: (root / "a").write_text("x"))
+
+
+async def test_a_root_may_come_late_beside_one_that_stands(tmp_path: Path, follow: Follow) -> None:
+    stands, late = tmp_path / "stands", tmp_path / "late"
+    stands.mkdir()
+    async with Watch([stands, late], follow=follow) as watch:
+        (stands / "a").write_text("x")
+        await hinted(watch, stands / "a")
+        late.mkdir()
+        await hinted(watch, late)
+        await hinted(watch, late / "a", lambda: (late / "a").write_text("x"))
+
+
+async def test_more_paths_than_are_kept_become_their_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, follow: Follow
+) -> None:
+    monkeypatch.setattr(watching, "KEPT_PATHS", 10)
+    async with Watch([tmp_path], follow=follow) as watch:
+        for number in range(50):
+            (tmp_path / str(number)).write_text("x")
+        assert len(await hinted(watch, tmp_path)) <= 11
+
+
+async def test_a_link_to_a_directory_is_not_followed(tmp_path: Path, follow: Follow) -> None:
+    root, outside = tmp_path / "inbox", tmp_path / "outside"
+    (root / "sub").mkdir(parents=True)
+    outside.mkdir()
+    (root / "sub" / "link").symlink_to(outside)
+    async with Watch([root], recursive=True, follow=follow) as watch:
+        if follow is portable.follow:
+            assert await watch.changed() == {str(root)}, "the reader learns of the change of state"
+            assert watch.watching == "poll"
+            assert str(root / "sub" / "link") in watch.problem
+        else:
+            (root / "late").symlink_to(outside)
+            await hinted(watch, root / "late")
+            (outside / "a").write_text("x")
+            (root / "sub" / "link" / "b").write_text("x")
+            assert await hinted(watch, root / "sub" / "c", (root / "sub" / "c").touch) == {str(root / "sub" / "c")}
+            assert watch.watching == "events"
+    async with Watch([root], follow=follow) as flat:
+        assert flat.watching == "events", "without recursion no link is followed"
+
+
+async def test_a_link_to_nothing_or_to_a_file_is_no_obstacle(tmp_path: Path, follow: Follow) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "to_file").symlink_to("file")
+    (tmp_path / "to_nothing").symlink_to("nowhere")
+    async with Watch([tmp_path], recursive=True, follow=follow) as watch:
+        (tmp_path / "a").write_text("x")
+        await hinted(watch, tmp_path / "a")
+        assert watch.problem == ""
+
+
+async def test_without_events_it_polls_says_so_once_and_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, follow: Follow
+) -> None:
+    monkeypatch.setattr(watching, "_AGAIN", 0.05)
+    with no_more_files():
+        watch = Watch([tmp_path], follow=follow)
+        await watch.__aenter__()
+        assert watch.watching == "poll"
+        assert str(tmp_path) in watch.problem
+        assert await watch.changed() == {str(tmp_path)}
+        await asyncio.to_thread(watch._stop.wait, 0.3)  # some more tries
+    try:
+        assert await asyncio.wait_for(watch.changed(), 20) == {str(tmp_path)}
+        assert (watch.watching, watch.problem) == ("events", "")
+        (tmp_path / "a").write_text("x")
+        await hinted(watch, tmp_path / "a")
+    finally:
+        await watch.__aexit__()
+    assert len([one for one in caplog.records if one.name == watching.__name__]) == 1
+
+
+async def test_a_reader_that_is_cancelled_loses_nothing_and_leaving_ends_the_thread(
+    tmp_path: Path, follow: Follow
+) -> None:
+    async with Watch([tmp_path], follow=follow) as watch:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(watch.changed(), 0.05)
+        (tmp_path / "a").write_text("x")
+        seen: set[str] = set()
+        async for paths in watch:
+            seen |= paths
+            if str(tmp_path / "a") in seen:
+                break
+        thread = watch._thread
+    assert not thread.is_alive()
+
+
+async def test_a_reader_that_pauses_finds_all_that_happened(tmp_path: Path, follow: Follow) -> None:
+    async with Watch([tmp_path], follow=follow) as watch:
+        for number in range(2000):
+            (tmp_path / str(number)).write_text("x")
+        await hinted(watch, tmp_path / "last", lambda: (tmp_path / "last").write_text("x"))
+
+
+async def test_directories_that_move_keep_their_watches_true(tmp_path: Path, follow: Follow) -> None:
+    """Renamed, moved out, moved in: what changes below is hinted at where it is now, and nowhere else."""
+    root, outside = tmp_path / "inbox", tmp_path / "outside"
+    for directory in (root / "a" / "deep", root / "b" / "deep", outside / "c" / "deep"):
+        directory.mkdir(parents=True)
+    async with Watch([root], recursive=True, follow=follow) as watch:
+        (root / "a").rename(root / "renamed")
+        (root / "b").rename(outside / "b")
+        (outside / "c").rename(root / "c")
+        await hinted(watch, root / "c")
+        await hinted(watch, root / "last", (root / "last").touch)
+        for place in (root / "renamed" / "deep", outside / "b" / "deep", root / "c" / "deep"):
+            (place / "x").write_text("x")
+        seen = await hinted(watch, root / "c" / "deep" / "x")
+        assert str(root / "renamed" / "deep" / "x") in seen
+        assert not [path for path in seen if f"{root}/a/" in path or f"{root}/b/" in path or str(outside) in path]
+
+
+async def test_two_directories_that_swap_names(tmp_path: Path) -> None:
+    """All before the first event is read, so that each path is another directory's by then."""
+    for name in ("a", "b"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+    async with Watch([tmp_path], recursive=True) as watch:
+        for _ in range(3):
+            (tmp_path / "a").rename(tmp_path / "c")
+            (tmp_path / "b").rename(tmp_path / "a")
+            (tmp_path / "c").rename(tmp_path / "b")
+        await hinted(watch, tmp_path / "last", (tmp_path / "last").touch)
+        for name in ("a", "b"):
+            await hinted(watch, tmp_path / name / "deep" / f"in{name}", (tmp_path / name / "deep" / f"in{name}").touch)
+
+
+async def test_a_tree_that_grows_quickly_is_watched_to_its_depth(tmp_path: Path, follow: Follow) -> None:
+    async with Watch([tmp_path], recursive=True, follow=follow) as watch:
+        deepest = tmp_path.joinpath(*"abcdefghij")
+        for number in range(20):
+            (tmp_path / str(number)).joinpath(*"abcdefghij").mkdir(parents=True)
+        deepest.mkdir(parents=True)
+        await hinted(watch, deepest / "file", lambda: (deepest / "file").write_text("x"))
+
+
+async def test_events_that_were_lost_are_hints_of_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's queue is filled while nobody reads it, and a directory comes of which no event tells."""
+    held, go_on = threading.Event(), threading.Event()
+    read = inotify.Instance.read
+
+    def slowly(self: inotify.Instance, patience: float) -> set[str]:
+        held.set()
+        go_on.wait(20)
+        return read(self, patience)
+
+    monkeypatch.setattr(inotify.Instance, "read", slowly)
+    async with Watch([tmp_path], recursive=True) as watch:
+        await asyncio.to_thread(held.wait, 20)
+        with (tmp_path / "a").open("wb", buffering=0) as a, (tmp_path / "b").open("wb", buffering=0) as b:
+            for _ in range(QUEUE // 2 + 10):
+                a.write(b"x")
+                b.write(b"x")
+        (tmp_path / "untold").mkdir()
+        go_on.set()
+        await hinted(watch, tmp_path)
+        await hinted(watch, tmp_path / "untold" / "file", (tmp_path / "untold" / "file").touch)
+
+
+async def test_a_directory_that_cannot_be_read_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real where modes bind us; as root by a directory that goes while the tree is walked."""
+    for name in ("closed", "open"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+    (tmp_path / "closed").chmod(0)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if path.endswith("/closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    async with Watch([tmp_path], recursive=True) as watch:
+        await hinted(watch, tmp_path / "open" / "deep" / "a", (tmp_path / "open" / "deep" / "a").touch)
+        assert watch.watching == "events"
+    (tmp_path / "closed").chmod(0o700)
+
+
+LIMITED = """
+    import asyncio, errno, logging, sys
+    from pathlib import Path
+    from mirrord.sources.watch import Watch, inotify
+
+    def limited(instances, watches):
+        try:
+            Path("/proc/sys/user/max_inotify_instances").write_text(instances)
+            Path("/proc/sys/user/max_inotify_watches").write_text(watches)
+        except OSError:  # no user namespace of our own: the kernel's refusal by hand
+            inotify.Instance._add = refuse(errno.ENOSPC)
+            if instances == "0":
+                inotify.Instance.__enter__ = refuse(errno.EMFILE)
+
+    def refuse(code):
+        def call(*_):
+            raise OSError(code, "refused")
+        return call
+
+    async def main():
+        logging.basicConfig(format="%(message)s")
+        limited(*sys.argv[2:])
+        async with Watch([sys.argv[1]], recursive=True) as watch:
+            await watch.changed()
+            print(watch.watching, watch.problem)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("limits", "remedy"),
+    [(("10", "3"), "fs.inotify.max_user_watches"), (("0", "10"), "fs.inotify.max_user_instances")],
+)
+def test_the_kernels_limits_lead_to_polling_with_a_remedy_and_one_warning(
+    tmp_path: Path, limits: tuple[str, str], remedy: str
+) -> None:
+    """In a user namespace with limits of its own, where there may be one."""
+    for number in range(5):
+        (tmp_path / str(number)).mkdir()
+    alone = ["unshare", "--user", "--map-root-user"]
+    prefix = alone if shutil.which("unshare") and subprocess.run([*alone, "true"], check=False).returncode == 0 else []
+    command = [*prefix, sys.executable, "-c", dedent(LIMITED), str(tmp_path), *limits]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("poll no events for"), done.stderr
+    assert remedy in done.stdout
+    assert len(done.stderr.splitlines()) == 1, "one warning"
+
+
+def test_trees_are_read_by_inotify_and_single_directories_by_watchfiles(tmp_path: Path) -> None:
+    assert Watch([tmp_path], recursive=True)._follow is inotify.follow
+    assert Watch([tmp_path])._follow is portable.follow
