@@ -309,6 +309,22 @@ def test_a_folder_is_relative_to_its_manifest(expanded: Expand, tmp_path: Path) 
     assert (spec.include, spec.exclude, spec.settle, spec.options.suspend) == (("*.csv",), ("*.bak",), 0.0, True)
 
 
+@pytest.mark.parametrize(
+    ("rest", "watch", "follow"),
+    [
+        ("", "auto", False),
+        ("  follow_symlinks: true\n", "poll", True),
+        ("  follow_symlinks: true\n  watch: events\n", "events", True),
+    ],
+)
+def test_a_folder_whose_links_are_followed_is_polled_unless_told_otherwise(
+    expanded: Expand, rest: str, watch: str, follow: bool
+) -> None:
+    spec = folder(expanded, rest)
+    assert (spec.watch, spec.follow_symlinks) == (watch, follow)
+    assert item_of(spec, "a", 0.0).follow is follow
+
+
 def test_the_options_of_a_folder_arrive_at_its_items(expanded: Expand) -> None:
     spec = folder(
         expanded,
