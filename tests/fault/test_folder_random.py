@@ -27,7 +27,7 @@ OPERATIONS = 100_000 if SOAK else 10_000
 SEEDS = [int(os.environ["MIRRORD_SEED"])] if "MIRRORD_SEED" in os.environ else [11, 2026, 714_025]
 WRITERS = 4
 RESCAN, SETTLE = 2.0, 0.2
-PAUSE, REST = 0.008, 0.3
+PAUSE, REST = 0.004, 0.3
 """Seconds between two operations of a writer, mostly and now and then: then some files settle in the midst of it."""
 DRAIN = 600.0 if SOAK else 60.0
 """Seconds for what was queued to be sent, beside whatever else the machine does."""
