@@ -348,6 +348,7 @@ class Copied:
     etag: str
     checksum: Checksum | None
     integrity: Integrity
+    reused: bool = False  # the store made it of an object that held these bytes: none was sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

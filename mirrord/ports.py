@@ -16,6 +16,7 @@ from mirrord.model import (
     ChecksumKind,
     Copied,
     Destination,
+    FileIdentity,
     ObjectOptions,
     Observed,
     Part,
@@ -37,8 +38,7 @@ class ByteStream(Protocol):
         """Read at least one byte into the start of `view` and return the count; 0 means the end.
 
         The end is proven: a body cut short raises SourceUnavailable, a source that changed SourceChanged. A read
-        may return fewer bytes than `view` holds.
-        """
+        may return fewer bytes than `view` holds."""
 
 
 class Source(AbstractAsyncContextManager["Source"], Protocol):
@@ -48,16 +48,14 @@ class Source(AbstractAsyncContextManager["Source"], Protocol):
         """The source as it is now, or None if it still is `known` (asked conditionally where the source can).
 
         A `known` of another address is ignored. An adapter may keep the answer open for the `open` that follows,
-        so that look and copy cost one request. Raises SourceMissing, SourceDenied, SourceUnavailable, SourceRefused.
-        """
+        so that look and copy cost one request. Raises SourceMissing, SourceDenied, SourceUnavailable, SourceRefused."""
 
     def open(
         self, observed: Observed, start: int = 0, end: int | None = None
     ) -> AbstractAsyncContextManager[ByteStream]:
         """A stream of bytes [start, end) pinned to the revision; `end=None` is to the end.
 
-        Anything but the whole needs `observed.ranges`. Raises SourceChanged if another revision answers.
-        """
+        Anything but the whole needs `observed.ranges`. Raises SourceChanged if another revision answers."""
 
     def let_go(self) -> None:
         """Give back a connection that `probe` keeps for `open`, which will not come soon. May be called at any time."""
@@ -108,8 +106,7 @@ class FolderListing(Listing, Protocol):
     def look(self, names: Iterable[str]) -> AsyncGenerator[Found]:
         """What stands at these names now; of a directory, all below it. What is gone or left out yields nothing.
 
-        A name below another one's directory is found twice. Changes neither `complete` nor `problems`.
-        """
+        A name below another one's directory is found twice. Changes neither `complete` nor `problems`."""
 
     async def standing(self, names: Collection[str]) -> frozenset[str]:
         """Those of `names` at which a regular file stands now, whether it counts or not: for ready markers."""
@@ -136,8 +133,7 @@ class Hints(Protocol):
     async def changed(self) -> frozenset[str]:
         """Wait for the next paths, at least one; the directory itself stands for anything in it.
 
-        Raises OSError when no more will come.
-        """
+        Raises OSError when no more will come."""
 
     @property
     def watching(self) -> str:
@@ -152,8 +148,7 @@ class ObjectStore(Protocol):
     """One store's objects. Every call has a deadline scaled to its size and is tried once: retry is policy.
 
     All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a child; the writes also raise
-    OutcomeUnknown (sent, no answer), ChecksumMismatch (the store refused the bytes) and PreconditionFailed.
-    """
+    OutcomeUnknown (sent, no answer), ChecksumMismatch (the store refused the bytes) and PreconditionFailed."""
 
     @property
     def provider(self) -> Provider:
@@ -169,6 +164,20 @@ class ObjectStore(Protocol):
         if_none_match: bool = False,
     ) -> StoredObject:
         """PutObject. The store verifies `checksum` before the object becomes visible, where it can."""
+
+    async def copy_object(
+        self,
+        source: Destination,
+        at: Destination,
+        options: ObjectOptions,
+        checksum: ChecksumKind = ChecksumKind.NONE,
+        *,
+        if_match: str,
+        size: int,
+    ) -> StoredObject:
+        """CopyObject: `at` gets the bytes of `source` (at this store, `size` of them, at most `provider.max_put`) with
+        these options in place of its own. PreconditionFailed if its ETag is not `if_match`, at stores that look, which
+        not all do; StoreRefused if it is gone. The answer need not tell the checksum: HEAD does."""
 
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
@@ -191,8 +200,7 @@ class ObjectStore(Protocol):
     ) -> StoredObject:
         """CompleteMultipartUpload, parts ascending, with the full-object checksum.
 
-        Raises EntityTooSmall, InvalidPart, InvalidPartOrder, NoSuchUpload too.
-        """
+        Raises EntityTooSmall, InvalidPart, InvalidPartOrder, NoSuchUpload too."""
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
         """AbortMultipartUpload; an upload that is already gone is no error."""
@@ -211,8 +219,7 @@ class ObjectStore(Protocol):
     def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         """What the store holds of an open upload, ascending, without checksums. Raises NoSuchUpload too.
 
-        It confirms our own list and cannot replace it: stores may show a part that was sent twice as two.
-        """
+        It confirms our own list and cannot replace it: stores may show a part that was sent twice as two."""
 
     def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         """Every open multipart upload whose key starts with `prefix`."""
@@ -236,8 +243,7 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def dates(self, entry: str, sources: Collection[str]) -> Mapping[str, float]:
         """`Record.dated` by source: of those of `sources` that the entry's items in force have a date for.
 
-        At the price of one question. Some hundreds at a time. Of several items of one source, the earliest date.
-        """
+        At the price of one question. Some hundreds at a time. Of several items of one source, the earliest date."""
 
     async def save(self, record: Record) -> None:
         """Write the item's record, whole."""
@@ -248,8 +254,7 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
         """These items left the manifests: one commit. Saving an item's record again brings it back.
 
-        An id that is not recorded, or left before, is no error and keeps its time.
-        """
+        An id that is not recorded, or left before, is no error and keeps its time."""
 
     def records(self) -> AsyncIterator[Record]:
         """Every recorded item, streamed, by item id; those that left the manifests too (`removed` is set)."""
@@ -261,8 +266,7 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
         self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
     ) -> Sequence[Record]:
         """Up to `limit` items in force with ids after `after`, by item id: of that state, of the entry of that name,
-        and with `text` in key, source or entry in upper or lower case. Fewer than `limit`: there are no more.
-        """
+        and with `text` in key, source or entry in upper or lower case. Fewer than `limit`: there are no more."""
 
     async def count(self, entry: str) -> int:
         """How many items of the entry of that name are in force."""
@@ -272,6 +276,10 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
 
     async def last_written(self) -> float | None:
         """When the journal was last written to, by whomever; None if it never was."""
+
+    async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
+        """A few records of objects at that endpoint that were made from a file with this inode, size and mtime: it most
+        likely was this file, under another name or the same. Its device may be another: numbers of devices change."""
 
     async def begin(self, transfer: Transfer) -> None:
         """The intent: from here on the store may hold something of this transfer. One of the same id is replaced."""
@@ -294,8 +302,7 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def give_up(self, transfer_id: str, when: float) -> None:
         """The transfer will not go on and is no longer unfinished; the store may hold something of it.
 
-        It is kept, as settled at `when`, until it is abandoned; given up before, it keeps its time.
-        """
+        It is kept, as settled at `when`, until it is abandoned; given up before, it keeps its time."""
 
     def given_up(self) -> AsyncIterator[Transfer]:
         """Transfers that were given up and not yet abandoned: what a sweep of the stores must look for."""
@@ -321,21 +328,18 @@ class Queue(Protocol):
     async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
         """Wish for a look in `delay` seconds; of two wishes for an item the sooner wins.
 
-        A wish made while the item is looked at is honoured afterwards. A negative delay goes before what is due.
-        """
+        A wish made while the item is looked at is honoured afterwards. A negative delay goes before what is due."""
 
     async def cancel(self, item_id: str) -> None:
         """Drop the item's wish, cancel its look if one runs, and return when that has ended (not from within it).
 
-        A wish made meanwhile stands.
-        """
+        A wish made meanwhile stands."""
 
     async def run(self, work: Work, concurrency: int) -> None:
         """Call `work` for each item whose time comes, `concurrency` at a time, until stopped or cancelled.
 
         Cancelled, it cancels what runs, waits until that ended, and keeps those items for the next run. What `work`
-        raises is logged, and the item comes again later.
-        """
+        raises is logged, and the item comes again later."""
 
     async def stop(self, grace: float) -> None:
         """Start nothing more; what runs has `grace` seconds to end, is then cancelled and awaited. `run` returns."""

@@ -89,6 +89,25 @@ class MemoryStore:
         _verify(at, content, checksum)
         return self._keep(at, content, _etag(content), checksum, options)
 
+    async def copy_object(
+        self,
+        source: Destination,
+        at: Destination,
+        options: ObjectOptions,
+        checksum: ChecksumKind = ChecksumKind.NONE,
+        *,
+        if_match: str,
+        size: int,  # noqa: ARG002 - the port's: here nothing takes time
+    ) -> StoredObject:
+        kept = self._bucket(source.bucket).get(source.key)
+        self._bucket(at.bucket)
+        if kept is None:
+            raise StoreRefused(f"CopyObject {at}: NoSuchKey: {source}")
+        if kept.stored.etag != if_match:
+            raise PreconditionFailed(f"CopyObject {at}: the ETag of {source} is {kept.stored.etag}, not {if_match}")
+        found = checksums.compute(checksum, memoryview(kept.content))
+        return self._keep(at, kept.content, kept.stored.etag, found, options)
+
     async def head_object(self, at: Destination) -> StoredObject | None:
         kept = self.buckets.get(at.bucket, {}).get(at.key)
         return kept.stored if kept else None

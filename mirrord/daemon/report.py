@@ -34,7 +34,7 @@ class Report:
         """Count one item's outcome."""
         if outcome.copied is not None:
             self.copied += 1
-            self.bytes += outcome.copied.size
+            self.bytes += 0 if outcome.copied.reused else outcome.copied.size
         elif outcome.pruned:
             self.deleted += 1
         elif outcome.state is State.SYNCED:

@@ -10,7 +10,7 @@ from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Report
 from mirrord.daemon.wiring import engine
 from mirrord.ports import Observer
-from mirrord.reconcile.workers import settle, work_through
+from mirrord.reconcile.workers import LastOf, settle, work_through
 from mirrord.settings import Settings
 
 
@@ -28,9 +28,11 @@ async def sync(
         found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
         found.prune_max = prune_max
         found.resume = opened.departures.resume
+        order = LastOf()
 
         async def handle(turn: Turn) -> None:
-            report.add(turn.item, turn.waits or await settle(opened.departures, turn.item, opened.clock))
+            async with order.turn(last=turn.item.gone):
+                report.add(turn.item, turn.waits or await settle(opened.departures, turn.item, opened.clock))
 
         await work_through(found.items(), handle, settings.transfers)
         report.incomplete = found.incomplete

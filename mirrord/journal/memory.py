@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
-from mirrord.model import Checksum, Copied, Part, Record, State, Transfer, mentions
+from mirrord.model import Checksum, Copied, FileIdentity, Part, Record, State, Transfer, mentions
 
 
 class MemoryJournal:
@@ -80,6 +80,17 @@ class MemoryJournal:
 
     async def last_written(self) -> float | None:
         return self._written
+
+    async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
+        same = (file.inode, file.size, file.mtime_ns)
+        return [
+            record
+            for record in self._records.values()
+            if record.destination.endpoint == endpoint
+            and record.revision is not None
+            and (then := record.revision.file) is not None
+            and (then.inode, then.size, then.mtime_ns) == same
+        ]
 
     async def begin(self, transfer: Transfer) -> None:
         self._transfers[transfer.id] = transfer

@@ -7,7 +7,7 @@ about a failure is the reconciler's.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirrord.aio import finish
@@ -31,6 +31,7 @@ from mirrord.reconcile.errand import Attempt, Errand, pinned_by_validator
 from mirrord.reconcile.ledger import JournalLedger
 from mirrord.reconcile.leftovers import Leftovers
 from mirrord.reconcile.records import with_copy
+from mirrord.reconcile.reuse import Lending, Reuse
 from mirrord.reconcile.told import Told
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
@@ -61,6 +62,7 @@ class Transfers:
     budget: Budget
     slots: asyncio.Semaphore
     declared: Declared = declared_inline
+    lending: Lending = field(default_factory=Lending)
 
     @property
     def leftovers(self) -> Leftovers:
@@ -110,21 +112,35 @@ class Transfers:
         record: Record | None,
         left: Sequence[Transfer],
     ) -> Outcome:
-        sha256 = await self.declared(attempt.item)
-        try:
-            copied = await self._moved(Errand(attempt, source, observed, store, sha256), left)
-        except SourceChanged:
-            if attempt.unsettled or not pinned_by_validator(observed):
-                raise
-            again = await source.probe()
-            if again is None:
-                raise
-            copied = await self._moved(Errand(attempt, source, replace(again, ranges=False), store, sha256), ())
+        errand = Errand(attempt, source, observed, store, await self.declared(attempt.item))
+        copied = await self._reused(errand, left) or await self._sent(errand, left)
         attempt.kind = copied.kind
         done = with_copy(attempt.item, record, copied, self.clock.now())
         await finish(self.journal.finish(copied.transfer_id, copied, done))
         self._told.completed(attempt, copied)
         return Outcome(state=State.SYNCED, copied=copied)
+
+    async def _reused(self, errand: Errand, left: Sequence[Transfer]) -> Copied | None:
+        """The object as the store made it of one that holds the same bytes: see `Reuse`. None: they are to be sent."""
+        copied = await Reuse(self.journal, self.clock, self.budget, self.lending).copied(errand)
+        if copied is None:
+            return None
+        copied = await self.proven(errand.attempt, errand.store, copied)
+        for earlier in left:
+            await self.discard(earlier, errand.store, errand.attempt.item)
+        self._told.started(errand.attempt, errand.observed, None)
+        return copied
+
+    async def _sent(self, errand: Errand, left: Sequence[Transfer]) -> Copied:
+        try:
+            return await self._moved(errand, left)
+        except SourceChanged:
+            if errand.attempt.unsettled or not pinned_by_validator(errand.observed):
+                raise
+            again = await errand.source.probe()
+            if again is None:
+                raise
+            return await self._moved(replace(errand, observed=replace(again, ranges=False)), ())
 
     async def _moved(self, errand: Errand, left: Sequence[Transfer]) -> Copied:
         """Begin or go on, move the bytes; on a failure settle what can be settled."""

@@ -9,6 +9,7 @@ store would not abort.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from mirrord.checksums import combines
 from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
 from mirrord.model import Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decide import adopted
@@ -83,7 +84,10 @@ class Leftovers:
 
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part], store: ObjectStore) -> Copied:
     """What `transfer` would have said at its end, from what the store says now."""
-    if transfer.kind is TransferKind.PUT:
+    copied = _is_copy(transfer)
+    if copied:
+        integrity = proof.of_copy(transfer.whole, standing, transfer.revision.length)
+    elif transfer.kind is TransferKind.PUT:
         integrity = proof.of_put(transfer.whole or standing.checksum, standing, standing.size, store.provider)
     else:
         integrity = proof.of_multipart(transfer.whole, parts, standing, standing.size, store.provider)
@@ -96,4 +100,10 @@ def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part],
         etag=standing.etag,
         checksum=transfer.whole or standing.checksum,
         integrity=integrity,
+        reused=copied,
     )
+
+
+def _is_copy(transfer: Transfer) -> bool:
+    """Whether the store was to make the object of another one: only then a single write's intent has a CRC."""
+    return transfer.kind is TransferKind.PUT and transfer.whole is not None and combines(transfer.whole.kind)

@@ -19,7 +19,7 @@ from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.errand import Attempt
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
-from mirrord.reconcile.removal import Removal
+from mirrord.reconcile.removal import KEPT, Removal
 
 _log = getLogger(__name__)
 
@@ -163,6 +163,8 @@ class Reconciler:
         return outcome
 
     async def _removed(self, item: Item, record: Record | None, store: ObjectStore) -> Outcome:
+        if item.id in self.transfers.lending:  # to the new name of its file: another scan will come
+            return KEPT
         await self._give_up(item)
         async with self.source_of(item) as source:
             return await Removal(self.journal, self.observer, self.clock).remove(item, record, store, source)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from mirrord.errors import StoreRefused
-from mirrord.model import Checksum, ChecksumKind, ObjectOptions, Part, StoredObject, Upload
+from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject, Upload
 
 Arguments = dict[str, Any]
 
@@ -28,6 +28,8 @@ _MEMBER = {
 }
 _FULL_OBJECT = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.CRC32C, ChecksumKind.CRC32})
 """Kinds whose parts combine into the whole object's (AWS: "Checking object integrity", full object checksums)."""
+_COMPUTED = _FULL_OBJECT | {ChecksumKind.SHA256}
+"""Kinds that a store computes itself where no body brings them."""
 
 _PLAIN = {
     "CacheControl": "cache_control",
@@ -67,6 +69,19 @@ def create_checksum(kind: ChecksumKind) -> Arguments:
     if kind not in _FULL_OBJECT:
         return {}
     return {"ChecksumAlgorithm": kind.name, "ChecksumType": "FULL_OBJECT"}
+
+
+def copy_arguments(source: Destination, checksum: ChecksumKind, if_match: str) -> Arguments:
+    """What CopyObject takes beside the options: those of `source` are not inherited."""
+    asked: Arguments = {
+        "CopySource": {"Bucket": source.bucket, "Key": source.key},
+        "CopySourceIfMatch": if_match,
+        "MetadataDirective": "REPLACE",
+        "TaggingDirective": "REPLACE",
+    }
+    if checksum in _COMPUTED:
+        asked["ChecksumAlgorithm"] = checksum.name
+    return asked
 
 
 def complete_arguments(parts: Sequence[Part], checksum: Checksum | None) -> Arguments:
@@ -140,6 +155,15 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
         checksum=full_object_checksum(answer),
         metadata={name.lower(): decode_metadata(text) for name, text in answer.get("Metadata", {}).items()},
         content_type=answer.get("ContentType"),
+    )
+
+
+def copied_object(answer: Mapping[str, Any], size: int) -> StoredObject:
+    """The object that a copy made. Some stores leave the quotes off the ETag in this body."""
+    result = answer.get("CopyObjectResult", {})
+    etag = result.get("ETag", "").strip('"')
+    return StoredObject(
+        size=size, etag=f'"{etag}"', version_id=answer.get("VersionId"), checksum=full_object_checksum(result)
     )
 
 

@@ -83,6 +83,21 @@ class ClientStore:
             answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
         return arguments.stored_object(answer, size=len(body))
 
+    async def copy_object(
+        self,
+        source: Destination,
+        at: Destination,
+        options: ObjectOptions,
+        checksum: ChecksumKind = ChecksumKind.NONE,
+        *,
+        if_match: str,
+        size: int,
+    ) -> StoredObject:
+        asked = arguments.object_arguments(options) | arguments.copy_arguments(source, checksum, if_match)
+        async with self._asking("CopyObject", at, size=size, write=True):
+            answer = await self._client.copy_object(Bucket=at.bucket, Key=at.key, **asked)
+        return arguments.copied_object(answer, size)
+
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
     ) -> str:

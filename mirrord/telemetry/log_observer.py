@@ -127,13 +127,14 @@ class LogObserver:
         resumed = self._ended(event)
         self._failing.pop(event.item.id, None)
         copied = event.copied
+        moved = 0 if copied.reused else copied.size
         self._logger.info(
             event.name,
             **_transfer(event) | {"kind": copied.kind.value},
-            bytes=copied.size,
+            bytes=moved,
             parts=copied.parts,
             duration_ms=_milliseconds(event.duration),
-            bytes_per_s=_rate(copied.size - resumed, event.duration),
+            bytes_per_s=_rate(moved - resumed, event.duration),
             integrity=copied.integrity.value,
             outcome="completed",
         )

@@ -169,7 +169,7 @@ class ProgressObserver:
 
     @_count.register
     def _(self, event: TransferCompleted) -> None:
-        self._tally.sent += event.copied.size - self._moving(event).sent
+        self._tally.sent += (0 if event.copied.reused else event.copied.size) - self._moving(event).sent
         self._tally.done += 1
         self._end(event)
 

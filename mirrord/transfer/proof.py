@@ -40,6 +40,13 @@ def of_multipart(
     return Integrity.LENGTH
 
 
+def of_copy(known: Checksum | None, stored: StoredObject, size: int | None) -> Integrity:
+    """The level of an object that the store made of another one, which has the checksum `known`. Nothing was sent that
+    the store could have verified, so only what it says of the copy counts; all else is to be read back."""
+    shown = known is not None and stored.checksum == known and stored.size == size
+    return Integrity.FULL_OBJECT if shown else Integrity.LENGTH
+
+
 def _confirmed(sent: Checksum, stored: StoredObject, provider: Provider) -> bool:
     """The store said the checksum back, or is known to refuse a wrong one."""
     return stored.checksum == sent or _verifies(provider)

@@ -558,3 +558,40 @@ async def test_what_was_given_up_is_no_longer_unfinished_and_is_kept_until_it_is
 async def test_a_transfer_that_was_given_up_comes_back_as_it_was(journals: Journals) -> None:
     await journals.now.begin(FULL_TRANSFER)
     assert await every((await journals.later()).given_up()) == [FULL_TRANSFER]
+
+
+# ── files under another name ──────────────────────────────────────────────────────────────────────
+HUGE = 2**64 - 7  # an inode that no signed 64-bit integer holds
+
+
+def of_file(key: str, inode: int, size: int = 5, mtime_ns: int = 17 * 10**17, **changes: object) -> Record:
+    file = FileIdentity(2049, inode, size, mtime_ns, 1)
+    return record(key, **{"revision": Revision(address=key, length=size, file=file), "size": size} | changes)
+
+
+async def test_records_are_found_by_the_file_that_their_object_was_made_from(journals: Journals) -> None:
+    elsewhere = replace(at("a"), endpoint="http://127.0.0.1:9001")
+    await journals.now.save_all(
+        [
+            of_file("a", 7),
+            of_file("b", 7, removed=9.0),
+            of_file("size", 7, size=6),
+            of_file("mtime", 7, mtime_ns=18 * 10**17),
+            of_file("inode", 8),
+            of_file("huge", HUGE),
+            of_file("other store", 7, item_id=elsewhere.item_id, destination=elsewhere),
+            record("url", revision=Revision(address="u", etag='"1"')),
+            record("nothing"),
+        ]
+    )
+    later = await journals.later()
+
+    async def keys(inode: int, device: int = 2049) -> set[str]:
+        file = FileIdentity(device, inode, 5, 17 * 10**17, 99)
+        return {one.destination.key for one in await later.made_from(file, at("a").endpoint)}
+
+    assert await keys(7) == await keys(7, device=1) == {"a", "b"}
+    assert await keys(HUGE) == {"huge"}
+    assert await keys(9) == set()
+    (whole,) = await later.made_from(FileIdentity(2049, 8, 5, 17 * 10**17, 1), at("a").endpoint)
+    assert whole == of_file("inode", 8)

@@ -182,6 +182,64 @@ async def test_a_wrong_md5_is_refused_even_by_a_poor_store(subject: Subject) -> 
         await subject.store.put_object(subject.at(), memoryview(b"bytes"), PLAIN, wrong)
 
 
+@every_store
+async def test_a_copy_has_the_bytes_and_options_of_its_own(subject: Subject) -> None:
+    source = subject.at("dir/with space+ü%20.bin")
+    before = ObjectOptions(content_type="text/plain", cache_control="no-store", metadata={"mirrord-transfer": "t1"})
+    put = await subject.store.put_object(source, memoryview(SMALL), before)
+    options = ObjectOptions(content_type="application/gzip", metadata={"mirrord-transfer": "t2", "team": "dätá"})
+    copied = await subject.store.copy_object(source, subject.at(), options, if_match=put.etag, size=len(SMALL))
+    assert await read(subject.store, subject.at()) == SMALL
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert (head.size, head.etag, head.content_type) == (len(SMALL), copied.etag, "application/gzip")
+    assert {**head.metadata} | {"mirrord-transfer": "t2", "team": "dätá"} == {**head.metadata}
+    assert await read(subject.store, source) == SMALL
+
+
+@able_store
+async def test_a_copy_tells_the_checksum_that_its_source_was_stored_with(subject: Subject) -> None:
+    """Of a put, and of an upload in parts, whose checksum is of the whole."""
+    kind = ChecksumKind.CRC64NVME
+    put = await subject.store.put_object(subject.at("put"), memoryview(SMALL), PLAIN, crc(SMALL))
+    upload_id, parts = await upload(subject, BIG, SMALL, key="parts")
+    whole = await subject.store.complete_upload(subject.at("parts"), upload_id, parts, crc(BIG + SMALL))
+    for name, etag, content in (("put", put.etag, SMALL), ("parts", whole.etag, BIG + SMALL)):
+        to = subject.at(f"{name}.copy")
+        await subject.store.copy_object(subject.at(name), to, PLAIN, kind, if_match=etag, size=len(content))
+        head = await subject.store.head_object(to)
+        assert head is not None
+        assert (head.size, head.checksum, head.metadata) == (len(content), crc(content), {})
+        await subject.store.delete_object(subject.at(name))
+        assert await read(subject.store, to) == content
+
+
+@able_store
+async def test_a_copy_of_an_object_that_changed_or_is_gone_is_refused(subject: Subject) -> None:
+    source = subject.at("source")
+    put = await subject.store.put_object(source, memoryview(b"first"), PLAIN)
+    await subject.store.put_object(source, memoryview(b"other"), PLAIN)
+    with pytest.raises(PreconditionFailed):
+        await subject.store.copy_object(source, subject.at(), PLAIN, if_match=put.etag, size=5)
+    await subject.store.delete_object(source)
+    with pytest.raises(StoreRefused):
+        await subject.store.copy_object(source, subject.at(), PLAIN, if_match=put.etag, size=5)
+    assert await subject.store.head_object(subject.at()) is None
+
+
+@pytest.mark.parametrize("subject", ["rclone_serve"], indirect=True)
+async def test_a_poor_store_copies_whatever_stands_and_tells_no_checksum(subject: Subject) -> None:
+    """Why `planning.reuse` asks for no copy there."""
+    put = await subject.store.put_object(subject.at("source"), memoryview(b"first"), PLAIN)
+    await subject.store.put_object(subject.at("source"), memoryview(b"other"), PLAIN)
+    kind = ChecksumKind.CRC64NVME
+    await subject.store.copy_object(subject.at("source"), subject.at(), PLAIN, kind, if_match=put.etag, size=5)
+    head = await subject.store.head_object(subject.at())
+    assert head is not None
+    assert head.checksum is None
+    assert await read(subject.store, subject.at()) == b"other"
+
+
 @able_store
 async def test_if_none_match_refuses_to_replace(subject: Subject) -> None:
     await subject.store.put_object(subject.at(), memoryview(b"first"), PLAIN, if_none_match=True)

@@ -204,6 +204,29 @@ async def test_killed_once_the_object_stands_it_is_not_written_again(
     assert store_proxy.writes == 0
 
 
+@pytest.mark.parametrize(("answered", "copies"), [(False, 1), (True, 0)])
+async def test_killed_while_the_store_copies_a_renamed_file(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, answered: bool, copies: int
+) -> None:
+    """Before the store was asked it is asked again, and once the copy stands it is found: no byte is sent."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "old").write_bytes(b"content")
+    body = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/', settle: 0s}}\n"
+    file = manifest(tmp_path, store_proxy.server, body)
+    assert (await sync(tmp_path, file)).code == 0
+    (inbox / "old").rename(inbox / "new")
+    assert await kill_at(Held("CopyObject", answered=answered), store_proxy, tmp_path, file)
+    assert len(await unfinished(tmp_path)) == 1
+
+    store_proxy.clear()
+    done = await sync(tmp_path, file)
+    assert done.code == 0, done.said
+    assert (store_proxy.writes, store_proxy.counts["CopyObject"], store_proxy.bytes_sent) == (copies, copies, 0)
+    assert s3_client.get_object(Bucket=bucket, Key="new")["Body"].read() == b"content"
+    assert await unfinished(tmp_path) == []
+
+
 @pytest.mark.parametrize("change", ["content", "cache_control"])
 async def test_what_changed_between_kill_and_rerun_starts_clean(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin, change: str

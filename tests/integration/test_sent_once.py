@@ -1,15 +1,20 @@
-"""What the store has is not sent again: files that were touched, through the real command and a counting proxy."""
+"""What the store has is not sent again: files touched, renamed and linked, through the real command and a counting
+proxy."""
 
 import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mirrord.model import ProviderName
 from mirrord.units import MiB
 from tests.integration.test_sync import digest_of, events, manifest, sync
 from tests.support.origin import Generated
 from tests.support.proxy import StoreProxy
+from tests.support.weed import Server, fresh_bucket
 
 LARGE = Generated(20 * MiB, seed=11)
 LATER = 2_000_000_000
@@ -25,6 +30,8 @@ class Inbox:
         more = "".join(f", {name}: {value}" for name, value in fields.items())
         body = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/', settle: 0s{more}}}\n"
         self._file = manifest(home, proxy.server, body)
+        if proxy.upstream.provider is ProviderName.GENERIC:
+            self._file.write_text(self._file.read_text().replace("provider: seaweedfs", "provider: generic"))
 
     def large(self, name: str = "large.bin") -> Path:
         with (self.root / name).open("wb") as stream:
@@ -38,6 +45,15 @@ class Inbox:
         assert done.code == 0, done.said
         return done
 
+    @property
+    def sent(self) -> int:
+        """Bytes of bodies in the last pass."""
+        return self.proxy.bytes_sent
+
+    def keys(self) -> list[str]:
+        listed = self._client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [one["Key"] for one in listed]
+
     def digest(self, key: str) -> str:
         return digest_of(self._client, self.bucket, key)
 
@@ -50,11 +66,11 @@ def inbox(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any) 
 async def test_a_touched_file_sends_nothing(inbox: Inbox) -> None:
     path = inbox.large()
     await inbox.sync()
-    assert inbox.proxy.bytes_sent > LARGE.size
+    assert inbox.sent > LARGE.size
 
     os.utime(path, (LATER, LATER))
     touched = await inbox.sync()
-    assert (inbox.proxy.writes, inbox.proxy.bytes_sent) == (0, 0), touched.said
+    assert (inbox.proxy.writes, inbox.sent) == (0, 0), touched.said
     assert "1 unchanged" in touched.out
     assert not events(touched, "transfer.started")
 
@@ -63,12 +79,84 @@ async def test_a_touched_file_sends_nothing(inbox: Inbox) -> None:
     copy.write_bytes(path.read_bytes())
     copy.rename(path)  # as rsync and git do
     await inbox.sync()
-    assert (inbox.proxy.writes, inbox.proxy.bytes_sent) == (0, 0)
+    assert (inbox.proxy.writes, inbox.sent) == (0, 0)
 
     with path.open("r+b") as stream:
         stream.seek(10 * MiB)
         stream.write(b"other bytes")
     changed = await inbox.sync()
     assert "1 copied" in changed.out, changed.said
-    assert inbox.proxy.bytes_sent > LARGE.size
+    assert inbox.sent > LARGE.size
     assert inbox.digest("large.bin") != LARGE.sha256()
+
+
+WRITES = ("PutObject", "UploadPart", "CopyObject", "DeleteObject")
+
+
+def writes(inbox: Inbox) -> Counter[str]:
+    return Counter({name: count for name, count in inbox.proxy.counts.items() if name in WRITES})
+
+
+async def test_a_renamed_file_is_copied_by_the_store(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
+    inbox = Inbox(tmp_path, store_proxy, bucket, s3_client, delete="mirror")
+    inbox.large("large.bin")
+    await inbox.sync()
+    (inbox.root / "large.bin").rename(inbox.root / "renamed.bin")
+    done = await inbox.sync()
+    assert (writes(inbox), inbox.sent) == ({"CopyObject": 1, "DeleteObject": 1}, 0), done.said
+    assert inbox.keys() == ["renamed.bin"]
+    assert inbox.digest("renamed.bin") == LARGE.sha256()
+    (completed,) = events(done, "transfer.completed")
+    assert (completed["kind"], completed["bytes"]) == ("put", 0)
+    assert completed["integrity"] == "full-object checksum"
+    metadata = s3_client.head_object(Bucket=bucket, Key="renamed.bin")["Metadata"]
+    assert metadata["mirrord-transfer"] == completed["transfer_id"]
+    assert "1 unchanged" in (await inbox.sync()).out
+    assert inbox.proxy.writes == 0
+
+
+async def test_a_renamed_directory_and_a_hard_link_are_copied_by_the_store(inbox: Inbox) -> None:
+    (inbox.root / "a").mkdir()
+    for number in range(20):
+        (inbox.root / "a" / f"{number:02}").write_bytes(b"%02d" % number * 5_000)
+    await inbox.sync()
+    (inbox.root / "a").rename(inbox.root / "b")
+    os.link(inbox.root / "b" / "07", inbox.root / "linked")
+    done = await inbox.sync()
+    assert (writes(inbox), inbox.sent) == ({"CopyObject": 21}, 0), done.said
+    for number in range(20):
+        assert inbox.digest(f"b/{number:02}") == inbox.digest(f"a/{number:02}")
+    assert inbox.digest("linked") == inbox.digest("a/07")
+
+
+async def test_an_object_that_a_stranger_replaced_is_not_copied(inbox: Inbox, s3_client: Any) -> None:
+    path = inbox.large("large.bin")
+    await inbox.sync()
+    s3_client.put_object(Bucket=inbox.bucket, Key="large.bin", Body=b"of a stranger")
+    path.rename(inbox.root / "renamed.bin")
+    done = await inbox.sync()
+    assert writes(inbox)["CopyObject"] == 1, done.said
+    assert inbox.sent > LARGE.size
+    assert inbox.digest("renamed.bin") == LARGE.sha256()
+    assert len(events(done, "transfer.started")) == len(events(done, "transfer.completed")) == 1
+
+
+async def test_a_poor_store_is_asked_for_no_copy(
+    tmp_path: Path, proxied: Callable[[Server], StoreProxy], rclone_serve: Server
+) -> None:
+    """It would copy whatever stands, and tell no checksum of it."""
+    client = rclone_serve.client()
+    inbox = Inbox(tmp_path, proxied(rclone_serve), fresh_bucket(client), client)
+    path = inbox.root / "old"
+    path.write_bytes(b"content")
+    await inbox.sync()
+    path.touch()
+    await inbox.sync()
+    assert inbox.proxy.writes == 0
+    path.rename(inbox.root / "new")
+    await inbox.sync()
+    assert writes(inbox) == {"PutObject": 1}
+    assert inbox.digest("new") == inbox.digest("old")
+    client.close()

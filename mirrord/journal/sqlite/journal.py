@@ -12,6 +12,7 @@ from mirrord.journal.sqlite.rows import (
     Row,
     encode,
     from_checksum,
+    from_file,
     from_part,
     from_record,
     from_transfer,
@@ -19,11 +20,13 @@ from mirrord.journal.sqlite.rows import (
     to_record,
     to_transfer,
 )
-from mirrord.model import Checksum, Copied, Part, Record, State, Transfer
+from mirrord.model import Checksum, Copied, FileIdentity, Part, Record, State, Transfer
 
 PAGE = 500  # rows held at a time by an iterator: about 1 MiB
 
 PIECE = 5_000  # items of one read while a text is looked for: about 20 ms of the journal's thread
+NAMES = 8
+"""Of one file, that are looked at when it has another one."""
 _END = "~"  # after every id
 
 _PAGES = {
@@ -134,6 +137,11 @@ class SqliteJournal:
 
     async def last_written(self) -> float | None:
         return await self._database.last_written()
+
+    async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
+        """See `ports.Journal`. An index answers; a file with very many names is asked about some of them."""
+        asked: Row = {"file": from_file(file), "endpoint": encode(endpoint), "limit": NAMES}
+        return [to_record(row) for row in await self._database.read("made_from", asked)]
 
     async def begin(self, transfer: Transfer) -> None:
         await self._database.write(

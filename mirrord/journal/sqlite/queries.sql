@@ -65,6 +65,14 @@ WHERE removed IS NULL AND (entry, item_id) > (CAST(:entry AS TEXT), :after)
     AND entry NOT IN (SELECT value FROM json_each(:entries))
 ORDER BY entry, item_id LIMIT :limit;
 
+-- name: made_from
+SELECT * FROM items INDEXED BY items_by_file
+WHERE json_extract(revision, '$.file[1]') = json_extract(:file, '$[1]')
+    AND json_extract(revision, '$.file[2]') = json_extract(:file, '$[2]')
+    AND json_extract(revision, '$.file[3]') = json_extract(:file, '$[3]')
+    AND endpoint = CAST(:endpoint AS TEXT)
+LIMIT :limit;
+
 -- name: count
 SELECT count(*) AS count FROM items INDEXED BY items_by_entry WHERE removed IS NULL AND entry = CAST(:entry AS TEXT);
 

@@ -170,6 +170,11 @@ def _from_revision(revision: Revision) -> str:
     return json.dumps(known)
 
 
+def from_file(file: FileIdentity) -> str:
+    """As it is in a revision."""
+    return json.dumps([getattr(file, name) for name in _FILE])
+
+
 def _to_revision(text: str) -> Revision:
     known = json.loads(text)
     if "file" in known:

@@ -1,0 +1,128 @@
+"""A file that the store has under another name, renamed or linked: the store copies that object, no byte is sent.
+
+Owns the order: find the object in the journal (`planning.reuse` says which may serve), read the file to see that it
+still holds those bytes, journal the intent, have the object copied as it was recorded and as no other, ask what stands.
+Whatever the store will not do ends in None, and the bytes are sent. What nobody knows is settled as with any write.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from logging import getLogger
+from uuid import uuid4
+
+from mirrord.aio import finish
+from mirrord.errors import (
+    BucketMissing,
+    ChecksumMismatch,
+    PreconditionFailed,
+    StoreDenied,
+    StoreRefused,
+    StoreUnavailable,
+)
+from mirrord.model import Copied, Record, StoredObject, Transfer, TransferKind
+from mirrord.planning.describe import described
+from mirrord.planning.parts import Cut
+from mirrord.planning.reuse import reusable, twin
+from mirrord.ports import Clock, Journal
+from mirrord.reconcile.errand import Errand
+from mirrord.reconcile.leftovers import as_copied
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.verify import holds
+from mirrord.transfer.writes import Write, landed
+
+_log = getLogger(__name__)
+_CUT = Cut(TransferKind.PUT, 0, 1)
+_REFUSED = (PreconditionFailed, StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
+"""It was not copied, and asking again would not help."""
+
+
+class Lending:
+    """The items whose objects are about to be copied: nobody deletes them meanwhile."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, item_id: str) -> Iterator[None]:
+        self._held[item_id] += 1
+        try:
+            yield
+        finally:
+            self._held[item_id] -= 1
+            self._held += Counter()  # drops what nobody holds
+
+    def __contains__(self, item_id: str) -> bool:
+        return self._held[item_id] > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Has objects copied by their store."""
+
+    journal: Journal
+    clock: Clock
+    budget: Budget
+    lending: Lending
+
+    async def copied(self, errand: Errand) -> Copied | None:
+        """The copy as it stands, its intent still unfinished; None: there is none, and the bytes have to be sent.
+
+        Raises what the source raises, StoreUnavailable, and OutcomeUnknown, whose intent stays.
+        """
+        record = await self._twin(errand)
+        if record is None:
+            return None
+        with self.lending.of(record.item_id):
+            if await holds(errand.source, errand.observed, record, self.budget):
+                return await self._copied(errand, record)
+        return None
+
+    async def _twin(self, errand: Errand) -> Record | None:
+        item, file = errand.attempt.item, errand.observed.revision.file
+        if file is None or not reusable(item, errand.observed, errand.store.provider, errand.attempt.number):
+            return None
+        return twin(item, await self.journal.made_from(file, item.destination.endpoint))
+
+    async def _copied(self, errand: Errand, record: Record) -> Copied | None:
+        attempt = errand.attempt
+        attempt.kind = TransferKind.PUT
+        intent = replace(errand.intent(_CUT, self.clock.now()), whole=record.checksum, completing=True)
+        await self.journal.begin(intent)
+        if await self._was_copied(errand, record, intent) and (standing := await self._standing(errand, intent)):
+            return as_copied(intent, standing, (), errand.store)
+        await finish(self.journal.abandon(intent.id))
+        attempt.transfer_id, attempt.kind = uuid4().hex, None
+        return None
+
+    async def _was_copied(self, errand: Errand, record: Record, intent: Transfer) -> bool:
+        """Have it copied, and settle whether it was. False: the store will not."""
+        attempt, at, store = errand.attempt, intent.destination, errand.store
+        options = described(attempt.item.options.object, errand.observed, at.key, intent.id)
+        size, etag, kind = record.size or 0, record.etag or "", intent.checksum_kind
+        write = Write(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.whole)
+        try:
+            await write.settled(
+                lambda: store.copy_object(record.destination, at, options, kind, if_match=etag, size=size)
+            )
+        except _REFUSED as error:
+            _log.debug("%s is sent and not copied from %s: %s", at, record.destination, error)
+            return False
+        except StoreUnavailable:
+            await finish(self.journal.abandon(intent.id))
+            raise
+        except BaseException:
+            attempt.unsettled = True
+            raise
+        return True
+
+    async def _standing(self, errand: Errand, intent: Transfer) -> StoredObject | None:
+        """The answer to a copy tells neither length nor whose it is, and not always a checksum: look at it. None: it
+        was replaced already."""
+        try:
+            standing = await errand.store.head_object(intent.destination)
+        except BaseException:
+            errand.attempt.unsettled = True
+            raise
+        return standing if landed(intent.id, None, standing) else None
