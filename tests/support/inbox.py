@@ -125,7 +125,8 @@ class Inbox:
         return Counter(
             call.key
             for call in list(self._proxy.calls)
-            if call.operation in ("PutObject", "CompleteMultipartUpload") and call.bucket == self.witness.bucket
+            if call.operation in ("PutObject", "CompleteMultipartUpload", "CopyObject")
+            and call.bucket == self.witness.bucket
         )
 
     async def equal(self, kept: Mapping[str, str] = {}, seconds: float = 60.0) -> float:
