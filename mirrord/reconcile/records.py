@@ -39,7 +39,7 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
     """The record of an item whose object was just written and proven."""
     return replace(
         with_outcome(item, record, Outcome(state=State.SYNCED), now),
-        revision=replace(copied.revision, departs=True if item.after_upload else None),
+        revision=replace(copied.revision, departs=True if item.after_upload is not None else None),
         transfer_id=copied.transfer_id,
         etag=copied.etag,
         size=copied.size,

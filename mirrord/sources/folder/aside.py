@@ -124,10 +124,12 @@ def _set_aside(name: str, place: int) -> None:
     """Raises FileExistsError if another file of that name is set aside: it is to be settled first."""
     aside = set_aside(name)
     while True:
-        if "/" in aside:
-            with suppress(FileExistsError):
-                os.mkdir(ASIDE, 0o700, dir_fd=place)
         try:
+            if "/" in aside:
+                with suppress(FileExistsError):
+                    os.mkdir(ASIDE, 0o700, dir_fd=place)
+                if not stat.S_ISDIR(os.stat(ASIDE, dir_fd=place, follow_symlinks=False).st_mode):
+                    raise OSError(errno.ENOTDIR, f"{ASIDE} is no directory")
             return rename(name, aside, place, place)
         except FileNotFoundError:
             if "/" not in aside or not _exists(name, place):
@@ -147,7 +149,7 @@ def _settled(way: _Way, proven: FileIdentity | None) -> Departure:
         except OSError as error:
             there = _put_back(way)
             return Departure(why=_words(error), file=FileIdentity.of(os.fstat(file)) if there == way.name else None)
-    _tidy(way.place)
+    _tidy(way)
     return Departure(gone=True, at=at)
 
 
@@ -179,13 +181,14 @@ def _copied_away(way: _Way, file: int, destination: int) -> str:
 def _put_back(way: _Way) -> str:
     """Under its own name, or with a number if a new file stands there."""
     there = renamed(way.aside, way.name, way.place, way.place)
-    _tidy(way.place)
+    _tidy(way)
     return there
 
 
-def _tidy(place: int) -> None:
-    with suppress(OSError):  # there is none, or others are in it
-        os.rmdir(ASIDE, dir_fd=place)
+def _tidy(way: _Way) -> None:
+    if "/" in way.aside:
+        with suppress(OSError):  # others are in it
+            os.rmdir(ASIDE, dir_fd=way.place)
 
 
 def _at_rest(file: int) -> bool:

@@ -1,0 +1,178 @@
+"""`after_upload` and kill -9 of the real `mirrord run` at each step from the proof to the end of a file, with and
+without a writer who comes back in that moment: the file or its proven copy always stands, and nothing written is lost.
+
+One process has a file for each step, and each file stops before its own: so one kill is a kill at every step.
+"""
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from mirrord.planning.departure import ASIDE, set_aside
+from tests.support.command import REPOSITORY
+from tests.support.daemon import running
+from tests.support.inbox import manifest, objects
+from tests.support.measuring import SOAK
+from tests.support.stepping import Stepping
+from tests.support.weed import Server
+
+STEPS = 13
+"""More than any way has, so that files which stop nowhere show that all steps were met."""
+WRITERS = ("nobody", "anew", "appends", "long")
+PATIENCE = 60.0
+WAYS = [("delete", True), ("delete", False), ("move", True), ("move across file systems", True)]
+if SOAK:
+    WAYS += [("move", False), ("move across file systems", False)]
+FIRST = b"first "
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def name_of(step: int, writer: str) -> str:
+    tail = "-" + "x" * 230 if writer == "long" else ""
+    return f"{step:02}-{writer}{tail}.csv"
+
+
+NAMES = {name_of(step, writer): writer for step in range(1, STEPS + 1) for writer in WRITERS}
+
+
+class Place:
+    """The folder, where its files go, and what each file had in it."""
+
+    def __init__(self, home: Path, server: Server, bucket: str, after: str) -> None:
+        self.inbox, self.done = home / "inbox", home / "done"
+        self.inbox.mkdir()
+        self.written = {name: [FIRST + name.encode()] for name in NAMES}
+        self.latest = {name: FIRST + name.encode() for name in NAMES}
+        for name, content in self.latest.items():
+            (self.inbox / name).write_bytes(content)
+        fields: dict[str, Any] = {"settle": "20ms", "rescan": "500ms"}
+        fields["after_upload"] = "delete" if after == "delete" else {"move": str(self.done)}
+        self.file = home / "m.yaml"
+        text = manifest(server, self.inbox, bucket, **fields)
+        self.file.write_text(f"daemon: {{transfers: {len(NAMES) + 20}}}\n{text}")
+
+    def files(self) -> list[Path]:
+        return [path for path in self.inbox.rglob("*") if not path.is_dir()]
+
+    def contents(self, name: str) -> list[bytes]:
+        """What stands of the file, wherever it is now."""
+        stem = name.removesuffix(".csv")
+        found = [self.inbox / name, self.inbox / set_aside(name), self.inbox / name, *self.done.glob(f"{stem[:200]}*")]
+        return [content for path in found if (content := read(path)) is not None]
+
+    def lost(self, name: str, client: Any, bucket: str) -> bool:
+        """Whether neither the file nor its copy stands, as it was before any writer came back."""
+        for _ in range(3):  # it may be on its way from one name to another
+            if any(content.startswith(self.written[name][0]) for content in self.contents(name)):
+                return False
+        return objects(client, bucket).get(name) not in {md5(content) for content in self.written[name]}
+
+    def write(self, name: str, writer: str, kept: ExitStack) -> IO[bytes] | None:
+        """The writer comes back; one who appends keeps the file open."""
+        path = self.inbox / name
+        if writer == "anew":
+            self.note(name, b"anew, and longer than before " + name.encode())
+            path.write_bytes(self.latest[name])
+        elif writer == "appends":
+            more = b"appended to " + name.encode()
+            self.note(name, (read(path) or b"") + more)
+            stream = kept.enter_context(path.open("ab", buffering=0))
+            stream.write(more)
+            return stream
+        return None
+
+    def note(self, name: str, content: bytes) -> None:
+        self.latest[name] = content
+        self.written[name].append(content)
+
+
+def read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def witnessed(place: Place, watched: set[str], server: Server, bucket: str) -> Iterator[list[str]]:
+    """Looks all the time whether each watched file or its copy stands; the names of those lost."""
+    lost: list[str] = []
+    stop, client = threading.Event(), server.client()
+
+    def watch() -> None:
+        while not stop.is_set():
+            hidden = [name for name in tuple(watched) if not place.contents(name)]
+            copies = objects(client, bucket) if hidden else {}
+            lost.extend(name for name in hidden if copies.get(name) != md5(place.written[name][0]))
+            stop.wait(0.02)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        stop.set()
+        thread.join()
+        client.close()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("after", "killed"), WAYS)
+async def test_at_each_step_the_file_or_its_proven_copy_stands(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, after: str, killed: bool
+) -> None:
+    place = Place(tmp_path, weed, bucket, after)
+    stepping = Stepping(tmp_path / "stepping", across=after.endswith("systems"))
+    env = {"PYTHONPATH": f"{stepping.place}{os.pathsep}{REPOSITORY}"}
+    watched = set(NAMES)
+    with ExitStack() as kept, witnessed(place, watched, weed, bucket) as lost:
+        async with running(tmp_path, str(place.file), env=env) as daemon:
+            await daemon.wait_for(
+                lambda: stepping.stopped().keys() | stepping.ended() >= NAMES.keys(), PATIENCE, "all at their steps"
+            )
+            stopped = stepping.stopped()
+            if killed:
+                await daemon.kill()
+            assert stepping.ended() - stopped.keys(), "some files went all the way, so every step was met"
+            assert [name for name in NAMES if place.lost(name, s3_client, bucket)] == []
+            watched -= {name for name, writer in NAMES.items() if writer in ("anew", "appends")}
+            streams = {name: place.write(name, writer, kept) for name, writer in NAMES.items() if name in stopped}
+            if not killed:
+                stepping.let_go()
+                await finished(daemon, place, streams)
+        if killed:
+            stepping.end()
+            async with running(tmp_path, str(place.file), env=env) as daemon:
+                await finished(daemon, place, streams)
+    assert lost == []
+    listed = objects(s3_client, bucket)
+    assert {name: listed.get(name) for name in NAMES} == {name: md5(place.latest[name]) for name in NAMES}
+    assert listed.keys() == NAMES.keys()
+    assert list(place.inbox.rglob("*")) == []
+    if after != "delete":
+        moved = sorted(path.read_bytes() for path in place.done.rglob("*"))
+        assert set(moved) >= set(place.latest.values()), "what was written last was moved"
+        assert set(moved) <= {content for written in place.written.values() for content in written}
+        assert len(moved) == len(set(moved)), "and nothing twice"
+        assert not list(place.done.glob(f"{ASIDE}*"))
+
+
+async def finished(daemon: Any, place: Place, streams: dict[str, IO[bytes] | None]) -> None:
+    """Whoever has a file open writes once more and ends; then all files leave."""
+    await daemon.wait_for(lambda: len(place.files()) <= sum(map(bool, streams.values())), PATIENCE, "the rest to leave")
+    for name, stream in streams.items():
+        if stream is not None:
+            await asyncio.to_thread(stream.write, b", twice")
+            place.note(name, place.latest[name] + b", twice")
+            stream.close()
+    await daemon.wait_for(lambda: not place.files(), PATIENCE, "all to leave")
