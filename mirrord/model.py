@@ -376,7 +376,7 @@ class Record:
     removed: float | None = None
     """When its item left the manifests; None: it is in force."""
     dated: float | None = None
-    """As `Item.dated`: kept for the file's path as long as the item is in force."""
+    """As `Item.dated`: kept for the file's path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -240,10 +240,10 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
         """What is known of many items, by item id: at the price of one question. Some hundreds at a time."""
 
-    async def dates(self, entry: str, sources: Collection[str]) -> Mapping[str, float]:
-        """`Record.dated` by source: of those of `sources` that the entry's items in force have a date for.
+    async def dates(self, sources: Collection[str]) -> Mapping[str, float]:
+        """`Record.dated` by source, of items in force and of those that left their objects behind; the earliest.
 
-        At the price of one question. Some hundreds at a time. Of several items of one source, the earliest date."""
+        At the price of one question. Some hundreds at a time."""
 
     async def save(self, record: Record) -> None:
         """Write the item's record, whole."""

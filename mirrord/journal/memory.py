@@ -31,10 +31,11 @@ class MemoryJournal:
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         return {item_id: self._records[item_id] for item_id in item_ids if item_id in self._records}
 
-    async def dates(self, entry: str, sources: Collection[str]) -> dict[str, float]:
+    async def dates(self, sources: Collection[str]) -> dict[str, float]:
         wanted, found = frozenset(sources), dict[str, float]()
         for one in self._records.values():
-            if one.dated is not None and one.removed is None and one.entry == entry and one.source in wanted:
+            counts = one.removed is None or one.etag is not None
+            if one.dated is not None and counts and one.source in wanted:
                 found[one.source] = min(one.dated, found.get(one.source, one.dated))
         return found
 

@@ -1,7 +1,7 @@
 """Which object each file of a folder has: the folder's key template, and the date that a path keeps.
 
 Owns the question for dates, one to the journal for many files, and none where keys have no date. A path that the
-journal has an item in force of keeps the date of that item, whatever its file's mtime is by now; a new one takes its
+journal knows keeps its date, whatever its file's mtime is by now and whatever its entry is called; a new one takes its
 mtime. The key itself is `planning.expand.item_of`'s.
 """
 
@@ -33,7 +33,7 @@ class Binding:
 
     async def _dates(self, names: Sequence[str]) -> Mapping[str, float]:
         sources = {self.address(name): name for name in names}
-        recorded = await self.journal.dates(self.spec.entry, sources)
+        recorded = await self.journal.dates(sources)
         return {sources[source]: dated for source, dated in recorded.items()}
 
     def _item(self, found: Found, dates: Mapping[str, float]) -> Item | KeyRefused:

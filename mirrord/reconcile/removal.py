@@ -40,7 +40,7 @@ class Removal:
             return KEPT
         if standing is not None:
             await store.delete_object(item.destination)
-        await self.journal.save(_without_object(record, self.clock.now()))
+        await self.journal.save(without_object(record, self.clock.now()))
         if standing is not None:
             self.observer(ItemPruned(item=item))
         return PRUNED if standing is not None else KEPT
@@ -54,7 +54,7 @@ async def _is_back(source: Source) -> bool:
     return True
 
 
-def _without_object(record: Record, now: float) -> Record:
+def without_object(record: Record, now: float) -> Record:
     """The item left, and nothing is known of an object: should the file come back, the store is asked."""
     return replace(
         record,
@@ -70,4 +70,5 @@ def _without_object(record: Record, now: float) -> Record:
         next_check=None,
         options_digest=None,
         removed=now,
+        dated=None,
     )

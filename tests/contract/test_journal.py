@@ -97,6 +97,7 @@ FULL = record(
             device=2**64 - 1, inode=2**64 - 2, size=2**62, mtime_ns=-1, ctime_ns=1_700_000_000_123_456_789
         ),
         location="fedcba9876543210",
+        departs=True,
     ),
     transfer_id="t-1",
     etag='"9bb58f26192e4ba00f01e2e7b136bbd8-3"',
@@ -434,27 +435,23 @@ async def test_the_items_of_an_entry_in_force_are_counted(journals: Journals) ->
     assert await (await journals.later()).count("inbox") == 0
 
 
-async def test_paths_keep_their_dates_while_their_items_are_in_force(journals: Journals) -> None:
-    def dated(key: str, source: str, moment: float | None, entry: str = "inbox") -> Record:
-        return record(key, entry=entry, source=source, dated=moment)
+async def test_paths_keep_their_dates(journals: Journals) -> None:
+    """Also those of items that left and whose objects stand: an entry by another name is no reason for new keys."""
 
-    earlier, later = dated("k/1/a", "file:///a", 1.25), dated("k/2/a", "file:///a", 2.0)
+    def dated(key: str, source: str, moment: float | None, **changes: object) -> Record:
+        return record(key, source=source, dated=moment, **changes)
+
+    first, second = dated("k/1/a", "file:///a", 1.25), dated("k/2/a", "file:///a", 2.0, etag='"e"', entry="other")
     hard = dated("k/1/h", "file:///bad-\udcff/ü😀'", 1_700_000_000.123456)
-    others = [dated("k/b", "file:///b", None), dated("k/c", "file:///c", 5.0, entry="other")]
-    gone = replace(dated("k/g", "file:///g", 6.0), removed=7.0)
-    await journals.now.save_all([later, earlier, hard, gone, *others])
-    asked = ["file:///a", "file:///b", "file:///c", "file:///g", hard.source, "file:///unknown"]
+    undated, never = dated("k/b", "file:///b", None), dated("k/g", "file:///g", 6.0, removed=7.0)
+    await journals.now.save_all([second, first, hard, undated, never])
+    asked = ["file:///a", "file:///b", "file:///g", hard.source, "file:///unknown"]
     journal = await journals.later()
-    assert await journal.dates("inbox", asked) == {"file:///a": 1.25, hard.source: hard.dated}
-    assert await journal.dates("other", asked) == {"file:///c": 5.0}
-    assert await journal.dates("inbox", []) == {}
-    assert await journal.dates("inbox", [f"file:///{number}" for number in range(500)] + ["file:///a"]) == {
-        "file:///a": 1.25
-    }
-    await journal.retire([earlier.item_id], 8.0)
-    assert await journal.dates("inbox", asked[:1]) == {"file:///a": 2.0}
-    await journal.retire([later.item_id], 8.0)
-    assert await (await journals.later()).dates("inbox", asked[:1]) == {}
+    assert await journal.dates(asked) == {"file:///a": 1.25, hard.source: hard.dated}
+    assert await journal.dates([]) == {}
+    assert await journal.dates([f"file:///{number}" for number in range(500)] + ["file:///a"]) == {"file:///a": 1.25}
+    await journal.retire([first.item_id, second.item_id], 8.0)
+    assert await (await journals.later()).dates(asked[:1]) == {"file:///a": 2.0}
 
 
 async def test_totals_count_each_state(journals: Journals) -> None:

@@ -67,9 +67,8 @@ class SqliteJournal:
         rows = await self._database.read("recorded", {"item_ids": json.dumps(list(item_ids))})
         return {row["item_id"]: to_record(row) for row in rows}
 
-    async def dates(self, entry: str, sources: Collection[str]) -> dict[str, float]:
-        wanted = json.dumps(list(sources))
-        rows = await self._database.read("dates", {"entry": encode(entry), "sources": wanted})
+    async def dates(self, sources: Collection[str]) -> dict[str, float]:
+        rows = await self._database.read("dates", {"sources": json.dumps(list(sources))})
         return {row["source"]: row["dated"] for row in rows}
 
     async def save(self, record: Record) -> None:

@@ -21,8 +21,8 @@ SELECT * FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 
 -- name: dates
 SELECT source, min(dated) AS dated FROM items INDEXED BY items_by_date
-WHERE removed IS NULL AND dated IS NOT NULL AND entry = CAST(:entry AS TEXT)
-    AND source IN (SELECT value FROM json_each(:sources))
+WHERE dated IS NOT NULL AND source IN (SELECT value FROM json_each(:sources))
+    AND (removed IS NULL OR etag IS NOT NULL)
 GROUP BY source;
 
 -- name: records
