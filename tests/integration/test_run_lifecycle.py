@@ -52,7 +52,7 @@ async def test_dropped_files_are_copied_also_while_much_else_runs(
         (inbox / "not.tmp").write_bytes(b"no")
         names = {"before.csv", "deep/whole.csv", *(f"{number}.csv" for number in range(150))}
         wanted = {*urls, *(f"in/{name}" for name in names)}
-        await daemon.wait_for(lambda: len(daemon.logged("transfer.completed")) == len(wanted), 45)
+        await daemon.wait_for(lambda: len(daemon.logged("transfer.completed")) == len(wanted), 180)
         await daemon.synced(*wanted)
         # dropped on an idle daemon: there within the settle, its look, and the copy
         mark, began = daemon.mark, time.monotonic()

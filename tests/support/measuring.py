@@ -60,6 +60,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+_WORK, _WORK_TAKES = 1_000_000, 0.025
+"""Additions, and the seconds that they take on an idle core of the machine on which the figures were set."""
+
+
+def stretched(seconds: float) -> float:
+    """So many seconds of the machine on which the figures were set, on this one as busy as it is now; no fewer."""
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        sum(range(_WORK))
+        took.append(time.monotonic() - began)
+    return seconds * max(1.0, max(took) / _WORK_TAKES)
+
+
 def quantile(values: Sequence[float], part: float) -> float:
     """The value below which that part of the values lies."""
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]

@@ -113,7 +113,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
             notifier.status("busy")
     finally:
         manager.socket.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 # ── watchdog ──────────────────────────────────────────────────────────────────────────────────────
