@@ -1,8 +1,9 @@
 """One folder's deletions while it is watched: after each whole scan that can be trusted, what is gone is submitted.
 
-Owns the pause between the scan and the deletions (a `settle`, for editors take files away for a moment), and what is
-said while the guard holds them back. Beside the folder's loop, so that nothing that arrives waits for it; the deletion
-itself is a look by the scheduler, in the item's own lane.
+Owns the pause between the scan and the deletions (a `settle` and more, for editors take files away for a moment, and
+what was renamed is copied from the object that goes), and what is said while the guard holds them back. Beside the
+folder's loop, so that nothing that arrives waits for it; the deletion itself is a look by the scheduler, in the item's
+own lane.
 """
 
 import asyncio
@@ -13,6 +14,10 @@ from mirrord.planning.prune import Seen
 from mirrord.ports import Clock
 from mirrord.reconcile.folder_ports import Submit, Taken
 from mirrord.reconcile.gone import Search, refused
+
+RENAMED = 1.0
+"""Seconds more: a file that the same scan found under another name is settled by then, and its object copied from the
+one that goes."""
 
 
 class Pruning:
@@ -52,7 +57,7 @@ class Pruning:
     async def _prune(self, seen: Seen) -> None:
         gone = await self._search.find(seen)
         if gone.item_ids:
-            await self._clock.sleep(self._search.spec.settle)
+            await self._clock.sleep(self._search.spec.settle + RENAMED)
             gone = await self._search.find(seen)
         self.problem = refused(gone)
         if self.problem:

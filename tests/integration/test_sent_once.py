@@ -12,6 +12,7 @@ import pytest
 from mirrord.model import ProviderName
 from mirrord.units import MiB
 from tests.integration.test_sync import digest_of, events, manifest, sync
+from tests.support.inbox import folder, tree
 from tests.support.origin import Generated
 from tests.support.proxy import StoreProxy
 from tests.support.weed import Server, fresh_bucket
@@ -20,7 +21,7 @@ LARGE = Generated(20 * MiB, seed=11)
 LATER = 2_000_000_000
 
 
-class Inbox:
+class Passes:
     """A folder, the bucket that it goes to through the proxy, and `mirrord sync` over it."""
 
     def __init__(self, home: Path, proxy: StoreProxy, bucket: str, s3_client: Any, **fields: str) -> None:
@@ -59,11 +60,11 @@ class Inbox:
 
 
 @pytest.fixture
-def inbox(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any) -> Inbox:
-    return Inbox(tmp_path, store_proxy, bucket, s3_client)
+def inbox(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any) -> Passes:
+    return Passes(tmp_path, store_proxy, bucket, s3_client)
 
 
-async def test_a_touched_file_sends_nothing(inbox: Inbox) -> None:
+async def test_a_touched_file_sends_nothing(inbox: Passes) -> None:
     path = inbox.large()
     await inbox.sync()
     assert inbox.sent > LARGE.size
@@ -93,14 +94,14 @@ async def test_a_touched_file_sends_nothing(inbox: Inbox) -> None:
 WRITES = ("PutObject", "UploadPart", "CopyObject", "DeleteObject")
 
 
-def writes(inbox: Inbox) -> Counter[str]:
+def writes(inbox: Passes) -> Counter[str]:
     return Counter({name: count for name, count in inbox.proxy.counts.items() if name in WRITES})
 
 
 async def test_a_renamed_file_is_copied_by_the_store(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
-    inbox = Inbox(tmp_path, store_proxy, bucket, s3_client, delete="mirror")
+    inbox = Passes(tmp_path, store_proxy, bucket, s3_client, delete="mirror")
     inbox.large("large.bin")
     await inbox.sync()
     (inbox.root / "large.bin").rename(inbox.root / "renamed.bin")
@@ -117,7 +118,7 @@ async def test_a_renamed_file_is_copied_by_the_store(
     assert inbox.proxy.writes == 0
 
 
-async def test_a_renamed_directory_and_a_hard_link_are_copied_by_the_store(inbox: Inbox) -> None:
+async def test_a_renamed_directory_and_a_hard_link_are_copied_by_the_store(inbox: Passes) -> None:
     (inbox.root / "a").mkdir()
     for number in range(20):
         (inbox.root / "a" / f"{number:02}").write_bytes(b"%02d" % number * 5_000)
@@ -131,7 +132,25 @@ async def test_a_renamed_directory_and_a_hard_link_are_copied_by_the_store(inbox
     assert inbox.digest("linked") == inbox.digest("a/07")
 
 
-async def test_an_object_that_a_stranger_replaced_is_not_copied(inbox: Inbox, s3_client: Any) -> None:
+async def test_a_watched_folder_sends_nothing_for_new_names(
+    tmp_path: Path, weed: Server, store_proxy: StoreProxy, bucket: str
+) -> None:
+    async with folder(tmp_path, weed, bucket, store_proxy) as inbox:
+        inbox.write("dir/a", b"first" * 1000)
+        inbox.write("dir/b", b"second" * 1000)
+        await inbox.equal()
+        before = tree(inbox.root)
+        store_proxy.clear()
+        inbox.may_have("moved", inbox.root / "dir")
+        (inbox.root / "dir").rename(inbox.root / "moved")
+        await inbox.equal(kept=before)
+        os.utime(inbox.root / "moved" / "a", (LATER, LATER))
+        await inbox.daemon.log("folder.settled", since=inbox.daemon.mark)
+        await inbox.scanned()
+        assert (store_proxy.counts["CopyObject"], store_proxy.writes, store_proxy.bytes_sent) == (2, 2, 0)
+
+
+async def test_an_object_that_a_stranger_replaced_is_not_copied(inbox: Passes, s3_client: Any) -> None:
     path = inbox.large("large.bin")
     await inbox.sync()
     s3_client.put_object(Bucket=inbox.bucket, Key="large.bin", Body=b"of a stranger")
@@ -148,7 +167,7 @@ async def test_a_poor_store_is_asked_for_no_copy(
 ) -> None:
     """It would copy whatever stands, and tell no checksum of it."""
     client = rclone_serve.client()
-    inbox = Inbox(tmp_path, proxied(rclone_serve), fresh_bucket(client), client)
+    inbox = Passes(tmp_path, proxied(rclone_serve), fresh_bucket(client), client)
     path = inbox.root / "old"
     path.write_bytes(b"content")
     await inbox.sync()

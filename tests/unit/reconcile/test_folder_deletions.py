@@ -39,6 +39,22 @@ async def test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_s
     assert world.gone == ["f1"]
 
 
+async def test_a_file_that_was_renamed_is_looked_at_before_its_old_object_goes(worlds: list[World]) -> None:
+    """One scan finds the new name and misses the old one: what is copied must stand until then."""
+    world = await mirrored(worlds, 3)
+    del world.tree.files["f1"]
+    world.tree.write("new")
+    for _ in range(700):
+        if "new" in world.names:
+            break
+        await world.live(0.1)
+    assert "new" in world.names
+    await world.live(0.9)
+    assert world.gone == []
+    await world.live(0.5)
+    assert world.gone == ["f1"]
+
+
 async def test_by_default_objects_stay(world: World) -> None:
     for name in ("a", "b"):
         world.tree.write(name)
