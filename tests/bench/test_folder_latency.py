@@ -1,0 +1,212 @@
+"""How soon a file that is renamed into a watched folder can be read from the store, and what waiting for it costs.
+
+`pytest -s tests/bench/test_folder_latency.py`, on a machine that does nothing else. In turns, a block of bare puts, one
+of drops into mirrord's folder and one into ferry-ingest's (a Rust binary: `pip install ferry-ingest` puts `ferry` on
+PATH), all to the same store and with one daemon running at a time, each by its defaults but for `settle: 0s`. Where
+its binary is not, the peer is left out and that is said. Results are JSON, see `tests.support.measuring`.
+"""
+
+import asyncio
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from mirrord.s3.weed import dies_with_us
+from tests.support.daemon import running
+from tests.support.inbox import emptied, manifest
+from tests.support.measuring import mib, quantile, report, usage
+from tests.support.weed import Server
+
+BLOCKS, IN_A_BLOCK, UNCOUNTED = 6, 10, 2
+BETWEEN = 0.25
+"""Seconds of rest after each measurement: more than the 0.1 s for which ferry-ingest gathers events."""
+IDLE = 20.0
+SIZE = 10_000
+UNIT = "run"
+"""A directory in either folder that takes all the files: ferry-ingest ships none that lies in its root itself."""
+PATIENCE = 30.0
+
+MOST_MORE = 0.025
+MOST_IDLE = 0.01
+
+
+class Reader:
+    """One warm connection to the store, by URLs signed beforehand: as little as a client can do."""
+
+    def __init__(self, client: Any, server: Server, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        at = urlsplit(server.endpoint_url)
+        self._connection = http.client.HTTPConnection(at.hostname or "", at.port)
+
+    def url(self, call: str, key: str) -> str:
+        at = urlsplit(self._client.generate_presigned_url(call, Params={"Bucket": self._bucket, "Key": key}))
+        return f"{at.path}?{at.query}"
+
+    def ask(self, method: str, url: str, body: bytes = b"") -> tuple[int, bytes]:
+        self._connection.request(method, url, body=body or None)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Folders below `home`, one for each tool, each of which goes to the prefix of its name."""
+
+    home: Path
+    server: Server
+    bucket: str
+    reader: Reader
+    content: bytes
+
+    def root(self, tool: str) -> Path:
+        return self.home / f"inbox-{tool}"
+
+    def bare_put(self, name: str) -> float:
+        url = self.reader.url("put_object", f"bare/{name}")
+        began = time.monotonic()
+        status, _ = self.reader.ask("PUT", url, self.content)
+        took = time.monotonic() - began
+        assert status == 200
+        return took
+
+    def drop(self, tool: str, name: str) -> float:
+        """From the rename into the folder until the object can be read."""
+        url, outside = self.reader.url("get_object", f"{tool}/{UNIT}/{name}"), self.home / "outside"
+        outside.write_bytes(self.content)
+        began = time.monotonic()
+        outside.rename(self.root(tool) / UNIT / name)
+        while self.reader.ask("GET", url) != (200, self.content):
+            assert time.monotonic() - began < PATIENCE, f"{tool} did not bring {name}"
+        return time.monotonic() - began
+
+
+def one_block(measure: Callable[[str], float], block: int) -> list[float]:
+    took = []
+    for number in range(UNCOUNTED + IN_A_BLOCK):
+        took.append(measure(f"{block}-{number}.bin"))
+        time.sleep(BETWEEN)
+    return took[UNCOUNTED:]
+
+
+# ── the tools: each follows its folder, and is known by its process id ────────────────────────────
+@asynccontextmanager
+async def mirroring(place: Place) -> AsyncIterator[int]:
+    file, root = place.home / "m.yaml", place.root("mirrord")
+    to = f"s3://{place.bucket}/mirrord/"
+    file.write_text(manifest(place.server, root, place.bucket, to=to, settle="0s", rescan="60s"))
+    async with running(place.home, str(file)) as daemon:
+        yield daemon.process.pid
+
+
+def ferry() -> str:
+    """The path of its binary, beside this Python first; empty if there is none."""
+    return shutil.which("ferry", path=sysconfig.get_path("scripts")) or shutil.which("ferry") or ""
+
+
+@asynccontextmanager
+async def ferrying(place: Place) -> AsyncIterator[int]:
+    keys = {"aws_access_key_id": place.server.access_key_id, "aws_secret_access_key": place.server.secret_access_key}
+    store = {
+        "url": f"s3://{place.bucket}/",
+        "endpoint": place.server.endpoint_url,
+        "region": "us-east-1",
+        "options": {**keys, "allow_http": "true"},
+    }
+    pipeline = {
+        "name": "inbox",
+        "root": str(place.root("ferry")),
+        "prefix": "ferry",
+        "destinations": ["store"],
+        "mode": "stream",
+        "upload": "file",
+        "settle": "0s",
+    }
+    file, state = place.home / "ferry.yaml", str(place.home / "ferry-state")
+    file.write_text(json.dumps({"state_dir": state, "stores": {"store": store}, "pipelines": [pipeline]}))
+    with (place.home / "ferry.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            ferry(), "watch", "--config", str(file), stdout=log, stderr=subprocess.STDOUT, preexec_fn=dies_with_us()
+        )
+        try:
+            yield process.pid
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+Follow = Callable[[Place], AbstractAsyncContextManager[int]]
+TOOLS: dict[str, Follow] = {"mirrord": mirroring, "ferry": ferrying}
+
+
+# ── the measurement ───────────────────────────────────────────────────────────────────────────────
+def figures(took: Sequence[float]) -> dict[str, float]:
+    return {"p50_ms": _ms(median(took)), "p90_ms": _ms(quantile(took, 0.9)), "max_ms": _ms(max(took))}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+async def idle(pid: int) -> dict[str, float]:
+    """What it costs while nothing happens: CPU in percent of a core, and memory."""
+    before = usage(pid).cpu
+    await asyncio.sleep(IDLE)
+    after = usage(pid)
+    return {"idle_cpu_percent": round((after.cpu - before) / IDLE * 100, 2), "resident_mib": mib(after.resident)}
+
+
+async def measured(place: Place, tools: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The figures of bare puts and of each tool."""
+    took: dict[str, list[float]] = {one: [] for one in ("bare_put", *tools)}
+    quiet: dict[str, dict[str, float]] = {}
+    for block in range(BLOCKS):
+        took["bare_put"] += await asyncio.to_thread(one_block, place.bare_put, block)
+        for tool in tools:
+            async with TOOLS[tool](place) as pid:
+                drop = partial(place.drop, tool)
+                took[tool] += await asyncio.to_thread(one_block, drop, block)
+                if block == BLOCKS - 1:
+                    quiet[tool] = await idle(pid)
+    bare = median(took["bare_put"])
+    return {
+        one: figures(each) | {"more_p50_ms": _ms(median(each) - bare)} | quiet.get(one, {})
+        for one, each in took.items()
+    }
+
+
+@pytest.mark.timeout(600)
+async def test_how_soon_a_file_is_readable_and_how_quiet_it_is(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any
+) -> None:
+    tools = ["mirrord", "ferry"] if ferry() else ["mirrord"]
+    reader = Reader(s3_client, weed, bucket)
+    place = Place(tmp_path, weed, bucket, reader, os.urandom(SIZE))
+    for tool in tools:
+        (place.root(tool) / UNIT).mkdir(parents=True)
+    try:
+        numbers = await measured(place, tools)
+    finally:
+        reader.close()
+        emptied(s3_client, bucket)
+    peer = "measured" if ferry() else "left out: there is no `ferry` on PATH (pip install ferry-ingest)"
+    report("folder-latency", {**numbers, "drops": BLOCKS * IN_A_BLOCK, "bytes": SIZE, "ferry-ingest": peer})
+    assert numbers["mirrord"]["more_p50_ms"] <= MOST_MORE * 1000
+    assert numbers["mirrord"]["idle_cpu_percent"] < MOST_IDLE * 100
