@@ -1,7 +1,7 @@
 """Small asyncio steps that several rooms need: finishing work that must not be cut short, draining tasks, batches."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -37,6 +37,14 @@ async def drain(tasks: Iterable[asyncio.Task[Any]]) -> None:
         task.cancel()
     if pending:
         await finish(asyncio.wait(pending))
+
+
+async def in_turns(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
+    """Each of many, with a turn of the loop for others after every `size`: whatever they come from must allow that."""
+    for number, one in enumerate(many, 1):
+        yield one
+        if number % size == 0:
+            await asyncio.sleep(0)
 
 
 async def batches(found: AsyncGenerator[T], size: int) -> AsyncGenerator[list[T]]:

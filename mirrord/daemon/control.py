@@ -8,8 +8,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 
 from mirrord._version import __version__
+from mirrord.aio import in_turns
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.offline import not_enforced
@@ -88,16 +90,23 @@ class Controller:
         records = await self.journal.page(state=state, entry=entry, text=text, after=cursor, limit=limit + 1)
         found = {one.id: one for one in map(self._shown, records)}
         last = records[-1].item_id if len(records) > limit else ""
-        for held in self.live.held():
-            if _matches(held, state, entry, text) and held.id > cursor and (not last or held.id <= last):
-                found[held.id] = held
+        held = [
+            one
+            async for one in in_turns(self.live.held(entry))
+            if state in (None, one.state) and one.item_id > cursor and (not last or one.item_id <= last)
+        ]
+        if not text:
+            held = nsmallest(limit + 1, held, key=lambda one: one.item_id)
+        async for one in in_turns(held):
+            if _matches(status := one.status(), state, entry, text):
+                found[status.id] = status
         page = [found[item_id] for item_id in sorted(found)]
         return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id if len(page) > limit else None)
 
     async def item(self, item_id: str) -> ItemStatus | None:
-        held = next((one for one in self.live.held() if one.id == item_id), None)
-        if held is not None:
-            return held
+        async for held in in_turns(self.live.held()):
+            if held.item_id == item_id:
+                return held.status()
         record = await self.journal.record(item_id)
         return self._shown(record) if record is not None and record.removed is None else None
 

@@ -19,6 +19,7 @@ from mirrord.errors import JournalError
 from mirrord.model import Item, Record, file_address
 from mirrord.planning.expand import item_of
 from mirrord.ports import Clock, Hints, Journal, Observer
+from mirrord.reconcile.arrivals import Held
 from mirrord.reconcile.departures import Departures
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
@@ -26,7 +27,7 @@ from mirrord.reconcile.scheduler import Scheduler
 from mirrord.sources.folder import Folder
 from mirrord.sources.mounts import silence_at
 from mirrord.sources.watch import Watch
-from mirrord.status import FolderStatus, ItemStatus
+from mirrord.status import FolderStatus
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,10 +76,11 @@ class Live:
         """Each folder in force, by name."""
         return tuple(loop.status() for _, loop in sorted(self._folders.items()))
 
-    def held(self) -> Iterator[ItemStatus]:
-        """Files that wait in folders and are not recorded."""
-        for loop in self._folders.values():
-            yield from loop.held()
+    def held(self, entry: str = "") -> Iterator[Held]:
+        """Files that wait in folders and are not recorded: of all, or of one."""
+        for name, loop in tuple(self._folders.items()):
+            if entry in ("", name):
+                yield from loop.held()
 
     def unhealthy(self) -> str:
         """Which background work keeps failing; empty if none."""

@@ -6,9 +6,11 @@ files that are unsettled or without marker, in conflict, or submitted and not ye
 folder is `reconcile.folders`'s word.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import LeftOut, Reason, printable
@@ -19,7 +21,7 @@ from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Found
 from mirrord.reconcile.binding import Binding
-from mirrord.reconcile.conflicts import Conflicts
+from mirrord.reconcile.conflicts import Conflict, Conflicts
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.settling import Settling, Unsettled
 from mirrord.reconcile.unmarked import Lacking, Unmarked
@@ -28,6 +30,14 @@ from mirrord.status import ItemStatus
 MOST_SUBMITTED = 10_000
 """Submitted files from which on the oldest are asked about, so that those that are done are forgotten."""
 _ASKED = 256
+
+
+class Held(NamedTuple):
+    """A file that is held back: there may be 100,000, so that its `status` is put together only where it is shown."""
+
+    item_id: str
+    state: State
+    status: Callable[[], ItemStatus]
 
 
 @dataclass(slots=True)
@@ -267,21 +277,31 @@ class Arrivals:
         first = next(iter(self.conflicts), None)
         return [*problems, *([] if first is None else [first.message])]
 
-    def held(self) -> Iterator[ItemStatus]:
-        """The files that are held back: in conflict, or waiting. Read at once: nothing may change meanwhile.
+    def held(self) -> Iterator[Held]:
+        """The files that are held back: in conflict, or waiting, each kind as it is when it is come to.
 
         A file in conflict has the id of its object, as the file that holds the object has.
         """
+        for conflict in tuple(self.conflicts):
+            yield Held(conflict.item.id, State.BLOCKED, partial(_blocked, conflict))
+        for name, lacking in tuple(self._unmarked.items()):
+            yield Held(lacking.item_id, State.WAITING, partial(self._lacking, name, lacking))
+        for name, one in tuple(self.settling.items()):
+            yield Held(one.item_id, State.WAITING, partial(self._unsettled, name, one))
+
+    def _unsettled(self, name: str, one: Unsettled) -> ItemStatus:
         clock = self._ports.clock
-        for conflict in self.conflicts:
-            yield _status(conflict.item, State.BLOCKED, Reason.CONFLICT, conflict.message, conflict.since)
-        for name, one in self.settling.items():
-            item = item_of(self._spec, name, _moment(one))
-            since = clock.now() - (clock.monotonic() - one.first)
-            yield _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
-        for name, lacking in self._unmarked.items():
-            item = item_of(self._spec, name, _moment(lacking))
-            yield _status(item, State.WAITING, Reason.NO_MARKER, self._unmarked.message(name), lacking.since)
+        since = clock.now() - (clock.monotonic() - one.first)
+        item = item_of(self._spec, name, _moment(one))
+        return _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
+
+    def _lacking(self, name: str, one: Lacking) -> ItemStatus:
+        item = item_of(self._spec, name, _moment(one))
+        return _status(item, State.WAITING, Reason.NO_MARKER, self._unmarked.message(name), one.since)
+
+
+def _blocked(conflict: Conflict) -> ItemStatus:
+    return _status(conflict.item, State.BLOCKED, Reason.CONFLICT, conflict.message, conflict.since)
 
 
 def _was_missed(record: Record | None) -> bool:

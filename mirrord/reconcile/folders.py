@@ -19,11 +19,11 @@ from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.planning.departure import ASIDE
 from mirrord.planning.prune import trusted
 from mirrord.ports import Hints
-from mirrord.reconcile.arrivals import Arrivals
+from mirrord.reconcile.arrivals import Arrivals, Held
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.gone import Search
 from mirrord.reconcile.pruning import Pruning
-from mirrord.status import FolderStatus, ItemStatus
+from mirrord.status import FolderStatus
 
 _log = getLogger(__name__)
 
@@ -79,7 +79,7 @@ class FolderLoop:
             left_out=scanned.left_out if scanned else (),
         )
 
-    def held(self) -> Iterator[ItemStatus]:
+    def held(self) -> Iterator[Held]:
         """Files that wait to be settled or marked, and files in conflict; see `Arrivals.held`."""
         return self._arrivals.held()
 

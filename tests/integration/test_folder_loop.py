@@ -148,7 +148,7 @@ async def test_markers_of_files_and_of_directories(root: Path) -> None:
     (root / "a.csv").write_text("x")
     async with Inbox(root, ready="*.done").followed() as inbox:
         async with asyncio.timeout(20):
-            while [one.reason for one in inbox.loop.held()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - no event says so
+            while [one.status().reason for one in inbox.loop.held()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - no event says so
                 await asyncio.sleep(0.01)
         (root / "a.csv.done").touch()
         await inbox.until(lambda: inbox.names == ["a.csv"])
@@ -205,7 +205,7 @@ async def test_a_slow_writer_is_waited_for(root: Path) -> None:
                 await asyncio.sleep(0.1)
                 assert inbox.submitted == []
         (waiting,) = inbox.loop.held()
-        assert waiting.message.startswith("still growing, ")
+        assert waiting.status().message.startswith("still growing, ")
         await inbox.until_here()
         assert [(name, file.size) for name, file in inbox.submitted] == [("slow", 1_500_000)]
 

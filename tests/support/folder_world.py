@@ -200,4 +200,4 @@ class World:
         return [event.cause for event in self.said(FolderRescanned)]
 
     def held(self) -> dict[str, ItemStatus]:
-        return {one.source.removeprefix(f"file://{ROOT}/"): one for one in self.loop.held()}
+        return {one.source.removeprefix(f"file://{ROOT}/"): one for one in (held.status() for held in self.loop.held())}

@@ -30,7 +30,7 @@ async def test_a_file_is_submitted_once_it_has_rested_for_a_settle(worlds: list[
 async def test_a_growing_file_waits_and_says_why(world: World) -> None:
     world.tree.write("a", 1 * MiB)
     await world.live(1)
-    (waiting,) = world.loop.held()
+    (waiting,) = world.held().values()
     assert (waiting.state, waiting.reason) == (State.WAITING, Reason.STILL_GROWING)
     assert (waiting.destination, waiting.store, waiting.entry) == ("s3://bucket/in/a", "default", "inbox")
     assert waiting.message == "settling, 1.0 MiB, first seen 1s ago"

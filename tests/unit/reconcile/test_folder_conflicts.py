@@ -73,7 +73,7 @@ async def test_a_file_that_comes_later_but_is_first_by_name_takes_the_key(world:
 async def test_an_object_that_another_entry_has_is_left_to_it(world: World) -> None:
     world.tree.write("a")
     await world.live(0.5)
-    (waiting,) = world.loop.held()
+    (waiting,) = world.held().values()
     world.owners[waiting.id] = "mirror https://example.org/a"
     await world.live(3)
     assert world.names == []
