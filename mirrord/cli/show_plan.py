@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from mirrord.daemon.plan import Copy, NewBucket, Plan, Removal
+from mirrord.daemon.plan import Copy, Leaving, NewBucket, Plan, Removal
 from mirrord.daemon.report import Left
 from mirrord.model import Item, State
 from mirrord.units import format_duration, format_size
@@ -13,10 +13,14 @@ _SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
 
 
 def lines(found: Plan) -> Iterator[str]:
-    """`+` is a write, `-` a deletion, `!` what cannot be done, `.` what waits or is suspended; the rest is counted."""
+    """`+` is a write, `-` a deletion or a file that leaves, `!` what cannot be done, `.` what waits or is suspended.
+
+    The rest is counted.
+    """
     yield from map(_bucket, found.buckets)
     yield from map(_copy, found.copies)
     yield from map(_removal, found.removals)
+    yield from map(_leaving, found.leaving)
     yield from map(_left, found.left)
     yield from (f"! incomplete {folder}" for folder in found.incomplete)
     yield from (f"! invalid {problem}" for problem in found.problems)
@@ -33,6 +37,8 @@ def summary(found: Plan) -> str:
         parts.append(f"{len(found.buckets)} bucket{'s' if len(found.buckets) > 1 else ''} to create")
     if found.removals:
         parts.append(f"{len(found.removals)} to delete")
+    if found.leaving:
+        parts.append(f"{len(found.leaving)} file{'s' if len(found.leaving) > 1 else ''} to take away")
     parts.append(f"{found.unchanged} unchanged" + (f" ({found.adopted} new to the journal)" if found.adopted else ""))
     states = Counter(left.outcome.state for left in found.left)
     parts += [f"{count} {state.value}" for state, count in sorted(states.items())]
@@ -53,6 +59,15 @@ def _removal(removal: Removal) -> str:
     return f"- delete {removal.item.destination}  ({removal.why}: {removal.item.shown_source})"
 
 
+def _leaving(leaving: Leaving) -> str:
+    what = (
+        f"move {leaving.item.shown_source}  -> {leaving.move}"
+        if leaving.move
+        else f"delete {leaving.item.shown_source}"
+    )
+    return f"- {what}  (after_upload, once its copy is proven)"
+
+
 def _left(left: Left) -> str:
     outcome = left.outcome
     word = outcome.state.value.lower()
@@ -69,6 +84,7 @@ def in_json(found: Plan) -> Json:
                 *map(_bucket_json, found.buckets),
                 *map(_copy_json, found.copies),
                 *map(_removal_json, found.removals),
+                *map(_leaving_json, found.leaving),
             ],
             "left": [_left_json(left) for left in found.left],
             "unchanged": found.unchanged,
@@ -91,6 +107,12 @@ def _copy_json(copy: Copy) -> dict[str, object]:
 
 def _removal_json(removal: Removal) -> dict[str, object]:
     return {"action": "delete", **_item_json(removal.item), "why": removal.why}
+
+
+def _leaving_json(leaving: Leaving) -> dict[str, object]:
+    where = {"to": leaving.move} if leaving.move else {}
+    action = "move-file" if leaving.move else "delete-file"
+    return {"action": action, **_item_json(leaving.item), "why": "after_upload, once its copy is proven", **where}
 
 
 def _left_json(left: Left) -> dict[str, object]:

@@ -17,8 +17,9 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, StoreDenied
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Item, Observed, Outcome, Record, State, TransferKind
+from mirrord.model import ChecksumKind, Item, Observed, Outcome, Record, State, TransferKind
 from mirrord.planning.decide import Action
+from mirrord.planning.departure import unproven
 from mirrord.planning.parts import cut
 from mirrord.planning.prune import is_ours
 from mirrord.ports import Journal, ObjectStore, Observer
@@ -59,6 +60,14 @@ class Removal:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A local file that would be deleted, or moved into the directory `move`, once its copy is proven."""
+
+    item: Item
+    move: str
+
+
 @dataclass(slots=True)
 class Plan:
     """Filled while `plan` runs, each list sorted at its end. `problems` are those of manifests that were left out."""
@@ -67,6 +76,7 @@ class Plan:
     buckets: list[NewBucket] = field(default_factory=list)
     copies: list[Copy] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)
+    leaving: list[Leaving] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     """Items that `sync` would leave out of sync: Blocked, Retrying, Waiting or Suspended."""
     unchanged: int = 0
@@ -78,8 +88,8 @@ class Plan:
 
     @property
     def changes(self) -> int:
-        """How much `sync` would write to stores."""
-        return len(self.buckets) + len(self.copies) + len(self.removals)
+        """How much `sync` would change: at stores, and files by `after_upload`."""
+        return len(self.buckets) + len(self.copies) + len(self.removals) + len(self.leaving)
 
     @property
     def failed(self) -> bool:
@@ -104,6 +114,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         found.buckets = [NewBucket(*pair) for pair in sorted(stores.missing)]
     found.copies.sort(key=lambda copy: _place(copy.item))
     found.removals.sort(key=lambda removal: _place(removal.item))
+    found.leaving.sort(key=lambda leaving: _place(leaving.item))
     found.left.sort(key=lambda left: _place(left.item))
     found.duration = clock.monotonic() - began
     return found
@@ -157,6 +168,12 @@ class _Planning:
             case action:
                 self._plan.unchanged += 1
                 self._plan.adopted += action is Action.ADOPT
+                if action is Action.ADOPT or not unproven(record):
+                    self._leave(item)
+
+    def _leave(self, item: Item) -> None:
+        if item.after_upload is not None:
+            self._plan.leaving.append(Leaving(item, item.after_upload))
 
     async def _remove(self, item: Item, record: Record | None, store: ObjectStore) -> None:
         if record is None or record.etag is None:
@@ -174,6 +191,8 @@ class _Planning:
         if seen.standing is None:
             await self._require_bucket(item, store)
         self._plan.copies.append(Copy(item, seen.decision.message, kind, size))
+        if store.provider.checksum is not ChecksumKind.NONE:
+            self._leave(item)
 
     async def _require_bucket(self, item: Item, store: ObjectStore) -> None:
         """HEAD of an object tells no missing bucket from a missing object."""

@@ -1,6 +1,5 @@
 """`after_upload: delete | move` through the real `mirrord run`, `sync` and `plan`, on a real store."""
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mirrord.planning.departure import ASIDE, set_aside
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, Daemon, running
 from tests.support.inbox import manifest, md5, objects
@@ -34,6 +34,10 @@ def tree(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
+def everything(root: Path) -> list[str]:
+    return [str(path.relative_to(root)) for path in root.rglob("*")]
+
+
 def declared(home: Path, server: Server, bucket: str, after: Any, **fields: Any) -> str:
     given = {"settle": "50ms", "rescan": "500ms", "after_upload": after} | fields
     (home / "m.yaml").write_text(manifest(server, home / "inbox", bucket, **given))
@@ -42,6 +46,22 @@ def declared(home: Path, server: Server, bucket: str, after: Any, **fields: Any)
 
 async def emptied(daemon: Daemon, inbox: Path) -> None:
     await daemon.wait_for(lambda: not any(path.is_file() for path in inbox.rglob("*")), 60, "an empty inbox")
+
+
+async def scans(daemon: Daemon) -> float:
+    """How many whole scans there were."""
+    found = await daemon.metrics()
+    return sum(value for name, value in found.items() if name.startswith("mirrord_folder_rescans_total"))
+
+
+async def scanned(daemon: Daemon, times: int) -> None:
+    """Until so many whole scans have passed."""
+    until = await scans(daemon) + times
+
+    async def enough() -> bool:
+        return await scans(daemon) >= until
+
+    await daemon.wait_for(enough, 60, "scans")
 
 
 async def said(daemon: Daemon, key: str, message: str) -> None:
@@ -80,3 +100,158 @@ async def test_run_takes_uploaded_files_away_and_their_items_stay_in_sync(
         states = await daemon.states()
         assert states == {**dict.fromkeys(BODY, "Synced"), "sub/b.csv": "Blocked"}
         assert not daemon.logged("item.blocked")
+
+
+async def sync(home: Path, file: str) -> Any:
+    done = await mirrord("sync", file, "--log-format", "json", home=home)
+    assert done.code == 0, done.said
+    return done
+
+
+async def test_plan_says_what_sync_then_does(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
+) -> None:
+    drop(inbox, {"a.csv": b"a", "sub/b.csv": b"b"})
+    file = declared(tmp_path, weed, bucket, {"move": "done"})
+    for _ in range(2):  # it changes nothing
+        planned = await mirrord("plan", file, "--json", "--exit-code", home=tmp_path)
+        changes = json.loads(planned.out)["changes"]
+        assert planned.code == 3
+        assert [(one["action"], one["source"].removeprefix(f"file://{inbox}/")) for one in changes] == [
+            ("copy", "a.csv"),
+            ("copy", "sub/b.csv"),
+            ("move-file", "a.csv"),
+            ("move-file", "sub/b.csv"),
+        ]
+        assert changes[2]["to"] == str(tmp_path / "done")
+    assert "2 files to take away" in (await mirrord("plan", file, home=tmp_path)).out
+    await sync(tmp_path, file)
+    assert (tree(inbox), tree(tmp_path / "done")) == ({}, {"a.csv": b"a", "sub/b.csv": b"b"})
+    assert objects(s3_client, bucket) == {"a.csv": md5(b"a"), "sub/b.csv": md5(b"b")}
+    assert (await mirrord("plan", file, "--exit-code", home=tmp_path)).code == 0
+    assert (await mirrord("verify", file, home=tmp_path)).code == 0
+
+
+async def test_what_was_uploaded_before_leaves_once_its_object_is_found_standing(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
+) -> None:
+    """Also with a journal that is lost: then the bytes are compared, and what differs is sent again first."""
+    drop(inbox, {"a": b"a", "b": b"b"})
+    await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
+    assert set(tree(inbox)) == {"a", "b"}
+    stamp = s3_client.head_object(Bucket=bucket, Key="a")["Metadata"]
+    s3_client.put_object(Bucket=bucket, Key="a", Body=b"x", Metadata=stamp)
+    (state,) = (tmp_path / "state").rglob("state.db")
+    for path in state.parent.glob("state.db*"):
+        path.unlink()
+    done = await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
+    assert tree(inbox) == {}
+    assert objects(s3_client, bucket) == {"a": md5(b"a"), "b": md5(b"b")}
+    assert [json.loads(line)["key"] for line in done.err.splitlines() if '"transfer.completed"' in line] == ["a"]
+
+
+@pytest.mark.parametrize("proven", [True, False])
+async def test_sync_goes_on_with_what_a_kill_left_set_aside(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path, proven: bool
+) -> None:
+    drop(inbox, BODY)
+    await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
+    for name in BODY:
+        path = inbox / name
+        aside = path.parent / set_aside(path.name)
+        aside.parent.mkdir(exist_ok=True)
+        path.rename(aside)
+        if not proven:
+            aside.write_bytes(b"written to meanwhile")
+    await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
+    assert tree(inbox) == {}
+    assert {path for path in everything(inbox) if ASIDE in path} == set()
+    expected = SUMS if proven else dict.fromkeys(SUMS, md5(b"written to meanwhile"))
+    assert objects(s3_client, bucket) == expected
+
+
+async def test_a_folder_that_keeps_its_files_gets_back_what_was_set_aside(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
+) -> None:
+    drop(inbox, {set_aside("a"): b"a"})
+    await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
+    assert tree(inbox) == {"a": b"a"}
+    assert objects(s3_client, bucket) == {"a": md5(b"a")}
+
+
+async def test_a_store_that_proves_nothing_keeps_the_files_and_the_items_say_so(
+    tmp_path: Path, weed: Server, bucket: str, inbox: Path
+) -> None:
+    drop(inbox, {"a": b"a"})
+    file = declared(tmp_path, weed, bucket, "delete")
+    text = (tmp_path / "m.yaml").read_text()
+    (tmp_path / "m.yaml").write_text(
+        text.replace("    provider: seaweedfs\n", "    provider: seaweedfs\n    checksum: none\n")
+    )
+    assert "1 to copy" in (await mirrord("plan", file, home=tmp_path)).out
+    async with running(tmp_path, file) as daemon:
+        await said(daemon, "a", "uploaded, but the file could not be deleted: the store confirmed nothing but")
+        assert await daemon.states() == {"a": "Synced"}
+    assert tree(inbox) == {"a": b"a"}
+
+
+async def test_what_hinders_is_said_and_tried_again_with_each_rescan_and_no_more(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, inbox: Path
+) -> None:
+    (tmp_path / "done").write_bytes(b"no directory")
+    drop(inbox, {"a": b"a", "b": b"b"})
+    file = declared(tmp_path, store_proxy.server, bucket, {"move": "done"})
+    with (inbox / "b").open("ab") as writer:
+        async with running(tmp_path, file) as daemon:
+            await said(daemon, "a", f"the file could not be moved: {tmp_path}/done: Not a directory")
+            await said(daemon, "b", "somebody has it open for writing")
+            assert await daemon.states() == {"a": "Synced", "b": "Synced"}
+            heads = store_proxy.counts["HeadObject"]
+            before = await scans(daemon)
+            await scanned(daemon, 4)
+            tries = await scans(daemon) - before + 2  # two may have been under way
+            asked = store_proxy.counts["HeadObject"] - heads
+            assert 4 <= asked <= 4 * tries, "two files, two HEADs each"
+            assert store_proxy.counts["PutObject"] == 2
+            assert len([line for line in daemon.lines if "Not a directory" in line["event"]]) == 1
+            (tmp_path / "done").unlink()
+            await daemon.wait_for(lambda: not (inbox / "a").exists(), 60, "a to leave")
+            writer.write(b", twice")
+            writer.close()
+            await emptied(daemon, inbox)
+    assert tree(tmp_path / "done") == {"a": b"a", "b": b"b, twice"}
+
+
+async def test_files_leave_with_their_dates_and_markers_stay(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
+) -> None:
+    """A name that comes again another day is another object: it is no edit of a file that has left."""
+    (inbox / "_SUCCESS").touch()
+    file = declared(tmp_path, weed, bucket, "delete", key="{date:%Y-%m-%d}/{path}", ready="_SUCCESS")
+    env = {"MIRRORD_API_TOKEN": TOKEN}
+    async with running(tmp_path, file, env=env) as daemon:
+        for day, moment in (("2026-01-01", 1767225600), ("2026-01-02", 1767312000)):
+            (inbox / ".a").write_bytes(day.encode())
+            os.utime(inbox / ".a", (moment, moment))
+            (inbox / ".a").rename(inbox / "a")
+            await daemon.wait_for(lambda: not (inbox / "a").exists(), 60, "a to leave")
+            await said(daemon, f"{day}/a", "uploaded, then deleted")
+        item = (await daemon.items())["2026-01-01/a"]
+        await daemon.ask(f"/api/v1/items/{item['id']}/sync", "POST", token=TOKEN)
+        await scanned(daemon, 2)
+        assert await daemon.states() == {"2026-01-01/a": "Synced", "2026-01-02/a": "Synced"}
+    assert os.listdir(inbox) == ["_SUCCESS"]
+    assert objects(s3_client, bucket) == {f"{day}/a": md5(day.encode()) for day in ("2026-01-01", "2026-01-02")}
+
+
+async def test_objects_of_files_that_left_survive_delete_mirror(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
+) -> None:
+    drop(inbox, {"a": b"a", "b": b"b"})
+    await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
+    drop(inbox, {"c": b"c", "d": b"d"})
+    file = declared(tmp_path, weed, bucket, "keep", delete="mirror")
+    await sync(tmp_path, file)
+    (inbox / "c").unlink()
+    await sync(tmp_path, file)
+    assert set(objects(s3_client, bucket)) == {"a", "b", "d"}
