@@ -12,6 +12,7 @@ import pytest
 from mirrord.model import ProviderName
 from mirrord.units import MiB
 from tests.integration.test_sync import digest_of, events, manifest, sync
+from tests.support.command import mirrord
 from tests.support.inbox import folder, tree
 from tests.support.origin import Generated
 from tests.support.proxy import StoreProxy
@@ -30,9 +31,9 @@ class Passes:
         self.root.mkdir()
         more = "".join(f", {name}: {value}" for name, value in fields.items())
         body = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/', settle: 0s{more}}}\n"
-        self._file = manifest(home, proxy.server, body)
+        self.file = manifest(home, proxy.server, body)
         if proxy.upstream.provider is ProviderName.GENERIC:
-            self._file.write_text(self._file.read_text().replace("provider: seaweedfs", "provider: generic"))
+            self.file.write_text(self.file.read_text().replace("provider: seaweedfs", "provider: generic"))
 
     def large(self, name: str = "large.bin") -> Path:
         with (self.root / name).open("wb") as stream:
@@ -42,7 +43,7 @@ class Passes:
     async def sync(self) -> Any:
         """One pass; what went to the store is counted from its beginning."""
         self.proxy.clear()
-        done = await sync(self.home, self._file)
+        done = await sync(self.home, self.file)
         assert done.code == 0, done.said
         return done
 
@@ -70,6 +71,8 @@ async def test_a_touched_file_sends_nothing(inbox: Passes) -> None:
     assert inbox.sent > LARGE.size
 
     os.utime(path, (LATER, LATER))
+    planned = await mirrord("plan", str(inbox.file), "--exit-code", home=inbox.home)
+    assert planned.code == 0, planned.said
     touched = await inbox.sync()
     assert (inbox.proxy.writes, inbox.sent) == (0, 0), touched.said
     assert "1 unchanged" in touched.out
