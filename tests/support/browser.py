@@ -34,7 +34,7 @@ FLAGS = (
     "--remote-debugging-pipe",  # its other end dies with chromedriver, and the browser with it
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
-PATIENCE = 15.0
+PATIENCE = 60.0
 _SEEN = """
 const found = document.querySelector(arguments[0]);
 return found?.checkVisibility() ? found.innerText : "";

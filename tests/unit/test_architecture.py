@@ -30,6 +30,14 @@ CHILDS_EXITS = {"mirrord.s3.weed": {"os._exit"}}  # between fork and exec, in a 
 CLIENT_NAMES = re.compile(r"Client\w*|request|\w*Connector|TraceConfig|CookieJar|DummyCookieJar|client\w*|connector")
 
 
+def parsed(source: str) -> ast.Module:
+    """The syntax tree. CPython 3.11 may miscount its depth beside other threads (gh-106905): then once more."""
+    try:
+        return ast.parse(source)
+    except (RecursionError, SystemError):
+        return ast.parse(source)
+
+
 def room(module: str) -> str:
     return module.split(".")[1] if "." in module else module
 
@@ -166,19 +174,19 @@ def test_no_module_breaks_the_rule(rule: Rule) -> None:
     breaches = [
         f"{path.relative_to(ROOT)}: {breach}"
         for path in MODULES
-        for breach in rule(module_name(path), ast.parse(path.read_text()))
+        for breach in rule(module_name(path), parsed(path.read_text()))
     ]
     assert not breaches, "\n".join(breaches)
 
 
 @pytest.mark.parametrize(("rule", "module", "code"), BREACHES)
 def test_the_rule_sees_a_breach(rule: Rule, module: str, code: str) -> None:
-    assert list(rule(module, ast.parse(textwrap.dedent(code))))
+    assert list(rule(module, parsed(textwrap.dedent(code))))
 
 
 @pytest.mark.parametrize(("rule", "module", "code"), ALLOWED)
 def test_the_rule_lets_good_code_pass(rule: Rule, module: str, code: str) -> None:
-    assert not list(rule(module, ast.parse(textwrap.dedent(code))))
+    assert not list(rule(module, parsed(textwrap.dedent(code))))
 
 
 def test_every_file_is_one_room() -> None:
@@ -190,7 +198,7 @@ def test_nine_functions_in_ten_are_under_thirty_lines() -> None:
     lengths = [
         node.end_lineno - node.lineno + 1
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
     ]
     assert sum(length < 30 for length in lengths) >= 0.9 * len(lengths)
