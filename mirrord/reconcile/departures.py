@@ -176,9 +176,10 @@ class Departures(Looks):
                 self._wait(item)
         if says and says != message:
             _log.log(30 if departure.why else 20, "%s: %s", item.shown_source, says, extra={"item": item.id})
-        noted = replace(record, revision=revision, message=says)
-        if noted != await self.journal.record(item.id):
+        noted, known = replace(record, revision=revision, message=says), await self.journal.record(item.id)
+        if noted != known or _departs(noted) != _departs(known):
             await self.journal.save(noted)
+        if noted != known:
             self.observer(ItemChanged(item=item, state=noted.state, message=says))
         return Outcome(state=State.SYNCED, message=says)
 
@@ -234,6 +235,10 @@ def _place(item: Item) -> tuple[str, str]:
     """The folder's path, and the file's name in it."""
     root = (item.root or "").rstrip("/")
     return root or "/", item.source.removeprefix("file://").removeprefix(f"{root}/")
+
+
+def _departs(record: Record | None) -> bool | None:
+    return record.revision.departs if record is not None and record.revision is not None else None
 
 
 def _move(item: Item) -> str | None:

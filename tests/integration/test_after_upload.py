@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from mirrord.daemon import api
+from mirrord.events import Event, TransferCompleted
 from mirrord.planning.departure import ASIDE, set_aside
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, Daemon, running
@@ -102,10 +104,12 @@ async def test_run_takes_uploaded_files_away_and_their_items_stay_in_sync(
         assert not daemon.logged("item.blocked")
 
 
-async def sync(home: Path, file: str) -> Any:
-    done = await mirrord("sync", file, "--log-format", "json", home=home)
-    assert done.code == 0, done.said
-    return done
+async def sync(home: Path, file: str) -> list[Event]:
+    """What happened in a `sync` that ended well; in this process, for a quick test."""
+    events: list[Event] = []
+    report = await api.sync([file], state=str(home / "state"), environ={}, observer=events.append)
+    assert not report.failed, report
+    return events
 
 
 async def test_plan_says_what_sync_then_does(
@@ -125,7 +129,8 @@ async def test_plan_says_what_sync_then_does(
         ]
         assert changes[2]["to"] == str(tmp_path / "done")
     assert "2 files to take away" in (await mirrord("plan", file, home=tmp_path)).out
-    await sync(tmp_path, file)
+    done = await mirrord("sync", file, home=tmp_path)
+    assert done.code == 0, done.said
     assert (tree(inbox), tree(tmp_path / "done")) == ({}, {"a.csv": b"a", "sub/b.csv": b"b"})
     assert objects(s3_client, bucket) == {"a.csv": md5(b"a"), "sub/b.csv": md5(b"b")}
     assert (await mirrord("plan", file, "--exit-code", home=tmp_path)).code == 0
@@ -144,10 +149,10 @@ async def test_what_was_uploaded_before_leaves_once_its_object_is_found_standing
     (state,) = (tmp_path / "state").rglob("state.db")
     for path in state.parent.glob("state.db*"):
         path.unlink()
-    done = await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
+    events = await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
     assert tree(inbox) == {}
     assert objects(s3_client, bucket) == {"a": md5(b"a"), "b": md5(b"b")}
-    assert [json.loads(line)["key"] for line in done.err.splitlines() if '"transfer.completed"' in line] == ["a"]
+    assert [one.item.destination.key for one in events if isinstance(one, TransferCompleted)] == ["a"]
 
 
 @pytest.mark.parametrize("proven", [True, False])

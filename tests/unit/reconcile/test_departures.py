@@ -1,0 +1,432 @@
+"""What comes after an upload: when a file may go, what is recorded of it, and what is never asked or said."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from mirrord import checksums
+from mirrord.declared import FolderSpec
+from mirrord.errors import Reason, StoreUnavailable
+from mirrord.events import Event, ItemBlocked
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import (
+    META_TRANSFER,
+    Checksum,
+    ChecksumKind,
+    Copied,
+    Destination,
+    Drift,
+    FileIdentity,
+    Integrity,
+    Item,
+    Observed,
+    Options,
+    Outcome,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+    Transfer,
+    TransferKind,
+)
+from mirrord.planning.departure import Departure
+from mirrord.planning.expand import item_of
+from mirrord.ports import ByteStream
+from mirrord.reconcile.departures import AGAIN, Departures
+from mirrord.sources.folder import FoundFile
+from mirrord.transfer.budget import Budget
+from mirrord.units import MiB
+from tests.support.manual_clock import ManualClock
+
+BODY = b"body"
+FILE = FileIdentity(1, 2, len(BODY), 4, 5)
+SPEC = FolderSpec(
+    entry="inbox",
+    path="/srv/inbox",
+    store="default",
+    endpoint="http://store",
+    bucket="bucket",
+    key="{path}",
+    after_upload="",
+)
+ITEM = item_of(SPEC, "sub/a", 0.0)
+CRC = checksums.compute(ChecksumKind.CRC64NVME, memoryview(BODY))
+RECORD = Record(
+    item_id=ITEM.id,
+    entry="inbox",
+    source=ITEM.source,
+    destination=ITEM.destination,
+    state=State.SYNCED,
+    revision=Revision(address="x", length=len(BODY), file=FILE, departs=True),
+    transfer_id="t",
+    etag='"e"',
+    size=len(BODY),
+    checksum=CRC,
+    integrity=Integrity.FULL_OBJECT,
+)
+ADOPTED = replace(RECORD, integrity=None, revision=Revision(address="x", length=len(BODY), file=FILE))
+STANDING = StoredObject(size=len(BODY), etag='"e"', metadata={META_TRANSFER: "t"})
+COPIED = Copied(
+    transfer_id="t",
+    revision=Revision(address="x", file=FILE),
+    kind=TransferKind.PUT,
+    size=len(BODY),
+    parts=1,
+    etag='"e"',
+    checksum=CRC,
+    integrity=Integrity.FULL_OBJECT,
+)
+SYNCED = Outcome(state=State.SYNCED)
+
+
+class Bytes:
+    """ports.ByteStream."""
+
+    def __init__(self, content: bytes) -> None:
+        self.left = content
+
+    async def readinto(self, view: memoryview) -> int:
+        piece, self.left = self.left[: len(view)], self.left[len(view) :]
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+@dataclass
+class World:
+    """Everything around `Departures`, scripted. `asked` is what happened, in order."""
+
+    outcome: Outcome = field(default_factory=lambda: replace(SYNCED, copied=COPIED))
+    record: Record | None = RECORD
+    standing: StoredObject | None = STANDING
+    here: bool = True
+    answer: Departure = field(default_factory=lambda: Departure(gone=True))
+    content: bytes = BODY
+    stored: bytes = BODY
+    down: bool = False
+    clock: ManualClock = field(default_factory=ManualClock)
+    asked: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    proven: list[FileIdentity | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.journal = MemoryJournal()
+        self.departures = Departures(
+            looks=self,
+            asides=self,
+            journal=self.journal,
+            store_of=self.store_of,  # type: ignore[arg-type]
+            source_of=lambda item: self,  # type: ignore[arg-type,return-value]
+            budget=Budget(MiB),
+            observer=self.events.append,
+            clock=self.clock,
+        )
+
+    async def look(self, item: Item = ITEM) -> Outcome:
+        if self.record is not None and await self.journal.record(item.id) is None:
+            await self.journal.save(self.record)
+        return await self.departures.reconcile(item)
+
+    async def resume(self, spec: FolderSpec = SPEC, name: str = "sub/a") -> None:
+        if self.record is not None:
+            await self.journal.save(self.record)
+        await self.departures.resume(spec, [FoundFile(name, Revision(address="x", file=FILE))])
+
+    async def recorded(self) -> Record:
+        record = await self.journal.record(ITEM.id)
+        assert record is not None
+        return record
+
+    # the reconciler
+    async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
+        self.asked.append("look")
+        return self.outcome
+
+    # the file system
+    def stands(self, root: str, name: str) -> bool:
+        assert (root, name) == ("/srv/inbox", "sub/a")
+        return self.here
+
+    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
+        record = await self.recorded()
+        assert record.revision is not None
+        assert record.revision.departs, "it is known before it happens"
+        self.asked.append(f"depart {root} {name} {move}")
+        self.proven.append(proven)
+        return self.answer
+
+    async def resume_one(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
+        self.asked.append(f"resume {root} {name} {move}")
+        self.proven.append(proven)
+        return self.answer
+
+    # the store
+    async def store_of(self, item: Item) -> "Store":
+        if self.down:
+            raise StoreUnavailable("the store is down")
+        return Store(self)
+
+    # the source
+    async def __aenter__(self) -> "World":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def probe(self) -> Observed:
+        return Observed(revision=Revision(address="x", length=len(BODY), file=FILE))
+
+    @asynccontextmanager
+    async def open(self, observed: Observed) -> AsyncIterator[ByteStream]:
+        self.asked.append("read the file")
+        yield Bytes(self.content)
+
+    async def confirm(self, observed: Observed) -> None: ...
+
+
+class Store:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        self.world.asked.append("head")
+        return self.world.standing
+
+    @asynccontextmanager
+    async def get_object(self, at: Destination) -> AsyncIterator[ByteStream]:
+        self.world.asked.append("read the object")
+        yield Bytes(self.world.stored)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
+    def made(**given: object) -> World:
+        found = World(**given)  # type: ignore[arg-type]
+        asides = type("Asides", (), {"stands": found.stands, "depart": found.depart, "resume": found.resume_one})
+        found.departures = replace(found.departures, asides=asides)
+        return found
+
+    return made
+
+
+Made = Callable[..., World]
+
+
+# ── a file that is to go ──────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("move", "says"), [("", "uploaded, then deleted"), ("/done", "uploaded, then moved to /done/sub/a")]
+)
+async def test_a_copy_made_just_now_lets_the_file_go(world: Made, move: str, says: str) -> None:
+    found = world(answer=Departure(gone=True, at=move and "/done/sub/a"))
+    assert await found.look(replace(ITEM, after_upload=move)) == Outcome(state=State.SYNCED, message=says)
+    assert found.asked == ["look", f"depart /srv/inbox sub/a {move or None}"]
+    assert found.proven == [FILE]
+    record = await found.recorded()
+    assert (record.state, record.message) == (State.SYNCED, says)
+
+
+async def test_a_file_that_was_synced_before_goes_if_the_object_still_is_ours(world: Made) -> None:
+    found = world(outcome=SYNCED)
+    await found.look()
+    assert found.asked == ["look", "head", "depart /srv/inbox sub/a None"]
+
+
+@pytest.mark.parametrize("standing", [None, replace(STANDING, etag='"f"'), replace(STANDING, metadata={})])
+async def test_another_object_keeps_the_file(world: Made, standing: StoredObject | None) -> None:
+    found = world(outcome=SYNCED, standing=standing)
+    outcome = await found.look()
+    assert outcome.message.startswith("uploaded, but the file could not be deleted: the object was ")
+    assert found.proven == []
+
+
+async def test_a_store_that_does_not_answer_keeps_the_file(world: Made) -> None:
+    found = world(outcome=SYNCED, down=True)
+    assert (await found.look()).message.endswith("could not be deleted: the store is down")
+    assert found.proven == []
+
+
+async def test_length_is_no_proof(world: Made) -> None:
+    found = world(record=replace(RECORD, integrity=Integrity.LENGTH))
+    assert "nothing but the copy's length" in (await found.look()).message
+    assert found.proven == []
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(state=State.RETRYING, retry_in=1.0),
+        Outcome(state=State.BLOCKED, reason=Reason.CONFLICT),
+        Outcome(state=State.SYNCED, pruned=True),
+    ],
+)
+async def test_what_is_not_in_sync_stays(world: Made, outcome: Outcome) -> None:
+    found = world(outcome=outcome)
+    assert await found.look() == outcome
+    assert found.asked == ["look"]
+
+
+@pytest.mark.parametrize(
+    "item", [replace(ITEM, after_upload=None), replace(ITEM, options=Options(suspend=True))], ids=["keep", "suspended"]
+)
+async def test_other_items_are_the_reconcilers_alone(world: Made, item: Item) -> None:
+    found = world(here=False)
+    assert await found.look(item) == found.outcome
+    assert found.asked == ["look"]
+
+
+# ── an object that was adopted ────────────────────────────────────────────────────────────────────
+async def test_an_adopted_object_with_a_checksum_is_compared_with_the_file(world: Made) -> None:
+    found = world(outcome=SYNCED, record=ADOPTED)
+    await found.look()
+    assert found.asked == ["look", "head", "read the file", "depart /srv/inbox sub/a None"]
+    assert (await found.recorded()).integrity is Integrity.FULL_OBJECT
+
+
+async def test_an_adopted_object_without_one_is_read_back(world: Made) -> None:
+    found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=None))
+    await found.look()
+    assert found.asked[2:] == ["read the file", "read the object", "depart /srv/inbox sub/a None"]
+    assert (await found.recorded()).integrity is Integrity.READBACK
+
+
+@pytest.mark.parametrize("checksum", [None, Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")])
+async def test_an_adopted_object_of_other_bytes_is_written_again(world: Made, checksum: Checksum | None) -> None:
+    found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=checksum), stored=b"bodx")
+    outcome = await found.look()
+    assert (outcome.state, outcome.reason, outcome.retry_in) == (State.RETRYING, Reason.CHECKSUM_MISMATCH, 1.0)
+    record = await found.recorded()
+    assert record.revision == Revision(address="x"), "of no revision, so that nobody takes it over"
+    assert found.proven == []
+
+
+# ── a file that stays ─────────────────────────────────────────────────────────────────────────────
+async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytest.LogCaptureFixture) -> None:
+    found = world(outcome=SYNCED, answer=Departure(why="Permission denied"))
+    for _ in range(3):
+        outcome = await found.look()
+    says = "uploaded, but the file could not be deleted: Permission denied"
+    assert outcome == Outcome(state=State.SYNCED, message=says)
+    assert [line.getMessage() for line in caplog.records] == [f"{ITEM.source}: {says}"]
+    record = await found.recorded()
+    assert record.message == says
+    assert record.revision is not None
+    assert not record.revision.departs, "should it go now, it was not us"
+
+
+async def test_a_file_that_was_put_back_is_known_and_left_in_peace_for_a_while(world: Made) -> None:
+    now = replace(FILE, ctime_ns=9)
+    found = world(answer=Departure(why="No space left on device", file=now))
+    await found.look()
+    record = await found.recorded()
+    assert record.revision is not None
+    assert record.revision.file == now
+    await found.look()
+    assert len(found.proven) == 1
+    await found.clock.advance(AGAIN)
+    await found.look()
+    assert found.proven == [FILE, now]
+
+
+async def test_another_file_in_its_place_is_nobodys_business_here(world: Made) -> None:
+    found = world(answer=Departure())
+    assert await found.look() == SYNCED
+    assert (await found.recorded()).message == ""
+
+
+# ── a file that is gone ───────────────────────────────────────────────────────────────────────────
+async def test_an_item_whose_file_left_stays_in_sync(world: Made) -> None:
+    found = world(here=False, record=replace(RECORD, message="uploaded, then deleted"))
+    assert await found.look() == Outcome(state=State.SYNCED, message="uploaded, then deleted")
+    assert found.asked == ["head"]
+    assert found.events == []
+
+
+async def test_its_object_gone_too_is_drift_that_nothing_can_mend(world: Made) -> None:
+    found = world(here=False, standing=None)
+    outcome = await found.look()
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.DRIFTED)
+    assert [type(one) for one in found.events[:1]] == [ItemBlocked]
+    found.standing = STANDING
+    assert (await found.look()).state is State.SYNCED
+
+
+async def test_drift_may_be_ignored(world: Made) -> None:
+    found = world(here=False, standing=None)
+    assert (await found.look(replace(ITEM, options=Options(drift=Drift.IGNORE)))).state is State.SYNCED
+    assert found.asked == []
+
+
+async def test_a_store_that_is_down_changes_nothing(world: Made) -> None:
+    found = world(here=False, down=True)
+    assert await found.look() == SYNCED
+    assert await found.recorded() == RECORD
+
+
+async def test_a_transfer_that_is_unfinished_is_the_reconcilers_to_settle(world: Made) -> None:
+    found = world(here=False, outcome=Outcome(state=State.BLOCKED, reason=Reason.SOURCE_MISSING))
+    await found.journal.begin(
+        Transfer(
+            id="u",
+            item_id=ITEM.id,
+            destination=ITEM.destination,
+            revision=Revision(address="x"),
+            kind=TransferKind.PUT,
+            started=0.0,
+        )
+    )
+    await found.look()
+    assert found.asked == ["look"]
+
+
+# ── killed, and begun again ───────────────────────────────────────────────────────────────────────
+async def test_a_proven_file_goes_on_its_way(world: Made) -> None:
+    found = world()
+    await found.resume()
+    assert found.asked == ["head", "resume /srv/inbox sub/a None"]
+    assert found.proven == [FILE]
+    assert (await found.recorded()).message == "uploaded, then deleted"
+
+
+@pytest.mark.parametrize(
+    ("spec", "record", "standing"),
+    [
+        (SPEC, None, STANDING),
+        (SPEC, ADOPTED, STANDING),
+        (SPEC, replace(RECORD, integrity=Integrity.LENGTH), STANDING),
+        (SPEC, replace(RECORD, state=State.RETRYING), STANDING),
+        (SPEC, RECORD, None),
+        (replace(SPEC, after_upload=None), RECORD, STANDING),
+        (replace(SPEC, options=Options(suspend=True)), RECORD, STANDING),
+    ],
+)
+async def test_any_other_is_put_back(
+    world: Made, spec: FolderSpec, record: Record | None, standing: StoredObject | None
+) -> None:
+    found = world(record=record, standing=standing, answer=Departure())
+    await found.resume(spec)
+    assert found.proven == [None]
+
+
+async def test_while_the_store_is_down_it_stays_set_aside(world: Made) -> None:
+    found = world(down=True)
+    await found.resume()
+    assert found.asked == []
+
+
+async def test_a_name_that_makes_no_key_is_put_back(world: Made) -> None:
+    found = world(answer=Departure())
+    await found.resume(replace(SPEC, key="x" * 1020 + "{path}"))
+    assert found.proven == [None]
+
+
+async def test_a_file_that_is_on_its_way_now_is_not_begun_with_again(world: Made) -> None:
+    found = world()
+    plain = found.depart
+
+    async def meanwhile(*given: object) -> Departure:
+        await found.resume()
+        return await plain(*given)  # type: ignore[arg-type]
+
+    found.departures.asides.depart = meanwhile  # type: ignore[method-assign]
+    await found.look()
+    assert found.asked == ["look", "depart /srv/inbox sub/a None"]
