@@ -1,0 +1,53 @@
+"""Files that are on their way out of a folder: no listing yields them, each scan knows them by their own names."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from mirrord.model import FileIdentity
+from mirrord.planning.departure import ASIDE, set_aside
+from mirrord.sources.folder import Folder
+
+LONG = "l" * 251 + ".csv"
+
+
+@pytest.mark.parametrize("exclude", [(), ("!.*",)], ids=["plain", "hidden names brought back"])
+async def test_each_is_known_by_the_name_that_it_had(tmp_path: Path, exclude: tuple[str, ...]) -> None:
+    def laid_out() -> dict[str, FileIdentity]:
+        names = {"a.csv", LONG, "sub/b.csv", f"sub/{LONG}", "sub/deep/.c"}
+        for name in names:
+            path = tmp_path / name
+            place = path.parent / set_aside(path.name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(name)
+        (tmp_path / "stays").write_text("stays")
+        (tmp_path / f"{ASIDE}-link").symlink_to(tmp_path / "stays")
+        (tmp_path / f"{ASIDE}-directory").mkdir()
+        (tmp_path / f"{ASIDE}-").touch()
+        (tmp_path / os.fsdecode(b"sub/" + ASIDE.encode() + b"-\xff")).touch()
+        return {name: FileIdentity.of(os.lstat(_place(tmp_path / name))) for name in names}
+
+    expected = await asyncio.to_thread(laid_out)
+    folder = Folder(str(tmp_path), exclude=exclude)
+    assert folder.asides == ()
+    for _ in range(2):
+        assert [one.name async for one in folder.enumerate()] == ["stays"]
+        assert {one.name: one.revision.file for one in folder.asides} == expected
+    assert folder.complete
+
+
+async def test_those_that_have_gone_since_are_known_no_more(tmp_path: Path) -> None:
+    aside = tmp_path / set_aside("a")
+    aside.touch()
+    folder = Folder(str(tmp_path))
+    assert [one async for one in folder.enumerate()] == []
+    assert [one.name for one in folder.asides] == ["a"]
+    aside.unlink()
+    assert [one async for one in folder.enumerate()] == []
+    assert folder.asides == ()
+
+
+def _place(path: Path) -> Path:
+    return path.parent / set_aside(path.name)

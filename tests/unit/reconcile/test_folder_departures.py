@@ -1,0 +1,75 @@
+"""A folder whose files leave: its whole scans try again what lingers, and go on with what was set aside."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.model import Options
+from mirrord.planning.departure import ASIDE
+from mirrord.reconcile import folders
+from mirrord.reconcile.folders import FolderLoop
+from tests.support.folder_world import World
+
+
+class Leaving(World):
+    """A world whose `resume` is counted."""
+
+    resumed = 0
+
+    def new_loop(self) -> FolderLoop:
+        loop = super().new_loop()
+
+        async def resume() -> None:
+            self.resumed += 1
+
+        return FolderLoop(self.spec, replace(loop._ports, resume=resume))
+
+
+@pytest.mark.parametrize(("after", "times"), [(None, 1), ("", 4), ("/done", 4)])
+async def test_a_file_that_lingers_is_tried_again_by_each_whole_scan_and_by_nothing_else(
+    worlds: list[World], after: str | None, times: int
+) -> None:
+    worlds.append(world := World(after_upload=after, settle=0.0, rescan=60.0))
+    world.tree.write("a")
+    await world.live(1)
+    await world.mirror("a")
+    for _ in range(5):
+        world.kernel.hint("a")
+        await world.live(2)
+    assert world.names == ["a"]
+    await world.live(180)
+    assert world.names == ["a"] * times
+
+
+async def test_not_while_the_folder_is_suspended(worlds: list[World]) -> None:
+    worlds.append(world := World(after_upload="", settle=0.0, rescan=60.0))
+    world.tree.write("a")
+    await world.live(1)
+    await world.mirror("a")
+    await world.stop()
+    world.spec = replace(world.spec, options=Options(suspend=True))
+    world.loop = world.new_loop()
+    submitted = len(world.names)
+    await world.live(180)
+    assert len(world.names) <= submitted + 1, "once, to be recorded as suspended"
+
+
+async def test_each_whole_scan_goes_on_with_what_was_set_aside(worlds: list[World]) -> None:
+    worlds.append(world := Leaving(after_upload="", rescan=60.0))
+    await world.live(1)
+    assert world.resumed == 1
+    world.kernel.hint("b")
+    await world.live(10)
+    assert world.resumed == 1
+    await world.live(60)
+    assert world.resumed == 2
+
+
+async def test_the_way_of_files_of_ours_is_no_hint(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MOST_HINTED", 3)
+    worlds.append(world := World(after_upload="", rescan=300.0))
+    await world.live(1)
+    world.kernel.hint(*(f"sub/{ASIDE}-{n}" for n in range(50)), f"{ASIDE}/long")
+    await world.live(20)
+    assert world.tree.looks == []
+    assert world.causes == ["start"]
