@@ -81,11 +81,14 @@ class OnePass:
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[Turn]:
         began, files, seen = self._clock.monotonic(), 0, Seen()
+        prunes = spec.delete == "mirror" and not self._only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
                 files += len(batch)
-                for turn in await self._turns(spec, listing, batch):
-                    seen.add(turn.item.id)
+                bound = await self._bound(spec, batch)
+                if prunes:
+                    await self._note(seen, bound)
+                for turn in await self._turns(spec, listing, bound):
                     yield turn
         await self._resumed(spec, listing)
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
@@ -99,7 +102,6 @@ class OnePass:
             left_out=listing.left_out,
         )
         self._observer(rescanned)
-        prunes = spec.delete == "mirror" and not self._only and not spec.options.suspend
         if prunes and trusted(complete=listing.complete, files=files):
             async for turn in self._gone(spec, listing, seen):
                 yield turn
@@ -124,8 +126,15 @@ class OnePass:
             if record.item_id not in self._mirrored:
                 yield Turn(item)
 
-    async def _turns(self, spec: FolderSpec, listing: SettledFolder, found: Sequence[FoundFile]) -> list[Turn]:
-        mine = [(one, item) for one, item in await self._bound(spec, found) if selected(item, self._only)]
+    async def _note(self, seen: Seen, bound: Sequence[tuple[FoundFile, Item]]) -> None:
+        records = await self._journal.recorded([item.id for _, item in bound])
+        for one, item in bound:
+            seen.meet(item, records.get(item.id), one.revision.file)
+
+    async def _turns(
+        self, spec: FolderSpec, listing: SettledFolder, bound: Sequence[tuple[FoundFile, Item]]
+    ) -> list[Turn]:
+        mine = [(one, item) for one, item in bound if selected(item, self._only)]
         unmarked = await self._unmarked(spec, listing, [(one, item) for one, item in mine if one.settled])
         return [Turn(item, unmarked.get(item.id) if one.settled else SETTLING) for one, item in mine]
 

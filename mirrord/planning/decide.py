@@ -26,6 +26,7 @@ from mirrord.model import (
     StoredObject,
 )
 from mirrord.planning.describe import validator
+from mirrord.planning.identity import same_revision
 
 _UNPROVEN = "the declared checksum was not proven on these bytes"
 
@@ -197,7 +198,7 @@ def _same(now: Revision, then: Revision | None) -> bool:
     """Digests count only where both are known: that of `then` was learned while the bytes were read."""
     if then is not None and None in (now.digest, then.digest):
         then = replace(then, digest=now.digest)
-    return now == then
+    return same_revision(now, then)
 
 
 def _proven(item: Item, revision: Revision) -> bool:

@@ -8,7 +8,8 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from mirrord.model import META_TRANSFER, Record, StoredObject
+from mirrord.model import META_TRANSFER, FileIdentity, Item, Record, StoredObject
+from mirrord.planning.identity import same_state
 
 ALWAYS_FEW = 10
 """So many objects of an entry may always be deleted in one pass."""
@@ -53,6 +54,18 @@ class Seen:
         self._sorted = [True] * _SHARDS
         self.recorded = 0
         """How many of them the journal was found to have: if those are all that it has of the entry, none is gone."""
+        self.moved: set[tuple[int, int]] = set()
+        """(device that was recorded, device now) of files that are the recorded ones: what was mounted anew."""
+
+    def meet(self, item: Item, record: Record | None, file: FileIdentity | None) -> None:
+        """The scan came across the file of this item, of which the journal has this record."""
+        self.add(item.id)
+        if record is None or record.removed is not None or record.source != item.shown_source:
+            return
+        self.recorded += record.entry == item.entry
+        then = record.revision.file if record.revision else None
+        if file is not None and then is not None and file.device != then.device and same_state(file, then):
+            self.moved.add((then.device, file.device))
 
     def add(self, item_id: str) -> None:
         mark = int(item_id, 16)
@@ -77,6 +90,8 @@ class Gone:
     item_ids: "array[int]"
     objects: int
     held: int
+    moved: frozenset[tuple[int, int]] = frozenset()
+    """As `Seen.moved`."""
 
     def batches(self, size: int) -> "list[list[str]]":
         """The ids as text again, `size` at a time."""

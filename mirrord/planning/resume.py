@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mirrord.model import Observed, Part, Transfer, TransferKind
+from mirrord.planning.identity import same_revision
 
 LONGEST_PIECE = 8
 """Parts that one reader takes at a time: long enough to be worth a request, short enough that all end together."""
@@ -42,7 +43,7 @@ def fits(transfer: Transfer, wanted: Transfer, largest_part: int) -> bool:
         and transfer.upload_id is not None
         and transfer.part_size is not None
         and transfer.part_size <= largest_part
-        and transfer.revision == wanted.revision
+        and same_revision(wanted.revision, transfer.revision)
         and transfer.destination.item_id == wanted.destination.item_id
         and (transfer.options_digest, transfer.checksum_kind) == (wanted.options_digest, wanted.checksum_kind)
     )

@@ -17,6 +17,7 @@ from mirrord.errors import LeftOut, Reason, printable
 from mirrord.events import FolderSettled
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.expand import item_of
+from mirrord.planning.identity import same_state
 from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Found
@@ -55,12 +56,12 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
         return False
     if item.options.suspend:
         return record.state is State.SUSPENDED and record.removed is None
-    return fresh(item, record) and record.revision is not None and record.revision.file == file
+    return fresh(item, record) and record.revision is not None and same_state(file, record.revision.file)
 
 
 def needs_no_marker(record: Record | None, file: FileIdentity | None) -> bool:
     """Whether the file was uploaded as it is: a marker that is gone since does not hold back what is left to do."""
-    return record is not None and record.revision is not None and record.revision.file == file
+    return record is not None and record.revision is not None and same_state(file, record.revision.file)
 
 
 class Arrivals:
@@ -177,12 +178,8 @@ class Arrivals:
         for one in found:
             if known := self.settling.get(one.name):
                 self._seen.add(known.item_id)
-        for _, item in asked:
-            self._seen.add(item.id)
-        for _, item in asked:
-            record = records.get(item.id)
-            if record is not None and record.removed is None and record.source == item.shown_source:
-                self._seen.recorded += record.entry == item.entry
+        for one, item in asked:
+            self._seen.meet(item, records.get(item.id), one.revision.file)
 
     def claimed(self, item_id: str) -> bool:
         """Whether a file that waits or was submitted has this object."""
@@ -258,7 +255,7 @@ class Arrivals:
         records = await self._records([one.item_id for _, one in oldest])
         for name, one in oldest:
             record = records.get(one.item_id)
-            if record and record.state is State.SYNCED and record.revision and record.revision.file == one.file:
+            if record and record.state is State.SYNCED and needs_no_marker(record, one.file):
                 self.forget(name)
             else:
                 self._submitted[name] = self._submitted.pop(name)  # to the end of the order

@@ -5,7 +5,7 @@ Owns the way from what a scan saw to the items whose objects are to be deleted, 
 """
 
 from array import array
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -43,16 +43,16 @@ class Search:
         while records := await self.journal.page(entry=self.spec.entry, after=after, limit=_BATCH):
             after = records[-1].item_id
             held += sum(one.etag is not None for one in records)
-            for one in await self._missing([one for one in records if one.item_id not in seen]):
+            for one in await self._missing([one for one in records if one.item_id not in seen], seen.moved):
                 gone.append(int(one.item_id, 16))
                 objects += one.etag is not None
-        return Gone(gone, objects, held)
+        return Gone(gone, objects, held, frozenset(seen.moved))
 
     async def items(self, gone: Gone) -> AsyncIterator[tuple[Item, Record]]:
         """Those items, with what is recorded of them; as they are still gone now. Raises JournalError."""
         for batch in gone.batches(_BATCH):
             records = await self.journal.recorded(batch)
-            for one in await self._missing([one for one in records.values() if one.removed is None]):
+            for one in await self._missing([one for one in records.values() if one.removed is None], gone.moved):
                 yield self._item(one), one
 
     async def block(self, gone: Gone, message: str) -> None:
@@ -78,7 +78,9 @@ class Search:
             next_check=None,
         )
 
-    async def _missing(self, records: Sequence[Record]) -> Sequence[Record]:
+    async def _missing(self, records: Sequence[Record], moved: Set[tuple[int, int]]) -> Sequence[Record]:
+        """Those whose files are gone. Where the scan found recorded files on another device by number, that one is as
+        good as theirs: else nothing could be deleted after a reboot that numbers the devices anew."""
         root = file_address(self.spec.path.rstrip("/") + "/")
         theirs = (one for one in records if not (one.revision and one.revision.departs))  # their files we took away
         mine = {one.source.removeprefix(root): one for one in theirs if one.source.startswith(root)}
@@ -86,6 +88,9 @@ class Search:
             name: one.revision.file.device if one.revision and one.revision.file else None for name, one in mine.items()
         }
         gone = await self.listing.gone(devices)
+        for then, now in moved:
+            again = {name: now for name, device in devices.items() if device == then and name not in gone}
+            gone |= await self.listing.gone(again)
         return [one for name, one in mine.items() if name in gone]
 
     def _item(self, record: Record) -> Item:

@@ -155,7 +155,7 @@ class Reconciler:
         """The object stands as it should. A source that was touched is known as it is now from here on."""
         self.observer(ItemUnchanged(item=item))
         outcome = Outcome(state=State.SYNCED)
-        if record is None or observed is None or not touched(record, observed):
+        if record is None or observed is None or not touched(item, record, observed):
             return await self._settle(item, record, outcome)
         await self.journal.save(with_revision(item, record, observed, self.clock.now()))
         if is_news(record, outcome):

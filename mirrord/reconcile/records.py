@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mirrord.model import META_TRANSFER, Copied, Item, Observed, Outcome, Record, State, StoredObject
 from mirrord.planning.decide import adopted, options_digest
+from mirrord.planning.identity import same_state
 
 
 def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float) -> Record:
@@ -64,10 +65,16 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
     )
 
 
-def touched(record: Record, observed: Observed) -> bool:
-    """Whether the file, found to hold the recorded bytes, is another state of it than the recorded one."""
+def touched(item: Item, record: Record, observed: Observed) -> bool:
+    """Whether the file, found to hold the recorded bytes, is another state of it than the recorded one.
+
+    The device counts only for who takes the file away: nothing but this very file may go.
+    """
     known, now = record.revision, observed.revision
-    return known is not None and now.file is not None and (now.address, now.file) != (known.address, known.file)
+    if known is None or now.file is None:
+        return False
+    same = now.file == known.file if item.after_upload is not None else same_state(now.file, known.file)
+    return known.address != now.address or not same
 
 
 def with_revision(item: Item, record: Record, observed: Observed, now: float) -> Record:

@@ -177,6 +177,11 @@ def test_an_object_is_not_looked_at_more_often_than_drift_needs() -> None:
 
 
 # ── files that were touched ───────────────────────────────────────────────────────────────────────
+def test_a_file_on_a_device_of_another_number_is_neither_sent_nor_read() -> None:
+    again = replace(FILE_THEN, file=replace(FILE_THEN.file, device=9))
+    assert decide(item(), OF_FILE, OURS, Observed(revision=again)).action is Action.KEEP
+
+
 FILE_THEN = Revision(address="a", length=3, file=FileIdentity(1, 7, 3, 10, 10))
 FILE_NOW = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 20, 20))
 CHMODDED = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 10, 20))

@@ -1,10 +1,11 @@
 """The guards before a deletion: which scans are trusted, how much may go at once, whose objects are ours."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
-from mirrord.model import META_TRANSFER, Destination, Record, State, StoredObject
+from mirrord.model import META_TRANSFER, Destination, FileIdentity, Item, Record, Revision, State, StoredObject
 from mirrord.planning.prune import Seen, is_ours, refusal, trusted
 
 
@@ -68,6 +69,42 @@ def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: st
     )
     metadata = {} if stamp is None else {META_TRANSFER: stamp}
     assert is_ours(record, StoredObject(size=1, etag=etag, metadata=metadata)) is ours
+
+
+FILE = FileIdentity(device=1, inode=2, size=3, mtime_ns=4, ctime_ns=5)
+AT = Destination("default", "http://store", "bucket", "a")
+ITEM = Item(id=AT.item_id, entry="inbox", source="file:///in/a", destination=AT)
+RECORD = Record(
+    item_id=AT.item_id,
+    entry="inbox",
+    source=ITEM.source,
+    destination=AT,
+    state=State.SYNCED,
+    revision=Revision(address="a", file=FILE),
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "file", "recorded", "moved"),
+    [
+        (RECORD, FILE, 1, set()),
+        (RECORD, replace(FILE, device=9), 1, {(1, 9)}),
+        (RECORD, replace(FILE, device=9, ctime_ns=6), 1, set()),  # another file may stand where one was not mounted
+        (RECORD, None, 1, set()),
+        (None, FILE, 0, set()),
+        (replace(RECORD, removed=1.0), replace(FILE, device=9), 0, set()),
+        (replace(RECORD, source="file:///in/b"), replace(FILE, device=9), 0, set()),
+        (replace(RECORD, entry="former name"), FILE, 0, set()),
+        (replace(RECORD, revision=None), FILE, 1, set()),
+    ],
+)
+def test_what_a_scan_learns_of_a_file(
+    record: Record | None, file: FileIdentity | None, recorded: int, moved: set[tuple[int, int]]
+) -> None:
+    seen = Seen()
+    seen.meet(ITEM, record, file)
+    assert ITEM.id in seen
+    assert (seen.recorded, seen.moved) == (recorded, moved)
 
 
 def test_what_was_seen_is_known_again() -> None:

@@ -118,6 +118,12 @@ def test_the_same_revision_with_the_same_options_goes_on_with_its_own_part_size(
     assert fits(replace(EARLIER, destination=replace(AT, store="renamed")), WANTED, 10)
 
 
+def test_a_file_on_a_device_of_another_number_goes_on() -> None:
+    then = replace(EARLIER, revision=replace(WANTED.revision, file=FileIdentity(1, 2, 3, 4, 5)))
+    assert fits(then, replace(WANTED, revision=replace(then.revision, file=FileIdentity(9, 2, 3, 4, 5))), 10)
+    assert not fits(then, replace(WANTED, revision=replace(then.revision, file=FileIdentity(9, 2, 3, 4, 6))), 10)
+
+
 @pytest.mark.parametrize(
     "changed",
     [
