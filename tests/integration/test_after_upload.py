@@ -155,9 +155,9 @@ async def test_what_was_uploaded_before_leaves_once_its_object_is_found_standing
     assert [one.item.destination.key for one in events if isinstance(one, TransferCompleted)] == ["a"]
 
 
-@pytest.mark.parametrize("proven", [True, False])
+@pytest.mark.parametrize("kept", ["everything", "no journal", "not the content"])
 async def test_sync_goes_on_with_what_a_kill_left_set_aside(
-    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path, proven: bool
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path, kept: str
 ) -> None:
     drop(inbox, BODY)
     await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
@@ -166,13 +166,32 @@ async def test_sync_goes_on_with_what_a_kill_left_set_aside(
         aside = path.parent / set_aside(path.name)
         aside.parent.mkdir(exist_ok=True)
         path.rename(aside)
-        if not proven:
+        if kept == "not the content":
             aside.write_bytes(b"written to meanwhile")
+    if kept == "no journal":
+        for path in (tmp_path / "state").rglob("state.db*"):
+            path.unlink()
     await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
     assert tree(inbox) == {}
     assert {path for path in everything(inbox) if ASIDE in path} == set()
-    expected = SUMS if proven else dict.fromkeys(SUMS, md5(b"written to meanwhile"))
+    expected = dict.fromkeys(SUMS, md5(b"written to meanwhile")) if kept == "not the content" else SUMS
     assert objects(s3_client, bucket) == expected
+
+
+async def test_hard_links_leave_one_by_one(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, inbox: Path
+) -> None:
+    """The end of one name changes the others' ctime: they leave all the same."""
+    drop(inbox, {"a": b"linked"})
+    for name in ("b", "c", ".elsewhere"):
+        os.link(inbox / "a", inbox / name)
+    file = declared(tmp_path, store_proxy.server, bucket, "delete")
+    async with running(tmp_path, file) as daemon:
+        await daemon.wait_for(lambda: set(tree(inbox)) == {".elsewhere"}, 60, "the links to leave")
+        for name in ("a", "b", "c"):
+            await said(daemon, name, "uploaded, then deleted")
+    assert objects(s3_client, bucket) == dict.fromkeys(("a", "b", "c"), md5(b"linked"))
+    assert tree(inbox) == {".elsewhere": b"linked"}
 
 
 async def test_a_folder_that_keeps_its_files_gets_back_what_was_set_aside(
