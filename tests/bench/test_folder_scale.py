@@ -1,11 +1,13 @@
 """What a watched folder costs: rescans of very many unchanged files, how soon a file is readable, idleness.
 
-`pytest -s tests/bench/test_folder_scale.py`, on a machine that does nothing else. 200,000 files; a million more with
-MIRRORD_SOAK=1. The journal is filled as an earlier run would have left it, since sending a million files first is
-another measurement. Results are JSON beside the machine's facts, see `tests.support.measuring`.
+`pytest -s tests/bench/test_folder_scale.py`, on a machine that does nothing else. 200,000 files, with MIRRORD_SOAK=1 a
+million too, or as many as MIRRORD_BENCH_FILES says; once a thousand a directory, once all in one. The journal is filled
+as an earlier run would have left it; how it is with a million new ones is measured until NEW_SENT of them are sent.
+Results are JSON beside the machine's facts, see `tests.support.measuring`.
 """
 
 import asyncio
+import gc
 import http.client
 import os
 import time
@@ -26,11 +28,15 @@ from mirrord.planning.decide import options_digest
 from mirrord.planning.expand import item_of
 from mirrord.reconcile.records import with_outcome
 from tests.support.daemon import Daemon, Line, running
+from tests.support.discarding import Discarding
 from tests.support.inbox import emptied, manifest
 from tests.support.measuring import SOAK, mib, quantile, report, usage
 from tests.support.weed import Server
 
+FILES = int(os.environ.get("MIRRORD_BENCH_FILES", 0))
+SIZES = [FILES] if FILES else [200_000, *([1_000_000] if SOAK else [])]
 IN_A_DIRECTORY = 1000
+NEW_SENT = 20_000
 DROPS = 60
 IDLE = 20.0
 RESCANS = 2
@@ -42,14 +48,15 @@ MOST_IDLE = 0.01
 
 
 # ── a folder of which everything was mirrored ─────────────────────────────────────────────────────
-def made(root: Path, files: int) -> Iterator[str]:
-    """The names of so many small files, as they are made."""
+def made(root: Path, files: int, shape: str) -> Iterator[str]:
+    """The names of so many empty files, as they are made."""
+    root.mkdir(parents=True)
     for number in range(files):
-        directory = f"d{number // IN_A_DIRECTORY:04}"
-        if number % IN_A_DIRECTORY == 0:
-            (root / directory).mkdir(parents=True)
-        name = f"{directory}/f{number:07}.csv"
-        os.close(os.open(root / name, os.O_CREAT | os.O_WRONLY))
+        directory = "" if shape == "flat" else f"d{number // IN_A_DIRECTORY:04}/"
+        if directory and number % IN_A_DIRECTORY == 0:
+            (root / directory).mkdir()
+        name = f"{directory}f{number:07}.csv"
+        os.close(os.open(f"{root}/{name}", os.O_CREAT | os.O_WRONLY))
         yield name
 
 
@@ -68,9 +75,9 @@ def mirrored(spec: FolderSpec, name: str, now: float) -> Record:
     )
 
 
-async def filled(home: Path, spec: FolderSpec, files: int) -> None:
+async def filled(home: Path, spec: FolderSpec, names: Iterator[str]) -> None:
     """The folder and the journal of it."""
-    names, now = made(Path(spec.path), files), time.time()
+    now = time.time()
     async with SqliteJournal(home / "state" / "mirrord" / "state.db") as journal:
         batch: list[Record] = []
         for name in names:
@@ -83,7 +90,7 @@ async def filled(home: Path, spec: FolderSpec, files: int) -> None:
 
 @asynccontextmanager
 async def asked(daemon: Daemon, took: list[float]) -> AsyncIterator[None]:
-    """/livez all the time: whoever holds the loop up keeps it waiting."""
+    """/livez all the time: whoever holds the loop up keeps it waiting. Our own collector must not."""
 
     async def ask() -> None:
         while True:
@@ -93,26 +100,33 @@ async def asked(daemon: Daemon, took: list[float]) -> AsyncIterator[None]:
             assert status == 200
             await asyncio.sleep(0.01)
 
+    gc.collect()
+    gc.disable()
     asking = asyncio.create_task(ask())
     try:
         yield
     finally:
+        gc.enable()
         asking.cancel()
         await asyncio.wait([asking])
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("files", [200_000, *([1_000_000] if SOAK else [])])
-async def test_a_rescan_of_unchanged_files(files: int, tmp_path: Path, weed: Server, bucket: str) -> None:
-    spec = FolderSpec(
-        entry=str(tmp_path / "inbox"),
-        path=str(tmp_path / "inbox"),
+def spec_of(root: Path, server: Server, bucket: str) -> FolderSpec:
+    return FolderSpec(
+        entry=str(root),
+        path=str(root),
         store="default",
-        endpoint=weed.options().endpoint,
-        provider=weed.provider,
+        endpoint=server.options().endpoint,
+        provider=server.provider,
         bucket=bucket,
     )
-    await filled(tmp_path, spec, files)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("shape", ["tree", "flat"])
+@pytest.mark.parametrize("files", SIZES)
+async def test_a_rescan_of_unchanged_files(files: int, shape: str, tmp_path: Path, weed: Server, bucket: str) -> None:
+    await filled(tmp_path, spec_of(tmp_path / "inbox", weed, bucket), made(tmp_path / "inbox", files, shape))
     file = tmp_path / "m.yaml"
     file.write_text(manifest(weed, tmp_path / "inbox", bucket, rescan="1s", settle="2s"))
     took: list[float] = []
@@ -129,15 +143,43 @@ async def test_a_rescan_of_unchanged_files(files: int, tmp_path: Path, weed: Ser
         "files": files,
         "start_to_first_scan_s": round(first, 2),
         "rescan_s": [round(scan["duration_ms"] / 1000, 2) for scan in scans],
-        "cpu_s_of_rescans": round(used.cpu - cpu, 2),
+        "cpu_us_a_file": round((used.cpu - cpu) / RESCANS / files * 1e6, 1),
         "peak_mib": mib(used.peak),
         "livez_max_ms_first_scan": _ms(max(took[:seen_first])),
         "livez_max_ms_rescans": _ms(max(took[seen_first:])),
         "livez_p99_ms": _ms(quantile(took, 0.99)),
     }
-    report(f"folder-rescan-{files}", numbers)
+    report(f"folder-rescan-{shape}-{files}", numbers)
     assert [scan["files"] for scan in scans] == [files] * len(scans)
     assert sent == 0, "what is unchanged is not sent"
+    assert used.peak < MOST_MEMORY
+    assert max(took) < MOST_STALL
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("files", SIZES)
+async def test_a_first_start_with_nothing_but_new_files(files: int, tmp_path: Path, discarding: Discarding) -> None:
+    """Bounded while most of the folder is still to be sent: what is not in the journal is not in memory either."""
+    for _ in made(tmp_path / "inbox", files, "tree"):
+        pass
+    file = tmp_path / "m.yaml"
+    file.write_text(manifest(discarding.server, tmp_path / "inbox", "bucket", rescan="60s", settle="2s"))
+    took: list[float] = []
+    async with running(tmp_path, str(file)) as daemon:
+        began = time.monotonic()
+        async with asked(daemon, took):
+            await daemon.wait_for(lambda: discarding.calls["PutObject"] >= NEW_SENT, 1800, f"{NEW_SENT} are sent")
+        seconds, used = time.monotonic() - began, usage(daemon.process.pid)
+    numbers = {
+        "files": files,
+        "sent": discarding.calls["PutObject"],
+        "seconds": round(seconds, 1),
+        "cpu_s": round(used.cpu, 1),
+        "peak_mib": mib(used.peak),
+        "livez_max_ms": _ms(max(took)),
+        "livez_p99_ms": _ms(quantile(took, 0.99)),
+    }
+    report(f"folder-new-{files}", numbers)
     assert used.peak < MOST_MEMORY
     assert max(took) < MOST_STALL
 
