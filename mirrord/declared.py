@@ -53,7 +53,7 @@ class StoreOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSpec:
-    """One folder of a manifest: where its files go. `planning.expand.item_of` binds each file found to its object."""
+    """One folder of a manifest: where its files go. `planning.bind.item_of` binds each file found to its object."""
 
     entry: str
     path: str  # absolute

@@ -17,12 +17,12 @@ from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.model import Item, Record, file_address
-from mirrord.planning.expand import item_of
+from mirrord.planning.bind import item_of
 from mirrord.ports import Clock, Hints, Journal, Observer
-from mirrord.reconcile.arrivals import Held
 from mirrord.reconcile.departures import Departures
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
+from mirrord.reconcile.held import Held
 from mirrord.reconcile.scheduler import Scheduler
 from mirrord.sources.folder import Folder
 from mirrord.sources.mounts import silence_at

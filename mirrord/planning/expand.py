@@ -2,22 +2,21 @@
 
 Owns the matrix, placeholders, keys, names of entries and collisions. Refuses a file whole if one of its entries makes
 no lawful item: each file stands for itself, and of two that collide the later is at fault. Its stores stay known, for
-they are sound. Hands on items; `item_of` binds what a folder's listing finds.
+they are sound. Hands on items; `planning.bind` binds what a folder's listing finds.
 """
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import product
 from math import prod
 
 from mirrord.declared import FolderSpec, StoreOptions
-from mirrord.errors import KeyRefused, Problem
+from mirrord.errors import Problem
 from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.fields import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.model import Destination, Item, Options, file_address
+from mirrord.model import Destination, Item, Options
 from mirrord.planning import keys
 from mirrord.planning.departure import move_fault
 from mirrord.planning.options import OptionsOf
@@ -292,43 +291,3 @@ def _folder_key(to: str, key: str) -> str:
     if fault := keys.key_fault(template(prefix + key).fill(sample)):
         raise _Fault("key", fault)
     return prefix + key
-
-
-def has_date(folder: FolderSpec) -> bool:
-    """Whether the keys of this folder's files hold a date that is kept: where files leave, each is a new one."""
-    return folder.after_upload is None and _dated(folder.key)
-
-
-@lru_cache(maxsize=1024)
-def _dated(key: str) -> bool:
-    return DATE in template(key).names
-
-
-def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
-    """The item of one file that the folder's listing found.
-
-    `name` is relative to the folder; `dated`, seconds since the epoch, is its mtime of when it was first recorded, and
-    means something only where `has_date`. `{ext}` has its dot. Raises KeyRefused if the name makes no lawful key.
-    """
-    base = name.rpartition("/")[2]
-    stem, ext = os.path.splitext(base)
-    try:
-        key = template(folder.key).fill({"path": name, "name": base, "stem": stem, "ext": ext}, dated)
-    except ValueError as error:
-        raise KeyRefused(str(error)) from error
-    destination = Destination(
-        folder.store, folder.endpoint, folder.bucket, keys.normalised(key, profile(folder.provider))
-    )
-    if fault := keys.key_fault(destination.key):
-        raise KeyRefused(f"{fault}: rename the file, or change the folder's key")
-    return Item(
-        id=destination.item_id,
-        entry=folder.entry,
-        source=file_address(f"{folder.path.rstrip('/')}/{name}"),
-        destination=destination,
-        options=folder.options,
-        root=folder.path,
-        follow=folder.follow_symlinks,
-        after_upload=folder.after_upload,
-        dated=dated if has_date(folder) else None,
-    )

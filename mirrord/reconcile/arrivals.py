@@ -6,39 +6,28 @@ files that are unsettled or without marker, in conflict, or submitted and not ye
 folder is `reconcile.folders`'s word.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
-from typing import NamedTuple
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import LeftOut, Reason, printable
 from mirrord.events import FolderSettled
 from mirrord.model import FileIdentity, Item, Record, State
-from mirrord.planning.expand import item_of
 from mirrord.planning.identity import same_state
 from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Found
 from mirrord.reconcile.binding import Binding
-from mirrord.reconcile.conflicts import Conflict, Conflicts
+from mirrord.reconcile.conflicts import Conflicts
 from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.settling import Settling, Unsettled
+from mirrord.reconcile.held import Held, held
+from mirrord.reconcile.settling import Settling
 from mirrord.reconcile.unmarked import Lacking, Unmarked
-from mirrord.status import ItemStatus
 
 MOST_SUBMITTED = 10_000
 """Submitted files from which on the oldest are asked about, so that those that are done are forgotten."""
 _ASKED = 256
-
-
-class Held(NamedTuple):
-    """A file that is held back: there may be 100,000, so that its `status` is put together only where it is shown."""
-
-    item_id: str
-    state: State
-    status: Callable[[], ItemStatus]
 
 
 @dataclass(slots=True)
@@ -279,46 +268,9 @@ class Arrivals:
 
         A file in conflict has the id of its object, as the file that holds the object has.
         """
-        for conflict in tuple(self.conflicts):
-            yield Held(conflict.item.id, State.BLOCKED, partial(_blocked, conflict))
-        for name, lacking in tuple(self._unmarked.items()):
-            yield Held(lacking.item_id, State.WAITING, partial(self._lacking, name, lacking))
-        for name, one in tuple(self.settling.items()):
-            yield Held(one.item_id, State.WAITING, partial(self._unsettled, name, one))
-
-    def _unsettled(self, name: str, one: Unsettled) -> ItemStatus:
-        clock = self._ports.clock
-        since = clock.now() - (clock.monotonic() - one.first)
-        item = item_of(self._spec, name, _moment(one))
-        return _status(item, State.WAITING, Reason.STILL_GROWING, one.message(clock.monotonic()), since)
-
-    def _lacking(self, name: str, one: Lacking) -> ItemStatus:
-        item = item_of(self._spec, name, _moment(one))
-        return _status(item, State.WAITING, Reason.NO_MARKER, self._unmarked.message(name), one.since)
-
-
-def _blocked(conflict: Conflict) -> ItemStatus:
-    return _status(conflict.item, State.BLOCKED, Reason.CONFLICT, conflict.message, conflict.since)
+        return held(self._spec, self._ports.clock, self.conflicts, self._unmarked, self.settling)
 
 
 def _was_missed(record: Record | None) -> bool:
     """Whether the scheduler found no file and gave it up: it was away for a while, and is back."""
     return record is not None and record.reason is Reason.SOURCE_MISSING
-
-
-def _moment(one: Unsettled | Lacking) -> float:
-    return one.file.mtime_ns / 1e9 if one.dated is None else one.dated
-
-
-def _status(item: Item, state: State, reason: Reason, message: str, since: float) -> ItemStatus:
-    return ItemStatus(
-        id=item.id,
-        entry=item.entry,
-        source=item.shown_source,
-        destination=str(item.destination),
-        store=item.destination.store,
-        state=state,
-        reason=reason,
-        message=message,
-        since=since,
-    )

@@ -19,9 +19,10 @@ from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.planning.departure import ASIDE
 from mirrord.planning.prune import trusted
 from mirrord.ports import Hints
-from mirrord.reconcile.arrivals import Arrivals, Held
+from mirrord.reconcile.arrivals import Arrivals
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.gone import Search
+from mirrord.reconcile.held import Held
 from mirrord.reconcile.pruning import Pruning
 from mirrord.status import FolderStatus
 

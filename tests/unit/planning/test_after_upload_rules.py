@@ -7,7 +7,8 @@ import pytest
 from mirrord.declared import FolderSpec
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import load_all
-from mirrord.planning.expand import Expansion, expand, has_date, item_of
+from mirrord.planning.bind import has_date, item_of
+from mirrord.planning.expand import Expansion, expand
 
 
 def expanded(home: Path, rest: str, head: str = "") -> Expansion:

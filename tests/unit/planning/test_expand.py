@@ -10,7 +10,8 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.manifest.manifest import load_all
 from mirrord.model import Drift, Item, Options, Overwrite, ProviderName
-from mirrord.planning.expand import Expansion, expand, has_date, item_of, validate
+from mirrord.planning.bind import has_date, item_of
+from mirrord.planning.expand import Expansion, expand, validate
 
 Expand = Callable[..., Expansion]
 

@@ -31,8 +31,8 @@ from mirrord.model import (
     Transfer,
     TransferKind,
 )
+from mirrord.planning.bind import item_of
 from mirrord.planning.departure import Departure
-from mirrord.planning.expand import item_of
 from mirrord.ports import ByteStream
 from mirrord.reconcile.departures import AGAIN, Departures
 from mirrord.sources.folder import FoundFile
