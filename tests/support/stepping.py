@@ -75,6 +75,7 @@ def journaled(function, of):
     return called
 
 if STEPPING:
+    aside.AT_A_TIME = 250
     sys.addaudithook(hook)
     aside._departed, aside._resumed = named(aside._departed), named(aside._resumed)
     SqliteJournal.finish = journaled(SqliteJournal.finish, lambda _id, _copied, record: record)

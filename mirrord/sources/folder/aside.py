@@ -11,13 +11,14 @@ following links, so that nothing outside of the folder is touched.
 
 import asyncio
 import errno
+import fcntl as calls
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fcntl import F_RDLCK, F_SETLEASE, F_SETSIG, F_UNLCK, fcntl
+from fcntl import F_RDLCK, F_UNLCK, fcntl
 from functools import partial
 from hashlib import sha256
 from signal import SIGURG
@@ -27,6 +28,11 @@ from mirrord.model import FileIdentity
 from mirrord.planning.departure import ASIDE, Departure, same_file, set_aside
 from mirrord.sources.folder.renames import Stop, copied, rename, renamed
 
+_SETLEASE, _SETSIG = getattr(calls, "F_SETLEASE", -1), getattr(calls, "F_SETSIG", -1)  # Linux has them
+
+AT_A_TIME = 2
+"""Files on their way at a time: a copy across file systems may take long, and scans and reads need threads too."""
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANOTHER = Departure()
@@ -35,17 +41,22 @@ _ANOTHER = Departure()
 class FolderAsides:
     """`reconcile.departures.Asides` on this machine."""
 
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(AT_A_TIME)
+
     def stands(self, root: str, name: str) -> bool:
         """See `reconcile.departures.Asides`."""
         return os.path.lexists(f"{root}/{name}")
 
     async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
         """See `reconcile.departures.Asides`."""
-        return await _in_thread(partial(_departed, root, name, proven, move))
+        async with self._slots:
+            return await _in_thread(partial(_departed, root, name, proven, move))
 
     async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
         """See `reconcile.departures.Asides`."""
-        return await _in_thread(partial(_resumed, root, name, proven, move))
+        async with self._slots:
+            return await _in_thread(partial(_resumed, root, name, proven, move))
 
 
 async def _in_thread(step: Callable[[Stop], Departure]) -> Departure:
@@ -194,12 +205,12 @@ def _tidy(way: _Way) -> None:
 def _at_rest(file: int) -> bool:
     """Whether nobody has the file open for writing, as far as this can be known."""
     try:
-        fcntl(file, F_SETSIG, SIGURG)  # should somebody open it in this very moment: SIGIO would end the process
-        fcntl(file, F_SETLEASE, F_RDLCK)
+        fcntl(file, _SETSIG, SIGURG)  # should somebody open it in this very moment: SIGIO would end the process
+        fcntl(file, _SETLEASE, F_RDLCK)
     except OSError as error:
         return error.errno != errno.EAGAIN
     with suppress(OSError):
-        fcntl(file, F_SETLEASE, F_UNLCK)
+        fcntl(file, _SETLEASE, F_UNLCK)
     return True
 
 
