@@ -43,7 +43,7 @@ OLD = b"what stood before"
 OLD_DIGEST = sha256(OLD).hexdigest()
 VISIBLE = ("PutObject", "CompleteMultipartUpload")
 ENDS = (TransferCompleted, TransferFailed, TransferInterrupted)
-DEADLINE = 1.0  # seconds; of each call to a store that stalls
+DEADLINE = 2.0  # seconds; of each call to a store that stalls, and of those to weed on a busy machine
 
 
 @pytest.fixture(autouse=True)

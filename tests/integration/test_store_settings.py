@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -24,15 +25,18 @@ def store_of(proxy: StoreProxy, **more: object) -> str:
 
 
 async def test_transfers_bounds_what_runs_at_once(tmp_path: Path, store_proxy: StoreProxy, bucket: str) -> None:
-    running = most = 0
+    running = most = transfers = 0
 
     async def enter(seen: Seen, request: web.Request) -> None:
         nonlocal running, most
         if seen.operation == "PutObject":
             running += 1
             most = max(most, running)
-            for _ in range(20):  # long enough for others to come in, were they allowed to
-                await asyncio.sleep(0.005)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(20):
+                    while most < transfers:  # noqa: ASYNC110 - the next one comes from another process
+                        await asyncio.sleep(0.005)
+            await asyncio.sleep(0.05)  # long enough for one too many to come in, were it allowed to
 
     async def leave(seen: Seen, request: web.Request) -> None:
         nonlocal running
