@@ -35,8 +35,15 @@ async def drain(tasks: Iterable[asyncio.Task[Any]]) -> None:
     pending = [task for task in tasks if not task.done()]
     for task in pending:
         task.cancel()
+        task.add_done_callback(_dropped)
     if pending:
         await finish(asyncio.wait(pending))
+
+
+def _dropped(task: asyncio.Task[Any]) -> None:
+    """Its error counts as seen; else asyncio prints it with a traceback once the task is collected."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def in_turns(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
