@@ -12,6 +12,8 @@ from mirrord.units import format_duration, format_size
 
 MOST_UNSETTLED = 50_000
 """About 400 bytes each, so 20 MB at the most."""
+MOST_DUE = 2_000
+"""Names of one look: sorting out 50,000 of them at once would hold the loop for 0.14 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,10 @@ class Settling:
         self._files.pop(name, None)
 
     def due(self, now: float) -> list[str]:
-        """The files whose second look may be taken now."""
+        """The files whose second look may be taken now; the first `MOST_DUE` of them."""
         names = []
         for name, one in self._files.items():
-            if self._due(one) > now:
+            if self._due(one) > now or len(names) >= MOST_DUE:
                 break
             names.append(name)
         return names

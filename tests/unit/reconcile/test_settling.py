@@ -43,6 +43,16 @@ def test_the_first_to_settle_is_at_the_front() -> None:
     settling.forget("a")
 
 
+def test_no_more_are_due_at_once_than_a_look_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirrord.reconcile.settling.MOST_DUE", 2)
+    settling = Settling(2.0)
+    for name in "abc":
+        settling.see(name, name, A, 0.0, 0.0)
+    assert settling.due(2.0) == ["a", "b"]
+    settling.forget("a")
+    assert settling.due(2.0) == ["b", "c"]
+
+
 def test_no_more_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mirrord.reconcile.settling.MOST_UNSETTLED", 2)
     settling = Settling(2.0)
