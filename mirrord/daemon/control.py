@@ -4,6 +4,7 @@ Owns how what is recorded, what runs and what waits in folders become one pictur
 scheduler or the reload.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -96,7 +97,7 @@ class Controller:
             if state in (None, one.state) and one.item_id > cursor and (not last or one.item_id <= last)
         ]
         if not text:
-            held = nsmallest(limit + 1, held, key=lambda one: one.item_id)
+            held = await asyncio.to_thread(nsmallest, limit + 1, held, key=lambda one: one.item_id)
         async for one in in_turns(held):
             if _matches(status := one.status(), state, entry, text):
                 found[status.id] = status

@@ -79,7 +79,7 @@ class Settling:
 
     def due(self, now: float) -> list[str]:
         """The files whose second look may be taken now; the first `MOST_DUE` of them."""
-        names = []
+        names: list[str] = []
         for name, one in self._files.items():
             if self._due(one) > now or len(names) >= MOST_DUE:
                 break
