@@ -9,7 +9,6 @@ from mirrord.cli.api_client import ApiClient
 from mirrord.daemon.offline import WORST_FIRST, Whereabouts, recorded
 from mirrord.daemon.presence import found
 from mirrord.errors import NoDaemon
-from mirrord.model import State
 from mirrord.status import ItemStatus, Status
 
 
@@ -63,7 +62,7 @@ async def _of_daemon(url: str, limit: int) -> Overview:
         status = await api.status()
         left: list[ItemStatus] = []
         for state in WORST_FIRST:
-            if len(left) < limit and (status.totals.get(state) or state is State.WAITING):
+            if len(left) < limit and status.totals.get(state):
                 page = await api.items(state=state, limit=limit - len(left))
                 left += page.items
         return Overview(status=status, left=tuple(left), url=api.url)

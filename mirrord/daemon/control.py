@@ -6,7 +6,8 @@ scheduler or the reload.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
@@ -19,6 +20,7 @@ from mirrord.daemon.offline import not_enforced
 from mirrord.events import Event
 from mirrord.model import Record, State
 from mirrord.ports import Clock, Journal
+from mirrord.reconcile.held import Held
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 from mirrord.telemetry.board import Board
 
@@ -28,18 +30,39 @@ TOTALS_FRESH = 1.0
 
 @dataclass(slots=True)
 class Totals:
-    """How many items are in each state, counted by the journal at most once a second."""
+    """How many items are in each state, counted at most once a second: what is recorded, but what `held` says of files
+    that wait in folders or are in conflict.
+    """
 
     journal: Journal
     clock: Clock
+    held: Callable[[], Iterable[Held]]
     last: Mapping[State, int] = field(default_factory=dict)
     _counted: float = float("-inf")
 
     async def now(self) -> Mapping[State, int]:
         if self.clock.monotonic() - self._counted >= TOTALS_FRESH:
-            self.last = await self.journal.totals()
+            self.last = await self._count()
             self._counted = self.clock.monotonic()
         return self.last
+
+    async def _count(self) -> Mapping[State, int]:
+        totals, blocked = Counter(await self.journal.totals()), dict[str, Held]()
+        async for one in in_turns(self.held()):
+            if one.state is State.BLOCKED:  # its object may be another file's that waits, which then is what is shown
+                blocked[one.item_id] = one
+            else:
+                blocked.pop(one.item_id, None)
+                _move(totals, one)
+        for one in blocked.values():
+            _move(totals, one)
+        return +totals
+
+
+def _move(totals: Counter[State], one: Held) -> None:
+    totals[one.state] += 1
+    if one.recorded is not None:
+        totals[one.recorded] -= 1
 
 
 async def _unwired() -> None:
@@ -123,7 +146,7 @@ class Controller:
 
     # ── the picture ───────────────────────────────────────────────────────────────────────────────
     async def counts(self) -> Mapping[State, int]:
-        """What is recorded, with what waits in folders; a running item counts as Transferring only."""
+        """The totals; a running item counts as Transferring only."""
         totals = dict(await self.totals.now())
         for run in self.board.running():
             record = await self.journal.record(run.item_id)

@@ -107,7 +107,7 @@ def assembled(
 ) -> Daemon:
     """The daemon's parts put together. Pure wiring."""
     clock, journal = opened.clock, opened.journal
-    health, board, totals = Health(clock), Board(clock), Totals(journal, clock)
+    health, board = Health(clock), Board(clock)
     queue = LocalQueue(clock)
     scheduler = Scheduler(look=opened.departures.reconcile, queue=queue, journal=journal, clock=clock)
     readings = Readings(
@@ -131,6 +131,7 @@ def assembled(
         observer=observers,
         clock=clock,
     )
+    totals = Totals(journal, clock, live.held)
     controller = Controller(live=live, journal=journal, board=board, health=health, totals=totals, started=clock.now())
     daemon = Daemon(
         settings=settings,

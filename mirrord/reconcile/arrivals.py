@@ -19,7 +19,7 @@ from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Found
 from mirrord.reconcile.binding import Binding
-from mirrord.reconcile.conflicts import Conflicts
+from mirrord.reconcile.conflicts import Conflicts, state_of
 from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.held import Held, held
 from mirrord.reconcile.settling import Settling
@@ -142,7 +142,9 @@ class Arrivals:
         known, file = self.settling.get(found.name), found.revision.file
         if file is None:
             return False
-        return known is None or self.settling.see(found.name, known.item_id, file, began, now, known.dated)
+        return known is None or self.settling.see(
+            found.name, known.item_id, file, began, now, known.dated, known.recorded
+        )
 
     async def _bound(self, found: Sequence[Found]) -> Sequence[tuple[Found, Item]]:
         """The files with their items; those that can have none are counted."""
@@ -195,19 +197,19 @@ class Arrivals:
             return
         elif before is not None and before.file == file and not _was_missed(record):
             before.scan = self._scan
-        elif not self._is_settled(name, item, file, began):
+        elif not self._is_settled(name, item, state_of(record), file, began):
             self._wait(name, item)
         elif ready:
             await self._submit(name, item, file)
         else:
-            self._want_marker(name, item, file)
+            self._want_marker(name, item, state_of(record), file)
 
-    def _is_settled(self, name: str, item: Item, file: FileIdentity, began: float) -> bool:
+    def _is_settled(self, name: str, item: Item, recorded: State | None, file: FileIdentity, began: float) -> bool:
         """A file that waits for its marker as it is was found settled before."""
         lacking = self._unmarked.get(name)
         if lacking is not None and lacking.file == file:
             return True
-        return self.settling.see(name, item.id, file, began, self._ports.clock.monotonic(), item.dated)
+        return self.settling.see(name, item.id, file, began, self._ports.clock.monotonic(), item.dated, recorded)
 
     def _wait(self, name: str, item: Item) -> None:
         self._submitted.pop(name, None)
@@ -216,12 +218,13 @@ class Arrivals:
         if self.settling.get(name) is not None:  # there was room for it
             self._claims[item.id] = name
 
-    def _want_marker(self, name: str, item: Item, file: FileIdentity) -> None:
+    def _want_marker(self, name: str, item: Item, recorded: State | None, file: FileIdentity) -> None:
         self._unclaim(name)
         self._submitted.pop(name, None)
         self.conflicts.forget(name)
         self.settling.forget(name)
-        if self._unmarked.wait(name, Lacking(item.id, file, self._ports.clock.now(), self._scan, item.dated)):
+        lacking = Lacking(item.id, file, self._ports.clock.now(), self._scan, item.dated, recorded)
+        if self._unmarked.wait(name, lacking):
             self._claims[item.id] = name
 
     async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
-from mirrord.model import Item, Record
+from mirrord.model import Item, Record, State
 from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.folder_ports import FolderPorts
 
@@ -21,12 +21,13 @@ MOST_CONFLICTS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A file whose object another source has. `since` is seconds since the epoch."""
+    """A file whose object another source has. `since` is seconds since the epoch, `recorded` as of `Unsettled`."""
 
     item: Item
     message: str
     since: float
     scan: int
+    recorded: State | None = None
 
 
 class Conflicts:
@@ -62,7 +63,7 @@ class Conflicts:
         """
         rival = await self._ports.taken(item, record) or await self._first_file(name, item, record, claimed_by)
         if rival:
-            self._lose(name, item, rival)
+            self._lose(name, item, rival, state_of(record))
         return bool(rival)
 
     async def _first_file(self, name: str, item: Item, record: Record | None, claimed_by: str | None) -> str:
@@ -76,17 +77,17 @@ class Conflicts:
                 continue
             if other < name:
                 return other
-            self._lose(other, its_item, name)
+            self._lose(other, its_item, name, state_of(record))
         return ""
 
-    def _lose(self, name: str, item: Item, rival: str) -> None:
+    def _lose(self, name: str, item: Item, rival: str, recorded: State | None) -> None:
         known = self._lost.get(name)
         message = f"{name} and {rival} have one object, {item.destination}: rename one, or change the folder's `key`"
         self._let_go(name)
         if known is None and len(self._lost) >= MOST_CONFLICTS:
             return
         since = known.since if known else self._ports.clock.now()
-        self._lost[name] = Conflict(item, message, since, self._scan)
+        self._lost[name] = Conflict(item, message, since, self._scan, recorded)
         if known is None or known.message != message:
             self._ports.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
 
@@ -102,3 +103,8 @@ class Conflicts:
             standing = [found async for found in places if found.name == name]
         items = [item for _, item in await self._binding.items(standing) if isinstance(item, Item)]
         return items[0] if items else None
+
+
+def state_of(record: Record | None) -> State | None:
+    """What the journal has of an item in force."""
+    return record.state if record is not None and record.removed is None else None

@@ -19,10 +19,11 @@ from mirrord.status import ItemStatus
 
 
 class Held(NamedTuple):
-    """A file that is held back."""
+    """A file that is held back; `state` takes the place of the recorded one, if there is any."""
 
     item_id: str
     state: State
+    recorded: State | None
     status: Callable[[], ItemStatus]
 
 
@@ -34,11 +35,11 @@ def held(
     A file in conflict has the id of its object, as the file that holds the object has.
     """
     for conflict in tuple(conflicts):
-        yield Held(conflict.item.id, State.BLOCKED, partial(_blocked, conflict))
+        yield Held(conflict.item.id, State.BLOCKED, conflict.recorded, partial(_blocked, conflict))
     for name, lacking in tuple(unmarked.items()):
-        yield Held(lacking.item_id, State.WAITING, partial(_lacking, spec, name, lacking, unmarked))
+        yield Held(lacking.item_id, State.WAITING, lacking.recorded, partial(_lacking, spec, name, lacking, unmarked))
     for name, one in tuple(settling.items()):
-        yield Held(one.item_id, State.WAITING, partial(_unsettled, spec, name, one, clock))
+        yield Held(one.item_id, State.WAITING, one.recorded, partial(_unsettled, spec, name, one, clock))
 
 
 def _blocked(conflict: Conflict) -> ItemStatus:

@@ -7,7 +7,7 @@ more than `MOST_UNSETTLED` at a time; what finds no room is noted in `full`, and
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mirrord.model import FileIdentity
+from mirrord.model import FileIdentity, State
 from mirrord.units import format_duration, format_size
 
 MOST_UNSETTLED = 50_000
@@ -30,6 +30,8 @@ class Unsettled:
     grew: bool = False
     dated: float | None = None
     """As `Item.dated`."""
+    recorded: State | None = None
+    """What the journal has of its item, whose place Waiting takes; None: nothing."""
 
     def message(self, now: float) -> str:
         """What it is waiting for, in a person's words."""
@@ -60,18 +62,26 @@ class Settling:
         yield from self._files.items()
 
     def see(
-        self, name: str, item_id: str, file: FileIdentity, began: float, now: float, dated: float | None = None
+        self,
+        name: str,
+        item_id: str,
+        file: FileIdentity,
+        began: float,
+        now: float,
+        dated: float | None = None,
+        recorded: State | None = None,
     ) -> bool:
         """Whether the file is settled, having been looked at between `began` and `now`. If not, it is remembered."""
         before = self._files.get(name)
         if self._settle <= 0 or (before is not None and before.file == file and began >= self._due(before)):
             return True
         if before is None:
-            self._remember(name, Unsettled(item_id, file, first=now, since=now, dated=dated))
+            self._remember(name, Unsettled(item_id, file, first=now, since=now, dated=dated, recorded=recorded))
         elif before.file != file:
             del self._files[name]  # it goes to the end of the order
             grew = file.size > before.file.size
-            self._files[name] = Unsettled(item_id, file, before.first, now, before.changes + 1, grew, dated)
+            changes = before.changes + 1
+            self._files[name] = Unsettled(item_id, file, before.first, now, changes, grew, dated, recorded)
         return False
 
     def forget(self, name: str) -> None:

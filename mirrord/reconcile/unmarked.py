@@ -7,7 +7,7 @@ Owns what is known of such files, so that a marker which comes later finds its f
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mirrord.model import FileIdentity
+from mirrord.model import FileIdentity, State
 from mirrord.planning.markers import Markers
 
 MOST_UNMARKED = 50_000
@@ -24,6 +24,8 @@ class Lacking:
     scan: int
     dated: float | None = None
     """As `Item.dated`."""
+    recorded: State | None = None
+    """As `Unsettled.recorded`."""
 
 
 class Unmarked:

@@ -1,5 +1,7 @@
 """`mirrord run` on a folder with rules: objects go when their files go, and files wait for their markers."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 
 from mirrord.daemon.live import hints_of
 from mirrord.sources import mounts
-from tests.support.daemon import running, store_section
+from tests.support.daemon import Daemon, running, store_section
 from tests.support.weed import Server
 from tests.support.witness import keys_in
 
@@ -39,6 +41,20 @@ async def test_files_that_go_and_files_without_markers(
         await daemon.log("transfer.completed", since=mark, key="in/b")
         assert keys_in(s3_client, bucket) == {"in/a", "in/b", "in/c"}
         assert len(daemon.logged("item.pruned")) == 1
+        await daemon.wait_for(partial(totals_are, daemon, {"Synced": 3, "Waiting": 1}))
+        (inbox / "c.done").unlink()
+        (inbox / "c").write_text("c again")  # its object stands; that it waits is what counts
+        await daemon.wait_for(partial(totals_are, daemon, {"Synced": 2, "Waiting": 2}))
+        measured = await daemon.metrics()
+        assert {state: measured[f'mirrord_items{{state="{state}"}}'] for state in ("Synced", "Waiting")} == {
+            "Synced": 2,
+            "Waiting": 2,
+        }
+
+
+async def totals_are(daemon: Daemon, wanted: Mapping[str, int]) -> bool:
+    """What status and page say in their first line."""
+    return bool((await daemon.api("status"))["totals"] == wanted)
 
 
 async def test_a_file_system_without_events_is_polled_unless_told_otherwise(
