@@ -1,5 +1,11 @@
 """Every test may ask for the real stores of `tests.support`; none starts unless a test does."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that began the run in its background had it ignore Ctrl-C, and so would every command that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = [
     "tests.support.weed",
     "tests.support.rclone",
