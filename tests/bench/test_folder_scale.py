@@ -1,4 +1,4 @@
-"""What a watched folder costs: rescans of very many unchanged files, how soon a file is readable, idleness.
+"""What a watched folder of very many files costs: scans of unchanged ones, and a first start with nothing but new ones.
 
 `pytest -s tests/bench/test_folder_scale.py`, on a machine that does nothing else. 200,000 files, with MIRRORD_SOAK=1 a
 million too, or as many as MIRRORD_BENCH_FILES says; once a thousand a directory, once all in one. The journal is filled
@@ -8,16 +8,12 @@ Results are JSON beside the machine's facts, see `tests.support.measuring`.
 
 import asyncio
 import gc
-import http.client
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,7 +25,7 @@ from mirrord.planning.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from tests.support.daemon import Daemon, Line, running
 from tests.support.discarding import Discarding
-from tests.support.inbox import emptied, manifest
+from tests.support.inbox import manifest
 from tests.support.measuring import SOAK, mib, quantile, report, usage
 from tests.support.weed import Server
 
@@ -37,14 +33,10 @@ FILES = int(os.environ.get("MIRRORD_BENCH_FILES", 0))
 SIZES = [FILES] if FILES else [200_000, *([1_000_000] if SOAK else [])]
 IN_A_DIRECTORY = 1000
 NEW_SENT = 20_000
-DROPS = 60
-IDLE = 20.0
 RESCANS = 2
 
 MOST_STALL = 0.1
 MOST_MEMORY = 250 * 1024 * 1024
-MOST_MORE = 0.025
-MOST_IDLE = 0.01
 
 
 # ── a folder of which everything was mirrored ─────────────────────────────────────────────────────
@@ -192,90 +184,3 @@ async def _scan(daemon: Daemon, number: int) -> Line:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 1)
-
-
-# ── how soon, and how quiet ───────────────────────────────────────────────────────────────────────
-class Reader:
-    """One warm connection to the store, by URLs signed beforehand: as little as a client can do."""
-
-    def __init__(self, client: Any, server: Server, bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
-        at = urlsplit(server.endpoint_url)
-        self._connection = http.client.HTTPConnection(at.hostname or "", at.port)
-
-    def url(self, call: str, key: str) -> str:
-        at = urlsplit(self._client.generate_presigned_url(call, Params={"Bucket": self._bucket, "Key": key}))
-        return f"{at.path}?{at.query}"
-
-    def ask(self, method: str, url: str, body: bytes = b"") -> tuple[int, bytes]:
-        self._connection.request(method, url, body=body or None)
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def bare_puts(reader: Reader, content: bytes) -> list[float]:
-    took = []
-    for number in range(DROPS):
-        url = reader.url("put_object", f"bare{number}")
-        began = time.monotonic()
-        status, _ = reader.ask("PUT", url, content)
-        took.append(time.monotonic() - began)
-        assert status == 200
-        time.sleep(0.1)
-    return took
-
-
-def drops(reader: Reader, outside: Path, root: Path, content: bytes) -> list[float]:
-    """From the rename into the folder until the object can be read."""
-    took = []
-    for number in range(DROPS):
-        url = reader.url("get_object", f"drop{number}")
-        outside.write_bytes(content)
-        began = time.monotonic()
-        outside.rename(root / f"drop{number}")
-        while reader.ask("GET", url) != (200, content):
-            assert time.monotonic() - began < 20
-        took.append(time.monotonic() - began)
-        time.sleep(0.1)
-    return took
-
-
-def figures(took: Sequence[float]) -> dict[str, float]:
-    return {"p50_ms": _ms(median(took)), "p90_ms": _ms(quantile(took, 0.9)), "max_ms": _ms(max(took))}
-
-
-@pytest.mark.timeout(300)
-async def test_how_soon_a_file_is_readable_and_how_quiet_it_is(
-    tmp_path: Path, weed: Server, bucket: str, s3_client: Any
-) -> None:
-    root, content = tmp_path / "inbox", os.urandom(10_000)
-    root.mkdir()
-    file = tmp_path / "m.yaml"
-    file.write_text(manifest(weed, root, bucket, settle="0s", rescan="60s"))
-    reader = Reader(s3_client, weed, bucket)
-    try:
-        async with running(tmp_path, str(file)) as daemon:
-            soon = await asyncio.to_thread(drops, reader, tmp_path / "outside", root, content)
-            bare = await asyncio.to_thread(bare_puts, reader, content)
-            before = usage(daemon.process.pid).cpu
-            await asyncio.sleep(IDLE)
-            idle = (usage(daemon.process.pid).cpu - before) / IDLE
-        more = median(soon) - median(bare)
-        report(
-            "folder-latency",
-            {
-                "bare_put": figures(bare),
-                "rename_to_readable": figures(soon),
-                "more_p50_ms": _ms(more),
-                "idle_cpu_percent": round(idle * 100, 2),
-            },
-        )
-    finally:
-        reader.close()
-        emptied(s3_client, bucket)
-    assert more <= MOST_MORE
-    assert idle < MOST_IDLE
