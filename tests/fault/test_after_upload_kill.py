@@ -18,7 +18,7 @@ import pytest
 from mirrord.planning.departure import ASIDE, set_aside
 from tests.support.command import REPOSITORY
 from tests.support.daemon import running
-from tests.support.inbox import manifest, objects
+from tests.support.inbox import files_below, manifest, objects
 from tests.support.measuring import SOAK
 from tests.support.stepping import Stepping
 from tests.support.weed import Server
@@ -62,7 +62,7 @@ class Place:
         self.file.write_text(f"daemon: {{transfers: {len(NAMES) + 20}}}\n{text}")
 
     def files(self) -> list[Path]:
-        return [path for path in self.inbox.rglob("*") if not path.is_dir()]
+        return files_below(self.inbox)
 
     def contents(self, name: str) -> list[bytes]:
         """What stands of the file, wherever it is now."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mirrord.events import Event, TransferCompleted
 from mirrord.planning.departure import ASIDE, set_aside
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, Daemon, running
-from tests.support.inbox import manifest, md5, objects
+from tests.support.inbox import files_below, manifest, md5, objects
 from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
 
@@ -33,7 +34,11 @@ def drop(inbox: Path, files: dict[str, bytes] = BODY) -> None:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    found = {}
+    for path in files_below(root):
+        with suppress(FileNotFoundError):  # it left meanwhile
+            found[str(path.relative_to(root))] = path.read_bytes()
+    return found
 
 
 def everything(root: Path) -> list[str]:
@@ -47,7 +52,7 @@ def declared(home: Path, server: Server, bucket: str, after: Any, **fields: Any)
 
 
 async def emptied(daemon: Daemon, inbox: Path) -> None:
-    await daemon.wait_for(lambda: not any(path.is_file() for path in inbox.rglob("*")), 60, "an empty inbox")
+    await daemon.wait_for(lambda: not files_below(inbox), 60, "an empty inbox")
 
 
 async def scans(daemon: Daemon) -> float:

@@ -44,6 +44,11 @@ def tree(root: Path) -> Sums:
     return found
 
 
+def files_below(root: Path) -> list[Path]:
+    """What stands below it, but directories; one that goes while it is read is passed over, as pathlib would not."""
+    return [Path(directory, name) for directory, _, names in os.walk(root) for name in names]
+
+
 def objects(client: Any, bucket: str) -> Sums:
     """The bucket as boto3 lists it."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
