@@ -1,0 +1,58 @@
+"""The nouns of mirrord as frozen dataclasses and enums. No I/O, no clock, no behaviour beyond reading themselves.
+
+Desired: `Item` with its `Options`. Observed: `Revision`, `Observed` (a source now), `StoredObject` (a store now).
+Recorded: `Record` (an item in the journal), `Transfer` (one attempt's intent). The words are those of docs/glossary.
+Times are seconds since the epoch (float, UTC); sizes are bytes; durations seconds.
+"""
+
+from mirrord.model.items import Destination, Item, file_address, fingerprint, mentions, shown
+from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
+from mirrord.model.observed import (
+    META_SHA256,
+    META_TRANSFER,
+    META_VALIDATOR,
+    Checksum,
+    FileIdentity,
+    Observed,
+    Part,
+    Revision,
+    StoredObject,
+    Upload,
+)
+from mirrord.model.options import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
+from mirrord.model.recorded import Copied, Outcome, Record, Transfer
+
+__all__ = [
+    "META_SHA256",
+    "META_TRANSFER",
+    "META_VALIDATOR",
+    "Checksum",
+    "ChecksumKind",
+    "Copied",
+    "DeclaredSum",
+    "Destination",
+    "Drift",
+    "FileIdentity",
+    "HttpOptions",
+    "Integrity",
+    "Item",
+    "ObjectOptions",
+    "Observed",
+    "Options",
+    "Outcome",
+    "Overwrite",
+    "Part",
+    "ProviderName",
+    "Record",
+    "Revision",
+    "State",
+    "StoredObject",
+    "Transfer",
+    "TransferKind",
+    "Upload",
+    "UploadOptions",
+    "file_address",
+    "fingerprint",
+    "mentions",
+    "shown",
+]

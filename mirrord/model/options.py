@@ -1,0 +1,73 @@
+"""Everything an entry says about its items, as frozen values. Durations are seconds, sizes bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mirrord.model.kinds import Drift, Overwrite
+from mirrord.units import KiB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """How one entry's URL is asked. `headers` already holds bearer and basic credentials, so it is secret."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connections: int = 4
+    idle_timeout: float = 60.0
+    min_rate: int = KiB  # bytes a second
+    max_redirects: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectOptions:
+    """What is stored beside the bytes, in S3's own words. None or empty: not sent."""
+
+    content_type: str | None = None
+    cache_control: str | None = None
+    content_disposition: str | None = None
+    content_encoding: str | None = None
+    content_language: str | None = None
+    expires: str | None = None  # ISO 8601
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    storage_class: str | None = None
+    acl: str | None = None
+    encryption: str | None = None  # AES256 or aws:kms
+    kms_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadOptions:
+    """Cutting into parts. None: chosen by `planning.parts` from the size, the provider and the memory limit."""
+
+    multipart_threshold: int | None = None
+    part_size: int | None = None
+    concurrency: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSum:
+    """What an entry's bytes must be: a sha256 (64 hex digits, lower case), or the URL of a list that holds it."""
+
+    sha256: str | None = None
+    url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Everything an entry says about its items; one instance is shared by all items of the entry."""
+
+    every: float | None = 3600.0  # None: never, or by `cron`
+    cron: str | None = None  # five fields; wins over `every`
+    timezone: str | None = None  # of `cron`, an IANA name; None: UTC
+    http: HttpOptions = HttpOptions()
+    object: ObjectOptions = ObjectOptions()
+    upload: UploadOptions = UploadOptions()
+    checksum: DeclaredSum | None = None
+    readback: bool = False
+    """The object is read back and compared before the copy counts."""
+    max_size: int | None = None
+    expect_content_type: str | None = None
+    overwrite: Overwrite = Overwrite.ALWAYS
+    drift: Drift = Drift.REPAIR
+    suspend: bool = False

@@ -1,0 +1,92 @@
+"""What the journal holds: transfers under way, copies, records of items; and the outcome of one check.
+
+Times are seconds since the epoch (float, UTC); sizes are bytes.
+"""
+
+from dataclasses import dataclass
+
+from mirrord.errors import Reason
+from mirrord.model.items import Destination
+from mirrord.model.kinds import ChecksumKind, Integrity, State, TransferKind
+from mirrord.model.observed import Checksum, Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """The intent of one transfer, journaled before the store is asked for anything, and how far it got."""
+
+    id: str
+    item_id: str
+    destination: Destination
+    revision: Revision
+    kind: TransferKind
+    part_size: int | None = None  # None for a single put
+    started: float
+    checksum_kind: ChecksumKind = ChecksumKind.NONE  # of each part
+    options_digest: str | None = None
+    """Of all that the object is written with: parts of an upload that was created with other options are of no use."""
+    upload_id: str | None = None  # None: no upload was opened, or a crash came before its id was known
+    completing: bool = False
+    """The store was asked to make the object visible: whether it did is for the store to say."""
+    whole: Checksum | None = None  # of the object, once completing
+    settled: float | None = None
+    """When it was given up although something of it may be left at the store, for a sweep to remove; None: it runs, or
+    may go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """The end of a transfer: what stands at the store, and what proved it."""
+
+    transfer_id: str
+    revision: Revision
+    kind: TransferKind
+    size: int
+    parts: int
+    etag: str
+    checksum: Checksum | None
+    integrity: Integrity
+    reused: bool = False  # the store made it of an object that held these bytes: none was sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the journal knows of an item: the revision that its object holds, and the item's state."""
+
+    item_id: str
+    entry: str
+    source: str  # shown(), without secrets
+    destination: Destination
+    state: State
+    reason: Reason | None = None
+    message: str = ""
+    since: float = 0.0
+    next_check: float | None = None
+    revision: Revision | None = None
+    transfer_id: str | None = None
+    etag: str | None = None
+    size: int | None = None
+    checksum: Checksum | None = None
+    integrity: Integrity | None = None
+    synced_at: float | None = None
+    options_digest: str | None = None
+    """Of the ObjectOptions that the object was written with: a change of them writes again."""
+    removed: float | None = None
+    """When its item left the manifests; None: it is in force."""
+    dated: float | None = None
+    """As `Item.dated`: kept for the file's path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one look at an item; whoever schedules decides from it when to look again."""
+
+    state: State
+    reason: Reason | None = None
+    message: str = ""
+    retry_in: float | None = None  # seconds; only with Retrying
+    copied: Copied | None = None  # None: no bytes were moved
+    tried: bool = True
+    """False: held back by a breaker. Nothing was asked, and it counts as no failure."""
+    pruned: bool = False
+    """The object was deleted, as its file was."""

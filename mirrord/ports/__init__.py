@@ -1,0 +1,31 @@
+"""Every seam of mirrord, one file each: what the core asks of the world. Adapters implement, `daemon` wires.
+
+Owns the shapes of Source, Listing, ObjectStore, Journal, Queue, Observer and Clock. All bytes cross these seams in the
+caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memory owns it. Errors are those of
+`errors`, already translated; nothing here wraps a cancellation.
+"""
+
+from mirrord.ports.control import Control
+from mirrord.ports.journal import Journal
+from mirrord.ports.listing import FolderListing, Found, Hints, Listing, Trouble
+from mirrord.ports.queue import Queue, Work
+from mirrord.ports.runtime import Clock, Observer
+from mirrord.ports.source import ByteStream, Source
+from mirrord.ports.store import ObjectStore
+
+__all__ = [
+    "ByteStream",
+    "Clock",
+    "Control",
+    "FolderListing",
+    "Found",
+    "Hints",
+    "Journal",
+    "Listing",
+    "ObjectStore",
+    "Observer",
+    "Queue",
+    "Source",
+    "Trouble",
+    "Work",
+]

@@ -1,0 +1,34 @@
+"""A running daemon, as its web page, API and signals see it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from mirrord.events import Event
+from mirrord.model import State
+from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
+
+
+class Control(Protocol):
+    """A running daemon, as its web page, API and signals see it. Implemented by `daemon`."""
+
+    def not_ready(self) -> str:
+        """Empty when ready: a valid manifest is in force, the journal writable, not stopping. Else why not."""
+
+    async def status(self) -> Status: ...
+
+    async def items(
+        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+    ) -> ItemPage:
+        """Items by id after `cursor`; `text` is looked for in key, source and entry. `limit` from 1 to 1000."""
+
+    async def item(self, item_id: str) -> ItemStatus | None: ...
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Events from now on; a slow subscriber loses the oldest, never holds up the core."""
+
+    async def trigger(self, item_id: str) -> bool:
+        """Look at the item now; False if there is no such item."""
+
+    async def reload(self) -> Sequence[FileStatus]:
+        """Read the manifests again now, and say what each file's state is."""

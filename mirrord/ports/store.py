@@ -1,0 +1,96 @@
+"""One store's objects: S3's calls by their own names."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject, Upload
+from mirrord.ports.source import ByteStream
+from mirrord.providers import Provider
+
+
+class ObjectStore(Protocol):
+    """One store's objects. Every call has a deadline scaled to its size and is tried once: retry is policy.
+
+    All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a child; the writes also raise
+    OutcomeUnknown (sent, no answer), ChecksumMismatch (the store refused the bytes) and PreconditionFailed."""
+
+    @property
+    def provider(self) -> Provider:
+        """Limits, key rules and checksum kinds of this store."""
+
+    async def put_object(
+        self,
+        at: Destination,
+        body: memoryview,
+        options: ObjectOptions,
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        """PutObject. The store verifies `checksum` before the object becomes visible, where it can."""
+
+    async def copy_object(
+        self,
+        source: Destination,
+        at: Destination,
+        options: ObjectOptions,
+        checksum: ChecksumKind = ChecksumKind.NONE,
+        *,
+        if_match: str,
+        size: int,
+    ) -> StoredObject:
+        """CopyObject: `at` gets the bytes of `source` (at this store, `size` of them, at most `provider.max_put`) with
+        these options in place of its own. PreconditionFailed if its ETag is not `if_match`, at stores that look, which
+        not all do; StoreRefused if it is gone. The answer need not tell the checksum: HEAD does."""
+
+    async def create_upload(
+        self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
+    ) -> str:
+        """CreateMultipartUpload with a full-object checksum of that kind; returns the upload id."""
+
+    async def upload_part(
+        self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
+    ) -> Part:
+        """UploadPart; `number` from 1. Raises NoSuchUpload too."""
+
+    async def complete_upload(
+        self,
+        at: Destination,
+        upload_id: str,
+        parts: Sequence[Part],
+        checksum: Checksum | None = None,
+        *,
+        if_none_match: bool = False,
+    ) -> StoredObject:
+        """CompleteMultipartUpload, parts ascending, with the full-object checksum.
+
+        Raises EntityTooSmall, InvalidPart, InvalidPartOrder, NoSuchUpload too."""
+
+    async def abort_upload(self, at: Destination, upload_id: str) -> None:
+        """AbortMultipartUpload; an upload that is already gone is no error."""
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        """The object as it stands, with its full-object checksum where the store tells it; None if there is none."""
+
+    def get_object(
+        self, at: Destination, start: int = 0, end: int | None = None
+    ) -> AbstractAsyncContextManager[ByteStream]:
+        """The object's bytes [start, end)."""
+
+    async def delete_object(self, at: Destination) -> None:
+        """DeleteObject; no error if there is none."""
+
+    def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
+        """What the store holds of an open upload, ascending, without checksums. Raises NoSuchUpload too.
+
+        It confirms our own list and cannot replace it: stores may show a part that was sent twice as two."""
+
+    def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
+        """Every open multipart upload whose key starts with `prefix`."""
+
+    async def has_bucket(self, bucket: str) -> bool:
+        """HeadBucket. StoreDenied: its existence is not ours to know."""
+
+    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+        """Create the bucket if it does not exist; True if this call created it."""
