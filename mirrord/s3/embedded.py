@@ -13,18 +13,25 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from logging import getLogger
 from pathlib import Path
 from typing import Self
 
 from mirrord.declared import Credentials, StoreOptions
-from mirrord.errors import StoreError, StoreUnavailable
-from mirrord.model import ProviderName
+from mirrord.errors import MirrordError, StoreError, StoreRefused, StoreUnavailable
+from mirrord.model import Destination, ObjectOptions, ProviderName
 from mirrord.s3.session import S3Store
 from mirrord.s3.weed import HOST, Weed, free_port
+from mirrord.s3.weed_security import UNPROTECTED
+
+_log = getLogger(__name__)
 
 START_DEADLINE = 60.0
 _POLL = 0.05
 _PROBE_DEADLINE = 2.0
+_WRITE_DEADLINE = 10.0
+"""Longer: the first write to a bucket waits for a volume of its own."""
+_UNNAMED = StoreOptions(name="embedded", provider=ProviderName.EMBEDDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,9 @@ class _Address:
 class EmbeddedStore:
     """`async with EmbeddedStore(state_directory) as embedded: S3Store(embedded.options(store_options))`.
 
-    Entering takes about a second when a store must be started. Raises StoreUnavailable: weed is not installed, or
-    did not answer within 60 s (with the last lines of its log).
+    Entering takes about two seconds when a store must be started. Raises StoreRefused: weed or openssl is not
+    installed, or `embedded.json` is damaged. Raises StoreUnavailable: weed could not store an object within 60 s (with
+    the last lines of its log).
     """
 
     def __init__(self, directory: Path) -> None:
@@ -73,7 +81,7 @@ class EmbeddedStore:
         """The declared store with the endpoint and credentials that the running one has."""
         if self._address is None:
             raise RuntimeError("the embedded store is not running; use it inside `async with`")
-        return self._address.fill(declared or StoreOptions(name="embedded", provider=ProviderName.EMBEDDED))
+        return self._address.fill(declared or _UNNAMED)
 
     async def __aenter__(self) -> Self:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +107,7 @@ class EmbeddedStore:
             await _ready(weed, address)
             self._write(address)
             self._life = life.pop_all()
+        _log.warning("the embedded store at %s:%d: %s", HOST, port, UNPROTECTED)
         return address
 
     @asynccontextmanager
@@ -119,7 +128,7 @@ class EmbeddedStore:
         except FileNotFoundError:
             return None
         except (TypeError, ValueError) as error:
-            raise StoreUnavailable(f"{self._file} is damaged: {error}; remove it together with embedded/") from error
+            raise StoreRefused(f"{self._file} is damaged: {error}; remove it together with embedded/") from error
 
     def _write(self, address: _Address) -> None:
         fresh = self._file.with_suffix(".json.new")
@@ -129,11 +138,12 @@ class EmbeddedStore:
 
 
 async def _ready(weed: Weed, address: _Address) -> None:
-    """Wait until it serves S3 with our credentials."""
+    """Wait until it stores an object and gives it back."""
+    bucket = f"mirrord-check-{secrets.token_hex(4)}"
     try:
         async with asyncio.timeout(START_DEADLINE):
             while weed.running:
-                if await _answers(address):
+                if await _stores(address, bucket):
                     return
                 await asyncio.sleep(_POLL)
     except TimeoutError:
@@ -141,11 +151,27 @@ async def _ready(weed: Weed, address: _Address) -> None:
     raise StoreUnavailable(f"the embedded store did not start: {weed.last_words()}")
 
 
+async def _stores(address: _Address, bucket: str) -> bool:
+    """Whether an object can be written and read. It lists buckets sooner than that: before it has volumes."""
+    at, content = Destination(_UNNAMED.name, _UNNAMED.endpoint, bucket, "object"), bucket.encode()
+    read = bytearray(len(content))
+    try:
+        async with S3Store(address.fill(_UNNAMED), deadline=_WRITE_DEADLINE) as store:
+            await store.ensure_bucket(bucket)
+            await store.put_object(at, memoryview(content), ObjectOptions())
+            async with store.get_object(at) as stream:
+                await stream.readinto(memoryview(read))
+            await store.delete_object(at)
+            await store.delete_bucket(bucket)
+    except MirrordError:
+        return False
+    return read == content
+
+
 async def _answers(address: _Address) -> bool:
     """Whether an S3 server is there and takes our credentials, so that it is ours."""
-    options = address.fill(StoreOptions(name="embedded", provider=ProviderName.EMBEDDED))
     try:
-        async with S3Store(options, deadline=_PROBE_DEADLINE) as store:
+        async with S3Store(address.fill(_UNNAMED), deadline=_PROBE_DEADLINE) as store:
             await store.list_buckets()
     except StoreError:
         return False

