@@ -12,11 +12,10 @@ from mirrord.cli.running import run
 from mirrord.cli.show import observing, say
 from mirrord.cli.show_plan import in_json as plan_in_json
 from mirrord.cli.show_plan import lines
-from mirrord.daemon.desired import read
+from mirrord.daemon.desired import problems_of, read
 from mirrord.daemon.plan import Plan
 from mirrord.daemon.plan import plan as plan_desired
 from mirrord.manifest.discover import discover
-from mirrord.planning.expand import validate as problems_of
 from mirrord.settings import default_config
 
 

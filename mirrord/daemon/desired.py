@@ -14,9 +14,11 @@ from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, in_order, load_all
 from mirrord.manifest.schema import Daemon
 from mirrord.model import Item
-from mirrord.planning.expand import Expansion, expand
+from mirrord.planning.expand import Expansion, expand, validate
 from mirrord.ports import Observer
 from mirrord.settings import state_path
+from mirrord.sources.folder import OverlapCheck
+from mirrord.sources.mounts import Mounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,13 @@ def read(paths: Sequence[str], environ: Mapping[str, str]) -> Desired:
     """Everything that the manifests at `paths` ask for. Raises PathMissing."""
     files = discover(paths)
     loaded = load_all(files, environ)
-    expansion = expand(loaded)
+    expansion = expand(loaded, OverlapCheck(Mounts.now()))
     return Desired(files, loaded, expansion, in_order((*loaded.problems, *expansion.problems), files))
+
+
+def problems_of(files: Sequence[str], environ: Mapping[str, str], *, allow_unset: bool) -> tuple[Problem, ...]:
+    """Every problem of these files that can be found offline."""
+    return validate(files, environ, allow_unset=allow_unset, overlap=OverlapCheck(Mounts.now()))
 
 
 def announce(desired: Desired, observer: Observer) -> None:

@@ -24,7 +24,7 @@ from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.held import Held
 from mirrord.reconcile.scheduler import Scheduler
-from mirrord.sources.folder import Folder
+from mirrord.sources.folder import Folder, Overlaps
 from mirrord.sources.mounts import silence_at
 from mirrord.sources.watch import Watch
 from mirrord.status import FolderStatus
@@ -38,12 +38,14 @@ class Live:
     scheduler: Scheduler
     stores: Stores
     departures: Departures
+    overlaps: Overlaps
     journal: Journal
     supervisor: Supervisor
     health: Health
     observer: Observer
     clock: Clock
     _folders: dict[str, FolderLoop] = field(default_factory=dict, init=False)
+    _rivals: dict[str, frozenset[str]] = field(default_factory=dict, init=False)  # of each folder, when it was begun
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _retire_all: bool = field(default=True, init=False)  # what left while we did not run
 
@@ -54,6 +56,7 @@ class Live:
             changed_stores = await self.stores.replace(current.loaded.stores)
             items = {item.id: item for item in current.expansion.items}
             self.health.keep(items)
+            await asyncio.to_thread(self.overlaps.replace, current.expansion.folders, items.values())
             gone_folders = await self._stop_folders({one.entry: one for one in current.expansion.folders})
             difference = await self.scheduler.apply(items, changed_stores)
             await self._retire(difference.removed, gone_folders, items)
@@ -88,8 +91,13 @@ class Live:
 
     # ── folders ───────────────────────────────────────────────────────────────────────────────────
     async def _stop_folders(self, wanted: Mapping[str, FolderSpec]) -> list[str]:
-        """End the loops of folders that left or changed; the names of those that left."""
-        stale = [entry for entry, loop in self._folders.items() if loop.spec != wanted.get(entry)]
+        """End the loops of folders that left or changed, or whose files another folder began or ceased to match; the
+        names of those that left."""
+        stale = [
+            entry
+            for entry, loop in self._folders.items()
+            if loop.spec != wanted.get(entry) or self._rivals[entry] != self.overlaps.of(entry)
+        ]
         for entry in stale:
             del self._folders[entry]
             await self.supervisor.stop(_task(entry))
@@ -106,10 +114,16 @@ class Live:
             observer=self.observer,
             clock=self.clock,
             taken=partial(self._taken, spec.entry),
-            resume=lambda: self.departures.resume(spec, listing.asides),
+            resume=partial(self._scanned, spec, listing),
         )
+        self._rivals[spec.entry] = self.overlaps.of(spec.entry)
         loop = self._folders[spec.entry] = FolderLoop(spec, ports)
         self.supervisor.start(_task(spec.entry), loop.run)
+
+    async def _scanned(self, spec: FolderSpec, listing: Folder) -> None:
+        """What follows each whole scan."""
+        await asyncio.to_thread(self.overlaps.refresh, spec.entry, listing.linked)
+        await self.departures.resume(spec, listing.asides)
 
     async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
         """Who else in force has this item's object."""

@@ -17,8 +17,11 @@ from mirrord.events import ManifestLoaded, ManifestRejected, ManifestRemoved
 from mirrord.manifest import load
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Manifest
+from mirrord.planning.expand import Overlap
 from mirrord.planning.in_force import Held, InForce, emptied, settle
 from mirrord.ports import Clock, Observer
+from mirrord.sources.folder import OverlapCheck
+from mirrord.sources.mounts import Mounts
 from mirrord.status import FileStatus
 
 _log = getLogger(__name__)
@@ -51,6 +54,7 @@ class Manifests:
         self._missing: dict[str, float] = {}
         self._departed: dict[str, Held] = {}  # files that are gone, whose stores others still use
         self._loaded: dict[str, float] = {}
+        self._admitted: set[object] = set()  # pairs of folders
         self.current: InForce = settle((), environ)
 
     @property
@@ -117,6 +121,7 @@ class Manifests:
             lambda: [_next(file, before.get(file), seen.get(file), file in changed, self._environ) for file in order],
             departed,
             self._environ,
+            lambda: OverlapCheck(Mounts.now(), self._admitted),
         )
         known = {file: digest for file, digest in self._seen.items() if file in before and file not in gone}
         self._seen = {**known, **{file: one.digest for file, one in seen.items()}}
@@ -144,15 +149,18 @@ class Manifests:
 
 
 def _settled(
-    read: Callable[[], Sequence[Held]], departed: Mapping[str, Held], environ: Mapping[str, str]
+    read: Callable[[], Sequence[Held]],
+    departed: Mapping[str, Held],
+    environ: Mapping[str, str],
+    check: Callable[[], Overlap],
 ) -> tuple[InForce, dict[str, Held]]:
     """What is in force now, and which of the `departed` files are needed for it. For a thread: 20,000 entries take a
     second to read and expand."""
-    files = read()
-    current = settle(files, environ)
+    files, overlap = read(), check()
+    current = settle(files, environ, overlap)
     if not departed or not (current.loaded.problems or current.expansion.problems):
         return current, {}
-    current = settle([*files, *departed.values()], environ)
+    current = settle([*files, *departed.values()], environ, overlap)
     return replace(current, held=tuple(one for one in current.held if one.file not in departed)), dict(departed)
 
 

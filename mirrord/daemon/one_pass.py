@@ -42,6 +42,8 @@ class OnePass:
     """The share of an entry's objects, from 0 to 1, that may be deleted; None: as the guard has it."""
     resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
     """Goes on with files that were found set aside on their way out; None: they are left."""
+    linked: Callable[[str, Sequence[str]], object] = staticmethod(lambda entry, names: None)  # noqa: ARG005
+    """Told of each folder's links to directories that it follows."""
     reads_only = False
     """Whether nothing may be recorded."""
 
@@ -63,6 +65,7 @@ class OnePass:
         folders = [(spec, self._listing(spec)) for spec in specs if not self._only or self._may_match(spec)]
         for spec, listing in folders:
             await listing.look()
+            self.linked(spec.entry, listing.linked)
             if await self._resumed(spec, listing):
                 await listing.look()  # what was put back is to be seen as what settled
         for item in self._desired.expansion.items:

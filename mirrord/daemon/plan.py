@@ -5,7 +5,7 @@ sources (an answer is closed before its body is read), files that were touched, 
 that no item needs is not opened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Left
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
-from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, StoreDenied
+from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, Reason, StoreDenied
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Item, Observed, Outcome, Record, State, TransferKind
 from mirrord.planning.decide import Action
@@ -23,10 +23,13 @@ from mirrord.planning.departure import unproven
 from mirrord.planning.parts import cut
 from mirrord.planning.prune import is_ours
 from mirrord.ports import Journal, ObjectStore, Observer
+from mirrord.reconcile.departures import no_rival
 from mirrord.reconcile.reconciler import Look, judge, look
 from mirrord.reconcile.workers import work_through
 from mirrord.settings import Settings
+from mirrord.sources.folder import Overlaps
 from mirrord.sources.http import HttpSources
+from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import refuse
 from mirrord.transfer.verify import holds
@@ -106,8 +109,12 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         journal = await life.enter_async_context(SqliteJournal(settings.state, read_only=True))
         stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
+        overlaps = Overlaps(Mounts.now)
+        overlaps.replace(desired.expansion.folders, desired.expansion.items)
         program = _Planning(found, journal, stores, http, settings.memory_limit)
+        program.rival = overlaps.rival
         items = OnePass(desired, journal, clock, observer, only, "plan")
+        items.linked = overlaps.refresh
         items.reads_only = True
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
@@ -125,7 +132,9 @@ def _place(item: Item) -> tuple[str, str, str]:
 
 
 class _Planning:
-    """One run: looks at items and sorts what it sees into the plan."""
+    """One run: looks at items and sorts what it sees into the plan. `rival` as of `Departures`."""
+
+    rival: Callable[[Item], str] = staticmethod(no_rival)
 
     def __init__(self, found: Plan, journal: Journal, stores: Stores, http: HttpSources, memory_limit: int) -> None:
         self._plan = found
@@ -140,6 +149,10 @@ class _Planning:
         item = turn.item
         if turn.waits is not None or item.options.suspend:
             self._plan.left.append(Left(item, turn.waits or Outcome(state=State.SUSPENDED)))
+            return
+        if why := self.rival(item):
+            outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)
+            self._plan.left.append(Left(item, outcome))
             return
         try:
             await self._look(item)

@@ -126,6 +126,7 @@ def assembled(
         stores=opened.stores,
         journal=journal,
         departures=opened.departures,
+        overlaps=opened.overlaps,
         supervisor=supervisor,
         health=health,
         observer=observers,

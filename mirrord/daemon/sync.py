@@ -28,6 +28,8 @@ async def sync(
         found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
         found.prune_max = prune_max
         found.resume = opened.departures.resume
+        opened.overlaps.replace(desired.expansion.folders, desired.expansion.items)
+        found.linked = opened.overlaps.refresh
         order = LastOf()
 
         async def handle(turn: Turn) -> None:

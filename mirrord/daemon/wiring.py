@@ -26,8 +26,9 @@ from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import Settings
 from mirrord.sources.file import file_source
-from mirrord.sources.folder import FolderAsides
+from mirrord.sources.folder import FolderAsides, Overlaps
 from mirrord.sources.http import HttpSources
+from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
 
 SYNC_RETRIES = Backoff(tries=6)
@@ -43,6 +44,8 @@ class Engine:
     reconciler: Reconciler
     departures: Departures
     """The reconciler, and what comes after an upload."""
+    overlaps: Overlaps
+    """Which files several folders match; to be told of the folders."""
     janitor: Janitor
     journal: Journal
     stores: Stores
@@ -80,6 +83,7 @@ async def engine(
             retry=partial(next_try, retries),
             breakers=Breakers(tries=retries.tries),
         )
+        overlaps = Overlaps(Mounts.now)
         departures = Departures(
             looks=reconciler,
             asides=FolderAsides(),
@@ -89,12 +93,14 @@ async def engine(
             budget=budget,
             observer=observer,
             clock=clock,
+            rival=overlaps.rival,
         )
         janitor = Janitor(journal=journal, store_at=pool.at, observer=observer, clock=clock)
         await janitor.begin()
         yield Engine(
             reconciler=reconciler,
             departures=departures,
+            overlaps=overlaps,
             janitor=janitor,
             journal=journal,
             stores=pool,

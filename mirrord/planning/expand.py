@@ -6,7 +6,7 @@ they are sound. Hands on items; `planning.bind` binds what a folder's listing fi
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
@@ -28,6 +28,9 @@ MOST_COMBINATIONS = 1_000_000
 _OF_URL = ("host", "path", "name")
 _OF_FILE = ("path", "name", "stem", "ext", DATE)
 _TELLING = frozenset({"path", "name", "stem"})
+
+Overlap = Callable[[FolderSpec, FolderSpec], str]
+"""Why two folders cannot stand beside each other, by what stands on the machine; empty if they can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +62,37 @@ class Expansion:
         return tuple(problem for one in self.files for problem in one.problems)
 
 
-def expand(loaded: Loaded) -> Expansion:
+def no_overlap(one: FolderSpec, other: FolderSpec) -> str:  # noqa: ARG001
+    """`Overlap` where nothing is asked of the machine."""
+    return ""
+
+
+def expand(loaded: Loaded, overlap: Overlap = no_overlap) -> Expansion:
     """The items and folders of every manifest, in order."""
     claims = _Claims()
-    return Expansion(tuple(_File(manifest, loaded, claims).expanded() for manifest in loaded.manifests))
+    return Expansion(tuple(_File(manifest, loaded, claims, overlap).expanded() for manifest in loaded.manifests))
 
 
 def validate(
-    files: Sequence[str], environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
+    files: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    allow_unset: bool = False,
+    overlap: Overlap = no_overlap,
 ) -> tuple[Problem, ...]:
     """Every problem that can be found offline, in the order of the files; none: they are sound."""
     loaded = load_all(files, environ, allow_unset=allow_unset)
-    return in_order((*loaded.problems, *expand(loaded).problems), files)
+    return in_order((*loaded.problems, *expand(loaded, overlap).problems), files)
 
 
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────
 @dataclass(slots=True)
 class _Claims:
-    """What is taken: objects by item id, entries by name; each with a word on who has it."""
+    """What is taken: objects by item id, entries by name, folders; each with a word on who has it."""
 
     objects: dict[str, str] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
+    folders: list[tuple[FolderSpec, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +125,11 @@ class _Fault(Exception):
 class _File:
     """Expands one manifest. What it claims counts for others only if nothing in it is at fault."""
 
-    def __init__(self, manifest: Manifest, loaded: Loaded, others: _Claims) -> None:
+    def __init__(self, manifest: Manifest, loaded: Loaded, others: _Claims, overlap: Overlap) -> None:
         self._manifest = manifest
         self._loaded = loaded
         self._others = others
+        self._overlap = overlap
         self._mine = _Claims()
         self._options = OptionsOf(manifest.document.defaults)
         self._items: list[Item] = []
@@ -128,6 +142,7 @@ class _File:
             return Expanded(self._manifest, problems=tuple(problems))
         self._others.objects.update(self._mine.objects)
         self._others.entries.update(self._mine.entries)
+        self._others.folders.extend(self._mine.folders)
         return Expanded(self._manifest, tuple(self._items), tuple(self._folders))
 
     def _each(self, section: str, entries: Sequence[Mirror | Folder]) -> Iterator[Problem]:
@@ -184,7 +199,20 @@ class _File:
             options=place.options,
         )
         self._name(place, spec.entry)
+        self._refuse_overlap(place, spec)
         self._folders.append(spec)
+
+    def _refuse_overlap(self, place: _Place, spec: FolderSpec) -> None:
+        """A file that one folder takes away may be one that another has not copied yet."""
+        for other, where in (*self._others.folders, *self._mine.folders):
+            if fault := self._overlap(spec, other):
+                takers = " and ".join(one.entry for one in (other, spec) if one.after_upload is not None)
+                raise _Fault(
+                    "path",
+                    f"{takers} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
+                    f"both need; {fault}",
+                )
+        self._mine.folders.append((spec, place.where))
 
     def _after(self, place: _Place, folder: Folder) -> str | None:
         own = "after_upload" in folder.model_fields_set

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import Loaded, Manifest, join
-from mirrord.planning.expand import Expansion, expand
+from mirrord.planning.expand import Expansion, Overlap, expand, no_overlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,31 @@ class Held:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Some manifests together."""
+
+    loaded: Loaded
+    expansion: Expansion
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return (*self.loaded.problems, *self.expansion.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What manifests are judged by, beside each other: the environment, and where folders stand."""
+
+    environ: Mapping[str, str]
+    overlap: Overlap = no_overlap
+
+    def __call__(self, manifests: Iterable[Manifest | None]) -> Trial:
+        """These manifests together, and what is wrong with them."""
+        loaded = join([one for one in manifests if one is not None], (), self.environ)
+        return Trial(loaded, expand(loaded, self.overlap))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
     """What the daemon runs: the files in order, and everything that they ask for together."""
@@ -35,21 +60,22 @@ class InForce:
     expansion: Expansion
 
 
-def settle(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
+def settle(files: Sequence[Held], environ: Mapping[str, str], overlap: Overlap = no_overlap) -> InForce:
     """Admit every candidate that is sound beside the others; the rest keep their last good version."""
     refused: dict[str, tuple[Problem, ...]] = {}
+    judge = Judge(environ, overlap)
     while True:
-        trial = _judge([_chosen(one, refused) for one in files], environ)
+        trial = judge(_chosen(one, refused) for one in files)
         bad = _by_file(trial.problems)
         candidates = {one.file for one in files if one.candidate is not None and one.file not in refused}
         if not bad.keys() <= candidates:
-            return _one_by_one(files, environ)
+            return _one_by_one(files, judge)
         if not bad:
             return _result(files, refused, trial)
         refused |= bad
 
 
-def _one_by_one(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
+def _one_by_one(files: Sequence[Held], judge: Judge) -> InForce:
     """A changed file broke one that did not change: find out which, by admitting candidates in order, until no more
     fits beside those that did."""
     refused = {one.file: one.problems for one in files if one.candidate is not None}
@@ -57,21 +83,21 @@ def _one_by_one(files: Sequence[Held], environ: Mapping[str, str]) -> InForce:
     while admitted:
         admitted = False
         for one in [one for one in files if one.file in refused]:
-            problems = _problems_with(one, files, refused, environ)
+            problems = _problems_with(one, files, refused, judge)
             if problems:
                 refused[one.file] = problems
             else:
                 del refused[one.file]
                 admitted = True
-    return _result(files, refused, _judge([_chosen(one, refused) for one in files], environ))
+    return _result(files, refused, judge(_chosen(one, refused) for one in files))
 
 
 def _problems_with(
-    one: Held, files: Sequence[Held], refused: Mapping[str, object], environ: Mapping[str, str]
+    one: Held, files: Sequence[Held], refused: Mapping[str, object], judge: Judge
 ) -> tuple[Problem, ...]:
     """What is wrong if one more candidate is admitted. It is judged last: what collides is found at its place."""
     others = [_chosen(other, refused) for other in files if other is not one]
-    trial = _judge([*others, one.candidate], environ)
+    trial = judge([*others, one.candidate])
     return tuple(_blamed(one.file, problem) for problem in trial.problems)
 
 
@@ -80,21 +106,6 @@ def _blamed(file: str, problem: Problem) -> Problem:
     if problem.file == file:
         return problem
     return Problem(file, 1, 1, "", f"this version is refused because of what it does to another file: {problem}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    loaded: Loaded
-    expansion: Expansion
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return (*self.loaded.problems, *self.expansion.problems)
-
-
-def _judge(manifests: Iterable[Manifest | None], environ: Mapping[str, str]) -> _Trial:
-    loaded = join([one for one in manifests if one is not None], (), environ)
-    return _Trial(loaded, expand(loaded))
 
 
 def _chosen(one: Held, refused: Mapping[str, object]) -> Manifest | None:
@@ -108,7 +119,7 @@ def _by_file(problems: Iterable[Problem]) -> dict[str, tuple[Problem, ...]]:
     return found
 
 
-def _result(files: Sequence[Held], refused: Mapping[str, tuple[Problem, ...]], trial: _Trial) -> InForce:
+def _result(files: Sequence[Held], refused: Mapping[str, tuple[Problem, ...]], trial: Trial) -> InForce:
     held = tuple(_after(one, refused) for one in files)
     return InForce(held=held, loaded=trial.loaded, expansion=trial.expansion)
 

@@ -52,6 +52,11 @@ class Asides(Protocol):
         """Go on with a file that was set aside by one who was killed; None: nothing is proven, so it is put back."""
 
 
+def no_rival(item: Item) -> str:  # noqa: ARG001
+    """`Departures.rival` where there is one folder."""
+    return ""
+
+
 class Looks(Protocol):
     """What of the reconciler is needed here."""
 
@@ -70,11 +75,15 @@ class Departures(Looks):
     budget: Budget
     observer: Observer
     clock: Clock
+    rival: Callable[[Item], str] = no_rival
+    """Why a folder's file must stay as it is, since another folder matches it; empty if none does."""
     _busy: set[str] = field(default_factory=set)
     _put_back: dict[str, float] = field(default_factory=dict)  # item id -> when (monotonic)
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
         """One look at the item; its file goes if the object is proven to be its copy."""
+        if not item.options.suspend and (why := self.rival(item)) and self.asides.stands(*_place(item)):
+            return await self._conflict(item, why)
         if item.after_upload is None or item.options.suspend:
             return await self.looks.reconcile(item, failures)
         before = await self.journal.record(item.id)
@@ -95,6 +104,16 @@ class Departures(Looks):
             elif item.id not in self._busy:
                 with self._lane(item):
                     await self._resume(item)
+
+    async def _conflict(self, item: Item, why: str) -> Outcome:
+        """The file stays and is not copied: another folder needs it, too."""
+        outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)
+        record = await self.journal.record(item.id)
+        if is_news(record, outcome):
+            await self.journal.save(with_outcome(item, record, outcome, self.clock.now()))
+            self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=why))
+            self.observer(ItemChanged(item=item, state=outcome.state, reason=outcome.reason, message=why))
+        return outcome
 
     @contextmanager
     def _lane(self, item: Item) -> Iterator[None]:
@@ -202,7 +221,7 @@ class Departures(Looks):
 
     async def _proven(self, item: Item, record: Record | None) -> Record | None:
         """The record, if by it the file may go."""
-        if item.after_upload is None or item.options.suspend or unproven(record):
+        if item.after_upload is None or item.options.suspend or unproven(record) or self.rival(item):
             return None
         if record is None or record.integrity is None:
             return None

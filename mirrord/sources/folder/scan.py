@@ -45,6 +45,7 @@ class Folder(FolderListing):
         self._problems: tuple[FolderProblem, ...] = ()
         self._left_out: tuple[LeftOut, ...] = ()
         self._asides: tuple[FoundFile, ...] = ()
+        self._linked: tuple[str, ...] = ()
         self._complete = False
 
     @property
@@ -67,6 +68,11 @@ class Folder(FolderListing):
         """Files that the last scan found set aside on their way out (`aside`), by the names that they had."""
         return self._asides
 
+    @property
+    def linked(self) -> tuple[str, ...]:
+        """The links to directories that the last scan followed."""
+        return self._linked
+
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. The scan runs in a thread, one batch at a time as the caller asks for more."""
         self._complete, self._problems, self._left_out, self._asides = False, (), (), ()
@@ -78,7 +84,7 @@ class Folder(FolderListing):
             self._complete = walk.complete
         finally:
             self._problems, self._left_out = tuple(walk.problems), walk.tally.left_out()
-            self._asides = tuple(walk.asides)
+            self._asides, self._linked = tuple(walk.asides), tuple(walk.linked)
 
     async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
         """See `ports.FolderListing`."""

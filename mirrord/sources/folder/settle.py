@@ -82,6 +82,11 @@ class SettledFolder(Listing):
         """Of the last scan, by `look` or `enumerate`."""
         return self._folder.asides
 
+    @property
+    def linked(self) -> tuple[str, ...]:
+        """Of the last scan, by `look` or `enumerate`."""
+        return self._folder.linked
+
     async def look(self) -> None:
         """The first stat of each file, from whose end the settle is counted."""
         first = Stats()

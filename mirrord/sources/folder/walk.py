@@ -73,6 +73,7 @@ class Walk:
         self._ahead: list[tuple[str, Way]] = []  # directories still to be read, relative, and the way to each
         self.problems: list[FolderProblem] = []
         self.asides: list[FoundFile] = []  # files on their way out, by the names that they had
+        self.linked: list[str] = []  # links to directories that were followed
         self.tally = Tally()
         self.complete = True
 
@@ -168,6 +169,7 @@ class Walk:
             self.tally.add("looping link" if error.errno == errno.ELOOP else "dangling link", name)
             return None
         if stat.S_ISDIR(seen.st_mode):
+            self.linked.append(name)
             self._enter(name, way)
         elif self._patterns.takes(name) and self._is_text(name):
             self._leave(name, seen)

@@ -430,3 +430,32 @@ async def test_a_file_that_is_on_its_way_now_is_not_begun_with_again(world: Made
     found.departures.asides.depart = meanwhile  # type: ignore[method-assign]
     await found.look()
     assert found.asked == ["look", "depart /srv/inbox sub/a None"]
+
+
+# ── a file that another folder matches, too ───────────────────────────────────────────────────────
+@pytest.mark.parametrize("after", ["", "/done", None])
+async def test_it_is_neither_copied_nor_taken_away(world: Made, after: str | None) -> None:
+    found = world()
+    found.departures = replace(found.departures, rival=lambda item: f"another folder matches {item.source}")
+    item = replace(ITEM, after_upload=after)
+    for _ in range(2):
+        outcome = await found.look(item)
+        assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
+    assert found.asked == []
+    record = await found.recorded()
+    assert (record.state, record.reason, record.etag) == (State.BLOCKED, Reason.CONFLICT, RECORD.etag)
+    assert len(found.events) == 2, "it is said once"
+
+
+async def test_a_file_that_is_gone_is_looked_at_as_ever(world: Made) -> None:
+    found = world(here=False, record=None)
+    found.departures = replace(found.departures, rival=lambda item: "another folder matches it")
+    await found.look(replace(ITEM, after_upload=None))
+    assert found.asked == ["look"]
+
+
+async def test_what_was_set_aside_goes_back(world: Made) -> None:
+    found = world()
+    found.departures = replace(found.departures, rival=lambda item: "another folder matches it")
+    await found.resume()
+    assert found.proven == [None]

@@ -1,0 +1,164 @@
+"""Which folders match the same file: through `..`, links and bind mounts."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrord.declared import FolderSpec
+from mirrord.planning.bind import item_of
+from mirrord.sources.folder import OverlapCheck, Overlaps
+from mirrord.sources.folder.overlap import NoMounts
+from mirrord.sources.mounts import Mount, Mounts
+
+
+def folder(path: object, entry: str = "", **fields: Any) -> FolderSpec:
+    given = {"include": ("*.csv",), "after_upload": None} | fields
+    return FolderSpec(entry=entry or str(path), path=str(path), store="s", endpoint="e", bucket="bucket", **given)
+
+
+def taking(path: object, entry: str = "", **fields: Any) -> FolderSpec:
+    return folder(path, entry, after_upload="", **fields)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for name in ("in/sub", "in/other", "away"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to("in/sub")
+    (tmp_path / "away" / "into").symlink_to("../in/sub")
+    return tmp_path
+
+
+PAIRS = [
+    ("in", "in/sub", True),
+    ("in/sub", "in", True),
+    ("in", "in", True),
+    ("in", "away/../in/sub", True),
+    ("in", "link", True),
+    ("link", "in/sub", True),
+    ("in/missing", "in", True),
+    ("missing", "missing/sub", True),
+    ("in/sub", "in/other", False),
+    ("in", "away", False),
+    ("in/sub", "in/subway", False),
+    ("missing", "in", False),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "overlap"), PAIRS)
+def test_roots_that_overlap_need_an_include_each(home: Path, one: str, other: str, overlap: bool) -> None:
+    check = OverlapCheck(NoMounts())
+    for first, second in (
+        (taking(home / one), folder(home / other, "b")),
+        (folder(home / one), taking(home / other, "b")),
+    ):
+        assert check(first, second) == "", "both have an include, and no file stands there"
+    assert bool(check(taking(home / one, include=()), folder(home / other, "b"))) is overlap
+    assert bool(check(taking(home / one), folder(home / other, "b", include=()))) is overlap
+    assert check(folder(home / one, include=()), folder(home / other, "b", include=())) == "", "none takes files away"
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other", "matches"),
+    [
+        ("in/sub/a.csv", {}, {}, True),
+        ("in/sub/a.csv", {"include": ("*.txt",)}, {}, False),
+        ("in/sub/a.csv", {"include": ("/*.csv",)}, {}, False),
+        ("in/sub/a.csv", {"exclude": ("sub/",)}, {}, False),
+        ("in/sub/a.csv", {"ready": "*.done"}, {}, True),
+        ("in/sub/a.csv", {}, {"exclude": ("a.*",)}, False),
+        ("in/a.csv", {}, {}, False),
+        ("in/sub/deep/a.csv", {}, {}, True),
+        ("in/sub/.a.csv", {}, {}, False),
+        ("in/sub/a.csv.done", {"ready": "*.done", "include": ("*",)}, {"include": ("*",)}, False),
+    ],
+)
+@pytest.mark.parametrize("inner", ["in/sub", "link", "away/../in/sub"])
+def test_with_includes_a_file_that_stands_and_matches_both_is_the_fault(
+    home: Path, name: str, one: dict[str, Any], other: dict[str, Any], matches: bool, inner: str
+) -> None:
+    (home / name).parent.mkdir(exist_ok=True)
+    (home / name).write_text("a")
+    outer, below = taking(home / "in", **one), folder(home / inner, "b", **other)
+    fault = OverlapCheck(NoMounts())(outer, below)
+    assert bool(fault) is matches
+    assert not matches or fault.startswith(os.path.join(home, inner, name.removeprefix("in/sub/"))), fault
+    if matches:
+        overlaps = Overlaps()
+        overlaps.replace((outer, below))
+        assert overlaps.rival(item_of(outer, name.removeprefix("in/"), 0.0))
+        assert overlaps.rival(item_of(below, name.removeprefix("in/sub/"), 0.0))
+
+
+def test_a_link_that_a_folder_follows_leads_to_the_other(home: Path) -> None:
+    (home / "in" / "sub" / "a.csv").write_text("a")
+    one, other = taking(home / "in"), folder(home / "away", "b", follow_symlinks=True)
+    assert "matches both" in OverlapCheck(NoMounts())(one, other)
+    assert "matches both" in OverlapCheck(NoMounts())(other, one)
+    assert not OverlapCheck(NoMounts())(one, folder(home / "away", "b"))
+    overlaps = Overlaps()
+    overlaps.replace((one, other))
+    assert not overlaps.rival(item_of(one, "sub/a.csv", 0.0)), "the links are not known yet"
+    assert overlaps.rival(item_of(other, "into/a.csv", 0.0))
+    overlaps.refresh("b", ("into",))
+    assert "folder b" in overlaps.rival(item_of(one, "sub/a.csv", 0.0))
+    assert overlaps.of("b") == {one.entry}
+
+
+def test_a_bind_mount_shows_the_other_folder(home: Path) -> None:
+    (home / "bound").mkdir()
+    (home / "bound" / "a.csv").write_text("a")
+    mounts = Mounts(
+        (Mount("/", "ext4", frozenset(), "8:1"), Mount(f"{home}/bound", "ext4", frozenset(), "8:1", f"{home}/in"))
+    )
+    for one, other in ((taking(home), folder(home / "bound")), (taking(home / "in/sub"), folder(home / "bound"))):
+        assert OverlapCheck(mounts)(one, replace(other, include=())), (one, other)
+    inner, outer = taking(home / "bound"), folder(home / "in", "b", include=("*.csv",))
+    assert "matches both" in OverlapCheck(mounts)(inner, outer)
+    overlaps = Overlaps(lambda: mounts)
+    overlaps.replace((inner, outer))
+    assert overlaps.rival(item_of(inner, "a.csv", 0.0))
+
+
+def test_what_two_hard_links_name_are_two_files(home: Path) -> None:
+    (home / "in" / "sub" / "a.csv").write_text("a")
+    os.link(home / "in" / "sub" / "a.csv", home / "in" / "a.txt")
+    one, other = taking(home / "in", include=("*.txt",)), folder(home / "in/sub", "b")
+    assert OverlapCheck(NoMounts())(one, other) == ""
+
+
+def test_a_mirror_s_local_file_is_not_taken_away(home: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (home / "in" / "sub" / name).write_text("a")
+    mirror = replace(item_of(folder(home / "link", "m"), "a.csv", 0.0), root=None)
+    for spec, held in ((taking(home / "in"), True), (folder(home / "in"), False)):
+        overlaps = Overlaps()
+        overlaps.replace((spec,), (mirror,))
+        assert bool(overlaps.rival(item_of(spec, "sub/a.csv", 0.0))) is held
+        assert not overlaps.rival(item_of(spec, "sub/b.csv", 0.0))
+        assert not overlaps.rival(mirror)
+
+
+def test_an_admitted_pair_stays_admitted_while_its_definitions_do(home: Path) -> None:
+    admitted: set[object] = set()
+    one, other = taking(home / "in"), folder(home / "in/sub", "b")
+    assert OverlapCheck(NoMounts(), admitted)(one, other) == ""
+    (home / "in" / "sub" / "a.csv").write_text("a")
+    assert OverlapCheck(NoMounts(), admitted)(one, other) == "", "it is held back at run time"
+    assert OverlapCheck(NoMounts(), admitted)(one, replace(other, exclude=("*.bak",)))
+
+
+def test_no_folder_is_its_own_rival(home: Path) -> None:
+    overlaps = Overlaps()
+    one, other = taking(home / "in"), folder(home / "in/sub", "b")
+    overlaps.replace((one, other))
+    assert not overlaps.rival(item_of(one, "a.csv", 0.0))
+    assert overlaps.rival(item_of(one, "sub/a.csv", 0.0)), "it may be set aside at this moment"
+    assert not overlaps.rival(replace(item_of(one, "sub/a.csv", 0.0), gone=True))
+    overlaps.replace((one,))
+    assert not overlaps.rival(item_of(one, "sub/a.csv", 0.0))
+    overlaps.replace((folder(home / "in"), other))
+    assert not overlaps.rival(item_of(one, "sub/a.csv", 0.0)), "none takes files away"
