@@ -9,6 +9,7 @@ import click
 from mirrord.cli import options, running
 from mirrord.cli.exits import FAILED, INVALID
 from mirrord.cli.show import details, observing, say, summary
+from mirrord.cli.signals import process
 from mirrord.daemon.desired import read
 from mirrord.daemon.report import Report
 from mirrord.daemon.run import serve
@@ -32,7 +33,7 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer, suppress(KeyboardInterrupt):  # at startup
-        running.run(serve(paths, settings, os.environ, observer, running.leave, flags))
+        running.run_daemon(serve(paths, settings, os.environ, observer, process, flags))
     return 0
 
 

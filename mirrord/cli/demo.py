@@ -15,8 +15,9 @@ from pathlib import Path
 import click
 
 from mirrord.cli.demo_place import ORIGIN, Place
-from mirrord.cli.running import leave, run
+from mirrord.cli.running import run, run_daemon
 from mirrord.cli.show import observing, say, summary
+from mirrord.cli.signals import process
 from mirrord.daemon.api import settings_for, sync
 from mirrord.daemon.desired import Desired, read
 from mirrord.daemon.report import Report
@@ -46,7 +47,7 @@ def demo(once: bool, directory: str) -> int:
     if once:
         return run(_twice(place))
     try:
-        run(_live(place))
+        run_daemon(_live(place))
     except KeyboardInterrupt:  # before there was a daemon that could stop in order
         click.echo("demo: ended before it began", err=True)
     return 0
@@ -97,7 +98,7 @@ async def _live(place: Place) -> None:
         store = await life.enter_async_context(EmbeddedStore(settings.directory)) if _embeds(desired) else None
         taken = wanted.listen if settings is not wanted else ""
         observer.add(Welcome(place, origin.url, store, settings.directory / "embedded.json", taken))
-        await serve([str(place.manifest)], settings, environ, observer, leave)
+        await serve([str(place.manifest)], settings, environ, observer, process)
 
 
 def _settings(desired: Desired, environ: Mapping[str, str]) -> Settings:

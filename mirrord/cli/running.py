@@ -1,52 +1,82 @@
-"""Running an async program to its end from a command: the event loop, and signals that ask it to stop."""
+"""Running an async program to its end from a command: the event loop, and signals that ask it to stop.
+
+The loop runs in a thread of its own: the main thread only waits, and is free to answer signals whatever the loop does.
+"""
 
 import asyncio
-import os
-import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from threading import Thread
 from typing import Any, TypeVar
+
+from mirrord.cli.signals import process
 
 T = TypeVar("T")
 
+STOP_WITHIN = 25.0
+"""Seconds in which a command that was told to stop undoes what it had begun."""
+START_WITHIN = 2.0
+"""Seconds in which a daemon ends that has not begun to work: nothing is to be undone."""
 _TURN = 0.001
 """Seconds until a thread that computes lets the loop have the interpreter: with Python's 5 ms, an answer that takes
 the loop ten turns would come 50 ms late while a folder is scanned."""
 
 
-def run(program: Coroutine[Any, Any, T]) -> T:
-    """Run `program` on uvloop where there is one. SIGTERM cancels it like Ctrl-C: KeyboardInterrupt is raised."""
+def run(program: Coroutine[Any, Any, T], *, within: float = STOP_WITHIN) -> T:
+    """Run `program` on uvloop where there is one. SIGTERM and Ctrl-C cancel it: KeyboardInterrupt is raised."""
     sys.setswitchinterval(_TURN)
+    stop, result = _Stop(), Future[T]()
+    with process.answered(stop=stop, within=within):
+        Thread(target=_run_into, args=(result, _stoppable(program, stop)), name="loop", daemon=True).start()
+        return result.result()
+
+
+def run_daemon(program: Coroutine[Any, Any, T]) -> T:
+    """As `run`, until the daemon answers signals itself."""
+    return run(program, within=START_WITHIN)
+
+
+class _Stop:
+    """Cancels a task when called, also if that is before there is one."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._cancel: Callable[[], object] | None = None
+
+    def __call__(self) -> None:
+        self.asked = True
+        if self._cancel is not None:
+            self._cancel()
+
+    def applies_to(self, task: asyncio.Task[Any]) -> None:
+        loop = task.get_loop()
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self.asked:
+            task.cancel()
+
+
+def _run_into(result: Future[T], program: Coroutine[Any, Any, T]) -> None:
     factory = None
     if sys.platform != "win32":
         import uvloop
 
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(_stoppable(program))
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            value = runner.run(program)
+    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+        result.set_exception(error)
+    else:
+        result.set_result(value)
 
 
-async def _stoppable(program: Coroutine[Any, Any, T]) -> T:
+async def _stoppable(program: Coroutine[Any, Any, T], stop: _Stop) -> T:
     task = asyncio.ensure_future(program)
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        stopped = True
-        task.cancel()
-
-    if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    stop.applies_to(task)
     try:
         return await task
     except asyncio.CancelledError:
-        if stopped:
+        if stop.asked:
             raise KeyboardInterrupt from None
         raise
-
-
-def leave() -> None:
-    """End the process at once and as it stands, with success; what was printed is out. From any thread."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)

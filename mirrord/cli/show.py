@@ -6,11 +6,12 @@ from typing import cast
 
 import click
 
+from mirrord.cli.signals import process
 from mirrord.daemon.report import Left, Report
 from mirrord.errors import printable
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver
-from mirrord.telemetry.logs import Format, Level, configure
+from mirrord.telemetry.logs import Format, Level, configure, drain
 from mirrord.telemetry.progress import ProgressObserver
 from mirrord.units import format_duration, format_size
 
@@ -19,8 +20,12 @@ from mirrord.units import format_duration, format_size
 def observing(log_format: str, log_level: str) -> Iterator[Observers]:
     """An observer that logs to stderr, and draws progress bars if that is a terminal."""
     logger = configure(cast(Format, log_format), cast(Level, log_level))
-    with ProgressObserver() as progress:
-        yield Observers([LogObserver(logger), progress])
+    process.before_leaving = drain
+    try:
+        with ProgressObserver() as progress:
+            yield Observers([LogObserver(logger), progress])
+    finally:
+        drain()
 
 
 def say(line: str) -> None:

@@ -1,16 +1,16 @@
 """`mirrord run`: startup, the main loop, shutdown; read from top to bottom.
 
-Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP do. What happens in between is the work of
-`daemon.daemon`.
+Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP mean for the daemon; how they arrive is
+`Process`'s. What happens in between is the work of `daemon.daemon`.
 """
 
 import asyncio
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
 from logging import getLogger
 from types import MappingProxyType
+from typing import Protocol
 
 from mirrord.daemon.control import Controller, Totals
 from mirrord.daemon.daemon import Daemon
@@ -42,39 +42,43 @@ SHORTEST_GRACE = 1.0
 """Seconds that closing gets at least."""
 
 
+class Process(Protocol):
+    """The process that the daemon runs in, as far as signals and its end go. Implemented by `cli`."""
+
+    def answered(
+        self, *, stop: Callable[[], object], within: float, reload: Callable[[], object]
+    ) -> AbstractContextManager[None]:
+        """SIGTERM and SIGINT call `stop` once, from another thread, and end the process after `within` seconds whatever
+        it does then; SIGHUP, also one that came before, calls `reload`."""
+
+    def leave(self) -> None:
+        """End the process at once and as it stands, with success. From any thread."""
+
+
 async def serve(
     paths: Sequence[str],
     settings: Settings,
     environ: Mapping[str, str],
     observers: Observers,
-    leave: Callable[[], None],
+    process: Process,
     flags: Flags = NO_FLAGS,
 ) -> None:
     """Run until SIGTERM or SIGINT. `settings` were resolved from `flags`, `environ` and the manifests.
 
-    What does not end within the grace ends with the process: `leave`, which may be called in a thread, exits with 0
-    as it stands. Journal, store and source are used to that: it is kill -9.
+    What does not end within the grace ends with the process. Journal, store and source are used to that: it is kill -9.
 
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     async with startup(paths, settings, environ, observers, flags) as daemon, listening(daemon, settings) as url:
-        with present(settings.directory, url), signals(daemon):
+        with present(settings.directory, url):
             await daemon.start(url)
-            await daemon.stop.wait()
-            leave_after(settings.shutdown_grace, leave)
-            ended = await daemon.finish()
+            async with signals(daemon, process):
+                await daemon.stop.wait()
+                ended = await daemon.finish()
         if not ended:  # closing would wait for what cannot be waited for
             observers(DaemonStopped())
-            leave()
+            process.leave()
     observers(DaemonStopped())
-
-
-def leave_after(grace: float, leave: Callable[[], None]) -> None:
-    """Whatever hangs while closing (a thread in a read of a dead network file system) does not outlast the grace."""
-    timer = threading.Timer(max(grace, SHORTEST_GRACE), leave)
-    timer.daemon = True
-    timer.start()
 
 
 @asynccontextmanager
@@ -162,28 +166,21 @@ async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
         yield web.url
 
 
-@contextmanager
-def signals(daemon: Daemon) -> Iterator[None]:
-    """SIGTERM and SIGINT stop, SIGHUP reloads. A second SIGTERM or SIGINT ends the process at once."""
+@asynccontextmanager
+async def signals(daemon: Daemon, process: Process) -> AsyncIterator[None]:
+    """SIGTERM and SIGINT stop, SIGHUP reloads. The deadline of the end counts from the signal, not from when the loop
+    learns of it: a loop that hangs does not outlast the grace."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
-
-    def stop() -> None:
-        daemon.stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
 
     def reload() -> None:
         task = loop.create_task(daemon.reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    wanted = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-    for number, react in wanted.items():
-        loop.add_signal_handler(number, react)
-    try:
+    with process.answered(
+        stop=partial(loop.call_soon_threadsafe, daemon.stop.set),
+        within=max(daemon.settings.shutdown_grace, SHORTEST_GRACE),
+        reload=partial(loop.call_soon_threadsafe, reload),
+    ):
         yield
-    finally:
-        for number in wanted:
-            loop.remove_signal_handler(number)

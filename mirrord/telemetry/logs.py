@@ -1,7 +1,8 @@
 """The log: where lines go and how they look, for structlog and for the libraries that use stdlib logging.
 
 Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr as JSON, or as text for
-a person on a terminal. What events become lines, and at which level, is in `log_observer`.
+a person on a terminal; a thread writes them, so that no caller waits for whoever reads them. What events become lines,
+and at which level, is in `log_observer`.
 """
 
 import logging
@@ -12,23 +13,44 @@ from typing import Literal, TextIO, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from mirrord.telemetry.log_writer import LogWriter
 from mirrord.telemetry.redaction import redacted
 
 Format = Literal["auto", "console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
+def _report_dropped(lines: int) -> None:
+    structlog.get_logger().warning(
+        "log.dropped", lines=lines, message="stderr was not read, or refused what was written"
+    )
+
+
+_STDERR = 2
+_writer = LogWriter(_STDERR, _report_dropped)
+
+
 class _Stderr:
-    """Whatever `sys.stderr` is at the moment of the write: a live display may stand before it for a while."""
+    """Whatever `sys.stderr` is at the moment of the write: the process's own, which a thread writes to, or what stands
+    before it for a while, like a live display."""
 
     def write(self, text: str) -> int:
+        if sys.stderr is sys.__stderr__:
+            _writer.write(text)
+            return len(text)
         return sys.stderr.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        if sys.stderr is not sys.__stderr__:
+            sys.stderr.flush()
 
     def isatty(self) -> bool:
         return sys.stderr.isatty()
+
+
+def drain() -> None:
+    """Wait until the log is written: before other output, and before the end. Bounded where nobody reads it."""
+    _writer.drain()
 
 
 def configure(format: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> FilteringBoundLogger:

@@ -1,0 +1,125 @@
+"""Log lines go through a thread: nobody waits for a pipe that is not read, and what is lost is counted."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from queue import Queue
+from threading import Event, Thread
+
+import pytest
+
+from mirrord.telemetry import log_writer
+from mirrord.telemetry.log_writer import LogWriter
+
+PIPE = 4096
+Pipe = tuple[int, int]
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE)
+    yield reading, writing
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+class Losses:
+    """What a writer reported."""
+
+    def __init__(self) -> None:
+        self.counts: Queue[int] = Queue()
+
+    def __call__(self, lines: int) -> None:
+        self.counts.put(lines)
+
+
+def line(number: int) -> str:
+    return f"{number:099}\n"
+
+
+def read_all(pipe: Pipe, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        found += os.read(pipe[0], 65536)
+    return found
+
+
+def test_lines_come_whole_and_in_order(pipe: Pipe) -> None:
+    writer = LogWriter(pipe[1], Losses())
+    reader: Queue[bytes] = Queue()
+    Thread(target=lambda: reader.put(read_all(pipe, 100 * 2000)), daemon=True).start()
+    for number in range(2000):
+        writer.write(line(number))
+    assert writer.drain(60, 10)
+    assert reader.get(timeout=10).decode() == "".join(map(line, range(2000)))
+
+
+def test_an_unread_pipe_holds_up_no_caller_and_what_is_lost_is_reported_once_it_is_read(pipe: Pipe) -> None:
+    losses = Losses()
+    writer = LogWriter(pipe[1], losses, limit=10_000)
+    for number in range(1000):
+        writer.write(line(number))  # must return: the pipe holds 40 lines, the queue 100
+    assert not writer.drain(0.05, 0.05)
+    kept = read_all(pipe, 100 * 100)
+    lost = losses.counts.get(timeout=10)
+    assert losses.counts.empty()
+    kept += read_all(pipe, (1000 - lost) * 100 - len(kept)) if len(kept) < (1000 - lost) * 100 else b""
+    assert kept.decode() == "".join(map(line, range(1000 - lost))), "one gap, at the end"
+    assert 0 < lost < 1000
+    assert writer.drain()
+    writer.write(line(1))
+    assert read_all(pipe, 100).decode() == line(1)
+
+
+def test_what_the_report_writes_itself_comes_before_later_lines(pipe: Pipe) -> None:
+    writer = LogWriter(pipe[1], lambda lines: writer.write(f"lost {lines}\n"), limit=1000)
+    for number in range(500):
+        writer.write(line(number))
+    text = b""
+    while b"lost" not in text:
+        text += os.read(pipe[0], 65536)
+    kept = text.count(b"\n") - 1
+    assert text.splitlines()[-1] == b"lost %d" % (500 - kept)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF])
+def test_lines_that_are_refused_are_reported_once_one_comes_through(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    refusing = Event()
+    refusing.set()
+    write = os.write
+
+    def refuse(descriptor: int, content: bytes) -> int:
+        if refusing.is_set():
+            raise OSError(code, os.strerror(code))
+        return write(descriptor, content)
+
+    monkeypatch.setattr(log_writer.os, "write", refuse)
+    losses = Losses()
+    writer = LogWriter(pipe[1], losses)
+    for number in range(3):
+        writer.write(line(number))
+        assert writer.drain(), "what is refused is no reason to wait"
+    assert losses.counts.empty()
+    refusing.clear()
+    writer.write(line(3))
+    assert losses.counts.get(timeout=10) == 3
+    assert read_all(pipe, 100).decode() == line(3)
+
+
+def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
+    os.set_blocking(pipe[1], False)
+    writer = LogWriter(pipe[1], Losses())
+    for number in range(200):
+        writer.write(line(number))
+    assert read_all(pipe, 200 * 100).decode() == "".join(map(line, range(200)))
+    assert writer.drain()
+
+
+def test_text_that_is_no_unicode_is_written_all_the_same(pipe: Pipe) -> None:
+    writer = LogWriter(pipe[1], Losses())
+    writer.write("bad-\udcff\n")
+    assert read_all(pipe, 11) == b"bad-\\udcff\n"
