@@ -55,11 +55,20 @@ def state_path(text: str) -> Path:
     Raises ValueError for another kind of journal.
     """
     if text.startswith(_SQLITE):
-        return Path(text.removeprefix(_SQLITE)).absolute()
+        place = text.removeprefix(_SQLITE)
+        return _at_home(place.removeprefix("/") if place.startswith("/~/") else place).absolute()
     if "://" in text:
         raise ValueError(f"the journal is SQLite today: write sqlite:///path/state.db, not {text.split(':')[0]}://…")
-    path = Path(text).absolute()
+    path = _at_home(text).absolute()
     return path if path.suffix == ".db" else path / "state.db"
+
+
+def _at_home(text: str) -> Path:
+    """The path with a leading `~/` expanded, as shells do it. `~user` stays as it is."""
+    try:
+        return Path(text).expanduser() if text.startswith("~/") else Path(text)
+    except RuntimeError:
+        raise ValueError(f"{text!r} begins with ~/, but no home directory is known: set HOME") from None
 
 
 def parse_listen(listen: str) -> tuple[str, int]:

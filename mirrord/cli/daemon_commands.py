@@ -45,12 +45,14 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
 def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, **flags: str | None) -> int:
     """Look at every item of the manifests at PATH... now, copy what differs, and end.
 
-    Exit code: 0 all in sync, 1 an item is not, 75 another mirrord holds the state, 78 a manifest is invalid.
+    Exit code: 0 all in sync, 1 an item is not, 2 there is no manifest or no item that --only means, 75 another
+    mirrord holds the state, 78 a manifest is invalid.
     """
-    desired = read(paths or [default_config(os.environ)], os.environ)
+    desired = options.desired_at(paths)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
         report = running.run(sync_desired(desired, settings, observer, only, prune_max))
+    options.require_match(desired, only, report.seen)
     return told(report)
 
 

@@ -12,7 +12,7 @@ from mirrord.cli.running import run
 from mirrord.cli.show import observing, say
 from mirrord.cli.show_plan import in_json as plan_in_json
 from mirrord.cli.show_plan import lines
-from mirrord.daemon.desired import problems_of, read
+from mirrord.daemon.desired import problems_of
 from mirrord.daemon.plan import Plan
 from mirrord.daemon.plan import plan as plan_desired
 from mirrord.manifest.discover import discover
@@ -31,10 +31,11 @@ def plan(paths: Sequence[str], only: Sequence[str], in_json: bool, exit_code: bo
     Exit code: 0 all well, 1 an item is Blocked or could not be looked at, 3 there are changes (with --exit-code),
     78 a manifest is invalid. Of several the last one named here.
     """
-    desired = read(paths or [default_config(os.environ)], os.environ)
+    desired = options.desired_at(paths)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
         found = run(plan_desired(desired, settings, observer, only))
+    options.require_match(desired, only, found.seen)
     if in_json:
         click.echo(json.dumps(plan_in_json(found), indent=2))
     else:
@@ -57,7 +58,9 @@ def planned(found: Plan, exit_code: bool) -> int:
 @click.option("--allow-unset", is_flag=True, help="Check all but the values that unset variables stand for.")
 def validate(paths: Sequence[str], allow_unset: bool) -> int:
     """Check the manifests at PATH..., offline. Every problem is printed with its file, line and column."""
-    files = discover(paths or [default_config(os.environ)])
+    paths = paths or [default_config(os.environ)]
+    files = discover(paths)
+    options.require_files(paths, files)
     problems = problems_of(files, os.environ, allow_unset=allow_unset)
     for problem in problems:
         click.echo(str(problem), err=True)

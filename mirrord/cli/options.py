@@ -2,14 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from mirrord.daemon.api import settings_for
-from mirrord.daemon.desired import Desired
-from mirrord.settings import Settings
+from mirrord.daemon.desired import Desired, matches, read
+from mirrord.settings import Settings, default_config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,6 +52,27 @@ def running(command: F) -> F:
     for option in reversed(_RUNNING):
         command = option(command)
     return command
+
+
+def desired_at(given: Sequence[str]) -> Desired:
+    """What the manifests at PATH... ask for; a usage error if there is none."""
+    paths = given or [default_config(os.environ)]
+    desired = read(paths, os.environ)
+    require_files(paths, desired.files)
+    return desired
+
+
+def require_files(paths: Sequence[str], files: Sequence[str]) -> None:
+    """A usage error if `paths` hold no manifest: a command that ends has nothing to do then."""
+    if not files:
+        raise click.UsageError(f"no manifest in {', '.join(paths)}: a directory is searched for *.yaml and *.yml")
+
+
+def require_match(desired: Desired, only: Sequence[str], seen: int) -> None:
+    """A usage error if `--only` was given and means nothing; `seen`: how many items the run was about."""
+    folders = (folder.entry for folder in desired.expansion.folders)
+    if only and not seen and not desired.problems and not any(matches(entry, "", only) for entry in folders):
+        raise click.UsageError(f"--only {' '.join(only)}: no entry has such a name, and no item such a key")
 
 
 def checked(desired: Desired, flags: dict[str, str | None]) -> Settings:

@@ -1,6 +1,5 @@
 """`mirrord verify`: do the objects still hold what was stored?"""
 
-import os
 from collections.abc import Iterator, Sequence
 
 import click
@@ -9,10 +8,8 @@ from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
 from mirrord.cli.running import run
 from mirrord.cli.show import observing, say
-from mirrord.daemon.desired import read
 from mirrord.daemon.verify import Verified
 from mirrord.daemon.verify import verify as verify_desired
-from mirrord.settings import default_config
 from mirrord.units import format_duration, format_size
 
 
@@ -27,10 +24,11 @@ def verify(paths: Sequence[str], only: Sequence[str], shallow: bool, **flags: st
     Reads only; runs beside a daemon. Exit code: 0 all equal, 1 a difference, or an object that could not be looked at,
     78 a manifest is invalid. Of several the last one named here.
     """
-    desired = read(paths or [default_config(os.environ)], os.environ)
+    desired = options.desired_at(paths)
     settings = options.checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
         found = run(verify_desired(desired, settings, observer, only, shallow=shallow))
+    options.require_match(desired, only, found.seen)
     for line in lines(found):
         say(line)
     return INVALID if found.problems else 0 if found.sound else FAILED

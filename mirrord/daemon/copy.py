@@ -18,7 +18,8 @@ def bound(source: str, to: str, store: StoreOptions) -> Item:
 
     Raises KeyRefused for an object that cannot be.
     """
-    address = source if "://" in source else file_address(os.path.abspath(source))
+    path = os.path.expanduser(source) if source.startswith("~/") else source
+    address = source if "://" in source else file_address(os.path.abspath(path))
     try:
         bucket, key = keys.address(to)
         if not key or key.endswith("/"):

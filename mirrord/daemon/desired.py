@@ -11,10 +11,10 @@ from typing import Any
 from mirrord.errors import Problem
 from mirrord.events import ManifestLoaded, ManifestRejected
 from mirrord.manifest.discover import discover
-from mirrord.manifest.manifest import Loaded, in_order, load_all
+from mirrord.manifest.manifest import Loaded, load_all
 from mirrord.manifest.schema import Daemon
 from mirrord.model import Item
-from mirrord.planning.expand import Expansion, expand, validate
+from mirrord.planning.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer
 from mirrord.settings import state_path
 from mirrord.sources.folder import OverlapCheck
@@ -55,8 +55,9 @@ def read(paths: Sequence[str], environ: Mapping[str, str]) -> Desired:
     """Everything that the manifests at `paths` ask for. Raises PathMissing."""
     files = discover(paths)
     loaded = load_all(files, environ)
-    expansion = expand(loaded, OverlapCheck(Mounts.now()))
-    return Desired(files, loaded, expansion, in_order((*loaded.problems, *expansion.problems), files))
+    overlap = OverlapCheck(Mounts.now())
+    expansion = expand(loaded, overlap)
+    return Desired(files, loaded, expansion, problems(loaded, expansion, files, overlap))
 
 
 def problems_of(files: Sequence[str], environ: Mapping[str, str], *, allow_unset: bool) -> tuple[Problem, ...]:

@@ -90,6 +90,12 @@ class Plan:
     duration: float = 0.0
 
     @property
+    def seen(self) -> int:
+        """How many items and folders the plan is about."""
+        items = self.unchanged + len(self.copies) + len(self.removals) + len(self.leaving) + len(self.left)
+        return items + len(self.incomplete)
+
+    @property
     def changes(self) -> int:
         """How much `sync` would change: at stores, and files by `after_upload`."""
         return len(self.buckets) + len(self.copies) + len(self.removals) + len(self.leaving)

@@ -43,6 +43,11 @@ class Report:
             self.left.append(Left(item, outcome))
 
     @property
+    def seen(self) -> int:
+        """How many items and folders the run was about."""
+        return self.copied + self.unchanged + self.deleted + len(self.left) + len(self.incomplete)
+
+    @property
     def states(self) -> Mapping[State, int]:
         """How many items are not in sync, by state."""
         return Counter(left.outcome.state for left in self.left)

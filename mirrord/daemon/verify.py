@@ -49,6 +49,11 @@ class Verified:
     duration: float = 0.0
 
     @property
+    def seen(self) -> int:
+        """How many objects the run was about."""
+        return self.equal + len(self.differing) + len(self.failed)
+
+    @property
     def sound(self) -> bool:
         return not (self.differing or self.failed)
 

@@ -11,8 +11,8 @@ _ENDINGS = (".yaml", ".yml")
 def discover(paths: Iterable[str]) -> tuple[str, ...]:
     """Every manifest file, in the order of `paths`, each once. An empty directory is lawful.
 
-    Directories are not read recursively. Raises PathMissing if a path does not exist, ManifestError if a directory
-    cannot be read.
+    Directories are not read recursively; a dangling link in one counts as a file, which then cannot be read.
+    Raises PathMissing if a path does not exist, ManifestError if a directory cannot be read.
     """
     found: dict[str, str] = {}
     for path in paths:
@@ -22,6 +22,7 @@ def discover(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _files(path: str) -> list[str]:
+    path = os.path.expanduser(path) if path.startswith("~/") else path
     if not os.path.exists(path):
         raise PathMissing(f"{path}: no such file or directory")
     if not os.path.isdir(path):
@@ -31,4 +32,4 @@ def _files(path: str) -> list[str]:
     except OSError as error:
         raise ManifestError([Problem(path, 1, 1, "", f"cannot be read: {error.strerror or error}")]) from error
     lawful = (name for name in names if name.endswith(_ENDINGS) and not name.startswith("."))
-    return [file for name in lawful if os.path.isfile(file := os.path.join(path, name))]
+    return [file for name in lawful if not os.path.isdir(file := os.path.join(path, name))]

@@ -66,11 +66,11 @@ class ObjectLock(Section):
 class ObjectSettings(Section):
     content_type: texts.ContentType | None = None
     """Absent: the source's header, else by the key's extension, else application/octet-stream."""
-    cache_control: texts.MetaText | None = None
+    cache_control: texts.HeaderValue | None = None
     """Cache-Control of the object."""
-    content_disposition: texts.MetaText | None = None
+    content_disposition: texts.HeaderValue | None = None
     """Content-Disposition of the object."""
-    content_encoding: texts.MetaText | None = None
+    content_encoding: texts.HeaderValue | None = None
     """Content-Encoding of the object."""
     content_language: texts.Language | None = None
     """Content-Language of the object."""
@@ -78,7 +78,7 @@ class ObjectSettings(Section):
     """Expires of the object, ISO 8601."""
     metadata: dict[texts.MetaName, texts.MetaText] = Field(default={})
     """x-amz-meta-… of the object."""
-    tags: dict[texts.TagText, texts.TagText] = Field(default={})
+    tags: dict[texts.TagName, texts.TagText] = Field(default={})
     """Tags of the object, ten at the most."""
     storage_class: texts.StorageClass | None = None
     """Storage class of the object."""

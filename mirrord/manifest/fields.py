@@ -4,9 +4,8 @@ Owns what one value may be and the sentence that says so. A sentence never holds
 secret: `{quoted}` in it stands for the raw text of the scalar, which `report` fills in.
 """
 
-import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mirrord import units
+from mirrord.manifest.hints import NO_OTHERS, PROVIDERS, suggestion
 from mirrord.manifest.scalars import BooleanWord, resolved
 from mirrord.model import ChecksumKind, Drift, Overwrite, ProviderName
 from mirrord.units import GiB, MiB, TiB
@@ -34,12 +34,6 @@ def as_text(value: object, expected: str) -> str:
     if isinstance(value, BooleanWord):
         raise refuse("{quoted} is a boolean to some and text to others; write true or false, or put it in quotes")
     raise refuse(f"{{quoted}} is not {expected}")
-
-
-def suggestion(word: str, words: list[str]) -> str:
-    """`; did you mean x?` if one of `words` is near."""
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,20 +204,21 @@ Percent = Annotated[float, Form(_percent, {"type": "string", "pattern": r"^\d{1,
 
 
 # ── words ─────────────────────────────────────────────────────────────────────────────────────────
-def word(words: Sequence[str], make: Callable[[str], Any] = str) -> Form:
-    """One of a few words; a near miss is named. `make` turns the word into what the field holds."""
+def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping[str, str] = NO_OTHERS) -> Form:
+    """One of a few words; a near miss, or one of the `others` that people know, is named. `make` turns the word into
+    what the field holds."""
     known = [str(one) for one in words]
 
     def check(value: object) -> Any:
         text = as_text(value, "one of " + ", ".join(known))
         if text not in known:
-            raise refuse("{quoted} is not one of " + ", ".join(known) + suggestion(text.lower(), known))
+            raise refuse("{quoted} is not one of " + ", ".join(known) + suggestion(text, known, others))
         return make(text)
 
     return Form(check, {"enum": known})
 
 
-ProviderWord = Annotated[ProviderName, word(list(ProviderName), ProviderName)]
+ProviderWord = Annotated[ProviderName, word(list(ProviderName), ProviderName, PROVIDERS)]
 DriftWord = Annotated[Drift, word(list(Drift), Drift)]
 OverwriteWord = Annotated[Overwrite, word(list(Overwrite), Overwrite)]
 ChecksumWord = Annotated[str, word(["auto", *ChecksumKind])]

@@ -1,9 +1,11 @@
 """One manifest file from bytes to a validated document, every fault of it found in one pass.
 
-Owns reading, the two forms of `mirrors`, and the order of the checks: text, tree, types, rules between fields, NOT_YET.
-Raises ManifestError and nothing else, whatever the bytes. Hands on `Parsed`; `manifest` joins the files.
+Owns reading, the two forms of `mirrors`, and the checks of one file: text, tree, types, rules between fields, NOT_YET.
+A value that is at fault is reported and left out, so that it hides no other fault. Raises ManifestError and nothing
+else, whatever the bytes. Hands on `Parsed`; `manifest` joins the files.
 """
 
+import os
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,13 +28,15 @@ _ROUNDS = 64  # an unset value can take its parents with it, one level a round
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A valid document, its tree for positions, and a digest of everything that was read for it."""
+    """A document, its tree for positions, and a digest of everything that was read for it."""
 
     document: Document
     tree: Mapping
     digest: str
     loose: bool = False
     """Some value was unset and `allow_unset` let it pass."""
+    problems: tuple[Problem, ...] = ()
+    """Every fault of the file, in file order. The document then holds what is left without the faulty values."""
 
 
 def read(file: str) -> bytes:
@@ -41,24 +45,28 @@ def read(file: str) -> bytes:
         with Path(file).open("rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise ManifestError([Problem(file, 1, 1, "", f"cannot be read: {error.strerror or error}")]) from error
+        why = error.strerror or str(error)
+        if os.path.islink(file) and not os.path.exists(file):
+            why = f"a link to {os.path.join(os.path.dirname(file), os.readlink(file))}, which does not exist"
+        raise ManifestError([Problem(file, 1, 1, "", f"cannot be read: {why}")]) from error
     if len(content) > LARGEST_FILE:
         raise ManifestError([Problem(file, 1, 1, "", "larger than 64 MiB; split it")])
     return content
 
 
 def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_unset: bool = False) -> Parsed:
-    """A document from the bytes of `file`, or ManifestError with every problem, in file order."""
+    """A document from the bytes of `file`, with every problem. ManifestError if they are no mapping of YAML."""
     interpolation = Interpolation(environ, str(Path(file).absolute().parent), allow_unset=allow_unset)
     problems: list[Problem] = []
     root = _tree(file, _text(file, content), interpolation, problems)
-    problems += [report.problem(file, root, path, said) for path, said in rules.faults(root) if _known(root, path)]
+    broken = [(path, said) for path, said in rules.faults(root) if _known(root, path)]
+    problems += [report.problem(file, root, path, said) for path, said in broken]
     document = _validated(file, root, problems)
-    if document is not None:
-        problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
-    if problems or document is None:
+    if document is None:
         raise ManifestError(sorted(set(problems)))
-    return Parsed(document, root, _digest(content, interpolation), interpolation.unset)
+    problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
+    digest = _digest(content, interpolation)
+    return Parsed(document, root, digest, interpolation.unset, tuple(sorted(set(problems))))
 
 
 def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daemon | None:
@@ -78,7 +86,7 @@ def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daem
             raise ManifestError([report.problem(file, root, ("daemon", "state"), str(error))]) from None
     problems: list[Problem] = []
     document = _validated(file, root, problems)
-    if document is None:
+    if document is None or problems:
         raise ManifestError(problems)
     return document.daemon
 
@@ -147,27 +155,30 @@ def _named(name: str, place: Scalar) -> Scalar:
 
 
 def _validated(file: str, root: Mapping, problems: list[Problem]) -> Document | None:
-    """The document, or None if its problems were added. Values that are not known are left out and not judged."""
-    gone: set[tuple[report.Step, ...]] = set()
+    """The document without the values that are not known or at fault; the faults are added to `problems`.
+
+    What is left out is taken out of the tree too, and no consequence of it is reported. None if nothing is left.
+    """
     for _ in range(_ROUNDS):
         try:
             return Document.model_validate(plain(root))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
-        unknown = [one["loc"] for one in faults if _excused(root, one, gone)]
-        found = {report.refused(file, root, Document, dict(one)) for one in faults if one["loc"] not in unknown}
-        if found or not unknown:
-            problems += sorted(found)
-            return None
-        gone.update(_drop(root, loc) for loc in sorted(unknown, key=_last_first))
+        unexcused = [one for one in faults if not _excused(root, one)]
+        problems += sorted({report.refused(file, root, Document, dict(one)) for one in unexcused})
+        gone: list[tuple[report.Step, ...]] = []
+        for loc in sorted({one["loc"] for one in faults}, key=_last_first):
+            if not any(one == loc[: len(one)] for one in gone):
+                gone.append(_drop(root, loc))
     return None
 
 
-def _excused(root: Mapping, fault: Any, gone: set[tuple[report.Step, ...]]) -> bool:
-    if fault["type"] == "missing":
-        return fault["loc"] in gone
+def _excused(root: Mapping, fault: Any) -> bool:
+    """Whether a fault only follows from an unset value, or from one that was left out at its place or below it."""
     spot = report.find(root, fault["loc"])
-    return spot.unset or (spot.key is not None and spot.key.unset)
+    if isinstance(spot.node, Mapping | Sequence) and spot.node is not root and spot.node.partial:
+        return True
+    return fault["type"] != "missing" and (spot.unset or (spot.key is not None and spot.key.unset))
 
 
 def _last_first(loc: tuple[report.Step, ...]) -> tuple[Any, ...]:
@@ -178,16 +189,33 @@ def _drop(root: Mapping, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...
     """Take the node at `loc` out of the tree, or what is left of the way to it; the path that is gone."""
     steps = loc
     while steps:
-        parent = report.find(root, steps[:-1])
-        step = steps[-1]
-        if isinstance(parent.node, Mapping) and not parent.missing and step in parent.node.entries:
-            del parent.node.entries[str(step)]
-            return steps
-        if isinstance(parent.node, Sequence) and isinstance(step, int) and not parent.missing:
-            del parent.node.items[step]
+        parent, step = report.find(root, steps[:-1]), steps[-1]
+        if not parent.missing and _taken(parent.node, step):
+            for end in range(1, len(steps)):
+                node = report.find(root, steps[:end]).node
+                if isinstance(node, Mapping | Sequence):
+                    node.partial = True
             return steps
         steps = steps[:-1]
     return loc
+
+
+def _taken(parent: Node, step: report.Step) -> bool:
+    """Whether `parent` had a child at `step`; it has none any more."""
+    if isinstance(parent, Mapping):
+        return parent.entries.pop(str(step), None) is not None
+    if isinstance(parent, Sequence) and isinstance(step, int) and step < len(parent.items):
+        _numbered(parent)
+        del parent.items[step]
+        return True
+    return False
+
+
+def _numbered(sequence: Sequence) -> None:
+    """Entries of a list keep the index that they have in the file, for messages about them."""
+    for index, item in enumerate(sequence.items):
+        if isinstance(item, Mapping) and item.label is None:
+            item.label = str(index)
 
 
 def _known(root: Mapping, path: tuple[report.Step, ...]) -> bool:

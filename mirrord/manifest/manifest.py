@@ -16,13 +16,15 @@ from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import load, report, schema, stores
 from mirrord.manifest.entries import Folder, Mirror
-from mirrord.manifest.fields import suggestion
+from mirrord.manifest.hints import suggestion
 from mirrord.manifest.scalars import is_stand_in
 from mirrord.manifest.tree import Mapping as MappingNode
 
 _UNKNOWN = "https://unset.invalid"
 _PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
 """Fields of an entry whose places are kept for later faults; two numbers each, where a tree would take kilobytes."""
+_WIDTH = 1 + 2 * len(_PLACED)
+"""Numbers kept of an entry: its index in the file, then line and column of each field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class Manifest:
     places: Mapping[str, "array[int]"] = field(repr=False, compare=False)
     named: Mapping[str, tuple[int, int]] = field(repr=False, compare=False)
     loose: bool = False
-    """Read with `allow_unset`, and some value was unset: fit to be checked, not to be run."""
+    """Some value is unset or at fault: fit to be checked, not to be run."""
+    problems: tuple[Problem, ...] = field(default=(), repr=False)
+    """What is wrong with the file; `document` is then without the faulty values."""
+    partial: frozenset[tuple[str, int]] = field(default=frozenset(), repr=False)
+    """Entries of which a value was left out, by section and index in `document`."""
 
     @classmethod
     def load(
@@ -50,13 +56,30 @@ class Manifest:
         cls, file: str, content: bytes, environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
     ) -> "Manifest":
         """Validate what was read from `file`; as `load`."""
+        manifest = cls.examine(file, content, environ, allow_unset=allow_unset)
+        if manifest.problems:
+            raise ManifestError(manifest.problems)
+        return manifest
+
+    @classmethod
+    def examine(
+        cls, file: str, content: bytes, environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
+    ) -> "Manifest":
+        """What can be read of `file`, with its `problems`. Raises ManifestError if it is no mapping of YAML."""
         environ = os.environ if environ is None else environ
         parsed = load.parse(file, content, environ, allow_unset=allow_unset)
-        places = {
-            "mirrors": _places(parsed, "mirrors", len(parsed.document.mirrors)),
-            "folders": _places(parsed, "folders", len(parsed.document.folders)),
-        }
-        return cls(file, parsed.document, parsed.digest, environ, places, _named(parsed.tree), parsed.loose)
+        sections = {"mirrors": len(parsed.document.mirrors), "folders": len(parsed.document.folders)}
+        return cls(
+            file,
+            parsed.document,
+            parsed.digest,
+            environ,
+            {section: _places(parsed, section, count) for section, count in sections.items()},
+            _named(parsed.tree),
+            parsed.loose or bool(parsed.problems),
+            parsed.problems,
+            frozenset(_partial(parsed.tree, sections)) if parsed.problems else frozenset(),
+        )
 
     @property
     def directory(self) -> str:
@@ -65,14 +88,15 @@ class Manifest:
 
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
         """A fault of one entry, at its field `name`, or where the entry begins."""
-        at = 2 * (len(_PLACED) * index + _PLACED.index(name if name in _PLACED else ""))
-        line, column = self.places[section][at : at + 2]
-        path = f"{section}[{index}]" + (f".{name}" if name else "")
+        places, start = self.places[section], _WIDTH * index
+        at = start + 1 + 2 * _PLACED.index(name if name in _PLACED else "")
+        line, column = places[at : at + 2]
+        path = f"{section}[{places[start]}]" + (f".{name}" if name else "")
         return Problem(self.file, line, column, path, message)
 
     def line(self, section: str, index: int) -> int:
         """The line that an entry begins in."""
-        return self.places[section][2 * len(_PLACED) * index]
+        return self.places[section][_WIDTH * index + 1]
 
     def named_problem(self, path: str, message: str) -> Problem:
         """A fault of `daemon` or of one store, `stores.x`."""
@@ -88,6 +112,10 @@ class Loaded:
     stores: Mapping[str, StoreOptions]
     daemon: schema.Daemon
     problems: tuple[Problem, ...] = ()
+    faulty: tuple[Manifest, ...] = ()
+    """What can be read of files with problems: never in force, kept so that all their problems are found."""
+    claimed: Mapping[str, StoreOptions] = field(default_factory=dict)
+    """`stores` and those of faulty files; an address that is not known stands in."""
 
     def store_of(self, wanted: str | None) -> StoreOptions | None:
         """The store that serves an entry which asks for `wanted`; None only if that stands in for an unset value."""
@@ -98,14 +126,14 @@ def load_all(files: Iterable[str], environ: Mapping[str, str] | None = None, *, 
     """Every file, read and joined; raises nothing for a faulty one. Problems are in the order of the files."""
     environ = os.environ if environ is None else environ
     order = list(files)
-    valid: list[Manifest] = []
+    read: list[Manifest] = []
     problems: list[Problem] = []
     for file in order:
         try:
-            valid.append(Manifest.load(file, environ, allow_unset=allow_unset))
+            read.append(Manifest.examine(file, load.read(file), environ, allow_unset=allow_unset))
         except ManifestError as error:
             problems += error.problems
-    return join(valid, problems, environ, order)
+    return join(read, problems, environ, order)
 
 
 def join(
@@ -114,21 +142,26 @@ def join(
     environ: Mapping[str, str] = MappingProxyType({}),
     order: Sequence[str] = (),
 ) -> Loaded:
-    """Apply the rules across files to manifests in order; those that breach one are left out, with their stores."""
-    found, kept = list(problems), list(manifests)
+    """Apply the rules across files to manifests in order; those at fault are left out, with their stores."""
+    claimed, faults = _declared(manifests, environ)
+    bad = {fault.file for fault in faults} | {one.file for one in manifests if one.problems}
+    further = [fault for one in manifests if one.file in bad for fault in _entries(one, claimed, sure=False)]
+    found = [*problems, *(fault for one in manifests for fault in one.problems), *faults, *further]
+    known, kept = claimed, list(manifests)
     while True:
+        kept = [one for one in kept if one.file not in bad]
         known, faults = _declared(kept, environ)
-        if not known:
-            known = {stores.DEFAULT: stores.ambient(environ)}
-        if not faults:
-            faults = [fault for one in kept for fault in _entries(one, known)]
-        if not faults:
-            break
+        faults = faults or [fault for one in kept for fault in _entries(one, known)]
         found += faults
         bad = {fault.file for fault in faults}
-        kept = [one for one in kept if one.file not in bad]
+        if not bad:
+            break
     daemon = next((one.document.daemon for one in kept if one.document.daemon is not None), schema.Daemon())
-    return Loaded(tuple(kept), MappingProxyType(known), daemon, in_order(found, order))
+    sound = {one.file for one in kept}
+    faulty = tuple(one for one in manifests if one.file not in sound)
+    return Loaded(
+        tuple(kept), MappingProxyType(known), daemon, in_order(found, order), faulty, MappingProxyType(claimed)
+    )
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[str]) -> tuple[Problem, ...]:
@@ -156,14 +189,14 @@ def _declared(
             try:
                 known.setdefault(name, stores.store_options(name, store, one.directory, environ))
             except ValueError as error:
-                if one.loose:  # its address may be what is not known
-                    known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
-                    continue
-                faults.append(one.named_problem(f"stores.{name}", str(error)))
-    return known, faults
+                known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
+                if not one.loose:  # else its address may be what is not known
+                    faults.append(one.named_problem(f"stores.{name}", str(error)))
+    return known or {stores.DEFAULT: stores.ambient(environ)}, faults
 
 
-def _entries(manifest: Manifest, known: Mapping[str, StoreOptions]) -> Iterable[Problem]:
+def _entries(manifest: Manifest, known: Mapping[str, StoreOptions], *, sure: bool = True) -> Iterable[Problem]:
+    """Entries whose store is not declared. Not `sure` which stores there are: only those that name one."""
     fallback = manifest.document.defaults.store
     sections: tuple[tuple[str, Sequence[Mirror | Folder]], ...] = (
         ("mirrors", manifest.document.mirrors),
@@ -172,7 +205,8 @@ def _entries(manifest: Manifest, known: Mapping[str, StoreOptions]) -> Iterable[
     for section, entries in sections:
         for index, entry in enumerate(entries):
             wanted = entry.store or fallback
-            if manifest.loose and is_stand_in(wanted):
+            unknown = manifest.loose and is_stand_in(wanted)
+            if unknown or (section, index) in manifest.partial or (wanted is None and not sure):
                 continue
             if _store_name(wanted, known) not in known:
                 said = _no_store(wanted, known)
@@ -196,11 +230,24 @@ def _places(parsed: load.Parsed, section: str, count: int) -> "array[int]":
     places = array("I")
     for index in range(count):
         entry = report.find(parsed.tree, (section, index)).node
+        label = entry.label if isinstance(entry, MappingNode) else None
+        places.append(int(label) if label is not None and label.isdecimal() else index)
         for name in _PLACED:
             found = entry.entries.get(name) if name and isinstance(entry, MappingNode) else None
             node = found[1] if found else entry
             places.extend((node.line, node.column))
     return places
+
+
+def _partial(tree: MappingNode, sections: Mapping[str, int]) -> Iterable[tuple[str, int]]:
+    """The entries of which a value was left out; all of them where `defaults` lack one."""
+    defaults = tree.entries["defaults"][1] if "defaults" in tree.entries else None
+    every = isinstance(defaults, MappingNode) and defaults.partial
+    for section, count in sections.items():
+        for index in range(count):
+            node = report.find(tree, (section, index)).node
+            if every or (isinstance(node, MappingNode) and node.partial):
+                yield section, index
 
 
 def _named(tree: MappingNode) -> dict[str, tuple[int, int]]:

@@ -11,12 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from mirrord.errors import Problem
-from mirrord.manifest.fields import suggestion
-from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, joined, quoted, safe
+from mirrord.manifest import hints
+from mirrord.manifest.tree import SECRET, Mapping, Node, Scalar, Sequence, joined, quoted, safe
 
-SECRET = frozenset(
-    {"api_token", "access_key_id", "secret_access_key", "session_token", "bearer", "password", "username", "headers"}
-)
 _EXPECTED = {
     "model_type": "a mapping is asked here, not {quoted}",
     "model_attributes_type": "a mapping is asked here, not {quoted}",
@@ -90,18 +87,34 @@ def refused(file: str, root: Node, model: type[BaseModel], error: dict[str, Any]
 def _unknown(file: str, root: Node, model: type[BaseModel], steps: tuple[Step, ...]) -> Problem:
     spot = find(root, steps)
     at = spot.key or spot.node
-    known = sorted(_fields(model, steps[:-1]))
-    hint = suggestion(str(steps[-1]), known)
+    owner = _owner(model, steps[:-1])
+    known = sorted(owner.model_fields)
+    hint = hints.field(str(steps[-1]), known, _paths(owner))
     hint = hint or ("; known are " + ", ".join(known) if len(known) <= 12 else "")
     return Problem(file, at.line, at.column, spot.path, "unknown field" + hint)
 
 
-def _fields(model: type[BaseModel], steps: tuple[Step, ...]) -> frozenset[str]:
+def _owner(model: type[BaseModel], steps: tuple[Step, ...]) -> type[BaseModel]:
+    """The model of the mapping at `steps`."""
     for step in steps:
         field = model.model_fields.get(str(step))
         inner = model_in(field.annotation) if field else None
         model = inner or model  # an index, or a key of a mapping: still the same model
-    return frozenset(model.model_fields)
+    return model
+
+
+def _paths(model: type[BaseModel]) -> list[str]:
+    """Every field of `model` and of the mappings below it, as a dotted path; the shallowest first."""
+    level, found = [("", model)], []
+    while level:
+        deeper = []
+        for prefix, one in level:
+            for name, field in one.model_fields.items():
+                found.append(prefix + name)
+                if (inner := model_in(field.annotation)) is not None:
+                    deeper.append((f"{prefix}{name}.", inner))
+        level = deeper
+    return found
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:

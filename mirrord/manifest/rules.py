@@ -14,6 +14,8 @@ Fault = tuple[tuple[Step, ...], str]
 Rule = Callable[[Mapping], Iterator[Fault]]
 
 _FOR_ONE_ENTRY = ("url", "urls", "list", "to", "path", "name")
+_METADATA_LIMIT = 1536
+"""Bytes. AWS keeps 2 KiB of user metadata an object; mirrord's own names and values need the rest."""
 _BUILT_IN = ("host", "path", "name")
 
 
@@ -97,6 +99,21 @@ def _object(node: Mapping) -> Iterator[Fault]:
     tags = _child(node, "tags")
     if isinstance(tags, Mapping) and len(tags.entries) > 10:
         yield ("tags",), "more than ten tags, which S3 does not store"
+    yield from _metadata(_child(node, "metadata"))
+
+
+def _metadata(node: Node | None) -> Iterator[Fault]:
+    """S3 keeps metadata as headers: names that differ in upper and lower case only are one, and all share 2 KiB."""
+    if not isinstance(node, Mapping):
+        return
+    names: dict[str, str] = {}
+    for name in node.entries:
+        first = names.setdefault(name.lower(), name)
+        if first != name:
+            yield ("metadata", name), f"the same name as {first} to S3, which ignores case; keep one"
+    values = (value.text for _, value in node.entries.values() if isinstance(value, Scalar))
+    if sum(len(text.encode()) for text in (*node.entries, *values)) > _METADATA_LIMIT:
+        yield ("metadata",), "more than S3 keeps; names and values together have at most 1,536 bytes"
 
 
 def _store(node: Mapping) -> Iterator[Fault]:

@@ -5,12 +5,13 @@ Owns interpolation and the reading of plain scalars. YAML 1.1's surprises (FIELD
 wherever they stand unquoted. Keeps no secret: whoever reports a fault quotes the raw text of the scalar.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{")
+_REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
 _BASED = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
@@ -59,6 +60,14 @@ def resolved(value: object) -> object:
     return core(str(value)) if isinstance(value, Fluid) else value
 
 
+class BareReference(ValueError):
+    """`$NAME` without braces; `name` is no part of the text, for in a password it would be a part of the secret."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("a reference without braces; write ${NAME}, and $$ for a dollar sign")
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
     """A scalar's text with its references replaced. `unset`: one of them had no value, the text only stands in."""
@@ -95,6 +104,8 @@ class Interpolation:
             nonlocal unset
             if match[0] == "$$":
                 return "$"
+            if match["bare"] is not None:
+                raise BareReference(match["bare"])
             if match[1] is None:
                 raise ValueError("a ${ without its }; write $$ for a dollar sign")
             value = self._value(match[1])
@@ -124,7 +135,7 @@ class Interpolation:
     def _file(self, path: str) -> str | None:
         if path not in self.seen_files:
             try:
-                with Path(self._directory, path).open("rb") as stream:
+                with Path(self._directory, os.path.expanduser(path)).open("rb") as stream:
                     content = stream.read(_FILE_LIMIT + 1)
                 self.seen_files[path] = _secret(content)
             except OSError as error:

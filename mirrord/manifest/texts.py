@@ -3,6 +3,7 @@
 Owns which texts are lawful, by one pattern each that Python and JSON Schema read alike, and the words for the others.
 """
 
+import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +16,13 @@ from pathspec import GitIgnoreSpec
 from mirrord.manifest.fields import Form, as_text, refuse
 
 
-def _text(pattern: str, expected: str, check: Callable[[str], bool] | None = None) -> Form:
+def _same(text: str) -> str:
+    return text
+
+
+def _text(
+    pattern: str, expected: str, check: Callable[[str], bool] | None = None, make: Callable[[str], str] = _same
+) -> Form:
     """Text that matches `pattern` wholly and passes `check`; `expected` reads on after "is not"."""
     compiled = re.compile(pattern)
 
@@ -25,7 +32,7 @@ def _text(pattern: str, expected: str, check: Callable[[str], bool] | None = Non
         text = as_text(value, expected)
         if not compiled.fullmatch(text) or (check is not None and not check(text)):
             raise refuse(f"{{quoted}} is not {expected}")
-        return text
+        return make(text)
 
     return Form(read, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
@@ -49,11 +56,32 @@ Bucket = Annotated[
 Name = Annotated[str, _text(r"[^\x00-\x1f\x7f]{1,255}", "a name; 1 to 255 characters without control characters")]
 StoreName = Annotated[str, _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a store's name; letters, digits, _, - and .")]
 Placeholder = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeholder's name; letters, digits and _")]
+
+
+def at_home(path: str) -> str:
+    """The path with a leading `~/` expanded. Refused where no home directory is known."""
+    if not path.startswith("~/"):
+        return path
+    expanded = os.path.expanduser(path)
+    if expanded == path:
+        raise refuse("{quoted} begins with ~/, but the user has no home directory; set HOME, or write the whole path")
+    return expanded
+
+
+def _file_at_home(url: str) -> str:
+    """`file://~/x` and `file:///~/x` mean a file of the home directory."""
+    scheme, separator, path = url.partition("://")
+    if scheme not in ("file", "sqlite") or not path.startswith(("~/", "/~/")):
+        return url
+    return f"{scheme}{separator}{at_home(path.removeprefix('/'))}"
+
+
 SourceUrl = Annotated[
     str,
     _text(
-        r"https?://[^/\s\x00-\x1f]+\S*|file:///\S.*|s3://\S+",
+        r"https?://[^/\s\x00-\x1f]+\S*|file://(/|~/)\S.*|s3://\S+",
         "a source; write http://…, https://…, or file:///… for a local file",
+        make=_file_at_home,
     ),
 ]
 WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
@@ -61,7 +89,11 @@ S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destina
 Digest = Annotated[str, _text(r"sha256:[0-9a-fA-F]{64}", "a digest; write sha256: and 64 hex digits, or {url: …}")]
 StateUrl = Annotated[
     str,
-    _text(r"sqlite:///\S.*|postgres(ql)?://\S+", "a state address; write sqlite:///path/to/state.db or postgresql://…"),
+    _text(
+        r"sqlite://(/|~/)\S.*|postgres(ql)?://\S+",
+        "a state address; write sqlite:///path/to/state.db or postgresql://…",
+        make=_file_at_home,
+    ),
 ]
 Listen = Annotated[
     str,
@@ -98,8 +130,8 @@ _CRON_FIELD = rf"{_CRON_STEP}(?:,{_CRON_STEP})*"
 Cron = Annotated[
     str,
     _text(
-        rf"@(hourly|daily|weekly|monthly|yearly)|{_CRON_FIELD}(?: +{_CRON_FIELD}){{4}}",
-        'a cron line; write five fields, like "0 3 * * *"',
+        rf"@(hourly|daily|midnight|weekly|monthly|yearly|annually)|{_CRON_FIELD}(?: +{_CRON_FIELD}){{4}}",
+        'a cron line; write five fields, like "0 3 * * *", or "@daily"',
         _is_ever_due,
     ),
 ]
@@ -111,13 +143,14 @@ HeaderName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a header's na
 HeaderText = Annotated[
     str, _text(r"[^\x00-\x08\x0a-\x1f\x7f]*", "a header's value; no line breaks or control characters")
 ]
-MetaText = Annotated[str, _text(r"[\x20-\x7e]*", "a value that S3 headers can carry; printable ASCII only")]
+HeaderValue = Annotated[str, _text(r"[\x20-\x7e]*", "a value that S3 headers can carry; printable ASCII only")]
+MetaText = Annotated[str, _text(r"[^\x00-\x1f\x7f]*", "a metadata value; no line breaks or control characters")]
 MetaName = Annotated[
     str,
     _text(
-        r"[!#$%&'*+.^_`|~0-9A-Za-z-]+",
-        "a metadata name; ASCII letters, digits and -, not beginning with mirrord-",
-        lambda name: not name.lower().startswith("mirrord-"),
+        r"[0-9A-Za-z._-]+",
+        "a metadata name; ASCII letters, digits, -, _ and ., not beginning with mirrord- or x-amz-",
+        lambda name: not name.lower().startswith(("mirrord-", "x-amz-")),
     ),
 ]
 ContentType = Annotated[
@@ -129,9 +162,24 @@ ContentType = Annotated[
 ]
 StorageClass = Annotated[str, _text(r"[A-Z][A-Z0-9_-]*", "a storage class; upper case, like STANDARD_IA")]
 Acl = Annotated[str, _text(r"[a-z][a-z-]*", "a canned ACL; like private or public-read")]
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        moment = datetime.fromisoformat(text)
+        (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
 Expires = Annotated[
     str,
-    _text(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:?\d\d)?)?", "a date; write it like 2030-01-31T12:00:00Z"),
+    _text(
+        r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:?\d\d)?)?",
+        "a date; write it like 2030-01-31T12:00:00Z",
+        _is_moment,
+    ),
 ]
 
 
@@ -143,7 +191,7 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-FilePath = Annotated[str, _text(r"[^\x00]+", "a path")]
+FilePath = Annotated[str, _text(r"[^\x00]+", "a path", make=at_home)]
 Pattern = Annotated[str, _text(r"[^\x00\n]+", "a gitignore pattern", _is_pattern)]
 _IN_MARKER = r"[^*/?\[\]!\x00-\x1f\x7f]"
 Marker = Annotated[
@@ -155,6 +203,14 @@ Marker = Annotated[
     ),
 ]
 Language = Annotated[str, _text(r"[A-Za-z0-9, -]+", "a content language; like en or de-CH")]
+TagName = Annotated[
+    str,
+    _text(
+        r"[\w .:/=+@-]{1,128}",
+        "a tag's name; 1 to 128 letters, digits, spaces and . : / = + - _ @, not beginning with aws:",
+        lambda name: not name.lower().startswith("aws:"),
+    ),
+]
 TagText = Annotated[str, _text(r"[\w .:/=+@-]{0,256}", "a tag; up to 256 letters, digits, spaces and . : / = + - _ @")]
 MatrixText = Annotated[str, _text(r"[^\x00-\x1f\x7f]+", "a value; at least one character, no control characters")]
 KeyTemplate = Annotated[str, _text(r"[^\x00]+", "a key template; like {date:%Y/%m/%d}/{path}")]

@@ -12,9 +12,14 @@ from typing import Any
 import yaml
 
 from mirrord.errors import Problem
-from mirrord.manifest.scalars import Fluid, Interpolation, core
+from mirrord.manifest import slips
+from mirrord.manifest.scalars import BareReference, Fluid, Interpolation, core
 from mirrord.model import shown
 
+SECRET = frozenset(
+    {"api_token", "access_key_id", "secret_access_key", "session_token", "bearer", "password", "username", "headers"}
+)
+"""Fields of which no message shows the value."""
 DEEPEST = 32
 """Levels of nesting; the schema needs eight."""
 MOST_ALIASED = 200_000
@@ -42,21 +47,27 @@ class Scalar:
 
 @dataclass(slots=True)
 class Sequence:
+    """`partial`: a value in it is not known or at fault, and was left out."""
+
     items: "list[Node]"
     line: int
     column: int
     weight: int = 1
+    partial: bool = False
 
 
 @dataclass(slots=True)
 class Mapping:
-    """Keys are the filled-in texts; each entry keeps its key's scalar. `label` names it where an index would not."""
+    """Keys are the filled-in texts; each entry keeps its key's scalar. `label` names it where an index would not.
+
+    `partial` as in Sequence."""
 
     entries: "dict[str, tuple[Scalar, Node]]"
     line: int
     column: int
     weight: int = 1
     label: str | None = None
+    partial: bool = False
 
 
 Node = Scalar | Sequence | Mapping
@@ -113,8 +124,7 @@ class Tree:
         except yaml.reader.ReaderError as error:
             raise Unreadable(_unprintable(self._file, text, error)) from None
         except yaml.MarkedYAMLError as error:
-            said = ", ".join(part for part in (error.context, error.problem) if part)
-            raise self._fatal(error.problem_mark or error.context_mark, f"not YAML: {said}") from None
+            raise self._fatal(*slips.explained(text, error)) from None
         finally:
             if loader is not None:
                 loader.dispose()
@@ -137,12 +147,15 @@ class Tree:
         scalar = Scalar(raw, raw, raw, line, column)
         if tag is not None and tag not in _TEXT_TAGS:
             if tag not in _PLAIN_TAGS:
-                self._report(scalar, f"the tag {tag} has no meaning in a manifest")
+                self._report(scalar, _meaningless(tag))
             plain = True
         try:
             filled = self._interpolation.fill(raw, self._section())
         except ValueError as error:
-            self._report(scalar, str(error))
+            said = str(error)
+            if isinstance(error, BareReference) and not self._secret(raw):
+                said = said.replace("NAME", error.name)
+            self._report(scalar, said)
             scalar.unset = True
             return scalar
         scalar.text, scalar.unset = filled.text, filled.unset
@@ -159,7 +172,7 @@ class Tree:
         name = str(event.anchor)
         node = self._anchors.get(name)
         if node is None:
-            said = "contains itself" if name in self._anchors else "has no anchor before it"
+            said = "contains itself" if name in self._anchors else f"has no anchor before it; {slips.bare('*')}"
             raise self._fatal(event.start_mark, f"the alias *{name} {said}")
         self._repeat(node.weight, line, column)
         return node
@@ -178,7 +191,7 @@ class Tree:
             raise self._fatal(event.start_mark, f"nested deeper than {DEEPEST} levels")
         kind = "map" if isinstance(node, Mapping) else "seq"
         if event.tag is not None and event.tag not in ("!", _YAML_TAG + kind):
-            self._report(node, f"the tag {event.tag} has no meaning in a manifest")
+            self._report(node, _meaningless(event.tag))
         if event.anchor:
             self._anchors[event.anchor] = None  # until it is closed: an alias inside would contain itself
         self._stack.append(_Frame(node, event.anchor))
@@ -239,6 +252,11 @@ class Tree:
         key = self._stack[0].key if self._stack else None
         return "" if key is None else key.raw
 
+    def _secret(self, raw: str) -> bool:
+        """Whether the scalar that comes next may hold a secret: by its field, or as a URL with userinfo or query."""
+        fields = {frame.key.raw for frame in self._stack if frame.key is not None}
+        return not SECRET.isdisjoint(fields) or ("://" in raw and not {"@", "?"}.isdisjoint(raw))
+
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
     def _path(self) -> str:
         path = ""
@@ -286,6 +304,12 @@ def plain(node: Node) -> Any:
     if isinstance(node, Sequence):
         return tuple(plain(item) for item in node.items)
     return {key: plain(value) for key, (_, value) in node.entries.items()}
+
+
+def _meaningless(tag: str) -> str:
+    """The sentence about a tag. An unquoted pattern like !*.log is one to YAML."""
+    hint = f"; {slips.bare('!')}" if tag.startswith("!") else ""
+    return f"the tag {safe(tag)} has no meaning in a manifest{hint}"
 
 
 def _place(mark: Any) -> tuple[int, int]:

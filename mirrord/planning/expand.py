@@ -7,14 +7,14 @@ they are sound. Hands on items; `planning.bind` binds what a folder's listing fi
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
 from mirrord.declared import FolderSpec, StoreOptions
 from mirrord.errors import Problem
 from mirrord.manifest.entries import Folder, Mirror
-from mirrord.manifest.fields import suggestion
+from mirrord.manifest.hints import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
 from mirrord.model import Destination, Item, Options
 from mirrord.planning import keys
@@ -82,7 +82,23 @@ def validate(
 ) -> tuple[Problem, ...]:
     """Every problem that can be found offline, in the order of the files; none: they are sound."""
     loaded = load_all(files, environ, allow_unset=allow_unset)
-    return in_order((*loaded.problems, *expand(loaded, overlap).problems), files)
+    return problems(loaded, expand(loaded, overlap), files, overlap)
+
+
+def problems(
+    loaded: Loaded, expansion: Expansion, files: Sequence[str], overlap: Overlap = no_overlap
+) -> tuple[Problem, ...]:
+    """Every problem of the manifests that were loaded and expanded, those of files that are at fault already too."""
+    claims = _Claims()
+    for share in expansion.files:
+        file = share.manifest.file
+        claims.objects.update({item.id: file for item in share.items})
+        claims.entries.update({item.entry: file for item in share.items})
+        claims.entries.update({folder.entry: file for folder in share.folders})
+        claims.folders += [(folder, file) for folder in share.folders]
+    lenient = replace(loaded, stores=loaded.claimed)
+    further = [problem for one in loaded.faulty for problem in _File(one, lenient, claims, overlap).expanded().problems]
+    return in_order({*loaded.problems, *expansion.problems, *further}, files)
 
 
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +165,9 @@ class _File:
         for index, entry in enumerate(entries):
             store = self._loaded.store_of(self._options.setting(entry, "store"))
             if store is None:
-                continue  # `allow_unset`: which store it is, is not known
+                continue  # which store it is, is not known
+            if (section, index) in self._manifest.partial:
+                continue  # a value of it is reported already; what follows from that is not
             place = _Place(self._manifest, section, index, store, profile(store.provider), self._options(entry))
             try:
                 if isinstance(entry, Mirror):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from time import process_time
 
 import pytest
@@ -437,3 +438,60 @@ def test_twenty_thousand_items_are_cheap(expanded: Expand, tmp_path: Path) -> No
     items = expand(load_all([str(file)], {})).items
     assert process_time() - begin < 6  # about one second on a quiet core
     assert len({item.id for item in items}) == 20_000
+
+
+# ── every fault in one pass ───────────────────────────────────────────────────────────────────────
+def validated(tmp_path: Path, **files: str) -> list[str]:
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(dedent(text))
+    paths = [str(tmp_path / f"{name}.yaml") for name in files]
+    return [str(problem).removeprefix(f"{tmp_path}/").partition(";")[0] for problem in validate(paths, {})]
+
+
+def test_faults_of_fields_stores_and_keys_do_not_hide_each_other(tmp_path: Path) -> None:
+    text = """
+    stores:
+      default: {provider: ceph}
+      other: {provider: aws, checksum: wrong}
+    mirrors:
+      - {url: https://h/a, to: s3://bbb/a, evry: 1h}
+      - {url: https://h/b, to: s3://bbb/../b}
+      - {url: https://h/c, to: s3://bbb/c, store: nowhere}
+      - {url: https://h/d, to: 's3://bbb/{nme}'}
+      - {url: https://h/e, to: s3://bbb/c, store: other}
+      - {url: https://h/f, to: s3://bbb/c, store: other}
+      - {url: https://h/g, to: s3://bbb/g, prune: true}
+    """
+    assert validated(tmp_path, a=text) == [
+        'a.yaml:4:36: stores.other.checksum: "wrong" is not one of auto, crc64nvme, crc32c, crc32, sha256, md5, none',
+        "a.yaml:6:40: mirrors[0].evry: unknown field",
+        "a.yaml:7:28: mirrors[1].to: the key has a segment ..",
+        "a.yaml:8:47: mirrors[2].store: no store is called nowhere",
+        "a.yaml:9:28: mirrors[3].to: unknown placeholder",
+        "a.yaml:11:28: mirrors[5].to: s3://bbb/c of s3://bbb/c is also the object of s3://bbb/c "
+        f"({tmp_path}/a.yaml:10)",
+        "a.yaml:12:40: mirrors[6].prune: prune has no effect yet: mirrord still lacks pruning",
+    ]
+
+
+def test_a_faulty_file_is_held_against_the_sound_ones(tmp_path: Path) -> None:
+    sound = "mirrors: {https://h/a: s3://bbb/a}\n"
+    faulty = "mirrors:\n  - {url: https://h/b, to: s3://bbb/b, evry: 1h}\n  - {url: https://h/a2, to: s3://bbb/a}\n"
+    assert validated(tmp_path, faulty=faulty, sound=sound) == [
+        "faulty.yaml:2:40: mirrors[0].evry: unknown field",
+        f"faulty.yaml:3:29: mirrors[1].to: s3://bbb/a of s3://bbb/a is also the object of {tmp_path}/sound.yaml",
+    ]
+
+
+def test_indexes_are_those_of_the_file_although_entries_before_were_left_out(tmp_path: Path) -> None:
+    text = """
+    mirrors:
+      - {url: https://h/a}
+      - {url: https://h/b}
+      - {url: https://h/c, to: 's3://bbb/{x}'}
+    """
+    assert validated(tmp_path, a=text) == [
+        "a.yaml:3:5: mirrors[0].to: is missing",
+        "a.yaml:4:5: mirrors[1].to: is missing",
+        "a.yaml:5:28: mirrors[2].to: unknown placeholder",
+    ]

@@ -1,0 +1,153 @@
+"""What a person most likely meant by a word that a manifest does not know: a near miss, or another tool's word.
+
+Owns the tables of such words. Pure; the messages around the hints belong to others.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+NO_OTHERS: Mapping[str, str] = MappingProxyType({})
+PROVIDERS: Mapping[str, str] = MappingProxyType(
+    {
+        "amazon": "aws",
+        "s3": "aws",
+        "backblaze": "b2",
+        "cloudflare": "r2",
+        "google": "gcs",
+        "gcp": "gcs",
+        "googlecloudstorage": "gcs",
+        "do": "digitalocean",
+        "spaces": "digitalocean",
+        "digitaloceanspaces": "digitalocean",
+        "rgw": "ceph",
+        "radosgw": "ceph",
+        "rook": "ceph",
+        "weed": "seaweedfs",
+        "seaweed": "seaweedfs",
+        "yandexcloud": "yandex",
+        "vkcloud": "vk",
+        "mailru": "vk",
+        "sbercloud": "cloudru",
+        "sber": "cloudru",
+        "local": "embedded",
+        "other": "generic",
+        "custom": "generic",
+        "garage": "generic",
+        "versitygw": "generic",
+        "hetzner": "generic",
+        "ovh": "generic",
+        "ibm": "generic",
+        "idrive": "generic",
+        "linode": "generic",
+        "oracle": "generic",
+    }
+)
+"""Names by which people know a provider, in lower case without spaces and signs, with the word for it."""
+_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "source": ("url", "path"),
+        "src": ("url", "path"),
+        "uri": ("url",),
+        "from": ("url", "path"),
+        "link": ("url",),
+        "dir": ("path",),
+        "directory": ("path",),
+        "folder": ("path",),
+        "root": ("path",),
+        "dest": ("to",),
+        "destination": ("to",),
+        "dst": ("to",),
+        "target": ("to",),
+        "bucket": ("to",),
+        "prefix": ("to",),
+        "interval": ("every",),
+        "period": ("every",),
+        "refresh": ("every",),
+        "schedule": ("cron", "every"),
+        "crontab": ("cron",),
+        "tz": ("timezone",),
+        "hash": ("checksum",),
+        "sha256": ("checksum",),
+        "digest": ("checksum",),
+        "header": ("http.headers",),
+        "token": ("http.bearer", "api_token"),
+        "auth": ("http.basic",),
+        "timeout": ("http.idle_timeout",),
+        "ignore": ("exclude",),
+        "filter": ("include",),
+        "glob": ("include",),
+        "pattern": ("include",),
+        "patterns": ("include",),
+        "filters": ("include",),
+        "after": ("after_upload",),
+        "delete_after": ("after_upload",),
+        "delete_after_upload": ("after_upload",),
+        "on_success": ("after_upload",),
+        "marker": ("ready",),
+        "mime_type": ("object.content_type",),
+        "mimetype": ("object.content_type",),
+        "content-type": ("object.content_type",),
+        "cache-control": ("object.cache_control",),
+        "sse": ("object.encryption",),
+        "enabled": ("suspend",),
+        "disabled": ("suspend",),
+        "paused": ("suspend",),
+        "parallel": ("transfers", "upload.concurrency"),
+        "workers": ("transfers",),
+        "concurrency": ("transfers", "upload.concurrency"),
+        "threads": ("transfers", "upload.concurrency"),
+        "memory": ("memory_limit",),
+        "port": ("listen",),
+        "address": ("listen", "endpoint_url"),
+        "bwlimit": ("bandwidth",),
+        "rate_limit": ("bandwidth",),
+        "type": ("provider",),
+        "kind": ("provider",),
+        "endpoint": ("endpoint_url",),
+        "server": ("endpoint_url",),
+        "host": ("endpoint_url",),
+        "access_key": ("credentials.access_key_id", "access_key_id"),
+        "aws_access_key_id": ("credentials.access_key_id", "access_key_id"),
+        "key_id": ("credentials.access_key_id", "access_key_id"),
+        "secret_key": ("credentials.secret_access_key", "secret_access_key"),
+        "secret": ("credentials.secret_access_key", "secret_access_key"),
+        "aws_secret_access_key": ("credentials.secret_access_key", "secret_access_key"),
+        "aws_session_token": ("credentials.session_token", "session_token"),
+        "path_style": ("addressing",),
+        "force_path_style": ("addressing",),
+        "ca": ("ca_file",),
+        "ca_bundle": ("ca_file",),
+        "cacert": ("ca_file",),
+        "store": ("stores",),
+        "sources": ("mirrors",),
+        "items": ("mirrors",),
+        "urls": ("mirrors",),
+        "sync": ("mirrors",),
+        "watch": ("folders",),
+        "directories": ("folders",),
+        "settings": ("daemon",),
+        "state_dir": ("daemon.state", "state"),
+    }
+)
+"""Words of other tools for a field, with the fields that may be meant, the likeliest first."""
+
+
+def suggestion(word: str, words: Sequence[str], others: Mapping[str, str] = NO_OTHERS) -> str:
+    """`; did you mean x?` if one of `words` is near, or if `others` has the word; else nothing."""
+    lower = word.lower()
+    meant = others.get("".join(character for character in lower if character.isalnum()))
+    near = [meant] if meant in words else difflib.get_close_matches(lower, list(words), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def field(word: str, known: Sequence[str], paths: Sequence[str]) -> str:
+    """The same for an unknown field: `known` are those of its mapping, `paths` also those of the mappings below it.
+
+    A word of another tool counts first, then the same name in a mapping below, then a near miss.
+    """
+    name = word.lower()
+    candidates = [*_FIELDS.get(name, ()), *_FIELDS.get(name.replace("-", "_"), ())]
+    below = [path for path in paths if path.rpartition(".")[2] == name.replace("-", "_")]
+    meant = next((path for path in candidates if path in paths), below[0] if below else None)
+    return f"; did you mean {meant}?" if meant else suggestion(word, known)

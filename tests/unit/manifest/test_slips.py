@@ -1,0 +1,191 @@
+"""The commonest slips of people who write a manifest: each is answered by a sentence that says what to write."""
+
+from textwrap import dedent
+
+import pytest
+
+from mirrord.errors import ManifestError
+from mirrord.manifest.manifest import Manifest
+
+ENTRY = "mirrors:\n  - url: https://example.org/a\n    to: s3://bucket/a\n"
+
+
+def said(text: str, **environ: str) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        Manifest.parse("m.yaml", dedent(text).encode(), environ)
+    return [str(problem).removeprefix("m.yaml:") for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mirrors:\n\t- url: x\n", "2:1: mirrors: not YAML: a tab in the indentation"),
+        ("daemon:\n  transfers: 1\n\tlisten: none\n", "3:1: daemon.transfers: not YAML: a tab in the indentation"),
+        ("folders:\n  - include: [*.csv]\n", "2:15: folders[0].include[0]: not YAML: a value that begins with * must"),
+        ("folders:\n  - include: **/*.csv\n", "2:14: folders[0].include: not YAML: a value that begins with * must"),
+        ("folders:\n  - include: [*csv]\n", "2:15: folders[0].include[0]: the alias *csv has no anchor before it; a v"),
+        (
+            "folders:\n  - exclude: [!*.log]\n",
+            "2:15: folders[0].exclude[0]: not YAML: a value that begins with ! must",
+        ),
+        (ENTRY + "    cron: @daily\n", "4:11: mirrors[0].cron: not YAML: a value that begins with @ must be in quotes"),
+        (ENTRY + "    name: `x`\n", "4:11: mirrors[0].name: not YAML: a value that begins with ` must be in quotes"),
+        (ENTRY + "    name: %x\n", "4:11: mirrors[0].name: not YAML: a value that begins with % must be in quotes"),
+        (ENTRY + "    name: 'x\n", "4:11: mirrors[0].name: not YAML: a quote opens here and is never closed"),
+        (ENTRY + '    name: "x\n', "4:11: mirrors[0].name: not YAML: a quote opens here and is never closed"),
+        (ENTRY + "    name: 'it's'\n", "4:15: mirrors[0]: not YAML: text after the end of a value; put the whole"),
+        (ENTRY + "    name: 'x' y\n", "4:15: mirrors[0]: not YAML: text after the end of a value; put the whole"),
+        (ENTRY + "    name: {date}/x\n", "4:17: mirrors[0]: not YAML: text after the end of a value"),
+        (ENTRY + '    name: "C:\\x"\n', "4:16: mirrors[0].name: not YAML: a backslash in double quotes begins an"),
+        (ENTRY + "    name: a: b\n", "4:12: mirrors[0]: not YAML: mapping values are not allowed here; put a value th"),
+        (ENTRY + "   name: a\n", "4:4: mirrors[1]: not YAML: the indentation fits no line above"),
+        ("daemon:\n    transfers: 1\n   listen: none\n", "3:4: not YAML: the indentation fits no line above"),
+        (
+            "folders:\n  - include: [a, b\n    path: x\n",
+            "3:9: folders[0].include[2]: not YAML: the list that opens",
+        ),
+        (
+            "daemon: {transfers: 1\nstores: {}\n",
+            "2:7: daemon: not YAML: the mapping that opens in line 1 lacks",
+        ),
+        ("mirrors:\n- url\nx\n", '3:1: mirrors[1]: not YAML: a key without its ": "; write key: value'),
+    ],
+)
+def test_a_slip_of_syntax_has_a_plain_sentence_at_its_place(text: str, expected: str) -> None:
+    assert [line for line in said(text) if line.startswith(expected)], said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("stores: {x: {provider: cloudflare}}", "did you mean r2?"),
+        ("stores: {x: {provider: Digital Ocean}}", "did you mean digitalocean?"),
+        ("stores: {x: {provider: S3}}", "did you mean aws?"),
+        ("stores: {x: {provider: MinIO}}", "did you mean minio?"),
+        ("stores: {x: {access_key: y}}", "stores.x.access_key: unknown field; did you mean credentials.access_key_id?"),
+        (
+            "stores: {x: {credentials: {secret: y}}}",
+            "credentials.secret: unknown field; did you mean secret_access_",
+        ),
+        ("stores: {x: {endpoint: y}}", "stores.x.endpoint: unknown field; did you mean endpoint_url?"),
+        ("mirrors: [{source: x, to: s3://bbb/x}]", "mirrors[0].source: unknown field; did you mean url?"),
+        ("folders: [{source: x, to: s3://bbb/x/}]", "folders[0].source: unknown field; did you mean path?"),
+        ("folders: [{path: x, dest: s3://bbb/x/}]", "folders[0].dest: unknown field; did you mean to?"),
+        (ENTRY + "    metadata: {a: b}\n", "mirrors[0].metadata: unknown field; did you mean object.metadata?"),
+        (ENTRY + "    Content-Type: a/b\n", "Content-Type: unknown field; did you mean object.content_type?"),
+        (ENTRY + "    interval: 1h\n", "mirrors[0].interval: unknown field; did you mean every?"),
+        ("daemon: {port: 1}", "daemon.port: unknown field; did you mean listen?"),
+    ],
+)
+def test_words_of_other_tools_are_known(text: str, expected: str) -> None:
+    assert [line for line in said(text) if expected in line], said(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("name: $DATE", "4:11: mirrors[0].name: a reference without braces; write ${DATE}, and $$ for a dollar sign"),
+        ("name: a/$bucket/x", "4:11: mirrors[0].name: a reference without braces; write ${bucket}"),
+        ("name: a$_x", "4:11: mirrors[0].name: a reference without braces; write ${_x}"),
+        ("http: {bearer: pa$word}", "4:20: mirrors[0].http.bearer: a reference without braces; write ${NAME}"),
+        ("http: {headers: {A: pa$word}}", "mirrors[0].http.headers.A: a reference without braces; write ${NAME}"),
+        ("checksum: {url: 'https://u:pa$word@h/x'}", "mirrors[0].checksum.url: a reference without braces; write ${NA"),
+    ],
+)
+def test_a_reference_without_braces_is_an_error_that_tells_no_secret(line: str, expected: str) -> None:
+    lines = said(f"{ENTRY}    {line}\n", DATE="today")
+    assert expected in lines[0]
+    assert "word" not in lines[0]
+
+
+@pytest.mark.parametrize(("text", "value"), [("cost$$x", "cost$x"), ("5$", "5$"), ("a$1", "a$1"), ("$(x)", "$(x)")])
+def test_a_dollar_sign_that_begins_no_name_is_one(text: str, value: str) -> None:
+    manifest = Manifest.parse("m.yaml", f"{ENTRY}    name: {text}\n".encode(), {})
+    assert manifest.document.mirrors[0].name == value
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("expires: 2030-13-01", "is not a date; write it like"),
+        ("expires: 2030-02-30T00:00:00Z", "is not a date; write it like"),
+        ("expires: 2030-01-01T25:00:00Z", "is not a date; write it like"),
+        ("expires: 0001-01-01T00:00:00+23:00", "is not a date; write it like"),
+        ("metadata: {'a b': x}", "is not a metadata name"),
+        ("metadata: {'ä': x}", "is not a metadata name"),
+        ("metadata: {x-amz-meta-team: x}", "is not a metadata name"),
+        ("metadata: {Mirrord-Transfer: x}", "is not a metadata name"),
+        ("metadata: {'a!': x}", "is not a metadata name"),
+        ("metadata: {Team: x, team: y}", "object.metadata.team: the same name as Team to S3, which ignores case"),
+        (f"metadata: {{a: {'x' * 1600}}}", "object.metadata: more than S3 keeps"),
+        ("tags: {'aws:x': y}", "is not a tag's name"),
+        ("tags: {'': y}", "is not a tag's name"),
+        (f"tags: {{{'k' * 129}: y}}", "is not a tag's name"),
+        ("tags: {a: 'x;y'}", "is not a tag; up to 256"),
+    ],
+)
+def test_what_no_store_would_take_is_found_before_it_is_asked(line: str, expected: str) -> None:
+    assert any(expected in one for one in said(f"{ENTRY}    object: {{{line}}}\n"))
+
+
+@pytest.mark.parametrize("name", ["@daily", "@midnight", "@annually", "@hourly"])
+def test_a_cron_nickname_in_quotes_is_lawful(name: str) -> None:
+    assert Manifest.parse("m.yaml", f"{ENTRY}    cron: '{name}'\n".encode(), {}).document.mirrors[0].cron == name
+
+
+def test_metadata_may_hold_any_letters() -> None:
+    manifest = Manifest.parse("m.yaml", f"{ENTRY}    object: {{metadata: {{team: Grüße 你好}}}}\n".encode(), {})
+    assert manifest.document.mirrors[0].object.metadata == {"team": "Grüße 你好"}
+
+
+def test_a_leading_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    text = """
+    daemon: {state: sqlite:///~/state.db}
+    stores: {default: {ca_file: ~/ca.pem}}
+    folders:
+      - {path: ~/inbox, to: s3://bbb/a/, after_upload: {move: ~/done}}
+    mirrors:
+      - {url: "file://~/one.csv", to: s3://bbb/one.csv}
+    """
+    document = Manifest.parse("m.yaml", dedent(text).encode(), {}).document
+    folder = document.folders[0]
+    assert document.daemon is not None
+    assert document.daemon.state == "sqlite:///home/ada/state.db"
+    assert document.stores["default"].ca_file == "/home/ada/ca.pem"
+    assert folder.path == "/home/ada/inbox"
+    assert folder.after_upload is not None
+    assert folder.after_upload.move == "/home/ada/done"
+    assert document.mirrors[0].url == "file:///home/ada/one.csv"
+
+
+# ── all in one pass ───────────────────────────────────────────────────────────────────────────────
+def test_faults_of_every_kind_come_in_one_pass() -> None:
+    text = """
+    mirrors:
+      - {url: https://h/a, to: s3://bbb/a, evry: 1h}
+      - {url: https://h/b, every: 5}
+      - {url: https://h/c, to: s3://bbb/c, prune: true}
+      - {url: https://h/d, to: s3://bbb/d, every: 1h, cron: '0 3 * * *'}
+      - {url: https://h/e, to: s3://bbb/e, http: {bearer: a, connections: 0}}
+    """
+    assert [line.partition(";")[0] for line in said(text)] == [
+        "3:40: mirrors[0].evry: unknown field",
+        "4:5: mirrors[1].to: is missing",
+        '4:31: mirrors[1].every: "5" is not a duration',
+        "5:40: mirrors[2].prune: prune has no effect yet: mirrord still lacks pruning",
+        "6:57: mirrors[3].cron: every is given too",
+        '7:71: mirrors[4].http.connections: "0" is out of bounds',
+    ]
+
+
+def test_what_follows_from_a_fault_is_not_said() -> None:
+    text = """
+    mirrors:
+      - {url: https://h/a, to: s3://bbb/a, checksum: {url: nothing}}
+      - {url: 'https://h/{v}', to: 's3://bbb/{v}', matrix: {v: [1]}}
+    """
+    assert [line.partition(";")[0] for line in said(text)] == [
+        '3:56: mirrors[0].checksum.url: "nothing" is not an http:// or https:// URL',
+        '4:61: mirrors[1].matrix.v[0]: "1" is no text',
+    ]
