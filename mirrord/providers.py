@@ -23,6 +23,10 @@ class Provider:
     max_object: int = 5 * TiB
     honours_md5: bool = True
     """It is known to refuse a wrong Content-MD5; otherwise only an ETag that is the MD5 shows what it received."""
+    late_abort_harmless: bool = False
+    """AbortMultipartUpload of an upload that CompleteMultipartUpload consumed leaves the object as it is. AWS, API
+    Reference: a completed upload is gone, the answer is NoSuchUpload. MinIO: measured (FIELD_NOTES 18). SeaweedFS
+    before 4.48 destroys the object (FIELD_NOTES 17)."""
     merges_slashes: bool = False
     """`d//x` and `d/x` are one object, and `\\` is `/` (FIELD_NOTES table)."""
 
@@ -31,9 +35,9 @@ _GENERIC = Provider(name=ProviderName.GENERIC)
 _PROFILES = {
     ProviderName.GENERIC: Provider(name=ProviderName.GENERIC, honours_md5=False),
     ProviderName.AWS: Provider(
-        name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB
+        name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB, late_abort_harmless=True
     ),  # "maximum object size 48.8 TiB": as many parts of 5 GiB as there may be
-    ProviderName.MINIO: Provider(name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME),
+    ProviderName.MINIO: Provider(name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME, late_abort_harmless=True),
     ProviderName.SEAWEEDFS: Provider(name=ProviderName.SEAWEEDFS, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
     ProviderName.EMBEDDED: Provider(name=ProviderName.EMBEDDED, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
     ProviderName.SCALEWAY: Provider(name=ProviderName.SCALEWAY, max_parts=1_000),

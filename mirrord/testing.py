@@ -26,6 +26,7 @@ from mirrord.model import (
     ChecksumKind,
     Destination,
     ObjectOptions,
+    ObjectVersion,
     Part,
     ProviderName,
     StoredObject,
@@ -68,6 +69,8 @@ class MemoryStore:
         self.buckets: dict[str, dict[str, KeptObject]] = {}
         self.regions: dict[str, str | None] = {}
         self.versioned: set[str] = set()
+        self.versions: dict[tuple[str, str], list[KeptObject]] = {}
+        """Of keys in versioned buckets, the newest last."""
         self.uploads: dict[str, KeptUpload] = {}
 
     @property
@@ -175,15 +178,29 @@ class MemoryStore:
             if upload.at.bucket == bucket and upload.at.key.startswith(prefix):
                 yield Upload(upload.at.key, upload_id, upload.initiated, self._clock())
 
+    # ── versions ──────────────────────────────────────────────────────────────────────────────────
+    async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
+        self._bucket(at.bucket)
+        for kept in reversed(self.versions.get((at.bucket, at.key), [])):
+            yield ObjectVersion(kept.stored.version_id or "null", kept.stored.last_modified)
+
+    async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
+        found = self.versions.get((at.bucket, at.key), [])
+        return next((kept.stored for kept in found if kept.stored.version_id == version_id), None)
+
+    async def bucket_versioning(self, bucket: str) -> str:
+        self._bucket(bucket)
+        return "Enabled" if bucket in self.versioned else ""
+
     # ── buckets ───────────────────────────────────────────────────────────────────────────────────
     async def has_bucket(self, bucket: str) -> bool:
         return bucket in self.buckets
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
-        if versioning:
-            self.versioned.add(bucket)
         if bucket in self.buckets:
             return False
+        if versioning:
+            self.versioned.add(bucket)
         self.buckets[bucket] = {}
         self.regions[bucket] = region
         return True
@@ -235,7 +252,9 @@ class MemoryStore:
             metadata={name.lower(): text for name, text in options.metadata.items()},
             content_type=options.content_type or "binary/octet-stream",
         )
-        self.buckets[at.bucket][at.key] = KeptObject(content, stored, options)
+        kept = self.buckets[at.bucket][at.key] = KeptObject(content, stored, options)
+        if stored.version_id is not None:
+            self.versions.setdefault((at.bucket, at.key), []).append(kept)
         return replace(stored, last_modified=None, metadata={}, content_type=None)
 
 

@@ -126,6 +126,7 @@ class Daemon:
             self._abandon(self.controller.board.unfinished())
             return False
         await ending
+        await self.janitor.report()
         return True
 
     def _abandon(self, transfers: Sequence[TransferEvent]) -> None:

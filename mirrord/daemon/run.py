@@ -7,6 +7,7 @@ Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP mean for
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from logging import getLogger
 from types import MappingProxyType
@@ -142,7 +143,7 @@ def assembled(
         settings=settings,
         live=live,
         scheduler=scheduler,
-        janitor=opened.janitor,
+        janitor=replace(opened.janitor, look=live.trigger),
         supervisor=supervisor,
         controller=controller,
         manifests=manifests,

@@ -106,8 +106,11 @@ class MemoryJournal:
             self._parts[transfer_id][part.number] = part
             self._written = time.time()
 
-    async def completing(self, transfer_id: str, whole: Checksum | None) -> None:
-        self._change(transfer_id, completing=True, whole=whole)
+    async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
+        self._change(transfer_id, completing=True, whole=whole, complete_requested=when)
+
+    async def complete_refused(self, transfer_id: str) -> None:
+        self._change(transfer_id, complete_requested=None)
 
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002 (see sqlite)
         await self.abandon(transfer_id)
@@ -133,7 +136,10 @@ class MemoryJournal:
                 yield transfer
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
-        found = [one for one in self._transfers.values() if one.item_id == item_id and one.settled is None]
+        return [one for one in await self.open_of(item_id) if one.settled is None]
+
+    async def open_of(self, item_id: str) -> Sequence[Transfer]:
+        found = [one for one in self._transfers.values() if one.item_id == item_id]
         return sorted(found, key=lambda transfer: (transfer.started, transfer.id))
 
     async def parts(self, transfer_id: str) -> Sequence[Part]:

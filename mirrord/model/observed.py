@@ -87,6 +87,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of an object, as ListObjectVersions shows it."""
+
+    version_id: str
+    last_modified: float | None = None  # by the store's clock
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A multipart upload that stands open at a store, as ListMultipartUploads shows it."""
 

@@ -29,6 +29,8 @@ class Transfer:
     completing: bool = False
     """The store was asked to make the object visible: whether it did is for the store to say."""
     whole: Checksum | None = None  # of the object, once completing
+    complete_requested: float | None = None
+    """When CompleteMultipartUpload was last sent without a known outcome; None: never, or the store refused it."""
     settled: float | None = None
     """When it was given up although something of it may be left at the store, for a sweep to remove; None: it runs, or
     may go on."""

@@ -1,6 +1,8 @@
-"""Which open uploads at a key of ours are ours, when nobody knows their ids: decided by when they began.
+"""Which open uploads at a key of ours are ours, when nobody knows their ids: decided by when they began. And when an
+upload whose CompleteMultipartUpload was sent, without a known outcome, may be aborted.
 
-Owns the window: from the journaled intent to its settling, by the store's clock, give or take `SKEW`. Pure.
+Owns both windows. The first: from the journaled intent to its settling, by the store's clock, give or take `SKEW`. The
+second: `COMPLETE_WINDOW` after the request. Pure.
 """
 
 from mirrord.model import Transfer, TransferKind, Upload
@@ -9,6 +11,28 @@ SKEW = 60.0
 """Seconds that two clocks may disagree although the store's Date was asked: it may have been set meanwhile."""
 LATE = 600.0
 """Seconds after its settling in which a Create that was sent for an intent may still come about."""
+
+COMPLETE_WINDOW = 900.0
+"""Seconds after CompleteMultipartUpload was last sent in which it may still come about. AWS: "several minutes"."""
+_VERSION_SKEW = 86_400.0
+"""Seconds before a transfer began: a version that is older cannot be its work, however wrong a clock is."""
+
+
+def uncertain(transfer: Transfer) -> bool:
+    """Whether its upload was to be completed and nobody knows if it was: an abort may destroy the object."""
+    return transfer.upload_id is not None and transfer.complete_requested is not None
+
+
+def window_ends(transfer: Transfer) -> float | None:
+    """When nothing can come of CompleteMultipartUpload any more; None: the outcome is known."""
+    if transfer.upload_id is None or transfer.complete_requested is None:
+        return None
+    return transfer.complete_requested + COMPLETE_WINDOW
+
+
+def may_hold(transfer: Transfer, modified: float | None) -> bool:
+    """Whether a version of the object with this Last-Modified may be the work of `transfer`."""
+    return modified is None or modified >= transfer.started - _VERSION_SKEW
 
 
 def nameless(transfer: Transfer) -> bool:

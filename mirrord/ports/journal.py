@@ -66,8 +66,12 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
     async def part_done(self, transfer_id: str, part: Part) -> None:
         """The store confirmed this part; one of the same number is replaced."""
 
-    async def completing(self, transfer_id: str, whole: Checksum | None) -> None:
-        """Every part is recorded and the store is about to make the object visible, under this checksum."""
+    async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
+        """Every part is recorded and the store is about to make the object visible, under this checksum; written again
+        with each repeat. From here on the outcome is unknown (`Transfer.complete_requested`)."""
+
+    async def complete_refused(self, transfer_id: str) -> None:
+        """The store answered that it did not make the object visible: the outcome is known."""
 
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:
         """The transfer is done and the item's record says so: one commit."""
@@ -89,6 +93,9 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
         """Those of one item, the oldest first."""
+
+    async def open_of(self, item_id: str) -> Sequence[Transfer]:
+        """The unfinished and the given up transfers of one item, the oldest first."""
 
     async def parts(self, transfer_id: str) -> Sequence[Part]:
         """The parts done of an unfinished transfer, ascending, with the checksums that they were sent with."""

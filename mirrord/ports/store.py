@@ -4,7 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject, Upload
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Destination,
+    ObjectOptions,
+    ObjectVersion,
+    Part,
+    StoredObject,
+    Upload,
+)
 from mirrord.ports.source import ByteStream
 from mirrord.providers import Provider
 
@@ -89,8 +98,19 @@ class ObjectStore(Protocol):
     def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         """Every open multipart upload whose key starts with `prefix`."""
 
+    def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
+        """ListObjectVersions: every version of exactly this key, the newest first, delete markers left out; nothing
+        where the store keeps none."""
+
+    async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
+        """HeadObject of one version; None: it is gone."""
+
+    async def bucket_versioning(self, bucket: str) -> str:
+        """GetBucketVersioning: `Enabled`, `Suspended`, or empty: the bucket never had versions, or the store has
+        none."""
+
     async def has_bucket(self, bucket: str) -> bool:
         """HeadBucket. StoreDenied: its existence is not ours to know."""
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
-        """Create the bucket if it does not exist; True if this call created it."""
+        """Create the bucket, with `versioning` switched on, if it does not exist; True if this call created it."""

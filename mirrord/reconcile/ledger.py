@@ -42,7 +42,10 @@ class JournalLedger:
         """For a single put the intent says enough, if the store can tell the checksum of what stands."""
         self._asked = True
         if self._transfer.kind is TransferKind.MULTIPART or whole is None or not combines(whole.kind):
-            await self._journal.completing(self._transfer.id, whole)
+            await self._journal.completing(self._transfer.id, whole, self._clock.now())
+
+    async def complete_refused(self) -> None:
+        await self._journal.complete_refused(self._transfer.id)
 
     def keeps(self, error: BaseException | None) -> bool:
         if error is None or not self._resumable:

@@ -3,7 +3,7 @@
 Owns settling (an object that carries a transfer's id was written by it, whatever its last answer was), the question
 what of an open upload can be used again, and its removal otherwise. An upload that was asked for and whose id no edge
 recorded cannot be told from a stranger's here: its intent stays for the sweep (`janitor`), as does an upload that the
-store would not abort.
+store would not abort, or that may still be completed (`uncertain`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,9 +14,10 @@ from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
 from mirrord.model import Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decide import adopted
 from mirrord.planning.resume import confirmed
-from mirrord.planning.sweep import nameless
+from mirrord.planning.sweep import nameless, uncertain
 from mirrord.ports import Clock, Journal, ObjectStore
-from mirrord.reconcile.records import with_copy
+from mirrord.reconcile.records import with_copy, with_landed
+from mirrord.reconcile.uncertain import Fate, fate
 from mirrord.transfer import proof
 from mirrord.transfer.ledger import Kept
 from mirrord.transfer.writes import landed
@@ -38,11 +39,13 @@ class Leftovers:
         Asks the store (one HEAD) only where there is an unfinished one. What was done is held to the proof that it
         would have needed at its end: what cannot be proven any more is not done.
         """
-        left = await self.journal.unfinished_of(item.id)
-        if not left:
+        known = await self.journal.open_of(item.id)
+        left = [transfer for transfer in known if transfer.settled is None]
+        asked = [transfer for transfer in known if transfer.settled is None or uncertain(transfer)]
+        if not asked:
             return record, left
         standing = await store.head_object(item.destination)
-        done = next((transfer for transfer in left if landed(transfer.id, transfer.whole, standing)), None)
+        done = next((transfer for transfer in asked if landed(transfer.id, transfer.whole, standing)), None)
         if done is None or standing is None:
             return record, left
         try:
@@ -62,10 +65,12 @@ class Leftovers:
             listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
         except NoSuchUpload:
             return None
-        return Kept(upload_id, confirmed(await self.journal.parts(transfer.id), listed, length, part_size))
+        parts = confirmed(await self.journal.parts(transfer.id), listed, length, part_size)
+        return Kept(upload_id, parts, uncertain=uncertain(transfer))
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
-        """Give `transfer` up: abort its upload, then forget it. False: a sweep must do it, or find the upload first."""
+        """Give `transfer` up: abort its upload, then forget it. False: a sweep must do it, find the upload first, or
+        wait until nothing can complete it any more."""
         if nameless(transfer) or not await self._aborted(transfer, store, item):
             await self.journal.give_up(transfer.id, self.clock.now())
             return False
@@ -75,11 +80,28 @@ class Leftovers:
     async def _aborted(self, transfer: Transfer, store: ObjectStore, item: Item | None) -> bool:
         if transfer.upload_id is not None:
             try:
+                if uncertain(transfer) and await fate(transfer, store, self.clock.now()) is not Fate.ABORT:
+                    return False
                 await store.abort_upload(transfer.destination, transfer.upload_id)
             except StoreError:
                 return False
             self.aborted(transfer, item)
         return True
+
+
+async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal, now: float) -> None:
+    """The object turned out to be the work of `transfer`, whose item nobody looks at: end it in the journal.
+
+    What the store does not prove now is recorded as of no revision: should the item come back, it is written again.
+    """
+    record, standing = await journal.record(transfer.item_id), await store.head_object(transfer.destination)
+    if standing is None or not landed(transfer.id, transfer.whole, standing):
+        return
+    if record is None:  # the object's own metadata says all that is known
+        await journal.abandon(transfer.id)
+        return
+    copied = as_copied(transfer, standing, await journal.parts(transfer.id), store)
+    await journal.finish(transfer.id, copied, with_landed(record, transfer, copied, now))
 
 
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part], store: ObjectStore) -> Copied:

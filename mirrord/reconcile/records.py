@@ -5,7 +5,19 @@ Owns the mapping from outcomes to records: a failure never wipes what is known o
 
 from dataclasses import replace
 
-from mirrord.model import META_TRANSFER, Copied, Item, Observed, Outcome, Record, State, StoredObject
+from mirrord.model import (
+    META_TRANSFER,
+    Copied,
+    Integrity,
+    Item,
+    Observed,
+    Outcome,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+    Transfer,
+)
 from mirrord.planning.decide import adopted, options_digest
 from mirrord.planning.identity import same_state
 
@@ -48,6 +60,22 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
         integrity=copied.integrity,
         synced_at=now,
         options_digest=options_digest(item.options.object),
+    )
+
+
+def with_landed(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:
+    """The record of an item that nobody looks at, whose object turned out to be the work of `transfer`."""
+    proven = copied.integrity is not Integrity.LENGTH
+    return replace(
+        record,
+        revision=copied.revision if proven else Revision(address=copied.revision.address),
+        transfer_id=copied.transfer_id,
+        etag=copied.etag,
+        size=copied.size,
+        checksum=copied.checksum,
+        integrity=copied.integrity if proven else None,
+        synced_at=now,
+        options_digest=transfer.options_digest,
     )
 
 

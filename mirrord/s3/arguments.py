@@ -15,7 +15,16 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from mirrord.errors import StoreRefused
-from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject, Upload
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Destination,
+    ObjectOptions,
+    ObjectVersion,
+    Part,
+    StoredObject,
+    Upload,
+)
 
 Arguments = dict[str, Any]
 
@@ -188,6 +197,11 @@ def listed_part(entry: Mapping[str, Any]) -> Part:
 
 def open_upload(entry: Mapping[str, Any], listed: float | None) -> Upload:
     return Upload(entry["Key"], entry["UploadId"], entry["Initiated"].timestamp(), listed)
+
+
+def object_version(entry: Mapping[str, Any]) -> ObjectVersion:
+    modified = entry.get("LastModified")
+    return ObjectVersion(entry["VersionId"], modified.timestamp() if isinstance(modified, datetime) else None)
 
 
 def answered_at(answer: Mapping[str, Any]) -> float | None:

@@ -10,7 +10,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from mirrord.errors import BucketMissing, NoSuchUpload, StoreRefused, StoreUnavailable
-from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject, Upload
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Destination,
+    ObjectOptions,
+    ObjectVersion,
+    Part,
+    StoredObject,
+    Upload,
+)
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider
 from mirrord.s3 import arguments
@@ -27,6 +36,8 @@ COMPLETE_PATIENCE = 20
 """Times the base for Complete. AWS: "Processing … could take several minutes to complete"."""
 MIN_RATE = 100 * KiB
 """Bytes a second below which a transfer to a store counts as stalled."""
+
+_NOT_IMPLEMENTED = frozenset({405, 501})
 
 
 class ClientStore:
@@ -144,7 +155,7 @@ class ClientStore:
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region)
-        if versioning:
+        if created and versioning:
             async with self._asking("PutBucketVersioning", bucket):
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return created
@@ -185,6 +196,26 @@ class ClientStore:
                 raise
             return None
         return arguments.stored_object(answer)
+
+    async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
+        try:
+            async with self._asking("HeadObject", at):
+                answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, VersionId=version_id)
+        except (BucketMissing, StoreRefused) as error:
+            if _status(error) != 404:
+                raise
+            return None
+        return arguments.stored_object(answer)
+
+    async def bucket_versioning(self, bucket: str) -> str:
+        try:
+            async with self._asking("GetBucketVersioning", bucket):
+                answer = await self._client.get_bucket_versioning(Bucket=bucket)
+        except StoreRefused as error:
+            if _status(error) not in _NOT_IMPLEMENTED:
+                raise
+            return ""
+        return answer.get("Status", "")
 
     @asynccontextmanager
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
@@ -229,6 +260,20 @@ class ClientStore:
             if not page.get("IsTruncated"):
                 return
             asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
+        asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
+        while True:
+            async with self._asking("ListObjectVersions", at):
+                page = await self._client.list_object_versions(**asked)
+            versions = page.get("Versions", [])
+            for entry in versions:
+                if entry["Key"] == at.key:
+                    yield arguments.object_version(entry)
+            # Keys ascend, so that the key itself comes before all others that begin with it.
+            if not page.get("IsTruncated") or (versions and versions[-1]["Key"] != at.key):
+                return
+            asked |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
 
 class _ObjectStream:

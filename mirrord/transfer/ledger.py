@@ -24,7 +24,10 @@ class Ledger(Protocol):
         """The store confirmed the part; `part.checksum` is the one it was sent with."""
 
     async def completing(self, whole: Checksum | None) -> None:
-        """From here on the object may become visible."""
+        """From here on the object may become visible; told again before each repeat of the request."""
+
+    async def complete_refused(self) -> None:
+        """The store answered each of the requests that it did not make the object visible."""
 
     def keeps(self, error: BaseException | None) -> bool:
         """Whether, after `error`, the parts stay at the store for another attempt. None: nothing went wrong."""
@@ -41,6 +44,8 @@ class NoLedger:
 
     async def completing(self, whole: Checksum | None) -> None: ...
 
+    async def complete_refused(self) -> None: ...
+
     def keeps(self, error: BaseException | None) -> bool:  # noqa: ARG002
         return False
 
@@ -54,6 +59,8 @@ class Kept:
 
     upload_id: str
     parts: Mapping[int, Part]
+    uncertain: bool = False
+    """CompleteMultipartUpload was sent for it before, and nobody knows what came of that."""
 
     @property
     def size(self) -> int:

@@ -2,9 +2,10 @@
 
 Owns the order of things: the undo stands from the moment the upload is born; on any error or cancellation the parts in
 flight are cancelled, then drained, then the upload is aborted (an abort with parts in flight leaves parts behind,
-FIELD_NOTES 9), each step bounded, none cut short by another cancellation. Repeats a part, whose upload is idempotent,
-from its own buffer, Create (what a lost answer may have left is the ledger's to remember) and the abort; `writes`
-settles Complete. Knows no source: `copy` and the library's MultipartUploader bring buffers.
+FIELD_NOTES 9), each step bounded, none cut short by another cancellation. An upload whose completion was asked for, and
+whose outcome is unknown, is left open: an abort may destroy the object (17). Repeats a part, whose upload is
+idempotent, from its own buffer, Create (what a lost answer may have left is the ledger's to remember) and the abort;
+`writes` settles Complete. Knows no source: `copy` and the library's MultipartUploader bring buffers.
 A ledger's edges (opened, part done, completing) have one place each: `_create`, `_send`, `complete`; where it keeps the
 parts for another attempt, the abort is left out.
 """
@@ -17,14 +18,25 @@ from typing import Any, Self, TypeVar
 
 from mirrord import checksums
 from mirrord.aio import drain, finish
-from mirrord.errors import ChecksumMismatch, MirrordError, OutcomeUnknown, SourceTooLarge, StoreUnavailable
+from mirrord.errors import (
+    BucketMissing,
+    ChecksumMismatch,
+    MirrordError,
+    NoSuchUpload,
+    OutcomeUnknown,
+    PreconditionFailed,
+    SourceTooLarge,
+    StoreDenied,
+    StoreRefused,
+    StoreUnavailable,
+)
 from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject
 from mirrord.planning.backoff import pause, spent
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Buffer
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
 from mirrord.transfer.repeats import USUAL_REPEATS
-from mirrord.transfer.writes import WRITE_BACKOFF, Write
+from mirrord.transfer.writes import WRITE_BACKOFF, Write, carries
 
 T = TypeVar("T")
 
@@ -32,6 +44,8 @@ DRAIN_DEADLINE = 15.0
 ABORT_DEADLINE = 30.0
 """Seconds. A store that answers nothing holds up a failed transfer for their sum at the most."""
 _AGAIN = (StoreUnavailable, OutcomeUnknown, ChecksumMismatch)
+_REFUSED = (StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
+"""Answers to CompleteMultipartUpload that say that it did not happen."""
 
 
 def ignore(_: Any) -> None:
@@ -67,6 +81,8 @@ class Multipart:
         self._tasks: set[asyncio.Task[None]] = set()
         self._recorded = False
         self._completed = False
+        self._requests = 0
+        """CompleteMultipartUpload requests whose outcome is unknown."""
 
     async def __aenter__(self) -> Self:
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -124,7 +140,6 @@ class Multipart:
         await self.settled()
         parts = [self.parts[number] for number in sorted(self.parts)]
         whole = self._whole(parts)
-        await self.ledger.completing(whole)
         write = Write(
             store=self._store,
             at=self._at,
@@ -133,7 +148,11 @@ class Multipart:
             whole=whole,
             repeats=self.repeats,
         )
-        stored = await write.settled(lambda: finish(self._complete(parts, whole, if_none_match)))
+        try:
+            stored = await write.settled(lambda: finish(self._complete(parts, whole, if_none_match)))
+        except (PreconditionFailed, NoSuchUpload):
+            await finish(self._refused())  # a HEAD showed that the object is not this upload's
+            raise
         self._completed = True
         return stored, whole
 
@@ -196,6 +215,7 @@ class Multipart:
     async def _open(self) -> None:
         if self.kept is not None:
             self.upload_id, self.parts = self.kept.upload_id, dict(self.kept.parts)
+            self._requests = int(self.kept.uncertain)
         else:
             await self._created()
         self._recorded = True
@@ -224,9 +244,23 @@ class Multipart:
         return checksums.combine(self._kind, pieces) if checksums.combines(self._kind) else None
 
     async def _complete(self, parts: list[Part], whole: Checksum | None, if_none_match: bool) -> StoredObject:
-        stored = await self._store.complete_upload(self._at, self._upload, parts, whole, if_none_match=if_none_match)
+        await self.ledger.completing(whole)
+        self._requests += 1
+        try:
+            stored = await self._store.complete_upload(
+                self._at, self._upload, parts, whole, if_none_match=if_none_match
+            )
+        except _REFUSED:
+            await self._refused()
+            raise
         self._completed = True
         return stored
+
+    async def _refused(self) -> None:
+        """The last request did not make the object visible."""
+        self._requests -= 1
+        if not self._requests:
+            await self.ledger.complete_refused()
 
     async def _undo(self, error: BaseException | None) -> None:
         """Drain, then abort unless it is kept. What goes wrong here is noted on `error`, which stays the one raised."""
@@ -241,10 +275,24 @@ class Multipart:
             await asyncio.wait(self._tasks, timeout=DRAIN_DEADLINE)
         if self.upload_id is None or (self._recorded and self.ledger.keeps(error)):
             return None
+        if self._requests and not await self._abortable():
+            if error is not None:
+                error.add_note(f"upload {self.upload_id} of {self._at} is left open: it may have been completed")
+            return None
         failed = await self._abort(self.upload_id)
         if failed is not None and error is not None:
             error.add_note(f"upload {self.upload_id} of {self._at} could not be aborted: {failed}")
         return failed
+
+    async def _abortable(self) -> bool:
+        """Whether an abort is safe although the outcome of CompleteMultipartUpload is unknown (guarantee 5)."""
+        transfer_id = self._options.metadata.get(META_TRANSFER)
+        if not transfer_id or not self._store.provider.late_abort_harmless:
+            return False
+        try:
+            return not carries(transfer_id, await self._store.head_object(self._at))
+        except MirrordError:
+            return False
 
     async def _abort(self, upload_id: str) -> MirrordError | None:
         try:

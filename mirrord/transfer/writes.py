@@ -31,9 +31,14 @@ _REFUSED = (StoreUnavailable, ChecksumMismatch, InvalidPart)
 what was hashed."""
 
 
+def carries(transfer_id: str, standing: StoredObject | None) -> bool:
+    """Whether the object was written with this transfer's id, which is unguessable and set before the first byte."""
+    return standing is not None and standing.metadata.get(META_TRANSFER) == transfer_id
+
+
 def landed(transfer_id: str, whole: Checksum | None, standing: StoredObject | None) -> bool:
-    """Whether the object that stands is this transfer's work. Its id is unguessable, and set before the first byte."""
-    if standing is None or standing.metadata.get(META_TRANSFER) != transfer_id:
+    """Whether the object that stands is this transfer's work, and no other checksum is shown for it."""
+    if standing is None or not carries(transfer_id, standing):
         return False
     told = standing.checksum
     return whole is None or told is None or whole.kind is not told.kind or whole == told

@@ -131,6 +131,7 @@ FULL_TRANSFER = transfer(
     completing=True,
     whole=Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg="),
     settled=1_700_000_003.25,
+    complete_requested=1_700_000_002.5,
 )
 
 
@@ -255,15 +256,26 @@ async def test_each_edge_of_an_upload_is_recorded(journals: Journals) -> None:
     await asyncio.gather(*(journals.now.part_done(intent.id, part(number)) for number in (3, 1, 2)))
     await journals.now.part_done(intent.id, part(2, '"again"'))
     assert await (await journals.later()).parts(intent.id) == [part(1), part(2, '"again"'), part(3)]
-    await journals.now.completing(intent.id, whole)
-    expected = replace(intent, upload_id="u1", completing=True, whole=whole)
+    await journals.now.completing(intent.id, whole, 7.5)
+    expected = replace(intent, upload_id="u1", completing=True, whole=whole, complete_requested=7.5)
     assert await every((await journals.later()).unfinished()) == [expected]
+
+
+async def test_when_completion_was_last_asked_for_is_kept_until_the_store_refuses_it(journals: Journals) -> None:
+    await journals.now.begin(transfer())
+    await journals.now.completing("t-1", None, 7.5)
+    await journals.now.completing("t-1", None, 9.5)
+    assert [one.complete_requested for one in await (await journals.later()).open_of(at("k").item_id)] == [9.5]
+    await journals.now.complete_refused("t-1")
+    await journals.now.complete_refused("t-none")
+    assert [one.complete_requested for one in await (await journals.later()).open_of(at("k").item_id)] == [None]
 
 
 async def test_completing_without_a_whole_checksum_is_recorded(journals: Journals) -> None:
     await journals.now.begin(transfer())
-    await journals.now.completing("t-1", None)
-    assert await every((await journals.later()).unfinished()) == [transfer(completing=True)]
+    await journals.now.completing("t-1", None, 7.5)
+    expected = transfer(completing=True, complete_requested=7.5)
+    assert await every((await journals.later()).unfinished()) == [expected]
 
 
 @pytest.mark.parametrize("end", ["finish", "abandon"])
@@ -274,7 +286,7 @@ async def test_the_parts_go_with_their_transfer(journals: Journals, end: str) ->
     await (journals.now.abandon("t-1") if end == "abandon" else journals.now.finish("t-1", copied(transfer()), FULL))
     await journals.now.part_done("t-1", part(9))
     await journals.now.opened("t-1", "late")
-    await journals.now.completing("t-1", None)
+    await journals.now.completing("t-1", None, 7.5)
     journal = await journals.later()
     assert await journal.parts("t-1") == []
     assert await journal.parts("t-2") == [part(2)]
@@ -547,6 +559,8 @@ async def test_what_was_given_up_is_no_longer_unfinished_and_is_kept_until_it_is
     journal = await journals.later()
     assert await every(journal.unfinished()) == [transfer(3)]
     assert await journal.unfinished_of(at("k").item_id) == [transfer(3)]
+    assert [one.id for one in await journal.open_of(at("k").item_id)] == ["t-1", "t-2", "t-3"]
+    assert await journal.open_of(at("other").item_id) == []
     assert await every(journal.given_up()) == [transfer(1, upload_id="u1", settled=5.25), transfer(2, settled=6.0)]
     await journal.abandon("t-1")
     assert [one.id for one in await every((await journals.later()).given_up())] == ["t-2"]

@@ -153,8 +153,12 @@ class SqliteJournal:
     async def part_done(self, transfer_id: str, part: Part) -> None:
         await self._database.write(Statement("part_done", from_part(transfer_id, part)))
 
-    async def completing(self, transfer_id: str, whole: Checksum | None) -> None:
-        await self._database.write(Statement("completing", {"id": transfer_id, **from_checksum(whole, "whole")}))
+    async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
+        values: Row = {"id": transfer_id, "complete_requested": when, **from_checksum(whole, "whole")}
+        await self._database.write(Statement("completing", values))
+
+    async def complete_refused(self, transfer_id: str) -> None:
+        await self._database.write(Statement("complete_refused", {"id": transfer_id}))
 
     async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002
         """`copied` is for journals that keep a history: what stands of it is in the record."""
@@ -176,6 +180,9 @@ class SqliteJournal:
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
         return [to_transfer(row) for row in await self._database.read("unfinished_of", {"item_id": item_id})]
+
+    async def open_of(self, item_id: str) -> Sequence[Transfer]:
+        return [to_transfer(row) for row in await self._database.read("open_of", {"item_id": item_id})]
 
     async def parts(self, transfer_id: str) -> Sequence[Part]:
         return [to_part(row) for row in await self._database.read("parts", {"transfer_id": transfer_id})]

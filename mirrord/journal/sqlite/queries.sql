@@ -82,11 +82,11 @@ SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE remov
 -- name: begin_transfer
 INSERT INTO transfers (
     id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started, checksum_kind, options_digest,
-    upload_id, completing, whole_kind, whole_value, settled
+    upload_id, completing, whole_kind, whole_value, settled, complete_requested
 ) VALUES (
     :id, :item_id, CAST(:store AS TEXT), CAST(:endpoint AS TEXT), CAST(:bucket AS TEXT), CAST(:key AS TEXT), :revision,
     :kind, :part_size, :started, :checksum_kind, :options_digest,
-    :upload_id, :completing, :whole_kind, :whole_value, :settled
+    :upload_id, :completing, :whole_kind, :whole_value, :settled, :complete_requested
 );
 
 -- name: opened
@@ -98,7 +98,12 @@ SELECT :transfer_id, :number, :size, :etag, :checksum_kind, :checksum_value
 WHERE EXISTS (SELECT 1 FROM transfers WHERE id = :transfer_id);
 
 -- name: completing
-UPDATE transfers SET completing = 1, whole_kind = :whole_kind, whole_value = :whole_value WHERE id = :id;
+UPDATE transfers
+SET completing = 1, whole_kind = :whole_kind, whole_value = :whole_value, complete_requested = :complete_requested
+WHERE id = :id;
+
+-- name: complete_refused
+UPDATE transfers SET complete_requested = NULL WHERE id = :id;
 
 -- name: settle_transfer
 DELETE FROM transfers WHERE id = :id;
@@ -114,6 +119,9 @@ SELECT * FROM transfers WHERE settled IS NULL AND id > :after ORDER BY id LIMIT 
 
 -- name: unfinished_of
 SELECT * FROM transfers WHERE item_id = :item_id AND settled IS NULL ORDER BY started, id;
+
+-- name: open_of
+SELECT * FROM transfers WHERE item_id = :item_id ORDER BY started, id;
 
 -- name: parts
 SELECT * FROM parts WHERE transfer_id = :transfer_id ORDER BY number;

@@ -103,6 +103,7 @@ def from_transfer(transfer: Transfer) -> Row:
         "completing": transfer.completing,
         **from_checksum(transfer.whole, "whole"),
         "settled": transfer.settled,
+        "complete_requested": transfer.complete_requested,
     }
 
 
@@ -121,6 +122,7 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
         completing=bool(row["completing"]),
         whole=_to_checksum(row, "whole"),
         settled=row["settled"],
+        complete_requested=row["complete_requested"],
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,20 @@ def test_a_journal_of_the_first_schema_gets_uploads_and_keeps_its_intents(connec
     migrate(connection, Path("state.db"), SHIPPED)
     found = connection.execute("SELECT id, upload_id, completing, checksum_kind FROM transfers").fetchall()
     assert found == [("t", None, 0, "none")]
+
+
+def test_an_upload_that_an_older_mirrord_was_completing_counts_as_asked_for_now(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED[:5])
+    for name, kind, completing in (("mpu", "multipart", 1), ("parts", "multipart", 0), ("put", "put", 1)):
+        connection.execute(
+            "INSERT INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, started, completing) "
+            "VALUES (?, 'i', 's', 'e', 'b', 'k', '{}', ?, 0, ?)",
+            (name, kind, completing),
+        )
+    migrate(connection, Path("state.db"), SHIPPED)
+    found = dict(connection.execute("SELECT id, complete_requested FROM transfers").fetchall())
+    assert (found["parts"], found["put"]) == (None, None)
+    assert abs(found["mpu"] - time.time()) < 60
 
 
 def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:

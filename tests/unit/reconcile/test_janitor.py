@@ -1,5 +1,6 @@
 """The sweep against a store and a journal in memory: what is aborted, kept, reported and forgotten."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -155,6 +156,36 @@ async def test_an_upload_that_is_just_being_opened_is_left_for_the_next_sweep(wo
     await world.journal.opened("opens", upload)
     await world.janitor.sweep()
     assert set(world.store.uploads) == {upload}
+
+
+@pytest.mark.parametrize("runs", [0, 60, 250])
+async def test_a_sweep_that_was_put_off_by_a_running_intent_is_made_up_for_within_five_minutes(
+    world: World, runs: float
+) -> None:
+    await world.begin("lost")
+    await world.opened()
+    await world.janitor.begin()
+    await world.begin("opens")
+    sweeping = asyncio.create_task(world.janitor.run())
+    await world.clock.advance(runs)
+    assert len(world.store.uploads) == 1
+    await world.journal.abandon("opens")
+    await world.clock.advance(300 - runs)
+    sweeping.cancel()
+    assert world.store.uploads == {}
+
+
+async def test_intents_that_could_not_be_searched_for_are_not_forgotten(world: World) -> None:
+    await world.begin("lost")
+    upload = await world.opened()
+    await world.janitor.begin()
+    await world.begin("opens")
+    await world.clock.advance(LATE + 1)
+    await world.janitor.sweep()
+    assert (set(world.store.uploads), await world.given_up()) == ({upload}, ["lost"])
+    await world.journal.abandon("opens")
+    await world.janitor.sweep()
+    assert (world.store.uploads, await world.given_up()) == ({}, [])
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), StoreDenied("no")])

@@ -1,0 +1,45 @@
+"""An upload whose CompleteMultipartUpload was sent and whose outcome is unknown: what becomes of it (guarantee 5).
+
+Owns the question to the store, and the rule: an upload whose object stands is never aborted, for some stores destroy
+the object with it (FIELD_NOTES 17). Changes nothing at the store and writes nothing: `leftovers` and `janitor` do.
+"""
+
+from enum import StrEnum
+
+from mirrord.model import Transfer
+from mirrord.planning.sweep import may_hold, window_ends
+from mirrord.ports import ObjectStore
+from mirrord.transfer.writes import carries, landed
+
+
+class Fate(StrEnum):
+    """What to do with such an upload now."""
+
+    FINISH = "finish"  # the object is its work
+    FORGET = "forget"  # its object stands no more as the current version, or shows another checksum: never abort
+    ABORT = "abort"
+    WAIT = "wait"  # it may still be completed
+
+
+async def fate(transfer: Transfer, store: ObjectStore, now: float) -> Fate:
+    """Ask the store (one HEAD; on versioned buckets one of each version that may be ours). Raises StoreError."""
+    standing = await store.head_object(transfer.destination)
+    if carries(transfer.id, standing):
+        return Fate.FINISH if landed(transfer.id, transfer.whole, standing) else Fate.FORGET
+    if store.provider.late_abort_harmless:
+        return Fate.ABORT
+    if now < (window_ends(transfer) or 0.0):
+        return Fate.WAIT
+    return Fate.FORGET if await _in_a_version(transfer, store) else Fate.ABORT
+
+
+async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:
+    at = transfer.destination
+    if not await store.bucket_versioning(at.bucket):
+        return False
+    async for version in store.list_versions(at):
+        if may_hold(transfer, version.last_modified):
+            standing = await store.head_version(at, version.version_id)
+            if carries(transfer.id, standing):
+                return True
+    return False

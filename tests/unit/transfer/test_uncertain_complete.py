@@ -1,0 +1,73 @@
+"""A multipart upload without a ledger, as the library has it, whose completion nobody tells of."""
+
+import pytest
+
+from mirrord.errors import MirrordError, OutcomeUnknown, StoreDenied, StoreUnavailable
+from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, ProviderName, StoredObject
+from mirrord.providers import profile
+from mirrord.testing import MemoryStore
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.repeats import Repeats
+
+AT = Destination("default", "http://store", "bucket", "key")
+OURS = ObjectOptions(metadata={META_TRANSFER: "t"})
+
+
+class Store(MemoryStore):
+    """Loses each answer to Complete, after it `lands` or not, and answers HEAD with `head` from then on."""
+
+    lands = False
+    head: MirrordError | None = None
+    lost = False
+
+    async def complete_upload(self, *given, **more):  # type: ignore[no-untyped-def]
+        if self.lands and not self.lost:
+            kept = dict(self.uploads)
+            await super().complete_upload(*given, **more)
+            self.uploads = kept  # not yet cleaned up
+        self.lost = True
+        raise OutcomeUnknown("no answer")
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        if self.lost and self.head is not None:
+            raise self.head
+        return await super().head_object(at)
+
+
+async def at_once(_seconds: float) -> None: ...
+
+
+async def upload(store: Store) -> None:
+    store.buckets["bucket"] = {}
+    budget = Budget(2**20)
+    multipart = Multipart(store, AT, OURS, ChecksumKind.CRC64NVME)
+    multipart.repeats = Repeats(sleep=at_once)
+    async with multipart as one:
+        buffer = await budget.lend(1024)
+        await one.send(buffer, 3)
+        await one.complete()
+
+
+@pytest.mark.parametrize("head", [StoreDenied("403"), StoreUnavailable("503", retry_after=1), None])
+@pytest.mark.parametrize("provider", ProviderName)
+async def test_it_is_left_open_unless_a_late_abort_is_harmless_and_head_shows_another(
+    provider: ProviderName, head: MirrordError | None
+) -> None:
+    store = Store(profile(provider))
+    store.head = head
+    with pytest.raises(OutcomeUnknown) as raised:
+        await upload(store)
+    aborted = profile(provider).late_abort_harmless and head is None
+    assert len(store.uploads) == (0 if aborted else 1)
+    notes = getattr(raised.value, "__notes__", [])
+    assert any("is left open: it may have been completed" in note for note in notes) is not aborted
+
+
+@pytest.mark.parametrize("provider", [ProviderName.AWS, ProviderName.SEAWEEDFS])
+async def test_the_upload_of_an_object_that_stands_is_not_aborted(provider: ProviderName) -> None:
+    store = Store(profile(provider))
+    store.lands, store.head = True, StoreDenied("403")
+    with pytest.raises(OutcomeUnknown):
+        await upload(store)
+    assert len(store.uploads) == 1
