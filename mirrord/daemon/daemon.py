@@ -83,7 +83,7 @@ class Daemon:
                     continue
 
     async def look(self, *, again: bool = False) -> None:
-        """Read the manifests, and apply what changed."""
+        """Read the manifests and the stores' keys and certificates, and apply what changed."""
         async with self._reading:
             if await self.manifests.look(again=again) or self._unapplied:
                 self._unapplied = True  # tried again by the next look, should it fail
@@ -91,6 +91,7 @@ class Daemon:
                     self.restarts.compare(self.manifests.current.loaded.daemon)
                 await self.live.apply()
                 self._unapplied = False
+        await self.live.renew_stores(again=again)
 
     async def reload(self) -> None:
         """Read everything again, also what manifests refer to (SIGHUP, `POST /api/v1/reload`)."""

@@ -5,7 +5,7 @@ definition changed is followed anew. Items that left keep their objects, and are
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,8 +15,8 @@ from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
-from mirrord.errors import JournalError
-from mirrord.model import Item, Record, file_address
+from mirrord.errors import JournalError, Reason
+from mirrord.model import Item, Record, State, file_address
 from mirrord.planning.bind import item_of
 from mirrord.ports import Clock, Hints, Journal, Observer
 from mirrord.reconcile.departures import Departures
@@ -28,6 +28,10 @@ from mirrord.sources.folder import Folder, Overlaps
 from mirrord.sources.mounts import silence_at
 from mirrord.sources.watch import Watch
 from mirrord.status import FolderStatus
+
+_PAGE = 1000
+_REFUSALS = frozenset({Reason.STORE_DENIED, Reason.STORE_REFUSED, Reason.STORE_UNAVAILABLE})
+"""Reasons that other keys or certificates may take away."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +67,22 @@ class Live:
             for spec in current.expansion.folders:
                 if spec.entry not in self._folders:
                     self._start_folder(spec)
+
+    async def renew_stores(self, *, again: bool = False) -> None:
+        """Use keys and certificates that were replaced, and look now at what their stores had refused."""
+        names = await self.stores.renewed(again=again)
+        if names:
+            async for item_id in self._refused_by(names):
+                await self.trigger(item_id)
+
+    async def _refused_by(self, stores: Collection[str]) -> AsyncIterator[str]:
+        for state in (State.BLOCKED, State.RETRYING):
+            after = ""
+            while records := await self.journal.page(state=state, after=after, limit=_PAGE):
+                for record in records:
+                    if record.destination.store in stores and record.reason in _REFUSALS:
+                        yield record.item_id
+                after = records[-1].item_id
 
     async def trigger(self, item_id: str) -> bool:
         """Look at an item now. A settled file of a folder comes back to the scheduler for it."""

@@ -11,17 +11,24 @@ import asyncio
 import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from logging import getLogger
 from pathlib import Path
 from typing import Self
 
 from mirrord.declared import StoreOptions
-from mirrord.errors import StoreRefused
+from mirrord.errors import StoreError, StoreRefused
 from mirrord.model import Destination, Item, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.providers import profile
 from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.keys import Stamps, files_of, stamps
 from mirrord.s3.session import S3Store
 from mirrord.testing import MemoryStore
+
+_log = getLogger(__name__)
+
+RENEW_DEADLINE = 30.0
+"""Seconds that the AWS chain (`credential_process`, a metadata service) gets to give keys."""
 
 
 class Stores:
@@ -35,6 +42,8 @@ class Stores:
         """(store, bucket) of each bucket that would be created, of the stores opened so far."""
         self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+        self._versions: dict[str, int] = {}
+        self._refused: dict[str, Stamps] = {}  # stores that could not be opened, and the state of their files then
         self._life = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -67,11 +76,34 @@ class Stores:
             if options is None:
                 raise StoreRefused(f"no store is named {name!r}")
             if name not in self._open or self._open[name][0] != options:
+                self._refused[name] = stamps(files_of(options))
                 self._open[name] = options, await self._opened(name, options)
+                del self._refused[name]
                 # What stands by now (botocore's models, our modules, the items) stays: 100,000s of objects, through
                 # which the collector would walk again and again, each time stopping the loop for up to 0.3 s.
                 gc.freeze()
             return self._open[name][1]
+
+    async def renewed(self, *, again: bool = False) -> set[str]:
+        """The stores whose keys or certificates were replaced since the last call, in use from now on. With `again`
+        they are read whether or not a file tells so, and stores that could not be opened count too."""
+        names = await self._repaired(again=again)
+        for name, (_, store) in tuple(self._open.items()):
+            if isinstance(store, S3Store):
+                await _renew(store, again)
+                if store.version != self._versions.get(name, 0):
+                    self._versions[name] = store.version
+                    names.add(name)
+        return names
+
+    async def _repaired(self, *, again: bool) -> set[str]:
+        names = set()
+        for name, before in tuple(self._refused.items()):
+            now = await asyncio.to_thread(stamps, tuple(before))
+            if name in self._options and (again or now != before):
+                names.add(name)
+                self._refused[name] = now
+        return names
 
     async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
         store = await self._connected(options)
@@ -89,3 +121,11 @@ class Stores:
                 return MemoryStore(profile(options.provider))
             options = (await self._life.enter_async_context(embedded)).options(options)
         return await self._life.enter_async_context(S3Store(options))
+
+
+async def _renew(store: S3Store, again: bool) -> None:
+    try:
+        async with asyncio.timeout(RENEW_DEADLINE):
+            await (store.renew() if again else store.look())
+    except (StoreError, TimeoutError) as error:
+        _log.warning("what the store had before stays in use: %s", str(error) or "its keys were not read in time")

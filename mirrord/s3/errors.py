@@ -1,23 +1,18 @@
-"""What a store's answer, or its silence, means: botocore's errors translated into mirrord's, in one place.
+"""What a store's answer means: S3's refusals translated into mirrord's errors, in one place.
 
-Owns the tables of S3 error codes and HTTP status codes (S3 API Reference, "Error responses"). Refuses to guess: a
-write whose answer was lost is OutcomeUnknown. Hands on one line naming operation, object, store and the store's own
-words; response fields that may hold secrets (signed strings, tokens) are never read.
+Owns the tables of S3 error codes and HTTP status codes (S3 API Reference, "Error responses"), and the advice for them.
+Hands on one line naming operation, object, store and the store's own words; response fields that may hold secrets
+(signed strings, tokens) are never read. What no answer means is in `transport`.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from ssl import SSLError
+from http import HTTPStatus
 from typing import Any
 
-import aiobotocore.endpoint  # noqa: F401  adds aiohttp's classes to botocore's EXCEPTION_MAP
 from botocore import exceptions as sdk
-from botocore.parsers import ResponseParserError
-from botocore.retryhandler import EXCEPTION_MAP
 
 from mirrord.errors import (
     BucketMissing,
@@ -33,24 +28,22 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from mirrord.model import shown
+from mirrord.s3.call import Call
+from mirrord.s3.refusals import LARGEST_SKEW, STALE, code_of, headers_of, is_s3, message_of, skew, status_of
+from mirrord.s3.transport import UNANSWERED, from_transport, lost
+
+__all__ = ["UNANSWERED", "Call", "asking", "from_answer", "from_transport"]
 
 Kind = type[MirrordError]
 
-TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
-"""Every class that means "the connection failed", the HTTP client's own included."""
-
-UNANSWERED: tuple[type[Exception], ...] = (sdk.BotoCoreError, ResponseParserError, *TRANSPORT_ERRORS)
-
 _CODES: dict[str, Kind] = {
+    **dict.fromkeys(STALE, StoreDenied),
     "AccessDenied": StoreDenied,
     "AccountProblem": StoreDenied,
     "AllAccessDisabled": StoreDenied,
     "AuthorizationHeaderMalformed": StoreDenied,
-    "ExpiredToken": StoreDenied,
-    "InvalidAccessKeyId": StoreDenied,
-    "InvalidToken": StoreDenied,
     "RequestTimeTooSkewed": StoreDenied,
-    "SignatureDoesNotMatch": StoreDenied,
     "UnauthorizedAccess": StoreDenied,
     "NoSuchBucket": BucketMissing,
     "NoSuchUpload": NoSuchUpload,
@@ -86,39 +79,23 @@ _UNSETTLED = frozenset({500, 502, 504})
 """Answers to a write after which it may have happened all the same: a part of the store, or a gateway, gave up."""
 
 _ADVICE: dict[str, str] = {
-    # A HEAD answers without words; AWS says 403 even for a missing object where s3:ListBucket is not granted.
-    "403": "check the store's credentials, and that they may read and list the bucket",
+    "AuthorizationHeaderMalformed": "set the store's region",
     "ExpiredToken": "renew the session token",
     "InvalidAccessKeyId": "check credentials.access_key_id",
     "NoSuchBucket": "create it or set buckets.{bucket}.create: true",
-    "PermanentRedirect": "set the store's region to the bucket's",
     "RequestTimeTooSkewed": "set this machine's clock",
     "SignatureDoesNotMatch": "check credentials.secret_access_key and region",
 }
-_DENIED_TRANSPORT = (
-    sdk.NoCredentialsError,
-    sdk.PartialCredentialsError,
-    sdk.ProfileNotFound,
-    sdk.NoAuthTokenError,
-    sdk.SSOError,
-)
-_NEVER_SENT = (sdk.ConnectTimeoutError, sdk.ProxyConnectionError)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call, as an error names it. `write`: a lost answer leaves its outcome unknown."""
-
-    operation: str
-    store: str
-    bucket: str = ""
-    key: str | None = None
-    write: bool = False
-
-    def says(self, words: str) -> str:
-        """One line: what was asked of whom, and what came of it."""
-        place = f" s3://{self.bucket}/{self.key or ''}" if self.bucket else ""
-        return f"{self.operation}{place} at store {self.store!r}: {_one_line(words)}"
+_STATUS_ADVICE: dict[int, str] = {
+    # AWS says 403 even for a missing object where s3:ListBucket is not granted.
+    403: "check the store's credentials, and that they may read and list the bucket",
+    407: "set the proxy's user and password in its URL",
+    413: "a proxy in front of the store limits the size of requests: raise its limit (nginx: client_max_body_size), "
+    "or set upload.multipart_threshold and upload.part_size below it",
+}
+"""For answers without an error code of S3's."""
+_PROXYS = frozenset({407, 413})
+"""What a proxy in front of a store answers in its stead."""
 
 
 @asynccontextmanager
@@ -131,39 +108,65 @@ async def asking(call: Call, deadline: float) -> AsyncIterator[None]:
         raise from_answer(call, error.response) from error
     except UNANSWERED as error:
         if limit.expired():
-            raise _lost(call, f"no answer within {deadline:.0f} s") from error
+            raise lost(call, f"no answer within {deadline:.0f} s") from error
         raise from_transport(call, error) from error
 
 
 def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:
     """The error that an answered refusal means: by its code, else by its HTTP status."""
-    fault = response.get("Error", {})
-    meta = response.get("ResponseMetadata", {})
-    code, status = str(fault.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
-    words = ": ".join(part for part in (code, str(fault.get("Message", "")).rstrip(". ")) if part)
-    if advice := _ADVICE.get(code):
-        words = f"{words}; {advice.format(bucket=call.bucket)}"
-    headers = meta.get("HTTPHeaders", {})
-    if headers.get("content-type", "").startswith("text/html"):
-        words = f"{words}; the answer is a web page, not S3; check endpoint_url"
+    code, status, headers = code_of(response), status_of(response), headers_of(response)
     kind = _kind(call, code, status)
-    return kind(call.says(words or f"HTTP {status}"), retry_after=_retry_after(headers))
+    words = [_said(code, status, message_of(response)), *_advice(call, code, status, response)]
+    return kind(call.says("; ".join(words)), retry_after=_retry_after(headers))
 
 
-def from_transport(call: Call, error: Exception) -> MirrordError:
-    """The error that a call without an answer means."""
-    if isinstance(error, _DENIED_TRANSPORT):
-        return StoreDenied(call.says(f"{error}; set the store's credentials or those of the AWS chain"))
-    if isinstance(error, sdk.SSLError):
-        return StoreRefused(call.says(f"no TLS: {_cause(error)}; set ca_file if the store's certificate is private"))
-    if isinstance(error, ResponseParserError):
-        return _lost(call, f"the answer is not S3: {error}")
-    if isinstance(error, sdk.CredentialRetrievalError):
-        return StoreUnavailable(call.says(str(error)))
-    if isinstance(error, (sdk.HTTPClientError, *TRANSPORT_ERRORS)):
-        words = f"the connection failed: {_cause(error)}"
-        return StoreUnavailable(call.says(words)) if _never_sent(error) else _lost(call, words)
-    return StoreRefused(call.says(str(error)))
+def _said(code: str, status: int, message: str) -> str:
+    first = code or f"HTTP {status} {_phrase(status)}".rstrip()
+    message = message.rstrip(". ")
+    return f"{first}: {message}" if message else first
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _advice(call: Call, code: str, status: int, response: Mapping[str, Any]) -> list[str]:
+    """What to do about it, the likeliest cause first."""
+    if _redirects(status):
+        return [_redirected(response)]
+    ahead = skew(response)
+    if code == "RequestTimeTooSkewed" or (not code and status in (400, 403) and abs(ahead) > LARGEST_SKEW):
+        return [_skewed(ahead), _ADVICE["RequestTimeTooSkewed"]]
+    if not is_s3(response) and status not in _PROXYS:
+        return [_foreign(response)]
+    return _known(_ADVICE.get(code, "").format(bucket=call.bucket) if code else _STATUS_ADVICE.get(status))
+
+
+def _known(advice: str | None) -> list[str]:
+    return [advice] if advice else []
+
+
+def _redirects(status: int) -> bool:
+    return 300 <= status < 400 and status != 304
+
+
+def _redirected(response: Mapping[str, Any]) -> str:
+    place = headers_of(response).get("location", "") or str(response.get("Error", {}).get("Endpoint") or "")
+    leads = f"the store redirects to {shown(place)}" if place else "the store redirects without naming a region"
+    return f"{leads}, which is not followed; if that is the store, set endpoint_url or region to it"
+
+
+def _skewed(ahead: float) -> str:
+    return f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the store's"
+
+
+def _foreign(response: Mapping[str, Any]) -> str:
+    kind = headers_of(response).get("content-type", "").partition(";")[0].strip()
+    what = "a web page" if kind == "text/html" else f"of type {kind}"
+    return f"the answer is {what}, not S3; check endpoint_url"
 
 
 def _kind(call: Call, code: str, status: int) -> Kind:
@@ -172,29 +175,6 @@ def _kind(call: Call, code: str, status: int) -> Kind:
     if call.write and status in _UNSETTLED:
         return OutcomeUnknown
     return _STATUS.get(status) or (StoreUnavailable if status >= 500 else StoreRefused)
-
-
-def _lost(call: Call, words: str) -> MirrordError:
-    return (OutcomeUnknown if call.write else StoreUnavailable)(call.says(words))
-
-
-def _never_sent(error: Exception) -> bool:
-    """Whether no connection came about. The HTTP client's connector errors, and they alone, carry `os_error`."""
-    return isinstance(error, _NEVER_SENT) or hasattr(_inner(error), "os_error")
-
-
-def _inner(error: Exception) -> object:
-    kwargs = getattr(error, "kwargs", {})
-    return kwargs.get("error", error) if isinstance(kwargs, dict) else error
-
-
-def _cause(error: Exception) -> str:
-    inner = _inner(error)
-    failed = getattr(inner, "os_error", None)
-    if isinstance(failed, OSError) and failed.errno and not isinstance(failed, SSLError):
-        words = os.strerror(failed.errno) if failed.errno > 0 else failed.strerror
-        return f"{getattr(inner, 'host', '')}:{getattr(inner, 'port', '')}: {words}"
-    return str(inner) or type(inner).__name__
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -207,8 +187,3 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     except (TypeError, ValueError):
         return None
     return max(0.0, wait.total_seconds())
-
-
-def _one_line(words: str) -> str:
-    line = " ".join(words.split())
-    return line if len(line) <= 300 else f"{line[:299]}…"

@@ -1,17 +1,18 @@
-"""A store's life: from `StoreOptions` to an open aiobotocore client, and back to nothing.
+"""A store's life: from `StoreOptions` to open SDK clients, and back to nothing.
 
-Owns credentials, region, addressing, TLS and the client's settings. The SDK's own retries, checksums and
+Owns region, addressing, proxy, TLS and the clients' settings. The SDK's own retries, checksums, redirects and
 `Expect: 100-continue` are off: retries are policy above the port (an SDK retry of a write makes false conflicts and
-orphan uploads, FIELD_NOTES 3 and 4), checksums are ours (7), and an Expect that is never answered hangs (1).
-Hands the calls themselves to `store`.
+orphan uploads, FIELD_NOTES 3 and 4), checksums are ours (7), its search for a bucket's region may never end where a
+store redirects without naming one, and an Expect that is never answered hangs (1). Hands the calls to `store`.
 """
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from os import environ
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
@@ -19,14 +20,21 @@ from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
+from botocore.httpsession import ProxyConfiguration
 from botocore.loaders import Loader, create_loader
+from botocore.utils import get_environ_proxies
 
 from mirrord._version import __version__
-from mirrord.declared import Credentials, StoreOptions
-from mirrord.model import ProviderName
+from mirrord.declared import StoreOptions
+from mirrord.model import ProviderName, shown
 from mirrord.providers import Provider, profile
+from mirrord.s3.clients import Clients
 from mirrord.s3.errors import Call, from_transport
+from mirrord.s3.http_session import HttpSession
+from mirrord.s3.keys import Keys, files_of, session_of
+from mirrord.s3.regions import endpoint_in
 from mirrord.s3.store import DEADLINE, ClientStore
+from mirrord.s3.trust import Trust
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -35,6 +43,7 @@ CONNECT_TIMEOUT = 10.0
 CONNECTIONS = 64
 """Sockets to one store: the default 16 transfers x 4 parts."""
 FALLBACK_REGION = "us-east-1"
+AWS = "https://s3.amazonaws.com"
 
 
 class S3Store(ClientStore):
@@ -45,8 +54,11 @@ class S3Store(ClientStore):
     """
 
     def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE) -> None:
-        super().__init__(None, provider_of(options), name=options.name, deadline=deadline)
+        super().__init__(
+            None, provider_of(options), name=options.name, deadline=deadline, proxy=proxy_of(options.endpoint_url)
+        )
         self._options = options
+        self._clients: Clients | None = None
         self._life = AsyncExitStack()
 
     @staticmethod
@@ -61,16 +73,39 @@ class S3Store(ClientStore):
         return ClientStore(client, provider or profile(ProviderName.GENERIC), name=name, deadline=deadline)
 
     async def __aenter__(self) -> Self:
-        try:
-            self._opened = await self._life.enter_async_context(_client(self._options))
-        except (BotoCoreError, ValueError) as error:
-            raise from_transport(Call("opening", self._options.name), error) from error
-        self._opened.meta.events.unregister("before-call.s3", add_expect_header)
+        with self._opening():
+            self._clients = await self._life.enter_async_context(_clients(self._options))
+        self._opened = cast("S3Client", self._clients)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._opened = None
+        self._opened = self._clients = None
         await self._life.aclose()
+
+    @property
+    def version(self) -> int:
+        """Counts how often keys or certificates were replaced while the store was open."""
+        return self._clients.version if self._clients else 0
+
+    async def look(self) -> None:
+        """Use keys and certificates whose files changed. Each call does so too, at most once a second."""
+        if self._clients:
+            await self._clients.look()
+
+    async def renew(self) -> None:
+        """Read keys and certificates again, also those that no file tells of (`credential_process`).
+
+        Raises as entering does; those before then stay in use."""
+        if self._clients:
+            with self._opening():
+                await self._clients.renew()
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ValueError) as error:
+            raise from_transport(Call("opening", self._options.name), error) from error
 
 
 def provider_of(options: StoreOptions) -> Provider:
@@ -81,17 +116,36 @@ def provider_of(options: StoreOptions) -> Provider:
 
 def signs_payload(endpoint_url: str | None) -> bool:
     """Whether bodies need a signed sha256: only where the wire is neither TLS nor loopback."""
-    parts = urlsplit(endpoint_url or "https://")
-    if parts.scheme == "https" or parts.hostname == "localhost":
-        return False
-    try:
-        return not ip_address(parts.hostname or "").is_loopback
-    except ValueError:
+    return not secure(endpoint_url) and not is_loopback(endpoint_url)
+
+
+def secure(endpoint_url: str | None) -> bool:
+    return urlsplit(endpoint_url or AWS).scheme == "https"
+
+
+def is_loopback(endpoint_url: str | None) -> bool:
+    host = (urlsplit(endpoint_url or AWS).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
         return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def proxies_of(endpoint_url: str | None) -> dict[str, str]:
+    """The proxies of the environment by scheme (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). None for loopback."""
+    return {} if is_loopback(endpoint_url) else get_environ_proxies(endpoint_url or AWS)
+
+
+def proxy_of(endpoint_url: str | None) -> str:
+    """The proxy before an endpoint as errors name it, without userinfo; empty if there is none."""
+    return shown(ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS) or "")
 
 
 def client_config(options: StoreOptions) -> AioConfig:
     """The SDK's settings for a store. The HTTP client sets no read timeout: each call's own deadline bounds it."""
+    http_session: Any = HttpSession
     anonymous = options.credentials is not None and options.credentials.anonymous
     return AioConfig(
         signature_version=UNSIGNED if anonymous else None,
@@ -102,6 +156,8 @@ def client_config(options: StoreOptions) -> AioConfig:
         read_timeout=None,
         max_pool_connections=CONNECTIONS,
         user_agent=f"mirrord/{__version__}",
+        http_session_cls=http_session,
+        proxies=proxies_of(options.endpoint_url),
         # An item's identity names the endpoint of the manifest; AWS_ENDPOINT_URL must not swap it.
         ignore_configured_endpoint_urls=True,
         s3={"addressing_style": options.addressing, "payload_signing_enabled": signs_payload(options.endpoint_url)},
@@ -114,20 +170,50 @@ def _service_models() -> Loader:
     return create_loader()
 
 
-def _client(options: StoreOptions) -> AbstractAsyncContextManager["S3Client"]:
-    asked = options.credentials or Credentials()
-    if options.ca_file is not None and not Path(options.ca_file).is_file():
-        raise ValueError(f"ca_file {options.ca_file} is not a file")
-    session = AioSession(profile=asked.profile)
+@asynccontextmanager
+async def _clients(options: StoreOptions) -> AsyncIterator[Clients]:
+    session = session_of(options)
     session.register_component("data_loader", _service_models())
+    keys, trust = Keys(options), trust_of(options, session)
+    session.register_component("credential_provider", keys)
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
-    return session.create_client(
+    await keys.load()
+    if options.ca_file or secure(options.endpoint_url):
+        await trust.load()
+    open_client = partial(_client, session, options, region, trust)
+    async with Clients(options.name, region, open_client, keys, trust, files_of(options)) as clients:
+        yield clients
+
+
+def trust_of(options: StoreOptions, session: AioSession) -> Trust:
+    """What vouches for the store's certificate: `ca_file`, the AWS variables, else the system's trust store."""
+    if options.ca_file:
+        return Trust("ca_file", options.ca_file)
+    if bundle := session.get_config_variable("ca_bundle"):
+        return Trust("AWS_CA_BUNDLE", bundle)
+    if bundle := environ.get("REQUESTS_CA_BUNDLE"):
+        return Trust("REQUESTS_CA_BUNDLE", bundle)
+    return Trust()
+
+
+@asynccontextmanager
+async def _client(
+    session: AioSession, options: StoreOptions, declared: str, trust: Trust, region: str
+) -> AsyncIterator["S3Client"]:
+    verify: Any = trust  # the SDK hands it to HttpSession as it is
+    opened: AbstractAsyncContextManager[S3Client] = session.create_client(
         "s3",
         region_name=region,
-        endpoint_url=options.endpoint_url or None,
-        verify=options.ca_file,
-        aws_access_key_id=asked.access_key_id,
-        aws_secret_access_key=asked.secret_access_key,
-        aws_session_token=asked.session_token,
+        endpoint_url=endpoint_in(options.endpoint_url or None, declared, region),
+        verify=verify,
         config=client_config(options),
     )
+    async with opened as client:
+        client.meta.events.unregister("before-call.s3", add_expect_header)
+        client.meta.events.register_last("before-parameter-build.s3", _follow_no_region)
+        yield client
+
+
+def _follow_no_region(context: dict[str, Any], **_: object) -> None:
+    """The SDK takes a call for one that it has sent to another region already, and leaves that to `Clients`."""
+    context.setdefault("s3_redirect", {})["redirected"] = True

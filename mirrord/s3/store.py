@@ -47,8 +47,15 @@ class ClientStore:
     """
 
     def __init__(
-        self, client: "S3Client | None", provider: Provider, *, name: str = "default", deadline: float = DEADLINE
+        self,
+        client: "S3Client | None",
+        provider: Provider,
+        *,
+        name: str = "default",
+        deadline: float = DEADLINE,
+        proxy: str = "",
     ) -> None:
+        self._proxy = proxy
         self._opened: S3Client | None = client
         self._provider = provider
         self._name = name
@@ -75,7 +82,7 @@ class ClientStore:
         spent: float = 0.0,
     ) -> AbstractAsyncContextManager[None]:
         bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
-        call = Call(operation, self._name, bucket, key, write)
+        call = Call(operation, self._name, bucket, key, write, self._proxy)
         return asking(call, self._deadline * patience + size / MIN_RATE - spent)
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────

@@ -4,11 +4,14 @@ import asyncio
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from mirrord.units import MiB
 from tests.support.command import mirrord
-from tests.support.origin import Origin
+from tests.support.elsewhere import Elsewhere, Region, always, refusal, serving
+from tests.support.origin import Generated, Origin
 from tests.support.proxy import Seen, StoreProxy
 
 
@@ -99,3 +102,32 @@ async def test_a_declared_bucket_is_created_in_its_region(
     assert done.code == 0, done.said
     assert len(asked) == 1
     assert "<LocationConstraint>eu-west-9</LocationConstraint>" in asked[0]
+
+
+async def test_sync_reaches_a_bucket_of_another_region(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, s3_client: Any
+) -> None:
+    """Put and multipart, each call but the first signed for the bucket's region at once."""
+    region = Region("eu-west-9", lambda request, name: refusal(301, "PermanentRedirect", {"x-amz-bucket-region": name}))
+    store_proxy.before = region.fault
+    small, large = origin.publish("/small", b"a"), origin.publish("/large", Generated(21 * MiB, seed=3))
+    body = f"mirrors:\n  {small}: s3://{bucket}/small\n  {large}: s3://{bucket}/large\n"
+    done = await mirrord("sync", manifest(tmp_path, store_of(store_proxy), body), home=tmp_path)
+    assert done.code == 0, done.said
+    assert 1 <= region.refused.total() <= 2  # both began before the first answer
+    sizes = {one["Key"]: one["Size"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert sizes == {"small": 1, "large": 21 * MiB}
+
+
+async def test_sync_follows_no_redirect_to_another_place(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
+) -> None:
+    there = Elsewhere()
+    keys = {"access_key_id": "AKIA1", "secret_access_key": "s", "session_token": "token-1"}
+    body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
+    async with serving(there.answer) as place:
+        store_proxy.before = always(lambda: refusal(307, headers={"Location": f"http://{place}/{bucket}/a"}))
+        done = await mirrord("sync", manifest(tmp_path, store_of(store_proxy, credentials=keys), body), home=tmp_path)
+    assert done.code == 1, done.said
+    assert f"redirects to http://{place}/" in done.out + done.err
+    assert there.asked == []

@@ -59,6 +59,8 @@ class StoreProxy:
         self.endpoint_url = ""
         self.spoiled: set[str] = set()
         """Operations whose answers have their bodies' bytes changed: as a bad disk or cable would."""
+        self.sign: Callable[[str, str, CIMultiDict[str]], None] | None = None
+        """Given method, URL and headers of a request on its way to the store; may sign it in its sender's stead."""
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -114,9 +116,12 @@ class StoreProxy:
     def _ask(self, seen: Seen, request: web.BaseRequest, body: bytes | None = None) -> Any:
         assert self._session is not None
         headers = CIMultiDict((name, value) for name, value in request.headers.items() if name.lower() not in _HOP)
+        url = self.upstream.endpoint_url + request.raw_path
+        if self.sign:
+            self.sign(request.method, url, headers)
         return self._session.request(
             request.method,
-            URL(self.upstream.endpoint_url + request.raw_path, encoded=True),
+            URL(url, encoded=True),
             headers=headers,
             data=body if body is not None or not request.body_exists else self._counted(seen, request.content),
             allow_redirects=False,

@@ -1,0 +1,202 @@
+"""The HTTP client of stores, given to aiobotocore in place of its own: one request, one answer, within bounds.
+
+Owns the connections of one SDK client. Follows no redirect, because a signature and a session token are for one host.
+Reads at most 64 KiB of a refusal and 16 MiB of a result; an object's bytes are streamed. Says when http:// was asked of
+a TLS port. Hands failures on as the SDK's own exceptions.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from botocore import exceptions as sdk
+from botocore.awsrequest import HeadersDict
+from botocore.httpsession import ProxyConfiguration
+from yarl import URL
+
+from mirrord.model import shown
+from mirrord.s3.trust import Trust
+from mirrord.units import KiB, MiB
+
+REFUSAL_LIMIT = 64 * KiB
+RESULT_LIMIT = 16 * MiB
+TLS_PROBE = 5.0
+"""Seconds for the question whether a port that closes http:// connections speaks TLS."""
+_PIECE = 64 * KiB
+_PLAIN_AT_TLS = (b"HTTP request to an HTTPS server", b"plain HTTP request was sent to HTTPS port")
+"""What Go's and nginx's servers answer, with 400."""
+_TLS_RECORD = "\\x15\\x03"  # an alert, as aiohttp quotes it
+
+
+class PlainHttpAtTls(sdk.HTTPClientError):
+    fmt = "the port speaks TLS"
+
+
+class UrlUnusable(sdk.HTTPClientError):
+    fmt = "the endpoint's or the proxy's URL cannot be used: {error}"
+
+
+class AnswerTooLong(sdk.HTTPClientError):
+    fmt = "the answer is longer than {limit}"
+
+
+class BoundedAnswer:
+    """An answer as the SDK wants it. Its `content` is bounded: a refusal is cut, a longer result is an error."""
+
+    def __init__(self, raw: aiohttp.ClientResponse) -> None:
+        self.raw = raw
+        self.url = str(raw.url)
+        self.status_code = raw.status
+        self.headers = HeadersDict(
+            {_latin(name).lower(): value.decode(errors="replace") for name, value in raw.raw_headers}
+        )
+        self._content: bytes | None = None
+
+    @property
+    def content(self) -> Awaitable[bytes]:
+        return self._bounded()
+
+    async def _bounded(self) -> bytes:
+        if self._content is None:
+            refused = self.status_code >= 300
+            self._content = await _read(self.raw, REFUSAL_LIMIT if refused else RESULT_LIMIT, cut=refused)
+        return self._content
+
+
+class HttpSession:
+    """aiobotocore's seam for an HTTP client. `verify` is a `Trust`."""
+
+    def __init__(
+        self,
+        *,
+        verify: Trust,
+        timeout: tuple[float, float | None],
+        max_pool_connections: int,
+        connector_args: dict[str, Any],
+        proxies: dict[str, str] | None = None,
+        **_unused: object,
+    ) -> None:
+        self._trust = verify
+        self._connect_timeout, self._read_timeout = timeout
+        self._connector = {"limit": max_pool_connections, **connector_args}
+        self._proxies = ProxyConfiguration(proxies=proxies)
+        self._opened: aiohttp.ClientSession | None = None
+        self._answered: bool = False
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(sock_connect=self._connect_timeout, sock_read=self._read_timeout)
+        self._opened = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(**self._connector),
+            timeout=timeout,
+            skip_auto_headers={"Content-Type"},
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
+
+    async def send(self, request: Any) -> BoundedAnswer:
+        proxy = self._proxies.proxy_url_for(request.url)
+        try:
+            with _translated(request.url, proxy):
+                answer = await self._send(request, proxy)
+        except sdk.ConnectionClosedError as error:
+            if not proxy and await self._speaks_tls(request.url, error):
+                raise PlainHttpAtTls(error=error) from error
+            raise
+        self._answered = True
+        return answer
+
+    async def _send(self, request: Any, proxy: str | None) -> BoundedAnswer:
+        assert self._opened is not None, "used outside of `async with`"
+        secure = request.url.startswith("https:")
+        raw = await self._opened.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers={name: _text(value) for name, value in request.headers.items()} | {"Accept-Encoding": "identity"},
+            data=request.body,
+            proxy=proxy,
+            ssl=await self._trust.context() if secure else True,
+            allow_redirects=False,
+        )
+        answer = BoundedAnswer(raw)
+        if raw.status >= 300 or not request.stream_output:
+            content = await answer.content  # frees the connection
+            if raw.status == 400 and not secure and any(words in content for words in _PLAIN_AT_TLS):
+                raise PlainHttpAtTls(error=None)
+        return answer
+
+    async def _speaks_tls(self, url: str, error: Exception) -> bool:
+        """Whether an http:// port that never gave an answer wants TLS. Some servers close without a word."""
+        parts = urlsplit(url)
+        if self._answered or parts.scheme != "http":
+            return False
+        if _TLS_RECORD in str(error):
+            return True
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent
+        with suppress(OSError, ValueError, TimeoutError):
+            async with asyncio.timeout(TLS_PROBE):
+                _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
+            writer.close()
+            return True
+        return False
+
+
+async def _read(raw: aiohttp.ClientResponse, limit: int, *, cut: bool) -> bytes:
+    content = bytearray()
+    try:
+        while piece := await raw.content.read(_PIECE):
+            content += piece
+            if len(content) > limit:
+                raw.close()
+                if not cut:
+                    raise AnswerTooLong(limit=f"{limit // MiB} MiB", error=None)
+                return bytes(content[:limit])
+    except BaseException:  # cancelled by the call's deadline too: half an answer must not go back to the pool
+        raw.close()
+        raise
+    raw.release()
+    return bytes(content)
+
+
+def _latin(name: bytes) -> str:
+    return name.decode("latin-1")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@contextmanager
+def _translated(url: str, proxy: str | None) -> Iterator[None]:
+    """aiohttp's exceptions as the SDK's, by the classes that `transport` knows."""
+    try:
+        yield
+    except sdk.HTTPClientError:
+        raise
+    except aiohttp.ClientSSLError as error:
+        raise sdk.SSLError(endpoint_url=url, error=error) from error
+    except ValueError as error:  # a proxy's or an endpoint's URL that aiohttp cannot read
+        raise UrlUnusable(error=error) from error
+    except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
+        raise sdk.ProxyConnectionError(proxy_url=shown(proxy or ""), error=error) from error
+    except aiohttp.ConnectionTimeoutError as error:
+        raise sdk.ConnectTimeoutError(endpoint_url=url, error=error) from error
+    except TimeoutError as error:
+        raise sdk.ReadTimeoutError(endpoint_url=url, error=error) from error
+    except aiohttp.ClientConnectorError as error:
+        raise sdk.EndpointConnectionError(endpoint_url=url, error=error) from error
+    except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+        raise sdk.ConnectionClosedError(endpoint_url=url, error=error) from error

@@ -1,0 +1,124 @@
+"""What it means that a store gave no answer: exceptions of the SDK and its HTTP client as mirrord's errors.
+
+Owns the advice for connections, TLS and proxies. Refuses to guess: a write whose answer was lost is OutcomeUnknown.
+"""
+
+import os
+import ssl
+from typing import Any
+
+import aiobotocore.endpoint  # noqa: F401  adds aiohttp's classes to botocore's EXCEPTION_MAP
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+from botocore.retryhandler import EXCEPTION_MAP
+
+from mirrord.errors import MirrordError, OutcomeUnknown, StoreDenied, StoreRefused, StoreUnavailable
+from mirrord.s3.call import Call
+from mirrord.s3.http_session import PlainHttpAtTls, UrlUnusable
+
+TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
+"""Every class that means "the connection failed", the HTTP client's own included."""
+
+UNANSWERED: tuple[type[Exception], ...] = (sdk.BotoCoreError, ResponseParserError, *TRANSPORT_ERRORS)
+
+_DENIED = (
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.ProfileNotFound,
+    sdk.NoAuthTokenError,
+    sdk.SSOError,
+)
+_NEVER_SENT = (sdk.ConnectTimeoutError, sdk.ProxyConnectionError)
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+"""OpenSSL's verify codes: self-signed, or of an authority that is not trusted."""
+_OUT_OF_DATE = frozenset({9, 10})
+_OTHER_NAME = frozenset({62, 64})
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"})
+"""OpenSSL's reasons where what came back is no TLS."""
+
+
+def from_transport(call: Call, error: Exception) -> MirrordError:
+    """The error that a call without an answer means."""
+    if isinstance(error, _DENIED):
+        return StoreDenied(call.says(f"{error}; set the store's credentials or those of the AWS chain"))
+    if isinstance(error, PlainHttpAtTls):
+        return StoreRefused(call.says("the port speaks TLS; write https:// in endpoint_url"))
+    if isinstance(error, sdk.SSLError):
+        return _from_tls(call, error)
+    if isinstance(error, ResponseParserError):
+        return lost(call, f"the answer is not S3: {error}")
+    if isinstance(error, sdk.CredentialRetrievalError):
+        return StoreUnavailable(call.says(str(error)))
+    if isinstance(error, UrlUnusable):
+        return StoreRefused(call.says(str(error)))
+    if isinstance(error, (sdk.HTTPClientError, *TRANSPORT_ERRORS)):
+        words = _words(error)
+        return StoreUnavailable(call.says(words)) if _never_sent(error) else lost(call, words)
+    return StoreRefused(call.says(str(error)))
+
+
+def lost(call: Call, words: str) -> MirrordError:
+    return (OutcomeUnknown if call.write else StoreUnavailable)(call.says(words))
+
+
+def is_refused_handshake(error: BaseException) -> bool:
+    """Whether the store's certificate was not accepted, which other authorities may change."""
+    return isinstance(error, sdk.SSLError) and isinstance(_ssl_cause(error), ssl.SSLCertVerificationError)
+
+
+def _from_tls(call: Call, error: Exception) -> MirrordError:
+    cause = _ssl_cause(error)
+    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return StoreUnavailable(call.says("the connection was closed within the TLS handshake"))
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return StoreRefused(call.says(f"no TLS: {_verified(cause)}"))
+    reason = getattr(cause, "reason", None)
+    if reason in _NO_TLS:
+        return StoreRefused(call.says("the port speaks no TLS; write http:// in endpoint_url"))
+    return StoreRefused(call.says(f"no TLS: {reason or _cause(error)}"))
+
+
+def _verified(cause: ssl.SSLCertVerificationError) -> str:
+    words, code = getattr(cause, "verify_message", "") or str(cause), getattr(cause, "verify_code", 0)
+    return f"{words}{_certificate_advice(code)}"
+
+
+def _certificate_advice(code: int) -> str:
+    if code in _UNKNOWN_AUTHORITY:
+        return "; set ca_file if the store's certificate is private"
+    if code in _OUT_OF_DATE:
+        return "; renew the store's certificate, or set this machine's clock"
+    if code in _OTHER_NAME:
+        return "; write a name of the store's certificate in endpoint_url"
+    return ""
+
+
+def _ssl_cause(error: Exception) -> object:
+    inner = _inner(error)
+    return getattr(inner, "certificate_error", None) or getattr(inner, "os_error", None) or inner
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, sdk.ProxyConnectionError):
+        status = getattr(_inner(error), "status", None)
+        return f"the proxy answered {status} to CONNECT" if status else f"the proxy does not answer: {_cause(error)}"
+    return f"the connection failed: {_cause(error)}"
+
+
+def _never_sent(error: Exception) -> bool:
+    """Whether no connection came about. The HTTP client's connector errors, and they alone, carry `os_error`."""
+    return isinstance(error, _NEVER_SENT) or hasattr(_inner(error), "os_error")
+
+
+def _inner(error: Exception) -> Any:
+    kwargs = getattr(error, "kwargs", {})
+    return (kwargs.get("error") or error) if isinstance(kwargs, dict) else error
+
+
+def _cause(error: Exception) -> str:
+    inner = _inner(error)
+    failed = getattr(inner, "os_error", None)
+    if isinstance(failed, OSError) and failed.errno and not isinstance(failed, ssl.SSLError):
+        words = os.strerror(failed.errno) if failed.errno > 0 else failed.strerror
+        return f"{getattr(inner, 'host', '')}:{getattr(inner, 'port', '')}: {words}"
+    return str(inner) or type(inner).__name__

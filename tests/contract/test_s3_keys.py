@@ -1,0 +1,205 @@
+"""Keys and certificates that are replaced while a store is open."""
+
+import os
+import ssl
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.errors import StoreDenied, StoreRefused
+from mirrord.model import Destination, ObjectOptions
+from mirrord.s3 import clients
+from mirrord.s3.session import S3Store
+from tests.support.elsewhere import refusal, serving
+from tests.support.keyring import Keyring, profile
+from tests.support.proxy import StoreProxy
+
+PLAIN = ObjectOptions()
+PART = memoryview(b"x" * (5 * 1024 * 1024))
+SELF_SIGNED = Path(__file__).parents[1] / "support" / "selfsigned.pem"
+
+
+@pytest.fixture(autouse=True)
+def nothing_ambient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setattr(clients, "RENEW_PAUSE", 0.0)
+
+
+def in_place(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def renamed(file: Path, text: str) -> None:
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(file)
+
+
+def linked(file: Path, text: str) -> None:
+    """As Kubernetes replaces a mounted secret."""
+    fresh = file.with_suffix(".data")
+    renamed(fresh, text)
+    link = file.with_suffix(".link")
+    link.symlink_to(fresh)
+    link.replace(file)
+
+
+async def put(store: S3Store, at: Destination) -> None:
+    await store.put_object(at, memoryview(b"x"), PLAIN)
+
+
+@pytest.mark.parametrize("write", [in_place, renamed, linked])
+async def test_a_multipart_upload_goes_on_with_keys_replaced_in_the_file(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path, write: Callable[[Path, str], None]
+) -> None:
+    ring, file = Keyring(store_proxy, "OLD", "NEW"), tmp_path / "credentials"
+    write(file, profile("OLD"))
+    at = store_proxy.server.destination(bucket, "k")
+    async with S3Store(store_proxy.server.options(credentials=None)) as store:
+        upload = await store.create_upload(at, PLAIN)
+        first = await store.upload_part(at, upload, 1, PART)
+        ring.valid = {"NEW"}
+        write(file, profile("NEW"))
+        second = await store.upload_part(at, upload, 2, PART)
+        await store.complete_upload(at, upload, [first, second])
+        head = await store.head_object(at)
+    assert head is not None
+    assert head.size == 2 * len(PART)
+    assert store_proxy.counts["CreateMultipartUpload"] == 1
+    assert ring.seen[-1] == "NEW"
+
+
+async def test_a_file_that_changes_is_read_before_the_old_keys_are_refused(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "LOOK_EVERY", 0.0)
+    ring, file = Keyring(store_proxy, "OLD", "NEW"), tmp_path / "credentials"
+    file.write_text(profile("OLD"))
+    async with S3Store(store_proxy.server.options(credentials=None)) as store:
+        await put(store, store_proxy.server.destination(bucket, "k"))
+        file.write_text(profile("NEW"))
+        await put(store, store_proxy.server.destination(bucket, "k"))
+        assert store.version == 1
+    assert ring.seen == ["OLD", "NEW"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ExpiredToken", 400),
+        ("InvalidAccessKeyId", 403),
+        ("InvalidToken", 400),
+        ("SignatureDoesNotMatch", 403),
+        ("TokenRefreshRequired", 400),
+    ],
+)
+@pytest.mark.parametrize("operation", ["put", "head"])
+async def test_keys_of_a_process_are_asked_for_again_when_the_store_refuses_them(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path, code: str, status: int, operation: str
+) -> None:
+    """No file tells that `credential_process` would answer otherwise. A HEAD's refusal has no code: a GET tells it."""
+    ring = Keyring(store_proxy, "OLD", code=code, status=status)
+    told = tmp_path / "told.json"
+    script = f"import pathlib; print(pathlib.Path({str(told)!r}).read_text())"
+    (tmp_path / "script.py").write_text(script)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {tmp_path / 'script.py'}\n")
+    told.write_text('{"Version": 1, "AccessKeyId": "OLD", "SecretAccessKey": "s", "SessionToken": "t"}')
+    at = store_proxy.server.destination(bucket, "k")
+    async with S3Store(store_proxy.server.options(credentials=None)) as store:
+        await put(store, at)
+        ring.valid = {"NEW"}
+        with pytest.raises(StoreDenied, match=code):
+            await put(store, at)  # the process gives the same keys: nothing to try
+        told.write_text('{"Version": 1, "AccessKeyId": "NEW", "SecretAccessKey": "s", "SessionToken": "t"}')
+        assert await store.head_object(at) if operation == "head" else await put(store, at) is None
+    assert ring.seen[-1] == "NEW"
+
+
+@pytest.mark.parametrize("broken", ["", "[default\n", "[other]\naws_access_key_id = X\n"])
+async def test_keys_in_use_outlast_a_file_that_has_none(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(clients, "LOOK_EVERY", 0.0)
+    ring, file = Keyring(store_proxy, "OLD", "NEW"), tmp_path / "credentials"
+    file.write_text(profile("OLD"))
+    at = store_proxy.server.destination(bucket, "k")
+    async with S3Store(store_proxy.server.options(credentials=None)) as store:
+        await put(store, at)
+        file.write_text(broken)
+        await put(store, at)
+        file.write_text(profile("NEW"))
+        await put(store, at)
+    assert ring.seen == ["OLD", "OLD", "NEW"]
+
+
+async def test_keys_that_come_only_after_the_store_was_opened_are_used(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "LOOK_EVERY", 0.0)
+    Keyring(store_proxy, "NEW")
+    at = store_proxy.server.destination(bucket, "k")
+    async with S3Store(store_proxy.server.options(credentials=None)) as store:
+        with pytest.raises(StoreDenied, match="Unable to locate credentials"):
+            await put(store, at)
+        (tmp_path / "credentials").write_text(profile("NEW"))
+        await put(store, at)
+
+
+async def test_keys_are_not_asked_for_with_each_refusal(
+    store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "RENEW_PAUSE", 60.0)
+    Keyring(store_proxy, "ANOTHER")
+    count = tmp_path / "count"
+    script = "import sys; open(sys.argv[1], 'a').write('x'); "
+    script += """print('{"Version": 1, "AccessKeyId": "OLD", "SecretAccessKey": "s"}')"""
+    (tmp_path / "script.py").write_text(script)
+    process = f"{sys.executable} {tmp_path / 'script.py'} {count}"
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    async with S3Store(store_proxy.server.options(credentials=None)) as store:
+        for _ in range(5):
+            with pytest.raises(StoreDenied):
+                await put(store, store_proxy.server.destination(bucket, "k"))
+    assert count.read_text() == "xx"  # at opening, and after the first refusal
+
+
+# ── certificates ──────────────────────────────────────────────────────────────────────────────────
+async def test_a_replaced_ca_file_is_read_when_the_handshake_is_refused(tmp_path: Path) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return refusal(404)
+
+    other = ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(binary_form=True)[0])
+    file = tmp_path / "ca.pem"
+    file.write_text(other)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    async with serving(answer, ssl_context=context) as place:
+        options = StoreOptions(
+            name="s",
+            endpoint_url=f"https://localhost:{place.partition(':')[2]}",
+            ca_file=str(file),
+            credentials=Credentials(access_key_id="A", secret_access_key="s"),
+        )
+        at = Destination("s", options.endpoint, "data", "k")
+        async with S3Store(options) as store:
+            with pytest.raises(StoreRefused, match="set ca_file"):
+                await store.head_object(at)
+            renamed(file, SELF_SIGNED.read_text())
+            assert await store.head_object(at) is None
+            assert store.version == 1
+            file.write_text("no certificate\n")
+            assert await store.head_object(at) is None  # what it had stays in use
+            with pytest.raises(StoreRefused, match=f"ca_file {file} holds no certificate"):
+                await store.renew()
+        with pytest.raises(StoreRefused, match=f"ca_file {file} holds no certificate"):
+            async with S3Store(replace(options, name="t")):
+                pytest.fail("it opened")
