@@ -49,12 +49,12 @@ class LogWriter:
             self._changed.notify_all()
 
     def drain(self, seconds: float = LONGEST_DRAIN, stalled: float = STALLED) -> bool:
-        """Wait until everything is written; False if the reader made no progress for `stalled`, or `seconds` passed."""
+        """Wait until everything is written; False if nobody read for `stalled`, or `seconds` passed."""
         with self._changed:
             for _ in range(max(1, round(seconds / stalled))):
                 if self._changed.wait_for(self._idle, stalled):
                     return True
-                if not self._advanced():
+                if not self._advanced() and not _takes(self._descriptor, 0):
                     return False
         return False
 
@@ -117,9 +117,14 @@ class LogWriter:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:  # whoever shares it with us made it non-blocking
-                waiting = select.poll()
-                waiting.register(self._descriptor, select.POLLOUT)
-                waiting.poll()
+                _takes(self._descriptor, None)
             except OSError:
                 return False
         return True
+
+
+def _takes(descriptor: int, milliseconds: int | None) -> bool:
+    """Whether it can be written to within that time; None: wait for it."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLOUT)
+    return bool(waiting.poll(milliseconds))

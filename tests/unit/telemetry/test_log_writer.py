@@ -68,7 +68,7 @@ def test_an_unread_pipe_holds_up_no_caller_and_what_is_lost_is_reported_once_it_
     kept += read_all(pipe, (1000 - lost) * 100 - len(kept)) if len(kept) < (1000 - lost) * 100 else b""
     assert kept.decode() == "".join(map(line, range(1000 - lost))), "one gap, at the end"
     assert 0 < lost < 1000
-    assert writer.drain()
+    assert writer.drain(60, 10)
     writer.write(line(1))
     assert read_all(pipe, 100).decode() == line(1)
 
@@ -104,7 +104,7 @@ def test_lines_that_are_refused_are_reported_once_one_comes_through(
     writer = LogWriter(pipe[1], losses)
     for number in range(3):
         writer.write(line(number))
-        assert writer.drain(), "what is refused is no reason to wait"
+        assert writer.drain(60, 10), "what is refused is no reason to wait"
     assert losses.counts.empty()
     refusing.clear()
     writer.write(line(3))
@@ -118,7 +118,7 @@ def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) 
     for number in range(200):
         writer.write(line(number))
     assert read_all(pipe, 200 * 100).decode() == "".join(map(line, range(200)))
-    assert writer.drain()
+    assert writer.drain(60, 10)
 
 
 def test_text_that_is_no_unicode_is_written_all_the_same(pipe: Pipe) -> None:
