@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.desired import Desired, announce, matches
 from mirrord.daemon.stores import Stores
-from mirrord.errors import JournalError, MirrordError, Problem, SourceMissing
+from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Destination, FileIdentity, Record, Revision
+from mirrord.planning.backoff import pause, spent
 from mirrord.ports import Journal, Observer
 from mirrord.reconcile.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.repeats import USUAL_REPEATS
 from mirrord.transfer.verify import Digests, Verdict, by_head, by_reading, digests, kinds_of, of_object
 
 LOOKS = 3
@@ -112,10 +114,12 @@ class _Verifying:
         self._journal = journal
         self._stores = stores
         self._budget = budget
+        self._down: set[str] = set()
+        """Stores that failed through all repeats: other objects there are asked for once, until one is answered."""
 
     async def handle(self, one: _Object) -> None:
         try:
-            verdict = await self._settled(one)
+            verdict = await self._repeated(one)
         except JournalError:
             raise
         except MirrordError as error:
@@ -130,6 +134,25 @@ class _Verifying:
             self._found.unproven.append(
                 Finding(one.at, "size and ETag are equal, but the journal has no checksum of it")
             )
+
+    async def _repeated(self, one: _Object) -> Verdict:
+        """A transient error (a 5xx, a lost connection, a body cut short) is repeated, as `sync` does."""
+        failures, repeats, store = 0, USUAL_REPEATS, one.at.store
+        while True:
+            try:
+                verdict = await self._settled(one)
+            except MirrordError as error:
+                if error.recovery is not Recovery.RETRY:
+                    raise
+                failures += 1
+                if store in self._down or spent(repeats.rule, failures):
+                    self._down.add(store)
+                    raise
+                wait = pause(repeats.rule, failures, repeats.chance(), error.retry_after)
+            else:
+                self._down.discard(store)
+                return verdict
+            await repeats.sleep(wait)
 
     async def _settled(self, one: _Object) -> Verdict:
         record, verdict = one.record, Verdict()

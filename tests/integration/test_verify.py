@@ -14,6 +14,17 @@ from tests.integration.test_sync import manifest, sync
 from tests.support.command import Completed, mirrord
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.store_faults import (
+    ALWAYS,
+    Faults,
+    Word,
+    answer_truncated,
+    denied,
+    internal_error,
+    not_sent,
+    slow_down,
+    unavailable,
+)
 
 LARGE = Generated(12 * MiB, seed=9)
 
@@ -119,6 +130,34 @@ async def test_a_file_that_is_another_now(tmp_path: Path, file: Path, bucket: st
     assert rotten.code == 1
     note.unlink()
     assert (await verify(tmp_path, file)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "get"), [(internal_error, not_sent), (unavailable, answer_truncated), (not_sent, slow_down)], ids=str
+)
+async def test_transient_errors_are_repeated(
+    tmp_path: Path, file: Path, store_proxy: StoreProxy, head: Word, get: Word
+) -> None:
+    faults = Faults(store_proxy).on("HeadObject", head, times=2).on("GetObject", get, times=2)
+    done = await verify(tmp_path, file)
+    faults.lift()
+    assert done.code == 0, done.said
+    assert done.out.startswith("4 equal; 12.0 MiB read in "), done.said
+    assert store_proxy.counts["GetObject"] == 4 + 2
+    assert store_proxy.counts["HeadObject"] >= 4 + 2
+
+
+@pytest.mark.parametrize(
+    ("word", "most"), [(unavailable, 4 * 5), (denied, 4)], ids=["an outage", "no repeat would help"]
+)
+async def test_repeats_come_to_an_end(
+    tmp_path: Path, file: Path, store_proxy: StoreProxy, word: Word, most: int
+) -> None:
+    faults = Faults(store_proxy).on("HeadObject", word, times=ALWAYS)
+    done = await verify(tmp_path, file)
+    faults.lift()
+    assert (done.code, done.out.count("failed s3://")) == (1, 4), done.said
+    assert store_proxy.counts["HeadObject"] <= most
 
 
 async def test_what_was_never_mirrored_and_what_cannot_be_read(
