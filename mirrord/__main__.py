@@ -1,8 +1,10 @@
 """`python -m mirrord`, and the `mirrord` script.
 
-What the process needs before anything else is loaded comes first: signals.
+What the process needs before anything else is loaded comes first: the coding of names and output, and signals.
 """
 
+import io
+import os
 import sys
 
 from mirrord.cli.signals import process
@@ -10,10 +12,24 @@ from mirrord.cli.signals import process
 
 def main() -> None:
     """Run the command line; the process ends with SPEC section 3's exit codes."""
+    speak_utf8()
     process.install(sys.argv[1:])
     from mirrord.cli.main import invoke
 
     sys.exit(invoke(sys.argv[1:]))
+
+
+def speak_utf8() -> None:
+    """Names of files are bytes read as UTF-8 whatever the locale is; output is UTF-8 and never fails for its encoding.
+
+    Python chooses the coding of names before any code runs (PEP 540), so under another locale the process is replaced
+    by one in UTF-8 mode: same process id, arguments and descriptors.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where the descriptor was closed
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 if __name__ == "__main__":

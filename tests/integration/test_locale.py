@@ -1,0 +1,122 @@
+"""Names of files are bytes read as UTF-8 whatever the locale is, and no output fails because of an encoding."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import mirrord
+from tests.support.daemon import running, store_section
+from tests.support.inbox import objects
+from tests.support.weed import Server
+
+PLAIN = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+@pytest.fixture(scope="module")
+def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the locale en_US.ISO-8859-1, which systems have no more; empty where it cannot be made."""
+    place = tmp_path_factory.mktemp("locales")
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(place / "en_US.ISO-8859-1")]
+    with suppress(OSError):  # the plain locale is tested all the same
+        subprocess.run(made, check=False, capture_output=True)
+    return place
+
+
+def latin(locales: Path) -> dict[str, str]:
+    return {"LC_ALL": "en_US.ISO-8859-1", "LOCPATH": str(locales), "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+@pytest.fixture(params=["C", "ISO-8859-1", "C, ASCII output", "Latin-1 output"])
+def env(request: pytest.FixtureRequest, locales: Path) -> Mapping[str, str]:
+    return {
+        "C": PLAIN,
+        "ISO-8859-1": latin(locales),
+        "C, ASCII output": PLAIN | {"PYTHONIOENCODING": "ascii:strict"},
+        "Latin-1 output": latin(locales) | {"PYTHONIOENCODING": "iso-8859-1:strict"},
+    }[request.param]
+
+
+NAMES = ("café.txt", "日本/naïve.txt", "e\u0301.txt", "plain.txt")
+
+
+def home_with(home: Path, weed: Server, bucket: str) -> Path:
+    """Folder, manifest and keys with names beyond ASCII."""
+    inbox = home / "bo\u00eete"
+    for name in NAMES:
+        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        (inbox / name).write_text(name, "utf-8")
+    manifest = home / "m\u00e9.yaml"
+    entry = (
+        f"folders:\n  - {{path: bo\u00eete, to: 's3://{bucket}/\u00fc/', delete: mirror, settle: 0s, rescan: 500ms}}\n"
+    )
+    manifest.write_text(store_section(weed) + entry, "utf-8")
+    return manifest
+
+
+async def test_a_folder_copied_under_utf_8_is_the_same_under_another_locale(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, env: Mapping[str, str]
+) -> None:
+    manifest = home_with(tmp_path, weed, bucket)
+    assert (await mirrord("sync", str(manifest), home=tmp_path)).code == 0
+    keys = {f"\u00fc/{name}" for name in NAMES}
+    assert objects(s3_client, bucket).keys() == keys
+    for command in ("validate", "plan", "sync", "verify"):
+        done = await mirrord(command, str(manifest), home=tmp_path, env=env)
+        assert done.code == 0, done.said
+        assert "Error" not in done.said, done.said
+    assert objects(s3_client, bucket).keys() == keys
+    (tmp_path / "bo\u00eete" / "neuf-\u00e9.txt").write_text("new")
+    done = await mirrord("sync", str(manifest), home=tmp_path, env=env)
+    assert "1 copied" in done.out, done.said
+    assert objects(s3_client, bucket).keys() == keys | {"\u00fc/neuf-\u00e9.txt"}
+
+
+async def test_the_daemon_sees_such_names_come_and_go(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, locales: Path
+) -> None:
+    manifest = home_with(tmp_path, weed, bucket)
+    keys = {f"\u00fc/{name}" for name in NAMES}
+    async with running(tmp_path, str(manifest), env=latin(locales)) as daemon:
+        await daemon.synced(*keys)
+        (tmp_path / "bo\u00eete" / "neuf-\u00e9.txt").write_text("new")
+        await daemon.synced(*keys, "\u00fc/neuf-\u00e9.txt")
+        (tmp_path / "bo\u00eete" / "neuf-\u00e9.txt").unlink()
+        await daemon.log("item.pruned", key="\u00fc/neuf-\u00e9.txt")
+        assert await daemon.stop() == 0
+    assert objects(s3_client, bucket).keys() == keys
+
+
+async def test_errors_quote_such_names_and_copy_takes_them(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, env: Mapping[str, str]
+) -> None:
+    manifest = home_with(tmp_path, weed, bucket)
+    wrong = tmp_path / "\u20ac.yaml"
+    wrong.write_text("mirrors:\n  - url: \u20ac\u00e9\n    nam\u00e9: x\n", "utf-8")
+    done = await mirrord("validate", str(wrong), home=tmp_path, env=env)
+    assert done.code == 78, done.said
+    assert "Traceback" not in done.said
+    done = await mirrord("validate", str(tmp_path / "\u20ac-missing"), home=tmp_path, env=env)
+    assert done.code == 2, done.said
+    source = str(tmp_path / "bo\u00eete" / "caf\u00e9.txt")
+    to = ("copy", source, f"s3://{bucket}/copi\u00e9/", "--config", str(manifest))
+    done = await mirrord(*to, home=tmp_path, env=env)
+    assert done.code == 0, done.said
+    assert objects(s3_client, bucket).keys() == {"copi\u00e9/caf\u00e9.txt"}
+    done = await mirrord("status", "--config", str(manifest), home=tmp_path, env=env)
+    assert done.code == 0, done.said
+
+
+async def test_names_that_are_no_utf_8_are_shown_under_any_locale(
+    tmp_path: Path, weed: Server, bucket: str, s3_client: Any, env: Mapping[str, str]
+) -> None:
+    manifest = home_with(tmp_path, weed, bucket)
+    os.close(os.open(os.fsencode(tmp_path / "bo\u00eete") + b"/\xff.txt", os.O_CREAT | os.O_WRONLY))
+    done = await mirrord("sync", str(manifest), home=tmp_path, env=env)
+    assert "Traceback" not in done.said, done.said
+    assert "\\xff.txt" in done.said, done.said
+    assert objects(s3_client, bucket).keys() == {f"\u00fc/{name}" for name in NAMES}
