@@ -105,8 +105,9 @@ class OnePass:
             left_out=listing.left_out,
         )
         self._observer(rescanned)
-        if prunes and trusted(complete=listing.complete, files=files):
-            async for turn in self._gone(spec, listing, seen):
+        if trusted(complete=listing.complete, files=files):
+            seen.root = listing.root
+            async for turn in self._gone(spec, listing, seen, prunes=prunes):
                 yield turn
 
     async def _resumed(self, spec: FolderSpec, listing: SettledFolder) -> bool:
@@ -115,13 +116,17 @@ class OnePass:
         await self.resume(spec, listing.asides)
         return True
 
-    async def _gone(self, spec: FolderSpec, listing: SettledFolder, seen: Seen) -> AsyncIterator[Turn]:
+    async def _gone(self, spec: FolderSpec, listing: SettledFolder, seen: Seen, *, prunes: bool) -> AsyncIterator[Turn]:
         """The items whose files are gone; where the guard holds, the first of them, Blocked."""
         search = Search(spec=spec, listing=listing, journal=self._journal, observer=self._observer, clock=self._clock)
+        if not prunes:
+            if spec.delete == "keep" and not self.reads_only:
+                await search.keep_root(seen.root)
+            return
         gone = await search.find(seen)
         why = refused(gone, self.prune_max)
-        if why and not self.reads_only:
-            await search.block(gone, why)
+        if not self.reads_only:
+            await (search.block(gone, why) if why else search.keep_root(seen.root))
         async for item, record in search.items(gone):
             if why:
                 yield Turn(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))

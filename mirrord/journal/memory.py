@@ -17,6 +17,7 @@ class MemoryJournal:
         self._records: dict[str, Record] = {}
         self._transfers: dict[str, Transfer] = {}
         self._parts: dict[str, dict[int, Part]] = {}
+        self._roots: dict[tuple[str, str], tuple[int, int]] = {}
         self._written: float | None = None
 
     async def __aenter__(self) -> Self:
@@ -92,6 +93,13 @@ class MemoryJournal:
             and (then := record.revision.file) is not None
             and (then.inode, then.size, then.mtime_ns) == same
         ]
+
+    async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
+        return self._roots.get((entry, path))
+
+    async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
+        self._roots[entry, path] = root
+        self._written = time.time()
 
     async def begin(self, transfer: Transfer) -> None:
         self._transfers[transfer.id] = transfer

@@ -6,6 +6,7 @@ nothing, an object that is not the journal's own stays. Hands on verdicts; `reco
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Set
 from dataclasses import dataclass
 
 from mirrord.model import META_TRANSFER, FileIdentity, Item, Record, StoredObject
@@ -18,16 +19,35 @@ SHARE = 0.10
 _SHARDS = 1024  # each is sorted by itself: sorting a million at once would hold the loop for half a second
 
 
+Root = tuple[int, int]
+"""Device and inode of a folder's directory."""
+
+
 def trusted(*, complete: bool, files: int) -> bool:
     """Whether what a scan did not find may be taken as gone: an unmounted or half-read folder looks empty."""
     return complete and files > 0
 
 
-def refusal(gone: int, held: int, most: float | None = None) -> str:
+def is_another(then: Root | None, now: Root | None, moved: Set[tuple[int, int]]) -> bool:
+    """Whether a folder's directory is another one than `then`. After a reboot its device may have another number: it is
+    the same where a recorded file was found to have moved from that device to this one (`moved`, as `Seen.moved`)."""
+    if then is None or now is None or then == now:
+        return False
+    return then[1] != now[1] or (then[0], now[0]) not in moved
+
+
+def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool = False) -> str:
     """Why `gone` of the `held` objects of an entry are not deleted in this pass; empty if they may be.
 
-    `most`: the share that is allowed by word, from 0 to 1; None: the guard's own.
+    `most`: the share that is allowed by word, from 0 to 1; None: the guard's own. `replaced`: the folder's directory is
+    another one, so that nothing may be deleted but by word.
     """
+    if replaced and gone and (most is None or gone > most * held):
+        return (
+            "the folder's directory is another one than at its last whole scan: "
+            f"{gone:,} of {held:,} objects would be deleted, so none is: "
+            "bring the former directory or the files back, or allow it with sync --prune-max 100%"
+        )
     share = SHARE if most is None else most
     if gone <= ALWAYS_FEW or gone <= share * held:
         return ""
@@ -54,6 +74,8 @@ class Seen:
         self._sorted = [True] * _SHARDS
         self.recorded = 0
         """How many of them the journal was found to have: if those are all that it has of the entry, none is gone."""
+        self.root: Root | None = None
+        """The directory that was scanned."""
         self.moved: set[tuple[int, int]] = set()
         """(device that was recorded, device now) of files that are the recorded ones: what was mounted anew."""
 
@@ -92,6 +114,8 @@ class Gone:
     held: int
     moved: frozenset[tuple[int, int]] = frozenset()
     """As `Seen.moved`."""
+    replaced: bool = False
+    """The folder's directory is another one than at the last whole scan."""
 
     def batches(self, size: int) -> "list[list[str]]":
         """The ids as text again, `size` at a time."""

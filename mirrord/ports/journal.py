@@ -57,6 +57,12 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
         """A few records of objects at that endpoint that were made from a file with this inode, size and mtime: it most
         likely was this file, under another name or the same. Its device may be another: numbers of devices change."""
 
+    async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
+        """Device and inode of the directory that the folder's last whole scan read; None if none is recorded."""
+
+    async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
+        """Record that this is the directory."""
+
     async def begin(self, transfer: Transfer) -> None:
         """The intent: from here on the store may hold something of this transfer. One of the same id is replaced."""
 

@@ -62,6 +62,10 @@ class FolderListing(Listing, Protocol):
         """
 
     @property
+    def root(self) -> tuple[int, int] | None:
+        """Device and inode of the directory that the last `enumerate` read; None if it could not be read."""
+
+    @property
     def problems(self) -> Sequence[Trouble]:
         """What the last `enumerate` could not list."""
 

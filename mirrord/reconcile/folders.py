@@ -17,7 +17,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.planning.departure import ASIDE
-from mirrord.planning.prune import trusted
+from mirrord.planning.prune import Seen, trusted
 from mirrord.ports import Hints
 from mirrord.reconcile.arrivals import Arrivals
 from mirrord.reconcile.folder_ports import FolderPorts
@@ -60,10 +60,10 @@ class FolderLoop:
         self._scanned: FolderRescanned | None = None
         self._last_scan: float | None = None
         self._journal_problem = ""
-        search = Search(
+        self._search = Search(
             spec=spec, listing=ports.listing, journal=ports.journal, observer=ports.observer, clock=ports.clock
         )
-        self._pruning = Pruning(search, ports.submit, ports.taken, self._arrivals.claimed, ports.clock)
+        self._pruning = Pruning(self._search, ports.submit, ports.taken, self._arrivals.claimed, ports.clock)
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────
     def status(self) -> FolderStatus:
@@ -218,8 +218,8 @@ class FolderLoop:
                 await self._arrivals.see(batch, began)
         seen = self._arrivals.end_scan(listing.complete)
         await self._ports.resume()
-        if seen is not None and trusted(complete=listing.complete, files=files) and not self.spec.options.suspend:
-            self._pruning.offer(seen)
+        if trusted(complete=listing.complete, files=files):
+            await self._offer(seen)
         problems = [f"{trouble.path}: {trouble.message}" for trouble in listing.problems]
         self._scanned = FolderRescanned(
             folder=self.spec.entry,
@@ -233,6 +233,14 @@ class FolderLoop:
         self._last_scan = self._ports.clock.now()
         self._next_scan = began + self._interval
         self._ports.observer(self._scanned)
+
+    async def _offer(self, seen: Seen | None) -> None:
+        """What a whole scan saw; None where nothing is ever deleted."""
+        if seen is None:
+            await self._search.keep_root(self._ports.listing.root)
+        elif not self.spec.options.suspend:
+            seen.root = self._ports.listing.root
+            self._pruning.offer(seen)
 
     async def _look(self, names: set[str], began: float) -> None:
         """Look at these names only, and below those that are directories."""

@@ -13,7 +13,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.model import Item, Record, State, file_address
-from mirrord.planning.prune import Gone, Seen, refusal
+from mirrord.planning.prune import Gone, Root, Seen, is_another, refusal
 from mirrord.ports import Clock, Journal, Observer
 
 _BATCH = 500
@@ -38,15 +38,23 @@ class Search:
     async def find(self, seen: Seen) -> Gone:
         """What the journal has of this folder, `seen` has not, and is not there now. Raises JournalError."""
         gone, objects, held, after = array("Q"), 0, 0, ""
+        then = await self.journal.folder_root(self.spec.entry, self.spec.path)
+        replaced = is_another(then, seen.root, seen.moved)
         if seen.recorded == await self.journal.count(self.spec.entry):
-            return Gone(gone, 0, 0)
+            return Gone(gone, 0, 0, replaced=replaced)
         while records := await self.journal.page(entry=self.spec.entry, after=after, limit=_BATCH):
             after = records[-1].item_id
             held += sum(one.etag is not None for one in records)
             for one in await self._missing([one for one in records if one.item_id not in seen], seen.moved):
                 gone.append(int(one.item_id, 16))
                 objects += one.etag is not None
-        return Gone(gone, objects, held, frozenset(seen.moved))
+        return Gone(gone, objects, held, frozenset(seen.moved), replaced)
+
+    async def keep_root(self, root: Root | None) -> None:
+        """Record the directory that a whole scan read and that counts from now on. Raises JournalError."""
+        entry, path = self.spec.entry, self.spec.path
+        if root is not None and root != await self.journal.folder_root(entry, path):
+            await self.journal.keep_folder_root(entry, path, root)
 
     async def items(self, gone: Gone) -> AsyncIterator[tuple[Item, Record]]:
         """Those items, with what is recorded of them; as they are still gone now. Raises JournalError."""
@@ -109,4 +117,4 @@ class Search:
 
 def refused(gone: Gone, most: float | None = None) -> str:
     """Why nothing of this may be deleted; empty if it may."""
-    return refusal(gone.objects, gone.held, most)
+    return refusal(gone.objects, gone.held, most, replaced=gone.replaced)

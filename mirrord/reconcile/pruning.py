@@ -63,6 +63,7 @@ class Pruning:
         if self.problem:
             await self._search.block(gone, self.problem)
             return
+        await self._search.keep_root(seen.root)
         async for item, record in self._search.items(gone):
             if not self._claimed(item.id) and not await self._taken(item, record):
                 await self._submit(item)

@@ -606,3 +606,14 @@ async def test_records_are_found_by_the_file_that_their_object_was_made_from(jou
     assert await keys(9) == set()
     (whole,) = await later.made_from(FileIdentity(2049, 8, 5, 17 * 10**17, 1), at("a").endpoint)
     assert whole == of_file("inode", 8)
+
+
+async def test_the_directories_of_folders_are_kept(journals: Journals) -> None:
+    large = 2**64 - 1
+    await journals.now.keep_folder_root("inbox", "/srv/\udcff", (1, 2))
+    await journals.now.keep_folder_root("other", "/srv/\udcff", (large, large))
+    await journals.now.keep_folder_root("inbox", "/srv/\udcff", (3, 4))
+    journal = await journals.later()
+    assert await journal.folder_root("inbox", "/srv/\udcff") == (3, 4)
+    assert await journal.folder_root("other", "/srv/\udcff") == (large, large)
+    assert await journal.folder_root("inbox", "/srv") is None

@@ -31,6 +31,7 @@ class Tree:
     files: dict[str, FileIdentity] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
     device: int = 1
+    root: tuple[int, int] = (1, 1_000)
     unread: bool = False
     problems: tuple[SimpleNamespace, ...] = ()
     left_out: tuple[LeftOut, ...] = ()

@@ -142,6 +142,15 @@ class SqliteJournal:
         asked: Row = {"file": from_file(file), "endpoint": encode(endpoint), "limit": NAMES}
         return [to_record(row) for row in await self._database.read("made_from", asked)]
 
+    async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
+        rows = await self._database.read("folder_root", {"entry": encode(entry), "path": encode(path)})
+        return (int(rows[0]["device"]), int(rows[0]["inode"])) if rows else None
+
+    async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
+        device, inode = map(str, root)
+        values: Row = {"entry": encode(entry), "path": encode(path), "device": device, "inode": inode}
+        await self._database.write(Statement("keep_folder_root", values))
+
     async def begin(self, transfer: Transfer) -> None:
         await self._database.write(
             Statement("settle_transfer", {"id": transfer.id}), Statement("begin_transfer", from_transfer(transfer))

@@ -125,3 +125,9 @@ SELECT * FROM transfers WHERE item_id = :item_id ORDER BY started, id;
 
 -- name: parts
 SELECT * FROM parts WHERE transfer_id = :transfer_id ORDER BY number;
+
+-- name: folder_root
+SELECT device, inode FROM roots WHERE entry = CAST(:entry AS TEXT) AND path = CAST(:path AS TEXT);
+
+-- name: keep_folder_root
+REPLACE INTO roots (entry, path, device, inode) VALUES (CAST(:entry AS TEXT), CAST(:path AS TEXT), :device, :inode);

@@ -46,6 +46,7 @@ class Folder(FolderListing):
         self._left_out: tuple[LeftOut, ...] = ()
         self._asides: tuple[FoundFile, ...] = ()
         self._linked: tuple[str, ...] = ()
+        self._root: tuple[int, int] | None = None
         self._complete = False
 
     @property
@@ -69,6 +70,11 @@ class Folder(FolderListing):
         return self._asides
 
     @property
+    def root(self) -> tuple[int, int] | None:
+        """See `ports.FolderListing`."""
+        return self._root
+
+    @property
     def linked(self) -> tuple[str, ...]:
         """The links to directories that the last scan followed."""
         return self._linked
@@ -84,6 +90,7 @@ class Folder(FolderListing):
             self._complete = walk.complete
         finally:
             self._problems, self._left_out = tuple(walk.problems), walk.tally.left_out()
+            self._root = walk.root
             self._asides, self._linked = tuple(walk.asides), tuple(walk.linked)
 
     async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:

@@ -83,6 +83,11 @@ class SettledFolder(Listing):
         return self._folder.asides
 
     @property
+    def root(self) -> tuple[int, int] | None:
+        """Of the last scan, by `look` or `enumerate`."""
+        return self._folder.root
+
+    @property
     def linked(self) -> tuple[str, ...]:
         """Of the last scan, by `look` or `enumerate`."""
         return self._folder.linked

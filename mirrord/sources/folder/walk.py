@@ -76,6 +76,7 @@ class Walk:
         self.linked: list[str] = []  # links to directories that were followed
         self.tally = Tally()
         self.complete = True
+        self.root: tuple[int, int] | None = None  # device and inode of the directory itself, once it was read
 
     # ── places ───────────────────────────────────────────────────────────────────────────────────
     def named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
@@ -123,8 +124,10 @@ class Walk:
         place = os.open(f"{self._root}/{directory}", flags)
         prefix = f"{directory}/" if directory else ""
         try:
+            key = _key(os.fstat(place))
+            if not directory:
+                self.root = key
             if self._follow:
-                key = _key(os.fstat(place))
                 if key in way:
                     self.tally.add("looping link", directory)
                     return

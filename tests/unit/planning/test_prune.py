@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from mirrord.model import META_TRANSFER, Destination, FileIdentity, Item, Record, Revision, State, StoredObject
-from mirrord.planning.prune import Seen, is_ours, refusal, trusted
+from mirrord.planning.prune import Root, Seen, is_another, is_ours, refusal, trusted
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,35 @@ def test_which_scans_are_trusted(complete: bool, files: int, verdict: bool) -> N
 )
 def test_how_much_may_be_deleted_in_one_pass(gone: int, held: int, most: float | None, allowed: bool) -> None:
     assert (refusal(gone, held, most) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    ("gone", "held", "most", "allowed"),
+    [(0, 10, None, True), (1, 10_000, None, False), (1, 2, 0.5, True), (2, 2, 0.5, False), (2, 2, 1.0, True)],
+)
+def test_from_another_directory_nothing_is_deleted_but_by_word(
+    gone: int, held: int, most: float | None, allowed: bool
+) -> None:
+    assert (refusal(gone, held, most, replaced=True) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "moved", "another"),
+    [
+        (None, (1, 2), set(), False),  # the first scan, or a journal of a former version
+        ((1, 2), None, set(), False),
+        ((1, 2), (1, 2), set(), False),
+        ((1, 2), (1, 3), set(), True),
+        ((1, 2), (9, 2), set(), True),
+        ((1, 2), (9, 2), {(1, 9)}, False),  # a reboot numbered the devices anew
+        ((1, 2), (9, 2), {(1, 8), (7, 9)}, True),
+        ((1, 2), (9, 3), {(1, 9)}, True),
+    ],
+)
+def test_whether_a_directory_is_another_one(
+    then: Root | None, now: Root | None, moved: set[tuple[int, int]], another: bool
+) -> None:
+    assert is_another(then, now, moved) is another
 
 
 def test_a_refusal_says_how_to_allow_it() -> None:

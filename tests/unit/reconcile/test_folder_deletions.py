@@ -121,3 +121,41 @@ async def test_an_object_that_another_entry_has_by_now_is_not_deleted(worlds: li
     del world.tree.files["f1"]
     await world.live(130)
     assert world.gone == []
+
+
+# ── another directory in the folder's place ───────────────────────────────────────────────────────
+async def test_one_that_lacks_a_file_deletes_nothing_until_it_has_it_or_the_former_is_back(worlds: list[World]) -> None:
+    world = await mirrored(worlds, 3)
+    del world.tree.files["f1"]
+    world.tree.root = (1, 2_000)
+    await world.live(130)
+    assert world.gone == []
+    assert "another one" in world.loop.status().problem
+    record = await world.journal.record(world.items["f1"].id)
+    assert record is not None
+    assert (record.state, record.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
+    await world.stop()
+    world.loop = world.new_loop()
+    await world.live(130)
+    assert world.gone == [], "a restart forgets nothing"
+    world.tree.root = (1, 1_000)
+    await world.live(65)
+    assert world.gone == ["f1"], "the former directory may lack a file"
+    assert world.loop.status().problem == ""
+
+
+async def test_one_that_has_every_file_is_the_folder_from_then_on(worlds: list[World]) -> None:
+    world = await mirrored(worlds, 3)
+    world.tree.root = (1, 2_000)
+    await world.live(65)
+    assert world.loop.status().problem == ""
+    del world.tree.files["f1"]
+    await world.live(65)
+    assert world.gone == ["f1"]
+
+
+async def test_a_folder_that_deletes_nothing_remembers_its_directory_too(worlds: list[World]) -> None:
+    worlds.append(world := World())
+    world.tree.write("a")
+    await world.live(5)
+    assert await world.journal.folder_root(world.spec.entry, world.spec.path) == (1, 1_000)
