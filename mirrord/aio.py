@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import aclosing
+from time import monotonic
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -65,3 +66,19 @@ async def batches(found: AsyncGenerator[T], size: int) -> AsyncGenerator[list[T]
                 batch = []
     if batch:
         yield batch
+
+
+class Turns:
+    """For loops whose awaits may never suspend, as reads of what is buffered already: lets others have the loop."""
+
+    LONGEST = 0.005
+    """Seconds between two turns of the others."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+
+    async def give(self) -> None:
+        """Let the loop run others, if it has not for a while."""
+        if monotonic() - self._began >= self.LONGEST:
+            await asyncio.sleep(0)
+            self._began = monotonic()

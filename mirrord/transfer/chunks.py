@@ -4,6 +4,7 @@ Owns the copying of chunks into part buffers. Hands full buffers to `multipart`;
 were no bytes at all (Complete without parts is refused, FIELD_NOTES 10c), goes at the end.
 """
 
+from mirrord.aio import Turns
 from mirrord.transfer.budget import Budget, Buffer
 from mirrord.transfer.multipart import Multipart
 
@@ -17,6 +18,7 @@ class Chunks:
         self._part_size = part_size
         self._buffer: Buffer | None = None
         self._filled = 0
+        self._turns = Turns()
 
     async def take(self, chunk: memoryview) -> None:
         """Copy all of `chunk` (bytes); returns once each part that it filled has its turn. Raises what sending does."""
@@ -28,6 +30,7 @@ class Chunks:
             chunk = chunk[count:]
             if self._filled == self._part_size:
                 await self._hand_over(buffer)
+        await self._turns.give()
 
     async def end(self) -> None:
         """Hand over what is left."""

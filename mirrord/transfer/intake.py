@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirrord import checksums
+from mirrord.aio import Turns
 from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
@@ -69,13 +70,14 @@ class Intake:
 
         Raises what the stream raises, LengthMismatch for more bytes than promised, SourceTooLarge over `max_size`.
         """
-        filled = 0
+        filled, turns = 0, Turns()
         while filled < len(view):
             count = await self._stream.readinto(view[filled:])
             if count == 0:
                 break
             filled += count
             self._account(count)
+            await turns.give()
         return filled
 
     def end(self) -> None:

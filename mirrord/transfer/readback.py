@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirrord import checksums
+from mirrord.aio import Turns
 from mirrord.errors import ReadbackMismatch, StoreRefused
 from mirrord.model import Checksum, ChecksumKind, Destination, Part
 from mirrord.ports import ByteStream, ObjectStore
@@ -55,7 +56,7 @@ async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Str
 async def _compare(
     at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview, whole: checksums.Running
 ) -> None:
-    running, left = checksums.Running(stretch.checksum.kind), stretch.size
+    running, left, turns = checksums.Running(stretch.checksum.kind), stretch.size, Turns()
     while left:
         count = await stream.readinto(view[:left])
         if count == 0:
@@ -63,5 +64,6 @@ async def _compare(
         await checksums.extend(running, view[:count])
         await checksums.extend(whole, view[:count])
         left -= count
+        await turns.give()
     if running.checksum() != stretch.checksum:
         raise ReadbackMismatch(f"{at}: read back, the object is not what was sent ({stretch.checksum.kind} differs)")

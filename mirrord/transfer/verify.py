@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirrord import checksums
+from mirrord.aio import Turns
 from mirrord.model import Checksum, ChecksumKind, Destination, Observed, Record, StoredObject
 from mirrord.ports import ByteStream, ObjectStore, Source
 from mirrord.transfer.budget import Budget
@@ -62,12 +63,13 @@ def recorded(record: Record) -> tuple[Checksum, ...]:
 
 async def digests(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> Digests:
     """Read `stream` to its end, through one buffer of `budget`."""
-    running, size = [checksums.Running(kind) for kind in kinds], 0
+    running, size, turns = [checksums.Running(kind) for kind in kinds], 0, Turns()
     async with budget.buffer(min(PIECE, budget.limit)) as view:
         while count := await stream.readinto(view):
             size += count
             for one in running:
                 await checksums.extend(one, view[:count])
+            await turns.give()
     return Digests(size, frozenset(found for one in running if (found := one.checksum())))
 
 

@@ -71,8 +71,8 @@ async def test_a_list_that_does_not_say_is_refused(origin: Origin, sources: Http
 
 
 async def test_what_is_too_large_to_be_a_list_is_left(origin: Origin, sources: HttpSources) -> None:
-    sums = origin.publish("/image.iso", Generated(64 * LARGEST, seed=1))
-    with pytest.raises(SourceRefused, match=r"over 4\.0 MiB: no list"):
+    sums = origin.publish("/image.iso", Generated(2 * LARGEST, seed=1))
+    with pytest.raises(SourceRefused, match=r"over 64\.0 MiB: no list"):
         await sources.declared(listed(origin.url("/x"), sums))
 
 

@@ -280,7 +280,7 @@ async def test_an_origin_that_never_answers_is_left(sources: HttpSources) -> Non
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"SSH-2.0-OpenSSH_9.9\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
+    "answer", [b"", b"SSH-2.0-OpenSSH_9.9\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28", b"HTTP/1.1 2"]
 )
 async def test_what_is_not_http_is_one_clear_line(sources: HttpSources, answer: bytes) -> None:
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

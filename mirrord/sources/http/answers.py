@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from mirrord.errors import SourceChanged, SourceDenied, SourceError, SourceMissing, SourceRefused, SourceUnavailable
 from mirrord.model import Observed, Revision, fingerprint
+from mirrord.sources.http.codings import content_encoding
 
 Headers = Mapping[str, str]
 
@@ -28,8 +29,8 @@ _SIGNATURE = re.compile(
 
 
 def failure(status: int, headers: Headers, where: str, now: float) -> SourceError | None:
-    """The error that a final status stands for; None for 200, 206 and 304. `now` in seconds since the epoch."""
-    if status in (200, 206, 304):
+    """The error that a final status stands for; None for 200, 203, 206 and 304. `now` in seconds since the epoch."""
+    if status in (200, 203, 206, 304):
         return None
     said = f"{where}: answered {status}{_phrase(status)}"
     if status in (404, 410):
@@ -92,12 +93,11 @@ def observed(headers: Headers, address: str, location: str | None) -> Observed:
         length=content_length(headers),
         location=location,
     )
-    coding = headers.get("Content-Encoding", "").strip()
     offers = "bytes" in headers.get("Accept-Ranges", "").lower()
     return Observed(
         revision=revision,
         content_type=headers.get("Content-Type"),
-        content_encoding=coding if coding.lower() not in ("", "identity") else None,
+        content_encoding=content_encoding(headers.get("Content-Encoding")),
         ranges=offers and revision.strong_etag is not None and revision.length is not None,
     )
 

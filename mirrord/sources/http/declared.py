@@ -1,18 +1,20 @@
-"""A declared sha256 that stands in a list on the web: read whole, and understood by `planning.digests`.
+"""A declared sha256 that stands in a list on the web: read line by line by `planning.digests`.
 
 Refuses a list larger than `LARGEST`. What is sent to the list's address is the caller's choice.
 """
 
+from mirrord.aio import Turns
 from mirrord.errors import SourceRefused
 from mirrord.model import Item, shown
-from mirrord.planning.digests import sha256_for
+from mirrord.planning.digests import DigestSearch
 from mirrord.planning.keys import url_values
 from mirrord.ports import Source
 from mirrord.units import KiB, MiB, format_size
 
-LARGEST = 4 * MiB
-"""Some 40,000 names, and small beside the memory that a transfer may take."""
+LARGEST = 64 * MiB
+"""Some 640,000 names. It is read line by line and never held."""
 _PIECE = 64 * KiB
+_LONGEST_LINE = 64 * KiB
 
 
 async def listed_sha256(source: Source, url: str, item: Item) -> str:
@@ -20,21 +22,26 @@ async def listed_sha256(source: Source, url: str, item: Item) -> str:
 
     Raises SourceRefused if it gives none, or several, else what the source raises.
     """
-    text = await _whole(source, url)
+    search = DigestSearch(url_values(item.source)["name"])
+    await _read(source, url, search)
     try:
-        return sha256_for(url_values(item.source)["name"], text)
+        return search.result()
     except ValueError as error:
         raise SourceRefused(f"checksum: {shown(url)} {error}") from None
 
 
-async def _whole(source: Source, url: str) -> str:
-    text, piece = bytearray(), memoryview(bytearray(_PIECE))
+async def _read(source: Source, url: str, search: DigestSearch) -> None:
+    piece, rest, size, turns = memoryview(bytearray(_PIECE)), b"", 0, Turns()
     async with source:
         observed = await source.probe()
         assert observed is not None  # nothing is known, so nothing is unchanged
         async with source.open(observed) as stream:
             while count := await stream.readinto(piece):
-                text += piece[:count]
-                if len(text) > LARGEST:
+                size += count
+                if size > LARGEST:
                     raise SourceRefused(f"checksum: {shown(url)} is over {format_size(LARGEST)}: no list of digests")
-    return text.decode("utf-8", "replace")
+                *lines, rest = (rest[:_LONGEST_LINE] + bytes(piece[:count])).replace(b"\r", b"\n").split(b"\n")
+                for line in lines:
+                    search.line(line.decode("utf-8", "replace"))
+                await turns.give()
+    search.line(rest.decode("utf-8", "replace"))

@@ -6,6 +6,7 @@ for a hop behind a public address comes from a pool of its own, in which no priv
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ from mirrord._version import __version__
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
+from mirrord.sources.http.protocol import MOST_FIELDS, Connector, NotHttp
 from mirrord.units import KiB, MiB
 
 HeadersFor = Callable[[str], Mapping[str, str]]
@@ -89,6 +91,8 @@ class Network:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
         self._rules = AddressRules(allow)
+        self.costly = asyncio.Lock()
+        """See `body.Reading`."""
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by "behind a public address"
 
     async def __aenter__(self) -> Self:
@@ -109,7 +113,7 @@ class Network:
             return socket.socket(found[0], found[1], found[2])
 
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=Connector(
                 limit=0,
                 limit_per_host=self._per_host,
                 socket_factory=connect,
@@ -122,7 +126,9 @@ class Network:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
             auto_decompress=False,
             read_bufsize=MiB,
+            max_line_size=64 * KiB,
             max_field_size=64 * KiB,
+            max_headers=MOST_FIELDS,
         )
 
     async def get(self, url: str, headers_for: HeadersFor, *, max_redirects: int, idle: float) -> tuple[Answer, str]:
@@ -182,14 +188,19 @@ def translated(url: str) -> Iterator[None]:
     where = shown(url)
     try:
         yield
-    except aiohttp.ClientResponseError:
-        raise SourceUnavailable(f"{where}: the answer is not valid HTTP") from None
+    except aiohttp.ClientResponseError as error:
+        raise SourceRefused(f"{where}: the answer is not valid HTTP: {reason(error.message)}") from None
     except aiohttp.ClientConnectorError as error:
         raise _unconnected(error, where) from error
     except ValueError:  # InvalidURL is one; a certificate error is too, and is caught above
         raise SourceRefused(f"{where}: cannot be asked: the URL or a header is malformed") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise SourceUnavailable(f"{where}: {_broken(error)}") from error
+
+
+def reason(message: str) -> str:
+    """What the parser complained of, without the line that it quotes: that may hold a cookie."""
+    return re.split(r":\s*\n|: b?['\"]| ['\"]", message.removeprefix("Bad status line:\n").strip())[0]
 
 
 def _unconnected(error: aiohttp.ClientConnectorError, where: str) -> SourceError:
@@ -204,6 +215,8 @@ def _unconnected(error: aiohttp.ClientConnectorError, where: str) -> SourceError
 
 
 def _broken(error: Exception) -> str:
+    if isinstance(error, NotHttp):
+        return "the answer is not valid HTTP"
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "cannot connect: timed out"
     if isinstance(error, TimeoutError):

@@ -5,7 +5,6 @@ The answer to a look stays open, so that look and copy cost one request. A break
 decides what to do about it.
 """
 
-import asyncio
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -15,17 +14,16 @@ from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import aiohttp
 from multidict import CIMultiDict
 
-from mirrord.errors import SourceChanged, SourceRefused, SourceUnavailable
+from mirrord.errors import SourceChanged, SourceError, SourceRefused
 from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, shown
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import answers
+from mirrord.sources.http.body import First, HttpStream, Nothing, Reading
+from mirrord.sources.http.codings import transfer_codings
 from mirrord.sources.http.declared import listed_sha256
 from mirrord.sources.http.network import Answer, Network
-from mirrord.sources.http.pace import Pace
-from mirrord.units import format_size
 
 _OWN_PORT = {"http": ":80", "https": ":443"}
 
@@ -137,16 +135,17 @@ class HttpSource(Source):
         length = observed.revision.length
         stop = length if end is None else end
         if stop is not None and start >= stop:
-            yield _Nothing()
+            yield Nothing()
             return
         held = start == 0 and self._holds(observed)
         whole = held or (start == 0 and stop == length)
         answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
         last = length if whole else stop
         expected = None if last is None else last - start
-        stream = HttpStream(answer, shown(self._url), expected, self._options, self._clocks.monotonic)
+        reading = Reading(self._options, self._clocks.monotonic, self._network.costly)
+        stream = HttpStream(answer, shown(self._url), expected, reading)
         try:
-            yield stream if stop == last or stop is None else _First(stream, stop)
+            yield stream if stop == last or stop is None else First(stream, stop)
         finally:
             answer.close()
 
@@ -201,9 +200,13 @@ class HttpSource(Source):
         error = answers.failure(answer.status, answer.headers, shown(url), self._clocks.now())
         if error is None and answer.status == 206 and "Range" not in asked:
             error = SourceRefused(f"{shown(url)}: answered a part (206) where the whole was asked for")
-        if error is not None:
+        try:
+            if error is not None:
+                raise error
+            transfer_codings(answer.headers, shown(url))
+        except SourceError:
             answer.close()
-            raise error
+            raise
         there = answers.place(url)
         return answer, answers.observed(answer.headers, self._address, there if there != home else None)
 
@@ -212,81 +215,6 @@ class HttpSource(Source):
         if self._held is not None:
             self._held[0].close()
             self._held = None
-
-
-class HttpStream:
-    """The body of one answer, counted. `expected` bytes, None if the origin does not say."""
-
-    def __init__(
-        self, answer: Answer, where: str, expected: int | None, options: HttpOptions, monotonic: Callable[[], float]
-    ) -> None:
-        self._answer = answer
-        self._where = where
-        self._expected = expected
-        self._idle = options.idle_timeout
-        self._least = options.min_rate
-        self._pace = Pace(options.min_rate, options.idle_timeout)
-        self._monotonic = monotonic
-        self._count = 0
-        self._surplus = memoryview(b"")
-
-    async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`. Raises SourceUnavailable if cut short, silent for `idle_timeout`, or slower than
-        `min_rate` over an `idle_timeout` of waiting: no body takes longer than length / min_rate + idle_timeout."""
-        if not self._surplus:
-            self._surplus = memoryview(await self._chunk())
-            self._count += len(self._surplus)
-        count = min(len(self._surplus), len(view))
-        view[:count] = self._surplus[:count]
-        self._surplus = self._surplus[count:]
-        return count
-
-    async def _chunk(self) -> bytes:
-        """The next bytes as they came, without joining what waits behind them; empty at the proven end."""
-        content, began = self._answer.content, self._monotonic()
-        try:
-            chunk, more = b"", True
-            while more and not chunk:  # an HTTP chunk's end comes as (b"", True)
-                async with asyncio.timeout(self._idle):
-                    chunk, more = await content.readchunk()
-        except TimeoutError as error:
-            raise SourceUnavailable(f"{self._where}: silent for {self._idle:g} s {self._at()}") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise SourceUnavailable(f"{self._where}: cut short {self._at()}") from error
-        self._check(len(chunk))
-        if self._pace.slow(len(chunk), self._monotonic() - began) and chunk:
-            raise SourceUnavailable(f"{self._where}: slower than min_rate ({format_size(self._least)}/s) {self._at()}")
-        return chunk
-
-    def _check(self, came: int) -> None:
-        if self._expected is None:
-            return
-        if self._count + came > self._expected:
-            raise SourceUnavailable(f"{self._where}: sent more than the {self._expected} bytes it announced")
-        if not came and self._count < self._expected:
-            raise SourceUnavailable(f"{self._where}: cut short {self._at()}")
-
-    def _at(self) -> str:
-        return f"at {self._count} of {'an unknown number of' if self._expected is None else self._expected} bytes"
-
-
-class _First:
-    """The first `most` bytes of a stream that goes on."""
-
-    def __init__(self, stream: HttpStream, most: int) -> None:
-        self._stream = stream
-        self._left = most
-
-    async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`."""
-        count = await self._stream.readinto(view[: self._left]) if self._left else 0
-        self._left -= count
-        return count
-
-
-class _Nothing:
-    async def readinto(self, view: memoryview) -> int:  # noqa: ARG002 - the port's signature
-        return 0
 
 
 def _same_strong(known: Revision, now: Revision) -> bool:

@@ -47,6 +47,7 @@ def test_an_escaped_name_is_read_as_coreutils_wrote_it() -> None:
         (f"{'c' * 32}  x.tar\n", "names no sha256 of x.tar"),
         (f"{A[:-1]}  x.tar\n", "names no sha256 of x.tar"),
         (f"{A}  one/x.tar\n{B}  two/x.tar\n", "names 2 different digests of x.tar"),
+        (f"{A}  x.tar\n{B}  x.tar\n{'c' * 64}  x.tar\n", "names many different digests of x.tar"),
         (f"{A}\n{B}\n", "names 2 different digests of x.tar"),
         (f"{A}\n{B}  y.tar\n", "names no sha256 of x.tar"),  # a list is no single digest
     ],

@@ -1,0 +1,105 @@
+"""Codings of a body: which of them a message names, and the decoding of transfer codings as bytes come.
+
+Owns RFC 9112 7 (transfer codings, which end at this client) and the register of content codings (RFC 9110 8.4.1, which
+travel with the object). Refuses by name what it cannot decode. Decodes in small steps: a body that grows a
+thousandfold takes no memory, and its reader decides how much of it is read.
+"""
+
+import zlib
+from collections.abc import Mapping
+from typing import Protocol
+
+from mirrord.aio import Turns
+from mirrord.errors import SourceRefused, SourceUnavailable
+from mirrord.units import KiB
+
+REGISTERED = frozenset(
+    {
+        *("aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip"),
+        *("pack200-gzip", "x-compress", "x-gzip", "zstd"),
+    }
+)
+"""IANA, HTTP Content Coding Registry, without identity."""
+
+_GZIP = ("gzip", "x-gzip")
+_INPUT = 16 * KiB
+_OUTPUT = 256 * KiB
+
+
+def content_encoding(value: str | None) -> str | None:
+    """The registered codings of a Content-Encoding, in their order; None if it names none."""
+    named = [coding.strip() for coding in (value or "").split(",")]
+    return ", ".join(coding for coding in named if coding.lower() in REGISTERED) or None
+
+
+def transfer_codings(headers: Mapping[str, str], where: str) -> list[str]:
+    """What a body must be freed of, in the order of decoding; chunks are the parser's. Raises SourceRefused."""
+    named = [coding.strip().lower() for coding in headers.get("Transfer-Encoding", "").split(",")]
+    codings = [coding for coding in named if coding not in ("", "identity")]
+    if codings and codings[-1] == "chunked":
+        codings.pop()
+    for coding in codings:
+        if coding not in (*_GZIP, "deflate"):
+            name = coding if coding.isascii() and coding.isprintable() else "of an unreadable name"
+            raise SourceRefused(f"{where}: the transfer coding {name[:40]} is not supported")
+    return codings[::-1]
+
+
+class Pieces(Protocol):
+    """A body as it comes: `piece` gives some bytes, or none at its proven end."""
+
+    async def piece(self) -> bytes: ...
+
+
+class Decoded:
+    """Pieces freed of one transfer coding: gzip, x-gzip or deflate."""
+
+    def __init__(self, coded: Pieces, coding: str, where: str) -> None:
+        self._coded = coded
+        self._coding = coding
+        self._where = where
+        self._pending = memoryview(b"")
+        self._inflate: zlib._Decompress | None = None
+        self._full = False  # the last step gave all that it may: zlib may hold more
+        self._complete = False  # what came is a whole gzip or deflate stream
+
+    async def piece(self) -> bytes:
+        """See `Pieces`. Raises SourceRefused for bytes that are not so coded, SourceUnavailable if they end early."""
+        turns = Turns()
+        while True:
+            if not self._pending and not self._full:
+                self._pending = memoryview(await self._coded.piece())
+                if not self._pending:
+                    return self._ended()
+            if decoded := self._decode():
+                return decoded
+            await turns.give()
+
+    def _decode(self) -> bytes:
+        if self._inflate is None:
+            self._inflate = zlib.decompressobj(self._window(self._pending))
+        taken = self._pending[:_INPUT]
+        try:
+            decoded = self._inflate.decompress(taken, _OUTPUT)
+        except zlib.error:
+            raise SourceRefused(f"{self._where}: its body is not in the transfer coding {self._coding}") from None
+        left = len(self._inflate.unconsumed_tail) + len(self._inflate.unused_data)
+        self._pending = self._pending[len(taken) - left :]
+        self._complete = self._inflate.eof
+        self._full = len(decoded) == _OUTPUT and not self._complete
+        if self._complete:
+            self._inflate = None  # gzip: another member may follow
+        return decoded
+
+    def _window(self, first: memoryview) -> int:
+        """zlib's wbits. Many servers send `deflate` without zlib's own header (RFC 9112 7.2)."""
+        if self._complete and self._coding not in _GZIP:
+            raise SourceRefused(f"{self._where}: bytes follow the end of its transfer coding {self._coding}")
+        if self._coding in _GZIP:
+            return zlib.MAX_WBITS | 16
+        return zlib.MAX_WBITS if first[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
+
+    def _ended(self) -> bytes:
+        if not self._complete:
+            raise SourceUnavailable(f"{self._where}: cut short in its transfer coding {self._coding}")
+        return b""

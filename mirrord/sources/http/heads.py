@@ -1,0 +1,62 @@
+"""The head of an HTTP/1 response, rewritten where it is sloppy but unambiguous, so that a strict parser takes it. Pure.
+
+Owns what curl, browsers and RFC 9112 accept from a server: spaces before a colon (5.1), folded lines (5.2), equal
+values of Content-Length (6.3), the coding `identity`, chunked beside a Content-Length (6.3). What is ambiguous stays as
+it is: the parser refuses it and says why.
+"""
+
+import re
+
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_LENGTH = b"content-length"
+_CODINGS = b"transfer-encoding"
+
+Field = tuple[bytes, bytes]
+
+
+def normalised(head: bytes) -> bytes:
+    """The same head with at most one Content-Length and one Transfer-Encoding, if it leaves no doubt about them."""
+    status, *lines = _FOLD.sub(b" ", head.rstrip(b"\r\n")).split(b"\n")
+    fields = [_field(line.rstrip(b"\r")) for line in lines]
+    codings = _codings(fields)
+    if codings is not None:
+        fields = [*_without(fields, _CODINGS), *([(b"Transfer-Encoding", b": " + codings)] if codings else [])]
+    if (codings or b"").lower().endswith(b"chunked"):
+        fields = _without(fields, _LENGTH)
+    elif length := _length(fields):
+        fields = [*_without(fields, _LENGTH), (b"Content-Length", b": " + length)]
+    return b"\r\n".join([status.rstrip(b"\r"), *(name + rest for name, rest in fields), b"", b""])
+
+
+def _field(line: bytes) -> Field:
+    """The name, and the colon with all that follows; a line without a colon is a name."""
+    name, colon, value = line.partition(b":")
+    return (name.rstrip(b" \t"), colon + value) if colon else (line, b"")
+
+
+def _without(fields: list[Field], name: bytes) -> list[Field]:
+    return [field for field in fields if field[0].lower() != name]
+
+
+def _values(fields: list[Field], name: bytes) -> list[bytes]:
+    """The members of all lines of a list field."""
+    lines = [rest.removeprefix(b":") for found, rest in fields if found.lower() == name]
+    return [member.strip() for line in lines for member in line.split(b",")]
+
+
+def _length(fields: list[Field]) -> bytes | None:
+    """The one number that all Content-Length fields say; None if there is none, or no agreement."""
+    found = set(_values(fields, _LENGTH))
+    only = found.pop() if len(found) == 1 else b""
+    return only if only.isdigit() else None
+
+
+def _codings(fields: list[Field]) -> bytes | None:
+    """The transfer codings in order, without `identity` and with one `chunked` at the end; None if none is named."""
+    named = _values(fields, _CODINGS)
+    if not named:
+        return None
+    codings = [coding for coding in named if coding and coding.lower() != b"identity"]
+    while len(codings) > 1 and codings[-1].lower() == codings[-2].lower() == b"chunked":
+        codings.pop()
+    return b", ".join(codings)

@@ -1,0 +1,50 @@
+"""An origin of bytes: what it sends is written out, so that heads and framings can be as odd as those in the wild."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+Sends = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class RawOrigin:
+    """`url` ends in `/it`; `requests` are the heads that came, as text."""
+
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+
+
+def response(*fields: str, body: bytes = b"", status: str = "HTTP/1.1 200 OK") -> bytes:
+    """A head of these lines, and a body."""
+    return "\r\n".join([status, *fields, "", ""]).encode("latin-1") + body
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    """`body` in chunks of `size` bytes, with the last one."""
+    cut = (body[start : start + size] for start in range(0, len(body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in cut) + b"0\r\n\r\n"
+
+
+@asynccontextmanager
+async def raw_origin(answer: bytes | Sends, *, stays: bool = False) -> AsyncIterator[RawOrigin]:
+    """Answers each request with these bytes, or lets `answer` write. `stays`: the connection is kept for the next."""
+    origin = RawOrigin()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                origin.requests.append((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
+                if isinstance(answer, bytes):
+                    writer.write(answer)
+                else:
+                    await answer(writer)
+                await writer.drain()
+                if not stays:
+                    break
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        origin.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/it"
+        yield origin

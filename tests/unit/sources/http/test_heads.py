@@ -1,0 +1,41 @@
+"""Heads of responses: what is sloppy but unambiguous is rewritten, all else stays for the parser to refuse."""
+
+import pytest
+
+from mirrord.sources.http.heads import normalised
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"Content-Length: 5\r\n", b"Content-Length: 5\r\n"),
+        (b'ETag: "a"\r\nDate: now\r\n', b'ETag: "a"\r\nDate: now\r\n'),
+        (b"", b""),
+        (b"Content-Length: 5\r\nX: y\r\ncontent-length:5 \r\n", b"X: y\r\nContent-Length: 5\r\n"),
+        (b"Content-Length: 5, 5\r\n", b"Content-Length: 5\r\n"),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: 5\r\nContent-Length: 6\r\n"),
+        (b"Content-Length: x\r\n", b"Content-Length: x\r\n"),
+        (b"Content-Length:\r\n", b"Content-Length:\r\n"),
+        (b"Content-Length : 5\r\nX-A\t: b : c\r\n", b"X-A: b : c\r\nContent-Length: 5\r\n"),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", b"Content-Length: 5\r\n"),
+        (b"transfer-encoding:Identity, chunked\r\n", b"Transfer-Encoding: chunked\r\n"),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: Chunked\r\n", b"Transfer-Encoding: chunked\r\n"),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"),
+        (b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n"),
+        (
+            b"Transfer-Encoding: gzip\r\nContent-Length: 5\r\n",
+            b"Transfer-Encoding: gzip\r\nContent-Length: 5\r\n",
+        ),
+        (b"X-Long: a\r\n  b\r\n\tc\r\nY: d\r\n", b"X-Long: a b c\r\nY: d\r\n"),
+        (b"no colon here\r\n", b"no colon here\r\n"),
+    ],
+)
+def test_a_head_as_other_clients_read_it(sent: bytes, read: bytes) -> None:
+    def fields(head: bytes) -> list[bytes]:
+        return sorted(head.split(b"\r\n"))
+
+    assert fields(normalised(OK + sent + b"\r\n")) == fields(OK + read + b"\r\n")
+    bare = (OK + sent + b"\r\n").replace(b"\r\n", b"\n")
+    assert fields(normalised(bare)) == fields(OK + read + b"\r\n")
