@@ -101,10 +101,12 @@ class MirrordError(Exception):
     recovery: Recovery = Recovery.BLOCK
     reason: Reason = Reason.INTERNAL_ERROR
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, answered: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         """Seconds that the other side asked us to wait, if it did."""
+        self.answered = answered
+        """The other side answered, with a status that says no: it can be reached."""
 
 
 # ── manifests ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
 """What the core says happened, as typed events; logs, metrics and progress subscribe through `ports.Observer`.
 
 Owns the event names of SPEC section 6 and the fields each carries. An event holds no secret and no clock: a
-subscriber adds the time. Every attempt at a transfer ends in exactly one of completed, failed, interrupted.
+subscriber adds the time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none
+of these comes without it (`reconcile.told`).
 """
 
 from dataclasses import dataclass, field
@@ -119,6 +120,18 @@ class ItemBlocked(ItemEvent):
     name = "item.blocked"
     reason: Reason
     message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRetrying(ItemEvent):
+    """A check failed before a transfer started, for a reason that may pass."""
+
+    name = "item.retrying"
+    reason: Reason
+    message: str
+    attempt: int = 1
+    duration: float = 0.0  # seconds
+    retry_in: float | None = None  # None: not tried again before `every`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ Owns one flag a store and one time an item that is scheduled; metrics and the st
 from collections.abc import Mapping
 
 from mirrord.errors import Reason
-from mirrord.events import Event, ItemBlocked, ItemUnchanged, TransferCompleted, TransferFailed
+from mirrord.events import Event, ItemBlocked, ItemRetrying, ItemUnchanged, TransferCompleted, TransferFailed
 from mirrord.model import Item
 from mirrord.ports import Clock
 
@@ -28,9 +28,8 @@ class Health:
                 self._up[item.destination.store] = True
                 if item.id in self._entry:
                     self._fresh[item.id] = self._clock.now()
-            case TransferFailed(item=item, reason=reason) | ItemBlocked(item=item, reason=reason):
-                if reason in _STORE_FAULTS:
-                    self._up[item.destination.store] = False
+            case TransferFailed() | ItemBlocked() | ItemRetrying() if event.reason in _STORE_FAULTS:
+                self._up[event.item.destination.store] = False
 
     def keep(self, items: Mapping[str, Item]) -> None:
         """Measure the freshness of exactly these items; one that is new counts from now."""

@@ -115,6 +115,7 @@ def assembled(
     health, board = Health(clock), Board(clock)
     queue = LocalQueue(clock)
     scheduler = Scheduler(look=opened.departures.reconcile, queue=queue, journal=journal, clock=clock)
+    opened.breakers.release = scheduler.release
     readings = Readings(
         items=lambda: totals.last,
         staleness=health.staleness,

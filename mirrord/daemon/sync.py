@@ -10,7 +10,7 @@ from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Report
 from mirrord.daemon.wiring import engine
 from mirrord.ports import Observer
-from mirrord.reconcile.workers import LastOf, settle, work_through
+from mirrord.reconcile.workers import LastOf, Pauses, Slots, settle, work_through
 from mirrord.settings import Settings
 
 
@@ -30,13 +30,16 @@ async def sync(
         found.resume = opened.departures.resume
         opened.overlaps.replace(desired.expansion.folders, desired.expansion.items)
         found.linked = opened.overlaps.refresh
-        order = LastOf()
+        slots = Slots(settings.transfers)
+        opened.breakers.release = slots.wake
+        order = LastOf(slots.left)
 
         async def handle(turn: Turn) -> None:
             async with order.turn(last=turn.item.gone):
-                report.add(turn.item, turn.waits or await settle(opened.departures, turn.item, opened.clock))
+                pauses = Pauses(slots, turn.item.id, opened.clock)
+                report.add(turn.item, turn.waits or await settle(opened.departures, turn.item, pauses))
 
-        await work_through(found.items(), handle, settings.transfers)
+        await work_through(found.items(), handle, slots)
         report.incomplete = found.incomplete
         report.duration = opened.clock.monotonic() - began
     return report

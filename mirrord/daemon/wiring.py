@@ -46,6 +46,7 @@ class Engine:
     """The reconciler, and what comes after an upload."""
     overlaps: Overlaps
     """Which files several folders match; to be told of the folders."""
+    breakers: Breakers
     janitor: Janitor
     journal: Journal
     stores: Stores
@@ -73,6 +74,7 @@ async def engine(
             slots=asyncio.Semaphore(settings.transfers),
             declared=http.declared,
         )
+        breakers = Breakers(tries=retries.tries)
         reconciler = Reconciler(
             journal=journal,
             store_of=pool.of,
@@ -81,7 +83,7 @@ async def engine(
             observer=observer,
             clock=clock,
             retry=partial(next_try, retries),
-            breakers=Breakers(tries=retries.tries),
+            breakers=breakers,
         )
         overlaps = Overlaps(Mounts.now)
         departures = Departures(
@@ -101,6 +103,7 @@ async def engine(
             reconciler=reconciler,
             departures=departures,
             overlaps=overlaps,
+            breakers=breakers,
             janitor=janitor,
             journal=journal,
             stores=pool,

@@ -90,5 +90,13 @@ class Outcome:
     copied: Copied | None = None  # None: no bytes were moved
     tried: bool = True
     """False: held back by a breaker. Nothing was asked, and it counts as no failure."""
+    counts: bool = True
+    """False: everything that its host or store answered lately was an error, so that this is no attempt."""
     pruned: bool = False
     """The object was deleted, as its file was."""
+
+    def failures_after(self, failures: int) -> int:
+        """The attempts in a row that failed, with this one; an outage counts as one of them at most."""
+        if not self.tried:
+            return failures
+        return failures + 1 if self.counts else max(failures, 1)

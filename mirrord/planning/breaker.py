@@ -1,9 +1,15 @@
-"""A circuit breaker for whatever many items depend on: a store, a host of sources. Pure: time and chance come in.
+"""A circuit breaker for what many items depend on: a store, a host of sources. Pure: time and chance come in.
 
-Closed, it counts the items in a row that got no answer. Open, nobody is let through until a pause is over; then one
-probe at a time, whose answer closes it and whose failure opens it for longer (M. Nygard, "Release It!", 2nd ed., 5.2).
-One item alone never opens it: that item has a back-off of its own. A server that says when to come back (Retry-After)
-opens it at once, until then, whatever else it answers meanwhile.
+Closed, it notes the different items in a row that failed. Once there are `SUSPECTS` of them without a good answer
+between, there are two cases (M. Nygard, "Release It!", 2nd ed., 5.2):
+
+- *open*: none of them got any answer. Nobody is let through until a pause is over; then one probe at a time, whose
+  failure opens it for longer.
+- *slowed*: there were answers, and all said 5xx or 429. Items that never failed go first, one at a time; those that
+  failed wait for a pause, as if it were open.
+
+One good answer closes it in both cases. One item alone never opens it: that item has a back-off of its own. A server
+that says when to come back (Retry-After) is asked nothing until then, whatever else it answers meanwhile.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +18,9 @@ from mirrord.planning.backoff import Backoff
 
 RULE = Backoff(base=1.0, cap=25.0)
 SUSPECTS = 5
-"""Different items without an answer, and none with one between them, that open a breaker."""
+"""Different items that failed, and no good answer between them, that open a breaker or slow it down."""
+SPACING = 0.2
+"""Slowed: seconds from a failure until the next item that never failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,21 +28,47 @@ class Breaker:
     """One state of one breaker. Times are monotonic seconds; items by id."""
 
     suspects: frozenset[str] = frozenset()
+    """Items that failed since the last good answer, at most `SUSPECTS`."""
+    silent: frozenset[str] = frozenset()
+    """Those of them that got no answer, since the last answer of any kind."""
     opened: int = 0
-    """Times in a row: 0 is closed."""
+    """Failed probes in a row, with the failure that opened it; 0 is closed."""
+    failures: int = 0
+    """Answers in a row that were not good, from those that were let through."""
     until: float = 0.0
-    """While open: before this nobody is let through."""
+    """Before this nobody is let through; slowed: nobody that failed."""
     asked: bool = False
-    """The pause is what the server asked for."""
+    """The pause is what the server asked for: it holds for all."""
+    fresh_from: float = 0.0
+    """Slowed: before this no item that never failed is let through."""
+    turn: float = 0.0
+    """Slowed: until then each moment has been promised to an item that never failed."""
     probe: str | None = None
-    """Half open: the item that tries."""
+    """The one item that tries, while it is not closed."""
 
 
-def waits(breaker: Breaker, now: float) -> float:
-    """Seconds until it makes sense to ask again; 0: now."""
+def is_open(breaker: Breaker) -> bool:
+    """Whether nothing answers."""
+    return bool(breaker.opened) and len(breaker.silent) >= SUSPECTS
+
+
+def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
+    """Seconds until it makes sense to ask again; 0: now. `fresh`: the item never failed."""
     if not breaker.opened:
         return 0.0
-    return max(breaker.until - now, RULE.base if breaker.probe is not None else 0.0, 0.0)
+    if not fresh or is_open(breaker) or (breaker.asked and now < breaker.until):
+        first = max(0.0, breaker.turn - now)
+        return max(breaker.until - now, first, RULE.base if breaker.probe is not None else 0.0)
+    return max(breaker.fresh_from - now, SPACING if breaker.probe is not None else 0.0, 0.0)
+
+
+def promised(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
+    """A moment of its own for an item that never failed and has to wait, as seconds from now. None: all moments of
+    the next `RULE.cap` seconds are taken."""
+    at = max(breaker.turn, now + wait)
+    if at - now > RULE.cap:
+        return breaker, None
+    return replace(breaker, turn=at + SPACING), at - now
 
 
 def entered(breaker: Breaker, item_id: str) -> Breaker:
@@ -48,24 +82,55 @@ def left(breaker: Breaker, item_id: str) -> Breaker:
 
 
 def answered(breaker: Breaker, now: float) -> Breaker:
-    """Somebody got an answer. It does not cut short a pause that was asked for."""
+    """Somebody got a good answer. It does not cut short a pause that was asked for."""
     return breaker if breaker.asked and now < breaker.until else Breaker()
 
 
-def failed(breaker: Breaker, item_id: str, now: float, chance: float, retry_after: float | None = None) -> Breaker:
-    """`item_id` got no answer, or one that says to come back in `retry_after` seconds. `chance` is within [0, 1)."""
-    counts = not breaker.opened or breaker.probe == item_id  # those let through before it opened are late news
-    opened = breaker.opened + counts
+def failed(
+    breaker: Breaker,
+    item_id: str,
+    now: float,
+    chance: float,
+    retry_after: float | None = None,
+    *,
+    answer: bool = False,
+    fresh: bool = False,
+) -> Breaker:
+    """`item_id` got no answer; or, with `answer`, 5xx or 429, which may say to come back in `retry_after` seconds.
+
+    `chance` is within [0, 1); `fresh`: the item never failed before.
+    """
+    after = _noted(breaker, item_id, answer=answer or bool(retry_after))
+    is_probe = breaker.probe == item_id
     if retry_after:
         until = now + min(retry_after, RULE.longest_retry_after)
-        return Breaker(opened=opened, until=max(breaker.until, until), asked=True, probe=left(breaker, item_id).probe)
-    if breaker.opened:
-        longer = replace(left(breaker, item_id), opened=opened, until=now + _pause(opened, chance), asked=False)
-        return longer if counts else breaker
-    suspects = breaker.suspects | {item_id}
-    if len(suspects) < SUSPECTS:
-        return replace(breaker, suspects=suspects)
-    return Breaker(opened=1, until=now + _pause(1, chance))
+        opened = breaker.opened + (is_probe or not breaker.opened)
+        return replace(after, opened=opened, until=max(breaker.until, until), asked=True)
+    if not breaker.opened:
+        full = len(after.suspects) >= SUSPECTS
+        return replace(after, opened=1, until=now + _pause(1, chance)) if full else after
+    if not is_probe:  # those let through before it opened are late news
+        return after
+    after = replace(after, asked=False, fresh_from=now + SPACING)
+    if fresh and not is_open(after):
+        return after
+    opened = breaker.opened + 1
+    return replace(after, opened=opened, until=now + _pause(opened, chance))
+
+
+def _noted(breaker: Breaker, item_id: str, *, answer: bool) -> Breaker:
+    """The breaker, knowing of a failure of `item_id`."""
+    counts = not breaker.opened or breaker.probe == item_id
+    return replace(
+        left(breaker, item_id),
+        suspects=_with(breaker.suspects, item_id),
+        silent=frozenset() if answer else _with(breaker.silent, item_id),
+        failures=breaker.failures + counts,
+    )
+
+
+def _with(items: frozenset[str], item_id: str) -> frozenset[str]:
+    return items if len(items) >= SUSPECTS else items | {item_id}
 
 
 def _pause(opened: int, chance: float) -> float:

@@ -10,7 +10,8 @@ overruns its period skips the ticks that it missed. Cron has no jitter: who writ
 In the local time of its zone a cron line with fixed hours behaves as Debian's cron(8): in the gap of a spring night
 it runs once, at the first minute after the gap; in the fold of an autumn night once, in the first of the two hours.
 A line with `*` in its minutes or hours follows real time through both. Without a time zone, cron means UTC. A new
-item under cron waits for its first tick; a tick that was missed because mirrord was not running is made up for.
+item under cron waits for its first tick; a tick that was missed because mirrord was not running is made up for, and one
+that the clock jumped over comes at once. A clock that is set back by up to three hours brings no tick twice.
 """
 
 import math
@@ -31,6 +32,8 @@ SPREAD_EACH = 0.001
 LONGEST_SPREAD = 1.0
 CRON_EARLY = 1.0
 """A look this little ahead of a cron tick was meant for it: two clocks never agree to the millisecond."""
+ANOTHER_TIME = 3 * 3600.0
+"""Seconds: a clock that is set back by more was wrong before, as in Debian's cron(8). By less, no tick comes twice."""
 UNANSWERED = 3600.0
 """Seconds until the next look at an item whose tries are spent and that no schedule brings back."""
 
@@ -127,6 +130,16 @@ def next_tick(options: Options, tick: float, began: float, now: float) -> float 
     if began < tick - 2 * jitter(options.every) and now <= tick:
         return tick
     return tick + options.every * max(1, math.ceil((now - tick) / options.every))
+
+
+def tick_after_jump(options: Options, tick: float, now: float, jump: float) -> float:
+    """The cron tick to await instead of `tick`, when the wall clock, `now`, was set ahead by `jump` (back: below 0).
+
+    A tick that was jumped over is due now, and comes once.
+    """
+    if options.cron is None or jump >= -ANOTHER_TIME:
+        return tick
+    return min(tick, cron_after(options.cron, options.timezone, now))
 
 
 def jitter(every: float) -> float:

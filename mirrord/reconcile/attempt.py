@@ -67,10 +67,11 @@ class Transfers:
     @property
     def leftovers(self) -> Leftovers:
         """What earlier attempts left, in the same journal."""
-        return Leftovers(self.journal, self.clock, self._told.removed)
+        return Leftovers(self.journal, self.clock, self.told.removed)
 
     @property
-    def _told(self) -> Told:
+    def told(self) -> Told:
+        """What is said of attempts."""
         return Told(self.observer, self.clock)
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
@@ -116,9 +117,12 @@ class Transfers:
         copied = await self._reused(errand, left) or await self._sent(errand, left)
         attempt.kind = copied.kind
         done = with_copy(attempt.item, record, copied, self.clock.now())
-        await finish(self.journal.finish(copied.transfer_id, copied, done))
-        self._told.completed(attempt, copied)
+        await finish(self._recorded(attempt, copied, done))
         return Outcome(state=State.SYNCED, copied=copied)
+
+    async def _recorded(self, attempt: Attempt, copied: Copied, record: Record) -> None:
+        await self.journal.finish(copied.transfer_id, copied, record)
+        self.told.completed(attempt, copied)
 
     async def _reused(self, errand: Errand, left: Sequence[Transfer]) -> Copied | None:
         """The object as the store made it of one that holds the same bytes: see `Reuse`. None: they are to be sent."""
@@ -128,7 +132,7 @@ class Transfers:
         copied = await self.proven(errand.attempt, errand.store, copied)
         for earlier in left:
             await self.discard(earlier, errand.store, errand.attempt.item)
-        self._told.started(errand.attempt, errand.observed, None)
+        self.told.started(errand.attempt, errand.observed, None)
         return copied
 
     async def _sent(self, errand: Errand, left: Sequence[Transfer]) -> Copied:
@@ -148,25 +152,24 @@ class Transfers:
         plan = cut(observed.revision.length, attempt.item.options.upload, store.provider, self.budget.limit)
         transfer, kept = await self._begun(errand, errand.intent(plan, self.clock.now()), left)
         attempt.transfer_id, attempt.kind = transfer.id, transfer.kind
-        self._told.started(attempt, observed, kept)
+        self.told.started(attempt, observed, kept)
         ledger = JournalLedger(self.journal, transfer, self.clock, resumable=errand.resumable)
 
         def aborted(upload_id: str) -> None:
             ledger.aborted()
-            self._told.aborted(attempt.item, upload_id)
+            self.told.aborted(attempt.item, upload_id)
 
         copied: Copied | None = None
         try:
             job = errand.job(transfer, plan, kept, self.budget.limit)
             means = Means(store=store, budget=self.budget, ledger=ledger, aborted=aborted)
-            copied = await copy(job, errand.source, observed, means, partial(self._told.progress, attempt, observed))
+            copied = await copy(job, errand.source, observed, means, partial(self.told.progress, attempt, observed))
             return await self.proven(attempt, store, copied)
         except BaseException as error:
             attempt.unsettled = copied is not None or ledger.unsettled(error)  # it stands, but nobody could prove it
+            attempt.kept = ledger.upload_id is not None and ledger.keeps(error)
             if not attempt.unsettled:
                 await finish(self.journal.abandon(transfer.id))
-            if not isinstance(error, Exception):
-                self._told.interrupted(attempt, kept=ledger.upload_id is not None and ledger.keeps(error))
             raise
 
     async def proven(self, attempt: Attempt, store: ObjectStore, copied: Copied) -> Copied:

@@ -25,6 +25,8 @@ class Attempt:
     vacant: bool = False  # no object was seen there: the store is asked to hold us to that, where it matters
     doubted: Record | None = None  # what the journal says since the object turned out to be other bytes than were sent
     unsettled: bool = False  # it failed, and the store may hold something of it
+    running: bool = False  # its start was told, and its end was not
+    kept: bool = False  # it failed, and its parts stay for the next attempt
 
     @classmethod
     def of(cls, item: Item, number: int, clock: Clock) -> "Attempt":

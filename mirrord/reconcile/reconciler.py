@@ -11,7 +11,7 @@ from logging import getLogger
 from math import inf
 
 from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, StoreError
-from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged, TransferFailed
+from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
@@ -20,6 +20,7 @@ from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.errand import Attempt
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import KEPT, Removal
+from mirrord.reconcile.told import internal
 
 _log = getLogger(__name__)
 
@@ -93,17 +94,18 @@ class Reconciler:
         """
         if item.options.suspend:
             return await self._settle(item, await self.journal.record(item.id), Outcome(state=State.SUSPENDED))
-        held = self.breakers.held(item, self.clock.monotonic())
+        held = self.breakers.held(item, self.clock.monotonic(), fresh=not failures)
         if held is not None:
             return held
+        attempt = Attempt.of(item, failures + 1, self.clock)
         try:
-            return await self._tried(item, failures)
+            with self.transfers.told.ending(attempt):
+                return await self._tried(item, attempt)
         finally:
             self.breakers.leave(item)
 
-    async def _tried(self, item: Item, failures: int) -> Outcome:
+    async def _tried(self, item: Item, attempt: Attempt) -> Outcome:
         record = await self.journal.record(item.id)
-        attempt = Attempt.of(item, failures + 1, self.clock)
         try:
             store = await self.store_of(item)
             record, left = await self.transfers.settle(attempt, store, record)
@@ -120,8 +122,7 @@ class Reconciler:
             return await self._failed(item, record, attempt, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one item must not stop the others
             _log.exception("internal error", extra={"item": item.id})
-            ours = MirrordError(f"internal error, please report it: {type(error).__name__} (see the log)")
-            return await self._failed(item, record, attempt, ours)
+            return await self._failed(item, record, attempt, internal(error))
 
     async def _look_and_act(
         self, item: Item, record: Record | None, attempt: Attempt, store: ObjectStore, left: Sequence[Transfer]
@@ -197,21 +198,11 @@ class Reconciler:
         return Outcome(state=State.SYNCED)
 
     async def _failed(self, item: Item, record: Record | None, attempt: Attempt, error: MirrordError) -> Outcome:
-        self.breakers.failed(item, error, self.clock.monotonic(), begun=attempt.kind is not None)
-        outcome = judge(error, attempt.number, self.retry)
-        if attempt.kind is not None or outcome.state is State.RETRYING:
-            self.observer(
-                TransferFailed(
-                    item=item,
-                    transfer_id=attempt.transfer_id,
-                    kind=attempt.kind,
-                    attempt=attempt.number,
-                    reason=error.reason,
-                    message=str(error),
-                    duration=self.clock.monotonic() - attempt.began,
-                    retry_in=outcome.retry_in,
-                )
-            )
+        begun, fresh = attempt.kind is not None, attempt.number == 1
+        outage = self.breakers.failed(item, error, self.clock.monotonic(), begun=begun, fresh=fresh)
+        outcome = outage or judge(error, attempt.number, self.retry)
+        if attempt.running or outcome.state is State.RETRYING:
+            self.transfers.told.failed(attempt, error, outcome.retry_in)
         return await self._settle(item, attempt.doubted or record, outcome)
 
     async def _settle(self, item: Item, record: Record | None, outcome: Outcome) -> Outcome:

@@ -7,23 +7,30 @@ so to whoever asks for readiness.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from logging import getLogger
+from math import inf
 from random import random
 
+from mirrord.aio import drain, in_turns
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, Record, State
 from mirrord.planning.backoff import Backoff, pause
 from mirrord.planning.difference import Difference, difference, same_work
-from mirrord.planning.schedule import Wait, first_look, next_look
+from mirrord.planning.schedule import CRON_EARLY, Wait, first_look, next_look, tick_after_jump
 from mirrord.ports import Clock, Journal, Queue
 
 _log = getLogger(__name__)
 
 WORTH_KEEPING = 60.0
 """Seconds: a next look at least this far away is journaled, so that a restart need not look at everything."""
+CLOCK_EVERY = 30.0
+"""Seconds between two comparisons of the wall clock with the monotonic one."""
+JUMP = 1.0
+"""Seconds by which they must differ from before for the wall clock to have been set."""
 FIRST = -3600.0
 """The delay of what a person asked for: before all that is due."""
 MOST_FILES = 20_000
@@ -49,6 +56,11 @@ class Place:
     def of(cls, item: Item, wait: Wait | None) -> "Place":
         return cls(item, wait.tick, wait.due) if wait else cls(item, 0.0, None)
 
+    @property
+    def awaits_cron(self) -> bool:
+        """Whether it waits for a time of the wall clock: not for a retry, nor for an interval."""
+        return self.item.options.cron is not None and self.due == self.tick
+
     def expect(self, wait: Wait | None) -> None:
         """Wait for another time."""
         self.due = wait.due if wait else None
@@ -72,10 +84,15 @@ class Scheduler:
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _journal_failures: int = field(default=0, init=False)
     _paused_until: float = field(default=0.0, init=False)  # monotonic
+    _released: deque[str] = field(default_factory=deque, init=False)
 
     async def run(self, concurrency: int) -> None:
         """Look at items when they are due, `concurrency` at a time, until stopped or cancelled."""
-        await self.queue.run(self._turn, concurrency)
+        following = asyncio.create_task(self._follow_clock())
+        try:
+            await self.queue.run(self._turn, concurrency)
+        finally:
+            await drain([following])
 
     async def stop(self, grace: float) -> None:
         """Begin no more looks; those that run have `grace` seconds to end, and are then cancelled and awaited."""
@@ -126,8 +143,10 @@ class Scheduler:
 
     async def trigger(self, item_id: str) -> bool:
         """Look at the item now, before all others; False if it is none of the desired ones."""
-        if item_id not in self._places:
+        place = self._places.get(item_id)
+        if place is None:
             return False
+        place.due = self.clock.now()
         await self.queue.enqueue(item_id, FIRST)
         return True
 
@@ -200,6 +219,9 @@ class Scheduler:
         place = self._places.get(item_id)
         if place is None:
             return
+        if place.awaits_cron and (early := place.tick - self.clock.now()) > CRON_EARLY:  # the clock was set back
+            await self.queue.enqueue(item_id, early)
+            return
         if (paused := self._paused_until - self.clock.monotonic()) > 0:
             await self.queue.enqueue(item_id, paused)
             return
@@ -210,6 +232,7 @@ class Scheduler:
             outcome = await self.look(place.item, place.failures)
             self._journal_works()
             await self._plan(place, outcome, began)
+            await self._bring_forward()
         except JournalError as error:
             self._journal_failed(error)
             await self.queue.enqueue(item_id, self._paused_until - self.clock.monotonic())
@@ -220,7 +243,7 @@ class Scheduler:
         if self._places.get(item.id) is not place:
             return  # submitted again meanwhile: that wish stands
         retried = outcome.state is State.RETRYING and outcome.retry_in is not None
-        place.failures = place.failures + outcome.tried if retried else 0
+        place.failures = outcome.failures_after(place.failures) if retried else 0
         wait = next_look(item.options, outcome, place.tick, began, now, self.chance())
         if item.id in self._files and _is_settled(outcome):
             del self._places[item.id]
@@ -231,6 +254,39 @@ class Scheduler:
             await self.queue.enqueue(item.id, wait.due - now)
             if not retried and wait.tick - now >= WORTH_KEEPING:
                 await self._keep(item.id, wait.tick)
+
+    def release(self, item_ids: Collection[str]) -> None:
+        """These items need not wait any longer: what they depend on answers again."""
+        self._released.extend(item_ids)
+
+    async def _bring_forward(self) -> None:
+        for _ in range(_BATCH):
+            if not self._released:
+                return
+            item_id = self._released.popleft()
+            if (place := self._places.get(item_id)) is not None:
+                place.due = min(place.due or inf, self.clock.now())
+                await self.queue.enqueue(item_id)
+
+    # ── the wall clock ───────────────────────────────────────────────────────────────────────────
+    async def _follow_clock(self) -> None:
+        """The queue waits by the monotonic clock, which knows nothing of a wall clock that is set, or of a machine
+        that slept."""
+        before = self.clock.now() - self.clock.monotonic()
+        while True:
+            await self.clock.sleep(CLOCK_EVERY)
+            offset = self.clock.now() - self.clock.monotonic()
+            if abs(offset - before) >= JUMP:
+                _log.warning("the clock was set by %+.0f s: cron follows it", offset - before)
+                await self._clock_was_set(offset - before)
+                before = offset
+
+    async def _clock_was_set(self, jump: float) -> None:
+        async for place in in_turns(list(self._places.values())):
+            item_id, now = place.item.id, self.clock.now()
+            if place.awaits_cron and self._places.get(item_id) is place and item_id not in self.queue.running:
+                place.tick = place.due = tick_after_jump(place.item.options, place.tick, now, jump)
+                await self.queue.enqueue(item_id, place.tick - now)
 
     # ── the journal ──────────────────────────────────────────────────────────────────────────────
     async def _recorded(self, item_ids: Collection[str]) -> dict[str, Record]:

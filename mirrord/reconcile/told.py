@@ -1,9 +1,14 @@
-"""What is said of one attempt, as events: the fields of each, and nothing of when it is due."""
+"""What is said of one attempt, as events: the fields of each, and that each start has exactly one end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mirrord.errors import MirrordError
 from mirrord.events import (
+    ItemRetrying,
     TransferCompleted,
+    TransferFailed,
     TransferInterrupted,
     TransferProgress,
     TransferResumed,
@@ -23,7 +28,24 @@ class Told:
     observer: Observer
     clock: Clock
 
+    @contextmanager
+    def ending(self, attempt: Attempt) -> Iterator[None]:
+        """Around everything that an attempt does: if it was started, its end is told, whatever is raised."""
+        try:
+            yield
+        except Exception as error:
+            if attempt.running:
+                self.failed(attempt, error if isinstance(error, MirrordError) else internal(error), None)
+            raise
+        finally:
+            if attempt.running:
+                self.interrupted(attempt)
+
     def started(self, attempt: Attempt, observed: Observed, kept: Kept | None) -> None:
+        """Told once an attempt, also where it begins again with another stream."""
+        if attempt.running:
+            return
+        attempt.running = True
         self.observer(
             TransferStarted(
                 item=attempt.item,
@@ -59,6 +81,7 @@ class Told:
         )
 
     def completed(self, attempt: Attempt, copied: Copied) -> None:
+        attempt.running = False
         self.observer(
             TransferCompleted(
                 item=attempt.item,
@@ -70,7 +93,36 @@ class Told:
             )
         )
 
-    def interrupted(self, attempt: Attempt, *, kept: bool) -> None:
+    def failed(self, attempt: Attempt, error: MirrordError, retry_in: float | None) -> None:
+        """The end of an attempt that was started; of any other, that the check is tried again."""
+        if not attempt.running:
+            self.observer(
+                ItemRetrying(
+                    item=attempt.item,
+                    attempt=attempt.number,
+                    reason=error.reason,
+                    message=str(error),
+                    duration=self.clock.monotonic() - attempt.began,
+                    retry_in=retry_in,
+                )
+            )
+            return
+        attempt.running = False
+        self.observer(
+            TransferFailed(
+                item=attempt.item,
+                transfer_id=attempt.transfer_id,
+                kind=attempt.kind,
+                attempt=attempt.number,
+                reason=error.reason,
+                message=str(error),
+                duration=self.clock.monotonic() - attempt.began,
+                retry_in=retry_in,
+            )
+        )
+
+    def interrupted(self, attempt: Attempt) -> None:
+        attempt.running = False
         self.observer(
             TransferInterrupted(
                 item=attempt.item,
@@ -78,7 +130,7 @@ class Told:
                 kind=attempt.kind,
                 attempt=attempt.number,
                 duration=self.clock.monotonic() - attempt.began,
-                outcome="parts kept" if kept else "parts dropped",
+                outcome="parts kept" if attempt.kept else "parts dropped",
             )
         )
 
@@ -90,3 +142,8 @@ class Told:
         """An upload of an earlier attempt."""
         at = transfer.destination
         self.observer(UploadAborted(item=item, bucket=at.bucket, key=at.key, upload_id=transfer.upload_id or ""))
+
+
+def internal(error: Exception) -> MirrordError:
+    """A fault of ours, as an error that can be shown."""
+    return MirrordError(f"internal error, please report it: {type(error).__name__} (see the log)")

@@ -117,7 +117,7 @@ def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:
     code, status, headers = code_of(response), status_of(response), headers_of(response)
     kind = _kind(call, code, status)
     words = [_said(code, status, message_of(response)), *_advice(call, code, status, response)]
-    return kind(call.says("; ".join(words)), retry_after=_retry_after(headers))
+    return kind(call.says("; ".join(words)), retry_after=_retry_after(headers), answered=True)
 
 
 def _said(code: str, status: int, message: str) -> str:

@@ -46,7 +46,7 @@ def from_transport(call: Call, error: Exception) -> MirrordError:
     if isinstance(error, sdk.SSLError):
         return _from_tls(call, error)
     if isinstance(error, ResponseParserError):
-        return lost(call, f"the answer is not S3: {error}")
+        return lost(call, f"the answer is not S3: {error}", answered=True)
     if isinstance(error, sdk.CredentialRetrievalError):
         return StoreUnavailable(call.says(str(error)))
     if isinstance(error, UrlUnusable):
@@ -57,8 +57,8 @@ def from_transport(call: Call, error: Exception) -> MirrordError:
     return StoreRefused(call.says(str(error)))
 
 
-def lost(call: Call, words: str) -> MirrordError:
-    return (OutcomeUnknown if call.write else StoreUnavailable)(call.says(words))
+def lost(call: Call, words: str, *, answered: bool = False) -> MirrordError:
+    return (OutcomeUnknown if call.write else StoreUnavailable)(call.says(words), answered=answered)
 
 
 def is_refused_handshake(error: BaseException) -> bool:

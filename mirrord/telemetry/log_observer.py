@@ -19,6 +19,7 @@ from mirrord.events import (
     ItemBlocked,
     ItemChanged,
     ItemDrifted,
+    ItemRetrying,
     ItemUnchanged,
     ManifestRejected,
     TransferCompleted,
@@ -50,7 +51,7 @@ class LogObserver:
         self._progress_every = progress_every
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
         self._resumed: dict[str, int] = {}  # transfer id -> bytes of an earlier attempt
-        self._failing: dict[str, Reason] = {}  # item id -> why, as last logged
+        self._failing: dict[str, tuple[str, Reason]] = {}  # item id -> state and why, as last logged
         self._folders: dict[str, tuple[object, ...]] = {}  # folder -> what its last scan found
 
     def __call__(self, event: Event) -> None:
@@ -143,7 +144,7 @@ class LogObserver:
     def _(self, event: TransferFailed) -> None:
         self._ended(event)
         if event.retry_in is None:
-            write = self._logger.error if self._is_new(event.item, event.reason) else self._logger.info
+            write = self._logger.error if self._is_new(event.item, "blocked", event.reason) else self._logger.info
         else:
             write = self._logger.warning
         write(
@@ -175,8 +176,21 @@ class LogObserver:
 
     @_tell.register
     def _(self, event: ItemBlocked) -> None:
-        write = self._logger.error if self._is_new(event.item, event.reason) else self._logger.debug
+        write = self._logger.error if self._is_new(event.item, "blocked", event.reason) else self._logger.debug
         write(event.name, **_item(event.item), reason=event.reason.value, message=event.message)
+
+    @_tell.register
+    def _(self, event: ItemRetrying) -> None:
+        write = self._logger.warning if self._is_new(event.item, "retrying", event.reason) else self._logger.debug
+        write(
+            event.name,
+            **_item(event.item),
+            attempt=event.attempt,
+            reason=event.reason.value,
+            message=event.message,
+            duration_ms=_milliseconds(event.duration),
+            **_known(retry_in_s=None if event.retry_in is None else round(event.retry_in, 3)),
+        )
 
     @_tell.register
     def _(self, event: ItemDrifted) -> None:
@@ -187,11 +201,11 @@ class LogObserver:
         where = _item(event.item) if event.item else {"bucket": event.bucket, "key": event.key}
         self._logger.info(event.name, **where, upload_id=event.upload_id)
 
-    def _is_new(self, item: Item, reason: Reason) -> bool:
-        """Whether this permanent failure has not been said since the item was last well."""
+    def _is_new(self, item: Item, state: str, reason: Reason) -> bool:
+        """Whether this is not what was last said of the item since it was last well."""
         said = self._failing.get(item.id)
-        self._failing[item.id] = reason
-        return said is not reason
+        self._failing[item.id] = (state, reason)
+        return said != (state, reason)
 
 
 def _item(item: Item) -> dict[str, object]:

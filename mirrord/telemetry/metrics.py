@@ -26,6 +26,7 @@ from mirrord.events import (
     Event,
     FolderRescanned,
     ItemChanged,
+    ItemRetrying,
     ManifestLoaded,
     ManifestRejected,
     ManifestRemoved,
@@ -85,7 +86,9 @@ class Metrics:
         self._parts = self._counter(
             "parts", "Parts of multipart uploads that were completed, and those of them that were resumed.", "outcome"
         )
-        self._retries = self._counter("retries", "Failed attempts that are tried again after a pause.", "reason")
+        self._retries = self._counter(
+            "retries", "Failed checks and transfers that are tried again after a pause.", "reason"
+        )
         self._valid = self._gauge("manifest_valid", "1 if what the file says is in force, 0 if it is rejected.", "file")
         self._reloads = self._counter("manifest_reloads", "Manifest files read and judged.", "outcome")
         self._rescans = self._counter("folder_rescans", "Whole scans of a folder.", "folder", "cause")
@@ -140,6 +143,10 @@ class Metrics:
         self._ended(event, "failed")
         if event.retry_in is not None:
             self._retries.labels(event.reason.value).inc()
+
+    @_note.register
+    def _(self, event: ItemRetrying) -> None:
+        self._retries.labels(event.reason.value).inc()
 
     @_note.register
     def _(self, event: TransferInterrupted) -> None:

@@ -21,6 +21,7 @@ from mirrord.events import (
     Event,
     FolderRescanned,
     ItemBlocked,
+    ItemRetrying,
     ItemUnchanged,
     ManifestLoaded,
     TransferCompleted,
@@ -176,6 +177,11 @@ class ProgressObserver:
     @_count.register
     def _(self, event: TransferFailed) -> None:
         self._end(event)
+        if event.retry_in is None:
+            self._fail(event.item.id)
+
+    @_count.register
+    def _(self, event: ItemRetrying) -> None:
         if event.retry_in is None:
             self._fail(event.item.id)
 

@@ -93,7 +93,7 @@ class Write:
                 failures += 1
                 passes = isinstance(error, StoreUnavailable) and not error.retry_after
                 if not passes or spent(WRITE_BACKOFF, failures):
-                    raise OutcomeUnknown(f"{doubt}; whether it happened, {error}") from doubt
+                    raise OutcomeUnknown(f"{doubt}; whether it happened, {error}", answered=error.answered) from doubt
                 wait = self._pause(error, failures)
             else:
                 ours = landed(self.transfer_id, self.whole, standing) and standing and standing.size == self.size

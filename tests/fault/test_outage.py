@@ -1,13 +1,16 @@
 """A store and a host that are away for a while, before the real command: what they are asked, and how it ends."""
 
 import json
+import socket
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from tests.integration.test_sync import events, manifest, sync
-from tests.support.origin import Asked, Behaviour, Origin, Reply
+from tests.support.origin import Asked, Behaviour, Origin, Reply, answers
 from tests.support.proxy import Seen, StoreProxy
 
 ITEMS = 60
@@ -16,6 +19,14 @@ ITEMS = 60
 def entries(origin: Origin, bucket: str, count: int = ITEMS) -> str:
     found = [{"url": origin.publish(f"/{n}", b"x"), "to": f"s3://{bucket}/{n}"} for n in range(count)]
     return f"daemon: {{transfers: 4}}\nmirrors: {json.dumps(found)}\n"
+
+
+def closed_port() -> int:
+    """A port at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def away(refusals: int, **headers: str) -> Behaviour:
@@ -46,7 +57,8 @@ async def test_a_store_that_comes_back_costs_few_calls_and_no_item(
     assert done.code == 0, done.said
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert store_proxy.counts == {"HeadObject": ITEMS + 6, "PutObject": ITEMS}
-    assert len(events(done, "transfer.failed")) == 6
+    assert sum(one.status == 503 for one in store_proxy.calls) == 6
+    assert not events(done, "transfer.failed"), "no transfer was started"
     assert len(events(done, "transfer.completed")) == ITEMS
     assert done.err.count("does not answer, its items are held back") <= 1
 
@@ -62,4 +74,75 @@ async def test_retry_after_holds_back_every_item_of_the_host(
     assert done.code == 0, done.said
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert len(origin.log) == ITEMS + 1
-    assert len(events(done, "transfer.failed")) == 1
+    assert len(events(done, "item.retrying")) == 1
+
+
+def mixed(origin: Origin, bucket: str, bad: int, good: int) -> tuple[str, list[str]]:
+    """Entries of which the first answer 500 for ever, on one host; the keys of the others."""
+    text = entries(origin, bucket, bad + good)
+    for n in range(bad):
+        origin.behave(f"/{n}", answers(500))
+    return text, [str(n) for n in range(bad, bad + good)]
+
+
+def keys_of(s3_client: Any, bucket: str) -> list[str]:
+    return [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+async def test_urls_that_answer_500_keep_none_of_their_host_from_being_copied(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    text, good = mixed(origin, bucket, bad=20, good=5)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120)
+    assert done.code == 1, done.said
+    assert keys_of(s3_client, bucket) == good
+    asked = Counter(one.path for one in origin.log)
+    assert all(1 <= asked[f"/{n}"] <= 6 for n in range(20)), "once, and five more times at most"
+    assert done.out.count("SourceUnavailable") >= 20
+    assert len(events(done, "transfer.started")) == len(events(done, "transfer.completed")) == 5
+    assert not events(done, "transfer.failed"), "none of them was started"
+    assert {line["reason"] for line in events(done, "item.retrying")} == {"SourceUnavailable"}
+    assert "does not answer" not in done.err, "it did answer"
+
+
+async def test_a_host_that_answers_503_to_all_for_a_while_costs_no_item_its_attempts(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    file = manifest(tmp_path, store_proxy.server, entries(origin, bucket))
+    busy = away(40)
+    for n in range(ITEMS):
+        origin.behave(f"/{n}", busy)
+    done = await sync(tmp_path, file, seconds=120)
+    assert done.code == 0, done.said
+    assert len(keys_of(s3_client, bucket)) == ITEMS
+    assert len(origin.log) == ITEMS + 40
+
+
+@pytest.mark.parametrize("operation", ["HeadObject", "PutObject"])
+async def test_keys_to_which_a_store_answers_503_keep_no_other_from_being_copied(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin, operation: str
+) -> None:
+    bad = {str(n) for n in range(20)}
+
+    async def refuse(seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
+        busy = seen.operation == operation and request.path.rpartition("/")[2] in bad
+        return web.Response(status=503) if busy else None
+
+    store_proxy.before = refuse  # type: ignore[assignment]
+    file = manifest(tmp_path, store_proxy.server, entries(origin, bucket, 25))
+    done = await sync(tmp_path, file, seconds=180)
+    assert done.code == 1, done.said
+    assert keys_of(s3_client, bucket) == ["20", "21", "22", "23", "24"]
+    assert len(events(done, "transfer.started")) == len(
+        events(done, "transfer.completed") + events(done, "transfer.failed")
+    )
+
+
+async def test_a_host_that_nobody_answers_at_is_given_up_soon(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
+) -> None:
+    text = entries(origin, bucket, 50).replace(origin.url(""), f"http://127.0.0.1:{closed_port()}")
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120)
+    assert done.code == 1, done.said
+    assert done.err.count("does not answer, its items are held back") == 1
+    assert len(events(done, "item.retrying")) <= 4 + 6 + 6

@@ -22,6 +22,10 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._elapsed
 
+    def set_ahead(self, seconds: float) -> None:
+        """Somebody sets the wall clock; below 0: back. The monotonic clock knows nothing of it."""
+        self._start += seconds
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)

@@ -38,7 +38,7 @@ def failure(status: int, headers: Headers, where: str, now: float) -> SourceErro
     if status in (401, 403):
         return SourceDenied(said)
     if status in _TRANSIENT or status >= 500:
-        return SourceUnavailable(said, retry_after=retry_after(headers.get("Retry-After"), now))
+        return SourceUnavailable(said, retry_after=retry_after(headers.get("Retry-After"), now), answered=True)
     if status == 416:
         return SourceChanged(f"{said}: it is shorter than it was")
     return SourceRefused(said)

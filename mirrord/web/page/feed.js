@@ -6,7 +6,7 @@ const REOPEN = 3000; // ms until a refused stream is tried again
 const NAMES = [
   "manifest.loaded", "manifest.rejected", "manifest.removed",
   "transfer.started", "transfer.progress", "transfer.resumed", "transfer.completed", "transfer.failed", "transfer.interrupted",
-  "item.changed", "item.unchanged", "item.blocked", "item.drifted", "item.pruned",
+  "item.changed", "item.unchanged", "item.blocked", "item.retrying", "item.drifted", "item.pruned",
   "folder.settled", "folder.rescanned", "folder.overflowed", "upload.aborted",
   "daemon.ready", "daemon.stopping", "daemon.stopped",
 ];

@@ -2,7 +2,19 @@
 
 import pytest
 
-from mirrord.planning.breaker import RULE, SUSPECTS, Breaker, answered, entered, failed, left, waits
+from mirrord.planning.breaker import (
+    RULE,
+    SPACING,
+    SUSPECTS,
+    Breaker,
+    answered,
+    entered,
+    failed,
+    is_open,
+    left,
+    promised,
+    waits,
+)
 
 HALF = 0.0  # of the chance: pauses are half their bound
 
@@ -83,3 +95,97 @@ def test_a_pause_is_never_less_than_half_its_bound(chance: float) -> None:
 
 def test_a_server_that_asks_for_too_much_gets_an_hour() -> None:
     assert failed(Breaker(), "item", 0.0, HALF, 1e9).until == 3600.0
+
+
+# ── slowed: there are answers, and none is good ───────────────────────────────────────────────────
+def slowed(now: float = 0.0) -> Breaker:
+    breaker = Breaker()
+    for n in range(SUSPECTS):
+        breaker = failed(breaker, f"item {n}", now, HALF, answer=True)
+    return breaker
+
+
+def test_answers_of_5xx_slow_it_down_and_do_not_open_it() -> None:
+    breaker = slowed(100.0)
+    assert breaker.opened
+    assert not is_open(breaker)
+    assert waits(breaker, 100.0, fresh=True) == 0, "one that never failed goes at once"
+    assert waits(breaker, 100.0) == 0.5, "one that failed waits"
+
+
+@pytest.mark.parametrize(
+    ("answers", "opens"),
+    [
+        ([False] * SUSPECTS, True),
+        ([True] + [False] * SUSPECTS, True),
+        ([False] * (SUSPECTS - 1) + [True], False),
+        ([True, False] * SUSPECTS, False),
+        ([True] * SUSPECTS, False),
+    ],
+)
+def test_it_opens_only_where_several_in_a_row_got_no_answer_at_all(answers: list[bool], opens: bool) -> None:
+    breaker = Breaker()
+    for n, answer in enumerate(answers):
+        breaker = failed(breaker, f"item {n}", 0.0, HALF, answer=answer)
+    assert breaker.opened
+    assert is_open(breaker) is opens
+
+
+def test_slowed_one_goes_at_a_time_and_the_next_after_a_moment() -> None:
+    breaker = entered(slowed(), "one")
+    assert waits(breaker, 1.0, fresh=True) == SPACING
+    breaker = failed(breaker, "one", 1.0, HALF, answer=True, fresh=True)
+    assert waits(breaker, 1.0, fresh=True) == pytest.approx(SPACING)
+    assert waits(breaker, 1.0 + SPACING, fresh=True) == 0
+    assert breaker.opened == 1, "that one never failed before says nothing of how long it lasts"
+
+
+def test_slowed_those_that_failed_wait_for_those_that_did_not() -> None:
+    breaker, first = promised(slowed(), 10.0, 0.0)
+    breaker, second = promised(breaker, 10.0, 0.0)
+    assert (first, second) == pytest.approx((0.0, SPACING))
+    assert waits(breaker, 10.0) == pytest.approx(2 * SPACING)
+    assert waits(breaker, 10.0 + 2 * SPACING) == 0
+
+
+def test_slowed_moments_are_promised_for_a_while_only() -> None:
+    breaker, moment, count = slowed(), 0.0, 0
+    while moment is not None:
+        breaker, moment = promised(breaker, 0.0, 0.0)
+        count += 1
+    assert count == pytest.approx(RULE.cap / SPACING + 2, abs=1)
+
+
+def test_slowed_probes_of_those_that_failed_come_less_and_less_often() -> None:
+    breaker, now, pauses = slowed(), 1000.0, []
+    for _ in range(6):
+        breaker = failed(entered(breaker, "item 1"), "item 1", now, HALF, answer=True)
+        pauses.append(waits(breaker, now))
+        now = breaker.until
+    assert pauses == [1, 2, 4, 8, 12.5, 12.5]
+
+
+@pytest.mark.parametrize("breaker", [opened(), slowed(), entered(slowed(), "probe")])
+def test_one_good_answer_ends_it(breaker: Breaker) -> None:
+    assert answered(breaker, 10.0) == Breaker()
+
+
+def test_an_open_one_that_answers_5xx_is_slowed() -> None:
+    breaker = failed(entered(opened(), "probe"), "probe", 10.0, HALF, answer=True)
+    assert breaker.opened == 2
+    assert not is_open(breaker)
+
+
+def test_a_slowed_one_that_falls_silent_opens() -> None:
+    breaker, now = slowed(), 10.0
+    for n in range(SUSPECTS):
+        assert not is_open(breaker)
+        breaker, now = failed(entered(breaker, f"new {n}"), f"new {n}", now, HALF, fresh=True), now + 1
+    assert is_open(breaker)
+    assert waits(breaker, now - 1, fresh=True) > 0
+
+
+def test_a_time_that_the_server_asked_for_holds_for_all() -> None:
+    breaker = failed(slowed(), "item", 0.0, HALF, 30.0, answer=True)
+    assert waits(breaker, 1.0, fresh=True) == 29.0
+    assert waits(breaker, 30.0, fresh=True) == 0

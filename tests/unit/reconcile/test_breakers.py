@@ -16,11 +16,15 @@ from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.reconcile.workers import settle
+from mirrord.reconcile.workers import Pauses, Slots, settle, work_through
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.manual_clock import ManualClock
+
+
+def answer(status: int, retry_after: float | None = None) -> SourceUnavailable:
+    return SourceUnavailable(f"answered {status}", retry_after=retry_after, answered=True)
 
 
 class Store(MemoryStore):
@@ -41,6 +45,7 @@ class Source:
     """Says what its host says: an error, or one byte; `breaks` once it is read."""
 
     world: "World"
+    number: int
 
     async def __aenter__(self) -> "Source":
         return self
@@ -52,6 +57,8 @@ class Source:
         await asyncio.sleep(0)
         if self.world.host_says is not None:
             raise self.world.host_says
+        if self.number in self.world.bad:
+            raise answer(500)
         return Observed(revision=Revision(address="x", etag='"1"', length=1))
 
     @asynccontextmanager
@@ -74,11 +81,18 @@ class Source:
     async def confirm(self, observed: Observed) -> None: ...
 
 
+def item_of(n: int, store: str = "one", host: str = "a.example") -> Item:
+    at = Destination(store, f"http://{store}", "bucket", f"key {n}")
+    return Item(id=at.item_id, entry="e", source=f"http://{host}/{n}", destination=at)
+
+
 @dataclass
 class World:
     """Items of two hosts and two stores, on a clock that the test turns."""
 
     host_says: MirrordError | None = None
+    bad: frozenset[int] = frozenset()
+    """Items to which the host answers 500, whatever it says to others."""
     body_breaks: MirrordError | None = None
     asked: int = 0
     stores: dict[str, Store] = field(default_factory=lambda: {"one": Store(), "two": Store()})
@@ -97,7 +111,7 @@ class World:
         self.reconciler = Reconciler(
             journal=self.journal,
             store_of=store_of,
-            source_of=lambda item: Source(self),
+            source_of=lambda item: Source(self, int(item.source.rpartition("/")[2] or 0)),
             transfers=Transfers(
                 journal=self.journal,
                 observer=self.events.append,
@@ -111,10 +125,8 @@ class World:
             breakers=Breakers(tries=self.tries, chance=lambda: 0.0),
         )
 
-    async def look(self, n: int, store: str = "one", host: str = "a.example") -> Outcome:
-        at = Destination(store, f"http://{store}", "bucket", f"key {n}")
-        item = Item(id=at.item_id, entry="e", source=f"http://{host}/{n}", destination=at)
-        return await self.reconciler.reconcile(item)
+    async def look(self, n: int, store: str = "one", host: str = "a.example", failures: int = 0) -> Outcome:
+        return await self.reconciler.reconcile(item_of(n, store, host), failures)
 
 
 @pytest.fixture
@@ -233,3 +245,108 @@ async def test_nothing_is_kept_of_those_that_answer(world: World) -> None:
     for n in range(10):
         await world.look(n, host=f"host-{n}.example")
     assert world.reconciler.breakers._states == {}
+
+
+# ── hosts and stores that answer, and not well ────────────────────────────────────────────────────
+async def test_a_host_that_answers_5xx_is_asked_by_one_at_a_time_and_counts_no_attempt(world: World) -> None:
+    world.host_says = answer(503)
+    await outage(world)
+    outcomes = await asyncio.gather(*(world.look(n) for n in range(100, 200)))
+    tried = [one for one in outcomes if one.tried]
+    assert (len(tried), world.asked) == (1, SUSPECTS + 1)
+    assert (tried[0].state, tried[0].failures_after(0), tried[0].failures_after(3)) == (State.RETRYING, 1, 3)
+    assert outcomes[-1].message == "held back while host a.example:80 answers with errors: answered 503"
+
+
+async def test_those_that_never_failed_go_first(world: World) -> None:
+    world.host_says = answer(503)
+    await outage(world)
+    assert not (await world.look(0, failures=1)).tried, "it failed just now"
+    probe = asyncio.create_task(world.look(100))
+    await asyncio.sleep(0)
+    held = await world.look(101)
+    assert held.retry_in is not None
+    assert (await probe).tried
+    assert (await world.look(0, failures=1)).retry_in is not None
+    await world.clock.advance(held.retry_in)
+    assert not (await world.look(0, failures=1)).tried, "101 is expected"
+    assert (await world.look(101)).tried
+
+
+async def test_bad_items_among_good_ones_of_a_host_hold_nobody_up_for_long(world: World) -> None:
+    world.bad = frozenset(range(20))
+    await outage(world)
+    released: list[str] = []
+    world.reconciler.breakers.release = released.extend
+    probe = asyncio.create_task(world.look(100))
+    await asyncio.sleep(0)
+    assert not (await world.look(101)).tried
+    assert (await probe).state is State.SYNCED
+    assert released == [item_of(101).id], "one good answer ends it"
+    for n in range(100, 120):
+        assert (await world.look(n)).state is State.SYNCED
+    assert (await world.look(0, failures=1)).failures_after(1) == 2, "there were good answers: it is this item's own"
+
+
+async def test_a_body_that_is_refused_with_a_status_counts(world: World) -> None:
+    world.body_breaks = answer(503)
+    for n in range(SUSPECTS):
+        assert (await world.look(n)).failures_after(0) == 1
+    (state,) = world.reconciler.breakers._states.values()
+    assert len(state.suspects) == 1, "each look began with a good answer"
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("503 SlowDown", answered=True)])
+async def test_a_store_that_answers_5xx_is_slowed_too(world: World, error: MirrordError) -> None:
+    store = world.stores["one"]
+    store.down = error
+    await outage(world)
+    outcomes = await asyncio.gather(*(world.look(n) for n in range(100, 150)))
+    assert [one.tried for one in outcomes].count(True) == 1
+    assert store.asked == SUSPECTS + 1
+    store.down = None
+    await world.clock.advance(1.0)
+    assert (await world.look(100)).state is State.SYNCED
+    assert (await world.look(101)).state is State.SYNCED
+
+
+async def test_a_sync_of_many_bad_items_before_good_ones_copies_these_and_ends(world: World) -> None:
+    world.bad = frozenset(range(20))
+    world.reconciler.breakers.tries = 6
+    slots, ended = Slots(4), dict[int, Outcome]()
+    world.reconciler.breakers.release = slots.wake
+
+    async def numbers() -> AsyncIterator[int]:
+        for n in range(25):
+            yield n
+
+    async def handle(n: int) -> None:
+        ended[n] = await settle(world.reconciler, item_of(n), Pauses(slots, item_of(n).id, world.clock))
+
+    syncing = asyncio.create_task(work_through(numbers(), handle, slots))
+    await world.clock.advance(10.0)
+    assert {n for n, one in ended.items() if one.state is State.SYNCED} == set(range(20, 25))
+    await world.clock.advance(80.0)
+    assert syncing.done(), "a program that ends must end"
+    await syncing
+    assert {one.state for n, one in ended.items() if n < 20} == {State.RETRYING}
+    assert world.asked < 20 * 6, "not more than all the attempts of each"
+
+
+async def test_a_sync_of_a_host_that_only_answers_5xx_asks_every_item_once_and_ends() -> None:
+    world = World(host_says=answer(503), tries=6)
+    slots, ended = Slots(8), list[Outcome]()
+    world.reconciler.breakers.release = slots.wake
+
+    async def numbers() -> AsyncIterator[int]:
+        for n in range(200):
+            yield n
+
+    async def handle(n: int) -> None:
+        ended.append(await settle(world.reconciler, item_of(n), Pauses(slots, item_of(n).id, world.clock)))
+
+    syncing = asyncio.create_task(work_through(numbers(), handle, slots))
+    await world.clock.advance(200.0)
+    assert syncing.done()
+    assert {one.state for one in ended} == {State.RETRYING}
+    assert 200 <= world.asked <= 220

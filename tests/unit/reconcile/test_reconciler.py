@@ -13,6 +13,7 @@ from mirrord.events import (
     ItemBlocked,
     ItemChanged,
     ItemDrifted,
+    ItemRetrying,
     ItemUnchanged,
     TransferCompleted,
     TransferFailed,
@@ -261,7 +262,7 @@ async def test_a_transient_failure_is_retried_until_the_rule_says_no(world: Worl
     world.origin.fails = SourceUnavailable("refused")
     first = await world.look(failures=0)
     assert (first.state, first.retry_in) == (State.RETRYING, 7.0)
-    assert world.said() == [TransferFailed]
+    assert world.said() == [ItemRetrying]
     last = await world.look(failures=2)
     assert (last.state, last.retry_in) == (State.RETRYING, None)
 

@@ -550,3 +550,94 @@ async def test_stop_lets_looks_end_within_the_grace_and_cancels_the_rest() -> No
     await stage.clock.advance(60)
     await asyncio.gather(stopping, running)
     assert (stage.times("a"), stage.cancelled) == ([0], [])
+
+
+# ── a wall clock that is set ──────────────────────────────────────────────────────────────────────
+HOUR, DAY = 3600.0, 86_400.0
+TICK = 1_700_017_200.0 - 1_700_000_000.0
+"""03:00 UTC, in seconds from where the clock of these tests begins."""
+
+
+async def nightly_at(stage: Stage, before: float) -> None:
+    """It is `before` seconds ahead of the first tick, and the item waits for it."""
+    await stage.scheduler.apply(by_id(item(every=None, cron="0 3 * * *")))
+    await stage.clock.advance(TICK - before)
+    assert stage.times() == []
+
+
+@pytest.mark.parametrize("ahead", [600.0, HOUR, 9 * HOUR, 3 * DAY + HOUR])
+async def test_a_clock_set_ahead_over_a_tick_brings_the_check_within_a_minute(stage: Stage, ahead: float) -> None:
+    async with stage.working():
+        await nightly_at(stage, 300.0)
+        stage.clock.set_ahead(ahead)
+        await stage.clock.advance(60.0)
+        assert len(stage.times()) == 1
+        await stage.clock.advance(2 * HOUR)
+        assert len(stage.times()) == 1, "what was jumped over comes once"
+
+
+async def test_a_clock_set_ahead_short_of_the_tick_brings_the_check_at_the_tick(stage: Stage) -> None:
+    async with stage.working():
+        await nightly_at(stage, 2 * HOUR)
+        stage.clock.set_ahead(HOUR)
+        await stage.clock.advance(HOUR - 60.0)
+        assert stage.times() == []
+        await stage.clock.advance(61.0)
+        assert len(stage.times()) == 1
+
+
+async def test_a_clock_set_back_before_the_tick_brings_the_check_once_at_the_tick(stage: Stage) -> None:
+    async with stage.working():
+        await nightly_at(stage, 10.0)
+        stage.clock.set_ahead(-HOUR)
+        await stage.clock.advance(HOUR)
+        assert stage.times() == []
+        await stage.clock.advance(11.0)
+        assert len(stage.times()) == 1
+        await stage.clock.advance(HOUR)
+        assert len(stage.times()) == 1
+
+
+async def test_a_clock_set_back_after_the_tick_brings_it_no_second_time(stage: Stage) -> None:
+    async with stage.working():
+        await nightly_at(stage, 10.0)
+        await stage.clock.advance(20.0)
+        assert len(stage.times()) == 1
+        stage.clock.set_ahead(-HOUR)
+        await stage.clock.advance(20 * HOUR)
+        assert len(stage.times()) == 1
+        await stage.clock.advance(6 * HOUR)
+        assert len(stage.times()) == 2, "the next night's"
+
+
+async def test_a_clock_that_was_years_ahead_is_followed_back(stage: Stage) -> None:
+    stage.clock.set_ahead(1000 * DAY)
+    async with stage.working():
+        await stage.scheduler.apply(by_id(item(every=None, cron="0 3 * * *")))
+        await stage.clock.advance(60.0)
+        stage.clock.set_ahead(-1000 * DAY)
+        await stage.clock.advance(DAY)
+        assert len(stage.times()) == 1
+
+
+async def test_retries_and_what_a_person_asks_for_do_not_wait_for_a_clock_set_back(stage: Stage) -> None:
+    stage.outcomes["k"] = [retrying(30.0), SYNCED, SYNCED]
+    async with stage.working():
+        await nightly_at(stage, 10.0)
+        await stage.clock.advance(11.0)
+        assert len(stage.times()) == 1
+        stage.clock.set_ahead(-2 * HOUR)
+        await stage.clock.advance(30.0)
+        assert len(stage.times()) == 2, "the retry"
+        assert await stage.scheduler.trigger(item().id)
+        await stage.clock.advance(0.0)
+        assert len(stage.times()) == 3
+
+
+async def test_intervals_do_not_care_how_the_clock_is_set(stage: Stage) -> None:
+    async with stage.working():
+        await stage.scheduler.apply(by_id(item(every=100.0)))
+        await stage.clock.advance(10.0)
+        stage.clock.set_ahead(-HOUR)
+        await stage.clock.advance(100.0)
+        assert len(stage.times()) == 2
