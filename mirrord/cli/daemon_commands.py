@@ -8,7 +8,7 @@ import click
 
 from mirrord.cli import options, running
 from mirrord.cli.exits import FAILED, INVALID
-from mirrord.cli.show import details, observing, say, summary
+from mirrord.cli.show import details, observing, say, summary, watching
 from mirrord.cli.signals import process
 from mirrord.daemon.desired import read
 from mirrord.daemon.report import Report
@@ -41,8 +41,9 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
 @options.paths
 @options.only
 @options.prune_max
+@options.verbose
 @options.running
-def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, **flags: str | None) -> int:
+def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, verbose: bool, **flags: str | None) -> int:
     """Look at every item of the manifests at PATH... now, copy what differs, and end.
 
     Exit code: 0 all in sync, 1 an item is not, 2 there is no manifest or no item that --only means, 75 another
@@ -50,7 +51,7 @@ def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, **f
     """
     desired = options.desired_at(paths)
     settings = options.checked(desired, flags)
-    with observing(settings.log_format, settings.log_level) as observer:
+    with watching(settings, verbose=verbose) as observer:
         report = running.run(sync_desired(desired, settings, observer, only, prune_max))
     options.require_match(desired, only, report.seen)
     return told(report)

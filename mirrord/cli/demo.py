@@ -14,9 +14,10 @@ from pathlib import Path
 
 import click
 
+from mirrord.cli import options
 from mirrord.cli.demo_place import ORIGIN, Place
 from mirrord.cli.running import run, run_daemon
-from mirrord.cli.show import observing, say, summary
+from mirrord.cli.show import say, summary, watching
 from mirrord.cli.signals import process
 from mirrord.daemon.api import settings_for, sync
 from mirrord.daemon.desired import Desired, read
@@ -40,14 +41,15 @@ NEWS_EVERY = 20.0
 @click.command()
 @click.option("--once", is_flag=True, help="Make two passes, then end with a summary.")
 @click.option("--dir", "directory", default="demo", show_default=True, help="Where the demo lives.")
-def demo(once: bool, directory: str) -> int:
+@options.verbose
+def demo(once: bool, directory: str, verbose: bool) -> int:
     """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it."""
     place = Place(Path(directory).absolute())
     place.prepare()
     if once:
-        return run(_twice(place))
+        return run(_twice(place, verbose=verbose))
     try:
-        run_daemon(_live(place))
+        run_daemon(_live(place, verbose=verbose))
     except KeyboardInterrupt:  # before there was a daemon that could stop in order
         click.echo("demo: ended before it began", err=True)
     return 0
@@ -85,7 +87,7 @@ class Welcome:
         return [*lines, f"  origin    {self.origin}", ""]
 
 
-async def _live(place: Place) -> None:
+async def _live(place: Place, *, verbose: bool) -> None:
     async with AsyncExitStack() as life:
         origin = await life.enter_async_context(SampleOrigin(port=ORIGIN_PORT, pace=PACE, news_every=NEWS_EVERY))
         environ = {**os.environ, ORIGIN: origin.url}
@@ -94,7 +96,7 @@ async def _live(place: Place) -> None:
             raise ManifestError(desired.problems)
         wanted = _settings(desired, environ)
         settings = on_a_free_port(wanted)
-        observer = life.enter_context(observing(settings.log_format, settings.log_level))
+        observer = life.enter_context(watching(settings, verbose=verbose))
         store = await life.enter_async_context(EmbeddedStore(settings.directory)) if _embeds(desired) else None
         taken = wanted.listen if settings is not wanted else ""
         observer.add(Welcome(place, origin.url, store, settings.directory / "embedded.json", taken))
@@ -129,14 +131,15 @@ def on_a_free_port(settings: Settings) -> Settings:
 
 
 # ── once ──────────────────────────────────────────────────────────────────────────────────────────
-async def _twice(place: Place) -> int:
+async def _twice(place: Place, *, verbose: bool) -> int:
     async with SampleOrigin(port=ORIGIN_PORT) as origin:
         environ = {**os.environ, ORIGIN: origin.url}
         click.echo(f"demo: manifest {place.manifest}, inbox {place.inbox}, origin {origin.url}")
         reports: list[Report] = []
         for number in (1, 2):
             before = origin.body_bytes
-            with observing("auto", "info") as observer:
+            settings = _settings(read([str(place.manifest)], environ), environ)
+            with watching(settings, verbose=verbose) as observer:
                 reports.append(await sync([str(place.manifest)], environ=environ, observer=observer))
             click.echo(f"pass {number}: {summary(reports[-1])}; the origin sent {_sent(origin.body_bytes - before)}")
     return int(any(report.failed or report.problems for report in reports))

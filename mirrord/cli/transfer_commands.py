@@ -1,13 +1,14 @@
 """`mirrord copy`: one transfer, from the command line."""
 
 import os
+from typing import Any
 
 import click
 
 from mirrord.cli import options
 from mirrord.cli.running import run
-from mirrord.cli.show import observing
-from mirrord.daemon.copy import bound
+from mirrord.cli.show import watching
+from mirrord.daemon.copy import bound, source_fault
 from mirrord.daemon.copy import copy as copy_item
 from mirrord.daemon.desired import Desired, read
 from mirrord.declared import StoreOptions
@@ -26,6 +27,7 @@ from mirrord.units import format_size
 @click.option("--provider", type=click.Choice([name.value for name in ProviderName]), help="Kind of store.")
 @click.option("--endpoint-url", metavar="URL", help="Where the store is; absent: AWS.")
 @click.option("--region", metavar="REGION", help="Region of the store.")
+@options.verbose
 @options.running
 def copy(
     source: str,
@@ -35,16 +37,23 @@ def copy(
     provider: str | None,
     endpoint_url: str | None,
     region: str | None,
-    **flags: str | None,
+    **flags: Any,
 ) -> int:
-    """Copy SRC, a URL or a path, to one object. A TO that ends with / keeps the source's last name."""
+    """Copy SRC, a URL or a path, to one object. A TO that ends with / keeps the source's last name.
+
+    A copy that failed goes on where it was when the same command comes again within 24 hours.
+    """
+    if fault := source_fault(source):
+        raise click.UsageError(f"SRC {fault}")
+    if not to.startswith("s3://"):
+        raise click.UsageError(f"{to!r} is no object; write s3://bucket/key")
     desired = read([config] if config else [], os.environ)
     if desired.problems:
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)
     chosen = _declared(desired, store) if config else _described(provider, endpoint_url, region)
     item = bound(source, to, chosen)
-    with observing(settings.log_format, settings.log_level) as observer:
+    with watching(settings, verbose=flags["verbose"]) as observer:
         outcome = run(copy_item(item, chosen, settings, observer))
     if outcome.state is not State.SYNCED:
         raise click.ClickException(f"{item.destination}: {outcome.message}")

@@ -2,13 +2,16 @@
 
 import os
 
+from mirrord.aio import finish
 from mirrord.daemon.wiring import engine
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused
-from mirrord.model import Destination, Item, Options, Outcome, file_address
+from mirrord.model import Destination, Item, Options, Outcome, State, file_address, shown
 from mirrord.planning import keys
 from mirrord.ports import Observer
 from mirrord.providers import profile
+from mirrord.reconcile.janitor import COPY_ENTRY
+from mirrord.reconcile.records import with_outcome
 from mirrord.reconcile.workers import settle
 from mirrord.settings import Settings
 
@@ -30,10 +33,47 @@ def bound(source: str, to: str, store: StoreOptions) -> Item:
     if fault := keys.key_fault(key):
         raise KeyRefused(f"s3://{bucket}/{key}: {fault}")
     destination = Destination(store.name, store.endpoint, bucket, key)
-    return Item(id=destination.item_id, entry="copy", source=address, destination=destination, options=Options())
+    return Item(id=destination.item_id, entry=COPY_ENTRY, source=address, destination=destination, options=Options())
+
+
+def source_fault(source: str) -> str:
+    """What is wrong with SRC that can be known without a request, without its secrets; empty: nothing."""
+    scheme, separator, path = source.partition("://")
+    if not separator:
+        return _path_fault(os.path.expanduser(source) if source.startswith("~/") else source)
+    if scheme == "file":
+        return _path_fault(path)
+    if scheme == "s3":
+        return "is an object of a store; copies from stores are not built yet"
+    if scheme not in ("http", "https"):
+        return f"begins with {scheme[:20]}://; write http://, https://, or a path"
+    try:
+        keys.url_values(source)
+    except ValueError as error:
+        return f"{shown(source)}: {error}"
+    return ""
+
+
+def _path_fault(path: str) -> str:
+    if os.path.isdir(path):
+        return f"{path} is a directory; a folder entry of a manifest uploads what is in it"
+    return "" if os.path.lexists(path) else f"{path} does not exist"
 
 
 async def copy(item: Item, store: StoreOptions, settings: Settings, observer: Observer) -> Outcome:
-    """Make the object equal to the source, trying again what may pass. Raises JournalError and its children."""
+    """Make the object equal to the source, trying again what may pass. Raises JournalError and its children.
+
+    The item's record is that of an item which left the manifests: `status` does not count it, and what a failed copy
+    left at the store is swept a day later.
+    """
     async with engine(settings, {store.name: store}, observer) as opened, opened.janitor.beside():
-        return await settle(opened.reconciler, item, opened.clock)
+        record = await opened.journal.record(item.id)
+        if record is not None and record.removed is None and record.entry != COPY_ENTRY:  # a manifest has the object
+            return await settle(opened.reconciler, item, opened.clock)
+        if record is None:  # kill -9 must not leave an upload that no record explains
+            await opened.journal.save(with_outcome(item, None, Outcome(state=State.PENDING), opened.clock.now()))
+        await opened.journal.retire([item.id], opened.clock.now())
+        try:
+            return await settle(opened.reconciler, item, opened.clock)
+        finally:
+            await finish(opened.journal.retire([item.id], opened.clock.now()))

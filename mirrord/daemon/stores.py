@@ -63,9 +63,16 @@ class Stores:
         return await self.named(item.destination.store)
 
     async def at(self, place: Destination) -> ObjectStore:
-        """The open store where an object of the journal stands. StoreRefused: it is not declared any more."""
+        """The open store where an object of the journal stands: of that name, else any at that endpoint.
+
+        StoreRefused: none is declared any more."""
         options = self._options.get(place.store)
-        if options is not None and options.endpoint != place.endpoint:
+        if options is not None and options.endpoint == place.endpoint:
+            return await self.named(place.store)
+        other = next((name for name, one in self._options.items() if one.endpoint == place.endpoint), None)
+        if other is not None:
+            return await self.named(other)
+        if options is not None:
             raise StoreRefused(f"the store {place.store!r} was at {place.endpoint} and is now at {options.endpoint}")
         return await self.named(place.store)
 

@@ -1,8 +1,8 @@
 """Which open uploads at a key of ours are ours, when nobody knows their ids: decided by when they began. And when an
 upload whose CompleteMultipartUpload was sent, without a known outcome, may be aborted.
 
-Owns both windows. The first: from the journaled intent to its settling, by the store's clock, give or take `SKEW`. The
-second: `COMPLETE_WINDOW` after the request. Pure.
+Owns both windows. The first: from the journaled intent to its
+settling, by the store's clock, give or take `SKEW`. The second: `COMPLETE_WINDOW` after the request. Pure.
 """
 
 from mirrord.model import Transfer, TransferKind, Upload

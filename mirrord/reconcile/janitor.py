@@ -30,6 +30,10 @@ a sweep costs a question to the journal."""
 SHORTEST_PAUSE = 1.0
 RETURNS = 3600.0
 """Seconds in which an item that left the manifests may come back and go on with its upload."""
+COPY_ENTRY = "copy"
+"""Entry of the items that `mirrord copy` makes, which are in no manifest."""
+COPY_RETURNS = 86_400.0
+"""Seconds in which a `copy` that failed may be repeated and go on with its upload."""
 
 StoreAt = Callable[[Destination], Awaitable[ObjectStore]]
 """The open store of a place. Raises StoreError, also where no store of that name and endpoint is declared any more."""
@@ -121,8 +125,9 @@ class Janitor:
         """Parts that were kept for an item which then left the manifests: nobody will ask for them."""
         async for transfer in self.journal.unfinished():
             record = await self.journal.record(transfer.item_id)
-            left = None if record is None else record.removed
-            if left is not None and self.clock.now() - left > RETURNS:
+            if record is None or (left := record.removed) is None:
+                continue
+            if self.clock.now() - left > (COPY_RETURNS if record.entry == COPY_ENTRY else RETURNS):
                 await self.journal.give_up(transfer.id, self.clock.now())
 
     async def _by_place(self) -> dict[Destination, list[Transfer]]:

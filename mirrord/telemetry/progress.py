@@ -91,6 +91,11 @@ def remaining(tally: Tally, running: list[Moving], elapsed: float, rate: float) 
     return max(items, left / rate if left else 0.0)
 
 
+def share(moving: Moving) -> float:
+    """How much of a running transfer is done, from 0 to 1: a bar of items moves with the bytes of a large one."""
+    return min(1.0, moving.sent / moving.size) if moving.size else 0.0
+
+
 class ProgressObserver:
     """`ports.Observer` and a context: bars stand from entering to leaving. `clock` counts seconds, never back.
 
@@ -235,7 +240,7 @@ class ProgressObserver:
         progress.update(
             self._whole,
             description=f"{tally.done}{f'/{total}' if total else ''} items{hidden}",
-            completed=tally.done,
+            completed=tally.done + sum(map(share, running)),
             total=total,
             amount=format_size(tally.sent),
             pace=_pace(rate, left),

@@ -246,7 +246,7 @@ async def test_what_fails_is_one_clear_line_and_the_others_are_done(
     lines = done.out.splitlines()
     for words in (
         ("Blocked SourceMissing", "/missing", "404"),
-        ("Retrying SourceUnavailable", "/refused", "refused"),
+        ("failed SourceUnavailable", "/refused", "refused"),
         ("Blocked BucketMissing", "no-such-bucket-here", "create"),
     ):
         assert len([line for line in lines if all(word in line for word in words)]) == 1, (words, done.said)
@@ -284,7 +284,7 @@ async def test_exit_codes_of_bad_usage(tmp_path: Path) -> None:
     assert (await mirrord("sync", "--transfers", "many", ".", home=tmp_path)).code == 2
     assert (await mirrord("fly", home=tmp_path)).code == 2
     (tmp_path / "empty").mkdir()
-    assert (await mirrord("sync", "empty", home=tmp_path)).code == 0
+    assert (await mirrord("sync", "empty", home=tmp_path)).code == 2
 
 
 async def test_copy_moves_one_source_and_says_unchanged_the_next_time(

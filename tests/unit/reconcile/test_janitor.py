@@ -13,7 +13,7 @@ from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, ObjectOptions, Record, Revision, State, Transfer, TransferKind, Upload
 from mirrord.planning.sweep import LATE
 from mirrord.ports import ObjectStore
-from mirrord.reconcile.janitor import RETURNS, Janitor
+from mirrord.reconcile.janitor import COPY_ENTRY, COPY_RETURNS, RETURNS, Janitor
 from mirrord.testing import MemoryStore
 from tests.support.manual_clock import ManualClock
 
@@ -239,13 +239,16 @@ async def test_with_its_bucket_all_is_gone(world: World) -> None:
     assert await world.given_up() == []
 
 
-async def test_parts_kept_for_an_item_that_left_are_removed_once_it_stayed_away(world: World) -> None:
+@pytest.mark.parametrize(("entry", "seconds"), [("e", RETURNS), (COPY_ENTRY, COPY_RETURNS)])
+async def test_parts_kept_for_an_item_that_left_are_removed_once_it_stayed_away(
+    world: World, entry: str, seconds: float
+) -> None:
     await world.begin(upload_id=await world.opened())
     left = Record(
-        item_id=AT.item_id, entry="e", source="s", destination=AT, state=State.RETRYING, removed=world.clock.now()
+        item_id=AT.item_id, entry=entry, source="s", destination=AT, state=State.RETRYING, removed=world.clock.now()
     )
     await world.journal.save(left)
-    await world.clock.advance(RETURNS)
+    await world.clock.advance(seconds)
     await world.janitor.sweep()
     assert len(world.store.uploads) == 1
     await world.clock.advance(1)

@@ -1,0 +1,101 @@
+"""Events as short lines for a person at a terminal, beside the progress bars: problems, and on request every item.
+
+Owns which events are problems, and that one problem of an item is said once. The log, with all its fields, is
+`log_observer`'s; a command shows one or the other.
+"""
+
+from collections.abc import Callable
+from functools import singledispatchmethod
+
+from mirrord.errors import Reason
+from mirrord.events import (
+    Event,
+    FolderOverflowed,
+    FolderRescanned,
+    ItemBlocked,
+    ItemDrifted,
+    ItemPruned,
+    ItemUnchanged,
+    ManifestRejected,
+    TransferCompleted,
+    TransferFailed,
+    TransferInterrupted,
+)
+from mirrord.model import Item
+from mirrord.telemetry.redaction import printable
+from mirrord.units import format_duration, format_size
+
+
+class TerminalObserver:
+    """`ports.Observer` that hands lines to `write`; with `verbose` one for each item that is in sync, too."""
+
+    def __init__(self, write: Callable[[str], None], *, verbose: bool = False) -> None:
+        self._write = write
+        self._verbose = verbose
+        self._said: dict[str, tuple[Reason, str]] = {}
+
+    def __call__(self, event: Event) -> None:
+        self._tell(event)
+
+    @singledispatchmethod
+    def _tell(self, event: Event) -> None:
+        """An event that is no problem."""
+
+    # ── problems ──────────────────────────────────────────────────────────────────────────────────
+    @_tell.register
+    def _(self, event: ManifestRejected) -> None:
+        for problem in event.problems:
+            self._line(f"invalid {problem}")
+
+    @_tell.register
+    def _(self, event: FolderRescanned) -> None:
+        if not event.complete:
+            self._line(f"incomplete {event.folder}: {event.problem or 'not all of it could be read'}")
+
+    @_tell.register
+    def _(self, event: FolderOverflowed) -> None:
+        self._line(f"overflow {event.folder}: {event.message}")
+
+    @_tell.register
+    def _(self, event: TransferFailed) -> None:
+        again = "" if event.retry_in is None else f"; next try in {format_duration(max(1.0, event.retry_in))}"
+        self._problem("failed", event.item, event.reason, event.message, again)
+
+    @_tell.register
+    def _(self, event: ItemBlocked) -> None:
+        self._problem("blocked", event.item, event.reason, event.message)
+
+    @_tell.register
+    def _(self, event: ItemDrifted) -> None:
+        self._line(f"drifted {event.item.destination}: {event.message}")
+
+    @_tell.register
+    def _(self, event: TransferInterrupted) -> None:
+        self._line(f"interrupted {event.item.destination}: {event.outcome}")
+
+    def _problem(self, word: str, item: Item, reason: Reason, message: str, again: str = "") -> None:
+        """One line, unless the last one about the item said the same."""
+        if self._said.get(item.id) != (reason, message):
+            self._said[item.id] = (reason, message)
+            self._line(f"{word} {item.destination}: {message}{again}")
+
+    # ── items in sync ─────────────────────────────────────────────────────────────────────────────
+    @_tell.register
+    def _(self, event: TransferCompleted) -> None:
+        self._said.pop(event.item.id, None)
+        if self._verbose:
+            self._line(f"copied {event.item.destination} ({format_size(event.copied.size)})")
+
+    @_tell.register
+    def _(self, event: ItemUnchanged) -> None:
+        self._said.pop(event.item.id, None)
+        if self._verbose:
+            self._line(f"unchanged {event.item.destination}")
+
+    @_tell.register
+    def _(self, event: ItemPruned) -> None:
+        if self._verbose:
+            self._line(f"deleted {event.item.destination}")
+
+    def _line(self, text: str) -> None:
+        self._write(" ".join(printable(text).split()))
