@@ -15,6 +15,7 @@ from mirrord.events import (
     ItemBlocked,
     ItemDrifted,
     ItemPruned,
+    ItemRetrying,
     ItemUnchanged,
     ManifestRejected,
     TransferCompleted,
@@ -56,8 +57,9 @@ class TerminalObserver:
     def _(self, event: FolderOverflowed) -> None:
         self._line(f"overflow {event.folder}: {event.message}")
 
-    @_tell.register
-    def _(self, event: TransferFailed) -> None:
+    @_tell.register(ItemRetrying)
+    @_tell.register(TransferFailed)
+    def _(self, event: ItemRetrying | TransferFailed) -> None:
         again = "" if event.retry_in is None else f"; next try in {format_duration(max(1.0, event.retry_in))}"
         self._problem("failed", event.item, event.reason, event.message, again)
 

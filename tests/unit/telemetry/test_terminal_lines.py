@@ -9,6 +9,7 @@ from mirrord.events import (
     ItemBlocked,
     ItemChanged,
     ItemPruned,
+    ItemRetrying,
     ItemUnchanged,
     ManifestRejected,
     TransferCompleted,
@@ -58,6 +59,11 @@ COMPLETED = TransferCompleted(item=ITEM, transfer_id="t", copied=COPIED, duratio
         (TransferStarted(item=ITEM, transfer_id="t"), [], []),
         (ItemChanged(item=ITEM, state=State.SYNCED), [], []),
         (failed(), ["failed s3://data/a b.csv: answered 500; next try in 2s"], None),
+        (
+            ItemRetrying(item=ITEM, reason=Reason.SOURCE_UNAVAILABLE, message="refused", retry_in=0.2),
+            ["failed s3://data/a b.csv: refused; next try in 1s"],
+            None,
+        ),
         (failed(retry_in=None), ["failed s3://data/a b.csv: answered 500"], None),
         (
             ItemBlocked(item=ITEM, reason=Reason.SOURCE_MISSING, message="answered 404"),
