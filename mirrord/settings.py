@@ -4,6 +4,7 @@ Owns the defaults and the merging. Refuses what is not a size or a number, namin
 frozen `Settings`.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +15,22 @@ from mirrord.units import MiB, parse_duration, parse_size
 
 DEFAULT_CONFIG = "/etc/mirrord"
 _SQLITE = "sqlite://"
+_EMBEDDED = ("embedded", "embedded.json", "embedded.json.new", "embedded.lock", "embedded.log")
+_BESIDE_THE_JOURNAL = ("lock", "daemon.json", "daemon.json.new", *_EMBEDDED)
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPaths:
+    """The state's directory, and the names in it that are mirrord's own: nothing of it is ever uploaded."""
+
+    directory: str
+    names: frozenset[str]
+
+    def contain(self, path: str) -> bool:
+        """Whether this path, links followed, is the state's directory, or one of the state's own names or below it."""
+        below = os.path.relpath(os.path.realpath(path), os.path.realpath(self.directory))
+        return below == "." or below.partition("/")[0] in self.names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +50,12 @@ class Settings:
     @property
     def directory(self) -> Path:
         return self.state.parent
+
+    @property
+    def own_paths(self) -> OwnPaths:
+        """What no folder and no copy may upload."""
+        journal = (f"{self.state.name}{ending}" for ending in ("", "-wal", "-shm", "-journal"))
+        return OwnPaths(str(self.directory), frozenset((*journal, *_BESIDE_THE_JOURNAL)))
 
 
 def default_config(environ: Mapping[str, str]) -> str:

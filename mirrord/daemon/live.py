@@ -24,6 +24,7 @@ from mirrord.reconcile.folder_ports import FolderPorts
 from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.held import Held
 from mirrord.reconcile.scheduler import Scheduler
+from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, Overlaps
 from mirrord.sources.mounts import silence_at
 from mirrord.sources.watch import Watch
@@ -43,6 +44,7 @@ class Live:
     stores: Stores
     departures: Departures
     overlaps: Overlaps
+    own: OwnPaths  # which no folder uploads
     journal: Journal
     supervisor: Supervisor
     health: Health
@@ -125,7 +127,7 @@ class Live:
         return [entry for entry in stale if entry not in wanted]
 
     def _start_folder(self, spec: FolderSpec) -> None:
-        listing = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks)
+        listing = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self.own)
         ports = FolderPorts(
             listing=listing,
             watch=partial(hints_of, spec.path, spec.watch),

@@ -20,6 +20,7 @@ from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.reconcile.arrivals import needs_no_marker
 from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.gone import Search, refused
+from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")
@@ -44,6 +45,8 @@ class OnePass:
     """Goes on with files that were found set aside on their way out; None: they are left."""
     linked: Callable[[str, Sequence[str]], object] = staticmethod(lambda entry, names: None)  # noqa: ARG005
     """Told of each folder's links to directories that it follows."""
+    own: OwnPaths | None = None
+    """The state's directory, which no folder uploads."""
     reads_only = False
     """Whether nothing may be recorded."""
 
@@ -79,7 +82,7 @@ class OnePass:
         return any(glob == spec.entry or any(sign in glob for sign in "*?[") or "/" in glob for glob in self._only)
 
     def _listing(self, spec: FolderSpec) -> SettledFolder:
-        folder = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks)
+        folder = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self.own)
         return SettledFolder(folder, spec.settle, self._clock)
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[Turn]:

@@ -117,10 +117,11 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
         overlaps = Overlaps(Mounts.now)
         overlaps.replace(desired.expansion.folders, desired.expansion.items)
-        program = _Planning(found, journal, stores, http, settings.memory_limit)
+        program = _Planning(found, journal, stores, http, settings)
         program.rival = overlaps.rival
         items = OnePass(desired, journal, clock, observer, only, "plan")
         items.linked = overlaps.refresh
+        items.own = settings.own_paths
         items.reads_only = True
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
@@ -142,13 +143,14 @@ class _Planning:
 
     rival: Callable[[Item], str] = staticmethod(no_rival)
 
-    def __init__(self, found: Plan, journal: Journal, stores: Stores, http: HttpSources, memory_limit: int) -> None:
+    def __init__(self, found: Plan, journal: Journal, stores: Stores, http: HttpSources, settings: Settings) -> None:
         self._plan = found
         self._journal = journal
         self._stores = stores
         self._http = http
-        self._memory_limit = memory_limit
-        self._budget = Budget(memory_limit)
+        self._own = settings.own_paths
+        self._memory_limit = settings.memory_limit
+        self._budget = Budget(settings.memory_limit)
         self._buckets: dict[tuple[str, str], bool] = {}
 
     async def handle(self, turn: Turn) -> None:
@@ -173,7 +175,7 @@ class _Planning:
         if item.gone:
             await self._remove(item, record, store)
             return
-        async with source_of(self._http, item) as source:
+        async with source_of(self._http, self._own, item) as source:
             seen = await look(item, record, store, source)
             if record is not None and (touched := seen.touched):
                 seen = seen.compared(item, equal=await holds(source, touched, record, self._budget))

@@ -133,6 +133,7 @@ def assembled(
         journal=journal,
         departures=opened.departures,
         overlaps=opened.overlaps,
+        own=settings.own_paths,
         supervisor=supervisor,
         health=health,
         observer=observers,

@@ -26,6 +26,7 @@ async def sync(
     async with engine(settings, desired.loaded.stores, observer) as opened, opened.janitor.beside():
         began = opened.clock.monotonic()
         found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
+        found.own = settings.own_paths
         found.prune_max = prune_max
         found.resume = opened.departures.resume
         opened.overlaps.replace(desired.expansion.folders, desired.expansion.items)

@@ -24,7 +24,7 @@ from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.departures import Departures
 from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.settings import Settings
+from mirrord.settings import OwnPaths, Settings
 from mirrord.sources.file import file_source
 from mirrord.sources.folder import FolderAsides, Overlaps
 from mirrord.sources.http import HttpSources
@@ -78,7 +78,7 @@ async def engine(
         reconciler = Reconciler(
             journal=journal,
             store_of=pool.of,
-            source_of=partial(source_of, http),
+            source_of=partial(source_of, http, settings.own_paths),
             transfers=transfers,
             observer=observer,
             clock=clock,
@@ -88,10 +88,10 @@ async def engine(
         overlaps = Overlaps(Mounts.now)
         departures = Departures(
             looks=reconciler,
-            asides=FolderAsides(),
+            asides=FolderAsides(settings.own_paths),
             journal=journal,
             store_of=pool.of,
-            source_of=partial(source_of, http),
+            source_of=partial(source_of, http, settings.own_paths),
             budget=budget,
             observer=observer,
             clock=clock,
@@ -112,13 +112,13 @@ async def engine(
         )
 
 
-def source_of(http: HttpSources, item: Item) -> Source:
-    """The adapter for an item's source, by its scheme."""
+def source_of(http: HttpSources, own: OwnPaths, item: Item) -> Source:
+    """The adapter for an item's source, by its scheme. What is in `own` is refused."""
     scheme = item.source.partition("://")[0]
     if scheme in ("http", "https"):
         return http.source(item)
     if scheme == "file":
-        return file_source(item)
+        return file_source(item, own)
     raise SourceRefused(f"{item.shown_source}: mirrord cannot read {scheme}:// sources")
 
 

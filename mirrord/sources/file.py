@@ -19,6 +19,7 @@ from mirrord.aio import finish
 from mirrord.errors import SourceChanged, SourceDenied, SourceMissing, SourceRefused, SourceUnavailable
 from mirrord.model import FileIdentity, Item, Observed, Revision, file_address, fingerprint
 from mirrord.ports import ByteStream, Source
+from mirrord.settings import OwnPaths
 from mirrord.units import KiB, MiB
 
 READ_INLINE = 256 * KiB
@@ -38,9 +39,11 @@ _KINDS = {
 }
 
 
-def file_source(item: Item) -> "FileSource":
-    """The source of an item whose `source` is `file:///…`; nothing in it is decoded."""
-    return FileSource(item.source.removeprefix("file://"), item.root, follow=item.follow)
+def file_source(item: Item, own: OwnPaths | None = None) -> "FileSource":
+    """The source of an item whose `source` is `file:///…`; nothing in it is decoded. What is in `own` is refused; what
+    a folder found is none of it."""
+    path = item.source.removeprefix("file://")
+    return FileSource(path, item.root, follow=item.follow, own=own if item.root is None else None)
 
 
 class FileSource(Source):
@@ -49,10 +52,13 @@ class FileSource(Source):
     With `follow` links are followed, the last one too.
     """
 
-    def __init__(self, path: str, root: str | None = None, *, follow: bool = False) -> None:
+    def __init__(
+        self, path: str, root: str | None = None, *, follow: bool = False, own: OwnPaths | None = None
+    ) -> None:
         self._path = path
         self._root = root
         self._follow = follow
+        self._own = own
         self._stat = os.stat if follow else os.lstat
         self._file: int | None = None
 
@@ -71,6 +77,8 @@ class FileSource(Source):
         with translated(self._path):
             found = self._stat(self._path)
         _regular(found, self._path)
+        if self._own is not None and self._own.contain(self._path):
+            raise SourceRefused(f"{self._path}: it belongs to mirrord's own state, which is never uploaded")
         revision = Revision(
             address=fingerprint(file_address(self._path)), length=found.st_size, file=FileIdentity.of(found)
         )

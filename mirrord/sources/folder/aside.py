@@ -26,6 +26,7 @@ from signal import SIGURG
 from mirrord.aio import finish
 from mirrord.model import FileIdentity
 from mirrord.planning.departure import ASIDE, Departure, same_file, set_aside
+from mirrord.settings import OwnPaths
 from mirrord.sources.folder.renames import Stop, copied, rename, renamed
 
 _SETLEASE, _SETSIG = getattr(calls, "F_SETLEASE", -1), getattr(calls, "F_SETSIG", -1)  # Linux has them
@@ -41,7 +42,9 @@ _ANOTHER = Departure()
 class FolderAsides:
     """`reconcile.departures.Asides` on this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: OwnPaths | None = None) -> None:
+        """`own`: the state's directory, where nothing is moved to."""
+        self._own = own
         self._slots = asyncio.Semaphore(AT_A_TIME)
 
     def stands(self, root: str, name: str) -> bool:
@@ -50,11 +53,15 @@ class FolderAsides:
 
     async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
         """See `reconcile.departures.Asides`."""
+        if move is not None and self._own is not None and self._own.contain(move):
+            return Departure(why=f"{move} is mirrord's own state directory: name another")
         async with self._slots:
             return await _in_thread(partial(_departed, root, name, proven, move))
 
     async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
         """See `reconcile.departures.Asides`."""
+        if move is not None and self._own is not None and self._own.contain(move):
+            proven = None  # it goes back
         async with self._slots:
             return await _in_thread(partial(_resumed, root, name, proven, move))
 

@@ -11,13 +11,17 @@ import stat
 from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
 from contextlib import aclosing, suppress
 from itertools import islice
+from logging import getLogger
 
 from mirrord.aio import finish
 from mirrord.errors import LeftOut
 from mirrord.planning.markers import Markers
 from mirrord.ports import FolderListing
+from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
-from mirrord.sources.folder.walk import FolderProblem, FoundFile, Walk
+from mirrord.sources.folder.walk import STATE, STATE_FILE, FolderProblem, FoundFile, Walk
+
+_log = getLogger(__name__)
 
 BATCH = 64
 """Entries a hop to the scanning thread: a millisecond of work, so that the loop gets its turn at the interpreter."""
@@ -26,7 +30,8 @@ BATCH = 64
 class Folder(FolderListing):
     """The tree at `path` (absolute; itself it may be a link). Patterns are gitignore's, see `Patterns`.
 
-    `ready` names the markers of its files, which are left out. With `follow`, symbolic links stand for what they lead
+    `ready` names the markers of its files, which are left out. `own`, the state's directory, is left
+    wherever it is met, which is logged once. With `follow`, symbolic links stand for what they lead
     to, be it outside the folder.
     """
 
@@ -38,10 +43,13 @@ class Folder(FolderListing):
         ready: str | None = None,
         *,
         follow: bool = False,
+        own: OwnPaths | None = None,
     ) -> None:
         self.path = path.rstrip("/") or "/"
         self._patterns = Patterns(include, exclude, None if ready is None else Markers(ready))
         self._follow = follow
+        self._own = own
+        self._said = False
         self._problems: tuple[FolderProblem, ...] = ()
         self._left_out: tuple[LeftOut, ...] = ()
         self._asides: tuple[FoundFile, ...] = ()
@@ -90,8 +98,15 @@ class Folder(FolderListing):
             self._complete = walk.complete
         finally:
             self._problems, self._left_out = tuple(walk.problems), walk.tally.left_out()
+            self._tell_of_state()
             self._root = walk.root
             self._asides, self._linked = tuple(walk.asides), tuple(walk.linked)
+
+    def _tell_of_state(self) -> None:
+        left = next((one for one in self._left_out if one.kind in (STATE, STATE_FILE)), None)
+        if left is not None and not self._said:
+            self._said = True
+            _log.warning("the folder %s holds mirrord's own state (%s), which is not uploaded", self.path, left.first)
 
     async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
         """See `ports.FolderListing`."""
@@ -108,7 +123,7 @@ class Folder(FolderListing):
         return await finish(asyncio.to_thread(self._gone, files)) if files else frozenset()
 
     def _walk(self) -> Walk:
-        return Walk(self.path, self._patterns, follow=self._follow)
+        return Walk(self.path, self._patterns, follow=self._follow, own=self._own)
 
     def _gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
         return frozenset(name for name, device in files.items() if self._is_gone(name, device))

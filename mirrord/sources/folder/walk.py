@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from mirrord.errors import LeftOut, printable
 from mirrord.model import FileIdentity, Revision, file_address, fingerprint
 from mirrord.planning.departure import ASIDE, own_name
+from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
 
 MOST_PROBLEMS = 1_000
 """Problems of one pass that are kept to be shown."""
+
+STATE, STATE_FILE = "state directory", "state file"
+"""The kinds under which what is the state's own is counted."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _SPECIAL = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
@@ -65,8 +69,12 @@ class Tally:
 class Walk:
     """See the module. `problems`, `tally` and `complete` tell of what was walked so far."""
 
-    def __init__(self, root: str, patterns: Patterns, *, follow: bool = False) -> None:
+    def __init__(self, root: str, patterns: Patterns, *, follow: bool = False, own: OwnPaths | None = None) -> None:
+        """`own`: the state's directory, which is left wherever it is met."""
         self._root = root
+        self._own = own
+        self._own_directory = None if own is None else _identity(own.directory)
+        self._own_names = own.names if own is not None and _identity(root) == self._own_directory else frozenset[str]()
         self._patterns = patterns
         self._follow = follow
         self._stat = os.stat if follow else os.lstat
@@ -93,7 +101,9 @@ class Walk:
     def _reached(self, name: str) -> tuple[os.stat_result | None, Way]:
         """Stat of a name whose directories count, with the way to it; None if there is no such, or nothing there."""
         steps, way = name.split("/"), Way()
-        if not {"", ".", ".."}.isdisjoint(steps):
+        if not {"", ".", ".."}.isdisjoint(steps) or steps[0] in self._own_names:
+            return None, way
+        if self._follow and self._own is not None and self._own.contain(f"{self._root}/{name}"):
             return None, way
         try:
             if self._follow:
@@ -101,7 +111,7 @@ class Walk:
             for depth in range(1, len(steps)):
                 above = "/".join(steps[:depth])
                 seen = self._stat(f"{self._root}/{above}") if self._patterns.enters(above) else None
-                if seen is None or not stat.S_ISDIR(seen.st_mode) or _key(seen) in way:
+                if seen is None or not stat.S_ISDIR(seen.st_mode) or _key(seen) in (self._own_directory, *way):
                     return None, way
                 way = (*way, _key(seen)) if self._follow else way
             return self._stat(f"{self._root}/{name}"), way
@@ -111,6 +121,11 @@ class Walk:
     # ── directories ──────────────────────────────────────────────────────────────────────────────
     def entries(self, directories: Iterable[tuple[str, Way]] = (("", ()),)) -> Generator[FoundFile | None, None, None]:
         """All below these. One step an entry, None for what does not count: a tree of such must not seem stuck."""
+        if self._is_own():
+            self._unread(
+                "", OSError(0, "it is in mirrord's state directory, which is never uploaded: name another folder")
+            )
+            return
         self._ahead.extend(directories)
         while self._ahead:
             directory, way = self._ahead.pop()
@@ -118,6 +133,10 @@ class Walk:
                 yield from self._read(directory, way)
             except OSError as error:
                 self._unread(directory, error)
+
+    def _is_own(self) -> bool:
+        """Whether the folder is inside of what is the state's own."""
+        return self._own is not None and not self._own_names and self._own.contain(self._root)
 
     def _read(self, directory: str, way: Way) -> Generator[FoundFile | None, None, None]:
         flags = _DIRECTORY | os.O_NOFOLLOW if directory and not self._follow else _DIRECTORY
@@ -127,6 +146,9 @@ class Walk:
             key = _key(os.fstat(place))
             if not directory:
                 self.root = key
+            elif key == self._own_directory:
+                self.tally.add(STATE, directory)
+                return
             if self._follow:
                 if key in way:
                     self.tally.add("looping link", directory)
@@ -140,7 +162,9 @@ class Walk:
 
     def _look(self, entry: os.DirEntry[str], name: str, way: Way) -> FoundFile | None:
         try:
-            if entry.name.startswith(ASIDE):
+            if name in self._own_names:
+                self.tally.add(STATE_FILE, name)
+            elif entry.name.startswith(ASIDE):
                 self._note_aside(entry, name)
             elif entry.is_dir(follow_symlinks=False):
                 self._enter(name, way)
@@ -171,7 +195,9 @@ class Walk:
                 raise
             self.tally.add("looping link" if error.errno == errno.ELOOP else "dangling link", name)
             return None
-        if stat.S_ISDIR(seen.st_mode):
+        if self._own is not None and self._own.contain(f"{self._root}/{name}"):
+            self.tally.add(STATE, name)
+        elif stat.S_ISDIR(seen.st_mode):
             self.linked.append(name)
             self._enter(name, way)
         elif self._patterns.takes(name) and self._is_text(name):
@@ -225,6 +251,13 @@ class Walk:
         if len(self.problems) < MOST_PROBLEMS:
             path = f"{self._root.rstrip('/')}/{name}".rstrip("/")
             self.problems.append(FolderProblem(printable(path) or "/", message))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        return _key(os.stat(path))
+    except OSError:
+        return None
 
 
 def _key(found: os.stat_result) -> tuple[int, int]:
