@@ -6,63 +6,25 @@ scheduler or the reload.
 
 import asyncio
 import os
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
-from heapq import nsmallest
+from dataclasses import dataclass, replace
 
 from mirrord._version import __version__
 from mirrord.aio import in_turns
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.offline import not_enforced
+from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
 from mirrord.events import Event
 from mirrord.model import Record, State
-from mirrord.ports import Clock, Journal
+from mirrord.ports import Journal
 from mirrord.reconcile.held import Held
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 from mirrord.telemetry.board import Board
 
-TOTALS_FRESH = 1.0
-"""Seconds for which counted totals are shown again."""
-
-
-@dataclass(slots=True)
-class Totals:
-    """How many items are in each state, counted at most once a second: what is recorded, but what `held` says of files
-    that wait in folders or are in conflict.
-    """
-
-    journal: Journal
-    clock: Clock
-    held: Callable[[], Iterable[Held]]
-    last: Mapping[State, int] = field(default_factory=dict)
-    _counted: float = float("-inf")
-
-    async def now(self) -> Mapping[State, int]:
-        if self.clock.monotonic() - self._counted >= TOTALS_FRESH:
-            self.last = await self._count()
-            self._counted = self.clock.monotonic()
-        return self.last
-
-    async def _count(self) -> Mapping[State, int]:
-        totals, blocked = Counter(await self.journal.totals()), dict[str, Held]()
-        async for one in in_turns(self.held()):
-            if one.state is State.BLOCKED:  # its object may be another file's that waits, which then is what is shown
-                blocked[one.item_id] = one
-            else:
-                blocked.pop(one.item_id, None)
-                _move(totals, one)
-        for one in blocked.values():
-            _move(totals, one)
-        return +totals
-
-
-def _move(totals: Counter[State], one: Held) -> None:
-    totals[one.state] += 1
-    if one.recorded is not None:
-        totals[one.recorded] -= 1
+_MOST_EMPTY = 20
+"""Pages in a row that a filter may leave empty before the caller has to ask for the next."""
 
 
 async def _unwired() -> None:
@@ -109,30 +71,20 @@ class Controller:
     async def items(
         self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
     ) -> ItemPage:
-        if state is State.TRANSFERRING:
-            return ItemPage(items=await self._running(entry, text))
-        records = await self.journal.page(state=state, entry=entry, text=text, after=cursor, limit=limit + 1)
-        found = {one.id: one for one in map(self._shown, records)}
-        last = records[-1].item_id if len(records) > limit else ""
-        held = [
-            one
-            async for one in in_turns(self.live.held(entry))
-            if state in (None, one.state) and one.item_id > cursor and (not last or one.item_id <= last)
-        ]
-        if not text:
-            held = await asyncio.to_thread(nsmallest, limit + 1, held, key=lambda one: one.item_id)
-        async for one in in_turns(held):
-            if _matches(status := one.status(), state, entry, text):
-                found[status.id] = status
-        page = [found[item_id] for item_id in sorted(found)]
-        return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id if len(page) > limit else None)
+        for _ in range(_MOST_EMPTY):
+            page = await self._page(state, entry, text, cursor, limit)
+            if page.items or page.cursor is None:
+                break
+            cursor = page.cursor
+        return replace(page, items=tuple(await with_gone_files(page.items, self.live.deletes())))
 
     async def item(self, item_id: str) -> ItemStatus | None:
-        async for held in in_turns(self.live.held()):
-            if held.item_id == item_id:
-                return held.status()
+        overlay = await self._overlay("", lambda one: one.item_id == item_id)
         record = await self.journal.record(item_id)
-        return self._shown(record) if record is not None and record.removed is None else None
+        shown = overlay.status(item_id, self._recorded(record) if record is not None else None)
+        if shown is None:
+            return None
+        return (await with_gone_files([shown], self.live.deletes()))[0]
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self.board.subscribe()
@@ -147,24 +99,47 @@ class Controller:
     # ── the picture ───────────────────────────────────────────────────────────────────────────────
     async def counts(self) -> Mapping[State, int]:
         """The totals; a running item counts as Transferring only."""
-        totals = dict(await self.totals.now())
-        for run in self.board.running():
-            record = await self.journal.record(run.item_id)
-            if record is not None and totals.get(record.state):
-                totals[record.state] -= 1
-            totals[State.TRANSFERRING] = totals.get(State.TRANSFERRING, 0) + 1
-        return {state: count for state, count in totals.items() if count}
+        return await self.totals.now()
 
-    async def _running(self, entry: str, text: str) -> tuple[ItemStatus, ...]:
-        records = [await self.journal.record(run.item_id) for run in self.board.running()]
-        shown = [self._shown(record) for record in records if record is not None]
-        return tuple(one for one in sorted(shown, key=lambda one: one.id) if _matches(one, None, entry, text))
+    async def _page(self, state: State | None, entry: str, text: str, cursor: str, limit: int) -> ItemPage:
+        """Items from the next `limit` recorded ones, and those not recorded between them. What is laid over the
+        records decides what fits the filter, so that a page may hold less than there is."""
+        unrecorded = state is State.TRANSFERRING
+        records = (
+            []
+            if unrecorded
+            else await self.journal.page(state=state, entry=entry, text=text, after=cursor, limit=limit + 1)
+        )
+        last = records[limit - 1].item_id if len(records) > limit else ""
+        asked = {one.item_id: self._recorded(one) for one in records[:limit]}
 
-    def _shown(self, record: Record) -> ItemStatus:
-        progress = self.board.progress(record.item_id)
-        due = self.live.scheduler.next_check(record.item_id)
-        status = ItemStatus.of(record if due is None else replace(record, next_check=due))
-        return replace(status, state=State.TRANSFERRING, progress=progress) if progress else status
+        def is_meant(item_id: str) -> bool:
+            return item_id > cursor and (not last or item_id <= last)
+
+        overlay = await self._overlay(entry, lambda one: is_meant(one.item_id))
+        if not text:
+            await asyncio.to_thread(overlay.keep_first, limit + 1, state, asked.keys())
+        more = set(filter(is_meant, overlay.ids()))
+        known = await self.journal.recorded([item_id for item_id in more if item_id not in asked])
+        asked |= {
+            item_id: self._recorded(known[item_id]) if item_id in known else None for item_id in more - asked.keys()
+        }
+        shown = (overlay.status(item_id, asked[item_id]) for item_id in sorted(asked))
+        page = [one for one in shown if one is not None and _matches(one, state, entry, text)]
+        if len(page) > limit:
+            return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id)
+        return ItemPage(items=tuple(page), cursor=last or None)
+
+    async def _overlay(self, entry: str, is_meant: Callable[[Held], bool]) -> Overlay:
+        """What is laid over the records: all that runs, and those held back that are meant."""
+        overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
+        async for one in in_turns(self.live.held(entry)):
+            if is_meant(one):
+                overlay.hold(one)
+        return overlay
+
+    def _recorded(self, record: Record) -> ItemStatus | None:
+        return recorded_status(record, self.live.scheduler.next_check(record.item_id))
 
 
 def _matches(one: ItemStatus, state: State | None, entry: str, text: str) -> bool:

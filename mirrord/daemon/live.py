@@ -101,6 +101,10 @@ class Live:
         """Each folder in force, by name."""
         return tuple(loop.status() for _, loop in sorted(self._folders.items()))
 
+    def deletes(self) -> Mapping[str, str]:
+        """What each folder does about objects whose files are gone: `keep` or `mirror`."""
+        return {name: loop.spec.delete for name, loop in self._folders.items()}
+
     def held(self, entry: str = "") -> Iterator[Held]:
         """Files that wait in folders and are not recorded: of all, or of one."""
         for name, loop in tuple(self._folders.items()):

@@ -13,12 +13,13 @@ from logging import getLogger
 from types import MappingProxyType
 from typing import Protocol
 
-from mirrord.daemon.control import Controller, Totals
+from mirrord.daemon.control import Controller
 from mirrord.daemon.daemon import Daemon
 from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.picture import Totals
 from mirrord.daemon.presence import present
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
@@ -121,8 +122,10 @@ def assembled(
         staleness=health.staleness,
         stores=health.stores,
         folders=lambda: {one.name: one.watching for one in live.folder_statuses()},
+        folders_up=lambda: {one.name: one.complete for one in live.folder_statuses() if one.last_scan is not None},
+        folder_scans=lambda: {one.name: one.last_scan for one in live.folder_statuses() if one.last_scan is not None},
         buffer_bytes=lambda: opened.budget.lent,
-        queue_items=lambda: len(queue),
+        queue_items=lambda: queue.due,
     )
     metrics = Metrics(readings)
     observers.add(health, board, metrics)
@@ -139,7 +142,7 @@ def assembled(
         observer=observers,
         clock=clock,
     )
-    totals = Totals(journal, clock, live.held)
+    totals = Totals(journal, clock, live.held, board.unfinished)
     controller = Controller(live=live, journal=journal, board=board, health=health, totals=totals, started=clock.now())
     daemon = Daemon(
         settings=settings,

@@ -94,7 +94,8 @@ class FolderLoop:
 
     @property
     def _watching(self) -> str:
-        return self._hints.watching if self._hints is not None else "poll"
+        """A folder that is not there gives no events, whatever would tell of them."""
+        return "poll" if self._hints is None or self._is_missing else self._hints.watching
 
     @property
     def _is_missing(self) -> bool:

@@ -53,13 +53,9 @@ class LocalQueue:
     @property
     def due(self) -> int:
         """How many wait although their time has come: what a larger bound would start at once."""
-        now, count, nodes = self._clock.monotonic(), 0, [0]
-        while nodes:  # only the top of the heap that is due
-            at = nodes.pop()
-            if at < len(self._heap) and self._heap[at][0] <= now:
-                count += self._true(self._heap[at])
-                nodes += (2 * at + 1, 2 * at + 2)
-        return count
+        now = self._clock.monotonic()
+        again = sum(self._wishes.get(item_id, math.inf) <= now for item_id in self._tasks)
+        return sum(map(now.__ge__, self._wishes.values())) - again
 
     # ── wishes ───────────────────────────────────────────────────────────────────────────────────
     async def enqueue(self, item_id: str, delay: float = 0.0) -> None:

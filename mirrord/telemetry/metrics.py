@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import singledispatchmethod
+from heapq import nlargest
 
 from prometheus_client import (
     CollectorRegistry,
@@ -43,6 +44,9 @@ from mirrord.model import State, TransferKind
 DURATIONS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400)
 """Buckets in seconds: from a small put on loopback to hours of one huge object."""
 
+MOST_STALE = 100
+OTHERS = "(others)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
@@ -58,6 +62,11 @@ class Readings:
     """How each folder is watched, by its entry: `events` or `poll`."""
     buffer_bytes: Callable[[], int]
     queue_items: Callable[[], int]
+    """How many items are due and not begun."""
+    folders_up: Callable[[], Mapping[str, bool]] = dict
+    """Whether the last scan of each folder read all of it; only folders that were scanned."""
+    folder_scans: Callable[[], Mapping[str, float]] = dict
+    """When each folder was last scanned, in seconds since the epoch; only folders that were."""
 
 
 class Metrics:
@@ -200,14 +209,31 @@ class _Readers(Collector):
         yield _gauge("items", "Items by state.", "state", states)
         yield _gauge(
             "item_staleness_seconds",
-            "Since the entry's longest neglected item was last seen equal to its source.",
+            f"Since the entry's longest neglected item was last seen equal to its source; the {MOST_STALE} stalest.",
             "entry",
-            ask.staleness(),
+            stalest(ask.staleness()),
         )
         yield _gauge("store_up", "1 where the last call to the store was answered.", "store", up)
         yield _watching(ask.folders())
+        readable = {folder: float(complete) for folder, complete in ask.folders_up().items()}
+        yield _gauge("folder_up", "1 where the last scan read all of the folder.", "folder", readable)
+        yield _gauge(
+            "folder_last_scan_timestamp_seconds",
+            "When the folder was last scanned, since the epoch.",
+            "folder",
+            ask.folder_scans(),
+        )
         yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=ask.buffer_bytes())
-        yield GaugeMetricFamily("mirrord_queue_items", "Items that wait for a worker.", value=ask.queue_items())
+        yield GaugeMetricFamily("mirrord_queue_items", "Items that are due and not yet begun.", value=ask.queue_items())
+
+
+def stalest(entries: Mapping[str, float]) -> Mapping[str, float]:
+    """The stalest entries, and under `OTHERS` the most of all others: as many series as there may be entries would
+    burden every scrape."""
+    if len(entries) <= MOST_STALE:
+        return entries
+    order = nlargest(MOST_STALE + 1, entries.items(), key=lambda one: one[1])
+    return dict(order[:MOST_STALE]) | {OTHERS: order[MOST_STALE][1]}
 
 
 def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

@@ -113,6 +113,25 @@ async def test_a_bad_manifest_shows_and_clears(control: ScriptedControl, browser
     assert await browser.seen("#attention") == ""
 
 
+async def test_the_headline_counts_folders_and_stores_in_trouble(
+    control: ScriptedControl, browser: Browser, url: str
+) -> None:
+    control.put(item_of("a.bin"), State.SYNCED, synced_at=control.clock.now() - 7200)
+    control.put(item_of("b.bin"), State.PENDING)
+    control.folders = (
+        FolderStatus(name="in", path="/srv/in", watching="poll", last_scan=1.0, complete=False, problem="no such"),
+        FolderStatus(name="ok", path="/srv/ok", watching="poll", last_scan=1.0, problem="no events, scanned every 5 s"),
+    )
+    control.stores = {"one": False, "two": False, "three": True}
+    await browser.open(url)
+    await browser.until("#summary", "1 folder cannot be read, 2 stores do not answer")
+    assert await browser.run("return document.title") == "trouble · mirrord"
+    assert {"2 h ago", "–"} == set(await browser.texts("#rows .copied"))
+    control.folders, control.stores = (), {}
+    await browser.until("#summary", "1 of 2 objects are up to date")
+    await browser.until("#summary-note", "1 on the way")
+
+
 async def test_hostile_names_are_text(control: ScriptedControl, browser: Browser, url: str) -> None:
     item = control.put(item_of(HOSTILE + DIRECTION, "https://example.org/" + HOSTILE, entry=HOSTILE), State.PENDING)
     control.start(item, 9)

@@ -1,7 +1,7 @@
 // What is on the page. Text goes in as textContent only: a key or a message may hold anything.
 
 import {
-  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, share, size, span, spot, summary, things,
+  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, share, size, span, spot, storesDown, summary, things, unreadable,
 } from "./words.js";
 
 const MOST_MOVING = 20;
@@ -183,8 +183,8 @@ function buildRow(one) {
   state.append(badge(one.state));
   const object = make("td", "object");
   object.append(make("p", "name"), make("p", "source"), make("p", "why"));
-  row.append(state, object, make("td", "since"), make("td", "next"), make("td", "size number"));
-  ["State", "Object", "Since", "Next look", "Size"].forEach((label, place) => (row.cells[place].dataset.label = label));
+  row.append(state, object, make("td", "since"), make("td", "copied"), make("td", "next"), make("td", "size number"));
+  ["State", "Object", "Since", "Last copied", "Next look", "Size"].forEach((label, place) => (row.cells[place].dataset.label = label));
   return row;
 }
 
@@ -194,6 +194,8 @@ function updateRow(row, one, now) {
   say(part(row, "source"), one.entry && !one.destination.endsWith(`/${one.entry}`) ? `${one.source} · ${one.entry}` : one.source);
   say(part(row, "why"), because(one));
   if (one.since) when(part(row, "since"), one.since, ago(one.since, now));
+  if (one.synced_at === null) say(part(row, "copied"), "–");
+  else when(part(row, "copied"), one.synced_at, ago(one.synced_at, now));
   if (one.next_check === null) say(part(row, "next"), "–");
   else when(part(row, "next"), one.next_check, ahead(one.next_check, now));
   const cell = part(row, "size");
@@ -263,7 +265,9 @@ export function drawLink(link) {
 
 export function drawTitle(status, link) {
   const blocked = status?.totals.Blocked ?? 0;
-  const word = link.notice ? "no answer" : status?.not_ready ? "not ready" : blocked ? `${count(blocked)} blocked` : "";
+  const troubled = Boolean(status) && (status.folders.some(unreadable) || storesDown(status).length > 0);
+  const state = status?.not_ready ? "not ready" : blocked ? `${count(blocked)} blocked` : troubled ? "trouble" : "";
+  const word = link.notice ? "no answer" : state;
   const title = word ? `${word} · mirrord` : "mirrord";
   if (document.title !== title) document.title = title;
 }

@@ -46,10 +46,13 @@ export function summary(status) {
   const upToDate = `${count(of("Synced"))} of ${count(all)} objects are up to date`;
   const onTheWay = of("Pending") + of("Transferring") + of("Waiting");
   const rejected = status.files.filter((file) => !file.valid).length;
+  const [unread, down] = [status.folders.filter(unreadable).length, storesDown(status).length];
   if (status.not_ready) return ["bad", `Not ready: ${status.not_ready}`, all ? `${upToDate}.` : ""];
   const urgent = [
     of("Blocked") ? `${things(of("Blocked"), "item")} ${of("Blocked") === 1 ? "needs" : "need"} a person` : "",
     rejected ? `${things(rejected, "manifest")} ${rejected === 1 ? "is" : "are"} rejected` : "",
+    unread ? `${things(unread, "folder")} cannot be read` : "",
+    down ? `${things(down, "store")} ${down === 1 ? "does" : "do"} not answer` : "",
   ].filter(Boolean);
   if (urgent.length) return ["bad", urgent.join(", "), all ? `${upToDate}.` : ""];
   if (!all) return ["calm", "No items yet", "An entry in a manifest, or a file in a watched folder, makes one."];
@@ -60,6 +63,11 @@ export function summary(status) {
   const whole = all === 1 ? "The one object is up to date" : `All ${count(of("Synced"))} objects are up to date`;
   return ["good", whole, `Equal to the last revision seen of each source.${suspended}`];
 }
+
+// A folder of which the last scan could not read everything.
+export const unreadable = (folder) => !folder.complete;
+
+export const storesDown = (status) => Object.entries(status.stores).filter(([, up]) => !up).map(([name]) => name);
 
 export const because = (item) => [item.reason, item.message].filter(Boolean).join(": ");
 
@@ -87,7 +95,7 @@ export function concerns(status, items, now) {
       key: `file ${file.file}`, mood: "bad", badge: "Rejected", name: file.file, numbers: inForce(file),
       why: file.problems.map((problem) => `${spot(problem)}: ${problem.message}`).slice(0, 3),
     })),
-    ...Object.entries(status.stores).filter(([, up]) => !up).map(([name]) => ({
+    ...storesDown(status).map((name) => ({
       key: `store ${name}`, mood: "bad", badge: "Store", name, numbers: "", why: ["It did not answer the last call."],
     })),
     ...status.folders.filter(folderTrouble).map((folder) => ({

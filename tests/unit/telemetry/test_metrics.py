@@ -10,6 +10,7 @@ from mirrord.errors import Problem, Reason
 from mirrord.events import (
     FolderRescanned,
     ItemChanged,
+    ItemRetrying,
     ManifestLoaded,
     ManifestRejected,
     ManifestRemoved,
@@ -21,7 +22,7 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import State, TransferKind
-from mirrord.telemetry.metrics import Metrics, Readings
+from mirrord.telemetry.metrics import MOST_STALE, OTHERS, Metrics, Readings, stalest
 from tests.support.scripted_control import copied, item_of
 
 ITEM = item_of("a.bin")
@@ -41,6 +42,8 @@ SPEC_NAMES = {
     "mirrord_manifest_reloads_total",
     "mirrord_folder_rescans_total",
     "mirrord_folder_watching",
+    "mirrord_folder_up",
+    "mirrord_folder_last_scan_timestamp_seconds",
     "mirrord_store_up",
     "mirrord_build_info",
 }
@@ -56,6 +59,8 @@ def metrics() -> Metrics:
             folders=lambda: {"inbox": "events", "share": "poll"},
             buffer_bytes=lambda: 4096,
             queue_items=lambda: 7,
+            folders_up=lambda: {"inbox": True, "share": False},
+            folder_scans=lambda: {"inbox": 1_700_000_000.0, "share": 1_700_000_001.5},
         )
     )
 
@@ -96,6 +101,9 @@ def test_what_is_read_at_the_scrape(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_store_up", {"store": "archive"}) == 0
     assert value(metrics, "mirrord_buffer_bytes") == 4096
     assert value(metrics, "mirrord_queue_items") == 7
+    assert value(metrics, "mirrord_folder_up", {"folder": "inbox"}) == 1
+    assert value(metrics, "mirrord_folder_up", {"folder": "share"}) == 0
+    assert value(metrics, "mirrord_folder_last_scan_timestamp_seconds", {"folder": "share"}) == 1_700_000_001.5
 
 
 def test_what_runs(metrics: Metrics) -> None:
@@ -217,3 +225,21 @@ def test_no_label_names_an_item(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_transfers_total", {"store": STORE, "kind": "put", "outcome": "completed"}) == 3
     assert "three" not in text
     assert item_of("three").id not in text
+
+
+def test_checks_that_failed_are_counted_by_reason(metrics: Metrics) -> None:
+    for reason, times in ((Reason.SOURCE_UNAVAILABLE, 2), (Reason.STORE_UNAVAILABLE, 1)):
+        for _ in range(times):
+            metrics(ItemRetrying(item=ITEM, reason=reason, message="503", retry_in=1.0))
+    assert value(metrics, "mirrord_retries_total", {"reason": "SourceUnavailable"}) == 2
+    assert value(metrics, "mirrord_retries_total", {"reason": "StoreUnavailable"}) == 1
+    ended = {"store": STORE, "kind": "unknown", "outcome": "failed"}
+    assert value(metrics, "mirrord_transfers_total", ended) is None, "no transfer was started"
+
+
+@pytest.mark.parametrize("entries", [0, 1, MOST_STALE, MOST_STALE + 1, 5_000])
+def test_the_stalest_entries_are_named_and_the_others_are_one(entries: int) -> None:
+    shown = stalest({f"entry {n}": float(n) for n in range(entries)})
+    assert len(shown) == min(entries, MOST_STALE + 1)
+    named = {f"entry {n}": float(n) for n in range(entries)[-MOST_STALE:]}
+    assert shown == named | ({OTHERS: float(entries - MOST_STALE - 1)} if entries > MOST_STALE else {})

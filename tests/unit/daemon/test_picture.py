@@ -1,0 +1,201 @@
+"""Totals and lists of items are one picture, however what is recorded, held back and running lies over each other."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirrord.daemon.control import Controller
+from mirrord.daemon.health import Health
+from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
+from mirrord.errors import Reason
+from mirrord.events import TransferFailed, TransferStarted
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import Destination, Item, Record, State, TransferKind
+from mirrord.reconcile.held import Held
+from mirrord.status import ItemStatus
+from mirrord.telemetry.board import Board
+from tests.support.manual_clock import ManualClock
+
+RECORDED = [State.SYNCED, State.PENDING, State.RETRYING, State.BLOCKED, State.WAITING]
+HELD = [State.WAITING, State.BLOCKED]
+ITEMS = 6
+
+
+def item(n: int) -> Item:
+    at = Destination("default", "http://store", "b", f"key {n}")
+    return Item(id=at.item_id, entry="in", source=f"file:///inbox/{n}", destination=at)
+
+
+def record(n: int, state: State) -> Record:
+    one = item(n)
+    return Record(
+        item_id=one.id, entry="in", source=one.source, destination=one.destination, state=state, message="as recorded"
+    )
+
+
+def status(n: int, state: State) -> ItemStatus:
+    one = item(n)
+    return ItemStatus(
+        id=one.id, entry="in", source=one.source, destination=str(one.destination), store="default", state=state
+    )
+
+
+@dataclass
+class Live:
+    """What of `daemon.live` the picture is drawn from."""
+
+    holds: list[Held] = field(default_factory=list)
+
+    def held(self, entry: str = "") -> Iterator[Held]:
+        return iter(self.holds if entry in ("", "in") else [])
+
+    def deletes(self) -> Mapping[str, str]:
+        return {}
+
+    @property
+    def scheduler(self) -> "Live":
+        return self
+
+    def next_check(self, _item_id: str) -> float | None:
+        return None
+
+
+class World:
+    def __init__(self, recorded: Mapping[int, State], held: list[tuple[int, State]], running: set[int]) -> None:
+        self.clock = ManualClock()
+        self.journal = MemoryJournal()
+        self.journal._records = {item(n).id: record(n, state) for n, state in recorded.items()}
+        self.board = Board(self.clock)
+        for n in running:
+            self.board(TransferStarted(item=item(n), transfer_id=f"t{n}", kind=TransferKind.PUT))
+        live: Any = Live(
+            [
+                Held(item(n).id, state, recorded.get(n), lambda n=n, state=state: status(n, state))  # type: ignore[misc]
+                for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
+            ]
+        )
+        self.totals = Totals(self.journal, self.clock, live.held, self.board.unfinished)
+        self.control = Controller(
+            live=live,
+            journal=self.journal,
+            board=self.board,
+            health=Health(self.clock),
+            totals=self.totals,
+            started=0.0,
+        )
+
+    async def rows(self, state: State | None, limit: int, text: str = "") -> list[ItemStatus]:
+        rows, cursor = list[ItemStatus](), ""
+        for _ in range(50):
+            page = await self.control.items(state=state, text=text, cursor=cursor, limit=limit)
+            assert len(page.items) <= limit
+            rows += page.items
+            if page.cursor is None:
+                return rows
+            cursor = page.cursor
+        raise AssertionError("pages without end")
+
+
+@given(
+    recorded=st.dictionaries(st.integers(0, ITEMS), st.sampled_from(RECORDED)),
+    held=st.lists(st.tuples(st.integers(0, ITEMS), st.sampled_from(HELD)), unique=True),
+    running=st.sets(st.integers(0, ITEMS)),
+    limit=st.integers(1, 8),
+)
+def test_rows_and_totals_are_one_picture(
+    recorded: dict[int, State], held: list[tuple[int, State]], running: set[int], limit: int
+) -> None:
+    async def compare() -> None:
+        world = World(recorded, held, running)
+        rows = await world.rows(None, limit)
+        assert [one.id for one in rows] == sorted({one.id for one in rows}), "each once, in order"
+        assert {one.id for one in rows} == {item(n).id for n in {*recorded, *running, *(n for n, _ in held)}}
+        counts = await world.control.counts()
+        assert counts == Counter(one.state for one in rows)
+        for state in State:
+            fit = await world.rows(state, limit)
+            assert fit == [one for one in rows if one.state is state]
+            assert await world.rows(state, limit, "key") == fit
+        for one in rows:
+            assert await world.control.item(one.id) == one
+
+    asyncio.run(compare())
+
+
+async def test_a_new_file_that_is_sent_is_shown_before_it_is_recorded() -> None:
+    world = World({}, [], {1})
+    (row,) = (await world.control.items()).items
+    assert (row.state, row.source, row.entry, row.store) == (State.TRANSFERRING, "file:///inbox/1", "in", "default")
+    assert await world.control.counts() == {State.TRANSFERRING: 1}
+    failed = TransferFailed(item=item(1), transfer_id="t1", reason=Reason.STORE_DENIED, message="403", duration=1.0)
+    world.board(failed)
+    assert (await world.control.items()).items == ()
+
+
+async def test_a_transfer_that_runs_shows_no_reason_of_before() -> None:
+    world = World({1: State.RETRYING}, [], {1})
+    (row,) = (await world.control.items()).items
+    assert (row.state, row.message, row.reason) == (State.TRANSFERRING, "", None)
+
+
+async def test_totals_that_are_dear_are_counted_less_often() -> None:
+    world, counted = World({}, [], set()), 0
+
+    async def totals() -> Mapping[State, int]:
+        nonlocal counted
+        counted += 1
+        await world.clock.sleep(0.3)
+        return {}
+
+    world.journal.totals = totals  # type: ignore[assignment, method-assign]
+    asked = asyncio.create_task(world.totals.now())
+    await world.clock.advance(0.3)
+    await asked
+    await world.clock.advance(0.9)
+    await world.totals.now()
+    assert counted == 1
+    await world.clock.advance(LONGEST_FRESH)
+    asked = asyncio.create_task(world.totals.now())
+    await world.clock.advance(0.3)
+    await asked
+    assert counted == 2
+
+
+@pytest.mark.parametrize("delete", ["keep", "mirror"])
+async def test_a_deleted_files_row_says_so(tmp_path: Path, delete: str) -> None:
+    (tmp_path / "stands").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "no directory").touch()
+    names = ["stands", "dangling", "gone", "gone/too", "no directory/x"]
+    rows = [
+        ItemStatus(
+            id=name, entry="in", source=f"file://{tmp_path}/{name}", destination="", store="", state=State.SYNCED
+        )
+        for name in names
+    ]
+    shown = {one.id: one.message for one in await with_gone_files(rows, {"in": delete})}
+    assert shown == {
+        "stands": "",
+        "dangling": "",
+        "gone": FILE_GONE[delete],
+        "gone/too": FILE_GONE[delete],
+        "no directory/x": FILE_GONE[delete],
+    }
+
+
+async def test_only_files_of_folders_that_are_in_sync_are_looked_for(tmp_path: Path) -> None:
+    gone = {"source": f"file://{tmp_path}/gone", "destination": "", "store": ""}
+    rows = [
+        ItemStatus(id="1", entry="mirror", state=State.SYNCED, **gone),
+        ItemStatus(id="2", entry="in", state=State.BLOCKED, reason=Reason.DRIFTED, message="drifted", **gone),
+        ItemStatus(id="3", entry="in", state=State.SYNCED, message="uploaded, then deleted", **gone),
+        ItemStatus(id="4", entry="in", state=State.SYNCED, source="https://h/x", destination="", store=""),
+    ]
+    assert await with_gone_files(rows, {"in": "keep"}) == rows
