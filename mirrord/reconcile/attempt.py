@@ -170,6 +170,8 @@ class Transfers:
             attempt.kept = ledger.upload_id is not None and ledger.keeps(error)
             if not attempt.unsettled:
                 await finish(self.journal.abandon(transfer.id))
+            elif ledger.nameless:  # nobody can go on with it, and the sweep looks for it
+                await finish(self.journal.give_up(transfer.id, self.clock.now()))
             raise
 
     async def proven(self, attempt: Attempt, store: ObjectStore, copied: Copied) -> Copied:

@@ -54,6 +54,11 @@ class JournalLedger:
             return error.recovery is Recovery.RETRY and not isinstance(error, IntegrityError)
         return not isinstance(error, Exception)
 
+    @property
+    def nameless(self) -> bool:
+        """Whether an upload may stand open whose id was not said, and nothing else was asked for."""
+        return self._transfer.kind is TransferKind.MULTIPART and self.upload_id is None and not self._asked
+
     def aborted(self) -> None:
         """Nothing of the upload is left at the store."""
         self.upload_id = None

@@ -6,7 +6,7 @@ shows such values, and is decoded on the way back.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -25,6 +25,7 @@ from mirrord.model import (
     StoredObject,
     Upload,
 )
+from mirrord.s3.readable import key_of
 
 Arguments = dict[str, Any]
 
@@ -192,11 +193,28 @@ def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: C
 
 
 def listed_part(entry: Mapping[str, Any]) -> Part:
-    return Part(number=entry["PartNumber"], size=entry["Size"], etag=entry["ETag"])
+    return Part(number=entry.get("PartNumber", 0), size=entry.get("Size", 0), etag=entry.get("ETag", ""))
 
 
-def open_upload(entry: Mapping[str, Any], listed: float | None) -> Upload:
-    return Upload(entry["Key"], entry["UploadId"], entry["Initiated"].timestamp(), listed)
+def open_uploads(page: Mapping[str, Any], prefix: str) -> Iterator[Upload]:
+    """Those of one page of ListMultipartUploads whose keys start with `prefix`. Without a date it began in 1970: it is
+    nobody's that we know of."""
+    encoded, listed = page.get("EncodingType") == "url", answered_at(page)
+    for entry in page.get("Uploads", []):
+        key, upload_id, began = key_of(entry.get("Key", ""), prefix, encoded=encoded), entry.get("UploadId"), 0.0
+        if isinstance(initiated := entry.get("Initiated"), datetime):
+            began = initiated.timestamp()
+        if upload_id and key.startswith(prefix):
+            yield Upload(key, upload_id, began, listed)
+
+
+def upload_markers(page: Mapping[str, Any], prefix: str) -> Arguments | None:
+    """Where the next page begins; None: the page does not say."""
+    key = page.get("NextKeyMarker")
+    if not key:
+        return None
+    decoded = key_of(key, prefix, encoded=page.get("EncodingType") == "url")
+    return {"KeyMarker": decoded, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
 
 
 def object_version(entry: Mapping[str, Any]) -> ObjectVersion:

@@ -1,8 +1,9 @@
 """The HTTP client of stores, given to aiobotocore in place of its own: one request, one answer, within bounds.
 
 Owns the connections of one SDK client. Follows no redirect, because a signature and a session token are for one host.
-Reads at most 64 KiB of a refusal and 16 MiB of a result; an object's bytes are streamed. Says when http:// was asked of
-a TLS port. Hands failures on as the SDK's own exceptions.
+Reads at most 64 KiB of a refusal and 16 MiB of a result; an object's bytes are streamed. After a connection that closed
+without an answer, it uses each connection once for a while: a store that closes reused ones would close the next, too.
+Says when http:// was asked of a TLS port. Hands failures on as the SDK's own exceptions.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from botocore.httpsession import ProxyConfiguration
 from yarl import URL
 
 from mirrord.model import shown
+from mirrord.s3.readable import readable
 from mirrord.s3.trust import Trust
 from mirrord.units import KiB, MiB
 
@@ -27,6 +29,10 @@ REFUSAL_LIMIT = 64 * KiB
 RESULT_LIMIT = 16 * MiB
 TLS_PROBE = 5.0
 """Seconds for the question whether a port that closes http:// connections speaks TLS."""
+ONCE_FOR = 60.0
+LONGEST_ONCE = 3600.0
+"""Seconds for which connections are used once after one closed without an answer: longer than idle ones are kept, and
+twice as long each time that it happens again soon."""
 _PIECE = 64 * KiB
 _PLAIN_AT_TLS = (b"HTTP request to an HTTPS server", b"plain HTTP request was sent to HTTPS port")
 """What Go's and nginx's servers answer, with 400."""
@@ -64,7 +70,8 @@ class BoundedAnswer:
     async def _bounded(self) -> bytes:
         if self._content is None:
             refused = self.status_code >= 300
-            self._content = await _read(self.raw, REFUSAL_LIMIT if refused else RESULT_LIMIT, cut=refused)
+            content = await _read(self.raw, REFUSAL_LIMIT if refused else RESULT_LIMIT, cut=refused)
+            self._content = readable(content, self.headers, RESULT_LIMIT)
         return self._content
 
 
@@ -85,28 +92,58 @@ class HttpSession:
         self._connect_timeout, self._read_timeout = timeout
         self._connector = {"limit": max_pool_connections, **connector_args}
         self._proxies = ProxyConfiguration(proxies=proxies)
-        self._opened: aiohttp.ClientSession | None = None
+        self._reusing: aiohttp.ClientSession | None = None
+        self._once: aiohttp.ClientSession | None = None  # of connections that are closed after one answer
+        self._once_until = float("-inf")
+        self._once_for = ONCE_FOR
         self._answered: bool = False
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(sock_connect=self._connect_timeout, sock_read=self._read_timeout)
-        self._opened = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(**self._connector),
-            timeout=timeout,
+        self._reusing = self._client(self._connector)
+        self._once = self._client({"limit": self._connector["limit"], "force_close": True})
+        return self
+
+    def _client(self, connector: dict[str, Any]) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(**connector),
+            timeout=aiohttp.ClientTimeout(sock_connect=self._connect_timeout, sock_read=self._read_timeout),
             skip_auto_headers={"Content-Type"},
             auto_decompress=False,
         )
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened.close()
+        opened, self._reusing, self._once = (self._reusing, self._once), None, None
+        for one in opened:
+            if one is not None:
+                await one.close()
+
+    def _connections(self) -> aiohttp.ClientSession | None:
+        return self._once if _now() < self._once_until else self._reusing
+
+    def _use_once(self) -> None:
+        """A connection closed without an answer, as stores close idle ones: the next request takes a new one."""
+        now = _now()
+        if now < self._once_until:
+            return
+        again = now - self._once_until < self._once_for
+        self._once_for = min(self._once_for * 2, LONGEST_ONCE) if again else ONCE_FOR
+        self._once_until = now + self._once_for
 
     async def send(self, request: Any) -> BoundedAnswer:
+        """A read is asked once more, on a new connection, where a connection that may have been idle was closed."""
+        reused = self._connections() is self._reusing
+        try:
+            return await self._asked(request)
+        except sdk.ConnectionClosedError:
+            self._use_once()
+            if not reused or request.method not in ("GET", "HEAD"):
+                raise
+        return await self._asked(request)
+
+    async def _asked(self, request: Any) -> BoundedAnswer:
         proxy = self._proxies.proxy_url_for(request.url)
         try:
             with _translated(request.url, proxy):
@@ -119,9 +156,10 @@ class HttpSession:
         return answer
 
     async def _send(self, request: Any, proxy: str | None) -> BoundedAnswer:
-        assert self._opened is not None, "used outside of `async with`"
+        client = self._connections()
+        assert client is not None, "used outside of `async with`"
         secure = request.url.startswith("https:")
-        raw = await self._opened.request(
+        raw = await client.request(
             request.method,
             URL(request.url, encoded=True),
             headers={name: _text(value) for name, value in request.headers.items()} | {"Accept-Encoding": "identity"},
@@ -169,6 +207,10 @@ async def _read(raw: aiohttp.ClientResponse, limit: int, *, cut: bool) -> bytes:
         raise
     raw.release()
     return bytes(content)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _latin(name: bytes) -> str:

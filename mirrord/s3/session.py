@@ -53,6 +53,8 @@ class S3Store(ClientStore):
     asks the store nothing. `deadline` is the base, in seconds, of every call's own limit.
     """
 
+    reads_any_key = True
+
     def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE) -> None:
         super().__init__(
             None, provider_of(options), name=options.name, deadline=deadline, proxy=proxy_of(options.endpoint_url)

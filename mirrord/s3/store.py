@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from mirrord.errors import BucketMissing, NoSuchUpload, StoreRefused, StoreUnavailable
+from mirrord.errors import BucketMissing, NoSuchUpload, OutcomeUnknown, StoreRefused, StoreUnavailable
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -25,6 +25,7 @@ from mirrord.providers import Provider
 from mirrord.s3 import arguments
 from mirrord.s3.body import BufferBody
 from mirrord.s3.errors import Call, asking
+from mirrord.s3.readable import is_speakable
 from mirrord.units import KiB
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class ClientStore:
 
     `deadline` (seconds) replaces every call's base; size / 100 KiB/s is added for the bytes that a call moves.
     """
+
+    reads_any_key = False
+    """Whether the client reads answers that hold characters which XML forbids (see `readable`)."""
 
     def __init__(
         self,
@@ -119,10 +123,16 @@ class ClientStore:
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
     ) -> str:
+        if not self.reads_any_key and not is_speakable(at.key):
+            raise StoreRefused(f"{at}: stores answer with the key, which XML cannot carry: upload it in one put")
         asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
         async with self._asking("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
-        return answer["UploadId"]
+        upload_id = answer.get("UploadId", "")
+        if not upload_id:
+            call = Call("CreateMultipartUpload", self._name, at.bucket, at.key)
+            raise OutcomeUnknown(call.says("the answer has no UploadId; check that endpoint_url is S3's"))
+        return upload_id
 
     async def upload_part(
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
@@ -251,22 +261,22 @@ class ClientStore:
                 page = await self._client.list_parts(**asked)
             for entry in page.get("Parts", []):
                 yield arguments.listed_part(entry)
-            if not page.get("IsTruncated"):
+            marker = page.get("NextPartNumberMarker")
+            if not page.get("IsTruncated") or marker in (None, asked.get("PartNumberMarker")):
                 return
-            asked["PartNumberMarker"] = page["NextPartNumberMarker"]
+            asked["PartNumberMarker"] = marker
 
     async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
-        asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+        asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
         while True:
             async with self._asking("ListMultipartUploads", bucket):
                 page = await self._client.list_multipart_uploads(**asked)
-            listed = arguments.answered_at(page)
-            for entry in page.get("Uploads", []):
-                if entry["Key"].startswith(prefix):
-                    yield arguments.open_upload(entry, listed)
-            if not page.get("IsTruncated"):
+            for upload in arguments.open_uploads(page, prefix):
+                yield upload
+            markers = arguments.upload_markers(page, prefix)
+            if not page.get("IsTruncated") or markers is None or markers.items() <= asked.items():
                 return
-            asked |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            asked |= markers
 
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}

@@ -230,13 +230,15 @@ class Multipart:
                 failures += 1
                 if spent(WRITE_BACKOFF, failures) or error.retry_after:
                     raise
-                if isinstance(error, OutcomeUnknown):
-                    await finish(self.ledger.unanswered())
                 wait = pause(WRITE_BACKOFF, failures, self.repeats.chance())
             await self.repeats.sleep(wait)
 
     async def _create(self) -> None:
-        self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
+        try:
+            self.upload_id = await self._store.create_upload(self._at, self._options, self._kind)
+        except OutcomeUnknown:
+            await self.ledger.unanswered()
+            raise
         await self.ledger.opened(self.upload_id)
 
     def _whole(self, parts: list[Part]) -> Checksum | None:

@@ -395,11 +395,32 @@ async def test_a_bucket_stands_or_does_not(subject: Subject) -> None:
 
 @able_store
 async def test_a_versioned_bucket_gives_version_ids(subject: Subject) -> None:
-    await subject.store.ensure_bucket(subject.bucket, versioning=True)
-    first = await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
-    second = await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
+    made = f"versions-{uuid.uuid4().hex[:12]}"
+    assert await subject.store.ensure_bucket(made, versioning=True)
+    at = replace(subject.at(), bucket=made)
+    first = await subject.store.put_object(at, memoryview(b"x"), ObjectOptions(metadata={"mirrord-transfer": "t1"}))
+    second = await subject.store.put_object(at, memoryview(b"xy"), PLAIN)
+    await subject.store.put_object(replace(at, key="key.bin2"), memoryview(b"x"), PLAIN)
     assert first.version_id
-    assert first.version_id != second.version_id
+    assert await subject.store.bucket_versioning(made) == "Enabled"
+    found = [one.version_id async for one in subject.store.list_versions(at)]
+    assert found == [second.version_id, first.version_id]
+    older = await subject.store.head_version(at, first.version_id)
+    assert older is not None
+    assert (older.size, older.metadata["mirrord-transfer"]) == (1, "t1")
+
+
+@able_store
+async def test_versioning_is_switched_on_only_for_a_bucket_that_is_created(subject: Subject) -> None:
+    assert not await subject.store.ensure_bucket(subject.bucket, versioning=True)
+    assert await subject.store.bucket_versioning(subject.bucket) == ""
+    put = await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
+    assert put.version_id is None
+
+
+@pytest.mark.parametrize("subject", ["rclone_serve"], indirect=True)
+async def test_a_store_without_versions_says_that_a_bucket_has_none(subject: Subject) -> None:
+    assert await subject.store.bucket_versioning(subject.bucket) == ""
 
 
 @every_store

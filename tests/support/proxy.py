@@ -47,6 +47,10 @@ Damage = Callable[[Seen, bytes], bytes]
 """Given each piece of a body on its way to the store, and the call so far; returns as many bytes."""
 
 
+Rewrite = Callable[[Seen, CIMultiDict[str], bytes], bytes]
+"""Given the whole body of an answer and its headers, which it may change; returns what is answered instead."""
+
+
 class StoreProxy:
     """`calls` in the order they came, from any thread; `before`, `after` and `damage` may be set at any time."""
 
@@ -56,6 +60,7 @@ class StoreProxy:
         self.before: Fault | None = None
         self.after: Fault | None = None
         self.damage: Damage | None = None
+        self.rewrite: Rewrite | None = None
         self.endpoint_url = ""
         self.spoiled: set[str] = set()
         """Operations whose answers have their bodies' bytes changed: as a bad disk or cable would."""
@@ -140,6 +145,10 @@ class StoreProxy:
 
     async def _answer(self, seen: Seen, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP)
+        if self.rewrite:
+            headers.popall("Content-Length", None)
+            body = self.rewrite(seen, headers, await answer.read())
+            return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
         await response.prepare(request)
         if request.method != "HEAD":

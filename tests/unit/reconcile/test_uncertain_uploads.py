@@ -340,3 +340,29 @@ async def test_a_program_that_ends_lists_them(caplog: pytest.LogCaptureFixture) 
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert str(transfer.upload_id) in line
     assert "the outcome is unknown; the next start settles it" in line
+
+
+# ── uploads without an id ─────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_an_upload_whose_id_was_not_said_is_swept_by_the_same_program(cancelled: bool) -> None:
+    """A Create that is cancelled and whose answer is lost leaves an intent, as one that is only lost does."""
+    one = doubtful()
+    one.world.origin.content = LARGE
+    create, asked, go_on = one.world.store.create_upload, asyncio.Event(), asyncio.Event()
+
+    async def lost(*given: object) -> str:
+        await create(*given)  # type: ignore[arg-type]
+        asked.set()
+        await go_on.wait()
+        raise OutcomeUnknown("the answer has no UploadId", retry_after=1)
+
+    one.world.store.create_upload = lost  # type: ignore[method-assign]
+    look = asyncio.create_task(one.world.look(upload=IN_PARTS))
+    await asked.wait()
+    if cancelled:
+        look.cancel()
+    go_on.set()
+    await asyncio.wait([look])
+    assert len(one.uploads) == 1
+    await one.janitor.sweep()
+    assert one.uploads == []
