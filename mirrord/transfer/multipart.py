@@ -197,7 +197,7 @@ class Multipart:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
+        error = OutcomeUnknown(f"{task.get_name()} was cut short") if task.cancelled() else task.exception()
         if error is not None and not self._failure.done():
             self._failure.set_result(error)
 

@@ -4,6 +4,7 @@ import gzip
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from multidict import CIMultiDict
@@ -24,7 +25,7 @@ def named(key: str) -> Rewrite:
     """Every answer has the key as it is written here; the real one comes back percent-encoded or mangled."""
 
     def rewrite(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:
-        written = key if seen.operation != LISTS or b"<EncodingType>url" not in body else KEY.replace("\x07", "%07")
+        written = key if seen.operation != LISTS or b"<EncodingType>url" not in body else quote(KEY)
         return re.sub(rb"<Key>[^<]*</Key>", f"<Key>{written}</Key>".encode(), body)
 
     return rewrite

@@ -1,12 +1,15 @@
 """A multipart upload without a ledger, as the library has it, whose completion nobody tells of."""
 
+import asyncio
+
 import pytest
 
 from mirrord.errors import MirrordError, OutcomeUnknown, StoreDenied, StoreUnavailable
-from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, ProviderName, StoredObject
+from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Part, ProviderName, StoredObject
 from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.ledger import NoLedger
 from mirrord.transfer.multipart import Multipart
 from mirrord.transfer.repeats import Repeats
 
@@ -71,3 +74,28 @@ async def test_the_upload_of_an_object_that_stands_is_not_aborted(provider: Prov
     with pytest.raises(OutcomeUnknown):
         await upload(store)
     assert len(store.uploads) == 1
+
+
+async def test_a_part_that_was_cut_short_is_never_left_out_of_the_object() -> None:
+    """Whoever cancels it: here the journal's own thread ended."""
+
+    class Ending(NoLedger):
+        async def part_done(self, part: Part) -> None:
+            if part.number == 1:
+                raise asyncio.CancelledError
+
+    store = MemoryStore(profile(ProviderName.SEAWEEDFS))
+    store.buckets["bucket"] = {}
+    budget = Budget(2**20)
+    multipart = Multipart(store, AT, OURS, ChecksumKind.CRC64NVME)
+    multipart.ledger = Ending()
+
+    async def sent() -> None:
+        async with multipart as one:
+            for _ in range(2):
+                await one.send(await budget.lend(1024), 3)
+            await one.complete()
+
+    with pytest.raises(OutcomeUnknown, match=r"part 1 of .* was cut short"):
+        await sent()
+    assert (store.buckets["bucket"], store.uploads) == ({}, {})
