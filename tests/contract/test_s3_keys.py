@@ -17,11 +17,10 @@ from mirrord.s3 import clients
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
 from tests.support.keyring import Keyring, profile
-from tests.support.proxy import StoreProxy
+from tests.support.proxy import SELF_SIGNED, StoreProxy, self_signed
 
 PLAIN = ObjectOptions()
 PART = memoryview(b"x" * (5 * 1024 * 1024))
-SELF_SIGNED = Path(__file__).parents[1] / "support" / "selfsigned.pem"
 
 
 @pytest.fixture(autouse=True)
@@ -180,9 +179,7 @@ async def test_a_replaced_ca_file_is_read_when_the_handshake_is_refused(tmp_path
     other = ssl.DER_cert_to_PEM_cert(ssl.create_default_context().get_ca_certs(binary_form=True)[0])
     file = tmp_path / "ca.pem"
     file.write_text(other)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(SELF_SIGNED)
-    async with serving(answer, ssl_context=context) as place:
+    async with serving(answer, ssl_context=self_signed()) as place:
         options = StoreOptions(
             name="s",
             endpoint_url=f"https://localhost:{place.partition(':')[2]}",

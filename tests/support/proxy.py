@@ -7,10 +7,12 @@ alters what goes to the store. `store_faults` has a vocabulary for them.
 """
 
 import asyncio
+import ssl
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -43,6 +45,16 @@ class Seen:
 Fault = Callable[[Seen, web.Request], Awaitable[web.StreamResponse | None]]
 """None: go on. A response: answered instead. To cut: `request.transport.abort()`, then raise ConnectionResetError."""
 
+SELF_SIGNED = Path(__file__).parent / "selfsigned.pem"
+
+
+def self_signed() -> ssl.SSLContext:
+    """A server's side of TLS, with the certificate of SELF_SIGNED, for localhost."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    return context
+
+
 Damage = Callable[[Seen, bytes], bytes]
 """Given each piece of a body on its way to the store, and the call so far; returns as many bytes."""
 
@@ -54,8 +66,9 @@ Rewrite = Callable[[Seen, CIMultiDict[str], bytes], bytes]
 class StoreProxy:
     """`calls` in the order they came, from any thread; `before`, `after` and `damage` may be set at any time."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, tls: bool = False) -> None:
         self.upstream = server
+        self._tls = tls
         self.calls: list[Seen] = []
         self.before: Fault | None = None
         self.after: Fault | None = None
@@ -98,9 +111,10 @@ class StoreProxy:
         ) as self._session:
             runner = web.ServerRunner(web.Server(self._pass, access_log=None), shutdown_timeout=1)
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
+            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self_signed() if self._tls else None)
             await site.start()
-            self.endpoint_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            where = "https://localhost" if self._tls else "http://127.0.0.1"
+            self.endpoint_url = f"{where}:{runner.addresses[0][1]}"
             started()
             await stop.wait()
             await runner.cleanup()
@@ -160,12 +174,12 @@ class StoreProxy:
 
 
 @pytest.fixture
-def proxied() -> Iterator[Callable[[Server], StoreProxy]]:
-    """Put a counting proxy before any server: `proxied(weed)`."""
+def proxied() -> Iterator[Callable[..., StoreProxy]]:
+    """Put a counting proxy before any server: `proxied(weed)`, or `proxied(weed, tls=True)`."""
     stops: list[Callable[[], None]] = []
 
-    def start(server: Server) -> StoreProxy:
-        proxy, started = StoreProxy(server), threading.Event()
+    def start(server: Server, *, tls: bool = False) -> StoreProxy:
+        proxy, started = StoreProxy(server, tls=tls), threading.Event()
         loop, stop = asyncio.new_event_loop(), asyncio.Event()
         thread = threading.Thread(target=_run, args=(loop, proxy.serve(started.set, stop)), name="store-proxy")
         thread.start()
@@ -184,7 +198,7 @@ def proxied() -> Iterator[Callable[[Server], StoreProxy]]:
 
 
 @pytest.fixture
-def store_proxy(proxied: Callable[[Server], StoreProxy], weed: Server) -> StoreProxy:
+def store_proxy(proxied: Callable[..., StoreProxy], weed: Server) -> StoreProxy:
     """A counting proxy before the session's SeaweedFS."""
     return proxied(weed)
 
