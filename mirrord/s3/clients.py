@@ -15,6 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mirrord.s3.http_session import PlainHttpAtTls
 from mirrord.s3.keys import Keys, Stamps, stamps
 from mirrord.s3.refusals import STALE, code_of, status_of
 from mirrord.s3.regions import region_of
@@ -136,9 +137,10 @@ class Clients:
         try:
             await _ask(client, operation, given)
         except ClientError as told:
-            if code := code_of(told.response):
-                message = told.response.get("Error", {}).get("Message")
-                error.response["Error"] = told.response["Error"] | {"Code": code, "Message": message or ""}
+            if code_of(told.response) and status_of(told.response) in _WORDLESS[operation]:
+                error.response["Error"] = told.response["Error"]
+        except PlainHttpAtTls:
+            raise
         except UNANSWERED:
             return
 

@@ -7,6 +7,7 @@ Says when http:// was asked of a TLS port. Hands failures on as the SDK's own ex
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,9 +35,10 @@ LONGEST_ONCE = 3600.0
 """Seconds for which connections are used once after one closed without an answer: longer than idle ones are kept, and
 twice as long each time that it happens again soon."""
 _PIECE = 64 * KiB
-_PLAIN_AT_TLS = (b"HTTP request to an HTTPS server", b"plain HTTP request was sent to HTTPS port")
-"""What Go's and nginx's servers answer, with 400."""
-_TLS_RECORD = "\\x15\\x03"  # an alert, as aiohttp quotes it
+_WANTS_TLS = re.compile(
+    r"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port"  # in 400s of Go's and nginx's servers
+    r"|\\+x15\\+x03"  # a TLS alert, as aiohttp quotes it
+)
 
 
 class PlainHttpAtTls(sdk.HTTPClientError):
@@ -171,7 +173,7 @@ class HttpSession:
         answer = BoundedAnswer(raw)
         if raw.status >= 300 or not request.stream_output:
             content = await answer.content  # frees the connection
-            if raw.status == 400 and not secure and any(words in content for words in _PLAIN_AT_TLS):
+            if raw.status == 400 and not secure and _WANTS_TLS.search(content.decode(errors="replace")):
                 raise PlainHttpAtTls(error=None)
         return answer
 
@@ -180,7 +182,7 @@ class HttpSession:
         parts = urlsplit(url)
         if self._answered or parts.scheme != "http":
             return False
-        if _TLS_RECORD in str(error):
+        if _WANTS_TLS.search(str(error.__cause__)):
             return True
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent

@@ -56,9 +56,7 @@ class S3Store(ClientStore):
     reads_any_key = True
 
     def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE) -> None:
-        super().__init__(
-            None, provider_of(options), name=options.name, deadline=deadline, proxy=proxy_of(options.endpoint_url)
-        )
+        super().__init__(None, provider_of(options), name=options.name, deadline=deadline)
         self._options = options
         self._clients: Clients | None = None
         self._life = AsyncExitStack()
@@ -76,6 +74,7 @@ class S3Store(ClientStore):
 
     async def __aenter__(self) -> Self:
         with self._opening():
+            self._proxy = proxy_of(self._options.endpoint_url)
             self._clients = await self._life.enter_async_context(_clients(self._options))
         self._opened = cast("S3Client", self._clients)
         return self
@@ -141,8 +140,13 @@ def proxies_of(endpoint_url: str | None) -> dict[str, str]:
 
 
 def proxy_of(endpoint_url: str | None) -> str:
-    """The proxy before an endpoint as errors name it, without userinfo; empty if there is none."""
-    return shown(ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS) or "")
+    """The proxy before an endpoint as errors name it, without userinfo; empty if there is none.
+
+    ValueError: it is no HTTP proxy."""
+    proxy = shown(ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS) or "")
+    if proxy.count("://") > 1:  # the SDK puts http:// before what it does not know
+        raise ValueError(f"the environment's proxy {proxy.partition('://')[2]} is not http:// or https://")
+    return proxy
 
 
 def client_config(options: StoreOptions) -> AioConfig:

@@ -49,17 +49,12 @@ class ClientStore:
 
     reads_any_key = False
     """Whether the client reads answers that hold characters which XML forbids (see `readable`)."""
+    _proxy = ""
+    """The HTTP proxy before the store, as errors name it."""
 
     def __init__(
-        self,
-        client: "S3Client | None",
-        provider: Provider,
-        *,
-        name: str = "default",
-        deadline: float = DEADLINE,
-        proxy: str = "",
+        self, client: "S3Client | None", provider: Provider, *, name: str = "default", deadline: float = DEADLINE
     ) -> None:
-        self._proxy = proxy
         self._opened: S3Client | None = client
         self._provider = provider
         self._name = name

@@ -36,6 +36,8 @@ _OTHER_NAME = frozenset({62, 64})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"})
 """OpenSSL's reasons where what came back is no TLS."""
 
+_CUT_HANDSHAKE = "no TLS: the connection was closed within the handshake; if the port speaks no TLS, write http://"
+
 
 def from_transport(call: Call, error: Exception) -> MirrordError:
     """The error that a call without an answer means."""
@@ -69,7 +71,7 @@ def is_refused_handshake(error: BaseException) -> bool:
 def _from_tls(call: Call, error: Exception) -> MirrordError:
     cause = _ssl_cause(error)
     if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return StoreUnavailable(call.says("the connection was closed within the TLS handshake"))
+        return StoreUnavailable(call.says(_CUT_HANDSHAKE))
     if isinstance(cause, ssl.SSLCertVerificationError):
         return StoreRefused(call.says(f"no TLS: {_verified(cause)}"))
     reason = getattr(cause, "reason", None)
@@ -102,7 +104,13 @@ def _words(error: Exception) -> str:
     if isinstance(error, sdk.ProxyConnectionError):
         status = getattr(_inner(error), "status", None)
         return f"the proxy answered {status} to CONNECT" if status else f"the proxy does not answer: {_cause(error)}"
+    if isinstance(getattr(_inner(error), "os_error", None), ConnectionResetError) and _is_https(error):
+        return _CUT_HANDSHAKE
     return f"the connection failed: {_cause(error)}"
+
+
+def _is_https(error: Exception) -> bool:
+    return str(getattr(error, "kwargs", {}).get("endpoint_url", "")).startswith("https:")
 
 
 def _never_sent(error: Exception) -> bool:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from mirrord.units import MiB
@@ -131,3 +132,32 @@ async def test_sync_follows_no_redirect_to_another_place(
     assert done.code == 1, done.said
     assert f"redirects to http://{place}/" in done.out + done.err
     assert there.asked == []
+
+
+@pytest.mark.parametrize("embedded", [False, True], ids=["loopback", "embedded"])
+async def test_no_proxy_of_the_environment_stands_before_a_local_store(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, embedded: bool
+) -> None:
+    """Nor do AWS variables that are broken matter to a store with its own keys."""
+    proxy = Elsewhere()
+    store = json.dumps({"provider": "embedded", "buckets": {bucket: {"create": True}}})
+    body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
+    async with serving(proxy.answer) as place:
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+        env = dict.fromkeys(names, f"http://{place}") | dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), "/no/ca")
+        env["AWS_PROFILE"] = "nobody"
+        file = manifest(tmp_path, store if embedded else store_of(store_proxy), body)
+        done = await mirrord("sync", file, home=tmp_path, env=env)
+    assert done.code == 0, done.said
+    assert proxy.asked == []
+
+
+async def test_a_proxy_that_fails_is_named_without_its_password(tmp_path: Path, origin: Origin) -> None:
+    keys = {"access_key_id": "AKIA1", "secret_access_key": "s"}
+    store = json.dumps({"provider": "generic", "endpoint_url": "http://store.invalid", "credentials": keys})
+    body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://bucket/a\n"
+    env = {"HTTP_PROXY": "http://user:pass-word@127.0.0.1:9"}
+    done = await mirrord("plan", manifest(tmp_path, store, body), home=tmp_path, env=env)
+    assert done.code == 1, done.said
+    assert "through the proxy http://127.0.0.1:9: the proxy does not answer" in done.out + done.err
+    assert "pass-word" not in done.out + done.err

@@ -1,0 +1,221 @@
+"""What of the environment a store obeys: proxies but for loopback, certificates where TLS is spoken, AWS files where it
+has no keys of its own."""
+
+import os
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.errors import MirrordError, StoreDenied, StoreRefused, StoreUnavailable
+from mirrord.model import Destination, ObjectOptions
+from mirrord.s3.session import S3Store, is_loopback, proxies_of, proxy_of
+from tests.support.elsewhere import refusal, serving
+from tests.support.proxy import SELF_SIGNED, self_signed
+from tests.support.weed import Server
+
+AT = Destination("far", "http://far", "data", "k")
+KEYS = Credentials(access_key_id="AKIA", secret_access_key="s")
+NOBODY = "http://user:pass-word@127.0.0.1:9"  # discard: nobody listens
+
+
+@pytest.fixture(autouse=True)
+def nothing_ambient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.upper().endswith(("_PROXY", "CA_BUNDLE")):
+            monkeypatch.delenv(name)
+
+
+def far(scheme: str = "http", **more: object) -> StoreOptions:
+    """A store that only a proxy reaches."""
+    return StoreOptions(name="far", endpoint_url=f"{scheme}://store.invalid", credentials=KEYS, **more)  # type: ignore[arg-type]
+
+
+async def put(options: StoreOptions, at: Destination = AT) -> None:
+    async with S3Store(options) as store:
+        await store.put_object(at, memoryview(b"x"), ObjectOptions())
+
+
+# ── proxies ───────────────────────────────────────────────────────────────────────────────────────
+VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"]
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+async def test_no_proxy_stands_before_a_store_on_loopback(
+    weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, NOBODY)
+    await put(weed.options(), weed.destination(bucket, "k"))
+    await put(
+        weed.options(endpoint_url=weed.endpoint_url.replace("127.0.0.1", "localhost")), weed.destination(bucket, "k")
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "loopback"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("http://127.9.9.9", True),
+        ("https://localhost", True),
+        ("http://bucket.localhost:9000", True),
+        ("http://localhost.:9000", True),
+        ("http://[::1]:9000", True),
+        ("http://10.0.0.1", False),
+        ("https://localhost.example", False),
+        (None, False),
+        ("", False),
+    ],
+)
+def test_what_is_loopback(endpoint: str | None, loopback: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", NOBODY)
+    monkeypatch.setenv("HTTPS_PROXY", NOBODY)
+    assert is_loopback(endpoint) is loopback
+    assert (proxies_of(endpoint) == {}) is loopback
+    assert proxy_of(endpoint) == ("" if loopback else "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_does_not_answer_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", NOBODY)
+    with pytest.raises(StoreUnavailable, match=r"the proxy http://127.0.0.1:9: the proxy does not answer") as it:
+        await put(far(scheme))
+    assert "pass-word" not in str(it.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (407, StoreRefused, "set the proxy's user and password"),
+        (502, MirrordError, "HTTP 502 Bad Gateway"),
+        (503, StoreUnavailable, "HTTP 503 Service Unavailable"),
+        (403, StoreDenied, "a web page, not S3"),
+    ],
+)
+async def test_a_proxy_that_answers_in_the_stores_stead_is_named(
+    monkeypatch: pytest.MonkeyPatch, status: int, kind: type[MirrordError], words: str
+) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append(request.method)
+        return web.Response(status=status, body=b"<html>no", content_type="text/html")
+
+    async with serving(answer) as place:
+        monkeypatch.setenv("HTTP_PROXY", place)  # without a scheme, as many write it
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{place}")
+        with pytest.raises(kind, match=f"through the proxy http://{place}.*{words}"):
+            await put(far())
+        with pytest.raises(StoreUnavailable, match=f"through the proxy http://{place}: the proxy answered {status}"):
+            await put(far("https"))
+    assert asked[-1] == "CONNECT"
+
+
+async def test_a_proxy_gets_the_call_and_its_own_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append((request.raw_path, request.headers.get("Proxy-Authorization", "")))
+        return web.Response(headers={"ETag": '"0"'})
+
+    async with serving(answer) as place:
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:pass-word@{place}")
+        await put(far())
+    assert seen == [("http://store.invalid/data/k", "Basic dXNlcjpwYXNzLXdvcmQ=")]
+
+
+async def test_a_proxy_of_an_unknown_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(StoreRefused, match="proxy"):
+        await put(far())
+
+
+# ── certificates ──────────────────────────────────────────────────────────────────────────────────
+BUNDLES = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"]
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+async def test_a_bundle_is_not_read_for_http(
+    weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "/no/such/bundle.pem")
+    await put(weed.options(), weed.destination(bucket, "k"))
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+@pytest.mark.parametrize("content", [None, "", "nothing\n", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+async def test_a_bundle_without_a_certificate_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str | None
+) -> None:
+    file = tmp_path / "bundle.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv(name, str(file))
+    with pytest.raises(StoreRefused, match=f"{name} {file} (holds no certificate|cannot be read)"):
+        await put(far("https"))
+
+
+@pytest.mark.parametrize("content", ["", "nothing\n", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_ca_file_without_a_certificate_is_named(tmp_path: Path, content: str, scheme: str) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text(content)
+    with pytest.raises(StoreRefused, match=f"ca_file {file} holds no certificate"):
+        await put(far(scheme, ca_file=str(file)))
+
+
+@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "ca_file"])
+async def test_what_vouches_for_a_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return refusal(404)
+
+    der = ssl.PEM_cert_to_DER_cert(_certificate())
+    path = str(SELF_SIGNED)
+    if name == "SSL_CERT_DIR":
+        (tmp_path / f"{_subject_hash()}.0").write_text(ssl.DER_cert_to_PEM_cert(der))
+        path = str(tmp_path)
+    given = {"ca_file": path} if name == "ca_file" else {}
+    if not given:
+        monkeypatch.setenv(name, path)
+    async with serving(answer, ssl_context=self_signed()) as place:
+        url = f"https://localhost:{place.partition(':')[2]}"
+        async with S3Store(StoreOptions(name="s", endpoint_url=url, credentials=KEYS, **given)) as store:  # type: ignore[arg-type]
+            assert await store.head_object(AT) is None
+
+
+def _certificate() -> str:
+    text = SELF_SIGNED.read_text()
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    return begin + text.partition(begin)[2].partition(end)[0] + end + "\n"
+
+
+def _subject_hash() -> str:
+    """`openssl x509 -hash`."""
+    done = subprocess.run(["openssl", "x509", "-hash", "-noout"], input=_certificate(), capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+# ── AWS files ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("own", [True, False], ids=["keys", "anonymous"])
+@pytest.mark.parametrize("broken", ["a missing profile", "a broken config", "broken credentials"])
+async def test_aws_files_are_not_read_where_a_store_has_its_own_keys(
+    weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool, broken: str
+) -> None:
+    (tmp_path / "config").write_text("[default\nregion" if broken == "a broken config" else "[default]\n")
+    (tmp_path / "credentials").write_text("[default\nkey" if broken == "broken credentials" else "")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    if broken == "a missing profile":
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+    at = weed.destination(bucket, "k")
+    if own:
+        await put(weed.options(region=None), at)
+    else:
+        with pytest.raises(StoreDenied, match="AccessDenied"):
+            await put(weed.options(credentials=Credentials(anonymous=True)), at)
+    with pytest.raises(MirrordError, match=r"nobody|Unable to parse config file|locate credentials"):
+        await put(weed.options(credentials=None), at)
