@@ -66,6 +66,7 @@ async def engine(
         pool = await life.enter_async_context(Stores(stores, settings.directory))
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
         budget = Budget(settings.memory_limit)
+        breakers = Breakers(tries=retries.tries)
         transfers = Transfers(
             journal=journal,
             observer=observer,
@@ -73,8 +74,8 @@ async def engine(
             budget=budget,
             slots=asyncio.Semaphore(settings.transfers),
             declared=http.declared,
+            wrote=lambda item: breakers.answered(item, clock.monotonic(), store=True),
         )
-        breakers = Breakers(tries=retries.tries)
         reconciler = Reconciler(
             journal=journal,
             store_of=pool.of,

@@ -13,12 +13,15 @@ that says when to come back (Retry-After) is asked nothing until then, whatever 
 """
 
 from dataclasses import dataclass, replace
+from math import inf
 
 from mirrord.planning.backoff import Backoff
 
 RULE = Backoff(base=1.0, cap=25.0)
 SUSPECTS = 5
 """Different items that failed, and no good answer between them, that open a breaker or slow it down."""
+SEAT = 30.0
+"""Seconds after which another item may try although the one before has not come back: its source may be slow."""
 SPACING = 0.2
 """Slowed: seconds from a failure until the next item that never failed."""
 
@@ -45,6 +48,8 @@ class Breaker:
     """Slowed: until then each moment has been promised to an item that never failed."""
     probe: str | None = None
     """The one item that tries, while it is not closed."""
+    probing: float = 0.0
+    """Until then no other one may."""
 
 
 def is_open(breaker: Breaker) -> bool:
@@ -57,9 +62,12 @@ def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
     if not breaker.opened:
         return 0.0
     if not fresh or is_open(breaker) or (breaker.asked and now < breaker.until):
-        first = max(0.0, breaker.turn - now)
-        return max(breaker.until - now, first, RULE.base if breaker.probe is not None else 0.0)
-    return max(breaker.fresh_from - now, SPACING if breaker.probe is not None else 0.0, 0.0)
+        return max(breaker.until - now, breaker.turn - now, RULE.base if _is_probed(breaker, now) else 0.0, 0.0)
+    return max(breaker.fresh_from - now, SPACING if _is_probed(breaker, now) else 0.0, 0.0)
+
+
+def _is_probed(breaker: Breaker, now: float) -> bool:
+    return breaker.probe is not None and now < breaker.probing
 
 
 def promised(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
@@ -71,14 +79,19 @@ def promised(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float 
     return replace(breaker, turn=at + SPACING), at - now
 
 
-def entered(breaker: Breaker, item_id: str) -> Breaker:
-    """`item_id`, for which `waits` said 0, is let through."""
-    return replace(breaker, probe=item_id) if breaker.opened else breaker
+def entered(breaker: Breaker, item_id: str, until: float = inf) -> Breaker:
+    """`item_id`, for which `waits` said 0, is let through; until then no other one is, if it does not come back."""
+    return replace(breaker, probe=item_id, probing=until) if breaker.opened else breaker
 
 
 def left(breaker: Breaker, item_id: str) -> Breaker:
     """`item_id` came back, whatever it learned: another one may probe."""
     return replace(breaker, probe=None) if breaker.probe == item_id else breaker
+
+
+def reached(breaker: Breaker) -> Breaker:
+    """Somebody got a good answer that says little of the next one: to a HEAD before a write."""
+    return replace(breaker, silent=frozenset())
 
 
 def answered(breaker: Breaker, now: float) -> Breaker:

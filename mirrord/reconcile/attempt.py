@@ -52,6 +52,10 @@ async def declared_inline(item: Item) -> str | None:
     return declared.sha256 if declared else None
 
 
+def _untold(_item: Item) -> None:
+    """Where nobody asks whether the store takes bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfers:
     """Carries out copies, all within one buffer budget, as many at a time as there are `slots`."""
@@ -63,6 +67,8 @@ class Transfers:
     slots: asyncio.Semaphore
     declared: Declared = declared_inline
     lending: Lending = field(default_factory=Lending)
+    wrote: Callable[[Item], None] = _untold
+    """Called as soon as the store confirms bytes of an item."""
 
     @property
     def leftovers(self) -> Leftovers:
@@ -159,11 +165,20 @@ class Transfers:
             ledger.aborted()
             self.told.aborted(attempt.item, upload_id)
 
+        confirmed = kept.size if kept else 0
+
+        def moved(read: int, sent: int) -> None:
+            nonlocal confirmed
+            if sent > confirmed:
+                confirmed = sent
+                self.wrote(attempt.item)
+            self.told.progress(attempt, observed, read, sent)
+
         copied: Copied | None = None
         try:
             job = errand.job(transfer, plan, kept, self.budget.limit)
             means = Means(store=store, budget=self.budget, ledger=ledger, aborted=aborted)
-            copied = await copy(job, errand.source, observed, means, partial(self.told.progress, attempt, observed))
+            copied = await copy(job, errand.source, observed, means, moved)
             return await self.proven(attempt, store, copied)
         except BaseException as error:
             attempt.unsettled = copied is not None or ledger.unsettled(error)  # it stands, but nobody could prove it

@@ -25,7 +25,19 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import Item, Outcome, State
-from mirrord.planning.breaker import RULE, Breaker, answered, entered, failed, is_open, left, promised, waits
+from mirrord.planning.breaker import (
+    RULE,
+    SEAT,
+    Breaker,
+    answered,
+    entered,
+    failed,
+    is_open,
+    left,
+    promised,
+    reached,
+    waits,
+)
 
 _log = getLogger(__name__)
 
@@ -72,7 +84,7 @@ class Breakers:
             return self._held(part, item, now, wait, fresh=fresh)
         for part in parts:
             self._waiting.get(part, {}).pop(item.id, None)
-            self._keep(part, entered(self._of(part), item.id))
+            self._keep(part, entered(self._of(part), item.id, now + SEAT))
         return None
 
     def leave(self, item: Item) -> None:
@@ -85,6 +97,11 @@ class Breakers:
         for part in _parts(item):
             if store or part[0] is Reason.SOURCE_UNAVAILABLE:
                 self._answered(part, now)
+
+    def reached(self, item: Item) -> None:
+        """The item's store answered a read, and the answer to a write is what counts."""
+        part = _store(item)
+        self._keep(part, reached(self._of(part)))
 
     def failed(self, item: Item, error: MirrordError, now: float, *, begun: bool, fresh: bool) -> Outcome | None:
         """A try of the item ended with `error`; `begun`: bytes were moving, so the source had answered.

@@ -131,7 +131,7 @@ class Reconciler:
             now = self.clock.monotonic()
             seen = await look(item, record, store, source, since_asked=now - self._asked.get(item.id, -inf))
             self._remember(item, seen.asked, now)
-            self.breakers.answered(item, self.clock.monotonic(), store=seen.asked)
+            self._answered(item, seen)
             attempt.vacant = seen.standing is None
             if record is not None and (changed := seen.touched):
                 seen = seen.compared(item, equal=await self.transfers.equal(source, changed, record))
@@ -142,6 +142,7 @@ class Reconciler:
             match seen.decision.action:
                 case Action.COPY if seen.observed is not None:
                     outcome = await self.transfers.copy(attempt, source, seen.observed, store, record, left)
+                    self.breakers.answered(item, self.clock.monotonic(), store=True)
                     self._changed(item, outcome)
                     return outcome
                 case Action.ADOPT if seen.observed is not None and seen.standing is not None:
@@ -151,6 +152,13 @@ class Reconciler:
                     outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
                     return await self._settle(item, record, outcome)
         return await self._kept(item, record, seen.observed)
+
+    def _answered(self, item: Item, seen: Look) -> None:
+        """Source and store answered; a store that reads may still refuse to write."""
+        writes = seen.decision.action is Action.COPY
+        self.breakers.answered(item, self.clock.monotonic(), store=seen.asked and not writes)
+        if seen.asked and writes:
+            self.breakers.reached(item)
 
     async def _kept(self, item: Item, record: Record | None, observed: Observed | None) -> Outcome:
         """The object stands as it should. A source that was touched is known as it is now from here on."""

@@ -146,3 +146,23 @@ async def test_a_host_that_nobody_answers_at_is_given_up_soon(
     assert done.code == 1, done.said
     assert done.err.count("does not answer, its items are held back") == 1
     assert len(events(done, "item.retrying")) <= 4 + 6 + 6
+
+
+async def test_a_store_that_writes_nothing_for_a_while_costs_no_item_its_attempts(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    refusals = [60]
+
+    async def refuse(seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
+        if seen.operation != "PutObject" or not refusals[0]:
+            return None
+        refusals[0] -= 1
+        return web.Response(status=503)
+
+    store_proxy.before = refuse  # type: ignore[assignment]
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), seconds=120)
+    assert done.code == 0, done.said
+    assert len(keys_of(s3_client, bucket)) == ITEMS
+    failed = events(done, "transfer.failed")
+    assert failed
+    assert max(line["attempt"] for line in failed) <= 2, "an outage is one attempt at most"

@@ -13,6 +13,7 @@ from mirrord.planning.breaker import (
     is_open,
     left,
     promised,
+    reached,
     waits,
 )
 
@@ -189,3 +190,18 @@ def test_a_time_that_the_server_asked_for_holds_for_all() -> None:
     breaker = failed(slowed(), "item", 0.0, HALF, 30.0, answer=True)
     assert waits(breaker, 1.0, fresh=True) == 29.0
     assert waits(breaker, 30.0, fresh=True) == 0
+
+
+def test_a_probe_that_does_not_come_back_keeps_its_place_for_a_while_only() -> None:
+    breaker = entered(slowed(), "slow", 30.0)
+    assert waits(breaker, 29.0, fresh=True) == SPACING
+    assert waits(breaker, 30.0, fresh=True) == 0
+    breaker = entered(breaker, "next", 60.0)
+    assert failed(breaker, "slow", 40.0, HALF, answer=True).opened == breaker.opened, "late news"
+
+
+def test_an_answer_to_a_read_before_a_write_ends_the_silence_and_nothing_else() -> None:
+    breaker = reached(entered(opened(), "probe"))
+    assert breaker.opened
+    assert not is_open(breaker)
+    assert reached(Breaker()) == Breaker()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,8 @@ class Store(MemoryStore):
     """Fails each call while `down`; counts what it is asked."""
 
     down: MirrordError | None = None
+    refuses: MirrordError | None = None
+    """Each write."""
     asked = 0
 
     async def head_object(self, at: Destination) -> StoredObject | None:
@@ -38,6 +41,11 @@ class Store(MemoryStore):
         if self.down is not None:
             raise self.down
         return await super().head_object(at)
+
+    async def put_object(self, *given: Any, **more: Any) -> StoredObject:
+        if self.refuses is not None:
+            raise self.refuses
+        return await super().put_object(*given, **more)
 
 
 @dataclass
@@ -350,3 +358,18 @@ async def test_a_sync_of_a_host_that_only_answers_5xx_asks_every_item_once_and_e
     assert syncing.done()
     assert {one.state for one in ended} == {State.RETRYING}
     assert 200 <= world.asked <= 220
+
+
+async def test_a_store_that_reads_and_does_not_write_is_slowed_too(world: World) -> None:
+    store = world.stores["one"]
+    store.refuses = StoreUnavailable("503 SlowDown", retry_after=1.0, answered=True)
+    assert (await world.look(0)).tried
+    await world.clock.advance(1.0)
+    asked = store.asked
+    outcomes = await asyncio.gather(*(world.look(n) for n in range(1, 30)))
+    assert [one.tried for one in outcomes].count(True) == 1
+    assert store.asked == asked + 1
+    store.refuses = None
+    await world.clock.advance(30.0)
+    for n in range(1, 30):
+        assert (await world.look(n)).state is State.SYNCED
