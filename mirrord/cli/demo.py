@@ -6,7 +6,9 @@ Owns what it tells the person, and that the page finds a free port. The work its
 
 import errno
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -81,10 +83,18 @@ class Welcome:
             "            edit and save it: the page follows",
             f"  inbox     {self.place.inbox}",
             "            drop a file: it becomes an object",
+            f"  status    {command('status', '--config', str(self.place.manifest))}",
         ]
         if self.store is not None:
             lines += [f"  store     {self.store.endpoint_url}", f"            for any S3 client; keys in {self.keys}"]
         return [*lines, f"  origin    {self.origin}", ""]
+
+
+def command(*arguments: str) -> str:
+    """This program with other arguments, for another terminal: its PATH and directory may be others."""
+    program = Path(sys.argv[0])
+    this = [sys.executable, "-m", "mirrord"] if program.suffix == ".py" else [str(program.absolute())]
+    return shlex.join([*this, *arguments])
 
 
 async def _live(place: Place, *, verbose: bool) -> None:

@@ -5,6 +5,8 @@ import json
 import re
 import signal
 import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,13 +14,15 @@ from typing import Any
 
 import aiohttp
 import boto3
+import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from mirrord.cli.demo import on_a_free_port
+from mirrord.cli.demo import command, on_a_free_port
 from mirrord.settings import Settings
 from mirrord.web.sample_origin import SampleOrigin
 from tests.support.command import environment, start
+from tests.support.weed import children_of
 
 SECONDS = 60.0
 """A sign of life comes within seconds; a loaded machine gets some more."""
@@ -109,8 +113,7 @@ async def ends(demo: Demo, number: signal.Signals) -> None:
 
 def weed_of(pid: int) -> int:
     """The process that serves the demo's store: its only child."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    names = {int(child): Path(f"/proc/{child}/comm").read_text().strip() for child in children}
+    names = {child: Path(f"/proc/{child}/comm").read_text().strip() for child in children_of(pid)}
     assert list(names.values()) == ["weed"], names
     return next(iter(names))
 
@@ -145,6 +148,34 @@ async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
         first = await demo.object("news.txt")
         demo.process.send_signal(signal.SIGHUP)  # the origin's address outlives a reload
         assert await until(lambda: demo._body("news.txt") if demo._body("news.txt") != first else None)
+
+
+async def test_the_status_line_that_it_prints_works_beside_it(tmp_path: Path) -> None:
+    """In another terminal: another directory, none of the demo's variables, no `mirrord` on PATH."""
+    async with live(tmp_path) as demo:
+        (line,) = re.findall(r"^  status +(.*mirrord status --config .*)$", demo.out, re.MULTILINE)
+        await demo.object("hello.txt")
+        env = environment(tmp_path / "elsewhere") | {"PATH": "/usr/bin:/bin"}
+        other = await asyncio.create_subprocess_shell(line, env=env, cwd="/", stdout=PIPE, stderr=STDOUT)
+        said = (await asyncio.wait_for(other.communicate(), 60))[0].decode()
+        assert other.returncode == 0, said
+        assert demo.places["page"] in said
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        ("/home/me/.local/bin/mirrord", "/home/me/.local/bin/mirrord status"),
+        (".venv/bin/mirrord", f"{Path.cwd()}/.venv/bin/mirrord status"),
+        ("/my tools/mirrord", "'/my tools/mirrord' status"),
+        ("/site-packages/mirrord/__main__.py", f"{sys.executable} -m mirrord status"),
+    ],
+)
+def test_a_line_for_another_terminal_names_this_program(
+    monkeypatch: pytest.MonkeyPatch, program: str, line: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "demo"])
+    assert command("status") == line
 
 
 async def test_it_ends_cleanly_and_leaves_no_store_behind(tmp_path: Path) -> None:

@@ -77,11 +77,15 @@ class Server:
                 client.close()
 
 
+def children_of(process: int) -> list[int]:
+    """The processes that any of its threads has started and that still are there, dead ones included."""
+    lists = [task / "children" for task in Path(f"/proc/{process}/task").iterdir()]
+    return [int(child) for one in lists for child in one.read_text().split()]
+
+
 def embedded_processes() -> list[int]:
     """The SeaweedFS processes that this one has started and still has, but for the session's."""
-    own = os.getpid()
-    children = [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(os.getpid())}
     return [pid for pid, command in commands.items() if b"weed\0mini" in command and SESSION_PREFIX not in command]
 
 
