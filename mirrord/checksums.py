@@ -107,6 +107,11 @@ def combine(kind: ChecksumKind, pieces: Iterable[tuple[Checksum, int]]) -> Check
     return _crc_checksum(kind, whole)
 
 
+def composite(kind: ChecksumKind, pieces: Iterable[Checksum]) -> Checksum | None:
+    """The checksum of the pieces' digests one after the other: a COMPOSITE checksum of S3, without its `-N`."""
+    return compute(kind, memoryview(b"".join(base64.b64decode(piece.value) for piece in pieces)))
+
+
 def hexadecimal(checksum: Checksum) -> str:
     """The digest as people and ETags write it."""
     return base64.b64decode(checksum.value).hex()

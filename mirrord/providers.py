@@ -15,31 +15,30 @@ class Provider:
 
     name: ProviderName
     checksum: ChecksumKind = ChecksumKind.MD5
-    """The best kind the store verifies; CRC kinds as a full-object checksum, MD5 as Content-MD5 per request."""
+    """The kind that is sent with each write. What it proved is read from the store's answers (`transfer.proof`)."""
     min_part: int = 5 * MiB
     max_part: int = 5 * GiB
     max_parts: int = 10_000
     max_put: int = 5 * GiB
     max_object: int = 5 * TiB
-    honours_md5: bool = True
-    """It is known to refuse a wrong Content-MD5; otherwise only an ETag that is the MD5 shows what it received."""
     late_abort_harmless: bool = False
     """AbortMultipartUpload of an upload that CompleteMultipartUpload consumed leaves the object as it is. AWS, API
     Reference: a completed upload is gone, the answer is NoSuchUpload. MinIO: measured (FIELD_NOTES 18). SeaweedFS
     before 4.48 destroys the object (FIELD_NOTES 17)."""
+    equal_parts: bool = False
+    """All parts of an upload but the last must be of one size."""
     merges_slashes: bool = False
     """`d//x` and `d/x` are one object, and `\\` is `/` (FIELD_NOTES table)."""
 
 
-_GENERIC = Provider(name=ProviderName.GENERIC)
 _PROFILES = {
-    ProviderName.GENERIC: Provider(name=ProviderName.GENERIC, honours_md5=False),
     ProviderName.AWS: Provider(
         name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB, late_abort_harmless=True
     ),  # "maximum object size 48.8 TiB": as many parts of 5 GiB as there may be
     ProviderName.MINIO: Provider(name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME, late_abort_harmless=True),
     ProviderName.SEAWEEDFS: Provider(name=ProviderName.SEAWEEDFS, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
     ProviderName.EMBEDDED: Provider(name=ProviderName.EMBEDDED, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
+    ProviderName.R2: Provider(name=ProviderName.R2, equal_parts=True),
     ProviderName.SCALEWAY: Provider(name=ProviderName.SCALEWAY, max_parts=1_000),
     ProviderName.STORJ: Provider(name=ProviderName.STORJ, min_part=64 * MiB),
 }
@@ -47,6 +46,4 @@ _PROFILES = {
 
 def profile(name: ProviderName) -> Provider:
     """The profile of a provider; one that has no row of its own gets the cautious generic limits."""
-    if name in _PROFILES:
-        return _PROFILES[name]
-    return Provider(name=name, checksum=_GENERIC.checksum)
+    return _PROFILES.get(name) or Provider(name=name)

@@ -25,6 +25,8 @@ class Progress:
     bytes_sent: int
     size: int | None
     rate: float
+    message: str = ""
+    """What it does where that is not to send bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ class MemoryStore:
 
     async def head_object(self, at: Destination) -> StoredObject | None:
         kept = self.buckets.get(at.bucket, {}).get(at.key)
-        return kept.stored if kept else None
+        return replace(kept.stored, from_head=True) if kept else None
 
     @asynccontextmanager
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
@@ -160,9 +160,10 @@ class MemoryStore:
         _verify(at, content, checksum)
         self._permit(at, if_none_match)
         del self.uploads[upload_id]
-        if checksum is None and upload.checksum is not ChecksumKind.NONE:
+        composite = _composite(upload) if upload.checksum is ChecksumKind.SHA256 else None
+        if checksum is None and composite is None and upload.checksum is not ChecksumKind.NONE:
             checksum = checksums.compute(upload.checksum, memoryview(content))
-        return self._keep(at, content, _multipart_etag(parts), checksum, upload.options)
+        return self._keep(at, content, _multipart_etag(parts), checksum, upload.options, composite)
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
         self._bucket(at.bucket)
@@ -240,7 +241,13 @@ class MemoryStore:
         return content
 
     def _keep(
-        self, at: Destination, content: bytes, etag: str, checksum: Checksum | None, options: ObjectOptions
+        self,
+        at: Destination,
+        content: bytes,
+        etag: str,
+        checksum: Checksum | None,
+        options: ObjectOptions,
+        composite: Checksum | None = None,
     ) -> StoredObject:
         shown = checksum if checksum is not None and checksum.kind is not ChecksumKind.MD5 else None
         stored = StoredObject(
@@ -249,6 +256,7 @@ class MemoryStore:
             last_modified=self._clock(),
             version_id=f"version-{next(self._ids)}" if at.bucket in self.versioned else None,
             checksum=shown,
+            composite=composite,
             metadata={name.lower(): text for name, text in options.metadata.items()},
             content_type=options.content_type or "binary/octet-stream",
         )
@@ -273,6 +281,13 @@ class _MemoryStream:
 def _verify(at: Destination, content: bytes, checksum: Checksum | None) -> None:
     if checksum is not None and checksums.compute(checksum.kind, memoryview(content)) != checksum:
         raise ChecksumMismatch(f"{at}: BadDigest: the {checksum.kind} of the bytes received differs")
+
+
+def _composite(upload: KeptUpload) -> Checksum | None:
+    digests = (
+        checksums.compute(upload.checksum, memoryview(content)) for _, (_, content) in sorted(upload.parts.items())
+    )
+    return checksums.composite(upload.checksum, [digest for digest in digests if digest is not None])
 
 
 def _etag(content: bytes) -> str:

@@ -33,6 +33,8 @@ def summary(found: Plan) -> str:
     unknown = sum(copy.size is None for copy in found.copies)
     size = format_size(known) + (f" and {unknown} of unknown size" if unknown else "")
     parts = [f"{len(found.copies)} to copy ({size})"]
+    if read := sum(copy.size or 0 for copy in found.copies if copy.readback):
+        parts.append(f"{format_size(read)} to read back")
     if found.buckets:
         parts.append(f"{len(found.buckets)} bucket{'s' if len(found.buckets) > 1 else ''} to create")
     if found.removals:
@@ -52,6 +54,7 @@ def _bucket(new: NewBucket) -> str:
 def _copy(copy: Copy) -> str:
     size = "size unknown" if copy.size is None else format_size(copy.size)
     source = copy.item.shown_source
+    size += ", then read back" if copy.readback else ""
     return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {copy.kind.value})"
 
 
@@ -102,7 +105,8 @@ def _bucket_json(new: NewBucket) -> dict[str, object]:
 
 
 def _copy_json(copy: Copy) -> dict[str, object]:
-    return {"action": "copy", **_item_json(copy.item), "why": copy.why, "kind": copy.kind, "size": copy.size}
+    read = {"readback": copy.size} if copy.readback else {}
+    return {"action": "copy", **_item_json(copy.item), "why": copy.why, "kind": copy.kind, "size": copy.size, **read}
 
 
 def _removal_json(removal: Removal) -> dict[str, object]:

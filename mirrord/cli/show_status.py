@@ -79,6 +79,7 @@ def _running(one: Progress) -> str:
     moved = min(one.bytes_read, one.bytes_sent)
     rate = f"{format_size(one.rate)}/s"
     again = f", attempt {one.attempt}" if one.attempt > 1 else ""
+    again += f"; {one.message}" if one.message else ""
     if not one.size:
         return f"{one.destination}  {format_size(moved)} at {rate}{again}"
     share = min(1.0, moved / one.size)

@@ -14,6 +14,7 @@ from mirrord.model import Destination, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.s3.session import S3Store
 from mirrord.sources.http import HttpSources
+from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
@@ -54,6 +55,7 @@ class Connection:
             credentials=_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token),
         )
         self.budget = Budget(memory_limit)
+        self.answers = Answers()
         self._kept: Opened | None = None
         self._life = AsyncExitStack()
 

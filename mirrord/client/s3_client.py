@@ -23,7 +23,7 @@ from mirrord.transfer.copy import copy
 from mirrord.transfer.intake import Intake
 from mirrord.transfer.job import Job, Means
 from mirrord.transfer.multipart import ignore
-from mirrord.transfer.put import put
+from mirrord.transfer.put import put, send
 from mirrord.units import MiB
 
 CHUNK = MiB
@@ -42,14 +42,13 @@ class S3Client(Connection):
 
     async def upload_file(self, bucket: str, path: str, buffer: BytesLike | BytesIO) -> None:
         """Store `buffer` (a BytesIO: all of it, wherever it stands) under the key `path`, in one put of up to 5 GiB."""
-        at, provider = self.at(bucket, path), profile(self.options.provider)
-        options = described(ObjectOptions(), Observed(revision=Revision(address="buffer")), path, uuid4().hex)
+        job = self._job(bucket, path, Observed(revision=Revision(address="buffer")), None)
         content = buffer.getbuffer() if isinstance(buffer, BytesIO) else memoryview(buffer)
         with content, content.cast("B") as body:
-            checksum = await checksums.digest(provider.checksum, body)
+            checksum = await checksums.digest(job.checksum, body)
             async with self.open() as opened:
-                stored = await opened.store.put_object(at, body, options, checksum)
-            proof.of_put(checksum, stored, len(body), provider)
+                stored = await send(job, self._means(opened), body, checksum)
+            proof.of_put(checksum, stored, len(body))
 
     async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` whole into memory and store it in one put. For large things, `stream_upload`."""
@@ -57,7 +56,7 @@ class S3Client(Connection):
             observed = await _look(source)
             content = await _read_whole(source, observed)
             job = self._job(bucket, path, observed, len(content))
-            await put(job, source, observed, Means(store=opened.store, budget=self.budget), memoryview(content))
+            await put(job, source, observed, self._means(opened), memoryview(content))
 
     async def stream_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` and store it in parts while it comes, through MultipartUploader."""
@@ -81,7 +80,10 @@ class S3Client(Connection):
         async with self.open() as opened, _file_source(file) as source:
             observed = await _look(source)
             job = self._job(bucket, path, observed, observed.revision.length)
-            await copy(job, source, observed, Means(store=opened.store, budget=self.budget))
+            await copy(job, source, observed, self._means(opened))
+
+    def _means(self, opened: Opened) -> Means:
+        return Means(store=opened.store, budget=self.budget, answers=self.answers)
 
     def _job(self, bucket: str, key: str, observed: Observed, length: int | None) -> Job:
         at, provider, transfer = self.at(bucket, key), profile(self.options.provider), uuid4().hex

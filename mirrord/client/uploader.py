@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client as BareClient
 
 MIN_PART = 5 * MiB
+EQUAL_PART = 32 * MiB
+"""Where all parts must be of one size and the length is unknown: 312 GiB in 10,000 parts."""
 BytesLike = bytes | bytearray | memoryview
 
 
@@ -31,9 +33,11 @@ class MultipartUploader:
 
     A clean exit completes the upload, an error or cancellation aborts it and leaves the previous object as it was.
     `client` is an S3Client or an open aiobotocore S3 client, which stays its owner's to close (`provider` then names
-    its limits). Parts are of `part_size` bytes but the last: 5 MiB unless given, which holds 48.8 GiB in 10,000 parts.
-    With `concurrency` 1, `upload_part` returns when the parts it filled are stored; with more, so many parts may be on
-    their way while you go on. Memory: (concurrency + 1) x part_size. One task at a time may call.
+    its limits). A chunk of 5 MiB or more is one part, together with a smaller rest before it; smaller chunks are
+    gathered to parts of 5 MiB, and larger ones the more parts there are. With `part_size`, and where the store wants
+    equal parts (R2), all parts but the last have one size. With `concurrency` 1, `upload_part` returns when the parts
+    it filled are stored; with more, so many parts may be on their way while you go on. Memory: (concurrency + 1) x the
+    largest part. One task at a time may call.
     """
 
     budget: Budget | None = None
@@ -58,8 +62,8 @@ class MultipartUploader:
         self._provider = profile(ProviderName(provider))
         self._life = AsyncExitStack()
         self._upload: Multipart | None = None
-        self.is_loading = False
-        """Whether the upload is open: begun, and neither completed nor aborted."""
+        self.is_loading = True
+        """Until the object is completed; so for ever, if the upload was aborted."""
         self.mpu: dict[str, str] | None = None
         """The answer of CreateMultipartUpload: Bucket, Key, UploadId."""
 
@@ -84,28 +88,27 @@ class MultipartUploader:
             raise RuntimeError("an uploader makes one object: create another for the next")
         async with AsyncExitStack() as life:
             store = await self._store(life)
-            size = _part_size(self._part_size, store)
+            size = self._least_part(store)
             upload = Multipart(
                 store, self._at, self._described(), store.provider.checksum, concurrency=self._concurrency
             )
             self._upload = await life.enter_async_context(upload)
-            self._chunks = Chunks(upload, self.budget or Budget(size * (self._concurrency + 1)), size)
+            self._chunks = self._cutting(upload, store, size)
             life.callback(self._chunks.close)
             self._life = life.pop_all()
         self.mpu = {"Bucket": self._at.bucket, "Key": self._at.key, "UploadId": str(upload.upload_id)}
-        self.is_loading = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.is_loading = False
         if error is not None:
             await self._life.__aexit__(kind, error, trace)
             return
         async with self._life:
             await self._chunks.end()
             await self._open_upload().complete()
+        self.is_loading = False
 
     async def upload_part(self, chunk: BytesLike) -> None:
         """Take `chunk`, of any size, none included; it is copied, so it may be reused afterwards.
@@ -123,6 +126,18 @@ class MultipartUploader:
             raise RuntimeError("the upload is not open: use `async with`")
         return self._upload
 
+    def _cutting(self, upload: Multipart, store: ObjectStore, size: int) -> Chunks:
+        """A pool that is shared is no place for parts of whatever size."""
+        budget = self.budget or Budget(size * (self._concurrency + 1))
+        equal = store.provider.equal_parts or self._part_size is not None or self.budget is not None
+        return Chunks(upload, budget, size, equal=equal, most=store.provider.max_part)
+
+    def _least_part(self, store: ObjectStore) -> int:
+        asked, least = self._part_size, max(MIN_PART, store.provider.min_part)
+        if asked is not None and asked < least:
+            raise ValueError(f"part_size is {asked:,}; {store.provider.name} takes parts of {least:,} bytes or more")
+        return asked or (max(least, EQUAL_PART) if store.provider.equal_parts else least)
+
     async def _store(self, life: AsyncExitStack) -> ObjectStore:
         if isinstance(self._client, Connection):
             return (await life.enter_async_context(self._client.open())).store
@@ -133,10 +148,3 @@ class MultipartUploader:
             return self._options
         unknown = Observed(revision=Revision(address="chunks"))
         return described(self._options or ObjectOptions(), unknown, self._at.key, uuid4().hex)
-
-
-def _part_size(asked: int | None, store: ObjectStore) -> int:
-    least = max(MIN_PART, store.provider.min_part)
-    if asked is not None and asked < least:
-        raise ValueError(f"part_size is {asked:,}; {store.provider.name} takes parts of {least:,} bytes or more")
-    return asked or least

@@ -107,7 +107,7 @@ class Overlay:
                 recorded or _unrecorded(self._running[item_id], progress),
                 state=State.TRANSFERRING,
                 reason=None,
-                message="",
+                message=progress.message,
                 progress=progress,
             )
         return self._held[item_id].status() if item_id in self._held else recorded

@@ -7,7 +7,7 @@ that no item needs is not opened.
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.desired import Desired, announce
@@ -17,11 +17,11 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, Reason, StoreDenied
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import ChecksumKind, Item, Observed, Outcome, Record, State, TransferKind
+from mirrord.model import ChecksumKind, Integrity, Item, Observed, Outcome, Record, State, TransferKind
 from mirrord.planning.decide import Action
 from mirrord.planning.departure import unproven
 from mirrord.planning.parts import cut
-from mirrord.planning.prune import is_ours
+from mirrord.planning.standing import is_ours
 from mirrord.ports import Journal, ObjectStore, Observer
 from mirrord.reconcile.departures import no_rival
 from mirrord.reconcile.reconciler import Look, judge, look
@@ -53,6 +53,8 @@ class Copy:
     why: str
     kind: TransferKind
     size: int | None
+    readback: bool = False
+    """It will be read back: the entry says so, or the last copy of its kind at this store had to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         items.reads_only = True
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
+        found.copies = [program.with_readback(copy) for copy in found.copies]
         found.buckets = [NewBucket(*pair) for pair in sorted(stores.missing)]
     found.copies.sort(key=lambda copy: _place(copy.item))
     found.removals.sort(key=lambda removal: _place(removal.item))
@@ -152,6 +155,13 @@ class _Planning:
         self._memory_limit = settings.memory_limit
         self._budget = Budget(settings.memory_limit)
         self._buckets: dict[tuple[str, str], bool] = {}
+        self._shows_none: set[tuple[str, TransferKind]] = set()
+        """(store, kind of transfer) whose copies had to be read back, because the store showed no checksum of them."""
+
+    def with_readback(self, copy: Copy) -> Copy:
+        """What is known of the store once all items were looked at."""
+        known = (copy.item.destination.store, copy.kind) in self._shows_none
+        return replace(copy, readback=copy.item.options.readback or known)
 
     async def handle(self, turn: Turn) -> None:
         item = turn.item
@@ -175,6 +185,9 @@ class _Planning:
         if item.gone:
             await self._remove(item, record, store)
             return
+        if record is not None and record.integrity is Integrity.READBACK and not item.options.readback:
+            made = cut(record.size, item.options.upload, store.provider, self._memory_limit).kind
+            self._shows_none.add((item.destination.store, made))
         async with source_of(self._http, self._own, item) as source:
             seen = await look(item, record, store, source)
             if record is not None and (touched := seen.touched):

@@ -72,8 +72,11 @@ class StoredObject:
     last_modified: float | None = None
     version_id: str | None = None
     checksum: Checksum | None = None  # only a full-object checksum
+    composite: Checksum | None = None  # of the digests of its parts
     metadata: Mapping[str, str] = field(default_factory=dict)
     content_type: str | None = None
+    from_head: bool = field(default=False, compare=False)
+    """HeadObject showed it; otherwise it is what the answer to a write said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

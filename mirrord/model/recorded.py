@@ -48,6 +48,7 @@ class Copied:
     etag: str
     checksum: Checksum | None
     integrity: Integrity
+    etag_from_head: bool = False
     reused: bool = False  # the store made it of an object that held these bytes: none was sent
 
 
@@ -70,6 +71,8 @@ class Record:
     size: int | None = None
     checksum: Checksum | None = None
     integrity: Integrity | None = None
+    etag_from_head: bool = False
+    """A HEAD showed this ETag. Otherwise the answer to the write said it, and stores exist where the two differ."""
     synced_at: float | None = None
     options_digest: str | None = None
     """Of the ObjectOptions that the object was written with: a change of them writes again."""

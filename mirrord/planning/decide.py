@@ -27,6 +27,7 @@ from mirrord.model import (
 )
 from mirrord.planning.describe import validator
 from mirrord.planning.identity import same_revision
+from mirrord.planning.standing import is_recorded
 
 _UNPROVEN = "the declared checksum was not proven on these bytes"
 
@@ -187,7 +188,7 @@ def _drift(item: Item, record: Record, standing: StoredObject | None) -> str:
         return ""
     if standing is None:
         return "the object was deleted"
-    return "" if standing.etag == record.etag else "the object was replaced"
+    return "" if is_recorded(record, standing) else "the object was replaced"
 
 
 def _rewritten(item: Item, record: Record) -> bool:

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Set
 from dataclasses import dataclass
 
-from mirrord.model import META_TRANSFER, FileIdentity, Item, Record, StoredObject
+from mirrord.model import FileIdentity, Item, Record
 from mirrord.planning.identity import same_state
 
 ALWAYS_FEW = 10
@@ -54,15 +54,6 @@ def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool =
     return (
         f"{gone:,} of {held:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none is: "
         "bring the files back, or allow it with sync --prune-max 100%"
-    )
-
-
-def is_ours(record: Record, standing: StoredObject) -> bool:
-    """Whether the object that stands is the very one that the journal says we wrote."""
-    return (
-        record.transfer_id is not None
-        and standing.metadata.get(META_TRANSFER) == record.transfer_id
-        and standing.etag == record.etag
     )
 
 

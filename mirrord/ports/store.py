@@ -22,7 +22,8 @@ class ObjectStore(Protocol):
     """One store's objects. Every call has a deadline scaled to its size and is tried once: retry is policy.
 
     All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a child; the writes also raise
-    OutcomeUnknown (sent, no answer), ChecksumMismatch (the store refused the bytes) and PreconditionFailed."""
+    OutcomeUnknown (sent, and no answer or one without an ETag), ChecksumMismatch (the store refused the bytes) and
+    PreconditionFailed."""
 
     @property
     def provider(self) -> Provider:
@@ -56,12 +57,12 @@ class ObjectStore(Protocol):
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
     ) -> str:
-        """CreateMultipartUpload with a full-object checksum of that kind; returns the upload id."""
+        """CreateMultipartUpload; returns the upload id. A CRC makes a full-object checksum, SHA256 a composite one."""
 
     async def upload_part(
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
-        """UploadPart; `number` from 1. Raises NoSuchUpload too."""
+        """UploadPart; `number` from 1. Raises NoSuchUpload too; StoreUnavailable also for an answer without an ETag."""
 
     async def complete_upload(
         self,
@@ -80,7 +81,7 @@ class ObjectStore(Protocol):
         """AbortMultipartUpload; an upload that is already gone is no error."""
 
     async def head_object(self, at: Destination) -> StoredObject | None:
-        """The object as it stands, with its full-object checksum where the store tells it; None if there is none."""
+        """The object as it stands (`from_head` is set), with its checksum where the store tells it; None: none does."""
 
     def get_object(
         self, at: Destination, start: int = 0, end: int | None = None

@@ -20,7 +20,6 @@ from mirrord.model import (
     Observed,
     Outcome,
     Record,
-    Revision,
     State,
     Transfer,
 )
@@ -29,10 +28,11 @@ from mirrord.planning.resume import fits
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.errand import Attempt, Errand, pinned_by_validator
 from mirrord.reconcile.ledger import JournalLedger
-from mirrord.reconcile.leftovers import Leftovers
-from mirrord.reconcile.records import with_copy
+from mirrord.reconcile.leftovers import Leftovers, as_copied
+from mirrord.reconcile.records import with_copy, with_doubt
 from mirrord.reconcile.reuse import Lending, Reuse
 from mirrord.reconcile.told import Told
+from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Means
@@ -67,6 +67,7 @@ class Transfers:
     slots: asyncio.Semaphore
     declared: Declared = declared_inline
     lending: Lending = field(default_factory=Lending)
+    answers: Answers = field(default_factory=Answers)
     wrote: Callable[[Item], None] = _untold
     """Called as soon as the store confirms bytes of an item."""
 
@@ -135,10 +136,10 @@ class Transfers:
         copied = await Reuse(self.journal, self.clock, self.budget, self.lending).copied(errand)
         if copied is None:
             return None
+        self.told.started(errand.attempt, errand.observed, None)
         copied = await self.proven(errand.attempt, errand.store, copied)
         for earlier in left:
             await self.discard(earlier, errand.store, errand.attempt.item)
-        self.told.started(errand.attempt, errand.observed, None)
         return copied
 
     async def _sent(self, errand: Errand, left: Sequence[Transfer]) -> Copied:
@@ -177,13 +178,15 @@ class Transfers:
         copied: Copied | None = None
         try:
             job = errand.job(transfer, plan, kept, self.budget.limit)
-            means = Means(store=store, budget=self.budget, ledger=ledger, aborted=aborted)
+            means = Means(store=store, budget=self.budget, ledger=ledger, answers=self.answers, aborted=aborted)
             copied = await copy(job, errand.source, observed, means, moved)
             return await self.proven(attempt, store, copied)
         except BaseException as error:
             attempt.unsettled = copied is not None or ledger.unsettled(error)  # it stands, but nobody could prove it
             attempt.kept = ledger.upload_id is not None and ledger.keeps(error)
-            if not attempt.unsettled:
+            if ledger.stored is not None:
+                await self._doubt(attempt, as_copied(transfer, ledger.stored, ()))
+            elif not attempt.unsettled:
                 await finish(self.journal.abandon(transfer.id))
             elif ledger.nameless:  # nobody can go on with it, and the sweep looks for it
                 await finish(self.journal.give_up(transfer.id, self.clock.now()))
@@ -198,16 +201,18 @@ class Transfers:
         confirmed = copied.integrity is not Integrity.LENGTH or store.provider.checksum is ChecksumKind.NONE
         if confirmed and not item.options.readback:
             return copied
+        self.told.reading_back(attempt, copied)
         stretches = sent(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
         try:
             whole = await read_back(store, item.destination, stretches, self.budget)
         except ReadbackMismatch:
-            nothing = replace(copied, revision=Revision(address=copied.revision.address))
-            record = with_copy(item, None, nothing, self.clock.now())
-            attempt.doubted = replace(record, state=State.RETRYING, integrity=None)
-            await finish(self.journal.finish(copied.transfer_id, nothing, attempt.doubted))
+            await self._doubt(attempt, copied)
             raise
         return replace(copied, integrity=Integrity.READBACK, checksum=whole)
+
+    async def _doubt(self, attempt: Attempt, copied: Copied) -> None:
+        attempt.doubted = with_doubt(attempt.item, copied, self.clock.now())
+        await finish(self.journal.finish(copied.transfer_id, copied, attempt.doubted))
 
     async def settle(
         self, attempt: Attempt, store: ObjectStore, record: Record | None

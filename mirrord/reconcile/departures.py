@@ -1,11 +1,10 @@
 """What comes after an upload where a folder says `after_upload`: prove, mark, let the file go, record what came of it.
 
 Owns the order of these steps around a look at an item, in its own lane. A file goes only once the journal has a proven
-copy of it: one made just now, or one that the store still has as it was recorded; of an object that was merely adopted
-the bytes are compared first. The record says that the file departs before it does, so that a file which is gone was
-taken away by us whatever killed us. An item whose file left stays in sync. What a kill left set aside is found by the
-folder's scans (`resume`). The file system's part is behind
-`Asides`.
+copy of it and a HEAD after the write showed the object with its transfer's id and length; of an object that was merely
+adopted the bytes are compared first. Where HEAD is refused the file stays. The record says that the file departs before
+it does, so that a file which is gone was taken away by us whatever killed us. An item whose file left stays in sync.
+What a kill left set aside is found by the folder's scans (`resume`). The file system's part is behind `Asides`.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from mirrord.events import ItemBlocked, ItemChanged
 from mirrord.model import Drift, FileIdentity, Integrity, Item, Outcome, Record, Revision, State
 from mirrord.planning.decide import tells
 from mirrord.planning.departure import Departure, has_left, kept_message, left_message, lost, unproven
+from mirrord.planning.standing import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.records import is_news, with_outcome
@@ -131,7 +131,7 @@ class Departures(Looks):
         if why := unproven(record):
             return await self._note(item, record, Departure(why=why), message)
         try:
-            if outcome.copied is None:
+            if outcome.copied is None or not outcome.copied.etag_from_head:
                 record = await self._still_proven(item, record)
         except ReadbackMismatch as error:
             return await self._doubted(item, record, error)
@@ -153,10 +153,11 @@ class Departures(Looks):
     async def _still_proven(self, item: Item, record: Record) -> Record:
         """The record, if the object is as recorded and known to hold the file's bytes. Raises what says otherwise."""
         store = await self.store_of(item)
-        if why := lost(record, await store.head_object(item.destination)):
+        standing = await store.head_object(item.destination)
+        if why := lost(record, standing):
             raise SourceChanged(why)
         if record.integrity is not None:
-            return record
+            return record if standing is None else with_shown_etag(record, standing)
         async with self.source_of(item) as source:
             observed = await source.probe()
             if observed is None or record.revision is None or observed.revision.file != record.revision.file:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from mirrord.checksums import combines
 from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
-from mirrord.model import Checksum, Part, Transfer, TransferKind
+from mirrord.model import Checksum, Part, StoredObject, Transfer, TransferKind
 from mirrord.ports import Clock, Journal
 
 
@@ -24,6 +24,8 @@ class JournalLedger:
         self._asked = False
         self.upload_id = transfer.upload_id
         """The upload that stands open at the store."""
+        self.stored: StoredObject | None = None
+        """What stands, by the store's own words of other bytes than were sent."""
 
     async def opened(self, upload_id: str) -> None:
         self.upload_id = upload_id
@@ -46,6 +48,9 @@ class JournalLedger:
 
     async def complete_refused(self) -> None:
         await self._journal.complete_refused(self._transfer.id)
+
+    def mismatched(self, stored: StoredObject) -> None:
+        self.stored = stored
 
     def keeps(self, error: BaseException | None) -> bool:
         if error is None or not self._resumable:

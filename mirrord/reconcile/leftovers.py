@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 
 from mirrord.checksums import combines
 from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
-from mirrord.model import Copied, Item, Part, Record, StoredObject, Transfer, TransferKind
+from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decide import adopted
 from mirrord.planning.resume import confirmed
 from mirrord.planning.sweep import nameless, uncertain
 from mirrord.ports import Clock, Journal, ObjectStore
-from mirrord.reconcile.records import with_copy, with_landed
+from mirrord.reconcile.records import with_copy, with_doubt, with_landed
 from mirrord.reconcile.uncertain import Fate, fate
 from mirrord.transfer import proof
 from mirrord.transfer.ledger import Kept
-from mirrord.transfer.writes import landed
+from mirrord.transfer.writes import landed, written_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Leftovers:
         """The item's record, and its transfers that are still unfinished: one may turn out to be done all the time.
 
         Asks the store (one HEAD) only where there is an unfinished one. What was done is held to the proof that it
-        would have needed at its end: what cannot be proven any more is not done.
+        would have needed at its end: what cannot be proven any more is not done. An object of other bytes than were
+        meant is recorded as of no revision, so that nothing adopts it.
         """
         known = await self.journal.open_of(item.id)
         left = [transfer for transfer in known if transfer.settled is None]
@@ -45,14 +46,18 @@ class Leftovers:
         if not asked:
             return record, left
         standing = await store.head_object(item.destination)
-        done = next((transfer for transfer in asked if landed(transfer.id, transfer.whole, standing)), None)
+        done = next((one for one in asked if standing is not None and written_by(one.id, standing)), None)
         if done is None or standing is None:
             return record, left
-        try:
-            copied = await prove(as_copied(done, standing, await self.journal.parts(done.id), store))
-        except StoreRefused:
-            return record, left
-        settled = replace(with_copy(item, record, copied, self.clock.now()), options_digest=done.options_digest)
+        copied = as_copied(done, standing, await self.journal.parts(done.id))
+        if landed(done.id, done.whole, standing):
+            try:
+                copied = await prove(copied)
+            except StoreRefused:
+                return record, left
+            settled = replace(with_copy(item, record, copied, self.clock.now()), options_digest=done.options_digest)
+        else:
+            settled = with_doubt(item, copied, self.clock.now())
         await self.journal.finish(done.id, copied, settled)
         return settled, [transfer for transfer in left if transfer is not done]
 
@@ -100,19 +105,21 @@ async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal
     if record is None:  # the object's own metadata says all that is known
         await journal.abandon(transfer.id)
         return
-    copied = as_copied(transfer, standing, await journal.parts(transfer.id), store)
+    copied = as_copied(transfer, standing, await journal.parts(transfer.id))
     await journal.finish(transfer.id, copied, with_landed(record, transfer, copied, now))
 
 
-def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part], store: ObjectStore) -> Copied:
-    """What `transfer` would have said at its end, from what the store says now."""
+def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part]) -> Copied:
+    """What `transfer` would have said at its end, from what a HEAD shows now."""
     copied = _is_copy(transfer)
-    if copied:
+    if not landed(transfer.id, transfer.whole, standing):
+        integrity = Integrity.LENGTH  # it is other bytes
+    elif copied:
         integrity = proof.of_copy(transfer.whole, standing, transfer.revision.length)
     elif transfer.kind is TransferKind.PUT:
-        integrity = proof.of_put(transfer.whole or standing.checksum, standing, standing.size, store.provider)
+        integrity = proof.of_put(transfer.whole or standing.checksum, standing, standing.size)
     else:
-        integrity = proof.of_multipart(transfer.whole, parts, standing, standing.size, store.provider)
+        integrity = proof.of_multipart(transfer.whole, parts, standing, standing.size)
     return Copied(
         transfer_id=transfer.id,
         revision=adopted(transfer.revision, standing),
@@ -120,6 +127,7 @@ def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part],
         size=standing.size,
         parts=len(parts) or 1,
         etag=standing.etag,
+        etag_from_head=True,
         checksum=transfer.whole or standing.checksum,
         integrity=integrity,
         reused=copied,

@@ -14,6 +14,7 @@ from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, 
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
+from mirrord.planning.standing import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
@@ -151,7 +152,7 @@ class Reconciler:
                     decision = seen.decision
                     outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
                     return await self._settle(item, record, outcome)
-        return await self._kept(item, record, seen.observed)
+        return await self._kept(item, record, seen.standing, seen.observed)
 
     def _answered(self, item: Item, seen: Look) -> None:
         """Source and store answered; a store that reads may still refuse to write."""
@@ -160,10 +161,16 @@ class Reconciler:
         if seen.asked and writes:
             self.breakers.reached(item)
 
-    async def _kept(self, item: Item, record: Record | None, observed: Observed | None) -> Outcome:
-        """The object stands as it should. A source that was touched is known as it is now from here on."""
+    async def _kept(
+        self, item: Item, record: Record | None, standing: StoredObject | None, observed: Observed | None
+    ) -> Outcome:
+        """The object stands as it should. A source that was touched is known as it is now from here on, and so is an
+        ETag that no HEAD had shown before."""
         self.observer(ItemUnchanged(item=item))
         outcome = Outcome(state=State.SYNCED)
+        if record is not None and standing is not None and (shown := with_shown_etag(record, standing)) is not record:
+            record = shown
+            await self.journal.save(record)
         if record is None or observed is None or not touched(item, record, observed):
             return await self._settle(item, record, outcome)
         await self.journal.save(with_revision(item, record, observed, self.clock.now()))

@@ -58,6 +58,7 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
         size=copied.size,
         checksum=copied.checksum,
         integrity=copied.integrity,
+        etag_from_head=copied.etag_from_head,
         synced_at=now,
         options_digest=options_digest(item.options.object),
     )
@@ -74,9 +75,17 @@ def with_landed(record: Record, transfer: Transfer, copied: Copied, now: float) 
         size=copied.size,
         checksum=copied.checksum,
         integrity=copied.integrity if proven else None,
+        etag_from_head=copied.etag_from_head,
         synced_at=now,
         options_digest=transfer.options_digest,
     )
+
+
+def with_doubt(item: Item, copied: Copied, now: float) -> Record:
+    """The record of an object that stands and holds other bytes: of no revision, so nothing adopts it, and the next
+    look writes it again."""
+    nothing = replace(copied, revision=Revision(address=copied.revision.address))
+    return replace(with_copy(item, None, nothing, now), state=State.RETRYING, integrity=None)
 
 
 def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: float) -> Record:
@@ -88,6 +97,7 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
         etag=standing.etag,
         size=standing.size,
         checksum=standing.checksum,
+        etag_from_head=True,
         synced_at=standing.last_modified,
         options_digest=options_digest(item.options.object),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
 from mirrord.model import Item, Outcome, Record, State
-from mirrord.planning.prune import is_ours
+from mirrord.planning.standing import is_ours
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 
 KEPT = Outcome(state=State.SYNCED)
@@ -66,6 +66,7 @@ def without_object(record: Record, now: float) -> Record:
         size=None,
         checksum=None,
         integrity=None,
+        etag_from_head=False,
         synced_at=None,
         next_check=None,
         options_digest=None,

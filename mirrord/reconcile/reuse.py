@@ -26,8 +26,9 @@ from mirrord.planning.describe import described
 from mirrord.planning.parts import Cut
 from mirrord.planning.reuse import reusable, twin
 from mirrord.ports import Clock, Journal
-from mirrord.reconcile.errand import Errand
+from mirrord.reconcile.errand import Attempt, Errand
 from mirrord.reconcile.leftovers import as_copied
+from mirrord.reconcile.records import with_doubt
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.verify import holds
 from mirrord.transfer.writes import Write, landed
@@ -90,39 +91,59 @@ class Reuse:
         attempt.kind = TransferKind.PUT
         intent = replace(errand.intent(_CUT, self.clock.now()), whole=record.checksum, completing=True)
         await self.journal.begin(intent)
-        if await self._was_copied(errand, record, intent) and (standing := await self._standing(errand, intent)):
-            return as_copied(intent, standing, (), errand.store)
-        await finish(self.journal.abandon(intent.id))
+        standing = await self._copy_of(errand, record, intent)
+        if standing is None:
+            await finish(self.journal.abandon(intent.id))
+        elif _equal(record, standing):
+            return as_copied(intent, standing, ())
+        else:
+            await self._doubt(attempt, intent, as_copied(intent, standing, ()))
         attempt.transfer_id, attempt.kind = uuid4().hex, None
         return None
 
-    async def _was_copied(self, errand: Errand, record: Record, intent: Transfer) -> bool:
-        """Have it copied, and settle whether it was. False: the store will not."""
+    async def _doubt(self, attempt: Attempt, intent: Transfer, copied: Copied) -> None:
+        """What the store made is no copy: the journal remembers that it stands there, until the bytes replace it."""
+        _log.info("%s is sent: the store's copy has another length or checksum than its source", intent.destination)
+        attempt.doubted = with_doubt(attempt.item, copied, self.clock.now())
+        await finish(self.journal.finish(intent.id, copied, attempt.doubted))
+
+    async def _copy_of(self, errand: Errand, record: Record, intent: Transfer) -> StoredObject | None:
+        """Have it copied, and see what stands: the answer tells neither length nor whose it is, and not always a
+        checksum. None: the store will not, or it was replaced already."""
+        stored = await self._answered(errand, record, intent)
+        return stored if stored is None or stored.from_head else await self._standing(errand, intent)
+
+    async def _answered(self, errand: Errand, record: Record, intent: Transfer) -> StoredObject | None:
+        """Have it copied, and settle whether it was. None: the store will not."""
         attempt, at, store = errand.attempt, intent.destination, errand.store
         options = described(attempt.item.options.object, errand.observed, at.key, intent.id)
         size, etag, kind = record.size or 0, record.etag or "", intent.checksum_kind
         write = Write(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.whole)
         try:
-            await write.settled(
+            return await write.settled(
                 lambda: store.copy_object(record.destination, at, options, kind, if_match=etag, size=size)
             )
         except _REFUSED as error:
             _log.debug("%s is sent and not copied from %s: %s", at, record.destination, error)
-            return False
+            return None
         except StoreUnavailable:
             await finish(self.journal.abandon(intent.id))
             raise
         except BaseException:
             attempt.unsettled = True
             raise
-        return True
 
     async def _standing(self, errand: Errand, intent: Transfer) -> StoredObject | None:
-        """The answer to a copy tells neither length nor whose it is, and not always a checksum: look at it. None: it
-        was replaced already."""
+        """What stands, where the first HEAD was not answered. None: it was replaced already."""
         try:
             standing = await errand.store.head_object(intent.destination)
         except BaseException:
             errand.attempt.unsettled = True
             raise
         return standing if landed(intent.id, None, standing) else None
+
+
+def _equal(record: Record, standing: StoredObject) -> bool:
+    """Whether a copy is one as far as the store tells. MinIO computes a false checksum where it compresses, and SDK
+    clients refuse to read such an object."""
+    return standing.size == record.size and standing.checksum in (None, record.checksum)

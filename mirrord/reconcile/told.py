@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import getLogger
 
 from mirrord.errors import MirrordError
 from mirrord.events import (
+    ItemChanged,
     ItemRetrying,
     TransferCompleted,
     TransferFailed,
@@ -15,10 +17,16 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import Copied, Item, Observed, Transfer
+from mirrord.model import Copied, Item, Observed, State, Transfer
 from mirrord.ports import Clock, Observer
 from mirrord.reconcile.errand import Attempt
 from mirrord.transfer.ledger import Kept
+from mirrord.units import GiB, format_size
+
+_log = getLogger(__name__)
+
+LONG_READBACK = GiB
+"""Bytes over which the status says beforehand that, and why, an object is read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,15 @@ class Told:
                 size=observed.revision.length,
             )
         )
+
+    def reading_back(self, attempt: Attempt, copied: Copied) -> None:
+        """Said before it begins, if it takes a while: nothing is sent meanwhile."""
+        if copied.size <= LONG_READBACK:
+            return
+        asked = "verify: readback" if attempt.item.options.readback else "the store showed no checksum of it"
+        message = f"{format_size(copied.size)} are stored and now read back: {asked}"
+        _log.info("%s: %s", attempt.item.destination, message, extra={"item": attempt.item.id})
+        self.observer(ItemChanged(item=attempt.item, state=State.TRANSFERRING, message=message))
 
     def completed(self, attempt: Attempt, copied: Copied) -> None:
         attempt.running = False

@@ -75,10 +75,10 @@ def put_checksum(checksum: Checksum | None) -> Arguments:
 
 
 def create_checksum(kind: ChecksumKind) -> Arguments:
-    """A multipart upload can prove its whole object only by a CRC; other kinds prove single parts."""
-    if kind not in _FULL_OBJECT:
+    """The checksum that a multipart upload will have: a CRC of the whole object, or a SHA256 of its parts' digests."""
+    if kind not in _COMPUTED:
         return {}
-    return {"ChecksumAlgorithm": kind.name, "ChecksumType": "FULL_OBJECT"}
+    return {"ChecksumAlgorithm": kind.name, "ChecksumType": "FULL_OBJECT" if kind in _FULL_OBJECT else "COMPOSITE"}
 
 
 def copy_arguments(source: Destination, checksum: ChecksumKind, if_match: str) -> Arguments:
@@ -116,7 +116,7 @@ def byte_range(start: int, end: int | None) -> Arguments:
 
 def _completed(part: Part) -> Arguments:
     asked: Arguments = {"PartNumber": part.number, "ETag": part.etag}
-    if part.checksum is not None and part.checksum.kind in _FULL_OBJECT:
+    if part.checksum is not None and part.checksum.kind in _COMPUTED:
         asked[_MEMBER[part.checksum.kind]] = part.checksum.value
     return asked
 
@@ -163,9 +163,16 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
         last_modified=modified.timestamp() if isinstance(modified, datetime) else None,
         version_id=answer.get("VersionId"),
         checksum=full_object_checksum(answer),
+        composite=composite_checksum(answer),
         metadata={name.lower(): decode_metadata(text) for name, text in answer.get("Metadata", {}).items()},
         content_type=answer.get("ContentType"),
+        from_head=size is None,
     )
+
+
+def has_etag(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer names an ETag at all: some stores, and endpoints that are no S3, send none or an empty one."""
+    return bool(answer.get("ETag", "").removeprefix("W/").strip('" '))
 
 
 def copied_object(answer: Mapping[str, Any], size: int) -> StoredObject:
@@ -184,6 +191,15 @@ def full_object_checksum(answer: Mapping[str, Any]) -> Checksum | None:
     for kind, member in _MEMBER.items():
         value = answer.get(member) if kind is not ChecksumKind.MD5 else None
         if value and "-" not in value:
+            return Checksum(kind, value)
+    return None
+
+
+def composite_checksum(answer: Mapping[str, Any]) -> Checksum | None:
+    """The checksum of the parts' digests in an answer (`…-7`), without the number of parts."""
+    for kind in _COMPUTED:
+        value, dash, _ = str(answer.get(_MEMBER[kind], "")).partition("-")
+        if value and (dash or answer.get("ChecksumType") == "COMPOSITE"):
             return Checksum(kind, value)
     return None
 

@@ -84,6 +84,10 @@ class ClientStore:
         call = Call(operation, self._name, bucket, key, write, self._proxy)
         return asking(call, self._deadline * patience + size / MIN_RATE - spent)
 
+    def _no_etag(self, operation: str, at: Destination) -> str:
+        call = Call(operation, self._name, at.bucket, at.key, write=True)
+        return call.says("the answer has no ETag; check that endpoint_url is an S3 endpoint")
+
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
     async def put_object(
         self,
@@ -98,6 +102,8 @@ class ClientStore:
         asked |= arguments.condition(if_none_match)
         async with self._asking("PutObject", at, size=len(body), write=True), _sent(body) as content:
             answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
+        if not arguments.has_etag(answer):
+            raise OutcomeUnknown(self._no_etag("PutObject", at))
         return arguments.stored_object(answer, size=len(body))
 
     async def copy_object(
@@ -113,6 +119,8 @@ class ClientStore:
         asked = arguments.object_arguments(options) | arguments.copy_arguments(source, checksum, if_match)
         async with self._asking("CopyObject", at, size=size, write=True):
             answer = await self._client.copy_object(Bucket=at.bucket, Key=at.key, **asked)
+        if not arguments.has_etag(answer.get("CopyObjectResult", {})):
+            raise OutcomeUnknown(self._no_etag("CopyObject", at))
         return arguments.copied_object(answer, size)
 
     async def create_upload(
@@ -135,6 +143,8 @@ class ClientStore:
         asked: dict[str, Any] = {"UploadId": upload_id, "PartNumber": number} | arguments.put_checksum(checksum)
         async with self._asking("UploadPart", at, size=len(body), write=True), _sent(body) as content:
             answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
+        if not arguments.has_etag(answer):
+            raise StoreUnavailable(self._no_etag("UploadPart", at))
         return arguments.uploaded_part(number, len(body), answer, checksum)
 
     async def complete_upload(
@@ -151,6 +161,8 @@ class ClientStore:
             answer = await self._client.complete_multipart_upload(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
             )
+        if not arguments.has_etag(answer):
+            raise OutcomeUnknown(self._no_etag("CompleteMultipartUpload", at))
         return arguments.stored_object(answer, size=sum(part.size for part in parts))
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:

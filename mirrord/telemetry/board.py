@@ -55,6 +55,7 @@ class _Run:
     now: _Sample
     samples: deque[_Sample] = field(default_factory=deque)
     told: float = float("-inf")
+    message: str = ""
 
     def advance(self, event: TransferProgress, at: float) -> None:
         self.event, self.size = event, event.size
@@ -181,6 +182,8 @@ class Board:
             case ItemChanged() if event.state is not State.TRANSFERRING:
                 # An attempt whose end nobody told (the journal failed under it) does not stay here for ever.
                 self._runs.pop(event.item.id, None)
+            case ItemChanged() if run := self._runs.get(event.item.id):
+                run.message = event.message
         return True
 
     def _begin(self, event: TransferEvent, size: int | None, kept: int = 0) -> _Run:
@@ -215,4 +218,5 @@ def _progress(run: _Run, at: float) -> Progress:
         bytes_sent=run.now.sent,
         size=run.size,
         rate=run.rate(at),
+        message=run.message,
     )

@@ -97,6 +97,10 @@ class Budget:
             self._unreserve(capacity)
             raise
 
+    def make_room_for(self, size: int, count: int) -> None:
+        """For a pool of one user: at least `count` buffers of `size` bytes shall fit."""
+        self.limit = max(self.limit, _capacity(size) * count)
+
     def clear(self) -> None:
         """Let go of every idle buffer."""
         self._make_room(self.limit)

@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from mirrord.errors import SourceRefused, SourceTooLarge
+from mirrord.errors import IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
 from mirrord.planning.resume import Run, missing, pieces, pinned
 from mirrord.ports import ByteStream, Source
@@ -133,7 +133,7 @@ class _Copying:
         job, means = self.job, self.means
         upload = Multipart(means.store, job.at, job.options, job.checksum, concurrency=job.cut.concurrency)
         upload.repeats, upload.sent, upload.aborted = means.repeats, self.tally.sent, means.aborted
-        upload.ledger, upload.kept = means.ledger, job.kept
+        upload.ledger, upload.kept, upload.answers = means.ledger, job.kept, means.answers
         return upload
 
     async def _in_parts(self, upload: Multipart, feed: Coroutine[None, None, None]) -> Copied:
@@ -148,6 +148,11 @@ class _Copying:
             feed.close()  # for an upload that could not be opened
         parts = [part for _, part in sorted(upload.parts.items())]
         size = sum(part.size for part in parts)
+        try:
+            integrity = proof.of_multipart(whole, parts, stored, size)
+        except IntegrityError:
+            self.means.ledger.mismatched(stored)
+            raise
         return Copied(
             transfer_id=job.transfer_id,
             revision=job.copied(self.observed.revision),
@@ -155,8 +160,9 @@ class _Copying:
             size=size,
             parts=len(parts),
             etag=stored.etag,
+            etag_from_head=stored.from_head,
             checksum=whole,
-            integrity=proof.of_multipart(whole, parts, stored, size, self.means.store.provider),
+            integrity=integrity,
         )
 
 

@@ -1,11 +1,12 @@
 """What a transfer is told and what it works with: plain values, decided before the first byte moves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mirrord.model import ChecksumKind, Destination, ObjectOptions, Revision
 from mirrord.planning.parts import Cut
 from mirrord.ports import ObjectStore
+from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
 from mirrord.transfer.multipart import ignore
@@ -54,6 +55,7 @@ class Means:
     budget: Budget
     repeats: Repeats = USUAL_REPEATS
     ledger: Ledger = NO_LEDGER
+    answers: Answers = field(default_factory=Answers)
     aborted: Callable[[str], None] = ignore
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from mirrord.model import Checksum, Part
+from mirrord.model import Checksum, Part, StoredObject
 
 
 class Ledger(Protocol):
@@ -29,6 +29,9 @@ class Ledger(Protocol):
     async def complete_refused(self) -> None:
         """The store answered each of the requests that it did not make the object visible."""
 
+    def mismatched(self, stored: StoredObject) -> None:
+        """The object is visible, and the store says that it holds other bytes than were sent."""
+
     def keeps(self, error: BaseException | None) -> bool:
         """Whether, after `error`, the parts stay at the store for another attempt. None: nothing went wrong."""
 
@@ -45,6 +48,8 @@ class NoLedger:
     async def completing(self, whole: Checksum | None) -> None: ...
 
     async def complete_refused(self) -> None: ...
+
+    def mismatched(self, stored: StoredObject) -> None: ...
 
     def keeps(self, error: BaseException | None) -> bool:  # noqa: ARG002
         return False

@@ -30,9 +30,20 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, ObjectOptions, Part, StoredObject
+from mirrord.model import (
+    META_TRANSFER,
+    Checksum,
+    ChecksumKind,
+    Destination,
+    Integrity,
+    ObjectOptions,
+    Part,
+    StoredObject,
+)
 from mirrord.planning.backoff import pause, spent
 from mirrord.ports import ObjectStore
+from mirrord.transfer import proof
+from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Buffer
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
 from mirrord.transfer.repeats import USUAL_REPEATS
@@ -67,10 +78,11 @@ class Multipart:
         self._at = at
         self._options = options
         self._kind = kind
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self.repeats = USUAL_REPEATS
         self.ledger: Ledger = NO_LEDGER
         self.kept: Kept | None = None
+        self.answers = Answers()
         self.sent: Callable[[int], None] = ignore
         self.aborted: Callable[[str], None] = ignore
         self.upload_id: str | None = None
@@ -83,6 +95,11 @@ class Multipart:
         self._completed = False
         self._requests = 0
         """CompleteMultipartUpload requests whose outcome is unknown."""
+
+    @property
+    def most_parts(self) -> int:
+        """How many parts the store takes."""
+        return self._store.provider.max_parts
 
     async def __aenter__(self) -> Self:
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -133,7 +150,8 @@ class Multipart:
             await drain((task,))
 
     async def complete(self, *, if_none_match: bool = False) -> tuple[StoredObject, Checksum | None]:
-        """Make the object visible, under a full-object checksum where the parts' checksums combine.
+        """Make the object visible, under a full-object checksum where the parts' checksums combine. An empty object has
+        none: MinIO refuses it with one.
 
         No call of it is cut short by a cancellation, whose outcome would be unknown; the store's deadline bounds it.
         """
@@ -146,6 +164,8 @@ class Multipart:
             transfer_id=self._options.metadata.get(META_TRANSFER, ""),
             size=sum(part.size for part in parts),
             whole=whole,
+            proves=lambda answer: self._proves(whole, parts, answer),
+            answers=self.answers,
             repeats=self.repeats,
         )
         try:
@@ -159,7 +179,7 @@ class Multipart:
     # ── one part ──────────────────────────────────────────────────────────────────────────────────
     def _numbered(self, number: int | None) -> int:
         number = self.begun + 1 if number is None else number
-        most = self._store.provider.max_parts
+        most = self.most_parts
         if number > most:
             raise SourceTooLarge(
                 f"{self._at} does not fit {most:,} parts, all that {self._store.provider.name} takes: "
@@ -170,7 +190,7 @@ class Multipart:
 
     async def _turn(self) -> None:
         self._raise_failure()
-        while len(self._tasks) >= self._concurrency:
+        while len(self._tasks) >= self.concurrency:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failure()
 
@@ -241,9 +261,16 @@ class Multipart:
             raise
         await self.ledger.opened(self.upload_id)
 
+    def _proves(self, whole: Checksum | None, parts: list[Part], answer: StoredObject) -> bool:
+        if self._kind is ChecksumKind.NONE:
+            return True
+        return proof.multipart_level(whole, parts, answer) is not Integrity.LENGTH
+
     def _whole(self, parts: list[Part]) -> Checksum | None:
         pieces = [(part.checksum, part.size) for part in parts if part.checksum is not None]
-        return checksums.combine(self._kind, pieces) if checksums.combines(self._kind) else None
+        if not checksums.combines(self._kind) or not any(size for _, size in pieces):
+            return None
+        return checksums.combine(self._kind, pieces)
 
     async def _complete(self, parts: list[Part], whole: Checksum | None, if_none_match: bool) -> StoredObject:
         await self.ledger.completing(whole)

@@ -1,42 +1,50 @@
-"""What proved a copy: the level of integrity that the store's answer and its profile stand for (SPEC guarantee 3).
+"""What proved a copy: the level of integrity that the store's own words show (SPEC guarantee 3).
 
-Owns the verdict, made from facts already at hand. Claims no more than was shown: a checksum that the store merely
-ignored proves nothing but the length.
+Owns the verdict, made from an answer to a write or from a HEAD after it. A provider's profile says which checksum is
+sent and never what it proved: a store that ignores a checksum takes any bytes. What is not shown is LENGTH, and is to
+be read back.
 """
 
 from collections.abc import Sequence
 
-from mirrord.checksums import hexadecimal
+from mirrord import checksums
 from mirrord.errors import ChecksumMismatch, LengthMismatch
 from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
-from mirrord.providers import Provider, profile
-
-_HEADERS = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.CRC32C, ChecksumKind.CRC32, ChecksumKind.SHA256})
 
 
-def of_put(sent: Checksum | None, stored: StoredObject, size: int, provider: Provider) -> Integrity:
+def of_put(sent: Checksum | None, stored: StoredObject, size: int) -> Integrity:
     """The level that a single put reached. Raises ChecksumMismatch or LengthMismatch if the store holds other bytes."""
     _same(sent, stored, size)
-    if sent is None:
-        return Integrity.LENGTH
-    if sent.kind is ChecksumKind.MD5:
-        return Integrity.MD5 if _md5_shown(sent, stored.etag, provider) else Integrity.LENGTH
-    return Integrity.FULL_OBJECT if _confirmed(sent, stored, provider) else Integrity.LENGTH
+    return put_level(sent, stored)
 
 
-def of_multipart(
-    whole: Checksum | None, parts: Sequence[Part], stored: StoredObject, size: int, provider: Provider
-) -> Integrity:
-    """The level that a multipart upload reached: `whole` was sent with Complete, each part's checksum with the part."""
+def put_level(sent: Checksum | None, stored: StoredObject) -> Integrity:
+    """The level that `stored` shows of a body whose checksum was `sent`."""
+    if sent is not None and sent.kind is ChecksumKind.MD5:
+        return Integrity.MD5 if _is_md5(sent, stored.etag) else Integrity.LENGTH
+    return Integrity.FULL_OBJECT if sent is not None and stored.checksum == sent else Integrity.LENGTH
+
+
+def of_multipart(whole: Checksum | None, parts: Sequence[Part], stored: StoredObject, size: int) -> Integrity:
+    """The level that a multipart upload reached: `whole` was sent with Complete, each part's checksum with the part.
+
+    Raises as `of_put` does.
+    """
     _same(whole, stored, size)
-    if whole is not None:
-        return Integrity.FULL_OBJECT if _confirmed(whole, stored, provider) else Integrity.LENGTH
-    kinds = {part.checksum.kind if part.checksum else ChecksumKind.NONE for part in parts}
-    if kinds == {ChecksumKind.MD5}:
-        shown = all(part.checksum and _md5_shown(part.checksum, part.etag, provider) for part in parts)
-        return Integrity.MD5 if shown else Integrity.LENGTH
-    if kinds == {ChecksumKind.SHA256} and _verifies(provider):
+    composite, shown = _composite(parts), stored.composite
+    if composite and shown and shown.kind is composite.kind and shown != composite:
+        raise ChecksumMismatch(f"the store holds composite {shown.kind} {shown.value}, sent was {composite.value}")
+    return multipart_level(whole, parts, stored)
+
+
+def multipart_level(whole: Checksum | None, parts: Sequence[Part], stored: StoredObject) -> Integrity:
+    """The level that `stored` shows of these parts. A composite checksum counts only in a HEAD: it is the object's."""
+    if whole is not None and stored.checksum == whole:
+        return Integrity.FULL_OBJECT
+    if stored.from_head and stored.composite is not None and stored.composite == _composite(parts):
         return Integrity.COMPOSITE
+    if parts and all(part.checksum and _is_md5(part.checksum, part.etag) for part in parts):
+        return Integrity.MD5
     return Integrity.LENGTH
 
 
@@ -47,22 +55,19 @@ def of_copy(known: Checksum | None, stored: StoredObject, size: int | None) -> I
     return Integrity.FULL_OBJECT if shown else Integrity.LENGTH
 
 
-def _confirmed(sent: Checksum, stored: StoredObject, provider: Provider) -> bool:
-    """The store said the checksum back, or is known to refuse a wrong one."""
-    return stored.checksum == sent or _verifies(provider)
+def _composite(parts: Sequence[Part]) -> Checksum | None:
+    """None: the parts have no checksums of one kind."""
+    known = [part.checksum for part in parts if part.checksum is not None]
+    kinds = {checksum.kind for checksum in known}
+    return checksums.composite(kinds.pop(), known) if len(known) == len(parts) and len(kinds) == 1 else None
 
 
-def _md5_shown(sent: Checksum, etag: str, provider: Provider) -> bool:
-    """The ETag is the MD5 of what came (so it is of a plain put or part, unless encrypted), or Content-MD5 is honoured.
+def _is_md5(sent: Checksum, etag: str) -> bool:
+    """Whether the ETag is the MD5 that was sent: so it is of a plain put or part, unless encrypted.
 
-    RFC 1864; AWS: "Checking object integrity", ETags.
+    AWS: "Checking object integrity", ETags.
     """
-    return etag.strip('"').lower() == hexadecimal(sent) or profile(provider.name).honours_md5
-
-
-def _verifies(provider: Provider) -> bool:
-    """By the provider's own profile: `provider` may carry the checksum that a manifest asked for instead."""
-    return profile(provider.name).checksum in _HEADERS
+    return sent.kind is ChecksumKind.MD5 and etag.strip('"').lower() == checksums.hexadecimal(sent)
 
 
 def _same(sent: Checksum | None, stored: StoredObject, size: int) -> None:

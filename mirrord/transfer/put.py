@@ -5,7 +5,8 @@ came of the request, and whether it is made again from the same buffer, is `writ
 """
 
 from mirrord import checksums
-from mirrord.model import META_TRANSFER, Copied, Observed, TransferKind
+from mirrord.errors import IntegrityError
+from mirrord.model import META_TRANSFER, Checksum, Copied, Integrity, Observed, StoredObject, TransferKind
 from mirrord.ports import Source
 from mirrord.transfer import proof
 from mirrord.transfer.job import Job, Means
@@ -14,21 +15,15 @@ from mirrord.transfer.writes import Write
 
 async def put(job: Job, source: Source, observed: Observed, means: Means, body: memoryview) -> Copied:
     """Send `body`, all bytes of the revision `observed`, as one object."""
-    store = means.store
     checksum = await checksums.digest(job.checksum, body)
     await source.confirm(observed)
     await means.ledger.completing(checksum)
-    write = Write(
-        store=store,
-        at=job.at,
-        transfer_id=job.options.metadata.get(META_TRANSFER, ""),
-        size=len(body),
-        whole=checksum,
-        repeats=means.repeats,
-    )
-    stored = await write.settled(
-        lambda: store.put_object(job.at, body, job.options, checksum, if_none_match=job.if_none_match)
-    )
+    stored = await send(job, means, body, checksum)
+    try:
+        integrity = proof.of_put(checksum, stored, len(body))
+    except IntegrityError:
+        means.ledger.mismatched(stored)
+        raise
     return Copied(
         transfer_id=job.transfer_id,
         revision=job.copied(observed.revision),
@@ -36,6 +31,24 @@ async def put(job: Job, source: Source, observed: Observed, means: Means, body: 
         size=len(body),
         parts=1,
         etag=stored.etag,
+        etag_from_head=stored.from_head,
         checksum=checksum,
-        integrity=proof.of_put(checksum, stored, len(body), store.provider),
+        integrity=integrity,
+    )
+
+
+async def send(job: Job, means: Means, body: memoryview, checksum: Checksum | None) -> StoredObject:
+    """Ask the store, as often as it takes to know what came of it. Raises what `Write.settled` raises."""
+    store = means.store
+    write = Write(
+        store=store,
+        at=job.at,
+        transfer_id=job.options.metadata.get(META_TRANSFER, ""),
+        size=len(body),
+        whole=checksum,
+        proves=lambda answer: checksum is None or proof.put_level(checksum, answer) is not Integrity.LENGTH,
+        repeats=means.repeats,
+    )
+    return await write.settled(
+        lambda: store.put_object(job.at, body, job.options, checksum, if_none_match=job.if_none_match)
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mirrord import checksums
 from mirrord.aio import Turns
 from mirrord.model import Checksum, ChecksumKind, Destination, Observed, Record, StoredObject
+from mirrord.planning.standing import is_recorded
 from mirrord.ports import ByteStream, ObjectStore, Source
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.readback import PIECE
@@ -39,7 +40,7 @@ def by_head(record: Record, standing: StoredObject | None) -> Verdict:
         return Verdict("the object is missing")
     if standing.size != record.size:
         return Verdict(f"the object has {standing.size:,} bytes, {record.size or 0:,} were stored")
-    if standing.etag != record.etag:
+    if not is_recorded(record, standing):
         return Verdict(f"the object was replaced: its ETag is {standing.etag}, {record.etag} was stored")
     known, told = record.checksum, standing.checksum
     comparable = known is not None and told is not None and known.kind is told.kind

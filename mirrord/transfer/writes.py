@@ -3,6 +3,9 @@
 Owns guarantee 6 within one attempt. What the store says of such a write may be untrue: an answer can be lost, a 412 can
 mean our own earlier try, NoSuchUpload a Complete that worked (FIELD_NOTES 2, 3, 9). A HEAD decides, by the transfer's
 id in the object's metadata, before anything else goes to that key. An object without such an id is never guessed about.
+
+An answer that says it worked is checked too: a HEAD follows unless the answer proves the bytes by itself and, after
+Complete, the store's answers are known to name the ETag that HEAD shows.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,6 +24,7 @@ from mirrord.errors import (
 from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
 from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import ObjectStore
+from mirrord.transfer.answers import Answers
 from mirrord.transfer.repeats import USUAL_REPEATS, Repeats
 
 WRITE_BACKOFF = Backoff(base=0.25, cap=4.0, tries=4)
@@ -36,23 +40,39 @@ def carries(transfer_id: str, standing: StoredObject | None) -> bool:
     return standing is not None and standing.metadata.get(META_TRANSFER) == transfer_id
 
 
+def written_by(transfer_id: str, standing: StoredObject) -> bool:
+    """Whether the object is this transfer's, and can be recognised later: an object without an ETag could not."""
+    return carries(transfer_id, standing) and bool(standing.etag.strip('"'))
+
+
 def landed(transfer_id: str, whole: Checksum | None, standing: StoredObject | None) -> bool:
     """Whether the object that stands is this transfer's work, and no other checksum is shown for it."""
-    if standing is None or not carries(transfer_id, standing):
+    if standing is None or not written_by(transfer_id, standing):
         return False
     told = standing.checksum
     return whole is None or told is None or whole.kind is not told.kind or whole == told
 
 
+def never(_: StoredObject) -> bool:
+    """For writes whose answer proves nothing by itself."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One object on its way to being visible: `whole` is its checksum, `transfer_id` empty if it will carry none."""
+    """One object on its way to being visible: `whole` is its checksum, `transfer_id` empty if it will carry none.
+
+    `proves` says whether an answer shows what the object holds; `answers` what is known of their ETags, None: that the
+    next look at the object will do.
+    """
 
     store: ObjectStore
     at: Destination
     transfer_id: str
     size: int
     whole: Checksum | None
+    proves: Callable[[StoredObject], bool] = never
+    answers: Answers | None = None
     repeats: Repeats = USUAL_REPEATS
 
     async def settled(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
@@ -63,7 +83,7 @@ class Write:
         failures = 0
         while True:
             try:
-                return await ask()
+                return await self._shown(await ask())
             except (*_DOUBTFUL, *_REFUSED) as error:
                 if isinstance(error, _DOUBTFUL):
                     standing = await self._standing(error)
@@ -74,6 +94,28 @@ class Write:
                     raise
                 wait = self._pause(error, failures)
             await self.repeats.sleep(wait)
+
+    async def _shown(self, answer: StoredObject) -> StoredObject:
+        """The object as a HEAD shows it; `answer` where that needs no HEAD, or the store gives none (403, an outage).
+
+        Also where an object of another transfer stands there: whoever wrote it, wrote later. Raises OutcomeUnknown if
+        nothing stands there.
+        """
+        if not self.transfer_id or (self.proves(answer) and (self.answers is None or self.answers.agree(self.at))):
+            return answer
+        try:
+            standing = await self.store.head_object(self.at)
+        except StoreError:
+            return answer
+        if standing is None:
+            raise OutcomeUnknown(
+                f"{self.at}: the store said that it was stored, and HEAD shows no object; check endpoint_url"
+            )
+        if not written_by(self.transfer_id, standing):
+            return answer
+        if self.answers is not None:
+            self.answers.learn(self.at, agrees=standing.etag == answer.etag)
+        return standing
 
     def _again(self, error: MirrordError, failures: int) -> bool:
         """A store that names a time is asked again by nobody before it: that is the breaker's to see to."""

@@ -104,6 +104,7 @@ FULL = record(
     size=5 * 2**40,
     checksum=Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg="),
     integrity=Integrity.FULL_OBJECT,
+    etag_from_head=True,
     synced_at=1_700_000_001.5,
     options_digest="feed",
     removed=1_700_000_002.75,

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiobotocore.session import get_session
+from aiohttp import web
 
 import mirrord
 from mirrord import InvalidPart, MultipartUploader, NoSuchUpload, S3Client
@@ -28,6 +29,7 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.units import MiB
+from tests.support.proxy import Seen, StoreProxy
 from tests.support.weed import Server
 
 CONTENT = os.urandom(21 * MiB + 333)
@@ -269,8 +271,9 @@ async def test_chunks_of_any_size(any_client: Any, bucket: str, s3_client: Any, 
             assert await up.upload_part(CONTENT[start : start + chunk]) is None
     assert not up.is_loading
     assert stored(s3_client, bucket, "up.csv") == CONTENT
-    assert [part["PartNumber"] for part in up.parts] == [1, 2, 3, 4, 5]
-    assert up.part_number == 6
+    numbers = [1] if chunk == len(CONTENT) else [1, 2, 3, 4] if chunk == 6 * MiB else [1, 2, 3, 4, 5]
+    assert [part["PartNumber"] for part in up.parts] == numbers
+    assert up.part_number == len(numbers) + 1
     assert up.uploaded_size == pytest.approx(len(CONTENT) / MiB)
     assert s3_client.head_object(Bucket=bucket, Key="up.csv")["ContentType"] == "text/csv"
     assert up.mpu["UploadId"]
@@ -295,6 +298,68 @@ async def test_no_bytes_at_all_make_an_empty_object(any_client: Any, bucket: str
     assert len(up.parts) == 1
 
 
+@pytest.mark.parametrize("provider", ["seaweedfs", "minio", "aws", "generic", "r2"])
+async def test_no_bytes_at_all_have_no_checksum_at_complete(
+    store_proxy: StoreProxy, bucket: str, s3_client: Any, provider: str
+) -> None:
+    """MinIO refuses it with one."""
+    completed: list[dict[str, str]] = []
+
+    async def look(seen: Seen, request: web.Request) -> None:
+        if seen.operation == "CompleteMultipartUpload":
+            completed.append({name.lower(): value for name, value in request.headers.items()})
+
+    store_proxy.before = look  # type: ignore[assignment]
+    client = new_client(store_proxy.server, provider=provider)
+    async with MultipartUploader(client=client, bucket=bucket, key="empty") as up:
+        await up.upload_part(b"")
+    assert (stored(s3_client, bucket, "empty"), len(up.parts), up.is_loading) == (b"", 1, False)
+    assert not any(name.startswith("x-amz-checksum") for name in completed[0])
+
+
+def sizes_of(s3_client: Any, bucket: str, key: str) -> list[int]:
+    """Of the parts of an object."""
+    count = s3_client.head_object(Bucket=bucket, Key=key, PartNumber=1)["PartsCount"]
+    asked = range(1, count + 1)
+    return [s3_client.head_object(Bucket=bucket, Key=key, PartNumber=n)["ContentLength"] for n in asked]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "provider", "parts"),
+    [
+        ([10, 10, 1], "seaweedfs", [10, 10, 1]),
+        ([3, 7, 10], "generic", [10, 10]),
+        ([1, 1, 6, 5, 2], "minio", [8, 5, 2]),
+        ([5], "aws", [5]),
+        ([4, 4], "generic", [5, 3]),
+        ([10, 10, 10, 10], "r2", [32, 8]),
+    ],
+)
+async def test_a_large_chunk_is_one_part(
+    weed: Server, bucket: str, s3_client: Any, chunks: list[int], provider: str, parts: list[int]
+) -> None:
+    content = os.urandom(sum(chunks) * MiB)
+    client, at = new_client(weed, provider=provider), 0
+    async with MultipartUploader(client=client, bucket=bucket, key="k") as up:
+        for size in chunks:
+            await up.upload_part(memoryview(content)[at : at + size * MiB])
+            at += size * MiB
+    assert stored(s3_client, bucket, "k") == content
+    assert sizes_of(s3_client, bucket, "k") == [size * MiB for size in parts]
+
+
+async def test_it_is_loading_until_it_is_completed(weed: Server, bucket: str) -> None:
+    up = MultipartUploader(client=new_client(weed), bucket=bucket, key="k")
+    assert up.is_loading
+    async with up:
+        assert up.is_loading
+    assert not up.is_loading
+    lost = MultipartUploader(client=new_client(weed), bucket="absent-bucket", key="k")
+    with pytest.raises(BucketMissing):
+        await lost.__aenter__()
+    assert lost.is_loading
+
+
 async def test_an_error_in_the_block_aborts(any_client: Any, bucket: str, s3_client: Any) -> None:
     up = MultipartUploader(client=any_client, bucket=bucket, key="k")
 
@@ -305,7 +370,7 @@ async def test_an_error_in_the_block_aborts(any_client: Any, bucket: str, s3_cli
 
     with pytest.raises(ZeroDivisionError):
         await work()
-    assert not up.is_loading
+    assert up.is_loading
     assert open_uploads(s3_client, bucket) == []
     with pytest.raises(s3_client.exceptions.NoSuchKey):
         stored(s3_client, bucket, "k")

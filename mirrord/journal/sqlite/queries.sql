@@ -5,12 +5,12 @@
 REPLACE INTO items (
     item_id, entry, source, store, endpoint, bucket, key, state, reason, message, since, next_check, revision,
     transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest,
-    removed, dated
+    removed, dated, etag_from_head
 ) VALUES (
     :item_id, CAST(:entry AS TEXT), CAST(:source AS TEXT), CAST(:store AS TEXT), CAST(:endpoint AS TEXT),
     CAST(:bucket AS TEXT), CAST(:key AS TEXT), :state, :reason, CAST(:message AS TEXT), :since, :next_check, :revision,
     :transfer_id, :etag, :size, :checksum_kind, :checksum_value, :integrity, :synced_at, :options_digest,
-    :removed, :dated
+    :removed, :dated, :etag_from_head
 );
 
 -- name: record

@@ -8,6 +8,7 @@ from mirrord.daemon.plan import Copy, NewBucket, Plan
 from mirrord.daemon.report import Left
 from mirrord.errors import Problem, Reason
 from mirrord.model import Destination, Item, Outcome, State, TransferKind
+from mirrord.units import GiB
 
 
 def item(key: str) -> Item:
@@ -50,6 +51,20 @@ def test_each_change_is_a_line_and_what_stays_as_it_is_only_counted() -> None:
         "1 Blocked, 1 Retrying, 1 Suspended, 1 Waiting; looked at in 1s",
     ]
     assert list(lines(Plan(unchanged=3, duration=0.25))) == ["0 to copy (0 B), 3 unchanged; looked at in 250ms"]
+
+
+def test_what_will_be_read_back_is_said_and_summed() -> None:
+    copies = [
+        Copy(item("a"), "the source changed", TransferKind.MULTIPART, 5 * GiB, readback=True),
+        Copy(item("b"), "the source changed", TransferKind.PUT, 5),
+        Copy(item("c"), "the source changed", TransferKind.MULTIPART, None, readback=True),
+    ]
+    found = Plan(copies=copies)
+    said = list(lines(found))
+    assert said[0].endswith("(the source changed; 5.0 GiB, then read back, multipart)")
+    assert said[3].startswith("3 to copy (5.0 GiB and 1 of unknown size), 5.0 GiB to read back, 0 unchanged")
+    changes = json.loads(json.dumps(in_json(found)))["changes"]
+    assert [change.get("readback", "no") for change in changes] == [5 * GiB, "no", None]
 
 
 def test_its_json_has_the_documented_keys_and_no_secret() -> None:

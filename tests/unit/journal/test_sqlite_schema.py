@@ -106,6 +106,16 @@ def test_an_upload_that_an_older_mirrord_was_completing_counts_as_asked_for_now(
     assert abs(found["mpu"] - time.time()) < 60
 
 
+def test_the_etags_of_an_older_journal_count_as_shown_by_no_head(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED[:7])
+    connection.execute(
+        "INSERT INTO items (item_id, entry, source, store, endpoint, bucket, key, state, message, since, etag) "
+        "VALUES ('i', 'e', 'f', 's', 'e', 'b', 'k', 'Synced', '', 0, 'x-2')"
+    )
+    migrate(connection, Path("state.db"), SHIPPED)
+    assert connection.execute("SELECT etag, etag_from_head FROM items").fetchall() == [("x-2", 0)]
+
+
 def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     before = connection.execute("PRAGMA schema_version").fetchone()

@@ -42,6 +42,7 @@ RECORD = Record(
     etag='"e"',
     size=3,
     integrity=Integrity.FULL_OBJECT,
+    etag_from_head=True,
 )
 STANDING = StoredObject(size=3, etag='"e"', metadata={META_TRANSFER: "t"})
 

@@ -6,7 +6,8 @@ from hashlib import sha256
 import pytest
 
 from mirrord.model import META_TRANSFER, Destination, FileIdentity, Item, Record, Revision, State, StoredObject
-from mirrord.planning.prune import Root, Seen, is_another, is_ours, refusal, trusted
+from mirrord.planning.prune import Root, Seen, is_another, refusal, trusted
+from mirrord.planning.standing import is_ours
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,7 @@ def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: st
         state=State.SYNCED,
         transfer_id=transfer_id,
         etag='"e1"',
+        etag_from_head=True,
     )
     metadata = {} if stamp is None else {META_TRANSFER: stamp}
     assert is_ours(record, StoredObject(size=1, etag=etag, metadata=metadata)) is ours

@@ -8,7 +8,7 @@ import pytest
 
 from mirrord import checksums
 from mirrord.declared import FolderSpec
-from mirrord.errors import Reason, StoreUnavailable
+from mirrord.errors import Reason, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
@@ -65,6 +65,7 @@ RECORD = Record(
     size=len(BODY),
     checksum=CRC,
     integrity=Integrity.FULL_OBJECT,
+    etag_from_head=True,
 )
 ADOPTED = replace(RECORD, integrity=None, revision=Revision(address="x", length=len(BODY), file=FILE))
 STANDING = StoredObject(size=len(BODY), etag='"e"', metadata={META_TRANSFER: "t"})
@@ -77,6 +78,7 @@ COPIED = Copied(
     etag='"e"',
     checksum=CRC,
     integrity=Integrity.FULL_OBJECT,
+    etag_from_head=True,
 )
 SYNCED = Outcome(state=State.SYNCED)
 
@@ -237,6 +239,46 @@ async def test_another_object_keeps_the_file(world: Made, standing: StoredObject
     outcome = await found.look()
     assert outcome.message.startswith("uploaded, but the file could not be deleted: the object was ")
     assert found.proven == []
+
+
+UNSHOWN = replace(COPIED, etag_from_head=False)
+
+
+async def test_a_copy_whose_write_was_followed_by_no_head_is_looked_at_before_its_file_goes(world: Made) -> None:
+    """Its answer's ETag need not be the one that HEAD shows: the transfer's id and the length decide."""
+    shown = replace(STANDING, etag='"shown"')
+    record = replace(RECORD, etag_from_head=False)
+    found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=shown)
+    await found.look()
+    assert found.asked == ["look", "head", "depart /srv/inbox sub/a None"]
+    assert ((await found.recorded()).etag, (await found.recorded()).etag_from_head) == ('"shown"', True)
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [None, replace(STANDING, size=1), replace(STANDING, metadata={}), StoredObject(size=0, etag="")],
+)
+@pytest.mark.parametrize("after_upload", ["", "/done"])
+async def test_a_copy_that_no_head_shows_keeps_its_file(
+    world: Made, standing: StoredObject | None, after_upload: str
+) -> None:
+    record = replace(RECORD, etag_from_head=False)
+    found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=standing)
+    outcome = await found.look(replace(ITEM, after_upload=after_upload))
+    assert ": the object was " in outcome.message
+    assert (outcome.state, found.proven) == (State.SYNCED, [])
+
+
+async def test_where_head_is_forbidden_the_file_stays(world: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def denied(self: Store, at: Destination) -> None:
+        raise StoreDenied("HeadObject: 403")
+
+    monkeypatch.setattr(Store, "head_object", denied)
+    found = world(outcome=replace(SYNCED, copied=UNSHOWN))
+    outcome = await found.look()
+    assert outcome.message == "uploaded, but the file could not be deleted: HeadObject: 403"
+    assert (outcome.state, found.proven) == (State.SYNCED, [])
+    assert (await found.recorded()).message == outcome.message
 
 
 async def test_a_store_that_does_not_answer_keeps_the_file(world: Made) -> None:

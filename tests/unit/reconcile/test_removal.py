@@ -60,6 +60,7 @@ class World:
             transfer_id="t1",
             etag=stored.etag,
             size=3,
+            etag_from_head=True,
         )
         await self.journal.save(record)
 
@@ -122,6 +123,12 @@ async def test_an_object_that_others_wrote_stays_and_the_item_leaves(world: Worl
     assert world.stands
     assert world.said == [ItemBlocked]
     assert (await world.record()).removed is not None
+
+
+async def test_an_object_whose_answer_named_another_etag_than_its_head_is_ours(world: World) -> None:
+    await world.journal.save(replace(await world.record(), etag='"of the answer"', etag_from_head=False))
+    assert (await world.remove()).pruned
+    assert not world.stands
 
 
 async def test_an_object_that_is_gone_already_is_no_news(world: World) -> None:

@@ -251,7 +251,7 @@ async def test_a_copy_without_a_checksum_is_read_back(folder: Folder) -> None:
 
 async def test_a_copy_that_is_other_bytes_does_not_count(folder: Folder) -> None:
     """It is remembered as of no revision, and written again."""
-    folder.copies.answers["new"] = Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")
+    folder.copies.answers["new"] = None
     real = folder.copies.get_object
 
     def other(at: Destination, *given: Any) -> Any:
@@ -305,3 +305,87 @@ async def test_an_object_is_not_deleted_while_it_is_copied(folder: Folder) -> No
     assert (folder.asked, [one.pruned for one in outcomes]) == ((0, 1), [False])
     assert (await folder.reconciler.reconcile(gone)).pruned
     assert set(folder.store.buckets["bucket"]) == {"new"}
+
+
+# ── stores whose copies are none ──────────────────────────────────────────────────────────────────
+FALSE = [Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA="), Checksum(ChecksumKind.CRC32, "AAAAAA==")]
+
+
+@pytest.mark.parametrize("shown", FALSE, ids=lambda checksum: checksum.kind)
+async def test_a_copy_that_shows_another_checksum_is_none_and_the_bytes_are_sent(
+    folder: Folder, shown: Checksum
+) -> None:
+    """MinIO computes a false one where it compresses. The bytes are sent before the old name's object may go."""
+    real = folder.copies.copy_object
+
+    async def false(source: Destination, at: Destination, *given: Any, **more: Any) -> StoredObject:
+        stored = await real(source, at, *given, **more)
+        kept = folder.store.buckets["bucket"][at.key]
+        folder.store.buckets["bucket"][at.key] = replace(kept, stored=replace(kept.stored, checksum=shown))
+        return stored
+
+    folder.copies.copy_object = false  # type: ignore[method-assign]
+    folder.rename()
+    outcome = await folder.sync("new")
+    assert (outcome.state, folder.asked, folder.copies.reads) == (State.SYNCED, (1, 1), 0)
+    kept, record = folder.store.buckets["bucket"]["new"], await folder.record("new")
+    assert (kept.content, kept.stored.checksum) == (CONTENT, (await folder.record("old")).checksum)
+    assert kept.stored.metadata[META_TRANSFER] == record.transfer_id
+    assert record.integrity is Integrity.FULL_OBJECT
+    assert await folder.unfinished() == 0
+    assert (await folder.sync("new")).copied is None
+
+
+async def test_a_copy_of_another_length_is_none(folder: Folder) -> None:
+    head = folder.copies.head_object
+
+    async def short(at: Destination) -> StoredObject | None:
+        standing = await head(at)
+        return replace(standing, size=1) if standing and folder.copies.puts == 1 and at.key == "new" else standing
+
+    folder.copies.head_object = short  # type: ignore[method-assign]
+    folder.rename()
+    assert (await folder.sync("new")).state is State.SYNCED
+    assert folder.asked == (1, 1)
+
+
+async def test_a_false_copy_whose_bytes_could_not_be_sent_is_adopted_by_nobody(folder: Folder) -> None:
+    folder.copies.answers["new"] = FALSE[0]
+    put = folder.copies.put_object
+
+    async def away(*_: Any, **__: Any) -> StoredObject:
+        raise StoreUnavailable("503", retry_after=1.0)
+
+    folder.copies.put_object = away  # type: ignore[method-assign]
+    folder.rename()
+    assert (await folder.sync("new")).state is State.RETRYING
+    known = (await folder.record("new")).revision
+    assert known is not None
+    assert known.file is None
+    folder.copies.answers.clear()
+    folder.copies.put_object = put  # type: ignore[method-assign]
+    folder.answers_again()
+    assert (await folder.sync("new", failures=1)).state is State.SYNCED
+    assert folder.asked == (1, 1)
+
+
+async def test_a_false_copy_that_a_killed_process_left_is_sent_again(folder: Folder) -> None:
+    folder.copies.fails, folder.copies.late = OutcomeUnknown("lost"), True
+    head = folder.copies.head_object
+
+    async def silent(at: Destination) -> StoredObject | None:
+        if at.key in folder.store.buckets["bucket"]:
+            raise StoreUnavailable("503", retry_after=1.0)
+        return await head(at)
+
+    folder.copies.head_object = silent  # type: ignore[method-assign]
+    folder.rename()
+    assert (await folder.sync("new")).state is State.RETRYING
+    assert await folder.unfinished() == 1
+    kept = folder.store.buckets["bucket"]["new"]
+    folder.store.buckets["bucket"]["new"] = replace(kept, stored=replace(kept.stored, checksum=FALSE[0]))
+    folder.copies.head_object, folder.copies.fails = head, None  # type: ignore[method-assign]
+    folder.answers_again()
+    assert (await folder.sync("new", failures=1)).state is State.SYNCED
+    assert folder.asked == (1, 1)
+    assert folder.store.buckets["bucket"]["new"].stored.checksum != FALSE[0]

@@ -79,10 +79,12 @@ def test_a_digest_of_a_body(checksum: Checksum | None, asked: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("kind", ChecksumKind)
-def test_an_upload_is_created_for_a_full_object_checksum_only_where_crcs_combine(kind: ChecksumKind) -> None:
+def test_an_upload_is_created_for_the_checksum_that_its_object_can_have(kind: ChecksumKind) -> None:
     asked = arguments.create_checksum(kind)
     if kind in (ChecksumKind.CRC64NVME, ChecksumKind.CRC32C, ChecksumKind.CRC32):
         assert asked == {"ChecksumAlgorithm": kind.value.upper(), "ChecksumType": "FULL_OBJECT"}
+    elif kind is ChecksumKind.SHA256:
+        assert asked == {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"}
     else:
         assert asked == {}
 
@@ -120,6 +122,43 @@ def test_a_completion_of_a_poor_store_names_parts_alone() -> None:
 )
 def test_only_a_full_object_checksum_counts(answer: dict[str, str], checksum: Checksum | None) -> None:
     assert arguments.full_object_checksum(answer) == checksum
+
+
+@pytest.mark.parametrize(
+    ("answer", "checksum"),
+    [
+        ({}, None),
+        ({"ChecksumSHA256": "abc=-7", "ChecksumType": "COMPOSITE"}, Checksum(ChecksumKind.SHA256, "abc=")),
+        ({"ChecksumCRC32C": "AAAAAA==-2"}, Checksum(ChecksumKind.CRC32C, "AAAAAA==")),
+        ({"ChecksumSHA256": "abc=", "ChecksumType": "COMPOSITE"}, Checksum(ChecksumKind.SHA256, "abc=")),
+        ({"ChecksumCRC64NVME": CRC.value, "ChecksumType": "FULL_OBJECT"}, None),
+        ({"ChecksumSHA256": "abc="}, None),
+        ({"ETag": '"abc-7"'}, None),
+    ],
+)
+def test_a_composite_checksum_is_told_from_a_full_one(answer: dict[str, str], checksum: Checksum | None) -> None:
+    assert arguments.composite_checksum(answer) == checksum
+
+
+def test_parts_of_a_sha256_upload_are_completed_with_theirs() -> None:
+    sums = [Checksum(ChecksumKind.SHA256, "abc="), Checksum(ChecksumKind.SHA256, "def=")]
+    parts = [Part(number=number, size=5, etag='"a"', checksum=one) for number, one in enumerate(sums, 1)]
+    assert arguments.complete_arguments(parts, None) == {
+        "MultipartUpload": {
+            "Parts": [
+                {"PartNumber": 1, "ETag": '"a"', "ChecksumSHA256": "abc="},
+                {"PartNumber": 2, "ETag": '"a"', "ChecksumSHA256": "def="},
+            ]
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "has"),
+    [({}, False), *(({"ETag": text}, False) for text in ("", '""', ' "" ', 'W/""')), ({"ETag": '"a"'}, True)],
+)
+def test_an_etag_that_says_nothing_is_none(answer: dict[str, str], has: bool) -> None:
+    assert arguments.has_etag(answer) is has
 
 
 @pytest.mark.parametrize(

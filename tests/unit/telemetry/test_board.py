@@ -94,6 +94,16 @@ def test_a_change_to_transferring_leaves_it(board: Board) -> None:
     assert len(board.running()) == 1
 
 
+def test_what_a_transfer_does_beside_sending_is_shown_until_its_end(board: Board) -> None:
+    board(started())
+    board(ItemChanged(item=ITEM, state=State.TRANSFERRING, message="read back"))
+    board(moved(1))
+    (shown,) = board.running()
+    assert shown.message == "read back"
+    board(started(transfer_id="next"))
+    assert board.running()[0].message == ""
+
+
 def test_an_attempt_that_never_ended_is_replaced_by_the_next(board: Board, clock: Hands) -> None:
     board(started(transfer_id="lost"))
     clock.at += 1

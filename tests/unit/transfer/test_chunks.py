@@ -1,13 +1,15 @@
 """Any sequence of chunks gives parts of one size but the last, in order, with the same bytes."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirrord.errors import StoreDenied, StoreUnavailable
-from mirrord.model import ChecksumKind, ObjectOptions
+from mirrord.model import ChecksumKind, ObjectOptions, ProviderName
+from mirrord.providers import profile
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.chunks import Chunks
 from mirrord.transfer.multipart import Multipart
@@ -41,6 +43,61 @@ async def test_parts_from_any_chunks(length: int, sizes: list[int], concurrency:
     )
     assert store.most_in_flight <= concurrency
     assert budget.lent == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(CONTENT)), st.lists(st.integers(0, 3 * PART), max_size=30), st.integers(1, 4))
+async def test_large_chunks_are_parts_and_small_ones_are_gathered(
+    length: int, sizes: list[int], concurrency: int
+) -> None:
+    store, budget, chunks = ScriptedStore(), Budget(PART), pieces(CONTENT[:length], sizes)
+    upload = Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=concurrency)
+    async with upload:
+        feeding = Chunks(upload, budget, PART, equal=False, most=2 * PART)
+        for chunk in chunks:
+            await feeding.take(memoryview(chunk))
+        await feeding.end()
+        await upload.complete()
+    assert store.objects[AT.key] == CONTENT[:length]
+    made = [upload.parts[number].size for number in sorted(upload.parts)]
+    assert all(PART <= size <= 2 * PART for size in made[:-1])
+    assert made[-1] <= 2 * PART
+    assert len(made) <= max(1, sum(len(chunk) // PART + 1 for chunk in chunks))
+    assert budget.lent == 0
+
+
+@pytest.mark.parametrize(
+    ("chunks", "parts"),
+    [
+        ([2 * PART, PART, 1], [2 * PART, PART, 1]),
+        ([1, PART], [PART + 1]),
+        ([PART - 1, PART - 1], [PART, PART - 2]),
+        ([7 * PART], [3 * PART, 3 * PART, PART]),
+        ([3 * PART + 1, PART], [3 * PART, PART + 1]),
+        ([], [0]),
+    ],
+)
+async def test_where_parts_end(chunks: list[int], parts: list[int]) -> None:
+    store = ScriptedStore()
+    async with Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=1) as upload:
+        feeding = Chunks(upload, Budget(PART), PART, equal=False, most=3 * PART)
+        for size in chunks:
+            await feeding.take(memoryview(CONTENT)[:size])
+        await feeding.end()
+        await upload.complete()
+    assert [upload.parts[number].size for number in sorted(upload.parts)] == parts
+
+
+async def test_parts_of_small_chunks_grow_with_their_number() -> None:
+    store = ScriptedStore(provider=replace(profile(ProviderName.AWS), max_parts=20))
+    async with Multipart(store, AT, ObjectOptions(), ChecksumKind.NONE, concurrency=1) as upload:
+        feeding = Chunks(upload, Budget(PART), PART, equal=False)
+        for _ in range(14):
+            await feeding.take(memoryview(CONTENT)[: PART - 1])
+        await feeding.end()
+        await upload.complete()
+    made = [upload.parts[number].size for number in sorted(upload.parts)]
+    assert made[:-1] == [PART, PART, 2 * PART, 2 * PART, 4 * PART]
 
 
 async def test_a_buffer_half_full_is_given_back_when_a_part_fails() -> None:

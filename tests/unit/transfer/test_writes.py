@@ -1,7 +1,7 @@
 """What settles a write whose answer cannot be trusted: which errors are asked about, repeated, or believed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -18,6 +18,7 @@ from mirrord.errors import (
 )
 from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, StoredObject
 from mirrord.testing import MemoryStore
+from mirrord.transfer.answers import Answers
 from mirrord.transfer.repeats import Repeats
 from mirrord.transfer.writes import WRITE_BACKOFF, Write
 
@@ -63,10 +64,27 @@ class Store(MemoryStore):
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def settled(self, transfer_id: str = "ours") -> StoredObject:
-        repeats = Repeats(sleep=self.sleep, chance=lambda: 0.5)
-        write = Write(store=self, at=AT, transfer_id=transfer_id, size=3, whole=WHOLE, repeats=repeats)
+    async def settled(
+        self, transfer_id: str = "ours", *, proves: bool = True, answers: Answers | None = None
+    ) -> StoredObject:
+        write = Write(
+            store=self,
+            at=AT,
+            transfer_id=transfer_id,
+            size=3,
+            whole=WHOLE,
+            proves=lambda _: proves,
+            answers=answers or believed(),
+            repeats=Repeats(sleep=self.sleep, chance=lambda: 0.5),
+        )
         return await write.settled(self.ask)
+
+
+def believed() -> Answers:
+    """The ETag of this store's answers is known to be the one that HEAD shows."""
+    answers = Answers()
+    answers.learn(AT, agrees=True)
+    return answers
 
 
 LOST, TAKEN, GONE = OutcomeUnknown("lost"), PreconditionFailed("412"), NoSuchUpload("gone")
@@ -139,3 +157,51 @@ async def test_pauses_double_with_chance() -> None:
     with pytest.raises(StoreUnavailable):
         await store.settled()
     assert store.slept == [0.125, 0.25, 0.5]
+
+
+# ── an answer that says it worked ─────────────────────────────────────────────────────────────────
+async def test_an_answer_is_believed_if_it_proves_the_bytes_and_its_etag_is_known_to_be_true() -> None:
+    store = Store(writes=[ANSWER])
+    assert await store.settled() == ANSWER
+    assert store.log == ["write"]
+
+
+@pytest.mark.parametrize("proves", [True, False])
+async def test_what_is_not_known_is_asked_once(proves: bool) -> None:
+    store = Store(writes=[ANSWER], heads=[OURS])
+    assert await store.settled(proves=proves, answers=Answers()) == OURS
+    assert store.log == ["write", "head"]
+    store = Store(writes=[ANSWER], heads=[OURS])
+    assert await store.settled(proves=False) == OURS
+
+
+@pytest.mark.parametrize("head", [StoreDenied("403"), StoreUnavailable("503"), standing("another transfer's")])
+async def test_where_no_head_shows_the_object_the_answer_stands(head: Step) -> None:
+    store = Store(writes=[ANSWER], heads=[head])
+    assert await store.settled(answers=Answers()) == ANSWER
+    assert store.log == ["write", "head"]
+
+
+async def test_an_answer_after_which_nothing_stands_there_is_not_believed() -> None:
+    store = Store(writes=[ANSWER], heads=[None])
+    with pytest.raises(OutcomeUnknown, match="check endpoint_url"):
+        await store.settled(answers=Answers())
+    assert store.log == ["write", "head", "head"] * WRITE_BACKOFF.tries
+
+
+async def test_an_object_without_an_etag_settles_nothing() -> None:
+    store = Store(writes=[LOST], heads=[replace(OURS, etag='""')])
+    with pytest.raises(OutcomeUnknown):
+        await store.settled()
+
+
+async def test_answers_are_believed_once_a_head_agreed_and_never_again_once_one_did_not() -> None:
+    answers, agrees = Answers(), replace(OURS, etag=ANSWER.etag)
+    for heads, log in (([agrees], ["write", "head"]), ([agrees], ["write"])):
+        store = Store(writes=[ANSWER], heads=heads)
+        await store.settled(answers=answers)
+        assert store.log == log
+    answers.learn(AT, agrees=False)
+    answers.learn(AT, agrees=True)
+    assert not answers.agree(AT)
+    assert not believed().agree(replace(AT, bucket="other"))

@@ -1,0 +1,50 @@
+"""Answers that say 200 and prove nothing: what S3Store makes of a missing or empty ETag."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from mirrord.errors import MirrordError, OutcomeUnknown, StoreUnavailable
+from mirrord.model import ObjectOptions, Part
+from mirrord.s3.session import S3Store
+from tests.contract.test_s3_store import AT, BODY, answering
+
+PLAIN = ObjectOptions()
+PARTS = [Part(number=1, size=5, etag='"e"')]
+
+CALLS: dict[str, tuple[Callable[[S3Store], Awaitable[object]], type[MirrordError]]] = {
+    "PutObject": (lambda store: store.put_object(AT, BODY, PLAIN), OutcomeUnknown),
+    "CopyObject": (lambda store: store.copy_object(AT, AT, PLAIN, if_match='"e"', size=1), OutcomeUnknown),
+    "UploadPart": (lambda store: store.upload_part(AT, "u", 1, BODY), StoreUnavailable),
+    "CompleteMultipartUpload": (lambda store: store.complete_upload(AT, "u", PARTS), OutcomeUnknown),
+}
+XML = {
+    "CopyObject": b"<CopyObjectResult><ETag>%s</ETag></CopyObjectResult>",
+    "CompleteMultipartUpload": b"<CompleteMultipartUploadResult><ETag>%s</ETag></CompleteMultipartUploadResult>",
+}
+
+
+def answer(operation: str, etag: bytes | None) -> bytes:
+    """200, with that ETag where this operation has it; None: without a word."""
+    body, header = b"", b""
+    if etag is not None and operation in XML:
+        body = XML[operation] % etag
+    elif etag is not None:
+        header = b"ETag: %s\r\n" % etag
+    return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (header, len(body), body)
+
+
+@pytest.mark.parametrize("etag", [None, b"", b'""', b'W/""'])
+@pytest.mark.parametrize("operation", CALLS)
+async def test_an_answer_without_an_etag_is_no_success(operation: str, etag: bytes | None) -> None:
+    call, error = CALLS[operation]
+    async with answering(answer(operation, etag)) as options, S3Store(options) as store:
+        with pytest.raises(error, match=f"{operation} s3://data/a/key .*check that endpoint_url"):
+            await call(store)
+
+
+@pytest.mark.parametrize("operation", CALLS)
+async def test_an_answer_with_one_is(operation: str) -> None:
+    call, _ = CALLS[operation]
+    async with answering(answer(operation, b'"e"')) as options, S3Store(options) as store:
+        assert await call(store)
