@@ -14,6 +14,8 @@ from typing import Any
 from mirrord.units import MiB, parse_duration, parse_size
 
 DEFAULT_CONFIG = "/etc/mirrord"
+HOST_PATTERN = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
+HOST = re.compile(HOST_PATTERN)
 _SQLITE = "sqlite://"
 _EMBEDDED = ("embedded", "embedded.json", "embedded.json.new", "embedded.lock", "embedded.log")
 _BESIDE_THE_JOURNAL = ("lock", "daemon.json", "daemon.json.new", *_EMBEDDED)
@@ -44,6 +46,7 @@ class Settings:
     log_level: str = "info"
     listen: str = "127.0.0.1:8420"  # host:port, or none
     api_token: str | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()  # names by which page and API may be asked, besides those that are ours anyway
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
 
@@ -107,6 +110,16 @@ def _listen(text: str) -> str:
     return text
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(text.replace(",", " ").split())
+    for name in names:
+        if not HOST.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no host's name; write it without a port, like a.example.org or *.example.org"
+            )
+    return names
+
+
 def _count(most: int) -> Callable[[str], int]:
     def check(text: str) -> int:
         count = int(text) if text.isascii() and text.isdigit() else 0
@@ -141,6 +154,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "listen": _listen,
     "api_token": str,
+    "hosts": _hosts,
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(256),
 }

@@ -21,6 +21,7 @@ from mirrord.settings import default_config
 @click.command()
 @options.paths
 @options.listen
+@options.hosts
 @options.running
 def run(paths: Sequence[str], **flags: str | None) -> int:
     """Keep the stores equal to the manifests and folders at PATH..., until SIGTERM. SIGHUP reads all again.

@@ -43,7 +43,7 @@ class Desired:
 
 def daemon_settings(block: Daemon) -> dict[str, Any]:
     """The block's own words by the names of `settings.Settings`; only what it sets."""
-    given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "shutdown_grace"}
+    given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace"}
     plain = {name: getattr(block, name) for name in given}
     log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
     host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}

@@ -5,6 +5,7 @@ Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP mean for
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from mirrord.daemon.control import Controller
 from mirrord.daemon.daemon import Daemon
+from mirrord.daemon.descriptors import descriptors
 from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
@@ -29,11 +31,13 @@ from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
 from mirrord.reconcile.queue import LocalQueue
 from mirrord.reconcile.scheduler import Scheduler
-from mirrord.settings import Settings, resolve
+from mirrord.settings import Settings, parse_listen, resolve
 from mirrord.telemetry.board import Board
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.web.application import application
+from mirrord.web.connections import connections_of
+from mirrord.web.hosts import hosts_of
 from mirrord.web.server import Server
 
 _log = getLogger(__name__)
@@ -167,8 +171,9 @@ async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
     if settings.listen == "none":
         yield ""
         return
-    app = application(daemon.controller, daemon.metrics.render, settings.api_token)
-    async with Server(settings.listen, app) as web:
+    hosts = hosts_of(parse_listen(settings.listen)[0], socket.gethostname(), settings.hosts)
+    app = application(daemon.controller, daemon.metrics.render, settings.api_token, hosts=hosts)
+    async with Server(settings.listen, app, connections=connections_of(descriptors())) as web:
         yield web.url
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from random import random
 
 from mirrord.daemon.clock import SystemClock
+from mirrord.daemon.descriptors import descriptors
 from mirrord.daemon.stores import Stores
 from mirrord.declared import StoreOptions
 from mirrord.errors import SourceRefused
@@ -60,6 +61,7 @@ async def engine(
 ) -> AsyncIterator[Engine]:
     """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable."""
     clock = SystemClock()
+    descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
         journal = await life.enter_async_context(SqliteJournal(settings.state))

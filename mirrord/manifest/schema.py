@@ -49,6 +49,9 @@ class Daemon(Section):
     """Address of the status page, API, metrics and health; none turns it off, port 0 takes any free one."""
     api_token: texts.Token | None = Field(default=None, repr=False)
     """Needed for POST; without it POST is refused."""
+    hosts: tuple[texts.HostName, ...] = ()
+    """Names by which page and API may be asked, like mirror.example.org or *.example.org, besides the listen address,
+    localhost, the machine's name and IP addresses."""
     transfers: fields.Transfers = 16
     """Transfers at a time."""
     memory_limit: fields.MemoryLimit = preset("256MiB", 256 * MiB)

@@ -14,6 +14,7 @@ from cronsim import CronSim, CronSimError
 from pathspec import GitIgnoreSpec
 
 from mirrord.manifest.fields import Form, as_text, refuse
+from mirrord.settings import HOST_PATTERN
 
 
 def _same(text: str) -> str:
@@ -102,6 +103,9 @@ Listen = Annotated[
         "an address to listen on; write host:port, or none",
         lambda text: text == "none" or int(text.rpartition(":")[2]) < 65536,
     ),
+]
+HostName = Annotated[
+    str, _text(HOST_PATTERN, "a host's name without a port; write it like mirror.example.org or *.example.org")
 ]
 Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character")]
 Network = Annotated[

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from mirrord.errors import MirrordError
 from mirrord.ports import Control
 from mirrord.web.api import Api
-from mirrord.web.routes import Answer, Failure, answer_json
+from mirrord.web.hosts import LOOPBACK, Hosts
+from mirrord.web.routes import Answer, Failure, answer_json, problem
 from mirrord.web.stream import HEARTBEAT, Streams
 
 _log = logging.getLogger(__name__)
@@ -37,20 +38,28 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "mirrord",
 }
+_PROBES = frozenset({"/livez", "/readyz"})
 _STREAMS = web.AppKey("streams", Streams)
 
 
 def application(
-    control: Control, metrics: Callable[[], bytes], token: str | None, *, heartbeat: float = HEARTBEAT
+    control: Control,
+    metrics: Callable[[], bytes],
+    token: str | None,
+    *,
+    hosts: Hosts = LOOPBACK,
+    heartbeat: float = HEARTBEAT,
 ) -> web.Application:
-    """Everything that a daemon serves. Without a `token` (or an empty one) every POST is refused."""
-    app = web.Application(middlewares=[_failures])
+    """Everything that a daemon serves, asked by one of `hosts`. Without a `token` (or an empty one) POST is refused."""
+    app = web.Application(middlewares=[_failures, _asked_by(hosts)])
     streams = Streams(control, heartbeat=heartbeat)
     for route in Api(control, metrics, streams).routes():
         answer = _guarded(route.answer, token) if route.needs_token else route.answer
         app.router.add_route(route.method, route.path, answer)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, answer)
     for path, (name, media) in _FILES.items():
-        app.router.add_get(path, _file(name, media), allow_head=False)
+        app.router.add_get(path, _file(name, media))
     app[_STREAMS] = streams
     app.on_response_prepare.append(_secure)
     app.on_shutdown.append(_close_streams)
@@ -84,6 +93,26 @@ def _shows(request: web.Request, token: str) -> bool:
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     right = hmac.compare_digest(shown.strip().encode("utf-8", "surrogateescape"), token.encode())
     return right and scheme.lower() == "bearer"
+
+
+def _asked_by(hosts: Hosts) -> Middleware:
+    """Only requests that name one of `hosts`, or no host at all, are answered. Probes are, whatever they name."""
+
+    @web.middleware
+    async def asked_by(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in _PROBES and not all(map(hosts.known, _named(request))):
+            return problem(421, f"{request.host!r} is no name of this mirrord; if it is, add it to daemon.hosts")
+        return await handler(request)
+
+    return asked_by
+
+
+def _named(request: web.Request) -> list[str]:
+    """The hosts that a request names: in Host, and before its path (RFC 9112 3.2.2). Through a Unix socket, none."""
+    if request.transport is None or isinstance(request.transport.get_extra_info("sockname"), str | bytes):
+        return []
+    named = [request.headers.get("Host", "")] + [request.host] * (not request.raw_path.startswith("/"))
+    return [host for host in named if host.strip()]
 
 
 @web.middleware

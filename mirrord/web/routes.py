@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -70,3 +71,10 @@ class Reloaded:
 def answer_json(shape: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A dataclass of ours as the body."""
     return web.json_response(as_json(shape), status=status, headers=headers, dumps=dumps)
+
+
+def problem(status: int, message: str) -> web.Response:
+    """An RFC 9457 problem document, with `message` as every other error has it."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
+    media = {"Content-Type": "application/problem+json"}
+    return web.Response(body=dumps({**body, "message": message}).encode(), status=status, headers=media)

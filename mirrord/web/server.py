@@ -1,13 +1,16 @@
 """A listening server around an application: its address, its life, a clear word when the address cannot be had."""
 
+import asyncio
 import errno
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from mirrord.errors import ListenFailed
 from mirrord.settings import parse_listen
+from mirrord.web.connections import MOST, Connections
 
 _SHUTDOWN = 2.0
 """Seconds that requests get to finish when the server closes; streams end at once."""
@@ -20,23 +23,27 @@ class Server:
     Raises ValueError for a `listen` that is no address, ListenFailed where it cannot be had.
     """
 
-    def __init__(self, listen: str, app: web.Application) -> None:
+    def __init__(self, listen: str, app: web.Application, *, connections: int = MOST) -> None:
         self._listen = listen
         self._host, self._port = parse_listen(listen)
+        self._most = connections
+        app.middlewares.append(self._at_work)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+        self._connections: Connections | None = None
+        self._listening: asyncio.Server | None = None
         self.url = ""
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            self._listening = await self._bound()
         except OSError as error:
             await self._runner.cleanup()
             raise ListenFailed(f"cannot listen on {self._listen}: {_why(error)}") from error
         except BaseException:
             await self._runner.cleanup()
             raise
-        host, port, *_ = self._runner.addresses[0]
+        host, port, *_ = self._listening.sockets[0].getsockname()
         host = _ANY.get(host, host)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return self
@@ -44,7 +51,22 @@ class Server:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._listening is not None:
+            self._listening.close()
         await self._runner.cleanup()
+
+    async def _bound(self) -> asyncio.Server:
+        assert self._runner.server is not None
+        self._connections = Connections(self._runner.server, most=self._most)
+        return await asyncio.get_running_loop().create_server(
+            self._connections, self._host, self._port, backlog=128, reuse_address=True
+        )
+
+    @web.middleware
+    async def _at_work(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        assert self._connections is not None
+        with self._connections.at_work(request.protocol):
+            return await handler(request)
 
 
 def _why(error: OSError) -> str:

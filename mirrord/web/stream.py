@@ -23,6 +23,7 @@ HEARTBEAT = 10.0
 READER_DEADLINE = 30.0
 """Seconds for a reader to take one message."""
 RECONNECT_MS = 2000
+_HEADERS = {"Content-Type": EVENTS, "X-Accel-Buffering": "no"}
 
 
 class Streams:
@@ -41,6 +42,8 @@ class Streams:
         """One stream, for as long as anybody wants it."""
         if self._stopping.is_set():
             raise web.HTTPServiceUnavailable(text="stopping")
+        if request.method == "HEAD":
+            return web.Response(headers=_HEADERS)
         if self._open >= MOST:
             raise web.HTTPServiceUnavailable(text=f"{MOST} streams are open, which is the most")
         self._open += 1
@@ -51,7 +54,7 @@ class Streams:
             self._open -= 1
 
     async def _stream(self, request: web.Request, events: AsyncIterator[Event]) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": EVENTS, "X-Accel-Buffering": "no"})
+        response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
         with suppress(ConnectionResetError, TimeoutError):  # the reader went away, or takes nothing
             await _write(response, f"retry: {RECONNECT_MS}\n\n")

@@ -25,6 +25,7 @@ from mirrord.manifest.manifest import load_all
 from mirrord.planning.expand import expand
 from mirrord.settings import Settings, resolve
 from mirrord.units import MiB, parse_duration, parse_size
+from mirrord.web.hosts import hosts_of
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "configs" / "systemd" / "mirrord.service"
@@ -305,6 +306,14 @@ def test_they_find_each_other() -> None:
     assert volumes["state"]["persistentVolumeClaim"]["claimName"] == claim
     assert [mount["name"] for mount in MIRRORD["volumeMounts"]] == list(volumes)
     assert MIRRORD["envFrom"] == [{"secretRef": {"name": OBJECTS["Secret"]["metadata"]["name"]}}]
+
+
+def test_the_service_is_asked_by_its_names() -> None:
+    hosts = hosts_of("0.0.0.0", "mirrord-5d9f-x2", resolve({}, ENVIRON, {}).hosts)
+    name = OBJECTS["Service"]["metadata"]["name"]
+    for host in (name, f"{name}.mirrord", f"{name}.other.svc", f"{name}.other.svc.cluster.local:8420", "10.1.2.3:8420"):
+        assert hosts.known(host), host
+    assert not hosts.known("evil.example")
 
 
 def test_one_pod_has_the_state() -> None:

@@ -42,6 +42,7 @@ BEHAVIOUR = {
     "daemon.per_host.connections": f"{HTTP}::test_connections_to_one_host_are_bounded",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
+    "daemon.hosts": "tests/integration/test_web_hosts.py::test_names_of_the_manifest_flag_and_variable_are_answered",
     "daemon.shutdown_grace": "tests/integration/test_run_stop.py::test_a_store_that_answers_nothing_holds_up_no_end",
     "stores.provider": f"{SESSION}::test_a_declared_checksum_wins_over_the_providers_best",
     "stores.endpoint_url": f"{STORE}::test_the_aws_chain_signs_when_nothing_is_declared",

@@ -1,0 +1,55 @@
+"""By which names this server may be asked: the defence against DNS rebinding (a page of another site that asks us by a
+name of its own, which resolves to our address).
+
+Pure. An IP literal cannot be rebound, so every one is ours. Ports never count.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+_AUTHORITY = re.compile(r"(?:\[(?P<six>[^\[\]@/\s]+)\]|(?P<name>[^\[\]:@/\s,]+))(?::\d*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Names without ports, lower case, no dot at the end; `suffixes` begin with a dot."""
+
+    names: frozenset[str] = frozenset({"localhost"})
+    suffixes: tuple[str, ...] = ()
+
+    def known(self, host: str) -> bool:
+        """Whether a Host header names us; what is no host at all does not."""
+        parts = _AUTHORITY.fullmatch(host.strip())
+        if parts is None:
+            return _is_address(host.strip())
+        if parts["six"]:
+            return _is_address(parts["six"].replace("%25", "%"))
+        name = _plain(parts["name"])
+        return name in self.names or name.endswith(self.suffixes or ("\0",)) or _is_address(name)
+
+
+LOOPBACK = Hosts()
+"""What is ours wherever we listen."""
+
+
+def hosts_of(listen: str, machine: str, declared: Iterable[str]) -> Hosts:
+    """Ours: localhost, the host that is listened on, this machine's name (whole and its first label), and `declared`,
+    where `*.suffix` is every name below it."""
+    plain = [_plain(one) for one in declared]
+    names = {"localhost", _plain(listen), _plain(machine), _plain(machine).partition(".")[0]}
+    names |= {one for one in plain if not one.startswith("*.")}
+    return Hosts(frozenset(names - {""}), tuple(one[1:] for one in plain if one.startswith("*.")))
+
+
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
