@@ -1,19 +1,26 @@
 """`python -m mirrord`, and the `mirrord` script.
 
-What the process needs before anything else is loaded comes first: the coding of names and output, and signals.
+What the process needs before anything else is loaded or opened comes first: signals, stdin to stderr, the coding of
+names and output, and as process 1 a parent that reaps orphans.
 """
 
 import io
 import os
 import sys
 
-from mirrord.cli.signals import process
+from mirrord.cli.init import fork_as_init
+from mirrord.cli.signals import hold, process
+from mirrord.cli.standard_streams import guard_stdout, open_closed
 
 
 def main() -> None:
     """Run the command line; the process ends with SPEC section 3's exit codes."""
+    hold()
+    open_closed()
     speak_utf8()
+    guard_stdout()
     process.install(sys.argv[1:])
+    fork_as_init()
     from mirrord.cli.main import invoke
 
     sys.exit(invoke(sys.argv[1:]))

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from mirrord._version import __version__
-from mirrord.cli.exits import FAILED, INVALID, LOCKED, USAGE
+from mirrord.cli.exits import CLOSED, FAILED, INVALID, LOCKED, USAGE
+from mirrord.cli.standard_streams import OutputFailed, hush, written
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
 
 _COMMANDS = {
@@ -32,6 +33,16 @@ _COMMANDS = {
 
 class Commands(click.Group):
     """A group whose commands are imported when named."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with written():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with written():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -68,6 +79,15 @@ def commands() -> None:
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Every expected error is one clear text on stderr."""
+    try:
+        with written():
+            return _invoked(arguments)
+    except OutputFailed as error:
+        hush()
+        return error.code if error.code == CLOSED else _ended(error, error.code)
+
+
+def _invoked(arguments: Sequence[str]) -> int:
     try:
         code: Any = commands.main(list(arguments), prog_name="mirrord", standalone_mode=False)
     except click.ClickException as error:

@@ -29,7 +29,7 @@ def run(program: Coroutine[Any, Any, T], *, within: float = STOP_WITHIN) -> T:
     stop, result = _Stop(), Future[T]()
     with process.answered(stop=stop, within=within):
         Thread(target=_run_into, args=(result, _stoppable(program, stop)), name="loop", daemon=True).start()
-        return result.result()
+        return process.wait_for(result)
 
 
 def run_daemon(program: Coroutine[Any, Any, T]) -> T:

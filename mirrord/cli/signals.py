@@ -2,7 +2,8 @@
 
 Owns what each signal does at each moment. Before there is work that must end in order, SIGTERM and SIGINT end the
 process at once, and SIGHUP is remembered. Python runs these functions in the main thread: `running` keeps the event
-loop out of that thread, so that a signal is answered, and its deadline counts, even while the loop hangs.
+loop out of that thread, so that a signal is answered, and its deadline counts, even while the loop hangs. The main
+thread waits on a pipe that every signal writes to: the kernel may interrupt any thread, not just this one.
 
 Imports nothing of mirrord but exit codes: it is in force before anything else is loaded.
 """
@@ -11,16 +12,27 @@ import os
 import select
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from threading import Timer
 from types import FrameType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from mirrord.cli.exits import FAILED
+
+T = TypeVar("T")
 
 _DAEMONS = frozenset({"run", "demo"})
 """Commands whose end by a signal is a success, and for which SIGHUP means reload."""
 _STDERR = 2
+
+
+_HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def hold() -> None:
+    """Have signals wait until `install`, also across an exec."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
 
 
 class Answer(NamedTuple):
@@ -50,6 +62,7 @@ class Signals:
             signal.signal(signal.SIGINT, self._stop)
         if self._daemon:
             signal.signal(signal.SIGHUP, self._hang_up)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
     @contextmanager
     def answered(
@@ -65,6 +78,16 @@ class Signals:
             yield
         finally:
             self._answer = before
+
+    def wait_for(self, result: Future[T]) -> T:
+        """The result, once it is there; signals are answered meanwhile. In the main thread."""
+        reading, writing = os.pipe()  # stays open: a signal may come until the very end
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        result.add_done_callback(lambda _: os.write(writing, b"."))
+        while not result.done():
+            os.read(reading, 4096)
+        return result.result()
 
     def leave(self) -> None:
         """End the process at once and as it stands: with success if it is a daemon. From any thread."""

@@ -1,0 +1,77 @@
+"""stdin, stdout and stderr: there from the start, whatever the caller closed, and quiet at the end, whatever went away.
+
+Owns the exit codes of an output that cannot be written. Imports nothing of mirrord but exit codes: it comes first.
+"""
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mirrord.cli.exits import CLOSED, FAILED
+
+
+def open_closed() -> None:
+    """Make /dev/null of those that are closed: else the first files that are opened get their numbers, and what is
+    meant for people goes into the journal."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+class OutputFailed(Exception):
+    """stdout or stderr cannot be written. Not an OSError: click would end the process at one of those."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot write the output: {error.strerror}")
+        self.code = CLOSED if error.errno == errno.EPIPE else FAILED
+
+
+class Output(io.TextIOWrapper):
+    """stdout that raises OutputFailed, which no error of another file can be taken for."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise OutputFailed(error) from error
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            raise OutputFailed(error) from error
+
+
+def guard_stdout() -> None:
+    """Make stdout an `Output`."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding, errors, lines = sys.stdout.encoding, sys.stdout.errors, sys.stdout.line_buffering
+        sys.stdout = Output(sys.stdout.detach(), encoding=encoding, errors=errors, line_buffering=lines)
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Everything that was printed is out at the end. Raises OutputFailed, also for a stderr that nobody reads."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise OutputFailed(error) from error
+
+
+def hush() -> None:
+    """Have what is left of the output go nowhere: Python writes it once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, OutputFailed):
+            os.dup2(nowhere, number)

@@ -1,0 +1,143 @@
+"""stdin, stdout and stderr that are closed, full, or whose reader went away."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrord.s3.weed import dies_with_us
+from tests.support.command import environment
+from tests.support.daemon import PATIENCE, store_section
+from tests.support.origin import Origin
+from tests.support.saving import mirrors
+from tests.support.weed import Server
+from tests.support.witness import stored
+
+
+def shell(home: Path, line: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One line of bash, in which `mirrord` is ours."""
+    return subprocess.run(
+        ["bash", "-c", f'mirrord() {{ "{sys.executable}" -m mirrord "$@"; }}; {line}'],
+        env=environment(home, env),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+        preexec_fn=dies_with_us(),
+    )
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, weed: Server, bucket: str, origin: Origin) -> str:
+    origin.publish("/a", b"a")
+    (tmp_path / "m.yaml").write_text(store_section(weed) + mirrors(origin, bucket, "a"))
+    return "m.yaml"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "<&- 2>&-"])
+async def test_closed_descriptors_harm_nothing(
+    tmp_path: Path, manifest: str, bucket: str, s3_client: Any, closed: str
+) -> None:
+    done = await asyncio.to_thread(shell, tmp_path, f"mirrord sync {manifest} {closed}; echo code $?")
+    assert done.stdout.endswith("code 0\n"), (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert stored(s3_client, bucket, "a") == b"a"
+    journal = (tmp_path / "state" / "mirrord" / "state.db").read_bytes()
+    assert journal.startswith(b"SQLite format 3"), "nothing was printed into it"
+
+
+MANIFEST = "folders: [{path: inbox, to: 's3://bucket/'}]\n"
+COMMANDS = [
+    "status",
+    "status --json",
+    "schema",
+    "plan m.yaml",
+    "plan --json m.yaml",
+    "validate m.yaml",
+    "--help",
+    "run -h",
+]
+
+
+def into(output: int, home: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """The command with this stdout."""
+    (home / "m.yaml").write_text(MANIFEST)
+    (home / "inbox").mkdir()
+    return subprocess.run(
+        [sys.executable, "-m", "mirrord", *command.split()],
+        env=environment(home, {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "MIRRORD_LOG_LEVEL": "error"}),
+        cwd=home,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+        preexec_fn=dies_with_us(),
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_reader_that_went_away_ends_a_command_quietly(tmp_path: Path, command: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = await asyncio.to_thread(into, writing, tmp_path, command)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_full_output_is_one_line_and_a_failure(tmp_path: Path, command: str) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        done = await asyncio.to_thread(into, full, tmp_path, command)
+    finally:
+        os.close(full)
+    assert (done.returncode, done.stderr) == (1, "mirrord: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize(("output", "code"), [("gone", 141), ("/dev/full", 1)])
+async def test_sync_and_copy_do_their_work_first(
+    tmp_path: Path, manifest: str, weed: Server, bucket: str, s3_client: Any, origin: Origin, output: str, code: int
+) -> None:
+    (tmp_path / "b").write_bytes(b"b")
+    os.mkfifo(tmp_path / "gone")  # whose reader goes before anything is written
+    for key, command in (("a", f"sync {manifest}"), ("b", f"copy b s3://{bucket}/b --config {manifest}")):
+        line = f"{{ test {output} = gone && (exec 9<gone) & }}; exec 8>{output}; wait; mirrord {command} >&8"
+        done = await asyncio.to_thread(shell, tmp_path, line)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        assert stored(s3_client, bucket, key) == key.encode()
+
+
+@pytest.mark.parametrize("output", [">/dev/full 2>/dev/full", ">&- 2>&-", "2> >(true)"])
+async def test_run_goes_on_whatever_becomes_of_its_outputs(
+    tmp_path: Path, manifest: str, bucket: str, s3_client: Any, output: str
+) -> None:
+    line = f"exec {sys.executable} -m mirrord run --listen 127.0.0.1:0 {manifest} {output}"
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", line, env=environment(tmp_path), cwd=tmp_path, preexec_fn=dies_with_us()
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await asyncio.to_thread(_has, s3_client, bucket):
+                assert process.returncode is None
+                await asyncio.sleep(0.05)
+        process.terminate()
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _has(s3_client: Any, bucket: str) -> bool:
+    return bool(s3_client.list_objects_v2(Bucket=bucket).get("Contents"))
