@@ -34,11 +34,9 @@ _COMMANDS = {
 class Commands(click.Group):
     """A group whose commands are imported when named."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         with written():
-            return super().make_context(info_name, args, parent, **extra)
+            return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         with written():
