@@ -67,11 +67,21 @@ def default_config(environ: Mapping[str, str]) -> str:
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """The journal's file when nothing names one: below $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/mirrord."""
+    """The journal's file when nothing names one: below $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/mirrord.
+
+    Raises ValueError for a user without a home directory.
+    """
     if directory := environ.get("STATE_DIRECTORY"):
         return Path(directory.split(":")[0]).absolute() / "state.db"
-    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "state")
-    return Path(base).absolute() / "mirrord" / "state.db"
+    if base := environ.get("XDG_STATE_HOME"):
+        return Path(base).absolute() / "mirrord" / "state.db"
+    try:
+        home = Path(environ.get("HOME") or "~").expanduser()
+    except RuntimeError:  # neither HOME nor an entry in passwd
+        raise ValueError(
+            f"user {os.getuid()} has no home directory for the state; set daemon.state, --state, MIRRORD_STATE or HOME"
+        ) from None
+    return home.absolute() / ".local" / "state" / "mirrord" / "state.db"
 
 
 def state_path(text: str) -> Path:
@@ -165,12 +175,14 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], daemon:
 
     Raises ValueError naming the flag or variable at fault.
     """
-    chosen: dict[str, Any] = {"state": default_state(environ), **daemon}
+    chosen: dict[str, Any] = dict(daemon)
     for name in (one.name for one in fields(Settings)):
         variable, flag = f"MIRRORD_{name.upper()}", f"--{name.replace('_', '-')}"
         for place, text in ((variable, environ.get(variable)), (flag, flags.get(name))):
             if text:
                 chosen[name] = _read(name, place, text)
+    if "state" not in chosen:
+        chosen["state"] = default_state(environ)
     return Settings(**chosen)
 
 

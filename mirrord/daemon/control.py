@@ -8,7 +8,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from logging import getLogger
 
 from mirrord._version import __version__
 from mirrord.aio import in_turns
@@ -16,12 +17,15 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.offline import not_enforced
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
+from mirrord.errors import JournalError
 from mirrord.events import Event
 from mirrord.model import Record, State
 from mirrord.ports import Journal
 from mirrord.reconcile.held import Held
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 from mirrord.telemetry.board import Board
+
+_log = getLogger(__name__)
 
 _MOST_EMPTY = 20
 """Pages in a row that a filter may leave empty before the caller has to ask for the next."""
@@ -43,16 +47,28 @@ class Controller:
     started: float
     reloads: Callable[[], Awaitable[None]] = _unwired
     stopping: bool = False
+    _journal_problem: str = field(default="", init=False)
 
     def not_ready(self) -> str:
         if self.stopping:
             return "stopping"
-        if problem := self.live.scheduler.journal_problem:
+        if problem := self.live.scheduler.journal_problem or self._journal_problem:
             return f"the journal cannot be written: {problem}"
         files = self.live.manifests.statuses()
         if files and not any(file.in_force for file in files):
             return "no valid manifest is in force"
         return self.live.unhealthy()
+
+    async def check_journal(self) -> None:
+        """Whether the journal's file is still the one that is open; JournalError, logged once, if it is not."""
+        try:
+            await self.journal.last_written()
+        except JournalError as error:
+            if self._journal_problem != str(error):
+                _log.error("%s", error)
+            self._journal_problem = str(error)
+            raise
+        self._journal_problem = ""
 
     async def status(self) -> Status:
         return Status(

@@ -16,6 +16,7 @@ from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier, keep_watchdog
+from mirrord.errors import JournalError
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Clock, Observer
 from mirrord.reconcile.janitor import Janitor
@@ -104,7 +105,12 @@ class Daemon:
     async def count(self) -> None:
         """Keep the totals that metrics show."""
         while True:
-            counts = await self.controller.counts()
+            try:
+                await self.controller.check_journal()
+                counts = await self.controller.counts()
+            except JournalError:  # said by the controller
+                await self.clock.sleep(COUNT_EVERY)
+                continue
             self.notifier.status(", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no items")
             await self.clock.sleep(COUNT_EVERY)
 

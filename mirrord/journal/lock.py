@@ -60,5 +60,14 @@ class StateLock:
             ) from error
         except OSError as error:
             raise JournalUnavailable(f"cannot lock {self._directory / LOCK_FILE}: {error.strerror}") from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._name_holder(descriptor)
+
+    def _name_holder(self, descriptor: int) -> None:
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise JournalUnavailable(
+                f"cannot write {self._directory / LOCK_FILE}: {error.strerror}; free some space on its disk, or name "
+                "another state with --state"
+            ) from error

@@ -66,3 +66,20 @@ def test_a_state_may_be_named_by_url_file_or_directory() -> None:
 def test_the_config_is_the_environments_or_etc() -> None:
     assert default_config({}) == "/etc/mirrord"
     assert default_config({"MIRRORD_CONFIG": "/c"}) == "/c"
+
+
+def test_a_user_without_a_home_needs_a_state_of_his_own_and_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expanduser(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    for flags, environ, daemon in (
+        ({"state": "/s"}, {}, {}),
+        ({}, {"MIRRORD_STATE": "/s"}, {}),
+        ({}, {}, {"state": Path("/s/state.db")}),
+        ({}, {"STATE_DIRECTORY": "/s"}, {}),
+    ):
+        assert resolve(flags, environ, daemon).state == Path("/s/state.db")
+    assert resolve({}, {"XDG_STATE_HOME": "/x"}, {}).state == Path("/x/mirrord/state.db")
+    with pytest.raises(ValueError, match=r"user \d+ has no home directory .* set daemon.state, --state"):
+        resolve({}, {}, {})

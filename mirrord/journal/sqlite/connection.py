@@ -19,6 +19,11 @@ from mirrord.journal.sqlite.rows import decode
 from mirrord.journal.sqlite.schema import check, migrate, migrations
 from mirrord.model import mentions
 
+WAL_KEPT = 1024 * 1024
+"""Bytes of the -wal that a checkpoint leaves: else it keeps for good what it once grew to."""
+SHORT_OF_SPACE = 16 * 1024 * 1024
+"""Bytes free on the disk, below which the -wal is kept small: by itself it grows to 4 MB before a checkpoint."""
+_WAL_WHEN_SHORT = 256 * 1024
 _BUSY = 5.0  # seconds to wait for another process's checkpoint or recovery
 _TEMPORARY = ""  # SQLite's name for a private file that is gone when it is closed
 
@@ -35,6 +40,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise JournalError(f"{path} is on a file system without shared memory; put the state on a local disk")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, path, migrations())
     except BaseException:
@@ -67,6 +73,32 @@ def stamp_of(path: Path) -> Stamp:
     """What moves when a writer opens the file, writes to it or closes it."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size, os.path.exists(f"{path}-wal")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at the path; None: none does."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def keep_wal_small(connection: sqlite3.Connection, path: Path) -> None:
+    """Where the disk is short of space, empty a -wal that has grown."""
+    with suppress(OSError):
+        if os.stat(f"{path}-wal").st_size > _WAL_WHEN_SHORT:
+            disk = os.statvfs(path)
+            if disk.f_bavail * disk.f_frsize < SHORT_OF_SPACE:
+                empty_wal(connection)
+
+
+def empty_wal(connection: sqlite3.Connection) -> None:
+    """Write the -wal into the file and truncate it, as far as readers and the disk allow it at once."""
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {round(_BUSY * 1000)}")
 
 
 def written(path: Path) -> float | None:

@@ -14,8 +14,17 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from mirrord.aio import finish
-from mirrord.errors import JournalError
-from mirrord.journal.sqlite.connection import Stamp, open_to_read, open_to_write, stamp_of, written
+from mirrord.errors import JournalError, JournalUnavailable
+from mirrord.journal.sqlite.connection import (
+    Stamp,
+    empty_wal,
+    identity,
+    keep_wal_small,
+    open_to_read,
+    open_to_write,
+    stamp_of,
+    written,
+)
 from mirrord.journal.sqlite.failures import translated
 from mirrord.journal.sqlite.rows import Row
 from mirrord.journal.sqlite.schema import queries
@@ -38,6 +47,7 @@ class Database:
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._stamp: Stamp | None = None
+        self._file: tuple[int, int] | None = None  # which one is open to write
         self._asked: list[tuple[tuple[Statement, ...], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -70,9 +80,11 @@ class Database:
         await committed
 
     async def last_written(self) -> float | None:
-        """When any process last wrote to the file or its -wal; None where there is no file."""
-        with translated(self._path):
-            return await self._run(partial(written, self._path))
+        """When any process last wrote to the file or its -wal; None where there is no file.
+
+        Raises JournalUnavailable if another file, or none, stands in the place of the one that is open to write.
+        """
+        return await self._run(self._last_written)
 
     async def _commit_asked(self) -> None:
         while self._asked:
@@ -107,6 +119,7 @@ class Database:
                 self._connection, self._stamp = open_to_read(self._path)
             else:
                 self._connection = open_to_write(self._path)
+                self._file = identity(self._path)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -117,14 +130,28 @@ class Database:
     def _commit(self, statements: list[Statement]) -> None:
         connection = self._held()
         with translated(self._path):
-            connection.execute("BEGIN IMMEDIATE")
+            self._check_place()
             try:
-                for name, values in statements:
-                    connection.execute(queries()[name], values)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                _transact(connection, statements)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                    raise
+                empty_wal(connection)  # what the -wal takes may be all that is missing
+                _transact(connection, statements)
+            keep_wal_small(connection, self._path)
+
+    def _last_written(self) -> float | None:
+        with translated(self._path):
+            self._check_place()
+            return written(self._path)
+
+    def _check_place(self) -> None:
+        """What is written to a file that was removed is lost with the process."""
+        if self._file is not None and identity(self._path) != self._file:
+            raise JournalUnavailable(
+                f"the journal {self._path} was removed or replaced while it was open; restart mirrord, which finds by "
+                "the objects' metadata what it stored"
+            )
 
     def _fetch(self, query: str, values: Row) -> list[sqlite3.Row]:
         while True:
@@ -147,6 +174,17 @@ class Database:
 
     def _moved(self) -> bool:
         return self._stamp is not None and self._stamp != stamp_of(self._path)
+
+
+def _transact(connection: sqlite3.Connection, statements: list[Statement]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for name, values in statements:
+            connection.execute(queries()[name], values)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _settle(committed: asyncio.Future[None], error: BaseException | None) -> None:

@@ -1,5 +1,6 @@
 """SQLite's errors in mirrord's words: what may pass by itself, what a person must mend."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_LOCKED: "another program holds it",
     sqlite3.SQLITE_NOMEM: "the process has no memory left",
 }
+_LEAST_FREE = 64 * 1024
+"""Bytes without which SQLite cannot make its -shm file, which it calls an I/O error."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -35,10 +38,19 @@ def translated(path: Path) -> Iterator[None]:
 def _translate(path: Path, error: sqlite3.Error) -> JournalError:
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     if code in _UNAVAILABLE:
-        return JournalUnavailable(f"the journal {path} cannot be used: {error}; {_UNAVAILABLE[code]}")
+        remedy = sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR and _is_full(path) else code
+        return JournalUnavailable(f"the journal {path} cannot be used: {error}; {_UNAVAILABLE[remedy]}")
     if code in _BROKEN:
         return JournalError(
             f"the journal {path} is damaged: {error}; move it away with its -wal and -shm files and start again: "
             "every source is looked at anew, and nothing is deleted"
         )
     return JournalError(f"the journal {path} failed: {error}")
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_FREE

@@ -234,3 +234,47 @@ async def test_leaving_waits_for_what_was_asked(tmp_path: Path) -> None:
     assert saving.done()
     async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
         assert await reader.record(record().item_id) == record()
+
+
+# ── its place, and its disk ───────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("how", ["removed", "renamed", "replaced"])
+async def test_a_file_that_went_while_it_is_open_takes_no_more_records(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteJournal(path) as journal:
+        await journal.save(record("before"))
+        assert await journal.last_written() is not None
+        if how == "removed":
+            path.unlink()
+        else:
+            path.rename(tmp_path / "other.db")
+        if how == "replaced":
+            path.write_bytes(b"")
+        for ask in (journal.save(record("after")), journal.last_written()):
+            with pytest.raises(JournalUnavailable, match=r"state.db was removed or replaced .* restart mirrord"):
+                await ask
+
+
+async def test_the_wal_stays_small_where_the_disk_is_short_of_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, wal = tmp_path / "state.db", tmp_path / "state.db-wal"
+
+    async def write(journal: SqliteJournal) -> int:
+        for number in range(300):
+            await journal.save(record("k", message=f"{number}" * 1000))
+        return wal.stat().st_size
+
+    async with SqliteJournal(path) as journal:
+        assert await write(journal) > 512 * 1024, "there is much space: SQLite decides"
+        monkeypatch.setattr(connection, "SHORT_OF_SPACE", 1 << 62)
+        assert await write(journal) < 300 * 1024
+
+
+async def test_a_checkpoint_gives_back_what_the_wal_once_grew_to(tmp_path: Path) -> None:
+    wal = tmp_path / "state.db-wal"
+    async with SqliteJournal(tmp_path / "state.db") as journal:
+        await journal.save_all([record(f"{number}", message="x" * 5000) for number in range(2000)])
+        assert wal.stat().st_size > 8 * 1024 * 1024
+        for number in range(1500):
+            await journal.save(record("k", message=str(number)))
+        assert wal.stat().st_size <= 6 * 1024 * 1024

@@ -1,0 +1,169 @@
+"""The disk of the state: full, tiny, or with its journal removed; and a user who has no home for it."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mirrord.s3.weed import dies_with_us
+from tests.support.command import environment
+from tests.support.daemon import PATIENCE, running, store_section
+from tests.support.origin import Origin
+from tests.support.saving import mirrors
+from tests.support.weed import Server
+
+DISK = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c"]
+_can = shutil.which("unshare") is not None and subprocess.run([*DISK, "true"], check=False).returncode == 0
+MANIFEST = "folders: [{path: inbox, to: 's3://bucket/'}]\n"
+NOBODY = 54321
+"""A uid without an entry in passwd."""
+
+WRITES = """
+import asyncio, sys
+from pathlib import Path
+from mirrord.journal.sqlite import SqliteJournal
+from mirrord.model import Destination, Record, State
+
+def record(key, message):
+    at = Destination(store="default", endpoint="http://127.0.0.1:9000", bucket="b", key=key)
+    named = {"entry": "e", "source": "file:///x", "destination": at, "state": State.PENDING}
+    return Record(item_id=at.item_id, message=message, **named)
+
+async def main():
+    async with SqliteJournal(Path(sys.argv[1]) / "state.db") as journal:
+        for number in range(3000):
+            await journal.save_all([record(f"k{one}", f"{number}" * 100) for one in range(number % 200, 200, 20)])
+
+asyncio.run(main())
+print("all written")
+"""
+
+
+async def on_a_small_disk(home: Path, script: str, *arguments: str) -> tuple[int, str, str]:
+    """Run lines of bash in which $disk is an empty file system of 3 MiB, $python ours, and $1 … the arguments."""
+    (home / "disk").mkdir()
+    env = environment(home, {"disk": str(home / "disk"), "python": sys.executable})
+    process = await asyncio.create_subprocess_exec(
+        *DISK,
+        f'mount -t tmpfs -o size=3m tmpfs "$disk"; {script}',
+        "bash",
+        *arguments,
+        env=env,
+        cwd=home,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=dies_with_us(),
+    )
+    try:
+        async with asyncio.timeout(PATIENCE * 2):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.skipif(not _can, reason="no namespaces for this user")
+@pytest.mark.parametrize("command", ["run --listen none", "sync"])
+@pytest.mark.parametrize("kept", ["", "started"])
+async def test_a_start_on_a_full_disk_is_a_clear_error(tmp_path: Path, command: str, kept: str) -> None:
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    (tmp_path / "inbox").mkdir()
+    before = '"$python" -m mirrord sync --state "$disk/state" m.yaml 2>/dev/null >&2; ' if kept else ""
+    fill = 'dd if=/dev/zero of="$disk/fill" bs=1k 2>/dev/null; '
+    script = f'{before}{fill}exec "$python" -m mirrord {command} --state "$disk/state" m.yaml'
+    code, out, err = await on_a_small_disk(tmp_path, script)
+    last = err.splitlines()[-1]
+    assert code == 1, (out, err)
+    assert last.startswith("mirrord: ")
+    assert "disk" in last
+    assert "free" in last
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not _can, reason="no namespaces for this user")
+async def test_a_disk_of_3_mib_is_not_filled_by_the_wal(tmp_path: Path) -> None:
+    (tmp_path / "writes.py").write_text(WRITES)
+    code, out, err = await on_a_small_disk(tmp_path, 'exec "$python" writes.py "$disk"')
+    assert (code, out) == (0, "all written\n"), err
+
+
+async def test_a_journal_that_is_removed_while_it_runs_makes_it_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    async with running(tmp_path, "conf") as daemon:
+        assert (await daemon.ask("/readyz"))[0] == 200
+        for file in (tmp_path / "state" / "mirrord").glob("state.db*"):
+            file.unlink()
+
+        async def told() -> bool:
+            status, text = await daemon.ask("/readyz")
+            return status == 503 and "was removed or replaced" in text
+
+        await daemon.wait_for(told)
+        assert (await daemon.ask("/livez"))[0] == 200
+        assert "restart mirrord" in json.loads((await daemon.ask("/api/v1/status"))[1])["not_ready"]
+        assert len([line for line in daemon.lines if "was removed or replaced" in line["event"]]) == 1
+        assert await daemon.stop() == 0
+    async with running(tmp_path, "conf") as daemon:
+        assert (await daemon.ask("/readyz"))[0] == 200
+
+
+# ── a user without a home ─────────────────────────────────────────────────────────────────────────
+NO_HOME = f"unshare --user --map-user={NOBODY} --map-group={NOBODY} env -u HOME -u XDG_STATE_HOME".split()
+_can_be_nobody = _can and subprocess.run([*NO_HOME, "true"], check=False).returncode == 0
+
+
+async def without_home(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """The command of a user whom no passwd file knows; its exit code, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *NO_HOME,
+        sys.executable,
+        "-m",
+        "mirrord",
+        *arguments,
+        env=environment(home, env),
+        cwd=home,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=dies_with_us(),
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+@pytest.mark.skipif(not _can_be_nobody, reason="no namespaces for this user")
+@pytest.mark.parametrize("named", ["daemon", "flag", "variable"])
+async def test_a_user_without_a_home_works_with_a_state_that_is_named(
+    tmp_path: Path, weed: Server, bucket: str, origin: Origin, named: str
+) -> None:
+    origin.publish("/a", b"a")
+    daemon = f"daemon: {{state: 'sqlite://{tmp_path}/s/state.db'}}\n" if named == "daemon" else ""
+    (tmp_path / "m.yaml").write_text(daemon + store_section(weed) + mirrors(origin, bucket, "a"))
+    flags = ["--state", str(tmp_path / "s")] if named == "flag" else []
+    env = {"MIRRORD_STATE": str(tmp_path / "s")} if named == "variable" else {}
+    code, said = await without_home(tmp_path, "sync", "m.yaml", *flags, env=env)
+    assert (code, "Traceback" in said) == (0, False), said
+    code, said = await without_home(tmp_path, "plan", "m.yaml", *flags, env=env)
+    assert (code, "Traceback" in said) == (0, False), said
+    config = [] if flags else ["--config", "m.yaml"]
+    code, said = await without_home(tmp_path, "status", *flags, *config, env=env)
+    assert (code, "1 Synced" in said) == (0, True), said
+
+
+@pytest.mark.skipif(not _can_be_nobody, reason="no namespaces for this user")
+@pytest.mark.parametrize("command", ["run m.yaml", "sync m.yaml", "plan m.yaml", "status"])
+async def test_without_one_the_error_names_the_remedy(tmp_path: Path, command: str) -> None:
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    code, said = await without_home(tmp_path, *command.split())
+    assert code == 2, said
+    assert f"user {NOBODY} has no home directory for the state; set daemon.state, --state, MIRRORD_STATE" in said
+    assert "Traceback" not in said
