@@ -109,6 +109,8 @@ class Status:
     folders: tuple[FolderStatus, ...] = ()
     stores: Mapping[str, bool] = field(default_factory=dict)
     """Whether the last call to each store was answered."""
+    differences: tuple[str, ...] = ()
+    """How buckets that exist differ from what is declared."""
     not_enforced: tuple[str, ...] = ()
     """Defaults that promise something this version does not do yet."""
 

@@ -22,6 +22,7 @@ def lines(found: Plan) -> Iterator[str]:
     yield from map(_removal, found.removals)
     yield from map(_leaving, found.leaving)
     yield from map(_left, found.left)
+    yield from (f"! differs {difference}" for difference in found.differences)
     yield from (f"! incomplete {folder}" for folder in found.incomplete)
     yield from (f"! invalid {problem}" for problem in found.problems)
     yield summary(found)
@@ -92,6 +93,7 @@ def in_json(found: Plan) -> Json:
             "left": [_left_json(left) for left in found.left],
             "unchanged": found.unchanged,
             "adopted": found.adopted,
+            "differences": found.differences,
             "incomplete": found.incomplete,
             "problems": found.problems,
             "duration": round(found.duration, 3),

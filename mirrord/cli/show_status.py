@@ -21,6 +21,7 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
     yield from _section("manifests", [line for one in shown.status.files for line in _file(one)])
     yield from _section("folders", [line for one in shown.status.folders for line in _folder(one)])
     yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield from _section("buckets", list(shown.status.differences))
     yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
 
 
@@ -45,6 +46,7 @@ def in_json(shown: Overview) -> Json:
             "files": status.files,
             "folders": status.folders,
             "stores": status.stores,
+            "differences": status.differences,
             "not_enforced": status.not_enforced,
         }
     )

@@ -81,6 +81,7 @@ class Controller:
             files=self.live.manifests.statuses(),
             folders=self.live.folder_statuses(),
             stores=self.health.stores(),
+            differences=self.live.stores.differences,
             not_enforced=not_enforced(),
         )
 

@@ -87,6 +87,8 @@ class Plan:
     unchanged: int = 0
     adopted: int = 0
     """Of those unchanged: equal objects that the journal does not know yet."""
+    differences: tuple[str, ...] = ()
+    """How buckets that exist differ from what is declared: nothing that `sync` changes."""
     incomplete: list[str] = field(default_factory=list)
     """Folders that could not be read wholly, each with why."""
     duration: float = 0.0
@@ -129,6 +131,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         found.incomplete = items.incomplete
         found.copies = [program.with_readback(copy) for copy in found.copies]
         found.buckets = [NewBucket(*pair) for pair in sorted(stores.missing)]
+        found.differences = stores.differences
     found.copies.sort(key=lambda copy: _place(copy.item))
     found.removals.sort(key=lambda removal: _place(removal.item))
     found.leaving.sort(key=lambda leaving: _place(leaving.item))

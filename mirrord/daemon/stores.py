@@ -1,10 +1,10 @@
 """The stores of one process: each opened when an item first needs it, once, and closed at the end.
 
-Owns which class serves a store, the life of the embedded one, and the creation of declared buckets. A store that
-cannot be opened fails the items that need it, and is tried again with the next.
+Owns which class serves a store and the life of the embedded one; `buckets` creates those that are declared. A store
+that cannot be opened fails the items that need it, and is tried again with the next.
 
-With `looking` nothing is made: declared buckets that do not stand are noted in `missing`, and for an embedded store
-that never ran an empty one in memory stands in.
+With `looking` nothing is made: declared buckets that do not stand are in `missing`, and for an embedded store that
+never ran an empty one in memory stands in.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from logging import getLogger
 from pathlib import Path
 from typing import Self
 
+from mirrord.daemon.buckets import Buckets
 from mirrord.declared import StoreOptions
 from mirrord.errors import StoreError, StoreRefused
 from mirrord.model import Destination, Item, ProviderName
@@ -38,8 +39,7 @@ class Stores:
         self._options = options
         self._directory = directory
         self._looking = looking
-        self.missing: set[tuple[str, str]] = set()
-        """(store, bucket) of each bucket that would be created, of the stores opened so far."""
+        self._buckets: dict[str, Buckets] = {}
         self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._versions: dict[str, int] = {}
@@ -58,9 +58,23 @@ class Stores:
         self._options = options  # what is open is closed with all others: a transfer may still run over it
         return changed
 
+    @property
+    def missing(self) -> set[tuple[str, str]]:
+        """(store, bucket) of each bucket that would be created, of the stores opened so far."""
+        return {(name, bucket) for name, one in self._buckets.items() for bucket in one.missing}
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """How buckets that exist differ from what is declared, of the stores opened so far."""
+        found = (one.differences[bucket] for one in self._buckets.values() for bucket in one.differences)
+        return tuple(sorted(found))
+
     async def of(self, item: Item) -> ObjectStore:
-        """The open store of an item."""
-        return await self.named(item.destination.store)
+        """The open store of an item. Raises too what the creation of its bucket raised, where that is declared."""
+        name = item.destination.store
+        store = await self.named(name)
+        await self._buckets[name].require(item.destination.bucket)
+        return store
 
     async def at(self, place: Destination) -> ObjectStore:
         """The open store where an object of the journal stands: of that name, else any at that endpoint.
@@ -114,11 +128,9 @@ class Stores:
 
     async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
         store = await self._connected(options)
-        for bucket, wanted in options.buckets.items():
-            if wanted.create and not self._looking:
-                await store.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
-            elif wanted.create and not await store.has_bucket(bucket):
-                self.missing.add((name, bucket))
+        buckets = Buckets(store, options, looking=self._looking)
+        await buckets.prepare()
+        self._buckets[name] = buckets
         return store
 
     async def _connected(self, options: StoreOptions) -> ObjectStore:

@@ -97,7 +97,7 @@ class BucketSettings(Section):
     create: Flag = False
     """Create the bucket if it does not exist."""
     versioning: Flag = False
-    """Turn versioning on in a bucket that mirrord creates."""
+    """Turn versioning on in a bucket that mirrord creates; `plan` and `status` name one that exists without it."""
     region: texts.Name | None = None
     """Region of a bucket that mirrord creates."""
     lock: BucketLock | None = None

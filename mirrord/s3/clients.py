@@ -1,12 +1,12 @@
 """S3's calls over the clients of one store: one client a region, with keys and certificates that may be replaced.
 
 Owns what makes a refused call succeed when it is made once more: the bucket's region, credentials that were replaced, a
-certificate authority that was. Owns too how the reason of a refused HEAD is found out, whose answer has no words.
-Refuses to repeat a call for any other reason: retrying is policy above the port.
+certificate authority that was, a declared bucket that vanished. Owns too how the reason of a refused HEAD is found out,
+whose answer has no words. Refuses to repeat a call for any other reason: retrying is policy above the port.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from logging import getLogger
@@ -33,6 +33,9 @@ _WORDLESS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozenset
 """Refusals of a HEAD that have several causes."""
 
 Open = Callable[[str], Any]
+Make = Callable[[str], Awaitable[bool]]
+"""Create a bucket that is missing and declared; whether it was created."""
+_MAKE_OBJECTS = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 
 
 class Clients:
@@ -45,6 +48,7 @@ class Clients:
     def __init__(
         self, name: str, region: str, open_client: Open, keys: Keys, trust: Trust, files: tuple[Path, ...] = ()
     ) -> None:
+        self.make_bucket: Make | None = None
         self._name = name
         self._region = region
         self._open_client = open_client
@@ -78,7 +82,7 @@ class Clients:
     # ── calls ─────────────────────────────────────────────────────────────────────────────────────
     async def _call(self, operation: str, **given: Any) -> Any:
         await self.look()
-        remedies = [self._find_region, self._renew_for]
+        remedies = [self._find_region, self._renew_for, self._make_bucket]
         while True:
             region, version = self._regions.get(given.get("Bucket", ""), self._region), self.version
             client = await self._client(region)
@@ -127,6 +131,12 @@ class Clients:
         with suppress(BotoCoreError, ValueError):
             await self.renew()
         return version != self.version
+
+    async def _make_bucket(self, given: Mapping[str, Any], error: Exception, _region: str, _version: int) -> bool:
+        """Whether the bucket is missing, is declared, and was created."""
+        if self.make_bucket is None or not isinstance(error, ClientError) or error.operation_name not in _MAKE_OBJECTS:
+            return False
+        return code_of(error.response) == "NoSuchBucket" and await self.make_bucket(given["Bucket"])
 
     async def _explain(self, client: Any, operation: str, given: Mapping[str, Any], error: Exception) -> None:
         """Give a HEAD that was refused without words the words with which a GET of the same right is refused."""

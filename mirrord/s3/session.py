@@ -76,12 +76,20 @@ class S3Store(ClientStore):
         with self._opening():
             self._proxy = proxy_of(self._options.endpoint_url)
             self._clients = await self._life.enter_async_context(_clients(self._options))
+        self._clients.make_bucket = self._make_bucket
         self._opened = cast("S3Client", self._clients)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._opened = self._clients = None
         await self._life.aclose()
+
+    async def _make_bucket(self, bucket: str) -> bool:
+        """A declared bucket that vanished."""
+        wanted = self._options.buckets.get(bucket)
+        if wanted is None or not wanted.create:
+            return False
+        return await self.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
 
     @property
     def version(self) -> int:

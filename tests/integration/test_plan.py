@@ -105,7 +105,7 @@ async def test_its_json_and_its_exit_codes(tmp_path: Path, weed: Server, bucket:
         "kind": "put",
         "size": 3,
     }
-    assert found == {"left": [], "unchanged": 0, "adopted": 0, "incomplete": [], "problems": []}
+    assert found == {"left": [], "unchanged": 0, "adopted": 0, "differences": [], "incomplete": [], "problems": []}
     assert "secret" not in done.out + done.err
     assert not (tmp_path / "state").exists()
 

@@ -250,6 +250,8 @@ export function drawStores(stores) {
 
 export function drawAbout(status, now) {
   say(at("about"), `mirrord ${status.version} · process ${status.pid} · up ${span(Math.max(0, now - status.started))}`);
+  at("differences").hidden = !status.differences.length;
+  keep(at("differences-list"), status.differences, (one) => one, () => make("li"), (line, one) => say(line, one));
   at("promises").hidden = !status.not_enforced.length;
   keep(at("promises-list"), status.not_enforced, (one) => one, () => make("li"), (line, one) => say(line, one));
 }

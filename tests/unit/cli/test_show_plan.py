@@ -72,7 +72,16 @@ def test_its_json_has_the_documented_keys_and_no_secret() -> None:
     assert "secret" not in text
     assert "pw@" not in text
     found = json.loads(text)
-    assert list(found) == ["changes", "left", "unchanged", "adopted", "incomplete", "problems", "duration"]
+    assert list(found) == [
+        "changes",
+        "left",
+        "unchanged",
+        "adopted",
+        "differences",
+        "incomplete",
+        "problems",
+        "duration",
+    ]
     assert found["changes"][0]["action"] == "create-bucket"
     assert found["changes"][2] == {
         "action": "copy",

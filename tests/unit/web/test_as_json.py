@@ -28,6 +28,7 @@ def test_a_status_in_jsons_own_types() -> None:
         "files": [],
         "folders": [],
         "stores": {"default": True},
+        "differences": [],
         "not_enforced": [],
     }
 

@@ -1,0 +1,94 @@
+"""The buckets that one store declares: created where they do not exist, each on its own.
+
+Owns which of them could not be created, and how those that exist differ from what is declared. A bucket that cannot be
+created fails the items of that bucket only, and is tried again with the next of them.
+"""
+
+import asyncio
+from logging import getLogger
+
+from mirrord.declared import BucketOptions, StoreOptions
+from mirrord.errors import Recovery, StoreError
+from mirrord.ports import ObjectStore
+
+_log = getLogger(__name__)
+
+PAUSE = 5.0
+"""Seconds within which a bucket that was refused is not asked for again: many items may need it."""
+_ENABLED = "Enabled"
+
+
+class Buckets:
+    """`await buckets.prepare()`, then `await buckets.require(bucket)` before each use. With `looking` none is made."""
+
+    def __init__(self, store: ObjectStore, options: StoreOptions, *, looking: bool = False) -> None:
+        self._store = store
+        self._name = options.name
+        self._declared = {name: one for name, one in options.buckets.items() if one.create or one.versioning}
+        self._looking = looking
+        self._failed: dict[str, tuple[float, StoreError]] = {}  # when, and why
+        self._turn = asyncio.Lock()
+        self.missing: set[str] = set()
+        """Those that would be created."""
+        self.differences: dict[str, str] = {}
+        """How buckets that exist differ from what is declared, by name, in words for people."""
+
+    async def prepare(self) -> None:
+        """Create what is missing. What fails is remembered for `require`."""
+        async with self._turn:
+            await asyncio.gather(*(self._tried(bucket) for bucket in self._declared))
+
+    async def require(self, bucket: str) -> None:
+        """Raises StoreError if the bucket is declared and could not be created."""
+        if bucket not in self._failed:
+            return
+        async with self._turn:
+            failed = self._failed.get(bucket)
+            if failed is not None and _is_due(*failed):
+                await self._tried(bucket)
+            if bucket in self._failed:
+                error = self._failed[bucket][1]
+                raise type(error)(str(error), retry_after=error.retry_after) from error
+
+    async def _tried(self, bucket: str) -> None:
+        try:
+            await self._prepared(bucket, self._declared[bucket])
+        except StoreError as error:
+            self._failed[bucket] = _now(), error
+        else:
+            self._failed.pop(bucket, None)
+
+    async def _prepared(self, bucket: str, wanted: BucketOptions) -> None:
+        if wanted.create and self._looking:
+            stood = await self._store.has_bucket(bucket)
+            if not stood:
+                self.missing.add(bucket)
+        elif wanted.create:
+            stood = not await self._store.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
+        else:
+            stood = True
+        if wanted.versioning and stood:
+            await self._compare_versioning(bucket)
+
+    async def _compare_versioning(self, bucket: str) -> None:
+        """Versioning of a bucket that exists is its owner's to change: it cannot be undone."""
+        try:
+            status = await self._store.bucket_versioning(bucket)
+        except StoreError as error:
+            _log.debug("whether s3://%s has versioning is not known: %s", bucket, error)
+            return
+        if status != _ENABLED:
+            has = f"versioning {status}" if status else "no versioning"
+            self.differences[bucket] = (
+                f"s3://{bucket} at store {self._name!r} exists and has {has}; versioning: true counts only for "
+                "a bucket that mirrord creates: enable it with the store's tools, or remove the line"
+            )
+            _log.warning("%s", self.differences[bucket])
+
+
+def _is_due(when: float, error: StoreError) -> bool:
+    return error.recovery is Recovery.RETRY or _now() - when >= PAUSE
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

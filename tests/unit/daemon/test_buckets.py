@@ -1,0 +1,133 @@
+"""Declared buckets: each is created on its own, tried again, and compared where it exists."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from mirrord.daemon import buckets as module
+from mirrord.daemon.buckets import PAUSE, Buckets
+from mirrord.declared import BucketOptions, StoreOptions
+from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
+from mirrord.testing import MemoryStore
+
+
+@dataclass
+class Store(MemoryStore):
+    """Refuses to create what is in `refused`."""
+
+    refused: dict[str, StoreError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+        self.asked.append(bucket)
+        if bucket in self.refused:
+            raise self.refused[bucket]
+        return await super().ensure_bucket(bucket, region=region, versioning=versioning)
+
+
+def declared(store: Store, *, looking: bool = False, **buckets: BucketOptions) -> Buckets:
+    return Buckets(store, StoreOptions(name="here", buckets=buckets), looking=looking)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    now = [1000.0]
+    monkeypatch.setattr(module, "_now", lambda: now[0])
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
+
+    return pass_by
+
+
+CREATE = BucketOptions(create=True)
+VERSIONED = BucketOptions(create=True, versioning=True)
+
+
+@pytest.mark.parametrize("error", [StoreDenied("403"), StoreRefused("InvalidBucketName"), StoreUnavailable("503")])
+async def test_a_bucket_that_cannot_be_created_fails_only_its_own_items(error: StoreError) -> None:
+    store = Store(refused={"bad": error})
+    made = declared(store, bad=CREATE, good=CREATE)
+    await made.prepare()
+    await made.require("good")
+    await made.require("of-others")
+    with pytest.raises(type(error), match=str(error)):
+        await made.require("bad")
+    assert set(store.buckets) == {"good"}
+
+
+async def test_it_is_asked_for_again_after_a_pause(later: Callable[[float], None]) -> None:
+    store = Store(refused={"bad": StoreDenied("403")})
+    made = declared(store, bad=CREATE)
+    await made.prepare()
+    for _ in range(3):
+        with pytest.raises(StoreDenied):
+            await made.require("bad")
+    assert store.asked == ["bad"]
+    store.refused.clear()
+    later(PAUSE)
+    await made.require("bad")
+    await made.require("bad")
+    assert (store.asked, set(store.buckets)) == (["bad", "bad"], {"bad"})
+
+
+async def test_what_may_pass_is_tried_again_at_once() -> None:
+    store = Store(refused={"bad": StoreUnavailable("503")})
+    made = declared(store, bad=CREATE)
+    await made.prepare()
+    store.refused.clear()
+    await made.require("bad")
+    assert set(store.buckets) == {"bad"}
+
+
+async def test_versioning_is_switched_on_only_in_a_bucket_that_is_created(caplog: pytest.LogCaptureFixture) -> None:
+    store = Store()
+    store.buckets["old"] = {}
+    made = declared(store, old=VERSIONED, new=VERSIONED, other=CREATE)
+    await made.prepare()
+    assert store.versioned == {"new"}
+    assert list(made.differences) == ["old"]
+    assert "s3://old at store 'here' exists and has no versioning" in made.differences["old"]
+    assert made.differences["old"] in caplog.text
+
+
+@pytest.mark.parametrize("looking", [True, False])
+@pytest.mark.parametrize("create", [True, False])
+async def test_a_bucket_with_versioning_does_not_differ(create: bool, looking: bool) -> None:
+    store = Store()
+    store.buckets["old"] = {}
+    store.versioned.add("old")
+    made = declared(store, looking=looking, old=BucketOptions(create=create, versioning=True))
+    await made.prepare()
+    assert (made.differences, made.missing) == ({}, set())
+
+
+@pytest.mark.parametrize("create", [True, False])
+async def test_one_that_looks_makes_nothing_and_names_it_all(create: bool) -> None:
+    store = Store()
+    store.buckets["old"] = {}
+    wanted = BucketOptions(create=create, versioning=True)
+    made = declared(store, looking=True, old=wanted, new=wanted)
+    await made.prepare()
+    assert (set(store.buckets), store.versioned, store.asked) == ({"old"}, set(), [])
+    assert "old" in made.differences
+    assert made.missing == ({"new"} if create else set())
+
+
+async def test_versioning_that_may_not_be_asked_for_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+
+    async def denied(_: str) -> str:
+        raise StoreDenied("403")
+
+    monkeypatch.setattr(store, "bucket_versioning", denied)
+    store.buckets["old"] = {}
+    made = declared(store, old=VERSIONED, theirs=BucketOptions(versioning=True))
+    await made.prepare()
+    await made.require("old")
+    await made.require("theirs")
+    assert made.differences == {}
