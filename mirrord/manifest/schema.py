@@ -107,7 +107,7 @@ class BucketSettings(Section):
 class Store(Section):
     provider: fields.ProviderWord = ProviderName.AWS
     """Whose quirks and limits the store has."""
-    endpoint_url: texts.WebUrl | None = None
+    endpoint_url: texts.EndpointUrl | None = None
     """Address of the S3 API; absent: AWS."""
     region: texts.Name | None = None
     """Region to sign for."""

@@ -17,11 +17,13 @@ _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
 
 
 def store_options(name: str, store: schema.Store, directory: str, environ: Mapping[str, str]) -> StoreOptions:
-    """One declared store. ValueError if it has no endpoint and its provider needs one."""
+    """One declared store. ValueError if it has no endpoint and its provider needs one, or one with userinfo."""
     endpoint = store.endpoint_url or _endpoint(store.provider, environ)
     if endpoint is None and store.provider not in _WITHOUT_ENDPOINT:
         also = " or set MINIO_SERVER_URL" if store.provider is ProviderName.MINIO else ""
         raise ValueError(f"endpoint_url is missing; provider {store.provider} has no common address, so give it{also}")
+    if endpoint is not None and "@" in endpoint:
+        raise ValueError("the endpoint's URL in the environment holds a user or password; put keys under credentials")
     return StoreOptions(
         name=name,
         provider=store.provider,

@@ -86,6 +86,13 @@ SourceUrl = Annotated[
     ),
 ]
 WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
+EndpointUrl = Annotated[
+    str,
+    _text(
+        r"https?://[^/@?#\s\x00-\x1f]+(/[^@?#\s]*)?",
+        "the http:// or https:// URL of an S3 API, without user, password and query; keys go under credentials",
+    ),
+]
 S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key")]
 Digest = Annotated[str, _text(r"sha256:[0-9a-fA-F]{64}", "a digest; write sha256: and 64 hex digits, or {url: …}")]
 StateUrl = Annotated[

@@ -255,7 +255,7 @@ class Tree:
     def _secret(self, raw: str) -> bool:
         """Whether the scalar that comes next may hold a secret: by its field, or as a URL with userinfo or query."""
         fields = {frame.key.raw for frame in self._stack if frame.key is not None}
-        return not SECRET.isdisjoint(fields) or ("://" in raw and not {"@", "?"}.isdisjoint(raw))
+        return not SECRET.isdisjoint(fields) or shown(raw) != raw
 
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
     def _path(self) -> str:
@@ -285,7 +285,7 @@ def joined(path: str, key: Scalar) -> str:
 
 def safe(raw: str) -> str:
     """Raw text of a scalar as messages may show it: short, one line, without userinfo and query of a URL."""
-    text = shown(raw) if "://" in raw else raw
+    text = shown(raw)
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
     return text if len(text) <= 80 else text[:77] + "…"
 

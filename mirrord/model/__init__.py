@@ -5,7 +5,8 @@ Recorded: `Record` (an item in the journal), `Transfer` (one attempt's intent). 
 Times are seconds since the epoch (float, UTC); sizes are bytes; durations seconds.
 """
 
-from mirrord.model.items import Destination, Item, file_address, fingerprint, mentions, shown
+from mirrord.model.addresses import shown
+from mirrord.model.items import Destination, Item, file_address, fingerprint, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.observed import (
     META_SHA256,

@@ -1,8 +1,9 @@
-"""An item (one source bound to one object), where its object stands, and how a source's address is written."""
+"""An item (one source bound to one object), and where its object stands."""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from mirrord.model.addresses import shown
 from mirrord.model.options import Options
 
 
@@ -50,16 +51,6 @@ class Item:
     def shown_source(self) -> str:
         """The source without userinfo and query, fit for logs, journal and status."""
         return shown(self.source)
-
-
-def shown(address: str) -> str:
-    """An address without its secrets: userinfo, query and fragment are cut from URLs."""
-    scheme, separator, rest = address.partition("://")
-    if not separator or scheme == "file":
-        return address
-    rest = rest.split("?", 1)[0].split("#", 1)[0]
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def file_address(path: str) -> str:

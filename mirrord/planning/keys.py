@@ -56,7 +56,8 @@ def url_values(url: str) -> Mapping[str, str]:
         raise ValueError("the URL holds a space or a control character; percent-encode it")
     host, path = _split(url)
     if not host:
-        raise ValueError("this is no URL; check its host and port")
+        also = "; percent-encode / ? # @ in its user and password" if "@" in url else ""
+        raise ValueError(f"this is no URL; check its host and port{also}")
     path = _decoded(path) if "%" in path else path
     return {"host": host, "path": path, "name": path.rpartition("/")[2]}
 

@@ -8,8 +8,10 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-_USERINFO = re.compile(r"(?<=://)[^\s/?#\"'<>]*@")
-_QUERY = re.compile(r"(?P<before>(?<!file)://[^\s?#\"'<>]*)[?#][^\s\"'<>]+")
+from mirrord.model.addresses import CUT, split
+
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]+|https?:|(?<![\w:/.])//)[^\s\"'<>]+", re.IGNORECASE)
+_TRAILING = re.compile(r"[).,;:]+$")
 _REQUEST = re.compile(
     r"(?P<before>(?<![^\s\"'(])/[^\s?\"'<>]*)\?[^\s\"'<>=]+=[^\s\"'<>]*"
 )  # "GET /a?X-Amz-Signature=…"
@@ -20,11 +22,18 @@ Line = MutableMapping[str, Any]
 
 def redact(text: str) -> str:
     """`text` with userinfo, queries and fragments cut out of whatever looks like a URL or a request's path."""
-    if "://" in text:
-        text = _QUERY.sub(r"\g<before>?[cut]", _USERINFO.sub("", text))
+    if ":" in text or "//" in text:
+        text = _ADDRESS.sub(_shown, text)
     if "?" in text:
         text = _REQUEST.sub(r"\g<before>?[cut]", text)
     return printable(text)
+
+
+def _shown(found: re.Match[str]) -> str:
+    whole = found[0]
+    address = whole if "?" in whole or "#" in whole else _TRAILING.sub("", whole)
+    visible, query = split(address)
+    return visible + (f"?{CUT}" if query else "") + whole[len(address) :]
 
 
 def printable(text: str) -> str:

@@ -237,5 +237,6 @@ def _without_userinfo(url: str) -> tuple[str, dict[str, str]]:
     userinfo, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, {}
-    token = b64encode(unquote(userinfo).encode()).decode()
+    user, _, password = userinfo.partition(":")
+    token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()  # with its colon: RFC 7617 2
     return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}

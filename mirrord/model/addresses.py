@@ -1,0 +1,67 @@
+"""How an address is written where people read it: without userinfo, query and fragment, however malformed it is.
+
+Refuses to guess: where it cannot be said which part of an address is its password, all of it is cut.
+"""
+
+import re
+
+CUT = "[cut]"
+
+_START = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?(?P<slashes>[/\\]*)")
+_KNOWN = frozenset(
+    {"http:", "https:", "s3:", "ftp:", "ftps:", "sftp:", "postgres:", "postgresql:", "redis:", "socks5:"}
+)
+_NAME = r"[\w${}-]+"
+_PORT = r"(?::\d{0,5})?"
+_HOST = re.compile(rf"(?:localhost|{_NAME}(?:\.{_NAME})+\.?|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]){_PORT}")
+_WORD = re.compile(rf"(?:{_NAME})?{_PORT}")
+"""A name without a dot: a host of a local network or a bucket, or a user whose password follows."""
+
+
+def shown(address: str) -> str:
+    """An address without its secrets. What is no URL and holds no `@` behind a colon is shown as it is."""
+    return split(address)[0]
+
+
+def split(address: str) -> tuple[str, bool]:
+    """The address as it may be shown, and whether a query or a fragment was cut from its end."""
+    found = _START.match(address)
+    scheme = ((found and found["scheme"]) or "").lower()
+    start = found.end() if found else 0
+    if scheme == "file:" or not _is_url(address, scheme, found["slashes"] if found else ""):
+        return address, False
+    visible, query = _without_secrets(address[start:], bucket=scheme == "s3:")
+    return address[:start] + visible, query
+
+
+def _is_url(address: str, scheme: str, slashes: str) -> bool:
+    if scheme:
+        return bool(slashes) or scheme in _KNOWN or "@" in address
+    return len(slashes) > 1 or ("?" in address and "=" in address.partition("?")[2])
+
+
+def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
+    """`rest` follows the slashes of a URL."""
+    authority, end, _ = re.split(r"([/\\?#]|$)", rest, maxsplit=1)
+    behind = rest[len(authority) :]
+    _, at, host = authority.rpartition("@")
+    if _ambiguous(host, behind, named=bool(at), end=end, bucket=bucket):
+        return CUT, False
+    path, mark, _ = _partition(behind)
+    return host + path, bool(mark)
+
+
+def _ambiguous(host: str, behind: str, *, named: bool, end: str, bucket: bool) -> bool:
+    """Whether a password may stand in what would be shown. `named`: there is userinfo before `host`."""
+    later = "@" in behind
+    if _HOST.fullmatch(host) or (bucket and _WORD.fullmatch(host)):
+        return later and named
+    if not _WORD.fullmatch(host):
+        return True
+    return later and (named or end in "?#" or "@" in _partition(behind)[0])
+
+
+def _partition(behind: str) -> tuple[str, str, str]:
+    """The path, the mark that ends it if there is one, and what follows."""
+    path, mark, rest = re.split(r"([?#]|$)", behind, maxsplit=1)
+    return path, mark, rest
