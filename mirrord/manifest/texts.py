@@ -90,7 +90,7 @@ EndpointUrl = Annotated[
     str,
     _text(
         r"https?://[^/@?#\s\x00-\x1f]+(/[^@?#\s]*)?",
-        "the http:// or https:// URL of an S3 API, without user, password and query; keys go under credentials",
+        "an http:// or https:// URL without user, password and query; keys go under credentials",
     ),
 ]
 S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key")]

@@ -18,7 +18,9 @@ def same_state(now: FileIdentity | None, then: FileIdentity | None) -> bool:
 
 
 def same_revision(now: Revision, then: Revision | None) -> bool:
-    """Whether both are the same version of the same source."""
+    """Whether both are the same version of the same source. Beside a strong ETag a date says nothing."""
+    if then is not None and now.strong_etag is not None and now.strong_etag == then.strong_etag:
+        then = replace(then, last_modified=now.last_modified)
     if then is not None and same_state(now.file, then.file):
         then = replace(then, file=now.file)
     return now == then

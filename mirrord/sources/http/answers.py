@@ -8,17 +8,31 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import TypeGuard
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from mirrord.errors import SourceChanged, SourceDenied, SourceError, SourceMissing, SourceRefused, SourceUnavailable
+from mirrord.errors import (
+    SourceChanged,
+    SourceDenied,
+    SourceError,
+    SourceMissing,
+    SourceRefused,
+    SourceUnavailable,
+)
 from mirrord.model import Observed, Revision, fingerprint
-from mirrord.sources.http.codings import content_encoding
+from mirrord.sources.http.codings import content_encoding, unregistered
 
 Headers = Mapping[str, str]
 
 RETRY_AFTER_CAP = 3600.0
 """Seconds: no origin may put an item to sleep for longer."""
 
+REFUSES_CONDITIONS = frozenset({400, 403, 405, 412, 501})
+REFUSES_RANGES = frozenset({400, 403, 405, 501})
+"""What some servers and proxies answer to such a request, where a plain one works."""
+
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _TRANSIENT = frozenset({408, 425, 429})
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})", re.IGNORECASE)
 _SIGNATURE = re.compile(
@@ -58,12 +72,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), RETRY_AFTER_CAP)
-    try:
-        moment = parsedate_to_datetime(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-    except (ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), RETRY_AFTER_CAP)
+    moment = _seconds(text)
+    return None if moment is None else min(max(moment - now, 0.0), RETRY_AFTER_CAP)
 
 
 def content_range(value: str | None) -> tuple[int, int, int] | None:
@@ -81,27 +91,79 @@ def content_length(headers: Headers) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and "Transfer-Encoding" not in headers else None
 
 
-def observed(headers: Headers, address: str, location: str | None) -> Observed:
-    """What a whole answer (200) says of the source.
+def observed(headers: Headers, address: str, location: str | None, now: float | None = None) -> Observed:
+    """What a whole answer (200) says of the source. `now` in seconds since the epoch, for an answer without a Date.
 
     `ranges` only if the origin offers them and a strong ETag can pin them: guarantee 2.
     """
+    etag = _text(headers.get("ETag"))
     revision = Revision(
         address=address,
-        etag=headers.get("ETag"),
-        last_modified=headers.get("Last-Modified"),
+        etag=etag,
+        last_modified=None
+        if not sendable_etag(etag) and _too_young(headers, now)
+        else _text(headers.get("Last-Modified")),
         length=content_length(headers),
         location=location,
     )
     offers = "bytes" in headers.get("Accept-Ranges", "").lower()
     return Observed(
         revision=revision,
-        content_type=headers.get("Content-Type"),
+        content_type=carried(headers.get("Content-Type")),
         content_encoding=content_encoding(headers.get("Content-Encoding")),
-        ranges=offers and revision.strong_etag is not None and revision.length is not None,
+        ranges=offers and sendable_etag(revision.strong_etag) and revision.length is not None,
     )
 
 
+def _text(value: str | None) -> str | None:
+    """The value, if there is one, as the journal can hold it: bytes that are no UTF-8 as those of Latin-1."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        return (value or "").encode("utf-8", "surrogateescape").decode("latin-1")
+    return value or None
+
+
+def _too_young(headers: Headers, now: float | None) -> bool:
+    """Whether Last-Modified is of the second in which the answer was made: another version of that second would have
+    the same (RFC 9110 8.8.2.2)."""
+    modified, made = _seconds(headers.get("Last-Modified")), _seconds(headers.get("Date"))
+    made = now if made is None else made
+    return modified is not None and made is not None and abs(made - modified) < 1
+
+
+def _seconds(value: str | None) -> float | None:
+    """Seconds since the epoch of a date in one of the forms of RFC 9110 5.6.7; None if it is none."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+# ── headers that travel with the object ───────────────────────────────────────────────────────────
+LONGEST_CARRIED = 1024
+
+
+def carried(value: str | None) -> str | None:
+    """What of a header's value S3 can carry: printable ASCII, up to the first parameter that holds anything else."""
+    kept: list[str] = []
+    for part in (value or "").strip().split(";"):
+        if not (part.isascii() and part.isprintable()):
+            break
+        kept.append(part)
+    text = ";".join(kept).strip()
+    return text if 0 < len(text) <= LONGEST_CARRIED else None
+
+
+def not_carried(headers: Headers) -> list[str]:
+    """The names of headers that the object does not get as they came."""
+    kind, coding = headers.get("Content-Type", "").strip(), headers.get("Content-Encoding")
+    lost = ["Content-Type"] if kind and carried(kind) != kind else []
+    return [*lost, *(["Content-Encoding"] if unregistered(coding) else [])]
+
+
+# ── questions ─────────────────────────────────────────────────────────────────────────────────────
 def place(url: str) -> str:
     """What stands for the URL that an answer came from, so that its validators go back there and nowhere else.
 
@@ -114,11 +176,35 @@ def place(url: str) -> str:
 
 
 def conditions(known: Revision | None) -> dict[str, str]:
-    """Request headers that ask for the source only if it is not `known` (RFC 9110 13.1)."""
+    """Request headers that ask for the source only if it is not `known` (RFC 9110 13.1).
+
+    A date is asked about only where there is no ETag: a file that was rolled back has an older one. What is not well
+    formed is not sent back, for there are servers that answer 400, 412 or 500 to it.
+    """
     if known is None:
         return {}
-    asked = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    return {name: value for name, value in asked.items() if value}
+    if sendable_etag(known.etag):
+        return {"If-None-Match": known.etag or ""}
+    return {"If-Modified-Since": known.last_modified} if _sendable_date(known.last_modified) else {}
+
+
+def sendable_etag(etag: str | None) -> bool:
+    """Whether it is an entity tag as RFC 9110 8.8.3 has it, and ASCII."""
+    return etag is not None and _ETAG.fullmatch(etag) is not None
+
+
+def _sendable_date(value: str | None) -> TypeGuard[str]:
+    return value is not None and _IMF_FIXDATE.fullmatch(value) is not None and _seconds(value) is not None
+
+
+def confirms(known: Revision, headers: Headers) -> bool:
+    """Whether a 304 speaks of `known`. Some servers answer it by the date alone, with the ETag of another version."""
+    etag, modified = _text(headers.get("ETag")), _text(headers.get("Last-Modified"))
+    if etag and known.etag:
+        return etag.removeprefix("W/") == known.etag.removeprefix("W/")
+    if sendable_etag(known.etag) or not modified:
+        return True
+    return known.last_modified is None or modified == known.last_modified
 
 
 def pinned_range(etag: str, start: int, end: int | None) -> dict[str, str]:

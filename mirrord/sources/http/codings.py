@@ -32,6 +32,12 @@ def content_encoding(value: str | None) -> str | None:
     return ", ".join(coding for coding in named if coding.lower() in REGISTERED) or None
 
 
+def unregistered(value: str | None) -> bool:
+    """Whether a Content-Encoding names a coding that nobody knows."""
+    named = (coding.strip().lower() for coding in (value or "").split(","))
+    return any(coding not in REGISTERED and coding not in ("", "identity") for coding in named)
+
+
 def transfer_codings(headers: Mapping[str, str], where: str) -> list[str]:
     """What a body must be freed of, in the order of decoding; chunks are the parser's. Raises SourceRefused."""
     named = [coding.strip().lower() for coding in headers.get("Transfer-Encoding", "").split(",")]

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from logging import getLogger
 from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -18,12 +19,16 @@ from multidict import CIMultiDict
 
 from mirrord.errors import SourceChanged, SourceError, SourceRefused
 from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, shown
+from mirrord.planning.identity import same_revision
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import answers
 from mirrord.sources.http.body import First, HttpStream, Nothing, Reading
 from mirrord.sources.http.codings import transfer_codings
 from mirrord.sources.http.declared import listed_sha256
 from mirrord.sources.http.network import Answer, Network
+from mirrord.sources.http.refusals import Kind, Refusals
+
+_log = getLogger(__name__)
 
 _OWN_PORT = {"http": ":80", "https": ":443"}
 
@@ -56,6 +61,7 @@ class HttpSources:
         # Asked while an item's own answer is held open: were they in one line, each could wait for the other for ever.
         self._lists = Network(connect_timeout=connect_timeout, allow=allow)
         self._clocks = Clocks(now, monotonic)
+        self._refusals = Refusals(monotonic)
 
     async def __aenter__(self) -> Self:
         await self._network.__aenter__()
@@ -70,7 +76,7 @@ class HttpSources:
 
     def source(self, item: Item) -> "HttpSource":
         """The item's source, for one attempt."""
-        return HttpSource(item.source, item.options.http, self._network, self._clocks)
+        return HttpSource(item.source, item.options.http, self._network, self._clocks, self._refusals)
 
     async def declared(self, item: Item) -> str | None:
         """The sha256 (hex) that the item's bytes must have, from the list if one is declared; None: nothing is.
@@ -84,13 +90,14 @@ class HttpSources:
         same = _origin(own) == _origin(declared.url)
         headers = {**credentials, **item.options.http.headers} if same else {}
         options = replace(item.options.http, headers=headers)
-        return await listed_sha256(HttpSource(declared.url, options, self._lists, self._clocks), declared.url, item)
+        source = HttpSource(declared.url, options, self._lists, self._clocks, self._refusals)
+        return await listed_sha256(source, declared.url, item)
 
 
 class HttpSource(Source):
     """One look at one URL. Leaving the context closes every answer that is still open."""
 
-    def __init__(self, url: str, options: HttpOptions, network: Network, clocks: Clocks) -> None:
+    def __init__(self, url: str, options: HttpOptions, network: Network, clocks: Clocks, refusals: Refusals) -> None:
         self._address = fingerprint(url)
         self._url, credentials = _without_userinfo(url)
         self._origin = _origin(self._url)
@@ -99,6 +106,8 @@ class HttpSource(Source):
         self._options = options
         self._network = network
         self._clocks = clocks
+        self._refusals = refusals
+        self._refused_range: int | None = None  # the status of a range that was refused
         self._held: tuple[Answer, Observed] | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,15 +123,15 @@ class HttpSource(Source):
         self.let_go()
         if known is not None and known.address != self._address:
             known = None
-        answer, observed = await self._get(answers.conditions(known), known)
+        answer, observed = await self._looked(known)
         if answer.status == 304:
             answer.release()
-            if known is None:
-                raise SourceRefused(f"{shown(self._url)}: answered 304 to a question without a condition")
             return None
         if known is not None and _same_strong(known, observed.revision):
             answer.close()
             return None
+        for name in answers.not_carried(answer.headers):
+            _log.warning("%s: its %s holds what an object cannot have: it is cut or left out", shown(self._url), name)
         self._held = answer, observed
         return observed
 
@@ -155,13 +164,38 @@ class HttpSource(Source):
         What the origin published since is the next look's concern.
         """
 
+    async def _looked(self, known: Revision | None) -> tuple[Answer, Observed]:
+        """The answer to a look: to a plain one, too, where a conditional one is refused or its answer is not to be
+        believed."""
+        refused = None
+        if known is not None and not self._refusals.known(Kind.CONDITIONS, self._address):
+            asked = answers.conditions(known)
+            answer, url = await self._ask(asked, known)
+            refused = answer.status if asked and answer.status in answers.REFUSES_CONDITIONS else None
+            believed = answer.status != 304 or answers.confirms(known, answer.headers)
+            if not asked or (refused is None and believed):
+                return self._judged(answer, url, asked)
+            answer.close()
+        range_refused, self._refused_range = self._refused_range, None
+        answer, url = await self._ask({}, None)
+        if answer.status in (200, 203):
+            self._note(Kind.CONDITIONS, refused)
+            self._note(Kind.RANGES, range_refused)
+        return self._judged(answer, url, {})
+
+    def _note(self, kind: Kind, status: int | None) -> None:
+        """A plain request worked: whether one of this kind was refused before it, with `status`."""
+        if status is not None and not self._refusals.known(kind, self._address):
+            self._refusals.note(kind, self._address)
+            _log.warning("%s: answers %d to %s: it is asked without them for a day", shown(self._url), status, kind)
+
     async def _whole(self, observed: Observed) -> Answer:
         if self._held is not None and self._holds(observed):
             answer, self._held = self._held[0], None
             return answer
         self.let_go()
-        answer, again = await self._get({}, None)
-        if again.revision != observed.revision:
+        answer, again = self._judged(*await self._ask({}, None), {})
+        if not same_revision(again.revision, observed.revision):
             answer.close()
             raise SourceChanged(f"{shown(self._url)}: changed since it was looked at")
         return answer
@@ -174,7 +208,14 @@ class HttpSource(Source):
         etag, total = observed.revision.strong_etag, observed.revision.length
         if not observed.ranges or etag is None:
             raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
-        answer, again = await self._get(answers.pinned_range(etag, start, stop), observed.revision)
+        asked = answers.pinned_range(etag, start, stop)
+        answer, url = await self._ask(asked, observed.revision)
+        if answer.status in answers.REFUSES_RANGES or answer.status == 412:
+            answer.close()
+            self._refused_range = answer.status if answer.status != 412 else None
+            what = "it refuses ranges" if self._refused_range else "it is another revision"
+            raise SourceChanged(f"{shown(self._url)}: answered {answer.status} to a range: {what}")
+        answer, again = self._judged(answer, url, asked)
         granted = answers.content_range(answer.headers.get("Content-Range"))
         same = again.revision.etag == etag and granted == (start, total if stop is None else stop, total)
         same &= again.content_encoding == observed.content_encoding
@@ -183,8 +224,9 @@ class HttpSource(Source):
             raise SourceChanged(f"{shown(self._url)}: another revision or range answered than the one asked for")
         return answer
 
-    async def _get(self, asked: Mapping[str, str], bound: Revision | None) -> tuple[Answer, Observed]:
-        """GET with the headers `asked`, which go only where the answer with the validators of `bound` came from."""
+    async def _ask(self, asked: Mapping[str, str], bound: Revision | None) -> tuple[Answer, str]:
+        """GET with the headers `asked`, which go only where the answer with the validators of `bound` came from. The
+        answer, whatever its status, and its URL."""
         home = answers.place(self._url)
         bound_to = (bound.location or home) if bound else home
 
@@ -194,27 +236,40 @@ class HttpSource(Source):
             headers.update(asked if answers.place(url) == bound_to else {})
             return headers
 
-        answer, url = await self._network.get(
+        return await self._network.get(
             self._url, headers_for, max_redirects=self._options.max_redirects, idle=self._options.idle_timeout
         )
-        error = answers.failure(answer.status, answer.headers, shown(url), self._clocks.now())
-        if error is None and answer.status == 206 and "Range" not in asked:
-            error = SourceRefused(f"{shown(url)}: answered a part (206) where the whole was asked for")
+
+    def _judged(self, answer: Answer, url: str, asked: Mapping[str, str]) -> tuple[Answer, Observed]:
+        """What the answer to a request with the headers `asked` says; one that is an error is closed and raised."""
+        now = self._clocks.now()
         try:
-            if error is not None:
+            if error := answers.failure(answer.status, answer.headers, shown(url), now) or _unasked(answer, url, asked):
                 raise error
             transfer_codings(answer.headers, shown(url))
         except SourceError:
             answer.close()
             raise
         there = answers.place(url)
-        return answer, answers.observed(answer.headers, self._address, there if there != home else None)
+        location = there if there != answers.place(self._url) else None
+        observed = answers.observed(answer.headers, self._address, location, now)
+        ranges = observed.ranges and not self._refusals.known(Kind.RANGES, self._address)
+        return answer, replace(observed, ranges=ranges)
 
     def let_go(self) -> None:
         """See `ports.Source`."""
         if self._held is not None:
             self._held[0].close()
             self._held = None
+
+
+def _unasked(answer: Answer, url: str, asked: Mapping[str, str]) -> SourceRefused | None:
+    """The error of a part, or of "not modified", that was not asked for."""
+    if answer.status == 206 and "Range" not in asked:
+        return SourceRefused(f"{shown(url)}: answered a part (206) where the whole was asked for")
+    if answer.status == 304 and not asked:
+        return SourceRefused(f"{shown(url)}: answered 304 to a question without a condition")
+    return None
 
 
 def _same_strong(known: Revision, now: Revision) -> bool:

@@ -99,10 +99,115 @@ def test_a_place_is_a_url_without_its_signature(one: str, other: str, same: bool
     assert (answers.place(one) == answers.place(other)) is same
 
 
-def test_conditions_name_what_is_known() -> None:
+PAST = "Fri, 15 Jan 2027 08:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("etag", "modified", "asked"),
+    [
+        (None, None, {}),
+        ('"1"', None, {"If-None-Match": '"1"'}),
+        ('"1"', PAST, {"If-None-Match": '"1"'}),  # a file that was rolled back has an older date
+        ('W/"1"', PAST, {"If-None-Match": 'W/"1"'}),
+        ('""', PAST, {"If-None-Match": '""'}),
+        (None, PAST, {"If-Modified-Since": PAST}),
+        # what is not well formed is not sent back
+        ("1", PAST, {"If-Modified-Since": PAST}),
+        ("1", None, {}),
+        ('"1', None, {}),
+        ('w/"1"', None, {}),
+        ('"a b"', None, {}),
+        ('"a"b"', None, {}),
+        ('"caf\u00e9"', PAST, {"If-Modified-Since": PAST}),
+        ('"a\x07b"', PAST, {"If-Modified-Since": PAST}),
+        ('"é"', None, {}),
+        (None, "then", {}),
+        (None, "0", {}),
+        (None, "", {}),
+        (None, "Fri, 15 Jan 2027 08:00:00", {}),
+        (None, "Friday, 15-Jan-27 08:00:00 GMT", {}),
+        (None, "Fri, 99 Jan 2027 08:00:00 GMT", {}),
+    ],
+)
+def test_only_what_is_well_formed_is_asked_about(etag: str | None, modified: str | None, asked: dict[str, str]) -> None:
+    assert answers.conditions(Revision(address="a", etag=etag, last_modified=modified)) == asked
+
+
+def test_nothing_known_is_nothing_asked() -> None:
     assert answers.conditions(None) == {}
-    assert answers.conditions(Revision(address="a")) == {}
-    assert answers.conditions(Revision(address="a", etag='W/"1"', last_modified="then")) == {
-        "If-None-Match": 'W/"1"',
-        "If-Modified-Since": "then",
-    }
+
+
+@pytest.mark.parametrize(
+    ("known", "headers", "confirmed"),
+    [
+        ({"etag": '"1"'}, {}, True),
+        ({"etag": '"1"'}, {"ETag": '"1"'}, True),
+        ({"etag": '"1"'}, {"ETag": 'W/"1"'}, True),
+        ({"etag": 'W/"1"'}, {"ETag": '"1"'}, True),
+        ({"etag": '"1"'}, {"ETag": '"2"'}, False),
+        ({"etag": 'W/"1"'}, {"ETag": 'W/"2"'}, False),
+        ({"etag": '"1"', "last_modified": PAST}, {"Last-Modified": "Thu, 14 Jan 2027 08:00:00 GMT"}, True),
+        ({"last_modified": PAST}, {}, True),
+        ({"last_modified": PAST}, {"Last-Modified": PAST}, True),
+        ({"last_modified": PAST}, {"Last-Modified": "Thu, 14 Jan 2027 08:00:00 GMT"}, False),  # rolled back
+        ({"last_modified": PAST}, {"Last-Modified": PAST, "ETag": '"new"'}, True),
+        ({"etag": "odd", "last_modified": PAST}, {"ETag": "other"}, False),
+    ],
+)
+def test_whether_not_modified_speaks_of_what_is_known(
+    known: dict[str, str], headers: dict[str, str], confirmed: bool
+) -> None:
+    assert answers.confirms(Revision(address="a", **known), headers) is confirmed
+
+
+@pytest.mark.parametrize(
+    ("modified", "date", "kept"),
+    [
+        ("Fri, 15 Jan 2027 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", False),
+        ("Fri, 15 Jan 2027 07:59:59 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", True),
+        ("Fri, 15 Jan 2027 08:00:00 GMT", None, False),  # as old as our own clock says
+        ("Fri, 15 Jan 2027 07:00:00 GMT", None, True),
+        ("Fri, 15 Jan 2027 11:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", True),  # another time zone
+        ("then", "Fri, 15 Jan 2027 08:00:00 GMT", True),  # compared as text, never asked about
+    ],
+)
+def test_a_date_of_the_same_second_is_no_validator(modified: str, date: str | None, kept: bool) -> None:
+    headers = {"Last-Modified": modified, **({"Date": date} if date else {})}
+    seen = answers.observed(headers, "a", None, 1_800_000_000.0).revision
+    assert seen.last_modified == (modified if kept else None)
+    beside = answers.observed({**headers, "ETag": '"1"'}, "a", None, 1_800_000_000.0).revision
+    assert beside.last_modified == modified, "an ETag says enough"
+    odd = answers.observed({**headers, "ETag": "odd"}, "a", None, 1_800_000_000.0).revision
+    assert odd.last_modified == seen.last_modified
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (None, None),
+        ("", None),
+        (" text/html; charset=utf-8\t", "text/html; charset=utf-8"),
+        ("text/html; charset=\udce9", "text/html"),
+        ("text/html; a=b; name=caf\u00e9; c=d", "text/html; a=b"),
+        ("text/\udce9", None),
+        ("text/html\x07", None),
+        ("text/html; x=\x1b[31m", "text/html"),
+        ("\x7f", None),
+        ("text/html; x=a\tb", "text/html"),
+        ("x" * 2000, None),
+    ],
+)
+def test_what_of_a_header_s3_can_carry(value: str | None, kept: str | None) -> None:
+    headers = {} if value is None else {"Content-Type": value, "Content-Encoding": value}
+    seen = answers.observed(headers, "a", None)
+    assert seen.content_type == kept
+    assert seen.content_encoding is None
+    lost = "Content-Type" in answers.not_carried(headers)
+    assert lost is bool(value and value.strip() != (kept or ""))
+
+
+def test_an_etag_of_other_bytes_can_be_kept_and_is_not_sent() -> None:
+    seen = answers.observed({"ETag": '"caf\udce9"', "Accept-Ranges": "bytes", "Content-Length": "5"}, "a", None)
+    assert seen.revision.etag == '"caf\u00e9"'
+    assert not seen.ranges
+    assert answers.conditions(seen.revision) == {}
