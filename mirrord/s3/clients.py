@@ -158,7 +158,7 @@ class Clients:
     async def look(self) -> None:
         """Read keys and certificates again if their files changed; asks at most once a second."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked < LOOK_EVERY:
+        if not self._files or now - self._looked < LOOK_EVERY:
             return
         self._looked = now
         if await asyncio.to_thread(self._now) != self._stamps:

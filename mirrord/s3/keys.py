@@ -4,13 +4,14 @@ Owns when the AWS profile and config files are read: never where the store has k
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
-from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
 from mirrord.declared import Credentials, StoreOptions
 
@@ -53,7 +54,8 @@ class Keys(AioCredentials):
     async def _current(self) -> Any:
         if self._loaded is None:
             raise NoCredentialsError
-        return await self._loaded.get_frozen_credentials()
+        with _retrieving():
+            return await self._loaded.get_frozen_credentials()
 
     async def load(self) -> bool:
         """Read the keys; True if they differ from those before. Keys that are gone do not replace those in use.
@@ -62,10 +64,11 @@ class Keys(AioCredentials):
         asked = self._options.credentials or Credentials()
         if asked.anonymous:
             return False
-        loaded = _declared(asked) if asked.access_key_id or asked.secret_access_key else await self._found()
-        if loaded is None:
-            return False
-        frozen = await loaded.get_frozen_credentials()
+        with _retrieving():
+            loaded = _declared(asked) if asked.access_key_id or asked.secret_access_key else await self._found()
+            if loaded is None:
+                return False
+            frozen = await loaded.get_frozen_credentials()
         changed = frozen != self._frozen
         self._loaded, self._frozen = loaded, frozen
         return changed
@@ -74,6 +77,16 @@ class Keys(AioCredentials):
         session = session_of(self._options)
         session.get_scoped_config()  # a missing profile is an error even where the environment has keys
         return await session.get_credentials()
+
+
+@contextmanager
+def _retrieving() -> Iterator[None]:
+    """What the chain raises beside the SDK's exceptions: a process that does not start or prints no JSON (OSError,
+    ValueError), keys that are expired when they come (RuntimeError)."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CredentialRetrievalError(provider="AWS chain", error_msg=str(error)) from error
 
 
 def _declared(asked: Credentials) -> AioCredentials:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from mirrord.declared import Credentials, StoreOptions
-from mirrord.errors import StoreDenied, StoreRefused
+from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions
 from mirrord.s3 import clients
 from mirrord.s3.session import S3Store
@@ -169,6 +169,28 @@ async def test_keys_are_not_asked_for_with_each_refusal(
             with pytest.raises(StoreDenied):
                 await put(store, store_proxy.server.destination(bucket, "k"))
     assert count.read_text() == "xx"  # at opening, and after the first refusal
+
+
+@pytest.mark.parametrize(
+    ("process", "words"),
+    [
+        ("/no/such/process", "No such file"),
+        (f"{sys.executable} -c 'print(1'", "SyntaxError"),
+        ("echo not JSON", "AWS chain"),
+        (
+            """echo '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", """
+            """"Expiration": "2020-01-01T00:00:00Z"}'""",
+            "still expired",
+        ),
+    ],
+)
+async def test_a_process_that_gives_no_keys_is_asked_again_later(
+    store_proxy: StoreProxy, tmp_path: Path, process: str, words: str
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
+    with pytest.raises(StoreUnavailable, match=words):
+        async with S3Store(store_proxy.server.options(credentials=None)):
+            pytest.fail("it opened")
 
 
 # ── certificates ──────────────────────────────────────────────────────────────────────────────────

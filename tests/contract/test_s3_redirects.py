@@ -14,7 +14,7 @@ from mirrord.errors import StoreRefused
 from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import Elsewhere, Region, Reply, always, refusal, serving
-from tests.support.proxy import StoreProxy
+from tests.support.proxy import Seen, StoreProxy
 from tests.support.weed import Server
 
 PLAIN = ObjectOptions()
@@ -109,6 +109,23 @@ async def test_the_library_reaches_a_bucket_of_another_region(
     client = S3Client(server.endpoint_url, server.access_key_id, server.secret_access_key, region_name="us-west-2")
     await client.upload_file(bucket, "k", b"some bytes")
     assert region.refused == {"PutObject": 1}
+
+
+async def test_a_bucket_is_created_at_the_endpoint_of_its_region(store_proxy: StoreProxy, bucket: str) -> None:
+    """As AWS, whose regional endpoints create buckets of their own region only."""
+    region = Region("eu-west-9", lambda request, name: refusal(400, "IllegalLocationConstraintException"))
+
+    async def create(seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
+        if seen.operation == "HeadBucket":
+            return refusal(404)
+        if seen.operation == "CreateBucket":
+            return await region.fault(seen, request) or web.Response()
+        return refusal(404, "NoSuchBucket")
+
+    store_proxy.before = create
+    async with S3Store(store_proxy.server.options()) as store:
+        assert await store.ensure_bucket("new", region="eu-west-9")
+    assert store_proxy.counts["CreateBucket"] == 2
 
 
 async def test_a_store_that_always_names_another_region_is_asked_twice(store_proxy: StoreProxy, bucket: str) -> None:
