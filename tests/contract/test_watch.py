@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -383,3 +383,62 @@ def test_the_kernels_limits_lead_to_polling_with_a_remedy_and_one_warning(
 def test_trees_are_read_by_inotify_and_single_directories_by_watchfiles(tmp_path: Path) -> None:
     assert Watch([tmp_path], recursive=True)._follow is inotify.follow
     assert Watch([tmp_path])._follow is portable.follow
+
+
+# ── many trees, one inotify instance ──────────────────────────────────────────────────────────────
+def instances() -> int:
+    """How many inotify instances this process has open."""
+    links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+    return sum(os.path.lexists(link) and os.readlink(link) == "anon_inode:inotify" for link in links)
+
+
+async def test_all_trees_share_one_instance(tmp_path: Path) -> None:
+    before = instances()
+    roots = [tmp_path / str(number) for number in range(100)]
+    async with AsyncExitStack() as life:
+        watches = []
+        for root in roots:
+            (root / "sub").mkdir(parents=True)
+            watches.append(await life.enter_async_context(Watch([root], recursive=True)))
+        assert instances() == before + 1
+        for root, watch in zip(roots, watches, strict=True):
+            (root / "sub" / "a").write_text("x")
+            seen = await hinted(watch, root / "sub" / "a")
+            assert all(path.startswith(f"{root}/") for path in seen)
+    assert instances() == before
+
+
+async def test_a_directory_of_two_trees_is_hinted_at_in_both_and_stays_so_for_who_stays(tmp_path: Path) -> None:
+    inner, link = tmp_path / "inner", tmp_path.with_name(f"{tmp_path.name}-link")
+    (inner / "deep").mkdir(parents=True)
+    link.symlink_to(inner)
+    async with Watch([tmp_path], recursive=True) as whole, Watch([link], recursive=True) as part:
+        async with Watch([inner], recursive=True) as brief:
+            (inner / "deep" / "a").write_text("x")
+            await hinted(whole, inner / "deep" / "a")
+            await hinted(part, link / "deep" / "a")
+            await hinted(brief, inner / "deep" / "a")
+        (inner / "deep" / "b").write_text("x")
+        await hinted(whole, inner / "deep" / "b")
+        await hinted(part, link / "deep" / "b")
+        (inner / "deep").rename(inner / "moved")
+        await hinted(whole, inner / "moved")
+        await hinted(part, link / "moved")
+        (inner / "moved" / "c").write_text("x")
+        await hinted(whole, inner / "moved" / "c")
+        await hinted(part, link / "moved" / "c")
+    link.unlink()
+
+
+async def test_a_root_that_goes_ends_no_other_watch(tmp_path: Path) -> None:
+    """Only who has it as a root begins anew; the tree around it sees a directory go."""
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    async with Watch([tmp_path], recursive=True) as whole, Watch([inner], recursive=True) as part:
+        shutil.rmtree(inner)
+        await hinted(part, inner)
+        seen = await hinted(whole, tmp_path / "last", (tmp_path / "last").touch)
+        assert str(tmp_path) not in seen, "it lost nothing"
+        inner.mkdir()
+        await hinted(part, inner / "a", (inner / "a").touch)
+        await hinted(whole, inner / "a", (inner / "a").touch)

@@ -1,10 +1,11 @@
-"""The kernel's own events of whole trees, by inotify(7): Linux only. Blocking; lives on the thread of one `Watch`.
+"""The kernel's own events of whole trees, by inotify(7): Linux only. Blocking; lives on the threads of `Watch`es.
 
-Owns one inotify instance and which directory each of its watches stands for. Asked directly because watchfiles cannot
-do what a large folder needs: it holds the interpreter while it walks a tree (0.4 s for 200,000 files, in which nothing
-else of the process runs), follows links, wakes up at every step, and passes over the kernel's word that events were
-lost. Here a walk reads directories only, lets others run between any two names, and follows no link below a root. The
-bindings on PyPI would save the four calls below, and leave the walk and its races to us.
+Owns one inotify instance for all trees of the process (a user has 128 by default, for all programs together), and
+which directory each of its watches stands for. Asked directly because watchfiles cannot do what a large folder needs:
+it holds the interpreter while it walks a tree (0.4 s for 200,000 files, in which nothing else of the process runs),
+follows links, wakes up at every step, and passes over the kernel's word that events were lost. Here a walk reads
+directories only, lets others run between any two names, and follows no link below a root. The bindings on PyPI would
+save the four calls below, and leave the walk and its races to us.
 
 A directory that comes is watched with all below it before it is hinted at, so that who then looks below it misses
 nothing. A directory that is moved is let go of with all below it, since its watches would tell of it by its old path.
@@ -16,7 +17,9 @@ import errno
 import os
 import select
 import struct
+import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
@@ -26,6 +29,7 @@ from mirrord.sources.watch.reader import Standing, Stopped
 _MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _UNMOUNT, _OVERFLOW, _IGNORED = 0x400, 0x800, 0x2000, 0x4000, 0x8000
 _ONLY_DIRECTORY, _NOT_THROUGH_LINKS, _NOT_OF_UNLINKED, _IS_DIRECTORY = 0x1000000, 0x2000000, 0x4000000, 0x40000000
+_ADD_TO_MASK = 0x20000000  # a directory of two trees has one watch
 
 _CHANGES = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
 _BELOW = _CHANGES | _ONLY_DIRECTORY | _NOT_OF_UNLINKED | _NOT_THROUGH_LINKS
@@ -34,6 +38,8 @@ _BEGIN_ANEW = _OVERFLOW | _UNMOUNT | _DELETE_SELF | _MOVE_SELF
 
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 _READ = 256 * 1024
+_MOST_QUEUED = 8_192
+"""Events that wait for one tree; more are lost for it, as they would be in the kernel's queue."""
 _GATHER = 0.005  # seconds between two reads, at least: a storm makes batches, an event alone is handed on at once
 _TURN = 0.1  # seconds until a stop is noticed
 _EXHAUSTED = {errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
@@ -43,13 +49,13 @@ def follow(
     roots: Sequence[str], *, recursive: bool, standing: Standing, stopped: Stopped, every: float
 ) -> Iterator[set[str]]:
     """See `reader.Follow`. Raises ENOSPC for too many directories, EMFILE for too many instances or files."""
-    with Instance(recursive, stopped) as kernel:
+    with Instance(recursive, stopped) as tree:
         for root in roots:
-            kernel.watch_root(root)
+            tree.watch_root(root)
         standing()
         told = time.monotonic()
-        while not stopped() and not kernel.spent:
-            changed = kernel.read(_TURN)
+        while not stopped() and not tree.spent:
+            changed = tree.read(_TURN)
             if changed or time.monotonic() - told >= every:
                 yield changed
                 told = time.monotonic()
@@ -57,27 +63,124 @@ def follow(
                 time.sleep(_GATHER)
 
 
+Event = tuple[int, int, str]
+"""Watch, mask and name; the name is empty for an event about the watched directory itself."""
+
+
+class Kernel:
+    """The process's inotify instance: open while any tree is watched. A thread reads it and hands each tree its events.
+
+    A directory that is in two trees has one watch, whose mask is what both ask for.
+    """
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._lock = threading.Lock()  # so that no event is handed on between a watch and its entry here
+        self._trees: set[Instance] = set()
+        self._masks: dict[int, dict[Instance, int]] = {}  # by watch
+        self._file = -1
+        self._thread: threading.Thread | None = None
+
+    def enter(self, tree: "Instance") -> None:
+        """A tree is to be watched. Raises OSError."""
+        with self._lock:
+            if self._file < 0:
+                self._file = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+                if self._file < 0:
+                    raise _error("inotify")
+                self._thread = threading.Thread(target=self._read, args=(self._file,), name="inotify", daemon=True)
+                self._thread.start()
+            self._trees.add(tree)
+
+    def leave(self, tree: "Instance", watches: Iterable[int]) -> None:
+        """It is watched no more; these are its watches."""
+        with self._lock:
+            self._trees.discard(tree)
+            thread = None if self._trees else self._thread
+            if thread is not None:
+                self._masks.clear()
+                self._thread, self._file = None, -1
+        if thread is not None:
+            thread.join()  # it closes the file, and with it every watch
+            return
+        for watch in watches:
+            self.remove(tree, watch)
+
+    def add(self, tree: "Instance", path: str, mask: int) -> int:
+        """Watch this directory for the tree: the watch. Raises OSError."""
+        with self._lock:
+            watch: int = self._libc.inotify_add_watch(self._file, os.fsencode(path), mask | _ADD_TO_MASK)
+            if watch < 0:
+                raise _error(path)
+            masks = self._masks.setdefault(watch, {})
+            masks[tree] = masks.get(tree, 0) | mask
+            return watch
+
+    def remove(self, tree: "Instance", watch: int) -> None:
+        """Watch it no more for the tree."""
+        with self._lock:
+            masks = self._masks.get(watch, {})
+            if masks.pop(tree, None) is not None and not masks:
+                del self._masks[watch]
+                self._libc.inotify_rm_watch(self._file, watch)
+
+    def _read(self, file: int) -> None:
+        """On the thread, until the last tree left."""
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
+        try:
+            while self._file == file:
+                if poll.poll(_TURN * 1000):
+                    with self._lock:
+                        if self._file == file:  # else the last tree left meanwhile
+                            self._hand_on(os.read(file, _READ))
+        finally:
+            os.close(file)
+
+    def _hand_on(self, buffer: bytes) -> None:
+        for event in _events(buffer):
+            watch, mask, _ = event
+            masks = self._masks.get(watch, {})
+            if mask & _IGNORED:
+                self._masks.pop(watch, None)
+            if mask & _OVERFLOW:
+                masks = dict.fromkeys(self._trees, _OVERFLOW)
+            for tree, wanted in masks.items():
+                if mask & (wanted | _IGNORED | _UNMOUNT):
+                    tree.take(event)
+
+
+_KERNEL = Kernel()
+
+
 class Instance:
-    """One inotify instance; `spent` once its watches are no longer all that should stand."""
+    """One watched tree; `spent` once its watches are no longer all that should stand."""
 
     def __init__(self, recursive: bool, stopped: Stopped) -> None:
         self.spent = False
         self._recursive = recursive
         self._stopped = stopped
         self._paths: dict[int, str] = {}  # watch -> its directory, beginning with a root
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._file = -1
+        self._queued: deque[Event] = deque()  # one thread appends, another takes
+        self._lost = False
+        self._news = threading.Event()
 
     def __enter__(self) -> Self:
-        self._file = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-        if self._file < 0:
-            raise _error("inotify")
+        _KERNEL.enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._file)
+        _KERNEL.leave(self, tuple(self._paths))
+
+    def take(self, event: Event) -> None:
+        """One more event, from the kernel's thread."""
+        if len(self._queued) < _MOST_QUEUED:
+            self._queued.append(event)
+        else:
+            self._lost = True
+        self._news.set()
 
     def watch_root(self, root: str) -> None:
         """Watch this directory, and all below it if so asked. Raises OSError."""
@@ -87,12 +190,13 @@ class Instance:
 
     def read(self, patience: float) -> set[str]:
         """The paths that changed, as soon as there are any; none after that many seconds."""
-        poll = select.poll()
-        poll.register(self._file, select.POLLIN)
-        if not poll.poll(patience * 1000):
+        if not self._news.wait(patience):
             return set()
+        self._news.clear()
+        self.spent = self.spent or self._lost
         changed: set[str] = set()
-        for watch, mask, name in _events(os.read(self._file, _READ)):
+        for _ in range(len(self._queued)):
+            watch, mask, name = self._queued.popleft()
             if path := self._understood(watch, mask, name):
                 changed.add(path)
         return changed
@@ -122,7 +226,7 @@ class Instance:
         below = f"{path}/"
         for watch in [watch for watch, one in self._paths.items() if one == path or one.startswith(below)]:
             del self._paths[watch]
-            self._libc.inotify_rm_watch(self._file, watch)
+            _KERNEL.remove(self, watch)
 
     def _watch_below(self, root: str) -> None:
         ahead = [root]
@@ -139,16 +243,13 @@ class Instance:
             return False
 
     def _add(self, path: str, mask: int) -> bool:
-        watch = self._libc.inotify_add_watch(self._file, os.fsencode(path), mask)
-        if watch < 0:
-            raise _error(path)
+        watch = _KERNEL.add(self, path, mask)
         is_new = self._paths.get(watch) != path
         self._paths[watch] = path
         return is_new
 
 
-def _events(buffer: bytes) -> Iterator[tuple[int, int, str]]:
-    """Watch, mask and name of each event; the name is empty for one about the watched directory itself."""
+def _events(buffer: bytes) -> Iterator[Event]:
     at = 0
     while at < len(buffer):
         watch, mask, _, length = _EVENT.unpack_from(buffer, at)
