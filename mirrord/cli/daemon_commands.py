@@ -29,7 +29,7 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
     Exit code: 0 stopped, 1 it cannot run, 75 another mirrord holds the state, 78 no manifest is valid.
     """
     paths = paths or [default_config(os.environ)]
-    desired = read(paths, os.environ)
+    desired = read(paths, os.environ, again=True)
     if desired.problems and not desired.sound:
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)

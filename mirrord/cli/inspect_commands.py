@@ -61,7 +61,7 @@ def validate(paths: Sequence[str], allow_unset: bool) -> int:
     paths = paths or [default_config(os.environ)]
     files = discover(paths)
     options.require_files(paths, files)
-    problems = problems_of(files, os.environ, allow_unset=allow_unset)
+    problems = problems_of(paths, os.environ, allow_unset=allow_unset)
     for problem in problems:
         click.echo(str(problem), err=True)
     bad = {problem.file for problem in problems}

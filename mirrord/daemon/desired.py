@@ -51,18 +51,22 @@ def daemon_settings(block: Daemon) -> dict[str, Any]:
     return {**plain, **log, **host, **state}
 
 
-def read(paths: Sequence[str], environ: Mapping[str, str]) -> Desired:
-    """Everything that the manifests at `paths` ask for. Raises PathMissing."""
+def read(paths: Sequence[str], environ: Mapping[str, str], *, again: bool = False) -> Desired:
+    """Everything that the manifests at `paths` ask for. Raises PathMissing.
+
+    A path may be a pipe, or `-` for standard input; but not if they are to be read `again`.
+    """
     files = discover(paths)
-    loaded = load_all(files, environ)
+    loaded = load_all(files, environ, pipes=() if again else paths)
     overlap = OverlapCheck(Mounts.now())
     expansion = expand(loaded, overlap)
     return Desired(files, loaded, expansion, problems(loaded, expansion, files, overlap))
 
 
-def problems_of(files: Sequence[str], environ: Mapping[str, str], *, allow_unset: bool) -> tuple[Problem, ...]:
-    """Every problem of these files that can be found offline."""
-    return validate(files, environ, allow_unset=allow_unset, overlap=OverlapCheck(Mounts.now()))
+def problems_of(paths: Sequence[str], environ: Mapping[str, str], *, allow_unset: bool) -> tuple[Problem, ...]:
+    """Every problem of the manifests at these paths that can be found offline."""
+    overlap = OverlapCheck(Mounts.now())
+    return validate(discover(paths), environ, allow_unset=allow_unset, overlap=overlap, pipes=paths)
 
 
 def announce(desired: Desired, observer: Observer) -> None:

@@ -1,9 +1,10 @@
-"""From PATH arguments to manifest files: a file as it is, a directory's `*.yaml` and `*.yml`, not hidden, sorted."""
+"""From PATH arguments to manifest files: a file or `-` as it is, a directory's `*.yaml` and `*.yml` sorted."""
 
 import os
 from collections.abc import Iterable
 
 from mirrord.errors import ManifestError, PathMissing, Problem
+from mirrord.manifest.files import STDIN
 
 _ENDINGS = (".yaml", ".yml")
 
@@ -22,6 +23,8 @@ def discover(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _files(path: str) -> list[str]:
+    if path == STDIN:
+        return [path]
     path = os.path.expanduser(path) if path.startswith("~/") else path
     if not os.path.exists(path):
         raise PathMissing(f"{path}: no such file or directory")

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import not_yet, report, rules
+from mirrord.manifest.files import read_file
 from mirrord.manifest.scalars import Interpolation
 from mirrord.manifest.schema import Daemon, Document
 from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, plain, safe
@@ -39,11 +40,13 @@ class Parsed:
     """Every fault of the file, in file order. The document then holds what is left without the faulty values."""
 
 
-def read(file: str) -> bytes:
-    """The file's bytes. Raises ManifestError if it cannot be read or is larger than LARGEST_FILE."""
+def read(file: str, *, pipe: bool = False) -> bytes:
+    """The file's bytes; with `pipe` it may be one, or `-` for standard input.
+
+    Raises ManifestError if it is no regular file, cannot be read or is larger than LARGEST_FILE.
+    """
     try:
-        with Path(file).open("rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
+        content = read_file(file, LARGEST_FILE, pipe=pipe)
     except OSError as error:
         why = error.strerror or str(error)
         if os.path.islink(file) and not os.path.exists(file):

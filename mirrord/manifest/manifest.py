@@ -7,7 +7,7 @@ the later file, an entry's store must exist. Each file stands for itself: a faul
 
 import os
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -122,15 +122,22 @@ class Loaded:
         return self.stores.get(_store_name(wanted, self.stores))
 
 
-def load_all(files: Iterable[str], environ: Mapping[str, str] | None = None, *, allow_unset: bool = False) -> Loaded:
-    """Every file, read and joined; raises nothing for a faulty one. Problems are in the order of the files."""
+def load_all(
+    files: Iterable[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    allow_unset: bool = False,
+    pipes: Collection[str] = (),
+) -> Loaded:
+    """Every file, read and joined; raises nothing for a faulty one. Problems are in the order of the files. Those in
+    `pipes` may be pipes, or `-`."""
     environ = os.environ if environ is None else environ
     order = list(files)
     read: list[Manifest] = []
     problems: list[Problem] = []
     for file in order:
         try:
-            read.append(Manifest.examine(file, load.read(file), environ, allow_unset=allow_unset))
+            read.append(Manifest.examine(file, load.read(file, pipe=file in pipes), environ, allow_unset=allow_unset))
         except ManifestError as error:
             problems += error.problems
     return join(read, problems, environ, order)

@@ -9,7 +9,8 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+
+from mirrord.manifest.files import read_file
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -22,7 +23,7 @@ _WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _DOUBTFUL = frozenset(form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
-_FILE_LIMIT = 64 * 1024  # bytes; a secret or a token, never a payload
+_FILE_LIMIT = 1024 * 1024  # bytes; a secret or a token, never a payload
 _STAND_IN = "unset-"
 _LONGEST_NUMBER = 40  # characters
 
@@ -135,9 +136,8 @@ class Interpolation:
     def _file(self, path: str) -> str | None:
         if path not in self.seen_files:
             try:
-                with Path(self._directory, os.path.expanduser(path)).open("rb") as stream:
-                    content = stream.read(_FILE_LIMIT + 1)
-                self.seen_files[path] = _secret(content)
+                place = os.path.join(self._directory, os.path.expanduser(path))
+                self.seen_files[path] = _secret(read_file(place, _FILE_LIMIT))
             except OSError as error:
                 if self._allow_unset:
                     return None
@@ -147,7 +147,7 @@ class Interpolation:
 
 def _secret(content: bytes) -> str:
     if len(content) > _FILE_LIMIT:
-        raise ValueError(f"the file of a ${{file:…}} is larger than {_FILE_LIMIT // 1024} KiB")
+        raise ValueError(f"the file of a ${{file:…}} is larger than {_FILE_LIMIT // (1024 * 1024)} MiB")
     try:
         text = content.decode()
     except UnicodeDecodeError:

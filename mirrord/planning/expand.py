@@ -6,7 +6,7 @@ they are sound. Hands on items; `planning.bind` binds what a folder's listing fi
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
@@ -79,9 +79,11 @@ def validate(
     *,
     allow_unset: bool = False,
     overlap: Overlap = no_overlap,
+    pipes: Collection[str] = (),
 ) -> tuple[Problem, ...]:
-    """Every problem that can be found offline, in the order of the files; none: they are sound."""
-    loaded = load_all(files, environ, allow_unset=allow_unset)
+    """Every problem that can be found offline, in the order of the files; none: they are sound. `pipes`: see
+    `load_all`."""
+    loaded = load_all(files, environ, allow_unset=allow_unset, pipes=pipes)
     return problems(loaded, expand(loaded, overlap), files, overlap)
 
 

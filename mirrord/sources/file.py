@@ -23,10 +23,11 @@ from mirrord.settings import OwnPaths
 from mirrord.units import KiB, MiB
 
 READ_INLINE = 256 * KiB
-"""Up to here a read is made on the event loop: from the page cache it takes less than the way to a thread and back."""
+"""Up to here what is in the page cache is read on the event loop: it takes less than the way to a thread and back."""
 READ_MOST = 4 * MiB
 """One read's limit, so that progress shows and a cancellation waits for milliseconds."""
 
+_CACHED_ONLY: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = {
@@ -73,7 +74,8 @@ class FileSource(Source):
             os.close(file)
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
-        """See `ports.Source`. One stat; whether it may be read shows when it is opened."""
+        """See `ports.Source`. One stat; whether it may be read shows at opening. A file without blocks, as all of
+        procfs and sysfs are, and empty and sparse ones, is opened to see if its size is true."""
         with translated(self._path):
             found = self._stat(self._path)
         _regular(found, self._path)
@@ -83,6 +85,8 @@ class FileSource(Source):
             address=fingerprint(file_address(self._path)), length=found.st_size, file=FileIdentity.of(found)
         )
         same = known is not None and (known.address, known.file) == (revision.address, revision.file)
+        if found.st_blocks == 0 and not same:
+            await finish(asyncio.to_thread(self._require_true_size))
         return None if same else Observed(revision=revision, ranges=True)
 
     @asynccontextmanager
@@ -95,6 +99,14 @@ class FileSource(Source):
         _regular(found, self._path)
         self._same(found, observed)
         yield FileStream(self._file, self._path, start, found.st_size if end is None else end)
+
+    def _require_true_size(self) -> None:
+        with translated(self._path):
+            file = self._opened()
+        try:
+            _true_size(file, self._path)
+        finally:
+            os.close(file)
 
     def _opened(self) -> int:
         steps = _below(self._root, self._path) if self._root else ()
@@ -138,14 +150,33 @@ class FileStream:
         if want <= 0:
             return 0
         with translated(self._path):
-            if want <= READ_INLINE:
-                count = os.preadv(self._file, [view[:want]], self._at)
-            else:
+            count = _cached(self._file, view[:want], self._at) if want <= READ_INLINE else None
+            if count is None:
                 count = await finish(asyncio.to_thread(os.preadv, self._file, [view[:want]], self._at))
         if count == 0:
             raise SourceChanged(f"{self._path}: it was cut to {self._at} bytes while it was read")
         self._at += count
         return count
+
+
+def _cached(file: int, view: memoryview, at: int) -> int | None:
+    """Read what is in the page cache; None if that is nothing or is not known."""
+    try:
+        return os.preadv(file, [view], at, _CACHED_ONLY) if _CACHED_ONLY else None
+    except OSError:
+        return None
+
+
+def _true_size(file: int, path: str) -> None:
+    """Raises SourceRefused for a file whose bytes do not end where its size says, as those of procfs and sysfs."""
+    size = os.fstat(file).st_size
+    try:
+        last, more = os.pread(file, 1, size - 1) if size else b"-", os.pread(file, 1, size)
+        is_true = bool(last) and not more
+    except OSError:  # one that would wait for bytes, or that has no such place
+        is_true = False
+    if not is_true and os.fstat(file).st_size == size:
+        raise SourceRefused(f"{path}: its size is not true, as of files of procfs and sysfs: copy it to a regular file")
 
 
 def _regular(found: os.stat_result, path: str) -> None:

@@ -1,5 +1,6 @@
 """Interpolation, and what a plain scalar means: YAML 1.2's core types, none of YAML 1.1's surprises."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.scalars import BooleanWord, Fluid, Interpolation, core
+from mirrord.units import MiB
 
 ENVIRON = {"NAME": "value", "EMPTY": "", "COUNT": "7", "BRACES": "${NAME}", "DOLLAR": "a$$b"}
 
@@ -90,11 +92,25 @@ def test_a_file_is_read_without_its_last_line_break(tmp_path: Path) -> None:
     assert interpolation.fill("${file:key}").text == "s3cret"  # relative to the manifest
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 70_000])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (MiB + 1)])
 def test_a_file_that_is_no_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(ValueError, match=r"UTF-8|larger than"):
         Interpolation({}, str(tmp_path)).fill("${file:key}")
+
+
+def test_a_file_of_one_mebibyte_is_read(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"x" * MiB)
+    (tmp_path / "key").symlink_to("real")
+    assert Interpolation({}, str(tmp_path)).fill("${file:key}").text == "x" * MiB
+
+
+@pytest.mark.parametrize("path", ["fifo", "link", "/dev/zero", "/dev/null", ".", "/proc/kmsg"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    with pytest.raises(ValueError, match="cannot be read"):
+        Interpolation({}, str(tmp_path)).fill(f"${{file:{path}}}")
 
 
 def loaded(text: str, **environ: str) -> Manifest:

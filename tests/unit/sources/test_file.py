@@ -12,7 +12,7 @@ from mirrord.errors import SourceChanged, SourceError, SourceMissing, SourceRefu
 from mirrord.model import FileIdentity
 from mirrord.sources import file as files
 from mirrord.sources.file import FileSource
-from mirrord.units import MiB
+from mirrord.units import KiB, MiB
 from tests.support.reading import looked, read
 
 BODY = os.urandom(5 * MiB + 17)
@@ -229,3 +229,51 @@ async def test_a_touched_file_is_another_revision(tmp_path: Path) -> None:
         known = (await looked(source)).revision
         os.utime(tmp_path / "f", ns=(1, 1))
         assert await source.probe(known) is not None
+
+
+# ── files whose size is not true, and reads that would wait ───────────────────────────────────────
+@pytest.mark.parametrize("path", ["/proc/self/status", "/proc/version", "/sys/devices/system/cpu/online"])
+async def test_a_file_whose_size_is_not_true_is_refused(path: str) -> None:
+    async with FileSource(path) as source:
+        with pytest.raises(SourceRefused, match="size is not true"):
+            await source.probe()
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 * KiB, 5 * MiB])
+async def test_an_empty_or_a_sparse_file_has_its_true_size(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "sparse"
+    path.touch()
+    os.truncate(path, size)
+    async with FileSource(str(path)) as source:
+        observed = await source.probe()
+        assert observed is not None
+        async with source.open(observed) as stream:
+            view, count = memoryview(bytearray(MiB)), 0
+            while got := await stream.readinto(view):
+                count += got
+        assert count == size
+        await source.confirm(observed)
+
+
+async def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, threads = tmp_path / "file", list[bool]()
+    path.write_bytes(b"content")
+    preadv = os.preadv
+
+    def uncached(file: int, buffers: list[memoryview], at: int, flags: int = 0) -> int:
+        if flags:
+            raise BlockingIOError
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return preadv(file, buffers, at)
+
+    monkeypatch.setattr(os, "preadv", uncached)
+    async with FileSource(str(path)) as source:
+        observed = await source.probe()
+        assert observed is not None
+        async with source.open(observed) as stream:
+            view = memoryview(bytearray(10))
+            assert await stream.readinto(view) == 7
+    assert bytes(view[:7]) == b"content"
+    assert threads == [True]
