@@ -99,19 +99,20 @@ class Write:
         """The object as a HEAD shows it; `answer` where that needs no HEAD, or the store gives none (403, an outage).
 
         Also where an object of another transfer stands there: whoever wrote it, wrote later. Raises OutcomeUnknown if
-        nothing stands there.
+        nothing stands there, and the answer proves nothing either.
         """
-        if not self.transfer_id or (self.proves(answer) and (self.answers is None or self.answers.agree(self.at))):
+        proven = self.proves(answer)
+        if not self.transfer_id or (proven and (self.answers is None or self.answers.agree(self.at))):
             return answer
         try:
             standing = await self.store.head_object(self.at)
         except StoreError:
             return answer
-        if standing is None:
+        if standing is None and not proven:
             raise OutcomeUnknown(
                 f"{self.at}: the store said that it was stored, and HEAD shows no object; check endpoint_url"
             )
-        if not written_by(self.transfer_id, standing):
+        if standing is None or not written_by(self.transfer_id, standing):
             return answer
         if self.answers is not None:
             self.answers.learn(self.at, agrees=standing.etag == answer.etag)

@@ -175,17 +175,17 @@ async def test_what_is_not_known_is_asked_once(proves: bool) -> None:
     assert await store.settled(proves=False) == OURS
 
 
-@pytest.mark.parametrize("head", [StoreDenied("403"), StoreUnavailable("503"), standing("another transfer's")])
+@pytest.mark.parametrize("head", [None, StoreDenied("403"), StoreUnavailable("503"), standing("another transfer's")])
 async def test_where_no_head_shows_the_object_the_answer_stands(head: Step) -> None:
     store = Store(writes=[ANSWER], heads=[head])
     assert await store.settled(answers=Answers()) == ANSWER
     assert store.log == ["write", "head"]
 
 
-async def test_an_answer_after_which_nothing_stands_there_is_not_believed() -> None:
+async def test_an_answer_that_proves_nothing_and_after_which_nothing_stands_there_is_not_believed() -> None:
     store = Store(writes=[ANSWER], heads=[None])
     with pytest.raises(OutcomeUnknown, match="check endpoint_url"):
-        await store.settled(answers=Answers())
+        await store.settled(proves=False)
     assert store.log == ["write", "head", "head"] * WRITE_BACKOFF.tries
 
 
