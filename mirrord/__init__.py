@@ -5,11 +5,13 @@ No inner module imports this package bare.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from mirrord._version import __version__
 
+TYPE_CHECKING = False  # as typing's, whose import would keep `__main__` from its first line longer than all else
 if TYPE_CHECKING:
+    from typing import Any
+
     from mirrord.client import MultipartUploader, S3Client
     from mirrord.daemon.api import plan, sync
     from mirrord.errors import EntityTooSmall, InvalidPart, InvalidPartOrder, MirrordError, NoSuchUpload
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'mirrord' has no attribute {name!r}")

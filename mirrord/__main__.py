@@ -1,21 +1,23 @@
 """`python -m mirrord`, and the `mirrord` script.
 
 What the process needs before anything else is loaded or opened comes first: signals, stdin to stderr, the coding of
-names and output, and as process 1 a parent that reaps orphans.
+names and output, and as process 1 a parent that reaps orphans. `main` does the imports: signals wait from its first
+line on.
 """
 
 import io
 import os
+import signal
 import sys
-
-from mirrord.cli.init import fork_as_init
-from mirrord.cli.signals import hold, process
-from mirrord.cli.standard_streams import guard_stdout, open_closed
 
 
 def main() -> None:
     """Run the command line; the process ends with SPEC section 3's exit codes."""
-    hold()
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))  # until `install`
+    from mirrord.cli.init import fork_as_init
+    from mirrord.cli.signals import process
+    from mirrord.cli.standard_streams import guard_stdout, open_closed
+
     open_closed()
     speak_utf8()
     guard_stdout()

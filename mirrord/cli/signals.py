@@ -12,13 +12,15 @@ import os
 import select
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from threading import Timer
 from types import FrameType
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mirrord.cli.exits import FAILED
+
+if TYPE_CHECKING:  # at run time it would cost more than everything else here
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -28,11 +30,7 @@ _STDERR = 2
 
 
 _HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-def hold() -> None:
-    """Have signals wait until `install`, also across an exec."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+"""Blocked by the first line of `__main__`, so that they wait for `install`, also across an exec."""
 
 
 class Answer(NamedTuple):
@@ -79,7 +77,7 @@ class Signals:
         finally:
             self._answer = before
 
-    def wait_for(self, result: Future[T]) -> T:
+    def wait_for(self, result: "Future[T]") -> T:
         """The result, once it is there; signals are answered meanwhile. In the main thread."""
         reading, writing = os.pipe()  # stays open: a signal may come until the very end
         os.set_blocking(writing, False)
