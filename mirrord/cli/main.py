@@ -4,6 +4,7 @@ Owns the mapping from errors to SPEC section 3's exit codes, and `--version`. A 
 the command is named, so that `--help` stays quick.
 """
 
+import errno
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,10 @@ def _invoked(arguments: Sequence[str]) -> int:
         return _ended(error, LOCKED)
     except MirrordError as error:
         return _ended(error, FAILED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _ended(f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space", FAILED)
     return code if isinstance(code, int) else 0
 
 

@@ -89,6 +89,13 @@ async def test_a_start_on_a_full_disk_is_a_clear_error(tmp_path: Path, command: 
 
 
 @pytest.mark.skipif(not _can, reason="no namespaces for this user")
+async def test_a_demo_on_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
+    fill = 'dd if=/dev/zero of="$disk/fill" bs=1k 2>/dev/null; '
+    code, _, err = await on_a_small_disk(tmp_path, f'{fill}exec "$python" -m mirrord demo --dir "$disk/demo"')
+    assert (code, err) == (1, "mirrord: cannot write a file: No space left on device; free some space\n")
+
+
+@pytest.mark.skipif(not _can, reason="no namespaces for this user")
 async def test_a_disk_of_3_mib_is_not_filled_by_the_wal(tmp_path: Path) -> None:
     (tmp_path / "writes.py").write_text(WRITES)
     code, out, err = await on_a_small_disk(tmp_path, 'exec "$python" writes.py "$disk"')
