@@ -57,11 +57,16 @@ def is_open(breaker: Breaker) -> bool:
     return bool(breaker.opened) and len(breaker.silent) >= SUSPECTS
 
 
+def is_asked(breaker: Breaker, now: float) -> bool:
+    """Whether the server asked to be left alone now."""
+    return breaker.asked and now < breaker.until
+
+
 def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
     """Seconds until it makes sense to ask again; 0: now. `fresh`: the item never failed."""
     if not breaker.opened:
         return 0.0
-    if not fresh or is_open(breaker) or (breaker.asked and now < breaker.until):
+    if not fresh or is_open(breaker) or is_asked(breaker, now):
         return max(breaker.until - now, breaker.turn - now, RULE.base if _is_probed(breaker, now) else 0.0, 0.0)
     return max(breaker.fresh_from - now, SPACING if _is_probed(breaker, now) else 0.0, 0.0)
 
@@ -96,7 +101,7 @@ def reached(breaker: Breaker) -> Breaker:
 
 def answered(breaker: Breaker, now: float) -> Breaker:
     """Somebody got a good answer. It does not cut short a pause that was asked for."""
-    return breaker if breaker.asked and now < breaker.until else Breaker()
+    return breaker if is_asked(breaker, now) else Breaker()
 
 
 def failed(

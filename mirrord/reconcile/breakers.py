@@ -32,6 +32,7 @@ from mirrord.planning.breaker import (
     answered,
     entered,
     failed,
+    is_asked,
     is_open,
     left,
     promised,
@@ -169,7 +170,7 @@ class Breakers:
         if self._spent(state, fresh=first):
             return self._outcome(part, message, None, tried=False)
         self._waiting.setdefault(part, {})[item.id] = fresh
-        if first and not state.asked:
+        if first and not is_asked(state, now):
             state, moment = promised(state, now, wait)
             self._keep(part, state)
             if moment is not None:
@@ -182,7 +183,7 @@ class Breakers:
     def _wait(self, part: Part, state: Breaker, now: float, wait: float) -> float:
         """Seconds for one that failed. Those that are promised their moments may all be good: it comes to see, the
         less often the more there are."""
-        if state.asked or is_open(state):
+        if is_asked(state, now) or is_open(state):
             return wait
         return min(wait, max(RULE.base, state.until - now, EACH * len(self._waiting.get(part, ()))))
 

@@ -373,3 +373,15 @@ async def test_a_store_that_reads_and_does_not_write_is_slowed_too(world: World)
     await world.clock.advance(30.0)
     for n in range(1, 30):
         assert (await world.look(n)).state is State.SYNCED
+
+
+async def test_after_the_time_that_a_server_asked_for_each_gets_a_moment_of_its_own(world: World) -> None:
+    world.host_says = answer(429, 10.0)
+    await world.look(0)
+    world.host_says = answer(429)
+    await world.clock.advance(10.0)
+    probe = asyncio.create_task(world.look(1))
+    await asyncio.sleep(0)
+    waits = [(await world.look(n)).retry_in for n in range(2, 12)]
+    assert waits == sorted(set(waits)), "none comes back at the same time as another"
+    await probe
