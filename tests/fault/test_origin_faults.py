@@ -80,7 +80,7 @@ def in_a_second() -> str:
     return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
 
 
-UNAVAILABLE = "Retrying SourceUnavailable"
+UNAVAILABLE = "failed SourceUnavailable"
 ROWS: dict[str, Row] = {
     "nothing": kept(),
     "nothing-in-parts": large(),
