@@ -15,6 +15,8 @@ _log = getLogger(__name__)
 
 PAUSE = 5.0
 """Seconds within which a bucket that was refused is not asked for again: many items may need it."""
+CHECK_EVERY = 10.0
+"""Seconds between two questions whether a declared bucket still stands, while its items are looked at."""
 _ENABLED = "Enabled"
 
 
@@ -27,6 +29,7 @@ class Buckets:
         self._declared = {name: one for name, one in options.buckets.items() if one.create or one.versioning}
         self._looking = looking
         self._failed: dict[str, tuple[float, StoreError]] = {}  # when, and why
+        self._checked: dict[str, float] = {}
         self._turn = asyncio.Lock()
         self.missing: set[str] = set()
         """Those that would be created."""
@@ -39,18 +42,35 @@ class Buckets:
             await asyncio.gather(*(self._tried(bucket) for bucket in self._declared))
 
     async def require(self, bucket: str) -> None:
-        """Raises StoreError if the bucket is declared and could not be created."""
-        if bucket not in self._failed:
+        """Raises StoreError if the bucket is declared and could not be created. One that vanished is made again."""
+        if bucket not in self._failed and not self._unchecked(bucket):
             return
         async with self._turn:
             failed = self._failed.get(bucket)
-            if failed is not None and _is_due(*failed):
+            due = _is_due(*failed) if failed is not None else await self._vanished(bucket)
+            if due:
                 await self._tried(bucket)
             if bucket in self._failed:
                 error = self._failed[bucket][1]
                 raise type(error)(str(error), retry_after=error.retry_after) from error
 
+    def _unchecked(self, bucket: str) -> bool:
+        wanted = self._declared.get(bucket)
+        if wanted is None or not wanted.create or self._looking:
+            return False
+        return _now() - self._checked.get(bucket, float("-inf")) >= CHECK_EVERY
+
+    async def _vanished(self, bucket: str) -> bool:
+        if not self._unchecked(bucket):
+            return False
+        self._checked[bucket] = _now()
+        try:
+            return not await self._store.has_bucket(bucket)
+        except StoreError:
+            return False
+
     async def _tried(self, bucket: str) -> None:
+        self._checked[bucket] = _now()
         try:
             await self._prepared(bucket, self._declared[bucket])
         except StoreError as error:

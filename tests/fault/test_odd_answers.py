@@ -67,7 +67,7 @@ async def test_such_a_file_is_uploaded_in_parts_once(
     store_proxy.rewrite = rewrite
     done = await sync(tmp_path, folder(tmp_path, store_proxy, bucket))
     assert done.code == 0, done.said
-    assert store_proxy.counts["CreateMultipartUpload"] == 1
+    assert store_proxy.counts["CreateMultipartUpload"] == 1, done.said
     assert uploads(s3_client, bucket) == []
     assert s3_client.head_object(Bucket=bucket, Key=KEY)["ContentLength"] == len(CONTENT)
 

@@ -159,7 +159,7 @@ class StoreProxy:
 
     async def _answer(self, seen: Seen, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP)
-        if self.rewrite:
+        if self.rewrite and request.method != "HEAD":
             headers.popall("Content-Length", None)
             body = self.rewrite(seen, headers, await answer.read())
             return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)

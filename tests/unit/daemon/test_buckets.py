@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mirrord.daemon import buckets as module
-from mirrord.daemon.buckets import PAUSE, Buckets
+from mirrord.daemon.buckets import CHECK_EVERY, PAUSE, Buckets
 from mirrord.declared import BucketOptions, StoreOptions
 from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
 from mirrord.testing import MemoryStore
@@ -82,6 +82,38 @@ async def test_what_may_pass_is_tried_again_at_once() -> None:
     store.refused.clear()
     await made.require("bad")
     assert set(store.buckets) == {"bad"}
+
+
+async def test_a_bucket_that_vanished_is_made_again_by_a_later_look(later: Callable[[float], None]) -> None:
+    store = Store()
+    made = declared(store, here=VERSIONED)
+    await made.prepare()
+    store.buckets.clear()
+    store.versioned.clear()
+    later(CHECK_EVERY)
+    await made.require("here")
+    assert (set(store.buckets), store.versioned, made.differences) == ({"here"}, {"here"}, {})
+    store.buckets.clear()
+    store.refused["here"] = StoreDenied("403")
+    later(CHECK_EVERY)
+    with pytest.raises(StoreDenied):
+        await made.require("here")
+
+
+async def test_a_bucket_that_may_not_be_looked_at_blocks_nothing(
+    later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    made = declared(store, here=CREATE)
+    await made.prepare()
+
+    async def denied(_: str) -> bool:
+        raise StoreDenied("403")
+
+    monkeypatch.setattr(store, "has_bucket", denied)
+    later(CHECK_EVERY)
+    await made.require("here")
+    assert store.asked == ["here"]
 
 
 async def test_versioning_is_switched_on_only_in_a_bucket_that_is_created(caplog: pytest.LogCaptureFixture) -> None:
