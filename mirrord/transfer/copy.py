@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from mirrord.errors import IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
+from mirrord.planning.parts import AUTO_PART
 from mirrord.planning.resume import Run, missing, pieces, pinned
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
@@ -89,7 +90,15 @@ class _Copying:
 
     def _first_size(self) -> int:
         """A put brings one byte more than it expects, so that a longer source shows."""
-        return self.job.cut.part_size + (self.job.cut.kind is TransferKind.PUT)
+        return self._size_of(1) + (self.job.cut.kind is TransferKind.PUT)
+
+    def _size_of(self, number: int) -> int:
+        """Of part `number`. Without a length parts start small and double, so that a slow stream holds little memory,
+        unless the store wants equal ones."""
+        largest, provider = self.job.cut.part_size, self.means.store.provider
+        if self.observed.revision.length is not None or provider.equal_parts:
+            return largest
+        return min(largest, max(AUTO_PART, provider.min_part) << min(number - 1, 10))
 
     # ── pieces of a pinned source ─────────────────────────────────────────────────────────────────
     async def _pieces(self, upload: Multipart) -> None:
@@ -120,7 +129,7 @@ class _Copying:
     async def _feed(self, upload: Multipart, intake: Intake, number: int, part: Filled | None = None) -> None:
         """Send parts from `number` on while the stream lasts; `part` is the first, if it was read already."""
         while True:
-            part = part or await intake.bring(self.means.budget, self.job.cut.part_size)
+            part = part or await intake.bring(self.means.budget, self._size_of(number))
             if part.size:
                 await upload.send(part.buffer, part.size, number)
             else:

@@ -29,11 +29,9 @@ async def test_beside_ten_origins_of_tiny_chunks_healthy_items_go_on(
 
     async with AsyncExitStack() as life:
         drips = [await life.enter_async_context(raw_origin(endless)) for _ in range(DRIPS)]
-        small = {"part_size": "5MiB"}  # so that all of them have their buffers: the loop is what is looked at
-        urls = {one.url: {"to": f"s3://{bucket}/drip-{n}", "upload": small} for n, one in enumerate(drips)}
+        urls = {one.url: f"s3://{bucket}/drip-{n}" for n, one in enumerate(drips)}
         healthy = {
-            origin.publish(f"/{n}", Generated(1_000_000, seed=n)): {"to": f"s3://{bucket}/healthy-{n}"}
-            for n in range(HEALTHY)
+            origin.publish(f"/{n}", Generated(1_000_000, seed=n)): f"s3://{bucket}/healthy-{n}" for n in range(HEALTHY)
         }
         file = tmp_path / "m.yaml"
         file.write_text(

@@ -6,8 +6,7 @@ others their turns on the loop, however small the pieces are that an origin send
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter
-from typing import NamedTuple
+from time import thread_time
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,28 +19,21 @@ from mirrord.sources.http.network import Answer, reason
 from mirrord.sources.http.pace import Pace
 from mirrord.units import KiB, MiB, format_size
 
-_LEAST, _FIRST, _MOST = KiB, 8 * KiB, MiB
+_LEAST, _FIRST, _MOST = KiB, 64 * KiB, MiB
 """Bytes taken from the connection's buffer at a time."""
 _SLOW = 0.004
-"""Seconds that this may take: a buffer full of one-byte chunks would take a hundred times as long."""
-
-
-class Reading(NamedTuple):
-    """How bodies are read. `costly` is held by whoever reads one whose pieces are tiny: one a turn of the loop, so that
-    however many there are, others have most of the turns."""
-
-    options: HttpOptions
-    monotonic: Callable[[], float]
-    costly: asyncio.Lock
+"""Seconds of computing that this may take: a buffer full of one-byte chunks would take a hundred times as long."""
 
 
 class HttpStream:
     """The bytes of one answer, counted. `expected` bytes, None if the origin does not say."""
 
-    def __init__(self, answer: Answer, where: str, expected: int | None, reading: Reading) -> None:
+    def __init__(
+        self, answer: Answer, where: str, expected: int | None, options: HttpOptions, monotonic: Callable[[], float]
+    ) -> None:
         self._where = where
         self._expected = expected
-        pieces: Pieces = _Wire(answer, self._failed, reading)
+        pieces: Pieces = _Wire(answer, self._failed, options, monotonic)
         for coding in transfer_codings(answer.headers, where):
             pieces = Decoded(pieces, coding, where)
         self._pieces = pieces
@@ -98,27 +90,32 @@ class Nothing:
 class _Wire:
     """What the connection brings, in pieces of at most `_MOST` bytes."""
 
-    def __init__(self, answer: Answer, failed: Callable[[str], SourceUnavailable], reading: Reading) -> None:
-        options = reading.options
+    def __init__(
+        self,
+        answer: Answer,
+        failed: Callable[[str], SourceUnavailable],
+        options: HttpOptions,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._content = answer.content
         self._failed = failed
         self._idle = options.idle_timeout
         self._least = options.min_rate
         self._pace = Pace(options.min_rate, options.idle_timeout)
-        self._monotonic = reading.monotonic
-        self._costly = reading.costly
+        self._monotonic = monotonic
         self._most = _FIRST
         self._turns = Turns()
 
     async def piece(self) -> bytes:
         """See `codings.Pieces`."""
         try:
-            if piece := await self._buffered():
+            if piece := self._buffered():
                 self._pace.slow(len(piece), 0.0)
+                await self._turns.give()
                 return piece
             began = self._monotonic()
             async with asyncio.timeout(self._idle):
-                piece = await self._content.read(_LEAST)
+                piece = await self._content.read(self._most)
         except TimeoutError as error:
             raise self._failed(f"silent for {self._idle:g} s") from error
         except HttpProcessingError as error:
@@ -129,22 +126,11 @@ class _Wire:
             raise self._failed(f"slower than min_rate ({format_size(self._least)}/s)")
         return piece
 
-    async def _buffered(self) -> bytes:
-        """What came already, without waiting for more."""
-        if self._most >= _FIRST:
-            piece = self._taken()
-            await self._turns.give()
-            return piece
-        async with self._costly:
-            piece = self._taken()
-            await asyncio.sleep(0)
-            return piece
-
-    def _taken(self) -> bytes:
-        """More at a time while that is quick, less where it is not."""
-        began = perf_counter()
+    def _buffered(self) -> bytes:
+        """What came already, without waiting: more at a time while that is quick, less where it is not."""
+        began = thread_time()
         piece = self._content.read_nowait(self._most)
-        took = perf_counter() - began
+        took = thread_time() - began
         if took > _SLOW:
             self._most = max(_LEAST, self._most // 4)
         elif len(piece) == self._most and took < _SLOW / 4:

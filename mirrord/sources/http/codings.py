@@ -64,6 +64,7 @@ class Decoded:
         self._coded = coded
         self._coding = coding
         self._where = where
+        self._turns = Turns()
         self._pending = memoryview(b"")
         self._inflate: zlib._Decompress | None = None
         self._full = False  # the last step gave all that it may: zlib may hold more
@@ -71,15 +72,14 @@ class Decoded:
 
     async def piece(self) -> bytes:
         """See `Pieces`. Raises SourceRefused for bytes that are not so coded, SourceUnavailable if they end early."""
-        turns = Turns()
         while True:
+            await self._turns.give()
             if not self._pending and not self._full:
                 self._pending = memoryview(await self._coded.piece())
                 if not self._pending:
                     return self._ended()
             if decoded := self._decode():
                 return decoded
-            await turns.give()
 
     def _decode(self) -> bytes:
         if self._inflate is None:

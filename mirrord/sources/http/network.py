@@ -91,8 +91,6 @@ class Network:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
         self._rules = AddressRules(allow)
-        self.costly = asyncio.Lock()
-        """See `body.Reading`."""
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by "behind a public address"
 
     async def __aenter__(self) -> Self:

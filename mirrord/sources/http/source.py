@@ -22,7 +22,7 @@ from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, sh
 from mirrord.planning.identity import same_revision
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import answers
-from mirrord.sources.http.body import First, HttpStream, Nothing, Reading
+from mirrord.sources.http.body import First, HttpStream, Nothing
 from mirrord.sources.http.codings import transfer_codings
 from mirrord.sources.http.declared import listed_sha256
 from mirrord.sources.http.network import Answer, Network
@@ -151,8 +151,7 @@ class HttpSource(Source):
         answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
         last = length if whole else stop
         expected = None if last is None else last - start
-        reading = Reading(self._options, self._clocks.monotonic, self._network.costly)
-        stream = HttpStream(answer, shown(self._url), expected, reading)
+        stream = HttpStream(answer, shown(self._url), expected, self._options, self._clocks.monotonic)
         try:
             yield stream if stop == last or stop is None else First(stream, stop)
         finally:

@@ -97,6 +97,23 @@ async def test_parts(length: int, known: bool, step: int) -> None:
     assert copied.integrity is Integrity.FULL_OBJECT
 
 
+@pytest.mark.parametrize(
+    ("provider", "sizes"),
+    [
+        (profile(ProviderName.AWS), [PART, 2 * PART, 4 * PART, 3 * PART + 77]),
+        (profile(ProviderName.R2), [4 * PART, 4 * PART, 2 * PART + 77]),  # wants equal parts
+    ],
+)
+async def test_parts_of_unknown_length_start_small(
+    provider: Provider, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrord.transfer.copy.AUTO_PART", PART)
+    source, store = ScriptedSource(CONTENT, length=None), ScriptedStore(provider=replace(provider, min_part=1))
+    await copy(job(parts_of(4 * PART, concurrency=1)), source, source.observed(), means(store))
+    assert store.part_sizes == sizes
+    assert store.objects == {AT.key: CONTENT}
+
+
 @pytest.mark.parametrize("length", [0, 1, PART - 1])
 async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
     source, store = ScriptedSource(CONTENT[:length], length=None), ScriptedStore()
