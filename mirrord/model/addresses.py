@@ -14,6 +14,7 @@ _KNOWN = frozenset(
 _NAME = r"[\w${}-]+"
 _PORT = r"(?::\d{0,5})?"
 _HOST = re.compile(rf"(?:localhost|{_NAME}(?:\.{_NAME})+\.?|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]){_PORT}")
+_LITERAL = re.compile(rf"(?:localhost|\d+(?:\.\d+){{3}}|\[.*\]){_PORT}")
 _WORD = re.compile(rf"(?:{_NAME})?{_PORT}")
 """A name without a dot: a host of a local network or a bucket, or a user whose password follows."""
 
@@ -54,8 +55,10 @@ def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
 def _ambiguous(host: str, behind: str, *, named: bool, end: str, bucket: bool) -> bool:
     """Whether a password may stand in what would be shown. `named`: there is userinfo before `host`."""
     later = "@" in behind
-    if _HOST.fullmatch(host) or (bucket and _WORD.fullmatch(host)):
+    if _LITERAL.fullmatch(host) or (_HOST.fullmatch(host) and ":" not in host) or (bucket and _WORD.fullmatch(host)):
         return later and named
+    if _HOST.fullmatch(host):  # `user.name:1/…@host`, or a port
+        return later and (named or "@" in _partition(behind)[0])
     if not _WORD.fullmatch(host):
         return True
     return later and (named or end in "?#" or "@" in _partition(behind)[0])
