@@ -143,7 +143,7 @@ async def _ready(weed: Weed, address: _Address) -> None:
     try:
         async with asyncio.timeout(START_DEADLINE):
             while weed.running:
-                if await _stores(address, bucket):
+                if await _keeps_an_object(address, bucket):
                     return
                 await asyncio.sleep(_POLL)
     except TimeoutError:
@@ -151,7 +151,7 @@ async def _ready(weed: Weed, address: _Address) -> None:
     raise StoreUnavailable(f"the embedded store did not start: {weed.last_words()}")
 
 
-async def _stores(address: _Address, bucket: str) -> bool:
+async def _keeps_an_object(address: _Address, bucket: str) -> bool:
     """Whether an object can be written and read. It lists buckets sooner than that: before it has volumes."""
     at, content = Destination(_UNNAMED.name, _UNNAMED.endpoint, bucket, "object"), bucket.encode()
     read = bytearray(len(content))

@@ -16,9 +16,10 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from mirrord.declared import Credentials
 from mirrord.errors import StoreRefused, StoreUnavailable
@@ -56,19 +57,22 @@ class Weed:
         environment = self._environment()
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             try:
-                self._process = subprocess.Popen(
-                    [program, *self._arguments()],
-                    cwd=self._directory,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    umask=0o077,  # its sockets in /tmp are for this user only
-                    start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
-                    preexec_fn=dies_with_us(),
-                )
+                self._process = self._popen(program, environment, log)
             except OSError as error:
                 raise StoreRefused(f"provider: embedded cannot run {program}: {error.strerror}") from error
+
+    def _popen(self, program: str, environment: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [program, *self._arguments()],
+            cwd=self._directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            umask=0o077,  # its sockets in /tmp are for this user only
+            start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
+            preexec_fn=dies_with_us(),
+        )
 
     async def stop(self, grace: float = 10.0) -> None:
         """Ask it to end, wait `grace` seconds, then insist. Nothing stored is lost either way."""

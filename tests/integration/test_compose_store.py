@@ -1,8 +1,11 @@
 """docker-compose.yml without an engine: its flags on the tests' SeaweedFS, its manifest on mirrord beside it."""
 
+import asyncio
+import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+from aiohttp import web
 from botocore.exceptions import ClientError
 
 from mirrord.s3.weed import HOST, dies_with_us, find_weed, free_port
@@ -91,6 +95,33 @@ async def test_the_health_check_asks_what_the_store_answers(store: Server) -> No
     path = url.removeprefix(f"http://127.0.0.1:{published}")
     async with aiohttp.ClientSession() as session, session.get(store.endpoint_url + path) as answer:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 1)], ids=["turns", "fails", "is not there"])
+async def test_the_images_health_check_says_what_the_page_answers(status: int | None, code: int) -> None:
+    (check,) = re.findall(
+        r"^HEALTHCHECK .*?CMD (\[.*?\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE | re.DOTALL
+    )
+    _, flag, program = json.loads(check)
+    port = await asyncio.to_thread(free_port)
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(status=status or 200)
+
+    app = web.Application()
+    app.router.add_get("/livez", livez)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    if status is not None:
+        await web.TCPSite(runner, HOST, port).start()
+    environment = {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
+    asked = await asyncio.create_subprocess_exec(
+        *(sys.executable, flag, program.replace("8420", str(port))),
+        env=environment,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await asyncio.wait_for(asked.wait(), 60) == code
+    await runner.cleanup()
 
 
 async def test_its_manifest_works_with_its_variables(store: Server, tmp_path: Path) -> None:
