@@ -26,7 +26,8 @@ from mirrord.s3.weed_security import UNPROTECTED
 
 _log = getLogger(__name__)
 
-START_DEADLINE = 60.0
+START_DEADLINE = 120.0
+"""Long: after kill -9, SeaweedFS was seen to refuse writes for 20 s while it answers all else."""
 _POLL = 0.05
 _PROBE_DEADLINE = 2.0
 _WRITE_DEADLINE = 10.0
@@ -53,9 +54,9 @@ class _Address:
 class EmbeddedStore:
     """`async with EmbeddedStore(state_directory) as embedded: S3Store(embedded.options(store_options))`.
 
-    Entering takes about two seconds when a store must be started. Raises StoreRefused: weed or openssl is not
-    installed, or `embedded.json` is damaged. Raises StoreUnavailable: weed could not store an object within 60 s (with
-    the last lines of its log).
+    Entering takes about two seconds when a store must be started, up to 20 if it was killed before. Raises
+    StoreRefused: weed or openssl is not installed, or `embedded.json` is damaged. Raises StoreUnavailable: weed could
+    not store an object within two minutes (with the last lines of its log).
     """
 
     def __init__(self, directory: Path) -> None:
