@@ -15,7 +15,7 @@ from mirrord.daemon.report import Report
 from mirrord.daemon.run import serve
 from mirrord.daemon.sync import sync as sync_desired
 from mirrord.errors import ManifestError
-from mirrord.settings import default_config
+from mirrord.settings import Settings, default_config
 
 
 @click.command()
@@ -29,13 +29,18 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
     Exit code: 0 stopped, 1 it cannot run, 75 another mirrord holds the state, 78 no manifest is valid.
     """
     paths = paths or [default_config(os.environ)]
-    desired = read(paths, os.environ, again=True)
-    if desired.problems and not desired.sound:
-        raise ManifestError(desired.problems)
-    settings = options.checked(desired, flags)
+    settings = _settings(paths, flags)
     with observing(settings.log_format, settings.log_level) as observer, suppress(KeyboardInterrupt):  # at startup
         running.run_daemon(serve(paths, settings, os.environ, observer, process, flags))
     return 0
+
+
+def _settings(paths: Sequence[str], flags: dict[str, str | None]) -> Settings:
+    """What the manifests say for the process. What else they say is read again by the daemon, and not held here."""
+    desired = read(paths, os.environ, again=True)
+    if desired.problems and not desired.sound:
+        raise ManifestError(desired.problems)
+    return options.checked(desired, flags)
 
 
 @click.command()

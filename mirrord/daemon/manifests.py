@@ -17,6 +17,7 @@ from mirrord.events import ManifestLoaded, ManifestRejected, ManifestRemoved
 from mirrord.manifest import load
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Manifest
+from mirrord.model import Item
 from mirrord.planning.expand import Overlap
 from mirrord.planning.in_force import Held, InForce, emptied, settle
 from mirrord.ports import Clock, Observer
@@ -122,6 +123,7 @@ class Manifests:
             departed,
             self._environ,
             lambda: OverlapCheck(Mounts.now(), self._admitted),
+            {item.id: item for item in self.current.expansion.items},
         )
         known = {file: digest for file, digest in self._seen.items() if file in before and file not in gone}
         self._seen = {**known, **{file: one.digest for file, one in seen.items()}}
@@ -153,14 +155,15 @@ def _settled(
     departed: Mapping[str, Held],
     environ: Mapping[str, str],
     check: Callable[[], Overlap],
+    known: Mapping[str, Item],
 ) -> tuple[InForce, dict[str, Held]]:
     """What is in force now, and which of the `departed` files are needed for it. For a thread: 20,000 entries take a
     second to read and expand."""
     files, overlap = read(), check()
-    current = settle(files, environ, overlap)
+    current = settle(files, environ, overlap, known)
     if not departed or not (current.loaded.problems or current.expansion.problems):
         return current, {}
-    current = settle([*files, *departed.values()], environ, overlap)
+    current = settle([*files, *departed.values()], environ, overlap, known)
     return replace(current, held=tuple(one for one in current.held if one.file not in departed)), dict(departed)
 
 

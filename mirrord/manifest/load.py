@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import not_yet, report, rules
 from mirrord.manifest.files import read_file
+from mirrord.manifest.places import Places
 from mirrord.manifest.scalars import Interpolation
 from mirrord.manifest.schema import Daemon, Document
 from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, plain, safe
@@ -29,10 +30,10 @@ _ROUNDS = 64  # an unset value can take its parents with it, one level a round
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document, its tree for positions, and a digest of everything that was read for it."""
+    """A document, the places of its entries, and a digest of everything that was read for it."""
 
     document: Document
-    tree: Mapping
+    places: Places
     digest: str
     loose: bool = False
     """Some value was unset and `allow_unset` let it pass."""
@@ -60,16 +61,38 @@ def read(file: str, *, pipe: bool = False) -> bytes:
 def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_unset: bool = False) -> Parsed:
     """A document from the bytes of `file`, with every problem. ManifestError if they are no mapping of YAML."""
     interpolation = Interpolation(environ, str(Path(file).absolute().parent), allow_unset=allow_unset)
-    problems: list[Problem] = []
-    root = _tree(file, _text(file, content), interpolation, problems)
-    broken = [(path, said) for path, said in rules.faults(root) if _known(root, path)]
-    problems += [report.problem(file, root, path, said) for path, said in broken]
+    if (sound := _sound(file, content, interpolation)) is not None:
+        return Parsed(*sound, _digest(content, interpolation), interpolation.unset)
+    root, problems = _checked(file, content, interpolation)
     document = _validated(file, root, problems)
     if document is None:
         raise ManifestError(sorted(set(problems)))
     problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
     digest = _digest(content, interpolation)
-    return Parsed(document, root, digest, interpolation.unset, tuple(sorted(set(problems))))
+    return Parsed(document, Places.of(root), digest, interpolation.unset, tuple(sorted(set(problems))))
+
+
+def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Document, Places] | None:
+    """The document of a file without a fault; None if it has one. The tree, which is larger than the document, is let
+    go before that is made; to report a fault the file is read once more."""
+    root, problems = _checked(file, content, interpolation)
+    if problems:
+        return None
+    places, values = Places.of(root), plain(root)
+    del root
+    try:
+        document = Document.model_validate(values)
+    except ValidationError:
+        return None
+    return None if any(True for _ in not_yet.breaches(document)) else (document, places)
+
+
+def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[Mapping, list[Problem]]:
+    """The tree, and what is wrong with it before its values are looked at."""
+    problems: list[Problem] = []
+    root = _tree(file, _text(file, content), interpolation, problems)
+    broken = [(path, said) for path, said in rules.faults(root) if _known(root, path)]
+    return root, problems + [report.problem(file, root, path, said) for path, said in broken]
 
 
 def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daemon | None:

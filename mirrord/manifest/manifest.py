@@ -6,7 +6,6 @@ the later file, an entry's store must exist. Each file stands for itself: a faul
 """
 
 import os
-from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +13,13 @@ from types import MappingProxyType
 
 from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
-from mirrord.manifest import load, report, schema, stores
+from mirrord.manifest import load, schema, stores
 from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.hints import suggestion
+from mirrord.manifest.places import Places
 from mirrord.manifest.scalars import is_stand_in
-from mirrord.manifest.tree import Mapping as MappingNode
 
 _UNKNOWN = "https://unset.invalid"
-_PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
-"""Fields of an entry whose places are kept for later faults; two numbers each, where a tree would take kilobytes."""
-_WIDTH = 1 + 2 * len(_PLACED)
-"""Numbers kept of an entry: its index in the file, then line and column of each field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +30,7 @@ class Manifest:
     document: schema.Document = field(repr=False)
     digest: str
     environ: Mapping[str, str] = field(repr=False, compare=False)
-    places: Mapping[str, "array[int]"] = field(repr=False, compare=False)
-    named: Mapping[str, tuple[int, int]] = field(repr=False, compare=False)
+    places: Places = field(repr=False, compare=False)
     loose: bool = False
     """Some value is unset or at fault: fit to be checked, not to be run."""
     problems: tuple[Problem, ...] = field(default=(), repr=False)
@@ -68,17 +62,15 @@ class Manifest:
         """What can be read of `file`, with its `problems`. Raises ManifestError if it is no mapping of YAML."""
         environ = os.environ if environ is None else environ
         parsed = load.parse(file, content, environ, allow_unset=allow_unset)
-        sections = {"mirrors": len(parsed.document.mirrors), "folders": len(parsed.document.folders)}
         return cls(
             file,
             parsed.document,
             parsed.digest,
             environ,
-            {section: _places(parsed, section, count) for section, count in sections.items()},
-            _named(parsed.tree),
+            parsed.places,
             parsed.loose or bool(parsed.problems),
             parsed.problems,
-            frozenset(_partial(parsed.tree, sections)) if parsed.problems else frozenset(),
+            parsed.places.partial if parsed.problems else frozenset(),
         )
 
     @property
@@ -88,19 +80,17 @@ class Manifest:
 
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
         """A fault of one entry, at its field `name`, or where the entry begins."""
-        places, start = self.places[section], _WIDTH * index
-        at = start + 1 + 2 * _PLACED.index(name if name in _PLACED else "")
-        line, column = places[at : at + 2]
-        path = f"{section}[{places[start]}]" + (f".{name}" if name else "")
+        number, line, column = self.places.field(section, index, name)
+        path = f"{section}[{number}]" + (f".{name}" if name else "")
         return Problem(self.file, line, column, path, message)
 
     def line(self, section: str, index: int) -> int:
         """The line that an entry begins in."""
-        return self.places[section][_WIDTH * index + 1]
+        return self.places.field(section, index, "")[1]
 
     def named_problem(self, path: str, message: str) -> Problem:
         """A fault of `daemon` or of one store, `stores.x`."""
-        line, column = self.named[path]
+        line, column = self.places.named[path]
         return Problem(self.file, line, column, path, message)
 
 
@@ -231,35 +221,3 @@ def _no_store(wanted: str | None, known: Mapping[str, StoreOptions]) -> str:
     if wanted is None:
         return f"names no store, and none is called default; add store: one of {names}"
     return f"no store is called {wanted}; declared are {names}" + suggestion(wanted, list(known))
-
-
-def _places(parsed: load.Parsed, section: str, count: int) -> "array[int]":
-    places = array("I")
-    for index in range(count):
-        entry = report.find(parsed.tree, (section, index)).node
-        label = entry.label if isinstance(entry, MappingNode) else None
-        places.append(int(label) if label is not None and label.isdecimal() else index)
-        for name in _PLACED:
-            found = entry.entries.get(name) if name and isinstance(entry, MappingNode) else None
-            node = found[1] if found else entry
-            places.extend((node.line, node.column))
-    return places
-
-
-def _partial(tree: MappingNode, sections: Mapping[str, int]) -> Iterable[tuple[str, int]]:
-    """The entries of which a value was left out; all of them where `defaults` lack one."""
-    defaults = tree.entries["defaults"][1] if "defaults" in tree.entries else None
-    every = isinstance(defaults, MappingNode) and defaults.partial
-    for section, count in sections.items():
-        for index in range(count):
-            node = report.find(tree, (section, index)).node
-            if every or (isinstance(node, MappingNode) and node.partial):
-                yield section, index
-
-
-def _named(tree: MappingNode) -> dict[str, tuple[int, int]]:
-    keys = {"daemon": tree.entries["daemon"][0]} if "daemon" in tree.entries else {}
-    declared = tree.entries["stores"][1] if "stores" in tree.entries else None
-    if isinstance(declared, MappingNode):
-        keys |= {f"stores.{name}": key for name, (key, _) in declared.entries.items()}
-    return {path: (key.line, key.column) for path, key in keys.items()}

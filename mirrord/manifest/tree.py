@@ -5,6 +5,7 @@ bounded while they are read, before anything is expanded. Refuses duplicate keys
 tags, a second document. What a field may hold is the schema's affair.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,8 @@ DEEPEST = 32
 """Levels of nesting; the schema needs eight."""
 MOST_ALIASED = 200_000
 """Nodes that all aliases and merge keys together may repeat; a bomb passes it after a few lines."""
+
+_LONGEST_COMMON = 24  # characters
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YAML_TAG = "tag:yaml.org,2002:"
@@ -143,6 +146,8 @@ class Tree:
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         line, column = _place(event.start_mark)
         raw, tag = event.value, event.tag
+        if len(raw) <= _LONGEST_COMMON:
+            raw = sys.intern(raw)  # names of fields, and values that many entries have
         plain = event.style in (None, "") and tag not in _TEXT_TAGS
         scalar = Scalar(raw, raw, raw, line, column)
         if tag is not None and tag not in _TEXT_TAGS:

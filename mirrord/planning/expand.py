@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
+from types import MappingProxyType
 
 from mirrord.declared import FolderSpec, StoreOptions
 from mirrord.errors import Problem
@@ -67,9 +68,12 @@ def no_overlap(one: FolderSpec, other: FolderSpec) -> str:  # noqa: ARG001
     return ""
 
 
-def expand(loaded: Loaded, overlap: Overlap = no_overlap) -> Expansion:
-    """The items and folders of every manifest, in order."""
-    claims = _Claims()
+def expand(
+    loaded: Loaded, overlap: Overlap = no_overlap, known: Mapping[str, Item] = MappingProxyType({})
+) -> Expansion:
+    """The items and folders of every manifest, in order. Items that equal one of `known`, by id, are that very one, so
+    that a reload of many items does not hold them twice."""
+    claims = _Claims(known=known)
     return Expansion(tuple(_File(manifest, loaded, claims, overlap).expanded() for manifest in loaded.manifests))
 
 
@@ -111,6 +115,8 @@ class _Claims:
     objects: dict[str, str] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
     folders: list[tuple[FolderSpec, str]] = field(default_factory=list)
+    known: Mapping[str, Item] = field(default_factory=dict)
+    """Items that stood before, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +195,9 @@ class _File:
             item_id = destination.item_id
             entry = name or str(destination)
             self._claim(place, item_id, destination, entry)
-            self._items.append(
-                Item(id=item_id, entry=entry, source=source, destination=destination, options=place.options)
-            )
+            item = Item(id=item_id, entry=entry, source=source, destination=destination, options=place.options)
+            known = self._others.known.get(item_id)
+            self._items.append(item if known is None or known != item else known)
         if len(self._items) > at:
             self._name(place, self._items[at].entry)
 

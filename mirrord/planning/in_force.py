@@ -6,10 +6,12 @@ and waits; what comes out here is what the daemon runs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import Loaded, Manifest, join
+from mirrord.model import Item
 from mirrord.planning.expand import Expansion, Overlap, expand, no_overlap
 
 
@@ -44,11 +46,12 @@ class Judge:
 
     environ: Mapping[str, str]
     overlap: Overlap = no_overlap
+    known: Mapping[str, Item] = field(default_factory=dict)
 
     def __call__(self, manifests: Iterable[Manifest | None]) -> Trial:
         """These manifests together, and what is wrong with them."""
         loaded = join([one for one in manifests if one is not None], (), self.environ)
-        return Trial(loaded, expand(loaded, self.overlap))
+        return Trial(loaded, expand(loaded, self.overlap, self.known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +63,15 @@ class InForce:
     expansion: Expansion
 
 
-def settle(files: Sequence[Held], environ: Mapping[str, str], overlap: Overlap = no_overlap) -> InForce:
+def settle(
+    files: Sequence[Held],
+    environ: Mapping[str, str],
+    overlap: Overlap = no_overlap,
+    known: Mapping[str, Item] = MappingProxyType({}),
+) -> InForce:
     """Admit every candidate that is sound beside the others; the rest keep their last good version."""
     refused: dict[str, tuple[Problem, ...]] = {}
-    judge = Judge(environ, overlap)
+    judge = Judge(environ, overlap, known)
     while True:
         trial = judge(_chosen(one, refused) for one in files)
         bad = _by_file(trial.problems)

@@ -18,21 +18,22 @@ _AUTHORISATION = frozenset({"bearer", "basic"})
 
 
 class OptionsOf:
-    """Makes the Options of one file's entries; entries that say nothing of their own share one."""
+    """Makes the Options of one file's entries; entries that say the same plain values share one."""
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
-        self._shared: dict[type[Entry], Options] = {}
+        self._shared: dict[tuple[Any, ...], Options] = {}
         self._converted: dict[int, tuple[Section, Any]] = {}
 
     def __call__(self, entry: Mirror | Folder) -> Options:
         """The entry's Options."""
-        if not entry.model_fields_set <= _NO_OPTIONS:
+        said = [(name, getattr(entry, name)) for name in sorted(entry.model_fields_set - _NO_OPTIONS)]
+        if any(isinstance(value, Section) for _, value in said):
             return self._make(entry)
-        kind = type(entry)
-        if kind not in self._shared:
-            self._shared[kind] = self._make(entry)
-        return self._shared[kind]
+        key = (type(entry), *said)
+        if key not in self._shared:
+            self._shared[key] = self._make(entry)
+        return self._shared[key]
 
     def setting(self, entry: Entry, name: str) -> Any:
         """One field: the entry's, else the defaults', else the schema's."""

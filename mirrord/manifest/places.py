@@ -1,0 +1,76 @@
+"""Where the entries and named blocks of a manifest stand: what is kept of its tree for later faults.
+
+Two numbers for each field, where the tree would take kilobytes an entry.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mirrord.manifest.report import find
+from mirrord.manifest.tree import Mapping as MappingNode
+from mirrord.manifest.tree import Sequence as SequenceNode
+
+_SECTIONS = ("mirrors", "folders")
+_PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
+_WIDTH = 1 + 2 * len(_PLACED)
+"""Numbers kept of an entry: its index in the file, then line and column of each field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """By section; and by the names `daemon` and `stores.x`. `partial`: entries of which a value was left out."""
+
+    entries: Mapping[str, "array[int]"]
+    named: Mapping[str, tuple[int, int]]
+    partial: frozenset[tuple[str, int]]
+
+    @classmethod
+    def of(cls, tree: MappingNode) -> "Places":
+        """What a tree says."""
+        counts = {section: _count(tree, section) for section in _SECTIONS}
+        entries = {section: _places(tree, section, count) for section, count in counts.items()}
+        return cls(entries, _named(tree), frozenset(_partial(tree, counts)))
+
+    def field(self, section: str, index: int, name: str) -> tuple[int, int, int]:
+        """An entry's index in the file, and line and column of its field, or of itself."""
+        places, start = self.entries[section], _WIDTH * index
+        at = start + 1 + 2 * _PLACED.index(name if name in _PLACED else "")
+        return places[start], places[at], places[at + 1]
+
+
+def _count(tree: MappingNode, section: str) -> int:
+    node = tree.entries[section][1] if section in tree.entries else None
+    return len(node.items) if isinstance(node, SequenceNode) else 0
+
+
+def _places(tree: MappingNode, section: str, count: int) -> "array[int]":
+    places = array("I")
+    for index in range(count):
+        entry = find(tree, (section, index)).node
+        label = entry.label if isinstance(entry, MappingNode) else None
+        places.append(int(label) if label is not None and label.isdecimal() else index)
+        for name in _PLACED:
+            found = entry.entries.get(name) if name and isinstance(entry, MappingNode) else None
+            node = found[1] if found else entry
+            places.extend((node.line, node.column))
+    return places
+
+
+def _partial(tree: MappingNode, counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The entries of which a value was left out; all of them where `defaults` lack one."""
+    defaults = tree.entries["defaults"][1] if "defaults" in tree.entries else None
+    every = isinstance(defaults, MappingNode) and defaults.partial
+    for section, count in counts.items():
+        for index in range(count):
+            node = find(tree, (section, index)).node
+            if every or (isinstance(node, MappingNode) and node.partial):
+                yield section, index
+
+
+def _named(tree: MappingNode) -> dict[str, tuple[int, int]]:
+    keys = {"daemon": tree.entries["daemon"][0]} if "daemon" in tree.entries else {}
+    declared = tree.entries["stores"][1] if "stores" in tree.entries else None
+    if isinstance(declared, MappingNode):
+        keys |= {f"stores.{name}": key for name, (key, _) in declared.entries.items()}
+    return {path: (key.line, key.column) for path, key in keys.items()}

@@ -1,0 +1,39 @@
+"""The memory of a manifest of very many mirrors, loaded under the real daemon, and the size of its metrics."""
+
+from pathlib import Path
+
+import pytest
+
+from mirrord.units import MiB
+from tests.support.command import peak_memory
+from tests.support.daemon import running
+
+MIRRORS = 60_000
+BOUND = 256 * MiB + 160 * MiB
+STORE = "stores: {default: {provider: seaweedfs, endpoint_url: 'http://127.0.0.1:1', credentials: {anonymous: true}}}\n"
+
+
+def write(file: Path, *, more: int = 0) -> None:
+    """So many mirrors of an origin that does not answer, each with an option of its own."""
+    entry = "  - {{url: 'http://127.0.0.1:1/data/set/{0:06d}.bin', to: 's3://bucket/data/{0:06d}.bin', every: 6h}}\n"
+    with file.open("w") as stream:
+        stream.write(f"{STORE}mirrors:\n")
+        stream.writelines(entry.format(number) for number in range(MIRRORS + more))
+
+
+@pytest.mark.timeout(600)
+async def test_very_many_mirrors_are_loaded_within_the_bound_and_one_line_of_them_edited(tmp_path: Path) -> None:
+    """The bound is held by loading; an edit, whose peak is printed, exceeds it still."""
+    file = tmp_path / "m.yaml"
+    write(file)
+    async with running(tmp_path, str(file)) as daemon:
+        loaded = peak_memory(daemon.process.pid) or 0
+        mark = daemon.mark
+        write(file, more=1)
+        await daemon.log("manifest.loaded", since=mark, seconds=240)
+        shown = await daemon.metrics()
+        peak = peak_memory(daemon.process.pid) or 0
+        print(f"VmHWM {loaded / MiB:.0f} MiB once loaded, {peak / MiB:.0f} MiB after an edit, of {BOUND / MiB:.0f}")
+        assert 0 < loaded < BOUND
+        assert len(shown) < 1_000, "metrics do not grow with items"
+        await daemon.kill()
