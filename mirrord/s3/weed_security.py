@@ -7,9 +7,8 @@ volume server, through which S3 reads and writes, asks for a signed token; all g
 
 import os
 import secrets
-import shutil
-import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mirrord.errors import StoreRefused
@@ -22,16 +21,17 @@ UNPROTECTED = (
 )
 """What weed still shows to anyone on this machine, for people."""
 
-_DEADLINE = 30.0
-_DAYS = "36500"
+_VALID = timedelta(days=36500)
+_SKEW = timedelta(days=1)
+"""How far the clock may be set back while the store runs."""
 
 
 def protection(certificate: Path) -> Mapping[str, str]:
     """Variables for one weed process, with fresh secrets; writes its certificate and private key, in one file (0600).
 
-    Raises StoreRefused: openssl, which makes the certificate, is missing or failed.
+    Raises StoreRefused: the library that makes the certificate is missing.
     """
-    _make_certificate(certificate)
+    _write(certificate, _certificate())
     settings = {f"{name}.key": secrets.token_hex(32) for name in SIGNED}
     settings["grpc.ca"] = str(certificate)
     for name in ENCRYPTED:
@@ -39,32 +39,34 @@ def protection(certificate: Path) -> Mapping[str, str]:
     return {f"WEED_{name.upper().replace('.', '_')}": value for name, value in settings.items()}
 
 
-def _make_certificate(file: Path) -> None:
-    """A self-signed certificate that is its own authority: a peer must hold this file to be accepted."""
-    made = _openssl(
-        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-        *("-subj", "/CN=mirrord embedded store", "-days", _DAYS, "-keyout", "-", "-out", "-"),
-    )
+def _write(file: Path, content: bytes) -> None:
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(made)
+        out.write(content)
 
 
-def _openssl(*arguments: str) -> bytes:
-    program = shutil.which("openssl")
-    if program is None:
-        raise StoreRefused(
-            "provider: embedded needs the command openssl for the store's certificate; "
-            "install it (Debian, Ubuntu: apt-get install openssl)"
-        )
+def _certificate() -> bytes:
+    """A private key and a self-signed certificate that is its own authority, as PEM: a peer must hold both."""
     try:
-        # Without our variables: LD_PRELOAD, OPENSSL_CONF and their like would change what it makes.
-        done = subprocess.run(
-            [program, *arguments], env={"PATH": os.defpath}, capture_output=True, timeout=_DEADLINE, check=True
-        )
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        raise StoreRefused(f"{program} made no certificate for the embedded store: {' | '.join(said[-2:])}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StoreRefused(f"{program} made no certificate for the embedded store: {error}") from error
-    return done.stdout
+        from cryptography import x509  # only who starts an embedded store pays for this import
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError as error:
+        raise StoreRefused(
+            "provider: embedded needs the package cryptography for the store's certificate: "
+            "pip install 'mirrord[embedded]', or pip install cryptography"
+        ) from error
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mirrord embedded store")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - _SKEW)
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
