@@ -55,8 +55,8 @@ class EmbeddedStore:
     """`async with EmbeddedStore(state_directory) as embedded: S3Store(embedded.options(store_options))`.
 
     Entering takes about two seconds when a store must be started, up to 20 if it was killed before. Raises
-    StoreRefused: weed or cryptography is not installed, or `embedded.json` is damaged. Raises StoreUnavailable: weed could
-    not store an object within two minutes (with the last lines of its log).
+    StoreRefused: weed or cryptography is not installed, or `embedded.json` is damaged. Raises StoreUnavailable: weed
+    could not store an object within two minutes (with the last lines of its log).
     """
 
     def __init__(self, directory: Path) -> None:
