@@ -1,6 +1,7 @@
 """mirrord's programs for other programs: what `mirrord sync` and `mirrord plan` do, each as one call."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 
 from mirrord.daemon.desired import Desired, read
@@ -8,6 +9,7 @@ from mirrord.daemon.plan import Plan
 from mirrord.daemon.plan import plan as plan_desired
 from mirrord.daemon.report import Report
 from mirrord.daemon.sync import sync as sync_desired
+from mirrord.errors import MirrordError
 from mirrord.events import Event
 from mirrord.ports import Observer
 from mirrord.settings import Settings, resolve
@@ -35,10 +37,11 @@ async def sync(
 
     `only`: globs on entry names and keys. `prune_max`: the share of an entry's objects, from 0 to 1, that may be
     deleted. `state`: the journal, else the manifests', else the user's. Raises PathMissing, JournalLocked and other
-    JournalErrors; what is wrong with manifests and items is in the report.
+    JournalErrors, and MirrordError for local files where Python's file system encoding is not UTF-8; what is wrong
+    with manifests and items is in the report.
     """
     environ = os.environ if environ is None else environ
-    desired = read(paths, environ)
+    desired = _readable(read(paths, environ))
     return await sync_desired(desired, settings_for(desired, {"state": state}, environ), observer, only, prune_max)
 
 
@@ -55,5 +58,15 @@ async def plan(
     Raises PathMissing, JournalTooNew and other JournalErrors; what is wrong with manifests and items is in the plan.
     """
     environ = os.environ if environ is None else environ
-    desired = read(paths, environ)
+    desired = _readable(read(paths, environ))
     return await plan_desired(desired, settings_for(desired, {"state": state}, environ), observer, only)
+
+
+def _readable(desired: Desired) -> Desired:
+    """Raises MirrordError where Python reads the names of files in another coding: they would be other names."""
+    local = desired.expansion.folders or any(item.source.startswith("file:") for item in desired.expansion.items)
+    if local and sys.getfilesystemencoding() != "utf-8":
+        raise MirrordError(
+            "names of files are UTF-8: start Python with -X utf8, or with PYTHONUTF8=1 in its environment"
+        )
+    return desired

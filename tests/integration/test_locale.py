@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import mirrord
+from tests.support.command import environment, mirrord
 from tests.support.daemon import running, store_section
 from tests.support.inbox import objects
 from tests.support.weed import Server
@@ -120,3 +121,24 @@ async def test_names_that_are_no_utf_8_are_shown_under_any_locale(
     assert "Traceback" not in done.said, done.said
     assert "\\xff.txt" in done.said, done.said
     assert objects(s3_client, bucket).keys() == {f"\u00fc/{name}" for name in NAMES}
+
+
+PROGRAM = """
+import asyncio, sys, mirrord
+try:
+    print(asyncio.run(getattr(mirrord, sys.argv[1])([sys.argv[2]])))
+except mirrord.MirrordError as error:
+    print("refused:", error)
+"""
+
+
+@pytest.mark.parametrize("name", ["sync", "plan"])
+def test_a_program_that_reads_names_in_another_coding_is_told(tmp_path: Path, name: str) -> None:
+    """It cannot be started anew, and would delete and write other keys."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "m.yaml").write_text("folders:\n  - {path: inbox, to: 's3://bucket/'}\n")
+    command = [sys.executable, "-c", PROGRAM, name, str(tmp_path / "m.yaml")]
+    done = subprocess.run(
+        command, env=environment(tmp_path, PLAIN), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.startswith("refused: names of files are UTF-8"), done
