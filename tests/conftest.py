@@ -2,6 +2,12 @@
 
 import signal
 
+from hypothesis import settings
+
+# What an example takes says more of the machine than of the code; a failure prints how to repeat it.
+settings.register_profile("mirrord", deadline=None, print_blob=True)
+settings.load_profile("mirrord")
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that began the run in its background had it ignore Ctrl-C, and so would every command that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)

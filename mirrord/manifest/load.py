@@ -20,7 +20,7 @@ from mirrord.manifest.files import read_file
 from mirrord.manifest.places import Places
 from mirrord.manifest.scalars import Interpolation
 from mirrord.manifest.schema import Daemon, Document
-from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, plain, safe
+from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, consumed, plain, safe
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; about 500,000 entries."""
@@ -78,13 +78,21 @@ def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Doc
     root, problems = _checked(file, content, interpolation)
     if problems:
         return None
-    places, values = Places.of(root), plain(root)
-    del root
+    places, values = Places.of(root), consumed(root)
     try:
         document = Document.model_validate(values)
     except ValidationError:
         return None
+    _share_names_of_set_fields(document)
     return None if any(True for _ in not_yet.breaches(document)) else (document, places)
+
+
+def _share_names_of_set_fields(document: Document) -> None:
+    """Entries that set the same fields share one set of their names: 200 bytes an entry. Nothing changes a Section."""
+    shared: dict[frozenset[str], set[str]] = {}
+    for entry in (*document.mirrors, *document.folders):
+        names = entry.model_fields_set
+        object.__setattr__(entry, "__pydantic_fields_set__", shared.setdefault(frozenset(names), names))
 
 
 def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[Mapping, list[Problem]]:

@@ -103,6 +103,7 @@ class Tree:
         self._stack: list[_Frame] = []
         self._anchors: dict[str, Node | None] = {}
         self._aliased = 0
+        self._line = 0
         self._root: Node | None = None
         self.problems: list[Problem] = []
 
@@ -145,6 +146,9 @@ class Tree:
     # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         line, column = _place(event.start_mark)
+        if line == self._line:
+            line = self._line  # one number object for all scalars of a line
+        self._line = line
         raw, tag = event.value, event.tag
         if len(raw) <= _LONGEST_COMMON:
             raw = sys.intern(raw)  # names of fields, and values that many entries have
@@ -300,6 +304,19 @@ def quoted(node: Node) -> str:
     if isinstance(node, Scalar):
         return "nothing" if node.value is None else f'"{safe(node.raw)}"'
     return "a mapping" if isinstance(node, Mapping) else "a list"
+
+
+def consumed(root: Mapping) -> dict[str, Any]:
+    """As `plain`, and the tree is empty afterwards: each entry goes as soon as its values are there."""
+    values: dict[str, Any] = {}
+    for key in list(root.entries):
+        node = root.entries.pop(key)[1]
+        if not isinstance(node, Sequence):
+            values[key] = plain(node)
+            continue
+        node.items.reverse()
+        values[key] = tuple(plain(node.items.pop()) for _ in range(len(node.items)))
+    return values
 
 
 def plain(node: Node) -> Any:

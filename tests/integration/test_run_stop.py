@@ -143,7 +143,8 @@ async def test_a_store_that_answers_nothing_holds_up_no_end(
     gate.open()
     async with running(tmp_path, file) as daemon:
         await daemon.synced("small", "large")
-    assert uploads(s3_client, bucket) == []
+    # One that was to be completed may be, for a while yet: this store could destroy the object with it.
+    assert uploads(s3_client, bucket) == (["large"] if operation == "CompleteMultipartUpload" else [])
 
 
 async def test_a_second_sigterm_ends_it_at_once(
