@@ -98,9 +98,11 @@ class Manifests:
         for _ in range(MOST_READS):
             if all(self._seen.get(file) == one.digest for file, one in seen.items()):
                 return seen
+            before = _digests(seen)
+            seen = {}  # contents are held once
             await self._clock.sleep(AGREE_AFTER)
-            before, seen = seen, await asyncio.to_thread(_read_all, self._paths)
-            if {file: one.digest for file, one in before.items()} == {file: one.digest for file, one in seen.items()}:
+            seen = await asyncio.to_thread(_read_all, self._paths)
+            if _digests(seen) == before:
                 return seen
         return seen
 
@@ -126,7 +128,7 @@ class Manifests:
             {item.id: item for item in self.current.expansion.items},
         )
         known = {file: digest for file, digest in self._seen.items() if file in before and file not in gone}
-        self._seen = {**known, **{file: one.digest for file, one in seen.items()}}
+        self._seen = {**known, **_digests(seen)}
         self._missing = {file: since for file, since in self._missing.items() if file not in gone}
         self._tell(before, gone)
 
@@ -178,6 +180,10 @@ def _read_all(paths: Sequence[str]) -> dict[str, Seen]:
         for file in files:
             found.setdefault(os.path.realpath(file), file)
     return {file: _read(file) for file in found.values()}
+
+
+def _digests(seen: Mapping[str, Seen]) -> dict[str, str]:
+    return {file: one.digest for file, one in seen.items()}
 
 
 def _read(file: str) -> Seen:

@@ -5,12 +5,14 @@ wrong types; rules between fields are in `rules`, what has no behaviour yet in `
 seconds. A mapping of mirrors, url -> "s3://…" or url -> {options}, was made a list by `load` before it comes here.
 """
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from mirrord.manifest import fields, texts
 from mirrord.manifest.entries import Defaults, Folder, Mirror
 from mirrord.manifest.fields import Flag
-from mirrord.manifest.section import Section, preset
+from mirrord.manifest.section import Section, compact, preset
 from mirrord.model import ProviderName
 from mirrord.units import MiB
 
@@ -136,7 +138,7 @@ class Document(Section):
     """Stores by name, shared by all files; none at all: AWS, called default."""
     defaults: Defaults = Defaults()
     """For this file's entries."""
-    mirrors: tuple[Mirror, ...] = ()
+    mirrors: tuple[Annotated[Mirror, AfterValidator(compact)], ...] = ()
     """A list of mirrors, or a mapping url -> destination or url -> mirror."""
-    folders: tuple[Folder, ...] = ()
+    folders: tuple[Annotated[Folder, AfterValidator(compact)], ...] = ()
     """Watched folders."""

@@ -23,7 +23,7 @@ def write(file: Path, *, more: int = 0) -> None:
 
 @pytest.mark.timeout(600)
 async def test_very_many_mirrors_are_loaded_within_the_bound_and_one_line_of_them_edited(tmp_path: Path) -> None:
-    """The bound is held by loading; an edit, whose peak is printed, exceeds it still."""
+    """During an edit the manifest before it is still in force: both are held."""
     file = tmp_path / "m.yaml"
     write(file)
     async with running(tmp_path, str(file)) as daemon:
@@ -34,6 +34,6 @@ async def test_very_many_mirrors_are_loaded_within_the_bound_and_one_line_of_the
         shown = await daemon.metrics()
         peak = peak_memory(daemon.process.pid) or 0
         print(f"VmHWM {loaded / MiB:.0f} MiB once loaded, {peak / MiB:.0f} MiB after an edit, of {BOUND / MiB:.0f}")
-        assert 0 < loaded < BOUND
+        assert 0 < loaded <= peak < BOUND
         assert len(shown) < 1_000, "metrics do not grow with items"
         await daemon.kill()
