@@ -8,10 +8,10 @@ about a failure is the reconciler's.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from uuid import uuid4
 
 from mirrord.aio import finish
-from mirrord.errors import ReadbackMismatch, SourceChanged, SourceRefused
+from mirrord.errors import ReadbackMismatch, SourceChanged, SourceRefused, StoreRefused
 from mirrord.model import (
     ChecksumKind,
     Copied,
@@ -218,7 +218,22 @@ class Transfers:
         self, attempt: Attempt, store: ObjectStore, record: Record | None
     ) -> tuple[Record | None, Sequence[Transfer]]:
         """What earlier attempts at the item left: see `Leftovers.settle`. Raises what `proven` raises."""
-        return await self.leftovers.settle(attempt.item, record, store, partial(self.proven, attempt, store))
+        proven: list[Copied] = []
+
+        async def prove(copied: Copied) -> Copied:
+            try:
+                proven.append(await self.proven(attempt, store, copied))
+            except StoreRefused as error:
+                if attempt.running:
+                    self.told.failed(attempt, error, None)
+                raise
+            return proven[-1]
+
+        known = await self.leftovers.settle(attempt.item, record, store, prove)
+        if attempt.running:
+            self.told.completed(attempt, proven[-1])
+        attempt.transfer_id, attempt.kind = uuid4().hex, None
+        return known
 
     async def _begun(self, errand: Errand, wanted: Transfer, left: Sequence[Transfer]) -> tuple[Transfer, Kept | None]:
         """The transfer to carry out, journaled: an earlier one with what it left, or `wanted`. Others are given up."""

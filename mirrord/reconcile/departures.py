@@ -23,8 +23,10 @@ from mirrord.planning.standing import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.records import is_news, with_outcome
+from mirrord.reconcile.told import LONG_READBACK
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.verify import by_reading, digests, holds, kinds_of, of_object
+from mirrord.units import format_size
 
 _log = getLogger(__name__)
 
@@ -164,6 +166,7 @@ class Departures(Looks):
                 raise SourceChanged("it changed since it was looked at")
             if tells(record) and await holds(source, observed, record, self.budget):
                 return replace(record, integrity=Integrity.FULL_OBJECT)
+            record = await self._reading_back(item, record)
             kinds = kinds_of(record)
             async with source.open(observed) as stream:
                 file = await digests(stream, kinds, self.budget)
@@ -172,6 +175,17 @@ class Departures(Looks):
         if verdict.differs:
             raise ReadbackMismatch(verdict.differs)
         return replace(record, integrity=Integrity.READBACK)
+
+    async def _reading_back(self, item: Item, record: Record) -> Record:
+        """The record, saying that an adopted object is read back, if that takes a while."""
+        if (record.size or 0) <= LONG_READBACK:
+            return record
+        says = f"{format_size(record.size or 0)} are now read back: the store showed no checksum of them"
+        record = replace(record, message=says)
+        await self.journal.save(record)
+        _log.info("%s: %s", item.destination, record.message, extra={"item": item.id})
+        self.observer(ItemChanged(item=item, state=record.state, message=record.message))
+        return record
 
     async def _doubted(self, item: Item, record: Record, error: ReadbackMismatch) -> Outcome:
         """What was adopted holds other bytes: it is of no revision, so the next look writes it."""

@@ -53,6 +53,11 @@ class Told:
         """Told once an attempt, also where it begins again with another stream."""
         if attempt.running:
             return
+        self._begun(attempt, observed.revision.length)
+        if kept is not None:
+            self._resumed(attempt, len(kept.parts), kept.size)
+
+    def _begun(self, attempt: Attempt, size: int | None) -> None:
         attempt.running = True
         self.observer(
             TransferStarted(
@@ -60,20 +65,21 @@ class Told:
                 transfer_id=attempt.transfer_id,
                 kind=attempt.kind,
                 attempt=attempt.number,
-                size=observed.revision.length,
+                size=size,
             )
         )
-        if kept is not None:
-            self.observer(
-                TransferResumed(
-                    item=attempt.item,
-                    transfer_id=attempt.transfer_id,
-                    kind=attempt.kind,
-                    attempt=attempt.number,
-                    parts=len(kept.parts),
-                    bytes=kept.size,
-                )
+
+    def _resumed(self, attempt: Attempt, parts: int, size: int) -> None:
+        self.observer(
+            TransferResumed(
+                item=attempt.item,
+                transfer_id=attempt.transfer_id,
+                kind=attempt.kind,
+                attempt=attempt.number,
+                parts=parts,
+                bytes=size,
             )
+        )
 
     def progress(self, attempt: Attempt, observed: Observed, read: int, sent: int) -> None:
         self.observer(
@@ -89,9 +95,14 @@ class Told:
         )
 
     def reading_back(self, attempt: Attempt, copied: Copied) -> None:
-        """Said before it begins, if it takes a while: nothing is sent meanwhile."""
+        """Said before it begins, if it takes a while: nothing is sent meanwhile. What an earlier attempt stored is told
+        as that transfer, resumed: the status shows the message of a running transfer only."""
         if copied.size <= LONG_READBACK:
             return
+        if not attempt.running:
+            attempt.transfer_id, attempt.kind = copied.transfer_id, copied.kind
+            self._begun(attempt, copied.size)
+            self._resumed(attempt, copied.parts, copied.size)
         asked = "verify: readback" if attempt.item.options.readback else "the store showed no checksum of it"
         message = f"{format_size(copied.size)} are stored and now read back: {asked}"
         _log.info("%s: %s", attempt.item.destination, message, extra={"item": attempt.item.id})

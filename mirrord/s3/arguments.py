@@ -233,9 +233,16 @@ def upload_markers(page: Mapping[str, Any], prefix: str) -> Arguments | None:
     return {"KeyMarker": decoded, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
 
 
+def version_markers(page: Mapping[str, Any]) -> Arguments:
+    """Where the next page of ListObjectVersions begins; empty: the page does not say."""
+    asked = {"KeyMarker": page.get("NextKeyMarker"), "VersionIdMarker": page.get("NextVersionIdMarker")}
+    return {name: marker for name, marker in asked.items() if marker} if asked["KeyMarker"] else {}
+
+
 def object_version(entry: Mapping[str, Any]) -> ObjectVersion:
     modified = entry.get("LastModified")
-    return ObjectVersion(entry["VersionId"], modified.timestamp() if isinstance(modified, datetime) else None)
+    when = modified.timestamp() if isinstance(modified, datetime) else None
+    return ObjectVersion(entry.get("VersionId") or "null", when)
 
 
 def answered_at(answer: Mapping[str, Any]) -> float | None:

@@ -244,11 +244,11 @@ class ClientStore:
     @asynccontextmanager
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
         """The bytes [start, end). An end too soon, or reads that take longer than a call with so many bytes may, are
-        StoreUnavailable."""
+        StoreUnavailable. Without a Content-Length the body's own framing tells its end."""
         async with self._asking("GetObject", at):
             answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **arguments.byte_range(start, end))
         async with answer["Body"] as body:
-            yield _ObjectStream(self, at, body, answer["ContentLength"])
+            yield _ObjectStream(self, at, body, answer.get("ContentLength"))
 
     async def list_buckets(self) -> list[str]:
         """ListBuckets: the names that the credentials may see. Beyond the port: tells whether a store is there."""
@@ -287,39 +287,43 @@ class ClientStore:
 
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
+        markers: dict[str, Any] = {}
         while True:
             async with self._asking("ListObjectVersions", at):
-                page = await self._client.list_object_versions(**asked)
+                page = await self._client.list_object_versions(**asked, **markers)
             versions = page.get("Versions", [])
             for entry in versions:
-                if entry["Key"] == at.key:
+                if entry.get("Key") == at.key:
                     yield arguments.object_version(entry)
             # Keys ascend, so that the key itself comes before all others that begin with it.
-            if not page.get("IsTruncated") or (versions and versions[-1]["Key"] != at.key):
+            if not page.get("IsTruncated") or (versions and versions[-1].get("Key") != at.key):
                 return
-            asked |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+            before, markers = markers, arguments.version_markers(page)
+            if not markers or markers == before:  # half a list must not pass for the whole: an abort may follow
+                raise StoreUnavailable(f"ListObjectVersions {at}: the list is cut off without a marker for the rest")
 
 
 class _ObjectStream:
     """ports.ByteStream over an answer's body. All reads together have the time that the bytes so far are good for."""
 
-    def __init__(self, store: ClientStore, at: Destination, body: Any, length: int) -> None:
+    def __init__(self, store: ClientStore, at: Destination, body: Any, length: int | None) -> None:
         self._store, self._at, self._body, self._left = store, at, body, length
         self._taken = 0
         self._waited = 0.0  # seconds in reads: what the caller does between them is not the store's slowness
 
     async def readinto(self, view: memoryview) -> int:
-        if not len(view) or not self._left:
+        if not len(view) or self._left == 0:
             return 0
         began = asyncio.get_running_loop().time()
         async with self._store._asking("GetObject", self._at, size=self._taken, spent=self._waited):
             piece = await self._body.read(len(view))
         self._waited += asyncio.get_running_loop().time() - began
         self._taken += len(piece)
-        if not piece:
-            raise StoreUnavailable(f"GetObject {self._at}: the body ended {self._left} bytes too soon")
         view[: len(piece)] = piece
-        self._left -= len(piece)
+        if self._left is not None:
+            if not piece:
+                raise StoreUnavailable(f"GetObject {self._at}: the body ended {self._left} bytes too soon")
+            self._left -= len(piece)
         return len(piece)
 
 

@@ -48,3 +48,39 @@ async def test_an_answer_with_one_is(operation: str) -> None:
     call, _ = CALLS[operation]
     async with answering(answer(operation, b'"e"')) as options, S3Store(options) as store:
         assert await call(store)
+
+
+def versions(*, markers: str = "", truncated: str = "true", entry: str = "<VersionId>7</VersionId>") -> bytes:
+    body = (
+        f"<ListVersionsResult><IsTruncated>{truncated}</IsTruncated>{markers}"
+        f"<Version><Key>{AT.key}</Key>{entry}</Version></ListVersionsResult>"
+    ).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "markers",
+    [
+        "",
+        "<NextVersionIdMarker>7</NextVersionIdMarker>",
+        f"<NextKeyMarker>{AT.key}</NextKeyMarker>",  # for ever the same
+        f"<NextKeyMarker>{AT.key}</NextKeyMarker><NextVersionIdMarker></NextVersionIdMarker>",
+    ],
+)
+async def test_half_a_list_of_versions_does_not_pass_for_the_whole(markers: str) -> None:
+    async with answering(versions(markers=markers)) as options, S3Store(options) as store:
+        with pytest.raises(StoreUnavailable, match="ListObjectVersions s3://data/a/key: the list is cut off"):
+            assert [one.version_id async for one in store.list_versions(AT)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ("<VersionId>7</VersionId>", "7"),
+        ("", "null"),
+        ("<VersionId>7</VersionId></Version><Version><VersionId>8</VersionId>", "7"),
+    ],
+)
+async def test_versions_without_a_key_or_an_id(entry: str, shown: str) -> None:
+    async with answering(versions(truncated="false", entry=entry)) as options, S3Store(options) as store:
+        assert [one.version_id async for one in store.list_versions(AT)] == [shown]

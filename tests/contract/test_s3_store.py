@@ -213,6 +213,31 @@ async def test_a_body_cut_short_is_never_an_end() -> None:
             await _read_to_end(stream)
 
 
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\nonly\r\n5\r\n this\r\n0\r\n\r\n",
+        b"Connection: close\r\n\r\nonly this",
+    ],
+    ids=["chunked", "until the connection is closed"],
+)
+async def test_a_body_without_a_length_is_read_to_its_end(framed: bytes) -> None:
+    raw = b"HTTP/1.1 200 OK\r\n" + framed
+    async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
+        view, content = memoryview(bytearray(4)), b""
+        while count := await stream.readinto(view):
+            content += view[:count]
+        assert await stream.readinto(view) == 0
+    assert content == b"only this"
+
+
+async def test_a_body_in_chunks_that_is_cut_short_is_never_an_end() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nonly\r\n"
+    async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
+        with pytest.raises(StoreUnavailable):
+            await _read_to_end(stream)
+
+
 async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -278,6 +278,38 @@ async def test_what_no_head_shows_is_read_back_and_plan_says_how_much(
     assert "then read back" in planned.out
 
 
+@pytest.mark.parametrize("framing", ["chunked", "until closed"])
+async def test_an_object_that_comes_without_its_length_is_read_back(
+    tmp_path: Path, rclone: tuple[StoreProxy, str], origin: Origin, framing: str
+) -> None:
+    proxy, bucket = rclone
+    client = proxy.upstream.client()
+
+    async def unmeasured(seen: Seen, request: web.Request) -> web.StreamResponse | None:
+        if seen.operation != "GetObject":
+            return None
+        content = (await asyncio.to_thread(client.get_object, Bucket=bucket, Key=seen.key))["Body"].read()
+        response = web.StreamResponse()
+        if framing == "chunked":
+            response.enable_chunked_encoding()
+        else:
+            response.force_close()
+        await response.prepare(request)
+        await response.write(content)
+        await response.write_eof()
+        return response
+
+    proxy.before = unmeasured
+    urls = {"large": origin.publish("/large", LARGE), "small": origin.publish("/small", b"x")}
+    entries = [{"url": url, "to": f"s3://{bucket}/{key}", "upload": PARTS} for key, url in urls.items()]
+    file = manifest(tmp_path, proxy.server, "aws", mirrors=[entry | {"verify": "readback"} for entry in entries])
+    planned = await mirrord("plan", str(file), home=tmp_path)
+    assert "12.0 MiB to read back" in planned.out, planned.said
+    done = await sync(tmp_path, file)
+    assert levels(done) == {"large": "readback", "small": "readback"}, done.said
+    client.close()
+
+
 # ── copies by the store ───────────────────────────────────────────────────────────────────────────
 async def test_a_copy_that_shows_another_checksum_is_none(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any

@@ -331,6 +331,23 @@ async def test_an_adopted_object_without_one_is_read_back(world: Made) -> None:
     assert (await found.recorded()).integrity is Integrity.READBACK
 
 
+async def test_a_long_read_back_of_an_adopted_object_is_in_the_status_before_it(
+    world: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrord.reconcile.departures.LONG_READBACK", 2)
+    found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=None))
+    says, messages, save = "are now read back: the store showed no checksum", list[str](), found.journal.save
+
+    async def saved(record: Record) -> None:
+        messages.append(record.message if "read the object" not in found.asked else "")
+        await save(record)
+
+    found.journal.save = saved  # type: ignore[method-assign]
+    await found.look()
+    assert any(says in message for message in messages)
+    assert says not in (await found.recorded()).message
+
+
 @pytest.mark.parametrize("checksum", [None, Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")])
 async def test_an_adopted_object_of_other_bytes_is_written_again(world: Made, checksum: Checksum | None) -> None:
     found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=checksum), stored=b"bodx")

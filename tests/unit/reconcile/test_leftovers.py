@@ -6,8 +6,16 @@ from dataclasses import replace
 import pytest
 
 from mirrord import checksums
-from mirrord.errors import OutcomeUnknown, Reason, SourceMissing, StoreUnavailable
-from mirrord.events import ItemUnchanged, TransferCompleted, TransferFailed, UploadAborted
+from mirrord.errors import OutcomeUnknown, Reason, SourceMissing, StoreRefused, StoreUnavailable
+from mirrord.events import (
+    ItemUnchanged,
+    TransferCompleted,
+    TransferEvent,
+    TransferFailed,
+    TransferResumed,
+    TransferStarted,
+    UploadAborted,
+)
 from mirrord.model import (
     META_TRANSFER,
     Checksum,
@@ -22,8 +30,9 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decide import options_digest
+from mirrord.telemetry.board import Board
 from tests.unit.reconcile.test_proof_of_items import careless
-from tests.unit.reconcile.test_reconciler import AT, World
+from tests.unit.reconcile.test_reconciler import AT, Clock, World
 
 INTENT = Transfer(
     id="t-1",
@@ -177,6 +186,52 @@ async def test_the_proof_that_was_cut_off_is_made_by_the_next_look(how: str, fli
     else:
         assert (outcome.state, outcome.copied, record.integrity) == (State.SYNCED, None, Integrity.READBACK)
     assert await world.unfinished() == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "end", "says"),
+    [
+        (None, TransferCompleted, ""),
+        (StoreUnavailable("503"), TransferFailed, "503"),
+        (StoreRefused("405"), TransferFailed, "405"),
+        ("flipped", TransferFailed, "is not what was sent"),
+    ],
+)
+async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception | str | None, end: type[TransferEvent], says: str
+) -> None:
+    monkeypatch.setattr("mirrord.reconcile.told.LONG_READBACK", 2)
+    world = careless(ProviderName.GENERIC, flips=int(fault == "flipped"))
+    read = world.store.get_object
+
+    def killed(*_: object, **__: object) -> object:
+        raise asyncio.CancelledError
+
+    world.store.get_object = killed  # type: ignore[assignment, method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await world.look()
+    board, seen = Board(Clock()), list[tuple[str, int | None, int]]()
+
+    def looked(*given: object, **more: object) -> object:
+        for event in world.events:
+            board(event)
+        seen.extend((one.message, one.size, one.bytes_sent) for one in board.running())
+        world.store.get_object = read  # type: ignore[method-assign]
+        if isinstance(fault, Exception):
+            raise fault
+        return read(*given, **more)  # type: ignore[arg-type]
+
+    world.store.get_object = looked  # type: ignore[assignment, method-assign]
+    await world.look(1)
+    assert seen == [("3 B are stored and now read back: the store showed no checksum of it", 3, 3)]
+    assert world.said()[:2] == [TransferStarted, TransferResumed]
+    ends = [event for event in world.events if isinstance(event, TransferCompleted | TransferFailed)]
+    assert isinstance(ends[0], end)
+    assert says in getattr(ends[0], "message", "")
+    starts = [event for event in world.events if isinstance(event, TransferStarted)]
+    assert [one.transfer_id for one in starts] == [one.transfer_id for one in ends]
+    assert len({one.transfer_id for one in starts}) == len(starts)
+    assert await world.unfinished() == int(isinstance(fault, StoreUnavailable))
 
 
 async def test_a_lost_answer_that_head_could_not_settle_is_settled_by_the_next_look(world: World) -> None:
