@@ -18,7 +18,7 @@ from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import not_yet, report, rules
 from mirrord.manifest.files import read_file
 from mirrord.manifest.places import Places
-from mirrord.manifest.scalars import Interpolation
+from mirrord.manifest.scalars import Interpolation, Unknown
 from mirrord.manifest.schema import Daemon, Document
 from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, consumed, plain, safe
 
@@ -39,6 +39,8 @@ class Parsed:
     """Some value was unset and `allow_unset` let it pass."""
     problems: tuple[Problem, ...] = ()
     """Every fault of the file, in file order. The document then holds what is left without the faulty values."""
+    stores: frozenset[str] = frozenset()
+    """The names of all stores that the file declares, those that were left out too."""
 
 
 def read(file: str, *, pipe: bool = False) -> bytes:
@@ -64,12 +66,14 @@ def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_un
     if (sound := _sound(file, content, interpolation)) is not None:
         return Parsed(*sound, _digest(content, interpolation), interpolation.unset)
     root, problems = _checked(file, content, interpolation)
+    declared = root.entries["stores"][1] if "stores" in root.entries else None
+    stores = frozenset(declared.entries if isinstance(declared, Mapping) else ())
     document = _validated(file, root, problems)
     if document is None:
         raise ManifestError(sorted(set(problems)))
     problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
     digest = _digest(content, interpolation)
-    return Parsed(document, Places.of(root), digest, interpolation.unset, tuple(sorted(set(problems))))
+    return Parsed(document, Places.of(root), digest, interpolation.unset, tuple(sorted(set(problems))), stores)
 
 
 def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Document, Places] | None:
@@ -168,7 +172,8 @@ def _nothing(node: Node) -> bool:
 
 
 def _mirror(file: str, url: Scalar, value: Node, problems: list[Problem]) -> Mapping:
-    source = Scalar(url.raw, url.text, url.text, url.line, url.column, url.unset)
+    value_of = url.value if isinstance(url.value, Unknown) else url.text
+    source = Scalar(url.raw, url.text, value_of, url.line, url.column, url.unset)
     entry = Mapping({"url": (_named("url", url), source)}, url.line, url.column, label=url.raw)
     if isinstance(value, Mapping):
         for name, pair in value.entries.items():

@@ -19,6 +19,7 @@ from mirrord.manifest.hints import suggestion
 from mirrord.manifest.places import Places
 from mirrord.manifest.scalars import is_stand_in
 
+FAULTY_STORE = "this store is declared in a file that has faults; correct those first"
 _UNKNOWN = "https://unset.invalid"
 
 
@@ -37,6 +38,8 @@ class Manifest:
     """What is wrong with the file; `document` is then without the faulty values."""
     partial: frozenset[tuple[str, int]] = field(default=frozenset(), repr=False)
     """Entries of which a value was left out, by section and index in `document`."""
+    lost_stores: frozenset[str] = frozenset()
+    """Stores that the file declares and `document` lacks."""
 
     @classmethod
     def load(
@@ -71,6 +74,7 @@ class Manifest:
             parsed.loose or bool(parsed.problems),
             parsed.problems,
             parsed.places.partial if parsed.problems else frozenset(),
+            parsed.stores - parsed.document.stores.keys(),
         )
 
     @property
@@ -141,14 +145,15 @@ def join(
 ) -> Loaded:
     """Apply the rules across files to manifests in order; those at fault are left out, with their stores."""
     claimed, faults = _declared(manifests, environ)
+    names = {name for one in manifests for name in (*one.document.stores, *one.lost_stores)} or set(claimed)
     bad = {fault.file for fault in faults} | {one.file for one in manifests if one.problems}
-    further = [fault for one in manifests if one.file in bad for fault in _entries(one, claimed, sure=False)]
+    further = [fault for one in manifests if one.file in bad for fault in _entries(one, names)]
     found = [*problems, *(fault for one in manifests for fault in one.problems), *faults, *further]
     known, kept = claimed, list(manifests)
     while True:
         kept = [one for one in kept if one.file not in bad]
         known, faults = _declared(kept, environ)
-        faults = faults or [fault for one in kept for fault in _entries(one, known)]
+        faults = faults or [fault for one in kept for fault in _entries(one, names, known)]
         found += faults
         bad = {fault.file for fault in faults}
         if not bad:
@@ -192,8 +197,11 @@ def _declared(
     return known or {stores.DEFAULT: stores.ambient(environ)}, faults
 
 
-def _entries(manifest: Manifest, known: Mapping[str, StoreOptions], *, sure: bool = True) -> Iterable[Problem]:
-    """Entries whose store is not declared. Not `sure` which stores there are: only those that name one."""
+def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] | None = None) -> Iterable[Problem]:
+    """Entries whose store is not `known`; `names` are those of all files, faulty ones too.
+
+    Without `known`, of a file that is at fault already: entries that name a store which no file declares.
+    """
     fallback = manifest.document.defaults.store
     sections: tuple[tuple[str, Sequence[Mirror | Folder]], ...] = (
         ("mirrors", manifest.document.mirrors),
@@ -203,20 +211,22 @@ def _entries(manifest: Manifest, known: Mapping[str, StoreOptions], *, sure: boo
         for index, entry in enumerate(entries):
             wanted = entry.store or fallback
             unknown = manifest.loose and is_stand_in(wanted)
-            if unknown or (section, index) in manifest.partial or (wanted is None and not sure):
+            dropped = not entry.store and (section, index) in manifest.partial
+            if unknown or dropped or (wanted is None and known is None):
                 continue
-            if _store_name(wanted, known) not in known:
-                said = _no_store(wanted, known)
+            served = names if known is None else known
+            if _store_name(wanted, served) not in served:
+                said = FAULTY_STORE if wanted in names else _no_store(wanted, served)
                 yield manifest.problem(section, index, "store" if entry.store else "", said)
 
 
-def _store_name(wanted: str | None, known: Mapping[str, StoreOptions]) -> str:
+def _store_name(wanted: str | None, known: Collection[str]) -> str:
     if wanted is not None:
         return wanted
     return next(iter(known)) if len(known) == 1 else stores.DEFAULT
 
 
-def _no_store(wanted: str | None, known: Mapping[str, StoreOptions]) -> str:
+def _no_store(wanted: str | None, known: Collection[str]) -> str:
     names = ", ".join(sorted(known))
     if wanted is None:
         return f"names no store, and none is called default; add store: one of {names}"

@@ -43,6 +43,11 @@ def _child(node: Node | None, name: str) -> Node | None:
     return node.entries[name][1] if isinstance(node, Mapping) and name in node.entries else None
 
 
+def _nothing(node: Node | None) -> bool:
+    """Whether a field is absent, or left empty, which is the same."""
+    return node is None or (isinstance(node, Scalar) and node.value is None)
+
+
 def _given(node: Node | None, *names: str) -> list[str]:
     """Those of `names` that the mapping has, in the order of the file."""
     return [name for name in node.entries if name in names] if isinstance(node, Mapping) else []
@@ -56,7 +61,7 @@ def _alternatives(node: Node | None, *names: str) -> Iterator[Fault]:
 
 
 def _mirror(node: Mapping) -> Iterator[Fault]:
-    if not _given(node, "url", "urls", "list"):
+    if all(_nothing(_child(node, name)) for name in ("url", "urls", "list")):
         yield ("url",), "is missing"
     yield from _alternatives(node, "url", "urls", "list")
     yield from _fetched(node)

@@ -34,6 +34,10 @@ class Fluid(str):
     __slots__ = ()
 
 
+class Unknown:
+    """What a scalar at fault holds: no field takes it, so that it is left out and nothing follows from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class BooleanWord:
     """A plain `yes`, `no`, `on` or `off`: a boolean to some readers of YAML, text to others, so neither here."""

@@ -4,12 +4,37 @@ Owns the way from what libyaml reports to words for a person, and the place wher
 where none of these sentences fits.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 Mark = Any
 """yaml's own mark: `line` and `column` from 0, or None."""
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NO_SPACE_BEHIND = "a colon without a space behind it; write key: value, with the space"
+_NO_COLON = 'a key without its ": "; write key: value, with the space'
+_MAPPING = (
+    "mapping values are not allowed here; "
+    'put a value that holds ": " in quotes, and indent the fields of one mapping alike'
+)
+_REFERENCE = "inside [ ] or { } a value with ${…} must be in quotes"
+_ACROSS = "a quote opens here and closes only in line"
+IN_LAST_VALUE = tuple(f"not YAML: {said}" for said in (_MAPPING, _REFERENCE, _ACROSS, _NO_SPACE_BEHIND))
+"""Sentences about the value that was read last, not about one that is to come."""
+_OPEN = "the file ends inside a list [ ] or a mapping { }; close it"
+_NO_SPACE = re.compile(r"\s*(?:- +)?[\w-]+:(?!//)\S")
+
+
+class _At(NamedTuple):
+    """A place, from 0."""
+
+    line: int
+    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +60,45 @@ def explained(text: str, error: Any) -> tuple[Mark, str]:
     """Where `text` is wrong and the sentence about it, from libyaml's error (a yaml.MarkedYAMLError)."""
     began, stopped = error.context_mark, error.problem_mark or error.context_mark
     fault = Fault(text, error.context or "", error.problem or "", began, stopped)
+    if earlier := _in_the_value_before(fault):
+        return earlier
     for sentence in _SENTENCES:
         if said := sentence(fault):
             from_start = sentence in (_bare, _unclosed_quote, _no_colon)
             return (began if from_start and began is not None else stopped), f"not YAML: {said}"
     return stopped, "not YAML: " + ", ".join(part for part in (fault.context, fault.problem) if part)
+
+
+def _in_the_value_before(fault: Fault) -> tuple[Mark, str] | None:
+    """The slip, if it is in the value that ends where libyaml stopped and began in a line above."""
+    if not any(said in fault.problem for said in ("did not find expected", "mapping values are not allowed")):
+        return None
+    value = _value_before(fault)
+    if value is None or value.start_mark.line == value.end_mark.line:
+        return None
+    if value.style in ("'", '"'):
+        closes = value.end_mark.line + 1
+        return value.start_mark, f"not YAML: {_ACROSS} {closes}; close it in its line"
+    lines = fault.text[value.start_mark.index : value.end_mark.index].split("\n")
+    for number, line in enumerate(lines):
+        if _NO_SPACE.match(line):
+            column = len(line) - len(line.lstrip()) if number else value.start_mark.column
+            return _At(value.start_mark.line + number, column), f"not YAML: {_NO_SPACE_BEHIND}"
+    return None
+
+
+def _value_before(fault: Fault) -> Any:
+    """The scalar that ends where libyaml stopped; None if there is none."""
+    last = None
+    try:
+        for token in yaml.scan(fault.text, Loader=_LOADER):
+            mark = token.start_mark
+            if (mark.line, mark.column) >= (fault.stopped.line, fault.stopped.column):
+                break
+            last = token
+    except yaml.YAMLError:  # the fault itself
+        pass
+    return last if isinstance(last, yaml.ScalarToken) and last.style not in ("|", ">") else None
 
 
 def bare(character: str) -> str:
@@ -69,6 +128,12 @@ def _unclosed_quote(fault: Fault) -> str:
 def _unclosed_bracket(fault: Fault) -> str:
     if "flow" not in fault.context or "did not find expected" not in fault.problem or fault.began is None:
         return ""
+    at = fault.stopped
+    if fault.line(at)[: at.column].endswith("$") and fault.at(at) == "{":
+        return _REFERENCE
+    if "flow node" in fault.context:
+        rest = fault.line(at)[at.column :].strip() if at is not None else ""
+        return f'a value is missing before "{rest[0]}", or must be in quotes' if rest else _OPEN
     what, closing = ("list", "]") if "sequence" in fault.context else ("mapping", "}")
     return f"the {what} that opens in line {fault.began.line + 1} lacks a comma or its {closing}"
 
@@ -81,15 +146,11 @@ def _escape(fault: Fault) -> str:
 def _colon(fault: Fault) -> str:
     if "mapping values are not allowed" not in fault.problem:
         return ""
-    return (
-        "mapping values are not allowed here; "
-        'put a value that holds ": " in quotes, and indent the fields of one mapping alike'
-    )
+    return _MAPPING
 
 
 def _no_colon(fault: Fault) -> str:
-    lacks = "could not find expected ':'" in fault.problem
-    return 'a key without its ": "; write key: value, with the space' if lacks else ""
+    return _NO_COLON if "could not find expected ':'" in fault.problem else ""
 
 
 def _layout(fault: Fault) -> str:

@@ -14,7 +14,7 @@ import yaml
 
 from mirrord.errors import Problem
 from mirrord.manifest import slips
-from mirrord.manifest.scalars import BareReference, Fluid, Interpolation, core
+from mirrord.manifest.scalars import BareReference, Fluid, Interpolation, Unknown, core
 from mirrord.model import shown
 
 SECRET = frozenset(
@@ -128,10 +128,19 @@ class Tree:
         except yaml.reader.ReaderError as error:
             raise Unreadable(_unprintable(self._file, text, error)) from None
         except yaml.MarkedYAMLError as error:
-            raise self._fatal(*slips.explained(text, error)) from None
+            mark, said = slips.explained(text, error)
+            if said.startswith(slips.IN_LAST_VALUE):
+                self._back_to_last_item()
+            raise self._fatal(mark, said) from None
         finally:
             if loader is not None:
                 loader.dispose()
+
+    def _back_to_last_item(self) -> None:
+        """The fault is in the item that was read last, not in one that would follow it."""
+        open_ = self._stack[-1].node if self._stack else None
+        if isinstance(open_, Sequence) and open_.items:
+            open_.items.pop()
 
     def _take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.ScalarEvent):
@@ -156,7 +165,7 @@ class Tree:
         scalar = Scalar(raw, raw, raw, line, column)
         if tag is not None and tag not in _TEXT_TAGS:
             if tag not in _PLAIN_TAGS:
-                self._report(scalar, _meaningless(tag))
+                return self._unknown(scalar, _meaningless(tag))
             plain = True
         try:
             filled = self._interpolation.fill(raw, self._section())
@@ -164,9 +173,7 @@ class Tree:
             said = str(error)
             if isinstance(error, BareReference) and not self._secret(raw):
                 said = said.replace("NAME", error.name)
-            self._report(scalar, said)
-            scalar.unset = True
-            return scalar
+            return self._unknown(scalar, said)
         scalar.text, scalar.unset = filled.text, filled.unset
         scalar.value = filled.text
         if plain and filled.whole:
@@ -174,6 +181,12 @@ class Tree:
         elif plain and "${" not in raw:
             scalar.value = core(filled.text)
         scalar.merges = plain and raw == "<<"
+        return scalar
+
+    def _unknown(self, scalar: Scalar, message: str) -> Scalar:
+        """The scalar, reported, so that nothing else is said of it."""
+        self._report(scalar, message)
+        scalar.value, scalar.unset = Unknown(), True
         return scalar
 
     def _alias(self, event: yaml.AliasEvent) -> Node:

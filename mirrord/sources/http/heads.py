@@ -1,7 +1,8 @@
 """The head of an HTTP/1 response, rewritten where it is sloppy but unambiguous, so that a strict parser takes it. Pure.
 
 Owns what curl, browsers and RFC 9112 accept from a server: spaces before a colon (5.1), folded lines (5.2), equal
-values of Content-Length (6.3), the coding `identity`, chunked beside a Content-Length (6.3). What is ambiguous stays as
+values of Content-Length (6.3), the coding `identity`, chunked beside a Content-Length (6.3), a list in several lines
+(RFC 9110 5.3). What is ambiguous stays as
 it is: the parser refuses it and says why.
 """
 
@@ -10,6 +11,7 @@ import re
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _LENGTH = b"content-length"
 _CODINGS = b"transfer-encoding"
+_ENCODINGS = b"content-encoding"
 
 Field = tuple[bytes, bytes]
 
@@ -25,6 +27,9 @@ def normalised(head: bytes) -> bytes:
         fields = _without(fields, _LENGTH)
     elif length := _length(fields):
         fields = [*_without(fields, _LENGTH), (b"Content-Length", b": " + length)]
+    encodings = _values(fields, _ENCODINGS)
+    if len(encodings) > 1:
+        fields = [*_without(fields, _ENCODINGS), (b"Content-Encoding", b": " + b", ".join(encodings))]
     return b"\r\n".join([status.rstrip(b"\r"), *(name + rest for name, rest in fields), b"", b""])
 
 

@@ -82,6 +82,18 @@ def test_the_entries_of_other_files_miss_the_stores_of_a_faulty_one(load: Load) 
     assert [Path(one.file).name for one in loaded.manifests] == ["3.yaml"]
 
 
+@pytest.mark.parametrize("store", ["{provider: aws, addressing: x}", "aws", ""])
+def test_a_store_of_a_faulty_file_is_no_unknown_one(load: Load, store: str) -> None:
+    loaded = load(
+        f"stores: {{main: {store}}}\nmirrors: {{https://h/y: {{to: s3://bbb/y, store: main}}}}\n",
+        "mirrors:\n- {url: https://h/x, to: s3://bbb/x, store: main}\n",
+    )
+    assert [one for one in short(loaded) if not one.startswith("1.yaml:1:")] == [
+        "2.yaml:2:45: mirrors[0].store: this store is declared in a file that has faults; correct those first",
+    ]
+    assert loaded.manifests == ()
+
+
 def test_each_file_stands_for_itself_and_problems_come_in_their_order(load: Load, tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("z.yaml", "missing.yaml", "a.yaml")]
     Path(files[0]).write_text("mirors: []")

@@ -1,11 +1,13 @@
 """The commonest slips of people who write a manifest: each is answered by a sentence that says what to write."""
 
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
+from mirrord.planning.expand import validate
 
 ENTRY = "mirrors:\n  - url: https://example.org/a\n    to: s3://bucket/a\n"
 
@@ -49,6 +51,15 @@ def said(text: str, **environ: str) -> list[str]:
             "2:7: daemon: not YAML: the mapping that opens in line 1 lacks",
         ),
         ("mirrors:\n- url\nx\n", '3:1: mirrors[1]: not YAML: a key without its ": "; write key: value'),
+        ("mirrors:\n  - url:https://h/a\n    to: s3://bbb/a\n", "2:5: mirrors[0]: not YAML: a colon without a space"),
+        ("version:1\nmirrors: []\n", "1:1: not YAML: a colon without a space behind it"),
+        (ENTRY + '    name: "x\n' + ENTRY + '    name: "y"\n', "4:11: mirrors[0]: not YAML: a quote opens here and cl"),
+        ('folders:\n  - include:\n    - "*.a\n    - "*.b"\n', "3:7: folders[0].include[0]: not YAML: a quote opens he"),
+        ('mirrors:\n  - {url: "a, to: b}\n  - {url: "c"}\n', "2:11: mirrors[0]: not YAML: a quote opens here and clo"),
+        ("folders:\n  - include: [a, ${X}]\n", "2:19: folders[0].include[1]: not YAML: inside [ ] or { } a value"),
+        ("mirrors: [{url: ${X}}]\n", "1:18: mirrors[0]: not YAML: inside [ ] or { } a value with ${…} must be in quo"),
+        ("mirrors: [a, , b]\n", '1:14: mirrors[1]: not YAML: a value is missing before ",", or must be in quotes'),
+        ("mirrors: [\n", "2:1: mirrors[0]: not YAML: the file ends inside a list [ ] or a mapping { }; close it"),
     ],
 )
 def test_a_slip_of_syntax_has_a_plain_sentence_at_its_place(text: str, expected: str) -> None:
@@ -189,3 +200,41 @@ def test_what_follows_from_a_fault_is_not_said() -> None:
         '3:56: mirrors[0].checksum.url: "nothing" is not an http:// or https:// URL',
         '4:61: mirrors[1].matrix.v[0]: "1" is no text',
     ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("- url: https://h/a\n  to: s3://$B/a\n", ["3:7: mirrors[0].to: a reference without braces; write ${B}"]),
+        ("- url: https://${H/a\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: a ${ without its }"]),
+        ("- url: https://${H}/{v\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: the variable H is not set"]),
+        ("- url: https://h/${a b}\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: not a reference"]),
+        ("- url: https://h/$X\n  to: s3://$X/a\n", ["2:8: mirrors[0].url: a ref", "3:7: mirrors[0].to: a ref"]),
+        ("- url: https://h/a\n  to: s3://bbb/a\n  name: $X\n", ["4:9: mirrors[0].name: a reference without braces"]),
+        ("- url: !keep\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: the tag !keep has no meaning"]),
+        ("- url: https://h/a\n  to: !x s3://B/a\n", ["3:7: mirrors[0].to: the tag !x has no meaning"]),
+        ("  https://$H/{: s3://bbb/a\n", ["2:3: mirrors: a reference without braces; write ${H}"]),
+        ("- url:\n  to: s3://bbb/a\n", ["2:7: mirrors[0].url: is missing"]),
+        ("- url: ~\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: is missing"]),
+        (
+            "- url: ftp://h/a\n  to: s3://B/a\n",
+            ["2:8: mirrors[0].url: ", "3:7: mirrors[0].to: the bucket's name needs"],
+        ),
+        (
+            "- url: ftp://h/a\n  to: s3://bbb/a\n  store: nope\n  every: 5\n",
+            [
+                "2:8: mirrors[0].url: ",
+                "4:10: mirrors[0].store: no store is called nope; declared are main",
+                "5:10: mirrors[0].every: ",
+            ],
+        ),
+    ],
+)
+def test_every_fault_of_an_entry_and_nothing_that_follows_from_one(
+    tmp_path: Path, entry: str, expected: list[str]
+) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(f"mirrors:\n{entry}stores: {{main: {{provider: aws}}}}\n")
+    found = [str(one).removeprefix(f"{file}:") for one in validate([str(file)], {})]
+    assert len(found) == len(expected), found
+    assert all(one.startswith(start) for one, start in zip(found, expected, strict=True)), found

@@ -29,6 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
             b"Transfer-Encoding: gzip\r\nContent-Length: 5\r\n",
         ),
         (b"X-Long: a\r\n  b\r\n\tc\r\nY: d\r\n", b"X-Long: a b c\r\nY: d\r\n"),
+        (b"Content-Encoding: gzip\r\ncontent-encoding: br\r\n", b"Content-Encoding: gzip, br\r\n"),
         (b"no colon here\r\n", b"no colon here\r\n"),
     ],
 )
