@@ -7,7 +7,8 @@ import re
 
 CUT = "[cut]"
 
-_START = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?(?P<slashes>[/\\]*)")
+_START = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:|[Hh][Tt]{2}[Pp][Ss]?(?=//))?(?P<slashes>[/\\]*)")
+"""Also without the colon, as it is mistyped: `https//…`."""
 _KNOWN = frozenset(
     {"http:", "https:", "s3:", "ftp:", "ftps:", "sftp:", "postgres:", "postgresql:", "redis:", "socks5:"}
 )
