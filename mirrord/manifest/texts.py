@@ -50,17 +50,6 @@ def is_bucket(name: str) -> bool:
     return re.fullmatch(BUCKET_PATTERN, name) is not None and _no_address(name)
 
 
-BUCKET_FAULT = "the bucket's name needs 3 to 63 of a-z, 0-9, - and ., with a letter or digit at both ends"
-
-
-def _names_bucket(url: str) -> bool:
-    """Whether the bucket of an s3:// URL is one, as far as it is known without the values of placeholders."""
-    bucket = url.removeprefix("s3://").partition("/")[0]
-    if "{" not in bucket and not is_bucket(bucket):
-        raise refuse(BUCKET_FAULT)
-    return True
-
-
 Bucket = Annotated[
     str,
     _text(BUCKET_PATTERN, "a bucket's name; 3 to 63 of a-z, 0-9, - and ., a letter or digit at both ends", _no_address),
@@ -104,9 +93,7 @@ EndpointUrl = Annotated[
         "an http:// or https:// URL without user, password and query; keys go under credentials",
     ),
 ]
-S3Url = Annotated[
-    str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key", _names_bucket)
-]
+S3Url = Annotated[str, _text(r"s3://[^/\x00-\x1f]+(/[^\x00-\x1f]*)?", "a destination; write s3://bucket/key")]
 Digest = Annotated[str, _text(r"sha256:[0-9a-fA-F]{64}", "a digest; write sha256: and 64 hex digits, or {url: …}")]
 StateUrl = Annotated[
     str,

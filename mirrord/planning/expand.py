@@ -175,7 +175,9 @@ class _File:
             if store is None:
                 continue  # which store it is, is not known
             if (section, index) in self._manifest.partial:
-                continue  # a value of it is reported already; what follows from that is not
+                # a value of it is reported already; what follows from that is not
+                yield from self._bucket(section, index, entry.to)
+                continue
             place = _Place(self._manifest, section, index, store, profile(store.provider), self._options(entry))
             try:
                 if isinstance(entry, Mirror):
@@ -184,6 +186,15 @@ class _File:
                     self._folder(place, entry)
             except _Fault as fault:
                 yield self._manifest.problem(section, index, fault.name, str(fault))
+
+    def _bucket(self, section: str, index: int, to: str) -> Iterator[Problem]:
+        """The fault of a bucket's name that depends on nothing else in the entry."""
+        if "{" in to.removeprefix("s3://").partition("/")[0]:
+            return
+        try:
+            _address(to)
+        except _Fault as fault:
+            yield self._manifest.problem(section, index, fault.name, str(fault))
 
     def _mirror(self, place: _Place, mirror: Mirror) -> None:
         if mirror.url is None:

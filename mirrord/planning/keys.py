@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from mirrord.manifest.texts import BUCKET_FAULT, is_bucket
+from mirrord.manifest.texts import is_bucket
 from mirrord.providers import Provider
 
 LONGEST_KEY = 1024
@@ -40,7 +40,7 @@ def address(text: str) -> tuple[str, str]:
     """Bucket and key of `s3://bucket/key`. ValueError if the bucket is none; the key is not judged."""
     bucket, _, key = text.removeprefix("s3://").partition("/")
     if not is_bucket(bucket):
-        raise ValueError(BUCKET_FAULT)
+        raise ValueError("the bucket's name needs 3 to 63 of a-z, 0-9, - and ., with a letter or digit at both ends")
     return bucket, key
 
 
