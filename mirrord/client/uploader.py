@@ -14,6 +14,7 @@ from mirrord.planning.describe import described
 from mirrord.ports import ObjectStore
 from mirrord.providers import profile
 from mirrord.s3.session import S3Store
+from mirrord.transfer import proof
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.chunks import Chunks
 from mirrord.transfer.multipart import Multipart
@@ -31,7 +32,8 @@ BytesLike = bytes | bytearray | memoryview
 class MultipartUploader:
     """`async with MultipartUploader(client=…, bucket=…, key=…) as up: await up.upload_part(chunk)`.
 
-    A clean exit completes the upload, an error or cancellation aborts it and leaves the previous object as it was.
+    A clean exit completes the upload, an error or cancellation aborts it and leaves the previous object as it was. If
+    the store then shows another length or checksum than was sent, it raises LengthMismatch or ChecksumMismatch.
     `client` is an S3Client or an open aiobotocore S3 client, which stays its owner's to close (`provider` then names
     its limits). A chunk of 5 MiB or more is one part, together with a smaller rest before it; smaller chunks are
     gathered to parts of 5 MiB, and larger ones the more parts there are. With `part_size`, and where the store wants
@@ -105,9 +107,12 @@ class MultipartUploader:
         if error is not None:
             await self._life.__aexit__(kind, error, trace)
             return
+        upload = self._open_upload()
         async with self._life:
             await self._chunks.end()
-            await self._open_upload().complete()
+            stored, whole = await upload.complete()
+        parts = [part for _, part in sorted(upload.parts.items())]
+        proof.of_multipart(whole, parts, stored, sum(part.size for part in parts))
         self.is_loading = False
 
     async def upload_part(self, chunk: BytesLike) -> None:

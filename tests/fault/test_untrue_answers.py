@@ -4,13 +4,15 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from mirrord.client import MultipartUploader, S3Client
+from mirrord.errors import ChecksumMismatch, LengthMismatch
 from mirrord.units import MiB
 from tests.integration.test_sync import events, sync
 from tests.support.command import Completed, mirrord
@@ -276,6 +278,38 @@ async def test_what_no_head_shows_is_read_back_and_plan_says_how_much(
     planned = await mirrord("plan", str(file), "--state", f"sqlite://{tmp_path}/crc64nvme.db", home=tmp_path)
     assert "13.0 MiB to read back" in planned.out, planned.said
     assert "then read back" in planned.out
+
+
+@pytest.mark.parametrize(
+    ("shown", "error"),
+    [
+        ({"x-amz-checksum-crc64nvme": "AAAAAAAAAAA="}, ChecksumMismatch),
+        ({"Content-Length": "7"}, LengthMismatch),
+        ({}, None),
+    ],
+)
+async def test_the_library_says_that_the_store_holds_other_bytes(
+    store_proxy: StoreProxy, bucket: str, s3_client: Any, shown: dict[str, str], error: type[Exception] | None
+) -> None:
+    async def other(seen: Seen, request: web.Request) -> web.StreamResponse | None:
+        if seen.operation != "HeadObject":
+            return None
+        head = await asyncio.to_thread(s3_client.head_object, Bucket=bucket, Key=seen.key, ChecksumMode="ENABLED")
+        headers = {name.lower(): value for name, value in head["ResponseMetadata"]["HTTPHeaders"].items()}
+        response = web.StreamResponse(headers=headers | {name.lower(): value for name, value in shown.items()})
+        await response.prepare(request)
+        await response.write_eof()
+        return response
+
+    store_proxy.before = other
+    server = store_proxy.server
+    client = S3Client(server.endpoint_url, server.access_key_id, server.secret_access_key, provider="seaweedfs")
+    uploader = MultipartUploader(client, bucket, "x")
+    with pytest.raises(error) if error else nullcontext():
+        async with uploader:
+            await uploader.upload_part(b"x" * 6 * MiB)
+    assert uploader.is_loading is bool(error)
+    assert store_proxy.counts["AbortMultipartUpload"] == 0
 
 
 @pytest.mark.parametrize("framing", ["chunked", "until closed"])
