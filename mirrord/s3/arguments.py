@@ -159,7 +159,7 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
     modified = answer.get("LastModified")
     return StoredObject(
         size=answer.get("ContentLength", 0) if size is None else size,
-        etag=answer.get("ETag", ""),
+        etag=token(answer, "ETag"),
         last_modified=modified.timestamp() if isinstance(modified, datetime) else None,
         version_id=answer.get("VersionId"),
         checksum=full_object_checksum(answer),
@@ -172,13 +172,20 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
 
 def has_etag(answer: Mapping[str, Any]) -> bool:
     """Whether an answer names an ETag at all: some stores, and endpoints that are no S3, send none or an empty one."""
-    return bool(answer.get("ETag", "").removeprefix("W/").strip('" '))
+    return bool(token(answer, "ETag").removeprefix("W/").strip('" '))
+
+
+def token(answer: Mapping[str, Any], name: str) -> str:
+    """An ETag or an UploadId of an answer, without the line breaks of XML that was indented. Empty: there is none, or,
+    which the SDK makes a list, several."""
+    found = answer.get(name)
+    return found.strip() if isinstance(found, str) else ""
 
 
 def copied_object(answer: Mapping[str, Any], size: int) -> StoredObject:
     """The object that a copy made. Some stores leave the quotes off the ETag in this body."""
     result = answer.get("CopyObjectResult", {})
-    etag = result.get("ETag", "").strip('"')
+    etag = token(result, "ETag").strip('"')
     return StoredObject(
         size=size, etag=f'"{etag}"', version_id=answer.get("VersionId"), checksum=full_object_checksum(result)
     )
@@ -205,11 +212,11 @@ def composite_checksum(answer: Mapping[str, Any]) -> Checksum | None:
 
 
 def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: Checksum | None) -> Part:
-    return Part(number=number, size=size, etag=answer.get("ETag", ""), checksum=checksum)
+    return Part(number=number, size=size, etag=token(answer, "ETag"), checksum=checksum)
 
 
 def listed_part(entry: Mapping[str, Any]) -> Part:
-    return Part(number=entry.get("PartNumber", 0), size=entry.get("Size", 0), etag=entry.get("ETag", ""))
+    return Part(number=entry.get("PartNumber", 0), size=entry.get("Size", 0), etag=token(entry, "ETag"))
 
 
 def open_uploads(page: Mapping[str, Any], prefix: str) -> Iterator[Upload]:
@@ -217,7 +224,7 @@ def open_uploads(page: Mapping[str, Any], prefix: str) -> Iterator[Upload]:
     nobody's that we know of."""
     encoded, listed = page.get("EncodingType") == "url", answered_at(page)
     for entry in page.get("Uploads", []):
-        key, upload_id, began = key_of(entry.get("Key", ""), prefix, encoded=encoded), entry.get("UploadId"), 0.0
+        key, upload_id, began = key_of(entry.get("Key", ""), prefix, encoded=encoded), token(entry, "UploadId"), 0.0
         if isinstance(initiated := entry.get("Initiated"), datetime):
             began = initiated.timestamp()
         if upload_id and key.startswith(prefix):

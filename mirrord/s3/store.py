@@ -131,7 +131,7 @@ class ClientStore:
         asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
         async with self._asking("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
-        upload_id = answer.get("UploadId", "")
+        upload_id = arguments.token(answer, "UploadId")
         if not upload_id:
             call = Call("CreateMultipartUpload", self._name, at.bucket, at.key)
             raise OutcomeUnknown(call.says("the answer has no UploadId; check that endpoint_url is S3's"))

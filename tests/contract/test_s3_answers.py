@@ -34,6 +34,15 @@ def answer(operation: str, etag: bytes | None) -> bytes:
     return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (header, len(body), body)
 
 
+@pytest.mark.parametrize("operation", XML)
+@pytest.mark.parametrize("etag", [b"\n  \n", b'"e"</ETag><ETag>"f"'], ids=["blank", "two"])
+async def test_an_etag_that_is_blank_or_twice_there_is_none(operation: str, etag: bytes) -> None:
+    call, error = CALLS[operation]
+    async with answering(answer(operation, etag)) as options, S3Store(options) as store:
+        with pytest.raises(error, match="the answer has no ETag"):
+            await call(store)
+
+
 @pytest.mark.parametrize("etag", [None, b"", b'""', b'W/""'])
 @pytest.mark.parametrize("operation", CALLS)
 async def test_an_answer_without_an_etag_is_no_success(operation: str, etag: bytes | None) -> None:

@@ -44,6 +44,24 @@ def without_upload_id(seen: Seen, headers: CIMultiDict[str], body: bytes) -> byt
     return re.sub(rb"<UploadId>.*</UploadId>", b"", body)
 
 
+def blank(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:
+    if seen.operation != "CreateMultipartUpload":
+        return body
+    return re.sub(rb"<UploadId>.*</UploadId>", b"<UploadId>\n </UploadId>", body)
+
+
+def twice(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:
+    if seen.operation != "CreateMultipartUpload":
+        return body
+    return re.sub(rb"(<UploadId>.*</UploadId>)", rb"\1<UploadId>2</UploadId>", body)
+
+
+def indented(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:
+    if not seen.operation.endswith(("MultipartUpload", "MultipartUploads", "Parts")):
+        return body
+    return re.sub(rb"<(UploadId|ETag)>(.*?)</", rb"<\1>\n    \2\n  </", body)
+
+
 def empty(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:
     return b"" if seen.operation == "CreateMultipartUpload" else body
 
@@ -60,7 +78,9 @@ def folder(home: Path, proxy: StoreProxy, bucket: str) -> Path:
     return manifest(home, proxy.server, body + "upload: {part_size: 5MiB, multipart_threshold: 6MiB}}\n")
 
 
-@pytest.mark.parametrize("rewrite", [named(KEY), named("ring&#x7;the bell"), named("ring&#7;the bell"), zipped])
+@pytest.mark.parametrize(
+    "rewrite", [named(KEY), named("ring&#x7;the bell"), named("ring&#7;the bell"), zipped, indented]
+)
 async def test_such_a_file_is_uploaded_in_parts_once(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, rewrite: Rewrite
 ) -> None:
@@ -72,7 +92,7 @@ async def test_such_a_file_is_uploaded_in_parts_once(
     assert s3_client.head_object(Bucket=bucket, Key=KEY)["ContentLength"] == len(CONTENT)
 
 
-@pytest.mark.parametrize("rewrite", [without_upload_id, empty])
+@pytest.mark.parametrize("rewrite", [without_upload_id, empty, blank, twice])
 async def test_uploads_whose_ids_are_not_said_are_swept(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, rewrite: Rewrite
 ) -> None:
@@ -91,7 +111,7 @@ async def test_uploads_whose_ids_are_not_said_are_swept(
     assert uploads(s3_client, bucket) == []
 
 
-@pytest.mark.parametrize("rewrite", [named(KEY), named("ring&#x7;the bell"), zipped, None])
+@pytest.mark.parametrize("rewrite", [named(KEY), named("ring&#x7;the bell"), zipped, indented, None])
 async def test_open_uploads_at_such_a_key_are_listed(
     store_proxy: StoreProxy, bucket: str, s3_client: Any, rewrite: Rewrite | None
 ) -> None:
