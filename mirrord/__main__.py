@@ -16,11 +16,11 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))  # until `install`
     from mirrord.cli.init import fork_as_init
     from mirrord.cli.signals import process
-    from mirrord.cli.standard_streams import guard_stdout, open_closed
+    from mirrord.cli.standard_streams import guard, open_closed
 
     open_closed()
     speak_utf8()
-    guard_stdout()
+    guard()
     process.install(sys.argv[1:])
     fork_as_init()
     from mirrord.cli.main import invoke

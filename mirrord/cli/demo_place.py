@@ -3,6 +3,7 @@
 Owns the texts of the files, which it makes once and never overwrites: what a person changed stays changed.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ ORIGIN = "MIRRORD_DEMO_ORIGIN"
 MANIFEST = """\
 # The manifest of `mirrord demo`. While the demo runs, edit and save it: the status page follows within seconds.
 daemon:
-  state: sqlite://STATE/state.db
+  state: STATE
 
 stores:
   default:
@@ -37,9 +38,8 @@ mirrors:
     every: 1m
     http: {connections: 1}        # one stream: four would share it, and what the first had in flight comes twice
 
-  # Take the two # away and save: the page says what is wrong, and who must act. Put them back: it is gone.
-  # - url: ${ORIGIN}/no-such-file
-  #   to: s3://demo/no-such-file
+  # Take the # of the next line away and save: the page says what is wrong, and who must act. Put it back: it is gone.
+  #- {url: "${ORIGIN}/no-such-file", to: s3://demo/no-such-file}
 
 folders:
   - path: inbox                   # every file that is dropped there, once it has not changed for a second
@@ -66,7 +66,18 @@ class Place:
     def prepare(self) -> None:
         """Make whatever is missing."""
         self.inbox.mkdir(parents=True, exist_ok=True)
-        manifest = MANIFEST.replace("${ORIGIN}", f"${{{ORIGIN}}}").replace("STATE", str(self.root / "state"))
+        state = json.dumps(f"sqlite://{self.root / 'state' / 'state.db'}", ensure_ascii=False).replace("$", "$$")
+        manifest = MANIFEST.replace("${ORIGIN}", f"${{{ORIGIN}}}").replace("STATE", state)
         for path, content in ((self.manifest, manifest), (self.inbox / "note.txt", NOTE)):
             if not path.exists():
-                path.write_text(content)
+                _write_whole(path, content)
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """Half a file, as a full disk leaves it, would never be made again: it is taken for what a person changed."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(content)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from mirrord.cli.exits import CLOSED, FAILED
 
@@ -50,11 +51,39 @@ class Output(io.TextIOWrapper):
             raise OutputFailed(error) from error
 
 
-def guard_stdout() -> None:
-    """Make stdout an `Output`."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        encoding, errors, lines = sys.stdout.encoding, sys.stdout.errors, sys.stdout.line_buffering
-        sys.stdout = Output(sys.stdout.detach(), encoding=encoding, errors=errors, line_buffering=lines)
+class Errors(io.TextIOWrapper):
+    """stderr that drops what a full disk does not take: the exit code of a command stays what it is."""
+
+    def write(self, text: str) -> int:
+        with _dropped():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _dropped():
+            super().flush()
+
+
+@contextmanager
+def _dropped() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+
+
+def guard() -> None:
+    """Make stdout an `Output`, and stderr `Errors`."""
+    sys.stdout = _guarded(sys.stdout, Output)
+    sys.stderr = _guarded(sys.stderr, Errors)
+
+
+def _guarded(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    encoding, errors, lines = stream.encoding, stream.errors, stream.line_buffering
+    return kind(stream.detach(), encoding=encoding, errors=errors, line_buffering=lines)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from mirrord.cli.demo import command, on_a_free_port
+from mirrord.cli.demo_place import ORIGIN, Place
+from mirrord.daemon.api import settings_for
+from mirrord.daemon.desired import read
 from mirrord.settings import Settings
 from mirrord.web.sample_origin import SampleOrigin
 from tests.support.command import environment, start
@@ -137,7 +140,7 @@ async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
         assert await demo.object("inbox/dropped.txt") == b"dropped\n"
 
         text = demo.manifest.read_text()
-        demo.manifest.write_text(re.sub(r"^  # - url: (.*)\n  #   to:", r"  - url: \1\n    to:", text, flags=re.M))
+        demo.manifest.write_text(re.sub(r"^  #(- \{url: .*/no-such-file)", r"  \1", text, flags=re.MULTILINE))
         wrong = await demo.item("no-such-file", "Blocked")
         assert wrong["reason"] == "SourceMissing"
         demo.manifest.write_text(text.replace("s3://demo/hello.txt", "s3://demo/renamed.txt"))
@@ -148,6 +151,16 @@ async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
         first = await demo.object("news.txt")
         demo.process.send_signal(signal.SIGHUP)  # the origin's address outlives a reload
         assert await until(lambda: demo._body("news.txt") if demo._body("news.txt") != first else None)
+
+
+@pytest.mark.parametrize("name", ["demo", "a #1", "$HOME", "${HOME}", "a: b", 'q"uote', "käse", "back\\slash"])
+def test_the_manifest_names_its_state_whatever_the_directory_is_called(tmp_path: Path, name: str) -> None:
+    place = Place(tmp_path / name)
+    place.prepare()
+    environ = {ORIGIN: "http://127.0.0.1:1"}
+    desired = read([str(place.manifest)], environ)
+    assert desired.problems == ()
+    assert settings_for(desired, {}, environ).directory == place.root / "state"
 
 
 async def test_the_status_line_that_it_prints_works_beside_it(tmp_path: Path) -> None:

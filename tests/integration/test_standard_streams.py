@@ -103,6 +103,17 @@ async def test_a_full_output_is_one_line_and_a_failure(tmp_path: Path, command: 
     assert (done.returncode, done.stderr) == (1, "mirrord: cannot write the output: No space left on device\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("nope", 2), ("sync nowhere", 2), ("validate bad.yaml", 78), ("validate m.yaml", 0), ("schema >/dev/full", 1)],
+)
+async def test_a_full_stderr_leaves_the_exit_code_as_it_is(tmp_path: Path, command: str, code: int) -> None:
+    (tmp_path / "m.yaml").write_text(MANIFEST)
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "bad.yaml").write_text("mirrors: {https://example.org/a: {evry: 1h}}\n")
+    assert (await asyncio.to_thread(shell, tmp_path, f"mirrord {command} 2>/dev/full")).returncode == code
+
+
 @pytest.mark.parametrize(("output", "code"), [("gone", 141), ("/dev/full", 1)])
 async def test_sync_and_copy_do_their_work_first(
     tmp_path: Path, manifest: str, weed: Server, bucket: str, s3_client: Any, origin: Origin, output: str, code: int

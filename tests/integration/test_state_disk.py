@@ -96,6 +96,15 @@ async def test_a_demo_on_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not _can, reason="no namespaces for this user")
+async def test_a_demo_that_a_full_disk_interrupted_begins_anew(tmp_path: Path) -> None:
+    """An empty manifest that is left behind would be refused by every later start."""
+    full = 'mkdir -p "$disk/demo/inbox"; dd if=/dev/zero of="$disk/fill" bs=1k 2>/dev/null; '
+    demo = '"$python" -m mirrord demo --dir "$disk/demo"'
+    script = f'{full}{demo} 2>/dev/null; test $? = 1 || exit 3; find "$disk/demo" -type f'
+    assert await on_a_small_disk(tmp_path, script) == (0, "", "")
+
+
+@pytest.mark.skipif(not _can, reason="no namespaces for this user")
 async def test_a_disk_of_3_mib_is_not_filled_by_the_wal(tmp_path: Path) -> None:
     (tmp_path / "writes.py").write_text(WRITES)
     code, out, err = await on_a_small_disk(tmp_path, 'exec "$python" writes.py "$disk"')
