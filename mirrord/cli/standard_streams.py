@@ -74,9 +74,10 @@ def _dropped() -> Iterator[None]:
 
 
 def guard() -> None:
-    """Make stdout an `Output`, and stderr `Errors`."""
+    """Make stdout an `Output`, and stderr `Errors`; they are the process's own (`sys.__stderr__`) from now on."""
     sys.stdout = _guarded(sys.stdout, Output)
     sys.stderr = _guarded(sys.stderr, Errors)
+    vars(sys).update(__stdout__=sys.stdout, __stderr__=sys.stderr)
 
 
 def _guarded(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
