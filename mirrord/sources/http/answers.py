@@ -31,6 +31,8 @@ REFUSES_CONDITIONS = frozenset({400, 403, 405, 412, 501})
 REFUSES_RANGES = frozenset({400, 403, 405, 501})
 """What some servers and proxies answer to such a request, where a plain one works."""
 
+_SKEW = 60.0
+"""Seconds by which a clock that stamps files may be ahead of the one that dates answers, and some cache their Date."""
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _TRANSIENT = frozenset({408, 425, 429})
@@ -125,11 +127,11 @@ def _text(value: str | None) -> str | None:
 
 
 def _too_young(headers: Headers, now: float | None) -> bool:
-    """Whether Last-Modified is of the second in which the answer was made: another version of that second would have
-    the same (RFC 9110 8.8.2.2)."""
+    """Whether Last-Modified is of the second in which the answer was made, or just behind it: another version of that
+    second would have the same (RFC 9110 8.8.2.2)."""
     modified, made = _seconds(headers.get("Last-Modified")), _seconds(headers.get("Date"))
     made = now if made is None else made
-    return modified is not None and made is not None and abs(made - modified) < 1
+    return modified is not None and made is not None and -_SKEW < made - modified < 1
 
 
 def _seconds(value: str | None) -> float | None:

@@ -165,6 +165,7 @@ def test_whether_not_modified_speaks_of_what_is_known(
     [
         ("Fri, 15 Jan 2027 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", False),
         ("Fri, 15 Jan 2027 07:59:59 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", True),
+        ("Fri, 15 Jan 2027 08:00:01 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", False),  # a Date that was kept for a second
         ("Fri, 15 Jan 2027 08:00:00 GMT", None, False),  # as old as our own clock says
         ("Fri, 15 Jan 2027 07:00:00 GMT", None, True),
         ("Fri, 15 Jan 2027 11:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", True),  # another time zone
