@@ -60,12 +60,12 @@ Placeholder = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeholde
 
 
 def at_home(path: str) -> str:
-    """The path with a leading `~/` expanded. Refused where no home directory is known."""
-    if not path.startswith("~/"):
+    """The path with a leading `~/`, or `~` alone, expanded. Refused where no home directory is known."""
+    if path != "~" and not path.startswith("~/"):
         return path
     expanded = os.path.expanduser(path)
     if expanded == path:
-        raise refuse("{quoted} begins with ~/, but the user has no home directory; set HOME, or write the whole path")
+        raise refuse("{quoted} begins with ~, but the user has no home directory; set HOME, or write the whole path")
     return expanded
 
 

@@ -48,6 +48,8 @@ class Trust:
         try:
             if os.path.isdir(self.path):
                 return ssl.create_default_context(capath=self.path)
+            if os.path.exists(self.path) and not os.path.isfile(self.path):  # a pipe would be waited for
+                raise ValueError(f"{self.origin} {self.path} holds no certificate (PEM): it is no regular file")
             context = ssl.create_default_context(cafile=self.path)
         except ssl.SSLError as error:
             raise ValueError(f"{self.origin} {self.path} holds no certificate (PEM)") from error

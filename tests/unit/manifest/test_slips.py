@@ -156,6 +156,7 @@ def test_a_leading_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) 
     stores: {default: {ca_file: ~/ca.pem}}
     folders:
       - {path: ~/inbox, to: s3://bbb/a/, after_upload: {move: ~/done}}
+      - {path: "~", to: s3://bbb/home/}
     mirrors:
       - {url: "file://~/one.csv", to: s3://bbb/one.csv}
     """
@@ -167,6 +168,7 @@ def test_a_leading_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) 
     assert folder.path == "/home/ada/inbox"
     assert folder.after_upload is not None
     assert folder.after_upload.move == "/home/ada/done"
+    assert document.folders[1].path == "/home/ada"
     assert document.mirrors[0].url == "file:///home/ada/one.csv"
 
 
