@@ -6,6 +6,7 @@ else, whatever the bytes. Hands on `Parsed`; `manifest` joins the files.
 """
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Mapping as Environment
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +21,7 @@ from mirrord.manifest.files import read_file
 from mirrord.manifest.places import Places
 from mirrord.manifest.scalars import Interpolation, Unknown
 from mirrord.manifest.schema import Daemon, Document
+from mirrord.manifest.section import Shared
 from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, consumed, plain, safe
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -84,25 +86,16 @@ def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Doc
         return None
     places, values = Places.of(root), consumed(root)
     try:
-        document = Document.model_validate(values)
+        document = Document.model_validate(values, context=Shared())
     except ValidationError:
         return None
-    _share_names_of_set_fields(document)
     return None if any(True for _ in not_yet.breaches(document)) else (document, places)
-
-
-def _share_names_of_set_fields(document: Document) -> None:
-    """Entries that set the same fields share one set of their names: 200 bytes an entry. Nothing changes a Section."""
-    shared: dict[frozenset[str], set[str]] = {}
-    for entry in (*document.mirrors, *document.folders):
-        names = entry.model_fields_set
-        object.__setattr__(entry, "__pydantic_fields_set__", shared.setdefault(frozenset(names), names))
 
 
 def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[Mapping, list[Problem]]:
     """The tree, and what is wrong with it before its values are looked at."""
     problems: list[Problem] = []
-    root = _tree(file, _text(file, content), interpolation, problems)
+    root = _tree(file, _utf8(file, content), interpolation, problems)
     broken = [(path, said) for path, said in rules.faults(root) if _known(root, path)]
     return root, problems + [report.problem(file, root, path, said) for path, said in broken]
 
@@ -114,7 +107,7 @@ def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daem
     left out; raises ManifestError if that is `state`, if the block is at fault, or if the file is not YAML.
     """
     directory = str(Path(file).absolute().parent)
-    root = _tree(file, _text(file, content), Interpolation(environ, directory, allow_unset=True, only="daemon"), [])
+    root = _tree(file, _utf8(file, content), Interpolation(environ, directory, allow_unset=True, only="daemon"), [])
     root.entries = {name: pair for name, pair in root.entries.items() if name == "daemon"}
     state = report.find(root, ("daemon", "state"))
     if state.unset and isinstance(state.node, Scalar):
@@ -129,20 +122,22 @@ def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daem
     return document.daemon
 
 
-def _text(file: str, content: bytes) -> str:
+def _utf8(file: str, content: bytes) -> bytes:
+    """The content, which is UTF-8, without a byte order mark. The decoded text of a large file is not kept."""
     try:
-        return content.decode("utf-8-sig")
+        content.decode()
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig")
         column = len(before) - (before.rfind("\n") + 1)
         message = "not UTF-8 text; save it as UTF-8"
         raise ManifestError([Problem(file, before.count("\n") + 1, column + 1, "", message)]) from None
+    return content.removeprefix(BOM_UTF8)
 
 
-def _tree(file: str, text: str, interpolation: Interpolation, problems: list[Problem]) -> Mapping:
+def _tree(file: str, content: bytes, interpolation: Interpolation, problems: list[Problem]) -> Mapping:
     tree = Tree(file, interpolation)
     try:
-        root = tree.read(text)
+        root = tree.read(content)
     except Unreadable as error:
         raise ManifestError(sorted({*tree.problems, error.problem})) from None
     problems += tree.problems
@@ -200,7 +195,7 @@ def _validated(file: str, root: Mapping, problems: list[Problem]) -> Document | 
     """
     for _ in range(_ROUNDS):
         try:
-            return Document.model_validate(plain(root))
+            return Document.model_validate(plain(root), context=Shared())
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
         unexcused = [one for one in faults if not _excused(root, one)]

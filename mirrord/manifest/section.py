@@ -1,8 +1,9 @@
 """The base of every mapping in a manifest: strict, closed, frozen, documented by its docstrings."""
 
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 
 
 def preset(text: str, value: float | None) -> Any:
@@ -25,12 +26,43 @@ class Section(BaseModel):
 Entry = TypeVar("Entry", bound=Section)
 
 
-def compact(entry: Entry) -> Entry:
+@dataclass(slots=True)
+class Shared:
+    """What entries of one document have in common: names of set fields, and the last section of each type."""
+
+    names: dict[frozenset[str], set[str]] = field(default_factory=dict)
+    sections: dict[type[Section], Section] = field(default_factory=dict)
+
+
+def compact(entry: Entry, about: ValidationInfo) -> Entry:
     """An equal entry in a third of the memory. pydantic gives every instance a dict of its own; attributes that are set
-    one by one share their names with those of all other instances."""
+    one by one share their names with those of all other instances. What several entries say equally they share, by the
+    validation's context."""
+    return _compact(entry, about.context if isinstance(about.context, Shared) else Shared())
+
+
+def _compact(entry: Entry, shared: Shared) -> Entry:
     made = type(entry).__new__(type(entry))
+    given = shared.names.setdefault(frozenset(entry.model_fields_set), entry.model_fields_set)
     for name, value in vars(entry).items():
-        object.__setattr__(made, name, value)
-    for slot in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
-        object.__setattr__(made, slot, getattr(entry, slot))
+        own = name in given and isinstance(value, Section)
+        object.__setattr__(made, name, _common(value, shared) if own else value)
+    for slot, value in (("fields_set", given), ("extra", None), ("private", None)):
+        object.__setattr__(made, f"__pydantic_{slot}__", value)
     return made
+
+
+def _common(section: Section, shared: Shared) -> Section:
+    """The last section of its type if that says the same; else this one, compact."""
+    last = shared.sections.get(type(section))
+    if last is None or not _same(last, section):
+        last = shared.sections[type(section)] = _compact(section, shared)
+    return last
+
+
+def _same(one: Section, other: Section) -> bool:
+    """Whether they are equal, and set the same fields: pydantic's own comparison passes over those."""
+    if one.model_fields_set != other.model_fields_set or one != other:
+        return False
+    inner = ((value, getattr(other, name)) for name, value in vars(one).items() if isinstance(value, Section))
+    return all(_same(*pair) for pair in inner)

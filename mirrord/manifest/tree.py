@@ -107,10 +107,10 @@ class Tree:
         self._root: Node | None = None
         self.problems: list[Problem] = []
 
-    def read(self, text: str) -> Node | None:
-        """The document's root, None if there is no document. Raises Unreadable."""
+    def read(self, content: bytes) -> Node | None:
+        """The root of a document in UTF-8, None if there is no document. Raises Unreadable."""
         documents = 0
-        for event in self._events(text):
+        for event in self._events(content):
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
@@ -119,16 +119,16 @@ class Tree:
                 self._take(event)
         return self._root
 
-    def _events(self, text: str) -> Iterator[yaml.Event]:
+    def _events(self, content: bytes) -> Iterator[yaml.Event]:
         loader = None
         try:
-            loader = _Loader(text)
+            loader = _Loader(content)  # of a str libyaml makes two copies
             while (event := loader.get_event()) is not None:
                 yield event
         except yaml.reader.ReaderError as error:
-            raise Unreadable(_unprintable(self._file, text, error)) from None
+            raise Unreadable(_unprintable(self._file, content.decode(), error)) from None
         except yaml.MarkedYAMLError as error:
-            mark, said = slips.explained(text, error)
+            mark, said = slips.explained(content.decode(), error)
             if said.startswith(slips.IN_LAST_VALUE):
                 self._back_to_last_item()
             raise self._fatal(mark, said) from None

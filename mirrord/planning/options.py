@@ -14,11 +14,13 @@ from mirrord.model import DeclaredSum, HttpOptions, ObjectOptions, Options, Uplo
 
 _NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
 _PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSettings.model_fields) - {"encryption"}
+_MOST_SHARED = 1_000
 _AUTHORISATION = frozenset({"bearer", "basic"})
 
 
 class OptionsOf:
-    """Makes the Options of one file's entries; entries that say the same plain values share one."""
+    """Makes the Options of one file's entries, which stay while it does; entries that say the same share one. Sections
+    are told apart by which they are: entries share equal ones."""
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
@@ -27,11 +29,11 @@ class OptionsOf:
 
     def __call__(self, entry: Mirror | Folder) -> Options:
         """The entry's Options."""
-        said = [(name, getattr(entry, name)) for name in sorted(entry.model_fields_set - _NO_OPTIONS)]
-        if any(isinstance(value, Section) for _, value in said):
-            return self._make(entry)
-        key = (type(entry), *said)
+        said = ((name, getattr(entry, name)) for name in sorted(entry.model_fields_set - _NO_OPTIONS))
+        key = (type(entry), *((name, id(value) if isinstance(value, Section) else value) for name, value in said))
         if key not in self._shared:
+            if len(self._shared) >= _MOST_SHARED:
+                self._shared.clear()
             self._shared[key] = self._make(entry)
         return self._shared[key]
 

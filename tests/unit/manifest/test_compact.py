@@ -1,13 +1,15 @@
 """Entries of a document in little memory: equal in all ways to what pydantic makes of the same values."""
 
 import sys
+from typing import Annotated
 
 import pytest
-from pydantic import ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from mirrord.manifest.entries import Folder, Mirror
+from mirrord.manifest.entries import Defaults, Folder, Mirror, ObjectSettings
 from mirrord.manifest.schema import Document
-from mirrord.manifest.section import Section, compact
+from mirrord.manifest.section import Section, Shared, compact
+from mirrord.planning.options import OptionsOf
 
 MIRROR = {"url": "https://h/a", "to": "s3://b/a", "every": "6h", "http": {"bearer": "t"}}
 FOLDER = {"path": "in", "to": "s3://b/in/", "include": ("*.csv",)}
@@ -32,5 +34,45 @@ def test_entries_share_the_names_of_their_fields() -> None:
     class Fresh(Mirror):
         """CPython shares the names that the first instances of a class set."""
 
-    made = [compact(Fresh.model_validate(MIRROR)) for _ in range(50)][-1]
+    many = TypeAdapter(tuple[Annotated[Fresh, AfterValidator(compact)], ...])
+    made = many.validate_python((MIRROR,) * 50, context=Shared())[-1]
     assert sys.getsizeof(vars(made)) < sys.getsizeof(vars(Mirror.model_validate(MIRROR))) / 2
+
+
+def test_entries_share_what_they_say_equally_and_their_options() -> None:
+    content_type = {"object": {"content_type": "text/plain"}}
+    same, other = MIRROR | content_type, MIRROR | {"object": {}}
+    first, second, third, last = Document.model_validate(
+        {"mirrors": (same, same, other, MIRROR)}, context=Shared()
+    ).mirrors
+    assert first.object is second.object
+    assert first.http is third.http
+    assert first.model_fields_set is third.model_fields_set
+    assert first.object != third.object
+    assert third.object is not last.object
+    assert last.model_fields_set == MIRROR.keys()
+    options = OptionsOf(Defaults(object=ObjectSettings(cache_control="no-cache")))
+    assert options(first) is options(second)
+    assert options(first).object.content_type == "text/plain"
+    assert options(third).object == options(last).object
+    assert options(third).object.cache_control == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"http": {}}, {"http": {"connections": 4}}),
+        ({"object": {"encryption": {"mode": "AES256"}}}, {"object": {"encryption": {"mode": "aws:kms"}}}),
+        (
+            {"object": {"encryption": {"mode": "aws:kms"}}},
+            {"object": {"encryption": {"mode": "aws:kms", "kms_key_id": None}}},
+        ),
+    ],
+)
+def test_which_fields_are_set_is_a_part_of_what_entries_say(one: dict[str, object], other: dict[str, object]) -> None:
+    """A default that is written stands before the `defaults` of the file."""
+    values = (MIRROR | one, MIRROR | other)
+    made = Document.model_validate({"mirrors": values}, context=Shared()).mirrors
+    alone = [Mirror.model_validate(each) for each in values]
+    dumped = [[each.model_dump(exclude_unset=True) for each in entries] for entries in (made, alone)]
+    assert dumped[0] == dumped[1]
