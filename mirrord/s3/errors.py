@@ -75,6 +75,8 @@ _STATUS: dict[int, Kind] = {
     429: StoreUnavailable,
     501: StoreRefused,
 }
+_UNREADABLE = (ValueError, TypeError)
+"""What the SDK's parser raises for a field of another type than S3 says: the call was answered all the same."""
 _UNSETTLED = frozenset({500, 502, 504})
 """Answers to a write after which it may have happened all the same: a part of the store, or a gateway, gave up."""
 
@@ -110,6 +112,8 @@ async def asking(call: Call, deadline: float) -> AsyncIterator[None]:
         if limit.expired():
             raise lost(call, f"no answer within {deadline:.0f} s") from error
         raise from_transport(call, error) from error
+    except _UNREADABLE as error:
+        raise lost(call, f"the answer is not S3: {error}", answered=True) from error
 
 
 def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:

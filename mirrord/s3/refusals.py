@@ -37,7 +37,7 @@ def headers_of(response: Mapping[str, Any]) -> Mapping[str, str]:
 
 def code_of(response: Mapping[str, Any]) -> str:
     """S3's error code; empty if the answer names none. The SDK gives the status in its place."""
-    code = str(response.get("Error", {}).get("Code") or "")
+    code = str(response.get("Error", {}).get("Code") or "").strip()
     return headers_of(response).get("x-minio-error-code", "") if not code or code.isdecimal() else code
 
 

@@ -9,6 +9,7 @@ store redirects without naming one, and an Expect that is never answered hangs (
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import cache, partial
 from ipaddress import ip_address
 from os import environ
@@ -22,7 +23,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 from botocore.httpsession import ProxyConfiguration
 from botocore.loaders import Loader, create_loader
-from botocore.utils import get_environ_proxies
+from botocore.utils import get_environ_proxies, parse_timestamp
 
 from mirrord._version import __version__
 from mirrord.declared import StoreOptions
@@ -188,6 +189,7 @@ def _service_models() -> Loader:
 async def _clients(options: StoreOptions) -> AsyncIterator[Clients]:
     session = session_of(options)
     session.register_component("data_loader", _service_models())
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
     keys, trust = Keys(options), trust_of(options, session)
     session.register_component("credential_provider", keys)
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
@@ -197,6 +199,14 @@ async def _clients(options: StoreOptions) -> AsyncIterator[Clients]:
     open_client = partial(_client, session, options, region, trust)
     async with Clients(options.name, region, open_client, keys, trust, files_of(options)) as clients:
         yield clients
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date of an answer. None: it cannot be read, and the rest of the answer can."""
+    try:
+        return parse_timestamp(value)
+    except ValueError:
+        return None
 
 
 def trust_of(options: StoreOptions, session: AioSession) -> Trust:

@@ -254,7 +254,7 @@ class ClientStore:
         """ListBuckets: the names that the credentials may see. Beyond the port: tells whether a store is there."""
         async with self._asking("ListBuckets", ""):
             answer = await self._client.list_buckets()
-        return [bucket["Name"] for bucket in answer.get("Buckets", [])]
+        return [bucket["Name"] for bucket in answer.get("Buckets", []) if "Name" in bucket]
 
     async def delete_bucket(self, bucket: str) -> None:
         """DeleteBucket. Beyond the port: only the embedded store's check at its start makes a bucket to remove it."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mirrord.errors import MirrordError, OutcomeUnknown, StoreUnavailable
+from mirrord.errors import MirrordError, NoSuchUpload, OutcomeUnknown, StoreUnavailable
 from mirrord.model import ObjectOptions, Part
 from mirrord.s3.session import S3Store
 from tests.contract.test_s3_store import AT, BODY, answering
@@ -93,3 +93,50 @@ async def test_half_a_list_of_versions_does_not_pass_for_the_whole(markers: str)
 async def test_versions_without_a_key_or_an_id(entry: str, shown: str) -> None:
     async with answering(versions(truncated="false", entry=entry)) as options, S3Store(options) as store:
         assert [one.version_id async for one in store.list_versions(AT)] == [shown]
+
+
+def odd(headers: bytes = b"", body: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    framing = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return b'HTTP/1.1 %s\r\nETag: "e"\r\n%s%s%s' % (status, headers, framing, body)
+
+
+@pytest.mark.parametrize("date", [b"", b"yesterday", b"0000-00-00T00:00:00Z"])
+async def test_a_date_that_cannot_be_read_is_none(date: bytes) -> None:
+    async with answering(odd(b"Last-Modified: %s\r\n" % date)) as options, S3Store(options) as store:
+        head = await store.head_object(AT)
+        assert head is not None
+        assert (head.etag, head.last_modified) == ('"e"', None)
+    created = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+    async with answering(odd(b"x-amz-abort-date: %s\r\n" % date, created)) as options, S3Store(options) as store:
+        assert await store.create_upload(AT, PLAIN) == "u"
+    listed = b"<L><Upload><Key>a/key</Key><UploadId>u</UploadId><Initiated>%s</Initiated></Upload></L>" % date
+    async with answering(odd(b"", listed)) as options, S3Store(options) as store:
+        assert [(one.upload_id, one.initiated) async for one in store.list_uploads("data", "a/key")] == [("u", 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "call", "error"),
+    [
+        (odd(b"x-amz-missing-meta: x\r\n"), lambda store: store.head_object(AT), StoreUnavailable),
+        (odd(b"x-amz-object-size: x\r\n"), lambda store: store.put_object(AT, BODY, PLAIN), OutcomeUnknown),
+        (
+            odd(body=b"<Error><Code><a>b</a></Code></Error>", status=b"400 Bad Request"),
+            lambda store: store.create_upload(AT, PLAIN),
+            OutcomeUnknown,
+        ),
+    ],
+    ids=["number of a head", "number of a put", "code"],
+)
+async def test_a_field_of_another_type_is_no_answer_of_s3(
+    raw: bytes, call: Callable[[S3Store], Awaitable[object]], error: type[MirrordError]
+) -> None:
+    async with answering(raw) as options, S3Store(options) as store:
+        with pytest.raises(error, match="the answer is not S3"):
+            await call(store)
+
+
+async def test_an_error_code_may_be_indented() -> None:
+    raw = odd(body=b"<Error><Code>\n  NoSuchUpload\n</Code></Error>", status=b"404 Not Found")
+    async with answering(raw) as options, S3Store(options) as store:
+        with pytest.raises(NoSuchUpload):
+            await store.upload_part(AT, "u", 1, BODY)
