@@ -27,6 +27,7 @@ from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreada
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; about 500,000 entries."""
 _SECTIONS = ("stores", "defaults", "mirrors", "folders", "daemon")
+_OF_ENTRIES = frozenset({"url", "urls", "list", "path", "to"})
 _ROUNDS = 64  # an unset value can take its parents with it, one level a round
 
 
@@ -156,10 +157,21 @@ def _unfold(file: str, root: Mapping, problems: list[Problem]) -> None:
     for name in _SECTIONS:
         if name in root.entries and _nothing(root.entries[name][1]):
             del root.entries[name]
+    for name in ("mirrors", "folders"):
+        if name in root.entries:
+            root.entries[name] = root.entries[name][0], _listed(file, name, root.entries[name][1], problems)
     key, mirrors = root.entries.get("mirrors", (None, None))
     if key is not None and isinstance(mirrors, Mapping):
         items: list[Node] = [_mirror(file, url, value, problems) for url, value in mirrors.entries.values()]
         root.entries["mirrors"] = key, Sequence(items, mirrors.line, mirrors.column)
+
+
+def _listed(file: str, name: str, node: Node, problems: list[Problem]) -> Node:
+    """The section; where it is the fields of one entry, for want of a dash, a list of that entry."""
+    if not isinstance(node, Mapping) or _OF_ENTRIES.isdisjoint(node.entries):
+        return node
+    problems.append(Problem(file, node.line, node.column, name, 'an entry begins with "- "; put it before this field'))
+    return Sequence([node], node.line, node.column)
 
 
 def _nothing(node: Node) -> bool:

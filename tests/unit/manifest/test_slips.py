@@ -204,6 +204,12 @@ def test_what_follows_from_a_fault_is_not_said() -> None:
     ]
 
 
+def test_a_folder_without_its_dash() -> None:
+    assert said("folders:\n  path: /x\n  to: s3://bbb/a/\n") == [
+        '2:3: folders: an entry begins with "- "; put it before this field'
+    ]
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
@@ -213,6 +219,8 @@ def test_what_follows_from_a_fault_is_not_said() -> None:
         ("- url: https://h/${a b}\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: not a reference"]),
         ("- url: https://h/$X\n  to: s3://$X/a\n", ["2:8: mirrors[0].url: a ref", "3:7: mirrors[0].to: a ref"]),
         ("- url: https://h/a\n  to: s3://bbb/a\n  name: $X\n", ["4:9: mirrors[0].name: a reference without braces"]),
+        ("  url: https://h/a\n  to: s3://bbb/a\n", ['2:3: mirrors: an entry begins with "- "; put it before']),
+        ("  to: s3://bbb/a\n  url: x\n", ['2:3: mirrors: an entry begins with "- "', "3:8: mirrors[0].url: "]),
         ("- url: !keep\n  to: s3://bbb/a\n", ["2:8: mirrors[0].url: the tag !keep has no meaning"]),
         ("- url: https://h/a\n  to: !x s3://B/a\n", ["3:7: mirrors[0].to: the tag !x has no meaning"]),
         ("  https://$H/{: s3://bbb/a\n", ["2:3: mirrors: a reference without braces; write ${H}"]),
