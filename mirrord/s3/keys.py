@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
-from botocore.exceptions import CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
 from mirrord.declared import Credentials, StoreOptions
 
@@ -101,8 +101,17 @@ def files_of(options: StoreOptions) -> tuple[Path, ...]:
     session = session_of(options)
     chain = () if _has_own(options) else ("credentials_file", "config_file")
     names = [session.get_config_variable(name) for name in chain]
-    bundle = options.ca_file or session.get_config_variable("ca_bundle")
+    bundle = options.ca_file or _bundle(session)
     return tuple(Path(name).expanduser() for name in (*names, bundle) if name)
+
+
+def _bundle(session: AioSession) -> str | None:
+    """None where the AWS configuration cannot be read: its files are among those that are watched."""
+    try:
+        named: str | None = session.get_config_variable("ca_bundle")
+    except BotoCoreError:
+        return None
+    return named
 
 
 def stamps(files: Iterable[Path]) -> Stamps:

@@ -1,0 +1,23 @@
+"""Which files a store's keys and certificates come from."""
+
+from pathlib import Path
+
+import pytest
+
+from mirrord.declared import StoreOptions
+from mirrord.s3.keys import files_of
+
+
+@pytest.mark.parametrize("broken", ["no such profile", "no configuration"])
+def test_files_are_known_where_the_aws_configuration_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Else opening the store is an internal error, where it is one of the profile."""
+    config, keys = tmp_path / "config", tmp_path / "credentials"
+    config.write_text("[" if broken == "no configuration" else "")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    if broken == "no such profile":
+        monkeypatch.setenv("AWS_PROFILE", "nope")
+    assert set(files_of(StoreOptions(name="s"))) == {config, keys}
