@@ -102,7 +102,7 @@ def files_of(options: StoreOptions) -> tuple[Path, ...]:
     chain = () if _has_own(options) else ("credentials_file", "config_file")
     names = [session.get_config_variable(name) for name in chain]
     bundle = options.ca_file or _bundle(session)
-    return tuple(Path(name).expanduser() for name in (*names, bundle) if name)
+    return tuple(Path(os.path.expanduser(name)) for name in (*names, bundle) if name)  # as it is where there is no home
 
 
 def _bundle(session: AioSession) -> str | None:

@@ -21,3 +21,10 @@ def test_files_are_known_where_the_aws_configuration_cannot_be_read(
     if broken == "no such profile":
         monkeypatch.setenv("AWS_PROFILE", "nope")
     assert set(files_of(StoreOptions(name="s"))) == {config, keys}
+
+
+def test_a_user_without_a_home_has_no_such_files_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    assert not any(file.exists() for file in files_of(StoreOptions(name="s")))
