@@ -12,10 +12,10 @@ from mirrord.daemon.copy import bound, source_fault
 from mirrord.daemon.copy import copy as copy_item
 from mirrord.daemon.desired import Desired, read
 from mirrord.declared import StoreOptions
-from mirrord.errors import ManifestError
+from mirrord.errors import KeyRefused, ManifestError
 from mirrord.manifest.schema import Store
 from mirrord.manifest.stores import store_options
-from mirrord.model import ProviderName, State
+from mirrord.model import Item, ProviderName, State
 from mirrord.units import format_size
 
 
@@ -52,7 +52,7 @@ def copy(
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)
     chosen = _declared(desired, store) if config else _described(provider, endpoint_url, region)
-    item = bound(source, to, chosen)
+    item = _bound(source, to, chosen)
     with watching(settings, verbose=flags["verbose"]) as observer:
         outcome = run(copy_item(item, chosen, settings, observer))
     if outcome.state is not State.SYNCED:
@@ -60,6 +60,13 @@ def copy(
     moved = f"{format_size(outcome.copied.size)} copied" if outcome.copied else "unchanged"
     click.echo(f"{item.shown_source} -> {item.destination}: {moved}")
     return 0
+
+
+def _bound(source: str, to: str, store: StoreOptions) -> Item:
+    try:
+        return bound(source, to, store)
+    except KeyRefused as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _declared(desired: Desired, name: str | None) -> StoreOptions:

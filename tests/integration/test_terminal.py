@@ -92,6 +92,8 @@ async def test_elsewhere_sync_logs_every_item(manifest: Path, tmp_path: Path) ->
         ("https://", "s3://bucket/key", "this is no URL"),
         ("https://u:hunter2@h:99999/x", "s3://bucket/key", "this is no URL"),
         ("m.yaml", "bucket/key", "'bucket/key' is no object; write s3://bucket/key"),
+        ("m.yaml", "s3://B_D/key", "the bucket's name needs 3 to 63 of a-z"),
+        ("m.yaml", "s3://bucket/a//b", "the key has an empty segment"),
         ("m.yaml", "S3://bucket/key", "'S3://bucket/key' is no object; write s3://bucket/key"),
     ],
 )
