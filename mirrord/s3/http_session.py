@@ -121,6 +121,7 @@ class HttpSession:
         for one in opened:
             if one is not None:
                 await one.close()
+        await asyncio.sleep(0)  # a closed transport lets go of its socket in the loop's next turn
 
     def _connections(self) -> aiohttp.ClientSession | None:
         return self._once if _now() < self._once_until else self._reusing
