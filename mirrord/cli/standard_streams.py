@@ -89,7 +89,7 @@ def _guarded(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
 
 @contextmanager
 def written() -> Iterator[None]:
-    """Everything that was printed is out at the end. Raises OutputFailed, also for a stderr that nobody reads."""
+    """Everything that was printed is out at the end. Raises OutputFailed, also for a stderr that is not read."""
     try:
         yield
         sys.stdout.flush()

@@ -101,7 +101,7 @@ class Overlay:
         return self._running.keys() | self._held.keys()
 
     def status(self, item_id: str, recorded: ItemStatus | None) -> ItemStatus | None:
-        """The item as it is now; None: nobody knows of it."""
+        """The item as it is now; None: it is not known."""
         if (progress := self._progress(item_id)) is not None and item_id in self._running:
             return replace(
                 recorded or _unrecorded(self._running[item_id], progress),
@@ -129,7 +129,7 @@ def _unrecorded(item: Item, progress: Progress) -> ItemStatus:
 
 async def with_gone_files(shown: Sequence[ItemStatus], deletes: Mapping[str, str]) -> Sequence[ItemStatus]:
     """The same, saying of which files nothing but the object is left. `deletes`: what each folder does about them, by
-    entry. A file system that does not answer keeps nobody waiting for long."""
+    entry. The wait for a file system that does not answer is bounded."""
     asked = {
         one.id: one.source.removeprefix(_FILE)
         for one in shown

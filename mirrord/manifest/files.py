@@ -1,6 +1,6 @@
 """Reads the files of manifests, whole and within a limit: never a device, and a pipe only where one is expected.
 
-A FIFO without a writer, or a device that never ends, would hold up whoever reads it for ever.
+A FIFO without a writer, or a device that never ends, would block its reader for ever.
 """
 
 import errno

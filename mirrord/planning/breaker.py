@@ -3,7 +3,7 @@
 Closed, it notes the different items in a row that failed. Once there are `SUSPECTS` of them without a good answer
 between, there are two cases (M. Nygard, "Release It!", 2nd ed., 5.2):
 
-- *open*: none of them got any answer. Nobody is let through until a pause is over; then one probe at a time, whose
+- *open*: none of them got any answer. No item is let through until a pause is over; then one probe at a time, whose
   failure opens it for longer.
 - *slowed*: there were answers, and all said 5xx or 429. Items that never failed go first, one at a time; those that
   failed wait for a pause, as if it were open.
@@ -39,7 +39,7 @@ class Breaker:
     failures: int = 0
     """Answers in a row that were not good, from those that were let through."""
     until: float = 0.0
-    """Before this nobody is let through; slowed: nobody that failed."""
+    """Before this no item is let through; slowed: no item that failed."""
     asked: bool = False
     """The pause is what the server asked for: it holds for all."""
     fresh_from: float = 0.0

@@ -1,4 +1,4 @@
-"""Which open uploads at a key of ours are ours, when nobody knows their ids: decided by when they began. And when an
+"""Which open uploads at a key of ours are ours, when their ids are not known: decided by when they began. And when an
 upload whose CompleteMultipartUpload was sent, without a known outcome, may be aborted.
 
 Owns both windows. The first: from the journaled intent to its
@@ -19,7 +19,7 @@ _VERSION_SKEW = 86_400.0
 
 
 def uncertain(transfer: Transfer) -> bool:
-    """Whether its upload was to be completed and nobody knows if it was: an abort may destroy the object."""
+    """Whether its upload was to be completed and the outcome is unknown: an abort may destroy the object."""
     return transfer.upload_id is not None and transfer.complete_requested is not None
 
 

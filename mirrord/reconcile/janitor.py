@@ -93,7 +93,7 @@ class Janitor:
                 await finish(self.report())
 
     async def report(self) -> None:
-        """Say which uploads are left open because nobody knows whether they were completed."""
+        """Say which uploads are left open because it is unknown whether they were completed."""
         left = [one async for one in self.journal.given_up() if uncertain(one)]
         left += [one async for one in self.journal.unfinished() if uncertain(one)]
         for one in left[:MOST_LISTED]:

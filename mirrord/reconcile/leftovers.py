@@ -95,7 +95,7 @@ class Leftovers:
 
 
 async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal, now: float) -> None:
-    """The object turned out to be the work of `transfer`, whose item nobody looks at: end it in the journal.
+    """The object turned out to be the work of `transfer`, whose item is not checked: end it in the journal.
 
     What the store does not prove now is recorded as of no revision: should the item come back, it is written again.
     """

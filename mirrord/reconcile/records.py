@@ -65,7 +65,7 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
 
 
 def with_landed(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:
-    """The record of an item that nobody looks at, whose object turned out to be the work of `transfer`."""
+    """The record of an item that is not checked, whose object turned out to be the work of `transfer`."""
     proven = copied.integrity is not Integrity.LENGTH
     return replace(
         record,

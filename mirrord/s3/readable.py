@@ -1,4 +1,4 @@
-"""S3's XML answers made readable: compressed although nobody asked for it, or with names that XML cannot carry.
+"""S3's XML answers made readable: compressed without being asked, or with names that XML cannot carry.
 
 Owns two repairs. A body in gzip or deflate is decoded. A character that XML 1.0 forbids, which some stores write into
 an answer because it is in an object's key (raw, or as a reference like `&#x7;`), is replaced by one of a private plane,

@@ -1,6 +1,6 @@
 """Log lines on their way to a file descriptor: a bounded queue, and a thread that writes it.
 
-Owns the wait for a pipe that nobody reads: whoever logs never waits. What does not fit into the queue is dropped and
+Owns the wait for a pipe that is not read: no caller waits for it. What does not fit into the queue is dropped and
 counted; the count is reported once everything queued is written, and counts what a full disk or a closed pipe refused.
 Writes to the descriptor itself: a thread that holds the lock of a buffered stream would abort the process at its end.
 """
@@ -49,7 +49,7 @@ class LogWriter:
             self._changed.notify_all()
 
     def drain(self, seconds: float = LONGEST_DRAIN, stalled: float = STALLED) -> bool:
-        """Wait until everything is written; False if nobody read for `stalled`, or `seconds` passed."""
+        """Wait until everything is written; False if nothing was read for `stalled`, or `seconds` passed."""
         with self._changed:
             for _ in range(max(1, round(seconds / stalled))):
                 if self._changed.wait_for(self._idle, stalled):

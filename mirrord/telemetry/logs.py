@@ -1,7 +1,7 @@
 """The log: where lines go and how they look, for structlog and for the libraries that use stdlib logging.
 
 Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr as JSON, or as text for
-a person on a terminal; a thread writes them, so that no caller waits for whoever reads them. What events become lines,
+a person on a terminal; a thread writes them, so that no caller waits for their reader. What events become lines,
 and at which level, is in `log_observer`.
 """
 
@@ -49,7 +49,7 @@ class _Stderr:
 
 
 def drain() -> None:
-    """Wait until the log is written: before other output, and before the end. Bounded where nobody reads it."""
+    """Wait until the log is written: before other output, and before the end. Bounded where it is not read."""
     _writer.drain()
 
 

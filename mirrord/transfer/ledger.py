@@ -65,7 +65,7 @@ class Kept:
     upload_id: str
     parts: Mapping[int, Part]
     uncertain: bool = False
-    """CompleteMultipartUpload was sent for it before, and nobody knows what came of that."""
+    """CompleteMultipartUpload was sent for it before, and its outcome is unknown."""
 
     @property
     def size(self) -> int:

@@ -33,7 +33,7 @@ def content_encoding(value: str | None) -> str | None:
 
 
 def unregistered(value: str | None) -> bool:
-    """Whether a Content-Encoding names a coding that nobody knows."""
+    """Whether a Content-Encoding names an unknown coding."""
     named = (coding.strip().lower() for coding in (value or "").split(","))
     return any(coding not in REGISTERED and coding not in ("", "identity") for coding in named)
 

@@ -87,7 +87,7 @@ class HttpProtocol(ResponseHandler):
 
     @property
     def _complete(self) -> bool:
-        """Whether all of the response came: what follows is one that nobody asked for."""
+        """Whether all of the response came: what follows is an unsolicited one."""
         return self._payload is not None and self._payload.is_eof()
 
     def _parse(self, received: bytes) -> None:
