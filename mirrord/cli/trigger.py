@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from mirrord.cli.api_client import ApiClient
-from mirrord.reconcile.workers import work_through
+from mirrord.scheduling.workers import work_through
 from mirrord.status import ItemStatus
 
 _ID = re.compile(r"[0-9a-f]{16}")

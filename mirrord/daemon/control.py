@@ -19,9 +19,9 @@ from mirrord.daemon.offline import not_enforced
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
 from mirrord.errors import JournalError
 from mirrord.events import Event
+from mirrord.folders.held import Held
 from mirrord.model import Record, State
 from mirrord.ports import Journal
-from mirrord.reconcile.held import Held
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 from mirrord.telemetry.board import Board
 

@@ -12,7 +12,7 @@ from mirrord.ports import Observer
 from mirrord.providers import profile
 from mirrord.reconcile.janitor import COPY_ENTRY
 from mirrord.reconcile.records import with_outcome
-from mirrord.reconcile.workers import settle
+from mirrord.scheduling.workers import settle
 from mirrord.settings import Settings
 
 

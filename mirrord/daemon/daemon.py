@@ -20,7 +20,7 @@ from mirrord.errors import JournalError
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Clock, Observer
 from mirrord.reconcile.janitor import Janitor
-from mirrord.reconcile.scheduler import Scheduler
+from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
 from mirrord.sources.watch import Watch
 from mirrord.telemetry.metrics import Metrics

@@ -16,14 +16,14 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError, Reason
+from mirrord.folders.departures import Departures
+from mirrord.folders.held import Held
+from mirrord.folders.loop import FolderLoop
+from mirrord.folders.ports import FolderPorts
 from mirrord.model import Item, Record, State, file_address
 from mirrord.planning.bind import item_of
 from mirrord.ports import Clock, Hints, Journal, Observer
-from mirrord.reconcile.departures import Departures
-from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.folders import FolderLoop
-from mirrord.reconcile.held import Held
-from mirrord.reconcile.scheduler import Scheduler
+from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, Overlaps
 from mirrord.sources.mounts import silence_at

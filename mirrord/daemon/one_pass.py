@@ -13,13 +13,13 @@ from mirrord.daemon.desired import Desired, selected
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import FolderRescanned
+from mirrord.folders.arrivals import needs_no_marker
+from mirrord.folders.binding import Binding
+from mirrord.folders.gone import Search, refused
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.markers import Markers
 from mirrord.planning.prune import Seen, trusted
 from mirrord.ports import Clock, Found, Journal, Observer
-from mirrord.reconcile.arrivals import needs_no_marker
-from mirrord.reconcile.binding import Binding
-from mirrord.reconcile.gone import Search, refused
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
 

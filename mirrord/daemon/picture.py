@@ -14,9 +14,9 @@ from heapq import nsmallest
 
 from mirrord.aio import in_turns
 from mirrord.events import TransferEvent
+from mirrord.folders.held import Held
 from mirrord.model import Item, Record, State
 from mirrord.ports import Clock, Journal
-from mirrord.reconcile.held import Held
 from mirrord.status import ItemStatus, Progress
 
 FRESH_FOR = 5.0

@@ -16,6 +16,7 @@ from mirrord.daemon.report import Left
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, Reason, StoreDenied
+from mirrord.folders.departures import no_rival
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Integrity, Item, Observed, Outcome, Record, State, TransferKind
 from mirrord.planning.decide import Action
@@ -23,9 +24,8 @@ from mirrord.planning.departure import unproven
 from mirrord.planning.parts import cut
 from mirrord.planning.standing import is_ours
 from mirrord.ports import Journal, ObjectStore, Observer
-from mirrord.reconcile.departures import no_rival
 from mirrord.reconcile.reconciler import Look, judge, look
-from mirrord.reconcile.workers import work_through
+from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.folder import Overlaps
 from mirrord.sources.http import HttpSources

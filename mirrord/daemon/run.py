@@ -29,8 +29,8 @@ from mirrord.daemon.systemd import Notifier
 from mirrord.daemon.wiring import DAEMON_RETRIES, Engine, engine
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
-from mirrord.reconcile.queue import LocalQueue
-from mirrord.reconcile.scheduler import Scheduler
+from mirrord.scheduling.queue import LocalQueue
+from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings, parse_listen, resolve
 from mirrord.telemetry.board import Board
 from mirrord.telemetry.fanout import Observers

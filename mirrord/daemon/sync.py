@@ -10,7 +10,7 @@ from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Report
 from mirrord.daemon.wiring import engine
 from mirrord.ports import Observer
-from mirrord.reconcile.workers import LastOf, Pauses, Slots, settle, work_through
+from mirrord.scheduling.workers import LastOf, Pauses, Slots, settle, work_through
 from mirrord.settings import Settings
 
 

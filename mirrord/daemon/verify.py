@@ -16,7 +16,7 @@ from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Destination, FileIdentity, Record, Revision
 from mirrord.planning.backoff import pause, spent
 from mirrord.ports import Journal, Observer
-from mirrord.reconcile.workers import work_through
+from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource
 from mirrord.transfer.budget import Budget

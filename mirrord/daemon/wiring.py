@@ -15,6 +15,7 @@ from mirrord.daemon.descriptors import descriptors
 from mirrord.daemon.stores import Stores
 from mirrord.declared import StoreOptions
 from mirrord.errors import SourceRefused
+from mirrord.folders.departures import Departures
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import Item
@@ -22,7 +23,6 @@ from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
-from mirrord.reconcile.departures import Departures
 from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import OwnPaths, Settings

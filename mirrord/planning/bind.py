@@ -1,7 +1,7 @@
 """From a file that a folder's listing found to its item: the folder's key template, filled. Pure.
 
 Owns which placeholders a file's name fills, and whether a key holds a date that is kept. Refuses a name that makes no
-lawful key; that the template itself is sound, `planning.expand` has seen to. The dates are `reconcile.binding`'s.
+lawful key; that the template itself is sound, `planning.expand` has seen to. The dates are `folders.binding`'s.
 """
 
 import os

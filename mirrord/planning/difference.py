@@ -1,6 +1,6 @@
 """What a new desired set changes about the one in force. Pure.
 
-Owns which changes of an item make its running transfer void. Hands on a `Difference`; `reconcile.scheduler` cancels
+Owns which changes of an item make its running transfer void. Hands on a `Difference`; `scheduling.scheduler` cancels
 and starts.
 """
 

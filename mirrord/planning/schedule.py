@@ -1,7 +1,7 @@
 """When an item is looked at next: `every` on a grid with jitter, `cron` in a time zone, `never`, and after failures.
 
 Owns the arithmetic only: times come in as seconds since the epoch (UTC), chance as a number in [0, 1). Refuses cron
-lines and time zones that do not exist, with ValueError. `reconcile.scheduler` waits and looks.
+lines and time zones that do not exist, with ValueError. `scheduling.scheduler` waits and looks.
 
 A *tick* is the nominal time of a look. Ticks of `every` lie on a grid whose phase is the item's own, so that the
 schedule never drifts by the time that looks take; jitter moves a look around its tick, never the grid. A look that

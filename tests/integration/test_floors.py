@@ -71,17 +71,22 @@ CHECKSUM = "def checksum(body: bytes) -> int:\n    return crc32(body)\n"
 CHANGE = "def added(change: Change) -> bool:\n    return change is Change.added\n"
 APPLICATION = "def application() -> Application:\n    return Application()\n"
 
+CORE = ("reconcile", "scheduling", "folders")
+
 PLANTS = [
     climbing("floors", "s3", "transfer"),
     climbing("floors", "planning", "reconcile"),
     climbing("floors", "transfer", "daemon"),
     climbing("floors", "reconcile", "cli"),
     climbing("floors", "journal", "telemetry"),
-    climbing("floors", "web", "reconcile"),
+    climbing("floors", "reconcile", "scheduling"),
+    climbing("floors", "scheduling", "folders"),
+    climbing("floors", "folders", "web"),
     Plant("floors", "planning_ports", {"mirrord/planning/uses_ports.py": using("mirrord.ports", "Clock", NOW)}),
     Plant("floors", "a_module_on_no_floor", {"mirrord/attic.py": module("LIMIT = 5\n")}),
     *(climbing("transfer-adapters", "transfer", room) for room in adapters("transfer-adapters")),
-    *(climbing("reconcile-adapters", "reconcile", room) for room in adapters("reconcile-adapters")),
+    *(climbing("core-adapters", room, adapter) for room in CORE for adapter in adapters("core-adapters")),
+    *(climbing("web-core", room, core) for room in ("web", "client") for core in CORE),
     climbing("source-kinds", "sources", "sources"),
     climbing("journals", "journal", "journal"),
     climbing("journals", "journal/sqlite", "journal"),

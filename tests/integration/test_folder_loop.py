@@ -20,11 +20,11 @@ from mirrord.daemon.clock import SystemClock
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import Event, FolderRescanned
+from mirrord.folders.loop import FolderLoop
+from mirrord.folders.ports import FolderPorts
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, Outcome, Revision, State, fingerprint
 from mirrord.planning.decide import options_digest
-from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.records import with_outcome
 from mirrord.sources.folder import Folder
 from mirrord.sources.watch import Watch, inotify

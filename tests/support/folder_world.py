@@ -10,11 +10,11 @@ from typing import Any
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalUnavailable, LeftOut
 from mirrord.events import Event, FolderRescanned
+from mirrord.folders.loop import FolderLoop
+from mirrord.folders.ports import FolderPorts
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, Outcome, Record, Revision, State, fingerprint
 from mirrord.planning.decide import options_digest
-from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.folders import FolderLoop
 from mirrord.reconcile.records import with_outcome
 from mirrord.status import ItemStatus
 from tests.support.manual_clock import ManualClock

@@ -16,9 +16,9 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
 from mirrord.errors import Reason
 from mirrord.events import TransferFailed, TransferStarted
+from mirrord.folders.held import Held
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Record, State, TransferKind
-from mirrord.reconcile.held import Held
 from mirrord.status import ItemStatus
 from mirrord.telemetry.board import Board
 from tests.support.manual_clock import ManualClock

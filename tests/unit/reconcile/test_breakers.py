@@ -17,7 +17,7 @@ from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.reconcile.workers import Pauses, Slots, settle, work_through
+from mirrord.scheduling.workers import Pauses, Slots, settle, work_through
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB

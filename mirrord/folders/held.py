@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
+from mirrord.folders.conflicts import Conflict, Conflicts
+from mirrord.folders.settling import Settling, Unsettled
+from mirrord.folders.unmarked import Lacking, Unmarked
 from mirrord.model import Item, State
 from mirrord.planning.bind import item_of
 from mirrord.ports import Clock
-from mirrord.reconcile.conflicts import Conflict, Conflicts
-from mirrord.reconcile.settling import Settling, Unsettled
-from mirrord.reconcile.unmarked import Lacking, Unmarked
 from mirrord.status import ItemStatus
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mirrord.errors import Reason
+from mirrord.folders.loop import BATCH
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, State
-from mirrord.reconcile.folders import BATCH
 from mirrord.reconcile.removal import without_object
 from tests.support.folder_world import World
 

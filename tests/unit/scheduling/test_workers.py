@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mirrord.reconcile.workers import LastOf
+from mirrord.scheduling.workers import LastOf
 
 
 async def test_what_comes_last_waits_for_all_others_and_they_for_nobody() -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
+from mirrord.folders.binding import Binding
+from mirrord.folders.ports import FolderPorts
 from mirrord.model import Item, Record, State
-from mirrord.reconcile.binding import Binding
-from mirrord.reconcile.folder_ports import FolderPorts
 
 MOST_CONFLICTS = 1_000
 """Conflicts that are kept to be shown."""

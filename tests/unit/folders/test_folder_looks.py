@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from mirrord.events import FolderOverflowed, FolderRescanned
+from mirrord.folders import loop
 from mirrord.model import Item
-from mirrord.reconcile import folders
 from tests.support.folder_world import ROOT, Tree, World
 
 
@@ -83,7 +83,7 @@ async def test_a_new_directory_is_looked_at_once_more(world: World) -> None:
 
 
 async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "MOST_HINTED", 5)
+    monkeypatch.setattr(loop, "MOST_HINTED", 5)
     await world.live(1)
     world.tree.write("other")
     world.kernel.hint(*"abcdef")
@@ -94,7 +94,7 @@ async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch:
 
 
 async def test_an_overflow_is_said_once_for_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "MOST_HINTED", 5)
+    monkeypatch.setattr(loop, "MOST_HINTED", 5)
     world.tree.takes = 10.0
     await world.live(1)
     for _ in range(3):
@@ -144,7 +144,7 @@ async def test_without_events_it_polls_with_one_warning_until_they_come(
     assert status.watching == "poll"
     assert "watch limit" in status.problem
     assert 23 <= world.tree.scans <= 27, "every 5 s"
-    assert len([one for one in caplog.records if one.name == folders.__name__]) == 1
+    assert len([one for one in caplog.records if one.name == loop.__name__]) == 1
     world.kernel.refuses = None
     await world.live(60)
     assert world.loop.status().watching == "events"

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from mirrord.folders import loop
+from mirrord.folders.loop import FolderLoop
 from mirrord.model import Options
 from mirrord.planning.departure import ASIDE
-from mirrord.reconcile import folders
-from mirrord.reconcile.folders import FolderLoop
 from tests.support.folder_world import World
 
 
@@ -66,7 +66,7 @@ async def test_each_whole_scan_goes_on_with_what_was_set_aside(worlds: list[Worl
 
 
 async def test_the_way_of_files_of_ours_is_no_hint(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "MOST_HINTED", 3)
+    monkeypatch.setattr(loop, "MOST_HINTED", 3)
     worlds.append(world := World(after_upload="", rescan=300.0))
     await world.live(1)
     world.kernel.hint(*(f"sub/{ASIDE}-{n}" for n in range(50)), f"{ASIDE}/long")

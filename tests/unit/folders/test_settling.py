@@ -2,8 +2,8 @@
 
 import pytest
 
+from mirrord.folders.settling import Settling
 from mirrord.model import FileIdentity
-from mirrord.reconcile.settling import Settling
 from mirrord.units import MiB
 
 A, B = FileIdentity(1, 2, 10, 100, 100), FileIdentity(1, 2, 20, 200, 200)
@@ -44,7 +44,7 @@ def test_the_first_to_settle_is_at_the_front() -> None:
 
 
 def test_no_more_are_due_at_once_than_a_look_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirrord.reconcile.settling.MOST_DUE", 2)
+    monkeypatch.setattr("mirrord.folders.settling.MOST_DUE", 2)
     settling = Settling(2.0)
     for name in "abc":
         settling.see(name, name, A, 0.0, 0.0)
@@ -54,7 +54,7 @@ def test_no_more_are_due_at_once_than_a_look_takes(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_more_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirrord.reconcile.settling.MOST_UNSETTLED", 2)
+    monkeypatch.setattr("mirrord.folders.settling.MOST_UNSETTLED", 2)
     settling = Settling(2.0)
     for name in "abc":
         settling.see(name, name, A, 0.0, 0.0)

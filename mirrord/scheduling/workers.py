@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar
 from mirrord.aio import drain
 from mirrord.model import Item, Outcome
 from mirrord.ports import Clock
-from mirrord.reconcile.departures import Looks
 
 T = TypeVar("T")
 
@@ -27,7 +26,13 @@ class Sleeps(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-async def settle(reconciler: Looks, item: Item, clock: Sleeps) -> Outcome:
+class Reconciles(Protocol):
+    """One look at an item: the reconciler, or what wraps it. Raises JournalError only."""
+
+    async def reconcile(self, item: Item, failures: int = 0) -> Outcome: ...
+
+
+async def settle(reconciler: Reconciles, item: Item, clock: Sleeps) -> Outcome:
     """Look at `item` until nothing more is to be tried: the last outcome."""
     failures = 0
     while True:

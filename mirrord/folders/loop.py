@@ -3,7 +3,7 @@
 Owns the times: a whole scan at start, every `rescan` (`poll_interval` where there are no events), and when events were
 lost; a look in places when hints name them and when unsettled files are due. One at a time, and after each a pause
 as long as several of it, so that no storm of events takes more than a fifth of a core. Hints only wake it: what is
-there, the listing says; what becomes of it, `reconcile.arrivals`. Nothing that befalls the folder ends the loop.
+there, the listing says; what becomes of it, `folders.arrivals`. Nothing that befalls the folder ends the loop.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from mirrord.aio import batches, drain
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
+from mirrord.folders.arrivals import Arrivals
+from mirrord.folders.gone import Search
+from mirrord.folders.held import Held
+from mirrord.folders.ports import FolderPorts
+from mirrord.folders.pruning import Pruning
 from mirrord.planning.departure import ASIDE
 from mirrord.planning.prune import Seen, trusted
 from mirrord.ports import Hints
-from mirrord.reconcile.arrivals import Arrivals
-from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.gone import Search
-from mirrord.reconcile.held import Held
-from mirrord.reconcile.pruning import Pruning
 from mirrord.status import FolderStatus
 
 _log = getLogger(__name__)

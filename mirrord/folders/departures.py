@@ -16,14 +16,15 @@ from typing import Protocol
 from mirrord.declared import FolderSpec
 from mirrord.errors import IntegrityError, KeyRefused, ReadbackMismatch, Reason, SourceChanged, SourceError, StoreError
 from mirrord.events import ItemBlocked, ItemChanged
+from mirrord.folders.binding import Binding
 from mirrord.model import Drift, FileIdentity, Integrity, Item, Outcome, Record, Revision, State
 from mirrord.planning.decide import tells
 from mirrord.planning.departure import Departure, has_left, kept_message, left_message, lost, unproven
 from mirrord.planning.standing import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
-from mirrord.reconcile.binding import Binding
 from mirrord.reconcile.records import is_news, with_outcome
 from mirrord.reconcile.told import LONG_READBACK
+from mirrord.scheduling.workers import Reconciles
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.verify import by_reading, digests, holds, kinds_of, of_object
 from mirrord.units import format_size
@@ -59,17 +60,11 @@ def no_rival(item: Item) -> str:  # noqa: ARG001
     return ""
 
 
-class Looks(Protocol):
-    """What of the reconciler is needed here."""
-
-    async def reconcile(self, item: Item, failures: int = 0) -> Outcome: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departures(Looks):
+class Departures(Reconciles):
     """`reconcile` is the reconciler's, and lets the file go if its folder says so. Raises JournalError only."""
 
-    looks: Looks
+    looks: Reconciles
     asides: Asides
     journal: Journal
     store_of: Callable[[Item], Awaitable[ObjectStore]]

@@ -1,7 +1,7 @@
 """Which items are looked at when, in one process: `ports.Queue` over a heap and one timer.
 
 Owns the order of time, the bound on what runs at once, and that one item never overlaps itself. Knows nothing of what
-a look is, nor when the next one shall be: `reconcile.scheduler` does. Lives on one event loop and in memory only;
+a look is, nor when the next one shall be: `scheduling.scheduler` does. Lives on one event loop and in memory only;
 the journal's `next_check` is what a restart knows.
 
 Each waiting item costs one entry in a heap and one in a dict; a wish that was replaced stays in the heap until it

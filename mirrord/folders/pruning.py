@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Callable
 
 from mirrord.errors import JournalError
+from mirrord.folders.gone import Search, refused
+from mirrord.folders.ports import Submit, Taken
 from mirrord.planning.prune import Seen
 from mirrord.ports import Clock
-from mirrord.reconcile.folder_ports import Submit, Taken
-from mirrord.reconcile.gone import Search, refused
 
 RENAMED = 1.0
 """Seconds more: a file that the same scan found under another name is settled by then, and its object copied from the

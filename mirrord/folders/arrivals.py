@@ -1,9 +1,9 @@
 """What becomes of each file that a folder's listing finds: nothing, a wait, a conflict, or a look by the scheduler.
 
 Owns the order of the questions: does the journal know the file as it is, does another source have its object
-(`reconcile.conflicts`), has the scheduler got it as it is, is it settled, does its marker stand. In memory are only
-files that are unsettled or without marker, in conflict, or submitted and not yet known to be done. When to look at the
-folder is `reconcile.folders`'s word.
+(`folders.conflicts`), has the scheduler got it as it is, is it settled, does its marker stand. In memory are only
+files that are unsettled or without marker, in conflict, or submitted and not yet known to be done. `folders.loop`
+decides when to look at the folder.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,17 +13,17 @@ from itertools import islice
 from mirrord.declared import FolderSpec
 from mirrord.errors import LeftOut, Reason, printable
 from mirrord.events import FolderSettled
+from mirrord.folders.binding import Binding
+from mirrord.folders.conflicts import Conflicts, state_of
+from mirrord.folders.held import Held, held
+from mirrord.folders.ports import FolderPorts
+from mirrord.folders.settling import Settling
+from mirrord.folders.unmarked import Lacking, Unmarked
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.identity import same_state
 from mirrord.planning.prune import Seen
 from mirrord.planning.schedule import fresh
 from mirrord.ports import Found
-from mirrord.reconcile.binding import Binding
-from mirrord.reconcile.conflicts import Conflicts, state_of
-from mirrord.reconcile.folder_ports import FolderPorts
-from mirrord.reconcile.held import Held, held
-from mirrord.reconcile.settling import Settling
-from mirrord.reconcile.unmarked import Lacking, Unmarked
 
 MOST_SUBMITTED = 10_000
 """Submitted files from which on the oldest are asked about, so that those that are done are forgotten."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirrord.ports import Work
-from mirrord.reconcile.queue import AFTER_FAULT, LocalQueue
+from mirrord.scheduling.queue import AFTER_FAULT, LocalQueue
 from tests.support.manual_clock import ManualClock
 
 

@@ -12,9 +12,9 @@ from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, ObjectOptions, Options, Outcome, Record, Revision, State, fingerprint
 from mirrord.planning.decide import options_digest
 from mirrord.planning.difference import Difference
-from mirrord.reconcile import scheduler as scheduling
-from mirrord.reconcile.queue import LocalQueue
-from mirrord.reconcile.scheduler import WORTH_KEEPING, Scheduler
+from mirrord.scheduling import scheduler as scheduling
+from mirrord.scheduling.queue import LocalQueue
+from mirrord.scheduling.scheduler import WORTH_KEEPING, Scheduler
 from tests.support.manual_clock import ManualClock
 
 SYNCED = Outcome(state=State.SYNCED)

@@ -10,6 +10,7 @@ from mirrord import checksums
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
+from mirrord.folders.departures import AGAIN, Departures
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     META_TRANSFER,
@@ -34,7 +35,6 @@ from mirrord.model import (
 from mirrord.planning.bind import item_of
 from mirrord.planning.departure import Departure
 from mirrord.ports import ByteStream
-from mirrord.reconcile.departures import AGAIN, Departures
 from mirrord.sources.folder import FoundFile
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
@@ -334,7 +334,7 @@ async def test_an_adopted_object_without_one_is_read_back(world: Made) -> None:
 async def test_a_long_read_back_of_an_adopted_object_is_in_the_status_before_it(
     world: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.reconcile.departures.LONG_READBACK", 2)
+    monkeypatch.setattr("mirrord.folders.departures.LONG_READBACK", 2)
     found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=None))
     says, messages, save = "are now read back: the store showed no checksum", list[str](), found.journal.save
 

@@ -1,0 +1,1 @@
+"""When items are reconciled, and how many at once."""
