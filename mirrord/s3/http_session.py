@@ -11,10 +11,12 @@ import re
 import ssl
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from botocore import exceptions as sdk
 from botocore.awsrequest import HeadersDict
@@ -77,6 +79,24 @@ class BoundedAnswer:
         return self._content
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Aborts a connection that is given back while a part of the request is unsent.
+
+    asyncio closes such a transport only when the peer has read the rest. A call whose deadline has passed would keep
+    its socket and its body for as long as the store does not read, and could still become a write later.
+    """
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Connection:
+        connection = await super().connect(*args, **kwargs)
+        connection.add_callback(partial(_abort_if_unsent, connection.transport))
+        return connection
+
+
+def _abort_if_unsent(transport: asyncio.Transport | None) -> None:
+    if transport is not None and transport.get_write_buffer_size():
+        transport.abort()
+
+
 class HttpSession:
     """aiobotocore's seam for an HTTP client. `verify` is a `Trust`."""
 
@@ -107,7 +127,7 @@ class HttpSession:
 
     def _client(self, connector: dict[str, Any]) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(**connector),
+            connector=_Connector(**connector),
             timeout=aiohttp.ClientTimeout(sock_connect=self._connect_timeout, sock_read=self._read_timeout),
             skip_auto_headers={"Content-Type"},
             auto_decompress=False,
@@ -121,7 +141,7 @@ class HttpSession:
         for one in opened:
             if one is not None:
                 await one.close()
-        await asyncio.sleep(0)  # a closed transport lets go of its socket in the loop's next turn
+        await asyncio.sleep(0)  # asyncio closes the sockets of closed transports in the loop's next iteration
 
     def _connections(self) -> aiohttp.ClientSession | None:
         return self._once if _now() < self._once_until else self._reusing

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import aiobotocore.session
 import pytest
@@ -66,6 +69,16 @@ async def _options(port: int) -> StoreOptions:
         region="us-east-1",
         credentials=credentials,
     )
+
+
+def connected_to(endpoint_url: str | None) -> int:
+    """How many sockets of this process are connected to the endpoint."""
+    peer = ("127.0.0.1", urlsplit(endpoint_url or "").port)
+    found = 0
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError), socket.socket(fileno=os.dup(int(number))) as one:
+            found += one.getpeername() == peer
+    return found
 
 
 async def _read_to_end(stream: ByteStream) -> None:
@@ -167,6 +180,17 @@ async def test_a_store_that_stops_reading_hits_the_deadline() -> None:
     async with answering(None) as options, S3Store(options, deadline=base) as store:
         with pytest.raises(OutcomeUnknown):
             await asyncio.wait_for(store.put_object(AT, large, PLAIN), 20)
+
+
+async def test_a_write_that_was_given_up_frees_its_socket() -> None:
+    """Its unsent bytes are dropped: a store that never reads on would else keep a socket and a buffer for each try."""
+    large = memoryview(bytes(32 * 1024 * 1024))
+    async with answering(None) as options, S3Store(options, deadline=0.5 - len(large) / MIN_RATE) as store:
+        with pytest.raises(OutcomeUnknown):
+            await store.put_object(AT, large, PLAIN)
+        for _ in range(3):  # iterations of the loop, in which asyncio closes the socket of an aborted transport
+            await asyncio.sleep(0)
+        assert not connected_to(options.endpoint_url)
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"], ids=["closed", "cut short"])
