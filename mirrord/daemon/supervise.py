@@ -17,7 +17,7 @@ from mirrord.ports import Clock
 
 _log = getLogger(__name__)
 
-RESTARTS = Backoff(base=1.0, cap=30.0)
+RESTARTS = Backoff(base=1.0, cap=30.0, jitter=0.5)
 WELL_AFTER = 10.0
 """Seconds that a task must live after a death until it counts as well again."""
 
@@ -101,7 +101,7 @@ class Supervisor:
         if _recovered(watched, self._clock.monotonic()):
             watched.deaths = 0
         watched.deaths, watched.cause, watched.began = watched.deaths + 1, cause, None
-        wait = pause(RESTARTS, watched.deaths, 0.5 + self._chance() / 2)
+        wait = pause(RESTARTS, watched.deaths, self._chance())
         _log.error("task %s died (%s), begun again in %.1f s", name, cause, wait, exc_info=error)
         await self._clock.sleep(wait)
 

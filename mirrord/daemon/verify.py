@@ -14,13 +14,12 @@ from mirrord.daemon.stores import Stores
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Destination, FileIdentity, Record, Revision
-from mirrord.planning.backoff import pause, spent
 from mirrord.ports import Journal, Observer
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.repeats import USUAL_REPEATS
+from mirrord.transfer.retry import PART_RETRY
 from mirrord.transfer.verify import Digests, Verdict, by_head, by_reading, digests, kinds_of, of_object
 
 LOOKS = 3
@@ -137,22 +136,18 @@ class _Verifying:
 
     async def _repeated(self, one: _Object) -> Verdict:
         """A transient error (a 5xx, a lost connection, a body cut short) is repeated, as `sync` does."""
-        failures, repeats, store = 0, USUAL_REPEATS, one.at.store
-        while True:
-            try:
-                verdict = await self._settled(one)
-            except MirrordError as error:
-                if error.recovery is not Recovery.RETRY:
-                    raise
-                failures += 1
-                if store in self._down or spent(repeats.rule, failures):
-                    self._down.add(store)
-                    raise
-                wait = pause(repeats.rule, failures, repeats.chance(), error.retry_after)
-            else:
-                self._down.discard(store)
-                return verdict
-            await repeats.sleep(wait)
+        store = one.at.store
+        try:
+            verdict = await PART_RETRY.run(
+                lambda: self._settled(one),
+                lambda error: error.recovery is Recovery.RETRY and store not in self._down,
+            )
+        except MirrordError as error:
+            if error.recovery is Recovery.RETRY:
+                self._down.add(store)
+            raise
+        self._down.discard(store)
+        return verdict
 
     async def _settled(self, one: _Object) -> Verdict:
         record, verdict = one.record, Verdict()

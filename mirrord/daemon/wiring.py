@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from random import random
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.descriptors import descriptors
@@ -19,7 +18,7 @@ from mirrord.folders.departures import Departures
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import Item
-from mirrord.planning.backoff import Backoff, pause, spent
+from mirrord.planning.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
@@ -31,6 +30,7 @@ from mirrord.sources.folder import FolderAsides, Overlaps
 from mirrord.sources.http import HttpSources
 from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.retry import RetryPolicy
 
 SYNC_RETRIES = Backoff(tries=6)
 """`sync` and `copy` try a transient error again up to 5 times."""
@@ -85,7 +85,7 @@ async def engine(
             transfers=transfers,
             observer=observer,
             clock=clock,
-            retry=partial(next_try, retries),
+            retry=RetryPolicy(rule=retries).wait,
             breakers=breakers,
         )
         overlaps = Overlaps(Mounts.now)
@@ -123,8 +123,3 @@ def source_of(http: HttpSources, own: OwnPaths, item: Item) -> Source:
     if scheme == "file":
         return file_source(item, own)
     raise SourceRefused(f"{item.shown_source}: mirrord cannot read {scheme}:// sources")
-
-
-def next_try(rule: Backoff, failures: int, retry_after: float | None) -> float | None:
-    """Seconds until the next try, or None if these failures are all that the rule allows."""
-    return None if spent(rule, failures) else pause(rule, failures, random(), retry_after)

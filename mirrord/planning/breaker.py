@@ -15,9 +15,10 @@ that says when to come back (Retry-After) is asked nothing until then, whatever 
 from dataclasses import dataclass, replace
 from math import inf
 
-from mirrord.planning.backoff import Backoff
+from mirrord.planning.backoff import Backoff, pause
 
-RULE = Backoff(base=1.0, cap=25.0)
+RULE = Backoff(base=1.0, cap=25.0, jitter=0.5)
+"""Jitter in the upper half only: a pause of nothing would be no pause."""
 SUSPECTS = 5
 """Different items that failed, and no good answer between them, that open a breaker or slow it down."""
 SEAT = 30.0
@@ -126,14 +127,14 @@ def failed(
         return replace(after, opened=opened, until=max(breaker.until, until), asked=True)
     if not breaker.opened:
         full = len(after.suspects) >= SUSPECTS
-        return replace(after, opened=1, until=now + _pause(1, chance)) if full else after
+        return replace(after, opened=1, until=now + pause(RULE, 1, chance)) if full else after
     if not is_probe:  # those let through before it opened are late news
         return after
     after = replace(after, asked=False, fresh_from=now + SPACING)
     if fresh and not is_open(after):
         return after
     opened = breaker.opened + 1
-    return replace(after, opened=opened, until=now + _pause(opened, chance))
+    return replace(after, opened=opened, until=now + pause(RULE, opened, chance))
 
 
 def _noted(breaker: Breaker, item_id: str, *, answer: bool) -> Breaker:
@@ -149,8 +150,3 @@ def _noted(breaker: Breaker, item_id: str, *, answer: bool) -> Breaker:
 
 def _with(items: frozenset[str], item_id: str) -> frozenset[str]:
     return items if len(items) >= SUSPECTS else items | {item_id}
-
-
-def _pause(opened: int, chance: float) -> float:
-    """Doubling, with jitter in its upper half only: a pause of nothing would be no pause."""
-    return min(RULE.cap, RULE.base * 2.0 ** min(opened - 1, 60)) * (0.5 + chance / 2)

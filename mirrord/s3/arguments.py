@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from mirrord.errors import StoreRefused
+from mirrord.headers import http_date
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -254,8 +254,4 @@ def object_version(entry: Mapping[str, Any]) -> ObjectVersion:
 
 def answered_at(answer: Mapping[str, Any]) -> float | None:
     """The store's clock: the answer's Date (RFC 9110, 6.6.1), if it has one."""
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        return None
+    return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))

@@ -8,7 +8,6 @@ Hands on one line naming operation, object, store and the store's own words; res
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -28,6 +27,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from mirrord.headers import http_date, retry_after
 from mirrord.model import shown
 from mirrord.s3.call import Call
 from mirrord.s3.refusals import LARGEST_SKEW, STALE, code_of, headers_of, is_s3, message_of, skew, status_of
@@ -121,7 +121,9 @@ def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:
     code, status, headers = code_of(response), status_of(response), headers_of(response)
     kind = _kind(call, code, status)
     words = [_said(code, status, message_of(response)), *_advice(call, code, status, response)]
-    return kind(call.says("; ".join(words)), retry_after=_retry_after(headers), answered=True)
+    # A date in Retry-After is compared with the answer's own Date: the store's clock may differ from ours.
+    wait = retry_after(headers.get("retry-after"), http_date(headers.get("date")))
+    return kind(call.says("; ".join(words)), retry_after=wait, answered=True)
 
 
 def _said(code: str, status: int, message: str) -> str:
@@ -179,15 +181,3 @@ def _kind(call: Call, code: str, status: int) -> Kind:
     if call.write and status in _UNSETTLED:
         return OutcomeUnknown
     return _STATUS.get(status) or (StoreUnavailable if status >= 500 else StoreRefused)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110, 10.2.3); a date is measured against the answer's own Date."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, wait.total_seconds())

@@ -5,8 +5,9 @@ Owns where S3's error code stands: in the document, for a HEAD in a header (MinI
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from mirrord.headers import http_date
 
 LARGEST_SKEW = 15 * 60
 """Seconds by which a signature's time may differ from the store's (AWS: "RequestTimeTooSkewed")."""
@@ -49,11 +50,8 @@ def message_of(response: Mapping[str, Any]) -> str:
 
 def skew(response: Mapping[str, Any], now: datetime | None = None) -> float:
     """Seconds by which our clock is ahead of the store's, as its Date (RFC 9110, 6.6.1) tells; 0 if it tells none."""
-    try:
-        theirs = parsedate_to_datetime(headers_of(response).get("date", ""))
-    except (TypeError, ValueError):
-        return 0.0
-    return ((now or datetime.now(UTC)) - theirs.replace(tzinfo=theirs.tzinfo or UTC)).total_seconds()
+    theirs = http_date(headers_of(response).get("date"))
+    return 0.0 if theirs is None else (now or datetime.now(UTC)).timestamp() - theirs
 
 
 def is_s3(response: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ MOST_FILES = 20_000
 """Unsettled files of folders that are held; whoever submits one more waits."""
 _ASKED = 200  # records of one question: their price on the loop is a few milliseconds
 _BATCH = 1_000  # items between two turns of the loop, and in one commit
-_JOURNAL = Backoff(base=0.5, cap=30.0)
+_JOURNAL = Backoff(base=0.5, cap=30.0, jitter=0.5)
 
 Look = Callable[[Item, int], Awaitable[Outcome]]
 """`Reconciler.reconcile`: one look at an item that failed so many times in a row. Raises JournalError only."""
@@ -334,7 +334,7 @@ class Scheduler:
         self.journal_problem = str(error)
         if self.clock.monotonic() >= self._paused_until:
             self._journal_failures += 1
-            wait = pause(_JOURNAL, self._journal_failures, 0.5 + self.chance() / 2)
+            wait = pause(_JOURNAL, self._journal_failures, self.chance())
             self._paused_until = self.clock.monotonic() + wait
 
 

@@ -16,10 +16,9 @@ from typing import Self, TypeVar
 
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Observed
-from mirrord.planning.backoff import pause, spent
 from mirrord.planning.resume import Run
 from mirrord.ports import ByteStream, Source
-from mirrord.transfer.repeats import Repeats
+from mirrord.transfer.retry import Retries, RetryPolicy
 from mirrord.units import MiB
 
 T = TypeVar("T")
@@ -30,15 +29,14 @@ FORGIVEN_AFTER = MiB
 
 
 class Continued:
-    """`async with Continued(source, observed, run, repeats) as stream`: the bytes of `run`, a ports.ByteStream."""
+    """`async with Continued(source, observed, run, retry) as stream`: the bytes of `run`, a ports.ByteStream."""
 
-    def __init__(self, source: Source, observed: Observed, run: Run, repeats: Repeats) -> None:
+    def __init__(self, source: Source, observed: Observed, run: Run, retry: RetryPolicy) -> None:
         self._source = source
         self._observed = observed
         self._at = run.start
         self._end = run.end
-        self._repeats = repeats
-        self._failures = 0
+        self._breaks = Retries(retry)
         self._broke_at = run.start
         self._stream: ByteStream | None = None
         self._life = AsyncExitStack()
@@ -70,11 +68,14 @@ class Continued:
         return count
 
     async def _going_on(self, step: Callable[[], Awaitable[T]]) -> T:
-        while True:
+        async def tried() -> T:
             try:
                 return await step()
-            except SourceUnavailable as error:
-                await self._rest(error)
+            except SourceUnavailable:
+                await self._broken()
+                raise
+
+        return await self._breaks.run(tried, lambda error: isinstance(error, SourceUnavailable))
 
     async def _open(self) -> None:
         opening = self._source.open(self._observed, self._at, self._end)
@@ -87,15 +88,11 @@ class Continued:
         except TimeoutError as error:
             raise SourceUnavailable(f"no new connection to the source within {REOPEN_DEADLINE:.0f} s") from error
 
-    async def _rest(self, error: SourceUnavailable) -> None:
+    async def _broken(self) -> None:
         await self._close()
         if self._at - self._broke_at >= FORGIVEN_AFTER:
-            self._failures = 0
-        self._failures += 1
+            self._breaks.failures = 0
         self._broke_at = self._at
-        if spent(self._repeats.rule, self._failures):
-            raise error
-        await self._repeats.sleep(pause(self._repeats.rule, self._failures, self._repeats.chance(), error.retry_after))
 
     async def _close(self) -> None:
         self._stream = None

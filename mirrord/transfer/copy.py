@@ -86,7 +86,7 @@ class _Copying:
         length = self.observed.revision.length
         if not pinned(self.observed) or length is None:
             return self.source.open(self.observed)
-        return Continued(self.source, self.observed, Run(0, length), self.means.repeats)
+        return Continued(self.source, self.observed, Run(0, length), self.means.retry)
 
     def _first_size(self) -> int:
         """A put brings one byte more than it expects, so that a longer source shows."""
@@ -119,7 +119,7 @@ class _Copying:
             raise errors.exceptions[0] from None
 
     async def _piece(self, upload: Multipart, run: Run) -> None:
-        async with Continued(self.source, self.observed, run, self.means.repeats) as stream:
+        async with Continued(self.source, self.observed, run, self.means.retry) as stream:
             await self._feed(upload, self._intake(stream, run.size), run.start // self.job.cut.part_size + 1)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
@@ -141,7 +141,7 @@ class _Copying:
     def _upload(self) -> Multipart:
         job, means = self.job, self.means
         upload = Multipart(means.store, job.at, job.options, job.checksum, concurrency=job.cut.concurrency)
-        upload.repeats, upload.sent, upload.aborted = means.repeats, self.tally.sent, means.aborted
+        upload.retry, upload.sent, upload.aborted = means.retry, self.tally.sent, means.aborted
         upload.ledger, upload.kept, upload.answers = means.ledger, job.kept, means.answers
         return upload
 

@@ -10,7 +10,7 @@ from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
 from mirrord.transfer.multipart import ignore
-from mirrord.transfer.repeats import USUAL_REPEATS, Repeats
+from mirrord.transfer.retry import PART_RETRY, RetryPolicy
 
 Progress = Callable[[int, int], None]
 """Told (bytes read, bytes that the store confirmed), both since the start of the transfer, after each step. What an
@@ -53,7 +53,7 @@ class Means:
 
     store: ObjectStore
     budget: Budget
-    repeats: Repeats = USUAL_REPEATS
+    retry: RetryPolicy = PART_RETRY
     ledger: Ledger = NO_LEDGER
     answers: Answers = field(default_factory=Answers)
     aborted: Callable[[str], None] = ignore

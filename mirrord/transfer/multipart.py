@@ -40,14 +40,13 @@ from mirrord.model import (
     Part,
     StoredObject,
 )
-from mirrord.planning.backoff import pause, spent
 from mirrord.ports import ObjectStore
 from mirrord.transfer import proof
 from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Buffer
 from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
-from mirrord.transfer.repeats import USUAL_REPEATS
-from mirrord.transfer.writes import WRITE_BACKOFF, Write, carries
+from mirrord.transfer.retry import PART_RETRY
+from mirrord.transfer.writes import Write, carries
 
 T = TypeVar("T")
 
@@ -79,7 +78,7 @@ class Multipart:
         self._options = options
         self._kind = kind
         self.concurrency = concurrency
-        self.repeats = USUAL_REPEATS
+        self.retry = PART_RETRY
         self.ledger: Ledger = NO_LEDGER
         self.kept: Kept | None = None
         self.answers = Answers()
@@ -166,7 +165,7 @@ class Multipart:
             whole=whole,
             proves=lambda answer: self._proves(whole, parts, answer),
             answers=self.answers,
-            repeats=self.repeats,
+            retry=self.retry.of_writes,
         )
         try:
             stored = await write.settled(lambda: finish(self._complete(parts, whole, if_none_match)))
@@ -203,17 +202,11 @@ class Multipart:
         self.sent(part.size)
 
     async def _confirmed(self, number: int, body: memoryview, checksum: Checksum | None) -> Part:
-        failures = 0
-        while True:
-            try:
-                part = await self._store.upload_part(self._at, self._upload, number, body, checksum)
-                return replace(part, checksum=checksum)
-            except _AGAIN as error:
-                failures += 1
-                if spent(self.repeats.rule, failures):
-                    raise
-                wait = pause(self.repeats.rule, failures, self.repeats.chance(), error.retry_after)
-            await self.repeats.sleep(wait)
+        part = await self.retry.run(
+            lambda: self._store.upload_part(self._at, self._upload, number, body, checksum),
+            lambda error: isinstance(error, _AGAIN),
+        )
+        return replace(part, checksum=checksum)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -242,16 +235,10 @@ class Multipart:
 
     async def _created(self) -> None:
         """Create, until the store says an id. An answer that was lost may have left an upload: the ledger notes it."""
-        failures = 0
-        while True:
-            try:
-                return await finish(self._create())  # cut short, it would leave an upload whose id nobody knows
-            except (StoreUnavailable, OutcomeUnknown) as error:
-                failures += 1
-                if spent(WRITE_BACKOFF, failures) or error.retry_after:
-                    raise
-                wait = pause(WRITE_BACKOFF, failures, self.repeats.chance())
-            await self.repeats.sleep(wait)
+        await self.retry.of_writes.run(
+            lambda: finish(self._create()),  # cut short, it would leave an upload whose id nobody knows
+            lambda error: isinstance(error, StoreUnavailable | OutcomeUnknown) and not error.retry_after,
+        )
 
     async def _create(self) -> None:
         try:
@@ -335,16 +322,10 @@ class Multipart:
         return None
 
     async def _aborting(self, upload_id: str) -> None:
-        failures = 0
-        while True:
-            try:
-                return await self._store.abort_upload(self._at, upload_id)
-            except StoreUnavailable as error:
-                failures += 1
-                if spent(WRITE_BACKOFF, failures) or error.retry_after:
-                    raise
-                wait = pause(WRITE_BACKOFF, failures, self.repeats.chance())
-            await self.repeats.sleep(wait)
+        await self.retry.of_writes.run(
+            lambda: self._store.abort_upload(self._at, upload_id),
+            lambda error: isinstance(error, StoreUnavailable) and not error.retry_after,
+        )
 
 
 def buffer_returner(buffer: Buffer) -> Callable[[object], None]:

@@ -47,7 +47,7 @@ async def send(job: Job, means: Means, body: memoryview, checksum: Checksum | No
         size=len(body),
         whole=checksum,
         proves=lambda answer: checksum is None or proof.put_level(checksum, answer) is not Integrity.LENGTH,
-        repeats=means.repeats,
+        retry=means.retry.of_writes,
     )
     return await write.settled(
         lambda: store.put_object(job.at, body, job.options, checksum, if_none_match=job.if_none_match)

@@ -22,15 +22,13 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
-from mirrord.planning.backoff import Backoff, pause, spent
 from mirrord.ports import ObjectStore
 from mirrord.transfer.answers import Answers
-from mirrord.transfer.repeats import USUAL_REPEATS, Repeats
+from mirrord.transfer.retry import WRITE_RETRY, RetryPolicy
 
-WRITE_BACKOFF = Backoff(base=0.25, cap=4.0, tries=4)
-"""Short: the whole attempt is tried again, too, and its pauses are those that an outage needs."""
 _DOUBTFUL = (OutcomeUnknown, PreconditionFailed, NoSuchUpload)
-_REFUSED = (StoreUnavailable, ChecksumMismatch, InvalidPart)
+"""After these a HEAD tells whether it happened."""
+_REPEATED = (OutcomeUnknown, StoreUnavailable, ChecksumMismatch, InvalidPart)
 """It did not happen. The last two: the bytes, or the list of parts, were damaged on their way; the buffer still is
 what was hashed."""
 
@@ -73,27 +71,33 @@ class Write:
     whole: Checksum | None
     proves: Callable[[StoredObject], bool] = never
     answers: Answers | None = None
-    repeats: Repeats = USUAL_REPEATS
+    retry: RetryPolicy = WRITE_RETRY
 
     async def settled(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
         """What stands once `ask`, tried as often as it takes, is known to have happened.
 
         Raises the error that says it did not happen; OutcomeUnknown where the store tells nothing even when asked.
         """
-        failures = 0
-        while True:
+        outcome = await self.retry.run(lambda: self._asked(ask), self._passes)
+        if isinstance(outcome, OutcomeUnknown):
+            raise outcome
+        return outcome
+
+    async def _asked(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject | OutcomeUnknown:
+        """What stands after one request; OutcomeUnknown, which must not be repeated, where no HEAD tells.
+
+        Raises the error after which nothing of ours stands.
+        """
+        try:
+            return await self._shown(await ask())
+        except _DOUBTFUL as error:
             try:
-                return await self._shown(await ask())
-            except (*_DOUBTFUL, *_REFUSED) as error:
-                if isinstance(error, _DOUBTFUL):
-                    standing = await self._standing(error)
-                    if standing is not None:
-                        return standing
-                failures += 1
-                if not self._again(error, failures):
-                    raise
-                wait = self._pause(error, failures)
-            await self.repeats.sleep(wait)
+                standing = await self._standing(error)
+            except OutcomeUnknown as unknown:
+                return unknown
+            if standing is None:
+                raise
+            return standing
 
     async def _shown(self, answer: StoredObject) -> StoredObject:
         """The object as a HEAD shows it; `answer` where that needs no HEAD, or the store gives none (403, an outage).
@@ -118,30 +122,22 @@ class Write:
             self.answers.learn(self.at, agrees=standing.etag == answer.etag)
         return standing
 
-    def _again(self, error: MirrordError, failures: int) -> bool:
-        """A store that names a time is asked again by nobody before it: that is the breaker's to see to."""
-        if isinstance(error, PreconditionFailed | NoSuchUpload) or spent(WRITE_BACKOFF, failures):
+    def _passes(self, error: MirrordError) -> bool:
+        """No repeat before a Retry-After is over: the breaker enforces it, for all items of the store."""
+        if not isinstance(error, _REPEATED) or error.retry_after:
             return False
-        return not error.retry_after and (bool(self.transfer_id) or not isinstance(error, OutcomeUnknown))
+        return bool(self.transfer_id) or not isinstance(error, OutcomeUnknown)
 
     async def _standing(self, doubt: MirrordError) -> StoredObject | None:
         """Our object, if it stands; None: the store says it does not. Raises OutcomeUnknown if it cannot be asked."""
         if not self.transfer_id:
             return None
-        failures = 0
-        while True:
-            try:
-                standing = await self.store.head_object(self.at)
-            except StoreError as error:
-                failures += 1
-                passes = isinstance(error, StoreUnavailable) and not error.retry_after
-                if not passes or spent(WRITE_BACKOFF, failures):
-                    raise OutcomeUnknown(f"{doubt}; whether it happened, {error}", answered=error.answered) from doubt
-                wait = self._pause(error, failures)
-            else:
-                ours = landed(self.transfer_id, self.whole, standing) and standing and standing.size == self.size
-                return standing if ours else None
-            await self.repeats.sleep(wait)
-
-    def _pause(self, error: MirrordError, failures: int) -> float:
-        return pause(WRITE_BACKOFF, failures, self.repeats.chance(), error.retry_after)
+        try:
+            standing = await self.retry.run(
+                lambda: self.store.head_object(self.at),
+                lambda error: isinstance(error, StoreUnavailable) and not error.retry_after,
+            )
+        except StoreError as error:
+            raise OutcomeUnknown(f"{doubt}; whether it happened, {error}", answered=error.answered) from doubt
+        ours = landed(self.transfer_id, self.whole, standing) and standing and standing.size == self.size
+        return standing if ours else None

@@ -50,8 +50,7 @@ DEADLINE = 2.0  # seconds; of each call to a store that stalls, and of those to 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between tries are unit tested; here they are as good as none, unless the store asks for one."""
-    for module in ("daemon.wiring", "transfer.writes", "transfer.multipart"):
-        monkeypatch.setattr(f"mirrord.{module}.pause", lambda rule, failures, chance, retry_after=None: 0.01)
+    monkeypatch.setattr("mirrord.transfer.retry.pause", lambda rule, failures, chance, retry_after=None: 0.01)
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ Owns the reading of RFC 9110 headers and the translation of statuses into the er
 
 import re
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeGuard
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -19,13 +17,11 @@ from mirrord.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from mirrord.headers import http_date, retry_after
 from mirrord.model import Observed, Revision, fingerprint
 from mirrord.sources.http.codings import content_encoding, unregistered
 
 Headers = Mapping[str, str]
-
-RETRY_AFTER_CAP = 3600.0
-"""Seconds: no origin may put an item to sleep for longer."""
 
 REFUSES_CONDITIONS = frozenset({400, 403, 405, 412, 501})
 REFUSES_RANGES = frozenset({400, 403, 405, 501})
@@ -65,17 +61,6 @@ def _phrase(status: int) -> str:
         return f" {HTTPStatus(status).phrase}"
     except ValueError:
         return ""
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait from a Retry-After header (seconds or a date, RFC 9110 10.2.3), within 0 and the cap."""
-    if not value:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), RETRY_AFTER_CAP)
-    moment = _seconds(text)
-    return None if moment is None else min(max(moment - now, 0.0), RETRY_AFTER_CAP)
 
 
 def content_range(value: str | None) -> tuple[int, int, int] | None:
@@ -129,18 +114,9 @@ def _text(value: str | None) -> str | None:
 def _too_young(headers: Headers, now: float | None) -> bool:
     """Whether Last-Modified is of the second in which the answer was made, or just behind it: another version of that
     second would have the same (RFC 9110 8.8.2.2)."""
-    modified, made = _seconds(headers.get("Last-Modified")), _seconds(headers.get("Date"))
+    modified, made = http_date(headers.get("Last-Modified")), http_date(headers.get("Date"))
     made = now if made is None else made
     return modified is not None and made is not None and -_SKEW < made - modified < 1
-
-
-def _seconds(value: str | None) -> float | None:
-    """Seconds since the epoch of a date in one of the forms of RFC 9110 5.6.7; None if it is none."""
-    try:
-        moment = parsedate_to_datetime(value or "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 # ── headers that travel with the object ───────────────────────────────────────────────────────────
@@ -196,7 +172,7 @@ def sendable_etag(etag: str | None) -> bool:
 
 
 def _sendable_date(value: str | None) -> TypeGuard[str]:
-    return value is not None and _IMF_FIXDATE.fullmatch(value) is not None and _seconds(value) is not None
+    return value is not None and _IMF_FIXDATE.fullmatch(value) is not None and http_date(value) is not None
 
 
 def confirms(known: Revision, headers: Headers) -> bool:

@@ -28,6 +28,11 @@ def test_pause(failures: int, chance: float, retry_after: float | None, expected
     assert pause(RULE, failures, chance, retry_after) == pytest.approx(expected)
 
 
+def test_jitter_of_a_half_leaves_at_least_half_of_the_bound() -> None:
+    half = Backoff(base=0.5, cap=30.0, jitter=0.5)
+    assert [pause(half, 3, chance) for chance in (0.0, 0.5, 1.0)] == [1.0, 1.5, 2.0]
+
+
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.one_of(st.none(), st.floats(0, 1e6)))
 def test_a_pause_is_bounded_and_never_shorter_than_asked(failures: int, chance: float, asked: float | None) -> None:
     waited = pause(RULE, failures, chance, asked)

@@ -35,7 +35,6 @@ from mirrord.events import (
 from mirrord.model import Outcome, State, UploadOptions
 from mirrord.telemetry.board import Board
 from mirrord.telemetry.metrics import Metrics, Readings
-from mirrord.transfer.repeats import USUAL_REPEATS
 from mirrord.units import MiB
 from tests.support.manual_clock import ManualClock
 from tests.unit.reconcile.test_reconciler import AT, Origin, World
@@ -208,10 +207,9 @@ class Scene(World):
 @pytest.fixture(scope="module", autouse=True)
 def _at_once() -> Iterator[None]:
     """No pauses between repeats within an attempt."""
-    before = USUAL_REPEATS.sleep
-    object.__setattr__(USUAL_REPEATS, "sleep", lambda _seconds: asyncio.sleep(0))
-    yield
-    object.__setattr__(USUAL_REPEATS, "sleep", before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mirrord.transfer.retry.pause", lambda rule, failures, chance, retry_after=None: 0.0)
+        yield
 
 
 @settings(max_examples=150, deadline=None)

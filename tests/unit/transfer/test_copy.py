@@ -29,7 +29,7 @@ from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, Means
-from mirrord.transfer.repeats import Repeats
+from mirrord.transfer.retry import RetryPolicy
 from mirrord.units import KiB, MiB
 from tests.support.moving import AT, ScriptedSource, ScriptedStore, job, parts_of, whole
 
@@ -282,7 +282,7 @@ async def run_parts(store: ScriptedStore, one: Job | None = None, **more: object
 async def test_a_part_is_sent_again_from_its_buffer(error: MirrordError) -> None:
     waits = Waits()
     store = ScriptedStore(on={"part": failing(error, numbers=(3,), times=2)})
-    await run_parts(store, repeats=Repeats(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=3)))
+    await run_parts(store, retry=RetryPolicy(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=3)))
     assert store.objects == {AT.key: CONTENT}
     assert store.log.count("part 3") == 3
     assert waits == [0.5, 1.0]
@@ -291,7 +291,7 @@ async def test_a_part_is_sent_again_from_its_buffer(error: MirrordError) -> None
 async def test_retry_after_is_honoured_by_parts() -> None:
     waits = Waits()
     store = ScriptedStore(on={"part": failing(StoreUnavailable("slow", retry_after=7), times=1)})
-    await run_parts(store, repeats=Repeats(sleep=waits, chance=lambda: 0.0))
+    await run_parts(store, retry=RetryPolicy(sleep=waits, chance=lambda: 0.0))
     assert waits == [7.0]
 
 
@@ -300,7 +300,7 @@ async def test_a_part_that_keeps_failing_ends_the_upload_drained_then_aborted() 
     undone: list[str] = []
     store = ScriptedStore(on={"part": failing(StoreUnavailable("503"), numbers=(4,))})
     with pytest.raises(StoreUnavailable):
-        await run_parts(store, repeats=Repeats(sleep=waits, rule=Backoff(tries=3)), aborted=undone.append)
+        await run_parts(store, retry=RetryPolicy(sleep=waits, rule=Backoff(tries=3)), aborted=undone.append)
     assert store.log.count("part 4") == 3
     assert store.log[-2:] == ["abort with 0 in flight", "aborted"]
     assert undone == ["u1"]

@@ -28,7 +28,7 @@ from mirrord.transfer.continued import FORGIVEN_AFTER, Continued
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, Means
 from mirrord.transfer.ledger import Kept
-from mirrord.transfer.repeats import Repeats
+from mirrord.transfer.retry import RetryPolicy
 from mirrord.units import KiB, MiB
 from tests.support.moving import AT, ScriptedStore, job, parts_of
 
@@ -133,8 +133,8 @@ class Waits(list[float]):
 
 
 def means(store: ScriptedStore, ledger: Written, **more: object) -> Means:
-    repeats = Repeats(sleep=Waits(), chance=lambda: 0.5, rule=Backoff(base=1, tries=3))
-    return Means(store=store, budget=Budget(8 * MiB), ledger=ledger, repeats=repeats, **more)  # type: ignore[arg-type]
+    retry = RetryPolicy(sleep=Waits(), chance=lambda: 0.5, rule=Backoff(base=1, tries=3))
+    return Means(store=store, budget=Budget(8 * MiB), ledger=ledger, retry=retry, **more)  # type: ignore[arg-type]
 
 
 def numbered(*numbers: int) -> dict[int, Part]:
@@ -268,9 +268,9 @@ def breaking(*offsets: int) -> Callable[[int], Awaitable[None]]:
 
 
 async def through(source: PinnedSource, run: Run, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
-    repeats = Repeats(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=tries))
+    retry = RetryPolicy(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=tries))
     content, view = bytearray(), memoryview(bytearray(size))
-    async with Continued(source, OBSERVED, run, repeats) as stream:
+    async with Continued(source, OBSERVED, run, retry) as stream:
         while count := await stream.readinto(view):
             content += view[:count]
     return bytes(content)

@@ -11,7 +11,7 @@ from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.ledger import NoLedger
 from mirrord.transfer.multipart import Multipart
-from mirrord.transfer.repeats import Repeats
+from mirrord.transfer.retry import RetryPolicy
 
 AT = Destination("default", "http://store", "bucket", "key")
 OURS = ObjectOptions(metadata={META_TRANSFER: "t"})
@@ -45,7 +45,7 @@ async def upload(store: Store) -> None:
     store.buckets["bucket"] = {}
     budget = Budget(2**20)
     multipart = Multipart(store, AT, OURS, ChecksumKind.CRC64NVME)
-    multipart.repeats = Repeats(sleep=at_once)
+    multipart.retry = RetryPolicy(sleep=at_once)
     async with multipart as one:
         buffer = await budget.lend(1024)
         await one.send(buffer, 3)

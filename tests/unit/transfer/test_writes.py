@@ -19,8 +19,8 @@ from mirrord.errors import (
 from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, StoredObject
 from mirrord.testing import MemoryStore
 from mirrord.transfer.answers import Answers
-from mirrord.transfer.repeats import Repeats
-from mirrord.transfer.writes import WRITE_BACKOFF, Write
+from mirrord.transfer.retry import WRITE_BACKOFF, RetryPolicy
+from mirrord.transfer.writes import Write
 
 AT = Destination("default", "http://store", "bucket", "key")
 WHOLE = Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg=")
@@ -75,7 +75,7 @@ class Store(MemoryStore):
             whole=WHOLE,
             proves=lambda _: proves,
             answers=answers or believed(),
-            repeats=Repeats(sleep=self.sleep, chance=lambda: 0.5),
+            retry=RetryPolicy(rule=WRITE_BACKOFF, sleep=self.sleep, chance=lambda: 0.5),
         )
         return await write.settled(self.ask)
 

@@ -1,0 +1,71 @@
+"""The retry loop: one call, repeated while its error may pass.
+
+Owns the loop, and whose sleep and random numbers it uses. The arithmetic of pauses is `planning.backoff`'s. Which error
+may pass is the caller's to say, for it depends on the call: whether it is idempotent, and whether its buffer still is
+whole.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeVar
+
+from mirrord.errors import MirrordError
+from mirrord.planning.backoff import Backoff, pause, spent
+
+T = TypeVar("T")
+
+Call = Callable[[], Awaitable[T]]
+Passes = Callable[[MirrordError], bool]
+"""Whether the call may be repeated after this error."""
+
+PART_BACKOFF = Backoff(base=0.25, cap=10.0, tries=5, longest_retry_after=60.0)
+WRITE_BACKOFF = Backoff(base=0.25, cap=4.0, tries=4)
+"""Short: the whole attempt is tried again, too, and its pauses are those that an outage needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """`await policy.run(call, passes)`. Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1))."""
+
+    rule: Backoff = PART_BACKOFF
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+
+    @property
+    def of_writes(self) -> Self:
+        """The same sleep and chance, with the shorter rule of calls that open, complete, put or abort."""
+        return replace(self, rule=WRITE_BACKOFF)
+
+    async def run(self, call: Call[T], passes: Passes) -> T:
+        """What `call` returns, repeated as `rule` allows. Raises its first error that does not pass, or its last."""
+        return await Retries(self).run(call, passes)
+
+    def wait(self, failures: int, retry_after: float | None = None) -> float | None:
+        """Seconds until the next try after `failures` (from 1) failed ones; None: that was the last one."""
+        return None if spent(self.rule, failures) else pause(self.rule, failures, self.chance(), retry_after)
+
+
+PART_RETRY = RetryPolicy()
+WRITE_RETRY = RetryPolicy(rule=WRITE_BACKOFF)
+
+
+@dataclass(slots=True)
+class Retries:
+    """The failures of several calls, counted together. Set `failures` to 0 when there was progress."""
+
+    policy: RetryPolicy
+    failures: int = field(default=0, init=False)
+
+    async def run(self, call: Call[T], passes: Passes) -> T:
+        """See `RetryPolicy.run`."""
+        while True:
+            try:
+                return await call()
+            except MirrordError as error:
+                self.failures += 1
+                wait = self.policy.wait(self.failures, error.retry_after) if passes(error) else None
+                if wait is None:
+                    raise
+            await self.policy.sleep(wait)
