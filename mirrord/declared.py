@@ -6,7 +6,7 @@ Owns what `manifest` and `planning.expand` hand to the adapters. Secrets are kep
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mirrord.model import ChecksumKind, Options, ProviderName
+from mirrord.model import ChecksumKind, FileAction, KeepFile, Options, ProviderName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +71,10 @@ class FolderSpec:
     rescan: float = 60.0  # seconds between scans whatever the events say
     delete: str = "keep"  # keep, mirror: the object goes when the file goes
     follow_symlinks: bool = False  # a link stands for what it leads to, be it outside the folder
-    after_upload: str | None = None  # "": files are deleted; else the directory that they are moved to; None: they stay
+    after_upload: FileAction = KeepFile()
     options: Options = Options()
+
+    @property
+    def removes_files(self) -> bool:
+        """Whether files are deleted or moved once their objects are proven."""
+        return not isinstance(self.after_upload, KeepFile)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mirrord.daemon.plan import Copy, Leaving, NewBucket, Plan, Removal
 from mirrord.daemon.report import Left
-from mirrord.model import Item, State
+from mirrord.model import Item, MoveFile, State
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
 
@@ -64,11 +64,9 @@ def _removal(removal: Removal) -> str:
 
 
 def _leaving(leaving: Leaving) -> str:
-    what = (
-        f"move {leaving.item.shown_source}  -> {leaving.move}"
-        if leaving.move
-        else f"delete {leaving.item.shown_source}"
-    )
+    what = f"delete {leaving.item.shown_source}"
+    if isinstance(leaving.removal, MoveFile):
+        what = f"move {leaving.item.shown_source}  -> {leaving.removal.directory}"
     return f"- {what}  (after_upload, once its copy is proven)"
 
 
@@ -116,8 +114,9 @@ def _removal_json(removal: Removal) -> dict[str, object]:
 
 
 def _leaving_json(leaving: Leaving) -> dict[str, object]:
-    where = {"to": leaving.move} if leaving.move else {}
-    action = "move-file" if leaving.move else "delete-file"
+    action, where = "delete-file", {}
+    if isinstance(leaving.removal, MoveFile):
+        action, where = "move-file", {"to": leaving.removal.directory}
     return {"action": action, **_item_json(leaving.item), "why": "after_upload, once its copy is proven", **where}
 
 

@@ -18,7 +18,18 @@ from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, Reason, StoreDenied
 from mirrord.folders.departures import no_rival
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import ChecksumKind, Integrity, Item, Observed, Outcome, Record, State, TransferKind
+from mirrord.model import (
+    ChecksumKind,
+    FileRemoval,
+    Integrity,
+    Item,
+    KeepFile,
+    Observed,
+    Outcome,
+    Record,
+    State,
+    TransferKind,
+)
 from mirrord.planning.decide import Action
 from mirrord.planning.departure import unproven
 from mirrord.planning.parts import cut
@@ -67,10 +78,10 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A local file that would be deleted, or moved into the directory `move`, once its copy is proven."""
+    """A local file that `removal` would take away, once its copy is proven."""
 
     item: Item
-    move: str
+    removal: FileRemoval
 
 
 @dataclass(slots=True)
@@ -209,7 +220,7 @@ class _Planning:
                     self._leave(item)
 
     def _leave(self, item: Item) -> None:
-        if item.after_upload is not None:
+        if not isinstance(item.after_upload, KeepFile):
             self._plan.leaving.append(Leaving(item, item.after_upload))
 
     async def _remove(self, item: Item, record: Record | None, store: ObjectStore) -> None:

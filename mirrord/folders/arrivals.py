@@ -191,7 +191,7 @@ class Arrivals:
         before = self._submitted.get(name)
         if file is None or mirrored(item, record, file):
             self.forget(name)
-            if item.after_upload is not None and self._is_scanning and not item.options.suspend:
+            if item.removes_file and self._is_scanning and not item.options.suspend:
                 await self._ports.submit(item)  # it should have left: that is tried again by each whole scan
         elif await self.conflicts.is_lost(name, item, record, self._claims.get(item.id)):
             return

@@ -17,7 +17,19 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import IntegrityError, KeyRefused, ReadbackMismatch, Reason, SourceChanged, SourceError, StoreError
 from mirrord.events import ItemBlocked, ItemChanged
 from mirrord.folders.binding import Binding
-from mirrord.model import Drift, FileIdentity, Integrity, Item, Outcome, Record, Revision, State
+from mirrord.model import (
+    Drift,
+    FileIdentity,
+    FileRemoval,
+    Integrity,
+    Item,
+    KeepFile,
+    MoveFile,
+    Outcome,
+    Record,
+    Revision,
+    State,
+)
 from mirrord.planning.decide import tells
 from mirrord.planning.departure import Departure, has_left, kept_message, left_message, lost, unproven
 from mirrord.planning.standing import with_shown_etag
@@ -81,7 +93,7 @@ class Departures(Reconciles):
         """One look at the item; its file goes if the object is proven to be its copy."""
         if not item.options.suspend and (why := self.rival(item)) and self.asides.stands(*_place(item)):
             return await self._conflict(item, why)
-        if item.after_upload is None or item.options.suspend:
+        if not item.removes_file or item.options.suspend:
             return await self.looks.reconcile(item, failures)
         before = await self.journal.record(item.id)
         is_gone = before is not None and has_left(before) and not self.asides.stands(*_place(item))
@@ -194,12 +206,11 @@ class Departures(Reconciles):
 
     async def _note(self, item: Item, record: Record, departure: Departure, message: str) -> Outcome:
         """Record what came of it; what the record said before, in `message`, is not said aloud again."""
-        assert item.after_upload is not None
         revision, says = record.revision, ""
         if departure.gone:
             says = left_message(departure.at)
         elif departure.why:
-            says = kept_message(item.after_upload, departure.why)
+            says = kept_message(_removal(item), departure.why)
             revision = replace(revision, departs=None, file=departure.file or revision.file) if revision else None
             if departure.file is not None:
                 self._wait(item)
@@ -231,7 +242,7 @@ class Departures(Reconciles):
 
     async def _proven(self, item: Item, record: Record | None) -> Record | None:
         """The record, if by it the file may go."""
-        if item.after_upload is None or item.options.suspend or unproven(record) or self.rival(item):
+        if not item.removes_file or item.options.suspend or unproven(record) or self.rival(item):
             return None
         if record is None or record.integrity is None:
             return None
@@ -270,5 +281,10 @@ def _departs(record: Record | None) -> bool | None:
     return record.revision.departs if record is not None and record.revision is not None else None
 
 
+def _removal(item: Item) -> FileRemoval:
+    assert not isinstance(item.after_upload, KeepFile)
+    return item.after_upload
+
+
 def _move(item: Item) -> str | None:
-    return item.after_upload or None
+    return item.after_upload.directory if isinstance(item.after_upload, MoveFile) else None

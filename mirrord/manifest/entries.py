@@ -132,7 +132,7 @@ def _prune(value: object) -> object:
     return value if isinstance(value, dict) else Prune() if fields.read_flag(value) else None
 
 
-class AfterUpload(Section):
+class DeclaredAfterUpload(Section):
     """What becomes of an uploaded file: it goes to the folder `move`, or if that is None, away."""
 
     move: texts.FilePath | None = None
@@ -151,14 +151,14 @@ def _after(value: object) -> object:
         if value.get("move") is None:
             raise refuse("after_upload is keep, delete or {move: folder}")
         return value
-    return None if fields.AFTER.read(value) == "keep" else AfterUpload()
+    return None if fields.AFTER.read(value) == "keep" else DeclaredAfterUpload()
 
 
 PruneField = Annotated[Prune | None, BeforeValidator(_prune, json_schema_input_type=Flag | Prune)]
 ChecksumField = Annotated[
     DeclaredChecksum, BeforeValidator(_checksum, json_schema_input_type=texts.Digest | ChecksumList)
 ]
-AfterField = Annotated[AfterUpload | None, BeforeValidator(_after, json_schema_input_type=fields.After | Move)]
+AfterField = Annotated[DeclaredAfterUpload | None, BeforeValidator(_after, json_schema_input_type=fields.After | Move)]
 
 
 class Entry(Section):

@@ -6,6 +6,7 @@ Times are seconds since the epoch (float, UTC); sizes are bytes; durations secon
 """
 
 from mirrord.model.addresses import shown
+from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
 from mirrord.model.items import Destination, Item, file_address, fingerprint, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.observed import (
@@ -32,12 +33,17 @@ __all__ = [
     "ChecksumKind",
     "Copied",
     "DeclaredSum",
+    "DeleteFile",
     "Destination",
     "Drift",
+    "FileAction",
     "FileIdentity",
+    "FileRemoval",
     "HttpOptions",
     "Integrity",
     "Item",
+    "KeepFile",
+    "MoveFile",
     "ObjectOptions",
     "ObjectVersion",
     "Observed",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from mirrord.model.addresses import shown
+from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.options import Options
 
 
@@ -41,11 +42,16 @@ class Item:
     """For a file found by a folder: the folder's path, which the file may not leave."""
     follow: bool = False
     """The folder says `follow_symlinks`: a link at the file's path or on the way to it leads to the file."""
-    after_upload: str | None = None  # "": the file is deleted; else the directory that it is moved to; None: it stays
+    after_upload: FileAction = KeepFile()
     gone: bool = False
     """The file went and the folder says `delete: mirror`: the object is to go, too."""
     dated: float | None = None
     """The moment that `{date}` stands for in its key, in seconds since the epoch; None: the key has no date."""
+
+    @property
+    def removes_file(self) -> bool:
+        """Whether the file is deleted or moved once its object is proven."""
+        return not isinstance(self.after_upload, KeepFile)
 
     @property
     def shown_source(self) -> str:

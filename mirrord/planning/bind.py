@@ -17,7 +17,7 @@ from mirrord.providers import profile
 
 def has_date(folder: FolderSpec) -> bool:
     """Whether the keys of this folder's files hold a date that is kept: where files leave, each is a new one."""
-    return folder.after_upload is None and _dated(folder.key)
+    return not folder.removes_files and _dated(folder.key)
 
 
 @lru_cache(maxsize=1024)

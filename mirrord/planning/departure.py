@@ -12,7 +12,7 @@ from itertools import count
 from pathspec import GitIgnoreSpec
 
 from mirrord.errors import Reason
-from mirrord.model import FileIdentity, Integrity, Record, State, StoredObject
+from mirrord.model import FileIdentity, FileRemoval, Integrity, MoveFile, Record, State, StoredObject
 from mirrord.planning.standing import is_ours
 
 ASIDE = ".mirrord-aside"
@@ -104,6 +104,6 @@ def left_message(at: str) -> str:
     return f"uploaded, then moved to {at}" if at else "uploaded, then deleted"
 
 
-def kept_message(after: str, why: str) -> str:
+def kept_message(removal: FileRemoval, why: str) -> str:
     """What is said of an item whose file should have gone, and stands."""
-    return f"uploaded, but the file could not be {'moved' if after else 'deleted'}: {why}"
+    return f"uploaded, but the file could not be {'moved' if isinstance(removal, MoveFile) else 'deleted'}: {why}"

@@ -17,7 +17,7 @@ from mirrord.errors import Problem
 from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.hints import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.model import Destination, Item, Options
+from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile, Options
 from mirrord.planning import keys
 from mirrord.planning.departure import move_fault
 from mirrord.planning.options import OptionsOf
@@ -243,7 +243,7 @@ class _File:
         """A file that one folder takes away may be one that another has not copied yet."""
         for other, where in (*self._others.folders, *self._mine.folders):
             if fault := self._overlap(spec, other):
-                takers = " and ".join(one.entry for one in (other, spec) if one.after_upload is not None)
+                takers = " and ".join(one.entry for one in (other, spec) if one.removes_files)
                 raise _Fault(
                     "path",
                     f"{takers} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
@@ -251,11 +251,11 @@ class _File:
                 )
         self._mine.folders.append((spec, place.where))
 
-    def _after(self, place: _Place, folder: Folder) -> str | None:
+    def _after(self, place: _Place, folder: Folder) -> FileAction:
         own = "after_upload" in folder.model_fields_set
         after = folder.after_upload if own else self._options.setting(folder, "after_upload")
         if after is None:
-            return None
+            return KeepFile()
         if self._options.setting(folder, "delete") == "mirror":
             what = "deleted" if after.move is None else "moved away"
             raise _Fault(
@@ -264,12 +264,12 @@ class _File:
                 "are gone; remove one of the two",
             )
         if after.move is None:
-            return ""
+            return DeleteFile()
         root = os.path.normpath(os.path.join(place.manifest.directory, folder.path))
         move = os.path.normpath(os.path.join(place.manifest.directory, after.move))
         if fault := move_fault(root, move, self._options.setting(folder, "exclude")):
             raise _Fault("after_upload", fault)
-        return move
+        return MoveFile(move)
 
     def _claim(self, place: _Place, item_id: str, destination: Destination, entry: str) -> None:
         first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)

@@ -52,7 +52,7 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
     """The record of an item whose object was just written and proven."""
     return replace(
         with_outcome(item, record, Outcome(state=State.SYNCED), now),
-        revision=replace(copied.revision, departs=True if item.after_upload is not None else None),
+        revision=replace(copied.revision, departs=True if item.removes_file else None),
         transfer_id=copied.transfer_id,
         etag=copied.etag,
         size=copied.size,
@@ -111,7 +111,7 @@ def touched(item: Item, record: Record, observed: Observed) -> bool:
     known, now = record.revision, observed.revision
     if known is None or now.file is None:
         return False
-    same = now.file == known.file if item.after_upload is not None else same_state(now.file, known.file)
+    same = now.file == known.file if item.removes_file else same_state(now.file, known.file)
     return known.address != now.address or not same
 
 

@@ -179,7 +179,7 @@ class OverlapCheck:
 
 def _definition(spec: FolderSpec) -> object:
     ready = spec.ready or ""
-    takes = spec.after_upload is not None
+    takes = spec.removes_files
     return spec.path, spec.include, spec.exclude, ready, spec.follow_symlinks, takes
 
 
@@ -252,11 +252,11 @@ class Overlaps:
         own, path = self._folders.get(item.entry), item.source.removeprefix(file_address(""))
         if own is None or item.root is None or item.gone:
             return ""
-        if own.after_upload is not None and (mirror := self._mirror_of(path)):
+        if own.removes_files and (mirror := self._mirror_of(path)):
             return f"{path} is also the source of the mirror {mirror}, so it is not taken away: exclude it here"
         for other in self._index.matching(path, follow=item.follow):
             if other.entry != own.entry and _takes(own, other):
-                taker = own if own.after_upload is not None else other
+                taker = own if own.removes_files else other
                 return (
                     f"{path} also matches the folder {other.entry}, and {taker.entry} takes files away "
                     "(after_upload): change the `include` of one, or move the file"
@@ -296,4 +296,4 @@ def _pairs(
 
 
 def _takes(*folders: FolderSpec) -> bool:
-    return any(one.after_upload is not None for one in folders)
+    return any(one.removes_files for one in folders)

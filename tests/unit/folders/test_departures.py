@@ -17,11 +17,16 @@ from mirrord.model import (
     Checksum,
     ChecksumKind,
     Copied,
+    DeleteFile,
     Destination,
     Drift,
+    FileAction,
     FileIdentity,
+    FileRemoval,
     Integrity,
     Item,
+    KeepFile,
+    MoveFile,
     Observed,
     Options,
     Outcome,
@@ -49,7 +54,7 @@ SPEC = FolderSpec(
     endpoint="http://store",
     bucket="bucket",
     key="{path}",
-    after_upload="",
+    after_upload=DeleteFile(),
 )
 ITEM = item_of(SPEC, "sub/a", 0.0)
 CRC = checksums.compute(ChecksumKind.CRC64NVME, memoryview(BODY))
@@ -216,12 +221,14 @@ Made = Callable[..., World]
 
 # ── a file that is to go ──────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
-    ("move", "says"), [("", "uploaded, then deleted"), ("/done", "uploaded, then moved to /done/sub/a")]
+    ("removal", "says"),
+    [(DeleteFile(), "uploaded, then deleted"), (MoveFile("/done"), "uploaded, then moved to /done/sub/a")],
 )
-async def test_a_copy_made_just_now_lets_the_file_go(world: Made, move: str, says: str) -> None:
-    found = world(answer=Departure(gone=True, at=move and "/done/sub/a"))
-    assert await found.look(replace(ITEM, after_upload=move)) == Outcome(state=State.SYNCED, message=says)
-    assert found.asked == ["look", f"depart /srv/inbox sub/a {move or None}"]
+async def test_a_copy_made_just_now_lets_the_file_go(world: Made, removal: FileRemoval, says: str) -> None:
+    move = removal.directory if isinstance(removal, MoveFile) else None
+    found = world(answer=Departure(gone=True, at="/done/sub/a" if move else ""))
+    assert await found.look(replace(ITEM, after_upload=removal)) == Outcome(state=State.SYNCED, message=says)
+    assert found.asked == ["look", f"depart /srv/inbox sub/a {move}"]
     assert found.proven == [FILE]
     record = await found.recorded()
     assert (record.state, record.message) == (State.SYNCED, says)
@@ -258,9 +265,9 @@ async def test_a_copy_whose_write_was_followed_by_no_head_is_looked_at_before_it
     "standing",
     [None, replace(STANDING, size=1), replace(STANDING, metadata={}), StoredObject(size=0, etag="")],
 )
-@pytest.mark.parametrize("after_upload", ["", "/done"])
+@pytest.mark.parametrize("after_upload", [DeleteFile(), MoveFile("/done")])
 async def test_a_copy_that_no_head_shows_keeps_its_file(
-    world: Made, standing: StoredObject | None, after_upload: str
+    world: Made, standing: StoredObject | None, after_upload: FileRemoval
 ) -> None:
     record = replace(RECORD, etag_from_head=False)
     found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=standing)
@@ -308,7 +315,9 @@ async def test_what_is_not_in_sync_stays(world: Made, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    "item", [replace(ITEM, after_upload=None), replace(ITEM, options=Options(suspend=True))], ids=["keep", "suspended"]
+    "item",
+    [replace(ITEM, after_upload=KeepFile()), replace(ITEM, options=Options(suspend=True))],
+    ids=["keep", "suspended"],
 )
 async def test_other_items_are_the_reconcilers_alone(world: Made, item: Item) -> None:
     found = world(here=False)
@@ -454,7 +463,7 @@ async def test_a_proven_file_goes_on_its_way(world: Made) -> None:
         (SPEC, replace(RECORD, integrity=Integrity.LENGTH), STANDING),
         (SPEC, replace(RECORD, state=State.RETRYING), STANDING),
         (SPEC, RECORD, None),
-        (replace(SPEC, after_upload=None), RECORD, STANDING),
+        (replace(SPEC, after_upload=KeepFile()), RECORD, STANDING),
         (replace(SPEC, options=Options(suspend=True)), RECORD, STANDING),
     ],
 )
@@ -492,8 +501,8 @@ async def test_a_file_that_is_on_its_way_now_is_not_begun_with_again(world: Made
 
 
 # ── a file that another folder matches, too ───────────────────────────────────────────────────────
-@pytest.mark.parametrize("after", ["", "/done", None])
-async def test_it_is_neither_copied_nor_taken_away(world: Made, after: str | None) -> None:
+@pytest.mark.parametrize("after", [DeleteFile(), MoveFile("/done"), KeepFile()])
+async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileAction) -> None:
     found = world()
     found.departures = replace(found.departures, rival=lambda item: f"another folder matches {item.source}")
     item = replace(ITEM, after_upload=after)
@@ -509,7 +518,7 @@ async def test_it_is_neither_copied_nor_taken_away(world: Made, after: str | Non
 async def test_a_file_that_is_gone_is_looked_at_as_ever(world: Made) -> None:
     found = world(here=False, record=None)
     found.departures = replace(found.departures, rival=lambda item: "another folder matches it")
-    await found.look(replace(ITEM, after_upload=None))
+    await found.look(replace(ITEM, after_upload=KeepFile()))
     assert found.asked == ["look"]
 
 

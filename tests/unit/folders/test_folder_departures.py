@@ -6,7 +6,7 @@ import pytest
 
 from mirrord.folders import loop
 from mirrord.folders.loop import FolderLoop
-from mirrord.model import Options
+from mirrord.model import DeleteFile, FileAction, KeepFile, MoveFile, Options
 from mirrord.planning.departure import ASIDE
 from tests.support.folder_world import World
 
@@ -25,9 +25,9 @@ class Leaving(World):
         return FolderLoop(self.spec, replace(loop._ports, resume=resume))
 
 
-@pytest.mark.parametrize(("after", "times"), [(None, 1), ("", 4), ("/done", 4)])
+@pytest.mark.parametrize(("after", "times"), [(KeepFile(), 1), (DeleteFile(), 4), (MoveFile("/done"), 4)])
 async def test_a_file_that_lingers_is_tried_again_by_each_whole_scan_and_by_nothing_else(
-    worlds: list[World], after: str | None, times: int
+    worlds: list[World], after: FileAction, times: int
 ) -> None:
     worlds.append(world := World(after_upload=after, settle=0.0, rescan=60.0))
     world.tree.write("a")
@@ -42,7 +42,7 @@ async def test_a_file_that_lingers_is_tried_again_by_each_whole_scan_and_by_noth
 
 
 async def test_not_while_the_folder_is_suspended(worlds: list[World]) -> None:
-    worlds.append(world := World(after_upload="", settle=0.0, rescan=60.0))
+    worlds.append(world := World(after_upload=DeleteFile(), settle=0.0, rescan=60.0))
     world.tree.write("a")
     await world.live(1)
     await world.mirror("a")
@@ -55,7 +55,7 @@ async def test_not_while_the_folder_is_suspended(worlds: list[World]) -> None:
 
 
 async def test_each_whole_scan_goes_on_with_what_was_set_aside(worlds: list[World]) -> None:
-    worlds.append(world := Leaving(after_upload="", rescan=60.0))
+    worlds.append(world := Leaving(after_upload=DeleteFile(), rescan=60.0))
     await world.live(1)
     assert world.resumed == 1
     world.kernel.hint("b")
@@ -67,7 +67,7 @@ async def test_each_whole_scan_goes_on_with_what_was_set_aside(worlds: list[Worl
 
 async def test_the_way_of_files_of_ours_is_no_hint(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "MOST_HINTED", 3)
-    worlds.append(world := World(after_upload="", rescan=300.0))
+    worlds.append(world := World(after_upload=DeleteFile(), rescan=300.0))
     await world.live(1)
     world.kernel.hint(*(f"sub/{ASIDE}-{n}" for n in range(50)), f"{ASIDE}/long")
     await world.live(20)

@@ -7,6 +7,7 @@ import pytest
 from mirrord.declared import FolderSpec
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import load_all
+from mirrord.model import DeleteFile, FileAction, KeepFile, MoveFile
 from mirrord.planning.bind import has_date, item_of
 from mirrord.planning.expand import Expansion, expand
 
@@ -32,30 +33,32 @@ def problem(home: Path, rest: str, head: str = "") -> Problem:
 @pytest.mark.parametrize(
     ("rest", "meaning"),
     [
-        ("", None),
-        ("  after_upload: keep\n", None),
-        ("  after_upload: delete\n", ""),
-        ("  after_upload: {move: /srv/done}\n", "/srv/done"),
-        ("  after_upload: {move: done}\n", "{home}/done"),
-        ("  after_upload: {move: ../done/}\n", "{parent}/done"),
-        ("  after_upload: {move: inbox-done}\n", "{home}/inbox-done"),
-        ("  after_upload: {move: inbox/.done}\n", "{home}/inbox/.done"),
-        ("  after_upload: {move: inbox/.mirrord/done}\n", "{home}/inbox/.mirrord/done"),
-        ("  after_upload: {move: inbox/done}\n  exclude: [done/]\n", "{home}/inbox/done"),
+        ("", KeepFile()),
+        ("  after_upload: keep\n", KeepFile()),
+        ("  after_upload: delete\n", DeleteFile()),
+        ("  after_upload: {move: /srv/done}\n", MoveFile("/srv/done")),
+        ("  after_upload: {move: done}\n", MoveFile("{home}/done")),
+        ("  after_upload: {move: ../done/}\n", MoveFile("{parent}/done")),
+        ("  after_upload: {move: inbox-done}\n", MoveFile("{home}/inbox-done")),
+        ("  after_upload: {move: inbox/.done}\n", MoveFile("{home}/inbox/.done")),
+        ("  after_upload: {move: inbox/.mirrord/done}\n", MoveFile("{home}/inbox/.mirrord/done")),
+        ("  after_upload: {move: inbox/done}\n  exclude: [done/]\n", MoveFile("{home}/inbox/done")),
     ],
 )
-def test_what_becomes_of_a_file(tmp_path: Path, rest: str, meaning: str | None) -> None:
+def test_what_becomes_of_a_file(tmp_path: Path, rest: str, meaning: FileAction) -> None:
     spec = folder(tmp_path, rest)
-    expected = meaning and meaning.format(home=tmp_path, parent=tmp_path.parent)
+    expected = meaning
+    if isinstance(meaning, MoveFile):
+        expected = MoveFile(meaning.directory.format(home=tmp_path, parent=tmp_path.parent))
     assert (spec.after_upload, item_of(spec, "a", 0.0).after_upload) == (expected, expected)
 
 
 @pytest.mark.parametrize("given", ["keep", "delete", "{move: mine}"])
 def test_what_an_entry_says_stands_alone_over_the_defaults(tmp_path: Path, given: str) -> None:
     head = "defaults: {after_upload: {move: theirs}}\n"
-    expected = {"keep": None, "delete": ""}.get(given, f"{tmp_path}/mine")
+    expected = {"keep": KeepFile(), "delete": DeleteFile()}.get(given, MoveFile(f"{tmp_path}/mine"))
     assert folder(tmp_path, f"  after_upload: {given}\n", head).after_upload == expected
-    assert folder(tmp_path, "", head).after_upload == f"{tmp_path}/theirs"
+    assert folder(tmp_path, "", head).after_upload == MoveFile(f"{tmp_path}/theirs")
 
 
 @pytest.mark.parametrize(("after", "what"), [("delete", "deleted"), ("{move: done}", "moved away")])

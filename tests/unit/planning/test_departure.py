@@ -8,9 +8,11 @@ import pytest
 from mirrord.errors import Reason
 from mirrord.model import (
     META_TRANSFER,
+    DeleteFile,
     Destination,
     FileIdentity,
     Integrity,
+    MoveFile,
     Record,
     Revision,
     State,
@@ -137,5 +139,5 @@ def test_whose_file_may_be_gone() -> None:
 def test_what_is_said() -> None:
     assert left_message("") == "uploaded, then deleted"
     assert left_message("/done/a") == "uploaded, then moved to /done/a"
-    assert kept_message("", "no") == "uploaded, but the file could not be deleted: no"
-    assert kept_message("/done", "no") == "uploaded, but the file could not be moved: no"
+    assert kept_message(DeleteFile(), "no") == "uploaded, but the file could not be deleted: no"
+    assert kept_message(MoveFile("/done"), "no") == "uploaded, but the file could not be moved: no"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mirrord.declared import FolderSpec
+from mirrord.model import DeleteFile, KeepFile
 from mirrord.planning.bind import item_of
 from mirrord.sources.folder import OverlapCheck, Overlaps
 from mirrord.sources.folder.overlap import NoMounts
@@ -15,12 +16,12 @@ from mirrord.sources.mounts import Mount, Mounts
 
 
 def folder(path: object, entry: str = "", **fields: Any) -> FolderSpec:
-    given = {"include": ("*.csv",), "after_upload": None} | fields
+    given = {"include": ("*.csv",), "after_upload": KeepFile()} | fields
     return FolderSpec(entry=entry or str(path), path=str(path), store="s", endpoint="e", bucket="bucket", **given)
 
 
 def taking(path: object, entry: str = "", **fields: Any) -> FolderSpec:
-    return folder(path, entry, after_upload="", **fields)
+    return folder(path, entry, after_upload=DeleteFile(), **fields)
 
 
 @pytest.fixture
