@@ -129,7 +129,7 @@ def assembled(
         folders_up=lambda: {one.name: one.complete for one in live.folder_statuses() if one.last_scan is not None},
         folder_scans=lambda: {one.name: one.last_scan for one in live.folder_statuses() if one.last_scan is not None},
         buffer_bytes=lambda: opened.budget.lent,
-        queue_items=lambda: queue.due,
+        queue_items=queue.due,
     )
     metrics = Metrics(readings)
     observers.add(health, board, metrics)

@@ -1,41 +1,37 @@
-"""Which items to look at, and when."""
+"""Which items to check, and when."""
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 Work = Callable[[str], Coroutine[Any, Any, None]]
-"""One look at the item of this id, from its beginning to its end."""
+"""One check of the item with this id, from its beginning to its end."""
 
 
 class Queue(Protocol):
-    """Which items to look at, and when. Delivery is at least once; one item never overlaps itself."""
+    """Which items to check, and when. Delivery is at least once; two checks of one item never overlap.
+
+    An item has at most one ticket: the time from which it is to be checked. The queue may be another process's: every
+    answer is asynchronous, and an effect on running work is observed by whoever does that work."""
 
     async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
-        """Wish for a look in `delay` seconds; of two wishes for an item the sooner wins.
+        """Ask for a check in `delay` seconds. If the item has a ticket, the earlier time counts.
 
-        A wish made while the item is looked at is honoured afterwards. A negative delay goes before what is due."""
+        If the item is being checked, the ticket is used after that check. A negative delay sorts before all tickets
+        that are due."""
 
     async def cancel(self, item_id: str) -> None:
-        """Drop the item's wish, cancel its look if one runs, and return when that has ended (not from within it).
+        """Drop the item's ticket, and request that its running check is cancelled. Does not wait for the end of it.
 
-        A wish made meanwhile stands."""
+        A ticket that is enqueued after this call stays valid."""
 
     async def run(self, work: Work, concurrency: int) -> None:
-        """Call `work` for each item whose time comes, `concurrency` at a time, until stopped or cancelled.
+        """Call `work` for each item that becomes due, `concurrency` at a time, until stopped or cancelled.
 
-        Cancelled, it cancels what runs, waits until that ended, and keeps those items for the next run. What `work`
-        raises is logged, and the item comes again later."""
+        When cancelled, it cancels the running checks, waits for their end, and keeps these items for the next run. An
+        exception of `work` is logged, and the item is checked again later."""
 
     async def stop(self, grace: float) -> None:
-        """Start nothing more; what runs has `grace` seconds to end, is then cancelled and awaited. `run` returns."""
+        """Start no more checks. Running ones have `grace` seconds, then are cancelled and awaited. `run` returns."""
 
-    def __len__(self) -> int:
-        """Items that wait, due or not; not those that run."""
-
-    @property
-    def running(self) -> Collection[str]:
-        """The items that are looked at now."""
-
-    @property
-    def due(self) -> int:
-        """How many wait although their time has come: what a larger bound would start at once."""
+    async def due(self) -> int:
+        """How many items wait although their time has come: a higher concurrency would start them at once."""

@@ -85,6 +85,8 @@ class Scheduler:
     _journal_failures: int = field(default=0, init=False)
     _paused_until: float = field(default=0.0, init=False)  # monotonic
     _released: deque[str] = field(default_factory=deque, init=False)
+    _running: dict[str, asyncio.Event] = field(default_factory=dict, init=False)
+    """The items that are being checked, by id; each event is set when the check has ended."""
 
     async def run(self, concurrency: int) -> None:
         """Look at items when they are due, `concurrency` at a time, until stopped or cancelled."""
@@ -130,7 +132,7 @@ class Scheduler:
             self._files.add(item.id)
         self._places[item.id] = Place(item, now, now)
         if before is not None and not same_work(before.item, item):
-            await self.queue.cancel(item.id)
+            await self._cancelled(item.id)
         await self.queue.enqueue(item.id)
 
     async def withdraw(self, entry: str) -> None:
@@ -168,7 +170,7 @@ class Scheduler:
 
     def _enter(self, found: Difference, arrivals: Sequence[Place]) -> None:
         """Put the new desired set in its places, in one step."""
-        now, crowd, running = self.clock.now(), _crowd(found), self.queue.running
+        now, crowd, running = self.clock.now(), _crowd(found), self._running
         for item_id in found.removed:
             del self._places[item_id]
         for place in arrivals:
@@ -185,7 +187,7 @@ class Scheduler:
 
     async def _carry_out(self, found: Difference) -> None:
         """Void what runs for definitions that are gone; those that only wait are not kept waiting by that."""
-        running = set(self.queue.running)
+        running = set(self._running)
         for number, item in enumerate((*found.added, *found.changed, *found.rescheduled)):
             if item.id not in running:
                 await self.queue.cancel(item.id)
@@ -195,15 +197,21 @@ class Scheduler:
         await self._void([*found.removed, *(item.id for item in found.changed if item.id in running)])
 
     async def _void(self, item_ids: Sequence[str]) -> None:
-        running = set(self.queue.running)
+        running = set(self._running)
         for item_id in item_ids:
             if item_id not in running:
                 await self.queue.cancel(item_id)
         await asyncio.gather(*(self._interrupt(item_id) for item_id in item_ids if item_id in running))
 
     async def _interrupt(self, item_id: str) -> None:
-        await self.queue.cancel(item_id)
+        await self._cancelled(item_id)
         await self._await_turn(item_id)
+
+    async def _cancelled(self, item_id: str) -> None:
+        """Cancel the item's check, and wait until it has ended."""
+        await self.queue.cancel(item_id)
+        if ended := self._running.get(item_id):
+            await ended.wait()
 
     async def _await_turn(self, item_id: str) -> None:
         place = self._places.get(item_id)
@@ -216,9 +224,15 @@ class Scheduler:
 
     # ── one look ─────────────────────────────────────────────────────────────────────────────────
     async def _turn(self, item_id: str) -> None:
-        place = self._places.get(item_id)
-        if place is None:
-            return
+        ended = self._running[item_id] = asyncio.Event()
+        try:
+            if (place := self._places.get(item_id)) is not None:
+                await self._look_at(item_id, place)
+        finally:
+            del self._running[item_id]
+            ended.set()
+
+    async def _look_at(self, item_id: str, place: Place) -> None:
         if place.awaits_cron and (early := place.tick - self.clock.now()) > CRON_EARLY:  # the clock was set back
             await self.queue.enqueue(item_id, early)
             return
@@ -284,7 +298,7 @@ class Scheduler:
     async def _clock_was_set(self, jump: float) -> None:
         async for place in in_turns(list(self._places.values())):
             item_id, now = place.item.id, self.clock.now()
-            if place.awaits_cron and self._places.get(item_id) is place and item_id not in self.queue.running:
+            if place.awaits_cron and self._places.get(item_id) is place and item_id not in self._running:
                 place.tick = place.due = tick_after_jump(place.item.options, place.tick, now, jump)
                 await self.queue.enqueue(item_id, place.tick - now)
 

@@ -5,7 +5,7 @@ never by items. Values that others keep (totals by state, buffers, the queue) ar
 """
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import singledispatchmethod
 from heapq import nlargest
@@ -50,7 +50,7 @@ OTHERS = "(others)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """What is read at each scrape: called on the event loop, so each is quick and raises nothing."""
+    """What is read at each scrape, on the event loop: each is quick, and only `queue_items` may raise MirrordError."""
 
     items: Callable[[], Mapping[State, int]]
     """How many items are in each state; one that is absent counts 0."""
@@ -61,7 +61,7 @@ class Readings:
     folders: Callable[[], Mapping[str, str]]
     """How each folder is watched, by its entry: `events` or `poll`."""
     buffer_bytes: Callable[[], int]
-    queue_items: Callable[[], int]
+    queue_items: Callable[[], Awaitable[int]]
     """How many items are due and not begun."""
     folders_up: Callable[[], Mapping[str, bool]] = dict
     """Whether the last scan of each folder read all of it; only folders that were scanned."""
@@ -76,6 +76,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # its `_created` series would double what is scraped
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(_Readers(readings))
+        self._count_due = readings.queue_items
+        self._due = Gauge("mirrord_queue_items", "Items that are due and not yet begun.", registry=self.registry)
         ProcessCollector(registry=self.registry)
         self._running: dict[str, tuple[str, int, int]] = {}  # item id -> transfer id, bytes read, bytes sent
         in_flight = Gauge("mirrord_transfers_in_flight", "Transfers that run now.", registry=self.registry)
@@ -108,8 +110,9 @@ class Metrics:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"mirrord_{name}", text, labels, registry=self.registry)
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
         """Everything, in Prometheus' text format 0.0.4."""
+        self._due.set(await self._count_due())
         return generate_latest(self.registry)
 
     def __call__(self, event: Event) -> None:
@@ -224,7 +227,6 @@ class _Readers(Collector):
             ask.folder_scans(),
         )
         yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=ask.buffer_bytes())
-        yield GaugeMetricFamily("mirrord_queue_items", "Items that are due and not yet begun.", value=ask.queue_items())
 
 
 def stalest(entries: Mapping[str, float]) -> Mapping[str, float]:

@@ -1,6 +1,6 @@
 """The API's answers: a request's words to `ports.Control`, its dataclasses back as JSON. Holds no state of its own."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiohttp import web
@@ -33,7 +33,7 @@ _ITEM = Parameter(name="id", text="An item's id", place="path", schema={"type": 
 class Api:
     """Answers for every route but the page's; `routes` is the table that makes them reachable."""
 
-    def __init__(self, control: Control, metrics: Callable[[], bytes], streams: Streams) -> None:
+    def __init__(self, control: Control, metrics: Callable[[], Awaitable[bytes]], streams: Streams) -> None:
         self._control = control
         self._metrics = metrics
         self._streams = streams
@@ -47,7 +47,7 @@ class Api:
         return web.Response(status=503, text=f"{reason}\n") if reason else web.Response(text="ready\n")
 
     async def metrics(self, _request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self._metrics(), headers={"Content-Type": METRICS})
+        return web.Response(body=await self._metrics(), headers={"Content-Type": METRICS})
 
     # ── what there is ─────────────────────────────────────────────────────────────────────────────
     async def status(self, request: web.Request) -> web.StreamResponse:

@@ -6,7 +6,7 @@ it, and what changes something needs a header that no form of another site can s
 
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -44,7 +44,7 @@ _STREAMS = web.AppKey("streams", Streams)
 
 def application(
     control: Control,
-    metrics: Callable[[], bytes],
+    metrics: Callable[[], Awaitable[bytes]],
     token: str | None,
     *,
     hosts: Hosts = LOOPBACK,

@@ -11,7 +11,7 @@ from mirrord.units import MiB
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.browser import Browser
-from tests.support.scripted_control import ScriptedControl, item_of
+from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
 
 HOSTILE = """<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"""
 DIRECTION = "\u202e"  # what follows it reads backwards: a file that looks like another
@@ -23,7 +23,7 @@ def control() -> ScriptedControl:
 
 
 def server_of(control: ScriptedControl, listen: str = "127.0.0.1:0") -> Server:
-    return Server(listen, application(control, lambda: b"", None))
+    return Server(listen, application(control, no_metrics, None))
 
 
 @pytest.fixture

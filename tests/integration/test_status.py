@@ -21,7 +21,7 @@ from mirrord.status import FolderStatus, Status
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.command import Completed, environment, mirrord, start
-from tests.support.scripted_control import ScriptedControl, item_of
+from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
 
 TOKEN = "t0ken"
 LEFT_OUT = (LeftOut("FIFO", 1, "x"), LeftOut("symbolic link", 3, "a\x1b[2J"))
@@ -49,7 +49,7 @@ class Served:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     control = Control()
-    async with Server("127.0.0.1:0", application(control, lambda: b"", TOKEN)) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, TOKEN)) as server:
         announce(tmp_path / "state" / "mirrord", server.url)
         yield Served(control, server.url, tmp_path)
 
@@ -349,7 +349,7 @@ async def test_a_token_is_needed_and_must_be_right(served: Served) -> None:
     assert done.err == f"mirrord: {served.url}: the token is wrong: set MIRRORD_API_TOKEN to the manifest's " \
         "daemon.api_token\n"  # fmt: skip
     assert served.control.triggered == []
-    async with Server("127.0.0.1:0", application(served.control, lambda: b"", None)) as mute:
+    async with Server("127.0.0.1:0", application(served.control, no_metrics, None)) as mute:
         done = await served.run("trigger", "a", "--url", mute.url)
     assert done.code == 1
     assert "POST is off: set daemon.api_token in the manifest" in done.err

@@ -14,7 +14,7 @@ from mirrord.model import State
 from mirrord.status import FolderStatus
 from mirrord.web.application import application
 from mirrord.web.server import Server
-from tests.support.scripted_control import ScriptedControl, item_of
+from tests.support.scripted_control import ScriptedControl, item_of, no_metrics, one_metric
 
 TOKEN = "right-token"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
@@ -46,7 +46,7 @@ def token() -> str | None:
 @pytest.fixture
 async def site(token: str | None) -> AsyncIterator[Site]:
     control = ScriptedControl()
-    app = application(control, lambda: b"mirrord_items 1\n", token, heartbeat=0.05)
+    app = application(control, one_metric, token, heartbeat=0.05)
     async with Server("127.0.0.1:0", app) as server, aiohttp.ClientSession() as session:
         yield Site(control, server.url, session)
 
@@ -260,7 +260,7 @@ async def test_the_end_of_events_ends_the_stream(site: Site) -> None:
 
 
 async def test_an_open_stream_does_not_hold_up_the_end() -> None:
-    app = application(ScriptedControl(), lambda: b"", None, heartbeat=0.05)
+    app = application(ScriptedControl(), no_metrics, None, heartbeat=0.05)
     async with aiohttp.ClientSession() as session:
         async with Server("127.0.0.1:0", app) as server:
             answer = await session.get(server.url + "/api/v1/events")
@@ -305,7 +305,7 @@ async def test_the_page_and_all_that_it_names_are_served(site: Site) -> None:
 
 # ── OpenAPI ───────────────────────────────────────────────────────────────────────────────────────
 async def test_the_document_names_every_route_and_nothing_else(site: Site) -> None:
-    app = application(ScriptedControl(), lambda: b"", TOKEN)
+    app = application(ScriptedControl(), no_metrics, TOKEN)
     routed = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()

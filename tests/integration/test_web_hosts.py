@@ -13,7 +13,7 @@ from mirrord.web.application import application
 from mirrord.web.hosts import hosts_of
 from mirrord.web.server import Server
 from tests.support.daemon import running
-from tests.support.scripted_control import ScriptedControl
+from tests.support.scripted_control import ScriptedControl, no_metrics, one_metric
 
 PATHS = ("/", "/page.js", "/metrics", "/api/v1/status", "/api/v1/events", "/api/v1/openapi.json", "/nowhere")
 
@@ -41,9 +41,7 @@ async def asked(url: str, host: str, path: str = "/api/v1/status", method: str =
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     hosts = hosts_of("127.0.0.1", "node-7", ["*.example.org"])
-    async with Server(
-        "127.0.0.1:0", application(ScriptedControl(), lambda: b"mirrord_items 1\n", "token", hosts=hosts)
-    ) as server:
+    async with Server("127.0.0.1:0", application(ScriptedControl(), one_metric, "token", hosts=hosts)) as server:
         yield server.url
 
 
@@ -122,7 +120,7 @@ async def test_head_of_the_events_opens_no_stream_and_head_of_what_is_posted_is_
 async def test_head_of_a_daemon_that_is_not_ready() -> None:
     control = ScriptedControl()
     control.reason_not_ready = "stopping"
-    async with Server("127.0.0.1:0", application(control, lambda: b"", None)) as server:
+    async with Server("127.0.0.1:0", application(control, no_metrics, None)) as server:
         assert await asked(server.url, "localhost", "/readyz", "HEAD") == 503
 
 

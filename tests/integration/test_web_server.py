@@ -8,11 +8,11 @@ import pytest
 from mirrord.errors import ListenFailed
 from mirrord.web.application import application
 from mirrord.web.server import Server
-from tests.support.scripted_control import ScriptedControl
+from tests.support.scripted_control import ScriptedControl, no_metrics
 
 
 def server(listen: str) -> Server:
-    return Server(listen, application(ScriptedControl(), lambda: b"", None))
+    return Server(listen, application(ScriptedControl(), no_metrics, None))
 
 
 async def alive(url: str) -> bool:

@@ -45,6 +45,16 @@ def copied(transfer_id: str, size: int, parts: int = 1) -> Copied:
     )
 
 
+async def no_metrics() -> bytes:
+    """What `application` asks for at each scrape, where a test is about something else."""
+    return b""
+
+
+async def one_metric() -> bytes:
+    """The same, with a sample that can be recognized."""
+    return b"mirrord_items 1\n"
+
+
 class ScriptedControl:
     """What it says of itself is what was put into it; what was asked of it is kept in `triggered` and `reloads`."""
 

@@ -134,6 +134,10 @@ class Faulty:
         return listed
 
 
+async def nothing_due() -> int:
+    return 0
+
+
 @dataclass
 class Scene(World):
     """A reconciler all of whose ports can fail, with everything that shows what runs."""
@@ -148,7 +152,7 @@ class Scene(World):
         self.board = Board(ManualClock())
         self.metrics = Metrics(
             Readings(
-                items=dict, staleness=dict, stores=dict, folders=dict, buffer_bytes=lambda: 0, queue_items=lambda: 0
+                items=dict, staleness=dict, stores=dict, folders=dict, buffer_bytes=lambda: 0, queue_items=nothing_due
             )
         )
         upload = UploadOptions(part_size=5 * MiB, multipart_threshold=5 * MiB)

@@ -1,5 +1,6 @@
 """Events as metrics: what each one counts, read back from the text that Prometheus scrapes."""
 
+import asyncio
 from collections.abc import Mapping
 
 import pytest
@@ -58,16 +59,24 @@ def metrics() -> Metrics:
             stores=lambda: {"default": True, "archive": False},
             folders=lambda: {"inbox": "events", "share": "poll"},
             buffer_bytes=lambda: 4096,
-            queue_items=lambda: 7,
+            queue_items=seven,
             folders_up=lambda: {"inbox": True, "share": False},
             folder_scans=lambda: {"inbox": 1_700_000_000.0, "share": 1_700_000_001.5},
         )
     )
 
 
+async def seven() -> int:
+    return 7
+
+
+def rendered(metrics: Metrics) -> str:
+    return asyncio.run(metrics.render()).decode()
+
+
 def value(metrics: Metrics, name: str, labels: Mapping[str, str] | None = None) -> float | None:
     """The sample as a scrape shows it; None if there is none."""
-    for family in text_string_to_metric_families(metrics.render().decode()):
+    for family in text_string_to_metric_families(rendered(metrics)):
         for sample in family.samples:
             if sample.name == name and sample.labels == (labels or {}):
                 return sample.value
@@ -88,9 +97,9 @@ def failed(retry_in: float | None) -> TransferFailed:
 
 
 def test_every_name_of_the_contract_is_exposed_and_none_beside_the_process(metrics: Metrics) -> None:
-    described = {line.split()[2] for line in metrics.render().decode().splitlines() if line.startswith("# TYPE ")}
+    described = {line.split()[2] for line in rendered(metrics).splitlines() if line.startswith("# TYPE ")}
     assert {name for name in described if not name.startswith("process_")} == SPEC_NAMES
-    assert "_created" not in metrics.render().decode()
+    assert "_created" not in rendered(metrics)
 
 
 def test_what_is_read_at_the_scrape(metrics: Metrics) -> None:
@@ -107,7 +116,7 @@ def test_what_is_read_at_the_scrape(metrics: Metrics) -> None:
 
 
 def test_what_runs(metrics: Metrics) -> None:
-    labels = [line for line in metrics.render().decode().splitlines() if line.startswith("mirrord_build_info{")]
+    labels = [line for line in rendered(metrics).splitlines() if line.startswith("mirrord_build_info{")]
     assert len(labels) == 1
     assert f'version="{__version__}"' in labels[0]
 
@@ -221,7 +230,7 @@ def test_no_label_names_an_item(metrics: Metrics) -> None:
         metrics(TransferStarted(item=item_of(key), transfer_id=key, kind=TransferKind.PUT, size=1))
         done = copied(key, 1)
         metrics(TransferCompleted(item=item_of(key), transfer_id=key, kind=done.kind, copied=done, duration=0.1))
-    text = metrics.render().decode()
+    text = rendered(metrics)
     assert value(metrics, "mirrord_transfers_total", {"store": STORE, "kind": "put", "outcome": "completed"}) == 3
     assert "three" not in text
     assert item_of("three").id not in text
