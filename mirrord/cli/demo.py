@@ -17,7 +17,6 @@ from pathlib import Path
 import click
 
 from mirrord.cli import options
-from mirrord.cli.demo_place import ORIGIN, Place
 from mirrord.cli.running import run, run_daemon
 from mirrord.cli.show import say, summary, watching
 from mirrord.cli.signals import process
@@ -25,13 +24,14 @@ from mirrord.daemon.api import settings_for, sync
 from mirrord.daemon.desired import Desired, read
 from mirrord.daemon.report import Report
 from mirrord.daemon.run import serve
+from mirrord.demo.directory import ORIGIN, DemoDirectory
+from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonReady, Event
 from mirrord.model import ProviderName
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.settings import Settings, parse_listen
 from mirrord.units import MiB, format_size
-from mirrord.web.sample_origin import SampleOrigin
 
 ORIGIN_PORT = 8421
 """Where the origin listens if it can: with the same address, the next demo finds nothing to move."""
@@ -46,7 +46,7 @@ NEWS_EVERY = 20.0
 @options.verbose
 def demo(once: bool, directory: str, verbose: bool) -> int:
     """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it."""
-    place = Place(Path(directory).absolute())
+    place = DemoDirectory(Path(directory).absolute())
     place.prepare()
     if once:
         return run(_twice(place, verbose=verbose))
@@ -62,7 +62,7 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
 class Welcome:
     """Says where everything is, once the daemon is ready. `instead_of` is the address that was taken, else empty."""
 
-    place: Place
+    place: DemoDirectory
     origin: str
     store: EmbeddedStore | None
     keys: Path
@@ -97,7 +97,7 @@ def command(*arguments: str) -> str:
     return shlex.join([*this, *arguments])
 
 
-async def _live(place: Place, *, verbose: bool) -> None:
+async def _live(place: DemoDirectory, *, verbose: bool) -> None:
     async with AsyncExitStack() as life:
         origin = await life.enter_async_context(SampleOrigin(port=ORIGIN_PORT, pace=PACE, news_every=NEWS_EVERY))
         environ = {**os.environ, ORIGIN: origin.url}
@@ -141,7 +141,7 @@ def on_a_free_port(settings: Settings) -> Settings:
 
 
 # ── once ──────────────────────────────────────────────────────────────────────────────────────────
-async def _twice(place: Place, *, verbose: bool) -> int:
+async def _twice(place: DemoDirectory, *, verbose: bool) -> int:
     async with SampleOrigin(port=ORIGIN_PORT) as origin:
         environ = {**os.environ, ORIGIN: origin.url}
         click.echo(f"demo: manifest {place.manifest}, inbox {place.inbox}, origin {origin.url}")

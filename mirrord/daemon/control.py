@@ -13,6 +13,7 @@ from logging import getLogger
 
 from mirrord._version import __version__
 from mirrord.aio import in_turns
+from mirrord.daemon.board import Board
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.offline import not_enforced
@@ -23,7 +24,6 @@ from mirrord.folders.held import Held
 from mirrord.model import Record, State
 from mirrord.ports import Journal
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
-from mirrord.telemetry.board import Board
 
 _log = getLogger(__name__)
 

@@ -14,6 +14,7 @@ from logging import getLogger
 from types import MappingProxyType
 from typing import Protocol
 
+from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.daemon import Daemon
 from mirrord.daemon.descriptors import descriptors
@@ -32,7 +33,6 @@ from mirrord.events import DaemonStopped
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings, parse_listen, resolve
-from mirrord.telemetry.board import Board
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.web.application import application

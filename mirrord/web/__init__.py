@@ -1,1 +1,1 @@
-"""What mirrord serves over HTTP: status page, API, metrics and health; and the sample origin of the demo."""
+"""What mirrord serves over HTTP: status page, API, metrics and health."""

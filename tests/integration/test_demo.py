@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.units import MiB
-from mirrord.web.sample_origin import SampleOrigin
 from tests.support.command import mirrord
 from tests.support.proxy import StoreProxy
 

@@ -19,11 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from mirrord.cli.demo import command, on_a_free_port
-from mirrord.cli.demo_place import ORIGIN, Place
 from mirrord.daemon.api import settings_for
 from mirrord.daemon.desired import read
+from mirrord.demo.directory import ORIGIN, DemoDirectory
+from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.settings import Settings
-from mirrord.web.sample_origin import SampleOrigin
 from tests.support.command import environment, start
 from tests.support.weed import children_of
 
@@ -155,7 +155,7 @@ async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "a #1", "$HOME", "${HOME}", "a: b", 'q"uote', "käse", "back\\slash"])
 def test_the_manifest_names_its_state_whatever_the_directory_is_called(tmp_path: Path, name: str) -> None:
-    place = Place(tmp_path / name)
+    place = DemoDirectory(tmp_path / name)
     place.prepare()
     environ = {ORIGIN: "http://127.0.0.1:1"}
     desired = read([str(place.manifest)], environ)

@@ -78,6 +78,7 @@ PLANTS = [
     climbing("floors", "planning", "reconcile"),
     climbing("floors", "transfer", "daemon"),
     climbing("floors", "reconcile", "cli"),
+    climbing("floors", "daemon", "demo"),
     climbing("floors", "journal", "telemetry"),
     climbing("floors", "reconcile", "scheduling"),
     climbing("floors", "scheduling", "folders"),

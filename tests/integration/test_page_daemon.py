@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from mirrord.demo.sample_origin import Published, SampleOrigin, Text
 from mirrord.units import MiB
-from mirrord.web.sample_origin import Published, SampleOrigin, Text
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.weed import Server

@@ -7,8 +7,8 @@ from hashlib import sha256
 import aiohttp
 import pytest
 
+from mirrord.demo.sample_origin import Generated, SampleOrigin
 from mirrord.units import GiB, MiB
-from mirrord.web.sample_origin import Generated, SampleOrigin
 
 
 @pytest.fixture

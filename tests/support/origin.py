@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from mirrord.web.sample_origin import Generated, Published, Text, span, unchanged
+from mirrord.demo.sample_origin import Generated, Published, Text, span, unchanged
 
 __all__ = ["Generated", "Text"]
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from mirrord.daemon.board import Board
 from mirrord.daemon.clock import SystemClock
 from mirrord.errors import Problem, Reason
 from mirrord.events import (
@@ -22,7 +23,6 @@ from mirrord.events import (
 from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind
 from mirrord.ports import Clock
 from mirrord.status import FileStatus, FolderStatus, ItemPage, ItemStatus, Status
-from mirrord.telemetry.board import Board
 
 ENDPOINT = "http://127.0.0.1:9000"
 

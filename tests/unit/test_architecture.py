@@ -89,15 +89,18 @@ def aiohttp_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.attr
 
 
+SERVERS = frozenset({"web", "demo"})
+
+
 def mixes_aiohttp_sides(module: str, tree: ast.Module) -> Iterator[str]:
     """web serves and nothing else does; an alias of the package would hide which side is meant."""
     for line, name in aiohttp_names(tree):
         serves = name.split(".")[0].split("_")[0] == "web"
         if " as " in name:
             yield f"line {line} hides aiohttp behind an alias"
-        elif serves and room(module) != "web":
+        elif serves and room(module) not in SERVERS:
             yield f"line {line} uses aiohttp's server ({name})"
-        elif room(module) == "web" and CLIENT_NAMES.fullmatch(name):
+        elif room(module) in SERVERS and CLIENT_NAMES.fullmatch(name):
             yield f"line {line} uses aiohttp's client ({name})"
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.health import Health
 from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
@@ -20,7 +21,6 @@ from mirrord.folders.held import Held
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Record, State, TransferKind
 from mirrord.status import ItemStatus
-from mirrord.telemetry.board import Board
 from tests.support.manual_clock import ManualClock
 
 RECORDED = [State.SYNCED, State.PENDING, State.RETRYING, State.BLOCKED, State.WAITING]

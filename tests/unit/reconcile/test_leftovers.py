@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mirrord import checksums
+from mirrord.daemon.board import Board
 from mirrord.errors import OutcomeUnknown, Reason, SourceMissing, StoreRefused, StoreUnavailable
 from mirrord.events import (
     ItemUnchanged,
@@ -30,7 +31,6 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decide import options_digest
-from mirrord.telemetry.board import Board
 from tests.unit.reconcile.test_proof_of_items import careless
 from tests.unit.reconcile.test_reconciler import AT, Clock, World
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mirrord.daemon.board import Board
 from mirrord.errors import (
     ChecksumMismatch,
     JournalUnavailable,
@@ -33,7 +34,6 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import Outcome, State, UploadOptions
-from mirrord.telemetry.board import Board
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.units import MiB
 from tests.support.manual_clock import ManualClock

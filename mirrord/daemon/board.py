@@ -1,4 +1,4 @@
-"""What runs right now, kept from events: transfers with their present rate, and events passed on to whoever watches.
+"""What runs right now, kept from events: transfers with their present rate, and events passed on to subscribers.
 
 Owns memory that is bounded by what runs: an entry a running item, a fixed backlog a subscriber. Keeps nothing of items
 that rest (the journal does) and holds nobody up: a slow subscriber loses its oldest events, progress is thinned.

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from mirrord.daemon.board import STEP, WINDOW, Board, Subscription
 from mirrord.errors import Reason
 from mirrord.events import (
     Event,
@@ -17,7 +18,6 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import Item, State, TransferKind
-from mirrord.telemetry.board import STEP, WINDOW, Board, Subscription
 from mirrord.units import MiB
 from tests.support.scripted_control import copied, item_of
 

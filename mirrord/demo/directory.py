@@ -50,7 +50,7 @@ NOTE = "Every file in this folder becomes an object below s3://demo/inbox/.\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DemoDirectory:
     """Where one demo lives. `root` is absolute."""
 
     root: Path
