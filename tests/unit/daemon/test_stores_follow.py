@@ -8,12 +8,12 @@ import pytest
 from mirrord.daemon.stores import Stores
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import StoreRefused
-from mirrord.model import ProviderName
+from mirrord.model import Destination, ProviderName
 
 
-def declared(secret: str, name: str = "a") -> dict[str, StoreOptions]:
+def declared(secret: str, name: str = "a", endpoint: str = "http://s:1") -> dict[str, StoreOptions]:
     keys = Credentials(access_key_id="key", secret_access_key=secret)
-    options = StoreOptions(name=name, provider=ProviderName.GENERIC, endpoint_url="http://s:1", credentials=keys)
+    options = StoreOptions(name=name, provider=ProviderName.GENERIC, endpoint_url=endpoint, credentials=keys)
     return {name: options}
 
 
@@ -33,6 +33,21 @@ async def test_a_changed_store_is_named_and_opened_anew(stores: Stores) -> None:
     first = await stores.named("a")
     assert await stores.replace({**declared("two"), **declared("three", "b")}) == {"a"}
     assert await stores.named("a") is not first
+
+
+async def test_an_object_of_the_journal_is_found_at_its_endpoint_whatever_the_store_is_called_now(
+    stores: Stores,
+) -> None:
+    there = Destination("a", "http://s:1", "bucket", "key")
+    assert await stores.at(there) is await stores.named("a")
+    await stores.replace({**declared("one", endpoint="http://other:1"), **declared("two", "b")})
+    assert await stores.at(there) is await stores.named("b")
+
+
+async def test_an_object_at_an_endpoint_of_no_declared_store_is_never_sought_elsewhere(stores: Stores) -> None:
+    await stores.replace(declared("one", endpoint="http://other:1"))
+    with pytest.raises(StoreRefused, match="the store 'a' was at http://s:1 and is now at http://other:1"):
+        await stores.at(Destination("a", "http://s:1", "bucket", "key"))
 
 
 async def test_a_store_that_left_and_came_back_otherwise_is_opened_anew(stores: Stores) -> None:

@@ -500,6 +500,21 @@ async def test_a_file_that_is_on_its_way_now_is_not_begun_with_again(world: Made
     assert found.asked == ["look", "depart /srv/inbox sub/a None"]
 
 
+async def test_a_check_leaves_a_file_alone_while_its_departure_is_resumed(world: Made) -> None:
+    found = world(outcome=SYNCED)
+    plain = found.departures.asides.resume
+
+    async def meanwhile(*given: object) -> Departure:
+        await found.look()
+        return await plain(*given)  # type: ignore[arg-type]
+
+    found.departures.asides.resume = meanwhile  # type: ignore[method-assign]
+    await found.resume()
+    assert found.asked == ["head", "look", "resume /srv/inbox sub/a None"]
+    await found.look()
+    assert found.asked[3:] == ["look", "head", "depart /srv/inbox sub/a None"]
+
+
 # ── a file that another folder matches, too ───────────────────────────────────────────────────────
 @pytest.mark.parametrize("after", [DeleteFile(), MoveFile("/done"), KeepFile()])
 async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileAction) -> None:

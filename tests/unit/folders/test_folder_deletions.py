@@ -55,6 +55,17 @@ async def test_a_file_that_was_renamed_is_looked_at_before_its_old_object_goes(w
     assert world.gone == ["f1"]
 
 
+async def test_a_file_that_after_upload_took_away_is_not_gone(worlds: list[World]) -> None:
+    world = await mirrored(worlds, 3)
+    record = await world.journal.record(world.items["f1"].id)
+    assert record is not None
+    assert record.revision is not None
+    await world.journal.save(replace(record, revision=replace(record.revision, departs=True)))
+    del world.tree.files["f1"], world.tree.files["f2"]
+    await world.live(65)
+    assert world.gone == ["f2"]
+
+
 async def test_by_default_objects_stay(world: World) -> None:
     for name in ("a", "b"):
         world.tree.write(name)

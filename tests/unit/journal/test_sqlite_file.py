@@ -14,13 +14,37 @@ from mirrord.journal.sqlite import SqliteJournal, connection
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.rows import from_record
 from mirrord.journal.sqlite.schema import Migration, migrations
-from mirrord.model import Destination, Record, State
+from mirrord.model import Copied, Destination, Integrity, Record, Revision, State, Transfer, TransferKind
 
 
 def record(key: str = "k", message: str = "") -> Record:
     at = Destination(store="default", endpoint="http://127.0.0.1:9000", bucket="datasets", key=key)
     return Record(
         item_id=at.item_id, entry="e", source="file:///x", destination=at, state=State.PENDING, message=message
+    )
+
+
+def transfer() -> Transfer:
+    return Transfer(
+        id="t",
+        item_id=record().item_id,
+        destination=record().destination,
+        revision=Revision(address="x"),
+        kind=TransferKind.PUT,
+        started=0.0,
+    )
+
+
+def copied() -> Copied:
+    return Copied(
+        transfer_id="t",
+        revision=Revision(address="x"),
+        kind=TransferKind.PUT,
+        size=1,
+        parts=1,
+        etag='"e"',
+        checksum=None,
+        integrity=Integrity.LENGTH,
     )
 
 
@@ -220,11 +244,18 @@ async def test_a_group_that_fails_leaves_nothing_and_the_next_one_stands(tmp_pat
         assert [one async for one in journal.records()] == [record("good")]
 
 
-async def test_finish_commits_both_or_neither(tmp_path: Path) -> None:
+@pytest.mark.parametrize("refused", ["INSERT ON items", "DELETE ON transfers"])
+async def test_finish_commits_both_or_neither(tmp_path: Path, refused: str) -> None:
     path = tmp_path / "state.db"
-    async with CountingDatabase(path) as database:
-        await database.write(Statement("settle_transfer", {"id": "t"}), Statement("save_record", from_record(record())))
-        assert database.groups == [2]
+    async with SqliteJournal(path) as journal:
+        await journal.begin(transfer())
+        other = sqlite3.connect(path)
+        other.execute(f"CREATE TRIGGER refuse BEFORE {refused} BEGIN SELECT RAISE(FAIL, 'no'); END")
+        other.close()
+        with pytest.raises(JournalError):
+            await journal.finish("t", copied(), record())
+        assert [one async for one in journal.unfinished()] == [transfer()]
+        assert await journal.record(record().item_id) is None
 
 
 async def test_leaving_waits_for_what_was_asked(tmp_path: Path) -> None:

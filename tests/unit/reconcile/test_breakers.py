@@ -208,6 +208,15 @@ async def test_bodies_that_break_off_say_nothing_of_the_host(world: World) -> No
         assert (await world.look(n)).tried
 
 
+async def test_retry_after_of_a_body_that_breaks_off_counts_for_the_whole_host(world: World) -> None:
+    world.body_breaks = SourceUnavailable("answered 503 to a range", retry_after=30.0)
+    assert (await world.look(1)).tried
+    world.body_breaks = None
+    held = await world.look(2)
+    assert (held.tried, held.retry_in) == (False, 30.0)
+    assert world.asked == 1
+
+
 async def test_retry_after_counts_for_the_whole_host(world: World) -> None:
     world.host_says = SourceUnavailable("429", retry_after=30.0)
     assert (await world.look(1)).tried

@@ -348,3 +348,19 @@ async def test_a_copy_waits_for_its_slot_and_a_look_does_not(world: World) -> No
     slots.release()
     assert (await copying).copied is not None
     assert world.content == b"two"
+
+
+async def test_a_source_that_changed_while_its_copy_waited_for_a_slot_is_recorded_as_it_was_read(world: World) -> None:
+    slots = world.reconciler.transfers.slots
+    for _ in range(4):
+        await slots.acquire()
+    copying = asyncio.create_task(world.look())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    world.origin.content, world.origin.etag = b"two!", '"2"'
+    slots.release()
+    assert (await copying).copied is not None
+    record = await world.journal.record(AT.item_id)
+    assert record is not None
+    assert record.revision is not None
+    assert (world.content, record.revision.etag, record.size) == (b"two!", '"2"', 4)

@@ -1,0 +1,114 @@
+"""What runs for the manifests in force: which items count as having left while no daemon ran."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mirrord.daemon.health import Health
+from mirrord.daemon.live import Live
+from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.stores import Stores
+from mirrord.daemon.supervise import Supervisor
+from mirrord.journal.memory import MemoryJournal
+from mirrord.model import Destination, Item, Outcome, Record, State
+from mirrord.reconcile.departures import Departures
+from mirrord.reconcile.queue import LocalQueue
+from mirrord.reconcile.scheduler import Scheduler
+from mirrord.settings import Settings
+from mirrord.sources.folder import FolderAsides, Overlaps
+from mirrord.sources.mounts import Mounts
+from mirrord.testing import MemoryStore
+from mirrord.transfer.budget import Budget
+from mirrord.units import MiB
+from tests.support.manual_clock import ManualClock
+
+SOUND = "stores: {default: {endpoint_url: 'http://s:1'}}\nmirrors: [{url: 'http://h/x', to: 's3://bucket/x'}]\n"
+BROKEN = "mirrors: [{url: 'http://h/y', to: 's3://bucket/y'}"
+
+
+class Reads(ManualClock):
+    """A manifest is read twice, a moment apart: nobody waits for it here."""
+
+    async def sleep(self, seconds: float) -> None:
+        self._elapsed += seconds
+
+
+def recorded(entry: str) -> Record:
+    at = Destination("default", "http://s:1", "bucket", entry)
+    return Record(item_id=at.item_id, entry=entry, source=f"http://h/{entry}", destination=at, state=State.SYNCED)
+
+
+class Scene:
+    """The applied state over the manifests in a directory; nothing is transferred."""
+
+    def __init__(self, directory: Path, supervisor: Supervisor) -> None:
+        clock, self.journal, settings = Reads(), MemoryJournal(), Settings(state=directory / "state" / "state.db")
+        self.directory = directory
+        self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
+        self.live = Live(
+            manifests=self.manifests,
+            scheduler=Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock),
+            stores=Stores({}, directory),
+            departures=Departures(
+                looks=self,
+                asides=FolderAsides(settings.own_paths),
+                journal=self.journal,
+                store_of=self.store_of,
+                source_of=self.source_of,
+                budget=Budget(MiB),
+                observer=self.ignore,
+                clock=clock,
+            ),
+            overlaps=Overlaps(Mounts.now),
+            own=settings.own_paths,
+            journal=self.journal,
+            supervisor=supervisor,
+            health=Health(clock),
+            observer=self.ignore,
+            clock=clock,
+        )
+
+    def ignore(self, _event: object) -> None: ...
+
+    async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
+        return Outcome(state=State.SYNCED)
+
+    async def store_of(self, item: Item) -> MemoryStore:
+        raise AssertionError("no store is needed")
+
+    def source_of(self, item: Item) -> None:
+        raise AssertionError("no source is needed")
+
+    async def apply(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.directory / f"{name}.yaml").write_text(text)
+        await self.manifests.look()
+        await self.live.apply()
+
+    async def removed(self, entry: str) -> bool:
+        record = await self.journal.record(recorded(entry).item_id)
+        assert record is not None
+        return record.removed is not None
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with Supervisor(ManualClock()) as supervisor:
+        yield Scene(tmp_path, supervisor)
+
+
+async def test_what_left_while_no_daemon_ran_is_retired_at_its_start(scene: Scene) -> None:
+    await scene.journal.save(recorded("y"))
+    await scene.apply(a=SOUND)
+    assert await scene.removed("y")
+
+
+async def test_a_file_that_is_bad_at_the_start_retires_none_of_its_items_until_it_is_sound(scene: Scene) -> None:
+    await scene.journal.save_all([recorded("y"), recorded("left")])
+    await scene.apply(a=SOUND, b=BROKEN)
+    assert not await scene.removed("y")
+    assert not await scene.removed("left")
+    await scene.apply(b=f"{BROKEN}]\n")
+    assert not await scene.removed("y")
+    assert await scene.removed("left")
