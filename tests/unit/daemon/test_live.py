@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from mirrord.reconcile.departures import Departures
+from mirrord.reconcile.queue import LocalQueue
+from mirrord.reconcile.scheduler import Scheduler
 
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
@@ -12,9 +15,6 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Outcome, Record, State
-from mirrord.reconcile.departures import Departures
-from mirrord.reconcile.queue import LocalQueue
-from mirrord.reconcile.scheduler import Scheduler
 from mirrord.settings import Settings
 from mirrord.sources.folder import FolderAsides, Overlaps
 from mirrord.sources.mounts import Mounts
