@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from mirrord.reconcile.departures import Departures
-from mirrord.reconcile.queue import LocalQueue
-from mirrord.reconcile.scheduler import Scheduler
 
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
+from mirrord.folders.departures import Departures
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Outcome, Record, State
+from mirrord.scheduling.queue import LocalQueue
+from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
 from mirrord.sources.folder import FolderAsides, Overlaps
 from mirrord.sources.mounts import Mounts
