@@ -11,7 +11,7 @@ from mirrord import checksums
 from mirrord.client.connection import Connection, Opened
 from mirrord.client.uploader import BytesLike, MultipartUploader
 from mirrord.errors import SourceUnavailable
-from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions
+from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions, Url
 from mirrord.planning.describe import described
 from mirrord.planning.parts import cut
 from mirrord.ports import Source
@@ -97,7 +97,7 @@ class S3Client(Connection):
 
     def _source(self, opened: Opened, bucket: str, key: str, url: str) -> Source:
         at = self.at(bucket, key)
-        return opened.http.source(Item(id=at.item_id, entry="client", source=url, destination=at))
+        return opened.http.source(Item(id=at.item_id, entry="client", origin=Url(url), destination=at))
 
 
 async def _look(source: Source) -> Observed:

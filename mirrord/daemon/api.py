@@ -11,6 +11,7 @@ from mirrord.daemon.report import Report
 from mirrord.daemon.sync import sync as sync_desired
 from mirrord.errors import MirrordError
 from mirrord.events import Event
+from mirrord.model import File
 from mirrord.ports import Observer
 from mirrord.settings import Settings, resolve
 
@@ -64,7 +65,7 @@ async def plan(
 
 def _readable(desired: Desired) -> Desired:
     """Raises MirrordError where Python reads the names of files in another coding: they would be other names."""
-    local = desired.expansion.folders or any(item.source.startswith("file:") for item in desired.expansion.items)
+    local = desired.expansion.folders or any(isinstance(item.origin, File) for item in desired.expansion.items)
     if local and sys.getfilesystemencoding() != "utf-8":
         raise MirrordError(
             "names of files are UTF-8: start Python with -X utf8, or with PYTHONUTF8=1 in its environment"

@@ -6,7 +6,7 @@ from mirrord.aio import finish
 from mirrord.daemon.wiring import engine
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused
-from mirrord.model import Destination, Item, Options, Outcome, State, file_address, shown
+from mirrord.model import Destination, Item, Options, Outcome, State, Url, file_address, origin_at, shown
 from mirrord.planning import keys
 from mirrord.ports import Observer
 from mirrord.providers import profile
@@ -22,18 +22,18 @@ def bound(source: str, to: str, store: StoreOptions) -> Item:
     Raises KeyRefused for an object that cannot be.
     """
     path = os.path.expanduser(source) if source.startswith("~/") else source
-    address = source if "://" in source else file_address(os.path.abspath(path))
+    origin = origin_at(source if "://" in source else file_address(os.path.abspath(path)))
     try:
         bucket, key = keys.address(to)
         if not key or key.endswith("/"):
-            key += keys.url_values(address)["name"]
+            key += keys.key_values(origin)["name"]
     except ValueError as error:
         raise KeyRefused(f"{to}: {error}") from error
     key = keys.normalised(key, profile(store.provider))
     if fault := keys.key_fault(key):
         raise KeyRefused(f"s3://{bucket}/{key}: {fault}")
     destination = Destination(store.name, store.endpoint, bucket, key)
-    return Item(id=destination.item_id, entry=COPY_ENTRY, source=address, destination=destination, options=Options())
+    return Item(id=destination.item_id, entry=COPY_ENTRY, origin=origin, destination=destination, options=Options())
 
 
 def source_fault(source: str) -> str:
@@ -48,7 +48,7 @@ def source_fault(source: str) -> str:
     if scheme not in ("http", "https"):
         return f"begins with {scheme[:20]}://; write http://, https://, or a path"
     try:
-        keys.url_values(source)
+        keys.key_values(Url(source))
     except ValueError as error:
         return f"{shown(source)}: {error}"
     return ""

@@ -20,8 +20,8 @@ from mirrord.folders.departures import Departures
 from mirrord.folders.held import Held
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
-from mirrord.model import Item, Record, State, file_address
-from mirrord.planning.bind import item_of
+from mirrord.model import Item, Record, State
+from mirrord.planning.bind import item_of, name_of
 from mirrord.ports import Clock, Hints, Journal, Observer
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import OwnPaths
@@ -94,8 +94,10 @@ class Live:
         loop = self._folders.get(record.entry) if record is not None and record.removed is None else None
         if loop is None or record is None:
             return False
-        await self.scheduler.submit(_file_of(loop.spec, record))
-        return True
+        name = name_of(loop.spec, record.source)
+        if name is not None:
+            await self.scheduler.submit(_file_of(loop.spec, record, name))
+        return name is not None
 
     def folder_statuses(self) -> tuple[FolderStatus, ...]:
         """Each folder in force, by name."""
@@ -154,7 +156,7 @@ class Live:
     async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
         """Who else in force has this item's object."""
         mirror = self.scheduler.item(item.id)
-        if mirror is not None and mirror.root is None:
+        if mirror is not None and mirror.folder_file is None:
             return f"the mirror {mirror.entry}"
         other = self._folders.get(record.entry) if record is not None and record.entry != entry else None
         if other is not None and record is not None and await other.has(record.source, item.id):
@@ -193,8 +195,7 @@ def _task(entry: str) -> str:
     return f"folder {entry}"
 
 
-def _file_of(spec: FolderSpec, record: Record) -> Item:
-    """The item of a recorded file, as the folder's listing would find it."""
-    name = record.source.removeprefix(file_address(f"{spec.path.rstrip('/')}/"))
+def _file_of(spec: FolderSpec, record: Record, name: str) -> Item:
+    """The item of the recorded file of that name, as the folder's listing would find it."""
     item = item_of(spec, name, record.dated or 0.0)
     return replace(item, id=record.item_id, destination=replace(record.destination, store=spec.store))

@@ -15,7 +15,7 @@ from heapq import nsmallest
 from mirrord.aio import in_turns
 from mirrord.events import TransferEvent
 from mirrord.folders.held import Held
-from mirrord.model import Item, Record, State
+from mirrord.model import Item, Record, State, file_path
 from mirrord.ports import Clock, Journal
 from mirrord.status import ItemStatus, Progress
 
@@ -27,8 +27,6 @@ FILE_DEADLINE = 1.0
 """Seconds for the file system to say which files of a page are gone."""
 FILE_GONE = {"keep": "its file is gone, the object stays (delete: keep)", "mirror": "its file is gone"}
 """What is said of an item by its folder's `delete`."""
-
-_FILE = "file://"
 
 
 @dataclass(slots=True)
@@ -131,9 +129,10 @@ async def with_gone_files(shown: Sequence[ItemStatus], deletes: Mapping[str, str
     """The same, saying of which files nothing but the object is left. `deletes`: what each folder does about them, by
     entry. The wait for a file system that does not answer is bounded."""
     asked = {
-        one.id: one.source.removeprefix(_FILE)
+        one.id: path
         for one in shown
-        if one.entry in deletes and one.state is State.SYNCED and not one.message and one.source.startswith(_FILE)
+        if one.entry in deletes and one.state is State.SYNCED and not one.message
+        if (path := file_path(one.source)) is not None
     }
     try:
         async with asyncio.timeout(FILE_DEADLINE):

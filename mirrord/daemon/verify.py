@@ -13,7 +13,7 @@ from mirrord.daemon.desired import Desired, announce, matches
 from mirrord.daemon.stores import Stores
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import ChecksumKind, Destination, FileIdentity, Record, Revision
+from mirrord.model import ChecksumKind, Destination, File, FileIdentity, Record, Revision, file_path
 from mirrord.ports import Journal, Observer
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
@@ -93,7 +93,7 @@ async def _objects(desired: Desired, journal: Journal, only: Sequence[str]) -> A
     mirrors = {item.id: item for item in desired.expansion.items}
     for item in mirrors.values():
         if matches(item.entry, item.destination.key, only):
-            path = item.source.removeprefix("file://") if item.source.startswith("file://") else None
+            path = item.origin.path if isinstance(item.origin, File) else None
             yield _Object(item.destination, item.id, await journal.record(item.id), path)
     folders = {folder.entry: folder for folder in desired.expansion.folders}
     async for record in journal.records():
@@ -102,7 +102,7 @@ async def _objects(desired: Desired, journal: Journal, only: Sequence[str]) -> A
             continue
         if record.revision is not None and matches(record.entry, record.destination.key, only):
             at = replace(record.destination, store=folder.store)
-            yield _Object(at, record.item_id, record, record.source.removeprefix("file://"), folder.path)
+            yield _Object(at, record.item_id, record, file_path(record.source), folder.path)
 
 
 class _Verifying:

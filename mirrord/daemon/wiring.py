@@ -13,11 +13,10 @@ from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.descriptors import descriptors
 from mirrord.daemon.stores import Stores
 from mirrord.declared import StoreOptions
-from mirrord.errors import SourceRefused
 from mirrord.folders.departures import Departures
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Item
+from mirrord.model import File, Item
 from mirrord.planning.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
@@ -116,10 +115,5 @@ async def engine(
 
 
 def source_of(http: HttpSources, own: OwnPaths, item: Item) -> Source:
-    """The adapter for an item's source, by its scheme. What is in `own` is refused."""
-    scheme = item.source.partition("://")[0]
-    if scheme in ("http", "https"):
-        return http.source(item)
-    if scheme == "file":
-        return file_source(item, own)
-    raise SourceRefused(f"{item.shown_source}: mirrord cannot read {scheme}:// sources")
+    """The adapter for an item's source, by the type of its origin. What is in `own` is refused."""
+    return file_source(item.origin, own) if isinstance(item.origin, File) else http.source(item)

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
-from mirrord.model import Item, file_address
-from mirrord.planning.bind import has_date, item_of
+from mirrord.model import Item
+from mirrord.planning.bind import file_of, has_date, item_of, name_of
 from mirrord.ports import Found, Journal
 
 F = TypeVar("F", bound=Found)
@@ -46,9 +46,8 @@ class Binding:
 
     def address(self, name: str) -> str:
         """The source of the file of that name."""
-        return file_address(f"{self.spec.path.rstrip('/')}/{name}")
+        return file_of(self.spec, name).address
 
     def name_of(self, source: str) -> str | None:
         """The name of the file that is this source; None: it is not in this folder."""
-        root = self.address("")
-        return source.removeprefix(root) if source.startswith(root) else None
+        return name_of(self.spec, source)

@@ -273,8 +273,10 @@ class Departures(Reconciles):
 
 def _place(item: Item) -> tuple[str, str]:
     """The folder's path, and the file's name in it."""
-    root = (item.root or "").rstrip("/")
-    return root or "/", item.source.removeprefix("file://").removeprefix(f"{root}/")
+    file = item.folder_file
+    if file is None or file.root is None:
+        raise AssertionError(f"{item.shown_source} is no file of a folder")
+    return file.root, file.name
 
 
 def _departs(record: Record | None) -> bool | None:

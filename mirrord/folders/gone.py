@@ -12,7 +12,8 @@ from typing import Protocol
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
-from mirrord.model import Item, Record, State, file_address
+from mirrord.model import Item, Record, State
+from mirrord.planning.bind import name_of, recorded_origin
 from mirrord.planning.prune import Gone, Root, Seen, is_another, refusal
 from mirrord.ports import Clock, Journal, Observer
 
@@ -89,9 +90,8 @@ class Search:
     async def _missing(self, records: Sequence[Record], moved: Set[tuple[int, int]]) -> Sequence[Record]:
         """Those whose files are gone. Where the scan found recorded files on another device by number, that one is as
         good as theirs: else nothing could be deleted after a reboot that numbers the devices anew."""
-        root = file_address(self.spec.path.rstrip("/") + "/")
         theirs = (one for one in records if not (one.revision and one.revision.departs))  # their files we took away
-        mine = {one.source.removeprefix(root): one for one in theirs if one.source.startswith(root)}
+        mine = {name: one for one in theirs if (name := name_of(self.spec, one.source)) is not None}
         devices = {
             name: one.revision.file.device if one.revision and one.revision.file else None for name, one in mine.items()
         }
@@ -105,11 +105,9 @@ class Search:
         return Item(
             id=record.item_id,
             entry=record.entry,
-            source=record.source,
+            origin=recorded_origin(self.spec, record.source),
             destination=record.destination,
             options=self.spec.options,
-            root=self.spec.path,
-            follow=self.spec.follow_symlinks,
             gone=True,
             dated=record.dated,
         )

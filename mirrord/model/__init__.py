@@ -7,7 +7,7 @@ Times are seconds since the epoch (float, UTC); sizes are bytes; durations secon
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
-from mirrord.model.items import Destination, Item, file_address, fingerprint, mentions
+from mirrord.model.items import Destination, Item, fingerprint, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.observed import (
     META_SHA256,
@@ -23,6 +23,7 @@ from mirrord.model.observed import (
     Upload,
 )
 from mirrord.model.options import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
+from mirrord.model.origins import File, Origin, Url, directory_prefix, file_address, file_path, origin_at
 from mirrord.model.recorded import Copied, Outcome, Record, Transfer
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "DeleteFile",
     "Destination",
     "Drift",
+    "File",
     "FileAction",
     "FileIdentity",
     "FileRemoval",
@@ -48,6 +50,7 @@ __all__ = [
     "ObjectVersion",
     "Observed",
     "Options",
+    "Origin",
     "Outcome",
     "Overwrite",
     "Part",
@@ -60,8 +63,12 @@ __all__ = [
     "TransferKind",
     "Upload",
     "UploadOptions",
+    "Url",
+    "directory_prefix",
     "file_address",
+    "file_path",
     "fingerprint",
     "mentions",
+    "origin_at",
     "shown",
 ]

@@ -1,11 +1,14 @@
 """An item (one source bound to one object), and where its object stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.options import Options
+from mirrord.model.origins import File, Origin
+
+_KEEP = KeepFile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +31,15 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One source bound to one object: the unit of reconciliation.
-
-    `source` is a full URL (`http(s)://…`, maybe with secrets in it) or a local path as `file:///…`.
-    """
+    """One source bound to one object: the unit of reconciliation."""
 
     id: str
     entry: str
-    source: str = field(repr=False)
+    origin: Origin
     destination: Destination
     options: Options = Options()
-    root: str | None = None
-    """For a file found by a folder: the folder's path, which the file may not leave."""
-    follow: bool = False
-    """The folder says `follow_symlinks`: a link at the file's path or on the way to it leads to the file."""
-    after_upload: FileAction = KeepFile()
     gone: bool = False
-    """The file went and the folder says `delete: mirror`: the object is to go, too."""
+    """A complete listing proved that the source is gone, and its entry says `delete: mirror`: delete the object."""
     dated: float | None = None
     """The moment that `{date}` stands for in its key, in seconds since the epoch; None: the key has no date."""
 
@@ -54,14 +49,19 @@ class Item:
         return not isinstance(self.after_upload, KeepFile)
 
     @property
+    def after_upload(self) -> FileAction:
+        """What becomes of the origin once its object is proven."""
+        return self.origin.after_upload if isinstance(self.origin, File) else _KEEP
+
+    @property
     def shown_source(self) -> str:
         """The source without userinfo and query, fit for logs, journal and status."""
-        return shown(self.source)
+        return shown(self.origin.address)
 
-
-def file_address(path: str) -> str:
-    """How a local file is named as a source: the absolute path after the scheme, nothing in it encoded."""
-    return f"file://{path}"
+    @property
+    def folder_file(self) -> File | None:
+        """The origin, if a folder found it; None for what an entry names itself."""
+        return self.origin if isinstance(self.origin, File) and self.origin.root is not None else None
 
 
 def mentions(text: str, *names: str) -> bool:

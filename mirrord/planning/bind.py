@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
-from mirrord.model import Destination, Item, file_address
+from mirrord.model import Destination, File, Item, Origin, directory_prefix, file_path, origin_at
 from mirrord.planning import keys
 from mirrord.planning.templates import DATE, template
 from mirrord.providers import profile
@@ -23,6 +23,23 @@ def has_date(folder: FolderSpec) -> bool:
 @lru_cache(maxsize=1024)
 def _dated(key: str) -> bool:
     return DATE in template(key).names
+
+
+def file_of(folder: FolderSpec, name: str) -> File:
+    """The file of that name in the folder. `name` is relative to the folder."""
+    return File(folder.path, name, folder.follow_symlinks, folder.after_upload)
+
+
+def name_of(folder: FolderSpec, address: str) -> str | None:
+    """The name in the folder of the file at this address; None: the address is not in the folder."""
+    path, root = file_path(address), directory_prefix(folder.path)
+    return path.removeprefix(root) if path is not None and path.startswith(root) else None
+
+
+def recorded_origin(folder: FolderSpec, address: str) -> Origin:
+    """What a record of the folder names as its source: a file of the folder, or whatever else the address is."""
+    name = name_of(folder, address)
+    return origin_at(address) if name is None else file_of(folder, name)
 
 
 def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
@@ -45,11 +62,8 @@ def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
     return Item(
         id=destination.item_id,
         entry=folder.entry,
-        source=file_address(f"{folder.path.rstrip('/')}/{name}"),
+        origin=file_of(folder, name),
         destination=destination,
         options=folder.options,
-        root=folder.path,
-        follow=folder.follow_symlinks,
-        after_upload=folder.after_upload,
         dated=dated if has_date(folder) else None,
     )

@@ -17,7 +17,7 @@ from mirrord.errors import Problem
 from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.hints import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile, Options
+from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile, Options, Origin, origin_at
 from mirrord.planning import keys
 from mirrord.planning.departure import move_fault
 from mirrord.planning.options import OptionsOf
@@ -202,11 +202,11 @@ class _File:
         name, at = mirror.name, len(self._items)
         if name is None and self._options.setting(mirror, "matrix"):
             name = _default_name(mirror.to, mirror.url)
-        for source, destination in _bindings(place, mirror, self._options.setting(mirror, "matrix")):
+        for origin, destination in _bindings(place, mirror, self._options.setting(mirror, "matrix")):
             item_id = destination.item_id
             entry = name or str(destination)
             self._claim(place, item_id, destination, entry)
-            item = Item(id=item_id, entry=entry, source=source, destination=destination, options=place.options)
+            item = Item(id=item_id, entry=entry, origin=origin, destination=destination, options=place.options)
             known = self._others.known.get(item_id)
             self._items.append(item if known is None or known != item else known)
         if len(self._items) > at:
@@ -287,7 +287,7 @@ class _File:
 # ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
 def _bindings(
     place: _Place, mirror: Mirror, matrix: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[str, Destination]]:
+) -> Iterator[tuple[Origin, Destination]]:
     """Every source of a mirror with its object: one, or one for each combination of the matrix."""
     url = _template("url", mirror.url or "", tuple(matrix))
     to = _template("to", mirror.to, (*matrix, *_OF_URL))
@@ -295,13 +295,13 @@ def _bindings(
         raise _Fault("matrix", f"more than {MOST_COMBINATIONS:,} combinations; split the entry")
     for combination in product(*matrix.values()):
         values = dict(zip(matrix, combination, strict=True))
-        source = url.fill(values)
-        yield source, _object(place, source, to, values, append=mirror.to.endswith("/"))
+        origin = origin_at(url.fill(values))
+        yield origin, _object(place, origin, to, values, append=mirror.to.endswith("/"))
 
 
-def _object(place: _Place, source: str, to: Template, values: dict[str, str], *, append: bool) -> Destination:
+def _object(place: _Place, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
     try:
-        values |= keys.url_values(source)
+        values |= keys.key_values(origin)
     except ValueError as error:
         raise _Fault("url", str(error)) from None
     if append and not values["name"]:

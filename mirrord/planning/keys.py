@@ -1,10 +1,11 @@
-"""Object addresses: which keys are lawful, what a provider makes of them, what a URL gives for one. Pure."""
+"""Object addresses: which keys are lawful, what a provider makes of them, what a source gives for one. Pure."""
 
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from mirrord.manifest.texts import is_bucket
+from mirrord.model import File, Origin
 from mirrord.providers import Provider
 
 LONGEST_KEY = 1024
@@ -44,14 +45,14 @@ def address(text: str) -> tuple[str, str]:
     return bucket, key
 
 
-def url_values(url: str) -> Mapping[str, str]:
+def key_values(origin: Origin) -> Mapping[str, str]:
     """What a source gives for a key: `host` without port, `path` with its leading slash, `name`, its last segment.
 
     Percent-encodings are decoded, but for a slash inside a segment, which stays encoded. ValueError if the URL is none.
     """
-    if url.startswith("file://"):
-        path = url.removeprefix("file://")
-        return {"path": path, "name": path.rpartition("/")[2]}
+    if isinstance(origin, File):
+        return {"path": origin.path, "name": origin.path.rpartition("/")[2]}
+    url = origin.text
     if _SPACE.search(url):
         raise ValueError("the URL holds a space or a control character; percent-encode it")
     host, path = _split(url)

@@ -95,7 +95,7 @@ def fresh(item: Item, record: Record) -> bool:
         record.state is State.SYNCED
         and record.removed is None
         and record.revision is not None
-        and record.revision.address == fingerprint(item.source)
+        and record.revision.address == fingerprint(item.origin.address)
         and record.options_digest == options_digest(item.options.object)
         and not item.options.suspend
     )

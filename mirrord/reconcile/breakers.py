@@ -24,7 +24,7 @@ from mirrord.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from mirrord.model import Item, Outcome, State
+from mirrord.model import Item, Outcome, State, Url
 from mirrord.planning.breaker import (
     RULE,
     SEAT,
@@ -200,7 +200,7 @@ class Breakers:
 
 
 def _parts(item: Item) -> list[Part]:
-    host = _host(item.source)
+    host = _host(item.origin.text) if isinstance(item.origin, Url) else ""
     return [_store(item), *([(Reason.SOURCE_UNAVAILABLE, host)] if host else [])]
 
 

@@ -118,7 +118,7 @@ class Reconciler:
         except MirrordError as error:
             if error.recovery is Recovery.BLOCK:
                 await self._give_up(item)
-            if item.root is not None and isinstance(error, SourceMissing):
+            if item.folder_file is not None and isinstance(error, SourceMissing):
                 return await self._vanished(item, record)
             return await self._failed(item, record, attempt, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one item must not stop the others

@@ -17,7 +17,7 @@ from typing import Self
 
 from mirrord.aio import finish
 from mirrord.errors import SourceChanged, SourceDenied, SourceMissing, SourceRefused, SourceUnavailable
-from mirrord.model import FileIdentity, Item, Observed, Revision, file_address, fingerprint
+from mirrord.model import File, FileIdentity, Observed, Revision, file_address, fingerprint
 from mirrord.ports import ByteStream, Source
 from mirrord.settings import OwnPaths
 from mirrord.units import KiB, MiB
@@ -40,11 +40,9 @@ _KINDS = {
 }
 
 
-def file_source(item: Item, own: OwnPaths | None = None) -> "FileSource":
-    """The source of an item whose `source` is `file:///…`; nothing in it is decoded. What is in `own` is refused; what
-    a folder found is none of it."""
-    path = item.source.removeprefix("file://")
-    return FileSource(path, item.root, follow=item.follow, own=own if item.root is None else None)
+def file_source(file: File, own: OwnPaths | None = None) -> "FileSource":
+    """The source of a file. What is in `own` is refused; what a folder found is none of it."""
+    return FileSource(file.path, file.root, follow=file.follow, own=own if file.root is None else None)
 
 
 class FileSource(Source):

@@ -58,7 +58,7 @@ def mirrored(spec: FolderSpec, name: str, now: float) -> Record:
     item = item_of(spec, name, found.mtime_ns / 1e9)
     return replace(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
-        revision=Revision(address=fingerprint(item.source), length=found.size, file=found),
+        revision=Revision(address=fingerprint(item.origin.address), length=found.size, file=found),
         options_digest=options_digest(item.options.object),
         transfer_id="0" * 32,
         etag='"d41d8cd98f00b204e9800998ecf8427e"',

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from mirrord.errors import SourceChanged, SourceMissing
-from mirrord.model import Revision
+from mirrord.model import File, Revision
 from mirrord.ports import Source
 from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
@@ -53,7 +53,8 @@ class LocalFile:
         self._path.unlink()
 
     def source(self) -> Source:
-        return file_source(item_of(f"file://{self._path}", root=str(self._root) if self._root else None))
+        root, name = (str(self._root), self._path.relative_to(self._root)) if self._root else (None, self._path)
+        return file_source(File(root, str(name)))
 
 
 @pytest.fixture(params=["url", "file", "file in a folder"])

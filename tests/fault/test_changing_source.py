@@ -13,7 +13,17 @@ import pytest
 
 from mirrord.events import Event, TransferCompleted, TransferFailed, TransferInterrupted, TransferResumed
 from mirrord.journal.memory import MemoryJournal
-from mirrord.model import Destination, HttpOptions, Item, Options, Outcome, ProviderName, State, UploadOptions
+from mirrord.model import (
+    Destination,
+    HttpOptions,
+    Item,
+    Options,
+    Outcome,
+    ProviderName,
+    State,
+    UploadOptions,
+    origin_at,
+)
 from mirrord.providers import profile
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
@@ -113,7 +123,9 @@ async def world(origin: Origin, connections: int = 4, path: str = "/x") -> Async
         upload=UploadOptions(multipart_threshold=PART, part_size=PART),
     )
     async with HttpSources() as sources:
-        yield World(sources, Item(id=AT.item_id, entry="e", source=origin.url(path), destination=AT, options=options))
+        yield World(
+            sources, Item(id=AT.item_id, entry="e", origin=origin_at(origin.url(path)), destination=AT, options=options)
+        )
 
 
 def whole(content: Generated) -> bytes:

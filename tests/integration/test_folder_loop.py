@@ -23,7 +23,7 @@ from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.journal.memory import MemoryJournal
-from mirrord.model import FileIdentity, Item, Outcome, Revision, State, fingerprint
+from mirrord.model import File, FileIdentity, Item, Outcome, Revision, State, fingerprint
 from mirrord.planning.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from mirrord.sources.folder import Folder
@@ -61,14 +61,15 @@ class Inbox:
         self._news.set()
 
     async def submit(self, item: Item) -> None:
-        path = item.source.removeprefix("file://")
+        assert isinstance(item.origin, File)
+        path = item.origin.path
         try:
             file = FileIdentity.of(os.stat(path))
         except FileNotFoundError:
             return
         self.submitted.append((path.removeprefix(f"{self.root}/"), file))
         self.moments.append(time.monotonic())
-        revision = Revision(address=fingerprint(item.source), length=file.size, file=file)
+        revision = Revision(address=fingerprint(item.origin.address), length=file.size, file=file)
         record = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)
         digest = options_digest(item.options.object)
         await self.journal.save(replace(record, revision=revision, options_digest=digest))

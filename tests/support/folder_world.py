@@ -150,7 +150,9 @@ class World:
         return FolderLoop(self.spec, ports)
 
     async def submit(self, item: Item) -> None:
-        name = item.source.removeprefix(f"file://{ROOT}/")
+        file = item.folder_file
+        assert file is not None
+        name = file.name
         if item.gone:
             self.gone.append(name)
             return
@@ -165,7 +167,7 @@ class World:
         for name in names:
             item, file = self.items[name], self.tree.files[name]
             done = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)
-            revision = Revision(address=fingerprint(item.source), length=file.size, file=file)
+            revision = Revision(address=fingerprint(item.origin.address), length=file.size, file=file)
             digest = options_digest(item.options.object)
             await self.journal.save(replace(done, revision=revision, options_digest=digest, etag='"e"'))
 

@@ -1,14 +1,14 @@
 """Reading a source to its end, as a transfer does: into a buffer of the reader's own."""
 
-from mirrord.model import Destination, HttpOptions, Item, Observed, Options
+from mirrord.model import Destination, HttpOptions, Item, Observed, Options, origin_at
 from mirrord.ports import ByteStream, Source
 
 
-def item_of(source: str, *, root: str | None = None, **http: object) -> Item:
+def item_of(source: str, **http: object) -> Item:
     """An item with this source; `http` are fields of HttpOptions."""
     options = Options(http=HttpOptions(**http))  # type: ignore[arg-type]
     return Item(
-        id="1", entry="e", source=source, destination=Destination("s", "", "b", "k"), options=options, root=root
+        id="1", entry="e", origin=origin_at(source), destination=Destination("s", "", "b", "k"), options=options
     )
 
 

@@ -20,7 +20,7 @@ from mirrord.events import (
     TransferProgress,
     TransferStarted,
 )
-from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind
+from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
 from mirrord.ports import Clock
 from mirrord.status import FileStatus, FolderStatus, ItemPage, ItemStatus, Status
 
@@ -29,7 +29,7 @@ ENDPOINT = "http://127.0.0.1:9000"
 
 def item_of(key: str, source: str = "https://example.org/file", entry: str = "") -> Item:
     at = Destination("default", ENDPOINT, "mirror", key)
-    return Item(id=at.item_id, entry=entry or key, source=source, destination=at)
+    return Item(id=at.item_id, entry=entry or key, origin=origin_at(source), destination=at)
 
 
 def copied(transfer_id: str, size: int, parts: int = 1) -> Copied:

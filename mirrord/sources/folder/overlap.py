@@ -12,7 +12,7 @@ from itertools import product
 from typing import Protocol
 
 from mirrord.declared import FolderSpec
-from mirrord.model import Item, file_address
+from mirrord.model import File, Item
 from mirrord.planning.markers import Markers
 from mirrord.sources.folder.patterns import Patterns
 from mirrord.sources.folder.walk import Walk
@@ -227,8 +227,7 @@ class Overlaps:
 
     def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item] = ()) -> None:
         """From now on these are the folders, and the mirrors, whose local files must not be taken away either."""
-        scheme = file_address("")
-        self._sources = {one.source.removeprefix(scheme): one.entry for one in mirrors if one.source.startswith(scheme)}
+        self._sources = {one.origin.path: one.entry for one in mirrors if isinstance(one.origin, File)}
         self._folders = {spec.entry: spec for spec in folders}
         self._linked = {entry: names for entry, names in self._linked.items() if entry in self._folders}
         self.refresh()
@@ -249,12 +248,13 @@ class Overlaps:
 
     def rival(self, item: Item) -> str:
         """Why the file of this item must stay as it is, since another folder matches it too; empty if none does."""
-        own, path = self._folders.get(item.entry), item.source.removeprefix(file_address(""))
-        if own is None or item.root is None or item.gone:
+        own, file = self._folders.get(item.entry), item.folder_file
+        if own is None or file is None or item.gone:
             return ""
+        path = file.path
         if own.removes_files and (mirror := self._mirror_of(path)):
             return f"{path} is also the source of the mirror {mirror}, so it is not taken away: exclude it here"
-        for other in self._index.matching(path, follow=item.follow):
+        for other in self._index.matching(path, follow=file.follow):
             if other.entry != own.entry and _takes(own, other):
                 taker = own if own.removes_files else other
                 return (

@@ -7,7 +7,7 @@ from mirrord.aio import Turns
 from mirrord.errors import SourceRefused
 from mirrord.model import Item, shown
 from mirrord.planning.digests import DigestSearch
-from mirrord.planning.keys import url_values
+from mirrord.planning.keys import key_values
 from mirrord.ports import Source
 from mirrord.units import KiB, MiB, format_size
 
@@ -22,7 +22,7 @@ async def listed_sha256(source: Source, url: str, item: Item) -> str:
 
     Raises SourceRefused if it gives none, or several, else what the source raises.
     """
-    search = DigestSearch(url_values(item.source)["name"])
+    search = DigestSearch(key_values(item.origin)["name"])
     await _read(source, url, search)
     try:
         return search.result()

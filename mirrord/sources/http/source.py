@@ -76,7 +76,7 @@ class HttpSources:
 
     def source(self, item: Item) -> "HttpSource":
         """The item's source, for one attempt."""
-        return HttpSource(item.source, item.options.http, self._network, self._clocks, self._refusals)
+        return HttpSource(item.origin.address, item.options.http, self._network, self._clocks, self._refusals)
 
     async def declared(self, item: Item) -> str | None:
         """The sha256 (hex) that the item's bytes must have, from the list if one is declared; None: nothing is.
@@ -86,7 +86,7 @@ class HttpSources:
         declared = item.options.checksum
         if declared is None or declared.url is None:
             return declared.sha256 if declared else None
-        own, credentials = _without_userinfo(item.source)
+        own, credentials = _without_userinfo(item.origin.address)
         same = _origin(own) == _origin(declared.url)
         headers = {**credentials, **item.options.http.headers} if same else {}
         options = replace(item.options.http, headers=headers)

@@ -7,13 +7,13 @@ from mirrord.cli.show_plan import in_json, lines
 from mirrord.daemon.plan import Copy, NewBucket, Plan
 from mirrord.daemon.report import Left
 from mirrord.errors import Problem, Reason
-from mirrord.model import Destination, Item, Outcome, State, TransferKind
+from mirrord.model import Destination, Item, Outcome, State, TransferKind, origin_at
 from mirrord.units import GiB
 
 
 def item(key: str) -> Item:
     at = Destination("main", "http://store", "bucket", key)
-    return Item(id=at.item_id, entry="logs", source=f"https://me:pw@h/{key}?sig=secret", destination=at)
+    return Item(id=at.item_id, entry="logs", origin=origin_at(f"https://me:pw@h/{key}?sig=secret"), destination=at)
 
 
 FULL = Plan(

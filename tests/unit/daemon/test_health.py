@@ -3,7 +3,7 @@
 from mirrord.daemon.health import Health
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked, ItemUnchanged, TransferFailed
-from mirrord.model import Destination, Item
+from mirrord.model import Destination, Item, origin_at
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 
 def item(key: str, entry: str, store: str = "s") -> Item:
     at = Destination(store, "http://s", "bucket", key)
-    return Item(id=at.item_id, entry=entry, source="http://h/x", destination=at)
+    return Item(id=at.item_id, entry=entry, origin=origin_at("http://h/x"), destination=at)
 
 
 def test_a_store_is_down_from_its_first_silence_to_its_next_answer() -> None:

@@ -19,7 +19,7 @@ from mirrord.errors import Reason
 from mirrord.events import TransferFailed, TransferStarted
 from mirrord.folders.held import Held
 from mirrord.journal.memory import MemoryJournal
-from mirrord.model import Destination, Item, Record, State, TransferKind
+from mirrord.model import Destination, Item, Record, State, TransferKind, origin_at
 from mirrord.status import ItemStatus
 from tests.support.manual_clock import ManualClock
 
@@ -30,20 +30,25 @@ ITEMS = 6
 
 def item(n: int) -> Item:
     at = Destination("default", "http://store", "b", f"key {n}")
-    return Item(id=at.item_id, entry="in", source=f"file:///inbox/{n}", destination=at)
+    return Item(id=at.item_id, entry="in", origin=origin_at(f"file:///inbox/{n}"), destination=at)
 
 
 def record(n: int, state: State) -> Record:
     one = item(n)
     return Record(
-        item_id=one.id, entry="in", source=one.source, destination=one.destination, state=state, message="as recorded"
+        item_id=one.id,
+        entry="in",
+        source=one.origin.address,
+        destination=one.destination,
+        state=state,
+        message="as recorded",
     )
 
 
 def status(n: int, state: State) -> ItemStatus:
     one = item(n)
     return ItemStatus(
-        id=one.id, entry="in", source=one.source, destination=str(one.destination), store="default", state=state
+        id=one.id, entry="in", source=one.origin.address, destination=str(one.destination), store="default", state=state
     )
 
 

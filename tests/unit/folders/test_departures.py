@@ -61,7 +61,7 @@ CRC = checksums.compute(ChecksumKind.CRC64NVME, memoryview(BODY))
 RECORD = Record(
     item_id=ITEM.id,
     entry="inbox",
-    source=ITEM.source,
+    source=ITEM.origin.address,
     destination=ITEM.destination,
     state=State.SYNCED,
     revision=Revision(address="x", length=len(BODY), file=FILE, departs=True),
@@ -86,6 +86,11 @@ COPIED = Copied(
     etag_from_head=True,
 )
 SYNCED = Outcome(state=State.SYNCED)
+
+
+def with_after(after: FileAction) -> Item:
+    """The item, of a folder with this `after_upload`."""
+    return item_of(replace(SPEC, after_upload=after), "sub/a", 0.0)
 
 
 class Bytes:
@@ -227,7 +232,7 @@ Made = Callable[..., World]
 async def test_a_copy_made_just_now_lets_the_file_go(world: Made, removal: FileRemoval, says: str) -> None:
     move = removal.directory if isinstance(removal, MoveFile) else None
     found = world(answer=Departure(gone=True, at="/done/sub/a" if move else ""))
-    assert await found.look(replace(ITEM, after_upload=removal)) == Outcome(state=State.SYNCED, message=says)
+    assert await found.look(with_after(removal)) == Outcome(state=State.SYNCED, message=says)
     assert found.asked == ["look", f"depart /srv/inbox sub/a {move}"]
     assert found.proven == [FILE]
     record = await found.recorded()
@@ -271,7 +276,7 @@ async def test_a_copy_that_no_head_shows_keeps_its_file(
 ) -> None:
     record = replace(RECORD, etag_from_head=False)
     found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=standing)
-    outcome = await found.look(replace(ITEM, after_upload=after_upload))
+    outcome = await found.look(with_after(after_upload))
     assert ": the object was " in outcome.message
     assert (outcome.state, found.proven) == (State.SYNCED, [])
 
@@ -316,7 +321,7 @@ async def test_what_is_not_in_sync_stays(world: Made, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize(
     "item",
-    [replace(ITEM, after_upload=KeepFile()), replace(ITEM, options=Options(suspend=True))],
+    [with_after(KeepFile()), replace(ITEM, options=Options(suspend=True))],
     ids=["keep", "suspended"],
 )
 async def test_other_items_are_the_reconcilers_alone(world: Made, item: Item) -> None:
@@ -374,7 +379,7 @@ async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytes
         outcome = await found.look()
     says = "uploaded, but the file could not be deleted: Permission denied"
     assert outcome == Outcome(state=State.SYNCED, message=says)
-    assert [line.getMessage() for line in caplog.records] == [f"{ITEM.source}: {says}"]
+    assert [line.getMessage() for line in caplog.records] == [f"{ITEM.origin.address}: {says}"]
     record = await found.recorded()
     assert record.message == says
     assert record.revision is not None
@@ -519,8 +524,8 @@ async def test_a_check_leaves_a_file_alone_while_its_departure_is_resumed(world:
 @pytest.mark.parametrize("after", [DeleteFile(), MoveFile("/done"), KeepFile()])
 async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileAction) -> None:
     found = world()
-    found.departures = replace(found.departures, rival=lambda item: f"another folder matches {item.source}")
-    item = replace(ITEM, after_upload=after)
+    found.departures = replace(found.departures, rival=lambda item: f"another folder matches {item.origin.address}")
+    item = with_after(after)
     for _ in range(2):
         outcome = await found.look(item)
         assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
@@ -533,7 +538,7 @@ async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileActio
 async def test_a_file_that_is_gone_is_looked_at_as_ever(world: Made) -> None:
     found = world(here=False, record=None)
     found.departures = replace(found.departures, rival=lambda item: "another folder matches it")
-    await found.look(replace(ITEM, after_upload=KeepFile()))
+    await found.look(with_after(KeepFile()))
     assert found.asked == ["look"]
 
 

@@ -87,11 +87,11 @@ async def test_other_folders_can_ask_whether_a_file_has_an_object(world: World) 
     world.tree.write("a")
     await world.live(3)
     item = world.items["a"]
-    assert await world.loop.has(item.source, item.id)
-    assert not await world.loop.has(item.source, "0" * 16)
+    assert await world.loop.has(item.origin.address, item.id)
+    assert not await world.loop.has(item.origin.address, "0" * 16)
     assert not await world.loop.has("file:///elsewhere/a", item.id)
     del world.tree.files["a"]
-    assert not await world.loop.has(item.source, item.id)
+    assert not await world.loop.has(item.origin.address, item.id)
 
 
 async def test_conflicts_that_are_kept_are_bounded(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ async def test_who_is_held_up_by_the_scheduler_makes_no_pause_of_it(worlds: list
 
     async def submit(item: Item) -> None:
         await world.clock.sleep(1000.0)
-        world.submitted.append((world.clock.monotonic(), item.source))
+        world.submitted.append((world.clock.monotonic(), item.origin.address))
 
     world.submit = submit  # type: ignore[method-assign]
     world.loop = world.new_loop()

@@ -25,6 +25,7 @@ from mirrord.model import (
     Revision,
     State,
     StoredObject,
+    origin_at,
 )
 from mirrord.planning.decide import Action, decide, known_revision, needs_head, options_digest
 from mirrord.planning.describe import validator
@@ -38,7 +39,7 @@ FOREIGN = StoredObject(size=3, etag='"o2"')
 
 
 def item(**options: object) -> Item:
-    return Item(id=AT.item_id, entry="e", source="http://s/x", destination=AT, options=Options(**options))
+    return Item(id=AT.item_id, entry="e", origin=origin_at("http://s/x"), destination=AT, options=Options(**options))
 
 
 def record(revision: Revision | None = V1, options: ObjectOptions | None = None) -> Record:

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.model import Destination, Drift, HttpOptions, Item, ObjectOptions, Options
+from mirrord.model import Destination, Drift, File, HttpOptions, Item, ObjectOptions, Options, Url, origin_at
 from mirrord.planning.difference import Difference, difference, same_work
 
 
 def item(key: str = "k", store: str = "default", **changes: object) -> Item:
     at = Destination(store, "http://store", "b", key)
-    made = Item(id=at.item_id, entry="e", source="https://example.org/a", destination=at, options=Options())
+    made = Item(id=at.item_id, entry="e", origin=origin_at("https://example.org/a"), destination=at, options=Options())
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -19,9 +19,9 @@ def by_id(*items: Item) -> dict[str, Item]:
 
 
 WORK = [
-    item(source="https://example.org/b"),
+    item(origin=Url("https://example.org/b")),
     item(store="renamed"),
-    item(root="/srv"),
+    item(origin=File("/srv", "a")),
     *(
         item(options=options)
         for options in (

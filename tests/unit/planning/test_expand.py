@@ -10,7 +10,7 @@ import pytest
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.manifest.manifest import load_all
-from mirrord.model import Drift, Item, Options, Overwrite, ProviderName
+from mirrord.model import Drift, File, Item, Options, Overwrite, ProviderName, Url
 from mirrord.planning.bind import has_date, item_of
 from mirrord.planning.expand import Expansion, expand, validate
 
@@ -35,7 +35,7 @@ def mirror(url: str, to: str, rest: str = "") -> str:
 
 
 def objects(expansion: Expansion) -> dict[str, str]:
-    return {item.source: str(item.destination) for item in expansion.items}
+    return {item.origin.address: str(item.destination) for item in expansion.items}
 
 
 def short(expansion: Expansion) -> list[str]:
@@ -62,7 +62,7 @@ def short(expansion: Expansion) -> list[str]:
 )
 def test_where_an_object_goes(expanded: Expand, url: str, to: str, key: str) -> None:
     (item,) = expanded(mirror(f"'{url}'", f"'{to}'")).items
-    assert (item.source, item.destination.bucket, item.destination.key) == (url, "bbb", key)
+    assert (item.origin.address, item.destination.bucket, item.destination.key) == (url, "bbb", key)
     assert item.id == item.destination.item_id
 
 
@@ -292,7 +292,7 @@ mirrors:
 """).items
     first, second = items[0], items[1]
     assert (first.options.every, first.options.drift, first.destination.store) == (300.0, "report", "b")
-    assert (first.source, first.options.http.headers["Authorization"]) == ("https://h/x/1", "Bearer t")
+    assert (first.origin, first.options.http.headers["Authorization"]) == (Url("https://h/x/1"), "Bearer t")
     assert (second.options.every, second.options.drift, second.destination.store) == (3600.0, "repair", "a")
     assert dict(second.options.http.headers) == {"Authorization": "Basic dTpw"}
     assert (second.options.http.max_redirects, second.options.http.idle_timeout) == (3, 1.0)
@@ -324,7 +324,7 @@ def test_a_folder_whose_links_are_followed_is_polled_unless_told_otherwise(
 ) -> None:
     spec = folder(expanded, rest)
     assert (spec.watch, spec.follow_symlinks) == (watch, follow)
-    assert item_of(spec, "a", 0.0).follow is follow
+    assert item_of(spec, "a", 0.0).origin == File(spec.path, "a", follow=follow)
 
 
 def test_the_options_of_a_folder_arrive_at_its_items(expanded: Expand) -> None:
@@ -361,10 +361,9 @@ def test_where_a_file_goes(expanded: Expand, tmp_path: Path, to: str, key: str, 
     assert item == Item(
         id=item.destination.item_id,
         entry="inbox",
-        source=f"file://{tmp_path}/inbox/{name}",
+        origin=File(f"{tmp_path}/inbox", name),
         destination=item.destination,
         options=spec.options,
-        root=f"{tmp_path}/inbox",
         dated=1709251199.9 if "{date" in to + key else None,
     )
 

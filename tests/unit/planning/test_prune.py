@@ -5,7 +5,17 @@ from hashlib import sha256
 
 import pytest
 
-from mirrord.model import META_TRANSFER, Destination, FileIdentity, Item, Record, Revision, State, StoredObject
+from mirrord.model import (
+    META_TRANSFER,
+    Destination,
+    FileIdentity,
+    Item,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+    origin_at,
+)
 from mirrord.planning.prune import Root, Seen, is_another, refusal, trusted
 from mirrord.planning.standing import is_ours
 
@@ -104,11 +114,11 @@ def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: st
 
 FILE = FileIdentity(device=1, inode=2, size=3, mtime_ns=4, ctime_ns=5)
 AT = Destination("default", "http://store", "bucket", "a")
-ITEM = Item(id=AT.item_id, entry="inbox", source="file:///in/a", destination=AT)
+ITEM = Item(id=AT.item_id, entry="inbox", origin=origin_at("file:///in/a"), destination=AT)
 RECORD = Record(
     item_id=AT.item_id,
     entry="inbox",
-    source=ITEM.source,
+    source=ITEM.origin.address,
     destination=AT,
     state=State.SYNCED,
     revision=Revision(address="a", file=FILE),

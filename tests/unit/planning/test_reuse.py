@@ -19,6 +19,7 @@ from mirrord.model import (
     Record,
     Revision,
     State,
+    origin_at,
 )
 from mirrord.planning.reuse import reusable, twin
 from mirrord.providers import profile
@@ -44,7 +45,7 @@ RECORD = Record(
 
 
 def item(**options: object) -> Item:
-    return Item(id=NEW.item_id, entry="e", source="file:///new", destination=NEW, options=Options(**options))
+    return Item(id=NEW.item_id, entry="e", origin=origin_at("file:///new"), destination=NEW, options=Options(**options))
 
 
 def sized(length: int) -> Observed:

@@ -18,6 +18,7 @@ from mirrord.model import (
     Revision,
     State,
     fingerprint,
+    origin_at,
 )
 from mirrord.planning.decide import options_digest
 from mirrord.planning.schedule import (
@@ -46,7 +47,7 @@ MIDDLE = 0.5  # the chance that means no jitter
 
 
 def item(options: Options = HOURLY, source: str = "https://example.org/a", entry: str = "a") -> Item:
-    return Item(id=AT.item_id, entry=entry, source=source, destination=AT, options=options)
+    return Item(id=AT.item_id, entry=entry, origin=origin_at(source), destination=AT, options=options)
 
 
 def record_of(one: Item, **changes: object) -> Record:
@@ -56,7 +57,7 @@ def record_of(one: Item, **changes: object) -> Record:
         source=one.shown_source,
         destination=one.destination,
         state=State.SYNCED,
-        revision=Revision(address=fingerprint(one.source), etag='"1"'),
+        revision=Revision(address=fingerprint(one.origin.address), etag='"1"'),
         options_digest=options_digest(one.options.object),
     )
     return replace(record, **changes)  # type: ignore[arg-type]

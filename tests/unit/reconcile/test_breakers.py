@@ -11,7 +11,7 @@ import pytest
 from mirrord.errors import MirrordError, Reason, SourceMissing, SourceUnavailable, StoreUnavailable
 from mirrord.events import Event
 from mirrord.journal.memory import MemoryJournal
-from mirrord.model import Destination, Item, Observed, Outcome, Revision, State, StoredObject
+from mirrord.model import Destination, Item, Observed, Outcome, Revision, State, StoredObject, origin_at
 from mirrord.planning.breaker import SUSPECTS
 from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
@@ -91,7 +91,7 @@ class Source:
 
 def item_of(n: int, store: str = "one", host: str = "a.example") -> Item:
     at = Destination(store, f"http://{store}", "bucket", f"key {n}")
-    return Item(id=at.item_id, entry="e", source=f"http://{host}/{n}", destination=at)
+    return Item(id=at.item_id, entry="e", origin=origin_at(f"http://{host}/{n}"), destination=at)
 
 
 @dataclass
@@ -119,7 +119,7 @@ class World:
         self.reconciler = Reconciler(
             journal=self.journal,
             store_of=store_of,
-            source_of=lambda item: Source(self, int(item.source.rpartition("/")[2] or 0)),
+            source_of=lambda item: Source(self, int(item.origin.address.rpartition("/")[2] or 0)),
             transfers=Transfers(
                 journal=self.journal,
                 observer=self.events.append,
@@ -247,7 +247,7 @@ async def test_a_program_that_ends_is_told_when_enough_was_tried() -> None:
     world.stores["one"].down = StoreUnavailable("refused")
     await outage(world)
     at = Destination("one", "http://one", "bucket", "key")
-    item = Item(id=at.item_id, entry="e", source="http://a.example/", destination=at)
+    item = Item(id=at.item_id, entry="e", origin=origin_at("http://a.example/"), destination=at)
     ending = asyncio.create_task(settle(world.reconciler, item, world.clock))
     await world.clock.advance(60.0)
     last = await ending

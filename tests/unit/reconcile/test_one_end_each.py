@@ -33,7 +33,7 @@ from mirrord.events import (
     TransferInterrupted,
     TransferStarted,
 )
-from mirrord.model import Outcome, State, UploadOptions
+from mirrord.model import File, Outcome, State, UploadOptions
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.units import MiB
 from tests.support.manual_clock import ManualClock
@@ -156,8 +156,8 @@ class Scene(World):
             )
         )
         upload = UploadOptions(part_size=5 * MiB, multipart_threshold=5 * MiB)
-        root = "/inbox" if self.folder else None
-        self.item = replace(self.item, root=root, options=replace(self.item.options, upload=upload))
+        origin = File("/inbox", "x") if self.folder else self.item.origin
+        self.item = replace(self.item, origin=origin, options=replace(self.item.options, upload=upload))
 
     def meets(self, port: str, fault: Fault) -> None:
         journal = Faulty(self.journal, fault) if port == "journal" else self.journal

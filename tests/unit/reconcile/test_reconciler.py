@@ -26,6 +26,7 @@ from mirrord.model import (
     META_TRANSFER,
     Destination,
     Drift,
+    File,
     Item,
     ObjectOptions,
     Observed,
@@ -34,6 +35,7 @@ from mirrord.model import (
     Overwrite,
     Revision,
     State,
+    origin_at,
 )
 from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
@@ -112,7 +114,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.store.buckets["bucket"] = {}
-        self.item = Item(id=AT.item_id, entry="e", source="http://s/x?token=secret", destination=AT)
+        self.item = Item(id=AT.item_id, entry="e", origin=origin_at("http://s/x?token=secret"), destination=AT)
 
         async def store_of(item: Item) -> MemoryStore:
             return self.store
@@ -237,7 +239,7 @@ async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: Wor
 
 async def test_a_folders_file_that_vanished_is_no_failure(world: World) -> None:
     """What stands stays Synced, at the same revision; what never was sent is no item any more, until it is back."""
-    world.item = replace(world.item, source="file:///in/x", root="/in")
+    world.item = replace(world.item, origin=File("/in", "x"))
     world.origin.fails = SourceMissing("no such file")
     assert (await world.look()).state is State.SYNCED
     assert await world.journal.record(AT.item_id) is None

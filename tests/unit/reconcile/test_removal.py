@@ -10,6 +10,7 @@ from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     META_TRANSFER,
     Destination,
+    File,
     FileIdentity,
     Item,
     ObjectOptions,
@@ -24,7 +25,7 @@ from mirrord.testing import MemoryStore
 from tests.support.manual_clock import ManualClock
 
 AT = Destination("default", "http://store", "bucket", "in/a")
-ITEM = Item(id=AT.item_id, entry="inbox", source="file:///srv/inbox/a", destination=AT, root="/srv/inbox", gone=True)
+ITEM = Item(id=AT.item_id, entry="inbox", origin=File("/srv/inbox", "a"), destination=AT, gone=True)
 THERE = Revision(address="x", length=1, file=FileIdentity(1, 2, 3, 4, 5))
 
 
@@ -53,7 +54,7 @@ class World:
         record = Record(
             item_id=ITEM.id,
             entry="inbox",
-            source=ITEM.source,
+            source=ITEM.origin.address,
             destination=AT,
             state=State.SYNCED,
             revision=THERE,

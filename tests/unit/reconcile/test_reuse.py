@@ -23,6 +23,7 @@ from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
+    File,
     Integrity,
     Item,
     ObjectOptions,
@@ -33,7 +34,6 @@ from mirrord.model import (
     State,
     StoredObject,
     TransferKind,
-    file_address,
 )
 from mirrord.planning.describe import validator
 from mirrord.reconcile.breakers import Breakers
@@ -87,12 +87,12 @@ class Folder(World):
         super().__init__(store=self.copies)
         self.directory = directory
         (directory / "old").write_bytes(CONTENT)
-        object.__setattr__(self.reconciler, "source_of", file_source)
+        object.__setattr__(self.reconciler, "source_of", lambda item: file_source(item.origin))
 
     def named(self, name: str, **options: Any) -> Item:
         at = Destination("default", "http://store", "bucket", name)
-        source = file_address(str(self.directory / name))
-        return Item(id=at.item_id, entry="e", source=source, destination=at, options=Options(**options))
+        origin = File(None, str(self.directory / name))
+        return Item(id=at.item_id, entry="e", origin=origin, destination=at, options=Options(**options))
 
     async def sync(self, name: str, failures: int = 0, **options: Any) -> Outcome:
         self.events.clear()

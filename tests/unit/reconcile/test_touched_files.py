@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mirrord.errors import Reason
 from mirrord.events import ItemRetrying, ItemUnchanged, TransferCompleted, TransferStarted
-from mirrord.model import FileIdentity, Observed, Record, State, file_address
+from mirrord.model import File, FileIdentity, Observed, Record, State
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore
 from mirrord.transfer.verify import holds
@@ -34,8 +35,8 @@ class Files(World):
         super().__init__(store=Puts())
         self.path = directory / "file"
         self.path.write_bytes(b"content")
-        object.__setattr__(self.item, "source", file_address(str(self.path)))
-        object.__setattr__(self.reconciler, "source_of", file_source)
+        self.item = replace(self.item, origin=File(None, str(self.path)))
+        object.__setattr__(self.reconciler, "source_of", lambda item: file_source(item.origin))
 
     def touch(self, content: bytes | None = None, seconds: int = LATER) -> None:
         if content is not None:

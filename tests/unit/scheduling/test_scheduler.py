@@ -9,7 +9,19 @@ import pytest
 
 from mirrord.errors import JournalUnavailable, Reason
 from mirrord.journal.memory import MemoryJournal
-from mirrord.model import Destination, Item, ObjectOptions, Options, Outcome, Record, Revision, State, fingerprint
+from mirrord.model import (
+    Destination,
+    Item,
+    ObjectOptions,
+    Options,
+    Outcome,
+    Record,
+    Revision,
+    State,
+    Url,
+    fingerprint,
+    origin_at,
+)
 from mirrord.planning.decide import options_digest
 from mirrord.planning.difference import Difference
 from mirrord.scheduling import scheduler as scheduling
@@ -30,7 +42,7 @@ def retrying(seconds: float) -> Outcome:
 def item(key: str = "k", every: float | None = 100.0, source: str = "https://example.org/a", **options: object) -> Item:
     at = Destination("default", "http://store", "b", key)
     made = Options(every=every, **options)  # type: ignore[arg-type]
-    return Item(id=at.item_id, entry="e", source=source, destination=at, options=made)
+    return Item(id=at.item_id, entry="e", origin=origin_at(source), destination=at, options=made)
 
 
 def by_id(*items: Item) -> dict[str, Item]:
@@ -45,7 +57,7 @@ def synced(one: Item, next_check: float | None) -> Record:
         destination=one.destination,
         state=State.SYNCED,
         next_check=next_check,
-        revision=Revision(address=fingerprint(one.source)),
+        revision=Revision(address=fingerprint(one.origin.address)),
         options_digest=options_digest(one.options.object),
     )
 
@@ -246,7 +258,7 @@ async def test_a_changed_item_that_runs_is_cancelled_and_begun_again(stage: Stag
     seen: list[str] = []
 
     async def body(one: Item) -> None:
-        seen.append(one.source)
+        seen.append(one.origin.address)
 
     stage.body = body
     await stage.scheduler.apply(by_id(item()))
@@ -264,7 +276,7 @@ async def test_a_changed_cron_item_that_runs_is_begun_again_at_once(stage: Stage
     await stage.scheduler.trigger(nightly.id)
     stage.takes = 30
     await stage.clock.advance(10)
-    await stage.scheduler.apply(by_id(replace(nightly, source="https://example.org/b")))
+    await stage.scheduler.apply(by_id(replace(nightly, origin=Url("https://example.org/b"))))
     await stage.clock.advance(60)
     assert stage.times() == [0, 10]
 
@@ -349,7 +361,7 @@ async def test_after_a_restart_fresh_records_keep_their_time(stage: Stage, crowd
     stale, done = item("stale", every=3600.0), item("done", every=None)
     for one in fresh:
         await stage.journal.save(synced(one, stage.began + 600))
-    await stage.journal.save(synced(replace(stale, source="https://example.org/old"), stage.began + 600))
+    await stage.journal.save(synced(replace(stale, origin=Url("https://example.org/old")), stage.began + 600))
     await stage.journal.save(synced(done, None))
     await stage.scheduler.apply(by_id(*fresh, stale, done))
     await stage.clock.advance(10)

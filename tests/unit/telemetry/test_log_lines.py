@@ -32,14 +32,17 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind
+from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
 from mirrord.telemetry.log_observer import LogObserver
 from mirrord.telemetry.logs import Level, configure
 from mirrord.units import MiB
 
 AT = Destination(store="default", endpoint="http://127.0.0.1:9000", bucket="datasets", key="geo/city.mmdb")
 ITEM = Item(
-    id=AT.item_id, entry="city", source="https://user:hunter2@example.org/city.mmdb?sig=hunter2", destination=AT
+    id=AT.item_id,
+    entry="city",
+    origin=origin_at("https://user:hunter2@example.org/city.mmdb?sig=hunter2"),
+    destination=AT,
 )
 COPIED = Copied(
     transfer_id="t-1",
@@ -356,7 +359,7 @@ def test_after_a_success_a_failure_is_news(log: Log) -> None:
 # ── secrets ───────────────────────────────────────────────────────────────────────────────────────
 def test_no_line_holds_the_secrets_of_its_source(log: Log) -> None:
     tell = log.open()
-    leak = f"GET {ITEM.source} failed"
+    leak = f"GET {ITEM.origin.address} failed"
     tell(TransferStarted(**attempt))
     tell(replace(FAILED, message=leak))
     tell(ItemBlocked(item=ITEM, reason=Reason.SOURCE_DENIED, message=leak))

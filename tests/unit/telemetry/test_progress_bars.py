@@ -19,7 +19,7 @@ from mirrord.events import (
     TransferResumed,
     TransferStarted,
 )
-from mirrord.model import Copied, Destination, Integrity, Item, Revision, TransferKind
+from mirrord.model import Copied, Destination, Integrity, Item, Revision, TransferKind, origin_at
 from mirrord.telemetry.progress import BARS, Moving, ProgressObserver, Rate, Tally, remaining
 from mirrord.units import MiB
 
@@ -50,7 +50,7 @@ def progress(screen: StringIO, clock: Clock) -> ProgressObserver:
 
 def item(key: str = "geo/city.mmdb") -> Item:
     at = Destination(store="s", endpoint="e", bucket="b", key=key)
-    return Item(id=at.item_id, entry=key, source="https://u:p@example.org/x?token=secret", destination=at)
+    return Item(id=at.item_id, entry=key, origin=origin_at("https://u:p@example.org/x?token=secret"), destination=at)
 
 
 def started(key: str = "geo/city.mmdb", size: int | None = 100 * MiB) -> TransferStarted:

@@ -16,11 +16,11 @@ from mirrord.events import (
     TransferFailed,
     TransferStarted,
 )
-from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind
+from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
 from mirrord.telemetry.terminal import TerminalObserver
 
 AT = Destination("default", "http://s", "data", "a\tb.csv")
-ITEM = Item(id=AT.item_id, entry="e", source="https://u:secret@h/a?sig=1", destination=AT)
+ITEM = Item(id=AT.item_id, entry="e", origin=origin_at("https://u:secret@h/a?sig=1"), destination=AT)
 COPIED = Copied(
     transfer_id="t",
     revision=Revision(address="x"),

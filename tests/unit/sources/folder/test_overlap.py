@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mirrord.declared import FolderSpec
-from mirrord.model import DeleteFile, KeepFile
+from mirrord.model import DeleteFile, File, KeepFile
 from mirrord.planning.bind import item_of
 from mirrord.sources.folder import OverlapCheck, Overlaps
 from mirrord.sources.folder.overlap import NoMounts
@@ -134,7 +134,7 @@ def test_what_two_hard_links_name_are_two_files(home: Path) -> None:
 def test_a_mirror_s_local_file_is_not_taken_away(home: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (home / "in" / "sub" / name).write_text("a")
-    mirror = replace(item_of(folder(home / "link", "m"), "a.csv", 0.0), root=None)
+    mirror = replace(item_of(folder(home / "link", "m"), "a.csv", 0.0), origin=File(None, f"{home}/link/a.csv"))
     for spec, held in ((taking(home / "in"), True), (folder(home / "in"), False)):
         overlaps = Overlaps()
         overlaps.replace((spec,), (mirror,))
