@@ -1,6 +1,6 @@
 """What manifests declare beside items: stores with their credentials and buckets, and folders. Plain values.
 
-Owns what `manifest` and `planning.expand` hand to the adapters. Secrets are kept out of every repr.
+Owns what `manifest` and `planning.items.expand` hand to the adapters. Secrets are kept out of every repr.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class StoreOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSpec:
-    """One folder of a manifest: where its files go. `planning.bind.item_of` binds each file found to its object."""
+    """One folder of a manifest: where its files go. `planning.items.bind` binds each file found to its object."""
 
     entry: str
     path: str  # absolute
@@ -65,7 +65,7 @@ class FolderSpec:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     settle: float = 2.0
-    ready: str | None = None  # name of the marker that a file waits for, see planning.markers
+    ready: str | None = None  # name of the marker that a file waits for, see planning.decisions.markers
     watch: str = "auto"  # auto, events, poll
     poll_interval: float = 5.0  # seconds between scans while there are no events
     rescan: float = 60.0  # seconds between scans whatever the events say

@@ -1,6 +1,6 @@
 """Values of HTTP headers that both sources and stores send: dates and Retry-After. Pure.
 
-Owns their parsing (RFC 9110, 5.6.7 and 10.2.3). Who waits, and how long on top of it, is `planning.backoff`'s.
+Owns their parsing (RFC 9110, 5.6.7 and 10.2.3). Who waits, and how long on top of it, is `planning.timing.backoff`'s.
 """
 
 from datetime import UTC

@@ -12,8 +12,8 @@ from mirrord.client.connection import Connection, Opened
 from mirrord.client.uploader import BytesLike, MultipartUploader
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions, Url
-from mirrord.planning.describe import described
-from mirrord.planning.parts import cut
+from mirrord.planning.decisions.describe import described
+from mirrord.planning.transfers.parts import cut
 from mirrord.ports import Source
 from mirrord.providers import profile
 from mirrord.sources.file import FileSource

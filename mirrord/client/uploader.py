@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from mirrord.client.connection import Connection
 from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, ProviderName, Revision
-from mirrord.planning.describe import described
+from mirrord.planning.decisions.describe import described
 from mirrord.ports import ObjectStore
 from mirrord.providers import profile
 from mirrord.s3.session import S3Store

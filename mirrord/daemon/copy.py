@@ -7,7 +7,7 @@ from mirrord.daemon.wiring import engine
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused
 from mirrord.model import Destination, Item, Options, Outcome, State, Url, file_address, origin_at, shown
-from mirrord.planning import keys
+from mirrord.planning.items import keys
 from mirrord.ports import Observer
 from mirrord.providers import profile
 from mirrord.reconcile.janitor import COPY_ENTRY

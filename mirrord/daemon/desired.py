@@ -14,7 +14,7 @@ from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, load_all
 from mirrord.manifest.schema import Daemon
 from mirrord.model import Item
-from mirrord.planning.expand import Expansion, expand, problems, validate
+from mirrord.planning.items.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer
 from mirrord.settings import state_path
 from mirrord.sources.folder import OverlapCheck

@@ -21,7 +21,7 @@ from mirrord.folders.held import Held
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.model import Item, Record, State
-from mirrord.planning.bind import item_of, name_of
+from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, Hints, Journal, Observer
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import OwnPaths

@@ -2,7 +2,7 @@
 
 Owns which files there are, what was last read of each, and when a missing one counts as gone. Events wake it, contents
 decide: a file is taken once two reads a moment apart agree, so that a half-written one is rarely seen. The rules of
-what is in force are `planning.in_force`'s; what to do about a change is `daemon.run`'s.
+what is in force are `planning.items.in_force`'s; what to do about a change is `daemon.run`'s.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from mirrord.manifest import load
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Manifest
 from mirrord.model import Item
-from mirrord.planning.expand import Overlap
-from mirrord.planning.in_force import Held, InForce, emptied, settle
+from mirrord.planning.items.expand import Overlap
+from mirrord.planning.items.in_force import Held, InForce, emptied, settle
 from mirrord.ports import Clock, Observer
 from mirrord.sources.folder import OverlapCheck
 from mirrord.sources.mounts import Mounts

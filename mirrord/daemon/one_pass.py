@@ -17,8 +17,8 @@ from mirrord.folders.arrivals import needs_no_marker
 from mirrord.folders.binding import Binding
 from mirrord.folders.gone import Search, refused
 from mirrord.model import Item, Outcome, State
-from mirrord.planning.markers import Markers
-from mirrord.planning.prune import Seen, trusted
+from mirrord.planning.decisions.markers import Markers
+from mirrord.planning.decisions.prune import Seen, trusted
 from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder

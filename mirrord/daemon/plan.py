@@ -30,10 +30,10 @@ from mirrord.model import (
     State,
     TransferKind,
 )
-from mirrord.planning.decide import Action
-from mirrord.planning.departure import unproven
-from mirrord.planning.parts import cut
-from mirrord.planning.standing import is_ours
+from mirrord.planning.decisions.decide import Action
+from mirrord.planning.decisions.departure import unproven
+from mirrord.planning.decisions.standing import is_ours
+from mirrord.planning.transfers.parts import cut
 from mirrord.ports import Journal, ObjectStore, Observer
 from mirrord.reconcile.reconciler import Look, judge, look
 from mirrord.scheduling.workers import work_through

@@ -12,7 +12,7 @@ from random import random
 from typing import Any, Self
 
 from mirrord.aio import drain
-from mirrord.planning.backoff import Backoff, pause
+from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.ports import Clock
 
 _log = getLogger(__name__)

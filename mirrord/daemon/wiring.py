@@ -17,7 +17,7 @@ from mirrord.folders.departures import Departures
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, Item
-from mirrord.planning.backoff import Backoff
+from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers

@@ -20,9 +20,9 @@ from mirrord.folders.ports import FolderPorts
 from mirrord.folders.settling import Settling
 from mirrord.folders.unmarked import Lacking, Unmarked
 from mirrord.model import FileIdentity, Item, Record, State
-from mirrord.planning.identity import same_state
-from mirrord.planning.prune import Seen
-from mirrord.planning.schedule import fresh
+from mirrord.planning.decisions.identity import same_state
+from mirrord.planning.decisions.prune import Seen
+from mirrord.planning.timing.schedule import fresh
 from mirrord.ports import Found
 
 MOST_SUBMITTED = 10_000

@@ -2,7 +2,7 @@
 
 Owns the question for dates, one to the journal for many files, and none where keys have no date. A path that the
 journal knows keeps its date, whatever its file's mtime is by now and whatever its entry is called; a new one takes its
-mtime. The key itself is `planning.bind.item_of`'s.
+mtime. The key itself is `planning.items.bind.item_of`'s.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import TypeVar
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.model import Item
-from mirrord.planning.bind import file_of, has_date, item_of, name_of
+from mirrord.planning.items.bind import file_of, has_date, item_of, name_of
 from mirrord.ports import Found, Journal
 
 F = TypeVar("F", bound=Found)

@@ -30,9 +30,9 @@ from mirrord.model import (
     Revision,
     State,
 )
-from mirrord.planning.decide import tells
-from mirrord.planning.departure import Departure, has_left, kept_message, left_message, lost, unproven
-from mirrord.planning.standing import with_shown_etag
+from mirrord.planning.decisions.decide import tells
+from mirrord.planning.decisions.departure import Departure, has_left, kept_message, left_message, lost, unproven
+from mirrord.planning.decisions.standing import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.records import is_news, with_outcome
 from mirrord.reconcile.told import LONG_READBACK

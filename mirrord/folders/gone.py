@@ -1,7 +1,7 @@
 """Which recorded files of a folder are gone, by a whole scan, the journal, and a last look at each place.
 
 Owns the way from what a scan saw to the items whose objects are to be deleted, or to the entry that is Blocked
-(PruneGuard). In memory: eight bytes for each file that was seen or is gone. The rules are `planning.prune`'s.
+(PruneGuard). In memory: eight bytes for each file that was seen or is gone. The rules are `planning.decisions.prune`'s.
 """
 
 from array import array
@@ -13,8 +13,8 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.model import Item, Record, State
-from mirrord.planning.bind import name_of, recorded_origin
-from mirrord.planning.prune import Gone, Root, Seen, is_another, refusal
+from mirrord.planning.decisions.prune import Gone, Root, Seen, is_another, refusal
+from mirrord.planning.items.bind import name_of, recorded_origin
 from mirrord.ports import Clock, Journal, Observer
 
 _BATCH = 500

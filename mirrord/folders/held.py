@@ -13,7 +13,7 @@ from mirrord.folders.conflicts import Conflict, Conflicts
 from mirrord.folders.settling import Settling, Unsettled
 from mirrord.folders.unmarked import Lacking, Unmarked
 from mirrord.model import Item, State
-from mirrord.planning.bind import item_of
+from mirrord.planning.items.bind import item_of
 from mirrord.ports import Clock
 from mirrord.status import ItemStatus
 

@@ -21,8 +21,8 @@ from mirrord.folders.gone import Search
 from mirrord.folders.held import Held
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.pruning import Pruning
-from mirrord.planning.departure import ASIDE
-from mirrord.planning.prune import Seen, trusted
+from mirrord.planning.decisions.departure import ASIDE
+from mirrord.planning.decisions.prune import Seen, trusted
 from mirrord.ports import Hints
 from mirrord.status import FolderStatus
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from mirrord.errors import JournalError
 from mirrord.folders.gone import Search, refused
 from mirrord.folders.ports import Submit, Taken
-from mirrord.planning.prune import Seen
+from mirrord.planning.decisions.prune import Seen
 from mirrord.ports import Clock
 
 RENAMED = 1.0

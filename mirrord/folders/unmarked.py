@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mirrord.model import FileIdentity, State
-from mirrord.planning.markers import Markers
+from mirrord.planning.decisions.markers import Markers
 
 MOST_UNMARKED = 50_000
 """About 300 bytes each, so 15 MB at the most."""

@@ -2,7 +2,7 @@
 
 Owns the rules across files: stores and `daemon` are shared, a store or a second `daemon` declared again is a fault of
 the later file, an entry's store must exist. Each file stands for itself: a faulty one is reported and left out.
-`planning.expand` goes on from here.
+`planning.items.expand` goes on from here.
 """
 
 import os

@@ -38,7 +38,7 @@ class ObjectOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """Cutting into parts. None: chosen by `planning.parts` from the size, the provider and the memory limit."""
+    """Cutting into parts. None: `planning.transfers.parts` chooses from size, provider and memory limit."""
 
     multipart_threshold: int | None = None
     part_size: int | None = None

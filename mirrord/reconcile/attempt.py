@@ -23,8 +23,8 @@ from mirrord.model import (
     State,
     Transfer,
 )
-from mirrord.planning.parts import cut
-from mirrord.planning.resume import fits
+from mirrord.planning.transfers.parts import cut
+from mirrord.planning.transfers.resume import fits
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.errand import Attempt, Errand, pinned_by_validator
 from mirrord.reconcile.ledger import JournalLedger

@@ -1,8 +1,8 @@
 """The breakers of one process: one for each store and each host of sources; who is held back, and what is learned.
 
 Owns which errors tell of an outage. An item that is held back was not tried: nothing is asked, counted, recorded or
-said of it but the outcome. What opens, slows and closes a breaker is `planning.breaker`'s; that it did is one line in
-the log. Those held back that never failed are released as soon as it closes.
+said of it but the outcome. What opens, slows and closes a breaker is `planning.timing.breaker`'s; that it did is one
+line in the log. Those held back that never failed are released as soon as it closes.
 """
 
 import math
@@ -25,7 +25,7 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import Item, Outcome, State, Url
-from mirrord.planning.breaker import (
+from mirrord.planning.timing.breaker import (
     RULE,
     SEAT,
     Breaker,

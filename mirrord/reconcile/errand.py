@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from mirrord.model import Item, Observed, Overwrite, Record, Transfer, TransferKind
-from mirrord.planning.decide import options_digest
-from mirrord.planning.describe import described
-from mirrord.planning.parts import Cut
-from mirrord.planning.resume import pinned
+from mirrord.planning.decisions.decide import options_digest
+from mirrord.planning.decisions.describe import described
+from mirrord.planning.transfers.parts import Cut
+from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import Clock, ObjectStore, Source
 from mirrord.transfer.job import Job
 from mirrord.transfer.ledger import Kept

@@ -3,7 +3,8 @@
 Owns what becomes of transfers that were given up: an abort that failed is tried again; an upload whose id nobody knows
 (kill -9, or an answer lost, between Create and the journal) is found by its key and by when it began; one that may
 still be completed waits until it cannot (`uncertain`). Refuses to touch any other upload: one at our key that the
-journal does not explain is reported once, for it may be another program's. Which of them is ours is `planning.sweep`'s.
+journal does not explain is reported once, for it may be another program's. Which of them is ours is
+`planning.transfers.sweep`'s.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from mirrord.aio import drain, finish
 from mirrord.errors import BucketMissing, JournalError, OutcomeUnknown, StoreError, StoreUnavailable
 from mirrord.events import UploadAborted
 from mirrord.model import Destination, Transfer, Upload
-from mirrord.planning.sweep import nameless, ours, past, uncertain, window_ends
+from mirrord.planning.transfers.sweep import nameless, ours, past, uncertain, window_ends
 from mirrord.ports import Clock, Journal, ObjectStore, Observer
 from mirrord.reconcile.leftovers import record_landed
 from mirrord.reconcile.uncertain import Fate, fate

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from mirrord.checksums import combines
 from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
 from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
-from mirrord.planning.decide import adopted
-from mirrord.planning.resume import confirmed
-from mirrord.planning.sweep import nameless, uncertain
+from mirrord.planning.decisions.decide import adopted
+from mirrord.planning.transfers.resume import confirmed
+from mirrord.planning.transfers.sweep import nameless, uncertain
 from mirrord.ports import Clock, Journal, ObjectStore
 from mirrord.reconcile.records import with_copy, with_doubt, with_landed
 from mirrord.reconcile.uncertain import Fate, fate

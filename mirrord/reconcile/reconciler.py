@@ -1,7 +1,8 @@
 """One item at a time: observe source and store, decide, carry the decision out, record what came of it.
 
 Owns the order of the steps and the item's record: the only place that writes an item's state. The rules are in
-`planning.decide`, the bytes in `transfer.copy`. Hands an `Outcome` to whoever schedules; raises JournalError only.
+`planning.decisions.decide`, the bytes in `transfer.copy`. Hands an `Outcome` to whoever schedules; raises JournalError
+only.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,8 +14,8 @@ from math import inf
 from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, StoreError
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
-from mirrord.planning.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
-from mirrord.planning.standing import with_shown_etag
+from mirrord.planning.decisions.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
+from mirrord.planning.decisions.standing import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers

@@ -18,8 +18,8 @@ from mirrord.model import (
     StoredObject,
     Transfer,
 )
-from mirrord.planning.decide import adopted, options_digest
-from mirrord.planning.identity import same_state
+from mirrord.planning.decisions.decide import adopted, options_digest
+from mirrord.planning.decisions.identity import same_state
 
 
 def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float) -> Record:

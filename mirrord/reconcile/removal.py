@@ -2,7 +2,7 @@
 
 Owns the last look before the deletion, in the item's own lane, and the order of it: the file is still gone, the object
 is ours, delete, then forget in the journal. Killed between any two, the next pass begins again and finds the rest to
-do. Whether it may be deleted at all is `planning.prune`'s word, asked before.
+do. Whether it may be deleted at all is `planning.decisions.prune`'s word, asked before.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
 from mirrord.model import Item, Outcome, Record, State
-from mirrord.planning.standing import is_ours
+from mirrord.planning.decisions.standing import is_ours
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 
 KEPT = Outcome(state=State.SYNCED)

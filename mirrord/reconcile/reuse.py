@@ -1,8 +1,9 @@
 """A file that the store has under another name, renamed or linked: the store copies that object, no byte is sent.
 
-Owns the order: find the object in the journal (`planning.reuse` says which may serve), read the file to see that it
-still holds those bytes, journal the intent, have the object copied as it was recorded and as no other, ask what stands.
-Whatever the store will not do ends in None, and the bytes are sent. What nobody knows is settled as with any write.
+Owns the order: find the object in the journal (`planning.decisions.reuse` says which may serve), read the file to see
+that it still holds those bytes, journal the intent, have the object copied as it was recorded and as no other, ask what
+stands. Whatever the store will not do ends in None, and the bytes are sent. What nobody knows is settled as with any
+write.
 """
 
 from collections import Counter
@@ -22,9 +23,9 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import Copied, Record, StoredObject, Transfer, TransferKind
-from mirrord.planning.describe import described
-from mirrord.planning.parts import Cut
-from mirrord.planning.reuse import reusable, twin
+from mirrord.planning.decisions.describe import described
+from mirrord.planning.decisions.reuse import reusable, twin
+from mirrord.planning.transfers.parts import Cut
 from mirrord.ports import Clock, Journal
 from mirrord.reconcile.errand import Attempt, Errand
 from mirrord.reconcile.leftovers import as_copied

@@ -7,7 +7,7 @@ the object with it (FIELD_NOTES 17). Changes nothing at the store and writes not
 from enum import StrEnum
 
 from mirrord.model import Transfer
-from mirrord.planning.sweep import may_hold, window_ends
+from mirrord.planning.transfers.sweep import may_hold, window_ends
 from mirrord.ports import ObjectStore
 from mirrord.transfer.writes import carries, landed
 

@@ -1,9 +1,9 @@
 """The desired items and when each is looked at next: what a running daemon adds to `reconcile`.
 
-Owns the items by id, their failures in a row and the tick each waits for. When that is, `planning.schedule` says; the
-queue waits and bounds; the reconciler looks. Refuses to read manifests: a reload hands on the whole desired set, and
-only what differs is touched. A journal that cannot be written pauses every look by a back-off; `journal_problem` says
-so to whoever asks for readiness.
+Owns the items by id, their failures in a row and the tick each waits for. When that is, `planning.timing.schedule`
+says; the queue waits and bounds; the reconciler looks. Refuses to read manifests: a reload hands on the whole desired
+set, and only what differs is touched. A journal that cannot be written pauses every look by a back-off;
+`journal_problem` says so to whoever asks for readiness.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from random import random
 from mirrord.aio import drain, in_turns
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, Record, State
-from mirrord.planning.backoff import Backoff, pause
-from mirrord.planning.difference import Difference, difference, same_work
-from mirrord.planning.schedule import CRON_EARLY, Wait, first_look, next_look, tick_after_jump
+from mirrord.planning.items.difference import Difference, difference, same_work
+from mirrord.planning.timing.backoff import Backoff, pause
+from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_look, next_look, tick_after_jump
 from mirrord.ports import Clock, Journal, Queue
 
 _log = getLogger(__name__)

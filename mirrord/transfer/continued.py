@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Observed
-from mirrord.planning.resume import Run
+from mirrord.planning.transfers.resume import Run
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer.retry import Retries, RetryPolicy
 from mirrord.units import MiB

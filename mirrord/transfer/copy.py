@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from mirrord.errors import IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
-from mirrord.planning.parts import AUTO_PART
-from mirrord.planning.resume import Run, missing, pieces, pinned
+from mirrord.planning.transfers.parts import AUTO_PART
+from mirrord.planning.transfers.resume import Run, missing, pieces, pinned
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
 from mirrord.transfer.continued import Continued

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mirrord.model import ChecksumKind, Destination, ObjectOptions, Revision
-from mirrord.planning.parts import Cut
+from mirrord.planning.transfers.parts import Cut
 from mirrord.ports import ObjectStore
 from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
@@ -19,7 +19,7 @@ earlier attempt left at the store counts as both."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One transfer, decided: `options` are whole (see `planning.describe`), `cut` fits store and memory."""
+    """One transfer, decided: `options` are whole (see `planning.decisions.describe`), `cut` fits store and memory."""
 
     transfer_id: str
     at: Destination

@@ -1,8 +1,8 @@
 """The retry loop: one call, repeated while its error may pass.
 
-Owns the loop, and whose sleep and random numbers it uses. The arithmetic of pauses is `planning.backoff`'s. Which error
-may pass is the caller's to say, for it depends on the call: whether it is idempotent, and whether its buffer still is
-whole.
+Owns the loop, and whose sleep and random numbers it uses. The arithmetic of pauses is `planning.timing.backoff`'s.
+Which error may pass is the caller's to say, for it depends on the call: whether it is idempotent, and whether its
+buffer still is whole.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
 
 from mirrord.errors import MirrordError
-from mirrord.planning.backoff import Backoff, pause, spent
+from mirrord.planning.timing.backoff import Backoff, pause, spent
 
 T = TypeVar("T")
 

@@ -20,8 +20,8 @@ import pytest
 from mirrord.declared import FolderSpec
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import FileIdentity, Outcome, Record, Revision, State, fingerprint
-from mirrord.planning.bind import item_of
-from mirrord.planning.decide import options_digest
+from mirrord.planning.decisions.decide import options_digest
+from mirrord.planning.items.bind import item_of
 from mirrord.reconcile.records import with_outcome
 from tests.support.daemon import Daemon, Line, running
 from tests.support.discarding import Discarding

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.planning.departure import ASIDE, set_aside
+from mirrord.planning.decisions.departure import ASIDE, set_aside
 from mirrord.sources.folder import Folder
 
 LONG = "l" * 251 + ".csv"

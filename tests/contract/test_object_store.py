@@ -229,7 +229,7 @@ async def test_a_copy_of_an_object_that_changed_or_is_gone_is_refused(subject: S
 
 @pytest.mark.parametrize("subject", ["rclone_serve"], indirect=True)
 async def test_a_poor_store_copies_whatever_stands_and_tells_no_checksum(subject: Subject) -> None:
-    """Why `planning.reuse` asks for no copy there."""
+    """Why `planning.decisions.reuse` asks for no copy there."""
     put = await subject.store.put_object(subject.at("source"), memoryview(b"first"), PLAIN)
     await subject.store.put_object(subject.at("source"), memoryview(b"other"), PLAIN)
     kind = ChecksumKind.CRC64NVME

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pytest
 
-from mirrord.planning.departure import ASIDE, set_aside
+from mirrord.planning.decisions.departure import ASIDE, set_aside
 from tests.support.command import REPOSITORY
 from tests.support.daemon import running
 from tests.support.inbox import files_below, manifest, objects

@@ -8,7 +8,7 @@ import pytest
 
 from mirrord.client import MultipartUploader, S3Client
 from mirrord.errors import OutcomeUnknown
-from mirrord.planning.sweep import COMPLETE_WINDOW
+from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.units import MiB
 from tests.fault.test_kill_resume import Held, kill_at, open_uploads
 from tests.integration.test_sync import digest_of, events, manifest, store_section, sync

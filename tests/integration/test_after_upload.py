@@ -10,7 +10,7 @@ import pytest
 
 from mirrord.daemon import api
 from mirrord.events import Event, TransferCompleted
-from mirrord.planning.departure import ASIDE, set_aside
+from mirrord.planning.decisions.departure import ASIDE, set_aside
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, Daemon, running
 from tests.support.inbox import files_below, manifest, md5, objects

@@ -22,7 +22,7 @@ from mirrord.cli.main import commands
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import parse
 from mirrord.manifest.manifest import load_all
-from mirrord.planning.expand import expand
+from mirrord.planning.items.expand import expand
 from mirrord.settings import Settings, resolve
 from mirrord.units import MiB, parse_duration, parse_size
 from mirrord.web.hosts import hosts_of

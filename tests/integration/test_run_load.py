@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 
-from mirrord.planning.schedule import jitter
+from mirrord.planning.timing.schedule import jitter
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.light_origin import LightOrigin, Visit, light_origin
 from tests.support.measuring import SOAK, Usage, busy, mib, quantile, report, usage

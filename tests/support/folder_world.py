@@ -14,7 +14,7 @@ from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, Outcome, Record, Revision, State, fingerprint
-from mirrord.planning.decide import options_digest
+from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from mirrord.status import ItemStatus
 from tests.support.manual_clock import ManualClock

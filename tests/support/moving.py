@@ -20,7 +20,7 @@ from mirrord.model import (
     StoredObject,
     TransferKind,
 )
-from mirrord.planning.parts import Cut
+from mirrord.planning.transfers.parts import Cut
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
 from mirrord.transfer.job import Job

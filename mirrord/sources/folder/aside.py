@@ -2,8 +2,8 @@
 
 Owns these steps on the file system, each of which leaves the file or its proven copy where the next start finds it,
 and replaces nothing. A file is set aside by a rename within its directory, to a name that scans leave out
-(`planning.departure.set_aside`): from then on nobody comes to it by its path, so that what its last look sees is
-final. That look: it is the proven file, nothing was written to it since, and nobody has it open for writing, which a
+(`planning.decisions.departure.set_aside`): from then on nobody comes to it by its path, so that what its last look sees
+is final. That look: it is the proven file, nothing was written to it since, and nobody has it open for writing, which a
 read lease tells (fcntl(2), F_SETLEASE; where leases are not to be had, for files of other users without CAP_LEASE and
 on some network file systems, only what was written so far is seen). Directories are opened one by one without
 following links, so that nothing outside of the folder is touched.
@@ -25,7 +25,7 @@ from signal import SIGURG
 
 from mirrord.aio import finish
 from mirrord.model import FileIdentity
-from mirrord.planning.departure import ASIDE, Departure, same_file, set_aside
+from mirrord.planning.decisions.departure import ASIDE, Departure, same_file, set_aside
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.renames import Stop, copied, rename, renamed
 

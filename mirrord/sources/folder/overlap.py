@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mirrord.declared import FolderSpec
 from mirrord.model import File, Item
-from mirrord.planning.markers import Markers
+from mirrord.planning.decisions.markers import Markers
 from mirrord.sources.folder.patterns import Patterns
 from mirrord.sources.folder.walk import Walk
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pathspec import GitIgnoreSpec
 
-from mirrord.planning.markers import Markers
+from mirrord.planning.decisions.markers import Markers
 
 TEMPORARY = (".*", "*~", "*.part", "*.tmp", "*.swp")
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from mirrord.planning.departure import names_for
+from mirrord.planning.decisions.departure import names_for
 from mirrord.units import MiB
 
 _NOREPLACE = 1

@@ -15,7 +15,7 @@ from logging import getLogger
 
 from mirrord.aio import finish
 from mirrord.errors import LeftOut
-from mirrord.planning.markers import Markers
+from mirrord.planning.decisions.markers import Markers
 from mirrord.ports import FolderListing
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns

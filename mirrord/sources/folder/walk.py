@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mirrord.errors import LeftOut, printable
 from mirrord.model import FileIdentity, Revision, file_address, fingerprint
-from mirrord.planning.departure import ASIDE, own_name
+from mirrord.planning.decisions.departure import ASIDE, own_name
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
 

@@ -1,4 +1,4 @@
-"""A declared sha256 that stands in a list on the web: read line by line by `planning.digests`.
+"""A declared sha256 that stands in a list on the web: read line by line by `planning.decisions.digests`.
 
 Refuses a list larger than `LARGEST`. What is sent to the list's address is the caller's choice.
 """
@@ -6,8 +6,8 @@ Refuses a list larger than `LARGEST`. What is sent to the list's address is the 
 from mirrord.aio import Turns
 from mirrord.errors import SourceRefused
 from mirrord.model import Item, shown
-from mirrord.planning.digests import DigestSearch
-from mirrord.planning.keys import key_values
+from mirrord.planning.decisions.digests import DigestSearch
+from mirrord.planning.items.keys import key_values
 from mirrord.ports import Source
 from mirrord.units import KiB, MiB, format_size
 

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 
 from mirrord.errors import SourceChanged, SourceError, SourceRefused
 from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, shown
-from mirrord.planning.identity import same_revision
+from mirrord.planning.decisions.identity import same_revision
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import answers
 from mirrord.sources.http.body import First, HttpStream, Nothing

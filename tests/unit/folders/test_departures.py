@@ -37,8 +37,8 @@ from mirrord.model import (
     Transfer,
     TransferKind,
 )
-from mirrord.planning.bind import item_of
-from mirrord.planning.departure import Departure
+from mirrord.planning.decisions.departure import Departure
+from mirrord.planning.items.bind import item_of
 from mirrord.ports import ByteStream
 from mirrord.sources.folder import FoundFile
 from mirrord.transfer.budget import Budget

@@ -7,7 +7,7 @@ import pytest
 from mirrord.folders import loop
 from mirrord.folders.loop import FolderLoop
 from mirrord.model import DeleteFile, FileAction, KeepFile, MoveFile, Options
-from mirrord.planning.departure import ASIDE
+from mirrord.planning.decisions.departure import ASIDE
 from tests.support.folder_world import World
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from mirrord.manifest.entries import Defaults, Folder, Mirror, ObjectSettings
 from mirrord.manifest.schema import Document
 from mirrord.manifest.section import Section, Shared, compact
-from mirrord.planning.options import OptionsOf
+from mirrord.planning.items.options import OptionsOf
 
 MIRROR = {"url": "https://h/a", "to": "s3://b/a", "every": "6h", "http": {"bearer": "t"}}
 FOLDER = {"path": "in", "to": "s3://b/in/", "include": ("*.csv",)}

@@ -13,7 +13,7 @@ import pytest
 from mirrord.manifest.not_yet import every_field, row_of
 
 ROOT = Path(__file__).parents[3]
-EXPAND = "tests/unit/planning/test_expand.py"
+EXPAND = "tests/unit/planning/items/test_expand.py"
 SESSION = "tests/unit/s3/test_s3_session.py"
 STORE = "tests/contract/test_s3_store.py"
 OBJECTS = "tests/contract/test_object_store.py"
@@ -22,15 +22,15 @@ CHANGING = "tests/fault/test_changing_source.py"
 HTTP = "tests/contract/test_http_source.py"
 SETTINGS = "tests/integration/test_store_settings.py"
 LIFECYCLE = "tests/integration/test_run_lifecycle.py"
-SCHEDULE = "tests/unit/planning/test_schedule.py"
+SCHEDULE = "tests/unit/planning/timing/test_schedule.py"
 ARRIVALS = "tests/unit/folders/test_folder_arrivals.py"
 DELETIONS = "tests/unit/folders/test_folder_deletions.py"
 LOOKS = "tests/unit/folders/test_folder_looks.py"
 SYNC = "tests/integration/test_sync.py"
 SETTLE = "tests/unit/sources/folder/test_settle.py"
-CUT = "tests/unit/planning/test_parts.py::test_cut"
+CUT = "tests/unit/planning/transfers/test_parts.py::test_cut"
 OPTIONS = f"{OBJECTS}::test_every_option_reaches_the_store"
-DECIDE = "tests/unit/planning/test_decide.py::test_decision"
+DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 
 BEHAVIOUR = {
     "version": "tests/unit/manifest/test_manifest_errors.py::test_each_class_of_error_has_its_place_and_its_sentence",

@@ -7,7 +7,7 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
-from mirrord.planning.expand import validate
+from mirrord.planning.items.expand import validate
 
 ENTRY = "mirrors:\n  - url: https://example.org/a\n    to: s3://bucket/a\n"
 

@@ -12,7 +12,7 @@ from mirrord.errors import MirrordError, Reason, SourceMissing, SourceUnavailabl
 from mirrord.events import Event
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Observed, Outcome, Revision, State, StoredObject, origin_at
-from mirrord.planning.breaker import SUSPECTS
+from mirrord.planning.timing.breaker import SUSPECTS
 from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers

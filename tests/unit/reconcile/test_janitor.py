@@ -11,7 +11,7 @@ from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.events import UploadAborted
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, ObjectOptions, Record, Revision, State, Transfer, TransferKind, Upload
-from mirrord.planning.sweep import LATE
+from mirrord.planning.transfers.sweep import LATE
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.janitor import COPY_ENTRY, COPY_RETURNS, RETURNS, Janitor
 from mirrord.testing import MemoryStore

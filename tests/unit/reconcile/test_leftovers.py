@@ -30,7 +30,7 @@ from mirrord.model import (
     Transfer,
     TransferKind,
 )
-from mirrord.planning.decide import options_digest
+from mirrord.planning.decisions.decide import options_digest
 from tests.unit.reconcile.test_proof_of_items import careless
 from tests.unit.reconcile.test_reconciler import AT, Clock, World
 

@@ -35,7 +35,7 @@ from mirrord.model import (
     StoredObject,
     TransferKind,
 )
-from mirrord.planning.describe import validator
+from mirrord.planning.decisions.describe import validator
 from mirrord.reconcile.breakers import Breakers
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore

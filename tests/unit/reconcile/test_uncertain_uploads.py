@@ -21,7 +21,7 @@ from mirrord.model import (
     TransferKind,
     UploadOptions,
 )
-from mirrord.planning.sweep import COMPLETE_WINDOW
+from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.providers import profile
 from mirrord.reconcile.janitor import SWEEP_EVERY, Janitor
 from mirrord.testing import MemoryStore

@@ -22,8 +22,8 @@ from mirrord.model import (
     fingerprint,
     origin_at,
 )
-from mirrord.planning.decide import options_digest
-from mirrord.planning.difference import Difference
+from mirrord.planning.decisions.decide import options_digest
+from mirrord.planning.items.difference import Difference
 from mirrord.scheduling import scheduler as scheduling
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import WORTH_KEEPING, Scheduler

@@ -23,7 +23,7 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import ChecksumKind, Integrity, ProviderName, TransferKind
-from mirrord.planning.backoff import Backoff
+from mirrord.planning.timing.backoff import Backoff
 from mirrord.providers import Provider, profile
 from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget

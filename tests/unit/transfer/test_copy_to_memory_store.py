@@ -6,7 +6,7 @@ import pytest
 
 from mirrord.errors import PreconditionFailed
 from mirrord.model import ChecksumKind, Integrity, ProviderName, UploadOptions
-from mirrord.planning.parts import cut
+from mirrord.planning.transfers.parts import cut
 from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget

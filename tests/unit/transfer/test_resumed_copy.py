@@ -19,8 +19,8 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
-from mirrord.planning.backoff import Backoff
-from mirrord.planning.resume import Run
+from mirrord.planning.timing.backoff import Backoff
+from mirrord.planning.transfers.resume import Run
 from mirrord.ports import ByteStream
 from mirrord.transfer import continued
 from mirrord.transfer.budget import Budget

@@ -3,7 +3,7 @@
 import pytest
 
 from mirrord.errors import MirrordError, StoreDenied, StoreUnavailable
-from mirrord.planning.backoff import Backoff
+from mirrord.planning.timing.backoff import Backoff
 from mirrord.transfer.retry import Retries, RetryPolicy
 
 AWAY = StoreUnavailable("away")

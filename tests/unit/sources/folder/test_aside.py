@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.planning.departure import ASIDE, Departure, set_aside
+from mirrord.planning.decisions.departure import ASIDE, Departure, set_aside
 from mirrord.sources.folder import aside, renames
 from mirrord.sources.folder.aside import FolderAsides
 

@@ -9,7 +9,7 @@ import pytest
 
 from mirrord.declared import FolderSpec
 from mirrord.model import DeleteFile, File, KeepFile
-from mirrord.planning.bind import item_of
+from mirrord.planning.items.bind import item_of
 from mirrord.sources.folder import OverlapCheck, Overlaps
 from mirrord.sources.folder.overlap import NoMounts
 from mirrord.sources.mounts import Mount, Mounts

@@ -1,0 +1,358 @@
+"""From manifests to items: which source belongs at which object, and which folders are to be listed. Pure.
+
+Owns the matrix, placeholders, keys, names of entries and collisions. Refuses a file whole if one of its entries makes
+no lawful item: each file stands for itself, and of two that collide the later is at fault. Its stores stay known, for
+they are sound. Hands on items; `planning.items.bind` binds what a folder's listing finds.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import prod
+from types import MappingProxyType
+
+from mirrord.declared import FolderSpec, StoreOptions
+from mirrord.errors import Problem
+from mirrord.manifest.entries import Folder, Mirror
+from mirrord.manifest.hints import suggestion
+from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
+from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile, Options, Origin, origin_at
+from mirrord.planning.decisions.departure import move_fault
+from mirrord.planning.items import keys
+from mirrord.planning.items.options import OptionsOf
+from mirrord.planning.items.templates import DATE, Template, template
+from mirrord.providers import Provider, profile
+
+MOST_COMBINATIONS = 1_000_000
+"""Items that one entry's matrix may make."""
+_OF_URL = ("host", "path", "name")
+_OF_FILE = ("path", "name", "stem", "ext", DATE)
+_TELLING = frozenset({"path", "name", "stem"})
+
+Overlap = Callable[[FolderSpec, FolderSpec], str]
+"""Why two folders cannot stand beside each other, by what stands on the machine; empty if they can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """One file's share: its items and folders, or its problems."""
+
+    manifest: Manifest
+    items: tuple[Item, ...] = ()
+    folders: tuple[FolderSpec, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Everything that is desired. `files` has each manifest's share; a faulty one has problems and nothing else."""
+
+    files: tuple[Expanded, ...]
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return tuple(item for one in self.files for item in one.items)
+
+    @property
+    def folders(self) -> tuple[FolderSpec, ...]:
+        return tuple(folder for one in self.files for folder in one.folders)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(problem for one in self.files for problem in one.problems)
+
+
+def no_overlap(one: FolderSpec, other: FolderSpec) -> str:  # noqa: ARG001
+    """`Overlap` where nothing is asked of the machine."""
+    return ""
+
+
+def expand(
+    loaded: Loaded, overlap: Overlap = no_overlap, known: Mapping[str, Item] = MappingProxyType({})
+) -> Expansion:
+    """The items and folders of every manifest, in order. Items that equal one of `known`, by id, are that very one, so
+    that a reload of many items does not hold them twice."""
+    claims = _Claims(known=known)
+    return Expansion(tuple(_File(manifest, loaded, claims, overlap).expanded() for manifest in loaded.manifests))
+
+
+def validate(
+    files: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    allow_unset: bool = False,
+    overlap: Overlap = no_overlap,
+    pipes: Collection[str] = (),
+) -> tuple[Problem, ...]:
+    """Every problem that can be found offline, in the order of the files; none: they are sound. `pipes`: see
+    `load_all`."""
+    loaded = load_all(files, environ, allow_unset=allow_unset, pipes=pipes)
+    return problems(loaded, expand(loaded, overlap), files, overlap)
+
+
+def problems(
+    loaded: Loaded, expansion: Expansion, files: Sequence[str], overlap: Overlap = no_overlap
+) -> tuple[Problem, ...]:
+    """Every problem of the manifests that were loaded and expanded, those of files that are at fault already too."""
+    claims = _Claims()
+    for share in expansion.files:
+        file = share.manifest.file
+        claims.objects.update({item.id: file for item in share.items})
+        claims.entries.update({item.entry: file for item in share.items})
+        claims.entries.update({folder.entry: file for folder in share.folders})
+        claims.folders += [(folder, file) for folder in share.folders]
+    lenient = replace(loaded, stores=loaded.claimed)
+    further = [problem for one in loaded.faulty for problem in _File(one, lenient, claims, overlap).expanded().problems]
+    return in_order({*loaded.problems, *expansion.problems, *further}, files)
+
+
+# ── one file ──────────────────────────────────────────────────────────────────────────────────────
+@dataclass(slots=True)
+class _Claims:
+    """What is taken: objects by item id, entries by name, folders; each with a word on who has it."""
+
+    objects: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, str] = field(default_factory=dict)
+    folders: list[tuple[FolderSpec, str]] = field(default_factory=list)
+    known: Mapping[str, Item] = field(default_factory=dict)
+    """Items that stood before, by id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One entry of one file, and what all its items share."""
+
+    manifest: Manifest
+    section: str
+    index: int
+    store: StoreOptions
+    provider: Provider
+    options: Options
+
+    @property
+    def where(self) -> str:
+        return f"{self.manifest.file}:{self.manifest.line(self.section, self.index)}"
+
+    def destination(self, bucket: str, key: str) -> Destination:
+        return Destination(self.store.name, self.store.endpoint, bucket, keys.normalised(key, self.provider))
+
+
+class _Fault(Exception):
+    """An entry that makes no lawful item: a field of it, and a sentence."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class _File:
+    """Expands one manifest. What it claims counts for others only if nothing in it is at fault."""
+
+    def __init__(self, manifest: Manifest, loaded: Loaded, others: _Claims, overlap: Overlap) -> None:
+        self._manifest = manifest
+        self._loaded = loaded
+        self._others = others
+        self._overlap = overlap
+        self._mine = _Claims()
+        self._options = OptionsOf(manifest.document.defaults)
+        self._items: list[Item] = []
+        self._folders: list[FolderSpec] = []
+
+    def expanded(self) -> Expanded:
+        document = self._manifest.document
+        problems = [*self._each("mirrors", document.mirrors), *self._each("folders", document.folders)]
+        if problems:
+            return Expanded(self._manifest, problems=tuple(problems))
+        self._others.objects.update(self._mine.objects)
+        self._others.entries.update(self._mine.entries)
+        self._others.folders.extend(self._mine.folders)
+        return Expanded(self._manifest, tuple(self._items), tuple(self._folders))
+
+    def _each(self, section: str, entries: Sequence[Mirror | Folder]) -> Iterator[Problem]:
+        for index, entry in enumerate(entries):
+            store = self._loaded.store_of(self._options.setting(entry, "store"))
+            if store is None:
+                continue  # which store it is, is not known
+            if (section, index) in self._manifest.partial:
+                # a value of it is reported already; what follows from that is not
+                yield from self._bucket(section, index, entry.to)
+                continue
+            place = _Place(self._manifest, section, index, store, profile(store.provider), self._options(entry))
+            try:
+                if isinstance(entry, Mirror):
+                    self._mirror(place, entry)
+                else:
+                    self._folder(place, entry)
+            except _Fault as fault:
+                yield self._manifest.problem(section, index, fault.name, str(fault))
+
+    def _bucket(self, section: str, index: int, to: str) -> Iterator[Problem]:
+        """The fault of a bucket's name that depends on nothing else in the entry."""
+        if "{" in to.removeprefix("s3://").partition("/")[0]:
+            return
+        try:
+            _address(to)
+        except _Fault as fault:
+            yield self._manifest.problem(section, index, fault.name, str(fault))
+
+    def _mirror(self, place: _Place, mirror: Mirror) -> None:
+        if mirror.url is None:
+            return  # `allow_unset`, or a form of source that NOT_YET refuses
+        name, at = mirror.name, len(self._items)
+        if name is None and self._options.setting(mirror, "matrix"):
+            name = _default_name(mirror.to, mirror.url)
+        for origin, destination in _bindings(place, mirror, self._options.setting(mirror, "matrix")):
+            item_id = destination.item_id
+            entry = name or str(destination)
+            self._claim(place, item_id, destination, entry)
+            item = Item(id=item_id, entry=entry, origin=origin, destination=destination, options=place.options)
+            known = self._others.known.get(item_id)
+            self._items.append(item if known is None or known != item else known)
+        if len(self._items) > at:
+            self._name(place, self._items[at].entry)
+
+    def _folder(self, place: _Place, folder: Folder) -> None:
+        key, watch = self._options.setting(folder, "key"), self._options.setting(folder, "watch")
+        follow = self._options.setting(folder, "follow_symlinks")
+        spec = FolderSpec(
+            entry=folder.name or folder.path,
+            path=os.path.normpath(os.path.join(self._manifest.directory, folder.path)),
+            store=place.store.name,
+            endpoint=place.store.endpoint,
+            provider=place.store.provider,
+            bucket=_address(folder.to)[0],
+            key=_folder_key(folder.to, key),
+            include=self._options.setting(folder, "include"),
+            exclude=self._options.setting(folder, "exclude"),
+            settle=self._options.setting(folder, "settle"),
+            ready=self._options.setting(folder, "ready"),
+            watch="poll" if follow and watch == "auto" else watch,  # no event tells of what is behind a link
+            poll_interval=self._options.setting(folder, "poll_interval"),
+            rescan=self._options.setting(folder, "rescan"),
+            delete=self._options.setting(folder, "delete"),
+            follow_symlinks=follow,
+            after_upload=self._after(place, folder),
+            options=place.options,
+        )
+        self._name(place, spec.entry)
+        self._refuse_overlap(place, spec)
+        self._folders.append(spec)
+
+    def _refuse_overlap(self, place: _Place, spec: FolderSpec) -> None:
+        """A file that one folder takes away may be one that another has not copied yet."""
+        for other, where in (*self._others.folders, *self._mine.folders):
+            if fault := self._overlap(spec, other):
+                takers = " and ".join(one.entry for one in (other, spec) if one.removes_files)
+                raise _Fault(
+                    "path",
+                    f"{takers} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
+                    f"both need; {fault}",
+                )
+        self._mine.folders.append((spec, place.where))
+
+    def _after(self, place: _Place, folder: Folder) -> FileAction:
+        own = "after_upload" in folder.model_fields_set
+        after = folder.after_upload if own else self._options.setting(folder, "after_upload")
+        if after is None:
+            return KeepFile()
+        if self._options.setting(folder, "delete") == "mirror":
+            what = "deleted" if after.move is None else "moved away"
+            raise _Fault(
+                "after_upload",
+                f"a file that is {what} after its upload is gone, and delete: mirror deletes the objects of files that "
+                "are gone; remove one of the two",
+            )
+        if after.move is None:
+            return DeleteFile()
+        root = os.path.normpath(os.path.join(place.manifest.directory, folder.path))
+        move = os.path.normpath(os.path.join(place.manifest.directory, after.move))
+        if fault := move_fault(root, move, self._options.setting(folder, "exclude")):
+            raise _Fault("after_upload", fault)
+        return MoveFile(move)
+
+    def _claim(self, place: _Place, item_id: str, destination: Destination, entry: str) -> None:
+        first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)
+        if first is not None:
+            raise _Fault("to", f"{destination} of {entry} is also the object of {first}; one object, one item")
+        self._mine.objects[item_id] = f"{entry} ({place.where})"
+
+    def _name(self, place: _Place, name: str) -> None:
+        first = self._others.entries.get(name) or self._mine.entries.get(name)
+        if first is not None:
+            raise _Fault("name", f"an entry is called {name} already ({first}); give this one another name")
+        self._mine.entries[name] = place.where
+
+
+# ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
+def _bindings(
+    place: _Place, mirror: Mirror, matrix: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[Origin, Destination]]:
+    """Every source of a mirror with its object: one, or one for each combination of the matrix."""
+    url = _template("url", mirror.url or "", tuple(matrix))
+    to = _template("to", mirror.to, (*matrix, *_OF_URL))
+    if prod(len(values) for values in matrix.values()) > MOST_COMBINATIONS:
+        raise _Fault("matrix", f"more than {MOST_COMBINATIONS:,} combinations; split the entry")
+    for combination in product(*matrix.values()):
+        values = dict(zip(matrix, combination, strict=True))
+        origin = origin_at(url.fill(values))
+        yield origin, _object(place, origin, to, values, append=mirror.to.endswith("/"))
+
+
+def _object(place: _Place, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
+    try:
+        values |= keys.key_values(origin)
+    except ValueError as error:
+        raise _Fault("url", str(error)) from None
+    if append and not values["name"]:
+        raise _Fault("to", "ends with / but the URL has no last path segment to append; write the whole key")
+    try:
+        text = to.fill(values) + (values["name"] if append else "")
+    except KeyError as error:
+        raise _Fault("to", f"the source has no {error.args[0]} for a placeholder") from None
+    bucket, key = _address(text)
+    destination = place.destination(bucket, key)
+    if fault := keys.key_fault(destination.key):
+        hint = "; {path} begins with one, so put none before it" if "slash" in fault and "path" in to.names else ""
+        raise _Fault("to", fault + hint)
+    return destination
+
+
+def _default_name(to: str, url: str) -> str:
+    """An entry's name where a matrix makes many objects: its `to`, placeholders and all."""
+    return to + url.partition("?")[0].rpartition("/")[2] if to.endswith("/") else to
+
+
+def _template(name: str, text: str, known: Sequence[str]) -> Template:
+    try:
+        parsed = template(text)
+    except ValueError as error:
+        raise _Fault(name, str(error)) from None
+    for placeholder in parsed.names:
+        if placeholder not in known:
+            near = suggestion(placeholder, list(known)) or ("; known: " + ", ".join(known) if known else "")
+            raise _Fault(name, f"unknown placeholder{near}; double the braces for literal ones")
+    return parsed
+
+
+def _address(text: str) -> tuple[str, str]:
+    try:
+        return keys.address(text)
+    except ValueError as error:
+        raise _Fault("to", str(error)) from None
+
+
+# ── folders ───────────────────────────────────────────────────────────────────────────────────────
+def _folder_key(to: str, key: str) -> str:
+    """The template of a folder's whole keys: the prefix of `to`, then `key`."""
+    _template("to", to, _OF_FILE)
+    prefix = _address(to)[1]
+    if prefix and not prefix.endswith("/"):
+        prefix += "/"
+    names = _template("key", key, _OF_FILE).names
+    if not _TELLING & {*names, *template(prefix).names}:
+        raise _Fault("key", "every file would have the same key; use {path}, {name} or {stem}")
+    sample = {"path": "a", "name": "a", "stem": "a", "ext": ""}
+    if fault := keys.key_fault(template(prefix + key).fill(sample)):
+        raise _Fault("key", fault)
+    return prefix + key

@@ -1,0 +1,233 @@
+"""The decision table: what is desired, recorded and observed -> what to do."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.model import (
+    META_SHA256,
+    META_TRANSFER,
+    META_VALIDATOR,
+    Checksum,
+    ChecksumKind,
+    DeclaredSum,
+    Destination,
+    Drift,
+    FileIdentity,
+    Integrity,
+    Item,
+    ObjectOptions,
+    Observed,
+    Options,
+    Overwrite,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+    origin_at,
+)
+from mirrord.planning.decisions.decide import Action, decide, known_revision, needs_head, options_digest
+from mirrord.planning.decisions.describe import validator
+
+AT = Destination("default", "http://store", "bucket", "key")
+V1 = Revision(address="a", etag='"1"', length=3)
+V2 = Revision(address="a", etag='"2"', length=3)
+BARE = Revision(address="a", length=3)  # nothing to compare by
+OURS = StoredObject(size=3, etag='"o1"', metadata={META_VALIDATOR: validator(V1) or ""})
+FOREIGN = StoredObject(size=3, etag='"o2"')
+
+
+def item(**options: object) -> Item:
+    return Item(id=AT.item_id, entry="e", origin=origin_at("http://s/x"), destination=AT, options=Options(**options))
+
+
+def record(revision: Revision | None = V1, options: ObjectOptions | None = None) -> Record:
+    return Record(
+        item_id=AT.item_id,
+        entry="e",
+        source="http://s/x",
+        destination=AT,
+        state=State.SYNCED,
+        revision=revision,
+        etag='"o1"',
+        options_digest=options_digest(options or ObjectOptions()),
+    )
+
+
+def proven(integrity: Integrity) -> Record:
+    return replace(record(), integrity=integrity)
+
+
+SUM, OTHER = "5" * 64, "6" * 64
+SUMMED = replace(V1, digest=f"sha256:{SUM}")
+DECLARED, LISTED = DeclaredSum(SUM), DeclaredSum(url="http://s/SUMS")
+STAMPED = replace(OURS, metadata={**OURS.metadata, META_SHA256: SUM})
+REPORT, IGNORE = Drift.REPORT, Drift.IGNORE
+NEVER, OWNED = Overwrite.NEVER, Overwrite.OWNED
+BY_US = StoredObject(size=9, etag='"o3"', metadata={META_TRANSFER: "t0"})
+TABLE = [
+    # options, record, standing, observed revision (None: unchanged) -> action, reason, drifted
+    ({}, None, None, V1, Action.COPY, None, False),
+    ({}, None, OURS, V1, Action.ADOPT, None, False),
+    ({}, None, OURS, V2, Action.COPY, None, False),
+    ({}, None, FOREIGN, V1, Action.COPY, None, False),
+    ({}, None, OURS, BARE, Action.COPY, None, False),
+    ({"overwrite": NEVER}, None, None, V1, Action.COPY, None, False),
+    ({"overwrite": NEVER}, None, OURS, V1, Action.ADOPT, None, False),
+    ({"overwrite": NEVER}, None, FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
+    ({}, record(None), None, V1, Action.COPY, None, False),
+    ({}, record(), OURS, None, Action.KEEP, None, False),
+    ({}, record(), OURS, V1, Action.KEEP, None, False),
+    ({}, record(BARE), OURS, BARE, Action.COPY, None, False),
+    ({}, record(), OURS, V2, Action.COPY, None, False),
+    ({}, record(), None, V1, Action.COPY, None, True),
+    ({}, record(), FOREIGN, V1, Action.COPY, None, True),
+    ({"drift": REPORT}, record(), None, None, Action.BLOCK, Reason.DRIFTED, True),
+    ({"drift": REPORT}, record(), FOREIGN, V2, Action.BLOCK, Reason.DRIFTED, True),
+    ({"drift": REPORT}, record(), OURS, V2, Action.COPY, None, False),
+    ({"drift": IGNORE}, record(), FOREIGN, None, Action.KEEP, None, False),
+    ({"drift": IGNORE}, record(), None, None, Action.KEEP, None, False),
+    ({"drift": IGNORE}, record(), None, V2, Action.COPY, None, False),
+    ({"overwrite": NEVER}, record(), OURS, None, Action.KEEP, None, False),
+    ({"overwrite": NEVER}, record(), OURS, V2, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": NEVER}, record(), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, True),
+    ({"overwrite": NEVER}, record(), None, V1, Action.COPY, None, True),
+    ({"overwrite": OWNED}, None, None, V1, Action.COPY, None, False),
+    ({"overwrite": OWNED}, None, FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED}, None, BY_US, V1, Action.COPY, None, False),  # by its metadata: the journal was lost
+    ({"overwrite": OWNED}, None, OURS, V1, Action.ADOPT, None, False),
+    ({"overwrite": OWNED}, record(None), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED}, record(), OURS, V1, Action.KEEP, None, False),
+    ({"overwrite": OWNED}, record(), replace(FOREIGN, etag='"o1"'), V2, Action.COPY, None, False),  # by the journal
+    ({"overwrite": OWNED}, record(), BY_US, V2, Action.COPY, None, True),
+    ({"overwrite": OWNED}, record(), FOREIGN, None, Action.BLOCK, Reason.CONFLICT, True),
+    ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, V2, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, None, Action.KEEP, None, False),
+    ({"overwrite": OWNED}, record(), None, V1, Action.COPY, None, True),
+    ({"readback": True}, record(), OURS, V1, Action.KEEP, None, False),  # adopted: it counts as it stands
+    ({"readback": True}, proven(Integrity.READBACK), OURS, V1, Action.KEEP, None, False),
+    ({"readback": True}, proven(Integrity.FULL_OBJECT), OURS, V1, Action.COPY, None, False),
+    ({}, proven(Integrity.LENGTH), OURS, V1, Action.KEEP, None, False),
+    ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
+    ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest learned while reading is no other revision
+    ({}, record(SUMMED), OURS, V2, Action.COPY, None, False),
+    ({"checksum": DECLARED}, record(SUMMED), OURS, V1, Action.KEEP, None, False),
+    ({"checksum": DECLARED}, record(SUMMED), OURS, None, Action.KEEP, None, False),
+    ({"checksum": DECLARED}, record(), OURS, V1, Action.COPY, None, False),  # never proven
+    ({"checksum": DeclaredSum(OTHER)}, record(SUMMED), OURS, V1, Action.COPY, None, False),
+    ({"checksum": LISTED}, record(SUMMED), OURS, V1, Action.KEEP, None, False),
+    ({"checksum": LISTED}, record(), OURS, V1, Action.COPY, None, False),
+    ({"checksum": DECLARED}, None, STAMPED, V1, Action.ADOPT, None, False),
+    ({"checksum": DeclaredSum(OTHER)}, None, STAMPED, V1, Action.COPY, None, False),
+    ({"checksum": DECLARED}, None, OURS, V1, Action.COPY, None, False),
+    ({"checksum": LISTED}, None, STAMPED, V1, Action.ADOPT, None, False),
+]
+
+
+@pytest.mark.parametrize(("options", "recorded", "standing", "revision", "action", "reason", "drifted"), TABLE)
+def test_decision(options, recorded, standing, revision, action, reason, drifted) -> None:
+    observed = Observed(revision=revision) if revision else None
+    decision = decide(item(**options), recorded, standing, observed)
+    assert (decision.action, decision.reason, decision.drifted) == (action, reason, drifted)
+    assert decision.message
+
+
+def test_the_source_is_asked_conditionally_only_while_the_object_stands_as_recorded() -> None:
+    assert known_revision(item(), record(), OURS) == V1
+    assert known_revision(item(), record(), FOREIGN) is None
+    assert known_revision(item(), record(), None) is None
+    assert known_revision(item(), None, OURS) is None
+    assert known_revision(item(drift=IGNORE), record(), None) == V1
+    assert known_revision(item(object=ObjectOptions(acl="private")), record(), OURS) is None
+    assert known_revision(item(checksum=DECLARED), record(), OURS) is None
+    assert known_revision(item(checksum=DECLARED), record(SUMMED), OURS) == SUMMED
+    assert known_revision(item(readback=True), proven(Integrity.FULL_OBJECT), OURS) is None
+
+
+def test_the_store_is_not_asked_where_its_answer_would_not_matter() -> None:
+    assert needs_head(item(), record())
+    assert needs_head(item(drift=IGNORE), None)
+    assert not needs_head(item(drift=IGNORE), record())
+    assert needs_head(item(drift=IGNORE, overwrite=NEVER), record())
+    assert needs_head(item(drift=IGNORE, overwrite=OWNED), record())
+
+
+def test_the_order_of_metadata_means_nothing_but_its_content_does() -> None:
+    one = ObjectOptions(metadata={"a": "1", "b": "2"})
+    assert options_digest(one) == options_digest(replace(one, metadata={"b": "2", "a": "1"}))
+    assert options_digest(one) != options_digest(replace(one, metadata={"a": "1", "b": "3"}))
+    assert options_digest(one) != options_digest(ObjectOptions(tags={"a": "1", "b": "2"}))
+
+
+def test_a_validator_tells_addresses_and_files_apart() -> None:
+    file = Revision(address="a", length=3, file=FileIdentity(1, 2, 3, 4, 5))
+    assert validator(file) != validator(replace(file, address="b"))
+    assert validator(file) != validator(replace(file, file=FileIdentity(1, 2, 3, 9, 5)))
+    assert validator(BARE) is None
+
+
+def test_an_object_is_not_looked_at_more_often_than_drift_needs() -> None:
+    assert not needs_head(item(), record(), since=1.0)
+    assert needs_head(item(), record(), since=60.0)
+    assert needs_head(item(), None, since=1.0)
+    assert needs_head(item(overwrite=NEVER), record(), since=1.0)
+    assert known_revision(item(), record(), None, asked=False) == V1
+    assert decide(item(), record(), None, None, asked=False).action is Action.KEEP
+    assert decide(item(), record(), None, Observed(revision=V2), asked=False).action is Action.COPY
+
+
+# ── files that were touched ───────────────────────────────────────────────────────────────────────
+def test_a_file_on_a_device_of_another_number_is_neither_sent_nor_read() -> None:
+    again = replace(FILE_THEN, file=replace(FILE_THEN.file, device=9))
+    assert decide(item(), OF_FILE, OURS, Observed(revision=again)).action is Action.KEEP
+
+
+FILE_THEN = Revision(address="a", length=3, file=FileIdentity(1, 7, 3, 10, 10))
+FILE_NOW = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 20, 20))
+CHMODDED = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 10, 20))
+GROWN = replace(FILE_THEN, length=4, file=FileIdentity(1, 7, 4, 20, 20))
+OF_FILE = replace(
+    record(FILE_THEN), size=3, checksum=Checksum(ChecksumKind.CRC64NVME, "x"), integrity=Integrity.FULL_OBJECT
+)
+CRC32 = Checksum(ChecksumKind.CRC32, "x")
+MD5 = Checksum(ChecksumKind.MD5, "x")
+TOUCHED = [
+    # record, standing, revision, options -> action before the bytes are read, if they are equal, if they differ
+    (OF_FILE, OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, Action.COPY),
+    (OF_FILE, OURS, CHMODDED, {}, Action.COMPARE, Action.KEEP, Action.COPY),
+    (OF_FILE, OURS, replace(FILE_NOW, address="b"), {}, Action.COMPARE, Action.KEEP, Action.COPY),  # at another path
+    (OF_FILE, OURS, FILE_NOW, {"overwrite": NEVER}, Action.COMPARE, Action.KEEP, Action.BLOCK),
+    (OF_FILE, OURS, FILE_NOW, {"readback": True}, Action.COPY, Action.COPY, Action.COPY),  # the proof is owed
+    (OF_FILE, FOREIGN, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
+    (OF_FILE, None, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
+    (OF_FILE, OURS, FILE_NOW, {"object": ObjectOptions(acl="private")}, Action.COPY, Action.COPY, Action.COPY),
+    (replace(OF_FILE, checksum=MD5, integrity=Integrity.MD5), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),
+    (replace(OF_FILE, integrity=None), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),  # adopted
+    (replace(OF_FILE, checksum=CRC32), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (replace(OF_FILE, checksum=None), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (replace(OF_FILE, integrity=Integrity.LENGTH), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (replace(OF_FILE, size=4), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (OF_FILE, OURS, GROWN, {}, Action.COPY, None, None),
+    (OF_FILE, OURS, V2, {}, Action.COPY, None, None),  # a URL now
+    (replace(OF_FILE, revision=V1), OURS, FILE_NOW, {}, Action.COPY, None, None),  # a URL then
+    (
+        replace(OF_FILE, checksum=None, revision=replace(FILE_THEN, digest=f"sha256:{SUM}")),
+        OURS,
+        FILE_NOW,
+        {"checksum": DECLARED},
+        Action.COMPARE,
+        Action.KEEP,
+        Action.COPY,
+    ),
+]
+
+
+@pytest.mark.parametrize(("recorded", "standing", "revision", "options", "unread", "equal", "differs"), TOUCHED)
+def test_a_touched_file_is_read_before_it_is_sent(
+    recorded, standing, revision, options, unread, equal, differs
+) -> None:
+    for known, action in ((None, unread), (True, equal), (False, differs)):
+        if action is not None:
+            decision = decide(item(**options), recorded, standing, Observed(revision=revision), equal=known)
+            assert decision.action is action, (known, decision)

@@ -1,0 +1,143 @@
+"""The rules of `after_upload`: which names files have on their way, and when the journal's word lets one go."""
+
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.model import (
+    META_TRANSFER,
+    DeleteFile,
+    Destination,
+    FileIdentity,
+    Integrity,
+    MoveFile,
+    Record,
+    Revision,
+    State,
+    StoredObject,
+)
+from mirrord.planning.decisions.departure import (
+    ASIDE,
+    has_left,
+    kept_message,
+    left_message,
+    lost,
+    names_for,
+    own_name,
+    same_file,
+    set_aside,
+    unproven,
+)
+
+FILE = FileIdentity(1, 2, 3, 4, 5)
+AT = Destination("default", "http://store", "bucket", "a")
+RECORD = Record(
+    item_id=AT.item_id,
+    entry="inbox",
+    source="file:///srv/inbox/a",
+    destination=AT,
+    state=State.SYNCED,
+    revision=Revision(address="x", file=FILE),
+    transfer_id="t",
+    etag='"e"',
+    size=3,
+    integrity=Integrity.FULL_OBJECT,
+    etag_from_head=True,
+)
+STANDING = StoredObject(size=3, etag='"e"', metadata={META_TRANSFER: "t"})
+
+
+@pytest.mark.parametrize("name", ["a", "a.csv", "ü" * 120, ".x", "-"])
+def test_a_file_is_set_aside_beside_its_place_and_keeps_its_name(name: str) -> None:
+    assert set_aside(name) == f"{ASIDE}-{name}"
+    assert own_name(set_aside(name)) == name
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "ü" * 127, "a" * 241])
+def test_a_name_without_room_is_set_aside_in_a_directory(name: str) -> None:
+    assert set_aside(name) == f"{ASIDE}/{name}"
+
+
+@pytest.mark.parametrize("name", [ASIDE, "a", ".a", f"a{ASIDE}-a"])
+def test_other_names_are_not_ours(name: str) -> None:
+    assert own_name(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.csv", ["a.csv", "a.1.csv", "a.2.csv"]),
+        ("a", ["a", "a.1", "a.2"]),
+        ("a.tar.gz", ["a.tar.gz", "a.tar.1.gz", "a.tar.2.gz"]),
+        ("x" * 251 + ".csv", ["x" * 251 + ".csv", "x" * 249 + ".1.csv", "x" * 249 + ".2.csv"]),
+    ],
+)
+def test_numbers_for_a_name_that_is_taken(name: str, expected: list[str]) -> None:
+    assert list(islice(names_for(name), 3)) == expected
+
+
+def test_a_number_never_cuts_a_letter_in_two() -> None:
+    for name in islice(names_for("ü" * 127 + "x"), 12):
+        assert len(name.encode()) <= 255
+
+
+def test_only_a_rename_may_lie_between_two_states_of_the_proven_file() -> None:
+    assert same_file(replace(FILE, ctime_ns=9), FILE)
+    for change in ("device", "inode", "size", "mtime_ns"):
+        assert not same_file(replace(FILE, **{change: 9}), FILE)
+
+
+@pytest.mark.parametrize("level", [Integrity.FULL_OBJECT, Integrity.COMPOSITE, Integrity.MD5, Integrity.READBACK, None])
+def test_a_proven_copy_lets_the_file_go(level: Integrity | None) -> None:
+    assert unproven(replace(RECORD, integrity=level)) == ""
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (None, "not known to be whole"),
+        (replace(RECORD, state=State.RETRYING), "not known to be whole"),
+        (replace(RECORD, revision=None), "not known to be whole"),
+        (replace(RECORD, revision=Revision(address="x")), "not known to be whole"),
+        (replace(RECORD, integrity=Integrity.LENGTH), "nothing but the copy's length"),
+    ],
+)
+def test_what_is_not_proven_keeps_the_file(record: Record | None, why: str) -> None:
+    assert why in unproven(record)
+
+
+@pytest.mark.parametrize(
+    ("standing", "why"),
+    [
+        (STANDING, ""),
+        (None, "deleted"),
+        (replace(STANDING, etag='"f"'), "replaced"),
+        (replace(STANDING, metadata={}), "replaced"),
+        (replace(STANDING, size=4), "replaced"),
+    ],
+)
+def test_the_object_must_still_be_the_recorded_one(standing: StoredObject | None, why: str) -> None:
+    assert lost(RECORD, standing) == (f"the object was {why}" if why else "")
+
+
+def test_whose_file_may_be_gone() -> None:
+    assert has_left(RECORD)
+    assert has_left(replace(RECORD, state=State.BLOCKED, reason=Reason.DRIFTED))
+    assert not has_left(None)
+    for other in (
+        replace(RECORD, removed=1.0),
+        replace(RECORD, revision=None),
+        replace(RECORD, etag=None),
+        replace(RECORD, state=State.BLOCKED, reason=Reason.SOURCE_MISSING),
+        replace(RECORD, state=State.RETRYING),
+    ):
+        assert not has_left(other)
+
+
+def test_what_is_said() -> None:
+    assert left_message("") == "uploaded, then deleted"
+    assert left_message("/done/a") == "uploaded, then moved to /done/a"
+    assert kept_message(DeleteFile(), "no") == "uploaded, but the file could not be deleted: no"
+    assert kept_message(MoveFile("/done"), "no") == "uploaded, but the file could not be moved: no"

@@ -1,0 +1,67 @@
+"""What is stored beside the bytes."""
+
+import pytest
+
+from mirrord.model import FileIdentity, ObjectOptions, Observed, Revision
+from mirrord.planning.decisions.describe import content_type, described, validator
+
+
+@pytest.mark.parametrize(
+    ("manifest", "header", "key", "expected"),
+    [
+        ("text/x-mine", "text/html", "a.csv", "text/x-mine"),
+        (None, "text/html; charset=utf-8", "a.csv", "text/html; charset=utf-8"),
+        (None, None, "a.csv", "text/csv"),
+        (None, None, "A.CSV", "text/csv"),
+        (None, None, "geo/city.mmdb", "application/octet-stream"),
+        (None, None, "no-extension", "application/octet-stream"),
+        (None, None, "dir.csv/name", "application/octet-stream"),
+        (None, None, "a-1.0.tar.gz", "application/gzip"),
+        (None, None, "dump.sql.xz", "application/x-xz"),
+        (None, "", "a.json", "application/json"),
+    ],
+)
+def test_content_type(manifest: str | None, header: str | None, key: str, expected: str) -> None:
+    observed = Observed(revision=Revision(address="a"), content_type=header)
+    assert content_type(ObjectOptions(content_type=manifest), observed, key) == expected
+
+
+def test_the_stamp_is_added_to_what_the_manifest_says() -> None:
+    digest = "0" * 64
+    observed = Observed(revision=Revision(address="a", etag='"1"', digest=f"sha256:{digest}"), content_encoding="gzip")
+    whole = described(ObjectOptions(metadata={"team": "data"}, acl="private"), observed, "k.csv", "t1")
+    assert whole.metadata == {
+        "team": "data",
+        "mirrord-transfer": "t1",
+        "mirrord-validator": validator(observed.revision),
+        "mirrord-sha256": digest,
+    }
+    assert (whole.acl, whole.content_encoding, whole.content_type) == ("private", "gzip", "text/csv")
+    manifest = ObjectOptions(content_encoding="br")
+    assert described(manifest, observed, "k", "t1").content_encoding == "br"
+
+
+def test_a_source_without_validators_gets_none() -> None:
+    observed = Observed(revision=Revision(address="a", length=3))
+    assert validator(observed.revision) is None
+    assert described(ObjectOptions(), observed, "k", "t1").metadata == {"mirrord-transfer": "t1"}
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        Revision(address="a", etag='"1"'),
+        Revision(address="a", etag='"' + "x" * 5000 + '"'),
+        Revision(address="a", etag='"naïve\n"'),
+        Revision(address="a", last_modified="Thu, 01 Jan 1970 00:00:00 GMT"),
+        Revision(address="a", file=FileIdentity(1, 2, 3, 4, 5)),
+    ],
+)
+def test_a_validator_fits_a_header_and_tells_addresses_apart(revision: Revision) -> None:
+    text = validator(revision)
+    assert text is not None
+    assert text.isascii()
+    assert text.isprintable()
+    assert len(text) < 300
+    other = Revision(address="b", etag=revision.etag, last_modified=revision.last_modified, file=revision.file)
+    assert validator(other) != text

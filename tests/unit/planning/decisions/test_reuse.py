@@ -1,0 +1,97 @@
+"""Which objects a store may copy under another name, instead of taking their bytes again."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    DeclaredSum,
+    Destination,
+    FileIdentity,
+    Integrity,
+    Item,
+    Observed,
+    Options,
+    Overwrite,
+    ProviderName,
+    Record,
+    Revision,
+    State,
+    origin_at,
+)
+from mirrord.planning.decisions.reuse import reusable, twin
+from mirrord.providers import profile
+from mirrord.units import GiB
+
+OLD, NEW = (Destination("default", "http://store", "bucket", key) for key in ("old", "new"))
+FILE = FileIdentity(1, 7, 3, 10, 10)
+OBSERVED = Observed(revision=Revision(address="n", length=3, file=FILE))
+CRC = Checksum(ChecksumKind.CRC64NVME, "x")
+WEED = profile(ProviderName.SEAWEEDFS)
+RECORD = Record(
+    item_id=OLD.item_id,
+    entry="e",
+    source="file:///old",
+    destination=OLD,
+    state=State.SYNCED,
+    revision=Revision(address="o", length=3, file=FILE),
+    etag='"1"',
+    size=3,
+    checksum=CRC,
+    integrity=Integrity.FULL_OBJECT,
+)
+
+
+def item(**options: object) -> Item:
+    return Item(id=NEW.item_id, entry="e", origin=origin_at("file:///new"), destination=NEW, options=Options(**options))
+
+
+def sized(length: int) -> Observed:
+    return Observed(revision=Revision(address="n", length=length, file=replace(FILE, size=length)))
+
+
+@pytest.mark.parametrize(
+    ("options", "observed", "provider", "attempt", "expected"),
+    [
+        ({}, OBSERVED, WEED, 1, True),
+        ({"max_size": 3}, OBSERVED, WEED, 1, True),
+        ({}, sized(5 * GiB), profile(ProviderName.AWS), 1, True),
+        ({}, sized(5 * GiB + 1), profile(ProviderName.AWS), 1, False),
+        ({}, sized(0), WEED, 1, False),
+        ({}, OBSERVED, WEED, 2, False),
+        ({}, OBSERVED, profile(ProviderName.GENERIC), 1, False),
+        ({}, OBSERVED, profile(ProviderName.R2), 1, False),
+        ({}, OBSERVED, replace(profile(ProviderName.GENERIC), checksum=ChecksumKind.CRC64NVME), 1, False),
+        ({}, OBSERVED, replace(WEED, checksum=ChecksumKind.MD5), 1, False),
+        ({}, Observed(revision=Revision(address="u", etag='"1"', length=3)), WEED, 1, False),
+        ({"max_size": 2}, OBSERVED, WEED, 1, False),
+        ({"expect_content_type": "text/csv"}, OBSERVED, WEED, 1, False),
+        ({"checksum": DeclaredSum("5" * 64)}, OBSERVED, WEED, 1, False),
+        ({"overwrite": Overwrite.OWNED}, OBSERVED, WEED, 1, False),
+        ({"overwrite": Overwrite.NEVER}, OBSERVED, WEED, 1, False),
+    ],
+)
+def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, provider, attempt, expected) -> None:
+    assert reusable(item(**options), observed, provider, attempt) is expected
+
+
+@pytest.mark.parametrize(
+    ("record", "serves"),
+    [
+        (RECORD, True),
+        (replace(RECORD, integrity=Integrity.READBACK), True),
+        (replace(RECORD, integrity=None), True),  # adopted, with the checksum that the store tells
+        (replace(RECORD, state=State.BLOCKED), True),  # its file is missing: that is what a rename looks like
+        (replace(RECORD, removed=1.0), True),
+        (replace(RECORD, integrity=Integrity.LENGTH), False),
+        (replace(RECORD, checksum=None), False),
+        (replace(RECORD, checksum=Checksum(ChecksumKind.MD5, "x"), integrity=Integrity.MD5), False),
+        (replace(RECORD, etag=None), False),
+        (replace(RECORD, item_id=NEW.item_id), False),
+    ],
+)
+def test_which_object_serves(record, serves) -> None:
+    unfit = replace(RECORD, checksum=None)
+    assert twin(item(), [unfit, record]) == (record if serves else None)

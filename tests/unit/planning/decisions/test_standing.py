@@ -1,0 +1,57 @@
+"""Whether what stands is what was recorded: by a shown ETag, else by id, length and checksum, once."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, Record, State, StoredObject
+from mirrord.planning.decisions.standing import is_ours, is_recorded, with_shown_etag
+
+AT = Destination("default", "http://store", "bucket", "key")
+CRC = Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg=")
+OTHER = Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")
+RECORD = Record(
+    item_id=AT.item_id,
+    entry="e",
+    source="http://s/x",
+    destination=AT,
+    state=State.SYNCED,
+    transfer_id="t",
+    etag='"answered"',
+    size=3,
+    checksum=CRC,
+)
+SHOWN = StoredObject(size=3, etag='"shown"', checksum=CRC, metadata={META_TRANSFER: "t"})
+
+
+@pytest.mark.parametrize(
+    ("standing", "same"),
+    [
+        (SHOWN, True),
+        (replace(SHOWN, checksum=None), True),
+        (replace(SHOWN, checksum=Checksum(ChecksumKind.CRC32, "AAAAAA==")), True),
+        (replace(SHOWN, etag='"answered"'), True),
+        (replace(SHOWN, checksum=OTHER), False),
+        (replace(SHOWN, size=4), False),
+        (replace(SHOWN, metadata={META_TRANSFER: "another"}), False),
+        (replace(SHOWN, metadata={}), False),
+    ],
+)
+def test_an_etag_that_no_head_showed_is_learned_once(standing: StoredObject, same: bool) -> None:
+    assert is_recorded(RECORD, standing) is is_ours(RECORD, standing) is same
+    healed = with_shown_etag(RECORD, standing)
+    assert (healed == replace(RECORD, etag=standing.etag, etag_from_head=True)) is same
+    assert (healed is RECORD) is not same
+    if same:
+        assert is_recorded(healed, standing)
+        drifted = replace(standing, etag='"later"')
+        assert not is_recorded(healed, drifted)
+        assert with_shown_etag(healed, drifted) is healed
+
+
+def test_equal_etags_are_recorded_whoever_wrote_it_but_not_ours() -> None:
+    foreign = StoredObject(size=3, etag='"answered"')
+    assert is_recorded(RECORD, foreign)
+    assert not is_ours(RECORD, foreign)
+    assert not is_ours(replace(RECORD, transfer_id=None), foreign)
+    assert with_shown_etag(replace(RECORD, etag=None), foreign).etag is None

@@ -1,0 +1,71 @@
+"""What a new desired set changes: which transfers go on, which are void."""
+
+from dataclasses import replace
+
+import pytest
+
+from mirrord.model import Destination, Drift, File, HttpOptions, Item, ObjectOptions, Options, Url, origin_at
+from mirrord.planning.items.difference import Difference, difference, same_work
+
+
+def item(key: str = "k", store: str = "default", **changes: object) -> Item:
+    at = Destination(store, "http://store", "b", key)
+    made = Item(id=at.item_id, entry="e", origin=origin_at("https://example.org/a"), destination=at, options=Options())
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def by_id(*items: Item) -> dict[str, Item]:
+    return {one.id: one for one in items}
+
+
+WORK = [
+    item(origin=Url("https://example.org/b")),
+    item(store="renamed"),
+    item(origin=File("/srv", "a")),
+    *(
+        item(options=options)
+        for options in (
+            Options(suspend=True),
+            Options(drift=Drift.IGNORE),
+            Options(max_size=5),
+            Options(http=HttpOptions(headers={"X-Token": "t"})),
+            Options(object=ObjectOptions(tags={"a": "b"})),
+        )
+    ),
+]
+SCHEDULE = [
+    item(options=Options(every=60.0)),
+    item(options=Options(every=None)),
+    item(options=Options(every=None, cron="0 3 * * *", timezone="UTC")),
+    item(entry="f", options=Options(every=60.0)),
+]
+
+
+@pytest.mark.parametrize("new", WORK, ids=str)
+def test_another_source_store_or_option_voids_what_runs(new: Item) -> None:
+    assert difference(by_id(item()), by_id(new)) == Difference(changed=[new])
+    assert not same_work(item(), new)
+
+
+@pytest.mark.parametrize("new", SCHEDULE, ids=str)
+def test_another_schedule_does_not(new: Item) -> None:
+    assert difference(by_id(item()), by_id(new)) == Difference(rescheduled=[new])
+    assert same_work(item(), new)
+
+
+def test_another_name_changes_neither() -> None:
+    new = item(entry="f")
+    assert difference(by_id(item()), by_id(new)) == Difference(renamed=[new])
+
+
+def test_what_came_what_went_and_what_stayed() -> None:
+    old, new = by_id(item("a"), item("b"), item("c")), by_id(item("d"), item("c"), item("b"))
+    found = difference(old, new)
+    assert found == Difference(added=[item("d")], removed=[item("a").id])
+    assert found
+    assert not difference(old, dict(reversed(by_id(item("a"), item("b"), item("c")).items())))
+
+
+def test_every_item_of_a_changed_store_has_changed() -> None:
+    old = by_id(item("a"), item("b", store="other"))
+    assert difference(old, dict(old), {"other"}) == Difference(changed=[item("b", store="other")])

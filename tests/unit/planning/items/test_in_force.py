@@ -1,0 +1,113 @@
+"""Which version of each manifest is in force: bad files, collisions, shared stores."""
+
+import pytest
+
+from mirrord.manifest.manifest import Manifest
+from mirrord.planning.items.in_force import Held, InForce, emptied, settle
+
+ENVIRON: dict[str, str] = {}
+
+
+def parsed(file: str, text: str) -> Manifest:
+    return Manifest.parse(file, text.encode(), ENVIRON)
+
+
+def entries(*keys: str) -> str:
+    return "mirrors:\n" + "".join(
+        f"  - {{url: 'http://h/{key}', to: 's3://bucket/{key}', name: {key}}}\n" for key in keys
+    )
+
+
+def candidate(file: str, text: str, good: Manifest | None = None) -> Held:
+    return Held(file=file, good=good, candidate=parsed(file, text))
+
+
+def keys(state: InForce) -> list[str]:
+    return [item.destination.key for item in state.expansion.items]
+
+
+def problems(state: InForce) -> dict[str, list[str]]:
+    return {one.file: [str(problem) for problem in one.problems] for one in state.held if one.problems}
+
+
+def test_at_start_the_later_of_two_that_collide_is_the_bad_one() -> None:
+    state = settle(
+        [candidate("a", entries("x")), candidate("b", entries("x", "y")), candidate("c", entries("z"))], ENVIRON
+    )
+    assert keys(state) == ["x", "z"]
+    assert list(problems(state)) == ["b"]
+
+
+def test_when_one_of_two_changes_it_is_the_bad_one_and_keeps_its_last_good_version() -> None:
+    start = settle([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    first, second = start.held
+    state = settle([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    assert keys(state) == ["x", "y"]
+    assert list(problems(state)) == ["a"]
+    mended = settle([state.held[0], candidate("b", entries("w"), second.good)], ENVIRON)
+    assert keys(mended) == ["x", "y", "w"]
+    assert problems(mended) == {}
+
+
+def test_a_file_that_cannot_be_parsed_keeps_what_was_in_force() -> None:
+    good = parsed("a", entries("x"))
+    problem = parsed("a", entries("x")).problem("mirrors", 0, "to", "is bad")
+    state = settle([Held(file="a", good=good, problems=(problem,))], ENVIRON)
+    assert keys(state) == ["x"]
+    assert problems(state)["a"] == [str(problem)]
+
+
+def test_two_that_change_at_once_are_judged_one_by_one_in_order() -> None:
+    start = settle([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    one, two, three = start.held
+    state = settle([candidate("a", entries("z"), one.good), candidate("b", entries("v"), two.good), three], ENVIRON)
+    assert keys(state) == ["x", "v", "z"]
+    assert list(problems(state)) == ["a"]
+
+
+def test_a_store_stays_while_others_use_it_though_its_file_is_gone() -> None:
+    stores = "stores:\n  one: {provider: generic, endpoint_url: 'http://s:1'}\n  two: {endpoint_url: 'http://t:1'}\n"
+    user = "mirrors:\n  - {url: 'http://h/x', to: 's3://bucket/x', store: two}\n"
+    start = settle([candidate("a", stores + entries()), candidate("b", user)], ENVIRON)
+    assert keys(start) == ["x"]
+    declared = start.held[0].good
+    assert declared is not None
+    without = settle([start.held[1]], ENVIRON)
+    assert keys(without) == []
+    assert without.loaded.problems
+    kept = settle([start.held[1], Held(file="a", good=emptied(declared))], ENVIRON)
+    assert keys(kept) == ["x"]
+
+
+@pytest.mark.parametrize("name", ["stores:\n  s: {endpoint_url: 'http://s:1'}\n", "daemon: {transfers: 2}\n"])
+def test_what_may_be_declared_once_is_the_fault_of_the_one_that_changed(name: str) -> None:
+    start = settle([candidate("a", "mirrors: []\n"), candidate("b", name)], ENVIRON)
+    assert problems(start) == {}
+    first, second = start.held
+    state = settle([candidate("a", name, first.good), second], ENVIRON)
+    assert list(problems(state)) == ["a"]
+
+
+def test_a_collision_is_found_at_its_place_in_the_file_that_changed() -> None:
+    start = settle([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    first, second = start.held
+    state = settle([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    (problem,) = problems(state)["a"]
+    assert problem.startswith("a:3:")
+    assert "(b:2)" in problem
+
+
+def test_an_entry_that_moves_from_one_file_to_another_is_not_held_up_by_a_third() -> None:
+    start = settle([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    one, two, three = start.held
+    state = settle(
+        [
+            candidate("a", entries("x", "y"), one.good),  # takes y
+            candidate("b", entries("v"), two.good),  # gives y
+            candidate("d", entries("z")),  # collides with c
+            three,
+        ],
+        ENVIRON,
+    )
+    assert keys(state) == ["x", "y", "v", "z"]
+    assert list(problems(state)) == ["d"]

@@ -1,0 +1,31 @@
+"""Which schedule an entry's items have: its own word, whichever it is, before the defaults' word."""
+
+import pytest
+
+from mirrord.manifest.entries import Defaults, Mirror
+from mirrord.model import Options
+from mirrord.planning.items.options import OptionsOf
+
+ENTRY = {"url": "https://h/x", "to": "s3://bbb/x"}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "entry", "expected"),
+    [
+        ({}, {}, Options(every=3600.0)),
+        ({}, {"every": "5m"}, Options(every=300.0)),
+        ({}, {"every": "never"}, Options(every=None)),
+        ({}, {"cron": "0 3 * * *"}, Options(every=None, cron="0 3 * * *")),
+        ({"every": "5m"}, {"cron": "0 3 * * *"}, Options(every=None, cron="0 3 * * *")),
+        ({"cron": "0 3 * * *", "timezone": "UTC"}, {}, Options(every=None, cron="0 3 * * *", timezone="UTC")),
+        ({"cron": "0 3 * * *", "timezone": "UTC"}, {"every": "5m"}, Options(every=300.0)),
+        (
+            {"cron": "0 3 * * *", "timezone": "Asia/Tokyo"},
+            {"cron": "0 4 * * *"},
+            Options(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"),
+        ),
+    ],
+)
+def test_the_entry_s_word_comes_first(defaults: dict[str, str], entry: dict[str, str], expected: Options) -> None:
+    made = OptionsOf(Defaults.model_validate(defaults))(Mirror.model_validate({**ENTRY, **entry}))
+    assert (made.every, made.cron, made.timezone) == (expected.every, expected.cron, expected.timezone)
