@@ -22,7 +22,7 @@ from mirrord.errors import JournalError
 from mirrord.events import Event
 from mirrord.folders.held import Held
 from mirrord.model import Record, State
-from mirrord.ports import Journal
+from mirrord.ports import JournalQueries
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 
 _log = getLogger(__name__)
@@ -40,7 +40,7 @@ class Controller:
     """Implements `ports.Control`. `reloads` reads the manifests again; `stopping` makes it not ready for good."""
 
     live: Live
-    journal: Journal
+    journal: JournalQueries
     board: Board
     health: Health
     totals: Totals

@@ -22,7 +22,7 @@ from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.model import Item, Record, State
 from mirrord.planning.items.bind import item_of, name_of
-from mirrord.ports import Clock, Hints, Journal, Observer
+from mirrord.ports import Clock, Hints, JournalRecords, Observer
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, Overlaps
@@ -45,7 +45,7 @@ class Live:
     departures: Departures
     overlaps: Overlaps
     own: OwnPaths  # which no folder uploads
-    journal: Journal
+    journal: JournalRecords
     supervisor: Supervisor
     health: Health
     observer: Observer

@@ -19,7 +19,7 @@ from mirrord.folders.gone import Search, refused
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import Seen, trusted
-from mirrord.ports import Clock, Found, Journal, Observer
+from mirrord.ports import Clock, Found, JournalRecords, Observer
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
 
@@ -51,7 +51,13 @@ class OnePass:
     """Whether nothing may be recorded."""
 
     def __init__(
-        self, desired: Desired, journal: Journal, clock: Clock, observer: Observer, only: Sequence[str], cause: str
+        self,
+        desired: Desired,
+        journal: JournalRecords,
+        clock: Clock,
+        observer: Observer,
+        only: Sequence[str],
+        cause: str,
     ) -> None:
         self._desired = desired
         self._journal = journal

@@ -16,7 +16,7 @@ from mirrord.aio import in_turns
 from mirrord.events import TransferEvent
 from mirrord.folders.held import Held
 from mirrord.model import Item, Record, State, file_path
-from mirrord.ports import Clock, Journal
+from mirrord.ports import Clock, JournalQueries
 from mirrord.status import ItemStatus, Progress
 
 FRESH_FOR = 5.0
@@ -33,7 +33,7 @@ FILE_GONE = {"keep": "its file is gone, the object stays (delete: keep)", "mirro
 class Totals:
     """How many items are in each state, counted again once that is worth its price."""
 
-    journal: Journal
+    journal: JournalQueries
     clock: Clock
     held: Callable[[], Iterable[Held]]
     running: Callable[[], Sequence[TransferEvent]]

@@ -34,7 +34,7 @@ from mirrord.planning.decisions.decide import Action
 from mirrord.planning.decisions.departure import unproven
 from mirrord.planning.decisions.standing import is_ours
 from mirrord.planning.transfers.parts import cut
-from mirrord.ports import Journal, ObjectStore, Observer
+from mirrord.ports import JournalQueries, ObjectStore, Observer
 from mirrord.reconcile.reconciler import Look, judge, look
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
@@ -160,7 +160,9 @@ class _Planning:
 
     rival: Callable[[Item], str] = staticmethod(no_rival)
 
-    def __init__(self, found: Plan, journal: Journal, stores: Stores, http: HttpSources, settings: Settings) -> None:
+    def __init__(
+        self, found: Plan, journal: JournalQueries, stores: Stores, http: HttpSources, settings: Settings
+    ) -> None:
         self._plan = found
         self._journal = journal
         self._stores = stores

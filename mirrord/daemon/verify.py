@@ -14,7 +14,7 @@ from mirrord.daemon.stores import Stores
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Destination, File, FileIdentity, Record, Revision, file_path
-from mirrord.ports import Journal, Observer
+from mirrord.ports import JournalQueries, Observer
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource
@@ -88,7 +88,7 @@ async def verify(
     return found
 
 
-async def _objects(desired: Desired, journal: Journal, only: Sequence[str]) -> AsyncIterator[_Object]:
+async def _objects(desired: Desired, journal: JournalQueries, only: Sequence[str]) -> AsyncIterator[_Object]:
     """The mirrors' objects, recorded or not, then those that the journal has of the folders."""
     mirrors = {item.id: item for item in desired.expansion.items}
     for item in mirrors.values():
@@ -108,7 +108,7 @@ async def _objects(desired: Desired, journal: Journal, only: Sequence[str]) -> A
 class _Verifying:
     """One run. Without a budget only heads are asked for."""
 
-    def __init__(self, found: Verified, journal: Journal, stores: Stores, budget: Budget | None) -> None:
+    def __init__(self, found: Verified, journal: JournalQueries, stores: Stores, budget: Budget | None) -> None:
         self._found = found
         self._journal = journal
         self._stores = stores

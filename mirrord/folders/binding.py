@@ -13,7 +13,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.model import Item
 from mirrord.planning.items.bind import file_of, has_date, item_of, name_of
-from mirrord.ports import Found, Journal
+from mirrord.ports import Found, JournalQueries
 
 F = TypeVar("F", bound=Found)
 
@@ -23,7 +23,7 @@ class Binding:
     """Binds the files of one folder. `pending`: the dates of files that are on their way to a first record, by name."""
 
     spec: FolderSpec
-    journal: Journal
+    journal: JournalQueries
     pending: Mapping[str, float] = field(default_factory=dict)
 
     async def items(self, found: Sequence[F]) -> list[tuple[F, Item | KeyRefused]]:

@@ -15,7 +15,7 @@ from mirrord.events import ItemBlocked
 from mirrord.model import Item, Record, State
 from mirrord.planning.decisions.prune import Gone, Root, Seen, is_another, refusal
 from mirrord.planning.items.bind import name_of, recorded_origin
-from mirrord.ports import Clock, Journal, Observer
+from mirrord.ports import Clock, JournalRecords, Observer
 
 _BATCH = 500
 
@@ -32,7 +32,7 @@ class Search:
 
     spec: FolderSpec
     listing: Places
-    journal: Journal
+    journal: JournalRecords
     observer: Observer
     clock: Clock
 

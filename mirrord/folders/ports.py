@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from mirrord.model import Item, Record
-from mirrord.ports import Clock, FolderListing, Hints, Journal, Observer
+from mirrord.ports import Clock, FolderListing, Hints, JournalRecords, Observer
 
 Submit = Callable[[Item], Awaitable[None]]
 """Have the item looked at soon, once more if it is looked at now. May wait, to hold up who finds more than is done."""
@@ -32,7 +32,7 @@ class FolderPorts:
 
     listing: FolderListing
     watch: Callable[[], AbstractAsyncContextManager[Hints]]
-    journal: Journal
+    journal: JournalRecords
     submit: Submit
     observer: Observer
     clock: Clock

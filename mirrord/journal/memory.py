@@ -7,7 +7,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
-from mirrord.model import Checksum, Copied, FileIdentity, Part, Record, State, Transfer, mentions
+from mirrord.errors import JournalError
+from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer, mentions
+from mirrord.ports.journal import NAMES_OF_A_FILE
 
 
 class MemoryJournal:
@@ -85,14 +87,15 @@ class MemoryJournal:
 
     async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
         same = (file.inode, file.size, file.mtime_ns)
-        return [
+        found = (
             record
             for record in self._records.values()
             if record.destination.endpoint == endpoint
             and record.revision is not None
             and (then := record.revision.file) is not None
             and (then.inode, then.size, then.mtime_ns) == same
-        ]
+        )
+        return list(islice(found, NAMES_OF_A_FILE))
 
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         return self._roots.get((entry, path))
@@ -102,6 +105,8 @@ class MemoryJournal:
         self._written = time.time()
 
     async def begin(self, transfer: Transfer) -> None:
+        if transfer.id in self._transfers:
+            raise JournalError(f"a transfer {transfer.id} is known already")
         self._transfers[transfer.id] = transfer
         self._parts[transfer.id] = {}
         self._written = time.time()
@@ -120,7 +125,7 @@ class MemoryJournal:
     async def complete_refused(self, transfer_id: str) -> None:
         self._change(transfer_id, complete_requested=None)
 
-    async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002 (see sqlite)
+    async def finish(self, transfer_id: str, record: Record) -> None:
         await self.abandon(transfer_id)
         await self.save(record)
 

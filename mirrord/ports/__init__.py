@@ -6,7 +6,7 @@ caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memo
 """
 
 from mirrord.ports.control import Control
-from mirrord.ports.journal import Journal
+from mirrord.ports.journal import Journal, JournalQueries, JournalRecords, JournalTransfers
 from mirrord.ports.listing import FolderListing, Found, Hints, Listing, Trouble
 from mirrord.ports.queue import Queue, Work
 from mirrord.ports.runtime import Clock, Observer
@@ -21,6 +21,9 @@ __all__ = [
     "Found",
     "Hints",
     "Journal",
+    "JournalQueries",
+    "JournalRecords",
+    "JournalTransfers",
     "Listing",
     "ObjectStore",
     "Observer",

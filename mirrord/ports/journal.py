@@ -1,25 +1,77 @@
-"""The durable record of items, transfers, uploads and parts."""
+"""The durable record of items and transfers, as three protocols.
+
+Owns what every journal promises. `JournalQueries` reads what is known of items, `JournalRecords` also writes it,
+`JournalTransfers` follows each transfer from its intent to its end; `Journal` is all three. A user asks for the
+narrowest that it needs.
+
+Each call has committed when it returns, and raises JournalError and its children. A caller that is cancelled undoes
+nothing: what it asked for may still be committed. Bytes of objects never pass through here.
+"""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mirrord.model import Checksum, Copied, FileIdentity, Part, Record, State, Transfer
+from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer
+
+NAMES_OF_A_FILE = 8
+"""Records that `made_from` returns, at most."""
 
 
-class Journal(AbstractAsyncContextManager["Journal"], Protocol):
-    """The durable record. Each method has committed when it returns. Raises JournalError and its children."""
+class JournalQueries(Protocol):
+    """What is known of items. Nothing here writes.
+
+    An item is in force until it is retired. A retired item is kept, with the time in `Record.removed`.
+    """
 
     async def record(self, item_id: str) -> Record | None:
-        """What is known of the item."""
+        """What is known of the item, in force or retired; None if it is not recorded."""
 
     async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
-        """What is known of many items, by item id: at the price of one question. Some hundreds at a time."""
+        """As `record`, of many items by item id, for the price of one question: up to about a thousand."""
 
     async def dates(self, sources: Collection[str]) -> Mapping[str, float]:
-        """`Record.dated` by source, of items in force and of those that left their objects behind; the earliest.
+        """`Record.dated` by source, the earliest, for the price of one question: up to some hundreds.
 
-        At the price of one question. Some hundreds at a time."""
+        Counts items in force, and retired ones whose objects still stand (they have an ETag).
+        """
+
+    async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
+        """Up to `NAMES_OF_A_FILE` records of objects at this endpoint that were made from a file with the same inode,
+        size and mtime: most likely this file, under another name or the same.
+
+        The device is not compared, because device numbers change.
+        """
+
+    def records(self) -> AsyncIterator[Record]:
+        """Every recorded item, in force or retired, streamed by item id."""
+
+    def others(self, entries: Collection[str]) -> AsyncIterator[str]:
+        """The ids of all items in force whose entry is none of these, streamed, in no order."""
+
+    async def page(
+        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+    ) -> Sequence[Record]:
+        """Up to `limit` items in force with ids after `after`, by item id. Fewer than `limit`: no more follow.
+
+        `state` and `entry` select; `text` must occur in key, source or entry, in upper or lower case.
+        """
+
+    async def count(self, entry: str) -> int:
+        """How many items of this entry are in force."""
+
+    async def totals(self) -> Mapping[State, int]:
+        """How many items in force are in each state; a state without items is left out."""
+
+    async def last_written(self) -> float | None:
+        """When any process last wrote to the journal; None if none ever did."""
+
+    async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
+        """Device and inode of the directory that the folder's last complete scan read; None if none is recorded."""
+
+
+class JournalRecords(JournalQueries, Protocol):
+    """Items and their state: what is known of them, and writing it."""
 
     async def save(self, record: Record) -> None:
         """Write the item's record, whole."""
@@ -28,80 +80,80 @@ class Journal(AbstractAsyncContextManager["Journal"], Protocol):
         """Write many records, each whole, in one commit."""
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
-        """These items left the manifests: one commit. Saving an item's record again brings it back.
+        """These items left the manifests: one commit. Saving an item's record again puts it back in force.
 
-        An id that is not recorded, or left before, is no error and keeps its time."""
-
-    def records(self) -> AsyncIterator[Record]:
-        """Every recorded item, streamed, by item id; those that left the manifests too (`removed` is set)."""
-
-    def others(self, entries: Collection[str]) -> AsyncIterator[str]:
-        """The ids of all items in force that are of none of these entries, streamed, in no order."""
-
-    async def page(
-        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
-    ) -> Sequence[Record]:
-        """Up to `limit` items in force with ids after `after`, by item id: of that state, of the entry of that name,
-        and with `text` in key, source or entry in upper or lower case. Fewer than `limit`: there are no more."""
-
-    async def count(self, entry: str) -> int:
-        """How many items of the entry of that name are in force."""
-
-    async def totals(self) -> Mapping[State, int]:
-        """How many items in force are in each state; a state without items is left out."""
-
-    async def last_written(self) -> float | None:
-        """When the journal was last written to, by whomever; None if it never was."""
-
-    async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
-        """A few records of objects at that endpoint that were made from a file with this inode, size and mtime: it most
-        likely was this file, under another name or the same. Its device may be another: numbers of devices change."""
-
-    async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
-        """Device and inode of the directory that the folder's last whole scan read; None if none is recorded."""
+        An id that is not recorded is ignored; an item that was retired before keeps its time.
+        """
 
     async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
-        """Record that this is the directory."""
+        """Record device and inode of the directory that a complete scan of the folder read."""
+
+
+class JournalTransfers(Protocol):
+    """The steps of transfers: begin, opened, part_done, completing, then finish or abandon.
+
+    Each step is committed before the store is asked for the next one, so that after a kill the journal knows all that
+    the store may hold. A transfer is *unfinished* from `begin` on, until `finish`, `abandon` or `give_up`. One that was
+    given up no longer goes on; it is kept until `abandon`, because the store may hold something of it.
+
+    `opened`, `part_done`, `completing` and `complete_refused` also write to a transfer that was given up: the answer to
+    a call that was under way may come later. The sweep needs each of these facts: it aborts by the upload's id, and it
+    must not abort an upload whose completion was requested. For a transfer that is not known (never begun, finished or
+    abandoned) these four, `give_up` and `abandon` do nothing.
+    """
 
     async def begin(self, transfer: Transfer) -> None:
-        """The intent: from here on the store may hold something of this transfer. One of the same id is replaced."""
+        """Record the intent: from here on the store may hold something of this transfer.
+
+        Raises JournalError if a transfer of this id is known. It is not replaced, because its row may be the only
+        place that knows the id of an open upload.
+        """
 
     async def opened(self, transfer_id: str, upload_id: str) -> None:
-        """The multipart upload stands at the store. For a settled transfer this and the next two do nothing."""
+        """The store created the multipart upload."""
 
     async def part_done(self, transfer_id: str, part: Part) -> None:
         """The store confirmed this part; one of the same number is replaced."""
 
     async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
-        """Every part is recorded and the store is about to make the object visible, under this checksum; written again
-        with each repeat. From here on the outcome is unknown (`Transfer.complete_requested`)."""
+        """Every part is recorded and the store is about to make the object visible, under this checksum.
+
+        Written again with each repeat. From here on the outcome is unknown (`Transfer.complete_requested`).
+        """
 
     async def complete_refused(self, transfer_id: str) -> None:
         """The store answered that it did not make the object visible: the outcome is known."""
 
-    async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:
-        """The transfer is done and the item's record says so: one commit."""
+    async def finish(self, transfer_id: str, record: Record) -> None:
+        """The transfer is done: forget it and its parts, and save the item's record, in one commit.
+
+        For a transfer that is not known, the record is saved all the same.
+        """
 
     async def abandon(self, transfer_id: str) -> None:
-        """The transfer came to nothing and left nothing behind."""
+        """The transfer came to nothing and left nothing at the store: forget it and its parts."""
 
     async def give_up(self, transfer_id: str, when: float) -> None:
-        """The transfer will not go on and is no longer unfinished; the store may hold something of it.
+        """The transfer will not go on, and the store may hold something of it.
 
-        It is kept, as settled at `when`, until it is abandoned; given up before, it keeps its time."""
+        It is kept with its parts, as settled at `when`, until it is abandoned; given up before, it keeps its time.
+        """
 
     def given_up(self) -> AsyncIterator[Transfer]:
-        """Transfers that were given up and not yet abandoned: what a sweep of the stores must look for."""
+        """Transfers that were given up and not abandoned, streamed by id: the sweep of the stores looks for them."""
 
     def unfinished(self) -> AsyncIterator[Transfer]:
-        """Transfers begun and neither finished, given up nor abandoned: those that run, and what a crash or an
-        interruption left."""
+        """Unfinished transfers, streamed by id: those that run, and what a crash or an interruption left."""
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
-        """Those of one item, the oldest first."""
+        """The unfinished transfers of one item, the oldest first."""
 
     async def open_of(self, item_id: str) -> Sequence[Transfer]:
         """The unfinished and the given up transfers of one item, the oldest first."""
 
     async def parts(self, transfer_id: str) -> Sequence[Part]:
-        """The parts done of an unfinished transfer, ascending, with the checksums that they were sent with."""
+        """The parts done of an unfinished or given up transfer, ascending, with the checksums they were sent with."""
+
+
+class Journal(JournalRecords, JournalTransfers, AbstractAsyncContextManager["Journal"], Protocol):
+    """Everything: for whoever changes a transfer and its item's record together, and for whoever opens it."""

@@ -128,7 +128,7 @@ class Transfers:
         return Outcome(state=State.SYNCED, copied=copied)
 
     async def _recorded(self, attempt: Attempt, copied: Copied, record: Record) -> None:
-        await self.journal.finish(copied.transfer_id, copied, record)
+        await self.journal.finish(copied.transfer_id, record)
         self.told.completed(attempt, copied)
 
     async def _reused(self, errand: Errand, left: Sequence[Transfer]) -> Copied | None:
@@ -212,7 +212,7 @@ class Transfers:
 
     async def _doubt(self, attempt: Attempt, copied: Copied) -> None:
         attempt.doubted = with_doubt(attempt.item, copied, self.clock.now())
-        await finish(self.journal.finish(copied.transfer_id, copied, attempt.doubted))
+        await finish(self.journal.finish(copied.transfer_id, attempt.doubted))
 
     async def settle(
         self, attempt: Attempt, store: ObjectStore, record: Record | None

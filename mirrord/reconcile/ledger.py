@@ -10,13 +10,13 @@ from uuid import uuid4
 from mirrord.checksums import combines
 from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
 from mirrord.model import Checksum, Part, StoredObject, Transfer, TransferKind
-from mirrord.ports import Clock, Journal
+from mirrord.ports import Clock, JournalTransfers
 
 
 class JournalLedger:
     """`transfer.ledger.Ledger` of one transfer whose intent is in the journal. `resumable`: its source is pinned."""
 
-    def __init__(self, journal: Journal, transfer: Transfer, clock: Clock, *, resumable: bool) -> None:
+    def __init__(self, journal: JournalTransfers, transfer: Transfer, clock: Clock, *, resumable: bool) -> None:
         self._journal = journal
         self._transfer = transfer
         self._clock = clock

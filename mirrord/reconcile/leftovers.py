@@ -58,7 +58,7 @@ class Leftovers:
             settled = replace(with_copy(item, record, copied, self.clock.now()), options_digest=done.options_digest)
         else:
             settled = with_doubt(item, copied, self.clock.now())
-        await self.journal.finish(done.id, copied, settled)
+        await self.journal.finish(done.id, settled)
         return settled, [transfer for transfer in left if transfer is not done]
 
     async def kept(self, transfer: Transfer, store: ObjectStore) -> Kept | None:
@@ -106,7 +106,7 @@ async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal
         await journal.abandon(transfer.id)
         return
     copied = as_copied(transfer, standing, await journal.parts(transfer.id))
-    await journal.finish(transfer.id, copied, with_landed(record, transfer, copied, now))
+    await journal.finish(transfer.id, with_landed(record, transfer, copied, now))
 
 
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part]) -> Copied:

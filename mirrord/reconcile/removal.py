@@ -11,7 +11,7 @@ from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
 from mirrord.model import Item, Outcome, Record, State
 from mirrord.planning.decisions.standing import is_ours
-from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
 KEPT = Outcome(state=State.SYNCED)
 PRUNED = Outcome(state=State.SYNCED, pruned=True)
@@ -21,7 +21,7 @@ PRUNED = Outcome(state=State.SYNCED, pruned=True)
 class Removal:
     """Carries out removals. Raises what the store, the source and the journal raise."""
 
-    journal: Journal
+    journal: JournalRecords
     observer: Observer
     clock: Clock
 

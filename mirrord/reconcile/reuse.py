@@ -106,7 +106,7 @@ class Reuse:
         """What the store made is no copy: the journal remembers that it stands there, until the bytes replace it."""
         _log.info("%s is sent: the store's copy has another length or checksum than its source", intent.destination)
         attempt.doubted = with_doubt(attempt.item, copied, self.clock.now())
-        await finish(self.journal.finish(intent.id, copied, attempt.doubted))
+        await finish(self.journal.finish(intent.id, attempt.doubted))
 
     async def _copy_of(self, errand: Errand, record: Record, intent: Transfer) -> StoredObject | None:
         """Have it copied, and see what stands: the answer tells neither length nor whose it is, and not always a

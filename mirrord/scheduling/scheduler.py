@@ -21,7 +21,7 @@ from mirrord.model import Item, Outcome, Record, State
 from mirrord.planning.items.difference import Difference, difference, same_work
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_look, next_look, tick_after_jump
-from mirrord.ports import Clock, Journal, Queue
+from mirrord.ports import Clock, JournalRecords, Queue
 
 _log = getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Scheduler:
 
     look: Look
     queue: Queue
-    journal: Journal
+    journal: JournalRecords
     clock: Clock
     chance: Callable[[], float] = random  # uniform in [0, 1)
     journal_problem: str = field(default="", init=False)

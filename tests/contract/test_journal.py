@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from mirrord.errors import Reason
+from mirrord.errors import JournalError, Reason
 from mirrord.journal.memory import MemoryJournal
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import (
     Checksum,
     ChecksumKind,
-    Copied,
     Destination,
     FileIdentity,
     Integrity,
@@ -28,6 +27,7 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.ports import Journal
+from mirrord.ports.journal import NAMES_OF_A_FILE
 
 
 class Journals:
@@ -138,19 +138,6 @@ FULL_TRANSFER = transfer(
 
 def part(number: int, etag: str = '"e"') -> Part:
     return Part(number=number, size=5 * 2**30, etag=etag, checksum=Checksum(ChecksumKind.CRC32C, f"c{number}=="))
-
-
-def copied(of: Transfer) -> Copied:
-    return Copied(
-        transfer_id=of.id,
-        revision=of.revision,
-        kind=of.kind,
-        size=3,
-        parts=1,
-        etag='"e"',
-        checksum=None,
-        integrity=Integrity.MD5,
-    )
 
 
 async def every(stream: AsyncIterator[object]) -> list[object]:
@@ -284,7 +271,7 @@ async def test_the_parts_go_with_their_transfer(journals: Journals, end: str) ->
     for number in (1, 2):
         await journals.now.begin(transfer(number))
         await journals.now.part_done(f"t-{number}", part(number))
-    await (journals.now.abandon("t-1") if end == "abandon" else journals.now.finish("t-1", copied(transfer()), FULL))
+    await (journals.now.abandon("t-1") if end == "abandon" else journals.now.finish("t-1", FULL))
     await journals.now.part_done("t-1", part(9))
     await journals.now.opened("t-1", "late")
     await journals.now.completing("t-1", None, 7.5)
@@ -294,14 +281,55 @@ async def test_the_parts_go_with_their_transfer(journals: Journals, end: str) ->
     assert await every(journal.unfinished()) == [transfer(2)]
 
 
-async def test_a_transfer_begun_again_starts_clean(journals: Journals) -> None:
+@pytest.mark.parametrize("end", ["unfinished", "given up"])
+async def test_a_transfer_that_is_known_cannot_be_begun_again(journals: Journals, end: str) -> None:
+    """Its row may be the only place that knows the id of an open upload."""
     await journals.now.begin(transfer())
     await journals.now.opened("t-1", "u1")
     await journals.now.part_done("t-1", part(1))
+    if end == "given up":
+        await journals.now.give_up("t-1", 5.0)
     again = transfer(revision=Revision(address="0123456789abcdef", etag='"other"'))
-    await journals.now.begin(again)
+    with pytest.raises(JournalError):
+        await journals.now.begin(again)
     journal = await journals.later()
-    assert await every(journal.unfinished()) == [again]
+    known = transfer(upload_id="u1", settled=None if end == "unfinished" else 5.0)
+    assert await journal.open_of(at("k").item_id) == [known]
+    assert await journal.parts("t-1") == [part(1)]
+    await journal.abandon("t-1")
+    await journal.begin(again)
+    assert await every((await journals.later()).unfinished()) == [again]
+    assert await (await journals.later()).parts("t-1") == []
+
+
+async def test_steps_that_come_after_a_transfer_was_given_up_are_recorded(journals: Journals) -> None:
+    """The sweep aborts by the upload's id, and must not abort an upload whose completion was requested."""
+    await journals.now.begin(transfer())
+    await journals.now.give_up("t-1", 5.0)
+    await journals.now.opened("t-1", "late")
+    await journals.now.part_done("t-1", part(1))
+    await journals.now.completing("t-1", FULL_TRANSFER.whole, 7.5)
+    journal = await journals.later()
+    late = transfer(upload_id="late", completing=True, whole=FULL_TRANSFER.whole, settled=5.0)
+    assert await every(journal.given_up()) == [replace(late, complete_requested=7.5)]
+    assert await journal.parts("t-1") == [part(1)]
+    await journal.complete_refused("t-1")
+    journal = await journals.later()
+    assert await every(journal.given_up()) == [late]
+    await journal.finish("t-1", FULL)
+    journal = await journals.later()
+    assert await journal.open_of(at("k").item_id) == await journal.parts("t-1") == []
+    assert await journal.record(FULL.item_id) == FULL
+
+
+async def test_steps_of_a_transfer_that_is_not_known_do_nothing(journals: Journals) -> None:
+    await journals.now.opened("t-1", "u1")
+    await journals.now.part_done("t-1", part(1))
+    await journals.now.completing("t-1", None, 7.5)
+    await journals.now.complete_refused("t-1")
+    await journals.now.give_up("t-1", 8.0)
+    journal = await journals.later()
+    assert await every(journal.unfinished()) == await every(journal.given_up()) == []
     assert await journal.parts("t-1") == []
 
 
@@ -317,7 +345,7 @@ async def test_an_items_unfinished_transfers_are_found_oldest_first(journals: Jo
 async def test_finish_settles_the_intent_and_records_the_item(journals: Journals) -> None:
     await journals.now.begin(transfer(1))
     await journals.now.begin(transfer(2))
-    await journals.now.finish("t-1", copied(transfer(1)), FULL)
+    await journals.now.finish("t-1", FULL)
     journal = await journals.later()
     assert await every(journal.unfinished()) == [transfer(2)]
     assert await journal.record(FULL.item_id) == FULL
@@ -335,8 +363,8 @@ async def test_abandon_settles_the_intent_and_leaves_the_record(journals: Journa
 async def test_settling_twice_or_what_never_began_is_no_error(journals: Journals) -> None:
     await journals.now.abandon("t-none")
     await journals.now.begin(transfer())
-    await journals.now.finish("t-1", copied(transfer()), FULL)
-    await journals.now.finish("t-1", copied(transfer()), FULL)
+    await journals.now.finish("t-1", FULL)
+    await journals.now.finish("t-1", FULL)
     await journals.now.abandon("t-1")
     journal = await journals.later()
     assert await every(journal.unfinished()) == []
@@ -607,6 +635,13 @@ async def test_records_are_found_by_the_file_that_their_object_was_made_from(jou
     assert await keys(9) == set()
     (whole,) = await later.made_from(FileIdentity(2049, 8, 5, 17 * 10**17, 1), at("a").endpoint)
     assert whole == of_file("inode", 8)
+
+
+async def test_of_a_file_with_many_names_some_records_are_found(journals: Journals) -> None:
+    await journals.now.save_all([of_file(f"name/{number}", 7) for number in range(NAMES_OF_A_FILE + 3)])
+    file = FileIdentity(2049, 7, 5, 17 * 10**17, 99)
+    found = await (await journals.later()).made_from(file, at("a").endpoint)
+    assert len({one.item_id for one in found}) == len(found) == NAMES_OF_A_FILE
 
 
 async def test_the_directories_of_folders_are_kept(journals: Journals) -> None:

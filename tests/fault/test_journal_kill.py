@@ -41,9 +41,6 @@ def transfer(key):
     return Transfer(id=key, item_id=at(key).item_id, destination=at(key), revision=Revision(address="a"),
                     kind=TransferKind.PUT, started=1.0)
 
-def copied(key):
-    return Copied(transfer_id=key, revision=Revision(address="a"), kind=TransferKind.PUT, size=1, parts=1, etag="e",
-                  checksum=None, integrity=Integrity.MD5)
 """
 
 STREAM = """
@@ -52,7 +49,7 @@ async def worker(journal, numbers):
         key = f"k{number}"
         await journal.begin(transfer(key))
         say(f"begun {key}")
-        await journal.finish(key, copied(key), record(key))
+        await journal.finish(key, record(key))
         say(f"finished {key}")
 
 async def main():
@@ -85,13 +82,13 @@ async def main():
             say(error)
         for _ in range(3):
             try:
-                await journal.finish("old", copied("old"), record("old", "y" * LIMIT))
+                await journal.finish("old", record("old", "y" * LIMIT))
             except JournalUnavailable as error:
                 say("still full")
         assert await journal.record(at("k0").item_id), "reading goes on"
         assert [one.id async for one in journal.unfinished()] == ["old"], "neither half of finish stands"
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        await journal.finish("old", copied("old"), record("old"))
+        await journal.finish("old", record("old"))
         say(saved)
 
 asyncio.run(main())

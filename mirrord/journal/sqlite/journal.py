@@ -20,13 +20,12 @@ from mirrord.journal.sqlite.rows import (
     to_record,
     to_transfer,
 )
-from mirrord.model import Checksum, Copied, FileIdentity, Part, Record, State, Transfer
+from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer
+from mirrord.ports.journal import NAMES_OF_A_FILE
 
 PAGE = 500  # rows held at a time by an iterator: about 1 MiB
 
 PIECE = 5_000  # items of one read while a text is looked for: about 20 ms of the journal's thread
-NAMES = 8
-"""Of one file, that are looked at when it has another one."""
 _END = "~"  # after every id
 
 _PAGES = {
@@ -138,8 +137,8 @@ class SqliteJournal:
         return await self._database.last_written()
 
     async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
-        """See `ports.Journal`. An index answers; a file with very many names is asked about some of them."""
-        asked: Row = {"file": from_file(file), "endpoint": encode(endpoint), "limit": NAMES}
+        """See `ports.Journal`. An index answers."""
+        asked: Row = {"file": from_file(file), "endpoint": encode(endpoint), "limit": NAMES_OF_A_FILE}
         return [to_record(row) for row in await self._database.read("made_from", asked)]
 
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
@@ -152,9 +151,7 @@ class SqliteJournal:
         await self._database.write(Statement("keep_folder_root", values))
 
     async def begin(self, transfer: Transfer) -> None:
-        await self._database.write(
-            Statement("settle_transfer", {"id": transfer.id}), Statement("begin_transfer", from_transfer(transfer))
-        )
+        await self._database.write(Statement("begin_transfer", from_transfer(transfer)))
 
     async def opened(self, transfer_id: str, upload_id: str) -> None:
         await self._database.write(Statement("opened", {"id": transfer_id, "upload_id": upload_id}))
@@ -169,14 +166,13 @@ class SqliteJournal:
     async def complete_refused(self, transfer_id: str) -> None:
         await self._database.write(Statement("complete_refused", {"id": transfer_id}))
 
-    async def finish(self, transfer_id: str, copied: Copied, record: Record) -> None:  # noqa: ARG002
-        """`copied` is for journals that keep a history: what stands of it is in the record."""
+    async def finish(self, transfer_id: str, record: Record) -> None:
         await self._database.write(
-            Statement("settle_transfer", {"id": transfer_id}), Statement("save_record", from_record(record))
+            Statement("forget_transfer", {"id": transfer_id}), Statement("save_record", from_record(record))
         )
 
     async def abandon(self, transfer_id: str) -> None:
-        await self._database.write(Statement("settle_transfer", {"id": transfer_id}))
+        await self._database.write(Statement("forget_transfer", {"id": transfer_id}))
 
     async def give_up(self, transfer_id: str, when: float) -> None:
         await self._database.write(Statement("give_up", {"id": transfer_id, "settled": when}))

@@ -105,7 +105,7 @@ WHERE id = :id;
 -- name: complete_refused
 UPDATE transfers SET complete_requested = NULL WHERE id = :id;
 
--- name: settle_transfer
+-- name: forget_transfer
 DELETE FROM transfers WHERE id = :id;
 
 -- name: give_up

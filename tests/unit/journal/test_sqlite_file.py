@@ -14,7 +14,7 @@ from mirrord.journal.sqlite import SqliteJournal, connection
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.rows import from_record
 from mirrord.journal.sqlite.schema import Migration, migrations
-from mirrord.model import Copied, Destination, Integrity, Record, Revision, State, Transfer, TransferKind
+from mirrord.model import Destination, Record, Revision, State, Transfer, TransferKind
 
 
 def record(key: str = "k", message: str = "") -> Record:
@@ -32,19 +32,6 @@ def transfer() -> Transfer:
         revision=Revision(address="x"),
         kind=TransferKind.PUT,
         started=0.0,
-    )
-
-
-def copied() -> Copied:
-    return Copied(
-        transfer_id="t",
-        revision=Revision(address="x"),
-        kind=TransferKind.PUT,
-        size=1,
-        parts=1,
-        etag='"e"',
-        checksum=None,
-        integrity=Integrity.LENGTH,
     )
 
 
@@ -253,7 +240,7 @@ async def test_finish_commits_both_or_neither(tmp_path: Path, refused: str) -> N
         other.execute(f"CREATE TRIGGER refuse BEFORE {refused} BEGIN SELECT RAISE(FAIL, 'no'); END")
         other.close()
         with pytest.raises(JournalError):
-            await journal.finish("t", copied(), record())
+            await journal.finish("t", record())
         assert [one async for one in journal.unfinished()] == [transfer()]
         assert await journal.record(record().item_id) is None
 
