@@ -1,14 +1,14 @@
 """mirrord: keeps S3-compatible stores equal to YAML manifests and watched folders.
 
-The public names are loaded when first used (PEP 562), so that `mirrord --help` stays quick.
-No inner module imports this package bare.
+The public names are imported at first use (PEP 562), so that `mirrord --help` stays fast. Modules of the package import
+its submodules by name, never the package itself.
 """
 
 from importlib import import_module
 
 from mirrord._version import __version__
 
-TYPE_CHECKING = False  # as typing's, whose import would keep `__main__` from its first line longer than all else
+TYPE_CHECKING = False  # the name that type checkers know; importing typing would delay the first line of `__main__`
 if TYPE_CHECKING:
     from typing import Any
 

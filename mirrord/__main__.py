@@ -1,8 +1,7 @@
 """`python -m mirrord`, and the `mirrord` script.
 
-What the process needs before anything else is loaded or opened comes first: signals, stdin to stderr, the coding of
-names and output, and as process 1 a parent that reaps orphans. `main` does the imports: signals wait from its first
-line on.
+First comes what the process needs before any other import: signals, standard streams, the encoding of names and output,
+and, as process 1, a parent that reaps orphans. `main` imports the rest: signals are blocked from its first line.
 """
 
 import io
@@ -29,15 +28,15 @@ def main() -> None:
 
 
 def speak_utf8() -> None:
-    """Names of files are bytes read as UTF-8 whatever the locale is; output is UTF-8 and never fails for its encoding.
+    """File names are read as UTF-8 in every locale; output is UTF-8 and never fails because of its encoding.
 
-    Python chooses the coding of names before any code runs (PEP 540), so under another locale the process is replaced
-    by one in UTF-8 mode: same process id, arguments and descriptors.
+    Python chooses the encoding of names before any code runs (PEP 540). Under another locale the process therefore
+    replaces itself by one in UTF-8 mode, with the same process id, arguments and descriptors.
     """
     if sys.getfilesystemencoding() != "utf-8" and sys.executable:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None where the descriptor was closed
+        if isinstance(stream, io.TextIOWrapper):  # None if the descriptor was closed
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 

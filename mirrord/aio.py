@@ -1,4 +1,4 @@
-"""Small asyncio steps that several rooms need: finishing work that must not be cut short, draining tasks, batches."""
+"""Small asyncio functions for all packages: finish work despite cancellation, cancel and drain tasks, batches."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
@@ -12,7 +12,7 @@ T = TypeVar("T")
 async def finish(work: Awaitable[T]) -> T:
     """Await `work` to its end even if the caller is cancelled meanwhile; the cancellation is raised afterwards.
 
-    For undo steps (drain, abort, close), which must be bounded by a deadline of their own.
+    For undo steps (drain, abort, close). `work` must have its own deadline.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -24,14 +24,14 @@ async def finish(work: Awaitable[T]) -> T:
     if cancelled is None:
         return task.result()
     if not task.cancelled():
-        task.exception()  # marks it as seen: the cancellation matters more
+        task.exception()  # marks the error as retrieved: the cancellation is raised instead
     raise cancelled
 
 
 async def drain(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel the tasks and wait until each has ended, even under a cancellation of the caller.
 
-    Their results and errors are dropped: the caller already holds the error that matters.
+    Their results and errors are dropped: the caller already has the error to raise.
     """
     pending = [task for task in tasks if not task.done()]
     for task in pending:
@@ -42,13 +42,13 @@ async def drain(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 def _dropped(task: asyncio.Task[Any]) -> None:
-    """Its error counts as seen; else asyncio prints it with a traceback once the task is collected."""
+    """Mark the task's error as retrieved; else asyncio logs it with a traceback when the task is collected."""
     if not task.cancelled():
         task.exception()
 
 
 async def in_turns(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
-    """Each of many, with a turn of the loop for others after every `size`: whatever they come from must allow that."""
+    """Yield each of many, and let other tasks run after every `size`. `many` must allow changes in between."""
     for number, one in enumerate(many, 1):
         yield one
         if number % size == 0:
@@ -56,7 +56,7 @@ async def in_turns(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
 
 
 async def batches(found: AsyncGenerator[T], size: int) -> AsyncGenerator[list[T]]:
-    """What `found` yields, `size` at a time. Closes `found` when it is closed itself."""
+    """The items of `found` in lists of `size`. Closing this iterator closes `found`."""
     batch: list[T] = []
     async with aclosing(found) as stream:
         async for one in stream:
@@ -69,16 +69,16 @@ async def batches(found: AsyncGenerator[T], size: int) -> AsyncGenerator[list[T]
 
 
 class Turns:
-    """For loops whose awaits may never suspend, as reads of what is buffered already: lets others have the loop."""
+    """Lets other tasks run, for loops whose awaits may never suspend (reads of data that is buffered already)."""
 
     LONGEST = 0.005
-    """Seconds between two turns of the others."""
+    """Seconds after which other tasks get to run."""
 
     def __init__(self) -> None:
         self._began = monotonic()
 
     async def give(self) -> None:
-        """Let the loop run others, if it has not for a while."""
+        """Let other tasks run, if they had no chance for a while."""
         if monotonic() - self._began >= self.LONGEST:
             await asyncio.sleep(0)
             self._began = monotonic()

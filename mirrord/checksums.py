@@ -1,7 +1,7 @@
 """Checksums of bytes, as S3 headers carry them: base64 of the big-endian digest. The only importer of awscrt.
 
-Owns computing, combining and running checksums. Refuses to combine what has no combination (sha256, md5). A large
-buffer is hashed in a thread (awscrt and hashlib release the GIL), a small one where it is: see `_INLINE`.
+Owns computing, combining and running checksums. sha256 and md5 cannot be combined: that is an error. A large buffer is
+hashed in a thread (awscrt and hashlib release the GIL), a small one on the event loop: see `_INLINE`.
 """
 
 import asyncio
@@ -36,12 +36,12 @@ _INLINE = {
     ChecksumKind.SHA256: 256 * KiB,
     ChecksumKind.MD5: 64 * KiB,
 }
-"""Up to these sizes hashing takes 80 to 180 us a buffer, and the way to a thread and back 80 us on two cores: the loop
-gains nothing by going there. (A GiB takes 0.08 to 1.88 s: ARCHITECTURE, "hashes cost".)"""
+"""Buffers up to these sizes are hashed on the event loop: that takes 80 to 180 us, and a thread hop takes 80 us on two
+cores. (A GiB takes 0.08 to 1.88 s.)"""
 
 
 class Running:
-    """A checksum over bytes that come piece by piece. `checksum()` may be asked at any time."""
+    """A checksum over bytes that arrive in pieces. `checksum()` may be called at any time."""
 
     def __init__(self, kind: ChecksumKind) -> None:
         self.kind = kind
@@ -57,33 +57,33 @@ class Running:
             self._crc = _CRCS[self.kind].extend(view, self._crc)
 
     def checksum(self) -> Checksum | None:
-        """Of all bytes so far; None for kind NONE."""
+        """The checksum of all bytes so far; None for kind NONE."""
         if self._hash is not None:
             return Checksum(self.kind, _text(self._hash.digest()))
         return _crc_checksum(self.kind, self._crc) if self.kind in _CRCS else None
 
     def hexadecimal(self) -> str:
-        """The digest so far as people write it; empty for kind NONE."""
+        """The hex digest of all bytes so far; empty for kind NONE."""
         found = self.checksum()
         return hexadecimal(found) if found else ""
 
 
 def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
-    """The checksum of `view`, here and now; None for kind NONE."""
+    """The checksum of `view`, computed in the calling thread; None for kind NONE."""
     running = Running(kind)
     running.update(view)
     return running.checksum()
 
 
 async def digest(kind: ChecksumKind, view: memoryview) -> Checksum | None:
-    """As `compute`, in a thread where that pays. `view` must stand unchanged, also if the caller is cancelled."""
+    """As `compute`; a large buffer is hashed in a thread. `view` must not change, even after a cancellation."""
     if kind is ChecksumKind.NONE or view.nbytes <= _INLINE[kind]:
         return compute(kind, view)
     return await asyncio.to_thread(compute, kind, view)
 
 
 async def extend(running: Running, view: memoryview) -> None:
-    """`running.update(view)`, in a thread where that pays; as for `digest`, `view` must stand unchanged."""
+    """`running.update(view)`; a large buffer is hashed in a thread. As for `digest`, `view` must not change."""
     if running.kind is ChecksumKind.NONE or view.nbytes <= _INLINE[running.kind]:
         running.update(view)
     else:
@@ -96,7 +96,8 @@ def combines(kind: ChecksumKind) -> bool:
 
 
 def combine(kind: ChecksumKind, pieces: Iterable[tuple[Checksum, int]]) -> Checksum:
-    """The checksum of the concatenation of pieces of known lengths (bytes). ValueError for kinds that cannot."""
+    """The checksum of the concatenation of pieces of known lengths (bytes). ValueError for kinds without a
+    combination."""
     if kind not in _CRCS:
         raise ValueError(f"{kind} checksums of pieces do not combine; only {', '.join(_CRCS)} do")
     whole = 0
@@ -113,12 +114,12 @@ def composite(kind: ChecksumKind, pieces: Iterable[Checksum]) -> Checksum | None
 
 
 def hexadecimal(checksum: Checksum) -> str:
-    """The digest as people and ETags write it."""
+    """The hex digest, as checksum files and ETags have it."""
     return base64.b64decode(checksum.value).hex()
 
 
 def from_hexadecimal(kind: ChecksumKind, digits: str) -> Checksum:
-    """The other way round. ValueError if these are no hex digits."""
+    """The checksum of a hex digest. ValueError if it is not hexadecimal."""
     return Checksum(kind, _text(bytes.fromhex(digits)))
 
 

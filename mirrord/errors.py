@@ -1,4 +1,4 @@
-"""Every error that mirrord raises, as one tree; the class says what failed, `recovery` what to do about it.
+"""All errors that mirrord raises, as one tree. The class says what failed, `recovery` what the caller does about it.
 
     MirrordError
       PathMissing                    a PATH on the command line does not exist
@@ -7,33 +7,33 @@
         SourceMissing                404, 410, no such file
         SourceDenied                 401, 403, permission denied
         SourceUnavailable            5xx, 429, refused, reset, timed out, cut short
-        SourceChanged                another revision answered in mid-transfer
+        SourceChanged                another revision was answered during the transfer
         SourceRefused                a rule of the manifest or of mirrord refuses what the source offers
           SourceTooLarge
-          KeyRefused                 a file's name makes no lawful key
+          KeyRefused                 a file's name makes no allowed key
       StoreError
         StoreDenied                  wrong or insufficient credentials
         BucketMissing
         StoreUnavailable             5xx, 429, SlowDown, refused, reset, timed out
-        StoreRefused                 any other 4xx: repeating it would not help
+        StoreRefused                 any other 4xx: a retry would not help
           EntityTooSmall, InvalidPart, InvalidPartOrder
-        PreconditionFailed           If-Match or If-None-Match said no
+        PreconditionFailed           If-Match or If-None-Match failed
         NoSuchUpload                 the multipart upload is gone
-        OutcomeUnknown               a write was sent and its answer lost
+        OutcomeUnknown               a write was sent and its answer was lost
       IntegrityError
         ChecksumMismatch             bytes differ from what was declared or sent
-          ReadbackMismatch           the object that stands is not what was sent
+          ReadbackMismatch           the stored object is not what was sent
         LengthMismatch
       JournalError
         JournalLocked                another mirrord holds the state
         JournalTooNew                written by a newer mirrord
         JournalUnavailable           disk full, I/O error
       MemoryLimitTooSmall            the object's parts cannot fit the memory limit
-      ListenFailed                   the status page's address cannot be listened on
-      NoDaemon                       a command needs a running daemon, and none answers
-      DaemonRefused                  the daemon's API refused what was asked
+      ListenFailed                   cannot listen on the status page's address
+      NoDaemon                       a command needs a running daemon and none answers
+      DaemonRefused                  the daemon's API refused the request
 
-Adapters translate at their edge, chain the cause and strip secrets there. Cancellation is never wrapped.
+Adapters translate errors of libraries, chain the cause and remove secrets. Cancellation is never wrapped.
 """
 
 from collections.abc import Sequence
@@ -44,14 +44,14 @@ from enum import StrEnum
 class Recovery(StrEnum):
     """What the caller does about an error."""
 
-    RETRY = "retry"  # the same step again, after a pause
-    RESTART = "restart"  # the transfer from its first byte
-    BLOCK = "block"  # a person must act; look again at `every`
+    RETRY = "retry"  # repeat the same step after a pause
+    RESTART = "restart"  # start the transfer again from its first byte
+    BLOCK = "block"  # the operator must change something; check again at `every`
     DROP = "drop"  # nothing to do
 
 
 class Reason(StrEnum):
-    """Why an item is not Synced: the CamelCase word shown beside its state."""
+    """Why an item is not Synced: the CamelCase word that is shown beside its state."""
 
     SOURCE_MISSING = "SourceMissing"
     SOURCE_DENIED = "SourceDenied"
@@ -76,14 +76,15 @@ class Reason(StrEnum):
 
 # ── names of files ────────────────────────────────────────────────────────────────────────────────
 def printable(name: str) -> str:
-    """A name as it may be shown: bytes that are no text, and control characters, as escapes."""
+    """A printable form of a name: bytes that are not text, and control characters, are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What of one kind a folder's listing came across and left. `kind` takes an s for many; `first` is printable."""
+    """Files of one kind that a folder's listing found and left out. The plural of `kind` ends with s; `first` is
+    printable."""
 
     kind: str
     count: int
@@ -96,7 +97,7 @@ class LeftOut:
 
 
 class MirrordError(Exception):
-    """Base of all; `str()` is one line for a person and holds no secret."""
+    """Base class. `str()` is one line for people and contains no secret."""
 
     recovery: Recovery = Recovery.BLOCK
     reason: Reason = Reason.INTERNAL_ERROR
@@ -104,9 +105,9 @@ class MirrordError(Exception):
     def __init__(self, message: str, *, retry_after: float | None = None, answered: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        """Seconds that the other side asked us to wait, if it did."""
+        """Retry-After of the answer in seconds; None if there was none."""
         self.answered = answered
-        """The other side answered, with a status that says no: it can be reached."""
+        """The host answered with an error status, so it can be reached."""
 
 
 # ── manifests ─────────────────────────────────────────────────────────────────────────────────────
@@ -126,7 +127,7 @@ class Problem:
 
 
 class PathMissing(MirrordError):
-    """A PATH that was named does not exist: a usage error, not a bad manifest."""
+    """A PATH of the command line does not exist: a usage error, not a bad manifest."""
 
 
 class ManifestError(MirrordError):
@@ -169,7 +170,7 @@ class SourceTooLarge(SourceRefused):
 
 
 class KeyRefused(SourceRefused):
-    """The name that a source gives makes a key with an empty, `.` or `..` segment, NUL, or over 1,024 bytes."""
+    """The name of the source makes a key with an empty, `.` or `..` segment, with NUL, or of more than 1,024 bytes."""
 
 
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────
@@ -218,7 +219,7 @@ class NoSuchUpload(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """A write was sent and no answer came: ask the store before anything else goes to that key."""
+    """A write was sent and no answer came. A HEAD must settle it before the next write to that key."""
 
     recovery = Recovery.RETRY
     reason = Reason.STORE_UNAVAILABLE
@@ -226,7 +227,7 @@ class OutcomeUnknown(StoreError):
 
 # ── bytes ─────────────────────────────────────────────────────────────────────────────────────────
 class IntegrityError(MirrordError):
-    """The bytes are not what they must be."""
+    """The bytes differ from what was declared, sent or announced."""
 
     reason = Reason.CHECKSUM_MISMATCH
 
@@ -236,7 +237,7 @@ class ChecksumMismatch(IntegrityError):
 
 
 class ReadbackMismatch(ChecksumMismatch):
-    """The store took the bytes and gives back others: they are sent again."""
+    """The store accepted the bytes and returns others. They are sent again."""
 
     recovery = Recovery.RESTART
 
@@ -267,12 +268,12 @@ class MemoryLimitTooSmall(MirrordError):
 
 
 class ListenFailed(MirrordError):
-    """`daemon.listen` is taken, not of this machine, or not allowed to this user."""
+    """`daemon.listen` is in use, is not an address of this machine, or is not allowed for this user."""
 
 
 class NoDaemon(MirrordError):
-    """No daemon runs where one was looked for, or nothing answers at its address."""
+    """No daemon runs on the state, or nothing answers at its address."""
 
 
 class DaemonRefused(MirrordError):
-    """The daemon answered, and will not do it: the token is wrong, or POST is off."""
+    """The daemon refused the request: the token is wrong, or POST is off."""

@@ -1,7 +1,7 @@
-"""What the core says happened, as typed events; logs, metrics and progress subscribe through `ports.Observer`.
+"""Typed events of what happened; logs, metrics and progress subscribe through `ports.Observer`.
 
-Owns the event names of SPEC section 6 and the fields each carries. An event holds no secret and no clock: a
-subscriber adds the time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none
+Owns the event names of SPEC section 6 and their fields. An event holds no secret and no time: a subscriber adds the
+time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none
 of these comes without it (`reconcile.told`).
 """
 
@@ -14,7 +14,7 @@ from mirrord.model import Copied, Item, State, TransferKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all events; `name` is the word in the log."""
+    """Base of all events; `name` is the event's name in the log."""
 
     name: ClassVar[str]
 
@@ -45,11 +45,11 @@ class ManifestRemoved(Event):
 # ── transfers ─────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferEvent(Event):
-    """Base of what happens to one attempt."""
+    """Base of the events of one attempt."""
 
     item: Item
     transfer_id: str
-    kind: TransferKind | None = None  # None: it ended before the size was known
+    kind: TransferKind | None = None  # None: the attempt ended before the size was known
     attempt: int = 1
 
 
@@ -61,7 +61,7 @@ class TransferStarted(TransferEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferResumed(TransferEvent):
-    """After started: parts of an earlier attempt stand at the store, so many bytes, and are not sent again."""
+    """After started: the store has this many bytes of an earlier attempt, in parts that are not sent again."""
 
     name = "transfer.resumed"
     parts: int
@@ -70,9 +70,9 @@ class TransferResumed(TransferEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferProgress(TransferEvent):
-    """After each part or put that the store confirmed, and after each chunk read; logs thin them out.
+    """After each part or put that the store confirmed, and after each chunk read. Logs show only some of them.
 
-    Both counts begin with what was resumed.
+    Both counts include the resumed bytes.
     """
 
     name = "transfer.progress"
@@ -94,7 +94,7 @@ class TransferFailed(TransferEvent):
     reason: Reason
     message: str
     duration: float
-    retry_in: float | None = None  # None: not tried again before `every`
+    retry_in: float | None = None  # None: no retry before `every`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +124,19 @@ class ItemBlocked(ItemEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRetrying(ItemEvent):
-    """A check failed before a transfer started, for a reason that may pass."""
+    """A check failed with a transient error before a transfer started."""
 
     name = "item.retrying"
     reason: Reason
     message: str
     attempt: int = 1
     duration: float = 0.0  # seconds
-    retry_in: float | None = None  # None: not tried again before `every`
+    retry_in: float | None = None  # None: no retry before `every`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemDrifted(ItemEvent):
-    """The object was deleted or replaced behind our back."""
+    """Another program deleted or replaced the object."""
 
     name = "item.drifted"
     message: str
@@ -144,7 +144,7 @@ class ItemDrifted(ItemEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemPruned(ItemEvent):
-    """The object was deleted, for what it was made from is gone and the manifest says so."""
+    """The object was deleted: its source is gone and the manifest asks for the deletion."""
 
     name = "item.pruned"
 
@@ -168,13 +168,13 @@ class FolderRescanned(Event):
     files: int
     complete: bool
     duration: float
-    problem: str = ""  # the first thing that could not be listed
-    left_out: tuple[LeftOut, ...] = ()  # what was come across and left, by kind
+    problem: str = ""  # the first name that could not be listed
+    left_out: tuple[LeftOut, ...] = ()  # names that were left out, by kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderSettled(Event):
-    """Files of a folder came to rest and were queued; `waiting` others have not yet."""
+    """Files of a folder settled and were queued; `waiting` others have not settled yet."""
 
     name = "folder.settled"
     folder: str
@@ -185,7 +185,7 @@ class FolderSettled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderOverflowed(Event):
-    """Events of a folder were lost, or more than are kept: it is scanned instead."""
+    """Events of a folder were lost, or were more than are kept. The folder is scanned instead."""
 
     name = "folder.overflowed"
     folder: str
@@ -194,7 +194,7 @@ class FolderOverflowed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadAborted(Event):
-    """A multipart upload of ours that came to nothing was removed from the store."""
+    """An unfinished multipart upload of ours was aborted."""
 
     name = "upload.aborted"
     item: Item | None
@@ -207,7 +207,7 @@ class UploadAborted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonReady(Event):
     name = "daemon.ready"
-    url: str  # empty: it does not listen
+    url: str  # empty: no HTTP server
     pid: int
 
 

@@ -1,6 +1,6 @@
-"""What each kind of store can do, as data: limits, key rules, checksum kinds. One row a provider, no code paths.
+"""Profiles of providers as data: limits, key rules, checksum kinds. One row per provider, no code paths.
 
-Owns the facts that differ between S3-compatible stores (FIELD_NOTES 7, 8). Nobody else compares provider names.
+Owns the facts that differ between S3-compatible stores (FIELD_NOTES 7, 8). No other module compares provider names.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ class Provider:
 
     name: ProviderName
     checksum: ChecksumKind = ChecksumKind.MD5
-    """The kind that is sent with each write. What it proved is read from the store's answers (`transfer.proof`)."""
+    """The checksum kind that is sent with each write. What it proves is read from the store's answers
+    (`transfer.proof`)."""
     min_part: int = 5 * MiB
     max_part: int = 5 * GiB
     max_parts: int = 10_000
     max_put: int = 5 * GiB
     max_object: int = 5 * TiB
     late_abort_harmless: bool = False
-    """AbortMultipartUpload of an upload that CompleteMultipartUpload consumed leaves the object as it is. AWS, API
-    Reference: a completed upload is gone, the answer is NoSuchUpload. MinIO: measured (FIELD_NOTES 18). SeaweedFS
-    before 4.48 destroys the object (FIELD_NOTES 17)."""
+    """AbortMultipartUpload after a successful CompleteMultipartUpload does not change the object. AWS, API Reference:
+    the answer is NoSuchUpload. MinIO: measured (FIELD_NOTES 18). SeaweedFS before 4.48 destroys the object (FIELD_NOTES
+    17)."""
     equal_parts: bool = False
-    """All parts of an upload but the last must be of one size."""
+    """All parts of an upload except the last must have the same size."""
     merges_slashes: bool = False
     """`d//x` and `d/x` are one object, and `\\` is `/` (FIELD_NOTES table)."""
 
@@ -45,5 +46,5 @@ _PROFILES = {
 
 
 def profile(name: ProviderName) -> Provider:
-    """The profile of a provider; one that has no row of its own gets the cautious generic limits."""
+    """The profile of a provider; a provider without a row gets the generic limits."""
     return _PROFILES.get(name) or Provider(name=name)

@@ -1,6 +1,6 @@
-"""What a process runs with: flags win over MIRRORD_* variables, they over the manifest's `daemon:` block.
+"""Settings of a process: flags win over MIRRORD_* variables, and those over the manifest's `daemon:` block.
 
-Owns the defaults and the merging. Refuses what is not a size or a number, naming where it came from. Hands on one
+Owns the defaults and the merging. An invalid value is an error that names its flag or variable. The result is one
 frozen `Settings`.
 """
 
@@ -24,20 +24,21 @@ _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P
 
 @dataclass(frozen=True, slots=True)
 class OwnPaths:
-    """The state's directory, and the names in it that are mirrord's own: nothing of it is ever uploaded."""
+    """The state directory, and mirrord's own names in it. Nothing of it is ever uploaded."""
 
     directory: str
     names: frozenset[str]
 
     def contain(self, path: str) -> bool:
-        """Whether this path, links followed, is the state's directory, or one of the state's own names or below it."""
+        """Whether this path, after following links, is the state directory, or one of the state's own names or below
+        it."""
         below = os.path.relpath(os.path.realpath(path), os.path.realpath(self.directory))
         return below == "." or below.partition("/")[0] in self.names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`state` is the journal's file; what else belongs to the state (lock, embedded store) stands beside it."""
+    """`state` is the journal's file. The rest of the state (lock, embedded store) is in the same directory."""
 
     state: Path
     transfers: int = 16
@@ -46,7 +47,7 @@ class Settings:
     log_level: str = "info"
     listen: str = "127.0.0.1:8420"  # host:port, or none
     api_token: str | None = field(default=None, repr=False)
-    hosts: tuple[str, ...] = ()  # names by which page and API may be asked, besides those that are ours anyway
+    hosts: tuple[str, ...] = ()  # more host names that page and API answer to
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
 
@@ -56,7 +57,7 @@ class Settings:
 
     @property
     def own_paths(self) -> OwnPaths:
-        """What no folder and no copy may upload."""
+        """Paths that no folder and no copy may upload."""
         journal = (f"{self.state.name}{ending}" for ending in ("", "-wal", "-shm", "-journal"))
         return OwnPaths(str(self.directory), frozenset((*journal, *_BESIDE_THE_JOURNAL)))
 
@@ -67,7 +68,7 @@ def default_config(environ: Mapping[str, str]) -> str:
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """The journal's file when nothing names one: below $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/mirrord.
+    """The default file of the journal: below $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/mirrord.
 
     Raises ValueError for a user without a home directory.
     """
@@ -107,10 +108,12 @@ def _at_home(text: str) -> Path:
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
-    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free one. ValueError says what was expected."""
+    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free port. ValueError says what is expected."""
     match = _LISTEN.fullmatch(listen)
     if match is None or int(match["port"]) > 65535:
-        raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")
+        raise ValueError(
+            f"{listen!r} is not an address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420"
+        )
     return match["six"] or match["host"], int(match["port"])
 
 
@@ -125,7 +128,7 @@ def _hosts(text: str) -> tuple[str, ...]:
     for name in names:
         if not HOST.fullmatch(name):
             raise ValueError(
-                f"{name!r} is no host's name; write it without a port, like a.example.org or *.example.org"
+                f"{name!r} is not a host name; write it without a port, like a.example.org or *.example.org"
             )
     return names
 
@@ -173,7 +176,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
 def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], daemon: Mapping[str, Any]) -> Settings:
     """One value for each setting: `flags` and `environ` as text, `daemon` already validated (only what is set).
 
-    Raises ValueError naming the flag or variable at fault.
+    Raises ValueError that names the invalid flag or variable.
     """
     chosen: dict[str, Any] = dict(daemon)
     for name in (one.name for one in fields(Settings)):

@@ -1,6 +1,6 @@
-"""What a running mirrord says of itself, as frozen dataclasses: the nouns of the status page, the API and `status`.
+"""The status of a running mirrord as frozen dataclasses, for the status page, the API and `status`.
 
-Owns the shapes that `ports.Control` answers with. Times are seconds since the epoch (UTC), sizes bytes; no secrets.
+Owns the types that `ports.Control` returns. Times are seconds since the epoch (UTC), sizes bytes; no secrets.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from mirrord.model import Integrity, Record, State, TransferKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A transfer that runs now. `size` is None where the source does not say; `rate` is bytes a second, lately."""
+    """A transfer that runs now. `size` is None where the source does not say; `rate` is the recent rate in bytes per
+    second."""
 
     item_id: str
     transfer_id: str
@@ -26,12 +27,12 @@ class Progress:
     size: int | None
     rate: float
     message: str = ""
-    """What it does where that is not to send bytes."""
+    """The current step, if it is not the sending of bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStatus:
-    """One item, as recorded, with what is going on right now laid over it."""
+    """One item: its record, overlaid with what runs now."""
 
     id: str
     entry: str
@@ -50,7 +51,7 @@ class ItemStatus:
 
     @classmethod
     def of(cls, record: Record) -> "ItemStatus":
-        """The item as it is recorded, with nothing going on."""
+        """The item as recorded, while nothing runs for it."""
         return cls(
             id=record.item_id,
             entry=record.entry,
@@ -70,11 +71,11 @@ class ItemStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStatus:
-    """One manifest file: what is in force of it, and what is wrong with what it says now."""
+    """One manifest file: which version is in force, and the problems of its current content."""
 
     file: str
     valid: bool
-    in_force: bool  # its last good version, maybe not what it says now
+    in_force: bool  # its last good version, which may differ from its current content
     loaded: float | None = None
     items: int = 0
     problems: tuple[Problem, ...] = ()
@@ -92,12 +93,12 @@ class FolderStatus:
     complete: bool = True
     problem: str = ""
     left_out: tuple[LeftOut, ...] = ()
-    """What the last scan came across and left, by kind: links, special files, names that can be no key."""
+    """Names that the last scan left out, by kind: links, special files, names that make no allowed key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The whole at one moment. `not_ready` is empty when ready, else why not."""
+    """The whole status at one moment. `not_ready` is the reason, empty when ready."""
 
     version: str
     pid: int
@@ -110,14 +111,14 @@ class Status:
     stores: Mapping[str, bool] = field(default_factory=dict)
     """Whether the last call to each store was answered."""
     differences: tuple[str, ...] = ()
-    """How buckets that exist differ from what is declared."""
+    """How existing buckets differ from their declaration."""
     not_enforced: tuple[str, ...] = ()
-    """Defaults that promise something this version does not do yet."""
+    """Accepted defaults that this version does not enforce yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemPage:
-    """Items in the order of their ids; `cursor` is given back for the next page, None at the end."""
+    """Items in the order of their ids. `cursor` gets the next page; None at the end."""
 
     items: tuple[ItemStatus, ...]
     cursor: str | None = None

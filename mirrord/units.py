@@ -1,6 +1,6 @@
 """Sizes, durations and rates as people write them: `64MiB`, `10GB`, `6h`, `100MiB/s`; and back again.
 
-Owns parsing and printing of quantities. Refuses what is ambiguous: a bare number of seconds, a lower-case `mb`.
+Owns parsing and formatting of quantities. Ambiguous text is an error: a number of seconds without a unit, `mb`.
 """
 
 import re
@@ -29,7 +29,7 @@ _DURATION_STEP = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `64MiB`, `10GB`, `1.5GiB` or `4096`. ValueError says what was expected."""
+    """Bytes in `64MiB`, `10GB`, `1.5GiB` or `4096`. ValueError says what is expected."""
     match = _QUANTITY.fullmatch(text.strip())
     unit = _SIZES.get(match[2] or "B") if match else None
     if match is None or unit is None:
@@ -38,7 +38,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `6h`, `1h30m`, `250ms`. ValueError says what was expected."""
+    """Seconds in `90s`, `6h`, `1h30m`, `250ms`. ValueError says what is expected."""
     text = text.strip()
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is not a duration; write a number with ms, s, m, h, d or w, like 90s or 6h")
@@ -46,15 +46,15 @@ def parse_duration(text: str) -> float:
 
 
 def parse_rate(text: str) -> int:
-    """Bytes a second in `100MiB/s`. ValueError says what was expected."""
+    """Bytes per second in `100MiB/s`. ValueError says what is expected."""
     size, slash, second = text.strip().partition("/")
     if not slash or second != "s":
-        raise ValueError(f"{text!r} is not a rate; write a size a second, like 20MiB/s")
+        raise ValueError(f"{text!r} is not a rate; write a size per second, like 20MiB/s")
     return parse_size(size)
 
 
 def format_size(count: float) -> str:
-    """`1.5 GiB`: the largest binary unit that leaves at least 1, one decimal, none for bytes."""
+    """`1.5 GiB`: the largest binary unit with a value of at least 1, with one decimal; bytes without."""
     for unit, scale in (("TiB", TiB), ("GiB", GiB), ("MiB", MiB), ("KiB", KiB)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
@@ -62,7 +62,7 @@ def format_size(count: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """`850ms`, `12s`, `3m20s`, `2h05m`, `4d03h`: two units at the most."""
+    """`850ms`, `12s`, `3m20s`, `2h05m`, `4d03h`: at most two units."""
     if seconds < 1:
         return f"{seconds * 1000:.0f}ms"
     if seconds < 60:

@@ -1,7 +1,7 @@
-"""What runs right now, kept from events: transfers with their present rate, and events passed on to subscribers.
+"""What runs now, collected from events: transfers with their current rate, and events for subscribers.
 
-Owns memory that is bounded by what runs: an entry a running item, a fixed backlog a subscriber. Keeps nothing of items
-that rest (the journal does) and holds nobody up: a slow subscriber loses its oldest events, progress is thinned.
+Memory is bounded: one entry per running item, a fixed backlog per subscriber. Items that do not run are in the journal
+only. A slow subscriber never delays others: it loses its oldest events, and gets only some progress events.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from mirrord.ports import Clock
 from mirrord.status import Progress
 
 WINDOW = 5.0
-"""Seconds that a rate looks back; longer where fewer than two steps fell into it (parts on a slow line)."""
+"""Seconds over which a rate is measured; more if fewer than two steps fall into them (parts on a slow line)."""
 STEP = 0.25
 """Seconds between two samples of a transfer, so that it holds at most WINDOW / STEP + 2 of them."""
 PROGRESS_EVERY = 0.5
 """Seconds between two progress events of one transfer that subscribers see."""
 BACKLOG = 512
-"""Events that wait for one subscriber before the oldest goes."""
+"""Backlog of one subscriber in events; then the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _Sample:
 
 @dataclass(slots=True)
 class _Run:
-    """One running transfer; `told` is when its progress was last passed on."""
+    """One running transfer; `told` is when its progress was last sent to subscribers."""
 
     event: TransferEvent
     started: float  # since the epoch
@@ -66,9 +66,9 @@ class _Run:
             self.samples.popleft()
 
     def rate(self, at: float) -> float:
-        """Bytes a second, of reading or sending, whichever was faster lately; it fades while nothing moves.
+        """Recent bytes per second of reading or sending, whichever is larger; it decreases while nothing moves.
 
-        Reading runs ahead by the part buffers and sending comes in whole parts, so either alone would show 0 at times.
+        Reading is ahead by the part buffers, and sending advances by whole parts: either alone would be 0 at times.
         """
         base = self._base(at)
         seconds = at - base.at
@@ -76,23 +76,23 @@ class _Run:
         return moved / seconds if seconds > 0 else 0.0
 
     def _base(self, at: float) -> _Sample:
-        """The newest sample older than the window, but one from before the latest step."""
+        """The newest sample that is older than the window and older than the latest step."""
         old = [one for one in list(self.samples)[:-1] if one.at <= at - WINDOW]
         return old[-1] if old else self.samples[0]
 
 
 class Subscription:
-    """Events from its birth on, as an async iterator that ends when it is closed."""
+    """Events from its creation on, as an async iterator that ends when it is closed."""
 
     def __init__(self, backlog: int) -> None:
         self._waiting: deque[Event] = deque(maxlen=backlog)
         self._news = asyncio.Event()
         self._closed = False
         self.lost = 0
-        """Events that were dropped since the birth, the subscriber being slow."""
+        """Events dropped because the subscriber was slow."""
 
     def offer(self, event: Event) -> None:
-        """Never waits: a full backlog drops its oldest."""
+        """Never waits: if the backlog is full, the oldest event is dropped."""
         self.lost += len(self._waiting) == self._waiting.maxlen
         self._waiting.append(event)
         self._news.set()
@@ -114,13 +114,14 @@ class Subscription:
 
 
 class Board:
-    """`ports.Observer` that keeps the live view. Used on one event loop; `clock` gives both kinds of time."""
+    """`ports.Observer` that keeps the live view. Used on one event loop; `clock` gives monotonic and wall-clock
+    time."""
 
     def __init__(self, clock: Clock, *, progress_every: float = PROGRESS_EVERY, backlog: int = BACKLOG) -> None:
         self._clock = clock
         self._progress_every = progress_every
         self._backlog = backlog
-        self._runs: dict[str, _Run] = {}  # by item id, since an item never overlaps itself
+        self._runs: dict[str, _Run] = {}  # by item id: an item has at most one running transfer
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
@@ -135,7 +136,7 @@ class Board:
         return tuple(_progress(run, at) for run in self._runs.values())
 
     def unfinished(self) -> tuple[TransferEvent, ...]:
-        """The last event of every running transfer, the longest running first."""
+        """The last event of every running transfer, the longest-running first."""
         return tuple(run.event for run in self._runs.values())
 
     def age(self, item_id: str) -> float:
@@ -150,7 +151,7 @@ class Board:
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[Event]]:
-        """Events from now on, for as long as the context lasts; after `close` the iterator ends at once."""
+        """Events from now until the context ends; after `close` the iterator ends at once."""
         subscription = Subscription(self._backlog)
         self._subscriptions.add(subscription)
         if self._closed:
@@ -161,14 +162,14 @@ class Board:
             self._subscriptions.discard(subscription)
 
     def close(self) -> None:
-        """No more events: every subscriber reads what waits for it, then its iterator ends."""
+        """Accept no more events. Each subscriber still reads its backlog, then its iterator ends."""
         self._closed = True
         for subscription in self._subscriptions:
             subscription.close()
 
     # ── what events change ────────────────────────────────────────────────────────────────────────
     def _note(self, event: Event) -> bool:
-        """Whether subscribers are to see the event."""
+        """Whether the event is for subscribers."""
         match event:
             case TransferStarted():
                 self._runs.pop(event.item.id, None)  # the new one goes to the end of the order
@@ -180,7 +181,7 @@ class Board:
             case TransferCompleted() | TransferFailed() | TransferInterrupted():
                 self._runs.pop(event.item.id, None)
             case ItemChanged() if event.state is not State.TRANSFERRING:
-                # An attempt whose end nobody told (the journal failed under it) does not stay here for ever.
+                # An attempt without an end event (the journal failed) ends when its item changes state.
                 self._runs.pop(event.item.id, None)
             case ItemChanged() if run := self._runs.get(event.item.id):
                 run.message = event.message

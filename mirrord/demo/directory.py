@@ -1,6 +1,6 @@
-"""The directory of `mirrord demo`: its manifest, its inbox, and where it keeps what it remembers.
+"""The directory of `mirrord demo`: its manifest, its inbox and its state.
 
-Owns the texts of the files, which it makes once and never overwrites: what a person changed stays changed.
+Owns the contents of the files. They are made once and never overwritten, so that edits stay.
 """
 
 import json
@@ -16,7 +16,7 @@ daemon:
 
 stores:
   default:
-    provider: embedded            # a SeaweedFS on this machine, for as long as the demo runs
+    provider: embedded            # a SeaweedFS on this machine while the demo runs
     buckets:
       demo: {create: true}
 
@@ -24,7 +24,7 @@ mirrors:
   - url: ${ORIGIN}/hello.txt
     to: s3://demo/hello.txt
 
-  - url: ${ORIGIN}/news.txt       # a new edition every 20 s; a look that finds none moves nothing
+  - url: ${ORIGIN}/news.txt       # changes every 20 s; a check without a change sends nothing
     to: s3://demo/news.txt
     every: 5s
 
@@ -33,16 +33,16 @@ mirrors:
     matrix: {number: [one, two, three]}
     every: 30s
 
-  - url: ${ORIGIN}/large.bin      # 64 MiB, at 12 MiB/s while the demo is live: see it move
+  - url: ${ORIGIN}/large.bin      # 64 MiB; the live demo sends 12 MiB/s
     to: s3://demo/downloads/
     every: 1m
-    http: {connections: 1}        # one stream: four would share it, and what the first had in flight comes twice
+    http: {connections: 1}        # one stream: the origin is slow on purpose
 
-  # Take the # of the next line away and save: the page says what is wrong, and who must act. Put it back: it is gone.
+  # Remove the # of the next line and save: the page shows the problem. Put it back: the problem is gone.
   #- {url: "${ORIGIN}/no-such-file", to: s3://demo/no-such-file}
 
 folders:
-  - path: inbox                   # every file that is dropped there, once it has not changed for a second
+  - path: inbox                   # every file in it, once it has not changed for a second
     to: s3://demo/inbox/
     settle: 1s
 """
@@ -51,7 +51,7 @@ NOTE = "Every file in this folder becomes an object below s3://demo/inbox/.\n"
 
 @dataclass(frozen=True, slots=True)
 class DemoDirectory:
-    """Where one demo lives. `root` is absolute."""
+    """The directory of one demo. `root` is absolute."""
 
     root: Path
 
@@ -64,7 +64,7 @@ class DemoDirectory:
         return self.root / "inbox"
 
     def prepare(self) -> None:
-        """Make whatever is missing."""
+        """Make the files and directories that are missing."""
         self.inbox.mkdir(parents=True, exist_ok=True)
         state = json.dumps(f"sqlite://{self.root / 'state' / 'state.db'}", ensure_ascii=False).replace("$", "$$")
         manifest = MANIFEST.replace("${ORIGIN}", f"${{{ORIGIN}}}").replace("STATE", state)
@@ -74,7 +74,7 @@ class DemoDirectory:
 
 
 def _write_whole(path: Path, content: str) -> None:
-    """Half a file, as a full disk leaves it, would never be made again: it is taken for what a person changed."""
+    """Write the file whole or not at all: a partial one, left by a full disk, would look like an edited one."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.write_text(content)

@@ -1,8 +1,8 @@
-"""A small web server for `mirrord demo`, with texts and a file of 64 MiB: an origin that behaves as RFC 9110 asks.
+"""A small web server for `mirrord demo`, with texts and a file of 64 MiB. It follows RFC 9110.
 
 Owns generated contents (the same bytes each time, never whole in memory), conditional and range requests, and the
-count of body bytes sent, by which the demo shows that its second pass moved nothing. Listens on loopback only. For the
-live demo it can publish its news anew every few seconds, and keep to a pace at which a person sees bytes move.
+count of body bytes sent, which shows that the second pass of the demo sends nothing. Listens on loopback only. For the
+live demo it can change news.txt every few seconds and limit its rate, so that progress is visible.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ _PUBLISHED = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 
 class Generated:
-    """`size` bytes that depend on `seed` and place only, so that any range can be made alone. No two blocks equal."""
+    """`size` bytes that depend only on `seed` and offset, so that any range can be generated alone. No two blocks are
+    equal."""
 
     def __init__(self, size: int, seed: int = 0) -> None:
         self.size = size
@@ -44,7 +45,7 @@ class Generated:
             at += len(piece)
 
     def sha256(self) -> str:
-        """Hex digest of the whole."""
+        """Hex digest of all bytes."""
         digest = sha256()
         for piece in self.pieces():
             digest.update(piece)
@@ -52,7 +53,7 @@ class Generated:
 
 
 class Text:
-    """A few bytes held in memory, to be served as `Generated` is."""
+    """A few bytes in memory, served like `Generated`."""
 
     def __init__(self, body: bytes) -> None:
         self.size = len(body)
@@ -63,7 +64,7 @@ class Text:
         yield self._body[start:end]
 
     def sha256(self) -> str:
-        """Hex digest of the whole."""
+        """Hex digest of all bytes."""
         return sha256(self._body).hexdigest()
 
 
@@ -82,7 +83,7 @@ class Published:
 
 
 def unchanged(published: Published, asked: Mapping[str, str]) -> bool:
-    """Whether the asker's condition allows to answer 304 (RFC 9110 13.2.2: If-None-Match outranks the date)."""
+    """Whether the request's conditions allow a 304 (RFC 9110 13.2.2: If-None-Match takes precedence over the date)."""
     if (tags := asked.get("If-None-Match")) is not None:
         return published.etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
     since = asked.get("If-Modified-Since")
@@ -90,7 +91,8 @@ def unchanged(published: Published, asked: Mapping[str, str]) -> bool:
 
 
 def span(published: Published, asked: Mapping[str, str]) -> tuple[int, int] | None:
-    """The byte range [start, end) to answer with; None: the whole, with 200. ValueError: not satisfiable, 416."""
+    """The byte range [start, end) to answer with. None: the whole content, with 200. ValueError: not satisfiable,
+    416."""
     match = _RANGE.fullmatch(asked.get("Range", ""))
     if match is None or asked.get("If-Range", published.etag) != published.etag:
         return None
@@ -108,11 +110,10 @@ def edition(number: int) -> Published:
 
 
 class SampleOrigin:
-    """The server, alive inside `async with`; `url` ends without a slash.
+    """The server runs inside `async with`; `url` has no slash at its end.
 
-    `size` of the large file in bytes. `port` is taken if it is free, else any other. `pace`: bytes a second of all
-    bodies together; `news_every`: seconds from one edition of news.txt to the next. None: as fast as it goes, and one
-    edition for good.
+    `size`: bytes of the large file. `port` is used if it is free, else any free port. `pace`: bytes per second of all
+    bodies together. `news_every`: seconds between editions of news.txt. None: no limit, and no second edition.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class SampleOrigin:
         }
         self.url = ""
         self.body_bytes = 0
-        """Bytes of bodies sent since the start; 304 and headers count nothing."""
+        """Bytes of bodies sent since the start; headers do not count."""
         self._port = port
         self._pace = pace
         self._news_every = news_every
@@ -179,7 +180,7 @@ class SampleOrigin:
         response.content_length = end - start
         await response.prepare(request)
         if request.method == "GET":
-            with suppress(ConnectionError):  # the client has what it wants, or fetches the rest otherwise
+            with suppress(ConnectionError):  # the client has all it needs, or fetches the rest with another request
                 for piece in published.content.pieces(start, end):
                     await self._wait_for(len(piece))
                     await response.write(piece)
@@ -187,7 +188,7 @@ class SampleOrigin:
         return response
 
     async def _wait_for(self, size: int) -> None:
-        """Until so many bytes may be sent."""
+        """Wait until this many bytes may be sent."""
         if self._pace is not None:
             async with self._turn:
                 await asyncio.sleep(size / self._pace)

@@ -1,1 +1,1 @@
-"""Who listens to events: logs, progress bars. One sink a file; nothing in the core knows them."""
+"""Subscribers of events: logs, metrics, progress bars, terminal lines. One file each; the core imports none of them."""

@@ -1,7 +1,7 @@
-"""Events as log lines: SPEC section 6's names and fields, a level for each, and what is not said twice.
+"""Events as log lines: SPEC section 6's names and fields, a level for each, and which repeated events are not logged.
 
-Owns the thinning of progress (a line every few seconds of a transfer that lasts) and of permanent failures (one line
-per item and reason until it is well again, however many events say it). Only an item's `shown_source` is ever logged.
+Limits progress to one line every few seconds of a long transfer, and permanent failures to one line per item and
+reason until the item is Synced again. Only an item's `shown_source` is ever logged.
 """
 
 import time
@@ -37,7 +37,7 @@ PROGRESS_EVERY = 5.0  # seconds
 
 
 class LogObserver:
-    """`ports.Observer` that writes to `logger`. `clock` counts seconds and never goes back."""
+    """`ports.Observer` that writes to `logger`. `clock` gives monotonic seconds."""
 
     def __init__(
         self,
@@ -51,22 +51,22 @@ class LogObserver:
         self._progress_every = progress_every
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
         self._resumed: dict[str, int] = {}  # transfer id -> bytes of an earlier attempt
-        self._failing: dict[str, tuple[str, Reason]] = {}  # item id -> state and why, as last logged
-        self._folders: dict[str, tuple[object, ...]] = {}  # folder -> what its last scan found
+        self._failing: dict[str, tuple[str, Reason]] = {}  # item id -> state and reason, as last logged
+        self._folders: dict[str, tuple[object, ...]] = {}  # folder -> result of its last scan
 
     def __call__(self, event: Event) -> None:
         self._tell(event)
 
     @singledispatchmethod
     def _tell(self, event: Event) -> None:
-        """An event that asks for nothing special: its plain fields, and its item as shown."""
+        """Log an event without a rule of its own: its plain fields, and its item as shown."""
         values = {field.name: getattr(event, field.name) for field in fields(event)}
         item = _item(values["item"]) if isinstance(values.get("item"), Item) else {}
         self._logger.info(event.name, **item, **{n: v for n, v in values.items() if isinstance(v, str | int | float)})
 
     @_tell.register
     def _(self, event: ItemChanged) -> None:
-        """For the status page and metrics."""
+        """Not logged: it is for the status page and metrics."""
 
     # ── manifests and folders ─────────────────────────────────────────────────────────────────────
     @_tell.register
@@ -78,7 +78,9 @@ class LogObserver:
         found = (event.complete, event.files, event.problem, event.left_out)
         write = self._logger.info if event.complete else self._logger.warning
         if self._folders.get(event.folder) == found:
-            write = self._logger.debug  # scans come every few seconds: only what is new is said
+            write = (
+                self._logger.debug
+            )  # scans come every few seconds: a scan is logged at info only if its result is new
         self._folders[event.folder] = found
         write(
             event.name,
@@ -103,7 +105,7 @@ class LogObserver:
 
     @_tell.register
     def _(self, event: TransferResumed) -> None:
-        """What an earlier attempt sent is no speed of this one."""
+        """Bytes of an earlier attempt do not count for the speed of this one."""
         self._resumed[event.transfer_id] = event.bytes
         self._logger.info(event.name, **_transfer(event), parts=event.parts, bytes=event.bytes)
 
@@ -164,7 +166,7 @@ class LogObserver:
         self._logger.info(event.name, **_transfer(event), duration_ms=duration, outcome=event.outcome)
 
     def _ended(self, event: TransferEvent) -> int:
-        """The bytes that it had resumed with."""
+        """The bytes that it resumed with."""
         self._running.pop(event.transfer_id, None)
         return self._resumed.pop(event.transfer_id, 0)
 
@@ -202,7 +204,7 @@ class LogObserver:
         self._logger.info(event.name, **where, upload_id=event.upload_id)
 
     def _is_new(self, item: Item, state: str, reason: Reason) -> bool:
-        """Whether this is not what was last said of the item since it was last well."""
+        """Whether this state and reason were not logged yet since the item was last Synced."""
         said = self._failing.get(item.id)
         self._failing[item.id] = (state, reason)
         return said != (state, reason)
@@ -227,5 +229,5 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _rate(count: int, seconds: float) -> int:
-    """Bytes a second; 0 when no time passed."""
+    """Bytes per second; 0 if no time passed."""
     return round(count / seconds) if seconds > 0 else 0

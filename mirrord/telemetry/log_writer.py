@@ -1,8 +1,8 @@
-"""Log lines on their way to a file descriptor: a bounded queue, and a thread that writes it.
+"""Writes log lines to a file descriptor: a bounded queue, and a thread that empties it.
 
-Owns the wait for a pipe that is not read: no caller waits for it. What does not fit into the queue is dropped and
-counted; the count is reported once everything queued is written, and counts what a full disk or a closed pipe refused.
-Writes to the descriptor itself: a thread that holds the lock of a buffered stream would abort the process at its end.
+Callers never wait for the reader of a pipe. Lines that do not fit into the queue are dropped and counted. The count
+also has the lines that a full disk or a closed pipe refused; it is reported once the queue is empty. The thread writes
+to the descriptor, not to a buffered stream: Python aborts at exit if a daemon thread holds the lock of such a stream.
 """
 
 import os
@@ -12,16 +12,16 @@ from collections.abc import Callable
 from threading import Condition, Thread
 
 QUEUED = 4 * 1024 * 1024
-"""Characters that may wait: some 15,000 lines."""
+"""Limit of the queue in characters: about 15,000 lines."""
 _PIECE = 64 * 1024
-"""Characters written at once: what a pipe holds by default."""
+"""Characters of one write: the default capacity of a pipe."""
 STALLED = 1.0
-"""Seconds without progress after which draining gives up."""
+"""Seconds without progress after which draining ends."""
 LONGEST_DRAIN = 10.0
 
 
 class LogWriter:
-    """`write` whole lines from any thread. `dropped(lines)` is called in the writing thread; it may write itself."""
+    """`write` whole lines from any thread. `dropped(lines)` is called in the writing thread and may call `write`."""
 
     def __init__(self, descriptor: int, dropped: Callable[[int], None], *, limit: int = QUEUED) -> None:
         self._descriptor = descriptor
@@ -30,14 +30,14 @@ class LogWriter:
         self._changed = Condition()
         self._lines: deque[str] = deque()
         self._size = 0  # characters in the queue
-        self._full = False  # until the queue is empty: one gap in the log, not many small ones
+        self._full = False  # until the queue is empty, so that the log has one gap instead of many
         self._unreported = 0
         self._writing = False
         self._pieces = 0
         self._thread: Thread | None = None
 
     def write(self, text: str) -> None:
-        """Queue the text, or drop it."""
+        """Queue the text; drop it if the queue is full."""
         with self._changed:
             if self._full or self._size + len(text) > self._limit:
                 self._full = True
@@ -49,7 +49,7 @@ class LogWriter:
             self._changed.notify_all()
 
     def drain(self, seconds: float = LONGEST_DRAIN, stalled: float = STALLED) -> bool:
-        """Wait until everything is written; False if nothing was read for `stalled`, or `seconds` passed."""
+        """Wait until everything is written. False if nothing was read for `stalled` seconds, or `seconds` passed."""
         with self._changed:
             for _ in range(max(1, round(seconds / stalled))):
                 if self._changed.wait_for(self._idle, stalled):
@@ -80,7 +80,7 @@ class LogWriter:
                 self._reported()
 
     def _take(self) -> list[str]:
-        """The next lines, about a pipe's worth."""
+        """The next lines, about as much as a pipe holds."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines)
             piece, size = [self._lines.popleft()], 0
@@ -91,7 +91,7 @@ class LogWriter:
             return piece
 
     def _done(self, lines: int, *, written: bool) -> int:
-        """How many lost lines are to be reported now: none before the queue is empty and something came through."""
+        """How many lost lines to report now: 0 until the queue is empty and a write succeeded."""
         with self._changed:
             self._pieces += 1
             if not written:
@@ -116,7 +116,7 @@ class LogWriter:
         while rest:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # whoever shares it with us made it non-blocking
+            except BlockingIOError:  # another process that shares the descriptor made it non-blocking
                 _takes(self._descriptor, None)
             except OSError:
                 return False
@@ -124,7 +124,7 @@ class LogWriter:
 
 
 def _takes(descriptor: int, milliseconds: int | None) -> bool:
-    """Whether it can be written to within that time; None: wait for it."""
+    """Whether the descriptor becomes writable within that time; None: no limit."""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLOUT)
     return bool(waiting.poll(milliseconds))

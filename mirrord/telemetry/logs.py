@@ -1,8 +1,8 @@
 """The log: where lines go and how they look, for structlog and for the libraries that use stdlib logging.
 
-Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr as JSON, or as text for
-a person on a terminal; a thread writes them, so that no caller waits for their reader. What events become lines,
-and at which level, is in `log_observer`.
+Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr: JSON, or text on a
+terminal. A thread writes them, so that no caller waits for their reader. `log_observer` decides which events are
+logged, and at which level.
 """
 
 import logging
@@ -31,8 +31,8 @@ _writer = LogWriter(_STDERR, _report_dropped)
 
 
 class _Stderr:
-    """Whatever `sys.stderr` is at the moment of the write: the process's own, which a thread writes to, or what stands
-    before it for a while, like a live display."""
+    """The `sys.stderr` of the moment of the write: the process's own, which a thread writes to, or a temporary
+    replacement such as a live display."""
 
     def write(self, text: str) -> int:
         if sys.stderr is sys.__stderr__:
@@ -49,14 +49,14 @@ class _Stderr:
 
 
 def drain() -> None:
-    """Wait until the log is written: before other output, and before the end. Bounded where it is not read."""
+    """Wait until the log is written. Called before other output and at exit. The wait is bounded."""
     _writer.drain()
 
 
 def configure(format: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> FilteringBoundLogger:
     """Set up this process's log on `stream` (stderr if None) and return its logger. Calling again replaces it.
 
-    `auto` is console on a terminal, JSON lines elsewhere. Lines of other libraries come at warning and above.
+    `auto` is console on a terminal, JSON lines elsewhere. Lines of other libraries are logged from level warning.
     """
     out = stream if stream is not None else cast(TextIO, _Stderr())
     severity = logging.getLevelNamesMapping()[level.upper()]
@@ -81,7 +81,7 @@ def _renderers(console: bool, out: TextIO) -> list[Processor]:
 
 
 class _LibraryLines(logging.StreamHandler[TextIO]):
-    """Our handler on the root logger, told from others by its type."""
+    """Our handler on the root logger, recognised by its type."""
 
 
 def _route_libraries(out: TextIO, severity: int, first: list[Processor], render: list[Processor]) -> None:

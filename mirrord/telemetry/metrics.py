@@ -1,7 +1,7 @@
 """Events as Prometheus metrics: SPEC section 6's names, in a registry of their own.
 
-Owns the counters and what runs now. Labels are bounded by the manifests (stores, entries, files, folders) and by enums,
-never by items. Values that others keep (totals by state, buffers, the queue) are asked for at each scrape.
+Owns the counters and the set of running transfers. Labels are bounded: stores, entries, files, folders and enums, never
+items. Values that other parts own (totals by state, buffers, the queue) are read at each scrape.
 """
 
 import platform
@@ -42,7 +42,7 @@ from mirrord.events import (
 from mirrord.model import State, TransferKind
 
 DURATIONS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400)
-"""Buckets in seconds: from a small put on loopback to hours of one huge object."""
+"""Buckets in seconds: from a small put on loopback to a large object that takes hours."""
 
 MOST_STALE = 100
 OTHERS = "(others)"
@@ -50,39 +50,39 @@ OTHERS = "(others)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """What is read at each scrape, on the event loop: each is quick, and only `queue_items` may raise MirrordError."""
+    """Values that are read at each scrape, on the event loop. Each is fast; only `queue_items` may raise an error."""
 
     items: Callable[[], Mapping[State, int]]
-    """How many items are in each state; one that is absent counts 0."""
+    """How many items are in each state; an absent state counts 0."""
     staleness: Callable[[], Mapping[str, float]]
-    """Seconds since the entry's longest neglected item was last seen equal to its source, by entry."""
+    """By entry: seconds since its stalest item was last equal to its source."""
     stores: Callable[[], Mapping[str, bool]]
     """Whether the last call to each store was answered."""
     folders: Callable[[], Mapping[str, str]]
     """How each folder is watched, by its entry: `events` or `poll`."""
     buffer_bytes: Callable[[], int]
     queue_items: Callable[[], Awaitable[int]]
-    """How many items are due and not begun."""
+    """How many items are due and not yet started."""
     folders_up: Callable[[], Mapping[str, bool]] = dict
-    """Whether the last scan of each folder read all of it; only folders that were scanned."""
+    """Whether the last scan of each folder was complete; only folders that were scanned."""
     folder_scans: Callable[[], Mapping[str, float]] = dict
-    """When each folder was last scanned, in seconds since the epoch; only folders that were."""
+    """When each folder was last scanned, in seconds since the epoch; only folders that were scanned."""
 
 
 class Metrics:
-    """`ports.Observer` that counts, and `render()`s. One a process, since `prometheus_client` shares a switch."""
+    """`ports.Observer` that counts, and `render()`s. One per process: a switch of `prometheus_client` is global."""
 
     def __init__(self, readings: Readings) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # its `_created` series would double what is scraped
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # its `_created` series would double the number of series
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(_Readers(readings))
         self._count_due = readings.queue_items
-        self._due = Gauge("mirrord_queue_items", "Items that are due and not yet begun.", registry=self.registry)
+        self._due = Gauge("mirrord_queue_items", "Items that are due and not yet started.", registry=self.registry)
         ProcessCollector(registry=self.registry)
         self._running: dict[str, tuple[str, int, int]] = {}  # item id -> transfer id, bytes read, bytes sent
-        in_flight = Gauge("mirrord_transfers_in_flight", "Transfers that run now.", registry=self.registry)
+        in_flight = Gauge("mirrord_transfers_in_flight", "Running transfers.", registry=self.registry)
         in_flight.set_function(lambda: len(self._running))
-        build = self._gauge("build_info", "Always 1; the labels say what runs.", "version", "python")
+        build = self._gauge("build_info", "Always 1; the labels name the version.", "version", "python")
         build.labels(__version__, platform.python_version()).set(1)
         self._transfers = self._counter("transfers", "Attempts that ended.", "store", "kind", "outcome")
         self._bytes = self._counter(
@@ -90,18 +90,18 @@ class Metrics:
         )
         self._durations = Histogram(
             "mirrord_transfer_duration_seconds",
-            "Attempts that completed, from the look to the record.",
+            "Completed attempts, from check to record.",
             buckets=DURATIONS,
             registry=self.registry,
         )
         self._parts = self._counter(
-            "parts", "Parts of multipart uploads that were completed, and those of them that were resumed.", "outcome"
+            "parts", "Parts of completed multipart uploads, and how many of them were resumed.", "outcome"
         )
-        self._retries = self._counter(
-            "retries", "Failed checks and transfers that are tried again after a pause.", "reason"
+        self._retries = self._counter("retries", "Failed checks and transfers that will be retried.", "reason")
+        self._valid = self._gauge(
+            "manifest_valid", "1 if the current content of the file is in force, 0 if it was rejected.", "file"
         )
-        self._valid = self._gauge("manifest_valid", "1 if what the file says is in force, 0 if it is rejected.", "file")
-        self._reloads = self._counter("manifest_reloads", "Manifest files read and judged.", "outcome")
+        self._reloads = self._counter("manifest_reloads", "Manifest files loaded, by outcome.", "outcome")
         self._rescans = self._counter("folder_rescans", "Whole scans of a folder.", "folder", "cause")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -111,7 +111,7 @@ class Metrics:
         return Gauge(f"mirrord_{name}", text, labels, registry=self.registry)
 
     async def render(self) -> bytes:
-        """Everything, in Prometheus' text format 0.0.4."""
+        """All metrics, in Prometheus' text format 0.0.4."""
         self._due.set(await self._count_due())
         return generate_latest(self.registry)
 
@@ -120,7 +120,7 @@ class Metrics:
 
     @singledispatchmethod
     def _note(self, event: Event) -> None:
-        """Events that count nothing."""
+        """Events without a metric."""
 
     # ── transfers ─────────────────────────────────────────────────────────────────────────────────
     @_note.register
@@ -129,7 +129,7 @@ class Metrics:
 
     @_note.register
     def _(self, event: TransferResumed) -> None:
-        """What an earlier attempt moved was counted then."""
+        """Bytes of an earlier attempt were counted by that attempt."""
         self._running[event.item.id] = (event.transfer_id, event.bytes, event.bytes)
         self._parts.labels("resumed").inc(event.parts)
 
@@ -171,7 +171,7 @@ class Metrics:
 
     @_note.register
     def _(self, event: ItemChanged) -> None:
-        """An attempt whose end nobody told (the journal failed under it) is over once its item has another state."""
+        """An attempt without an end event (the journal failed) ends when its item gets another state."""
         if event.state is not State.TRANSFERRING:
             self._running.pop(event.item.id, None)
 
@@ -199,7 +199,7 @@ class Metrics:
 
 
 class _Readers(Collector):
-    """The gauges whose values are read when they are asked for."""
+    """The gauges whose values are read at each scrape."""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
@@ -212,17 +212,17 @@ class _Readers(Collector):
         yield _gauge("items", "Items by state.", "state", states)
         yield _gauge(
             "item_staleness_seconds",
-            f"Since the entry's longest neglected item was last seen equal to its source; the {MOST_STALE} stalest.",
+            f"Seconds since the entry's stalest item was last equal to its source; the {MOST_STALE} stalest entries.",
             "entry",
             stalest(ask.staleness()),
         )
-        yield _gauge("store_up", "1 where the last call to the store was answered.", "store", up)
+        yield _gauge("store_up", "1 if the last call to the store was answered.", "store", up)
         yield _watching(ask.folders())
         readable = {folder: float(complete) for folder, complete in ask.folders_up().items()}
-        yield _gauge("folder_up", "1 where the last scan read all of the folder.", "folder", readable)
+        yield _gauge("folder_up", "1 if the last scan read the whole folder.", "folder", readable)
         yield _gauge(
             "folder_last_scan_timestamp_seconds",
-            "When the folder was last scanned, since the epoch.",
+            "Time of the last scan of the folder, seconds since the epoch.",
             "folder",
             ask.folder_scans(),
         )
@@ -230,8 +230,8 @@ class _Readers(Collector):
 
 
 def stalest(entries: Mapping[str, float]) -> Mapping[str, float]:
-    """The stalest entries, and under `OTHERS` the most of all others: as many series as there may be entries would
-    burden every scrape."""
+    """The stalest entries, and under `OTHERS` the maximum of all others. One series for each of many entries would make
+    every scrape large."""
     if len(entries) <= MOST_STALE:
         return entries
     order = nlargest(MOST_STALE + 1, entries.items(), key=lambda one: one[1])
@@ -246,7 +246,7 @@ def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Gau
 
 
 def _watching(folders: Mapping[str, str]) -> GaugeMetricFamily:
-    text = "1 for how changes in the folder are learnt of now: by events, or by poll alone."
+    text = "1 for the mode in use: events, or poll."
     family = GaugeMetricFamily("mirrord_folder_watching", text, labels=["folder", "mode"])
     for folder, watching in folders.items():
         for mode in ("events", "poll"):
@@ -255,5 +255,5 @@ def _watching(folders: Mapping[str, str]) -> GaugeMetricFamily:
 
 
 def _label(text: str) -> str:
-    """A name that can be written as UTF-8: file names may hold bytes that are not."""
+    """The name as valid UTF-8: file names may hold other bytes."""
     return text.encode("utf-8", "replace").decode()

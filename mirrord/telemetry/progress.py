@@ -1,7 +1,7 @@
 """Progress bars for a person at a terminal: one line for the whole run, one for each of the first running transfers.
 
-Owns what is drawn on stderr and when: only as events come, at most ten times a second, so that there is no thread
-and no timer. While it is open, log lines written to `sys.stderr` appear above the bars. Not a terminal: nothing.
+Draws on stderr when events arrive, at most ten times a second, without a thread or a timer. While it is open, log lines
+written to `sys.stderr` appear above the bars. Draws nothing if stderr is not a terminal.
 """
 
 import time
@@ -38,18 +38,18 @@ from mirrord.units import format_duration, format_size
 
 BARS = 8  # transfers shown at a time
 REDRAW_EVERY = 0.1  # seconds
-SHOWN_AFTER = 0.3  # seconds that a transfer has run: thousands of small ones would only flicker
+SHOWN_AFTER = 0.3  # seconds that a transfer must have run before it is shown: small ones would flicker
 _WINDOW = 10.0  # seconds over which a rate is taken
 
 
 class Rate:
-    """Bytes a second over the last seconds, from a count that only grows."""
+    """Bytes per second over the last seconds, from a count that never decreases."""
 
     def __init__(self, now: float, count: int = 0) -> None:
         self._seen: deque[tuple[float, int]] = deque([(now, count)])
 
     def at(self, now: float, count: int) -> float:
-        """The rate at `now`, when `count` bytes have passed in all; 0 before any time has."""
+        """The rate at `now` with `count` bytes in total; 0 before any time has passed."""
         self._seen.append((now, count))
         while len(self._seen) > 2 and self._seen[1][0] <= now - _WINDOW:
             self._seen.popleft()
@@ -71,7 +71,7 @@ class Moving:
 
 @dataclass(slots=True)
 class Tally:
-    """The run as a whole. `total` is 0 while nobody knows it; `sent` counts bytes of ended attempts too."""
+    """The run as a whole. `total` is 0 while it is unknown; `sent` includes bytes of ended attempts."""
 
     total: int
     done: int = 0
@@ -79,8 +79,8 @@ class Tally:
 
 
 def remaining(tally: Tally, running: list[Moving], elapsed: float, rate: float) -> float | None:
-    """Seconds until the end, or None if nothing tells: what waits at the pace of items so far, or the bytes of the
-    running transfers at the present rate, whichever takes longer."""
+    """Estimated seconds until the end; None if unknown. The larger of: the waiting items at the average time per item,
+    and the bytes of the running transfers at the current rate."""
     waiting = tally.total - tally.done - len(running)
     if (waiting > 0 and not tally.done) or any(one.size is None for one in running):
         return None
@@ -92,15 +92,15 @@ def remaining(tally: Tally, running: list[Moving], elapsed: float, rate: float) 
 
 
 def share(moving: Moving) -> float:
-    """How much of a running transfer is done, from 0 to 1: a bar of items moves with the bytes of a large one."""
+    """The finished fraction of a running transfer, 0 to 1: the bar of items then moves during a large transfer."""
     return min(1.0, moving.sent / moving.size) if moving.size else 0.0
 
 
 class ProgressObserver:
-    """`ports.Observer` and a context: bars stand from entering to leaving. `clock` counts seconds, never back.
+    """`ports.Observer` and a context: bars are shown from enter to exit. `clock` gives monotonic seconds.
 
-    How many items there are is `total`, else what manifests and folders say as they are read. An item is done when it
-    is copied, unchanged, Blocked, or failed without another try.
+    The number of items is `total`, else the sum of what loaded manifests and scanned folders report. An item is done
+    when it is copied, unchanged, Blocked, or failed without a retry.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class ProgressObserver:
     # ── counting ──────────────────────────────────────────────────────────────────────────────────
     @singledispatchmethod
     def _count(self, event: Event) -> None:
-        """Events that move no bar."""
+        """Events that change no bar."""
 
     @_count.register
     def _(self, event: ManifestLoaded) -> None:
@@ -162,7 +162,7 @@ class ProgressObserver:
 
     @_count.register
     def _(self, event: TransferResumed) -> None:
-        """The bar begins where the earlier attempt ended; what that one sent is not sent now."""
+        """The bar starts at the bytes that the earlier attempt stored; they are not sent again."""
         moving = self._moving(event)
         moving.sent, moving.rate = event.bytes, Rate(self._clock(), event.bytes)
 
@@ -203,7 +203,7 @@ class ProgressObserver:
         self._fail(event.item.id)
 
     def _fail(self, item_id: str) -> None:
-        """Count it once: a transfer that failed for good also leaves its item Blocked."""
+        """Count the item once: a permanent failure of a transfer is followed by item.blocked."""
         if item_id not in self._failed:
             self._failed.add(item_id)
             self._tally.done += 1

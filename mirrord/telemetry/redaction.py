@@ -1,7 +1,7 @@
-"""The safety net under every log line: no userinfo, query or fragment of any URL, no control characters.
+"""A last filter for every log line: no userinfo, query or fragment of any URL, no control characters.
 
-Adapters strip secrets at their edge; this catches what a library wrote by itself. It refuses nothing else: keys,
-paths and messages stay as they are.
+Adapters remove secrets from their own errors; this filter covers lines that libraries write. Keys, paths and messages
+stay as they are.
 """
 
 import re
@@ -21,7 +21,7 @@ Line = MutableMapping[str, Any]
 
 
 def redact(text: str) -> str:
-    """`text` with userinfo, queries and fragments cut out of whatever looks like a URL or a request's path."""
+    """`text` without the userinfo, query and fragment of everything that looks like a URL or a request's path."""
     if ":" in text or "//" in text:
         text = _ADDRESS.sub(_shown, text)
     if "?" in text:
@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 
 def redacted(_logger: object, _method: str, line: Line) -> Line:
-    """The last structlog processor before rendering: every text of the line, however deep."""
+    """The last structlog processor before rendering: filters every string of the line, at any depth."""
     for name, value in line.items():
         line[name] = _cleaned(value)
     return line

@@ -1,7 +1,7 @@
 """Events as short lines for a person at a terminal, beside the progress bars: problems, and on request every item.
 
-Owns which events are problems, and that one problem of an item is said once. The log, with all its fields, is
-`log_observer`'s; a command shows one or the other.
+Decides which events are problems, and shows one problem of an item once. A command shows either these lines or the log
+(`log_observer`), which has all fields.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from mirrord.units import format_duration, format_size
 
 
 class TerminalObserver:
-    """`ports.Observer` that hands lines to `write`; with `verbose` one for each item that is in sync, too."""
+    """`ports.Observer` that passes lines to `write`; with `verbose` also one for each item that is in sync."""
 
     def __init__(self, write: Callable[[str], None], *, verbose: bool = False) -> None:
         self._write = write
@@ -40,7 +40,7 @@ class TerminalObserver:
 
     @singledispatchmethod
     def _tell(self, event: Event) -> None:
-        """An event that is no problem."""
+        """An event that is not a problem."""
 
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
     @_tell.register
@@ -76,7 +76,7 @@ class TerminalObserver:
         self._line(f"interrupted {event.item.destination}: {event.outcome}")
 
     def _problem(self, word: str, item: Item, reason: Reason, message: str, again: str = "") -> None:
-        """One line, unless the last one about the item said the same."""
+        """Write one line, unless the last line about the item was the same."""
         if self._said.get(item.id) != (reason, message):
             self._said[item.id] = (reason, message)
             self._line(f"{word} {item.destination}: {message}{again}")
