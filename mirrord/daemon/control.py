@@ -20,7 +20,7 @@ from mirrord.daemon.offline import not_enforced
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
 from mirrord.errors import JournalError
 from mirrord.events import Event
-from mirrord.folders.held import Held
+from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Record, State
 from mirrord.ports import JournalQueries
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
@@ -147,7 +147,7 @@ class Controller:
             return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id)
         return ItemPage(items=tuple(page), cursor=last or None)
 
-    async def _overlay(self, entry: str, is_meant: Callable[[Held], bool]) -> Overlay:
+    async def _overlay(self, entry: str, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
         """What is laid over the records: all that runs, and those held back that are meant."""
         overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
         async for one in in_turns(self.live.held(entry)):

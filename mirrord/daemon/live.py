@@ -16,10 +16,10 @@ from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError, Reason
-from mirrord.folders.departures import Departures
-from mirrord.folders.held import Held
+from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
+from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record, State
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, Hints, JournalRecords, Observer
@@ -42,7 +42,7 @@ class Live:
     manifests: Manifests
     scheduler: Scheduler
     stores: Stores
-    departures: Departures
+    departures: AfterUpload
     overlaps: Overlaps
     own: OwnPaths  # which no folder uploads
     journal: JournalRecords
@@ -107,11 +107,11 @@ class Live:
         """What each folder does about objects whose files are gone: `keep` or `mirror`."""
         return {name: loop.spec.delete for name, loop in self._folders.items()}
 
-    def held(self, entry: str = "") -> Iterator[Held]:
+    def held(self, entry: str = "") -> Iterator[WaitingFile]:
         """Files that wait in folders and are not recorded: of all, or of one."""
         for name, loop in tuple(self._folders.items()):
             if entry in ("", name):
-                yield from loop.held()
+                yield from loop.waiting()
 
     def unhealthy(self) -> str:
         """Which background work keeps failing; empty if none."""

@@ -13,9 +13,9 @@ from mirrord.daemon.desired import Desired, selected
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import FolderRescanned
-from mirrord.folders.arrivals import needs_no_marker
 from mirrord.folders.binding import Binding
-from mirrord.folders.gone import Search, refused
+from mirrord.folders.intake import needs_no_marker
+from mirrord.folders.missing import MissingFiles, refused
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import Seen, trusted
@@ -127,16 +127,18 @@ class OnePass:
 
     async def _gone(self, spec: FolderSpec, listing: SettledFolder, seen: Seen, *, prunes: bool) -> AsyncIterator[Turn]:
         """The items whose files are gone; where the guard holds, the first of them, Blocked."""
-        search = Search(spec=spec, listing=listing, journal=self._journal, observer=self._observer, clock=self._clock)
+        missing = MissingFiles(
+            spec=spec, listing=listing, journal=self._journal, observer=self._observer, clock=self._clock
+        )
         if not prunes:
             if spec.delete == "keep" and not self.reads_only:
-                await search.keep_root(seen.root)
+                await missing.keep_root(seen.root)
             return
-        gone = await search.find(seen)
+        gone = await missing.find(seen)
         why = refused(gone, self.prune_max)
         if not self.reads_only:
-            await (search.block(gone, why) if why else search.keep_root(seen.root))
-        async for item, record in search.items(gone):
+            await (missing.block(gone, why) if why else missing.keep_root(seen.root))
+        async for item, record in missing.items(gone):
             if why:
                 yield Turn(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
                 return

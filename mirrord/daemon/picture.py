@@ -14,7 +14,7 @@ from heapq import nsmallest
 
 from mirrord.aio import in_turns
 from mirrord.events import TransferEvent
-from mirrord.folders.held import Held
+from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record, State, file_path
 from mirrord.ports import Clock, JournalQueries
 from mirrord.status import ItemStatus, Progress
@@ -35,7 +35,7 @@ class Totals:
 
     journal: JournalQueries
     clock: Clock
-    held: Callable[[], Iterable[Held]]
+    held: Callable[[], Iterable[WaitingFile]]
     running: Callable[[], Sequence[TransferEvent]]
     last: Mapping[State, int] = field(default_factory=dict)
     _fresh_until: float = float("-inf")
@@ -51,7 +51,7 @@ class Totals:
 
     async def _count(self, running: Sequence[str]) -> Mapping[State, int]:
         records = await self.journal.recorded(running)
-        totals, held = Counter(await self.journal.totals()), dict[str, Held]()
+        totals, held = Counter(await self.journal.totals()), dict[str, WaitingFile]()
         for item_id in running:
             record = records.get(item_id)
             _move(totals, State.TRANSFERRING, record.state if record is not None and record.removed is None else None)
@@ -80,9 +80,9 @@ class Overlay:
     def __init__(self, running: Mapping[str, Item], progress: Callable[[str], Progress | None]) -> None:
         self._running = running
         self._progress = progress
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, WaitingFile] = {}
 
-    def hold(self, one: Held) -> None:
+    def hold(self, one: WaitingFile) -> None:
         """A file that waits is shown rather than one that is in conflict over the same object."""
         if one.state is not State.BLOCKED or one.item_id not in self._held:
             self._held[one.item_id] = one

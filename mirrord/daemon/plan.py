@@ -16,7 +16,7 @@ from mirrord.daemon.report import Left
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, Reason, StoreDenied
-from mirrord.folders.departures import no_rival
+from mirrord.folders.after_upload import no_rival
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import (
     ChecksumKind,
@@ -156,7 +156,7 @@ def _place(item: Item) -> tuple[str, str, str]:
 
 
 class _Planning:
-    """One run: looks at items and sorts what it sees into the plan. `rival` as of `Departures`."""
+    """One run: looks at items and sorts what it sees into the plan. `rival` as of `AfterUpload`."""
 
     rival: Callable[[Item], str] = staticmethod(no_rival)
 

@@ -13,7 +13,7 @@ from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.descriptors import descriptors
 from mirrord.daemon.stores import Stores
 from mirrord.declared import StoreOptions
-from mirrord.folders.departures import Departures
+from mirrord.folders.after_upload import AfterUpload
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, Item
@@ -25,7 +25,7 @@ from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.settings import OwnPaths, Settings
 from mirrord.sources.file import file_source
-from mirrord.sources.folder import FolderAsides, Overlaps
+from mirrord.sources.folder import FolderQuarantine, Overlaps
 from mirrord.sources.http import HttpSources
 from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
@@ -42,7 +42,7 @@ class Engine:
     """What a program works with, open."""
 
     reconciler: Reconciler
-    departures: Departures
+    departures: AfterUpload
     """The reconciler, and what comes after an upload."""
     overlaps: Overlaps
     """Which files several folders match; to be told of the folders."""
@@ -88,9 +88,9 @@ async def engine(
             breakers=breakers,
         )
         overlaps = Overlaps(Mounts.now)
-        departures = Departures(
+        departures = AfterUpload(
             looks=reconciler,
-            asides=FolderAsides(settings.own_paths),
+            asides=FolderQuarantine(settings.own_paths),
             journal=journal,
             store_of=pool.of,
             source_of=partial(source_of, http, settings.own_paths),

@@ -1,75 +1,42 @@
-"""Two sources, one object: which file of a folder has to stand back, and for whom.
+"""Two sources, one object: which file of a folder is in conflict, and with whom.
 
-Owns the rule (another entry's claim goes first; of one folder's files, the first by name has the object) and the files
-that lost, which are shown as Blocked until they or their rivals go. Asks the listing what stands now, for what the
-journal or a claim says may be gone. Refuses to keep more than `MOST_CONFLICTS`: the others are held back all the same.
+Owns the rule: another entry's claim goes first; of one folder's files, the first by name has the object. The files that
+lose are shown as Blocked until they or their rivals go. A file that the journal or a claim names may be gone: the
+listing is asked whether it stands now.
 """
 
-from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.folders.binding import Binding
+from mirrord.folders.candidates import Candidates, Conflict
 from mirrord.folders.ports import FolderPorts
 from mirrord.model import Item, Record, State
 
-MOST_CONFLICTS = 1_000
-"""Conflicts that are kept to be shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A file whose object another source has. `since` is seconds since the epoch, `recorded` as of `Unsettled`."""
-
-    item: Item
-    message: str
-    since: float
-    scan: int
-    recorded: State | None = None
-
 
 class Conflicts:
-    """Those of one folder, by the names of the files that lost. `let_go`: such a file waits for nothing any more."""
+    """The rule for one folder. Files that lose get their entries in `candidates`."""
 
-    def __init__(self, binding: Binding, ports: FolderPorts, let_go: Callable[[str], None]) -> None:
+    def __init__(self, binding: Binding, ports: FolderPorts, candidates: Candidates) -> None:
         self._binding = binding
         self._ports = ports
-        self._let_go = let_go
-        self._lost: dict[str, Conflict] = {}
-        self._scan = 0
+        self._candidates = candidates
 
-    def __iter__(self) -> Iterator[Conflict]:
-        """Nothing may change meanwhile."""
-        return iter(self._lost.values())
+    async def is_lost(self, name: str, item: Item, record: Record | None) -> bool:
+        """Whether another source has the file's object before it. Raises what `taken` and the listing raise.
 
-    def begin_scan(self) -> None:
-        """A scan of the whole folder begins."""
-        self._scan += 1
-
-    def end_scan(self) -> None:
-        """It was complete: a conflict that it did not come across is over."""
-        self._lost = {name: one for name, one in self._lost.items() if one.scan == self._scan}
-
-    def forget(self, name: str) -> None:
-        """The file is gone, or has its object."""
-        self._lost.pop(name, None)
-
-    async def is_lost(self, name: str, item: Item, record: Record | None, claimed_by: str | None) -> bool:
-        """Whether another source has the file's object before it. `claimed_by`: the file that waits for that object.
-
-        Who comes after it by name loses the object to it. Raises what `taken` and the listing raise.
+        If the file has it before another file of this folder, that one loses it.
         """
-        rival = await self._ports.taken(item, record) or await self._first_file(name, item, record, claimed_by)
+        rival = await self._ports.taken(item, record) or await self._first_file(name, item, record)
         if rival:
             self._lose(name, item, rival, state_of(record))
         return bool(rival)
 
-    async def _first_file(self, name: str, item: Item, record: Record | None, claimed_by: str | None) -> str:
+    async def _first_file(self, name: str, item: Item, record: Record | None) -> str:
         """The file of this folder that has the object before `name`; empty if none."""
         recorded = self._binding.name_of(record.source) if record else None
-        for other in dict.fromkeys((claimed_by, recorded)):
+        for other in dict.fromkeys((self._candidates.claimant(item.id), recorded)):
             if other is None or other == name:
                 continue
             its_item = await self._standing(other)
@@ -81,14 +48,11 @@ class Conflicts:
         return ""
 
     def _lose(self, name: str, item: Item, rival: str, recorded: State | None) -> None:
-        known = self._lost.get(name)
+        known = self._candidates.conflicts.get(name)
         message = f"{name} and {rival} have one object, {item.destination}: rename one, or change the folder's `key`"
-        self._let_go(name)
-        if known is None and len(self._lost) >= MOST_CONFLICTS:
-            return
         since = known.since if known else self._ports.clock.now()
-        self._lost[name] = Conflict(item, message, since, self._scan, recorded)
-        if known is None or known.message != message:
+        kept = self._candidates.put(name, Conflict(item, message, since, self._candidates.scan, recorded))
+        if kept and (known is None or known.message != message):
             self._ports.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
 
     async def has(self, source: str, item_id: str) -> bool:

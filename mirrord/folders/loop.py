@@ -3,7 +3,7 @@
 Owns the times: a whole scan at start, every `rescan` (`poll_interval` where there are no events), and when events were
 lost; a look in places when hints name them and when unsettled files are due. One at a time, and after each a pause
 as long as several of it, so that no storm of events takes more than a fifth of a core. Hints only wake it: what is
-there, the listing says; what becomes of it, `folders.arrivals`. Nothing that befalls the folder ends the loop.
+there, the listing says; what becomes of it, `folders.intake`. Nothing that befalls the folder ends the loop.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from mirrord.aio import batches, drain
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError
 from mirrord.events import FolderOverflowed, FolderRescanned
-from mirrord.folders.arrivals import Arrivals
-from mirrord.folders.gone import Search
-from mirrord.folders.held import Held
+from mirrord.folders.intake import FileIntake
+from mirrord.folders.missing import MissingFiles
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.pruning import Pruning
+from mirrord.folders.waiting import WaitingFile
 from mirrord.planning.decisions.departure import ASIDE
 from mirrord.planning.decisions.prune import Seen, trusted
 from mirrord.ports import Hints
@@ -49,7 +49,7 @@ class FolderLoop:
     def __init__(self, spec: FolderSpec, ports: FolderPorts) -> None:
         self.spec = spec
         self._ports = ports
-        self._arrivals = Arrivals(spec, ports)
+        self._intake = FileIntake(spec, ports)
         self._wanted: set[str] = set()  # hinted names
         self._again: dict[str, float] = {}  # names to look at once more -> when
         self._cause = "start"  # of the whole scan that is wanted; empty: none is
@@ -60,10 +60,11 @@ class FolderLoop:
         self._scanned: FolderRescanned | None = None
         self._last_scan: float | None = None
         self._journal_problem = ""
-        self._search = Search(
+        self._missing_files = MissingFiles(
             spec=spec, listing=ports.listing, journal=ports.journal, observer=ports.observer, clock=ports.clock
         )
-        self._pruning = Pruning(self._search, ports.submit, ports.taken, self._arrivals.claimed, ports.clock)
+        is_claimed = self._intake.candidates.is_claimed
+        self._pruning = Pruning(self._missing_files, ports.submit, ports.taken, is_claimed, ports.clock)
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────
     def status(self) -> FolderStatus:
@@ -80,9 +81,9 @@ class FolderLoop:
             left_out=scanned.left_out if scanned else (),
         )
 
-    def held(self) -> Iterator[Held]:
-        """Files that wait to be settled or marked, and files in conflict; see `Arrivals.held`."""
-        return self._arrivals.held()
+    def waiting(self) -> Iterator[WaitingFile]:
+        """Files that wait to be settled or marked, and files in conflict; see `waiting_files`."""
+        return self._intake.waiting()
 
     def rescan(self) -> None:
         """Scan the whole folder soon."""
@@ -90,7 +91,7 @@ class FolderLoop:
 
     async def has(self, source: str, item_id: str) -> bool:
         """Whether a file of this folder, by its address, stands now and has that object: for other loops' `taken`."""
-        return await self._arrivals.conflicts.has(source, item_id)
+        return await self._intake.conflicts.has(source, item_id)
 
     @property
     def _watching(self) -> str:
@@ -108,7 +109,7 @@ class FolderLoop:
             yield self._journal_problem
         if self._scanned is not None and self._scanned.problem:
             yield self._scanned.problem
-        yield from self._arrivals.problems
+        yield from self._intake.problems
         if self._pruning.problem:
             yield self._pruning.problem
         if self._hints is not None and self._hints.problem:
@@ -136,7 +137,7 @@ class FolderLoop:
 
     async def _look_when_due(self) -> None:
         clock = self._ports.clock
-        began, held_up = clock.monotonic(), self._arrivals.held_up
+        began, held_up = clock.monotonic(), self._intake.held_up
         try:
             if cause := self._due_cause(began):
                 await self._scan(cause, began)
@@ -151,16 +152,16 @@ class FolderLoop:
             await clock.sleep(self._interval)
             return
         self._journal_problem = ""
-        self._arrivals.tell()
+        self._intake.tell()
         ended = clock.monotonic()
-        pause = PAUSE_OF_DURATION * (ended - began - (self._arrivals.held_up - held_up))
+        pause = PAUSE_OF_DURATION * (ended - began - (self._intake.held_up - held_up))
         if cause:  # files that are hinted at need not wait that long
             self._no_scan_before, pause = ended + min(pause, self.spec.rescan), 0.0
         await clock.sleep(max(LEAST_PAUSE, pause))
 
     async def _wait(self, now: float) -> None:
         """Until something is due, or news come."""
-        dues = (self._scan_due, next(iter(self._again.values()), None), self._arrivals.settling.next_due)
+        dues = (self._scan_due, next(iter(self._again.values()), None), self._intake.candidates.next_due)
         due = min(one for one in dues if one is not None)
         timer = asyncio.ensure_future(self._ports.clock.sleep(max(0.0, due - now)))
         news = asyncio.ensure_future(self._news.wait())
@@ -180,7 +181,7 @@ class FolderLoop:
     @property
     def _scan_due(self) -> float:
         """When the whole folder is to be scanned (monotonic)."""
-        room_again = self._arrivals.settling.full and not self._arrivals.settling
+        room_again = self._intake.candidates.full and not self._intake.candidates.unsettled
         return self._no_scan_before if self._cause or room_again else max(self._no_scan_before, self._next_scan)
 
     def _due_cause(self, now: float) -> str:
@@ -198,8 +199,8 @@ class FolderLoop:
             del self._again[name]
         for name in self._wanted - again:
             self._again.setdefault(name, now + max(AGAIN, self.spec.settle))
-        names = self._wanted | again | set(self._arrivals.settling.due(now))
-        names |= self._arrivals.marked(names)
+        names = self._wanted | again | set(self._intake.candidates.due(now))
+        names |= self._intake.marked(names)
         self._wanted.clear()
         return names
 
@@ -212,12 +213,12 @@ class FolderLoop:
         listing, files = self._ports.listing, 0
         self._cause = ""
         self._wanted.clear()
-        self._arrivals.begin_scan()
+        self._intake.begin_scan()
         async with aclosing(batches(listing.enumerate(), BATCH)) as places:
             async for batch in places:
                 files += len(batch)
-                await self._arrivals.see(batch, began)
-        seen = self._arrivals.end_scan(listing.complete)
+                await self._intake.see(batch, began)
+        seen = self._intake.end_scan(listing.complete)
         await self._ports.resume()
         if trusted(complete=listing.complete, files=files):
             await self._offer(seen)
@@ -229,7 +230,7 @@ class FolderLoop:
             complete=listing.complete,
             duration=self._ports.clock.monotonic() - began,
             problem=_first_of(problems),
-            left_out=(*listing.left_out, *self._arrivals.left_out),
+            left_out=(*listing.left_out, *self._intake.left_out),
         )
         self._last_scan = self._ports.clock.now()
         self._next_scan = began + self._interval
@@ -238,7 +239,7 @@ class FolderLoop:
     async def _offer(self, seen: Seen | None) -> None:
         """What a whole scan saw; None where nothing is ever deleted."""
         if seen is None:
-            await self._search.keep_root(self._ports.listing.root)
+            await self._missing_files.keep_root(self._ports.listing.root)
         elif not self.spec.options.suspend:
             seen.root = self._ports.listing.root
             self._pruning.offer(seen)
@@ -251,9 +252,9 @@ class FolderLoop:
                 missing.difference_update(found.name for found in batch)
                 for found in batch:
                     self._again.pop(found.name, None)
-                await self._arrivals.see(batch, began)
+                await self._intake.see(batch, began)
         for name in missing:
-            self._arrivals.forget(name)
+            self._intake.candidates.forget(name)
 
     # ── hints ────────────────────────────────────────────────────────────────────────────────────
     async def _listen(self, watched: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from mirrord.errors import JournalError
-from mirrord.folders.gone import Search, refused
+from mirrord.folders.missing import MissingFiles, refused
 from mirrord.folders.ports import Submit, Taken
 from mirrord.planning.decisions.prune import Seen
 from mirrord.ports import Clock
@@ -24,9 +24,9 @@ class Pruning:
     """`await pruning.run()`; `offer` what each scan saw. `claimed`: whether a file that waits has the item's object."""
 
     def __init__(
-        self, search: Search, submit: Submit, taken: Taken, claimed: Callable[[str], bool], clock: Clock
+        self, missing: MissingFiles, submit: Submit, taken: Taken, claimed: Callable[[str], bool], clock: Clock
     ) -> None:
-        self._search = search
+        self._missing = missing
         self._submit = submit
         self._taken = taken
         self._claimed = claimed
@@ -55,15 +55,15 @@ class Pruning:
                 self.problem = f"nothing is deleted: {error}"
 
     async def _prune(self, seen: Seen) -> None:
-        gone = await self._search.find(seen)
+        gone = await self._missing.find(seen)
         if gone.item_ids:
-            await self._clock.sleep(self._search.spec.settle + RENAMED)
-            gone = await self._search.find(seen)
+            await self._clock.sleep(self._missing.spec.settle + RENAMED)
+            gone = await self._missing.find(seen)
         self.problem = refused(gone)
         if self.problem:
-            await self._search.block(gone, self.problem)
+            await self._missing.block(gone, self.problem)
             return
-        await self._search.keep_root(seen.root)
-        async for item, record in self._search.items(gone):
+        await self._missing.keep_root(seen.root)
+        async for item, record in self._missing.items(gone):
             if not self._claimed(item.id) and not await self._taken(item, record):
                 await self._submit(item)

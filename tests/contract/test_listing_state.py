@@ -7,7 +7,7 @@ import pytest
 from mirrord.model import FileIdentity
 from mirrord.settings import Settings
 from mirrord.sources.folder import Folder
-from mirrord.sources.folder.aside import FolderAsides
+from mirrord.sources.folder.aside import FolderQuarantine
 from mirrord.sources.folder.walk import STATE
 
 OWN = ("state.db", "state.db-wal", "state.db-shm", "lock", "daemon.json", "embedded.json", "embedded/vol/1.dat")
@@ -95,6 +95,6 @@ async def test_no_file_is_moved_into_it(root: Path) -> None:
     settings = state_in(root / "state")
     for move in (root / "state", root / "state" / "embedded"):
         proven = FileIdentity.of((root / "a").stat())
-        departure = await FolderAsides(settings.own_paths).depart(str(root), "a", proven, str(move))
+        departure = await FolderQuarantine(settings.own_paths).depart(str(root), "a", proven, str(move))
         assert "state directory" in departure.why
         assert (root / "a").exists()

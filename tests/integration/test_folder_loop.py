@@ -149,7 +149,7 @@ async def test_markers_of_files_and_of_directories(root: Path) -> None:
     (root / "a.csv").write_text("x")
     async with Inbox(root, ready="*.done").followed() as inbox:
         async with asyncio.timeout(20):
-            while [one.status().reason for one in inbox.loop.held()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - no event says so
+            while [one.status().reason for one in inbox.loop.waiting()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - no event says so
                 await asyncio.sleep(0.01)
         (root / "a.csv.done").touch()
         await inbox.until(lambda: inbox.names == ["a.csv"])
@@ -165,7 +165,7 @@ async def test_markers_of_files_and_of_directories(root: Path) -> None:
         await inbox.until(lambda: set(inbox.names[2:]) == {"moved/0", "moved/1", "moved/2"})
         await asyncio.sleep(3 * SETTLE)
         assert len(inbox.names) == 5
-        assert list(inbox.loop.held()) == []
+        assert list(inbox.loop.waiting()) == []
 
 
 async def test_without_a_settle_a_drop_is_a_matter_of_milliseconds(root: Path) -> None:
@@ -205,7 +205,7 @@ async def test_a_slow_writer_is_waited_for(root: Path) -> None:
                 file.flush()
                 await asyncio.sleep(0.1)
                 assert inbox.submitted == []
-        (waiting,) = inbox.loop.held()
+        (waiting,) = inbox.loop.waiting()
         assert waiting.status().message.startswith("still growing, ")
         await inbox.until_here()
         assert [(name, file.size) for name, file in inbox.submitted] == [("slow", 1_500_000)]
@@ -299,7 +299,7 @@ async def test_removed_files_are_forgotten_and_their_names_used_again(root: Path
             (root / "gone").unlink()
             await asyncio.sleep(2 * SETTLE)
         assert inbox.names == ["a"] * 3
-        assert list(inbox.loop.held()) == []
+        assert list(inbox.loop.waiting()) == []
 
 
 async def test_names_that_are_no_text_and_other_kinds_stop_nothing(root: Path) -> None:

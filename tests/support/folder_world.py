@@ -203,4 +203,6 @@ class World:
         return [event.cause for event in self.said(FolderRescanned)]
 
     def held(self) -> dict[str, ItemStatus]:
-        return {one.source.removeprefix(f"file://{ROOT}/"): one for one in (held.status() for held in self.loop.held())}
+        return {
+            one.source.removeprefix(f"file://{ROOT}/"): one for one in (held.status() for held in self.loop.waiting())
+        }

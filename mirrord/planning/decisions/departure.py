@@ -1,7 +1,7 @@
 """When an uploaded file may go (`after_upload`), under which names it is set aside meanwhile, and what is said. Pure.
 
 Owns the rule that only a proven copy lets a file go, the reserved names, and the numbers that files get which find
-their name taken. The steps are `folders.departures`', what they do to files is `sources.folder.aside`'s.
+their name taken. The steps are `folders.after_upload`', what they do to files is `sources.folder.aside`'s.
 """
 
 import os

@@ -97,7 +97,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class MissingItems:
     """What is gone of an entry: `item_ids` packed, of which `objects` have one; the entry has `held` objects."""
 
     item_ids: "array[int]"

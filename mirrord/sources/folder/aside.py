@@ -39,8 +39,8 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANOTHER = Departure()
 
 
-class FolderAsides:
-    """`folders.departures.Asides` on this machine."""
+class FolderQuarantine:
+    """`folders.after_upload.Quarantine` on this machine."""
 
     def __init__(self, own: OwnPaths | None = None) -> None:
         """`own`: the state's directory, where nothing is moved to."""
@@ -48,18 +48,18 @@ class FolderAsides:
         self._slots = asyncio.Semaphore(AT_A_TIME)
 
     def stands(self, root: str, name: str) -> bool:
-        """See `folders.departures.Asides`."""
+        """See `folders.after_upload.Quarantine`."""
         return os.path.lexists(f"{root}/{name}")
 
     async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
-        """See `folders.departures.Asides`."""
+        """See `folders.after_upload.Quarantine`."""
         if move is not None and self._own is not None and self._own.contain(move):
             return Departure(why=f"{move} is mirrord's own state directory: name another")
         async with self._slots:
             return await _in_thread(partial(_departed, root, name, proven, move))
 
     async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
-        """See `folders.departures.Asides`."""
+        """See `folders.after_upload.Quarantine`."""
         if move is not None and self._own is not None and self._own.contain(move):
             proven = None  # it goes back
         async with self._slots:

@@ -10,13 +10,13 @@ from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
-from mirrord.folders.departures import Departures
+from mirrord.folders.after_upload import AfterUpload
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
-from mirrord.sources.folder import FolderAsides, Overlaps
+from mirrord.sources.folder import FolderQuarantine, Overlaps
 from mirrord.sources.mounts import Mounts
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
@@ -50,9 +50,9 @@ class Scene:
             manifests=self.manifests,
             scheduler=Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock),
             stores=Stores({}, directory),
-            departures=Departures(
+            departures=AfterUpload(
                 looks=self,
-                asides=FolderAsides(settings.own_paths),
+                asides=FolderQuarantine(settings.own_paths),
                 journal=self.journal,
                 store_of=self.store_of,
                 source_of=self.source_of,

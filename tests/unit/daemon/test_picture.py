@@ -17,7 +17,7 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
 from mirrord.errors import Reason
 from mirrord.events import TransferFailed, TransferStarted
-from mirrord.folders.held import Held
+from mirrord.folders.waiting import WaitingFile
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Record, State, TransferKind, origin_at
 from mirrord.status import ItemStatus
@@ -56,9 +56,9 @@ def status(n: int, state: State) -> ItemStatus:
 class Live:
     """What of `daemon.live` the picture is drawn from."""
 
-    holds: list[Held] = field(default_factory=list)
+    holds: list[WaitingFile] = field(default_factory=list)
 
-    def held(self, entry: str = "") -> Iterator[Held]:
+    def held(self, entry: str = "") -> Iterator[WaitingFile]:
         return iter(self.holds if entry in ("", "in") else [])
 
     def deletes(self) -> Mapping[str, str]:
@@ -82,7 +82,7 @@ class World:
             self.board(TransferStarted(item=item(n), transfer_id=f"t{n}", kind=TransferKind.PUT))
         live: Any = Live(
             [
-                Held(item(n).id, state, recorded.get(n), lambda n=n, state=state: status(n, state))  # type: ignore[misc]
+                WaitingFile(item(n).id, state, recorded.get(n), lambda n=n, state=state: status(n, state))  # type: ignore[misc]
                 for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
             ]
         )

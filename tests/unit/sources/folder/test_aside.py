@@ -16,7 +16,7 @@ import pytest
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.departure import ASIDE, Departure, set_aside
 from mirrord.sources.folder import aside, renames
-from mirrord.sources.folder.aside import FolderAsides
+from mirrord.sources.folder.aside import FolderQuarantine
 
 LONG = "l" * 251 + ".csv"
 
@@ -68,11 +68,11 @@ def reserved(root: Path) -> list[Path]:
 
 
 async def depart(root: Path, name: str, move: Path | None = None, proven: FileIdentity | None = None) -> Departure:
-    return await FolderAsides().depart(str(root), name, proven or identity(root / name), move and str(move))
+    return await FolderQuarantine().depart(str(root), name, proven or identity(root / name), move and str(move))
 
 
 async def resume(root: Path, name: str, proven: FileIdentity | None, move: Path | None = None) -> Departure:
-    return await FolderAsides().resume(str(root), name, proven, move and str(move))
+    return await FolderQuarantine().resume(str(root), name, proven, move and str(move))
 
 
 def put_aside(root: Path, name: str) -> FileIdentity:

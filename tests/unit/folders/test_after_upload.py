@@ -10,7 +10,7 @@ from mirrord import checksums
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
-from mirrord.folders.departures import AGAIN, Departures
+from mirrord.folders.after_upload import AGAIN, AfterUpload
 from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     META_TRANSFER,
@@ -107,7 +107,7 @@ class Bytes:
 
 @dataclass
 class World:
-    """Everything around `Departures`, scripted. `asked` is what happened, in order."""
+    """Everything around `AfterUpload`, scripted. `asked` is what happened, in order."""
 
     outcome: Outcome = field(default_factory=lambda: replace(SYNCED, copied=COPIED))
     record: Record | None = RECORD
@@ -124,7 +124,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.journal = MemoryJournal()
-        self.departures = Departures(
+        self.departures = AfterUpload(
             looks=self,
             asides=self,
             journal=self.journal,
@@ -214,7 +214,7 @@ class Store:
 def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     def made(**given: object) -> World:
         found = World(**given)  # type: ignore[arg-type]
-        asides = type("Asides", (), {"stands": found.stands, "depart": found.depart, "resume": found.resume_one})
+        asides = type("Quarantine", (), {"stands": found.stands, "depart": found.depart, "resume": found.resume_one})
         found.departures = replace(found.departures, asides=asides)
         return found
 
@@ -348,7 +348,7 @@ async def test_an_adopted_object_without_one_is_read_back(world: Made) -> None:
 async def test_a_long_read_back_of_an_adopted_object_is_in_the_status_before_it(
     world: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.folders.departures.LONG_READBACK", 2)
+    monkeypatch.setattr("mirrord.folders.after_upload.LONG_READBACK", 2)
     found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=None))
     says, messages, save = "are now read back: the store showed no checksum", list[str](), found.journal.save
 

@@ -97,7 +97,7 @@ async def test_submitted_files_that_are_done_are_forgotten_on_other_devices_too(
     worlds: list[World], mounts: Mounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where an entry's options changed and the object turned out to be right: the record keeps its device."""
-    monkeypatch.setattr("mirrord.folders.arrivals.MOST_SUBMITTED", 1)
+    monkeypatch.setattr("mirrord.folders.candidates.MOST_SUBMITTED", 1)
     (world,) = worlds
     records = await world.journal.recorded([item.id for item in world.items.values()])
     await world.journal.save_all([replace(one, options_digest="other") for one in records.values()])
@@ -108,4 +108,4 @@ async def test_submitted_files_that_are_done_are_forgotten_on_other_devices_too(
     world.tree.write("new")
     world.kernel.hint("new")
     await world.live(3)
-    assert set(world.loop._arrivals._submitted) == {"new"}
+    assert set(world.loop._intake.candidates.submitted) == {"new"}

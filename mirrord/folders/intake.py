@@ -1,42 +1,27 @@
-"""What becomes of each file that a folder's listing finds: nothing, a wait, a conflict, or a look by the scheduler.
+"""Which files of a folder are submitted to the scheduler, and which wait.
 
-Owns the order of the questions: does the journal know the file as it is, does another source have its object
-(`folders.conflicts`), has the scheduler got it as it is, is it settled, does its marker stand. In memory are only
-files that are unsettled or without marker, in conflict, or submitted and not yet known to be done. `folders.loop`
-decides when to look at the folder.
+Owns the order of the questions about each file that a listing found: does the journal know it as it is, has another
+source its object (`folders.conflicts`), has the scheduler got it as it is, is it settled, does its marker stand. The
+answers are kept in `folders.candidates`. `folders.loop` decides when to look at the folder.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import replace
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import LeftOut, Reason, printable
 from mirrord.events import FolderSettled
 from mirrord.folders.binding import Binding
+from mirrord.folders.candidates import AwaitingMarker, Candidates, Unsettled
 from mirrord.folders.conflicts import Conflicts, state_of
-from mirrord.folders.held import Held, held
 from mirrord.folders.ports import FolderPorts
-from mirrord.folders.settling import Settling
-from mirrord.folders.unmarked import Lacking, Unmarked
+from mirrord.folders.waiting import WaitingFile, waiting_files
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.decisions.identity import same_state
+from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import Seen
 from mirrord.planning.timing.schedule import fresh
 from mirrord.ports import Found
-
-MOST_SUBMITTED = 10_000
-"""Submitted files from which on the oldest are asked about, so that those that are done are forgotten."""
-_ASKED = 256
-
-
-@dataclass(slots=True)
-class Submitted:
-    """A file that the scheduler was given in this state; `scan` is the last whole scan that saw it so."""
-
-    item_id: str
-    file: FileIdentity
-    scan: int
 
 
 def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
@@ -53,24 +38,20 @@ def needs_no_marker(record: Record | None, file: FileIdentity | None) -> bool:
     return record is not None and record.revision is not None and same_state(file, record.revision.file)
 
 
-class Arrivals:
+class FileIntake:
     """The files of one folder on their way to the scheduler. For one caller at a time."""
 
     def __init__(self, spec: FolderSpec, ports: FolderPorts) -> None:
         self._spec = spec
         self._ports = ports
-        self.settling = Settling(spec.settle)
-        self._unmarked = Unmarked(spec.ready)
-        self._submitted: dict[str, Submitted] = {}
-        self._dates: dict[str, float] = {}  # of files that were submitted, until it is known that they are recorded
-        self._binding = Binding(spec, ports.journal, self._dates)
-        self.conflicts = Conflicts(self._binding, ports, self._let_go)
-        self._claims: dict[str, str] = {}  # item id -> name, of files that wait or were submitted
-        self._scan = 0
+        self._markers = Markers(spec.ready) if spec.ready is not None else None
+        self.candidates = Candidates(spec.settle)
+        self._binding = Binding(spec, ports.journal, self.candidates.dates)
+        self.conflicts = Conflicts(self._binding, ports, self.candidates)
         self._is_scanning = False
         self._refused: list[str] = []  # the first of the last whole scan
         self._first_refused = ""  # by name
-        self._refusals = self._settled = self._bytes = 0
+        self._refusals = self._submitted = self._bytes = 0
         self._seen: Seen | None = None
         self.held_up = 0.0
         """Seconds spent waiting for `submit`, all together."""
@@ -78,21 +59,16 @@ class Arrivals:
     # ── what a listing found ─────────────────────────────────────────────────────────────────────
     def begin_scan(self) -> None:
         """A scan of the whole folder begins."""
-        self._scan += 1
         self._is_scanning = True
-        self.conflicts.begin_scan()
+        self.candidates.begin_scan()
         self._refusals, self._refused, self._first_refused = 0, [], ""
-        self.settling.full = False
         self._seen = Seen() if self._spec.delete == "mirror" else None
 
     def end_scan(self, complete: bool) -> Seen | None:
         """It came to its end; if it was complete, what it did not see is gone. Returns what it saw, for pruning."""
         self._is_scanning = False
         if complete:
-            unseen = [name for name, one in self._submitted.items() if one.scan != self._scan]
-            for name in (*unseen, *self._unmarked.unseen(self._scan)):
-                self.forget(name)
-            self.conflicts.end_scan()
+            self.candidates.forget_unseen()
         seen, self._seen = self._seen, None
         return seen
 
@@ -107,44 +83,28 @@ class Arrivals:
             await self._judge(one, item, records.get(item.id), began, ready=one.name in marked)
         await self._forget_done()
 
-    def forget(self, name: str) -> None:
-        """The file is gone, or nothing is to be done about it."""
-        self._let_go(name)
-        self.conflicts.forget(name)
-
-    def _let_go(self, name: str) -> None:
-        """It waits for nothing, is not with the scheduler, and claims no object."""
-        self._unclaim(name)
-        self.settling.forget(name)
-        self._unmarked.forget(name)
-        self._submitted.pop(name, None)
-        self._dates.pop(name, None)
-
-    def _unclaim(self, name: str) -> None:
-        known = self.settling.get(name) or self._submitted.get(name) or self._unmarked.get(name)
-        if known and self._claims.get(known.item_id) == name:
-            del self._claims[known.item_id]
-
     def marked(self, hinted: Iterable[str]) -> set[str]:
         """The files that wait for a marker which is among the hinted names."""
-        return self._unmarked.marked(hinted)
+        unmarked = self.candidates.unmarked
+        if self._markers is None or not unmarked:
+            return set()
+        come = frozenset(filter(self._markers.is_marker, hinted))
+        return set(self._markers.marked(unmarked, come)) if come else set()
 
     def tell(self) -> None:
         """Say what was submitted since this was last called."""
-        if self._settled:
-            waiting = len(self.settling) + len(self._unmarked)
-            event = FolderSettled(folder=self._spec.entry, files=self._settled, bytes=self._bytes, waiting=waiting)
+        if self._submitted:
+            waiting = len(self.candidates.unsettled) + len(self.candidates.unmarked)
+            event = FolderSettled(folder=self._spec.entry, files=self._submitted, bytes=self._bytes, waiting=waiting)
             self._ports.observer(event)
-        self._settled = self._bytes = 0
+        self._submitted = self._bytes = 0
 
     def _is_open(self, found: Found, began: float, now: float) -> bool:
         """Whether its last stat leaves a question: a file that goes on being unsettled costs no look-up."""
-        known, file = self.settling.get(found.name), found.revision.file
+        known, file = self.candidates.unsettled.get(found.name), found.revision.file
         if file is None:
             return False
-        return known is None or self.settling.see(
-            found.name, known.item_id, file, began, now, known.dated, known.recorded
-        )
+        return known is None or self.candidates.see(found.name, replace(known, file=file, since=now), began)
 
     async def _bound(self, found: Sequence[Found]) -> Sequence[tuple[Found, Item]]:
         """The files with their items; those that can have none are counted."""
@@ -167,18 +127,14 @@ class Arrivals:
         if self._seen is None:
             return
         for one in found:
-            if known := self.settling.get(one.name):
+            if known := self.candidates.unsettled.get(one.name):
                 self._seen.add(known.item_id)
         for one, item in asked:
             self._seen.meet(item, records.get(item.id), one.revision.file)
 
-    def claimed(self, item_id: str) -> bool:
-        """Whether a file that waits or was submitted has this object."""
-        return item_id in self._claims
-
     async def _marked(self, asked: Sequence[tuple[Found, Record | None]]) -> frozenset[str]:
         """The names of the files that need no marker, or have it."""
-        markers = self._unmarked.markers
+        markers = self._markers
         if markers is None:
             return frozenset(one.name for one, _ in asked)
         lacking = [one.name for one, record in asked if not needs_no_marker(record, one.revision.file)]
@@ -188,69 +144,56 @@ class Arrivals:
 
     async def _judge(self, found: Found, item: Item, record: Record | None, began: float, *, ready: bool) -> None:
         name, file = found.name, found.revision.file
-        before = self._submitted.get(name)
+        before = self.candidates.submitted.get(name)
         if file is None or mirrored(item, record, file):
-            self.forget(name)
+            self.candidates.forget(name)
             if item.removes_file and self._is_scanning and not item.options.suspend:
                 await self._ports.submit(item)  # it should have left: that is tried again by each whole scan
-        elif await self.conflicts.is_lost(name, item, record, self._claims.get(item.id)):
+        elif await self.conflicts.is_lost(name, item, record):
             return
         elif before is not None and before.file == file and not _was_missed(record):
-            before.scan = self._scan
+            before.scan = self.candidates.scan
         elif not self._is_settled(name, item, state_of(record), file, began):
-            self._wait(name, item)
+            self.candidates.claim(name)
         elif ready:
             await self._submit(name, item, file)
         else:
-            self._want_marker(name, item, state_of(record), file)
+            self._await_marker(name, item, state_of(record), file)
 
     def _is_settled(self, name: str, item: Item, recorded: State | None, file: FileIdentity, began: float) -> bool:
         """A file that waits for its marker as it is was found settled before."""
-        lacking = self._unmarked.get(name)
-        if lacking is not None and lacking.file == file:
+        awaiting = self.candidates.unmarked.get(name)
+        if awaiting is not None and awaiting.file == file:
             return True
-        return self.settling.see(name, item.id, file, began, self._ports.clock.monotonic(), item.dated, recorded)
+        now = self._ports.clock.monotonic()
+        seen = Unsettled(item.id, file, first=now, since=now, dated=item.dated, recorded=recorded)
+        return self.candidates.see(name, seen, began)
 
-    def _wait(self, name: str, item: Item) -> None:
-        self._submitted.pop(name, None)
-        self.conflicts.forget(name)
-        self._unmarked.forget(name)
-        if self.settling.get(name) is not None:  # there was room for it
-            self._claims[item.id] = name
-
-    def _want_marker(self, name: str, item: Item, recorded: State | None, file: FileIdentity) -> None:
-        self._unclaim(name)
-        self._submitted.pop(name, None)
-        self.conflicts.forget(name)
-        self.settling.forget(name)
-        lacking = Lacking(item.id, file, self._ports.clock.now(), self._scan, item.dated, recorded)
-        if self._unmarked.wait(name, lacking):
-            self._claims[item.id] = name
+    def _await_marker(self, name: str, item: Item, recorded: State | None, file: FileIdentity) -> None:
+        before = self.candidates.unmarked.get(name)
+        since = before.since if before is not None and before.file == file else self._ports.clock.now()
+        entry = AwaitingMarker(item.id, file, since, self.candidates.scan, item.dated, recorded)
+        self.candidates.put(name, entry)
+        self.candidates.claim(name)
 
     async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:
         began = self._ports.clock.monotonic()
         await self._ports.submit(item)
         self.held_up += self._ports.clock.monotonic() - began
-        self.forget(name)
-        self._submitted[name] = Submitted(item.id, file, self._scan)
-        self._claims[item.id] = name
-        if item.dated is not None:
-            self._dates[name] = item.dated
-        self._settled += 1
+        self.candidates.submit(name, item, file)
+        self._submitted += 1
         self._bytes += file.size
 
     async def _forget_done(self) -> None:
         """Keep the submitted files few: those at the front came first, and most of them are done."""
-        if len(self._submitted) <= MOST_SUBMITTED:
-            return
-        oldest = list(islice(self._submitted.items(), _ASKED))
+        oldest = self.candidates.oldest_submitted()
         records = await self._records([one.item_id for _, one in oldest])
         for name, one in oldest:
             record = records.get(one.item_id)
             if record and record.state is State.SYNCED and needs_no_marker(record, one.file):
-                self.forget(name)
+                self.candidates.forget(name)
             else:
-                self._submitted[name] = self._submitted.pop(name)  # to the end of the order
+                self.candidates.still_submitted(name)
 
     # ── what is to be seen ───────────────────────────────────────────────────────────────────────
     @property
@@ -263,15 +206,12 @@ class Arrivals:
     def problems(self) -> Sequence[str]:
         """What the last whole scan found that a person must mend, beside what could not be listed."""
         problems = self._refused + [f"{self._refusals - 1:,} more names make no key"] * (self._refusals > 1)
-        first = next(iter(self.conflicts), None)
+        first = next(iter(self.candidates.conflicts.values()), None)
         return [*problems, *([] if first is None else [first.message])]
 
-    def held(self) -> Iterator[Held]:
-        """The files that are held back: in conflict, or waiting, each kind as it is when it is come to.
-
-        A file in conflict has the id of its object, as the file that holds the object has.
-        """
-        return held(self._spec, self._ports.clock, self.conflicts, self._unmarked, self.settling)
+    def waiting(self) -> Iterator[WaitingFile]:
+        """The files that are not submitted: in conflict, without marker, or unsettled. See `waiting_files`."""
+        return waiting_files(self._spec, self._ports.clock, self.candidates)
 
 
 def _was_missed(record: Record | None) -> bool:

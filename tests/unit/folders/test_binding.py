@@ -90,7 +90,7 @@ async def test_a_growing_file_is_recorded_with_its_last_mtime(worlds: list[World
     world.kernel.hint("a.done")
     await world.live(1)
     assert keys(world) == ["in/01-03/a"]
-    assert set(world.loop._arrivals._claims) == {world.items["a"].id}, "no claim on the other days is left"
+    assert set(world.loop._intake.candidates._claims) == {world.items["a"].id}, "no claim on the other days is left"
 
 
 async def test_files_that_go_and_come_back(worlds: list[World]) -> None:

@@ -71,7 +71,7 @@ async def test_a_file_that_goes_before_it_settles_is_forgotten(world: World) -> 
 async def test_more_unsettled_files_than_there_is_room_for_come_in_turns(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.folders.settling.MOST_UNSETTLED", 10)
+    monkeypatch.setattr("mirrord.folders.candidates.MOST_UNSETTLED", 10)
     names = {f"f{number}" for number in range(35)}
     for name in names:
         world.tree.write(name)
@@ -168,7 +168,7 @@ async def test_a_file_that_goes_without_its_marker_is_forgotten(worlds: list[Wor
 async def test_more_files_without_marker_than_are_kept_are_found_all_the_same(
     worlds: list[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.folders.unmarked.MOST_UNMARKED", 5)
+    monkeypatch.setattr("mirrord.folders.candidates.MOST_UNMARKED", 5)
     worlds.append(world := World(ready="_SUCCESS"))
     for number in range(20):
         world.tree.write(f"f{number}")
@@ -253,7 +253,7 @@ async def test_files_of_a_suspended_folder_are_recorded_once(worlds: list[World]
 
 
 async def test_submitted_files_that_are_done_do_not_pile_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirrord.folders.arrivals.MOST_SUBMITTED", 10)
+    monkeypatch.setattr("mirrord.folders.candidates.MOST_SUBMITTED", 10)
     for wave in range(10):
         names = [f"{wave}-{number}" for number in range(20)]
         for name in names:
@@ -262,6 +262,6 @@ async def test_submitted_files_that_are_done_do_not_pile_up(world: World, monkey
         await world.live(3)
         await world.mirror(*names)
     assert len(world.names) == len(set(world.names)) == 200
-    assert len(world.loop._arrivals._submitted) <= 30
+    assert len(world.loop._intake.candidates.submitted) <= 30
     await world.live(60)
-    assert len(world.loop._arrivals._submitted) == 0
+    assert len(world.loop._intake.candidates.submitted) == 0

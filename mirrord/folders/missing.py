@@ -13,7 +13,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.model import Item, Record, State
-from mirrord.planning.decisions.prune import Gone, Root, Seen, is_another, refusal
+from mirrord.planning.decisions.prune import MissingItems, Root, Seen, is_another, refusal
 from mirrord.planning.items.bind import name_of, recorded_origin
 from mirrord.ports import Clock, JournalRecords, Observer
 
@@ -27,8 +27,8 @@ class Places(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """Looks for what is gone of one folder."""
+class MissingFiles:
+    """Finds the recorded files of one folder that are gone."""
 
     spec: FolderSpec
     listing: Places
@@ -36,20 +36,20 @@ class Search:
     observer: Observer
     clock: Clock
 
-    async def find(self, seen: Seen) -> Gone:
+    async def find(self, seen: Seen) -> MissingItems:
         """What the journal has of this folder, `seen` has not, and is not there now. Raises JournalError."""
         gone, objects, held, after = array("Q"), 0, 0, ""
         then = await self.journal.folder_root(self.spec.entry, self.spec.path)
         replaced = is_another(then, seen.root, seen.moved)
         if seen.recorded == await self.journal.count(self.spec.entry):
-            return Gone(gone, 0, 0, replaced=replaced)
+            return MissingItems(gone, 0, 0, replaced=replaced)
         while records := await self.journal.page(entry=self.spec.entry, after=after, limit=_BATCH):
             after = records[-1].item_id
             held += sum(one.etag is not None for one in records)
             for one in await self._missing([one for one in records if one.item_id not in seen], seen.moved):
                 gone.append(int(one.item_id, 16))
                 objects += one.etag is not None
-        return Gone(gone, objects, held, frozenset(seen.moved), replaced)
+        return MissingItems(gone, objects, held, frozenset(seen.moved), replaced)
 
     async def keep_root(self, root: Root | None) -> None:
         """Record the directory that a whole scan read and that counts from now on. Raises JournalError."""
@@ -57,14 +57,14 @@ class Search:
         if root is not None and root != await self.journal.folder_root(entry, path):
             await self.journal.keep_folder_root(entry, path, root)
 
-    async def items(self, gone: Gone) -> AsyncIterator[tuple[Item, Record]]:
+    async def items(self, gone: MissingItems) -> AsyncIterator[tuple[Item, Record]]:
         """Those items, with what is recorded of them; as they are still gone now. Raises JournalError."""
         for batch in gone.batches(_BATCH):
             records = await self.journal.recorded(batch)
             for one in await self._missing([one for one in records.values() if one.removed is None], gone.moved):
                 yield self._item(one), one
 
-    async def block(self, gone: Gone, message: str) -> None:
+    async def block(self, gone: MissingItems, message: str) -> None:
         """Record that these items are Blocked (PruneGuard); only of the first it is said aloud."""
         said = False
         for batch in gone.batches(_BATCH):
@@ -113,6 +113,6 @@ class Search:
         )
 
 
-def refused(gone: Gone, most: float | None = None) -> str:
+def refused(gone: MissingItems, most: float | None = None) -> str:
     """Why nothing of this may be deleted; empty if it may."""
     return refusal(gone.objects, gone.held, most, replaced=gone.replaced)

@@ -4,7 +4,7 @@ Owns the order of these steps around a look at an item, in its own lane. A file 
 copy of it and a HEAD after the write showed the object with its transfer's id and length; of an object that was merely
 adopted the bytes are compared first. Where HEAD is refused the file stays. The record says that the file departs before
 it does, so that a file which is gone was taken away by us whatever killed us. An item whose file left stays in sync.
-What a kill left set aside is found by the folder's scans (`resume`). The file system's part is behind `Asides`.
+What a kill left set aside is found by the folder's scans (`resume`). The file system's part is behind `Quarantine`.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -48,7 +48,7 @@ AGAIN = 5.0
 _MOST_PUT_BACK = 10_000
 
 
-class Asides(Protocol):
+class Quarantine(Protocol):
     """The way of uploaded files out of a folder. `root` is the folder's path, `name` the file's, relative to it.
 
     Replaces nothing, and raises nothing because of what befalls files. Killed between any two steps, it leaves the file
@@ -68,16 +68,16 @@ class Asides(Protocol):
 
 
 def no_rival(item: Item) -> str:  # noqa: ARG001
-    """`Departures.rival` where there is one folder."""
+    """`AfterUpload.rival` where there is one folder."""
     return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departures(Reconciles):
+class AfterUpload(Reconciles):
     """`reconcile` is the reconciler's, and lets the file go if its folder says so. Raises JournalError only."""
 
     looks: Reconciles
-    asides: Asides
+    asides: Quarantine
     journal: Journal
     store_of: Callable[[Item], Awaitable[ObjectStore]]
     source_of: Callable[[Item], Source]

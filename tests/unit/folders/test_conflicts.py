@@ -95,7 +95,7 @@ async def test_other_folders_can_ask_whether_a_file_has_an_object(world: World) 
 
 
 async def test_conflicts_that_are_kept_are_bounded(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mirrord.folders.conflicts.MOST_CONFLICTS", 5)
+    monkeypatch.setattr("mirrord.folders.candidates.MOST_CONFLICTS", 5)
     worlds.append(world := World(key="in/{name}", settle=0.0))
     for number in range(20):
         world.tree.write(f"{number:02}/x")
