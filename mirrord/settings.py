@@ -1,7 +1,7 @@
 """Settings of a process: flags win over MIRRORD_* variables, and those over the manifest's `daemon:` block.
 
-Owns the defaults and the merging. An invalid value is an error that names its flag or variable. The result is one
-frozen `Settings`.
+Owns the defaults, the bounds and the merging; the manifest's schema takes both from here. An invalid value is an error
+that names its flag or variable. The result is one frozen `Settings`.
 """
 
 import os
@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.units import MiB, parse_duration, parse_size
+
+MOST_TRANSFERS = 10_000
+MOST_CONNECTIONS = 256
+"""To one host, and of one source."""
+LEAST_MEMORY = 16 * MiB
+LOG_FORMATS = ("auto", "console", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 DEFAULT_CONFIG = "/etc/mirrord"
 HOST_PATTERN = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
@@ -145,8 +152,8 @@ def _count(most: int) -> Callable[[str], int]:
 
 def _memory_limit(text: str) -> int:
     size = parse_size(text)
-    if size < 16 * MiB:
-        raise ValueError(f"{text!r} is too little; memory_limit is at least 16MiB")
+    if size < LEAST_MEMORY:
+        raise ValueError(f"{text!r} is too little; memory_limit is at least {LEAST_MEMORY // MiB}MiB")
     return size
 
 
@@ -161,15 +168,15 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "state": state_path,
-    "transfers": _count(10_000),
+    "transfers": _count(MOST_TRANSFERS),
     "memory_limit": _memory_limit,
-    "log_format": _one_of("auto", "console", "json"),
-    "log_level": _one_of("debug", "info", "warning", "error"),
+    "log_format": _one_of(*LOG_FORMATS),
+    "log_level": _one_of(*LOG_LEVELS),
     "listen": _listen,
     "api_token": str,
     "hosts": _hosts,
     "shutdown_grace": parse_duration,
-    "per_host_connections": _count(256),
+    "per_host_connections": _count(MOST_CONNECTIONS),
 }
 
 

@@ -1,4 +1,4 @@
-"""What an entry may say: a mirror, a folder, and the defaults of a file; with types, defaults and sentences.
+"""What an entry may say: a mirror, a folder, and the `defaults` of a file; with types and sentences.
 
 Owns the fields of `mirrors`, `folders` and `defaults`; `schema` has the rest and `section` what both are made of.
 """
@@ -7,11 +7,15 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from mirrord.declared import FolderSpec
 from mirrord.manifest import fields, texts
 from mirrord.manifest.fields import Flag, refuse
-from mirrord.manifest.section import Section, preset
-from mirrord.model import Drift, Overwrite
-from mirrord.units import KiB
+from mirrord.manifest.section import Section, chosen_by_mirrord, lasting, sized
+from mirrord.model import HttpOptions, Options, UploadOptions
+
+_HTTP, _UPLOAD, _OPTIONS = HttpOptions(), UploadOptions(), Options()
+_FOLDER = FolderSpec(entry="", path="", store="", endpoint="", bucket="")
+"""The defaults, which the frozen options state."""
 
 
 class Basic(Section):
@@ -28,13 +32,13 @@ class Http(Section):
     """Token for Authorization: Bearer."""
     basic: Basic | None = None
     """User name and password for Authorization: Basic."""
-    connections: fields.Connections = 4
+    connections: fields.Connections = _HTTP.connections
     """Parallel ranges of one source."""
-    idle_timeout: fields.Duration = preset("60s", 60.0)
+    idle_timeout: fields.Duration = lasting(_HTTP.idle_timeout)
     """Longest silence of a source."""
-    min_rate: fields.Rate = preset("1KiB/s", KiB)
+    min_rate: fields.Rate = sized(_HTTP.min_rate, per="/s")
     """A source slower than this fails."""
-    max_redirects: fields.Redirects = 10
+    max_redirects: fields.Redirects = _HTTP.max_redirects
     """Redirects followed for one request."""
     proxy: texts.WebUrl | None = Field(default=None, repr=False)
     """HTTP proxy for this entry."""
@@ -91,11 +95,11 @@ class ObjectSettings(Section):
 
 
 class Upload(Section):
-    multipart_threshold: fields.Threshold = preset("auto", None)
+    multipart_threshold: fields.Threshold = chosen_by_mirrord()
     """From this size on an object goes in parts; auto: 16 MiB."""
-    part_size: fields.PartSize = preset("auto", None)
+    part_size: fields.PartSize = chosen_by_mirrord()
     """auto: chosen from the size, the store's limits and memory_limit."""
-    concurrency: fields.Concurrency = 4
+    concurrency: fields.Concurrency = _UPLOAD.concurrency
     """Parts of one object in flight."""
 
 
@@ -172,15 +176,15 @@ class Entry(Section):
     """What is stored beside the bytes."""
     upload: Upload = Upload()
     """How an object is cut into parts."""
-    overwrite: fields.OverwriteWord = Overwrite.ALWAYS
+    overwrite: fields.OverwriteWord = _OPTIONS.overwrite
     """owned: only an object that mirrord wrote; never: no object that stands."""
-    drift: fields.DriftWord = Drift.REPAIR
+    drift: fields.DriftWord = _OPTIONS.drift
     """What to do about an object that was deleted or replaced behind our back; looked for once a minute at most."""
     verify: fields.Verify = "store"
     """What proves the copy: the store's checksum, or reading back."""
     prune: PruneField = Field(default=None, json_schema_extra={"default": False})
     """Delete the object when its item leaves the manifests."""
-    suspend: Flag = False
+    suspend: Flag = _OPTIONS.suspend
     """Leave the entry's items alone."""
 
 
@@ -191,7 +195,7 @@ class Fetched(Entry):
     """One item for each combination of these values."""
     from_store: texts.StoreName | None = None
     """Store of an s3:// source."""
-    every: fields.Every = preset("1h", 3600.0)
+    every: fields.Every = lasting(_OPTIONS.every)
     """How often the source is looked at; never: once per change of the manifest."""
     cron: texts.Cron | None = None
     """Five fields, instead of every."""
@@ -227,23 +231,23 @@ class Watched(Entry):
     """Gitignore patterns of the files to take; empty: all."""
     exclude: tuple[texts.Pattern, ...] = ()
     """Gitignore patterns of files to leave; temporary names are left anyway."""
-    key: texts.KeyTemplate = "{path}"
+    key: texts.KeyTemplate = _FOLDER.key
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
-    settle: fields.Pause = preset("2s", 2.0)
+    settle: fields.Pause = lasting(_FOLDER.settle)
     """Two equal stats this far apart make a file ready."""
     ready: texts.Marker | None = None
     """Upload a file only once its marker stands: *.done beside the file, or _SUCCESS in its directory."""
-    watch: fields.Watch = "auto"
+    watch: fields.Watch = _FOLDER.watch
     """How changes are noticed; auto: by events, but poll where the file system has none for some changes."""
-    poll_interval: fields.Duration = preset("5s", 5.0)
+    poll_interval: fields.Duration = lasting(_FOLDER.poll_interval)
     """Time between looks where events are not to be had."""
-    rescan: fields.Duration = preset("60s", 60.0)
+    rescan: fields.Duration = lasting(_FOLDER.rescan)
     """Time between full scans."""
     after_upload: AfterField = Field(default=None, json_schema_extra={"default": "keep"})
     """What becomes of an uploaded file: keep, delete, or {move: folder}."""
-    delete: fields.Delete = "keep"
+    delete: fields.Delete = _FOLDER.delete
     """mirror: the object goes when the file goes."""
-    follow_symlinks: Flag = False
+    follow_symlinks: Flag = _FOLDER.follow_symlinks
     """Take a symbolic link for what it leads to, inside the folder or not."""
 
 

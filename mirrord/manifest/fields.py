@@ -16,7 +16,9 @@ from mirrord import units
 from mirrord.manifest.hints import NO_OTHERS, PROVIDERS, suggestion
 from mirrord.manifest.scalars import BooleanWord, resolved
 from mirrord.model import ChecksumKind, Drift, Overwrite, ProviderName
-from mirrord.units import GiB, MiB, TiB
+from mirrord.providers import Provider
+from mirrord.settings import LEAST_MEMORY, LOG_FORMATS, LOG_LEVELS, MOST_CONNECTIONS, MOST_TRANSFERS
+from mirrord.units import GiB, TiB
 
 REFUSED = "mirrord"
 """The pydantic error type of everything refused here."""
@@ -75,8 +77,8 @@ def _count(low: int, high: int) -> Form:
 
 
 Version = Annotated[int, _count(1, 1)]
-Transfers = Annotated[int, _count(1, 10_000)]
-Connections = Annotated[int, _count(1, 256)]
+Transfers = Annotated[int, _count(1, MOST_TRANSFERS)]
+Connections = Annotated[int, _count(1, MOST_CONNECTIONS)]
 Concurrency = Annotated[int, _count(1, 64)]
 Redirects = Annotated[int, _count(0, 50)]
 
@@ -118,10 +120,12 @@ def _size(low: int, high: int, *words: str) -> Form:
 
 
 _LARGEST_OBJECT = 50 * TiB  # above the 48.8 TiB that AWS stores
-MemoryLimit = Annotated[int, _size(16 * MiB, 1024 * GiB)]
+MemoryLimit = Annotated[int, _size(LEAST_MEMORY, 1024 * GiB)]
 MaxSize = Annotated[int, _size(1, _LARGEST_OBJECT)]
-Threshold = Annotated[int | None, _size(0, 5 * GiB, "auto")]
-PartSize = Annotated[int | None, _size(5 * MiB, 5 * GiB, "auto")]
+_S3 = Provider(name=ProviderName.GENERIC)
+"""S3's own limits; those of a store are kept when a transfer is cut."""
+Threshold = Annotated[int | None, _size(0, _S3.max_put, "auto")]
+PartSize = Annotated[int | None, _size(_S3.min_part, _S3.max_part, "auto")]
 
 
 def _rate(value: object) -> int:
@@ -222,8 +226,8 @@ ProviderWord = Annotated[ProviderName, word(list(ProviderName), ProviderName, PR
 DriftWord = Annotated[Drift, word(list(Drift), Drift)]
 OverwriteWord = Annotated[Overwrite, word(list(Overwrite), Overwrite)]
 ChecksumWord = Annotated[str, word(["auto", *ChecksumKind])]
-LogFormat = Annotated[str, word(["auto", "console", "json"])]
-LogLevel = Annotated[str, word(["debug", "info", "warning", "error"])]
+LogFormat = Annotated[str, word(LOG_FORMATS)]
+LogLevel = Annotated[str, word(LOG_LEVELS)]
 Addressing = Annotated[str, word(["auto", "path", "virtual"])]
 Signing = Annotated[str, word(["auto", "always", "never"])]
 Encryption = Annotated[str, word(["AES256", "aws:kms"])]

@@ -1,34 +1,39 @@
 """What a manifest may say: the document, `daemon` and `stores` here, entries in `entries`.
 
-Owns names, types, defaults and the sentences of the JSON Schema (the docstrings below). Refuses unknown fields and
-wrong types; rules between fields are in `rules`, what has no behaviour yet in `not_yet`. Sizes are bytes, durations
-seconds. A mapping of mirrors, url -> "s3://…" or url -> {options}, was made a list by `load` before it comes here.
+Owns names, types and the sentences of the JSON Schema (the docstrings below); defaults come from the frozen options
+that the values become. Refuses unknown fields and wrong types; rules between fields are in `rules`, what has no
+behaviour yet in `not_yet`. Sizes are bytes, durations seconds. A mapping of mirrors, url -> "s3://…" or
+url -> {options}, was made a list by `load` before it comes here.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from mirrord.declared import BucketOptions, StoreOptions
 from mirrord.manifest import fields, texts
 from mirrord.manifest.entries import Defaults, Folder, Mirror
 from mirrord.manifest.fields import Flag
-from mirrord.manifest.section import Section, compact, preset
-from mirrord.model import ProviderName
-from mirrord.units import MiB
+from mirrord.manifest.section import Section, compact, lasting, sized
+from mirrord.settings import Settings
+
+_SETTINGS, _STORE, _BUCKET = Settings(state=Path()), StoreOptions(name=""), BucketOptions()
+"""The defaults, which the frozen options state."""
 
 
 # ── daemon ────────────────────────────────────────────────────────────────────────────────────────
 class PerHost(Section):
-    connections: fields.Connections = 8
+    connections: fields.Connections = _SETTINGS.per_host_connections
     """Connections to one host at a time."""
     requests_per_second: fields.Positive | None = None
     """Requests a second to one host."""
 
 
 class Log(Section):
-    format: fields.LogFormat = "auto"
+    format: fields.LogFormat = _SETTINGS.log_format
     """auto: console on a terminal, JSON lines otherwise."""
-    level: fields.LogLevel = "info"
+    level: fields.LogLevel = _SETTINGS.log_level
     """The least severe line that is logged."""
 
 
@@ -47,22 +52,22 @@ class Notify(Section):
 class Daemon(Section):
     state: texts.StateUrl | None = None
     """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
-    listen: texts.Listen = "127.0.0.1:8420"
+    listen: texts.Listen = _SETTINGS.listen
     """Address of the status page, API, metrics and health; none turns it off, port 0 takes any free one."""
     api_token: texts.Token | None = Field(default=None, repr=False)
     """Needed for POST; without it POST is refused."""
     hosts: tuple[texts.HostName, ...] = ()
     """Names by which page and API may be asked, like mirror.example.org or *.example.org, besides the listen address,
     localhost, the machine's name and IP addresses."""
-    transfers: fields.Transfers = 16
+    transfers: fields.Transfers = _SETTINGS.transfers
     """Transfers at a time."""
-    memory_limit: fields.MemoryLimit = preset("256MiB", 256 * MiB)
+    memory_limit: fields.MemoryLimit = sized(_SETTINGS.memory_limit)
     """All part buffers together."""
     bandwidth: fields.Bandwidth | None = None
     """A rate, or rates by time of day: {"08:00-18:00": 20MiB/s, default: unlimited}."""
     per_host: PerHost = PerHost()
     """Limits for each host that sources are on."""
-    shutdown_grace: fields.Pause = preset("25s", 25.0)
+    shutdown_grace: fields.Pause = lasting(_SETTINGS.shutdown_grace)
     """Time that running transfers get after SIGTERM."""
     log: Log = Log()
     """How the log is written."""
@@ -96,9 +101,9 @@ class BucketLock(Section):
 
 
 class BucketSettings(Section):
-    create: Flag = False
+    create: Flag = _BUCKET.create
     """Create the bucket if it does not exist."""
-    versioning: Flag = False
+    versioning: Flag = _BUCKET.versioning
     """Turn versioning on in a bucket that mirrord creates; `plan` and `status` name one that exists without it."""
     region: texts.Name | None = None
     """Region of a bucket that mirrord creates."""
@@ -107,13 +112,13 @@ class BucketSettings(Section):
 
 
 class Store(Section):
-    provider: fields.ProviderWord = ProviderName.AWS
+    provider: fields.ProviderWord = _STORE.provider
     """Whose quirks and limits the store has."""
     endpoint_url: texts.EndpointUrl | None = None
     """Address of the S3 API; absent: AWS."""
     region: texts.Name | None = None
     """Region to sign for."""
-    addressing: fields.Addressing = "auto"
+    addressing: fields.Addressing = _STORE.addressing
     """Bucket in the path or in the host name."""
     credentials: Credentials | None = None
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""

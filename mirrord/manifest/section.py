@@ -5,10 +5,28 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 
+from mirrord.units import GiB, KiB, MiB
 
-def preset(text: str, value: float | None) -> Any:
-    """A field whose default is `value`, which people write as `text`."""
-    return Field(default=value, json_schema_extra={"default": text})
+_UNITS = (("GiB", GiB), ("MiB", MiB), ("KiB", KiB))
+
+
+def chosen_by_mirrord() -> Any:
+    """A field whose default is written as `auto`, and is None."""
+    return Field(default=None, json_schema_extra={"default": "auto"})
+
+
+def lasting(seconds: float | None) -> Any:
+    """A field whose default is a duration; the JSON Schema shows it as a manifest writes it."""
+    if seconds is None:
+        return Field(default=None, json_schema_extra={"default": "never"})
+    text = f"{seconds / 3600:g}h" if seconds and seconds % 3600 == 0 else f"{seconds:g}s"
+    return Field(default=seconds, json_schema_extra={"default": text})
+
+
+def sized(count: int, per: str = "") -> Any:
+    """A field whose default is a size in bytes, or with `per` a rate; shown as a manifest writes it."""
+    unit, scale = next(((unit, scale) for unit, scale in _UNITS if count % scale == 0), ("B", 1))
+    return Field(default=count, json_schema_extra={"default": f"{count // scale}{unit}{per}"})
 
 
 class Section(BaseModel):
