@@ -14,8 +14,8 @@ from mirrord.model import Destination, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.s3.session import S3Store
 from mirrord.sources.http import HttpSources
-from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.writes import Answers
 from mirrord.units import MiB
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from mirrord import checksums
 from mirrord.client.connection import Connection, Opened
-from mirrord.client.uploader import BytesLike, MultipartUploader
+from mirrord.client.uploader import BytesLike, MultipartUploader, SharedPoolUploader
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions, Url
 from mirrord.planning.decisions.describe import described
@@ -20,10 +20,9 @@ from mirrord.sources.file import FileSource
 from mirrord.sources.reader import Reader, ReaderSource
 from mirrord.transfer import proof
 from mirrord.transfer.copy import copy
-from mirrord.transfer.intake import Intake
-from mirrord.transfer.job import Job, Means
-from mirrord.transfer.multipart import ignore
-from mirrord.transfer.put import put, send
+from mirrord.transfer.job import Job, NewObject, TransferContext
+from mirrord.transfer.part_reader import PartReader
+from mirrord.transfer.put import put, put_object, write_of
 from mirrord.units import MiB
 
 CHUNK = MiB
@@ -45,9 +44,10 @@ class S3Client(Connection):
         job = self._job(bucket, path, Observed(revision=Revision(address="buffer")), None)
         content = buffer.getbuffer() if isinstance(buffer, BytesIO) else memoryview(buffer)
         with content, content.cast("B") as body:
-            checksum = await checksums.digest(job.checksum, body)
+            checksum = await checksums.digest(job.new.checksum, body)
             async with self.open() as opened:
-                stored = await send(job, self._means(opened), body, checksum)
+                write = write_of(job.new, self._context(opened), len(body), checksum)
+                stored = await write.settled(put_object(job.new, opened.store, body, checksum))
             proof.of_put(checksum, stored, len(body))
 
     async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:
@@ -56,7 +56,7 @@ class S3Client(Connection):
             observed = await _look(source)
             content = await _read_whole(source, observed)
             job = self._job(bucket, path, observed, len(content))
-            await put(job, source, observed, self._means(opened), memoryview(content))
+            await put(job, source, observed, self._context(opened), memoryview(content))
 
     async def stream_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` and store it in parts while it comes, through MultipartUploader."""
@@ -64,11 +64,7 @@ class S3Client(Connection):
             observed = await _look(source)
             job = self._job(bucket, path, observed, observed.revision.length)
             part_size = max(job.cut.part_size, opened.store.provider.min_part)
-            uploader = MultipartUploader(
-                self, bucket, path, part_size=part_size, concurrency=STREAMS, options=job.options
-            )
-            uploader.budget = self.budget
-            async with uploader:
+            async with SharedPoolUploader(self, job.new, part_size=part_size, concurrency=STREAMS) as uploader:
                 await _push(source, observed, uploader)
 
     async def stream_file(self, bucket: str, path: str, file: Path | Reader) -> None:
@@ -80,19 +76,21 @@ class S3Client(Connection):
         async with self.open() as opened, _file_source(file) as source:
             observed = await _look(source)
             job = self._job(bucket, path, observed, observed.revision.length)
-            await copy(job, source, observed, self._means(opened))
+            await copy(job, source, observed, self._context(opened))
 
-    def _means(self, opened: Opened) -> Means:
-        return Means(store=opened.store, budget=self.budget, answers=self.answers)
+    def _context(self, opened: Opened) -> TransferContext:
+        return TransferContext(store=opened.store, budget=self.budget, answers=self.answers)
 
     def _job(self, bucket: str, key: str, observed: Observed, length: int | None) -> Job:
         at, provider, transfer = self.at(bucket, key), profile(self.options.provider), uuid4().hex
         return Job(
             transfer_id=transfer,
-            at=at,
-            options=described(ObjectOptions(), observed, key, transfer),
+            new=NewObject(
+                at=at,
+                options=described(ObjectOptions(), observed, key, transfer),
+                checksum=provider.checksum,
+            ),
             cut=cut(length, UploadOptions(), provider, self.budget.limit),
-            checksum=provider.checksum,
         )
 
     def _source(self, opened: Opened, bucket: str, key: str, url: str) -> Source:
@@ -110,20 +108,20 @@ async def _look(source: Source) -> Observed:
 async def _read_whole(source: Source, observed: Observed) -> bytearray:
     content, piece = bytearray(), memoryview(bytearray(CHUNK))
     async with source.open(observed) as stream:
-        intake = Intake(stream, length=observed.revision.length, max_size=None, read=ignore)
-        while size := await intake.fill(piece):
+        reader = PartReader(stream, length=observed.revision.length)
+        while size := await reader.fill(piece):
             content += piece[:size]
-        intake.end()
+        reader.end()
     return content
 
 
 async def _push(source: Source, observed: Observed, uploader: MultipartUploader) -> None:
     chunk = memoryview(bytearray(CHUNK))
     async with source.open(observed) as stream:
-        intake = Intake(stream, length=observed.revision.length, max_size=None, read=ignore)
-        while size := await intake.fill(chunk):
+        reader = PartReader(stream, length=observed.revision.length)
+        while size := await reader.fill(chunk):
             await uploader.upload_part(chunk[:size])
-        intake.end()
+        reader.end()
     await source.confirm(observed)
 
 

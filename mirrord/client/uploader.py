@@ -1,23 +1,25 @@
 """MultipartUploader: one object from chunks of any size, in parts, all or nothing.
 
-Owns the library's face of `transfer.multipart` and `transfer.chunks`; repeats none of their work.
+Owns the library's face of `transfer.multipart` and `transfer.part_builder`; repeats none of their work.
 """
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from mirrord.client.connection import Connection
-from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, ProviderName, Revision
+from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, Part, ProviderName, Revision
 from mirrord.planning.decisions.describe import described
 from mirrord.ports import ObjectStore
 from mirrord.providers import profile
 from mirrord.s3.session import S3Store
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.chunks import Chunks
+from mirrord.transfer.job import NewObject, TransferContext
 from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.part_builder import PartBuilder
 from mirrord.units import MiB
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ MIN_PART = 5 * MiB
 EQUAL_PART = 32 * MiB
 """Where all parts must be of one size and the length is unknown: 312 GiB in 10,000 parts."""
 BytesLike = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What an uploader holds from the start of its block on."""
+
+    multipart: Multipart
+    builder: PartBuilder
 
 
 class MultipartUploader:
@@ -41,9 +51,6 @@ class MultipartUploader:
     it filled are stored; with more, so many parts may be on their way while you go on. Memory: (concurrency + 1) x the
     largest part. One task at a time may call.
     """
-
-    budget: Budget | None = None
-    """The pool that part buffers come from, if not one of its own."""
 
     def __init__(
         self,
@@ -62,8 +69,9 @@ class MultipartUploader:
         self._concurrency = concurrency
         self._options = options
         self._provider = profile(ProviderName(provider))
+        self._pool: Budget | None = None
         self._life = AsyncExitStack()
-        self._upload: Multipart | None = None
+        self._upload: _Open | None = None
         self.is_loading = True
         """Until the object is completed; so for ever, if the upload was aborted."""
         self.mpu: dict[str, str] | None = None
@@ -72,18 +80,17 @@ class MultipartUploader:
     @property
     def parts(self) -> list[dict[str, int | str]]:
         """The parts stored so far, as CompleteMultipartUpload lists them: PartNumber and ETag."""
-        stored = sorted(self._upload.parts.items()) if self._upload else []
-        return [{"PartNumber": number, "ETag": part.etag} for number, part in stored]
+        return [{"PartNumber": part.number, "ETag": part.etag} for part in self._stored()]
 
     @property
     def part_number(self) -> int:
         """The number of the next part, from 1."""
-        return (self._upload.begun if self._upload else 0) + 1
+        return (self._upload.multipart.begun if self._upload else 0) + 1
 
     @property
     def uploaded_size(self) -> float:
         """What is stored so far, in MiB."""
-        return sum(part.size for part in self._upload.parts.values()) / MiB if self._upload else 0.0
+        return sum(part.size for part in self._stored()) / MiB
 
     async def __aenter__(self) -> Self:
         if self._upload is not None:
@@ -91,13 +98,13 @@ class MultipartUploader:
         async with AsyncExitStack() as life:
             store = await self._store(life)
             size = self._least_part(store)
-            upload = Multipart(
-                store, self._at, self._described(), store.provider.checksum, concurrency=self._concurrency
-            )
-            self._upload = await life.enter_async_context(upload)
-            self._chunks = self._cutting(upload, store, size)
-            life.callback(self._chunks.close)
-            self._life = life.pop_all()
+            budget = self._pool or Budget(size * (self._concurrency + 1))
+            new = NewObject(at=self._at, options=self._described(), checksum=store.provider.checksum)
+            upload = Multipart(TransferContext(store=store, budget=budget), new, concurrency=self._concurrency)
+            await life.enter_async_context(upload)
+            builder = self._builder(upload, budget, store, size)
+            life.callback(builder.close)
+            self._upload, self._life = _Open(upload, builder), life.pop_all()
         self.mpu = {"Bucket": self._at.bucket, "Key": self._at.key, "UploadId": str(upload.upload_id)}
         return self
 
@@ -109,9 +116,9 @@ class MultipartUploader:
             return
         upload = self._open_upload()
         async with self._life:
-            await self._chunks.end()
-            stored, whole = await upload.complete()
-        parts = [part for _, part in sorted(upload.parts.items())]
+            await upload.builder.end()
+            stored, whole = await upload.multipart.complete()
+        parts = self._stored()
         proof.of_multipart(whole, parts, stored, sum(part.size for part in parts))
         self.is_loading = False
 
@@ -122,20 +129,22 @@ class MultipartUploader:
         """
         upload = self._open_upload()
         with memoryview(chunk) as content, content.cast("B") as body:
-            await self._chunks.take(body)
+            await upload.builder.take(body)
         if self._concurrency == 1:
-            await upload.settled()
+            await upload.multipart.settled()
 
-    def _open_upload(self) -> Multipart:
+    def _stored(self) -> list[Part]:
+        return [part for _, part in sorted(self._upload.multipart.parts.items())] if self._upload else []
+
+    def _open_upload(self) -> "_Open":
         if self._upload is None or self.mpu is None:
             raise RuntimeError("the upload is not open: use `async with`")
         return self._upload
 
-    def _cutting(self, upload: Multipart, store: ObjectStore, size: int) -> Chunks:
-        """A pool that is shared is no place for parts of whatever size."""
-        budget = self.budget or Budget(size * (self._concurrency + 1))
-        equal = store.provider.equal_parts or self._part_size is not None or self.budget is not None
-        return Chunks(upload, budget, size, equal=equal, most=store.provider.max_part)
+    def _builder(self, upload: Multipart, budget: Budget, store: ObjectStore, size: int) -> PartBuilder:
+        """Parts of different sizes only where the pool is the upload's own."""
+        equal = store.provider.equal_parts or self._part_size is not None or self._pool is not None
+        return PartBuilder(upload, budget, size, equal=equal, most=store.provider.max_part)
 
     def _least_part(self, store: ObjectStore) -> int:
         asked, least = self._part_size, max(MIN_PART, store.provider.min_part)
@@ -153,3 +162,12 @@ class MultipartUploader:
             return self._options
         unknown = Observed(revision=Revision(address="chunks"))
         return described(self._options or ObjectOptions(), unknown, self._at.key, uuid4().hex)
+
+
+class SharedPoolUploader(MultipartUploader):
+    """A MultipartUploader of an S3Client that takes its buffers from that client's pool, for an object described."""
+
+    def __init__(self, connection: Connection, new: NewObject, *, part_size: int, concurrency: int) -> None:
+        bucket, key = new.at.bucket, new.at.key
+        super().__init__(connection, bucket, key, part_size=part_size, concurrency=concurrency, options=new.options)
+        self._pool = connection.budget

@@ -32,13 +32,13 @@ from mirrord.reconcile.leftovers import Leftovers, as_copied
 from mirrord.reconcile.records import with_copy, with_doubt
 from mirrord.reconcile.reuse import Lending, Reuse
 from mirrord.reconcile.told import Told
-from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Means
-from mirrord.transfer.ledger import Kept
+from mirrord.transfer.job import TransferContext
+from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.readback import read_back, sent
 from mirrord.transfer.verify import holds
+from mirrord.transfer.writes import Answers
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -178,8 +178,10 @@ class Transfers:
         copied: Copied | None = None
         try:
             job = errand.job(transfer, plan, kept, self.budget.limit)
-            means = Means(store=store, budget=self.budget, ledger=ledger, answers=self.answers, aborted=aborted)
-            copied = await copy(job, errand.source, observed, means, moved)
+            context = TransferContext(
+                store=store, budget=self.budget, ledger=ledger, answers=self.answers, aborted=aborted
+            )
+            copied = await copy(job, errand.source, observed, context, moved)
             return await self.proven(attempt, store, copied)
         except BaseException as error:
             attempt.unsettled = copied is not None or ledger.unsettled(error)  # it stands, but nobody could prove it
@@ -235,9 +237,11 @@ class Transfers:
         attempt.transfer_id, attempt.kind = uuid4().hex, None
         return known
 
-    async def _begun(self, errand: Errand, wanted: Transfer, left: Sequence[Transfer]) -> tuple[Transfer, Kept | None]:
+    async def _begun(
+        self, errand: Errand, wanted: Transfer, left: Sequence[Transfer]
+    ) -> tuple[Transfer, ResumedUpload | None]:
         """The transfer to carry out, journaled: an earlier one with what it left, or `wanted`. Others are given up."""
-        resumed: tuple[Transfer, Kept] | None = None
+        resumed: tuple[Transfer, ResumedUpload] | None = None
         for earlier in reversed(left):
             kept = None
             if resumed is None and errand.resumable and fits(earlier, wanted, self.budget.limit // 2):

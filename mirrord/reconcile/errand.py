@@ -9,8 +9,8 @@ from mirrord.planning.decisions.describe import described
 from mirrord.planning.transfers.parts import Cut
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import Clock, ObjectStore, Source
-from mirrord.transfer.job import Job
-from mirrord.transfer.ledger import Kept
+from mirrord.transfer.job import Job, NewObject, SourceDemands
+from mirrord.transfer.ledger import ResumedUpload
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Errand:
             options_digest=options_digest(item.options.object),
         )
 
-    def job(self, transfer: Transfer, plan: Cut, kept: Kept | None, memory_limit: int) -> Job:
+    def job(self, transfer: Transfer, plan: Cut, kept: ResumedUpload | None, memory_limit: int) -> Job:
         """`transfer` is the journal's: the id is in the object's metadata, the part size is the upload's own."""
         item, observed = self.attempt.item, self.observed
         if self.sha256 is not None:
@@ -72,16 +72,20 @@ class Errand:
             plan = Cut(transfer.kind, transfer.part_size, fitting)
         return Job(
             transfer_id=transfer.id,
-            at=item.destination,
-            options=described(item.options.object, observed, item.destination.key, transfer.id),
+            new=NewObject(
+                at=item.destination,
+                options=described(item.options.object, observed, item.destination.key, transfer.id),
+                checksum=self.store.provider.checksum,
+                if_none_match=_only_if_none(item.options.overwrite, self.attempt.vacant),
+            ),
             cut=plan,
-            checksum=self.store.provider.checksum,
-            max_size=item.options.max_size,
-            expect_content_type=item.options.expect_content_type,
-            sha256=self.sha256,
-            if_none_match=_only_if_none(item.options.overwrite, self.attempt.vacant),
+            demands=SourceDemands(
+                max_size=item.options.max_size,
+                content_type=item.options.expect_content_type,
+                sha256=self.sha256,
+            ),
             readers=item.options.http.connections if pinned_by_validator(observed) else 1,
-            kept=kept,
+            resumed=kept,
         )
 
 

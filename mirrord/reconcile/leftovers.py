@@ -19,7 +19,7 @@ from mirrord.ports import Clock, Journal, ObjectStore
 from mirrord.reconcile.records import with_copy, with_doubt, with_landed
 from mirrord.reconcile.uncertain import Fate, fate
 from mirrord.transfer import proof
-from mirrord.transfer.ledger import Kept
+from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.writes import landed, written_by
 
 
@@ -61,7 +61,7 @@ class Leftovers:
         await self.journal.finish(done.id, settled)
         return settled, [transfer for transfer in left if transfer is not done]
 
-    async def kept(self, transfer: Transfer, store: ObjectStore) -> Kept | None:
+    async def kept(self, transfer: Transfer, store: ObjectStore) -> ResumedUpload | None:
         """What of `transfer`, whose upload is known, need not be sent again; None: its upload is gone."""
         length, part_size, upload_id = transfer.revision.length, transfer.part_size, transfer.upload_id
         if length is None or part_size is None or upload_id is None:
@@ -71,7 +71,7 @@ class Leftovers:
         except NoSuchUpload:
             return None
         parts = confirmed(await self.journal.parts(transfer.id), listed, length, part_size)
-        return Kept(upload_id, parts, uncertain=uncertain(transfer))
+        return ResumedUpload(upload_id, parts, uncertain=uncertain(transfer))
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
         """Give `transfer` up: abort its upload, then forget it. False: a sweep must do it, find the upload first, or

@@ -20,7 +20,7 @@ from mirrord.events import (
 from mirrord.model import Copied, Item, Observed, State, Transfer
 from mirrord.ports import Clock, Observer
 from mirrord.reconcile.errand import Attempt
-from mirrord.transfer.ledger import Kept
+from mirrord.transfer.ledger import ResumedUpload
 from mirrord.units import GiB, format_size
 
 _log = getLogger(__name__)
@@ -49,7 +49,7 @@ class Told:
             if attempt.running:
                 self.interrupted(attempt)
 
-    def started(self, attempt: Attempt, observed: Observed, kept: Kept | None) -> None:
+    def started(self, attempt: Attempt, observed: Observed, kept: ResumedUpload | None) -> None:
         """Told once an attempt, also where it begins again with another stream."""
         if attempt.running:
             return

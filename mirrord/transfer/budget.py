@@ -1,18 +1,21 @@
 """The one pool of part buffers: all transfers together never hold more than `limit` bytes.
 
 Owns the memory that bytes travel in and the order in which transfers get it: first come, first served, so that a
-large request is not starved by small ones. Buffers are anonymous maps: one that is let go returns to the system at
+large request is not starved by small ones. Buffers are anonymous maps: one that is dropped returns to the system at
 once, where the heap would keep it. Buffers of a size are lent again; idle ones make room for others.
+
+A buffer has one owner, who ends it once. After success: `release`, and its memory may be lent again. After an error or
+a cancellation: `discard`, and its memory is never lent again, for a thread or a connection may still use a view of it.
 
 Memory formula: lent + idle <= limit. A transfer holds at most (concurrency + 1) buffers of its part size.
 """
 
 import asyncio
 import mmap
-import sys
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Self
 
 from mirrord.errors import MemoryLimitTooSmall
 from mirrord.units import KiB, MiB, format_size
@@ -21,34 +24,36 @@ _SMALLEST = 64 * KiB
 
 
 class Buffer:
-    """Memory lent to one user: `view` is exactly as long as asked for. Give it back once; the view ends with that."""
+    """Memory lent to one owner: `view` is exactly as long as asked for, and ends with `release` or `discard`.
 
-    def __init__(self, budget: "Budget", block: "_Block", size: int) -> None:
+    As a context manager it is released at the end of the block, or discarded if the block raises.
+    """
+
+    def __init__(self, budget: "Budget", memory: mmap.mmap, size: int) -> None:
         self._budget = budget
-        self._block: _Block | None = block
-        self.view = memoryview(block.memory)[:size]
+        self._memory: mmap.mmap | None = memory
+        self.view = memoryview(memory)[:size]
 
-    def give_back(self) -> None:
-        """Return the memory; a second call does nothing."""
-        block, self._block = self._block, None
-        if block is not None:
-            with suppress(BufferError):  # a thread still reads or writes it, after a cancellation
+    def release(self) -> None:
+        """Return the memory to the pool. Nobody else may use the view any more. After the first end it does nothing."""
+        self._end(reusable=True)
+
+    def discard(self) -> None:
+        """Drop the memory: the system gets it back with the last view. After the first end it does nothing."""
+        self._end(reusable=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end(reusable=kind is None)
+
+    def _end(self, *, reusable: bool) -> None:
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            with suppress(BufferError):  # a thread uses it in this moment, after a cancellation
                 self.view.release()
-            self._budget._take_back(block)
-
-
-class _Block:
-    """One anonymous, private map, and whether somebody still looks at it."""
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.memory = mmap.mmap(-1, capacity, access=mmap.ACCESS_COPY)
-        self._unviewed = sys.getrefcount(self.memory)
-
-    @property
-    def viewed(self) -> bool:
-        """Every view keeps a reference to its memory: a broken connection may still hold one, unsent."""
-        return sys.getrefcount(self.memory) > self._unviewed
+            self._budget._take_back(memory, reusable=reusable)
 
 
 class Budget:
@@ -58,7 +63,7 @@ class Budget:
         self.limit = limit
         self._lent = 0
         self._held = 0
-        self._idle: dict[int, list[_Block]] = {}
+        self._idle: dict[int, list[mmap.mmap]] = {}
         self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
 
     @property
@@ -74,14 +79,11 @@ class Budget:
     @asynccontextmanager
     async def buffer(self, size: int) -> AsyncIterator[memoryview]:
         """`async with budget.buffer(size) as view`: `size` writable bytes of undefined content."""
-        buffer = await self.lend(size)
-        try:
+        with await self.acquire(size) as buffer:
             yield buffer.view
-        finally:
-            buffer.give_back()
 
-    async def lend(self, size: int) -> Buffer:
-        """As `buffer`, for a user that outlives this call: whoever holds it must call `give_back`.
+    async def acquire(self, size: int) -> Buffer:
+        """As `buffer`, for an owner that outlives this call and must call `release` or `discard`.
 
         Raises MemoryLimitTooSmall if `size` is over the limit, at once rather than never.
         """
@@ -92,7 +94,7 @@ class Budget:
         capacity = min(_capacity(size), self.limit)
         await self._reserve(capacity)
         try:
-            return Buffer(self, self._block(capacity), size)
+            return Buffer(self, self._memory(capacity), size)
         except BaseException:
             self._unreserve(capacity)
             raise
@@ -102,7 +104,7 @@ class Budget:
         self.limit = max(self.limit, _capacity(size) * count)
 
     def clear(self) -> None:
-        """Let go of every idle buffer."""
+        """Drop every idle buffer."""
         self._make_room(self.limit)
 
     async def _reserve(self, capacity: int) -> None:
@@ -136,27 +138,28 @@ class Budget:
                 turn.set_result(None)
             del self._waiting[turn]
 
-    def _block(self, capacity: int) -> _Block:
-        """A block for bytes already counted as lent."""
+    def _memory(self, capacity: int) -> mmap.mmap:
+        """Memory for bytes already counted as lent: an anonymous, private map."""
         if idle := self._idle.get(capacity):
             return idle.pop()
         self._make_room(capacity)
-        block = _Block(capacity)
+        memory = mmap.mmap(-1, capacity, access=mmap.ACCESS_COPY)
         self._held += capacity
-        return block
+        return memory
 
     def _make_room(self, capacity: int) -> None:
-        """Let idle blocks go until `capacity` more bytes fit."""
-        for blocks in self._idle.values():
-            while blocks and self._held + capacity > self.limit:
-                self._held -= blocks.pop().capacity
+        """Drop idle buffers until `capacity` more bytes fit."""
+        for idle in self._idle.values():
+            while idle and self._held + capacity > self.limit:
+                self._held -= len(idle.pop())
 
-    def _take_back(self, block: _Block) -> None:
-        if block.viewed:  # not lent again: it goes when the last view of it does
-            self._held -= block.capacity
+    def _take_back(self, memory: mmap.mmap, *, reusable: bool) -> None:
+        capacity = len(memory)
+        if reusable:
+            self._idle.setdefault(capacity, []).append(memory)
         else:
-            self._idle.setdefault(block.capacity, []).append(block)
-        self._unreserve(block.capacity)
+            self._held -= capacity
+        self._unreserve(capacity)
 
 
 def _capacity(size: int) -> int:

@@ -2,7 +2,8 @@
 
 Owns one attempt at one revision of one item, from an open source to a visible object. Either the whole object appears,
 or none, and nothing of the attempt is left at the store but parts that the ledger keeps for the next one. Whether to
-try again is the caller's policy; `put` and `multipart` speak S3, `Intake` holds the source to its word.
+try again is the caller's policy; `put` and `multipart` speak S3, `PartReader` checks that the source keeps to what was
+observed.
 
 A source whose ranges are pinned to a strong validator is read in pieces: all that is missing, by several readers, each
 going on where its connection broke. Any other source is read as one stream from its first byte, or not at all.
@@ -20,24 +21,29 @@ from mirrord.planning.transfers.parts import AUTO_PART
 from mirrord.planning.transfers.resume import Run, missing, pieces, pinned
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
-from mirrord.transfer.continued import Continued
-from mirrord.transfer.intake import Filled, Intake
-from mirrord.transfer.job import Job, Means, Progress, Tally, unseen
+from mirrord.transfer.job import Job, Progress, Tally, TransferContext, unseen
 from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.part_reader import FilledBuffer, PartReader
 from mirrord.transfer.put import put
+from mirrord.transfer.resuming import ResumingStream
 from mirrord.units import format_size
 
 
-async def copy(job: Job, source: Source, observed: Observed, means: Means, progress: Progress = unseen) -> Copied:
-    """Copy the revision `observed` of `source` to `job.at`.
+async def copy(
+    job: Job, source: Source, observed: Observed, context: TransferContext, progress: Progress = unseen
+) -> Copied:
+    """Copy the revision `observed` of `source` to `job.new.at`.
 
     Raises SourceRefused and SourceTooLarge before any byte is sent where that can be known, LengthMismatch,
     ChecksumMismatch (not what was declared) and SourceChanged before the object becomes visible, and what the source
     and the store raise.
     """
-    refuse(observed, job.max_size, job.expect_content_type)
-    tally = Tally(progress, job.kept.size if job.kept else 0)
-    return await _Copying(job, source, observed, means, tally).run()
+    refuse(observed, job.demands.max_size, job.demands.content_type)
+    tally = Tally(progress, job.resumed.size if job.resumed else 0)
+    copying = _Copying(job, source, observed, context, tally)
+    if job.cut.kind is TransferKind.MULTIPART and pinned(observed) and not job.in_order:
+        return await copying.in_pieces()
+    return await copying.in_one_stream()
 
 
 def refuse(observed: Observed, max_size: int | None, expected: str | None) -> None:
@@ -56,37 +62,29 @@ class _Copying:
     job: Job
     source: Source
     observed: Observed
-    means: Means
+    context: TransferContext
     tally: Tally
 
-    async def run(self) -> Copied:
-        if self.job.cut.kind is TransferKind.MULTIPART and pinned(self.observed) and not self.job.in_order:
-            upload = self._upload()
-            return await self._in_parts(upload, self._pieces(upload))
-        async with self._whole() as stream:
-            return await self._one_stream(stream)
-
     # ── one stream ────────────────────────────────────────────────────────────────────────────────
-    async def _one_stream(self, stream: ByteStream) -> Copied:
-        intake = self._intake(stream, self.observed.revision.length)
-        intake.declare(self.job.sha256)
-        first = await intake.bring(self.means.budget, self._first_size())
-        try:
-            if first.last:
-                intake.end()
-                copied = await put(self.job, self.source, self.observed, self.means, first.body)
-                self.tally.sent(first.size)
-                return copied
-            upload = self._upload()
-            return await self._in_parts(upload, self._feed(upload, intake, 1, first))
-        finally:
-            first.buffer.give_back()
+    async def in_one_stream(self) -> Copied:
+        """From the first byte to the last: a put if it is short, else parts."""
+        async with self._whole() as stream:
+            reader = self._reader(stream, self.observed.revision.length, self.job.demands.sha256)
+            first = await reader.read(self.context.budget, self._first_size())
+            with first.buffer:  # a part that was sent has released it already
+                if first.last:
+                    reader.end()
+                    copied = await put(self.job, self.source, self.observed, self.context, first.body)
+                    self.tally.sent(first.size)
+                    return copied
+                upload = self._upload()
+                return await self._in_parts(upload, self._feed(upload, reader, 1, first))
 
     def _whole(self) -> AbstractAsyncContextManager[ByteStream]:
         length = self.observed.revision.length
         if not pinned(self.observed) or length is None:
             return self.source.open(self.observed)
-        return Continued(self.source, self.observed, Run(0, length), self.means.retry)
+        return ResumingStream(self.source, self.observed, Run(0, length), self.context.retry)
 
     def _first_size(self) -> int:
         """A put brings one byte more than it expects, so that a longer source shows."""
@@ -95,17 +93,22 @@ class _Copying:
     def _size_of(self, number: int) -> int:
         """Of part `number`. Without a length parts start small and double, so that a slow stream holds little memory,
         unless the store wants equal ones."""
-        largest, provider = self.job.cut.part_size, self.means.store.provider
+        largest, provider = self.job.cut.part_size, self.context.store.provider
         if self.observed.revision.length is not None or provider.equal_parts:
             return largest
         return min(largest, max(AUTO_PART, provider.min_part) << min(number - 1, 10))
 
     # ── pieces of a pinned source ─────────────────────────────────────────────────────────────────
+    async def in_pieces(self) -> Copied:
+        """By ranges of the source, several at a time, and only those that are missing at the store."""
+        upload = self._upload()
+        return await self._in_parts(upload, self._pieces(upload))
+
     async def _pieces(self, upload: Multipart) -> None:
         """Fetch what no earlier attempt left at the store, by as many readers as are allowed and of use."""
         length, part_size = self.observed.revision.length or 0, self.job.cut.part_size
-        kept = self.job.kept.parts if self.job.kept else {}
-        left = deque(pieces(missing(length, part_size, kept), part_size, self.job.readers))
+        have = self.job.resumed.parts if self.job.resumed else {}
+        left = deque(pieces(missing(length, part_size, have), part_size, self.job.readers))
 
         async def read_on() -> None:
             while left:
@@ -119,31 +122,31 @@ class _Copying:
             raise errors.exceptions[0] from None
 
     async def _piece(self, upload: Multipart, run: Run) -> None:
-        async with Continued(self.source, self.observed, run, self.means.retry) as stream:
-            await self._feed(upload, self._intake(stream, run.size), run.start // self.job.cut.part_size + 1)
+        async with ResumingStream(self.source, self.observed, run, self.context.retry) as stream:
+            await self._feed(upload, self._reader(stream, run.size), run.start // self.job.cut.part_size + 1)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
-    def _intake(self, stream: ByteStream, length: int | None) -> Intake:
-        return Intake(stream, length=length, max_size=self.job.max_size, read=self.tally.read)
+    def _reader(self, stream: ByteStream, length: int | None, sha256: str | None = None) -> PartReader:
+        max_size = self.job.demands.max_size
+        return PartReader(stream, length=length, max_size=max_size, sha256=sha256, counted=self.tally.read)
 
-    async def _feed(self, upload: Multipart, intake: Intake, number: int, part: Filled | None = None) -> None:
+    async def _feed(self, upload: Multipart, reader: PartReader, number: int, part: FilledBuffer | None = None) -> None:
         """Send parts from `number` on while the stream lasts; `part` is the first, if it was read already."""
         while True:
-            part = part or await intake.bring(self.means.budget, self._size_of(number))
+            part = part or await reader.read(self.context.budget, self._size_of(number))
             if part.size:
                 await upload.send(part.buffer, part.size, number)
             else:
-                part.buffer.give_back()
+                part.buffer.release()
             if part.last:
-                return intake.end()
+                return reader.end()
             number, part = number + 1, None
 
     def _upload(self) -> Multipart:
-        job, means = self.job, self.means
-        upload = Multipart(means.store, job.at, job.options, job.checksum, concurrency=job.cut.concurrency)
-        upload.retry, upload.sent, upload.aborted = means.retry, self.tally.sent, means.aborted
-        upload.ledger, upload.kept, upload.answers = means.ledger, job.kept, means.answers
-        return upload
+        job = self.job
+        return Multipart(
+            self.context, job.new, concurrency=job.cut.concurrency, resumed=job.resumed, sent=self.tally.sent
+        )
 
     async def _in_parts(self, upload: Multipart, feed: Coroutine[None, None, None]) -> Copied:
         job = self.job
@@ -152,7 +155,7 @@ class _Copying:
                 await upload.beside(feed)
                 await upload.settled()
                 await self.source.confirm(self.observed)
-                stored, whole = await upload.complete(if_none_match=job.if_none_match)
+                stored, whole = await upload.complete()
         finally:
             feed.close()  # for an upload that could not be opened
         parts = [part for _, part in sorted(upload.parts.items())]
@@ -160,7 +163,7 @@ class _Copying:
         try:
             integrity = proof.of_multipart(whole, parts, stored, size)
         except IntegrityError:
-            self.means.ledger.mismatched(stored)
+            self.context.ledger.mismatched(stored)
             raise
         return Copied(
             transfer_id=job.transfer_id,

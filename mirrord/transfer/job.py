@@ -3,53 +3,79 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mirrord.model import ChecksumKind, Destination, ObjectOptions, Revision
+from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Revision
 from mirrord.planning.transfers.parts import Cut
 from mirrord.ports import ObjectStore
-from mirrord.transfer.answers import Answers
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.ledger import NO_LEDGER, Kept, Ledger
-from mirrord.transfer.multipart import ignore
+from mirrord.transfer.ledger import NO_LEDGER, Ledger, ResumedUpload
 from mirrord.transfer.retry import PART_RETRY, RetryPolicy
+from mirrord.transfer.writes import Answers
 
 Progress = Callable[[int, int], None]
-"""Told (bytes read, bytes that the store confirmed), both since the start of the transfer, after each step. What an
-earlier attempt left at the store counts as both."""
+"""Called after each step with (bytes read, bytes that the store confirmed), both since the start of the transfer. What
+an earlier attempt left at the store counts as both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewObject:
+    """The object to write: where, with what metadata and headers, and the kind of checksum that is sent with it.
+
+    `options` are whole (see `planning.decisions.describe`). `if_none_match`: the write fails if an object stands there.
+    """
+
+    at: Destination
+    options: ObjectOptions
+    checksum: ChecksumKind
+    if_none_match: bool = False
+
+    @property
+    def transfer_id(self) -> str | None:
+        """The transfer's id in the object's metadata; None: it carries none, so a HEAD cannot tell whose it is."""
+        return self.options.metadata.get(META_TRANSFER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDemands:
+    """What the manifest demands of the source; None: nothing."""
+
+    max_size: int | None = None
+    content_type: str | None = None
+    sha256: str | None = None
+    """64 hex digits, lower case. It has no combination of pieces, so the bytes must be read in one stream, in order,
+    from the first: no parallel ranges, no resuming."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One transfer, decided: `options` are whole (see `planning.decisions.describe`), `cut` fits store and memory."""
+    """One transfer, decided: `cut` fits store and memory."""
 
     transfer_id: str
-    at: Destination
-    options: ObjectOptions
+    new: NewObject
     cut: Cut
-    checksum: ChecksumKind
-    max_size: int | None = None
-    expect_content_type: str | None = None
-    sha256: str | None = None
-    """Declared: 64 hex digits, lower case. It has no combination of pieces, so the bytes must be read in one stream, in
-    order, from the first: no parallel ranges, no resuming."""
-    if_none_match: bool = False
+    demands: SourceDemands = SourceDemands()
     readers: int = 1
     """How many pinned ranges of the source may be read at the same time."""
-    kept: Kept | None = None
+    resumed: ResumedUpload | None = None
     """What an earlier attempt left: `cut.part_size` and `transfer_id` are then that one's."""
 
     @property
     def in_order(self) -> bool:
         """Whether only one stream from the first byte to the last will do."""
-        return self.sha256 is not None
+        return self.demands.sha256 is not None
 
     def copied(self, revision: Revision) -> Revision:
         """What stands once all is proven: the revision, with the digest that its bytes were shown to have."""
-        return replace(revision, digest=f"sha256:{self.sha256}") if self.sha256 else revision
+        sha256 = self.demands.sha256
+        return replace(revision, digest=f"sha256:{sha256}") if sha256 else revision
+
+
+def ignore(_: object) -> None:
+    """For callbacks that nobody wants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What a transfer works with. `aborted` is told the id of an upload that came to nothing."""
+class TransferContext:
+    """What a transfer works with. `aborted` is called with the id of an upload that was aborted."""
 
     store: ObjectStore
     budget: Budget
@@ -64,11 +90,11 @@ def unseen(_read: int, _sent: int) -> None:
 
 
 class Tally:
-    """Adds up what one transfer read and sent, from the `kept` bytes of an earlier attempt on, and passes it on."""
+    """Adds up what one transfer read and sent, from the `resumed` bytes of an earlier attempt on, and passes it on."""
 
-    def __init__(self, progress: Progress, kept: int = 0) -> None:
+    def __init__(self, progress: Progress, resumed: int = 0) -> None:
         self._progress = progress
-        self._read = self._sent = kept
+        self._read = self._sent = resumed
 
     def read(self, count: int) -> None:
         self._read += count

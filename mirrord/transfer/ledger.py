@@ -59,7 +59,7 @@ NO_LEDGER = NoLedger()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ResumedUpload:
     """An upload that an earlier attempt left open, and its parts (by number) that need not be sent again."""
 
     upload_id: str

@@ -8,7 +8,7 @@ buffer still is whole.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 from mirrord.errors import MirrordError
@@ -25,6 +25,13 @@ WRITE_BACKOFF = Backoff(base=0.25, cap=4.0, tries=4)
 """Short: the whole attempt is tried again, too, and its pauses are those that an outage needs."""
 
 
+@dataclass(slots=True)
+class Failures:
+    """How many calls failed in a row. The caller of several calls sets `count` to 0 when there was progress."""
+
+    count: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """`await policy.run(call, passes)`. Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1))."""
@@ -38,9 +45,21 @@ class RetryPolicy:
         """The same sleep and chance, with the shorter rule of calls that open, complete, put or abort."""
         return replace(self, rule=WRITE_BACKOFF)
 
-    async def run(self, call: Call[T], passes: Passes) -> T:
-        """What `call` returns, repeated as `rule` allows. Raises its first error that does not pass, or its last."""
-        return await Retries(self).run(call, passes)
+    async def run(self, call: Call[T], passes: Passes, failures: Failures | None = None) -> T:
+        """What `call` returns, repeated as `rule` allows. Raises its first error that does not pass, or its last.
+
+        With `failures`, those of earlier calls count, too.
+        """
+        failures = failures or Failures()
+        while True:
+            try:
+                return await call()
+            except MirrordError as error:
+                failures.count += 1
+                wait = self.wait(failures.count, error.retry_after) if passes(error) else None
+                if wait is None:
+                    raise
+            await self.sleep(wait)
 
     def wait(self, failures: int, retry_after: float | None = None) -> float | None:
         """Seconds until the next try after `failures` (from 1) failed ones; None: that was the last one."""
@@ -49,23 +68,3 @@ class RetryPolicy:
 
 PART_RETRY = RetryPolicy()
 WRITE_RETRY = RetryPolicy(rule=WRITE_BACKOFF)
-
-
-@dataclass(slots=True)
-class Retries:
-    """The failures of several calls, counted together. Set `failures` to 0 when there was progress."""
-
-    policy: RetryPolicy
-    failures: int = field(default=0, init=False)
-
-    async def run(self, call: Call[T], passes: Passes) -> T:
-        """See `RetryPolicy.run`."""
-        while True:
-            try:
-                return await call()
-            except MirrordError as error:
-                self.failures += 1
-                wait = self.policy.wait(self.failures, error.retry_after) if passes(error) else None
-                if wait is None:
-                    raise
-            await self.policy.sleep(wait)

@@ -10,6 +10,7 @@ Complete, the store's answers are known to name the ETag that HEAD shows.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mirrord.errors import (
     ChecksumMismatch,
@@ -23,7 +24,6 @@ from mirrord.errors import (
 )
 from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
 from mirrord.ports import ObjectStore
-from mirrord.transfer.answers import Answers
 from mirrord.transfer.retry import WRITE_RETRY, RetryPolicy
 
 _DOUBTFUL = (OutcomeUnknown, PreconditionFailed, NoSuchUpload)
@@ -51,6 +51,26 @@ def landed(transfer_id: str, whole: Checksum | None, standing: StoredObject | No
     return whole is None or told is None or whole.kind is not told.kind or whole == told
 
 
+class Answers:
+    """What HEADs have shown of a store's answers to CompleteMultipartUpload: whether they name the ETag of the object.
+
+    Lives as long as the process. `rclone serve s3` answers with another ETag than its HEAD shows, and Ceph RGW 16 with
+    none: where that was seen once, no answer is believed again. Buckets of one store may be encrypted or compressed, so
+    each is known by itself.
+    """
+
+    def __init__(self) -> None:
+        self._agree: dict[tuple[str, str], bool] = {}
+
+    def agree(self, at: Destination) -> bool:
+        """Whether every HEAD after such an answer showed its ETag, and there was one."""
+        return self._agree.get((at.endpoint, at.bucket), False)
+
+    def learn(self, at: Destination, *, agrees: bool) -> None:
+        bucket = at.endpoint, at.bucket
+        self._agree[bucket] = agrees and self._agree.get(bucket, True)
+
+
 def never(_: StoredObject) -> bool:
     """For writes whose answer proves nothing by itself."""
     return False
@@ -58,7 +78,7 @@ def never(_: StoredObject) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One object on its way to being visible: `whole` is its checksum, `transfer_id` empty if it will carry none.
+    """One object on its way to being visible: `whole` is its checksum, `transfer_id` None if it will carry none.
 
     `proves` says whether an answer shows what the object holds; `answers` what is known of their ETags, None: that the
     next look at the object will do.
@@ -66,7 +86,7 @@ class Write:
 
     store: ObjectStore
     at: Destination
-    transfer_id: str
+    transfer_id: str | None
     size: int
     whole: Checksum | None
     proves: Callable[[StoredObject], bool] = never
@@ -78,7 +98,7 @@ class Write:
 
         Raises the error that says it did not happen; OutcomeUnknown where the store tells nothing even when asked.
         """
-        outcome = await self.retry.run(lambda: self._asked(ask), self._passes)
+        outcome = await self.retry.run(partial(self._asked, ask), self._passes)
         if isinstance(outcome, OutcomeUnknown):
             raise outcome
         return outcome
@@ -106,7 +126,7 @@ class Write:
         nothing stands there, and the answer proves nothing either.
         """
         proven = self.proves(answer)
-        if not self.transfer_id or (proven and (self.answers is None or self.answers.agree(self.at))):
+        if self.transfer_id is None or (proven and (self.answers is None or self.answers.agree(self.at))):
             return answer
         try:
             standing = await self.store.head_object(self.at)
@@ -126,15 +146,15 @@ class Write:
         """No repeat before a Retry-After is over: the breaker enforces it, for all items of the store."""
         if not isinstance(error, _REPEATED) or error.retry_after:
             return False
-        return bool(self.transfer_id) or not isinstance(error, OutcomeUnknown)
+        return self.transfer_id is not None or not isinstance(error, OutcomeUnknown)
 
     async def _standing(self, doubt: MirrordError) -> StoredObject | None:
         """Our object, if it stands; None: the store says it does not. Raises OutcomeUnknown if it cannot be asked."""
-        if not self.transfer_id:
+        if self.transfer_id is None:
             return None
         try:
             standing = await self.retry.run(
-                lambda: self.store.head_object(self.at),
+                partial(self.store.head_object, self.at),
                 lambda error: isinstance(error, StoreUnavailable) and not error.retry_after,
             )
         except StoreError as error:

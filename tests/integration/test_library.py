@@ -412,7 +412,7 @@ async def test_a_part_that_the_store_lost_is_named(weed: Server, bucket: str) ->
     async def work() -> None:
         async with MultipartUploader(client=new_client(weed), bucket=bucket, key="k") as up:
             await up.upload_part(CONTENT[: 5 * MiB])
-            parts = up._open_upload().parts
+            parts = up._open_upload().multipart.parts
             parts[1] = replace(parts[1], etag='"00000000000000000000000000000000"')
 
     with pytest.raises(InvalidPart):

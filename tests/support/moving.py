@@ -23,7 +23,7 @@ from mirrord.model import (
 from mirrord.planning.transfers.parts import Cut
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
-from mirrord.transfer.job import Job
+from mirrord.transfer.job import Job, NewObject, SourceDemands
 
 AT = Destination("default", "http://store", "bucket", "key.bin")
 
@@ -194,8 +194,13 @@ def _verify(body: memoryview, checksum: Checksum | None) -> None:
         raise ChecksumMismatch("BadDigest")
 
 
-def job(cut: Cut, kind: ChecksumKind = ChecksumKind.CRC64NVME, **more: object) -> Job:
-    return Job(transfer_id="t1", at=AT, options=ObjectOptions(), cut=cut, checksum=kind, **more)  # type: ignore[arg-type]
+def new_object(kind: ChecksumKind = ChecksumKind.CRC64NVME) -> NewObject:
+    """Without a transfer id, so that no HEAD follows a write."""
+    return NewObject(at=AT, options=ObjectOptions(), checksum=kind)
+
+
+def job(cut: Cut, kind: ChecksumKind = ChecksumKind.CRC64NVME, **demands: object) -> Job:
+    return Job(transfer_id="t1", new=new_object(kind), cut=cut, demands=SourceDemands(**demands))  # type: ignore[arg-type]
 
 
 def parts_of(size: int, concurrency: int = 3) -> Cut:

@@ -13,7 +13,7 @@ from mirrord.units import KiB, MiB
 
 async def asked(budget: Budget, size: int) -> asyncio.Task[Buffer]:
     """A request that has had its chance to be granted."""
-    task = asyncio.create_task(budget.lend(size))
+    task = asyncio.create_task(budget.acquire(size))
     for _ in range(3):
         await asyncio.sleep(0)
     return task
@@ -37,7 +37,7 @@ async def test_no_bytes_is_a_buffer_too() -> None:
 
 async def test_a_request_over_the_limit_fails_at_once() -> None:
     with pytest.raises(MemoryLimitTooSmall, match="raise memory_limit"):
-        await Budget(MiB).lend(MiB + 1)
+        await Budget(MiB).acquire(MiB + 1)
 
 
 async def test_a_limit_that_is_no_round_number_is_usable_whole() -> None:
@@ -57,9 +57,9 @@ async def test_buffers_of_a_size_are_lent_again() -> None:
 
 async def test_idle_buffers_make_room_for_other_sizes() -> None:
     budget = Budget(8 * MiB)
-    buffers = [await budget.lend(2 * MiB) for _ in range(4)]
+    buffers = [await budget.acquire(2 * MiB) for _ in range(4)]
     for buffer in buffers:
-        buffer.give_back()
+        buffer.release()
     assert budget.held == 8 * MiB
     async with budget.buffer(5 * MiB):
         assert budget.held <= 8 * MiB
@@ -67,75 +67,93 @@ async def test_idle_buffers_make_room_for_other_sizes() -> None:
     assert budget.held == 0
 
 
-async def test_giving_back_twice_counts_once() -> None:
+async def test_releasing_twice_counts_once() -> None:
     budget = Budget(MiB)
-    buffer = await budget.lend(MiB)
-    buffer.give_back()
-    buffer.give_back()
+    buffer = await budget.acquire(MiB)
+    buffer.release()
+    buffer.release()
     assert budget.lent == 0
 
 
-async def test_memory_still_looked_at_is_not_lent_again() -> None:
-    """A broken connection may hold a view of bytes that it has not sent: they must not become another part's."""
+async def test_memory_of_a_failed_use_is_not_lent_again() -> None:
+    """A thread or a broken connection may still hold a view of it: these bytes must not become another part's."""
     budget = Budget(MiB)
-    buffer = await budget.lend(MiB)
-    unsent = buffer.view[10:20]
-    unsent[:] = b"0123456789"
-    buffer.give_back()
+    views: list[memoryview] = []
+
+    async def use() -> None:
+        async with budget.buffer(MiB) as view:
+            views.append(view[10:20])
+            view[10:20] = b"0123456789"
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (budget.lent, budget.held) == (0, 0)
     async with budget.buffer(MiB) as view:
         view[:] = b"z" * MiB
-        assert bytes(unsent) == b"0123456789"
+        assert bytes(views[0]) == b"0123456789"
+
+
+async def test_discarded_memory_is_neither_lent_nor_held() -> None:
+    budget = Budget(MiB)
+    buffer = await budget.acquire(MiB)
+    buffer.discard()
+    buffer.release()
+    assert (budget.lent, budget.held) == (0, 0)
 
 
 async def test_first_come_first_served_so_that_the_large_are_not_starved() -> None:
     budget = Budget(4 * MiB)
-    held = [await budget.lend(MiB) for _ in range(4)]
+    held = [await budget.acquire(MiB) for _ in range(4)]
     large = await asked(budget, 4 * MiB)
     small = await asked(budget, 64 * KiB)
     for buffer in held[:3]:
-        buffer.give_back()
+        buffer.release()
     await asyncio.sleep(0)
     assert not large.done()
     assert not small.done(), "a small request must not pass a waiting large one"
-    held[3].give_back()
-    (await large).give_back()
-    (await small).give_back()
+    held[3].release()
+    (await large).release()
+    (await small).release()
     assert budget.lent == 0
 
 
 async def test_a_cancelled_wait_frees_its_place() -> None:
     budget = Budget(4 * MiB)
-    held = await budget.lend(2 * MiB)
+    held = await budget.acquire(2 * MiB)
     large = await asked(budget, 4 * MiB)
     small = await asked(budget, MiB)
     assert not small.done()
     large.cancel()
-    (await small).give_back()
-    held.give_back()
+    (await small).release()
+    held.release()
     assert large.cancelled()
     assert budget.lent == 0
 
 
 async def test_a_cancellation_in_the_moment_of_the_grant_loses_nothing() -> None:
     budget = Budget(MiB)
-    held = await budget.lend(MiB)
+    held = await budget.acquire(MiB)
     waiting = await asked(budget, MiB)
     behind = await asked(budget, MiB)
-    held.give_back()  # grants `waiting`, which has not run yet
+    held.release()  # grants `waiting`, which has not run yet
     waiting.cancel()
-    (await behind).give_back()
+    (await behind).release()
     assert waiting.cancelled()
     assert budget.lent == 0
 
 
 async def test_a_grant_passes_over_a_wait_just_cancelled() -> None:
     budget = Budget(MiB)
-    held = await budget.lend(MiB)
+    held = await budget.acquire(MiB)
     waiting = await asked(budget, MiB)
     behind = await asked(budget, MiB)
     waiting.cancel()  # has not run yet: its place is still taken
-    held.give_back()
-    (await behind).give_back()
+    held.release()
+    (await behind).release()
     assert budget.lent == 0
 
 

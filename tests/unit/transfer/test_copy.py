@@ -28,7 +28,7 @@ from mirrord.providers import Provider, profile
 from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, Means
+from mirrord.transfer.job import Job, TransferContext
 from mirrord.transfer.retry import RetryPolicy
 from mirrord.units import KiB, MiB
 from tests.support.moving import AT, ScriptedSource, ScriptedStore, job, parts_of, whole
@@ -45,8 +45,8 @@ class Waits(list[float]):
         await asyncio.sleep(0)
 
 
-def means(store: ScriptedStore, **more: object) -> Means:
-    return Means(store=store, budget=Budget(4 * MiB), **more)  # type: ignore[arg-type]
+def context(store: ScriptedStore, **more: object) -> TransferContext:
+    return TransferContext(store=store, budget=Budget(4 * MiB), **more)  # type: ignore[arg-type]
 
 
 def failing(error: BaseException, *, numbers: tuple[int, ...] = (), times: int = 99) -> Callable[..., Awaitable[None]]:
@@ -73,7 +73,7 @@ async def broken() -> None:
 @pytest.mark.parametrize("length", [0, 1, 100_000])
 async def test_a_put(length: int) -> None:
     source, store = ScriptedSource(CONTENT[:length]), ScriptedStore()
-    copied = await copy(job(whole(length)), source, source.observed(), means(store))
+    copied = await copy(job(whole(length)), source, source.observed(), context(store))
     assert store.objects == {AT.key: CONTENT[:length]}
     assert store.log == ["put"]
     assert source.confirmed == 1
@@ -88,7 +88,7 @@ async def test_a_put(length: int) -> None:
 async def test_parts(length: int, known: bool, step: int) -> None:
     source = ScriptedSource(CONTENT[:length], length=length if known else None, step=step)
     store = ScriptedStore()
-    copied = await copy(job(parts_of(PART)), source, source.observed(), means(store))
+    copied = await copy(job(parts_of(PART)), source, source.observed(), context(store))
     assert store.objects == {AT.key: CONTENT[:length]}
     assert store.uploads == {}
     assert sorted(store.part_sizes, reverse=True)[: length // PART] == [PART] * (length // PART)
@@ -109,7 +109,7 @@ async def test_parts_of_unknown_length_start_small(
 ) -> None:
     monkeypatch.setattr("mirrord.transfer.copy.AUTO_PART", PART)
     source, store = ScriptedSource(CONTENT, length=None), ScriptedStore(provider=replace(provider, min_part=1))
-    await copy(job(parts_of(4 * PART, concurrency=1)), source, source.observed(), means(store))
+    await copy(job(parts_of(4 * PART, concurrency=1)), source, source.observed(), context(store))
     assert store.part_sizes == sizes
     assert store.objects == {AT.key: CONTENT}
 
@@ -117,7 +117,7 @@ async def test_parts_of_unknown_length_start_small(
 @pytest.mark.parametrize("length", [0, 1, PART - 1])
 async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
     source, store = ScriptedSource(CONTENT[:length], length=None), ScriptedStore()
-    copied = await copy(job(parts_of(PART)), source, source.observed(), means(store))
+    copied = await copy(job(parts_of(PART)), source, source.observed(), context(store))
     assert store.log == ["put"]
     assert copied.kind is TransferKind.PUT
     assert store.objects == {AT.key: CONTENT[:length]}
@@ -139,7 +139,7 @@ async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
 )
 async def test_the_level_of_integrity_reached(kind: ChecksumKind, provider: ProviderName, cut, level) -> None:
     source, store = ScriptedSource(CONTENT), ScriptedStore(provider=profile(provider))
-    copied = await copy(job(cut, kind), source, source.observed(), means(store))
+    copied = await copy(job(cut, kind), source, source.observed(), context(store))
     assert copied.integrity is level
     assert store.objects == {AT.key: CONTENT}
 
@@ -147,7 +147,7 @@ async def test_the_level_of_integrity_reached(kind: ChecksumKind, provider: Prov
 async def test_progress_ends_at_the_size_on_both_sides() -> None:
     seen: list[tuple[int, int]] = []
     source = ScriptedSource(CONTENT)
-    await copy(job(parts_of(PART)), source, source.observed(), means(ScriptedStore()), lambda *at: seen.append(at))
+    await copy(job(parts_of(PART)), source, source.observed(), context(ScriptedStore()), lambda *at: seen.append(at))
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert seen == sorted(seen)
     assert all(sent <= read for read, sent in seen)
@@ -165,7 +165,7 @@ async def test_parts_in_flight_and_buffers_stay_in_bound() -> None:
     store = ScriptedStore(on={"part": look})
     jobs = [job(parts_of(PART, concurrency=4)) for _ in range(6)]
     sources = [ScriptedSource(CONTENT, length=None if n % 2 else -1) for n in range(6)]
-    carried = Means(store=store, budget=budget)
+    carried = TransferContext(store=store, budget=budget)
     await asyncio.gather(*(copy(one, s, s.observed(), carried) for one, s in zip(jobs, sources, strict=True)))
     assert 4 * PART <= highest <= MiB
     assert budget.lent == 0
@@ -182,7 +182,7 @@ async def test_reading_goes_on_while_parts_travel() -> None:
     store = ScriptedStore(on={"part": never})
     source = ScriptedSource(CONTENT)
     task = asyncio.create_task(
-        copy(job(parts_of(PART, concurrency=1)), source, source.observed(), means(store), progress)
+        copy(job(parts_of(PART, concurrency=1)), source, source.observed(), context(store), progress)
     )
     await second.wait()
     assert store.log[-1] == "part 1"
@@ -196,20 +196,20 @@ async def test_reading_goes_on_while_parts_travel() -> None:
     ("more", "error", "words"),
     [
         ({"max_size": 1000}, SourceTooLarge, "max_size is 1000 B"),
-        ({"expect_content_type": "application/gzip"}, SourceRefused, "text/html"),
+        ({"content_type": "application/gzip"}, SourceRefused, "text/html"),
     ],
 )
 async def test_refused_unread(more: dict[str, object], error: type[MirrordError], words: str) -> None:
     source, store = ScriptedSource(CONTENT, content_type="text/html; charset=utf-8"), ScriptedStore()
     with pytest.raises(error, match=words):
-        await copy(job(parts_of(PART), **more), source, source.observed(), means(store))
+        await copy(job(parts_of(PART), **more), source, source.observed(), context(store))
     assert store.log == []
     assert source.opened == 0
 
 
 async def test_a_media_type_is_compared_without_its_parameters() -> None:
     source, store = ScriptedSource(b"x", content_type="Text/CSV; charset=utf-8"), ScriptedStore()
-    await copy(job(whole(1), expect_content_type="text/csv"), source, source.observed(), means(store))
+    await copy(job(whole(1), content_type="text/csv"), source, source.observed(), context(store))
     assert store.log == ["put"]
 
 
@@ -220,7 +220,7 @@ async def test_a_media_type_is_compared_without_its_parameters() -> None:
 async def test_bytes_that_meet_the_declared_digest(cut) -> None:
     source, store = ScriptedSource(CONTENT, step=50_000), ScriptedStore()
     digest = sha256(CONTENT).hexdigest()
-    copied = await copy(job(cut, sha256=digest), source, source.observed(), means(store))
+    copied = await copy(job(cut, sha256=digest), source, source.observed(), context(store))
     assert store.objects == {AT.key: CONTENT}
     assert copied.revision == replace(source.observed().revision, digest=f"sha256:{digest}")
 
@@ -231,7 +231,7 @@ async def test_other_bytes_than_declared_never_become_visible(content: bytes, cu
     source, store = ScriptedSource(content, length=None), ScriptedStore()
     store.objects[AT.key] = b"before"
     with pytest.raises(ChecksumMismatch, match=f"{sha256(content).hexdigest()}, declared was"):
-        await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed(), means(store))
+        await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed(), context(store))
     assert store.objects == {AT.key: b"before"}
     assert store.uploads == {}
     assert not {"put", "complete"} & set(store.log)
@@ -258,7 +258,7 @@ async def test_a_source_that_breaks_its_word_leaves_nothing(
     store = ScriptedStore(objects={AT.key: b"before"})
     length = source.observed().revision.length
     cut = whole(length) if kind is TransferKind.PUT and length is not None else parts_of(PART)
-    carried = Means(store=store, budget=Budget(4 * MiB))
+    carried = TransferContext(store=store, budget=Budget(4 * MiB))
     with pytest.raises(error):
         await copy(job(cut, **more), source, source.observed(), carried)
     assert store.objects == {AT.key: b"before"}
@@ -271,7 +271,7 @@ async def test_a_source_that_breaks_its_word_leaves_nothing(
 # ── the store fails ───────────────────────────────────────────────────────────────────────────────
 async def run_parts(store: ScriptedStore, one: Job | None = None, **more: object) -> None:
     source = ScriptedSource(CONTENT)
-    carried = means(store, **more)
+    carried = context(store, **more)
     try:
         await copy(one or job(parts_of(PART)), source, source.observed(), carried)
     finally:
@@ -324,7 +324,7 @@ async def test_a_failed_part_is_noticed_while_the_source_stalls() -> None:
     source = ScriptedSource(CONTENT, fault_at=3 * PART, fault=stall)
     async with asyncio.timeout(5):
         with pytest.raises(StoreDenied):
-            await copy(job(parts_of(PART)), source, source.observed(), means(store))
+            await copy(job(parts_of(PART)), source, source.observed(), context(store))
     assert store.log[-1] == "aborted"
 
 
@@ -359,7 +359,7 @@ async def test_a_store_without_further_parts_names_part_size() -> None:
     store = ScriptedStore(provider=few)
     source = ScriptedSource(CONTENT, length=None)
     with pytest.raises(SourceTooLarge, match=r"upload\.part_size"):
-        await copy(job(parts_of(PART), ChecksumKind.MD5), source, source.observed(), means(store))
+        await copy(job(parts_of(PART), ChecksumKind.MD5), source, source.observed(), context(store))
     assert store.log[-1] == "aborted"
 
 

@@ -1,6 +1,7 @@
 """The same story against the fake that users get, which refuses small parts, wrong checksums and lost uploads."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, Means
+from mirrord.transfer.job import Job, TransferContext
 from mirrord.units import MiB
 from tests.support.moving import AT, ScriptedSource, job
 
@@ -36,7 +37,7 @@ async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: Che
     store, budget = await with_bucket(), Budget(LIMIT)
     source = ScriptedSource(CONTENT[:length], length=length if known else None, step=MiB)
     copied = await copy(
-        planned(length if known else None, kind), source, source.observed(), Means(store=store, budget=budget)
+        planned(length if known else None, kind), source, source.observed(), TransferContext(store=store, budget=budget)
     )
     assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
     assert not store.uploads
@@ -45,13 +46,17 @@ async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: Che
     assert budget.held <= LIMIT
 
 
+def unless_it_stands(one: Job) -> Job:
+    return replace(one, new=replace(one.new, if_none_match=True))
+
+
 @pytest.mark.parametrize("length", [1000, len(CONTENT)])
 async def test_if_none_match_leaves_what_stands(length: int) -> None:
     store, source = await with_bucket(), ScriptedSource(CONTENT[:length], step=MiB)
-    means = Means(store=store, budget=Budget(LIMIT))
-    await copy(planned(length), source, source.observed(), means)
+    context = TransferContext(store=store, budget=Budget(LIMIT))
+    await copy(planned(length), source, source.observed(), context)
     changed = ScriptedSource(CONTENT[1 : length + 1], step=MiB)
     with pytest.raises(PreconditionFailed):
-        await copy(planned(length, if_none_match=True), changed, changed.observed(), means)
+        await copy(unless_it_stands(planned(length)), changed, changed.observed(), context)
     assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
     assert not store.uploads

@@ -22,12 +22,12 @@ from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.planning.transfers.resume import Run
 from mirrord.ports import ByteStream
-from mirrord.transfer import continued
+from mirrord.transfer import resuming
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.continued import FORGIVEN_AFTER, Continued
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, Means
-from mirrord.transfer.ledger import Kept
+from mirrord.transfer.job import Job, TransferContext
+from mirrord.transfer.ledger import ResumedUpload
+from mirrord.transfer.resuming import FORGIVEN_AFTER, ResumingStream
 from mirrord.transfer.retry import RetryPolicy
 from mirrord.units import KiB, MiB
 from tests.support.moving import AT, ScriptedStore, job, parts_of
@@ -132,9 +132,9 @@ class Waits(list[float]):
         await asyncio.sleep(0)
 
 
-def means(store: ScriptedStore, ledger: Written, **more: object) -> Means:
+def context(store: ScriptedStore, ledger: Written, **more: object) -> TransferContext:
     retry = RetryPolicy(sleep=Waits(), chance=lambda: 0.5, rule=Backoff(base=1, tries=3))
-    return Means(store=store, budget=Budget(8 * MiB), ledger=ledger, retry=retry, **more)  # type: ignore[arg-type]
+    return TransferContext(store=store, budget=Budget(8 * MiB), ledger=ledger, retry=retry, **more)  # type: ignore[arg-type]
 
 
 def numbered(*numbers: int) -> dict[int, Part]:
@@ -151,15 +151,15 @@ def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
     store = ScriptedStore()
     store.uploads["old"] = {number: CONTENT[(number - 1) * PART : number * PART] for number in numbers}
     one = job(parts_of(PART))
-    store.options["old"] = one.options
-    return store, replace(one, kept=Kept("old", numbered(*numbers)))
+    store.options["old"] = one.new.options
+    return store, replace(one, resumed=ResumedUpload("old", numbered(*numbers)))
 
 
 # ── what is fetched ───────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("readers", [1, 2, 4, 50])
 async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None:
     source, store, ledger = PinnedSource(), ScriptedStore(), Written()
-    copied = await copy(replace(job(parts_of(PART)), readers=readers), source, OBSERVED, means(store, ledger))
+    copied = await copy(replace(job(parts_of(PART)), readers=readers), source, OBSERVED, context(store, ledger))
     assert store.objects == {AT.key: CONTENT}
     assert (copied.size, copied.parts) == (len(CONTENT), 11)
     assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
@@ -175,7 +175,7 @@ async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None
 async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], readers: int) -> None:
     store, one = with_kept(*kept)
     source, ledger, seen = PinnedSource(), Written(), []
-    carried = means(store, ledger)
+    carried = context(store, ledger)
     copied = await copy(replace(one, readers=readers), source, OBSERVED, carried, lambda *at: seen.append(at))
     assert store.objects == {AT.key: CONTENT}
     assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
@@ -186,16 +186,16 @@ async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], r
     assert fetched == len(CONTENT) - sum(part.size for part in numbered(*kept).values())
     assert "create" not in store.log
     assert "opened old" not in ledger.lines
-    assert all(at[0] >= one.kept.size for at in seen)  # type: ignore[union-attr]
+    assert all(at[0] >= one.resumed.size for at in seen)  # type: ignore[union-attr]
     assert seen == [] or seen[-1] == (len(CONTENT), len(CONTENT))
     assert carried.budget.lent == 0
 
 
 async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
-    declared = replace(job(parts_of(PART)), readers=4, sha256="0" * 64)
+    declared = replace(job(parts_of(PART), sha256="0" * 64), readers=4)
     source = PinnedSource()
     with pytest.raises(ChecksumMismatch):
-        await copy(declared, source, OBSERVED, means(ScriptedStore(), Written()))
+        await copy(declared, source, OBSERVED, context(ScriptedStore(), Written()))
     assert source.opened == [(0, len(CONTENT))]
 
 
@@ -203,7 +203,7 @@ async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
 async def test_each_edge_is_written_before_the_next_step() -> None:
     store, ledger = ScriptedStore(), Written()
     store.log.append = lambda line: (ledger.lines.append(f"store: {line}"), None)[1]  # type: ignore[method-assign]
-    await copy(job(parts_of(PART, concurrency=1)), PinnedSource(), OBSERVED, means(store, ledger))
+    await copy(job(parts_of(PART, concurrency=1)), PinnedSource(), OBSERVED, context(store, ledger))
     lines = ledger.lines
     assert lines[:3] == ["store: create", "store: created", "opened u1"]
     assert lines[3:6] == ["store: part 1", "store: part 1 ok", "part 1"]
@@ -215,7 +215,7 @@ async def test_each_edge_is_written_before_the_next_step() -> None:
 
 async def test_a_part_holds_its_place_until_it_is_written_down() -> None:
     store, ledger = ScriptedStore(), Written(slow=asyncio.Event())
-    task = asyncio.create_task(copy(job(parts_of(PART, 2)), PinnedSource(), OBSERVED, means(store, ledger)))
+    task = asyncio.create_task(copy(job(parts_of(PART, 2)), PinnedSource(), OBSERVED, context(store, ledger)))
     await store.log.reached("part 2 ok")
     for _ in range(50):
         await asyncio.sleep(0)
@@ -241,7 +241,7 @@ async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool)
 
     store, undone = ScriptedStore(on={"part": refuse}), []
     ledger = Written(keep=keep, fails=StoreUnavailable("disk") if how == "ledger fails" else None)
-    carried = means(store, ledger, aborted=undone.append)
+    carried = context(store, ledger, aborted=undone.append)
     task = asyncio.create_task(copy(job(parts_of(PART)), PinnedSource(on_read=read), OBSERVED, carried))
     if how == "cancelled":
         await store.log.reached("part 6 ok")
@@ -270,7 +270,7 @@ def breaking(*offsets: int) -> Callable[[int], Awaitable[None]]:
 async def through(source: PinnedSource, run: Run, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
     retry = RetryPolicy(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=tries))
     content, view = bytearray(), memoryview(bytearray(size))
-    async with Continued(source, OBSERVED, run, retry) as stream:
+    async with ResumingStream(source, OBSERVED, run, retry) as stream:
         while count := await stream.readinto(view):
             content += view[:count]
     return bytes(content)
@@ -328,7 +328,7 @@ async def test_a_changed_source_is_not_gone_on_with() -> None:
 async def test_a_connection_that_does_not_come_again_is_not_waited_for_with_a_buffer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(continued, "REOPEN_DEADLINE", 0.01)
+    monkeypatch.setattr(resuming, "REOPEN_DEADLINE", 0.01)
 
     async def never(start: int, _end: int) -> None:
         if start:
@@ -347,6 +347,6 @@ async def test_a_reader_that_fails_stops_the_others() -> None:
 
     source, store = PinnedSource(on_read=read), ScriptedStore()
     with pytest.raises(SourceChanged):
-        await copy(replace(job(parts_of(PART)), readers=8), source, OBSERVED, means(store, Written()))
+        await copy(replace(job(parts_of(PART)), readers=8), source, OBSERVED, context(store, Written()))
     assert source.open_now == 0
     assert store.uploads == {}

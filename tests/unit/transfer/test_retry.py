@@ -4,7 +4,7 @@ import pytest
 
 from mirrord.errors import MirrordError, StoreDenied, StoreUnavailable
 from mirrord.planning.timing.backoff import Backoff
-from mirrord.transfer.retry import Retries, RetryPolicy
+from mirrord.transfer.retry import Failures, RetryPolicy
 
 AWAY = StoreUnavailable("away")
 
@@ -62,12 +62,12 @@ async def test_a_retry_after_is_waited_for() -> None:
 
 async def test_failures_of_several_calls_count_together_until_there_is_progress() -> None:
     calls = Calls(AWAY)
-    retries = Retries(calls.policy)
-    await retries.run(calls.call, unavailable)
+    failures = Failures()
+    await calls.policy.run(calls.call, unavailable, failures)
     calls.errors = [AWAY, AWAY]
     with pytest.raises(StoreUnavailable):
-        await retries.run(calls.call, unavailable)
-    retries.failures = 0
+        await calls.policy.run(calls.call, unavailable, failures)
+    failures.count = 0
     calls.errors = [AWAY, AWAY]
-    await retries.run(calls.call, unavailable)
+    await calls.policy.run(calls.call, unavailable, failures)
     assert calls.waited == [0.5, 1.0, 0.5, 1.0]

@@ -9,12 +9,13 @@ from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOption
 from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.job import NewObject, TransferContext
 from mirrord.transfer.ledger import NoLedger
 from mirrord.transfer.multipart import Multipart
 from mirrord.transfer.retry import RetryPolicy
 
 AT = Destination("default", "http://store", "bucket", "key")
-OURS = ObjectOptions(metadata={META_TRANSFER: "t"})
+OURS = NewObject(at=AT, options=ObjectOptions(metadata={META_TRANSFER: "t"}), checksum=ChecksumKind.CRC64NVME)
 
 
 class Store(MemoryStore):
@@ -44,10 +45,10 @@ async def at_once(_seconds: float) -> None: ...
 async def upload(store: Store) -> None:
     store.buckets["bucket"] = {}
     budget = Budget(2**20)
-    multipart = Multipart(store, AT, OURS, ChecksumKind.CRC64NVME)
-    multipart.retry = RetryPolicy(sleep=at_once)
+    context = TransferContext(store=store, budget=budget, retry=RetryPolicy(sleep=at_once))
+    multipart = Multipart(context, OURS)
     async with multipart as one:
-        buffer = await budget.lend(1024)
+        buffer = await budget.acquire(1024)
         await one.send(buffer, 3)
         await one.complete()
 
@@ -87,13 +88,12 @@ async def test_a_part_that_was_cut_short_is_never_left_out_of_the_object() -> No
     store = MemoryStore(profile(ProviderName.SEAWEEDFS))
     store.buckets["bucket"] = {}
     budget = Budget(2**20)
-    multipart = Multipart(store, AT, OURS, ChecksumKind.CRC64NVME)
-    multipart.ledger = Ending()
+    multipart = Multipart(TransferContext(store=store, budget=budget, ledger=Ending()), OURS)
 
     async def sent() -> None:
         async with multipart as one:
             for _ in range(2):
-                await one.send(await budget.lend(1024), 3)
+                await one.send(await budget.acquire(1024), 3)
             await one.complete()
 
     with pytest.raises(OutcomeUnknown, match=r"part 1 of .* was cut short"):

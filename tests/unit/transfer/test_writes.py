@@ -18,9 +18,8 @@ from mirrord.errors import (
 )
 from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, StoredObject
 from mirrord.testing import MemoryStore
-from mirrord.transfer.answers import Answers
 from mirrord.transfer.retry import WRITE_BACKOFF, RetryPolicy
-from mirrord.transfer.writes import Write
+from mirrord.transfer.writes import Answers, Write
 
 AT = Destination("default", "http://store", "bucket", "key")
 WHOLE = Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg=")
@@ -65,7 +64,7 @@ class Store(MemoryStore):
         self.slept.append(seconds)
 
     async def settled(
-        self, transfer_id: str = "ours", *, proves: bool = True, answers: Answers | None = None
+        self, transfer_id: str | None = "ours", *, proves: bool = True, answers: Answers | None = None
     ) -> StoredObject:
         write = Write(
             store=self,
@@ -148,7 +147,7 @@ async def test_it_raises_what_says_that_it_did_not_happen_or_that_nobody_knows(
 async def test_an_object_without_a_transfers_id_is_not_guessed_about() -> None:
     store = Store(writes=[LOST], heads=[OURS])
     with pytest.raises(OutcomeUnknown):
-        await store.settled("")
+        await store.settled(None)
     assert store.log == ["write"]
 
 

@@ -8,21 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirrord.errors import StoreDenied, StoreUnavailable
-from mirrord.model import ChecksumKind, ObjectOptions, ProviderName
+from mirrord.model import ChecksumKind, ProviderName
 from mirrord.providers import profile
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.chunks import Chunks
+from mirrord.transfer.job import TransferContext
 from mirrord.transfer.multipart import Multipart
-from tests.support.moving import AT, ScriptedStore, pieces
+from mirrord.transfer.part_builder import PartBuilder
+from mirrord.units import MiB
+from tests.support.moving import AT, ScriptedStore, new_object, pieces
 
 PART = 5 * 1024  # S3's 5 MiB, a thousand times smaller
 CONTENT = os.urandom(12 * PART)
 
 
+def upload_to(store: ScriptedStore, kind: ChecksumKind, concurrency: int = 4) -> Multipart:
+    context = TransferContext(store=store, budget=Budget(MiB))
+    return Multipart(context, new_object(kind), concurrency=concurrency)
+
+
 async def push(store: ScriptedStore, chunks: list[bytes], budget: Budget, concurrency: int = 2) -> None:
-    upload = Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=concurrency)
+    upload = upload_to(store, ChecksumKind.CRC64NVME, concurrency=concurrency)
     async with upload:
-        feeding = Chunks(upload, budget, PART)
+        feeding = PartBuilder(upload, budget, PART)
         try:
             for chunk in chunks:
                 await feeding.take(memoryview(chunk))
@@ -51,9 +58,9 @@ async def test_large_chunks_are_parts_and_small_ones_are_gathered(
     length: int, sizes: list[int], concurrency: int
 ) -> None:
     store, budget, chunks = ScriptedStore(), Budget(PART), pieces(CONTENT[:length], sizes)
-    upload = Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=concurrency)
+    upload = upload_to(store, ChecksumKind.CRC64NVME, concurrency=concurrency)
     async with upload:
-        feeding = Chunks(upload, budget, PART, equal=False, most=2 * PART)
+        feeding = PartBuilder(upload, budget, PART, equal=False, most=2 * PART)
         for chunk in chunks:
             await feeding.take(memoryview(chunk))
         await feeding.end()
@@ -79,8 +86,8 @@ async def test_large_chunks_are_parts_and_small_ones_are_gathered(
 )
 async def test_where_parts_end(chunks: list[int], parts: list[int]) -> None:
     store = ScriptedStore()
-    async with Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=1) as upload:
-        feeding = Chunks(upload, Budget(PART), PART, equal=False, most=3 * PART)
+    async with upload_to(store, ChecksumKind.CRC64NVME, concurrency=1) as upload:
+        feeding = PartBuilder(upload, Budget(PART), PART, equal=False, most=3 * PART)
         for size in chunks:
             await feeding.take(memoryview(CONTENT)[:size])
         await feeding.end()
@@ -90,8 +97,8 @@ async def test_where_parts_end(chunks: list[int], parts: list[int]) -> None:
 
 async def test_parts_of_small_chunks_grow_with_their_number() -> None:
     store = ScriptedStore(provider=replace(profile(ProviderName.AWS), max_parts=20))
-    async with Multipart(store, AT, ObjectOptions(), ChecksumKind.NONE, concurrency=1) as upload:
-        feeding = Chunks(upload, Budget(PART), PART, equal=False)
+    async with upload_to(store, ChecksumKind.NONE, concurrency=1) as upload:
+        feeding = PartBuilder(upload, Budget(PART), PART, equal=False)
         for _ in range(14):
             await feeding.take(memoryview(CONTENT)[: PART - 1])
         await feeding.end()
@@ -116,11 +123,11 @@ async def test_after_a_failed_part_no_further_one_is_sent() -> None:
         raise StoreDenied("403")
 
     store, budget = ScriptedStore(on={"part": refuse}), Budget(1 << 20)
-    upload = Multipart(store, AT, ObjectOptions(), ChecksumKind.CRC64NVME, concurrency=4)
+    upload = upload_to(store, ChecksumKind.CRC64NVME, concurrency=4)
 
     async def work() -> None:
         async with upload:
-            feeding = Chunks(upload, budget, PART)
+            feeding = PartBuilder(upload, budget, PART)
             await feeding.take(memoryview(CONTENT)[:PART])
             with pytest.raises(StoreDenied):
                 await upload.settled()
@@ -137,10 +144,10 @@ async def test_a_block_left_without_completing_aborts_and_says_if_it_could_not()
         raise StoreUnavailable("gone away")
 
     store = ScriptedStore()
-    async with Multipart(store, AT, ObjectOptions(), ChecksumKind.NONE):
+    async with upload_to(store, ChecksumKind.NONE):
         pass
     assert store.log[-1] == "aborted"
     store.on["abort"] = gone
     with pytest.raises(StoreUnavailable, match="gone away"):
-        async with Multipart(store, AT, ObjectOptions(), ChecksumKind.NONE):
+        async with upload_to(store, ChecksumKind.NONE):
             pass

@@ -13,12 +13,13 @@ from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
 from mirrord.transfer.budget import Budget, Buffer
+from mirrord.transfer.job import ignore
 from mirrord.units import format_size
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """A lent buffer with `size` bytes of the source at its start; `last`: the stream ended in it. Give it back."""
+class FilledBuffer:
+    """A buffer with `size` bytes of the source at its start; `last`: the stream ended in it. Its owner ends it."""
 
     buffer: Buffer
     size: int
@@ -29,41 +30,47 @@ class Filled:
         return self.buffer.view[: self.size]
 
 
-class Intake:
-    """One stream, read in order. `length` is what the source promised (None: nothing), `max_size` the manifest's."""
+class PartReader:
+    """One stream, read in order.
+
+    `length` is what the source promised, `max_size` and `sha256` (hex, lower case) what the manifest demands; None:
+    nothing. `counted` is called with the number of bytes of each step.
+    """
 
     def __init__(
-        self, stream: ByteStream, *, length: int | None, max_size: int | None, read: Callable[[int], None]
+        self,
+        stream: ByteStream,
+        *,
+        length: int | None,
+        max_size: int | None = None,
+        sha256: str | None = None,
+        counted: Callable[[int], None] = ignore,
     ) -> None:
         self._stream = stream
         self._length = length
         self._max_size = max_size
-        self._read = read
+        self._counted = counted
         self.taken = 0
         """Bytes read so far."""
-        self._declared: str | None = None
+        self._declared = sha256
         self._sha256 = checksums.Running(ChecksumKind.SHA256)
 
-    def declare(self, sha256: str | None) -> None:
-        """Before the first byte: what the sha256 of them all (hex, lower case) must be; None: whatever it is."""
-        self._declared = sha256
-
-    async def bring(self, budget: Budget, most: int) -> Filled:
+    async def read(self, budget: Budget, most: int) -> FilledBuffer:
         """A buffer of at most `most` bytes, filled with what comes next. A buffer not full is the last one.
 
         It is one byte larger than what is left: so the end shows, and so does a source that sends too much.
         """
         left = most if self._length is None else self._length - self.taken + 1
         capacity = min(most, left)
-        buffer = await budget.lend(capacity)
+        buffer = await budget.acquire(capacity)
         try:
             size = await self.fill(buffer.view)
             if self._declared is not None:
                 await checksums.extend(self._sha256, buffer.view[:size])
         except BaseException:
-            buffer.give_back()
+            buffer.discard()
             raise
-        return Filled(buffer, size, last=size < capacity)
+        return FilledBuffer(buffer, size, last=size < capacity)
 
     async def fill(self, view: memoryview) -> int:
         """Fill `view` from its start; fewer bytes than it holds mean that the stream ended, proven.
@@ -94,4 +101,4 @@ class Intake:
             raise SourceTooLarge(f"the source sends more than max_size ({format_size(self._max_size)})")
         if self._length is not None and self.taken > self._length:
             raise LengthMismatch(f"the source sends more than the {self._length:,} bytes it declared")
-        self._read(count)
+        self._counted(count)

@@ -14,7 +14,7 @@ STEPS = 10
 LARGEST_GROWN = 64 * MiB
 
 
-class Chunks:
+class PartBuilder:
     """Feeds `upload` with parts of `part_size` bytes. `close` whatever happens.
 
     Without `equal`, a chunk of `part_size` or more is one part, together with the smaller rest before it, and is cut
@@ -52,12 +52,12 @@ class Chunks:
         if self._buffer is not None:
             await self._hand_over(self._buffer)
         elif not self._upload.begun:
-            await self._hand_over(await self._budget.lend(0))
+            await self._hand_over(await self._budget.acquire(0))
 
     def close(self) -> None:
-        """Give back a buffer that was not handed over."""
+        """Release a buffer that was not handed over."""
         if self._buffer is not None:
-            self._buffer.give_back()
+            self._buffer.release()
             self._buffer = None
 
     def _next_size(self, coming: int) -> int:
@@ -74,11 +74,11 @@ class Chunks:
         if not self._equal:
             self._budget.make_room_for(size, self._upload.concurrency + 2)
         if self._buffer is None:
-            self._buffer = await self._budget.lend(size)
+            self._buffer = await self._budget.acquire(size)
         elif len(self._buffer.view) < size:
-            larger = await self._budget.lend(size)
+            larger = await self._budget.acquire(size)
             larger.view[: self._filled] = self._buffer.view[: self._filled]
-            self._buffer.give_back()
+            self._buffer.release()
             self._buffer = larger
         return self._buffer
 

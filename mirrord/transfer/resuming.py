@@ -18,7 +18,7 @@ from mirrord.errors import SourceUnavailable
 from mirrord.model import Observed
 from mirrord.planning.transfers.resume import Run
 from mirrord.ports import ByteStream, Source
-from mirrord.transfer.retry import Retries, RetryPolicy
+from mirrord.transfer.retry import Failures, RetryPolicy
 from mirrord.units import MiB
 
 T = TypeVar("T")
@@ -28,15 +28,16 @@ FORGIVEN_AFTER = MiB
 """So many bytes after a break, the breaks before it no longer count: a source that gives a byte a time is given up."""
 
 
-class Continued:
-    """`async with Continued(source, observed, run, retry) as stream`: the bytes of `run`, a ports.ByteStream."""
+class ResumingStream:
+    """`async with ResumingStream(source, observed, run, retry) as stream`: the bytes of `run`, a ports.ByteStream."""
 
     def __init__(self, source: Source, observed: Observed, run: Run, retry: RetryPolicy) -> None:
         self._source = source
         self._observed = observed
         self._at = run.start
         self._end = run.end
-        self._breaks = Retries(retry)
+        self._retry = retry
+        self._breaks = Failures()
         self._broke_at = run.start
         self._stream: ByteStream | None = None
         self._life = AsyncExitStack()
@@ -75,7 +76,7 @@ class Continued:
                 await self._broken()
                 raise
 
-        return await self._breaks.run(tried, lambda error: isinstance(error, SourceUnavailable))
+        return await self._retry.run(tried, lambda error: isinstance(error, SourceUnavailable), self._breaks)
 
     async def _open(self) -> None:
         opening = self._source.open(self._observed, self._at, self._end)
@@ -91,7 +92,7 @@ class Continued:
     async def _broken(self) -> None:
         await self._close()
         if self._at - self._broke_at >= FORGIVEN_AFTER:
-            self._breaks.failures = 0
+            self._breaks.count = 0
         self._broke_at = self._at
 
     async def _close(self) -> None:

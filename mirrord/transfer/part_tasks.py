@@ -1,0 +1,75 @@
+"""The parts of one upload that are on their way: one task each, at most `concurrency` at a time.
+
+Owns their order, the buffers that they read, and the first failure. Knows no store: `multipart` gives the work.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from mirrord.aio import drain
+from mirrord.errors import OutcomeUnknown
+from mirrord.transfer.budget import Buffer
+
+T = TypeVar("T")
+
+
+class PartTasks:
+    """Must be made in a running event loop."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self._running: set[asyncio.Task[None]] = set()
+        self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    async def turn(self) -> None:
+        """Wait until one more part may start. Raises the error of any part that has failed."""
+        self._raise_failure()
+        while len(self._running) >= self.concurrency:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            self._raise_failure()
+
+    def start(self, sending: Coroutine[Any, Any, None], buffer: Buffer, name: str) -> None:
+        """Run `sending`, which reads `buffer`. The buffer is released at its end; if it fails, discarded."""
+        task = asyncio.create_task(sending, name=name)
+        task.add_done_callback(partial(self._ended, buffer))  # a task cancelled before its first step runs no `finally`
+        self._running.add(task)
+
+    async def settled(self) -> None:
+        """Wait until every part has ended. Raises the error of one that failed."""
+        while self._running and not self._failure.done():
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        self._raise_failure()
+
+    async def beside(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, unless a part fails first: then `work` is cancelled and the part's error raised at once."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait((task, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self._raise_failure()
+            return await task
+        finally:
+            await drain((task,))
+
+    async def cancel(self, deadline: float) -> None:
+        """Cancel all parts and wait until they have ended, at most `deadline` seconds."""
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=deadline)
+
+    def _ended(self, buffer: Buffer, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        error = OutcomeUnknown(f"{task.get_name()} was cut short") if task.cancelled() else task.exception()
+        if error is None:
+            buffer.release()
+            return
+        buffer.discard()
+        if not self._failure.done():
+            self._failure.set_result(error)
+
+    def _raise_failure(self) -> None:
+        if self._failure.done():
+            raise self._failure.result()
