@@ -30,8 +30,9 @@ def lines(found: Plan) -> Iterator[str]:
 
 def summary(found: Plan) -> str:
     """`2 to copy (1.0 GiB), 1 bucket to create, 30 unchanged, 1 Blocked; looked at in 2s`."""
-    known = sum(copy.size or 0 for copy in found.copies)
-    unknown = sum(copy.size is None for copy in found.copies)
+    sent = [copy for copy in found.copies if copy.original is None]
+    known = sum(copy.size or 0 for copy in sent)
+    unknown = sum(copy.size is None for copy in sent)
     size = format_size(known) + (f" and {unknown} of unknown size" if unknown else "")
     parts = [f"{len(found.copies)} to copy ({size})"]
     if read := sum(copy.size or 0 for copy in found.copies if copy.readback):
@@ -56,7 +57,8 @@ def _copy(copy: Copy) -> str:
     size = "size unknown" if copy.size is None else format_size(copy.size)
     source = copy.item.shown_source
     size += ", then read back" if copy.readback else ""
-    return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {copy.kind.value})"
+    how = copy.kind.value if copy.original is None else f"copied by the store from {copy.original}, no bytes sent"
+    return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {how})"
 
 
 def _removal(removal: Removal) -> str:
@@ -106,7 +108,9 @@ def _bucket_json(new: NewBucket) -> dict[str, object]:
 
 def _copy_json(copy: Copy) -> dict[str, object]:
     read = {"readback": copy.size} if copy.readback else {}
-    return {"action": "copy", **_item_json(copy.item), "why": copy.why, "kind": copy.kind, "size": copy.size, **read}
+    original = {"copied_from": str(copy.original)} if copy.original is not None else {}
+    what = {"why": copy.why, "kind": copy.kind, "size": copy.size}
+    return {"action": "copy", **_item_json(copy.item), **what, **read, **original}
 
 
 def _removal_json(removal: Removal) -> dict[str, object]:

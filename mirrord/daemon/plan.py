@@ -1,13 +1,14 @@
-"""`plan`: what `sync` would do and why. The same look and the same decision; the last step is withheld.
+"""`plan`: what `sync` would do and why. The same reconciler, with the last step withheld (`reconcile.dry_run`).
 
 Owns the program and its answer. Reads only: the journal without its lock, heads of objects and buckets, heads of
-sources (an answer is closed before its body is read), files that were touched, and lists of declared checksums. A store
-that no item needs is not opened.
+sources (an answer is closed before its body is read), files that were touched or renamed, and lists of declared
+checksums. A store that no item needs is not opened.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.desired import Desired, announce
@@ -15,35 +16,33 @@ from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Left
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
-from mirrord.errors import BucketMissing, JournalError, MirrordError, Problem, Reason, StoreDenied
-from mirrord.folders.after_upload import no_rival
+from mirrord.errors import BucketMissing, Problem, Reason, StoreDenied
+from mirrord.events import Event
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import (
     ChecksumKind,
+    Destination,
     FileRemoval,
     Integrity,
     Item,
     KeepFile,
-    Observed,
     Outcome,
     Record,
     State,
     TransferKind,
 )
-from mirrord.planning.decisions.decide import Action
 from mirrord.planning.decisions.departure import unproven
-from mirrord.planning.decisions.standing import is_ours
 from mirrord.planning.transfers.parts import cut
-from mirrord.ports import JournalQueries, ObjectStore, Observer
-from mirrord.reconcile.reconciler import Look, judge, look
+from mirrord.ports import Journal, ObjectStore, Observer
+from mirrord.reconcile.dry_run import DryRun
+from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.told import Told
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.folder import Overlaps
 from mirrord.sources.http import HttpSources
 from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.copy import refuse
-from mirrord.transfer.verify import holds
 
 _QUIET = {State.WAITING, State.SUSPENDED}
 
@@ -64,6 +63,8 @@ class Copy:
     why: str
     kind: TransferKind
     size: int | None
+    original: Destination | None = None
+    """The object that the store would copy, so that no byte is sent; None: the bytes are sent."""
     readback: bool = False
     """It will be read back: the entry says so, or the last copy of its kind at this store had to be."""
 
@@ -127,13 +128,12 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
     clock, found = SystemClock(), Plan(problems=desired.problems)
     began = clock.monotonic()
     async with AsyncExitStack() as life:
-        journal = await life.enter_async_context(SqliteJournal(settings.state, read_only=True))
+        journal = await life.enter_async_context(_WithheldJournal(settings.state, read_only=True))
         stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
         overlaps = Overlaps(Mounts.now)
         overlaps.replace(desired.expansion.folders, desired.expansion.items)
-        program = _Planning(found, journal, stores, http, settings)
-        program.rival = overlaps.rival
+        program = _Planning(found, journal, stores, http, settings, overlaps.rival)
         items = OnePass(desired, journal, clock, observer, only, "plan")
         items.linked = overlaps.refresh
         items.own = settings.own_paths
@@ -155,21 +155,41 @@ def _place(item: Item) -> tuple[str, str, str]:
     return item.destination.store, item.destination.bucket, item.destination.key
 
 
-class _Planning:
-    """One run: looks at items and sorts what it sees into the plan. `rival` as of `AfterUpload`."""
+class _WithheldJournal(SqliteJournal):
+    """A journal opened to be read: what the reconciler would record is withheld."""
 
-    rival: Callable[[Item], str] = staticmethod(no_rival)
+    async def save(self, record: Record) -> None:
+        """Withheld."""
+
+    async def retire(self, item_ids: Sequence[str], when: float) -> None:
+        """Withheld."""
+
+    async def finish(self, transfer_id: str, record: Record) -> None:
+        """Withheld."""
+
+
+class _Planning:
+    """One run: has each item reconciled as a dry run, and sorts what is due into the plan.
+
+    `rival` as of `AfterUpload`. Every item is tried once, on its own: no breaker holds one back for another's failure.
+    """
 
     def __init__(
-        self, found: Plan, journal: JournalQueries, stores: Stores, http: HttpSources, settings: Settings
+        self,
+        found: Plan,
+        journal: Journal,
+        stores: Stores,
+        http: HttpSources,
+        settings: Settings,
+        rival: Callable[[Item], str],
     ) -> None:
         self._plan = found
         self._journal = journal
         self._stores = stores
         self._http = http
-        self._own = settings.own_paths
-        self._memory_limit = settings.memory_limit
+        self._source_of = partial(source_of, http, settings.own_paths)
         self._budget = Budget(settings.memory_limit)
+        self._rival = rival
         self._buckets: dict[tuple[str, str], bool] = {}
         self._shows_none: set[tuple[str, TransferKind]] = set()
         """(store, kind of transfer) whose copies had to be read back, because the store showed no checksum of them."""
@@ -181,68 +201,58 @@ class _Planning:
 
     async def handle(self, turn: Turn) -> None:
         item = turn.item
-        if turn.waits is not None or item.options.suspend:
-            self._plan.left.append(Left(item, turn.waits or Outcome(state=State.SUSPENDED)))
+        if turn.waits is not None:
+            self._plan.left.append(Left(item, turn.waits))
             return
-        if why := self.rival(item):
+        if not (item.options.suspend or item.gone) and (why := self._rival(item)):
             outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)
             self._plan.left.append(Left(item, outcome))
             return
-        try:
-            await self._look(item)
-        except JournalError:
-            raise
-        except MirrordError as error:
-            self._plan.left.append(Left(item, judge(error, 1, _never)))
+        clock = SystemClock()
+        dry_run = DryRun(
+            journal=self._journal,
+            budget=self._budget,
+            told=Told(_unobserved, clock),
+            declared=self._http.declared,
+            require_bucket=self._require_bucket,
+        )
+        reconciler = Reconciler(
+            journal=self._journal,
+            store_of=self._stores.of,
+            source_of=self._source_of,
+            transfers=dry_run,
+            observer=_unobserved,
+            clock=clock,
+            retry=_never,
+        )
+        self._add(item, await reconciler.reconcile(item), dry_run)
 
-    async def _look(self, item: Item) -> None:
-        record = await self._journal.record(item.id)
-        store = await self._stores.of(item)
-        if item.gone:
-            await self._remove(item, record, store)
+    def _add(self, item: Item, outcome: Outcome, dry_run: DryRun) -> None:
+        self._note_readback(item, dry_run)
+        if (due := dry_run.copy_due) is not None:
+            self._plan.copies.append(Copy(item, due.why, due.kind, due.size, due.original))
+            if dry_run.store is not None and dry_run.store.provider.checksum is not ChecksumKind.NONE:
+                self._leave(item)
+        elif outcome.pruned:
+            self._plan.removals.append(Removal(item, "its file is gone"))
+        elif outcome.state is not State.SYNCED:
+            self._plan.left.append(Left(item, outcome))
+        elif not item.gone:
+            self._plan.unchanged += 1
+            self._plan.adopted += outcome.adopted
+            if outcome.adopted or not unproven(dry_run.record):
+                self._leave(item)
+
+    def _note_readback(self, item: Item, dry_run: DryRun) -> None:
+        record, store = dry_run.record, dry_run.store
+        if record is None or store is None or record.integrity is not Integrity.READBACK or item.options.readback:
             return
-        if record is not None and record.integrity is Integrity.READBACK and not item.options.readback:
-            made = cut(record.size, item.options.upload, store.provider, self._memory_limit).kind
-            self._shows_none.add((item.destination.store, made))
-        async with source_of(self._http, self._own, item) as source:
-            seen = await look(item, record, store, source)
-            if record is not None and (touched := seen.touched):
-                seen = seen.compared(item, equal=await holds(source, touched, record, self._budget))
-        match seen.decision.action:
-            case Action.COPY if seen.observed is not None:
-                await self._copy(item, seen, seen.observed, store)
-            case Action.BLOCK:
-                decision = seen.decision
-                outcome = Outcome(state=State.BLOCKED, reason=decision.reason, message=decision.message)
-                self._plan.left.append(Left(item, outcome))
-            case action:
-                self._plan.unchanged += 1
-                self._plan.adopted += action is Action.ADOPT
-                if action is Action.ADOPT or not unproven(record):
-                    self._leave(item)
+        made = cut(record.size, item.options.upload, store.provider, self._budget.limit).kind
+        self._shows_none.add((item.destination.store, made))
 
     def _leave(self, item: Item) -> None:
         if not isinstance(item.after_upload, KeepFile):
             self._plan.leaving.append(Leaving(item, item.after_upload))
-
-    async def _remove(self, item: Item, record: Record | None, store: ObjectStore) -> None:
-        if record is None or record.etag is None:
-            return
-        standing = await store.head_object(item.destination)
-        if standing is not None and is_ours(record, standing):
-            self._plan.removals.append(Removal(item, "its file is gone"))
-
-    async def _copy(self, item: Item, seen: Look, observed: Observed, store: ObjectStore) -> None:
-        """Raises what the copy would end with before its first byte."""
-        options, size = item.options, observed.revision.length
-        refuse(observed, options.max_size, options.expect_content_type)
-        kind = cut(size, options.upload, store.provider, self._memory_limit).kind
-        await self._http.declared(item)
-        if seen.standing is None:
-            await self._require_bucket(item, store)
-        self._plan.copies.append(Copy(item, seen.decision.message, kind, size))
-        if store.provider.checksum is not ChecksumKind.NONE:
-            self._leave(item)
 
     async def _require_bucket(self, item: Item, store: ObjectStore) -> None:
         """HEAD of an object tells no missing bucket from a missing object."""
@@ -261,6 +271,10 @@ async def _stands(store: ObjectStore, bucket: str) -> bool:
         return await store.has_bucket(bucket)
     except StoreDenied:
         return True  # who may not ask about buckets may still write to them
+
+
+def _unobserved(event: Event) -> None:
+    """Nothing happens to the items."""
 
 
 def _never(_failures: int, _retry_after: float | None) -> None:

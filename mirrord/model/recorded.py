@@ -97,6 +97,8 @@ class Outcome:
     """False: everything that its host or store answered lately was an error, so that this is no attempt."""
     pruned: bool = False
     """The object was deleted, as its file was."""
+    adopted: bool = False
+    """The object equals the source, and the journal did not know it."""
 
     def failures_after(self, failures: int) -> int:
         """The attempts in a row that failed, with this one; an outage counts as one of them at most."""

@@ -15,6 +15,7 @@ from mirrord.errors import ReadbackMismatch, SourceChanged, SourceRefused, Store
 from mirrord.model import (
     ChecksumKind,
     Copied,
+    Destination,
     Integrity,
     Item,
     Observed,
@@ -81,9 +82,13 @@ class Transfers:
         """What is said of attempts."""
         return Told(self.observer, self.clock)
 
-    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
+    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> None:
         """Give up an unfinished transfer that does not run: see `Leftovers.discard`."""
-        return await self.leftovers.discard(transfer, store, item)
+        await self.leftovers.discard(transfer, store, item)
+
+    async def delete(self, store: ObjectStore, at: Destination) -> None:
+        """Delete the object of an item whose file is gone. Raises StoreError."""
+        await store.delete_object(at)
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""

@@ -22,6 +22,7 @@ class Attempt:
     transfer_id: str
     began: float  # monotonic seconds
     kind: TransferKind | None = None
+    why: str = ""  # a copy is due, as said to people
     vacant: bool = False  # no object was seen there: the store is asked to hold us to that, where it matters
     doubted: Record | None = None  # what the journal says since the object turned out to be other bytes than were sent
     unsettled: bool = False  # it failed, and the store may hold something of it

@@ -10,19 +10,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from logging import getLogger
 from math import inf
+from typing import Protocol
 
 from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, StoreError
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
-from mirrord.model import Item, Observed, Outcome, Record, State, StoredObject, Transfer
+from mirrord.model import Destination, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
 from mirrord.planning.decisions.standing import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
-from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.errand import Attempt
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import KEPT, Removal
-from mirrord.reconcile.told import internal
+from mirrord.reconcile.reuse import Lending
+from mirrord.reconcile.told import Told, internal
 
 _log = getLogger(__name__)
 
@@ -30,6 +31,41 @@ StoreOf = Callable[[Item], Awaitable[ObjectStore]]
 SourceOf = Callable[[Item], Source]
 Retry = Callable[[int, float | None], float | None]
 """(failures so far from 1, Retry-After) -> seconds until the next try, or None: this was the last."""
+
+
+class Actions(Protocol):
+    """The last step, which changes the store. `Transfers` carries it out, `DryRun` withholds and reports it."""
+
+    @property
+    def told(self) -> Told: ...
+
+    @property
+    def lending(self) -> Lending: ...
+
+    async def settle(
+        self, attempt: Attempt, store: ObjectStore, record: Record | None
+    ) -> tuple[Record | None, Sequence[Transfer]]:
+        """The item's record, and its unfinished transfers, once it is known which of them were done."""
+
+    async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
+        """Whether the source has the bytes that were recorded. Raises SourceError."""
+
+    async def copy(
+        self,
+        attempt: Attempt,
+        source: Source,
+        observed: Observed,
+        store: ObjectStore,
+        record: Record | None,
+        left: Sequence[Transfer] = (),
+    ) -> Outcome:
+        """Make the object equal to the source, going on with one of the unfinished transfers `left` if one fits."""
+
+    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> None:
+        """Give up an unfinished transfer that does not run."""
+
+    async def delete(self, store: ObjectStore, at: Destination) -> None:
+        """Delete the object of an item whose file is gone. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +117,7 @@ class Reconciler:
     journal: Journal
     store_of: StoreOf
     source_of: SourceOf
-    transfers: Transfers
+    transfers: Actions
     observer: Observer
     clock: Clock
     retry: Retry
@@ -134,7 +170,7 @@ class Reconciler:
             seen = await look(item, record, store, source, since_asked=now - self._asked.get(item.id, -inf))
             self._remember(item, seen.asked, now)
             self._answered(item, seen)
-            attempt.vacant = seen.standing is None
+            attempt.vacant, attempt.why = seen.standing is None, seen.decision.message
             if record is not None and (changed := seen.touched):
                 seen = seen.compared(item, equal=await self.transfers.equal(source, changed, record))
             if seen.decision.drifted:
@@ -183,8 +219,9 @@ class Reconciler:
         if item.id in self.transfers.lending:  # to the new name of its file: another scan will come
             return KEPT
         await self._give_up(item)
+        removal = Removal(self.journal, self.observer, self.clock, self.transfers.delete)
         async with self.source_of(item) as source:
-            return await Removal(self.journal, self.observer, self.clock).remove(item, record, store, source)
+            return await removal.remove(item, record, store, source)
 
     async def _vanished(self, item: Item, record: Record | None) -> Outcome:
         """A folder's file went before it was sent, which nobody has to mend: what stands of it stays, or it is no item.
@@ -211,7 +248,7 @@ class Reconciler:
         """Take over an object that already holds this revision: the journal was lost, or is new."""
         await self.journal.save(with_adopted(item, observed, standing, self.clock.now()))
         self.observer(ItemUnchanged(item=item))
-        return Outcome(state=State.SYNCED)
+        return Outcome(state=State.SYNCED, adopted=True)
 
     async def _failed(self, item: Item, record: Record | None, attempt: Attempt, error: MirrordError) -> Outcome:
         begun, fresh = attempt.kind is not None, attempt.number == 1

@@ -5,11 +5,12 @@ is ours, delete, then forget in the journal. Killed between any two, the next pa
 do. Whether it may be deleted at all is `planning.decisions.prune`'s word, asked before.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
-from mirrord.model import Item, Outcome, Record, State
+from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.planning.decisions.standing import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
@@ -24,6 +25,7 @@ class Removal:
     journal: JournalRecords
     observer: Observer
     clock: Clock
+    delete: Callable[[ObjectStore, Destination], Awaitable[None]]
 
     async def remove(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Outcome:
         """Delete the item's object and retire the item. A file that came back, or an object of others, stays."""
@@ -39,7 +41,7 @@ class Removal:
             await self.journal.retire([item.id], self.clock.now())
             return KEPT
         if standing is not None:
-            await store.delete_object(item.destination)
+            await self.delete(store, item.destination)
         await self.journal.save(without_object(record, self.clock.now()))
         if standing is not None:
             self.observer(ItemPruned(item=item))

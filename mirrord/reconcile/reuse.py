@@ -73,15 +73,21 @@ class Reuse:
 
         Raises what the source raises, StoreUnavailable, and OutcomeUnknown, whose intent stays.
         """
-        record = await self._twin(errand)
+        record = await self._recorded(errand)
         if record is None:
             return None
         with self.lending.of(record.item_id):
-            if await holds(errand.source, errand.observed, record, self.budget):
-                return await self._copied(errand, record)
-        return None
+            return await self._copied(errand, record) if await self._is_equal(errand, record) else None
 
-    async def _twin(self, errand: Errand) -> Record | None:
+    async def twin(self, errand: Errand) -> Record | None:
+        """Of whose object `copied` would ask the store for a copy. Reads the file; raises what the source raises."""
+        record = await self._recorded(errand)
+        return record if record is not None and await self._is_equal(errand, record) else None
+
+    async def _is_equal(self, errand: Errand, record: Record) -> bool:
+        return await holds(errand.source, errand.observed, record, self.budget)
+
+    async def _recorded(self, errand: Errand) -> Record | None:
         item, file = errand.attempt.item, errand.observed.revision.file
         if file is None or not reusable(item, errand.observed, errand.store.provider, errand.attempt.number):
             return None

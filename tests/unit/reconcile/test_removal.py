@@ -20,6 +20,7 @@ from mirrord.model import (
     Revision,
     State,
 )
+from mirrord.ports import ObjectStore
 from mirrord.reconcile.removal import Removal
 from mirrord.testing import MemoryStore
 from tests.support.manual_clock import ManualClock
@@ -39,6 +40,10 @@ class Place:
         if self._found is not None:
             raise self._found
         return Observed(revision=THERE)
+
+
+async def delete_object(store: ObjectStore, at: Destination) -> None:
+    await store.delete_object(at)
 
 
 @dataclass
@@ -66,7 +71,7 @@ class World:
         await self.journal.save(record)
 
     async def remove(self, found: Exception | None = None) -> Outcome:
-        removal = Removal(self.journal, self.events.append, ManualClock())
+        removal = Removal(self.journal, self.events.append, ManualClock(), delete_object)
         place = Place(found or SourceMissing("gone"))
         return await removal.remove(ITEM, await self.record(), self.store, place)  # type: ignore[arg-type]
 
@@ -102,7 +107,7 @@ async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, fou
 
 async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
     before = await world.record()
-    removal = Removal(world.journal, world.events.append, ManualClock())
+    removal = Removal(world.journal, world.events.append, ManualClock(), delete_object)
     outcome = await removal.remove(ITEM, before, world.store, Place(None))  # type: ignore[arg-type]
     assert not outcome.pruned
     assert world.stands
