@@ -4,7 +4,7 @@ Owns which class serves a store and the life of the embedded one; `buckets` crea
 that cannot be opened fails the items that need it, and is tried again with the next.
 
 With `looking` nothing is made: declared buckets that do not stand are in `missing`, and for an embedded store that
-never ran an empty one in memory stands in.
+never ran an `EmptyStore` stands in.
 """
 
 import asyncio
@@ -20,11 +20,10 @@ from mirrord.declared import StoreOptions
 from mirrord.errors import StoreError, StoreRefused
 from mirrord.model import Destination, Item, ProviderName
 from mirrord.ports import ObjectStore
-from mirrord.providers import profile
 from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.empty_store import EmptyStore
 from mirrord.s3.keys import Stamps, files_of, stamps
 from mirrord.s3.session import S3Store
-from mirrord.testing import MemoryStore
 
 _log = getLogger(__name__)
 
@@ -137,7 +136,7 @@ class Stores:
         if options.provider is ProviderName.EMBEDDED:
             embedded = EmbeddedStore(self._directory)
             if self._looking and not embedded.known:
-                return MemoryStore(profile(options.provider))
+                return EmptyStore()
             options = (await self._life.enter_async_context(embedded)).options(options)
         return await self._life.enter_async_context(S3Store(options))
 

@@ -21,9 +21,9 @@ from mirrord.errors import (
 )
 from mirrord.sources.http import HttpSource, HttpSources
 from mirrord.sources.http.addresses import AddressRules
+from mirrord.testing import ManualClock
 from mirrord.units import KiB, MiB
 from tests.support import origin as misbehaviour
-from tests.support.manual_clock import ManualClock
 from tests.support.origin import Asked, Behaviour, Generated, Origin
 from tests.support.reading import drained, item_of, looked, read
 

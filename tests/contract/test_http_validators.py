@@ -9,8 +9,8 @@ import pytest
 
 from mirrord.errors import SourceChanged, SourceDenied, SourceError
 from mirrord.sources.http import HttpSource, HttpSources
+from mirrord.testing import ManualClock
 from tests.support import origin as misbehaviour
-from tests.support.manual_clock import ManualClock
 from tests.support.origin import Asked, Behaviour, Generated, Origin, Reply
 from tests.support.raw_origin import raw_origin, response
 from tests.support.reading import item_of, looked, read

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from mirrord.errors import JournalError, Reason
-from mirrord.journal.memory import MemoryJournal
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import (
     Checksum,
@@ -28,6 +27,7 @@ from mirrord.model import (
 )
 from mirrord.ports import Journal
 from mirrord.ports.journal import NAMES_OF_A_FILE
+from mirrord.testing import MemoryJournal
 
 
 class Journals:

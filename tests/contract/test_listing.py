@@ -10,20 +10,7 @@ import pytest
 
 from mirrord.model import FileIdentity, file_address, fingerprint
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
-
-
-class Impatient:
-    """A clock on which every wait is over."""
-
-    def now(self) -> float:
-        return 0.0
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-
+from mirrord.testing import HurriedClock
 
 Make = Callable[..., Folder | SettledFolder]
 
@@ -32,7 +19,7 @@ Make = Callable[..., Folder | SettledFolder]
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "folder":
         return Folder
-    return lambda *about, **more: SettledFolder(Folder(*about, **more), 2.0, Impatient())
+    return lambda *about, **more: SettledFolder(Folder(*about, **more), 2.0, HurriedClock())
 
 
 async def found_in(listing: Folder | SettledFolder) -> dict[str, FoundFile]:

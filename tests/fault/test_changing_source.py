@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from mirrord.events import Event, TransferCompleted, TransferFailed, TransferInterrupted, TransferResumed
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     Destination,
     HttpOptions,
@@ -28,7 +27,7 @@ from mirrord.providers import profile
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.sources.http import HttpSources
-from mirrord.testing import MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.origin import (
@@ -57,16 +56,6 @@ RUNS = 100
 AT = Destination("default", "http://store", "bucket", "key")
 
 
-class Clock:
-    def now(self) -> float:
-        return 0.0
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
 @dataclass
 class World:
     """A reconciler over the origin, a store that takes parts of 1 MiB, and all that was said."""
@@ -85,7 +74,7 @@ class World:
         async def store_of(item: Item) -> MemoryStore:
             return self.store
 
-        clock, note = Clock(), self.events.append
+        clock, note = ManualClock(0.0), self.events.append
         self.reconciler = Reconciler(
             journal=self.journal,
             store_of=store_of,

@@ -88,6 +88,7 @@ PLANTS = [
     *(climbing("transfer-adapters", "transfer", room) for room in adapters("transfer-adapters")),
     *(climbing("core-adapters", room, adapter) for room in CORE for adapter in adapters("core-adapters")),
     *(climbing("web-core", room, core) for room in ("web", "client") for core in CORE),
+    *(climbing("fakes", room, "testing") for room in ("daemon", "cli", "demo")),
     climbing("source-kinds", "sources", "sources"),
     climbing("journals", "journal", "journal"),
     climbing("journals", "journal/sqlite", "journal"),

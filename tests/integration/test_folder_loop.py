@@ -22,12 +22,12 @@ from mirrord.errors import Reason
 from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import File, FileIdentity, Item, Outcome, Revision, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from mirrord.sources.folder import Folder
 from mirrord.sources.watch import Watch, inotify
+from mirrord.testing import MemoryJournal
 
 SETTLE = 0.15
 

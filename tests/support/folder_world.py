@@ -12,12 +12,11 @@ from mirrord.errors import JournalUnavailable, LeftOut
 from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, Item, Outcome, Record, Revision, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from mirrord.status import ItemStatus
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryJournal
 
 ROOT = "/srv/inbox"
 SPEC = FolderSpec(entry="inbox", path=ROOT, store="default", endpoint="http://store", bucket="bucket", key="in/{path}")

@@ -4,18 +4,7 @@ from mirrord.daemon.health import Health
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked, ItemUnchanged, TransferFailed
 from mirrord.model import Destination, Item, origin_at
-
-
-class Clock:
-    time = 100.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None: ...
+from mirrord.testing import ManualClock
 
 
 def item(key: str, entry: str, store: str = "s") -> Item:
@@ -24,7 +13,7 @@ def item(key: str, entry: str, store: str = "s") -> Item:
 
 
 def test_a_store_is_down_from_its_first_silence_to_its_next_answer() -> None:
-    health = Health(Clock())
+    health = Health(ManualClock())
     one = item("a", "e")
     assert health.stores() == {}
     failed = TransferFailed(item=one, transfer_id="t", reason=Reason.STORE_UNAVAILABLE, message="refused", duration=1.0)
@@ -36,16 +25,16 @@ def test_a_store_is_down_from_its_first_silence_to_its_next_answer() -> None:
     assert health.stores() == {"s": True}
 
 
-def test_an_entry_is_as_stale_as_its_longest_neglected_item() -> None:
-    clock = Clock()
+async def test_an_entry_is_as_stale_as_its_longest_neglected_item() -> None:
+    clock = ManualClock()
     health = Health(clock)
     first, second, other = item("a", "e"), item("b", "e"), item("c", "f")
     health.keep({one.id: one for one in (first, second, other)})
-    clock.time = 130.0
+    await clock.advance(30)
     health(ItemUnchanged(item=first))
     assert health.staleness() == {"e": 30.0, "f": 30.0}
     health(ItemUnchanged(item=second))
-    clock.time = 135.0
+    await clock.advance(5)
     assert health.staleness() == {"e": 5.0, "f": 35.0}
     health.keep({first.id: first})
     assert health.staleness() == {"e": 5.0}

@@ -11,27 +11,18 @@ from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.folders.after_upload import AfterUpload
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
 from mirrord.sources.folder import FolderQuarantine, Overlaps
 from mirrord.sources.mounts import Mounts
-from mirrord.testing import MemoryStore
+from mirrord.testing import HurriedClock, ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
-from tests.support.manual_clock import ManualClock
 
 SOUND = "stores: {default: {endpoint_url: 'http://s:1'}}\nmirrors: [{url: 'http://h/x', to: 's3://bucket/x'}]\n"
 BROKEN = "mirrors: [{url: 'http://h/y', to: 's3://bucket/y'}"
-
-
-class Reads(ManualClock):
-    """A manifest is read twice, a moment apart: nobody waits for it here."""
-
-    async def sleep(self, seconds: float) -> None:
-        self._elapsed += seconds
 
 
 def recorded(entry: str) -> Record:
@@ -43,7 +34,8 @@ class Scene:
     """The applied state over the manifests in a directory; nothing is transferred."""
 
     def __init__(self, directory: Path, supervisor: Supervisor) -> None:
-        clock, self.journal, settings = Reads(), MemoryJournal(), Settings(state=directory / "state" / "state.db")
+        settings = Settings(state=directory / "state" / "state.db")
+        clock, self.journal = HurriedClock(), MemoryJournal()
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
         self.live = Live(

@@ -18,10 +18,9 @@ from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_f
 from mirrord.errors import Reason
 from mirrord.events import TransferFailed, TransferStarted
 from mirrord.folders.waiting import WaitingFile
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Record, State, TransferKind, origin_at
 from mirrord.status import ItemStatus
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryJournal
 
 RECORDED = [State.SYNCED, State.PENDING, State.RETRYING, State.BLOCKED, State.WAITING]
 HELD = [State.WAITING, State.BLOCKED]

@@ -7,7 +7,7 @@ import pytest
 
 from mirrord.daemon import supervise
 from mirrord.daemon.supervise import RESTARTS, WELL_AFTER, Supervisor
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock
 
 
 class Work:

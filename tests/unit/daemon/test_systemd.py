@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from mirrord.daemon.systemd import Notifier, keep_watchdog
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock
 
 
 class Manager:

@@ -11,7 +11,6 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import Reason, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
 from mirrord.folders.after_upload import AGAIN, AfterUpload
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     META_TRANSFER,
     Checksum,
@@ -41,9 +40,9 @@ from mirrord.planning.decisions.departure import Departure
 from mirrord.planning.items.bind import item_of
 from mirrord.ports import ByteStream
 from mirrord.sources.folder import FoundFile
+from mirrord.testing import ManualClock, MemoryJournal
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
-from tests.support.manual_clock import ManualClock
 
 BODY = b"body"
 FILE = FileIdentity(1, 2, len(BODY), 4, 5)

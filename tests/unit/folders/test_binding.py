@@ -8,9 +8,9 @@ import pytest
 
 from mirrord.errors import Reason
 from mirrord.folders.loop import BATCH
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import FileIdentity, State
 from mirrord.reconcile.removal import without_object
+from mirrord.testing import MemoryJournal
 from tests.support.folder_world import World
 
 DAY = 86_400

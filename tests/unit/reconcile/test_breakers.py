@@ -10,7 +10,6 @@ import pytest
 
 from mirrord.errors import MirrordError, Reason, SourceMissing, SourceUnavailable, StoreUnavailable
 from mirrord.events import Event
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Item, Observed, Outcome, Revision, State, StoredObject, origin_at
 from mirrord.planning.timing.breaker import SUSPECTS
 from mirrord.ports import ByteStream
@@ -18,10 +17,9 @@ from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.scheduling.workers import Pauses, Slots, settle, work_through
-from mirrord.testing import MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
-from tests.support.manual_clock import ManualClock
 
 
 def answer(status: int, retry_after: float | None = None) -> SourceUnavailable:

@@ -9,13 +9,11 @@ import pytest
 
 from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.events import UploadAborted
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, ObjectOptions, Record, Revision, State, Transfer, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.janitor import COPY_ENTRY, COPY_RETURNS, RETURNS, Janitor
-from mirrord.testing import MemoryStore
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 
 AT = Destination("default", "http://store", "bucket", "key")
 

@@ -15,10 +15,9 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import Destination, Revision, Transfer, TransferKind
 from mirrord.reconcile.ledger import JournalLedger
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryJournal
 
 AT = Destination("default", "http://store", "bucket", "key")
 

@@ -31,8 +31,9 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decisions.decide import options_digest
+from mirrord.testing import ManualClock
 from tests.unit.reconcile.test_proof_of_items import careless
-from tests.unit.reconcile.test_reconciler import AT, Clock, World
+from tests.unit.reconcile.test_reconciler import AT, World
 
 INTENT = Transfer(
     id="t-1",
@@ -210,7 +211,7 @@ async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
     world.store.get_object = killed  # type: ignore[assignment, method-assign]
     with pytest.raises(asyncio.CancelledError):
         await world.look()
-    board, seen = Board(Clock()), list[tuple[str, int | None, int]]()
+    board, seen = Board(ManualClock(1000.0)), list[tuple[str, int | None, int]]()
 
     def looked(*given: object, **more: object) -> object:
         for event in world.events:

@@ -35,8 +35,8 @@ from mirrord.events import (
 )
 from mirrord.model import File, Outcome, State, UploadOptions
 from mirrord.telemetry.metrics import Metrics, Readings
+from mirrord.testing import ManualClock
 from mirrord.units import MiB
-from tests.support.manual_clock import ManualClock
 from tests.unit.reconcile.test_reconciler import AT, Origin, World
 
 ENDS = (TransferCompleted, TransferFailed, TransferInterrupted)

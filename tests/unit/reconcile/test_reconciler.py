@@ -21,7 +21,6 @@ from mirrord.events import (
     TransferProgress,
     TransferStarted,
 )
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     META_TRANSFER,
     Destination,
@@ -40,7 +39,7 @@ from mirrord.model import (
 from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.testing import MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
@@ -92,16 +91,6 @@ class Origin:
     async def confirm(self, observed: Observed) -> None: ...
 
 
-class Clock:
-    def now(self) -> float:
-        return 1000.0
-
-    def monotonic(self) -> float:
-        return 5.0
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
 @dataclass
 class World:
     """A reconciler and everything it touches."""
@@ -119,7 +108,7 @@ class World:
         async def store_of(item: Item) -> MemoryStore:
             return self.store
 
-        clock = Clock()
+        clock = ManualClock(1000.0)
         transfers = Transfers(
             journal=self.journal,
             observer=self.events.append,

@@ -6,7 +6,6 @@ import pytest
 
 from mirrord.errors import SourceDenied, SourceMissing, SourceRefused, StoreUnavailable
 from mirrord.events import Event, ItemBlocked, ItemPruned
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     META_TRANSFER,
     Destination,
@@ -22,8 +21,7 @@ from mirrord.model import (
 )
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.removal import Removal
-from mirrord.testing import MemoryStore
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 
 AT = Destination("default", "http://store", "bucket", "in/a")
 ITEM = Item(id=AT.item_id, entry="inbox", origin=File("/srv/inbox", "a"), destination=AT, gone=True)

@@ -24,8 +24,7 @@ from mirrord.model import (
 from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.providers import profile
 from mirrord.reconcile.janitor import SWEEP_EVERY, Janitor
-from mirrord.testing import MemoryStore
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryStore
 from tests.unit.reconcile.test_reconciler import AT, World
 
 IN_PARTS = UploadOptions(part_size=5 * 2**20, multipart_threshold=5 * 2**20)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirrord.ports import Work
 from mirrord.scheduling.queue import AFTER_FAULT, LocalQueue
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock
 
 
 class Bench:

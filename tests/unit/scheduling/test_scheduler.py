@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from mirrord.errors import JournalUnavailable, Reason
-from mirrord.journal.memory import MemoryJournal
 from mirrord.model import (
     Destination,
     Item,
@@ -27,7 +26,7 @@ from mirrord.planning.items.difference import Difference
 from mirrord.scheduling import scheduler as scheduling
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import WORTH_KEEPING, Scheduler
-from tests.support.manual_clock import ManualClock
+from mirrord.testing import ManualClock, MemoryJournal
 
 SYNCED = Outcome(state=State.SYNCED)
 MISSING = Outcome(state=State.BLOCKED, reason=Reason.SOURCE_MISSING)

@@ -8,28 +8,9 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.sources.folder import Folder, SettledFolder, Stats
+from mirrord.testing import HurriedClock
 
 FILE = FileIdentity(1, 2, 3, 4, 5)
-
-
-class Hands:
-    """A clock that moves only when slept on; `meanwhile` is what others do during that sleep."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-        self.slept: list[float] = []
-        self.meanwhile = lambda: None
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-        self.meanwhile()
 
 
 @pytest.mark.parametrize("field", ["device", "inode", "size", "mtime_ns", "ctime_ns"])
@@ -57,7 +38,7 @@ async def listed(folder: SettledFolder) -> dict[str, bool]:
 async def test_what_changes_within_the_settle_may_still_be_growing(tmp_path: Path) -> None:
     for name in ("still", "grows", "swapped", "removed"):
         (tmp_path / name).write_text(name)
-    clock = Hands()
+    clock = HurriedClock()
 
     def others() -> None:
         with (tmp_path / "grows").open("a") as growing:
@@ -71,12 +52,12 @@ async def test_what_changes_within_the_settle_may_still_be_growing(tmp_path: Pat
     folder = SettledFolder(Folder(str(tmp_path)), 2.0, clock)
     assert await listed(folder) == {"still": True, "grows": False, "swapped": False, "new": False}
     assert clock.slept == [2.0]
-    clock.meanwhile = lambda: None
+    clock.meanwhile = None
     assert await listed(folder) == {"still": True, "grows": True, "swapped": True, "new": True}
 
 
 async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
-    clock = Hands()
+    clock = HurriedClock()
     folders = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -84,13 +65,13 @@ async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
         folders.append(SettledFolder(Folder(str(tmp_path / name)), 2.0, clock))
     for folder in folders:
         await folder.look()
-        clock.time += 0.5
+        clock.move(0.5)
     assert [await listed(folder) for folder in folders] == [{"file": True}] * 2
     assert clock.slept == [1.0, 0.5]
 
 
 async def test_no_settle_takes_each_file_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    clock = Hands()
+    clock = HurriedClock()
     assert await listed(SettledFolder(Folder(str(tmp_path)), 0.0, clock)) == {"file": True}
     assert clock.slept == []

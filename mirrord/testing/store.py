@@ -1,7 +1,7 @@
-"""Fakes of the ports for programs that use mirrord: `MemoryStore`, an object store without a network.
+"""A fake of ObjectStore: an object store in memory.
 
 Owns a store that refuses what a good S3 store refuses: wrong checksums, small parts, unknown parts and uploads, failed
-preconditions, missing buckets; the suite that tests real stores tests it too. Refuses to be fast or durable.
+preconditions, missing buckets. The contract suite that tests real stores tests it too.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A journal that forgets: for `plan`, the library and tests. The same contract, no durability."""
+"""A fake of Journal: the same contract, in memory. Nothing of it outlives the object."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ from mirrord.ports.journal import NAMES_OF_A_FILE
 
 
 class MemoryJournal:
-    """`ports.Journal` in the heap; what it holds outlives the context, and is gone with the object."""
+    """`ports.Journal` in memory. What it holds outlives `async with`, and is lost with the object."""
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
