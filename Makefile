@@ -30,8 +30,8 @@ help: ## this list
 demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox; ARGS=--once: two passes
 	@$(BIN)/mirrord demo $(ARGS)
 
-test: $(DEV) ## every test but the long ones; ARGS are pytest's
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(DEV) ## every test but the long ones, side by side; ARGS are pytest's (-n 0: one after the other)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
 	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py

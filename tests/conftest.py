@@ -1,7 +1,9 @@
 """Every test may ask for the real stores of `tests.support`; none starts unless a test does."""
 
+import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 # What an example takes says more of the machine than of the code; a failure prints how to repeat it.
@@ -13,6 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
+    "tests.support.alone",
     "tests.support.weed",
     "tests.support.rclone",
     "tests.support.proxy",
@@ -20,3 +23,9 @@ pytest_plugins = [
     "tests.support.origin",
     "tests.support.discarding",
 ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one more than there are cores, because many tests wait for a process or a timer."""
+    return (os.cpu_count() or 1) + 1

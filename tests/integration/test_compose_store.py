@@ -22,6 +22,7 @@ from tests.support.command import mirrord
 from tests.support.weed import Server
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("compose")  # they share a store of their own
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 STORE, MIRRORD = COMPOSE["services"]["store"], COMPOSE["services"]["mirrord"]
 SERVERS = ("s3", "master", "filer", "volume", "admin")

@@ -247,6 +247,7 @@ async def _stopped(inbox: Inbox) -> None:
     await inbox.daemon.wait_for(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T", what="the pause")
 
 
+@pytest.mark.alone  # the length of the queue is a setting of the whole machine
 async def test_the_kernels_queue_overflows(watched: Open) -> None:
     with _a_short_queue() as length:  # for as long as it runs: events that were lost are asked for anew
         async with watched() as inbox:

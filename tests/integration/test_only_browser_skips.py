@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,25 @@ ROOT = Path(__file__).parents[2]
 PASSES = "def test_works(): pass\n"
 
 
-def run(suite: str, tmp_path: Path, *, plugin: bool = True) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(params=[[], ["-p", "xdist", "-n", "2"]], ids=["one process", "workers"])
+def workers(request: pytest.FixtureRequest) -> list[str]:
+    """Arguments of pytest: as tests are run by hand, and as `make test` runs them."""
+    found: list[str] = request.param
+    return found
+
+
+def run(
+    suite: str, tmp_path: Path, workers: Sequence[str] = (), *, plugin: bool = True
+) -> subprocess.CompletedProcess[str]:
     (tmp_path / "test_suite.py").write_text("import pytest\n" + suite)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
     if plugin:
         command += ["-p", "tests.support.only_browser_skips"]
     return subprocess.run(
-        command,
+        [*command, *workers],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -40,8 +50,8 @@ def run(suite: str, tmp_path: Path, *, plugin: bool = True) -> subprocess.Comple
         pytest.param("missing = pytest.importorskip('surely_no_such_module')\n", id="a missing module"),
     ],
 )
-def test_a_skip_fails_the_run_and_is_named(suite: str, tmp_path: Path) -> None:
-    done = run(PASSES + suite, tmp_path)
+def test_a_skip_fails_the_run_and_is_named(suite: str, tmp_path: Path, workers: list[str]) -> None:
+    done = run(PASSES + suite, tmp_path, workers)
     assert done.returncode == 1, done.stdout
     assert "skips that fail this run" in done.stdout
     assert " 1 skipped" in done.stdout.splitlines()[-1], "pytest's closing line stays the last"
@@ -59,10 +69,11 @@ def test_without_the_plugin_a_skip_passes(tmp_path: Path) -> None:
         pytest.param("@pytest.mark.xfail(strict=True)\ndef test_known(): assert False\n", id="an expected failure"),
     ],
 )
-def test_a_run_without_other_skips_passes(suite: str, tmp_path: Path) -> None:
-    done = run(PASSES + suite, tmp_path)
+def test_a_run_without_other_skips_passes(suite: str, tmp_path: Path, workers: list[str]) -> None:
+    done = run(PASSES + suite, tmp_path, workers)
     assert done.returncode == 0, done.stdout
 
 
-def test_a_failure_stays_a_failure(tmp_path: Path) -> None:
-    assert run("def test_fails(): assert False\ndef test_skips(): pytest.skip('x')\n", tmp_path).returncode == 1
+def test_a_failure_stays_a_failure(tmp_path: Path, workers: list[str]) -> None:
+    suite = "def test_fails(): assert False\ndef test_skips(): pytest.skip('x')\n"
+    assert run(suite, tmp_path, workers).returncode == 1

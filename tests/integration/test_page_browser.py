@@ -13,6 +13,7 @@ from mirrord.web.server import Server
 from tests.support.browser import Browser
 from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
 
+pytestmark = pytest.mark.xdist_group("browser")  # one browser serves them
 HOSTILE = """<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"""
 DIRECTION = "\u202e"  # what follows it reads backwards: a file that looks like another
 

@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from mirrord.demo.sample_origin import Published, SampleOrigin, Text
 from mirrord.units import MiB
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.weed import Server
+
+pytestmark = pytest.mark.xdist_group("browser")  # one browser serves them
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 
+import pytest
+
 from mirrord.planning.timing.schedule import jitter
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.light_origin import LightOrigin, Visit, light_origin
@@ -70,6 +72,7 @@ def drift(off: Sequence[float]) -> float:
     return median(off[-third:]) - median(off[:third])
 
 
+@pytest.mark.alone  # it measures how late the daemon is
 async def test_a_thousand_items_each_second(tmp_path: Path, weed: Server, bucket: str) -> None:
     async with light_origin(tmp_path) as origin:
         (tmp_path / "mirrord.yaml").write_text(manifest(origin.url, bucket, weed))
