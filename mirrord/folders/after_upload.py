@@ -252,7 +252,7 @@ class AfterUpload(Reconciles):
     # ── a file that is gone ───────────────────────────────────────────────────────────────────────
     async def _left(self, item: Item, record: Record) -> Outcome:
         """The file left after its upload: the item is in sync as long as its object stands. Nothing can mend it."""
-        why = ""
+        why = None
         if item.options.drift is not Drift.IGNORE:
             try:
                 store = await self.store_of(item)

@@ -113,6 +113,6 @@ class MissingFiles:
         )
 
 
-def refused(gone: MissingItems, most: float | None = None) -> str:
-    """Why nothing of this may be deleted; empty if it may."""
+def refused(gone: MissingItems, most: float | None = None) -> str | None:
+    """Why nothing of this may be deleted; None if it may."""
     return refusal(gone.objects, gone.held, most, replaced=gone.replaced)

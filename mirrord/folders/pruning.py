@@ -33,8 +33,8 @@ class Pruning:
         self._clock = clock
         self._seen: Seen | None = None
         self._news = asyncio.Event()
-        self.problem = ""
-        """Why what is gone is not deleted; empty if it is."""
+        self.problem: str | None = None
+        """Why what is gone is not deleted; None if it is."""
 
     def offer(self, seen: Seen) -> None:
         """What a whole scan saw, that can be trusted; a later one takes the place of one not yet begun with."""

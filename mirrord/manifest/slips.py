@@ -106,28 +106,28 @@ def bare(character: str) -> str:
     return f"a value that begins with {character} must be in quotes"
 
 
-def _tab(fault: Fault) -> str:
+def _tab(fault: Fault) -> str | None:
     cannot_start = "cannot start any token" in fault.problem and fault.at(fault.stopped) == "\t"
     tab = cannot_start or "tab character" in fault.problem
-    return "a tab in the indentation; YAML is indented with spaces" if tab else ""
+    return "a tab in the indentation; YAML is indented with spaces" if tab else None
 
 
-def _bare(fault: Fault) -> str:
+def _bare(fault: Fault) -> str | None:
     """A plain value that begins with a character that means something else in YAML."""
     reads = any(what in fault.context for what in ("an alias", "an anchor", "a tag"))
     if not reads and "cannot start any token" not in fault.problem:
-        return ""
+        return None
     return bare(fault.at(fault.began or fault.stopped))
 
 
-def _unclosed_quote(fault: Fault) -> str:
+def _unclosed_quote(fault: Fault) -> str | None:
     unclosed = "quoted scalar" in fault.context and "end of stream" in fault.problem
-    return "a quote opens here and is never closed" if unclosed else ""
+    return "a quote opens here and is never closed" if unclosed else None
 
 
-def _unclosed_bracket(fault: Fault) -> str:
+def _unclosed_bracket(fault: Fault) -> str | None:
     if "flow" not in fault.context or "did not find expected" not in fault.problem or fault.began is None:
-        return ""
+        return None
     at = fault.stopped
     if fault.line(at)[: at.column].endswith("$") and fault.at(at) == "{":
         return _REFERENCE
@@ -138,30 +138,30 @@ def _unclosed_bracket(fault: Fault) -> str:
     return f"the {what} that opens in line {fault.began.line + 1} lacks a comma or its {closing}"
 
 
-def _escape(fault: Fault) -> str:
+def _escape(fault: Fault) -> str | None:
     escape = "quoted scalar" in fault.context and ("escape" in fault.problem or "hexdecimal" in fault.problem)
-    return "a backslash in double quotes begins an escape; use single quotes" if escape else ""
+    return "a backslash in double quotes begins an escape; use single quotes" if escape else None
 
 
-def _colon(fault: Fault) -> str:
+def _colon(fault: Fault) -> str | None:
     if "mapping values are not allowed" not in fault.problem:
-        return ""
+        return None
     return _MAPPING
 
 
-def _no_colon(fault: Fault) -> str:
-    return _NO_COLON if "could not find expected ':'" in fault.problem else ""
+def _no_colon(fault: Fault) -> str | None:
+    return _NO_COLON if "could not find expected ':'" in fault.problem else None
 
 
-def _layout(fault: Fault) -> str:
+def _layout(fault: Fault) -> str | None:
     if "block" not in fault.context or "did not find expected" not in fault.problem:
-        return ""
+        return None
     if not fault.line(fault.stopped)[: fault.stopped.column].strip():
         return "the indentation fits no line above; indent the fields of one mapping or list alike"
     return "text after the end of a value; put the whole value in one pair of quotes"
 
 
-_SENTENCES: tuple[Callable[[Fault], str], ...] = (
+_SENTENCES: tuple[Callable[[Fault], str | None], ...] = (
     _tab,
     _bare,
     _unclosed_quote,

@@ -4,10 +4,13 @@ Owns the rules of `overwrite`, `drift`, adoption and "unchanged", and when a fil
 `Decision`; `reconcile` carries it out, `plan` prints it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from math import inf
+from operator import attrgetter
+from typing import Any
 
 from mirrord.errors import Reason
 from mirrord.model import (
@@ -50,23 +53,22 @@ class Decision:
     drifted: bool = False
 
 
+_SINGLE = tuple(one.name for one in fields(ObjectOptions) if one.name not in ("metadata", "tags"))
+_single = attrgetter(*_SINGLE)
+
+
 def options_digest(options: ObjectOptions) -> str:
     """What the object was written with: another digest means the object must be written again."""
-    global _digested
-    last, digest = _digested
-    if last is not options:
-        digest = _digest(options)
-        _digested = (options, digest)
-    return digest
+    metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: order means nothing
+    return _digest(_single(options), tuple(metadata), tuple(tags))
 
 
-_digested: tuple[ObjectOptions | None, str] = (None, "")
-
-
-def _digest(options: ObjectOptions) -> str:
-    bare = replace(options, metadata={}, tags={})
-    parts = (bare, sorted(options.metadata.items()), sorted(options.tags.items()))  # sorted: order means nothing
-    return sha256(repr(parts).encode()).hexdigest()[:16]
+@lru_cache(maxsize=256)  # asked of each item at each look, and many items have the same options
+def _digest(
+    single: tuple[object, ...], metadata: tuple[tuple[str, str], ...], tags: tuple[tuple[str, str], ...]
+) -> str:
+    bare: dict[str, Any] = dict(zip(_SINGLE, single, strict=True))
+    return sha256(repr((ObjectOptions(**bare), [*metadata], [*tags])).encode()).hexdigest()[:16]
 
 
 DRIFT_EVERY = 60.0
@@ -115,21 +117,21 @@ def decide(
     if record is None or record.revision is None:
         decision = _first_look(item, standing, observed)
     else:
-        decision = _next_look(item, record, observed, _drift(item, record, standing) if asked else "", equal)
+        decision = _next_look(item, record, observed, _drift(item, record, standing) if asked else None, equal)
     if decision.action is Action.COPY and standing is not None and (why := _protected(item, record, standing)):
         message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
     return decision
 
 
-def _protected(item: Item, record: Record | None, standing: StoredObject) -> str:
-    """Why the object that stands may not be overwritten; empty if it may."""
+def _protected(item: Item, record: Record | None, standing: StoredObject) -> str | None:
+    """Why the object that stands may not be overwritten; None if it may."""
     if item.options.overwrite is Overwrite.NEVER:
         return "exists and overwrite is never"
     written = META_TRANSFER in standing.metadata or (record is not None and record.etag == standing.etag)
     if item.options.overwrite is Overwrite.OWNED and not written:
         return "was not written by mirrord and overwrite is owned"
-    return ""
+    return None
 
 
 def _first_look(item: Item, standing: StoredObject | None, observed: Observed | None) -> Decision:
@@ -143,7 +145,9 @@ def _first_look(item: Item, standing: StoredObject | None, observed: Observed | 
     return Decision(Action.ADOPT, "the object already holds this revision")
 
 
-def _next_look(item: Item, record: Record, observed: Observed | None, drift: str, equal: bool | None) -> Decision:
+def _next_look(
+    item: Item, record: Record, observed: Observed | None, drift: str | None, equal: bool | None
+) -> Decision:
     if drift and item.options.drift is Drift.REPORT:
         return Decision(Action.BLOCK, drift, Reason.DRIFTED, drifted=True)
     if drift:
@@ -182,13 +186,13 @@ def _comparable(record: Record, observed: Observed) -> bool:
     return observed.revision.length == record.size and tells(record)
 
 
-def _drift(item: Item, record: Record, standing: StoredObject | None) -> str:
-    """What happened to the object behind our back; empty if nothing, or if nobody asked."""
+def _drift(item: Item, record: Record, standing: StoredObject | None) -> str | None:
+    """What another program did to the object; None: nothing, or the entry ignores it."""
     if item.options.drift is Drift.IGNORE:
-        return ""
+        return None
     if standing is None:
         return "the object was deleted"
-    return "" if is_recorded(record, standing) else "the object was replaced"
+    return None if is_recorded(record, standing) else "the object was replaced"
 
 
 def _rewritten(item: Item, record: Record) -> bool:

@@ -44,9 +44,9 @@ def set_aside(name: str) -> str:
     return beside if len(os.fsencode(beside)) <= _LONGEST_NAME else f"{ASIDE}/{name}"
 
 
-def own_name(aside: str) -> str:
-    """The name of a file that was set aside beside its place; empty: this is none."""
-    return aside.removeprefix(f"{ASIDE}-") if aside.startswith(f"{ASIDE}-") else ""
+def own_name(aside: str) -> str | None:
+    """The name of a file that was set aside beside its place; None: this is no such file."""
+    return aside.removeprefix(f"{ASIDE}-") or None if aside.startswith(f"{ASIDE}-") else None
 
 
 def names_for(name: str) -> Iterator[str]:
@@ -60,14 +60,14 @@ def names_for(name: str) -> Iterator[str]:
         yield f"{cut}{tail}"
 
 
-def move_fault(root: str, move: str, exclude: Iterable[str]) -> str:
-    """Why files of the folder `root` cannot be moved to `move`: they would be found there again. Empty if they can."""
+def move_fault(root: str, move: str, exclude: Iterable[str]) -> str | None:
+    """Why files of the folder `root` cannot be moved to `move`: they would be found there again. None if they can."""
     below = os.path.relpath(move, root)
     if below.split("/")[0] == "..":
-        return ""
+        return None
     left = GitIgnoreSpec.from_lines((".*", *exclude))
     if below != "." and left.match_file(f"{below}/"):
-        return ""
+        return None
     return f"{move} is in the folder itself, where what is moved would be uploaded again; name another, or exclude it"
 
 
@@ -76,20 +76,20 @@ def same_file(now: FileIdentity, then: FileIdentity) -> bool:
     return (now.device, now.inode, now.size, now.mtime_ns) == (then.device, then.inode, then.size, then.mtime_ns)
 
 
-def unproven(record: Record | None) -> str:
-    """Why the journal's word does not let the file go; empty if it does. What was adopted is to be compared first."""
+def unproven(record: Record | None) -> str | None:
+    """Why the record does not let the file go; None if it does. What was adopted is to be compared first."""
     if record is None or record.state is not State.SYNCED or record.revision is None or record.revision.file is None:
         return "its copy is not known to be whole"
     if record.integrity is Integrity.LENGTH:
         return "the store confirmed nothing but the copy's length: remove `checksum: none` from the store"
-    return ""
+    return None
 
 
-def lost(record: Record, standing: StoredObject | None) -> str:
-    """Why the object that stands is not the copy that the journal has proven; empty if it is."""
+def lost(record: Record, standing: StoredObject | None) -> str | None:
+    """Why the object that stands is not the copy that the journal has proven; None if it is."""
     if standing is None:
         return "the object was deleted"
-    return "" if is_ours(record, standing) and standing.size == record.size else "the object was replaced"
+    return None if is_ours(record, standing) and standing.size == record.size else "the object was replaced"
 
 
 def has_left(record: Record | None) -> bool:

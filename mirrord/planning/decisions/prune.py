@@ -36,8 +36,8 @@ def is_another(then: Root | None, now: Root | None, moved: Set[tuple[int, int]])
     return then[1] != now[1] or (then[0], now[0]) not in moved
 
 
-def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool = False) -> str:
-    """Why `gone` of the `held` objects of an entry are not deleted in this pass; empty if they may be.
+def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool = False) -> str | None:
+    """Why `gone` of the `held` objects of an entry are not deleted in this pass; None if they may be.
 
     `most`: the share that is allowed by word, from 0 to 1; None: the guard's own. `replaced`: the folder's directory is
     another one, so that nothing may be deleted but by word.
@@ -50,7 +50,7 @@ def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool =
         )
     share = SHARE if most is None else most
     if gone <= ALWAYS_FEW or gone <= share * held:
-        return ""
+        return None
     return (
         f"{gone:,} of {held:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none is: "
         "bring the files back, or allow it with sync --prune-max 100%"

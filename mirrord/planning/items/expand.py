@@ -30,8 +30,8 @@ _OF_URL = ("host", "path", "name")
 _OF_FILE = ("path", "name", "stem", "ext", DATE)
 _TELLING = frozenset({"path", "name", "stem"})
 
-Overlap = Callable[[FolderSpec, FolderSpec], str]
-"""Why two folders cannot stand beside each other, by what stands on the machine; empty if they can."""
+Overlap = Callable[[FolderSpec, FolderSpec], str | None]
+"""Why two folders cannot be beside each other, by the directories of the machine; None if they can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,8 @@ class Expansion:
         return tuple(problem for one in self.files for problem in one.problems)
 
 
-def no_overlap(one: FolderSpec, other: FolderSpec) -> str:  # noqa: ARG001
+def no_overlap(one: FolderSpec, other: FolderSpec) -> None:
     """`Overlap` where nothing is asked of the machine."""
-    return ""
 
 
 def expand(

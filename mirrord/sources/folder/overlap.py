@@ -113,7 +113,7 @@ def _places(spec: FolderSpec, linked: Collection[str]) -> list[str]:
 
 # ── two entries ───────────────────────────────────────────────────────────────────────────────────
 class OverlapCheck:
-    """Called with two folders: why they cannot stand beside each other, empty if they can. Blocking.
+    """Called with two folders: why they cannot be beside each other, None if they can. Blocking.
 
     A pair that was `admitted` is not judged again while the definitions stay: a file that came since is held back at
     run time, and must not make a later, unrelated change of a manifest an error.
@@ -124,24 +124,24 @@ class OverlapCheck:
         self._admitted: set[object] = set() if admitted is None else admitted
         self._linked: dict[object, Collection[str]] = {}
 
-    def __call__(self, one: FolderSpec, other: FolderSpec) -> str:
+    def __call__(self, one: FolderSpec, other: FolderSpec) -> str | None:
         if not _takes(one, other):
-            return ""
+            return None
         pair = frozenset((_definition(one), _definition(other)))
         if pair in self._admitted:
-            return ""
+            return None
         fault = self._fault(one, other)
         if not fault:
             self._admitted.add(pair)
         return fault
 
-    def _fault(self, one: FolderSpec, other: FolderSpec) -> str:
+    def _fault(self, one: FolderSpec, other: FolderSpec) -> str | None:
         if not self._overlap(one, other):
-            return ""
+            return None
         if not (one.include and other.include):
             return "their directories overlap: give each an `include` of its own"
         found = self._first_shared(one, other)
-        return f"{found} matches both: change an `include`, or move the file" if found else ""
+        return f"{found} matches both: change an `include`, or move the file" if found else None
 
     def _overlap(self, one: FolderSpec, other: FolderSpec) -> bool:
         places = product(_places(one, self._links(one)), _places(other, self._links(other)))

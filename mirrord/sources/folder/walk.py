@@ -215,9 +215,10 @@ class Walk:
             with os.scandir(f"{self._root}/{name}") as entries:
                 standing = [(one.name, one) for one in entries]
         else:
-            standing = [(own_name(entry.name), entry)]
+            own_one = own_name(entry.name)
+            standing = [(own_one, entry)] if own_one is not None else []
         for own, one in standing:
-            if own and one.is_file(follow_symlinks=False) and self._is_text(f"{below}{own}"):
+            if one.is_file(follow_symlinks=False) and self._is_text(f"{below}{own}"):
                 found = self._found(f"{below}{own}", one.stat(follow_symlinks=False))
                 self.asides += [found] if found is not None else []
 
