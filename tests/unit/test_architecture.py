@@ -248,3 +248,23 @@ def test_a_public_name_means_one_thing_in_the_package() -> None:
 def test_a_second_meaning_of_a_name_is_seen(code: str) -> None:
     first = parsed("class Part: ...\nclass _Own: ...\nLIMIT = 5\n")
     assert doubled({"a": first, "b": parsed(code), "c": parsed("class _Own: ...\nLIMIT = 6\n")}) == {"Part": ["a", "b"]}
+
+
+def glossary() -> list[list[str]]:
+    """The rows of docs/glossary.md: term, meaning, name in the code."""
+    lines = (ROOT / "docs" / "glossary.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| ")]
+    return [row for row in rows if row[0] != "term"]
+
+
+def test_the_glossary_has_one_meaning_for_each_term() -> None:
+    terms = [term for term, _, _ in glossary()]
+    assert terms == sorted(set(terms), key=str.lower)
+
+
+def test_the_glossary_names_code_that_exists() -> None:
+    known = {part for path in MODULES for part in module_name(path).split(".")}
+    for path in MODULES:
+        defined = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        known |= {node.name for node in parsed(path.read_text()).body if isinstance(node, defined)}
+    assert {name.strip("`") for _, _, name in glossary()} <= known
