@@ -58,14 +58,14 @@ class ItemStatus:
             source=record.source,
             destination=str(record.destination),
             store=record.destination.store,
-            state=record.state,
-            reason=record.reason,
-            message=record.message,
-            since=record.since,
-            next_check=record.next_check,
-            size=record.size,
-            integrity=record.integrity,
-            synced_at=record.synced_at,
+            state=record.condition.state,
+            reason=record.condition.reason,
+            message=record.condition.message,
+            since=record.condition.since,
+            next_check=record.condition.next_check,
+            size=record.object.size,
+            integrity=record.object.integrity,
+            synced_at=record.object.synced_at,
         )
 
 

@@ -82,7 +82,7 @@ class Live:
             after = ""
             while records := await self.journal.page(state=state, after=after, limit=_PAGE):
                 for record in records:
-                    if record.destination.store in stores and record.reason in _REFUSALS:
+                    if record.destination.store in stores and record.condition.reason in _REFUSALS:
                         yield record.item_id
                 after = records[-1].item_id
 

@@ -54,7 +54,11 @@ class Totals:
         totals, held = Counter(await self.journal.totals()), dict[str, WaitingFile]()
         for item_id in running:
             record = records.get(item_id)
-            _move(totals, State.TRANSFERRING, record.state if record is not None and record.removed is None else None)
+            _move(
+                totals,
+                State.TRANSFERRING,
+                record.condition.state if record is not None and record.removed is None else None,
+            )
         async for one in in_turns(self.held()):
             if one.item_id in running:
                 continue
@@ -161,4 +165,5 @@ def recorded_status(record: Record, due: float | None) -> ItemStatus | None:
     """The item as recorded; None if it is no item any more. `due`: when it is checked next, if that is known."""
     if record.removed is not None:
         return None
-    return ItemStatus.of(record if due is None else replace(record, next_check=due))
+    shown = record.condition if due is None else replace(record.condition, next_check=due)
+    return ItemStatus.of(replace(record, condition=shown))

@@ -245,9 +245,14 @@ class _Planning:
 
     def _note_readback(self, item: Item, dry_run: DryRun) -> None:
         record, store = dry_run.record, dry_run.store
-        if record is None or store is None or record.integrity is not Integrity.READBACK or item.options.readback:
+        if (
+            record is None
+            or store is None
+            or record.object.integrity is not Integrity.READBACK
+            or item.options.readback
+        ):
             return
-        made = cut(record.size, item.options.upload, store.provider, self._budget.limit).kind
+        made = cut(record.object.size, item.options.upload, store.provider, self._budget.limit).kind
         self._shows_none.add((item.destination.store, made))
 
     def _leave(self, item: Item) -> None:

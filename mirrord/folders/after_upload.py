@@ -103,7 +103,7 @@ class AfterUpload(Reconciles):
         if outcome.state is not State.SYNCED or outcome.pruned or item.id in self._busy:
             return outcome
         with self._lane(item):
-            return await self._depart(item, outcome, before.message if before else "")
+            return await self._depart(item, outcome, before.condition.message if before else "")
 
     async def resume(self, spec: FolderSpec, found: Sequence[Found]) -> None:
         """Go on with files of a folder that a scan found set aside, unless they are on their way now."""
@@ -165,14 +165,14 @@ class AfterUpload(Reconciles):
         standing = await store.head_object(item.destination)
         if why := lost(record, standing):
             raise SourceChanged(why)
-        if record.integrity is not None:
+        if record.object.integrity is not None:
             return record if standing is None else with_shown_etag(record, standing)
         async with self.source_of(item) as source:
             observed = await source.probe()
             if observed is None or record.revision is None or observed.revision.file != record.revision.file:
                 raise SourceChanged("it changed since it was looked at")
             if tells(record) and await holds(source, observed, record, self.budget):
-                return replace(record, integrity=Integrity.FULL_OBJECT)
+                return replace(record, object=replace(record.object, integrity=Integrity.FULL_OBJECT))
             record = await self._reading_back(item, record)
             kinds = kinds_of(record)
             async with source.open(observed) as stream:
@@ -181,17 +181,17 @@ class AfterUpload(Reconciles):
         verdict = by_reading(record, await of_object(store, item.destination, kinds, self.budget), file)
         if verdict.differs:
             raise ReadbackMismatch(verdict.differs)
-        return replace(record, integrity=Integrity.READBACK)
+        return replace(record, object=replace(record.object, integrity=Integrity.READBACK))
 
     async def _reading_back(self, item: Item, record: Record) -> Record:
         """The record, saying that an adopted object is read back, if that takes a while."""
-        if (record.size or 0) <= LONG_READBACK:
+        if (record.object.size or 0) <= LONG_READBACK:
             return record
-        says = f"{format_size(record.size or 0)} are now read back: the store showed no checksum of them"
-        record = replace(record, message=says)
+        says = f"{format_size(record.object.size or 0)} are now read back: the store showed no checksum of them"
+        record = replace(record, condition=replace(record.condition, message=says))
         await self.journal.save(record)
-        _log.info("%s: %s", item.destination, record.message, extra={"item": item.id})
-        self.observer(ItemChanged(item=item, state=record.state, message=record.message))
+        _log.info("%s: %s", item.destination, record.condition.message, extra={"item": item.id})
+        self.observer(ItemChanged(item=item, state=record.condition.state, message=record.condition.message))
         return record
 
     async def _doubted(self, item: Item, record: Record, error: ReadbackMismatch) -> Outcome:
@@ -216,11 +216,12 @@ class AfterUpload(Reconciles):
                 self._wait(item)
         if says and says != message:
             _log.log(30 if departure.why else 20, "%s: %s", item.shown_source, says, extra={"item": item.id})
-        noted, known = replace(record, revision=revision, message=says), await self.journal.record(item.id)
+        noted = replace(record, revision=revision, condition=replace(record.condition, message=says))
+        known = await self.journal.record(item.id)
         if noted != known or _departs(noted) != _departs(known):
             await self.journal.save(noted)
         if noted != known:
-            self.observer(ItemChanged(item=item, state=noted.state, message=says))
+            self.observer(ItemChanged(item=item, state=noted.condition.state, message=says))
         return Outcome(state=State.SYNCED, message=says)
 
     def _wait(self, item: Item) -> None:
@@ -238,13 +239,13 @@ class AfterUpload(Reconciles):
         file = proven.revision.file if proven is not None and proven.revision is not None else None
         departure = await self.asides.resume(*_place(item), file, _move(item))
         if proven is not None and (departure.gone or departure.why):
-            await self._note(item, proven, departure, proven.message)
+            await self._note(item, proven, departure, proven.condition.message)
 
     async def _proven(self, item: Item, record: Record | None) -> Record | None:
         """The record, if by it the file may go."""
         if not item.removes_file or item.options.suspend or unproven(record) or self.rival(item):
             return None
-        if record is None or record.integrity is None:
+        if record is None or record.object.integrity is None:
             return None
         store = await self.store_of(item)
         return None if lost(record, await store.head_object(item.destination)) else record
@@ -258,12 +259,14 @@ class AfterUpload(Reconciles):
                 store = await self.store_of(item)
                 why = lost(record, await store.head_object(item.destination))
             except StoreError:  # nothing is known to have changed
-                return Outcome(state=record.state, reason=record.reason, message=record.message)
-        outcome = Outcome(state=State.SYNCED, message=record.message)
+                return Outcome(
+                    state=record.condition.state, reason=record.condition.reason, message=record.condition.message
+                )
+        outcome = Outcome(state=State.SYNCED, message=record.condition.message)
         if why:
             outcome = Outcome(state=State.BLOCKED, reason=Reason.DRIFTED, message=f"{why}, and its file has left")
             self.observer(ItemBlocked(item=item, reason=Reason.DRIFTED, message=outcome.message))
-        elif record.state is not State.SYNCED:
+        elif record.condition.state is not State.SYNCED:
             outcome = Outcome(state=State.SYNCED, message="uploaded, its file has left")
         if is_news(record, outcome):
             await self.journal.save(with_outcome(item, record, outcome, self.clock.now()))

@@ -71,4 +71,4 @@ class Conflicts:
 
 def state_of(record: Record | None) -> State | None:
     """What the journal has of an item in force."""
-    return record.state if record is not None and record.removed is None else None
+    return record.condition.state if record is not None and record.removed is None else None

@@ -29,7 +29,7 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
     if record is None:
         return False
     if item.options.suspend:
-        return record.state is State.SUSPENDED and record.removed is None
+        return record.condition.state is State.SUSPENDED and record.removed is None
     return fresh(item, record) and record.revision is not None and same_state(file, record.revision.file)
 
 
@@ -190,7 +190,7 @@ class FileIntake:
         records = await self._records([one.item_id for _, one in oldest])
         for name, one in oldest:
             record = records.get(one.item_id)
-            if record and record.state is State.SYNCED and needs_no_marker(record, one.file):
+            if record and record.condition.state is State.SYNCED and needs_no_marker(record, one.file):
                 self.candidates.forget(name)
             else:
                 self.candidates.still_submitted(name)
@@ -216,4 +216,4 @@ class FileIntake:
 
 def _was_missed(record: Record | None) -> bool:
     """Whether the scheduler found no file and gave it up: it was away for a while, and is back."""
-    return record is not None and record.reason is Reason.SOURCE_MISSING
+    return record is not None and record.condition.reason is Reason.SOURCE_MISSING

@@ -12,7 +12,7 @@ from typing import Protocol
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
-from mirrord.model import Item, Record, State
+from mirrord.model import Condition, Item, Record, State
 from mirrord.planning.decisions.prune import MissingItems, Root, Seen, is_another, refusal
 from mirrord.planning.items.bind import name_of, recorded_origin
 from mirrord.ports import Clock, JournalRecords, Observer
@@ -45,10 +45,10 @@ class MissingFiles:
             return MissingItems(gone, 0, 0, replaced=replaced)
         while records := await self.journal.page(entry=self.spec.entry, after=after, limit=_BATCH):
             after = records[-1].item_id
-            held += sum(one.etag is not None for one in records)
+            held += sum(one.object.etag is not None for one in records)
             for one in await self._missing([one for one in records if one.item_id not in seen], seen.moved):
                 gone.append(int(one.item_id, 16))
-                objects += one.etag is not None
+                objects += one.object.etag is not None
         return MissingItems(gone, objects, held, frozenset(seen.moved), replaced)
 
     async def keep_root(self, root: Root | None) -> None:
@@ -77,15 +77,14 @@ class MissingFiles:
             said = True
 
     def _blocked(self, record: Record, message: str) -> Record:
-        same = record.reason is Reason.PRUNE_GUARD
-        return replace(
-            record,
+        same = record.condition.reason is Reason.PRUNE_GUARD
+        blocked = Condition(
             state=State.BLOCKED,
             reason=Reason.PRUNE_GUARD,
             message=message,
-            since=record.since if same else self.clock.now(),
-            next_check=None,
+            since=record.condition.since if same else self.clock.now(),
         )
+        return replace(record, condition=blocked)
 
     async def _missing(self, records: Sequence[Record], moved: Set[tuple[int, int]]) -> Sequence[Record]:
         """Those whose files are gone. Where the scan found recorded files on another device by number, that one is as

@@ -1,7 +1,8 @@
 """The nouns of mirrord as frozen dataclasses and enums. No I/O, no clock, no behaviour beyond reading themselves.
 
 Desired: `Item` with its `Options`. Observed: `Revision`, `Observed` (a source now), `StoredObject` (a store now).
-Recorded: `Record` (an item in the journal), `Transfer` (one attempt's intent). The words are those of docs/glossary.
+Recorded: `Record` (an item in the journal, with its `Condition` and its `RecordedObject`), `Transfer` (one attempt's
+intent). The words are those of docs/glossary.
 Times are seconds since the epoch (float, UTC); sizes are bytes; durations seconds.
 """
 
@@ -24,7 +25,7 @@ from mirrord.model.observed import (
 )
 from mirrord.model.options import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
 from mirrord.model.origins import File, Origin, Url, directory_prefix, file_address, file_path, origin_at
-from mirrord.model.recorded import Copied, Outcome, Record, Transfer
+from mirrord.model.recorded import Condition, Copied, JournaledProgress, Outcome, Record, RecordedObject, Transfer
 
 __all__ = [
     "META_SHA256",
@@ -32,6 +33,7 @@ __all__ = [
     "META_VALIDATOR",
     "Checksum",
     "ChecksumKind",
+    "Condition",
     "Copied",
     "DeclaredSum",
     "DeleteFile",
@@ -44,6 +46,7 @@ __all__ = [
     "HttpOptions",
     "Integrity",
     "Item",
+    "JournaledProgress",
     "KeepFile",
     "MoveFile",
     "ObjectOptions",
@@ -56,6 +59,7 @@ __all__ = [
     "Part",
     "ProviderName",
     "Record",
+    "RecordedObject",
     "Revision",
     "State",
     "StoredObject",

@@ -12,6 +12,20 @@ from mirrord.model.observed import Checksum, Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournaledProgress:
+    """How far a transfer got, as the journal knows it."""
+
+    upload_id: str | None = None
+    """Of the multipart upload; None: none was opened, or a crash came before its id was known."""
+    whole: Checksum | None = None  # of the object, once its completion was requested
+    complete_requested: float | None = None
+    """When the store was last asked to make the object visible without a known outcome; None: never, or it refused."""
+    given_up: float | None = None
+    """When the transfer was given up although something of it may be left at the store, for a sweep to remove; None: it
+    runs, or may go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """The intent of one transfer, journaled before the store is asked for anything, and how far it got."""
 
@@ -20,20 +34,12 @@ class Transfer:
     destination: Destination
     revision: Revision
     kind: TransferKind
-    part_size: int | None = None  # None for a single put
     started: float
+    part_size: int | None = None  # None for a single put
     checksum_kind: ChecksumKind = ChecksumKind.NONE  # of each part
     options_digest: str | None = None
     """Of all that the object is written with: parts of an upload that was created with other options are of no use."""
-    upload_id: str | None = None  # None: no upload was opened, or a crash came before its id was known
-    completing: bool = False
-    """The store was asked to make the object visible: whether it did is for the store to say."""
-    whole: Checksum | None = None  # of the object, once completing
-    complete_requested: float | None = None
-    """When CompleteMultipartUpload was last sent without a known outcome; None: never, or the store refused it."""
-    settled: float | None = None
-    """When it was given up although something of it may be left at the store, for a sweep to remove; None: it runs, or
-    may go on."""
+    progress: JournaledProgress = JournaledProgress()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,29 +59,43 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What the journal knows of an item: the revision that its object holds, and the item's state."""
+class Condition:
+    """The state of an item: why, since when, and when it is checked next."""
 
-    item_id: str
-    entry: str
-    source: str  # shown(), without secrets
-    destination: Destination
     state: State
     reason: Reason | None = None
     message: str = ""
     since: float = 0.0
     next_check: float | None = None
-    revision: Revision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedObject:
+    """The object of an item, as it was last written, adopted or checked; all None: no object is known."""
+
     transfer_id: str | None = None
     etag: str | None = None
+    etag_from_head: bool = False
+    """A HEAD showed this ETag. Otherwise the answer to the write said it, and stores exist where the two differ."""
     size: int | None = None
     checksum: Checksum | None = None
     integrity: Integrity | None = None
-    etag_from_head: bool = False
-    """A HEAD showed this ETag. Otherwise the answer to the write said it, and stores exist where the two differ."""
     synced_at: float | None = None
     options_digest: str | None = None
     """Of the ObjectOptions that the object was written with: a change of them writes again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the journal knows of an item: its state, its object, and the revision that the object holds."""
+
+    item_id: str
+    entry: str
+    source: str  # shown(), without secrets
+    destination: Destination
+    condition: Condition
+    revision: Revision | None = None
+    object: RecordedObject = RecordedObject()
     removed: float | None = None
     """When its item left the manifests; None: it is in force."""
     dated: float | None = None

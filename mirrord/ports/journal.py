@@ -118,7 +118,7 @@ class JournalTransfers(Protocol):
     async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
         """Every part is recorded and the store is about to make the object visible, under this checksum.
 
-        Written again with each repeat. From here on the outcome is unknown (`Transfer.complete_requested`).
+        Written again with each repeat. From here on the outcome is unknown (`JournaledProgress.complete_requested`).
         """
 
     async def complete_refused(self, transfer_id: str) -> None:
@@ -136,7 +136,7 @@ class JournalTransfers(Protocol):
     async def give_up(self, transfer_id: str, when: float) -> None:
         """The transfer will not go on, and the store may hold something of it.
 
-        It is kept with its parts, as settled at `when`, until it is abandoned; given up before, it keeps its time.
+        It is kept with its parts, as given up at `when`, until it is abandoned; given up before, it keeps its time.
         """
 
     def given_up(self) -> AsyncIterator[Transfer]:

@@ -98,9 +98,9 @@ class Janitor:
         left = [one async for one in self.journal.given_up() if uncertain(one)]
         left += [one async for one in self.journal.unfinished() if uncertain(one)]
         for one in left[:MOST_LISTED]:
-            asked = datetime.fromtimestamp(one.complete_requested or 0.0, UTC).isoformat(timespec="seconds")
+            asked = datetime.fromtimestamp(one.progress.complete_requested or 0.0, UTC).isoformat(timespec="seconds")
             words = "the upload %s of %s is left open: its completion was asked for at %s and the outcome is unknown; "
-            _log.warning(words + "the next start settles it", one.upload_id, one.destination, asked)
+            _log.warning(words + "the next start settles it", one.progress.upload_id, one.destination, asked)
         if len(left) > MOST_LISTED:
             _log.warning("and %d more uploads of unknown outcome", len(left) - MOST_LISTED)
 
@@ -156,8 +156,8 @@ class Janitor:
         at, what = transfer.destination, Fate.ABORT
         if uncertain(transfer):
             what = await fate(transfer, store, self.clock.now())
-        if what is Fate.ABORT and transfer.upload_id is not None:
-            await self._abort(at, transfer.upload_id, store)
+        if what is Fate.ABORT and transfer.progress.upload_id is not None:
+            await self._abort(at, transfer.progress.upload_id, store)
         if what is Fate.FINISH and not looks_run and not await self.look(transfer.item_id):
             await record_landed(transfer, store, self.journal, self.clock.now())
         return what in (Fate.ABORT, Fate.FORGET)
@@ -171,7 +171,7 @@ class Janitor:
         now, running = self.clock.now(), await self.journal.unfinished_of(at.item_id)
         if any(nameless(transfer) for transfer in running):
             return False
-        known = {transfer.upload_id for transfer in running}
+        known = {transfer.progress.upload_id for transfer in running}
         for upload in found:
             if upload.upload_id in known:
                 continue

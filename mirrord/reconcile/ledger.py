@@ -22,7 +22,7 @@ class JournalLedger:
         self._clock = clock
         self._resumable = resumable
         self._asked = False
-        self.upload_id = transfer.upload_id
+        self.upload_id = transfer.progress.upload_id
         """The upload that stands open at the store."""
         self.stored: StoredObject | None = None
         """What stands, by the store's own words of other bytes than were sent."""

@@ -41,8 +41,8 @@ class Leftovers:
         meant is recorded as of no revision, so that nothing adopts it.
         """
         known = await self.journal.open_of(item.id)
-        left = [transfer for transfer in known if transfer.settled is None]
-        asked = [transfer for transfer in known if transfer.settled is None or uncertain(transfer)]
+        left = [transfer for transfer in known if transfer.progress.given_up is None]
+        asked = [transfer for transfer in known if transfer.progress.given_up is None or uncertain(transfer)]
         if not asked:
             return record, left
         standing = await store.head_object(item.destination)
@@ -50,12 +50,13 @@ class Leftovers:
         if done is None or standing is None:
             return record, left
         copied = as_copied(done, standing, await self.journal.parts(done.id))
-        if landed(done.id, done.whole, standing):
+        if landed(done.id, done.progress.whole, standing):
             try:
                 copied = await prove(copied)
             except StoreRefused:
                 return record, left
-            settled = replace(with_copy(item, record, copied, self.clock.now()), options_digest=done.options_digest)
+            settled = with_copy(item, record, copied, self.clock.now())
+            settled = replace(settled, object=replace(settled.object, options_digest=done.options_digest))
         else:
             settled = with_doubt(item, copied, self.clock.now())
         await self.journal.finish(done.id, settled)
@@ -63,7 +64,7 @@ class Leftovers:
 
     async def kept(self, transfer: Transfer, store: ObjectStore) -> ResumedUpload | None:
         """What of `transfer`, whose upload is known, need not be sent again; None: its upload is gone."""
-        length, part_size, upload_id = transfer.revision.length, transfer.part_size, transfer.upload_id
+        length, part_size, upload_id = transfer.revision.length, transfer.part_size, transfer.progress.upload_id
         if length is None or part_size is None or upload_id is None:
             return None
         try:
@@ -83,11 +84,11 @@ class Leftovers:
         return True
 
     async def _aborted(self, transfer: Transfer, store: ObjectStore, item: Item | None) -> bool:
-        if transfer.upload_id is not None:
+        if transfer.progress.upload_id is not None:
             try:
                 if uncertain(transfer) and await fate(transfer, store, self.clock.now()) is not Fate.ABORT:
                     return False
-                await store.abort_upload(transfer.destination, transfer.upload_id)
+                await store.abort_upload(transfer.destination, transfer.progress.upload_id)
             except StoreError:
                 return False
             self.aborted(transfer, item)
@@ -100,7 +101,7 @@ async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal
     What the store does not prove now is recorded as of no revision: should the item come back, it is written again.
     """
     record, standing = await journal.record(transfer.item_id), await store.head_object(transfer.destination)
-    if standing is None or not landed(transfer.id, transfer.whole, standing):
+    if standing is None or not landed(transfer.id, transfer.progress.whole, standing):
         return
     if record is None:  # the object's own metadata says all that is known
         await journal.abandon(transfer.id)
@@ -112,14 +113,14 @@ async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part]) -> Copied:
     """What `transfer` would have said at its end, from what a HEAD shows now."""
     copied = _is_copy(transfer)
-    if not landed(transfer.id, transfer.whole, standing):
+    if not landed(transfer.id, transfer.progress.whole, standing):
         integrity = Integrity.LENGTH  # it is other bytes
     elif copied:
-        integrity = proof.of_copy(transfer.whole, standing, transfer.revision.length)
+        integrity = proof.of_copy(transfer.progress.whole, standing, transfer.revision.length)
     elif transfer.kind is TransferKind.PUT:
-        integrity = proof.of_put(transfer.whole or standing.checksum, standing, standing.size)
+        integrity = proof.of_put(transfer.progress.whole or standing.checksum, standing, standing.size)
     else:
-        integrity = proof.of_multipart(transfer.whole, parts, standing, standing.size)
+        integrity = proof.of_multipart(transfer.progress.whole, parts, standing, standing.size)
     return Copied(
         transfer_id=transfer.id,
         revision=adopted(transfer.revision, standing),
@@ -128,7 +129,7 @@ def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part])
         parts=len(parts) or 1,
         etag=standing.etag,
         etag_from_head=True,
-        checksum=transfer.whole or standing.checksum,
+        checksum=transfer.progress.whole or standing.checksum,
         integrity=integrity,
         reused=copied,
     )
@@ -136,4 +137,8 @@ def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part])
 
 def _is_copy(transfer: Transfer) -> bool:
     """Whether the store was to make the object of another one: only then a single write's intent has a CRC."""
-    return transfer.kind is TransferKind.PUT and transfer.whole is not None and combines(transfer.whole.kind)
+    return (
+        transfer.kind is TransferKind.PUT
+        and transfer.progress.whole is not None
+        and combines(transfer.progress.whole.kind)
+    )

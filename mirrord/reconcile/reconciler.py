@@ -229,7 +229,7 @@ class Reconciler:
         Should the file come back, its folder finds it; should its object go too, `delete: mirror` does that.
         """
         self.breakers.answered(item, self.clock.monotonic(), store=False)
-        if record is not None and record.etag is not None:
+        if record is not None and record.object.etag is not None:
             return await self._settle(item, record, Outcome(state=State.SYNCED))
         await self.journal.retire([item.id], self.clock.now())
         return Outcome(state=State.SYNCED)

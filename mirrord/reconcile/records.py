@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from mirrord.model import (
     META_TRANSFER,
+    Condition,
     Copied,
     Integrity,
     Item,
     Observed,
     Outcome,
     Record,
+    RecordedObject,
     Revision,
     State,
     StoredObject,
@@ -29,20 +31,21 @@ def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float
         entry=item.entry,
         source=item.shown_source,
         destination=item.destination,
-        state=State.PENDING,
-        since=now,
+        condition=Condition(state=State.PENDING, since=now),
     )
-    same = before.state is outcome.state
+    same = before.condition.state is outcome.state
     return replace(
         before,
         entry=item.entry,
         source=item.shown_source,
         destination=item.destination,
-        state=outcome.state,
-        reason=outcome.reason,
-        message=outcome.message,
-        since=before.since if same else now,
-        next_check=None if outcome.retry_in is None else now + outcome.retry_in,
+        condition=Condition(
+            state=outcome.state,
+            reason=outcome.reason,
+            message=outcome.message,
+            since=before.condition.since if same else now,
+            next_check=None if outcome.retry_in is None else now + outcome.retry_in,
+        ),
         removed=None,
         dated=item.dated,
     )
@@ -53,31 +56,31 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
     return replace(
         with_outcome(item, record, Outcome(state=State.SYNCED), now),
         revision=replace(copied.revision, departs=True if item.removes_file else None),
-        transfer_id=copied.transfer_id,
-        etag=copied.etag,
-        size=copied.size,
-        checksum=copied.checksum,
-        integrity=copied.integrity,
-        etag_from_head=copied.etag_from_head,
-        synced_at=now,
-        options_digest=options_digest(item.options.object),
+        object=_written(copied, options_digest(item.options.object), now),
     )
 
 
 def with_landed(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:
     """The record of an item that is not checked, whose object turned out to be the work of `transfer`."""
     proven = copied.integrity is not Integrity.LENGTH
+    written = _written(copied, transfer.options_digest, now)
     return replace(
         record,
         revision=copied.revision if proven else Revision(address=copied.revision.address),
+        object=written if proven else replace(written, integrity=None),
+    )
+
+
+def _written(copied: Copied, written_with: str | None, now: float) -> RecordedObject:
+    return RecordedObject(
         transfer_id=copied.transfer_id,
         etag=copied.etag,
+        etag_from_head=copied.etag_from_head,
         size=copied.size,
         checksum=copied.checksum,
-        integrity=copied.integrity if proven else None,
-        etag_from_head=copied.etag_from_head,
+        integrity=copied.integrity,
         synced_at=now,
-        options_digest=transfer.options_digest,
+        options_digest=written_with,
     )
 
 
@@ -85,7 +88,12 @@ def with_doubt(item: Item, copied: Copied, now: float) -> Record:
     """The record of an object that stands and holds other bytes: of no revision, so nothing adopts it, and the next
     look writes it again."""
     nothing = replace(copied, revision=Revision(address=copied.revision.address))
-    return replace(with_copy(item, None, nothing, now), state=State.RETRYING, integrity=None)
+    record = with_copy(item, None, nothing, now)
+    return replace(
+        record,
+        condition=replace(record.condition, state=State.RETRYING),
+        object=replace(record.object, integrity=None),
+    )
 
 
 def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: float) -> Record:
@@ -93,13 +101,15 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
     return replace(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
         revision=adopted(observed.revision, standing),
-        transfer_id=standing.metadata.get(META_TRANSFER),
-        etag=standing.etag,
-        size=standing.size,
-        checksum=standing.checksum,
-        etag_from_head=True,
-        synced_at=standing.last_modified,
-        options_digest=options_digest(item.options.object),
+        object=RecordedObject(
+            transfer_id=standing.metadata.get(META_TRANSFER),
+            etag=standing.etag,
+            etag_from_head=True,
+            size=standing.size,
+            checksum=standing.checksum,
+            synced_at=standing.last_modified,
+            options_digest=options_digest(item.options.object),
+        ),
     )
 
 
@@ -128,4 +138,5 @@ def is_news(record: Record | None, outcome: Outcome) -> bool:
     """Whether the outcome says anything that the record does not."""
     if record is None or record.removed is not None:
         return True
-    return (record.state, record.reason, record.message) != (outcome.state, outcome.reason, outcome.message)
+    known = record.condition
+    return (known.state, known.reason, known.message) != (outcome.state, outcome.reason, outcome.message)

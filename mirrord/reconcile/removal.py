@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
-from mirrord.model import Destination, Item, Outcome, Record, State
+from mirrord.model import Destination, Item, Outcome, Record, RecordedObject, State
 from mirrord.planning.decisions.standing import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
@@ -31,7 +31,7 @@ class Removal:
         """Delete the item's object and retire the item. A file that came back, or an object of others, stays."""
         if record is None or record.removed is not None or await _is_back(source):
             return KEPT
-        if record.etag is None:
+        if record.object.etag is None:
             await self.journal.retire([item.id], self.clock.now())
             return KEPT
         standing = await store.head_object(item.destination)
@@ -60,18 +60,11 @@ def without_object(record: Record, now: float) -> Record:
     """The item left, and nothing is known of an object: should the file come back, the store is asked."""
     return replace(
         record,
-        reason=None,
-        message="its file is gone, the object was deleted",
+        condition=replace(
+            record.condition, reason=None, message="its file is gone, the object was deleted", next_check=None
+        ),
         revision=None,
-        transfer_id=None,
-        etag=None,
-        size=None,
-        checksum=None,
-        integrity=None,
-        etag_from_head=False,
-        synced_at=None,
-        next_check=None,
-        options_digest=None,
+        object=RecordedObject(),
         removed=now,
         dated=None,
     )

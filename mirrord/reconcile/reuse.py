@@ -22,7 +22,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Copied, Record, StoredObject, Transfer, TransferKind
+from mirrord.model import Copied, JournaledProgress, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.decisions.reuse import reusable, twin
 from mirrord.planning.transfers.parts import Cut
@@ -96,7 +96,9 @@ class Reuse:
     async def _copied(self, errand: Errand, record: Record) -> Copied | None:
         attempt = errand.attempt
         attempt.kind = TransferKind.PUT
-        intent = replace(errand.intent(_CUT, self.clock.now()), whole=record.checksum, completing=True)
+        intent = replace(
+            errand.intent(_CUT, self.clock.now()), progress=JournaledProgress(whole=record.object.checksum)
+        )
         await self.journal.begin(intent)
         standing = await self._copy_of(errand, record, intent)
         if standing is None:
@@ -124,8 +126,8 @@ class Reuse:
         """Have it copied, and settle whether it was. None: the store will not."""
         attempt, at, store = errand.attempt, intent.destination, errand.store
         options = described(attempt.item.options.object, errand.observed, at.key, intent.id)
-        size, etag, kind = record.size or 0, record.etag or "", intent.checksum_kind
-        write = Write(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.whole)
+        size, etag, kind = record.object.size or 0, record.object.etag or "", intent.checksum_kind
+        write = Write(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.progress.whole)
         try:
             return await write.settled(
                 lambda: store.copy_object(record.destination, at, options, kind, if_match=etag, size=size)
@@ -153,4 +155,4 @@ class Reuse:
 def _equal(record: Record, standing: StoredObject) -> bool:
     """Whether a copy is one as far as the store tells. MinIO computes a false checksum where it compresses, and SDK
     clients refuse to read such an object."""
-    return standing.size == record.size and standing.checksum in (None, record.checksum)
+    return standing.size == record.object.size and standing.checksum in (None, record.object.checksum)

@@ -169,7 +169,9 @@ class Told:
     def removed(self, transfer: Transfer, item: Item | None) -> None:
         """An upload of an earlier attempt."""
         at = transfer.destination
-        self.observer(UploadAborted(item=item, bucket=at.bucket, key=at.key, upload_id=transfer.upload_id or ""))
+        self.observer(
+            UploadAborted(item=item, bucket=at.bucket, key=at.key, upload_id=transfer.progress.upload_id or "")
+        )
 
 
 def internal(error: Exception) -> MirrordError:

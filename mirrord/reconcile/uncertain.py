@@ -25,7 +25,7 @@ async def fate(transfer: Transfer, store: ObjectStore, now: float) -> Fate:
     """Ask the store (one HEAD; on versioned buckets one of each version that may be ours). Raises StoreError."""
     standing = await store.head_object(transfer.destination)
     if carries(transfer.id, standing):
-        return Fate.FINISH if landed(transfer.id, transfer.whole, standing) else Fate.FORGET
+        return Fate.FINISH if landed(transfer.id, transfer.progress.whole, standing) else Fate.FORGET
     if store.provider.late_abort_harmless:
         return Fate.ABORT
     if now < (window_ends(transfer) or 0.0):

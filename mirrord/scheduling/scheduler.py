@@ -17,7 +17,7 @@ from random import random
 
 from mirrord.aio import drain, in_turns
 from mirrord.errors import JournalError, Reason
-from mirrord.model import Item, Outcome, Record, State
+from mirrord.model import Condition, Item, Outcome, Record, State
 from mirrord.planning.items.difference import Difference, difference, same_work
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_look, next_look, tick_after_jump
@@ -328,8 +328,8 @@ class Scheduler:
 
     async def _keep(self, item_id: str, tick: float) -> None:
         record = await self.journal.record(item_id)
-        if record is not None and record.next_check != tick:
-            await self.journal.save(replace(record, next_check=tick))
+        if record is not None and record.condition.next_check != tick:
+            await self.journal.save(replace(record, condition=replace(record.condition, next_check=tick)))
 
     async def _try_journal(self, item_id: str) -> None:
         """Write something, for a full disk can still be read."""
@@ -372,8 +372,10 @@ def _made(place: Place, record: Record | None, now: float) -> Record | None:
         entry=item.entry,
         source=item.shown_source,
         destination=item.destination,
-        state=State.WAITING if waits else State.PENDING,
-        reason=Reason.SCHEDULE if waits else None,
-        since=now,
-        next_check=place.due if waits else None,
+        condition=Condition(
+            state=State.WAITING if waits else State.PENDING,
+            reason=Reason.SCHEDULE if waits else None,
+            since=now,
+            next_check=place.due if waits else None,
+        ),
     )

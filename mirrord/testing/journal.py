@@ -37,7 +37,7 @@ class MemoryJournal:
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         wanted, found = frozenset(sources), dict[str, float]()
         for one in self._records.values():
-            counts = one.removed is None or one.etag is not None
+            counts = one.removed is None or one.object.etag is not None
             if one.dated is not None and counts and one.source in wanted:
                 found[one.source] = min(one.dated, found.get(one.source, one.dated))
         return found
@@ -70,7 +70,7 @@ class MemoryJournal:
             for item_id, record in sorted(self._records.items())
             if item_id > after
             and record.removed is None
-            and state in (None, record.state)
+            and state in (None, record.condition.state)
             and entry in ("", record.entry)
             and mentions(text, record.destination.key, record.source, record.entry)
         )
@@ -80,7 +80,7 @@ class MemoryJournal:
         return sum(record.entry == entry and record.removed is None for record in self._records.values())
 
     async def totals(self) -> Mapping[State, int]:
-        return Counter(record.state for record in self._records.values() if record.removed is None)
+        return Counter(record.condition.state for record in self._records.values() if record.removed is None)
 
     async def last_written(self) -> float | None:
         return self._written
@@ -120,7 +120,7 @@ class MemoryJournal:
             self._written = time.time()
 
     async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
-        self._change(transfer_id, completing=True, whole=whole, complete_requested=when)
+        self._change(transfer_id, whole=whole, complete_requested=when)
 
     async def complete_refused(self, transfer_id: str) -> None:
         self._change(transfer_id, complete_requested=None)
@@ -135,21 +135,21 @@ class MemoryJournal:
         self._written = time.time()
 
     async def give_up(self, transfer_id: str, when: float) -> None:
-        if transfer_id in self._transfers and self._transfers[transfer_id].settled is None:
-            self._change(transfer_id, settled=when)
+        if transfer_id in self._transfers and self._transfers[transfer_id].progress.given_up is None:
+            self._change(transfer_id, given_up=when)
 
     async def given_up(self) -> AsyncIterator[Transfer]:
         for transfer_id in sorted(self._transfers):
-            if (transfer := self._transfers.get(transfer_id)) and transfer.settled is not None:
+            if (transfer := self._transfers.get(transfer_id)) and transfer.progress.given_up is not None:
                 yield transfer
 
     async def unfinished(self) -> AsyncIterator[Transfer]:
         for transfer_id in sorted(self._transfers):
-            if (transfer := self._transfers.get(transfer_id)) and transfer.settled is None:
+            if (transfer := self._transfers.get(transfer_id)) and transfer.progress.given_up is None:
                 yield transfer
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
-        return [one for one in await self.open_of(item_id) if one.settled is None]
+        return [one for one in await self.open_of(item_id) if one.progress.given_up is None]
 
     async def open_of(self, item_id: str) -> Sequence[Transfer]:
         found = [one for one in self._transfers.values() if one.item_id == item_id]
@@ -159,6 +159,6 @@ class MemoryJournal:
         return [part for _, part in sorted(self._parts.get(transfer_id, {}).items())]
 
     def _change(self, transfer_id: str, **changes: Any) -> None:
-        if transfer_id in self._transfers:
-            self._transfers[transfer_id] = replace(self._transfers[transfer_id], **changes)
+        if transfer := self._transfers.get(transfer_id):
+            self._transfers[transfer_id] = replace(transfer, progress=replace(transfer.progress, **changes))
             self._written = time.time()

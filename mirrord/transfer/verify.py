@@ -38,11 +38,11 @@ def by_head(record: Record, standing: StoredObject | None) -> Verdict:
     """What the store says of the object against what it said when the object was written."""
     if standing is None:
         return Verdict("the object is missing")
-    if standing.size != record.size:
-        return Verdict(f"the object has {standing.size:,} bytes, {record.size or 0:,} were stored")
+    if standing.size != record.object.size:
+        return Verdict(f"the object has {standing.size:,} bytes, {record.object.size or 0:,} were stored")
     if not is_recorded(record, standing):
-        return Verdict(f"the object was replaced: its ETag is {standing.etag}, {record.etag} was stored")
-    known, told = record.checksum, standing.checksum
+        return Verdict(f"the object was replaced: its ETag is {standing.etag}, {record.object.etag} was stored")
+    known, told = record.object.checksum, standing.checksum
     comparable = known is not None and told is not None and known.kind is told.kind
     if comparable and known != told:
         return Verdict(f"the store's {told.kind if told else ''} of the object is not what was stored")
@@ -59,7 +59,7 @@ def recorded(record: Record) -> tuple[Checksum, ...]:
     """Every checksum that the journal has of the whole object."""
     digest = record.revision.digest if record.revision else None
     declared = [checksums.from_hexadecimal(ChecksumKind.SHA256, digest.removeprefix("sha256:"))] if digest else []
-    return (*([record.checksum] if record.checksum else []), *declared)
+    return (*([record.object.checksum] if record.object.checksum else []), *declared)
 
 
 async def digests(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> Digests:
@@ -91,13 +91,13 @@ async def holds(source: Source, observed: Observed, record: Record, budget: Budg
     async with source.open(observed) as stream:
         found = await digests(stream, [one.kind for one in known], budget)
     await source.confirm(observed)
-    return found == Digests(record.size or 0, frozenset(known))
+    return found == Digests(record.object.size or 0, frozenset(known))
 
 
 def by_reading(record: Record, found: Digests, file: Digests | None) -> Verdict:
     """What was read, of the object and of its file, against what was stored. `file` None: there is none to compare."""
-    if found.size != record.size:
-        return Verdict(f"{found.size:,} bytes were read, {record.size or 0:,} were stored", read=found.size)
+    if found.size != record.object.size:
+        return Verdict(f"{found.size:,} bytes were read, {record.object.size or 0:,} were stored", read=found.size)
     known = recorded(record)
     for checksum in known:
         if checksum not in found.checksums:

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from tests.support.daemon import Daemon, Line, running
 from tests.support.discarding import Discarding
 from tests.support.inbox import manifest
 from tests.support.measuring import SOAK, mib, quantile, report, usage
+from tests.support.records import with_fields
 from tests.support.weed import Server
 
 FILES = int(os.environ.get("MIRRORD_BENCH_FILES", 0))
@@ -56,7 +56,7 @@ def mirrored(spec: FolderSpec, name: str, now: float) -> Record:
     """What the journal says of a file that was sent."""
     found = FileIdentity.of(os.stat(f"{spec.path}/{name}"))
     item = item_of(spec, name, found.mtime_ns / 1e9)
-    return replace(
+    return with_fields(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
         revision=Revision(address=fingerprint(item.origin.address), length=found.size, file=found),
         options_digest=options_digest(item.options.object),

@@ -28,6 +28,7 @@ from mirrord.model import (
 from mirrord.ports import Journal
 from mirrord.ports.journal import NAMES_OF_A_FILE
 from mirrord.testing import MemoryJournal
+from tests.support.records import make_record, with_fields
 
 
 class Journals:
@@ -71,14 +72,14 @@ def at(key: str) -> Destination:
 
 
 def record(key: str = "geo/city.mmdb", **changes: object) -> Record:
-    bare = Record(
+    bare = make_record(
         item_id=at(key).item_id,
         entry=key,
         source="https://example.org/" + key,
         destination=at(key),
         state=State.PENDING,
     )
-    return replace(bare, **changes)
+    return with_fields(bare, **changes)
 
 
 FULL = record(
@@ -122,16 +123,15 @@ def transfer(number: int = 1, **changes: object) -> Transfer:
         part_size=8 * 2**20,
         started=1_700_000_000.25,
     )
-    return replace(bare, **changes)
+    return with_fields(bare, **changes)
 
 
 FULL_TRANSFER = transfer(
     checksum_kind=ChecksumKind.CRC64NVME,
     options_digest="feed",
     upload_id="u/+=&-ü",
-    completing=True,
     whole=Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg="),
-    settled=1_700_000_003.25,
+    given_up=1_700_000_003.25,
     complete_requested=1_700_000_002.5,
 )
 
@@ -146,7 +146,9 @@ async def every(stream: AsyncIterator[object]) -> list[object]:
 
 def test_the_full_record_tries_every_field() -> None:
     """A field added to the model must be added here, so that no journal can forget it in silence."""
-    for noun in (FULL, FULL.revision, FULL.revision.file, FULL.checksum, FULL_TRANSFER, part(1)):
+    file, of_object = FULL.revision.file, FULL.object
+    nouns = (FULL, FULL.condition, FULL.revision, file, of_object, of_object.checksum)
+    for noun in (*nouns, FULL_TRANSFER, FULL_TRANSFER.progress, part(1)):
         for field in fields(noun):
             assert getattr(noun, field.name) not in (None, "", 0, 0.0), (type(noun), field.name)
 
@@ -164,7 +166,7 @@ async def test_a_record_comes_back_as_it_was_saved(journals: Journals, saved: Re
     found = await (await journals.later()).record(saved.item_id)
     assert found == saved
     assert found is not None
-    assert (type(found.state), type(found.destination)) == (State, Destination)
+    assert (type(found.condition.state), type(found.destination)) == (State, Destination)
 
 
 async def test_a_record_is_replaced_whole(journals: Journals) -> None:
@@ -180,7 +182,7 @@ async def test_every_state_can_be_recorded(journals: Journals, state: State) -> 
     await journals.now.save(record(state=state))
     found = await (await journals.later()).record(record().item_id)
     assert found is not None
-    assert found.state is state
+    assert found.condition.state is state
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -188,7 +190,7 @@ async def test_every_reason_can_be_recorded(journals: Journals, reason: Reason) 
     await journals.now.save(record(reason=reason))
     found = await (await journals.later()).record(record().item_id)
     assert found is not None
-    assert found.reason is reason
+    assert found.condition.reason is reason
 
 
 @pytest.mark.parametrize(
@@ -217,10 +219,10 @@ async def test_records_saved_while_they_are_streamed_do_not_disturb_the_stream(j
     journal = await journals.later()
     seen = []
     async for one in journal.records():
-        await journal.save(replace(one, state=State.SYNCED))
+        await journal.save(with_fields(one, state=State.SYNCED))
         seen.append(one.item_id)
     assert len(seen) == len(set(seen)) == 1_200
-    assert {one.state async for one in journal.records()} == {State.SYNCED}
+    assert {one.condition.state async for one in journal.records()} == {State.SYNCED}
 
 
 @pytest.mark.parametrize("kind", TransferKind)
@@ -231,21 +233,21 @@ async def test_an_intent_stands_until_it_is_settled(journals: Journals, kind: Tr
 
 
 async def test_an_intent_with_every_field_comes_back(journals: Journals) -> None:
-    running = replace(FULL_TRANSFER, settled=None)
+    running = with_fields(FULL_TRANSFER, given_up=None)
     await journals.now.begin(running)
     assert await every((await journals.later()).unfinished()) == [running]
 
 
 async def test_each_edge_of_an_upload_is_recorded(journals: Journals) -> None:
-    intent, whole = transfer(), FULL_TRANSFER.whole
+    intent, whole = transfer(), FULL_TRANSFER.progress.whole
     await journals.now.begin(intent)
     await journals.now.opened(intent.id, "u1")
-    assert await every((await journals.later()).unfinished()) == [replace(intent, upload_id="u1")]
+    assert await every((await journals.later()).unfinished()) == [with_fields(intent, upload_id="u1")]
     await asyncio.gather(*(journals.now.part_done(intent.id, part(number)) for number in (3, 1, 2)))
     await journals.now.part_done(intent.id, part(2, '"again"'))
     assert await (await journals.later()).parts(intent.id) == [part(1), part(2, '"again"'), part(3)]
     await journals.now.completing(intent.id, whole, 7.5)
-    expected = replace(intent, upload_id="u1", completing=True, whole=whole, complete_requested=7.5)
+    expected = with_fields(intent, upload_id="u1", whole=whole, complete_requested=7.5)
     assert await every((await journals.later()).unfinished()) == [expected]
 
 
@@ -253,16 +255,18 @@ async def test_when_completion_was_last_asked_for_is_kept_until_the_store_refuse
     await journals.now.begin(transfer())
     await journals.now.completing("t-1", None, 7.5)
     await journals.now.completing("t-1", None, 9.5)
-    assert [one.complete_requested for one in await (await journals.later()).open_of(at("k").item_id)] == [9.5]
+    assert [one.progress.complete_requested for one in await (await journals.later()).open_of(at("k").item_id)] == [9.5]
     await journals.now.complete_refused("t-1")
     await journals.now.complete_refused("t-none")
-    assert [one.complete_requested for one in await (await journals.later()).open_of(at("k").item_id)] == [None]
+    assert [one.progress.complete_requested for one in await (await journals.later()).open_of(at("k").item_id)] == [
+        None
+    ]
 
 
 async def test_completing_without_a_whole_checksum_is_recorded(journals: Journals) -> None:
     await journals.now.begin(transfer())
     await journals.now.completing("t-1", None, 7.5)
-    expected = transfer(completing=True, complete_requested=7.5)
+    expected = transfer(complete_requested=7.5)
     assert await every((await journals.later()).unfinished()) == [expected]
 
 
@@ -293,7 +297,7 @@ async def test_a_transfer_that_is_known_cannot_be_begun_again(journals: Journals
     with pytest.raises(JournalError):
         await journals.now.begin(again)
     journal = await journals.later()
-    known = transfer(upload_id="u1", settled=None if end == "unfinished" else 5.0)
+    known = transfer(upload_id="u1", given_up=None if end == "unfinished" else 5.0)
     assert await journal.open_of(at("k").item_id) == [known]
     assert await journal.parts("t-1") == [part(1)]
     await journal.abandon("t-1")
@@ -308,10 +312,10 @@ async def test_steps_that_come_after_a_transfer_was_given_up_are_recorded(journa
     await journals.now.give_up("t-1", 5.0)
     await journals.now.opened("t-1", "late")
     await journals.now.part_done("t-1", part(1))
-    await journals.now.completing("t-1", FULL_TRANSFER.whole, 7.5)
+    await journals.now.completing("t-1", FULL_TRANSFER.progress.whole, 7.5)
     journal = await journals.later()
-    late = transfer(upload_id="late", completing=True, whole=FULL_TRANSFER.whole, settled=5.0)
-    assert await every(journal.given_up()) == [replace(late, complete_requested=7.5)]
+    late = transfer(upload_id="late", whole=FULL_TRANSFER.progress.whole, given_up=5.0)
+    assert await every(journal.given_up()) == [with_fields(late, complete_requested=7.5)]
     assert await journal.parts("t-1") == [part(1)]
     await journal.complete_refused("t-1")
     journal = await journals.later()
@@ -590,7 +594,7 @@ async def test_what_was_given_up_is_no_longer_unfinished_and_is_kept_until_it_is
     assert await journal.unfinished_of(at("k").item_id) == [transfer(3)]
     assert [one.id for one in await journal.open_of(at("k").item_id)] == ["t-1", "t-2", "t-3"]
     assert await journal.open_of(at("other").item_id) == []
-    assert await every(journal.given_up()) == [transfer(1, upload_id="u1", settled=5.25), transfer(2, settled=6.0)]
+    assert await every(journal.given_up()) == [transfer(1, upload_id="u1", given_up=5.25), transfer(2, given_up=6.0)]
     await journal.abandon("t-1")
     assert [one.id for one in await every((await journals.later()).given_up())] == ["t-2"]
 

@@ -34,8 +34,8 @@ def at(key):
     return Destination(store="s", endpoint="e", bucket="b", key=key)
 
 def record(key, message=""):
-    return Record(item_id=at(key).item_id, entry="e", source="file:///x", destination=at(key), state=State.SYNCED,
-                  transfer_id=key, message=message)
+    return Record(item_id=at(key).item_id, entry="e", source="file:///x", destination=at(key),
+                  condition=Condition(state=State.SYNCED, message=message), object=RecordedObject(transfer_id=key))
 
 def transfer(key):
     return Transfer(id=key, item_id=at(key).item_id, destination=at(key), revision=Revision(address="a"),
@@ -162,7 +162,7 @@ async def test_a_full_disk_is_said_and_left_behind_once_there_is_space(tmp_path:
     assert str(path) in first
     assert again == ["still full"] * 3
     async with SqliteJournal(path) as journal:
-        states = [one.state async for one in journal.records()]
+        states = [one.condition.state async for one in journal.records()]
         assert [one async for one in journal.unfinished()] == []
     assert states == [State.SYNCED] * (int(saved) + 1)
     assert int(saved) > 10

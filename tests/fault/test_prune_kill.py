@@ -135,7 +135,9 @@ async def test_killed_in_a_deletion_each_object_goes_once_and_no_other(
         await kill(daemon, held, tmp_path)
         store_proxy.before = store_proxy.after = None
     known = {one.destination.key: one for one in await records(tmp_path)}
-    assert all(known[name].etag and known[name].removed is None for name in GOING), "killed before it was recorded"
+    assert all(known[name].object.etag and known[name].removed is None for name in GOING), (
+        "killed before it was recorded"
+    )
     once = dict.fromkeys(GOING, 1) if (operation, answered) == ("DeleteObject", True) else {}
     assert deleted(store_proxy) == once
 
@@ -155,5 +157,5 @@ async def test_killed_in_a_deletion_each_object_goes_once_and_no_other(
     standing = objects(s3_client, bucket)
     assert standing == tree(root) | strangers
     known = {one.destination.key: one for one in await records(tmp_path)}
-    in_force = {key: (one.etag or "").strip('"') for key, one in known.items() if one.removed is None}
+    in_force = {key: (one.object.etag or "").strip('"') for key, one in known.items() if one.removed is None}
     assert in_force == {key: standing[key] for key in tree(root)}

@@ -113,7 +113,7 @@ class World:
 
     async def journaled(self) -> list[str | None]:
         async with SqliteJournal(self.state, read_only=True) as journal:
-            return [one.upload_id async for one in journal.unfinished()]
+            return [one.progress.upload_id async for one in journal.unfinished()]
 
 
 @pytest.fixture

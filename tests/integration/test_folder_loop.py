@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from mirrord.reconcile.records import with_outcome
 from mirrord.sources.folder import Folder
 from mirrord.sources.watch import Watch, inotify
 from mirrord.testing import MemoryJournal
+from tests.support.records import with_fields
 
 SETTLE = 0.15
 
@@ -72,7 +72,7 @@ class Inbox:
         revision = Revision(address=fingerprint(item.origin.address), length=file.size, file=file)
         record = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)
         digest = options_digest(item.options.object)
-        await self.journal.save(replace(record, revision=revision, options_digest=digest))
+        await self.journal.save(with_fields(record, revision=revision, options_digest=digest))
         self._news.set()
 
     @asynccontextmanager

@@ -27,12 +27,12 @@ WRITES = """
 import asyncio, sys
 from pathlib import Path
 from mirrord.journal.sqlite import SqliteJournal
-from mirrord.model import Destination, Record, State
+from mirrord.model import Condition, Destination, Record, State
 
 def record(key, message):
     at = Destination(store="default", endpoint="http://127.0.0.1:9000", bucket="b", key=key)
-    named = {"entry": "e", "source": "file:///x", "destination": at, "state": State.PENDING}
-    return Record(item_id=at.item_id, message=message, **named)
+    condition = Condition(state=State.PENDING, message=message)
+    return Record(item_id=at.item_id, entry="e", source="file:///x", destination=at, condition=condition)
 
 async def main():
     async with SqliteJournal(Path(sys.argv[1]) / "state.db") as journal:

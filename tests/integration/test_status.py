@@ -21,6 +21,7 @@ from mirrord.status import FolderStatus, Status
 from mirrord.web.application import application
 from mirrord.web.server import Server
 from tests.support.command import Completed, environment, mirrord, start
+from tests.support.records import make_record
 from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
 
 TOKEN = "t0ken"
@@ -209,7 +210,7 @@ async def _until(terminal: int, screen: bytearray, wanted: bytes) -> None:
 # ── status without a daemon ───────────────────────────────────────────────────────────────────────
 def record(key: str, state: State, **changes: Any) -> Record:
     at = Destination(store="default", endpoint="http://s", bucket="data", key=key)
-    return replace(Record(item_id=at.item_id, entry=key, source="https://h/x", destination=at, state=state), **changes)
+    return make_record(item_id=at.item_id, entry=key, source="https://h/x", destination=at, state=state, **changes)
 
 
 async def write_journal(state: Path, *records: Record) -> None:

@@ -17,6 +17,7 @@ from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
 from mirrord.status import ItemStatus
 from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.records import with_fields
 
 ROOT = "/srv/inbox"
 SPEC = FolderSpec(entry="inbox", path=ROOT, store="default", endpoint="http://store", bucket="bucket", key="in/{path}")
@@ -168,7 +169,7 @@ class World:
             done = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)
             revision = Revision(address=fingerprint(item.origin.address), length=file.size, file=file)
             digest = options_digest(item.options.object)
-            await self.journal.save(replace(done, revision=revision, options_digest=digest, etag='"e"'))
+            await self.journal.save(with_fields(done, revision=revision, options_digest=digest, etag='"e"'))
 
     async def live(self, seconds: float = 0.0) -> None:
         if self.task is None:

@@ -82,11 +82,11 @@ SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE remov
 -- name: begin_transfer
 INSERT INTO transfers (
     id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started, checksum_kind, options_digest,
-    upload_id, completing, whole_kind, whole_value, settled, complete_requested
+    upload_id, whole_kind, whole_value, settled, complete_requested
 ) VALUES (
     :id, :item_id, CAST(:store AS TEXT), CAST(:endpoint AS TEXT), CAST(:bucket AS TEXT), CAST(:key AS TEXT), :revision,
     :kind, :part_size, :started, :checksum_kind, :options_digest,
-    :upload_id, :completing, :whole_kind, :whole_value, :settled, :complete_requested
+    :upload_id, :whole_kind, :whole_value, :settled, :complete_requested
 );
 
 -- name: opened
@@ -99,7 +99,7 @@ WHERE EXISTS (SELECT 1 FROM transfers WHERE id = :transfer_id);
 
 -- name: completing
 UPDATE transfers
-SET completing = 1, whole_kind = :whole_kind, whole_value = :whole_value, complete_requested = :complete_requested
+SET whole_kind = :whole_kind, whole_value = :whole_value, complete_requested = :complete_requested
 WHERE id = :id;
 
 -- name: complete_refused

@@ -1,7 +1,8 @@
 """Records and transfers as rows, and back. Pure.
 
 Free text crosses as UTF-8 bytes with lone surrogates let through, both ways, because the names of files need not be
-valid Unicode and SQLite would refuse them as text. A revision is one JSON text.
+valid Unicode and SQLite would refuse them as text. A revision is one JSON text. The column `settled` holds
+`JournaledProgress.given_up`. The column `completing` is no longer used: `complete_requested` replaced it.
 """
 
 import json
@@ -13,11 +14,14 @@ from mirrord.errors import Reason
 from mirrord.model import (
     Checksum,
     ChecksumKind,
+    Condition,
     Destination,
     FileIdentity,
     Integrity,
+    JournaledProgress,
     Part,
     Record,
+    RecordedObject,
     Revision,
     State,
     Transfer,
@@ -46,20 +50,9 @@ def from_record(record: Record) -> Row:
         "entry": encode(record.entry),
         "source": encode(record.source),
         **_from_destination(record.destination),
-        "state": record.state.value,
-        "reason": record.reason.value if record.reason else None,
-        "message": encode(record.message),
-        "since": record.since,
-        "next_check": record.next_check,
+        **_from_condition(record.condition),
         "revision": _from_revision(record.revision) if record.revision else None,
-        "transfer_id": record.transfer_id,
-        "etag": record.etag,
-        "size": record.size,
-        **from_checksum(record.checksum),
-        "integrity": record.integrity.value if record.integrity else None,
-        "etag_from_head": record.etag_from_head,
-        "synced_at": record.synced_at,
-        "options_digest": record.options_digest,
+        **_from_object(record.object),
         "removed": record.removed,
         "dated": record.dated,
     }
@@ -71,41 +64,76 @@ def to_record(row: sqlite3.Row) -> Record:
         entry=row["entry"],
         source=row["source"],
         destination=_to_destination(row),
-        state=State(row["state"]),
-        reason=row["reason"] and Reason(row["reason"]),
-        message=row["message"],
-        since=row["since"],
-        next_check=row["next_check"],
+        condition=_to_condition(row),
         revision=row["revision"] and _to_revision(row["revision"]),
-        transfer_id=row["transfer_id"],
-        etag=row["etag"],
-        size=row["size"],
-        checksum=_to_checksum(row),
-        integrity=row["integrity"] and Integrity(row["integrity"]),
-        etag_from_head=bool(row["etag_from_head"]),
-        synced_at=row["synced_at"],
-        options_digest=row["options_digest"],
+        object=_to_object(row),
         removed=row["removed"],
         dated=row["dated"],
     )
 
 
+def _from_condition(condition: Condition) -> Row:
+    return {
+        "state": condition.state.value,
+        "reason": condition.reason.value if condition.reason else None,
+        "message": encode(condition.message),
+        "since": condition.since,
+        "next_check": condition.next_check,
+    }
+
+
+def _to_condition(row: sqlite3.Row) -> Condition:
+    return Condition(
+        state=State(row["state"]),
+        reason=row["reason"] and Reason(row["reason"]),
+        message=row["message"],
+        since=row["since"],
+        next_check=row["next_check"],
+    )
+
+
+def _from_object(known: RecordedObject) -> Row:
+    return {
+        "transfer_id": known.transfer_id,
+        "etag": known.etag,
+        "etag_from_head": known.etag_from_head,
+        "size": known.size,
+        **from_checksum(known.checksum),
+        "integrity": known.integrity.value if known.integrity else None,
+        "synced_at": known.synced_at,
+        "options_digest": known.options_digest,
+    }
+
+
+def _to_object(row: sqlite3.Row) -> RecordedObject:
+    return RecordedObject(
+        transfer_id=row["transfer_id"],
+        etag=row["etag"],
+        etag_from_head=bool(row["etag_from_head"]),
+        size=row["size"],
+        checksum=_to_checksum(row),
+        integrity=row["integrity"] and Integrity(row["integrity"]),
+        synced_at=row["synced_at"],
+        options_digest=row["options_digest"],
+    )
+
+
 def from_transfer(transfer: Transfer) -> Row:
+    progress = transfer.progress
     return {
         "id": transfer.id,
         "item_id": transfer.item_id,
         **_from_destination(transfer.destination),
         "revision": _from_revision(transfer.revision),
         "kind": transfer.kind.value,
-        "part_size": transfer.part_size,
         "started": transfer.started,
+        "part_size": transfer.part_size,
         "checksum_kind": transfer.checksum_kind.value,
         "options_digest": transfer.options_digest,
-        "upload_id": transfer.upload_id,
-        "completing": transfer.completing,
-        **from_checksum(transfer.whole, "whole"),
-        "settled": transfer.settled,
-        "complete_requested": transfer.complete_requested,
+        "upload_id": progress.upload_id,
+        **from_checksum(progress.whole, "whole"),
+        "complete_requested": progress.complete_requested,
+        "settled": progress.given_up,
     }
 
 
@@ -116,15 +144,16 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
         destination=_to_destination(row),
         revision=_to_revision(row["revision"]),
         kind=TransferKind(row["kind"]),
-        part_size=row["part_size"],
         started=row["started"],
+        part_size=row["part_size"],
         checksum_kind=ChecksumKind(row["checksum_kind"]),
         options_digest=row["options_digest"],
-        upload_id=row["upload_id"],
-        completing=bool(row["completing"]),
-        whole=_to_checksum(row, "whole"),
-        settled=row["settled"],
-        complete_requested=row["complete_requested"],
+        progress=JournaledProgress(
+            upload_id=row["upload_id"],
+            whole=_to_checksum(row, "whole"),
+            complete_requested=row["complete_requested"],
+            given_up=row["settled"],
+        ),
     )
 
 

@@ -128,7 +128,7 @@ def _protected(item: Item, record: Record | None, standing: StoredObject) -> str
     """Why the object that stands may not be overwritten; None if it may."""
     if item.options.overwrite is Overwrite.NEVER:
         return "exists and overwrite is never"
-    written = META_TRANSFER in standing.metadata or (record is not None and record.etag == standing.etag)
+    written = META_TRANSFER in standing.metadata or (record is not None and record.object.etag == standing.etag)
     if item.options.overwrite is Overwrite.OWNED and not written:
         return "was not written by mirrord and overwrite is owned"
     return None
@@ -173,9 +173,11 @@ _SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5
 
 def tells(record: Record) -> bool:
     """Whether the record has a checksum that tells the object's bytes from any others, and the copy was proven."""
-    if record.etag is None or record.revision is None or record.integrity is Integrity.LENGTH:
+    if record.object.etag is None or record.revision is None or record.object.integrity is Integrity.LENGTH:
         return False
-    return record.revision.digest is not None or (record.checksum is not None and record.checksum.kind in _SURE)
+    return record.revision.digest is not None or (
+        record.object.checksum is not None and record.object.checksum.kind in _SURE
+    )
 
 
 def _comparable(record: Record, observed: Observed) -> bool:
@@ -183,7 +185,7 @@ def _comparable(record: Record, observed: Observed) -> bool:
     alone is no reason to believe in a chmod, for whoever sets mtime back leaves the same trace."""
     if observed.revision.file is None or record.revision is None or record.revision.file is None:
         return False
-    return observed.revision.length == record.size and tells(record)
+    return observed.revision.length == record.object.size and tells(record)
 
 
 def _drift(item: Item, record: Record, standing: StoredObject | None) -> str | None:
@@ -196,7 +198,7 @@ def _drift(item: Item, record: Record, standing: StoredObject | None) -> str | N
 
 
 def _rewritten(item: Item, record: Record) -> bool:
-    return record.options_digest != options_digest(item.options.object)
+    return record.object.options_digest != options_digest(item.options.object)
 
 
 def _same(now: Revision, then: Revision | None) -> bool:
@@ -216,7 +218,7 @@ def _proven(item: Item, revision: Revision) -> bool:
 
 def _unread(item: Item, record: Record) -> bool:
     """Whether the proof that the manifest asks for is owed. What was adopted counts as it stands."""
-    return item.options.readback and record.integrity not in (None, Integrity.READBACK)
+    return item.options.readback and record.object.integrity not in (None, Integrity.READBACK)
 
 
 def adopted(revision: Revision, standing: StoredObject) -> Revision:

@@ -78,9 +78,14 @@ def same_file(now: FileIdentity, then: FileIdentity) -> bool:
 
 def unproven(record: Record | None) -> str | None:
     """Why the record does not let the file go; None if it does. What was adopted is to be compared first."""
-    if record is None or record.state is not State.SYNCED or record.revision is None or record.revision.file is None:
+    if (
+        record is None
+        or record.condition.state is not State.SYNCED
+        or record.revision is None
+        or record.revision.file is None
+    ):
         return "its copy is not known to be whole"
-    if record.integrity is Integrity.LENGTH:
+    if record.object.integrity is Integrity.LENGTH:
         return "the store confirmed nothing but the copy's length: remove `checksum: none` from the store"
     return None
 
@@ -89,14 +94,14 @@ def lost(record: Record, standing: StoredObject | None) -> str | None:
     """Why the object that stands is not the copy that the journal has proven; None if it is."""
     if standing is None:
         return "the object was deleted"
-    return None if is_ours(record, standing) and standing.size == record.size else "the object was replaced"
+    return None if is_ours(record, standing) and standing.size == record.object.size else "the object was replaced"
 
 
 def has_left(record: Record | None) -> bool:
     """Whether the file was uploaded and then deleted or moved by us, or by a person: nothing is to be read any more."""
-    if record is None or record.removed is not None or record.revision is None or record.etag is None:
+    if record is None or record.removed is not None or record.revision is None or record.object.etag is None:
         return False
-    return record.state is State.SYNCED or record.reason is Reason.DRIFTED
+    return record.condition.state is State.SYNCED or record.condition.reason is Reason.DRIFTED
 
 
 def left_message(at: str) -> str:

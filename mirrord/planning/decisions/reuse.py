@@ -36,4 +36,4 @@ def twin(item: Item, records: Iterable[Record]) -> Record | None:
 
 
 def _serves(record: Record) -> bool:
-    return tells(record) and record.checksum is not None and record.checksum.kind is _KIND
+    return tells(record) and record.object.checksum is not None and record.object.checksum.kind is _KIND

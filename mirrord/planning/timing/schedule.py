@@ -74,14 +74,14 @@ def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
     options = item.options
     if options.cron is not None:
         known = record is not None and record.removed is None
-        if record and known and (record.state in _UNFINISHED or (record.next_check or now) < now):
+        if record and known and (record.condition.state in _UNFINISHED or (record.condition.next_check or now) < now):
             return now
         return cron_after(options.cron, options.timezone, now)
     if record is None or not fresh(item, record):
         return now
     if options.every is None:
         return None
-    return now if record.next_check is None else min(record.next_check, now + options.every)
+    return now if record.condition.next_check is None else min(record.condition.next_check, now + options.every)
 
 
 def first_delay(options: Options, chance: float, crowd: int) -> float:
@@ -92,11 +92,11 @@ def first_delay(options: Options, chance: float, crowd: int) -> float:
 def fresh(item: Item, record: Record) -> bool:
     """Whether the record says that this very definition was carried out: its source, and what is stored beside it."""
     return (
-        record.state is State.SYNCED
+        record.condition.state is State.SYNCED
         and record.removed is None
         and record.revision is not None
         and record.revision.address == fingerprint(item.origin.address)
-        and record.options_digest == options_digest(item.options.object)
+        and record.object.options_digest == options_digest(item.options.object)
         and not item.options.suspend
     )
 

@@ -40,7 +40,7 @@ def fits(transfer: Transfer, wanted: Transfer, largest_part: int) -> bool:
     """
     return (
         transfer.kind is wanted.kind is TransferKind.MULTIPART
-        and transfer.upload_id is not None
+        and transfer.progress.upload_id is not None
         and transfer.part_size is not None
         and transfer.part_size <= largest_part
         and same_revision(wanted.revision, transfer.revision)

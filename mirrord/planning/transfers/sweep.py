@@ -1,8 +1,8 @@
 """Which open uploads at a key of ours are ours, when their ids are not known: decided by when they began. And when an
 upload whose CompleteMultipartUpload was sent, without a known outcome, may be aborted.
 
-Owns both windows. The first: from the journaled intent to its
-settling, by the store's clock, give or take `SKEW`. The second: `COMPLETE_WINDOW` after the request. Pure.
+Owns both windows. The first: from the journaled intent until it is given up, by the store's clock, give or take `SKEW`.
+The second: `COMPLETE_WINDOW` after the request. Pure.
 """
 
 from mirrord.model import Transfer, TransferKind, Upload
@@ -10,7 +10,7 @@ from mirrord.model import Transfer, TransferKind, Upload
 SKEW = 60.0
 """Seconds that two clocks may disagree although the store's Date was asked: it may have been set meanwhile."""
 LATE = 600.0
-"""Seconds after its settling in which a Create that was sent for an intent may still come about."""
+"""Seconds after an intent was given up in which a Create that was sent for it may still come about."""
 
 COMPLETE_WINDOW = 900.0
 """Seconds after CompleteMultipartUpload was last sent in which it may still come about. AWS: "several minutes"."""
@@ -20,14 +20,14 @@ _VERSION_SKEW = 86_400.0
 
 def uncertain(transfer: Transfer) -> bool:
     """Whether its upload was to be completed and the outcome is unknown: an abort may destroy the object."""
-    return transfer.upload_id is not None and transfer.complete_requested is not None
+    return transfer.progress.upload_id is not None and transfer.progress.complete_requested is not None
 
 
 def window_ends(transfer: Transfer) -> float | None:
     """When nothing can come of CompleteMultipartUpload any more; None: the outcome is known."""
-    if transfer.upload_id is None or transfer.complete_requested is None:
+    if transfer.progress.upload_id is None or transfer.progress.complete_requested is None:
         return None
-    return transfer.complete_requested + COMPLETE_WINDOW
+    return transfer.progress.complete_requested + COMPLETE_WINDOW
 
 
 def may_hold(transfer: Transfer, modified: float | None) -> bool:
@@ -37,17 +37,17 @@ def may_hold(transfer: Transfer, modified: float | None) -> bool:
 
 def nameless(transfer: Transfer) -> bool:
     """Whether an upload may have been opened for it whose id nobody knows."""
-    return transfer.kind is TransferKind.MULTIPART and transfer.upload_id is None
+    return transfer.kind is TransferKind.MULTIPART and transfer.progress.upload_id is None
 
 
 def ours(intent: Transfer, upload: Upload, now: float) -> bool:
     """Whether `upload`, listed at `now` by our clock, began while the nameless `intent` could open one."""
-    if intent.settled is None:
+    if intent.progress.given_up is None:
         return False
     ahead = 0.0 if upload.listed is None else upload.listed - now
-    return intent.started - SKEW <= upload.initiated - ahead <= intent.settled + SKEW
+    return intent.started - SKEW <= upload.initiated - ahead <= intent.progress.given_up + SKEW
 
 
 def past(intent: Transfer, now: float) -> bool:
     """Whether no upload can come of a given up `intent` any more."""
-    return intent.settled is not None and now - intent.settled > LATE
+    return intent.progress.given_up is not None and now - intent.progress.given_up > LATE

@@ -20,6 +20,7 @@ from mirrord.sources.mounts import Mounts
 from mirrord.testing import HurriedClock, ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
+from tests.support.records import make_record
 
 SOUND = "stores: {default: {endpoint_url: 'http://s:1'}}\nmirrors: [{url: 'http://h/x', to: 's3://bucket/x'}]\n"
 BROKEN = "mirrors: [{url: 'http://h/y', to: 's3://bucket/y'}"
@@ -27,7 +28,7 @@ BROKEN = "mirrors: [{url: 'http://h/y', to: 's3://bucket/y'}"
 
 def recorded(entry: str) -> Record:
     at = Destination("default", "http://s:1", "bucket", entry)
-    return Record(item_id=at.item_id, entry=entry, source=f"http://h/{entry}", destination=at, state=State.SYNCED)
+    return make_record(item_id=at.item_id, entry=entry, source=f"http://h/{entry}", destination=at, state=State.SYNCED)
 
 
 class Scene:

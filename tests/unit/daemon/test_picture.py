@@ -21,6 +21,7 @@ from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Destination, Item, Record, State, TransferKind, origin_at
 from mirrord.status import ItemStatus
 from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.records import make_record
 
 RECORDED = [State.SYNCED, State.PENDING, State.RETRYING, State.BLOCKED, State.WAITING]
 HELD = [State.WAITING, State.BLOCKED]
@@ -34,7 +35,7 @@ def item(n: int) -> Item:
 
 def record(n: int, state: State) -> Record:
     one = item(n)
-    return Record(
+    return make_record(
         item_id=one.id,
         entry="in",
         source=one.origin.address,

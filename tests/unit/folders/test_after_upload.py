@@ -43,6 +43,7 @@ from mirrord.sources.folder import FoundFile
 from mirrord.testing import ManualClock, MemoryJournal
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
+from tests.support.records import make_record, with_fields
 
 BODY = b"body"
 FILE = FileIdentity(1, 2, len(BODY), 4, 5)
@@ -57,7 +58,7 @@ SPEC = FolderSpec(
 )
 ITEM = item_of(SPEC, "sub/a", 0.0)
 CRC = checksums.compute(ChecksumKind.CRC64NVME, memoryview(BODY))
-RECORD = Record(
+RECORD = make_record(
     item_id=ITEM.id,
     entry="inbox",
     source=ITEM.origin.address,
@@ -71,7 +72,7 @@ RECORD = Record(
     integrity=Integrity.FULL_OBJECT,
     etag_from_head=True,
 )
-ADOPTED = replace(RECORD, integrity=None, revision=Revision(address="x", length=len(BODY), file=FILE))
+ADOPTED = with_fields(RECORD, integrity=None, revision=Revision(address="x", length=len(BODY), file=FILE))
 STANDING = StoredObject(size=len(BODY), etag='"e"', metadata={META_TRANSFER: "t"})
 COPIED = Copied(
     transfer_id="t",
@@ -235,7 +236,7 @@ async def test_a_copy_made_just_now_lets_the_file_go(world: Made, removal: FileR
     assert found.asked == ["look", f"depart /srv/inbox sub/a {move}"]
     assert found.proven == [FILE]
     record = await found.recorded()
-    assert (record.state, record.message) == (State.SYNCED, says)
+    assert (record.condition.state, record.condition.message) == (State.SYNCED, says)
 
 
 async def test_a_file_that_was_synced_before_goes_if_the_object_still_is_ours(world: Made) -> None:
@@ -258,11 +259,11 @@ UNSHOWN = replace(COPIED, etag_from_head=False)
 async def test_a_copy_whose_write_was_followed_by_no_head_is_looked_at_before_its_file_goes(world: Made) -> None:
     """Its answer's ETag need not be the one that HEAD shows: the transfer's id and the length decide."""
     shown = replace(STANDING, etag='"shown"')
-    record = replace(RECORD, etag_from_head=False)
+    record = with_fields(RECORD, etag_from_head=False)
     found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=shown)
     await found.look()
     assert found.asked == ["look", "head", "depart /srv/inbox sub/a None"]
-    assert ((await found.recorded()).etag, (await found.recorded()).etag_from_head) == ('"shown"', True)
+    assert ((await found.recorded()).object.etag, (await found.recorded()).object.etag_from_head) == ('"shown"', True)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ async def test_a_copy_whose_write_was_followed_by_no_head_is_looked_at_before_it
 async def test_a_copy_that_no_head_shows_keeps_its_file(
     world: Made, standing: StoredObject | None, after_upload: FileRemoval
 ) -> None:
-    record = replace(RECORD, etag_from_head=False)
+    record = with_fields(RECORD, etag_from_head=False)
     found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=standing)
     outcome = await found.look(with_after(after_upload))
     assert ": the object was " in outcome.message
@@ -289,7 +290,7 @@ async def test_where_head_is_forbidden_the_file_stays(world: Made, monkeypatch: 
     outcome = await found.look()
     assert outcome.message == "uploaded, but the file could not be deleted: HeadObject: 403"
     assert (outcome.state, found.proven) == (State.SYNCED, [])
-    assert (await found.recorded()).message == outcome.message
+    assert (await found.recorded()).condition.message == outcome.message
 
 
 async def test_a_store_that_does_not_answer_keeps_the_file(world: Made) -> None:
@@ -299,7 +300,7 @@ async def test_a_store_that_does_not_answer_keeps_the_file(world: Made) -> None:
 
 
 async def test_length_is_no_proof(world: Made) -> None:
-    found = world(record=replace(RECORD, integrity=Integrity.LENGTH))
+    found = world(record=with_fields(RECORD, integrity=Integrity.LENGTH))
     assert "nothing but the copy's length" in (await found.look()).message
     assert found.proven == []
 
@@ -334,36 +335,36 @@ async def test_an_adopted_object_with_a_checksum_is_compared_with_the_file(world
     found = world(outcome=SYNCED, record=ADOPTED)
     await found.look()
     assert found.asked == ["look", "head", "read the file", "depart /srv/inbox sub/a None"]
-    assert (await found.recorded()).integrity is Integrity.FULL_OBJECT
+    assert (await found.recorded()).object.integrity is Integrity.FULL_OBJECT
 
 
 async def test_an_adopted_object_without_one_is_read_back(world: Made) -> None:
-    found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=None))
+    found = world(outcome=SYNCED, record=with_fields(ADOPTED, checksum=None))
     await found.look()
     assert found.asked[2:] == ["read the file", "read the object", "depart /srv/inbox sub/a None"]
-    assert (await found.recorded()).integrity is Integrity.READBACK
+    assert (await found.recorded()).object.integrity is Integrity.READBACK
 
 
 async def test_a_long_read_back_of_an_adopted_object_is_in_the_status_before_it(
     world: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mirrord.folders.after_upload.LONG_READBACK", 2)
-    found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=None))
+    found = world(outcome=SYNCED, record=with_fields(ADOPTED, checksum=None))
     says, messages, save = "are now read back: the store showed no checksum", list[str](), found.journal.save
 
     async def saved(record: Record) -> None:
-        messages.append(record.message if "read the object" not in found.asked else "")
+        messages.append(record.condition.message if "read the object" not in found.asked else "")
         await save(record)
 
     found.journal.save = saved  # type: ignore[method-assign]
     await found.look()
     assert any(says in message for message in messages)
-    assert says not in (await found.recorded()).message
+    assert says not in (await found.recorded()).condition.message
 
 
 @pytest.mark.parametrize("checksum", [None, Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")])
 async def test_an_adopted_object_of_other_bytes_is_written_again(world: Made, checksum: Checksum | None) -> None:
-    found = world(outcome=SYNCED, record=replace(ADOPTED, checksum=checksum), stored=b"bodx")
+    found = world(outcome=SYNCED, record=with_fields(ADOPTED, checksum=checksum), stored=b"bodx")
     outcome = await found.look()
     assert (outcome.state, outcome.reason, outcome.retry_in) == (State.RETRYING, Reason.CHECKSUM_MISMATCH, 1.0)
     record = await found.recorded()
@@ -380,7 +381,7 @@ async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytes
     assert outcome == Outcome(state=State.SYNCED, message=says)
     assert [line.getMessage() for line in caplog.records] == [f"{ITEM.origin.address}: {says}"]
     record = await found.recorded()
-    assert record.message == says
+    assert record.condition.message == says
     assert record.revision is not None
     assert not record.revision.departs, "should it go now, it was not us"
 
@@ -402,12 +403,12 @@ async def test_a_file_that_was_put_back_is_known_and_left_in_peace_for_a_while(w
 async def test_another_file_in_its_place_is_nobodys_business_here(world: Made) -> None:
     found = world(answer=Departure())
     assert await found.look() == SYNCED
-    assert (await found.recorded()).message == ""
+    assert (await found.recorded()).condition.message == ""
 
 
 # ── a file that is gone ───────────────────────────────────────────────────────────────────────────
 async def test_an_item_whose_file_left_stays_in_sync(world: Made) -> None:
-    found = world(here=False, record=replace(RECORD, message="uploaded, then deleted"))
+    found = world(here=False, record=with_fields(RECORD, message="uploaded, then deleted"))
     assert await found.look() == Outcome(state=State.SYNCED, message="uploaded, then deleted")
     assert found.asked == ["head"]
     assert found.events == []
@@ -456,7 +457,7 @@ async def test_a_proven_file_goes_on_its_way(world: Made) -> None:
     await found.resume()
     assert found.asked == ["head", "resume /srv/inbox sub/a None"]
     assert found.proven == [FILE]
-    assert (await found.recorded()).message == "uploaded, then deleted"
+    assert (await found.recorded()).condition.message == "uploaded, then deleted"
 
 
 @pytest.mark.parametrize(
@@ -464,8 +465,8 @@ async def test_a_proven_file_goes_on_its_way(world: Made) -> None:
     [
         (SPEC, None, STANDING),
         (SPEC, ADOPTED, STANDING),
-        (SPEC, replace(RECORD, integrity=Integrity.LENGTH), STANDING),
-        (SPEC, replace(RECORD, state=State.RETRYING), STANDING),
+        (SPEC, with_fields(RECORD, integrity=Integrity.LENGTH), STANDING),
+        (SPEC, with_fields(RECORD, state=State.RETRYING), STANDING),
         (SPEC, RECORD, None),
         (replace(SPEC, after_upload=KeepFile()), RECORD, STANDING),
         (replace(SPEC, options=Options(suspend=True)), RECORD, STANDING),
@@ -530,7 +531,11 @@ async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileActio
         assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
     assert found.asked == []
     record = await found.recorded()
-    assert (record.state, record.reason, record.etag) == (State.BLOCKED, Reason.CONFLICT, RECORD.etag)
+    assert (record.condition.state, record.condition.reason, record.object.etag) == (
+        State.BLOCKED,
+        Reason.CONFLICT,
+        RECORD.object.etag,
+    )
     assert len(found.events) == 2, "it is said once"
 
 

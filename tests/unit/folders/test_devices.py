@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.folder_world import World
+from tests.support.records import with_fields
 
 NAMES = ("a", "b", "sub/c", "sub/d")
 
@@ -100,7 +101,7 @@ async def test_submitted_files_that_are_done_are_forgotten_on_other_devices_too(
     monkeypatch.setattr("mirrord.folders.candidates.MOST_SUBMITTED", 1)
     (world,) = worlds
     records = await world.journal.recorded([item.id for item in world.items.values()])
-    await world.journal.save_all([replace(one, options_digest="other") for one in records.values()])
+    await world.journal.save_all([with_fields(one, options_digest="other") for one in records.values()])
     mounts.number(top=11, sub=12)
     await world.live(1)
     assert len(world.names) == 2 * len(NAMES)

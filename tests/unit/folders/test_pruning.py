@@ -114,9 +114,9 @@ async def test_too_many_at_once_block_the_entry_until_they_are_back(worlds: list
     assert world.gone == []
     record = await world.journal.record(world.items["f0"].id)
     assert record is not None
-    assert (record.state, record.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
-    assert "11 of 20 objects would be deleted" in record.message
-    assert record.message in world.loop.status().problem
+    assert (record.condition.state, record.condition.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
+    assert "11 of 20 objects would be deleted" in record.condition.message
+    assert record.condition.message in world.loop.status().problem
     assert len(world.said(ItemBlocked)) == 1, "once for the entry"
     world.tree.files |= away
     await world.live(61)
@@ -144,7 +144,7 @@ async def test_one_that_lacks_a_file_deletes_nothing_until_it_has_it_or_the_form
     assert "another one" in world.loop.status().problem
     record = await world.journal.record(world.items["f1"].id)
     assert record is not None
-    assert (record.state, record.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
+    assert (record.condition.state, record.condition.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
     await world.stop()
     world.loop = world.new_loop()
     await world.live(130)

@@ -15,11 +15,12 @@ from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.rows import from_record
 from mirrord.journal.sqlite.schema import Migration, migrations
 from mirrord.model import Destination, Record, Revision, State, Transfer, TransferKind
+from tests.support.records import make_record
 
 
 def record(key: str = "k", message: str = "") -> Record:
     at = Destination(store="default", endpoint="http://127.0.0.1:9000", bucket="datasets", key=key)
-    return Record(
+    return make_record(
         item_id=at.item_id, entry="e", source="file:///x", destination=at, state=State.PENDING, message=message
     )
 

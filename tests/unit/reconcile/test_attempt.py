@@ -46,4 +46,4 @@ async def test_an_upload_whose_abort_failed_stays_in_the_journal_with_its_id() -
     world.store.abort_upload = unavailable  # type: ignore[method-assign]
     assert (await world.look(upload=IN_PARTS)).state is State.RETRYING
     (left,) = await world.journal.open_of(AT.item_id)
-    assert [left.upload_id] == list(world.store.uploads)
+    assert [left.progress.upload_id] == list(world.store.uploads)

@@ -9,11 +9,12 @@ import pytest
 
 from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.events import UploadAborted
-from mirrord.model import Destination, ObjectOptions, Record, Revision, State, Transfer, TransferKind, Upload
+from mirrord.model import Destination, ObjectOptions, Revision, State, Transfer, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.janitor import COPY_ENTRY, COPY_RETURNS, RETURNS, Janitor
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
+from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")
 
@@ -69,7 +70,7 @@ class World:
             part_size=1,
             started=self.clock.now(),
         )
-        intent = replace(intent, **changes)
+        intent = with_fields(intent, **changes)
         await self.journal.begin(intent)
         return intent
 
@@ -242,7 +243,7 @@ async def test_parts_kept_for_an_item_that_left_are_removed_once_it_stayed_away(
     world: World, entry: str, seconds: float
 ) -> None:
     await world.begin(upload_id=await world.opened())
-    left = Record(
+    left = make_record(
         item_id=AT.item_id, entry=entry, source="s", destination=AT, state=State.RETRYING, removed=world.clock.now()
     )
     await world.journal.save(left)

@@ -32,6 +32,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.testing import ManualClock
+from tests.support.records import with_fields
 from tests.unit.reconcile.test_proof_of_items import careless
 from tests.unit.reconcile.test_reconciler import AT, World
 
@@ -71,7 +72,7 @@ async def test_an_object_with_the_intents_id_was_written_by_it(world: World, int
     assert world.origin.opened == 0
     record = await world.journal.record(AT.item_id)
     assert record is not None
-    assert (record.transfer_id, record.etag, record.size) == (intent.id, standing.etag, 3)
+    assert (record.object.transfer_id, record.object.etag, record.object.size) == (intent.id, standing.etag, 3)
     assert record.revision == intent.revision
     assert await world.unfinished() == 0
 
@@ -86,7 +87,7 @@ async def test_another_ones_object_is_not_taken_for_it(world: World) -> None:
 
 async def test_an_object_whose_checksum_is_not_what_was_sent_is_not_taken_for_it(world: World) -> None:
     sent = Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")
-    await world.journal.begin(replace(INTENT, whole=sent, completing=True))
+    await world.journal.begin(with_fields(INTENT, whole=sent))
     await stands(world, "t-1", b"two")
     kept = world.store.buckets["bucket"][AT.key]
     other = Checksum(ChecksumKind.CRC64NVME, "BBBBBBBBBBA=")
@@ -120,12 +121,16 @@ async def test_a_failure_after_the_landed_write_was_recorded_does_not_wipe_it(wo
     assert (await world.look()).state is State.BLOCKED
     record = await world.journal.record(AT.item_id)
     assert record is not None
-    assert (record.reason, record.etag, record.transfer_id) == (Reason.SOURCE_MISSING, standing.etag, "t-1")
+    assert (record.condition.reason, record.object.etag, record.object.transfer_id) == (
+        Reason.SOURCE_MISSING,
+        standing.etag,
+        "t-1",
+    )
 
 
 async def opened(world: World) -> str:
     upload_id = await world.store.create_upload(AT, ObjectOptions())
-    await world.journal.begin(replace(UPLOAD, upload_id=upload_id))
+    await world.journal.begin(with_fields(UPLOAD, upload_id=upload_id))
     return upload_id
 
 
@@ -153,7 +158,7 @@ async def test_an_abort_that_the_store_refuses_is_left_to_the_sweep(world: World
     world.store.abort_upload = refuse  # type: ignore[method-assign]
     assert (await world.look()).state is State.SYNCED
     assert await world.unfinished() == 0
-    assert [transfer.upload_id async for transfer in world.journal.given_up()] == [upload_id]
+    assert [transfer.progress.upload_id async for transfer in world.journal.given_up()] == [upload_id]
 
 
 # ── a write that stands and was not yet proven ────────────────────────────────────────────────────
@@ -181,11 +186,15 @@ async def test_the_proof_that_was_cut_off_is_made_by_the_next_look(how: str, fli
     record = await world.journal.record(AT.item_id)
     assert record is not None
     if flips:
-        assert (outcome.state, outcome.reason, record.integrity) == (State.RETRYING, Reason.CHECKSUM_MISMATCH, None)
+        assert (outcome.state, outcome.reason, record.object.integrity) == (
+            State.RETRYING,
+            Reason.CHECKSUM_MISMATCH,
+            None,
+        )
         assert (await world.look(2)).copied is not None
         assert world.content == b"one"
     else:
-        assert (outcome.state, outcome.copied, record.integrity) == (State.SYNCED, None, Integrity.READBACK)
+        assert (outcome.state, outcome.copied, record.object.integrity) == (State.SYNCED, None, Integrity.READBACK)
     assert await world.unfinished() == 0
 
 

@@ -21,6 +21,7 @@ from mirrord.model import (
 from mirrord.providers import profile
 from mirrord.testing import KeptObject, MemoryStore
 from mirrord.units import MiB
+from tests.support.records import with_fields
 from tests.unit.reconcile.test_reconciler import AT, World
 
 PUT, PARTS, LARGE = b"some bytes", b"x" * (11 * MiB), b"x" * (17 * MiB)
@@ -84,7 +85,7 @@ async def test_what_a_store_did_not_confirm_is_read_back(content: bytes, kind: C
     assert outcome.copied.integrity is Integrity.READBACK
     record = await world.journal.record(world.item.id)
     assert record is not None
-    assert (record.state, record.integrity) == (State.SYNCED, Integrity.READBACK)
+    assert (record.condition.state, record.object.integrity) == (State.SYNCED, Integrity.READBACK)
     assert world.store.reads == 1  # type: ignore[attr-defined]
 
 
@@ -111,7 +112,7 @@ async def test_other_bytes_do_not_count_and_are_written_again(content: bytes) ->
     assert (outcome.state, outcome.reason, outcome.copied) == (State.RETRYING, Reason.CHECKSUM_MISMATCH, None)
     record = await world.journal.record(world.item.id)
     assert record is not None
-    assert (record.state, record.integrity) == (State.RETRYING, None)
+    assert (record.condition.state, record.object.integrity) == (State.RETRYING, None)
     assert await world.unfinished() == 0
     outcome = await world.look(1)
     assert outcome.copied is not None
@@ -242,8 +243,8 @@ async def test_the_record_has_the_etag_that_head_shows(store: type[MemoryStore],
         assert (await world.look(upload=UploadOptions(part_size=5 * MiB))).copied is not None
         record = await world.journal.record(world.item.id)
         assert record is not None
-        assert record.etag == world.store.buckets["bucket"][AT.key].stored.etag
-        assert record.etag_from_head
+        assert record.object.etag == world.store.buckets["bucket"][AT.key].stored.etag
+        assert record.object.etag_from_head
     assert world.store.heads == heads + 2  # type: ignore[attr-defined]  # two looks before later copies
     assert (await world.look(upload=UploadOptions(part_size=5 * MiB))).copied is None
 
@@ -270,11 +271,14 @@ async def test_an_old_journal_heals_once_and_then_sees_drift() -> None:
     await world.look()
     known = await world.journal.record(world.item.id)
     assert known is not None
-    await world.journal.save(replace(known, etag='"of an answer-3"', etag_from_head=False))
+    await world.journal.save(with_fields(known, etag='"of an answer-3"', etag_from_head=False))
     assert (await world.look()).copied is None
     healed = await world.journal.record(world.item.id)
     assert healed is not None
-    assert (healed.etag, healed.etag_from_head) == (world.store.buckets["bucket"][AT.key].stored.etag, True)
+    assert (healed.object.etag, healed.object.etag_from_head) == (
+        world.store.buckets["bucket"][AT.key].stored.etag,
+        True,
+    )
     assert not any(isinstance(event, ItemDrifted) for event in world.events)
     kept = world.store.buckets["bucket"][AT.key]
     world.store.buckets["bucket"][AT.key] = replace(kept, stored=replace(kept.stored, etag='"later"'))
@@ -288,7 +292,7 @@ async def test_an_object_of_another_checksum_does_not_heal_a_journal() -> None:
     known = await world.journal.record(world.item.id)
     assert known is not None
     other = checksums.compute(ChecksumKind.CRC64NVME, memoryview(b"other"))
-    await world.journal.save(replace(known, etag='"of an answer-3"', checksum=other, etag_from_head=False))
+    await world.journal.save(with_fields(known, etag='"of an answer-3"', checksum=other, etag_from_head=False))
     assert (await world.look()).copied is not None
 
 
@@ -321,7 +325,7 @@ async def test_what_head_contradicts_is_adopted_by_nobody_and_written_again(
     assert outcome.state in (State.RETRYING, State.BLOCKED)
     record = await world.journal.record(world.item.id)
     assert record is not None
-    assert (record.state, record.integrity) == (outcome.state, None)
+    assert (record.condition.state, record.object.integrity) == (outcome.state, None)
     assert await world.unfinished() == 0
     world.origin._at = 0
     outcome = await world.look(1, upload=UploadOptions(part_size=5 * MiB))

@@ -156,10 +156,10 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
     assert world.said() == [TransferStarted, TransferCompleted]
     record = await world.journal.record(AT.item_id)
     assert record is not None
-    assert (record.state, record.size, record.synced_at) == (State.SYNCED, 3, 1000.0)
+    assert (record.condition.state, record.object.size, record.object.synced_at) == (State.SYNCED, 3, 1000.0)
     assert record.source == "http://s/x"
     kept = world.store.buckets["bucket"][AT.key]
-    assert kept.stored.metadata[META_TRANSFER] == record.transfer_id
+    assert kept.stored.metadata[META_TRANSFER] == record.object.transfer_id
     assert kept.options.content_type == "text/plain"
     assert await world.unfinished() == 0
 
@@ -218,12 +218,16 @@ async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: Wor
     assert world.said() == [ItemBlocked]
     record = await world.journal.record(AT.item_id)
     assert record is not None
-    assert (record.state, record.message, record.etag is not None) == (State.BLOCKED, "answered 404", True)
+    assert (record.condition.state, record.condition.message, record.object.etag is not None) == (
+        State.BLOCKED,
+        "answered 404",
+        True,
+    )
     world.origin.fails = None
     assert (await world.look()).copied is None
     mended = await world.journal.record(AT.item_id)
     assert mended is not None
-    assert (mended.state, mended.reason, mended.message) == (State.SYNCED, None, "")
+    assert (mended.condition.state, mended.condition.reason, mended.condition.message) == (State.SYNCED, None, "")
 
 
 async def test_a_folders_file_that_vanished_is_no_failure(world: World) -> None:
@@ -354,4 +358,4 @@ async def test_a_source_that_changed_while_its_copy_waited_for_a_slot_is_recorde
     record = await world.journal.record(AT.item_id)
     assert record is not None
     assert record.revision is not None
-    assert (world.content, record.revision.etag, record.size) == (b"two!", '"2"', 4)
+    assert (world.content, record.revision.etag, record.object.size) == (b"two!", '"2"', 4)

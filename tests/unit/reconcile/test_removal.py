@@ -1,6 +1,6 @@
 """The last look before an object is deleted because its file is gone: what is deleted, what stays, what is recorded."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -22,6 +22,7 @@ from mirrord.model import (
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.removal import Removal
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
+from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "in/a")
 ITEM = Item(id=AT.item_id, entry="inbox", origin=File("/srv/inbox", "a"), destination=AT, gone=True)
@@ -54,7 +55,7 @@ class World:
         await self.store.ensure_bucket("bucket")
         stamp = ObjectOptions(metadata={META_TRANSFER: transfer_id})
         stored = await self.store.put_object(AT, memoryview(b"one"), stamp)
-        record = Record(
+        record = make_record(
             item_id=ITEM.id,
             entry="inbox",
             source=ITEM.origin.address,
@@ -100,7 +101,12 @@ async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, fou
     assert world.said == [ItemPruned]
     record = await world.record()
     assert record.removed is not None
-    assert (record.revision, record.etag, record.transfer_id, record.size) == (None, None, None, None)
+    assert (record.revision, record.object.etag, record.object.transfer_id, record.object.size) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
@@ -130,7 +136,7 @@ async def test_an_object_that_others_wrote_stays_and_the_item_leaves(world: Worl
 
 
 async def test_an_object_whose_answer_named_another_etag_than_its_head_is_ours(world: World) -> None:
-    await world.journal.save(replace(await world.record(), etag='"of the answer"', etag_from_head=False))
+    await world.journal.save(with_fields(await world.record(), etag='"of the answer"', etag_from_head=False))
     assert (await world.remove()).pruned
     assert not world.stands
 
@@ -143,7 +149,7 @@ async def test_an_object_that_is_gone_already_is_no_news(world: World) -> None:
 
 
 async def test_an_item_without_object_just_leaves(world: World) -> None:
-    await world.journal.save(replace(await world.record(), etag=None, transfer_id=None))
+    await world.journal.save(with_fields(await world.record(), etag=None, transfer_id=None))
     assert not (await world.remove()).pruned
     assert world.stands, "it is not known to be ours"
     assert (await world.record()).removed is not None

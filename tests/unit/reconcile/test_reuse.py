@@ -137,12 +137,16 @@ async def test_a_renamed_file_is_copied_by_the_store(folder: Folder) -> None:
     kept, record = folder.store.buckets["bucket"]["new"], await folder.record("new")
     assert kept.options.metadata == {
         "of": "new",
-        META_TRANSFER: record.transfer_id,
+        META_TRANSFER: record.object.transfer_id,
         META_VALIDATOR: validator(record.revision) if record.revision else None,
     }
     assert not kept.options.tags
-    assert (record.etag, record.size, record.integrity) == (kept.stored.etag, len(CONTENT), Integrity.FULL_OBJECT)
-    assert record.checksum == (await folder.record("old")).checksum
+    assert (record.object.etag, record.object.size, record.object.integrity) == (
+        kept.stored.etag,
+        len(CONTENT),
+        Integrity.FULL_OBJECT,
+    )
+    assert record.object.checksum == (await folder.record("old")).object.checksum
     assert await folder.unfinished() == 0
     assert (await folder.sync("new", object=ObjectOptions(metadata={"of": "new"}))).copied is None
 
@@ -238,7 +242,10 @@ async def test_a_copy_that_nobody_can_tell_of_is_settled_by_the_next_look(folder
     assert (await folder.sync("new", failures=1)).state is State.SYNCED
     assert (folder.asked, await folder.unfinished()) == ((0, 1), 0)
     record = await folder.record("new")
-    assert (record.integrity, record.checksum) == (Integrity.FULL_OBJECT, (await folder.record("old")).checksum)
+    assert (record.object.integrity, record.object.checksum) == (
+        Integrity.FULL_OBJECT,
+        (await folder.record("old")).object.checksum,
+    )
 
 
 async def test_a_copy_without_a_checksum_is_read_back(folder: Folder) -> None:
@@ -246,7 +253,7 @@ async def test_a_copy_without_a_checksum_is_read_back(folder: Folder) -> None:
     folder.rename()
     assert (await folder.sync("new")).state is State.SYNCED
     assert (folder.asked, folder.copies.reads) == ((0, 1), 1)
-    assert (await folder.record("new")).integrity is Integrity.READBACK
+    assert (await folder.record("new")).object.integrity is Integrity.READBACK
 
 
 async def test_a_copy_that_is_other_bytes_does_not_count(folder: Folder) -> None:
@@ -329,9 +336,9 @@ async def test_a_copy_that_shows_another_checksum_is_none_and_the_bytes_are_sent
     outcome = await folder.sync("new")
     assert (outcome.state, folder.asked, folder.copies.reads) == (State.SYNCED, (1, 1), 0)
     kept, record = folder.store.buckets["bucket"]["new"], await folder.record("new")
-    assert (kept.content, kept.stored.checksum) == (CONTENT, (await folder.record("old")).checksum)
-    assert kept.stored.metadata[META_TRANSFER] == record.transfer_id
-    assert record.integrity is Integrity.FULL_OBJECT
+    assert (kept.content, kept.stored.checksum) == (CONTENT, (await folder.record("old")).object.checksum)
+    assert kept.stored.metadata[META_TRANSFER] == record.object.transfer_id
+    assert record.object.integrity is Integrity.FULL_OBJECT
     assert await folder.unfinished() == 0
     assert (await folder.sync("new")).copied is None
 

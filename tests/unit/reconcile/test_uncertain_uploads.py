@@ -13,7 +13,6 @@ from mirrord.model import (
     ChecksumKind,
     ObjectOptions,
     ProviderName,
-    Record,
     Revision,
     State,
     StoredObject,
@@ -25,6 +24,7 @@ from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.providers import profile
 from mirrord.reconcile.janitor import SWEEP_EVERY, Janitor
 from mirrord.testing import ManualClock, MemoryStore
+from tests.support.records import make_record, make_transfer, with_fields
 from tests.unit.reconcile.test_reconciler import AT, World
 
 IN_PARTS = UploadOptions(part_size=5 * 2**20, multipart_threshold=5 * 2**20)
@@ -69,7 +69,7 @@ def doubtful(provider: ProviderName = ProviderName.SEAWEEDFS, *, looks: bool = F
 
 
 def intent(clock: ManualClock, upload_id: str, **changes: object) -> Transfer:
-    made = Transfer(
+    made = make_transfer(
         id="t-old",
         item_id=AT.item_id,
         destination=AT,
@@ -78,10 +78,9 @@ def intent(clock: ManualClock, upload_id: str, **changes: object) -> Transfer:
         part_size=5 * 2**20,
         started=clock.now(),
         upload_id=upload_id,
-        completing=True,
         complete_requested=clock.now(),
     )
-    return replace(made, **changes)
+    return with_fields(made, **changes)
 
 
 async def opened(one: Doubtful, **changes: object) -> Transfer:
@@ -136,7 +135,7 @@ async def test_an_attempt_whose_completion_nobody_tells_of_aborts_nothing(
     assert len(one.uploads) == 1
     assert UploadAborted not in one.world.said()
     (left,) = await one.world.journal.open_of(AT.item_id)
-    assert left.complete_requested == one.clock.now()
+    assert left.progress.complete_requested == one.clock.now()
 
     # The next look is Blocked: HEAD is refused before anything else. It gives the transfer up, and aborts nothing.
     await one.world.look(1, upload=IN_PARTS)
@@ -163,7 +162,9 @@ async def test_a_completion_that_is_cancelled_and_unanswered_aborts_nothing() ->
     with pytest.raises(asyncio.CancelledError):
         await look
     assert len(one.uploads) == 1
-    assert [left.complete_requested for left in await one.world.journal.open_of(AT.item_id)] == [one.clock.now()]
+    assert [left.progress.complete_requested for left in await one.world.journal.open_of(AT.item_id)] == [
+        one.clock.now()
+    ]
 
 
 @pytest.mark.parametrize("refusal", [StoreDenied("403")])
@@ -194,7 +195,7 @@ WAYS = ["left the manifests", "superseded", "blocked", "gone", "sweep"]
 async def give_up(one: Doubtful, transfer: Transfer, way: str) -> None:
     """Each way in which nobody goes on with an upload."""
     if way == "left the manifests":
-        record = Record(item_id=AT.item_id, entry="e", source="s", destination=AT, state=State.RETRYING)
+        record = make_record(item_id=AT.item_id, entry="e", source="s", destination=AT, state=State.RETRYING)
         await one.world.journal.save(replace(record, removed=one.clock.now() - 7200))
         await one.janitor.sweep()
     elif way == "superseded":
@@ -215,10 +216,10 @@ async def test_it_is_aborted_when_nothing_can_come_of_it_any_more(provider: Prov
     one = doubtful(provider)
     transfer = await opened(one)
     await give_up(one, transfer, way)
-    assert (one.uploads, await one.given_up()) == ([transfer.upload_id], ["t-old"])
+    assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], ["t-old"])
     await one.clock.advance(COMPLETE_WINDOW - 1)
     await one.janitor.sweep()
-    assert (one.uploads, await one.given_up()) == ([transfer.upload_id], ["t-old"])
+    assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], ["t-old"])
     await one.clock.advance(1)
     await one.janitor.sweep()
     assert (one.uploads, await one.given_up()) == ([], [])
@@ -245,13 +246,13 @@ async def test_the_upload_of_an_object_that_stands_is_never_aborted(provider: Pr
     for _ in range(3):
         await one.janitor.sweep()
         await one.clock.advance(COMPLETE_WINDOW)
-    assert one.uploads == [transfer.upload_id]
+    assert one.uploads == [transfer.progress.upload_id]
     assert [event for event in one.world.events if isinstance(event, UploadAborted)] == []
     open_now = await one.world.journal.open_of(AT.item_id)
     assert open_now == [], "the transfer is finished"
     record = await one.world.journal.record(AT.item_id)
     if record is not None:
-        assert (record.transfer_id, record.size) == ("t-old", 3)
+        assert (record.object.transfer_id, record.object.size) == ("t-old", 3)
 
 
 async def denied(*_: object) -> StoredObject:
@@ -261,11 +262,11 @@ async def denied(*_: object) -> StoredObject:
 async def test_with_an_object_that_shows_another_checksum_it_is_forgotten_and_not_aborted() -> None:
     one = doubtful()
     checksum = checksums.compute(ChecksumKind.CRC64NVME, memoryview(b"sent"))
-    transfer = await opened(one, whole=checksum, settled=one.clock.now())
+    transfer = await opened(one, whole=checksum, given_up=one.clock.now())
     await completed(one, transfer, b"other")
     await one.clock.advance(COMPLETE_WINDOW)
     await one.janitor.sweep()
-    assert (one.uploads, await one.given_up()) == ([transfer.upload_id], [])
+    assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], [])
 
 
 async def test_a_newer_object_that_the_late_completion_replaced_is_written_again() -> None:
@@ -280,8 +281,8 @@ async def test_a_newer_object_that_the_late_completion_replaced_is_written_again
     assert one.world.content == b"one"
     record = await one.world.journal.record(AT.item_id)
     assert record is not None
-    assert (record.state, record.revision and record.revision.etag) == (State.SYNCED, '"1"')
-    assert one.uploads == [transfer.upload_id]
+    assert (record.condition.state, record.revision and record.revision.etag) == (State.SYNCED, '"1"')
+    assert one.uploads == [transfer.progress.upload_id]
 
 
 # ── versions ──────────────────────────────────────────────────────────────────────────────────────
@@ -296,7 +297,7 @@ async def test_on_a_versioned_bucket_a_version_that_carries_the_id_forbids_the_a
     await one.world.journal.give_up(transfer.id, one.clock.now())
     await one.clock.advance(COMPLETE_WINDOW)
     await one.janitor.sweep()
-    assert one.uploads == ([transfer.upload_id] if carried else [])
+    assert one.uploads == ([transfer.progress.upload_id] if carried else [])
     assert await one.given_up() == []
 
 
@@ -311,7 +312,7 @@ async def test_versions_that_may_not_be_read_forbid_it_too(call: str, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(one.world.store, call, denied)
         await one.janitor.sweep()
-    assert (one.uploads, await one.given_up()) == ([transfer.upload_id], ["t-old"])
+    assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], ["t-old"])
     await one.janitor.sweep()
     assert (one.uploads, await one.given_up()) == ([], [])
 
@@ -324,7 +325,7 @@ async def test_the_daemon_sweeps_when_the_window_ends() -> None:
     await one.clock.advance(COMPLETE_WINDOW - SWEEP_EVERY / 2)
     running = asyncio.create_task(one.janitor.run())
     await one.clock.advance(SWEEP_EVERY / 2 - 1)
-    assert one.uploads == [transfer.upload_id]
+    assert one.uploads == [transfer.progress.upload_id]
     await one.clock.advance(1)
     running.cancel()
     assert one.uploads == []
@@ -335,9 +336,9 @@ async def test_a_program_that_ends_lists_them(caplog: pytest.LogCaptureFixture) 
     transfer = await opened(one)
     async with one.janitor.beside():
         await one.world.look()
-    assert one.uploads == [transfer.upload_id]
+    assert one.uploads == [transfer.progress.upload_id]
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert str(transfer.upload_id) in line
+    assert str(transfer.progress.upload_id) in line
     assert "the outcome is unknown; the next start settles it" in line
 
 

@@ -27,6 +27,7 @@ from mirrord.scheduling import scheduler as scheduling
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import WORTH_KEEPING, Scheduler
 from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.records import make_record
 
 SYNCED = Outcome(state=State.SYNCED)
 MISSING = Outcome(state=State.BLOCKED, reason=Reason.SOURCE_MISSING)
@@ -49,7 +50,7 @@ def by_id(*items: Item) -> dict[str, Item]:
 
 
 def synced(one: Item, next_check: float | None) -> Record:
-    return Record(
+    return make_record(
         item_id=one.id,
         entry=one.entry,
         source=one.shown_source,
@@ -199,8 +200,8 @@ async def test_cron_waits_for_its_time_and_the_journal_says_so(stage: Stage) -> 
     await stage.scheduler.apply(by_id(nightly))
     record = await stage.journal.record(nightly.id)
     assert record is not None
-    assert (record.state, record.reason) == (State.WAITING, Reason.SCHEDULE)
-    assert record.next_check == stage.scheduler.next_check(nightly.id)
+    assert (record.condition.state, record.condition.reason) == (State.WAITING, Reason.SCHEDULE)
+    assert record.condition.next_check == stage.scheduler.next_check(nightly.id)
     await stage.clock.advance(3 * 86400)
     first = stage.times()[0]
     assert (stage.began + first - 2 * 3600) % 86400 == pytest.approx(0)
@@ -376,7 +377,10 @@ async def test_a_distant_next_look_is_journaled_and_a_near_one_is_not(stage: Sta
     await stage.scheduler.apply(by_id(near, far))
     await stage.clock.advance(10)
     kept = [await stage.journal.record(one.id) for one in (near, far)]
-    assert [record and record.next_check for record in kept] == [None, pytest.approx(stage.began + 3600, abs=0.1)]
+    assert [record and record.condition.next_check for record in kept] == [
+        None,
+        pytest.approx(stage.began + 3600, abs=0.1),
+    ]
 
 
 async def test_a_retry_leaves_the_next_check_to_the_reconciler(stage: Stage) -> None:
@@ -390,7 +394,7 @@ async def test_a_retry_leaves_the_next_check_to_the_reconciler(stage: Stage) -> 
     assert stage.times() == [0]
     record = await stage.journal.record(one.id)
     assert record is not None
-    assert record.next_check is None
+    assert record.condition.next_check is None
 
 
 async def test_new_items_are_recorded_as_pending_before_their_look_and_returned_ones_again_in_force() -> None:
@@ -402,8 +406,8 @@ async def test_new_items_are_recorded_as_pending_before_their_look_and_returned_
     new, again = await stage.journal.record(item("new").id), await stage.journal.record(back.id)
     assert new is not None
     assert again is not None
-    assert (new.state, new.revision) == (State.PENDING, None)
-    assert (again.state, again.removed) == (State.SYNCED, None)
+    assert (new.condition.state, new.revision) == (State.PENDING, None)
+    assert (again.condition.state, again.removed) == (State.SYNCED, None)
 
 
 # ── folders ───────────────────────────────────────────────────────────────────────────────────────

@@ -29,6 +29,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import Action, decide, known_revision, needs_head, options_digest
 from mirrord.planning.decisions.describe import validator
+from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")
 V1 = Revision(address="a", etag='"1"', length=3)
@@ -43,7 +44,7 @@ def item(**options: object) -> Item:
 
 
 def record(revision: Revision | None = V1, options: ObjectOptions | None = None) -> Record:
-    return Record(
+    return make_record(
         item_id=AT.item_id,
         entry="e",
         source="http://s/x",
@@ -56,7 +57,7 @@ def record(revision: Revision | None = V1, options: ObjectOptions | None = None)
 
 
 def proven(integrity: Integrity) -> Record:
-    return replace(record(), integrity=integrity)
+    return with_fields(record(), integrity=integrity)
 
 
 SUM, OTHER = "5" * 64, "6" * 64
@@ -187,7 +188,7 @@ FILE_THEN = Revision(address="a", length=3, file=FileIdentity(1, 7, 3, 10, 10))
 FILE_NOW = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 20, 20))
 CHMODDED = replace(FILE_THEN, file=FileIdentity(1, 7, 3, 10, 20))
 GROWN = replace(FILE_THEN, length=4, file=FileIdentity(1, 7, 4, 20, 20))
-OF_FILE = replace(
+OF_FILE = with_fields(
     record(FILE_THEN), size=3, checksum=Checksum(ChecksumKind.CRC64NVME, "x"), integrity=Integrity.FULL_OBJECT
 )
 CRC32 = Checksum(ChecksumKind.CRC32, "x")
@@ -202,17 +203,25 @@ TOUCHED = [
     (OF_FILE, FOREIGN, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
     (OF_FILE, None, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
     (OF_FILE, OURS, FILE_NOW, {"object": ObjectOptions(acl="private")}, Action.COPY, Action.COPY, Action.COPY),
-    (replace(OF_FILE, checksum=MD5, integrity=Integrity.MD5), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),
-    (replace(OF_FILE, integrity=None), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),  # adopted
-    (replace(OF_FILE, checksum=CRC32), OURS, FILE_NOW, {}, Action.COPY, None, None),
-    (replace(OF_FILE, checksum=None), OURS, FILE_NOW, {}, Action.COPY, None, None),
-    (replace(OF_FILE, integrity=Integrity.LENGTH), OURS, FILE_NOW, {}, Action.COPY, None, None),
-    (replace(OF_FILE, size=4), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (
+        with_fields(OF_FILE, checksum=MD5, integrity=Integrity.MD5),
+        OURS,
+        FILE_NOW,
+        {},
+        Action.COMPARE,
+        Action.KEEP,
+        None,
+    ),
+    (with_fields(OF_FILE, integrity=None), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),  # adopted
+    (with_fields(OF_FILE, checksum=CRC32), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (with_fields(OF_FILE, checksum=None), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (with_fields(OF_FILE, integrity=Integrity.LENGTH), OURS, FILE_NOW, {}, Action.COPY, None, None),
+    (with_fields(OF_FILE, size=4), OURS, FILE_NOW, {}, Action.COPY, None, None),
     (OF_FILE, OURS, GROWN, {}, Action.COPY, None, None),
     (OF_FILE, OURS, V2, {}, Action.COPY, None, None),  # a URL now
     (replace(OF_FILE, revision=V1), OURS, FILE_NOW, {}, Action.COPY, None, None),  # a URL then
     (
-        replace(OF_FILE, checksum=None, revision=replace(FILE_THEN, digest=f"sha256:{SUM}")),
+        with_fields(OF_FILE, checksum=None, revision=replace(FILE_THEN, digest=f"sha256:{SUM}")),
         OURS,
         FILE_NOW,
         {"checksum": DECLARED},

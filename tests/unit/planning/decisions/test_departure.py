@@ -30,10 +30,11 @@ from mirrord.planning.decisions.departure import (
     set_aside,
     unproven,
 )
+from tests.support.records import make_record, with_fields
 
 FILE = FileIdentity(1, 2, 3, 4, 5)
 AT = Destination("default", "http://store", "bucket", "a")
-RECORD = Record(
+RECORD = make_record(
     item_id=AT.item_id,
     entry="inbox",
     source="file:///srv/inbox/a",
@@ -91,17 +92,17 @@ def test_only_a_rename_may_lie_between_two_states_of_the_proven_file() -> None:
 
 @pytest.mark.parametrize("level", [Integrity.FULL_OBJECT, Integrity.COMPOSITE, Integrity.MD5, Integrity.READBACK, None])
 def test_a_proven_copy_lets_the_file_go(level: Integrity | None) -> None:
-    assert unproven(replace(RECORD, integrity=level)) is None
+    assert unproven(with_fields(RECORD, integrity=level)) is None
 
 
 @pytest.mark.parametrize(
     ("record", "why"),
     [
         (None, "not known to be whole"),
-        (replace(RECORD, state=State.RETRYING), "not known to be whole"),
+        (with_fields(RECORD, state=State.RETRYING), "not known to be whole"),
         (replace(RECORD, revision=None), "not known to be whole"),
         (replace(RECORD, revision=Revision(address="x")), "not known to be whole"),
-        (replace(RECORD, integrity=Integrity.LENGTH), "nothing but the copy's length"),
+        (with_fields(RECORD, integrity=Integrity.LENGTH), "nothing but the copy's length"),
     ],
 )
 def test_what_is_not_proven_keeps_the_file(record: Record | None, why: str) -> None:
@@ -124,14 +125,14 @@ def test_the_object_must_still_be_the_recorded_one(standing: StoredObject | None
 
 def test_whose_file_may_be_gone() -> None:
     assert has_left(RECORD)
-    assert has_left(replace(RECORD, state=State.BLOCKED, reason=Reason.DRIFTED))
+    assert has_left(with_fields(RECORD, state=State.BLOCKED, reason=Reason.DRIFTED))
     assert not has_left(None)
     for other in (
         replace(RECORD, removed=1.0),
         replace(RECORD, revision=None),
-        replace(RECORD, etag=None),
-        replace(RECORD, state=State.BLOCKED, reason=Reason.SOURCE_MISSING),
-        replace(RECORD, state=State.RETRYING),
+        with_fields(RECORD, etag=None),
+        with_fields(RECORD, state=State.BLOCKED, reason=Reason.SOURCE_MISSING),
+        with_fields(RECORD, state=State.RETRYING),
     ):
         assert not has_left(other)
 

@@ -18,6 +18,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.prune import Root, Seen, is_another, refusal, trusted
 from mirrord.planning.decisions.standing import is_ours
+from tests.support.records import make_record
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_refusal_says_how_to_allow_it() -> None:
 )
 def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: str, ours: bool) -> None:
     at = Destination("default", "http://store", "bucket", "key")
-    record = Record(
+    record = make_record(
         item_id=at.item_id,
         entry="inbox",
         source="file:///a",
@@ -115,7 +116,7 @@ def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: st
 FILE = FileIdentity(device=1, inode=2, size=3, mtime_ns=4, ctime_ns=5)
 AT = Destination("default", "http://store", "bucket", "a")
 ITEM = Item(id=AT.item_id, entry="inbox", origin=origin_at("file:///in/a"), destination=AT)
-RECORD = Record(
+RECORD = make_record(
     item_id=AT.item_id,
     entry="inbox",
     source=ITEM.origin.address,

@@ -16,7 +16,6 @@ from mirrord.model import (
     Options,
     Overwrite,
     ProviderName,
-    Record,
     Revision,
     State,
     origin_at,
@@ -24,13 +23,14 @@ from mirrord.model import (
 from mirrord.planning.decisions.reuse import reusable, twin
 from mirrord.providers import profile
 from mirrord.units import GiB
+from tests.support.records import make_record, with_fields
 
 OLD, NEW = (Destination("default", "http://store", "bucket", key) for key in ("old", "new"))
 FILE = FileIdentity(1, 7, 3, 10, 10)
 OBSERVED = Observed(revision=Revision(address="n", length=3, file=FILE))
 CRC = Checksum(ChecksumKind.CRC64NVME, "x")
 WEED = profile(ProviderName.SEAWEEDFS)
-RECORD = Record(
+RECORD = make_record(
     item_id=OLD.item_id,
     entry="e",
     source="file:///old",
@@ -81,17 +81,17 @@ def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, pro
     ("record", "serves"),
     [
         (RECORD, True),
-        (replace(RECORD, integrity=Integrity.READBACK), True),
-        (replace(RECORD, integrity=None), True),  # adopted, with the checksum that the store tells
-        (replace(RECORD, state=State.BLOCKED), True),  # its file is missing: that is what a rename looks like
+        (with_fields(RECORD, integrity=Integrity.READBACK), True),
+        (with_fields(RECORD, integrity=None), True),  # adopted, with the checksum that the store tells
+        (with_fields(RECORD, state=State.BLOCKED), True),  # its file is missing: that is what a rename looks like
         (replace(RECORD, removed=1.0), True),
-        (replace(RECORD, integrity=Integrity.LENGTH), False),
-        (replace(RECORD, checksum=None), False),
-        (replace(RECORD, checksum=Checksum(ChecksumKind.MD5, "x"), integrity=Integrity.MD5), False),
-        (replace(RECORD, etag=None), False),
+        (with_fields(RECORD, integrity=Integrity.LENGTH), False),
+        (with_fields(RECORD, checksum=None), False),
+        (with_fields(RECORD, checksum=Checksum(ChecksumKind.MD5, "x"), integrity=Integrity.MD5), False),
+        (with_fields(RECORD, etag=None), False),
         (replace(RECORD, item_id=NEW.item_id), False),
     ],
 )
 def test_which_object_serves(record, serves) -> None:
-    unfit = replace(RECORD, checksum=None)
+    unfit = with_fields(RECORD, checksum=None)
     assert twin(item(), [unfit, record]) == (record if serves else None)

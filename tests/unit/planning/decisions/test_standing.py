@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, Record, State, StoredObject
+from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, State, StoredObject
 from mirrord.planning.decisions.standing import is_ours, is_recorded, with_shown_etag
+from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")
 CRC = Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg=")
 OTHER = Checksum(ChecksumKind.CRC64NVME, "AAAAAAAAAAA=")
-RECORD = Record(
+RECORD = make_record(
     item_id=AT.item_id,
     entry="e",
     source="http://s/x",
@@ -40,7 +41,7 @@ SHOWN = StoredObject(size=3, etag='"shown"', checksum=CRC, metadata={META_TRANSF
 def test_an_etag_that_no_head_showed_is_learned_once(standing: StoredObject, same: bool) -> None:
     assert is_recorded(RECORD, standing) is is_ours(RECORD, standing) is same
     healed = with_shown_etag(RECORD, standing)
-    assert (healed == replace(RECORD, etag=standing.etag, etag_from_head=True)) is same
+    assert (healed == with_fields(RECORD, etag=standing.etag, etag_from_head=True)) is same
     assert (healed is RECORD) is not same
     if same:
         assert is_recorded(healed, standing)
@@ -53,5 +54,5 @@ def test_equal_etags_are_recorded_whoever_wrote_it_but_not_ours() -> None:
     foreign = StoredObject(size=3, etag='"answered"')
     assert is_recorded(RECORD, foreign)
     assert not is_ours(RECORD, foreign)
-    assert not is_ours(replace(RECORD, transfer_id=None), foreign)
-    assert with_shown_etag(replace(RECORD, etag=None), foreign).etag is None
+    assert not is_ours(with_fields(RECORD, transfer_id=None), foreign)
+    assert with_shown_etag(with_fields(RECORD, etag=None), foreign).object.etag is None

@@ -35,6 +35,7 @@ from mirrord.planning.timing.schedule import (
     next_look,
     next_tick,
 )
+from tests.support.records import make_record, with_fields
 
 NOW = 1_700_000_000.0
 SYNCED = Outcome(state=State.SYNCED)
@@ -51,7 +52,7 @@ def item(options: Options = HOURLY, source: str = "https://example.org/a", entry
 
 
 def record_of(one: Item, **changes: object) -> Record:
-    record = Record(
+    record = make_record(
         item_id=one.id,
         entry=one.entry,
         source=one.shown_source,
@@ -60,7 +61,7 @@ def record_of(one: Item, **changes: object) -> Record:
         revision=Revision(address=fingerprint(one.origin.address), etag='"1"'),
         options_digest=options_digest(one.options.object),
     )
-    return replace(record, **changes)  # type: ignore[arg-type]
+    return with_fields(record, **changes)
 
 
 def utc(text: str) -> float:

@@ -17,6 +17,7 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.transfers.resume import LONGEST_PIECE, Run, confirmed, fits, missing, pieces, pinned, size_of
+from tests.support.records import with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")
 PARTS = st.integers(1, 40)
@@ -110,7 +111,7 @@ WANTED = Transfer(
     checksum_kind=ChecksumKind.CRC64NVME,
     options_digest="d",
 )
-EARLIER = replace(WANTED, id="old", part_size=10, started=1.0, upload_id="u", completing=True)
+EARLIER = with_fields(WANTED, id="old", part_size=10, started=1.0, upload_id="u")
 
 
 def test_the_same_revision_with_the_same_options_goes_on_with_its_own_part_size() -> None:
@@ -141,7 +142,7 @@ def test_a_file_on_a_device_of_another_number_goes_on() -> None:
     ],
 )
 def test_what_does_not_go_on(changed: dict[str, object]) -> None:
-    assert not fits(replace(EARLIER, **changed), WANTED, 10)
+    assert not fits(with_fields(EARLIER, **changed), WANTED, 10)
 
 
 @pytest.mark.parametrize(("ranges", "length", "answer"), [(True, 1, True), (False, 1, False), (True, None, False)])

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.model import Destination, Revision, Transfer, TransferKind, Upload
+from mirrord.model import Destination, Revision, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE, nameless, ours, past
+from tests.support.records import make_transfer, with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")
-INTENT = Transfer(
+INTENT = make_transfer(
     id="t",
     item_id=AT.item_id,
     destination=AT,
@@ -16,7 +17,7 @@ INTENT = Transfer(
     kind=TransferKind.MULTIPART,
     part_size=1,
     started=1000.0,
-    settled=2000.0,
+    given_up=2000.0,
 )
 NOW = 5000.0
 
@@ -44,16 +45,16 @@ def test_an_upload_is_ours_if_it_began_while_the_intent_could_open_one(
 
 
 def test_of_an_intent_that_may_go_on_nothing_is_taken() -> None:
-    assert not ours(replace(INTENT, settled=None), Upload("key", "u", 1500.0, NOW), NOW)
+    assert not ours(with_fields(INTENT, given_up=None), Upload("key", "u", 1500.0, NOW), NOW)
 
 
 def test_a_create_may_come_about_late_but_not_for_ever() -> None:
     assert not past(INTENT, 2000.0 + LATE)
     assert past(INTENT, 2001.0 + LATE)
-    assert not past(replace(INTENT, settled=None), 1e12)
+    assert not past(with_fields(INTENT, given_up=None), 1e12)
 
 
 def test_only_a_multipart_without_an_id_is_nameless() -> None:
     assert nameless(INTENT)
-    assert not nameless(replace(INTENT, upload_id="u"))
+    assert not nameless(with_fields(INTENT, upload_id="u"))
     assert not nameless(replace(INTENT, kind=TransferKind.PUT))
