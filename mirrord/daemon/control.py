@@ -31,13 +31,9 @@ _MOST_EMPTY = 20
 """Pages in a row that a filter may leave empty before the caller has to ask for the next."""
 
 
-async def _unwired() -> None:
-    """Until the daemon stands there is nothing to read again."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Controller:
-    """Implements `ports.Control`. `reloads` reads the manifests again; `stopping` makes it not ready for good."""
+    """Implements `ports.Control`. `stopping` makes it not ready for good."""
 
     live: Live
     journal: JournalQueries
@@ -45,7 +41,9 @@ class Controller:
     health: Health
     totals: Totals
     started: float
-    reloads: Callable[[], Awaitable[None]] = _unwired
+    """Seconds since the epoch."""
+    read_again: Callable[[], Awaitable[None]]
+    """Reads the manifests, and all that they refer to, again."""
     stopping: bool = False
     _journal_problem: str = field(default="", init=False)
 
@@ -110,7 +108,7 @@ class Controller:
         return await self.live.trigger(item_id)
 
     async def reload(self) -> Sequence[FileStatus]:
-        await self.reloads()
+        await self.read_again()
         return self.live.manifests.statuses()
 
     # ── the picture ───────────────────────────────────────────────────────────────────────────────

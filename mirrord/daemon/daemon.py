@@ -1,4 +1,4 @@
-"""The running daemon: starts work, follows its manifests, stops in order.
+"""The running daemon: starts work, counts, stops in order.
 
 Owns what happens from the first applied manifest to the last ended transfer. `daemon.run` opens and closes what it
 works with.
@@ -11,24 +11,19 @@ from dataclasses import dataclass, field
 from logging import getLogger
 
 from mirrord.daemon.control import Controller
+from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.live import Live
-from mirrord.daemon.manifests import Manifests
-from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier, keep_watchdog
+from mirrord.daemon.wiring import Engine
 from mirrord.errors import JournalError
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
-from mirrord.ports import Clock, Observer
-from mirrord.reconcile.janitor import Janitor
-from mirrord.scheduling.scheduler import Scheduler
+from mirrord.ports import Observer
 from mirrord.settings import Settings
-from mirrord.sources.watch import Watch
 from mirrord.telemetry.metrics import Metrics
 
 _log = getLogger(__name__)
 
-LOOK_EVERY = 1.0
-"""Seconds between two comparisons of the manifests' contents, whatever events say."""
 COUNT_EVERY = 2.0
 """Seconds between two counts of the items by state."""
 LOOKS = 48
@@ -44,64 +39,30 @@ class Daemon:
     """Everything that is open while the daemon runs."""
 
     settings: Settings
+    engine: Engine
     live: Live
-    scheduler: Scheduler
-    janitor: Janitor
+    follower: ManifestFollower
     supervisor: Supervisor
     controller: Controller
-    manifests: Manifests
     metrics: Metrics
     notifier: Notifier
     observer: Observer
-    clock: Clock
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    restarts: Restarts | None = None
-    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _unapplied: bool = False
+    """Set by whoever wants the daemon to end."""
 
     # ── startup ───────────────────────────────────────────────────────────────────────────────────
     async def start(self, url: str) -> None:
         """Apply what the manifests say, begin to work, and say so."""
         await self.live.apply()
-        self.supervisor.start("work", lambda: self.scheduler.run(self.settings.transfers + LOOKS), finite=True)
-        self.supervisor.start("manifests", self.follow)
-        self.supervisor.start("sweep", self.janitor.run)
+        self.supervisor.start("work", lambda: self.live.scheduler.run(self.settings.transfers + LOOKS), finite=True)
+        self.supervisor.start("manifests", self.follower.run)
+        self.supervisor.start("sweep", self.engine.janitor.run)
         self.supervisor.start("totals", self.count)
         self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
         self.notifier.ready(f"serving at {url}" if url else "running")
         self.observer(DaemonReady(url=url, pid=os.getpid()))
 
     # ── main loop ─────────────────────────────────────────────────────────────────────────────────
-    async def follow(self) -> None:
-        """Read the manifests when an event says so, and each second in any case."""
-        async with Watch(self.manifests.directories) as hints:
-            while True:
-                await self.look()
-                try:
-                    async with asyncio.timeout(LOOK_EVERY):
-                        await hints.changed()
-                except TimeoutError:
-                    continue
-
-    async def look(self, *, again: bool = False) -> None:
-        """Read the manifests and the stores' keys and certificates, and apply what changed."""
-        async with self._reading:
-            if await self.manifests.look(again=again) or self._unapplied:
-                self._unapplied = True  # tried again by the next look, should it fail
-                if self.restarts is not None:
-                    self.restarts.compare(self.manifests.current.loaded.daemon)
-                await self.live.apply()
-                self._unapplied = False
-        await self.live.renew_stores(again=again)
-
-    async def reload(self) -> None:
-        """Read everything again, also what manifests refer to (SIGHUP, `POST /api/v1/reload`)."""
-        self.notifier.reloading()
-        try:
-            await self.look(again=True)
-        finally:
-            self.notifier.ready()
-
     async def count(self) -> None:
         """Keep the totals that metrics show."""
         while True:
@@ -109,14 +70,14 @@ class Daemon:
                 await self.controller.check_journal()
                 counts = await self.controller.counts()
             except JournalError:  # said by the controller
-                await self.clock.sleep(COUNT_EVERY)
+                await self.engine.clock.sleep(COUNT_EVERY)
                 continue
             self.notifier.status(", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no items")
-            await self.clock.sleep(COUNT_EVERY)
+            await self.engine.clock.sleep(COUNT_EVERY)
 
     async def feed_watchdog(self) -> None:
         """For systemd: the loop turns (it got here), and nothing that must run is dead."""
-        await keep_watchdog(self.notifier, self.live.unhealthy, self.clock)
+        await keep_watchdog(self.notifier, self.live.unhealthy, self.engine.clock)
 
     # ── shutdown ──────────────────────────────────────────────────────────────────────────────────
     async def finish(self) -> bool:
@@ -127,13 +88,13 @@ class Daemon:
         self.notifier.stopping()
         self.observer(DaemonStopping(grace=grace))
         undo, close = min(UNDO, grace / 2), min(CLOSE, grace / 6)
-        ending = asyncio.create_task(self.scheduler.stop(grace - undo))
+        ending = asyncio.create_task(self.live.scheduler.stop(grace - undo))
         await asyncio.wait([ending], timeout=grace - close)
         if not ending.done():
             self._abandon(self.controller.board.unfinished())
             return False
         await ending
-        await self.janitor.report()
+        await self.engine.janitor.report()
         return True
 
     def _abandon(self, transfers: Sequence[TransferEvent]) -> None:

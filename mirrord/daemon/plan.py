@@ -12,8 +12,8 @@ from functools import partial
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.desired import Desired, announce
-from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Left
+from mirrord.daemon.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
 from mirrord.errors import BucketMissing, Problem, Reason, StoreDenied
@@ -134,10 +134,14 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         overlaps = Overlaps(Mounts.now)
         overlaps.replace(desired.expansion.folders, desired.expansion.items)
         program = _Planning(found, journal, stores, http, settings, overlaps.rival)
-        items = OnePass(desired, journal, clock, observer, only, "plan")
-        items.linked = overlaps.refresh
-        items.own = settings.own_paths
-        items.reads_only = True
+        items = Snapshot(
+            desired=desired,
+            journal=journal,
+            clock=clock,
+            observer=observer,
+            options=SnapshotOptions(cause="plan", only=only, own=settings.own_paths, reads_only=True),
+            linked=overlaps.refresh,
+        )
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
         found.copies = [program.with_readback(copy) for copy in found.copies]
@@ -199,10 +203,10 @@ class _Planning:
         known = (copy.item.destination.store, copy.kind) in self._shows_none
         return replace(copy, readback=copy.item.options.readback or known)
 
-    async def handle(self, turn: Turn) -> None:
-        item = turn.item
-        if turn.waits is not None:
-            self._plan.left.append(Left(item, turn.waits))
+    async def handle(self, planned: PlannedItem) -> None:
+        item = planned.item
+        if planned.waits is not None:
+            self._plan.left.append(Left(item, planned.waits))
             return
         if not (item.options.suspend or item.gone) and (why := self._rival(item)):
             outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)

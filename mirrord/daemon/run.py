@@ -19,6 +19,7 @@ from mirrord.daemon.control import Controller
 from mirrord.daemon.daemon import Daemon
 from mirrord.daemon.descriptors import descriptors
 from mirrord.daemon.desired import daemon_settings
+from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
@@ -95,8 +96,7 @@ async def startup(
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
     async with engine(settings, {}, observers, DAEMON_RETRIES) as opened, Supervisor(opened.clock) as supervisor:
         manifests = Manifests(paths, environ, opened.clock, observers)
-        daemon = assembled(opened, manifests, supervisor, settings, environ, observers)
-        daemon.restarts = restarts
+        daemon = assembled(opened, manifests, restarts, supervisor, settings, environ, observers)
         await manifests.look()
         restarts.compare(manifests.current.loaded.daemon)
         files = manifests.statuses()
@@ -110,6 +110,7 @@ async def startup(
 def assembled(
     opened: Engine,
     manifests: Manifests,
+    restarts: Restarts,
     supervisor: Supervisor,
     settings: Settings,
     environ: Mapping[str, str],
@@ -147,22 +148,27 @@ def assembled(
         clock=clock,
     )
     totals = Totals(journal, clock, live.held, board.unfinished)
-    controller = Controller(live=live, journal=journal, board=board, health=health, totals=totals, started=clock.now())
-    daemon = Daemon(
+    notifier = Notifier(environ)
+    follower = ManifestFollower(manifests=manifests, live=live, restarts=restarts, notifier=notifier)
+    return Daemon(
         settings=settings,
+        engine=replace(opened, janitor=replace(opened.janitor, look=live.trigger)),
         live=live,
-        scheduler=scheduler,
-        janitor=replace(opened.janitor, look=live.trigger),
+        follower=follower,
         supervisor=supervisor,
-        controller=controller,
-        manifests=manifests,
+        controller=Controller(
+            live=live,
+            journal=journal,
+            board=board,
+            health=health,
+            totals=totals,
+            started=clock.now(),
+            read_again=follower.reload,
+        ),
         metrics=metrics,
-        notifier=Notifier(environ),
+        notifier=notifier,
         observer=observers,
-        clock=clock,
     )
-    controller.reloads = daemon.reload
-    return daemon
 
 
 @asynccontextmanager
@@ -185,7 +191,7 @@ async def signals(daemon: Daemon, process: Process) -> AsyncIterator[None]:
     reloads: set[asyncio.Task[None]] = set()
 
     def reload() -> None:
-        task = loop.create_task(daemon.reload())
+        task = loop.create_task(daemon.follower.reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 

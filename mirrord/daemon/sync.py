@@ -6,8 +6,8 @@ Owns the order of the run and its report. `every` and cron are not asked.
 from collections.abc import Sequence
 
 from mirrord.daemon.desired import Desired, announce
-from mirrord.daemon.one_pass import OnePass, Turn
 from mirrord.daemon.report import Report
+from mirrord.daemon.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.daemon.wiring import engine
 from mirrord.ports import Observer
 from mirrord.scheduling.workers import LastOf, Pauses, Slots, settle, work_through
@@ -25,20 +25,24 @@ async def sync(
     report = Report(problems=desired.problems)
     async with engine(settings, desired.loaded.stores, observer) as opened, opened.janitor.beside():
         began = opened.clock.monotonic()
-        found = OnePass(desired, opened.journal, opened.clock, observer, only, "sync")
-        found.own = settings.own_paths
-        found.prune_max = prune_max
-        found.resume = opened.departures.resume
         opened.overlaps.replace(desired.expansion.folders, desired.expansion.items)
-        found.linked = opened.overlaps.refresh
+        found = Snapshot(
+            desired=desired,
+            journal=opened.journal,
+            clock=opened.clock,
+            observer=observer,
+            options=SnapshotOptions(cause="sync", only=only, own=settings.own_paths, prune_max=prune_max),
+            linked=opened.overlaps.refresh,
+            resume=opened.departures.resume,
+        )
         slots = Slots(settings.transfers)
         opened.breakers.release = slots.wake
         order = LastOf(slots.left)
 
-        async def handle(turn: Turn) -> None:
-            async with order.turn(last=turn.item.gone):
-                pauses = Pauses(slots, turn.item.id, opened.clock)
-                report.add(turn.item, turn.waits or await settle(opened.departures, turn.item, pauses))
+        async def handle(planned: PlannedItem) -> None:
+            async with order.turn(last=planned.item.gone):
+                pauses = Pauses(slots, planned.item.id, opened.clock)
+                report.add(planned.item, planned.waits or await settle(opened.departures, planned.item, pauses))
 
         await work_through(found.items(), handle, slots)
         report.incomplete = found.incomplete

@@ -72,6 +72,9 @@ class Live:
         return None
 
 
+async def nothing_to_read() -> None: ...
+
+
 class World:
     def __init__(self, recorded: Mapping[int, State], held: list[tuple[int, State]], running: set[int]) -> None:
         self.clock = ManualClock()
@@ -94,6 +97,7 @@ class World:
             health=Health(self.clock),
             totals=self.totals,
             started=0.0,
+            read_again=nothing_to_read,
         )
 
     async def rows(self, state: State | None, limit: int, text: str = "") -> list[ItemStatus]:

@@ -6,7 +6,7 @@ Markers are not waited for: a file without its own is left Waiting.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mirrord.aio import batches
 from mirrord.daemon.desired import Desired, selected
@@ -29,71 +29,75 @@ _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PlannedItem:
     """An item, and why it is not to be moved now; None: it may be."""
 
     item: Item
     waits: Outcome | None = None
 
 
-class OnePass:
-    """One pass for the program called `cause`. `incomplete`: what could not be read wholly, each with why."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotOptions:
+    """What a program wants of its snapshot."""
 
+    cause: str
+    """The program's name, as the event of each folder's scan gives it."""
+    only: Sequence[str]
+    """Globs on entry names and keys; empty: everything."""
+    own: OwnPaths
+    """The state's directory, which no folder uploads."""
     prune_max: float | None = None
     """The share of an entry's objects, from 0 to 1, that may be deleted; None: as the guard has it."""
-    resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
-    """Goes on with files that were found set aside on their way out; None: they are left."""
-    linked: Callable[[str, Sequence[str]], object] = staticmethod(lambda entry, names: None)  # noqa: ARG005
-    """Told of each folder's links to directories that it follows."""
-    own: OwnPaths | None = None
-    """The state's directory, which no folder uploads."""
-    reads_only = False
+    reads_only: bool = False
     """Whether nothing may be recorded."""
 
-    def __init__(
-        self,
-        desired: Desired,
-        journal: JournalRecords,
-        clock: Clock,
-        observer: Observer,
-        only: Sequence[str],
-        cause: str,
-    ) -> None:
-        self._desired = desired
-        self._journal = journal
-        self._clock = clock
-        self._observer = observer
-        self._only = only
-        self._cause = cause
-        self._mirrored = frozenset(item.id for item in desired.expansion.items)
-        self.incomplete: list[str] = []
 
-    async def items(self) -> AsyncIterator[Turn]:
+@dataclass(slots=True, kw_only=True)
+class Snapshot:
+    """All items at one moment: read `items` to its end, then `incomplete`."""
+
+    desired: Desired
+    journal: JournalRecords
+    clock: Clock
+    observer: Observer
+    options: SnapshotOptions
+    linked: Callable[[str, Sequence[str]], object]
+    """Called with each folder's entry and its links to directories that it follows."""
+    resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
+    """Goes on with files that were found set aside by `after_upload`; None: they are left."""
+    incomplete: list[str] = field(default_factory=list, init=False)
+    """What could not be read wholly, each with why."""
+
+    async def items(self) -> AsyncIterator[PlannedItem]:
         """Each item that `only` means. Raises JournalError."""
-        specs = self._desired.expansion.folders
-        folders = [(spec, self._listing(spec)) for spec in specs if not self._only or self._may_match(spec)]
+        specs = self.desired.expansion.folders
+        folders = [(spec, self._listing(spec)) for spec in specs if not self.options.only or self._may_match(spec)]
         for spec, listing in folders:
             await listing.look()
             self.linked(spec.entry, listing.linked)
             if await self._resumed(spec, listing):
                 await listing.look()  # what was put back is to be seen as what settled
-        for item in self._desired.expansion.items:
-            if selected(item, self._only):
-                yield Turn(item)
+        for item in self.desired.expansion.items:
+            if selected(item, self.options.only):
+                yield PlannedItem(item)
         for spec, listing in folders:
             async for turn in self._found(spec, listing):
                 yield turn
 
     def _may_match(self, spec: FolderSpec) -> bool:
-        return any(glob == spec.entry or any(sign in glob for sign in "*?[") or "/" in glob for glob in self._only)
+        return any(
+            glob == spec.entry or any(sign in glob for sign in "*?[") or "/" in glob for glob in self.options.only
+        )
 
     def _listing(self, spec: FolderSpec) -> SettledFolder:
-        folder = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self.own)
-        return SettledFolder(folder, spec.settle, self._clock)
+        folder = Folder(
+            spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self.options.own
+        )
+        return SettledFolder(folder, spec.settle, self.clock)
 
-    async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[Turn]:
-        began, files, seen = self._clock.monotonic(), 0, Seen()
-        prunes = spec.delete == "mirror" and not self._only and not spec.options.suspend
+    async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
+        began, files, seen = self.clock.monotonic(), 0, Seen()
+        prunes = spec.delete == "mirror" and not self.options.only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
                 files += len(batch)
@@ -104,16 +108,16 @@ class OnePass:
                     yield turn
         await self._resumed(spec, listing)
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
-        duration = self._clock.monotonic() - began
+        duration = self.clock.monotonic() - began
         rescanned = FolderRescanned(
             folder=spec.entry,
-            cause=self._cause,
+            cause=self.options.cause,
             files=files,
             complete=listing.complete,
             duration=duration,
             left_out=listing.left_out,
         )
-        self._observer(rescanned)
+        self.observer(rescanned)
         if trusted(complete=listing.complete, files=files):
             seen.root = listing.root
             async for turn in self._gone(spec, listing, seen, prunes=prunes):
@@ -125,37 +129,40 @@ class OnePass:
         await self.resume(spec, listing.asides)
         return True
 
-    async def _gone(self, spec: FolderSpec, listing: SettledFolder, seen: Seen, *, prunes: bool) -> AsyncIterator[Turn]:
+    async def _gone(
+        self, spec: FolderSpec, listing: SettledFolder, seen: Seen, *, prunes: bool
+    ) -> AsyncIterator[PlannedItem]:
         """The items whose files are gone; where the guard holds, the first of them, Blocked."""
         missing = MissingFiles(
-            spec=spec, listing=listing, journal=self._journal, observer=self._observer, clock=self._clock
+            spec=spec, listing=listing, journal=self.journal, observer=self.observer, clock=self.clock
         )
         if not prunes:
-            if spec.delete == "keep" and not self.reads_only:
+            if spec.delete == "keep" and not self.options.reads_only:
                 await missing.keep_root(seen.root)
             return
         gone = await missing.find(seen)
-        why = refused(gone, self.prune_max)
-        if not self.reads_only:
+        why = refused(gone, self.options.prune_max)
+        if not self.options.reads_only:
             await (missing.block(gone, why) if why else missing.keep_root(seen.root))
+        mirrored = {item.id for item in self.desired.expansion.items}
         async for item, record in missing.items(gone):
             if why:
-                yield Turn(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
+                yield PlannedItem(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
                 return
-            if record.item_id not in self._mirrored:
-                yield Turn(item)
+            if record.item_id not in mirrored:
+                yield PlannedItem(item)
 
     async def _note(self, seen: Seen, bound: Sequence[tuple[FoundFile, Item]]) -> None:
-        records = await self._journal.recorded([item.id for _, item in bound])
+        records = await self.journal.recorded([item.id for _, item in bound])
         for one, item in bound:
             seen.meet(item, records.get(item.id), one.revision.file)
 
     async def _turns(
         self, spec: FolderSpec, listing: SettledFolder, bound: Sequence[tuple[FoundFile, Item]]
-    ) -> list[Turn]:
-        mine = [(one, item) for one, item in bound if selected(item, self._only)]
+    ) -> list[PlannedItem]:
+        mine = [(one, item) for one, item in bound if selected(item, self.options.only)]
         unmarked = await self._unmarked(spec, listing, [(one, item) for one, item in mine if one.settled])
-        return [Turn(item, unmarked.get(item.id) if one.settled else SETTLING) for one, item in mine]
+        return [PlannedItem(item, unmarked.get(item.id) if one.settled else SETTLING) for one, item in mine]
 
     async def _unmarked(
         self, spec: FolderSpec, listing: SettledFolder, found: Sequence[tuple[FoundFile, Item]]
@@ -166,7 +173,7 @@ class OnePass:
         markers = Markers(spec.ready)
         standing = await listing.standing({name for one, _ in found for name in markers.of(one.name)})
         lacking = [(one, item) for one, item in found if standing.isdisjoint(markers.of(one.name))]
-        records = await self._journal.recorded([item.id for _, item in lacking])
+        records = await self.journal.recorded([item.id for _, item in lacking])
         return {
             item.id: Outcome(state=State.WAITING, reason=Reason.NO_MARKER, message=markers.missing(one.name))
             for one, item in lacking
@@ -175,7 +182,7 @@ class OnePass:
 
     async def _bound(self, spec: FolderSpec, found: Sequence[FoundFile]) -> list[tuple[FoundFile, Item]]:
         bound = []
-        for one, item in await Binding(spec, self._journal).items(found):
+        for one, item in await Binding(spec, self.journal).items(found):
             if isinstance(item, Item):
                 bound.append((one, item))
             else:
