@@ -24,7 +24,7 @@ the loop ten turns would come 50 ms late while a folder is scanned."""
 
 
 def run(program: Coroutine[Any, Any, T], *, within: float = STOP_WITHIN) -> T:
-    """Run `program` on uvloop where there is one. SIGTERM and Ctrl-C cancel it: KeyboardInterrupt is raised."""
+    """Run `program` on uvloop. SIGTERM and Ctrl-C cancel it: KeyboardInterrupt is raised."""
     sys.setswitchinterval(_TURN)
     stop, result = _Stop(), Future[T]()
     with process.answered(stop=stop, within=within):
@@ -57,13 +57,10 @@ class _Stop:
 
 
 def _run_into(result: Future[T], program: Coroutine[Any, Any, T]) -> None:
-    factory = None
-    if sys.platform != "win32":
-        import uvloop
+    import uvloop  # here, so that the signals are answered before it is loaded
 
-        factory = uvloop.new_event_loop
     try:
-        with asyncio.Runner(loop_factory=factory) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             value = runner.run(program)
     except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
         result.set_exception(error)

@@ -18,11 +18,12 @@ from pydantic import ValidationError
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import not_yet, report, rules
 from mirrord.manifest.files import read_file
+from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence, consumed, plain, safe
 from mirrord.manifest.places import Places
 from mirrord.manifest.scalars import Interpolation, Unknown
 from mirrord.manifest.schema import Daemon, Document
 from mirrord.manifest.section import Shared
-from mirrord.manifest.tree import Mapping, Node, Scalar, Sequence, Tree, Unreadable, consumed, plain, safe
+from mirrord.manifest.tree import Tree, Unreadable
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; about 500,000 entries."""

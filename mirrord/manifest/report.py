@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from mirrord.errors import Problem
 from mirrord.manifest import hints
-from mirrord.manifest.tree import SECRET, Mapping, Node, Scalar, Sequence, joined, quoted, safe
+from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence, joined, quoted, safe
+from mirrord.manifest.tree import SECRET
 
 _EXPECTED = {
     "model_type": "a mapping is asked here, not {quoted}",

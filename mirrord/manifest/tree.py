@@ -1,4 +1,4 @@
-"""A YAML document as a tree of nodes that know their line and column.
+"""Reads a YAML document into a tree of `nodes`.
 
 Owns parsing: libyaml's events become nodes in one loop that does not recurse, so nesting, aliases and merge keys are
 bounded while they are read, before anything is expanded. Refuses duplicate keys, keys that are not scalars, foreign
@@ -14,6 +14,7 @@ import yaml
 
 from mirrord.errors import Problem
 from mirrord.manifest import slips
+from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence, joined, safe
 from mirrord.manifest.scalars import BareReference, Fluid, Interpolation, Unknown, core
 from mirrord.model import shown
 
@@ -32,48 +33,6 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YAML_TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset({"!", _YAML_TAG + "str"})
 _PLAIN_TAGS = frozenset(_YAML_TAG + kind for kind in ("int", "float", "bool", "null"))
-
-
-@dataclass(slots=True)
-class Scalar:
-    """One scalar: `raw` as in the file, for messages; `text` filled in; `value` read as a plain or quoted scalar."""
-
-    raw: str
-    text: str
-    value: object
-    line: int
-    column: int
-    unset: bool = False
-    weight: int = 1
-    merges: bool = False
-
-
-@dataclass(slots=True)
-class Sequence:
-    """`partial`: a value in it is not known or at fault, and was left out."""
-
-    items: "list[Node]"
-    line: int
-    column: int
-    weight: int = 1
-    partial: bool = False
-
-
-@dataclass(slots=True)
-class Mapping:
-    """Keys are the filled-in texts; each entry keeps its key's scalar. `label` names it where an index would not.
-
-    `partial` as in Sequence."""
-
-    entries: "dict[str, tuple[Scalar, Node]]"
-    line: int
-    column: int
-    weight: int = 1
-    label: str | None = None
-    partial: bool = False
-
-
-Node = Scalar | Sequence | Mapping
 
 
 @dataclass(slots=True)
@@ -295,50 +254,6 @@ class Tree:
     def _fatal(self, mark: Any, message: str) -> Unreadable:
         line, column = _place(mark) if mark is not None else (1, 1)
         return Unreadable(Problem(self._file, line, column, self._path(), message))
-
-
-def joined(path: str, key: Scalar) -> str:
-    """`path` with one more key: `.key`, or `[key]` where the key is no plain word; secrets of URLs cut."""
-    name = safe(key.raw)
-    if name.replace("_", "").replace("-", "").isalnum():
-        return f"{path}.{name}" if path else name
-    return f"{path}[{name}]"
-
-
-def safe(raw: str) -> str:
-    """Raw text of a scalar as messages may show it: short, one line, without userinfo and query of a URL."""
-    text = shown(raw)
-    text = text if text.isprintable() else text.encode("unicode_escape").decode()
-    return text if len(text) <= 80 else text[:77] + "…"
-
-
-def quoted(node: Node) -> str:
-    """What stands in the file at `node`, for a message."""
-    if isinstance(node, Scalar):
-        return "nothing" if node.value is None else f'"{safe(node.raw)}"'
-    return "a mapping" if isinstance(node, Mapping) else "a list"
-
-
-def consumed(root: Mapping) -> dict[str, Any]:
-    """As `plain`, and the tree is empty afterwards: each entry goes as soon as its values are there."""
-    values: dict[str, Any] = {}
-    for key in list(root.entries):
-        node = root.entries.pop(key)[1]
-        if not isinstance(node, Sequence):
-            values[key] = plain(node)
-            continue
-        node.items.reverse()
-        values[key] = tuple(plain(node.items.pop()) for _ in range(len(node.items)))
-    return values
-
-
-def plain(node: Node) -> Any:
-    """The values of a tree as dicts, tuples and scalars; aliases are repeated."""
-    if isinstance(node, Scalar):
-        return node.value
-    if isinstance(node, Sequence):
-        return tuple(plain(item) for item in node.items)
-    return {key: plain(value) for key, (_, value) in node.entries.items()}
 
 
 def _meaningless(tag: str) -> str:

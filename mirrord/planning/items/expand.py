@@ -1,34 +1,24 @@
 """From manifests to items: which source belongs at which object, and which folders are to be listed. Pure.
 
-Owns the matrix, placeholders, keys, names of entries and collisions. Refuses a file whole if one of its entries makes
-no lawful item: each file stands for itself, and of two that collide the later is at fault. Its stores stay known, for
-they are sound. Hands on items; `planning.items.bind` binds what a folder's listing finds.
+Owns names of entries and collisions; the object of each source is `objects`'. A file is refused as a whole if one of
+its entries makes no valid item: each file stands for itself, and of two that collide the later is at fault. Its stores
+stay known, for they are valid. The result is items; `planning.items.bind` makes those of files that a listing finds.
 """
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
-from math import prod
 from types import MappingProxyType
 
-from mirrord.declared import FolderSpec, StoreOptions
+from mirrord.declared import FolderSpec
 from mirrord.errors import Problem
 from mirrord.manifest.entries import Folder, Mirror
-from mirrord.manifest.hints import suggestion
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile, Options, Origin, origin_at
+from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
 from mirrord.planning.decisions.departure import move_fault
-from mirrord.planning.items import keys
+from mirrord.planning.items.objects import EntryFault, EntryPlace, bindings, bucket_and_key, default_name, folder_key
 from mirrord.planning.items.options import OptionsOf
-from mirrord.planning.items.templates import DATE, Template, template
-from mirrord.providers import Provider, profile
-
-MOST_COMBINATIONS = 1_000_000
-"""Items that one entry's matrix may make."""
-_OF_URL = ("host", "path", "name")
-_OF_FILE = ("path", "name", "stem", "ext", DATE)
-_TELLING = frozenset({"path", "name", "stem"})
+from mirrord.providers import profile
 
 Overlap = Callable[[FolderSpec, FolderSpec], str | None]
 """Why two folders cannot be beside each other, by the directories of the machine; None if they can."""
@@ -118,33 +108,6 @@ class _Claims:
     """Items that stood before, by id."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """One entry of one file, and what all its items share."""
-
-    manifest: Manifest
-    section: str
-    index: int
-    store: StoreOptions
-    provider: Provider
-    options: Options
-
-    @property
-    def where(self) -> str:
-        return f"{self.manifest.file}:{self.manifest.line(self.section, self.index)}"
-
-    def destination(self, bucket: str, key: str) -> Destination:
-        return Destination(self.store.name, self.store.endpoint, bucket, keys.normalised(key, self.provider))
-
-
-class _Fault(Exception):
-    """An entry that makes no lawful item: a field of it, and a sentence."""
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(message)
-        self.name = name
-
-
 class _File:
     """Expands one manifest. What it claims counts for others only if nothing in it is at fault."""
 
@@ -177,13 +140,13 @@ class _File:
                 # a value of it is reported already; what follows from that is not
                 yield from self._bucket(section, index, entry.to)
                 continue
-            place = _Place(self._manifest, section, index, store, profile(store.provider), self._options(entry))
+            place = EntryPlace(self._manifest, section, index, store, profile(store.provider), self._options(entry))
             try:
                 if isinstance(entry, Mirror):
                     self._mirror(place, entry)
                 else:
                     self._folder(place, entry)
-            except _Fault as fault:
+            except EntryFault as fault:
                 yield self._manifest.problem(section, index, fault.name, str(fault))
 
     def _bucket(self, section: str, index: int, to: str) -> Iterator[Problem]:
@@ -191,17 +154,17 @@ class _File:
         if "{" in to.removeprefix("s3://").partition("/")[0]:
             return
         try:
-            _address(to)
-        except _Fault as fault:
+            bucket_and_key(to)
+        except EntryFault as fault:
             yield self._manifest.problem(section, index, fault.name, str(fault))
 
-    def _mirror(self, place: _Place, mirror: Mirror) -> None:
+    def _mirror(self, place: EntryPlace, mirror: Mirror) -> None:
         if mirror.url is None:
             return  # `allow_unset`, or a form of source that NOT_YET refuses
         name, at = mirror.name, len(self._items)
         if name is None and self._options.setting(mirror, "matrix"):
-            name = _default_name(mirror.to, mirror.url)
-        for origin, destination in _bindings(place, mirror, self._options.setting(mirror, "matrix")):
+            name = default_name(mirror.to, mirror.url)
+        for origin, destination in bindings(place, mirror, self._options.setting(mirror, "matrix")):
             item_id = destination.item_id
             entry = name or str(destination)
             self._claim(place, item_id, destination, entry)
@@ -211,7 +174,7 @@ class _File:
         if len(self._items) > at:
             self._name(place, self._items[at].entry)
 
-    def _folder(self, place: _Place, folder: Folder) -> None:
+    def _folder(self, place: EntryPlace, folder: Folder) -> None:
         key, watch = self._options.setting(folder, "key"), self._options.setting(folder, "watch")
         follow = self._options.setting(folder, "follow_symlinks")
         spec = FolderSpec(
@@ -220,8 +183,8 @@ class _File:
             store=place.store.name,
             endpoint=place.store.endpoint,
             provider=place.store.provider,
-            bucket=_address(folder.to)[0],
-            key=_folder_key(folder.to, key),
+            bucket=bucket_and_key(folder.to)[0],
+            key=folder_key(folder.to, key),
             include=self._options.setting(folder, "include"),
             exclude=self._options.setting(folder, "exclude"),
             settle=self._options.setting(folder, "settle"),
@@ -238,26 +201,26 @@ class _File:
         self._refuse_overlap(place, spec)
         self._folders.append(spec)
 
-    def _refuse_overlap(self, place: _Place, spec: FolderSpec) -> None:
+    def _refuse_overlap(self, place: EntryPlace, spec: FolderSpec) -> None:
         """A file that one folder takes away may be one that another has not copied yet."""
         for other, where in (*self._others.folders, *self._mine.folders):
             if fault := self._overlap(spec, other):
                 takers = " and ".join(one.entry for one in (other, spec) if one.removes_files)
-                raise _Fault(
+                raise EntryFault(
                     "path",
                     f"{takers} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
                     f"both need; {fault}",
                 )
         self._mine.folders.append((spec, place.where))
 
-    def _after(self, place: _Place, folder: Folder) -> FileAction:
+    def _after(self, place: EntryPlace, folder: Folder) -> FileAction:
         own = "after_upload" in folder.model_fields_set
         after = folder.after_upload if own else self._options.setting(folder, "after_upload")
         if after is None:
             return KeepFile()
         if self._options.setting(folder, "delete") == "mirror":
             what = "deleted" if after.move is None else "moved away"
-            raise _Fault(
+            raise EntryFault(
                 "after_upload",
                 f"a file that is {what} after its upload is gone, and delete: mirror deletes the objects of files that "
                 "are gone; remove one of the two",
@@ -267,91 +230,17 @@ class _File:
         root = os.path.normpath(os.path.join(place.manifest.directory, folder.path))
         move = os.path.normpath(os.path.join(place.manifest.directory, after.move))
         if fault := move_fault(root, move, self._options.setting(folder, "exclude")):
-            raise _Fault("after_upload", fault)
+            raise EntryFault("after_upload", fault)
         return MoveFile(move)
 
-    def _claim(self, place: _Place, item_id: str, destination: Destination, entry: str) -> None:
+    def _claim(self, place: EntryPlace, item_id: str, destination: Destination, entry: str) -> None:
         first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)
         if first is not None:
-            raise _Fault("to", f"{destination} of {entry} is also the object of {first}; one object, one item")
+            raise EntryFault("to", f"{destination} of {entry} is also the object of {first}; one object, one item")
         self._mine.objects[item_id] = f"{entry} ({place.where})"
 
-    def _name(self, place: _Place, name: str) -> None:
+    def _name(self, place: EntryPlace, name: str) -> None:
         first = self._others.entries.get(name) or self._mine.entries.get(name)
         if first is not None:
-            raise _Fault("name", f"an entry is called {name} already ({first}); give this one another name")
+            raise EntryFault("name", f"an entry is called {name} already ({first}); give this one another name")
         self._mine.entries[name] = place.where
-
-
-# ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
-def _bindings(
-    place: _Place, mirror: Mirror, matrix: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[Origin, Destination]]:
-    """Every source of a mirror with its object: one, or one for each combination of the matrix."""
-    url = _template("url", mirror.url or "", tuple(matrix))
-    to = _template("to", mirror.to, (*matrix, *_OF_URL))
-    if prod(len(values) for values in matrix.values()) > MOST_COMBINATIONS:
-        raise _Fault("matrix", f"more than {MOST_COMBINATIONS:,} combinations; split the entry")
-    for combination in product(*matrix.values()):
-        values = dict(zip(matrix, combination, strict=True))
-        origin = origin_at(url.fill(values))
-        yield origin, _object(place, origin, to, values, append=mirror.to.endswith("/"))
-
-
-def _object(place: _Place, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
-    try:
-        values |= keys.key_values(origin)
-    except ValueError as error:
-        raise _Fault("url", str(error)) from None
-    if append and not values["name"]:
-        raise _Fault("to", "ends with / but the URL has no last path segment to append; write the whole key")
-    try:
-        text = to.fill(values) + (values["name"] if append else "")
-    except KeyError as error:
-        raise _Fault("to", f"the source has no {error.args[0]} for a placeholder") from None
-    bucket, key = _address(text)
-    destination = place.destination(bucket, key)
-    if fault := keys.key_fault(destination.key):
-        hint = "; {path} begins with one, so put none before it" if "slash" in fault and "path" in to.names else ""
-        raise _Fault("to", fault + hint)
-    return destination
-
-
-def _default_name(to: str, url: str) -> str:
-    """An entry's name where a matrix makes many objects: its `to`, placeholders and all."""
-    return to + url.partition("?")[0].rpartition("/")[2] if to.endswith("/") else to
-
-
-def _template(name: str, text: str, known: Sequence[str]) -> Template:
-    try:
-        parsed = template(text)
-    except ValueError as error:
-        raise _Fault(name, str(error)) from None
-    for placeholder in parsed.names:
-        if placeholder not in known:
-            near = suggestion(placeholder, list(known)) or ("; known: " + ", ".join(known) if known else "")
-            raise _Fault(name, f"unknown placeholder{near}; double the braces for literal ones")
-    return parsed
-
-
-def _address(text: str) -> tuple[str, str]:
-    try:
-        return keys.address(text)
-    except ValueError as error:
-        raise _Fault("to", str(error)) from None
-
-
-# ── folders ───────────────────────────────────────────────────────────────────────────────────────
-def _folder_key(to: str, key: str) -> str:
-    """The template of a folder's whole keys: the prefix of `to`, then `key`."""
-    _template("to", to, _OF_FILE)
-    prefix = _address(to)[1]
-    if prefix and not prefix.endswith("/"):
-        prefix += "/"
-    names = _template("key", key, _OF_FILE).names
-    if not _TELLING & {*names, *template(prefix).names}:
-        raise _Fault("key", "every file would have the same key; use {path}, {name} or {stem}")
-    sample = {"path": "a", "name": "a", "stem": "a", "ext": ""}
-    if fault := keys.key_fault(template(prefix + key).fill(sample)):
-        raise _Fault("key", fault)
-    return prefix + key

@@ -1,0 +1,126 @@
+"""Which object each source of one entry has: matrix, placeholders and keys of mirrors, and keys of folders. Pure.
+
+Owns what an entry's `url`, `to`, `key` and `matrix` mean together, and the faults that show only then. Names of entries
+and collisions are `expand`'s.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from mirrord.declared import StoreOptions
+from mirrord.manifest.entries import Mirror
+from mirrord.manifest.hints import suggestion
+from mirrord.manifest.manifest import Manifest
+from mirrord.model import Destination, Options, Origin, origin_at
+from mirrord.planning.items import keys
+from mirrord.planning.items.templates import DATE, Template, template
+from mirrord.providers import Provider
+
+MOST_COMBINATIONS = 1_000_000
+"""Items that one entry's matrix may make."""
+_OF_URL = ("host", "path", "name")
+_OF_FILE = ("path", "name", "stem", "ext", DATE)
+_TELLING = frozenset({"path", "name", "stem"})
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlace:
+    """One entry of one file, and what all its items share."""
+
+    manifest: Manifest
+    section: str
+    index: int
+    store: StoreOptions
+    provider: Provider
+    options: Options
+
+    @property
+    def where(self) -> str:
+        return f"{self.manifest.file}:{self.manifest.line(self.section, self.index)}"
+
+    def destination(self, bucket: str, key: str) -> Destination:
+        return Destination(self.store.name, self.store.endpoint, bucket, keys.normalised(key, self.provider))
+
+
+class EntryFault(Exception):
+    """An entry that makes no valid item: the field at fault, and a sentence."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+# ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
+def bindings(
+    place: EntryPlace, mirror: Mirror, matrix: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[Origin, Destination]]:
+    """Every source of a mirror with its object: one, or one for each combination of the matrix."""
+    url = _template("url", mirror.url or "", tuple(matrix))
+    to = _template("to", mirror.to, (*matrix, *_OF_URL))
+    if prod(len(values) for values in matrix.values()) > MOST_COMBINATIONS:
+        raise EntryFault("matrix", f"more than {MOST_COMBINATIONS:,} combinations; split the entry")
+    for combination in product(*matrix.values()):
+        values = dict(zip(matrix, combination, strict=True))
+        origin = origin_at(url.fill(values))
+        yield origin, _object(place, origin, to, values, append=mirror.to.endswith("/"))
+
+
+def _object(place: EntryPlace, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
+    try:
+        values |= keys.key_values(origin)
+    except ValueError as error:
+        raise EntryFault("url", str(error)) from None
+    if append and not values["name"]:
+        raise EntryFault("to", "ends with / but the URL has no last path segment to append; write the whole key")
+    try:
+        text = to.fill(values) + (values["name"] if append else "")
+    except KeyError as error:
+        raise EntryFault("to", f"the source has no {error.args[0]} for a placeholder") from None
+    bucket, key = bucket_and_key(text)
+    destination = place.destination(bucket, key)
+    if fault := keys.key_fault(destination.key):
+        hint = "; {path} begins with one, so put none before it" if "slash" in fault and "path" in to.names else ""
+        raise EntryFault("to", fault + hint)
+    return destination
+
+
+def default_name(to: str, url: str) -> str:
+    """An entry's name where a matrix makes many objects: its `to`, placeholders and all."""
+    return to + url.partition("?")[0].rpartition("/")[2] if to.endswith("/") else to
+
+
+def _template(name: str, text: str, known: Sequence[str]) -> Template:
+    try:
+        parsed = template(text)
+    except ValueError as error:
+        raise EntryFault(name, str(error)) from None
+    for placeholder in parsed.names:
+        if placeholder not in known:
+            near = suggestion(placeholder, list(known)) or ("; known: " + ", ".join(known) if known else "")
+            raise EntryFault(name, f"unknown placeholder{near}; double the braces for literal ones")
+    return parsed
+
+
+def bucket_and_key(text: str) -> tuple[str, str]:
+    try:
+        return keys.address(text)
+    except ValueError as error:
+        raise EntryFault("to", str(error)) from None
+
+
+# ── folders ───────────────────────────────────────────────────────────────────────────────────────
+def folder_key(to: str, key: str) -> str:
+    """The template of a folder's whole keys: the prefix of `to`, then `key`."""
+    _template("to", to, _OF_FILE)
+    prefix = bucket_and_key(to)[1]
+    if prefix and not prefix.endswith("/"):
+        prefix += "/"
+    names = _template("key", key, _OF_FILE).names
+    if not _TELLING & {*names, *template(prefix).names}:
+        raise EntryFault("key", "every file would have the same key; use {path}, {name} or {stem}")
+    sample = {"path": "a", "name": "a", "stem": "a", "ext": ""}
+    if fault := keys.key_fault(template(prefix + key).fill(sample)):
+        raise EntryFault("key", fault)
+    return prefix + key
