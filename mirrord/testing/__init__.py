@@ -7,6 +7,16 @@ no network, no disk and no real time, and are neither fast nor durable. mirrord 
 
 from mirrord.testing.clock import HurriedClock, ManualClock
 from mirrord.testing.journal import MemoryJournal
+from mirrord.testing.source import Hooks, MemorySource
 from mirrord.testing.store import KeptObject, KeptUpload, MemoryStore
 
-__all__ = ["HurriedClock", "KeptObject", "KeptUpload", "ManualClock", "MemoryJournal", "MemoryStore"]
+__all__ = [
+    "Hooks",
+    "HurriedClock",
+    "KeptObject",
+    "KeptUpload",
+    "ManualClock",
+    "MemoryJournal",
+    "MemorySource",
+    "MemoryStore",
+]

@@ -1,4 +1,4 @@
-"""The contract of `ports.Source`, on every source: a URL and a local file."""
+"""The contract of `ports.Source`, on every source: a URL, a local file, and the fake."""
 
 import os
 from collections.abc import AsyncIterator
@@ -12,6 +12,7 @@ from mirrord.model import File, Revision
 from mirrord.ports import Source
 from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
+from mirrord.testing import MemorySource
 from tests.support.origin import Generated, Origin
 from tests.support.reading import drained, item_of, looked, read
 
@@ -57,12 +58,30 @@ class LocalFile:
         return file_source(File(root, str(name)))
 
 
-@pytest.fixture(params=["url", "file", "file in a folder"])
+class InMemory:
+    def __init__(self) -> None:
+        self._source = MemorySource(content=None, address="/it")
+        self._versions = 0
+
+    def write(self, body: bytes) -> None:
+        self._versions += 1
+        self._source.content, self._source.etag = body, f'"{self._versions}"'
+
+    def remove(self) -> None:
+        self._source.content = None
+
+    def source(self) -> Source:
+        return self._source
+
+
+@pytest.fixture(params=["url", "file", "file in a folder", "memory"])
 async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Original]:
     if request.param == "url":
         origin: Origin = request.getfixturevalue("origin")
         async with HttpSources() as sources:
             yield Url(origin, sources)
+    elif request.param == "memory":
+        yield InMemory()
     else:
         yield LocalFile(tmp_path / "d" / "e e" / "it", tmp_path / "d" if request.param.endswith("folder") else None)
 

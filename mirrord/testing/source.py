@@ -1,0 +1,121 @@
+"""A fake of Source: bytes in memory that a test may change at any time.
+
+Owns a source that keeps its word as a good server does: a stream is of the revision that was observed, or is refused.
+Scripted faults come from `fails`, `on_open` and `on_read`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from mirrord.errors import SourceChanged, SourceMissing
+from mirrord.model import Observed, Revision
+from mirrord.ports import ByteStream
+
+
+def _true(size: int) -> int | None:
+    return size
+
+
+async def _pass(*_: int) -> None:
+    """For hooks that are not set."""
+
+
+@dataclass(slots=True)
+class MemorySource:
+    """`ports.Source` of `content`. A test that changes `content` changes `etag` too. `log` tells what was asked."""
+
+    content: bytes | None = b"one"  # None: SourceMissing
+    etag: str = '"1"'
+    address: str = "x"
+    content_type: str | None = None
+    ranges: bool = True
+    step: int = 1 << 20  # most bytes of one read
+    claims: Callable[[int], int | None] = _true  # the length that it announces, by the true one; None: none
+    fails: Exception | None = None  # raised by each probe
+    hooks: "Hooks" = field(default_factory=lambda: Hooks())
+    log: "SourceLog" = field(default_factory=lambda: SourceLog())
+
+    @property
+    def observed(self) -> Observed:
+        """The source as it is now. Raises SourceMissing."""
+        if self.content is None:
+            raise SourceMissing(f"{self.address}: there is none")
+        revision = Revision(address=self.address, etag=self.etag, length=self.claims(len(self.content)))
+        return Observed(revision=revision, content_type=self.content_type, ranges=self.ranges)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def probe(self, known: Revision | None = None) -> Observed | None:
+        self.log.known.append(known)
+        await asyncio.sleep(0)
+        if self.fails is not None:
+            raise self.fails
+        observed = self.observed
+        return None if observed.revision == known else observed
+
+    @asynccontextmanager
+    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+        content = self._pinned(observed)
+        stop = len(content) if end is None else min(end, len(content))
+        self.log.opened.append((start, stop))
+        await self.hooks.on_open(start, stop)
+        self.log.open_now += 1
+        self.log.most_open = max(self.log.most_open, self.log.open_now)
+        try:
+            yield _SourceStream(self, content, start, stop)
+        finally:
+            self.log.open_now -= 1
+
+    def let_go(self) -> None: ...
+
+    async def confirm(self, observed: Observed) -> None:
+        self.log.confirmed += 1
+        self._pinned(observed)
+
+    def _pinned(self, observed: Observed) -> bytes:
+        if self.content is None or self.observed.revision != observed.revision:
+            raise SourceChanged(f"{self.address}: it changed since it was observed")
+        return self.content
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What happens at each open, with the range, and before each read, with its offset. They may raise or wait."""
+
+    on_open: Callable[[int, int], Awaitable[None]] = _pass
+    on_read: Callable[[int], Awaitable[None]] = _pass
+
+
+@dataclass(slots=True)
+class SourceLog:
+    """What a source was asked, in order."""
+
+    known: list[Revision | None] = field(default_factory=list)  # of each probe
+    opened: list[tuple[int, int]] = field(default_factory=list)  # the bytes [start, end) of each stream
+    open_now: int = 0
+    most_open: int = 0
+    confirmed: int = 0
+
+
+class _SourceStream:
+    """`ports.ByteStream` of content[start:stop], as it was at its opening."""
+
+    def __init__(self, source: MemorySource, content: bytes, start: int, stop: int) -> None:
+        self._source = source
+        self._content = content
+        self._at = start
+        self._stop = stop
+
+    async def readinto(self, view: memoryview) -> int:
+        await asyncio.sleep(0)
+        await self._source.hooks.on_read(self._at)
+        piece = self._content[self._at : min(self._stop, self._at + len(view), self._at + self._source.step)]
+        view[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
