@@ -23,7 +23,7 @@ async def _pass(*_: int) -> None:
     """For hooks that are not set."""
 
 
-@dataclass(slots=True)
+@dataclass
 class MemorySource:
     """`ports.Source` of `content`. A test that changes `content` changes `etag` too. `log` tells what was asked."""
 

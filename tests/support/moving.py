@@ -1,86 +1,34 @@
-"""A scripted source and a scripted store for tests of the transfer room: what happened is kept in order."""
+"""Parts of tests of `transfer`: sources, jobs, and a scripted store that keeps what happened in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
+from typing import Any
 
 from mirrord import checksums
-from mirrord.errors import ChecksumMismatch, SourceChanged
+from mirrord.errors import ChecksumMismatch
 from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
     ObjectOptions,
-    Observed,
     Part,
     ProviderName,
-    Revision,
     StoredObject,
     TransferKind,
 )
 from mirrord.planning.transfers.parts import Cut
-from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
+from mirrord.testing import MemorySource
 from mirrord.transfer.job import Job, NewObject, SourceDemands
 
 AT = Destination("default", "http://store", "bucket", "key.bin")
 
 
-class ScriptedStream:
-    """`content`, in reads of at most `step` bytes; `stop` is raised or awaited once `at` bytes went out."""
-
-    def __init__(self, source: "ScriptedSource") -> None:
-        self._source = source
-        self._offset = 0
-
-    async def readinto(self, view: memoryview) -> int:
-        await asyncio.sleep(0)
-        source = self._source
-        if source.fault is not None and self._offset >= source.fault_at:
-            await source.fault()
-        piece = source.content[self._offset : self._offset + min(len(view), source.step)]
-        view[: len(piece)] = piece
-        self._offset += len(piece)
-        return len(piece)
-
-
-@dataclass
-class ScriptedSource:
-    content: bytes
-    length: int | None = -1  # -1: that of the content
-    step: int = 1 << 16
-    content_type: str | None = None
-    changed: bool = False
-    fault_at: int = 0
-    fault: Callable[[], "asyncio.Future[None]"] | Callable[[], object] | None = None
-    confirmed: int = 0
-    opened: int = 0
-
-    def observed(self) -> Observed:
-        length = len(self.content) if self.length == -1 else self.length
-        return Observed(revision=Revision(address="a", etag='"v1"', length=length), content_type=self.content_type)
-
-    async def __aenter__(self) -> "ScriptedSource":
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def probe(self, known: Revision | None = None) -> Observed | None:
-        return self.observed()
-
-    @asynccontextmanager
-    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        self.opened += 1
-        yield ScriptedStream(self)
-
-    def let_go(self) -> None: ...
-
-    async def confirm(self, observed: Observed) -> None:
-        self.confirmed += 1
-        if self.changed:
-            raise SourceChanged("the source changed")
+def source_of(content: bytes, *, length: int | None = -1, step: int = 1 << 16, **more: Any) -> MemorySource:
+    """A source that is read as one stream, and announces this length; -1: the true one."""
+    return MemorySource(content, ranges=False, step=step, claims=lambda size: size if length == -1 else length, **more)
 
 
 class Log(list[str]):

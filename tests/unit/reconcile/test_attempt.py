@@ -1,37 +1,30 @@
 """One attempt whose source changes while it is read: when it begins again, and when the journal must not let it."""
 
 from mirrord.errors import SourceChanged, StoreUnavailable
-from mirrord.model import Observed, Revision, State, UploadOptions
+from mirrord.model import State, UploadOptions
+from mirrord.testing import MemorySource
 from mirrord.units import MiB
-from tests.unit.reconcile.test_reconciler import AT, Origin, World
+from tests.unit.reconcile.test_reconciler import AT, World
 
 IN_PARTS = UploadOptions(part_size=5 * MiB, multipart_threshold=5 * MiB)
 
 
-class Changing(Origin):
-    """A pinned source whose bytes change once, after the first part."""
-
-    changes = 1
-
-    async def probe(self, known: Revision | None = None) -> Observed | None:
-        observed = await super().probe(known)
-        return observed and Observed(revision=observed.revision, ranges=True)
-
-    async def readinto(self, view: memoryview) -> int:
-        if self._at >= 5 * MiB and self.changes:
-            self.changes -= 1
-            raise SourceChanged("another revision")
-        return await super().readinto(view)
-
-
 def changing() -> World:
-    return World(origin=Changing(content=bytes(11 * MiB)))
+    """A world whose source is pinned and changes once, after the first part."""
+    world, changes = World(origin=MemorySource(bytes(11 * MiB))), [SourceChanged("another revision")]
+
+    async def change(at: int) -> None:
+        if at >= 5 * MiB and changes:
+            raise changes.pop()
+
+    world.origin.hooks.on_read = change
+    return world
 
 
 async def test_a_source_that_changed_is_read_again_at_once() -> None:
     world = changing()
     assert (await world.look(upload=IN_PARTS)).state is State.SYNCED
-    assert world.origin.opened > 1
+    assert len(world.origin.log.opened) > 1
     assert world.store.uploads == {}
     assert await world.journal.open_of(AT.item_id) == []
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,14 +9,13 @@ import pytest
 
 from mirrord.errors import MirrordError, Reason, SourceMissing, SourceUnavailable, StoreUnavailable
 from mirrord.events import Event
-from mirrord.model import Destination, Item, Observed, Outcome, Revision, State, StoredObject, origin_at
+from mirrord.model import Destination, Item, Outcome, State, StoredObject, origin_at
 from mirrord.planning.timing.breaker import SUSPECTS
-from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.scheduling.workers import Pauses, Slots, settle, work_through
-from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
+from mirrord.testing import Hooks, ManualClock, MemoryJournal, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
@@ -46,47 +44,6 @@ class Store(MemoryStore):
         return await super().put_object(*given, **more)
 
 
-@dataclass
-class Source:
-    """Says what its host says: an error, or one byte; `breaks` once it is read."""
-
-    world: "World"
-    number: int
-
-    async def __aenter__(self) -> "Source":
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def probe(self, known: Revision | None = None) -> Observed | None:
-        self.world.asked += 1
-        await asyncio.sleep(0)
-        if self.world.host_says is not None:
-            raise self.world.host_says
-        if self.number in self.world.bad:
-            raise answer(500)
-        return Observed(revision=Revision(address="x", etag='"1"', length=1))
-
-    @asynccontextmanager
-    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        if self.world.body_breaks is not None:
-            raise self.world.body_breaks
-        left = [b"x"]
-
-        class Stream:
-            async def readinto(self, view: memoryview) -> int:
-                if not left:
-                    return 0
-                view[:1] = left.pop()
-                return 1
-
-        yield Stream()
-
-    def let_go(self) -> None: ...
-
-    async def confirm(self, observed: Observed) -> None: ...
-
-
 def item_of(n: int, store: str = "one", host: str = "a.example") -> Item:
     at = Destination(store, f"http://{store}", "bucket", f"key {n}")
     return Item(id=at.item_id, entry="e", origin=origin_at(f"http://{host}/{n}"), destination=at)
@@ -100,7 +57,7 @@ class World:
     bad: frozenset[int] = frozenset()
     """Items to which the host answers 500, whatever it says to others."""
     body_breaks: MirrordError | None = None
-    asked: int = 0
+    sources: list[MemorySource] = field(default_factory=list)
     stores: dict[str, Store] = field(default_factory=lambda: {"one": Store(), "two": Store()})
     clock: ManualClock = field(default_factory=ManualClock)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
@@ -117,7 +74,7 @@ class World:
         self.reconciler = Reconciler(
             journal=self.journal,
             store_of=store_of,
-            source_of=lambda item: Source(self, int(item.origin.address.rpartition("/")[2] or 0)),
+            source_of=self.source_of,
             transfers=Transfers(
                 journal=self.journal,
                 observer=self.events.append,
@@ -130,6 +87,23 @@ class World:
             retry=lambda failures, after: None if failures >= 3 else 1.0,
             breakers=Breakers(tries=self.tries, chance=lambda: 0.0),
         )
+
+    @property
+    def asked(self) -> int:
+        """How often a source was asked."""
+        return sum(len(one.log.known) for one in self.sources)
+
+    def source_of(self, item: Item) -> MemorySource:
+        """What the item's host says: an error, or one byte, unless the body breaks off."""
+        bad = int(item.origin.address.rpartition("/")[2] or 0) in self.bad
+        fails = self.host_says or (answer(500) if bad else None)
+
+        async def opened(_start: int, _end: int) -> None:
+            if self.body_breaks is not None:
+                raise self.body_breaks
+
+        self.sources.append(MemorySource(b"x", ranges=False, fails=fails, hooks=Hooks(on_open=opened)))
+        return self.sources[-1]
 
     async def look(self, n: int, store: str = "one", host: str = "a.example", failures: int = 0) -> Outcome:
         return await self.reconciler.reconcile(item_of(n, store, host), failures)

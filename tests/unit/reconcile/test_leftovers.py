@@ -69,7 +69,7 @@ async def test_an_object_with_the_intents_id_was_written_by_it(world: World, int
     outcome = await world.look()
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
     assert world.said() == [ItemUnchanged]
-    assert world.origin.opened == 0
+    assert len(world.origin.log.opened) == 0
     record = await world.journal.record(AT.item_id)
     assert record is not None
     assert (record.object.transfer_id, record.object.etag, record.object.size) == (intent.id, standing.etag, 3)
@@ -261,5 +261,5 @@ async def test_a_lost_answer_that_head_could_not_settle_is_settled_by_the_next_l
     world.store.head_object = head  # type: ignore[method-assign]
     outcome = await world.look(1)
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
-    assert world.origin.opened == 1
+    assert len(world.origin.log.opened) == 1
     assert await world.unfinished() == 0

@@ -35,9 +35,9 @@ from mirrord.events import (
 )
 from mirrord.model import File, Outcome, State, UploadOptions
 from mirrord.telemetry.metrics import Metrics, Readings
-from mirrord.testing import ManualClock
+from mirrord.testing import ManualClock, MemorySource
 from mirrord.units import MiB
-from tests.unit.reconcile.test_reconciler import AT, Origin, World
+from tests.unit.reconcile.test_reconciler import AT, World
 
 ENDS = (TransferCompleted, TransferFailed, TransferInterrupted)
 SMALL, LARGE = b"small", bytes(6 * MiB)
@@ -147,7 +147,7 @@ class Scene(World):
     board: Board = field(init=False)
 
     def __post_init__(self) -> None:
-        self.origin = Origin(content=self.content)
+        self.origin = MemorySource(self.content, ranges=False)
         super().__post_init__()
         self.board = Board(ManualClock())
         self.metrics = Metrics(
@@ -167,7 +167,6 @@ class Scene(World):
             return store
 
         def source_of(_item: object) -> Any:
-            self.origin._at = 0
             return Faulty(self.origin, fault) if port == "source" else self.origin
 
         transfers = replace(self.reconciler.transfers, journal=journal, observer=self.said_of)

@@ -327,7 +327,6 @@ async def test_what_head_contradicts_is_adopted_by_nobody_and_written_again(
     assert record is not None
     assert (record.condition.state, record.object.integrity) == (outcome.state, None)
     assert await world.unfinished() == 0
-    world.origin._at = 0
     outcome = await world.look(1, upload=UploadOptions(part_size=5 * MiB))
     assert outcome.copied is not None, "it is written, and not adopted by its own stamp"
     assert outcome.copied.integrity is Integrity.FULL_OBJECT

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mirrord.errors import BucketMissing, MirrordError, Reason, SourceMissing, SourceUnavailable
+from mirrord.errors import BucketMissing, Reason, SourceMissing, SourceUnavailable
 from mirrord.events import (
     Event,
     ItemBlocked,
@@ -32,14 +32,13 @@ from mirrord.model import (
     Options,
     Outcome,
     Overwrite,
-    Revision,
     State,
     origin_at,
 )
 from mirrord.ports import ByteStream
 from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
@@ -47,55 +46,10 @@ AT = Destination("default", "http://store", "bucket", "a/key.txt")
 
 
 @dataclass
-class Origin:
-    """A source whose content and version the test sets; it remembers what it was asked."""
-
-    content: bytes = b"one"
-    etag: str = '"1"'
-    fails: MirrordError | Exception | None = None
-    hangs: asyncio.Event | None = None
-    known: list[Revision | None] = field(default_factory=list)
-    opened: int = 0
-
-    async def __aenter__(self) -> "Origin":
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def probe(self, known: Revision | None = None) -> Observed | None:
-        self.known.append(known)
-        if self.fails is not None:
-            raise self.fails
-        revision = Revision(address="x", etag=self.etag, length=len(self.content))
-        return None if revision == known else Observed(revision=revision)
-
-    @asynccontextmanager
-    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        self.opened += 1
-        yield self
-        self._at = 0
-
-    _at: int = 0
-
-    async def readinto(self, view: memoryview) -> int:
-        if self.hangs is not None:
-            self.hangs.set()
-            await asyncio.Event().wait()
-        piece = self.content[self._at : self._at + len(view)]
-        view[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
-
-    def let_go(self) -> None: ...
-
-    async def confirm(self, observed: Observed) -> None: ...
-
-
-@dataclass
 class World:
     """A reconciler and everything it touches."""
 
-    origin: Origin = field(default_factory=Origin)
+    origin: MemorySource = field(default_factory=lambda: MemorySource(ranges=False))
     store: MemoryStore = field(default_factory=MemoryStore)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     events: list[Event] = field(default_factory=list)
@@ -166,8 +120,8 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
     again = await world.look()
     assert (again.state, again.copied) == (State.SYNCED, None)
     assert world.said() == [ItemUnchanged]
-    assert world.origin.opened == 1
-    assert world.origin.known[-1] == record.revision
+    assert len(world.origin.log.opened) == 1
+    assert world.origin.log.known[-1] == record.revision
 
 
 async def test_a_changed_source_is_copied_again(world: World) -> None:
@@ -182,9 +136,9 @@ async def test_a_lost_journal_adopts_what_stands(world: World) -> None:
     world.journal._records.clear()
     outcome = await world.look()
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
-    assert world.origin.opened == 1
+    assert len(world.origin.log.opened) == 1
     assert (await world.look()).copied is None
-    assert world.origin.known[-1] is not None
+    assert world.origin.log.known[-1] is not None
 
 
 @pytest.mark.parametrize("drift", list(Drift))
@@ -273,9 +227,15 @@ async def test_a_failure_at_the_store_ends_in_one_terminal_event_and_no_intent(w
 
 
 async def test_a_cancelled_transfer_is_interrupted_and_leaves_no_intent(world: World) -> None:
-    world.origin.hangs = asyncio.Event()
+    reads = asyncio.Event()
+
+    async def hang(_at: int) -> None:
+        reads.set()
+        await asyncio.Event().wait()
+
+    world.origin.hooks.on_read = hang
     task = asyncio.create_task(world.look())
-    await world.origin.hangs.wait()
+    await reads.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -295,7 +255,7 @@ async def test_a_fault_of_ours_blocks_one_item_and_says_so(world: World, caplog:
 async def test_a_suspended_item_is_not_looked_at(world: World) -> None:
     outcome = await world.look(suspend=True)
     assert outcome.state is State.SUSPENDED
-    assert world.origin.known == []
+    assert world.origin.log.known == []
 
 
 async def test_an_object_that_mirrord_did_not_write_is_left_alone_under_owned(world: World) -> None:

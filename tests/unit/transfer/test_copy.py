@@ -22,16 +22,17 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import ChecksumKind, Integrity, ProviderName, TransferKind
+from mirrord.model import ChecksumKind, Integrity, Observed, ProviderName, TransferKind
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.providers import Provider, profile
+from mirrord.testing import Hooks, MemorySource
 from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, TransferContext
 from mirrord.transfer.retry import RetryPolicy
 from mirrord.units import KiB, MiB
-from tests.support.moving import AT, ScriptedSource, ScriptedStore, job, parts_of, whole
+from tests.support.moving import AT, ScriptedStore, job, parts_of, source_of, whole
 
 PART = 128 * KiB
 CONTENT = os.urandom(10 * PART + 77)
@@ -65,18 +66,26 @@ async def never(*_: object) -> None:
     await asyncio.Event().wait()
 
 
-async def broken() -> None:
-    raise SourceUnavailable("the connection broke")
+async def broken(at: int) -> None:
+    if at >= 5 * PART:
+        raise SourceUnavailable("the connection broke")
+
+
+class Changing(MemorySource):
+    """A source that turns out to have changed once it was read."""
+
+    async def confirm(self, observed: Observed) -> None:
+        raise SourceChanged("the source changed")
 
 
 # ── what arrives ──────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("length", [0, 1, 100_000])
 async def test_a_put(length: int) -> None:
-    source, store = ScriptedSource(CONTENT[:length]), ScriptedStore()
-    copied = await copy(job(whole(length)), source, source.observed(), context(store))
+    source, store = source_of(CONTENT[:length]), ScriptedStore()
+    copied = await copy(job(whole(length)), source, source.observed, context(store))
     assert store.objects == {AT.key: CONTENT[:length]}
     assert store.log == ["put"]
-    assert source.confirmed == 1
+    assert source.log.confirmed == 1
     assert (copied.kind, copied.size, copied.parts) == (TransferKind.PUT, length, 1)
     assert copied.integrity is Integrity.FULL_OBJECT
     assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT[:length]))
@@ -86,9 +95,9 @@ async def test_a_put(length: int) -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("step", [777, PART, 1 << 20])
 async def test_parts(length: int, known: bool, step: int) -> None:
-    source = ScriptedSource(CONTENT[:length], length=length if known else None, step=step)
+    source = source_of(CONTENT[:length], length=length if known else None, step=step)
     store = ScriptedStore()
-    copied = await copy(job(parts_of(PART)), source, source.observed(), context(store))
+    copied = await copy(job(parts_of(PART)), source, source.observed, context(store))
     assert store.objects == {AT.key: CONTENT[:length]}
     assert store.uploads == {}
     assert sorted(store.part_sizes, reverse=True)[: length // PART] == [PART] * (length // PART)
@@ -108,16 +117,16 @@ async def test_parts_of_unknown_length_start_small(
     provider: Provider, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mirrord.transfer.copy.AUTO_PART", PART)
-    source, store = ScriptedSource(CONTENT, length=None), ScriptedStore(provider=replace(provider, min_part=1))
-    await copy(job(parts_of(4 * PART, concurrency=1)), source, source.observed(), context(store))
+    source, store = source_of(CONTENT, length=None), ScriptedStore(provider=replace(provider, min_part=1))
+    await copy(job(parts_of(4 * PART, concurrency=1)), source, source.observed, context(store))
     assert store.part_sizes == sizes
     assert store.objects == {AT.key: CONTENT}
 
 
 @pytest.mark.parametrize("length", [0, 1, PART - 1])
 async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
-    source, store = ScriptedSource(CONTENT[:length], length=None), ScriptedStore()
-    copied = await copy(job(parts_of(PART)), source, source.observed(), context(store))
+    source, store = source_of(CONTENT[:length], length=None), ScriptedStore()
+    copied = await copy(job(parts_of(PART)), source, source.observed, context(store))
     assert store.log == ["put"]
     assert copied.kind is TransferKind.PUT
     assert store.objects == {AT.key: CONTENT[:length]}
@@ -138,16 +147,16 @@ async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
     ],
 )
 async def test_the_level_of_integrity_reached(kind: ChecksumKind, provider: ProviderName, cut, level) -> None:
-    source, store = ScriptedSource(CONTENT), ScriptedStore(provider=profile(provider))
-    copied = await copy(job(cut, kind), source, source.observed(), context(store))
+    source, store = source_of(CONTENT), ScriptedStore(provider=profile(provider))
+    copied = await copy(job(cut, kind), source, source.observed, context(store))
     assert copied.integrity is level
     assert store.objects == {AT.key: CONTENT}
 
 
 async def test_progress_ends_at_the_size_on_both_sides() -> None:
     seen: list[tuple[int, int]] = []
-    source = ScriptedSource(CONTENT)
-    await copy(job(parts_of(PART)), source, source.observed(), context(ScriptedStore()), lambda *at: seen.append(at))
+    source = source_of(CONTENT)
+    await copy(job(parts_of(PART)), source, source.observed, context(ScriptedStore()), lambda *at: seen.append(at))
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert seen == sorted(seen)
     assert all(sent <= read for read, sent in seen)
@@ -164,9 +173,9 @@ async def test_parts_in_flight_and_buffers_stay_in_bound() -> None:
 
     store = ScriptedStore(on={"part": look})
     jobs = [job(parts_of(PART, concurrency=4)) for _ in range(6)]
-    sources = [ScriptedSource(CONTENT, length=None if n % 2 else -1) for n in range(6)]
+    sources = [source_of(CONTENT, length=None if n % 2 else -1) for n in range(6)]
     carried = TransferContext(store=store, budget=budget)
-    await asyncio.gather(*(copy(one, s, s.observed(), carried) for one, s in zip(jobs, sources, strict=True)))
+    await asyncio.gather(*(copy(one, s, s.observed, carried) for one, s in zip(jobs, sources, strict=True)))
     assert 4 * PART <= highest <= MiB
     assert budget.lent == 0
 
@@ -180,9 +189,9 @@ async def test_reading_goes_on_while_parts_travel() -> None:
             second.set()
 
     store = ScriptedStore(on={"part": never})
-    source = ScriptedSource(CONTENT)
+    source = source_of(CONTENT)
     task = asyncio.create_task(
-        copy(job(parts_of(PART, concurrency=1)), source, source.observed(), context(store), progress)
+        copy(job(parts_of(PART, concurrency=1)), source, source.observed, context(store), progress)
     )
     await second.wait()
     assert store.log[-1] == "part 1"
@@ -200,16 +209,16 @@ async def test_reading_goes_on_while_parts_travel() -> None:
     ],
 )
 async def test_refused_unread(more: dict[str, object], error: type[MirrordError], words: str) -> None:
-    source, store = ScriptedSource(CONTENT, content_type="text/html; charset=utf-8"), ScriptedStore()
+    source, store = source_of(CONTENT, content_type="text/html; charset=utf-8"), ScriptedStore()
     with pytest.raises(error, match=words):
-        await copy(job(parts_of(PART), **more), source, source.observed(), context(store))
+        await copy(job(parts_of(PART), **more), source, source.observed, context(store))
     assert store.log == []
-    assert source.opened == 0
+    assert source.log.opened == []
 
 
 async def test_a_media_type_is_compared_without_its_parameters() -> None:
-    source, store = ScriptedSource(b"x", content_type="Text/CSV; charset=utf-8"), ScriptedStore()
-    await copy(job(whole(1), content_type="text/csv"), source, source.observed(), context(store))
+    source, store = source_of(b"x", content_type="Text/CSV; charset=utf-8"), ScriptedStore()
+    await copy(job(whole(1), content_type="text/csv"), source, source.observed, context(store))
     assert store.log == ["put"]
 
 
@@ -218,20 +227,20 @@ async def test_a_media_type_is_compared_without_its_parameters() -> None:
     "cut", [whole(len(CONTENT)), parts_of(PART), parts_of(4 * PART)], ids=["put", "parts", "large parts"]
 )
 async def test_bytes_that_meet_the_declared_digest(cut) -> None:
-    source, store = ScriptedSource(CONTENT, step=50_000), ScriptedStore()
+    source, store = source_of(CONTENT, step=50_000), ScriptedStore()
     digest = sha256(CONTENT).hexdigest()
-    copied = await copy(job(cut, sha256=digest), source, source.observed(), context(store))
+    copied = await copy(job(cut, sha256=digest), source, source.observed, context(store))
     assert store.objects == {AT.key: CONTENT}
-    assert copied.revision == replace(source.observed().revision, digest=f"sha256:{digest}")
+    assert copied.revision == replace(source.observed.revision, digest=f"sha256:{digest}")
 
 
 @pytest.mark.parametrize("cut", [whole(len(CONTENT)), parts_of(PART)], ids=["put", "parts"])
 @pytest.mark.parametrize("content", [CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), b"", CONTENT[::-1]])
 async def test_other_bytes_than_declared_never_become_visible(content: bytes, cut) -> None:
-    source, store = ScriptedSource(content, length=None), ScriptedStore()
+    source, store = source_of(content, length=None), ScriptedStore()
     store.objects[AT.key] = b"before"
     with pytest.raises(ChecksumMismatch, match=f"{sha256(content).hexdigest()}, declared was"):
-        await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed(), context(store))
+        await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed, context(store))
     assert store.objects == {AT.key: b"before"}
     assert store.uploads == {}
     assert not {"put", "complete"} & set(store.log)
@@ -239,28 +248,28 @@ async def test_other_bytes_than_declared_never_become_visible(content: bytes, cu
 
 # ── the source breaks its word: nothing becomes visible ───────────────────────────────────────────
 SHORT = len(CONTENT) - 1
-BREAKS: list[tuple[str, ScriptedSource, dict[str, object], type[MirrordError]]] = [
-    ("cut short", ScriptedSource(CONTENT, fault_at=5 * PART, fault=broken), {}, SourceUnavailable),
-    ("ends early", ScriptedSource(CONTENT[:SHORT], length=len(CONTENT)), {}, LengthMismatch),
-    ("ends at a part's end", ScriptedSource(CONTENT[: 4 * PART], length=5 * PART), {}, LengthMismatch),
-    ("too long", ScriptedSource(CONTENT, length=SHORT), {}, LengthMismatch),
-    ("too long past a part", ScriptedSource(CONTENT[: 4 * PART + 1], length=4 * PART), {}, LengthMismatch),
-    ("over max_size", ScriptedSource(CONTENT, length=None), {"max_size": 6 * PART}, SourceTooLarge),
-    ("changed", ScriptedSource(CONTENT, changed=True), {}, SourceChanged),
+BREAKS: list[tuple[str, MemorySource, dict[str, object], type[MirrordError]]] = [
+    ("cut short", source_of(CONTENT, hooks=Hooks(on_read=broken)), {}, SourceUnavailable),
+    ("ends early", source_of(CONTENT[:SHORT], length=len(CONTENT)), {}, LengthMismatch),
+    ("ends at a part's end", source_of(CONTENT[: 4 * PART], length=5 * PART), {}, LengthMismatch),
+    ("too long", source_of(CONTENT, length=SHORT), {}, LengthMismatch),
+    ("too long past a part", source_of(CONTENT[: 4 * PART + 1], length=4 * PART), {}, LengthMismatch),
+    ("over max_size", source_of(CONTENT, length=None), {"max_size": 6 * PART}, SourceTooLarge),
+    ("changed", Changing(CONTENT, ranges=False), {}, SourceChanged),
 ]
 
 
 @pytest.mark.parametrize(("source", "more", "error"), [b[1:] for b in BREAKS], ids=[b[0] for b in BREAKS])
 @pytest.mark.parametrize("kind", TransferKind)
 async def test_a_source_that_breaks_its_word_leaves_nothing(
-    source: ScriptedSource, more: dict[str, object], error: type[MirrordError], kind: TransferKind
+    source: MemorySource, more: dict[str, object], error: type[MirrordError], kind: TransferKind
 ) -> None:
     store = ScriptedStore(objects={AT.key: b"before"})
-    length = source.observed().revision.length
+    length = source.observed.revision.length
     cut = whole(length) if kind is TransferKind.PUT and length is not None else parts_of(PART)
     carried = TransferContext(store=store, budget=Budget(4 * MiB))
     with pytest.raises(error):
-        await copy(job(cut, **more), source, source.observed(), carried)
+        await copy(job(cut, **more), source, source.observed, carried)
     assert store.objects == {AT.key: b"before"}
     assert store.uploads == {}
     assert "complete" not in store.log
@@ -270,10 +279,10 @@ async def test_a_source_that_breaks_its_word_leaves_nothing(
 
 # ── the store fails ───────────────────────────────────────────────────────────────────────────────
 async def run_parts(store: ScriptedStore, one: Job | None = None, **more: object) -> None:
-    source = ScriptedSource(CONTENT)
+    source = source_of(CONTENT)
     carried = context(store, **more)
     try:
-        await copy(one or job(parts_of(PART)), source, source.observed(), carried)
+        await copy(one or job(parts_of(PART)), source, source.observed, carried)
     finally:
         assert carried.budget.lent == 0
 
@@ -317,14 +326,15 @@ async def test_a_permanent_refusal_is_not_repeated() -> None:
 
 
 async def test_a_failed_part_is_noticed_while_the_source_stalls() -> None:
-    async def stall() -> None:
-        await never()
+    async def stall(at: int) -> None:
+        if at >= 3 * PART:
+            await never()
 
     store = ScriptedStore(on={"part": failing(StoreDenied("403"), numbers=(2,))})
-    source = ScriptedSource(CONTENT, fault_at=3 * PART, fault=stall)
+    source = source_of(CONTENT, hooks=Hooks(on_read=stall))
     async with asyncio.timeout(5):
         with pytest.raises(StoreDenied):
-            await copy(job(parts_of(PART)), source, source.observed(), context(store))
+            await copy(job(parts_of(PART)), source, source.observed, context(store))
     assert store.log[-1] == "aborted"
 
 
@@ -357,9 +367,9 @@ async def test_an_abort_without_answer_is_bounded(monkeypatch: pytest.MonkeyPatc
 async def test_a_store_without_further_parts_names_part_size() -> None:
     few = Provider(name=ProviderName.GENERIC, max_parts=4)
     store = ScriptedStore(provider=few)
-    source = ScriptedSource(CONTENT, length=None)
+    source = source_of(CONTENT, length=None)
     with pytest.raises(SourceTooLarge, match=r"upload\.part_size"):
-        await copy(job(parts_of(PART), ChecksumKind.MD5), source, source.observed(), context(store))
+        await copy(job(parts_of(PART), ChecksumKind.MD5), source, source.observed, context(store))
     assert store.log[-1] == "aborted"
 
 

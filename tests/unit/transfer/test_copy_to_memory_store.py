@@ -14,7 +14,7 @@ from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
 from mirrord.transfer.job import Job, TransferContext
 from mirrord.units import MiB
-from tests.support.moving import AT, ScriptedSource, job
+from tests.support.moving import AT, job, source_of
 
 CONTENT = os.urandom(17 * MiB + 5)
 LIMIT = 24 * MiB
@@ -35,9 +35,9 @@ async def with_bucket() -> MemoryStore:
 @pytest.mark.parametrize("kind", [ChecksumKind.CRC64NVME, ChecksumKind.MD5])
 async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: ChecksumKind) -> None:
     store, budget = await with_bucket(), Budget(LIMIT)
-    source = ScriptedSource(CONTENT[:length], length=length if known else None, step=MiB)
+    source = source_of(CONTENT[:length], length=length if known else None, step=MiB)
     copied = await copy(
-        planned(length if known else None, kind), source, source.observed(), TransferContext(store=store, budget=budget)
+        planned(length if known else None, kind), source, source.observed, TransferContext(store=store, budget=budget)
     )
     assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
     assert not store.uploads
@@ -52,11 +52,11 @@ def unless_it_stands(one: Job) -> Job:
 
 @pytest.mark.parametrize("length", [1000, len(CONTENT)])
 async def test_if_none_match_leaves_what_stands(length: int) -> None:
-    store, source = await with_bucket(), ScriptedSource(CONTENT[:length], step=MiB)
+    store, source = await with_bucket(), source_of(CONTENT[:length], step=MiB)
     context = TransferContext(store=store, budget=Budget(LIMIT))
-    await copy(planned(length), source, source.observed(), context)
-    changed = ScriptedSource(CONTENT[1 : length + 1], step=MiB)
+    await copy(planned(length), source, source.observed, context)
+    changed = source_of(CONTENT[1 : length + 1], step=MiB)
     with pytest.raises(PreconditionFailed):
-        await copy(unless_it_stands(planned(length)), changed, changed.observed(), context)
+        await copy(unless_it_stands(planned(length)), changed, changed.observed, context)
     assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
     assert not store.uploads

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from hashlib import md5
+from typing import Any
 
 import pytest
 
@@ -21,7 +21,7 @@ from mirrord.errors import (
 from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.planning.transfers.resume import Run
-from mirrord.ports import ByteStream
+from mirrord.testing import Hooks, MemorySource
 from mirrord.transfer import resuming
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
@@ -37,60 +37,8 @@ CONTENT = os.urandom(10 * PART + 77)
 OBSERVED = Observed(revision=Revision(address="a", etag='"v1"', length=len(CONTENT)), ranges=True)
 
 
-@dataclass
-class PinnedSource:
-    """`content` by ranges. `on_open(start, end)` and `on_read(offset)` may raise or wait; every range is noted."""
-
-    content: bytes = CONTENT
-    step: int = 50_000
-    on_open: Callable[[int, int], Awaitable[None]] | None = None
-    on_read: Callable[[int], Awaitable[None]] | None = None
-    opened: list[tuple[int, int]] = field(default_factory=list)
-    open_now: int = 0
-    most_open: int = 0
-    confirmed: int = 0
-
-    async def __aenter__(self) -> "PinnedSource":
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def probe(self, known: Revision | None = None) -> Observed | None:
-        return OBSERVED
-
-    @asynccontextmanager
-    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        stop = len(self.content) if end is None else end
-        self.opened.append((start, stop))
-        if self.on_open is not None:
-            await self.on_open(start, stop)
-        self.open_now += 1
-        self.most_open = max(self.most_open, self.open_now)
-        try:
-            yield PinnedStream(self, start, stop)
-        finally:
-            self.open_now -= 1
-
-    def let_go(self) -> None: ...
-
-    async def confirm(self, observed: Observed) -> None:
-        self.confirmed += 1
-
-
-@dataclass
-class PinnedStream:
-    source: PinnedSource
-    at: int
-    end: int
-
-    async def readinto(self, view: memoryview) -> int:
-        await asyncio.sleep(0)
-        if self.source.on_read is not None:
-            await self.source.on_read(self.at)
-        piece = self.source.content[self.at : min(self.end, self.at + min(len(view), self.source.step))]
-        view[: len(piece)] = piece
-        self.at += len(piece)
-        return len(piece)
+def pinned(content: bytes = CONTENT, *, step: int = 50_000, **hooks: Any) -> MemorySource:
+    return MemorySource(content, '"v1"', "a", step=step, hooks=Hooks(**hooks))
 
 
 @dataclass
@@ -158,23 +106,23 @@ def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
 # ── what is fetched ───────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("readers", [1, 2, 4, 50])
 async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None:
-    source, store, ledger = PinnedSource(), ScriptedStore(), Written()
+    source, store, ledger = pinned(), ScriptedStore(), Written()
     copied = await copy(replace(job(parts_of(PART)), readers=readers), source, OBSERVED, context(store, ledger))
     assert store.objects == {AT.key: CONTENT}
     assert (copied.size, copied.parts) == (len(CONTENT), 11)
     assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
-    assert source.confirmed == 1
-    assert source.open_now == 0
-    assert source.most_open <= readers
-    assert (source.most_open > 1) is (readers > 1)
-    assert sum(end - start for start, end in source.opened) == len(CONTENT)
+    assert source.log.confirmed == 1
+    assert source.log.open_now == 0
+    assert source.log.most_open <= readers
+    assert (source.log.most_open > 1) is (readers > 1)
+    assert sum(end - start for start, end in source.log.opened) == len(CONTENT)
 
 
 @pytest.mark.parametrize("kept", [(), (1,), (11,), (2, 3, 7), tuple(range(1, 11)), tuple(range(1, 12))])
 @pytest.mark.parametrize("readers", [1, 4])
 async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], readers: int) -> None:
     store, one = with_kept(*kept)
-    source, ledger, seen = PinnedSource(), Written(), []
+    source, ledger, seen = pinned(), Written(), []
     carried = context(store, ledger)
     copied = await copy(replace(one, readers=readers), source, OBSERVED, carried, lambda *at: seen.append(at))
     assert store.objects == {AT.key: CONTENT}
@@ -182,7 +130,7 @@ async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], r
     assert (copied.size, copied.parts) == (len(CONTENT), 11)
     sent = {int(line.split()[1]) for line in store.log if line.endswith(" ok")}
     assert sent == set(range(1, 12)) - set(kept)
-    fetched = sum(end - start for start, end in source.opened)
+    fetched = sum(end - start for start, end in source.log.opened)
     assert fetched == len(CONTENT) - sum(part.size for part in numbered(*kept).values())
     assert "create" not in store.log
     assert "opened old" not in ledger.lines
@@ -193,17 +141,17 @@ async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], r
 
 async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
     declared = replace(job(parts_of(PART), sha256="0" * 64), readers=4)
-    source = PinnedSource()
+    source = pinned()
     with pytest.raises(ChecksumMismatch):
         await copy(declared, source, OBSERVED, context(ScriptedStore(), Written()))
-    assert source.opened == [(0, len(CONTENT))]
+    assert source.log.opened == [(0, len(CONTENT))]
 
 
 # ── what is written down ──────────────────────────────────────────────────────────────────────────
 async def test_each_edge_is_written_before_the_next_step() -> None:
     store, ledger = ScriptedStore(), Written()
     store.log.append = lambda line: (ledger.lines.append(f"store: {line}"), None)[1]  # type: ignore[method-assign]
-    await copy(job(parts_of(PART, concurrency=1)), PinnedSource(), OBSERVED, context(store, ledger))
+    await copy(job(parts_of(PART, concurrency=1)), pinned(), OBSERVED, context(store, ledger))
     lines = ledger.lines
     assert lines[:3] == ["store: create", "store: created", "opened u1"]
     assert lines[3:6] == ["store: part 1", "store: part 1 ok", "part 1"]
@@ -215,7 +163,7 @@ async def test_each_edge_is_written_before_the_next_step() -> None:
 
 async def test_a_part_holds_its_place_until_it_is_written_down() -> None:
     store, ledger = ScriptedStore(), Written(slow=asyncio.Event())
-    task = asyncio.create_task(copy(job(parts_of(PART, 2)), PinnedSource(), OBSERVED, context(store, ledger)))
+    task = asyncio.create_task(copy(job(parts_of(PART, 2)), pinned(), OBSERVED, context(store, ledger)))
     await store.log.reached("part 2 ok")
     for _ in range(50):
         await asyncio.sleep(0)
@@ -242,7 +190,7 @@ async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool)
     store, undone = ScriptedStore(on={"part": refuse}), []
     ledger = Written(keep=keep, fails=StoreUnavailable("disk") if how == "ledger fails" else None)
     carried = context(store, ledger, aborted=undone.append)
-    task = asyncio.create_task(copy(job(parts_of(PART)), PinnedSource(on_read=read), OBSERVED, carried))
+    task = asyncio.create_task(copy(job(parts_of(PART)), pinned(on_read=read), OBSERVED, carried))
     if how == "cancelled":
         await store.log.reached("part 6 ok")
         task.cancel()
@@ -267,38 +215,38 @@ def breaking(*offsets: int) -> Callable[[int], Awaitable[None]]:
     return read
 
 
-async def through(source: PinnedSource, run: Run, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
+async def through(source: MemorySource, run: Run, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
     retry = RetryPolicy(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=tries))
     content, view = bytearray(), memoryview(bytearray(size))
-    async with ResumingStream(source, OBSERVED, run, retry) as stream:
+    async with ResumingStream(source, source.observed, run, retry) as stream:
         while count := await stream.readinto(view):
             content += view[:count]
     return bytes(content)
 
 
 async def test_a_stream_goes_on_where_it_broke() -> None:
-    source, waits = PinnedSource(on_read=breaking(1000, 500_000)), Waits()
+    source, waits = pinned(on_read=breaking(1000, 500_000)), Waits()
     assert await through(source, Run(100, 900_000), waits) == CONTENT[100:900_000]
-    assert [end for _, end in source.opened] == [900_000] * 3
-    starts = [start for start, _ in source.opened]
+    assert [end for _, end in source.log.opened] == [900_000] * 3
+    starts = [start for start, _ in source.log.opened]
     assert starts[0] == 100
     assert 1000 <= starts[1] < 500_000 <= starts[2]
     assert waits == [0.5, 1.0]
-    assert source.open_now == 0
+    assert source.log.open_now == 0
 
 
 async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
-    source, waits = PinnedSource(on_read=breaking(10, 11, 12)), Waits()
+    source, waits = pinned(on_read=breaking(10, 11, 12)), Waits()
     with pytest.raises(SourceUnavailable, match="reset"):
         await through(source, Run(0, 900_000), waits)
-    assert len(source.opened) == 3
+    assert len(source.log.opened) == 3
     assert len(waits) == 2
-    assert source.open_now == 0
+    assert source.log.open_now == 0
 
 
 async def test_breaks_that_lie_far_apart_are_forgiven() -> None:
     content = bytes(5 * FORGIVEN_AFTER)
-    source = PinnedSource(content, step=MiB, on_read=breaking(*(n * FORGIVEN_AFTER for n in range(1, 5))))
+    source = pinned(content, step=MiB, on_read=breaking(*(n * FORGIVEN_AFTER for n in range(1, 5))))
     assert len(await through(source, Run(0, len(content)), Waits(), tries=2, size=MiB)) == len(content)
 
 
@@ -311,7 +259,7 @@ async def test_a_source_that_cannot_be_opened_at_first_is_asked_again() -> None:
             raise SourceUnavailable("503", retry_after=7)
 
     waits = Waits()
-    assert await through(PinnedSource(on_open=closed), Run(0, 1000), waits) == CONTENT[:1000]
+    assert await through(pinned(on_open=closed), Run(0, 1000), waits) == CONTENT[:1000]
     assert waits == [7.5, 8.0]
 
 
@@ -320,7 +268,7 @@ async def test_a_changed_source_is_not_gone_on_with() -> None:
         if start:
             raise SourceChanged("another revision")
 
-    source = PinnedSource(on_read=breaking(1000), on_open=changed)
+    source = pinned(on_read=breaking(1000), on_open=changed)
     with pytest.raises(SourceChanged):
         await through(source, Run(0, 900_000), Waits())
 
@@ -335,7 +283,7 @@ async def test_a_connection_that_does_not_come_again_is_not_waited_for_with_a_bu
             await asyncio.Event().wait()
 
     with pytest.raises(SourceUnavailable, match="no new connection"):
-        await through(PinnedSource(on_read=breaking(1000), on_open=never), Run(0, 900_000), Waits())
+        await through(pinned(on_read=breaking(1000), on_open=never), Run(0, 900_000), Waits())
 
 
 async def test_a_reader_that_fails_stops_the_others() -> None:
@@ -345,8 +293,8 @@ async def test_a_reader_that_fails_stops_the_others() -> None:
         if at > 2 * PART:  # the second reader proves its end there, and goes on to the tenth part
             await asyncio.Event().wait()
 
-    source, store = PinnedSource(on_read=read), ScriptedStore()
+    source, store = pinned(on_read=read), ScriptedStore()
     with pytest.raises(SourceChanged):
         await copy(replace(job(parts_of(PART)), readers=8), source, OBSERVED, context(store, Written()))
-    assert source.open_now == 0
+    assert source.log.open_now == 0
     assert store.uploads == {}
