@@ -26,6 +26,7 @@ from mirrord.model import (
     Item,
     KeepFile,
     MoveFile,
+    ObjectOptions,
     Observed,
     Options,
     Outcome,
@@ -40,7 +41,7 @@ from mirrord.planning.decisions.departure import Departure
 from mirrord.planning.items.bind import item_of
 from mirrord.ports import ByteStream
 from mirrord.sources.folder import FoundFile
-from mirrord.testing import ManualClock, MemoryJournal
+from mirrord.testing import Hooks, ManualClock, MemoryJournal, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.records import make_record, with_fields
@@ -93,16 +94,12 @@ def with_after(after: FileAction) -> Item:
     return item_of(replace(SPEC, after_upload=after), "sub/a", 0.0)
 
 
-class Bytes:
-    """ports.ByteStream."""
+class LocalFile(MemorySource):
+    """A source that shows itself as `FILE`, whatever its bytes are."""
 
-    def __init__(self, content: bytes) -> None:
-        self.left = content
-
-    async def readinto(self, view: memoryview) -> int:
-        piece, self.left = self.left[: len(view)], self.left[len(view) :]
-        view[: len(piece)] = piece
-        return len(piece)
+    @property
+    def observed(self) -> Observed:
+        return Observed(revision=Revision(address="x", length=len(BODY), file=FILE))
 
 
 @dataclass
@@ -128,8 +125,8 @@ class World:
             looks=self,
             asides=self,
             journal=self.journal,
-            store_of=self.store_of,  # type: ignore[arg-type]
-            source_of=lambda item: self,  # type: ignore[arg-type,return-value]
+            store_of=self.store_of,
+            source_of=self.source_of,
             budget=Budget(MiB),
             observer=self.events.append,
             clock=self.clock,
@@ -180,24 +177,18 @@ class World:
         return Store(self)
 
     # the source
-    async def __aenter__(self) -> "World":
-        return self
+    def source_of(self, item: Item) -> MemorySource:
+        async def opened(_start: int, _end: int) -> None:
+            self.asked.append("read the file")
 
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def probe(self) -> Observed:
-        return Observed(revision=Revision(address="x", length=len(BODY), file=FILE))
-
-    @asynccontextmanager
-    async def open(self, observed: Observed) -> AsyncIterator[ByteStream]:
-        self.asked.append("read the file")
-        yield Bytes(self.content)
-
-    async def confirm(self, observed: Observed) -> None: ...
+        return LocalFile(self.content, hooks=Hooks(on_open=opened))
 
 
-class Store:
+class Store(MemoryStore):
+    """HEAD shows the world's `standing`, GET gives its `stored`."""
+
     def __init__(self, world: World) -> None:
+        super().__init__()
         self.world = world
 
     async def head_object(self, at: Destination) -> StoredObject | None:
@@ -205,9 +196,12 @@ class Store:
         return self.world.standing
 
     @asynccontextmanager
-    async def get_object(self, at: Destination) -> AsyncIterator[ByteStream]:
+    async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
         self.world.asked.append("read the object")
-        yield Bytes(self.world.stored)
+        await self.ensure_bucket(at.bucket)
+        await self.put_object(at, memoryview(self.world.stored), ObjectOptions())
+        async with super().get_object(at, start, end) as stream:
+            yield stream
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from mirrord.model import (
     FileIdentity,
     Item,
     ObjectOptions,
-    Observed,
     Outcome,
     Record,
     Revision,
@@ -21,24 +20,12 @@ from mirrord.model import (
 )
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.removal import Removal
-from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
 from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "in/a")
 ITEM = Item(id=AT.item_id, entry="inbox", origin=File("/srv/inbox", "a"), destination=AT, gone=True)
 THERE = Revision(address="x", length=1, file=FileIdentity(1, 2, 3, 4, 5))
-
-
-class Place:
-    """Where the file was."""
-
-    def __init__(self, found: Exception | None) -> None:
-        self._found = found
-
-    async def probe(self, known: Revision | None = None) -> Observed:
-        if self._found is not None:
-            raise self._found
-        return Observed(revision=THERE)
 
 
 async def delete_object(store: ObjectStore, at: Destination) -> None:
@@ -71,8 +58,8 @@ class World:
 
     async def remove(self, found: Exception | None = None) -> Outcome:
         removal = Removal(self.journal, self.events.append, ManualClock(), delete_object)
-        place = Place(found or SourceMissing("gone"))
-        return await removal.remove(ITEM, await self.record(), self.store, place)  # type: ignore[arg-type]
+        place = MemorySource(fails=found or SourceMissing("gone"))
+        return await removal.remove(ITEM, await self.record(), self.store, place)
 
     async def record(self) -> Record:
         record = await self.journal.record(ITEM.id)
@@ -112,7 +99,7 @@ async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, fou
 async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
     before = await world.record()
     removal = Removal(world.journal, world.events.append, ManualClock(), delete_object)
-    outcome = await removal.remove(ITEM, before, world.store, Place(None))  # type: ignore[arg-type]
+    outcome = await removal.remove(ITEM, before, world.store, MemorySource())
     assert not outcome.pruned
     assert world.stands
     assert await world.record() == before
