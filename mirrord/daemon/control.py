@@ -45,9 +45,9 @@ class Controller:
     read_again: Callable[[], Awaitable[None]]
     """Reads the manifests, and all that they refer to, again."""
     stopping: bool = False
-    _journal_problem: str = field(default="", init=False)
+    _journal_problem: str | None = field(default=None, init=False)
 
-    def not_ready(self) -> str:
+    def not_ready(self) -> str | None:
         if self.stopping:
             return "stopping"
         if problem := self.live.scheduler.journal_problem or self._journal_problem:
@@ -66,14 +66,14 @@ class Controller:
                 _log.error("%s", error)
             self._journal_problem = str(error)
             raise
-        self._journal_problem = ""
+        self._journal_problem = None
 
     async def status(self) -> Status:
         return Status(
             version=__version__,
             pid=os.getpid(),
             started=self.started,
-            not_ready=self.not_ready(),
+            not_ready=self.not_ready() or "",
             totals=await self.counts(),
             running=self.board.running(),
             files=self.live.manifests.statuses(),
@@ -84,7 +84,13 @@ class Controller:
         )
 
     async def items(
-        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+        self,
+        *,
+        state: State | None = None,
+        entry: str | None = None,
+        text: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> ItemPage:
         for _ in range(_MOST_EMPTY):
             page = await self._page(state, entry, text, cursor, limit)
@@ -94,7 +100,7 @@ class Controller:
         return replace(page, items=tuple(await with_gone_files(page.items, self.live.deletes())))
 
     async def item(self, item_id: str) -> ItemStatus | None:
-        overlay = await self._overlay("", lambda one: one.item_id == item_id)
+        overlay = await self._overlay(None, lambda one: one.item_id == item_id)
         record = await self.journal.record(item_id)
         shown = overlay.status(item_id, self._recorded(record) if record is not None else None)
         if shown is None:
@@ -116,7 +122,9 @@ class Controller:
         """The totals; a running item counts as Transferring only."""
         return await self.totals.now()
 
-    async def _page(self, state: State | None, entry: str, text: str, cursor: str, limit: int) -> ItemPage:
+    async def _page(
+        self, state: State | None, entry: str | None, text: str | None, cursor: str | None, limit: int
+    ) -> ItemPage:
         """Items from the next `limit` recorded ones, and those not recorded between them. What is laid over the
         records decides what fits the filter, so that a page may hold less than there is."""
         unrecorded = state is State.TRANSFERRING
@@ -125,14 +133,14 @@ class Controller:
             if unrecorded
             else await self.journal.page(state=state, entry=entry, text=text, after=cursor, limit=limit + 1)
         )
-        last = records[limit - 1].item_id if len(records) > limit else ""
+        last = records[limit - 1].item_id if len(records) > limit else None
         asked = {one.item_id: self._recorded(one) for one in records[:limit]}
 
         def is_meant(item_id: str) -> bool:
-            return item_id > cursor and (not last or item_id <= last)
+            return (cursor is None or item_id > cursor) and (last is None or item_id <= last)
 
         overlay = await self._overlay(entry, lambda one: is_meant(one.item_id))
-        if not text:
+        if text is None:
             await asyncio.to_thread(overlay.keep_first, limit + 1, state, asked.keys())
         more = set(filter(is_meant, overlay.ids()))
         known = await self.journal.recorded([item_id for item_id in more if item_id not in asked])
@@ -143,9 +151,9 @@ class Controller:
         page = [one for one in shown if one is not None and _matches(one, state, entry, text)]
         if len(page) > limit:
             return ItemPage(items=tuple(page[:limit]), cursor=page[limit - 1].id)
-        return ItemPage(items=tuple(page), cursor=last or None)
+        return ItemPage(items=tuple(page), cursor=last)
 
-    async def _overlay(self, entry: str, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
+    async def _overlay(self, entry: str | None, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
         """What is laid over the records: all that runs, and those held back that are meant."""
         overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
         async for one in in_turns(self.live.held(entry)):
@@ -157,7 +165,7 @@ class Controller:
         return recorded_status(record, self.live.scheduler.next_check(record.item_id))
 
 
-def _matches(one: ItemStatus, state: State | None, entry: str, text: str) -> bool:
-    if (state is not None and one.state is not state) or (entry and one.entry != entry):
+def _matches(one: ItemStatus, state: State | None, entry: str | None, text: str | None) -> bool:
+    if (state is not None and one.state is not state) or entry not in (None, one.entry):
         return False
-    return not text or any(text.lower() in field.lower() for field in (one.destination, one.source, one.entry))
+    return text is None or any(text.lower() in field.lower() for field in (one.destination, one.source, one.entry))

@@ -107,15 +107,15 @@ class Live:
         """What each folder does about objects whose files are gone: `keep` or `mirror`."""
         return {name: loop.spec.delete for name, loop in self._folders.items()}
 
-    def held(self, entry: str = "") -> Iterator[WaitingFile]:
+    def held(self, entry: str | None = None) -> Iterator[WaitingFile]:
         """Files that wait in folders and are not recorded: of all, or of one."""
         for name, loop in tuple(self._folders.items()):
-            if entry in ("", name):
+            if entry in (None, name):
                 yield from loop.waiting()
 
-    def unhealthy(self) -> str:
-        """Which background work keeps failing; empty if none."""
-        return ", ".join(f"{name}: {why}" for name, why in sorted(self.supervisor.unwell.items()))
+    def unhealthy(self) -> str | None:
+        """Which background work keeps failing; None if all of it works."""
+        return ", ".join(f"{name}: {why}" for name, why in sorted(self.supervisor.unwell.items())) or None
 
     # ── folders ───────────────────────────────────────────────────────────────────────────────────
     async def _stop_folders(self, wanted: Mapping[str, FolderSpec]) -> list[str]:

@@ -62,7 +62,7 @@ class Notifier:
             self._complained = True
 
 
-async def keep_watchdog(notifier: Notifier, unwell: Callable[[], str], clock: Clock) -> None:
+async def keep_watchdog(notifier: Notifier, unwell: Callable[[], str | None], clock: Clock) -> None:
     """Tell systemd twice within its deadline that the daemon lives, for as long as `unwell` finds nothing wrong.
 
     A loop that does not turn gets here as little as one whose self-check fails: systemd restarts either. Returns at
@@ -70,7 +70,7 @@ async def keep_watchdog(notifier: Notifier, unwell: Callable[[], str], clock: Cl
     """
     if notifier.watchdog_interval is None:
         return
-    complaint = ""
+    complaint: str | None = None
     while True:
         problem = unwell()
         if problem and not complaint:

@@ -12,13 +12,19 @@ from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 class Control(Protocol):
     """A running daemon, as its web page, API and signals see it. Implemented by `daemon`."""
 
-    def not_ready(self) -> str:
-        """Empty when ready: a valid manifest is in force, the journal writable, not stopping. Else why not."""
+    def not_ready(self) -> str | None:
+        """None when ready: a valid manifest is in force, the journal writable, not stopping. Else why not."""
 
     async def status(self) -> Status: ...
 
     async def items(
-        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+        self,
+        *,
+        state: State | None = None,
+        entry: str | None = None,
+        text: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> ItemPage:
         """Items by id after `cursor`; `text` is looked for in key, source and entry. `limit` from 1 to 1000."""
 

@@ -50,11 +50,17 @@ class JournalQueries(Protocol):
         """The ids of all items in force whose entry is none of these, streamed, in no order."""
 
     async def page(
-        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+        self,
+        *,
+        state: State | None = None,
+        entry: str | None = None,
+        text: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
     ) -> Sequence[Record]:
         """Up to `limit` items in force with ids after `after`, by item id. Fewer than `limit`: no more follow.
 
-        `state` and `entry` select; `text` must occur in key, source or entry, in upper or lower case.
+        `state` and `entry` select; `text` must occur in key, source or entry, in upper or lower case. None: any.
         """
 
     async def count(self, entry: str) -> int:

@@ -63,16 +63,22 @@ class MemoryJournal:
                 yield record.item_id
 
     async def page(
-        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+        self,
+        *,
+        state: State | None = None,
+        entry: str | None = None,
+        text: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
     ) -> Sequence[Record]:
         found = (
             record
             for item_id, record in sorted(self._records.items())
-            if item_id > after
+            if (after is None or item_id > after)
             and record.removed is None
             and state in (None, record.condition.state)
-            and entry in ("", record.entry)
-            and mentions(text, record.destination.key, record.source, record.entry)
+            and entry in (None, record.entry)
+            and (text is None or mentions(text, record.destination.key, record.source, record.entry))
         )
         return list(islice(found, limit))
 

@@ -16,9 +16,9 @@ class ItemsQuery:
     """As `ports.Control.items` takes it; `q` is its `text`."""
 
     state: State | None = None
-    entry: str = ""
-    q: str = ""
-    cursor: str = ""
+    entry: str | None = None
+    q: str | None = None
+    cursor: str | None = None
     limit: int = 100
 
 
@@ -26,7 +26,7 @@ def items_query(pairs: list[tuple[str, str]]) -> ItemsQuery:
     """From the query's pairs in their order. An empty value is as good as none."""
     asked = _once(pairs)
     _known(asked)
-    texts = {name: asked[name] for name in ("entry", "q", "cursor") if name in asked}
+    texts = {name: asked[name] for name in ("entry", "q", "cursor") if asked.get(name)}
     return ItemsQuery(state=_state(asked.get("state", "")), limit=_limit(asked.get("limit", "")), **texts)
 
 

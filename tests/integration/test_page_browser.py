@@ -107,7 +107,7 @@ async def test_a_bad_manifest_shows_and_clears(control: ScriptedControl, browser
     control.reject("/etc/mirrord/b.yaml", wrong)
     await browser.until("#summary", "Not ready: no manifest is in force")
     await browser.until("#files", "nothing of it is in force")
-    control.reason_not_ready = ""
+    control.reason_not_ready = None
     control.load("/etc/mirrord/a.yaml", 2)
     control.load("/etc/mirrord/b.yaml", 1)
     await browser.until("#summary", "No items yet")

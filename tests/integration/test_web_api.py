@@ -135,8 +135,8 @@ async def test_items_are_paged_and_filtered(site: Site) -> None:
     assert site.control.asked[-1] == {
         "state": State.SYNCED,
         "entry": "geo/3.bin",
-        "text": "",
-        "cursor": "",
+        "text": None,
+        "cursor": None,
         "limit": 7,
     }
 

@@ -67,7 +67,7 @@ class ScriptedControl:
         self.folders: tuple[FolderStatus, ...] = ()
         self.stores: dict[str, bool] = {"default": True}
         self.not_enforced: tuple[str, ...] = ()
-        self.reason_not_ready = ""
+        self.reason_not_ready: str | None = None
         self.failure: Exception | None = None
         self.triggered: list[str] = []
         self.reloads = 0
@@ -144,7 +144,7 @@ class ScriptedControl:
         self.board(event)
 
     # ── ports.Control ─────────────────────────────────────────────────────────────────────────────
-    def not_ready(self) -> str:
+    def not_ready(self) -> str | None:
         return self.reason_not_ready
 
     async def status(self) -> Status:
@@ -153,7 +153,7 @@ class ScriptedControl:
             version="0.1.0",
             pid=4711,
             started=self.started,
-            not_ready=self.reason_not_ready,
+            not_ready=self.reason_not_ready or "",
             totals=dict(Counter(one.state for one in self.shown.values())),
             running=self.board.running(),
             files=tuple(self.files.values()),
@@ -163,17 +163,23 @@ class ScriptedControl:
         )
 
     async def items(
-        self, *, state: State | None = None, entry: str = "", text: str = "", cursor: str = "", limit: int = 100
+        self,
+        *,
+        state: State | None = None,
+        entry: str | None = None,
+        text: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> ItemPage:
         self._maybe_fail()
         self.asked.append({"state": state, "entry": entry, "text": text, "cursor": cursor, "limit": limit})
         fit = [
             replace(one, progress=self.board.progress(one.id))
             for one in sorted(self.shown.values(), key=lambda one: one.id)
-            if one.id > cursor
+            if (cursor is None or one.id > cursor)
             and state in (None, one.state)
-            and entry in ("", one.entry)
-            and any(text in where for where in (one.destination, one.source, one.entry))
+            and entry in (None, one.entry)
+            and any((text or "") in where for where in (one.destination, one.source, one.entry))
         ]
         page = tuple(fit[:limit])
         return ItemPage(items=page, cursor=page[-1].id if len(fit) > limit else None)

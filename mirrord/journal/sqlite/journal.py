@@ -26,7 +26,7 @@ from mirrord.ports.journal import NAMES_OF_A_FILE
 PAGE = 500  # rows held at a time by an iterator: about 1 MiB
 
 PIECE = 5_000  # items of one read while a text is looked for: about 20 ms of the journal's thread
-_END = "~"  # after every id
+_START, _END = "", "~"  # before and after every id
 
 _PAGES = {
     (False, False): "page",
@@ -86,7 +86,7 @@ class SqliteJournal:
 
     async def others(self, entries: Collection[str]) -> AsyncIterator[str]:
         """See `ports.Journal`. An index alone answers: a million items of these entries take a fraction of a second."""
-        known, entry, after = json.dumps(list(entries)), "", ""
+        known, entry, after = json.dumps(list(entries)), "", _START
         while rows := await self._database.read(
             "others", {"entries": known, "entry": encode(entry), "after": after, "limit": PAGE}
         ):
@@ -95,17 +95,24 @@ class SqliteJournal:
             entry, after = rows[-1]["entry"], rows[-1]["item_id"]
 
     async def page(
-        self, *, state: State | None = None, entry: str = "", text: str = "", after: str = "", limit: int = 100
+        self,
+        *,
+        state: State | None = None,
+        entry: str | None = None,
+        text: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
     ) -> Sequence[Record]:
         """See `ports.Journal`. A text is looked for in one piece after another, so that writers get their turn."""
-        read = partial(self._page, _PAGES[bool(entry), state is not None], state, entry, text)
+        read = partial(self._page, _PAGES[entry is not None, state is not None], state, entry, text)
         found: list[Record] = []
+        start = after or _START
         while len(found) < limit:
-            until = await self._reach(after) if text else None
-            found += await read(after, until or _END, limit - len(found))
+            until = None if text is None else await self._reach(start)
+            found += await read(start, until or _END, limit - len(found))
             if until is None:
                 break
-            after = until
+            start = until
         return found
 
     async def _reach(self, after: str) -> str | None:
@@ -114,12 +121,12 @@ class SqliteJournal:
         return rows[0]["item_id"] if rows else None
 
     async def _page(
-        self, query: str, state: State | None, entry: str, text: str, after: str, until: str, limit: int
+        self, query: str, state: State | None, entry: str | None, text: str | None, after: str, until: str, limit: int
     ) -> Iterable[Record]:
         asked: Row = {
             "state": None if state is None else state.value,
-            "entry": encode(entry),
-            "text": encode(text),
+            "entry": None if entry is None else encode(entry),
+            "text": None if text is None else encode(text),
             "after": after,
             "until": until,
             "limit": limit,
@@ -193,7 +200,7 @@ class SqliteJournal:
         return [to_part(row) for row in await self._database.read("parts", {"transfer_id": transfer_id})]
 
     async def _pages(self, query: str, key: str, read: Callable[[SqlRow], T]) -> AsyncIterator[T]:
-        after = ""
+        after = _START
         while rows := await self._database.read(query, {"after": after, "limit": PAGE}):
             for row in rows:
                 yield read(row)

@@ -34,25 +34,25 @@ UPDATE items SET removed = :removed WHERE item_id = :item_id AND removed IS NULL
 -- name: page
 SELECT * FROM items INDEXED BY items_in_force
 WHERE removed IS NULL AND item_id > :after AND item_id <= :until
-    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: page_of_state
 SELECT * FROM items INDEXED BY items_by_state
 WHERE removed IS NULL AND state = :state AND item_id > :after AND item_id <= :until
-    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: page_of_entry
 SELECT * FROM items INDEXED BY items_by_entry
 WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND item_id > :after AND item_id <= :until
-    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: page_of_entry_and_state
 SELECT * FROM items INDEXED BY items_by_entry_and_state
 WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND state = :state AND item_id > :after AND item_id <= :until
-    AND (:text = x'' OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: reach

@@ -58,8 +58,8 @@ class Live:
 
     holds: list[WaitingFile] = field(default_factory=list)
 
-    def held(self, entry: str = "") -> Iterator[WaitingFile]:
-        return iter(self.holds if entry in ("", "in") else [])
+    def held(self, entry: str | None = None) -> Iterator[WaitingFile]:
+        return iter(self.holds if entry in (None, "in") else [])
 
     def deletes(self) -> Mapping[str, str]:
         return {}
@@ -100,8 +100,9 @@ class World:
             read_again=nothing_to_read,
         )
 
-    async def rows(self, state: State | None, limit: int, text: str = "") -> list[ItemStatus]:
-        rows, cursor = list[ItemStatus](), ""
+    async def rows(self, state: State | None, limit: int, text: str | None = None) -> list[ItemStatus]:
+        rows: list[ItemStatus] = []
+        cursor: str | None = None
         for _ in range(50):
             page = await self.control.items(state=state, text=text, cursor=cursor, limit=limit)
             assert len(page.items) <= limit

@@ -138,7 +138,7 @@ async def test_the_watchdog_is_fed_twice_in_its_time_while_all_is_well(
     manager: Manager, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     notifier = Notifier({**manager.environ, "WATCHDOG_USEC": "30000000"})
-    problem = ""
+    problem: str | None = None
     feeding = asyncio.create_task(keep_watchdog(notifier, lambda: problem, clock))
     await clock.advance(44)
     assert manager.told() == ["WATCHDOG=1"] * 3
@@ -147,7 +147,7 @@ async def test_the_watchdog_is_fed_twice_in_its_time_while_all_is_well(
     assert manager.told() == []
     (said,) = caplog.records
     assert "queue: KeyError" in said.getMessage()
-    problem = ""
+    problem = None
     await clock.advance(15)
     assert manager.told() == ["WATCHDOG=1"]
     feeding.cancel()
@@ -155,5 +155,5 @@ async def test_the_watchdog_is_fed_twice_in_its_time_while_all_is_well(
 
 
 async def test_without_a_watchdog_there_is_nothing_to_do(manager: Manager, clock: ManualClock) -> None:
-    await asyncio.wait_for(keep_watchdog(Notifier(manager.environ), lambda: "", clock), 5)
+    await asyncio.wait_for(keep_watchdog(Notifier(manager.environ), lambda: None, clock), 5)
     assert manager.told() == []
