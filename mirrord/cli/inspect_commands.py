@@ -74,7 +74,7 @@ def validate(paths: Sequence[str], allow_unset: bool) -> int:
 @click.command()
 def schema() -> int:
     """Print the JSON Schema of manifests, for editors."""
-    from mirrord.manifest.json_schema import json_schema
+    from mirrord.manifest.schema.json_schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
     return 0

@@ -13,7 +13,7 @@ from mirrord.daemon.copy import copy as copy_item
 from mirrord.daemon.desired import Desired, read
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused, ManifestError
-from mirrord.manifest.schema import Store
+from mirrord.manifest.schema.document import Store
 from mirrord.manifest.stores import store_options
 from mirrord.model import Item, ProviderName, State
 from mirrord.units import format_size

@@ -12,7 +12,7 @@ from mirrord.errors import Problem
 from mirrord.events import ManifestLoaded, ManifestRejected
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, load_all
-from mirrord.manifest.schema import Daemon
+from mirrord.manifest.schema.document import Daemon
 from mirrord.model import Item
 from mirrord.planning.items.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer

@@ -15,8 +15,8 @@ from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import daemon_of
 from mirrord.manifest.load import read as content_of
-from mirrord.manifest.not_yet import promised_defaults
-from mirrord.manifest.schema import Daemon
+from mirrord.manifest.schema.document import Daemon
+from mirrord.manifest.schema.not_yet import promised_defaults
 from mirrord.model import State
 from mirrord.settings import Settings, default_config, resolve
 from mirrord.status import ItemStatus, Status

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from logging import getLogger
 
-from mirrord.manifest.schema import Daemon
+from mirrord.manifest.schema.document import Daemon
 from mirrord.settings import Settings
 
 _log = getLogger(__name__)

@@ -16,14 +16,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from mirrord.errors import ManifestError, Problem
-from mirrord.manifest import not_yet, report, rules
+from mirrord.manifest import report, rules
 from mirrord.manifest.files import read_file
-from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence, consumed, plain, safe
 from mirrord.manifest.places import Places
-from mirrord.manifest.scalars import Interpolation, Unknown
-from mirrord.manifest.schema import Daemon, Document
-from mirrord.manifest.section import Shared
-from mirrord.manifest.tree import Tree, Unreadable
+from mirrord.manifest.schema import not_yet
+from mirrord.manifest.schema.document import Daemon, Document
+from mirrord.manifest.schema.section import Shared
+from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence, consumed, plain, safe
+from mirrord.manifest.syntax.scalars import Interpolation, Unknown
+from mirrord.manifest.syntax.tree import Tree, Unreadable
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; about 500,000 entries."""

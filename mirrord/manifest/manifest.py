@@ -13,11 +13,12 @@ from types import MappingProxyType
 
 from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
-from mirrord.manifest import load, schema, stores
-from mirrord.manifest.entries import Folder, Mirror
-from mirrord.manifest.hints import suggestion
+from mirrord.manifest import load, stores
 from mirrord.manifest.places import Places
-from mirrord.manifest.scalars import is_stand_in
+from mirrord.manifest.schema.document import Daemon, Document
+from mirrord.manifest.schema.entries import Folder, Mirror
+from mirrord.manifest.schema.hints import suggestion
+from mirrord.manifest.syntax.scalars import is_stand_in
 
 FAULTY_STORE = "this store is declared in a file that has faults; correct those first"
 _UNKNOWN = "https://unset.invalid"
@@ -28,7 +29,7 @@ class Manifest:
     """One valid file. `digest` covers its bytes and the files it refers to; `environ` is what it was read with."""
 
     file: str
-    document: schema.Document = field(repr=False)
+    document: Document = field(repr=False)
     digest: str
     environ: Mapping[str, str] = field(repr=False, compare=False)
     places: Places = field(repr=False, compare=False)
@@ -104,7 +105,7 @@ class Loaded:
 
     manifests: tuple[Manifest, ...]
     stores: Mapping[str, StoreOptions]
-    daemon: schema.Daemon
+    daemon: Daemon
     problems: tuple[Problem, ...] = ()
     faulty: tuple[Manifest, ...] = ()
     """What can be read of files with problems: never in force, kept so that all their problems are found."""
@@ -158,7 +159,7 @@ def join(
         bad = {fault.file for fault in faults}
         if not bad:
             break
-    daemon = next((one.document.daemon for one in kept if one.document.daemon is not None), schema.Daemon())
+    daemon = next((one.document.daemon for one in kept if one.document.daemon is not None), Daemon())
     sound = {one.file for one in kept}
     faulty = tuple(one for one in manifests if one.file not in sound)
     return Loaded(

@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mirrord.manifest.nodes import Mapping as MappingNode
-from mirrord.manifest.nodes import Sequence as SequenceNode
 from mirrord.manifest.report import find
+from mirrord.manifest.syntax.nodes import Mapping as MappingNode
+from mirrord.manifest.syntax.nodes import Sequence as SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
 _PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")

@@ -11,9 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from mirrord.errors import Problem
-from mirrord.manifest import hints
-from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence, joined, quoted, safe
-from mirrord.manifest.tree import SECRET
+from mirrord.manifest.schema import hints
+from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence, joined, quoted, safe
+from mirrord.manifest.syntax.tree import SECRET
 
 _EXPECTED = {
     "model_type": "a mapping is asked here, not {quoted}",

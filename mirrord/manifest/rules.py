@@ -5,8 +5,8 @@ They read the tree, not the validated model, so that one pass reports them besid
 
 from collections.abc import Callable, Iterator
 
-from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence
 from mirrord.manifest.report import Step
+from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence
 
 Fault = tuple[tuple[Step, ...], str]
 """A path below the root and the sentence about it."""

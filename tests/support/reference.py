@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mirrord.manifest import not_yet
-from mirrord.manifest.schema import Document
+from mirrord.manifest.schema import not_yet
+from mirrord.manifest.schema.document import Document
 
 ROOT = Path(__file__).parents[2]
 README, MANIFEST = ROOT / "README.md", ROOT / "docs" / "manifest.md"

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import Problem
-from mirrord.manifest.entries import Folder, Mirror
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
+from mirrord.manifest.schema.entries import Folder, Mirror
 from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
 from mirrord.planning.decisions.departure import move_fault
 from mirrord.planning.items.objects import EntryFault, EntryPlace, bindings, bucket_and_key, default_name, folder_key

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from mirrord.manifest.texts import is_bucket
+from mirrord.manifest.schema.texts import is_bucket
 from mirrord.model import File, Origin
 from mirrord.providers import Provider
 

@@ -10,9 +10,9 @@ from itertools import product
 from math import prod
 
 from mirrord.declared import StoreOptions
-from mirrord.manifest.entries import Mirror
-from mirrord.manifest.hints import suggestion
 from mirrord.manifest.manifest import Manifest
+from mirrord.manifest.schema.entries import Mirror
+from mirrord.manifest.schema.hints import suggestion
 from mirrord.model import Destination, Options, Origin, origin_at
 from mirrord.planning.items import keys
 from mirrord.planning.items.templates import DATE, Template, template

@@ -8,8 +8,17 @@ from collections.abc import Callable
 from dataclasses import fields as fields_of
 from typing import Any
 
-from mirrord.manifest.entries import DeclaredChecksum, Defaults, Entry, Folder, Http, Mirror, ObjectSettings, Upload
-from mirrord.manifest.section import Section
+from mirrord.manifest.schema.entries import (
+    DeclaredChecksum,
+    Defaults,
+    Entry,
+    Folder,
+    Http,
+    Mirror,
+    ObjectSettings,
+    Upload,
+)
+from mirrord.manifest.schema.section import Section
 from mirrord.model import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
 
 _NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})

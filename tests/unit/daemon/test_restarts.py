@@ -7,7 +7,7 @@ import pytest
 
 from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.restarts import Restarts
-from mirrord.manifest.schema import Daemon
+from mirrord.manifest.schema.document import Daemon
 from mirrord.settings import Settings, resolve
 
 

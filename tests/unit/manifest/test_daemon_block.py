@@ -6,7 +6,7 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.load import daemon_of
-from mirrord.manifest.schema import Daemon
+from mirrord.manifest.schema.document import Daemon
 
 
 def block(text: str, **environ: str) -> Daemon | None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mirrord.manifest.load import parse
 from mirrord.manifest.manifest import load_all
-from mirrord.manifest.not_yet import every_field, row_of
-from mirrord.manifest.section import Section
+from mirrord.manifest.schema.not_yet import every_field, row_of
+from mirrord.manifest.schema.section import Section
 from mirrord.planning.items.expand import expand
 
 EXAMPLE = Path(__file__).parents[3] / "configs" / "examples" / "everything-that-works.yaml"

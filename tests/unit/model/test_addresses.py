@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirrord.manifest.nodes import safe
+from mirrord.manifest.syntax.nodes import safe
 from mirrord.model.addresses import shown
 from mirrord.telemetry.redaction import redact
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirrord.manifest.entries import Defaults, Mirror
+from mirrord.manifest.schema.entries import Defaults, Mirror
 from mirrord.model import Options
 from mirrord.planning.items.options import OptionsOf
 

@@ -8,7 +8,7 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
-from mirrord.manifest.scalars import BooleanWord, Fluid, Interpolation, core
+from mirrord.manifest.syntax.scalars import BooleanWord, Fluid, Interpolation, core
 from mirrord.units import MiB
 
 ENVIRON = {"NAME": "value", "EMPTY": "", "COUNT": "7", "BRACES": "${NAME}", "DOLLAR": "a$$b"}

@@ -4,7 +4,7 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
-from mirrord.manifest.not_yet import NOT_YET, every_field, promised_defaults, row_of
+from mirrord.manifest.schema.not_yet import NOT_YET, every_field, promised_defaults, row_of
 
 MIRROR = "mirrors: [{{url: https://h/x, to: s3://bbb/x, {}}}]"
 FOLDER = "folders: [{{path: /a, to: s3://bbb/, {}}}]"

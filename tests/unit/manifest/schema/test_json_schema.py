@@ -9,11 +9,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mirrord.manifest.json_schema import json_schema
 from mirrord.manifest.manifest import load_all
+from mirrord.manifest.schema.json_schema import json_schema
 
 SCHEMA = json_schema()
-EXAMPLES = sorted((Path(__file__).parents[3] / "configs" / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[4] / "configs" / "examples").glob("*.yaml"))
 
 
 def complaints(text: str) -> list[str]:

@@ -6,9 +6,9 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from mirrord.manifest.entries import Defaults, Folder, Mirror, ObjectSettings
-from mirrord.manifest.schema import Document
-from mirrord.manifest.section import Section, Shared, compact
+from mirrord.manifest.schema.document import Document
+from mirrord.manifest.schema.entries import Defaults, Folder, Mirror, ObjectSettings
+from mirrord.manifest.schema.section import Section, Shared, compact
 from mirrord.planning.items.options import OptionsOf
 
 MIRROR = {"url": "https://h/a", "to": "s3://b/a", "every": "6h", "http": {"bearer": "t"}}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.manifest.not_yet import every_field, row_of
+from mirrord.manifest.schema.not_yet import every_field, row_of
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 EXPAND = "tests/unit/planning/items/test_expand.py"
 SESSION = "tests/unit/s3/test_s3_session.py"
 STORE = "tests/contract/test_s3_store.py"

@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from mirrord.errors import Problem
-from mirrord.manifest import slips
-from mirrord.manifest.nodes import Mapping, Node, Scalar, Sequence, joined, safe
-from mirrord.manifest.scalars import BareReference, Fluid, Interpolation, Unknown, core
+from mirrord.manifest.syntax import slips
+from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence, joined, safe
+from mirrord.manifest.syntax.scalars import BareReference, Fluid, Interpolation, Unknown, core
 from mirrord.model import shown
 
 SECRET = frozenset(

@@ -1,6 +1,6 @@
 """What an entry may say: a mirror, a folder, and the `defaults` of a file; with types and sentences.
 
-Owns the fields of `mirrors`, `folders` and `defaults`; `schema` has the rest and `section` what both are made of.
+Owns the fields of `mirrors`, `folders` and `defaults`; `document` has the rest and `section` what both are made of.
 """
 
 from typing import Annotated
@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from mirrord.declared import FolderSpec
-from mirrord.manifest import fields, texts
-from mirrord.manifest.fields import Flag, refuse
-from mirrord.manifest.section import Section, chosen_by_mirrord, lasting, sized
+from mirrord.manifest.schema import fields, texts
+from mirrord.manifest.schema.fields import Flag, refuse
+from mirrord.manifest.schema.section import Section, chosen_by_mirrord, lasting, sized
 from mirrord.model import HttpOptions, Options, UploadOptions
 
 _HTTP, _UPLOAD, _OPTIONS = HttpOptions(), UploadOptions(), Options()

@@ -12,10 +12,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from mirrord.declared import BucketOptions, StoreOptions
-from mirrord.manifest import fields, texts
-from mirrord.manifest.entries import Defaults, Folder, Mirror
-from mirrord.manifest.fields import Flag
-from mirrord.manifest.section import Section, compact, lasting, sized
+from mirrord.manifest.schema import fields, texts
+from mirrord.manifest.schema.entries import Defaults, Folder, Mirror
+from mirrord.manifest.schema.fields import Flag
+from mirrord.manifest.schema.section import Section, compact, lasting, sized
 from mirrord.settings import Settings
 
 _SETTINGS, _STORE, _BUCKET = Settings(state=Path()), StoreOptions(name=""), BucketOptions()

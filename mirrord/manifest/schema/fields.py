@@ -13,8 +13,8 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mirrord import units
-from mirrord.manifest.hints import NO_OTHERS, PROVIDERS, suggestion
-from mirrord.manifest.scalars import BooleanWord, resolved
+from mirrord.manifest.schema.hints import NO_OTHERS, PROVIDERS, suggestion
+from mirrord.manifest.syntax.scalars import BooleanWord, resolved
 from mirrord.model import ChecksumKind, Drift, Overwrite, ProviderName
 from mirrord.providers import Provider
 from mirrord.settings import LEAST_MEMORY, LOG_FORMATS, LOG_LEVELS, MOST_CONNECTIONS, MOST_TRANSFERS

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pathspec import GitIgnoreSpec
 
-from mirrord.manifest.fields import Form, as_text, refuse
+from mirrord.manifest.schema.fields import Form, as_text, refuse
 from mirrord.settings import HOST_PATTERN
 
 

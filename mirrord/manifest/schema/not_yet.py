@@ -11,8 +11,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from mirrord.manifest.report import Step, model_in
-from mirrord.manifest.schema import Document
-from mirrord.manifest.section import Section
+from mirrord.manifest.schema.document import Document
+from mirrord.manifest.schema.section import Section
 
 
 def _any(_: Any) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from mirrord.errors import ManifestError
 from mirrord.manifest import load
 from mirrord.manifest.manifest import Manifest
-from mirrord.manifest.schema import Daemon, Document
+from mirrord.manifest.schema.document import Daemon, Document
 from mirrord.model import Options
 from mirrord.units import KiB, MiB
 

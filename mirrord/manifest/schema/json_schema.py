@@ -7,7 +7,7 @@ Made from the same models; added here are the forms that `load` unfolds (mirrors
 from collections.abc import Iterable
 from typing import Any
 
-from mirrord.manifest.schema import Document
+from mirrord.manifest.schema.document import Document
 
 Schema = dict[str, Any]
 
