@@ -23,6 +23,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.items.difference import Difference
+from mirrord.scheduling import records
 from mirrord.scheduling import scheduler as scheduling
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import WORTH_KEEPING, Scheduler
@@ -355,7 +356,7 @@ async def test_items_of_a_changed_store_are_begun_again(stage: Stage) -> None:
 
 
 # ── restarts ──────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("crowd", [1, scheduling._ASKED + 1])
+@pytest.mark.parametrize("crowd", [1, records._ASKED + 1])
 async def test_after_a_restart_fresh_records_keep_their_time(stage: Stage, crowd: int) -> None:
     fresh = [item(str(number), every=3600.0) for number in range(crowd)]
     stale, done = item("stale", every=3600.0), item("done", every=None)
@@ -509,7 +510,7 @@ async def test_while_the_journal_cannot_be_written_nothing_is_looked_at(
     await stage.clock.advance(100)
     late = {key for key, at in stage.looks if at > 550}
     assert late == {one.destination.key for one in items}, "nothing is lost"
-    assert len([one for one in caplog.records if one.name == scheduling.__name__]) == 2, "one line a change"
+    assert len([one for one in caplog.records if one.name == records.__name__]) == 2, "one line a change"
 
 
 async def test_tries_on_a_failing_journal_are_spaced(stage: Stage) -> None:

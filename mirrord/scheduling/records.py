@@ -1,0 +1,109 @@
+"""What the scheduler reads from the journal and writes to it, and the pause after a failure.
+
+Owns the records of new items, the next check that a restart shall know, and the back-off while the journal fails. A
+failed read or write loses nothing: the items are checked anyway.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from itertools import islice
+from logging import getLogger
+
+from mirrord.errors import JournalError, Reason
+from mirrord.model import Condition, Record, State
+from mirrord.planning.timing.backoff import Backoff, pause
+from mirrord.ports import Clock, JournalRecords
+from mirrord.scheduling.items import ScheduledItem
+
+_log = getLogger(__name__)
+
+_ASKED = 200  # records of one question: their price on the loop is a few milliseconds
+_BATCH = 1_000  # records in one commit
+_JOURNAL = Backoff(base=0.5, cap=30.0)
+
+
+class ScheduledRecords:
+    """The scheduler's journal. `problem` says why nothing is checked; empty while the journal can be written."""
+
+    def __init__(self, journal: JournalRecords, clock: Clock, chance: Callable[[], float]) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._chance = chance
+        self._failures = 0
+        self._paused_until = 0.0  # monotonic
+        self.problem = ""
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next check may try the journal; 0 or less: now."""
+        return self._paused_until - self._clock.monotonic()
+
+    async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
+        """What the journal knows of these; nothing while it cannot be read."""
+        try:
+            found: dict[str, Record] = {}
+            wanted = iter(item_ids)
+            while batch := list(islice(wanted, _ASKED)):
+                found |= await self._journal.recorded(batch)
+        except JournalError as error:
+            self.failed(error)
+            return {}
+        return found
+
+    async def save_new(self, arrivals: Iterable[ScheduledItem], records: Mapping[str, Record]) -> None:
+        """New items are shown before their first check, and those that came back are shown again."""
+        now = self._clock.now()
+        made = (_made(one, records.get(one.item.id), now) for one in arrivals)
+        rows = (record for record in made if record is not None)
+        try:
+            while batch := list(islice(rows, _BATCH)):
+                await self._journal.save_all(batch)
+        except JournalError as error:
+            self.failed(error)
+
+    async def keep_tick(self, item_id: str, tick: float) -> None:
+        """Record when the item is checked next."""
+        record = await self._journal.record(item_id)
+        if record is not None and record.condition.next_check != tick:
+            await self._journal.save(replace(record, condition=replace(record.condition, next_check=tick)))
+
+    async def try_write(self, item_id: str) -> None:
+        """Write something if the journal failed before: a full disk can still be read."""
+        if self.problem and (record := await self._journal.record(item_id)):
+            await self._journal.save(record)
+
+    def works(self) -> None:
+        """The journal was read and written."""
+        if self.problem:
+            _log.warning("the journal works again")
+        self.problem, self._failures = "", 0
+
+    def failed(self, error: JournalError) -> None:
+        """Pause every check. Only the first of several failures that come together counts."""
+        if not self.problem:
+            _log.error("the journal fails, nothing is looked at meanwhile: %s", error)
+        self.problem = str(error)
+        if self.pause <= 0:
+            self._failures += 1
+            wait = pause(_JOURNAL, self._failures, 0.5 + self._chance() / 2)
+            self._paused_until = self._clock.monotonic() + wait
+
+
+def _made(scheduled: ScheduledItem, record: Record | None, now: float) -> Record | None:
+    """The record of a new item; None if the one that stands is right."""
+    item = scheduled.item
+    if record is not None:
+        return replace(record, entry=item.entry, source=item.shown_source, removed=None) if record.removed else None
+    waits = item.options.cron is not None
+    return Record(
+        item_id=item.id,
+        entry=item.entry,
+        source=item.shown_source,
+        destination=item.destination,
+        condition=Condition(
+            state=State.WAITING if waits else State.PENDING,
+            reason=Reason.SCHEDULE if waits else None,
+            since=now,
+            next_check=scheduled.due if waits else None,
+        ),
+    )
