@@ -106,9 +106,8 @@ class ObjectStore(Protocol):
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         """HeadObject of one version; None: it is gone."""
 
-    async def bucket_versioning(self, bucket: str) -> str:
-        """GetBucketVersioning: `Enabled`, `Suspended`, or empty: the bucket never had versions, or the store has
-        none."""
+    async def bucket_versioning(self, bucket: str) -> str | None:
+        """GetBucketVersioning: `Enabled` or `Suspended`; None: the bucket never had versions, or the store has none."""
 
     async def has_bucket(self, bucket: str) -> bool:
         """HeadBucket. StoreDenied: its existence is not ours to know."""

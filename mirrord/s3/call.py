@@ -12,7 +12,7 @@ class Call:
     bucket: str = ""
     key: str | None = None
     write: bool = False
-    proxy: str = ""
+    proxy: str | None = None
 
     def says(self, words: str) -> str:
         """One line: what was asked of whom, and what came of it."""

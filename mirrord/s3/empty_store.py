@@ -42,8 +42,8 @@ class EmptyStore:
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:  # noqa: ARG002 - the port's
         return None
 
-    async def bucket_versioning(self, bucket: str) -> str:  # noqa: ARG002 - the port's
-        return ""
+    async def bucket_versioning(self, bucket: str) -> None:  # noqa: ARG002 - the port's
+        return None
 
     async def has_bucket(self, bucket: str) -> bool:  # noqa: ARG002 - the port's
         return False

@@ -126,7 +126,7 @@ def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:
     return kind(call.says("; ".join(words)), retry_after=wait, answered=True)
 
 
-def _said(code: str, status: int, message: str) -> str:
+def _said(code: str | None, status: int, message: str) -> str:
     first = code or f"HTTP {status} {_phrase(status)}".rstrip()
     message = message.rstrip(". ")
     return f"{first}: {message}" if message else first
@@ -139,7 +139,7 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _advice(call: Call, code: str, status: int, response: Mapping[str, Any]) -> list[str]:
+def _advice(call: Call, code: str | None, status: int, response: Mapping[str, Any]) -> list[str]:
     """What to do about it, the likeliest cause first."""
     if _redirects(status):
         return [_redirected(response)]
@@ -175,7 +175,7 @@ def _foreign(response: Mapping[str, Any]) -> str:
     return f"the answer is {what}, not S3; check endpoint_url"
 
 
-def _kind(call: Call, code: str, status: int) -> Kind:
+def _kind(call: Call, code: str | None, status: int) -> Kind:
     if code in _CODES:
         return _CODES[code]
     if call.write and status in _UNSETTLED:

@@ -1,6 +1,6 @@
 """What a store's refusal says of itself, read from status, headers and error document. Pure.
 
-Owns where S3's error code stands: in the document, for a HEAD in a header (MinIO), else nowhere, and then it is empty.
+Owns where S3's error code stands: in the document, for a HEAD in a header (MinIO), else nowhere.
 """
 
 from collections.abc import Mapping
@@ -36,10 +36,10 @@ def headers_of(response: Mapping[str, Any]) -> Mapping[str, str]:
     return headers
 
 
-def code_of(response: Mapping[str, Any]) -> str:
-    """S3's error code; empty if the answer names none. The SDK gives the status in its place."""
+def code_of(response: Mapping[str, Any]) -> str | None:
+    """S3's error code; None: the answer names none. The SDK gives the status in its place."""
     code = str(response.get("Error", {}).get("Code") or "").strip()
-    return headers_of(response).get("x-minio-error-code", "") if not code or code.isdecimal() else code
+    return headers_of(response).get("x-minio-error-code") if not code or code.isdecimal() else code
 
 
 def message_of(response: Mapping[str, Any]) -> str:

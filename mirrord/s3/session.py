@@ -148,11 +148,14 @@ def proxies_of(endpoint_url: str | None) -> dict[str, str]:
     return {} if is_loopback(endpoint_url) else get_environ_proxies(endpoint_url or AWS)
 
 
-def proxy_of(endpoint_url: str | None) -> str:
-    """The proxy before an endpoint as errors name it, without userinfo; empty if there is none.
+def proxy_of(endpoint_url: str | None) -> str | None:
+    """The proxy before an endpoint as errors name it, without userinfo; None: there is none.
 
     ValueError: it is no HTTP proxy."""
-    proxy = shown(ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS) or "")
+    url = ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS)
+    if not url:
+        return None
+    proxy = shown(url)
     if proxy.count("://") > 1:  # the SDK puts http:// before what it does not know
         raise ValueError(f"the environment's proxy {proxy.partition('://')[2]} is not http:// or https://")
     return proxy

@@ -49,7 +49,7 @@ class ClientStore:
 
     reads_any_key = False
     """Whether the client reads answers that hold characters which XML forbids (see `readable`)."""
-    _proxy = ""
+    _proxy: str | None = None
     """The HTTP proxy before the store, as errors name it."""
 
     def __init__(
@@ -231,15 +231,15 @@ class ClientStore:
             return None
         return arguments.stored_object(answer)
 
-    async def bucket_versioning(self, bucket: str) -> str:
+    async def bucket_versioning(self, bucket: str) -> str | None:
         try:
             async with self._asking("GetBucketVersioning", bucket):
                 answer = await self._client.get_bucket_versioning(Bucket=bucket)
         except StoreRefused as error:
             if _status(error) not in _NOT_IMPLEMENTED:
                 raise
-            return ""
-        return answer.get("Status", "")
+            return None
+        return answer.get("Status")
 
     @asynccontextmanager
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
@@ -345,5 +345,6 @@ def _status(error: Exception) -> int:
     return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _code(error: Exception) -> str:
-    return str(_answer(error).get("Error", {}).get("Code", ""))
+def _code(error: Exception) -> str | None:
+    code: str | None = _answer(error).get("Error", {}).get("Code")
+    return code

@@ -82,17 +82,18 @@ def _from_tls(call: Call, error: Exception) -> MirrordError:
 
 def _verified(cause: ssl.SSLCertVerificationError) -> str:
     words, code = getattr(cause, "verify_message", "") or str(cause), getattr(cause, "verify_code", 0)
-    return f"{words}{_certificate_advice(code)}"
+    advice = _certificate_advice(code)
+    return f"{words}; {advice}" if advice else words
 
 
-def _certificate_advice(code: int) -> str:
+def _certificate_advice(code: int) -> str | None:
     if code in _UNKNOWN_AUTHORITY:
-        return "; set ca_file if the store's certificate is private"
+        return "set ca_file if the store's certificate is private"
     if code in _OUT_OF_DATE:
-        return "; renew the store's certificate, or set this machine's clock"
+        return "renew the store's certificate, or set this machine's clock"
     if code in _OTHER_NAME:
-        return "; write a name of the store's certificate in endpoint_url"
-    return ""
+        return "write a name of the store's certificate in endpoint_url"
+    return None
 
 
 def _ssl_cause(error: Exception) -> object:

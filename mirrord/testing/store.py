@@ -189,9 +189,9 @@ class MemoryStore:
         found = self.versions.get((at.bucket, at.key), [])
         return next((kept.stored for kept in found if kept.stored.version_id == version_id), None)
 
-    async def bucket_versioning(self, bucket: str) -> str:
+    async def bucket_versioning(self, bucket: str) -> str | None:
         self._bucket(bucket)
-        return "Enabled" if bucket in self.versioned else ""
+        return "Enabled" if bucket in self.versioned else None
 
     # ── buckets ───────────────────────────────────────────────────────────────────────────────────
     async def has_bucket(self, bucket: str) -> bool:

@@ -18,9 +18,9 @@ from mirrord.transfer.readback import PIECE
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`differs`: how, in a person's words; empty if no difference was found. `read`: bytes of the object."""
+    """`differs`: how, in a person's words; None: no difference was found. `read`: bytes of the object."""
 
-    differs: str = ""
+    differs: str | None = None
     proven: bool = False
     """A checksum of all bytes was compared."""
     read: int = 0

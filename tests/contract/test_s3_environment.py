@@ -74,7 +74,7 @@ def test_what_is_loopback(endpoint: str | None, loopback: bool, monkeypatch: pyt
     monkeypatch.setenv("HTTPS_PROXY", NOBODY)
     assert is_loopback(endpoint) is loopback
     assert (proxies_of(endpoint) == {}) is loopback
-    assert proxy_of(endpoint) == ("" if loopback else "http://127.0.0.1:9")
+    assert proxy_of(endpoint) == (None if loopback else "http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -28,7 +28,7 @@ async def test_reads_find_nothing() -> None:
     assert STORE.provider.name is ProviderName.EMBEDDED
     assert await STORE.head_object(AT) is None
     assert await STORE.head_version(AT, "v") is None
-    assert await STORE.bucket_versioning("bucket") == ""
+    assert await STORE.bucket_versioning("bucket") is None
     assert not await STORE.has_bucket("bucket")
     assert [one async for one in STORE.list_parts(AT, "u")] == []
     assert [one async for one in STORE.list_uploads("bucket", "")] == []

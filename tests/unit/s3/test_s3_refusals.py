@@ -21,9 +21,9 @@ def answer(fault: dict[str, Any] | None = None, **headers: str) -> dict[str, Any
         (answer({"Code": "AccessDenied", "Message": "No."}), "AccessDenied", "No."),
         (answer({"Code": "AccessDenied", "Message": None}), "AccessDenied", ""),
         (answer({"Code": "AccessDenied"}), "AccessDenied", ""),
-        (answer({"Code": "403", "Message": "Forbidden"}), "", ""),
-        (answer({"Code": None, "Message": None}), "", ""),
-        (answer({}), "", ""),
+        (answer({"Code": "403", "Message": "Forbidden"}), None, ""),
+        (answer({"Code": None, "Message": None}), None, ""),
+        (answer({}), None, ""),
         (
             answer({"Code": "403", "Message": "Forbidden"}, x_minio_error_code="X", x_minio_error_desc='"Why."'),
             "X",
@@ -31,7 +31,7 @@ def answer(fault: dict[str, Any] | None = None, **headers: str) -> dict[str, Any
         ),
     ],
 )
-def test_code_and_words(response: dict[str, Any], code: str, message: str) -> None:
+def test_code_and_words(response: dict[str, Any], code: str | None, message: str) -> None:
     assert (code_of(response), message_of(response)) == (code, message)
 
 
