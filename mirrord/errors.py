@@ -7,6 +7,7 @@
         SourceMissing                404, 410, no such file
         SourceDenied                 401, 403, permission denied
         SourceUnavailable            5xx, 429, refused, reset, timed out, cut short
+        SourceTimedOut               a file system does not answer
         SourceChanged                another revision was answered during the transfer
         SourceRefused                a rule of the manifest or of mirrord refuses what the source offers
           SourceTooLarge
@@ -152,6 +153,14 @@ class SourceDenied(SourceError):
 
 
 class SourceUnavailable(SourceError):
+    recovery = Recovery.RETRY
+    reason = Reason.SOURCE_UNAVAILABLE
+
+
+class SourceTimedOut(SourceError):
+    """A file system does not answer. The call may still go on, and write into the buffer that it was given: a read is
+    never repeated into the same one."""
+
     recovery = Recovery.RETRY
     reason = Reason.SOURCE_UNAVAILABLE
 

@@ -97,7 +97,7 @@ class Controller:
             if page.items or page.cursor is None:
                 break
             cursor = page.cursor
-        return replace(page, items=tuple(await with_gone_files(page.items, self.live.deletes())))
+        return replace(page, items=tuple(await self._with_gone_files(page.items)))
 
     async def item(self, item_id: str) -> ItemStatus | None:
         overlay = await self._overlay(None, lambda one: one.item_id == item_id)
@@ -105,7 +105,10 @@ class Controller:
         shown = overlay.status(item_id, self._recorded(record) if record is not None else None)
         if shown is None:
             return None
-        return (await with_gone_files([shown], self.live.deletes()))[0]
+        return (await self._with_gone_files([shown]))[0]
+
+    async def _with_gone_files(self, shown: Sequence[ItemStatus]) -> Sequence[ItemStatus]:
+        return await with_gone_files(shown, self.live.folders(), self.live.files.ask)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self.board.subscribe()

@@ -6,28 +6,25 @@ definition changed is followed anew. Items that left keep their objects, and are
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirrord.daemon.health import Health
+from mirrord.daemon.local_files import LocalFiles
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
-from mirrord.errors import JournalError, Reason
+from mirrord.errors import JournalError, Reason, SourceTimedOut
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record, State
 from mirrord.planning.items.bind import item_of, name_of
-from mirrord.ports import Clock, Hints, JournalRecords, Observer
+from mirrord.ports import Clock, JournalRecords, Observer
 from mirrord.scheduling.scheduler import Scheduler
-from mirrord.settings import OwnPaths
-from mirrord.sources.folder import Folder, Overlaps
-from mirrord.sources.mounts import silence_at
-from mirrord.sources.watch import Watch
+from mirrord.sources.folder import Folder
 from mirrord.status import FolderStatus
 
 _PAGE = 1000
@@ -43,8 +40,7 @@ class Live:
     scheduler: Scheduler
     stores: Stores
     departures: AfterUpload
-    overlaps: Overlaps
-    own: OwnPaths  # which no folder uploads
+    files: LocalFiles
     journal: JournalRecords
     supervisor: Supervisor
     health: Health
@@ -62,7 +58,7 @@ class Live:
             changed_stores = await self.stores.replace(current.loaded.stores)
             items = {item.id: item for item in current.expansion.items}
             self.health.keep(items)
-            await asyncio.to_thread(self.overlaps.replace, current.expansion.folders, items.values())
+            await self.files.replace(current.expansion.folders, tuple(items.values()))
             gone_folders = await self._stop_folders({one.entry: one for one in current.expansion.folders})
             difference = await self.scheduler.apply(items, changed_stores)
             await self._retire(difference.removed, gone_folders, items)
@@ -103,9 +99,9 @@ class Live:
         """Each folder in force, by name."""
         return tuple(loop.status() for _, loop in sorted(self._folders.items()))
 
-    def deletes(self) -> Mapping[str, str]:
-        """What each folder does about objects whose files are gone: `keep` or `mirror`."""
-        return {name: loop.spec.delete for name, loop in self._folders.items()}
+    def folders(self) -> Mapping[str, FolderSpec]:
+        """The folders that are followed, by entry."""
+        return {name: loop.spec for name, loop in self._folders.items()}
 
     def held(self, entry: str | None = None) -> Iterator[WaitingFile]:
         """Files that wait in folders and are not recorded: of all, or of one."""
@@ -124,7 +120,7 @@ class Live:
         stale = [
             entry
             for entry, loop in self._folders.items()
-            if loop.spec != wanted.get(entry) or self._rivals[entry] != self.overlaps.of(entry)
+            if loop.spec != wanted.get(entry) or self._rivals[entry] != self.files.overlaps.of(entry)
         ]
         for entry in stale:
             del self._folders[entry]
@@ -133,10 +129,10 @@ class Live:
         return [entry for entry in stale if entry not in wanted]
 
     def _start_folder(self, spec: FolderSpec) -> None:
-        listing = Folder(spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self.own)
+        listing = self.files.listing(spec)
         ports = FolderPorts(
             listing=listing,
-            watch=partial(hints_of, spec.path, spec.watch),
+            watch=partial(self.files.hints, spec),
             journal=self.journal,
             submit=self.scheduler.submit,
             observer=self.observer,
@@ -144,13 +140,13 @@ class Live:
             taken=partial(self._taken, spec.entry),
             resume=partial(self._scanned, spec, listing),
         )
-        self._rivals[spec.entry] = self.overlaps.of(spec.entry)
+        self._rivals[spec.entry] = self.files.overlaps.of(spec.entry)
         loop = self._folders[spec.entry] = FolderLoop(spec, ports)
         self.supervisor.start(_task(spec.entry), loop.run)
 
     async def _scanned(self, spec: FolderSpec, listing: Folder) -> None:
         """What follows each whole scan."""
-        await asyncio.to_thread(self.overlaps.refresh, spec.entry, listing.linked)
+        await self.files.refresh(spec.entry, listing.linked)
         await self.departures.resume(spec, listing.asides)
 
     async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
@@ -159,7 +155,7 @@ class Live:
         if mirror is not None and mirror.folder_file is None:
             return f"the mirror {mirror.entry}"
         other = self._folders.get(record.entry) if record is not None and record.entry != entry else None
-        if other is not None and record is not None and await other.has(record.source, item.id):
+        if other is not None and record is not None and await _may_have(other, record.source, item.id):
             return f"{record.source} in the folder {record.entry}"
         return ""
 
@@ -182,13 +178,12 @@ class Live:
             self._retire_all = True  # with the next change
 
 
-@asynccontextmanager
-async def hints_of(path: str, word: str) -> AsyncIterator[Hints]:
-    """Hints of changes below `path`. By the word `auto`, OSError where some changes come without events."""
-    if word == "auto" and (why := await asyncio.to_thread(silence_at, path)):
-        raise OSError(why)
-    async with Watch([path], recursive=True) as hints:
-        yield hints
+async def _may_have(folder: FolderLoop, source: str, item_id: str) -> bool:
+    """Whether a file of this folder has the object; so it may while the folder does not answer."""
+    try:
+        return await folder.has(source, item_id)
+    except SourceTimedOut:
+        return True
 
 
 def _task(entry: str) -> str:

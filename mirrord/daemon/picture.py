@@ -8,11 +8,13 @@ other.
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from heapq import nsmallest
 
-from mirrord.aio import in_turns
+from mirrord.aio import drain, in_turns
+from mirrord.declared import FolderSpec
 from mirrord.events import TransferEvent
 from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record, State, file_path
@@ -129,21 +131,29 @@ def _unrecorded(item: Item, progress: Progress) -> ItemStatus:
     )
 
 
-async def with_gone_files(shown: Sequence[ItemStatus], deletes: Mapping[str, str]) -> Sequence[ItemStatus]:
-    """The same, saying of which files nothing but the object is left. `deletes`: what each folder does about them, by
-    entry. The wait for a file system that does not answer is bounded."""
-    asked = {
-        one.id: path
-        for one in shown
-        if one.entry in deletes and one.state is State.SYNCED and not one.message
-        if (path := file_path(one.source)) is not None
-    }
-    try:
-        async with asyncio.timeout(FILE_DEADLINE):
-            gone = await asyncio.to_thread(_gone, asked) if asked else frozenset()
-    except TimeoutError:
+Ask = Callable[[str, Callable[[], frozenset[str]]], Awaitable[frozenset[str]]]
+"""The result of a blocking call about the folder at this path. Raises SourceTimedOut if it does not answer."""
+
+
+async def with_gone_files(
+    shown: Sequence[ItemStatus], folders: Mapping[str, FolderSpec], ask: Ask
+) -> Sequence[ItemStatus]:
+    """The same, saying of which files nothing but the object is left. `folders` by entry.
+
+    The wait for file systems that do not answer is bounded, and spares the others.
+    """
+    asked: dict[str, dict[str, str]] = {}
+    for one in shown:
+        path = file_path(one.source)
+        if path is not None and one.entry in folders and one.state is State.SYNCED and not one.message:
+            asked.setdefault(one.entry, {})[one.id] = path
+    if not asked:
         return shown
-    return [replace(one, message=FILE_GONE[deletes[one.entry]]) if one.id in gone else one for one in shown]
+    asking = [asyncio.ensure_future(ask(folders[entry].path, partial(_gone, paths))) for entry, paths in asked.items()]
+    done, late = await asyncio.wait(asking, timeout=FILE_DEADLINE)
+    await drain(late)
+    gone = frozenset(item_id for one in done if not one.exception() for item_id in one.result())
+    return [replace(one, message=FILE_GONE[folders[one.entry].delete]) if one.id in gone else one for one in shown]
 
 
 def _gone(paths: Mapping[str, str]) -> frozenset[str]:

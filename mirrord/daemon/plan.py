@@ -5,18 +5,19 @@ sources (an answer is closed before its body is read), files that were touched o
 checksums. A store that no item needs is not opened.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.desired import Desired, announce
+from mirrord.daemon.local_files import LocalFiles
 from mirrord.daemon.report import Left
 from mirrord.daemon.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.wiring import source_of
-from mirrord.errors import BucketMissing, Problem, Reason, StoreDenied
+from mirrord.errors import BucketMissing, Problem, Reason, SourceTimedOut, StoreDenied
 from mirrord.events import Event
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import (
@@ -39,9 +40,7 @@ from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.told import Told
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
-from mirrord.sources.folder import Overlaps
 from mirrord.sources.http import HttpSources
-from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
 
 _QUIET = {State.WAITING, State.SUSPENDED}
@@ -131,16 +130,16 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         journal = await life.enter_async_context(_WithheldJournal(settings.state, read_only=True))
         stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
-        overlaps = Overlaps(Mounts.now)
-        overlaps.replace(desired.expansion.folders, desired.expansion.items)
-        program = _Planning(found, journal, stores, http, settings, overlaps.rival)
+        files = LocalFiles(settings.own_paths)
+        await files.replace(desired.expansion.folders, desired.expansion.items)
+        program = _Planning(found, journal, stores, http, files, settings)
         items = Snapshot(
             desired=desired,
             journal=journal,
             clock=clock,
             observer=observer,
-            options=SnapshotOptions(cause="plan", only=only, own=settings.own_paths, reads_only=True),
-            linked=overlaps.refresh,
+            options=SnapshotOptions(cause="plan", only=only, reads_only=True),
+            files=files,
         )
         await work_through(items.items(), program.handle, settings.transfers)
         found.incomplete = items.incomplete
@@ -184,16 +183,16 @@ class _Planning:
         journal: Journal,
         stores: Stores,
         http: HttpSources,
+        files: LocalFiles,
         settings: Settings,
-        rival: Callable[[Item], str],
     ) -> None:
         self._plan = found
         self._journal = journal
         self._stores = stores
         self._http = http
-        self._source_of = partial(source_of, http, settings.own_paths)
+        self._source_of = partial(source_of, http, files)
         self._budget = Budget(settings.memory_limit)
-        self._rival = rival
+        self._rival = files.rival
         self._buckets: dict[tuple[str, str], bool] = {}
         self._shows_none: set[tuple[str, TransferKind]] = set()
         """(store, kind of transfer) whose copies had to be read back, because the store showed no checksum of them."""
@@ -203,12 +202,19 @@ class _Planning:
         known = (copy.item.destination.store, copy.kind) in self._shows_none
         return replace(copy, readback=copy.item.options.readback or known)
 
+    async def _hindrance(self, item: Item) -> str:
+        """See `Overlaps.rival`; nothing while the folder does not answer, which the look at the item says."""
+        try:
+            return "" if item.options.suspend or item.gone else await self._rival(item)
+        except SourceTimedOut:
+            return ""
+
     async def handle(self, planned: PlannedItem) -> None:
         item = planned.item
         if planned.waits is not None:
             self._plan.left.append(Left(item, planned.waits))
             return
-        if not (item.options.suspend or item.gone) and (why := self._rival(item)):
+        if why := await self._hindrance(item):
             outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)
             self._plan.left.append(Left(item, outcome))
             return

@@ -127,7 +127,9 @@ def assembled(
         staleness=health.staleness,
         stores=health.stores,
         folders=lambda: {one.name: one.watching for one in live.folder_statuses()},
-        folders_up=lambda: {one.name: one.complete for one in live.folder_statuses() if one.last_scan is not None},
+        folders_up=lambda: {
+            one.name: one.complete for one in live.folder_statuses() if one.last_scan or not one.complete
+        },
         folder_scans=lambda: {one.name: one.last_scan for one in live.folder_statuses() if one.last_scan is not None},
         buffer_bytes=lambda: opened.budget.lent,
         queue_items=queue.due,
@@ -140,8 +142,7 @@ def assembled(
         stores=opened.stores,
         journal=journal,
         departures=opened.departures,
-        overlaps=opened.overlaps,
-        own=settings.own_paths,
+        files=opened.files,
         supervisor=supervisor,
         health=health,
         observer=observers,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mirrord.aio import batches
 from mirrord.daemon.desired import Desired, selected
+from mirrord.daemon.local_files import LocalFiles
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import FolderRescanned
@@ -20,8 +21,7 @@ from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import Seen, trusted
 from mirrord.ports import Clock, Found, JournalRecords, Observer
-from mirrord.settings import OwnPaths
-from mirrord.sources.folder import Folder, FoundFile, SettledFolder
+from mirrord.sources.folder import FoundFile, SettledFolder
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")
 """What is to be said of an item whose file changed within `settle`."""
@@ -44,8 +44,6 @@ class SnapshotOptions:
     """The program's name, as the event of each folder's scan gives it."""
     only: Sequence[str]
     """Globs on entry names and keys; empty: everything."""
-    own: OwnPaths
-    """The state's directory, which no folder uploads."""
     prune_max: float | None = None
     """The share of an entry's objects, from 0 to 1, that may be deleted; None: as the guard has it."""
     reads_only: bool = False
@@ -61,8 +59,7 @@ class Snapshot:
     clock: Clock
     observer: Observer
     options: SnapshotOptions
-    linked: Callable[[str, Sequence[str]], object]
-    """Called with each folder's entry and its links to directories that it follows."""
+    files: LocalFiles
     resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
     """Goes on with files that were found set aside by `after_upload`; None: they are left."""
     incomplete: list[str] = field(default_factory=list, init=False)
@@ -74,7 +71,7 @@ class Snapshot:
         folders = [(spec, self._listing(spec)) for spec in specs if not self.options.only or self._may_match(spec)]
         for spec, listing in folders:
             await listing.look()
-            self.linked(spec.entry, listing.linked)
+            await self.files.refresh(spec.entry, listing.linked)
             if await self._resumed(spec, listing):
                 await listing.look()  # what was put back is to be seen as what settled
         for item in self.desired.expansion.items:
@@ -90,10 +87,7 @@ class Snapshot:
         )
 
     def _listing(self, spec: FolderSpec) -> SettledFolder:
-        folder = Folder(
-            spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self.options.own
-        )
-        return SettledFolder(folder, spec.settle, self.clock)
+        return SettledFolder(self.files.listing(spec), spec.settle, self.clock)
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
         began, files, seen = self.clock.monotonic(), 0, Seen()

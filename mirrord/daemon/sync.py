@@ -25,14 +25,14 @@ async def sync(
     report = Report(problems=desired.problems)
     async with engine(settings, desired.loaded.stores, observer) as opened, opened.janitor.beside():
         began = opened.clock.monotonic()
-        opened.overlaps.replace(desired.expansion.folders, desired.expansion.items)
+        await opened.files.replace(desired.expansion.folders, desired.expansion.items)
         found = Snapshot(
             desired=desired,
             journal=opened.journal,
             clock=opened.clock,
             observer=observer,
-            options=SnapshotOptions(cause="sync", only=only, own=settings.own_paths, prune_max=prune_max),
-            linked=opened.overlaps.refresh,
+            options=SnapshotOptions(cause="sync", only=only, prune_max=prune_max),
+            files=opened.files,
             resume=opened.departures.resume,
         )
         slots = Slots(settings.transfers)

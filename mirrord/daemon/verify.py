@@ -18,6 +18,7 @@ from mirrord.ports import JournalQueries, Observer
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource
+from mirrord.sources.pool import FilePools
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import PART_RETRY
 from mirrord.transfer.verify import Digests, Verdict, by_head, by_reading, digests, kinds_of, of_object
@@ -110,6 +111,7 @@ class _Verifying:
 
     def __init__(self, found: Verified, journal: JournalQueries, stores: Stores, budget: Budget | None) -> None:
         self._found = found
+        self._pools = FilePools()
         self._journal = journal
         self._stores = stores
         self._budget = budget
@@ -179,7 +181,8 @@ class _Verifying:
         """What the file is now, if it still is there; or that it is another one than was mirrored."""
         if one.path is None or self._budget is None:
             return None, ""
-        async with FileSource(one.path, one.root) as source:
+        pool = self._pools.of_file(one.path) if one.root is None else self._pools.of_root(one.root)
+        async with FileSource(one.path, one.root, pool=pool) as source:
             try:
                 observed = await source.probe()
             except SourceMissing:

@@ -11,6 +11,7 @@ from functools import partial
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.daemon.descriptors import descriptors
+from mirrord.daemon.local_files import LocalFiles
 from mirrord.daemon.stores import Stores
 from mirrord.declared import StoreOptions
 from mirrord.folders.after_upload import AfterUpload
@@ -23,11 +24,8 @@ from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.settings import OwnPaths, Settings
-from mirrord.sources.file import file_source
-from mirrord.sources.folder import FolderQuarantine, Overlaps
+from mirrord.settings import Settings
 from mirrord.sources.http import HttpSources
-from mirrord.sources.mounts import Mounts
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import RetryPolicy
 
@@ -44,12 +42,11 @@ class Engine:
     reconciler: Reconciler
     departures: AfterUpload
     """The reconciler, and what comes after an upload."""
-    overlaps: Overlaps
-    """Which files several folders match; to be told of the folders."""
     breakers: Breakers
     janitor: Janitor
     journal: Journal
     stores: Stores
+    files: LocalFiles
     budget: Budget
     clock: Clock
 
@@ -66,6 +63,7 @@ async def engine(
         journal = await life.enter_async_context(SqliteJournal(settings.state))
         pool = await life.enter_async_context(Stores(stores, settings.directory))
         http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
+        files = LocalFiles(settings.own_paths)
         budget = Budget(settings.memory_limit)
         breakers = Breakers(tries=retries.tries)
         transfers = Transfers(
@@ -80,40 +78,39 @@ async def engine(
         reconciler = Reconciler(
             journal=journal,
             store_of=pool.of,
-            source_of=partial(source_of, http, settings.own_paths),
+            source_of=partial(source_of, http, files),
             transfers=transfers,
             observer=observer,
             clock=clock,
             retry=RetryPolicy(rule=retries).wait,
             breakers=breakers,
         )
-        overlaps = Overlaps(Mounts.now)
         departures = AfterUpload(
             looks=reconciler,
-            asides=FolderQuarantine(settings.own_paths),
+            asides=files.quarantine(),
             journal=journal,
             store_of=pool.of,
-            source_of=partial(source_of, http, settings.own_paths),
+            source_of=partial(source_of, http, files),
             budget=budget,
             observer=observer,
             clock=clock,
-            rival=overlaps.rival,
+            rival=files.rival,
         )
         janitor = Janitor(journal=journal, store_at=pool.at, observer=observer, clock=clock)
         await janitor.begin()
         yield Engine(
             reconciler=reconciler,
             departures=departures,
-            overlaps=overlaps,
             breakers=breakers,
             janitor=janitor,
             journal=journal,
             stores=pool,
+            files=files,
             budget=budget,
             clock=clock,
         )
 
 
-def source_of(http: HttpSources, own: OwnPaths, item: Item) -> Source:
-    """The adapter for an item's source, by the type of its origin. What is in `own` is refused."""
-    return file_source(item.origin, own) if isinstance(item.origin, File) else http.source(item)
+def source_of(http: HttpSources, files: LocalFiles, item: Item) -> Source:
+    """The adapter for an item's source, by the type of its origin."""
+    return files.source(item.origin) if isinstance(item.origin, File) else http.source(item)

@@ -14,7 +14,16 @@ from logging import getLogger
 from typing import Protocol
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import IntegrityError, KeyRefused, ReadbackMismatch, Reason, SourceChanged, SourceError, StoreError
+from mirrord.errors import (
+    IntegrityError,
+    KeyRefused,
+    ReadbackMismatch,
+    Reason,
+    SourceChanged,
+    SourceError,
+    SourceTimedOut,
+    StoreError,
+)
 from mirrord.events import ItemBlocked, ItemChanged
 from mirrord.folders.binding import Binding
 from mirrord.model import (
@@ -55,8 +64,8 @@ class Quarantine(Protocol):
     under its own name or set aside, where the folder's next scan finds it.
     """
 
-    def stands(self, root: str, name: str) -> bool:
-        """Whether anything has that path now: one system call."""
+    async def stands(self, root: str, name: str) -> bool:
+        """Whether anything has that path now. Raises SourceTimedOut if the folder does not answer."""
 
     async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
         """Take the file away, if it is the proven one and nobody writes to it: into `move`, or, if that is None, for
@@ -67,7 +76,7 @@ class Quarantine(Protocol):
         """Go on with a file that was set aside by one who was killed; None: nothing is proven, so it is put back."""
 
 
-def no_rival(item: Item) -> str:  # noqa: ARG001
+async def no_rival(item: Item) -> str:  # noqa: ARG001
     """`AfterUpload.rival` where there is one folder."""
     return ""
 
@@ -84,19 +93,26 @@ class AfterUpload(Reconciles):
     budget: Budget
     observer: Observer
     clock: Clock
-    rival: Callable[[Item], str] = no_rival
-    """Why a folder's file must stay as it is, since another folder matches it; empty if none does."""
+    rival: Callable[[Item], Awaitable[str]] = no_rival
+    """Why a folder's file must stay as it is, since another folder matches it; empty if none does. Raises
+    SourceTimedOut if the folder does not answer."""
     _busy: set[str] = field(default_factory=set)
     _put_back: dict[str, float] = field(default_factory=dict)  # item id -> when (monotonic)
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
         """One look at the item; its file goes if the object is proven to be its copy."""
-        if not item.options.suspend and (why := self.rival(item)) and self.asides.stands(*_place(item)):
+        try:
+            return await self._reconciled(item, failures)
+        except SourceTimedOut:  # the folder does not answer, as the look says; the file stays
+            return await self.looks.reconcile(item, failures)
+
+    async def _reconciled(self, item: Item, failures: int) -> Outcome:
+        if not item.options.suspend and (why := await self.rival(item)) and await self.asides.stands(*_place(item)):
             return await self._conflict(item, why)
         if not item.removes_file or item.options.suspend:
             return await self.looks.reconcile(item, failures)
         before = await self.journal.record(item.id)
-        is_gone = before is not None and has_left(before) and not self.asides.stands(*_place(item))
+        is_gone = before is not None and has_left(before) and not await self.asides.stands(*_place(item))
         if before is not None and is_gone and not await self.journal.unfinished_of(item.id):
             return await self._left(item, before)
         outcome = await self.looks.reconcile(item, failures)
@@ -234,7 +250,7 @@ class AfterUpload(Reconciles):
         record = await self.journal.record(item.id)
         try:
             proven = await self._proven(item, record)
-        except StoreError:
+        except (StoreError, SourceTimedOut):
             return  # it stays where it is: the next scan finds it again
         file = proven.revision.file if proven is not None and proven.revision is not None else None
         departure = await self.asides.resume(*_place(item), file, _move(item))
@@ -243,7 +259,7 @@ class AfterUpload(Reconciles):
 
     async def _proven(self, item: Item, record: Record | None) -> Record | None:
         """The record, if by it the file may go."""
-        if not item.removes_file or item.options.suspend or unproven(record) or self.rival(item):
+        if not item.removes_file or item.options.suspend or unproven(record) or await self.rival(item):
             return None
         if record is None or record.object.integrity is None:
             return None

@@ -14,7 +14,7 @@ from logging import getLogger
 
 from mirrord.aio import batches, drain
 from mirrord.declared import FolderSpec
-from mirrord.errors import JournalError
+from mirrord.errors import JournalError, SourceTimedOut
 from mirrord.events import FolderOverflowed, FolderRescanned
 from mirrord.folders.intake import FileIntake
 from mirrord.folders.missing import MissingFiles
@@ -68,15 +68,15 @@ class FolderLoop:
 
     # ── what others see ──────────────────────────────────────────────────────────────────────────
     def status(self) -> FolderStatus:
-        """The folder as its last whole scan saw it."""
-        scanned = self._scanned
+        """The folder as its last whole scan saw it; not complete while it does not answer."""
+        scanned, down = self._scanned, self._ports.listing.down
         return FolderStatus(
             name=self.spec.entry,
             path=self.spec.path,
             watching=self._watching,
             last_scan=self._last_scan,
             files=scanned.files if scanned else 0,
-            complete=scanned.complete if scanned else True,
+            complete=not down and (scanned is None or scanned.complete),
             problem="; ".join(self._problems()),
             left_out=scanned.left_out if scanned else (),
         )
@@ -105,6 +105,8 @@ class FolderLoop:
         return scanned is not None and not scanned.complete and not scanned.files
 
     def _problems(self) -> Iterator[str]:
+        if down := self._ports.listing.down:
+            yield down
         if self._journal_problem:
             yield self._journal_problem
         if self._scanned is not None and self._scanned.problem:
@@ -148,16 +150,23 @@ class FolderLoop:
                 return
         except JournalError as error:
             self._journal_problem = f"nothing is queued: {error}"
-            self._cause = "retry"
-            await clock.sleep(self._interval)
+            await self._try_later()
+            return
+        except SourceTimedOut:  # the folder does not answer, as its status says
+            await self._try_later()
             return
         self._journal_problem = ""
         self._intake.tell()
         ended = clock.monotonic()
         pause = PAUSE_OF_DURATION * (ended - began - (self._intake.held_up - held_up))
         if cause:  # files that are hinted at need not wait that long
-            self._no_scan_before, pause = ended + min(pause, self.spec.rescan), 0.0
+            pause = 0.0 if self._ports.listing.down else min(pause, self.spec.rescan)
+            self._no_scan_before, pause = ended + pause, 0.0
         await clock.sleep(max(LEAST_PAUSE, pause))
+
+    async def _try_later(self) -> None:
+        self._cause = "retry"
+        await self._ports.clock.sleep(self._interval)
 
     async def _wait(self, now: float) -> None:
         """Until something is due, or news come."""
@@ -175,7 +184,7 @@ class FolderLoop:
     @property
     def _interval(self) -> float:
         """Seconds from the beginning of one scan to that of the next."""
-        often = self._watching == "poll" or self._is_missing or bool(self._journal_problem)
+        often = self._watching == "poll" or self._is_missing or self._journal_problem or self._ports.listing.down
         return min(self.spec.poll_interval, self.spec.rescan) if often else self.spec.rescan
 
     @property

@@ -49,7 +49,8 @@ class FolderListing(Listing, Protocol):
     def look(self, names: Iterable[str]) -> AsyncGenerator[Found]:
         """What stands at these names now; of a directory, all below it. What is gone or left out yields nothing.
 
-        A name below another one's directory is found twice. Changes neither `complete` nor `problems`."""
+        A name below another one's directory is found twice. Changes neither `complete` nor `problems`. Raises
+        SourceTimedOut if the folder does not answer: then nothing is known of these names."""
 
     async def standing(self, names: Collection[str]) -> frozenset[str]:
         """Those of `names` at which a regular file stands now, whether it counts or not: for ready markers."""
@@ -60,6 +61,10 @@ class FolderListing(Listing, Protocol):
         Not where the directory that is left of the name is on another device: something is not mounted. Not where a
         link or a special file stands instead. Not what cannot be asked about, nor anything while the root is missing.
         """
+
+    @property
+    def down(self) -> str:
+        """Why the folder does not answer; empty while it does. Known from the calls that were made last."""
 
     @property
     def root(self) -> tuple[int, int] | None:

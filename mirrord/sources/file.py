@@ -2,32 +2,32 @@
 
 Owns the proof that the bytes are of one state of the file: the identity is checked when it is opened, again after the
 last byte, and on the path. Refuses whatever is not a regular file, the last symbolic link of a path, and a path that
-leaves its root by `..` or any link; where links are followed, the identity is that of what they lead to. Looking and
-opening are a few system calls, made on the event loop: a thread for each costs more than they do.
+leaves its root by `..` or any link; where links are followed, the identity is that of what they lead to.
+
+Every system call is made in the threads of the root's `FilePool`, so that a file system that hangs blocks nothing
+else. What belongs together is one call there: a small file is opened, checked, read and closed in one.
 """
 
-import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from mirrord.aio import finish
-from mirrord.errors import SourceChanged, SourceDenied, SourceMissing, SourceRefused, SourceUnavailable
+from mirrord.errors import SourceChanged, SourceDenied, SourceMissing, SourceRefused, SourceTimedOut, SourceUnavailable
 from mirrord.model import File, FileIdentity, Observed, Revision, file_address, fingerprint
 from mirrord.ports import ByteStream, Source
 from mirrord.settings import OwnPaths
-from mirrord.units import KiB, MiB
+from mirrord.sources.pool import FilePool, FilePools
+from mirrord.units import MiB
 
-READ_INLINE = 256 * KiB
-"""Up to here what is in the page cache is read on the event loop: it takes less than the way to a thread and back."""
 READ_MOST = 4 * MiB
-"""One read's limit, so that progress shows and a cancellation waits for milliseconds."""
+"""One read's limit, so that progress shows. A file up to this size is not kept open between reads."""
 
-_CACHED_ONLY: int = getattr(os, "RWF_NOWAIT", 0)  # Linux
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = {
@@ -40,24 +40,35 @@ _KINDS = {
 }
 
 
-def file_source(file: File, own: OwnPaths | None = None) -> "FileSource":
+def file_source(file: File, own: OwnPaths | None = None, pools: FilePools | None = None) -> "FileSource":
     """The source of a file. What is in `own` is refused; what a folder found is none of it."""
-    return FileSource(file.path, file.root, follow=file.follow, own=own if file.root is None else None)
+    pool = None
+    if pools is not None:
+        pool = pools.of_file(file.path) if file.root is None else pools.of_root(file.root)
+    return FileSource(file.path, file.root, follow=file.follow, own=own if file.root is None else None, pool=pool)
 
 
 class FileSource(Source):
     """The file at `path` (absolute). With `root`, a folder's path: no link below it is followed on the way.
 
-    With `follow` links are followed, the last one too.
+    With `follow` links are followed, the last one too. Without a `pool` it has one of its own.
     """
 
     def __init__(
-        self, path: str, root: str | None = None, *, follow: bool = False, own: OwnPaths | None = None
+        self,
+        path: str,
+        root: str | None = None,
+        *,
+        follow: bool = False,
+        own: OwnPaths | None = None,
+        pool: FilePool | None = None,
     ) -> None:
         self._path = path
         self._root = root
         self._follow = follow
         self._own = own
+        self._pool = pool or FilePool(root or path)
+        self._is_own_pool = pool is None
         self._stat = os.stat if follow else os.lstat
         self._file: int | None = None
 
@@ -69,11 +80,17 @@ class FileSource(Source):
     ) -> None:
         file, self._file = self._file, None
         if file is not None:
-            os.close(file)
+            with suppress(SourceTimedOut):  # whatever hangs there: the file is closed once it goes on
+                await finish(self._pool.run(partial(os.close, file)))
+        if self._is_own_pool:
+            self._pool.rest()
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
         """See `ports.Source`. One stat; whether it may be read shows at opening. A file without blocks, as all of
         procfs and sysfs are, and empty and sparse ones, is opened to see if its size is true."""
+        return await self._pool.run(partial(self._probed, known))
+
+    def _probed(self, known: Revision | None) -> Observed | None:
         with translated(self._path):
             found = self._stat(self._path)
         _regular(found, self._path)
@@ -84,39 +101,71 @@ class FileSource(Source):
         )
         same = known is not None and (known.address, known.file) == (revision.address, revision.file)
         if found.st_blocks == 0 and not same:
-            await finish(asyncio.to_thread(self._require_true_size))
+            self._require_true_size()
         return None if same else Observed(revision=revision, ranges=True)
 
     @asynccontextmanager
     async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """See `ports.Source`. All streams of one source read one open file, closed with the source."""
-        if self._file is None:
-            with translated(self._path):
-                self._file = self._opened()
-        found = os.fstat(self._file)
-        _regular(found, self._path)
-        self._same(found, observed)
-        yield FileStream(self._file, self._path, start, found.st_size if end is None else end)
+        """See `ports.Source`. A large file is opened once for all streams of the source, and closed with it; a small
+        one for each read: that another revision stands there shows when it is read."""
+        length = observed.revision.length or 0
+        if self._file is None and length > READ_MOST:
+            self._file = await self._pool.run(partial(self._opened_as, observed), os.close)
+        yield FileStream(partial(self._read, observed), self._pool, start, length if end is None else end)
+
+    def _read(self, observed: Observed, view: memoryview, at: int) -> int:
+        """Read from the open file, or from one that is open for this read only."""
+        if self._file is not None:
+            return self._read_from(self._file, view, at)
+        file = self._opened_as(observed)
+        try:
+            count = self._read_from(file, view, at)
+            self._same(os.fstat(file), observed)
+        finally:
+            os.close(file)
+        return count
+
+    def _read_from(self, file: int, view: memoryview, at: int) -> int:
+        with translated(self._path):
+            count = os.preadv(file, [view], at) if view else 0
+        if count == 0 and view:
+            raise SourceChanged(f"{self._path}: it was cut to {at} bytes while it was read")
+        return count
 
     def _require_true_size(self) -> None:
-        with translated(self._path):
-            file = self._opened()
+        file = self._opened()
         try:
             _true_size(file, self._path)
         finally:
             os.close(file)
 
+    def _opened_as(self, observed: Observed) -> int:
+        """The file, open, if it is the one observed."""
+        file = self._opened()
+        try:
+            found = os.fstat(file)
+            _regular(found, self._path)
+            self._same(found, observed)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
     def _opened(self) -> int:
         steps = _below(self._root, self._path) if self._root else ()
-        if self._follow:
-            return os.open(self._path, _FLAGS & ~os.O_NOFOLLOW)
-        return _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
+        with translated(self._path):
+            if self._follow:
+                return os.open(self._path, _FLAGS & ~os.O_NOFOLLOW)
+            return _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
 
     def let_go(self) -> None:
         """Nothing is kept open for later."""
 
     async def confirm(self, observed: Observed) -> None:
         """See `ports.Source`: the file that was read, and the file now at the path, are the one observed."""
+        await self._pool.run(partial(self._confirm, observed))
+
+    def _confirm(self, observed: Observed) -> None:
         if self._file is not None:  # asked first: over NFS an open file's attributes are fresher than a path's
             self._same(os.fstat(self._file), observed)
         try:
@@ -131,38 +180,28 @@ class FileSource(Source):
 
 
 class FileStream:
-    """Bytes [start, end) of an open file."""
+    """Bytes [start, end) of a file. `read(view, at)` reads in a thread of `pool`; an empty `view` only checks it."""
 
-    def __init__(self, file: int, path: str, start: int, end: int) -> None:
-        self._file = file
-        self._path = path
+    def __init__(self, read: Callable[[memoryview, int], int], pool: FilePool, start: int, end: int) -> None:
+        self._read = read
+        self._pool = pool
         self._at = start
         self._end = end
+        self._checked = False
 
     async def readinto(self, view: memoryview) -> int:
         """See `ports.ByteStream`. Raises SourceChanged if the file became shorter, SourceUnavailable if it fails.
 
-        A cancellation waits for the read under way: a thread must not write into a buffer that was given back.
+        After a cancellation or SourceTimedOut a thread may still write into `view`: its owner discards the buffer, as
+        after every error (`transfer.budget`).
         """
         want = min(len(view), self._end - self._at, READ_MOST)
-        if want <= 0:
+        if want <= 0 and self._checked:
             return 0
-        with translated(self._path):
-            count = _cached(self._file, view[:want], self._at) if want <= READ_INLINE else None
-            if count is None:
-                count = await finish(asyncio.to_thread(os.preadv, self._file, [view[:want]], self._at))
-        if count == 0:
-            raise SourceChanged(f"{self._path}: it was cut to {self._at} bytes while it was read")
+        count = await self._pool.run(partial(self._read, view[: max(0, want)], self._at))
+        self._checked = True
         self._at += count
         return count
-
-
-def _cached(file: int, view: memoryview, at: int) -> int | None:
-    """Read what is in the page cache; None if that is nothing or is not known."""
-    try:
-        return os.preadv(file, [view], at, _CACHED_ONLY) if _CACHED_ONLY else None
-    except OSError:
-        return None
 
 
 def _true_size(file: int, path: str) -> None:

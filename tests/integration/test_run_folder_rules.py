@@ -1,15 +1,18 @@
 """`mirrord run` on a folder with rules: objects go when their files go, and files wait for their markers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mirrord.daemon.live import hints_of
+from mirrord.daemon.local_files import LocalFiles
+from mirrord.settings import Settings
 from mirrord.sources import mounts
 from tests.support.daemon import Daemon, running, store_section
+from tests.support.folder_world import SPEC
 from tests.support.weed import Server
 from tests.support.witness import keys_in
 
@@ -65,10 +68,11 @@ async def test_a_file_system_without_events_is_polled_unless_told_otherwise(
     table = tmp_path / "mountinfo"
     table.write_text("31 1 0:31 / / rw - nfs4 host:/export rw\n")
     monkeypatch.setattr(mounts, "MOUNTINFO", str(table))
+    files, spec = LocalFiles(Settings(state=tmp_path / "state.db").own_paths), replace(SPEC, path=str(inbox))
     with pytest.raises(OSError, match="is nfs4, where changes come without events"):
-        async with hints_of(str(inbox), "auto"):
+        async with files.hints(spec):
             pytest.fail("it was watched")
-    async with hints_of(str(inbox), "events") as hints:
+    async with files.hints(replace(spec, watch="events")) as hints:
         assert hints.watching == "events"
         (inbox / "a").touch()
         assert str(inbox / "a") in await hints.changed()

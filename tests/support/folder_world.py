@@ -33,6 +33,7 @@ class Tree:
     device: int = 1
     root: tuple[int, int] = (1, 1_000)
     unread: bool = False
+    down: str = ""
     problems: tuple[SimpleNamespace, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     missing: bool = False

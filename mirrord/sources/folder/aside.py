@@ -24,15 +24,14 @@ from hashlib import sha256
 from signal import SIGURG
 
 from mirrord.aio import finish
+from mirrord.errors import SourceTimedOut
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.departure import ASIDE, Departure, same_file, set_aside
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.renames import Stop, copied, rename, renamed
+from mirrord.sources.pool import FilePools
 
 _SETLEASE, _SETSIG = getattr(calls, "F_SETLEASE", -1), getattr(calls, "F_SETSIG", -1)  # Linux has them
-
-AT_A_TIME = 2
-"""Files on their way at a time: a copy across file systems may take long, and scans and reads need threads too."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -42,40 +41,54 @@ _ANOTHER = Departure()
 class FolderQuarantine:
     """`folders.after_upload.Quarantine` on this machine."""
 
-    def __init__(self, own: OwnPaths | None = None) -> None:
-        """`own`: the state's directory, where nothing is moved to."""
+    def __init__(self, own: OwnPaths | None = None, pools: FilePools | None = None) -> None:
+        """`own`: the state's directory, where nothing is moved to. `pools`: the threads that read the folders."""
         self._own = own
-        self._slots = asyncio.Semaphore(AT_A_TIME)
+        self._pools = pools or FilePools()
+        self._moves = FilePools(patient=True)
 
-    def stands(self, root: str, name: str) -> bool:
+    async def stands(self, root: str, name: str) -> bool:
         """See `folders.after_upload.Quarantine`."""
-        return os.path.lexists(f"{root}/{name}")
+        return await self._pools.of_root(root).run(partial(os.path.lexists, f"{root}/{name}"))
 
     async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
         """See `folders.after_upload.Quarantine`."""
-        if move is not None and self._own is not None and self._own.contain(move):
-            return Departure(why=f"{move} is mirrord's own state directory: name another")
-        async with self._slots:
-            return await _in_thread(partial(_departed, root, name, proven, move))
+
+        def step(stop: Stop) -> Departure:
+            if self._is_own(move):
+                return Departure(why=f"{move} is mirrord's own state directory: name another")
+            return _departed(root, name, proven, move, stop)
+
+        return await self._in_thread(root, step)
 
     async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
         """See `folders.after_upload.Quarantine`."""
-        if move is not None and self._own is not None and self._own.contain(move):
-            proven = None  # it goes back
-        async with self._slots:
-            return await _in_thread(partial(_resumed, root, name, proven, move))
 
+        def step(stop: Stop) -> Departure:
+            return _resumed(root, name, None if self._is_own(move) else proven, move, stop)  # else it goes back
 
-async def _in_thread(step: Callable[[Stop], Departure]) -> Departure:
-    """Cancelled, it waits until the thread gave up: a file is never left half moved."""
-    stop = threading.Event()
-    work = asyncio.ensure_future(asyncio.to_thread(step, stop.is_set))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        stop.set()
-        await finish(asyncio.wait([work]))
-        raise
+        return await self._in_thread(root, step)
+
+    def _is_own(self, move: str | None) -> bool:
+        return move is not None and self._own is not None and self._own.contain(move)
+
+    async def _in_thread(self, root: str, step: Callable[[Stop], Departure]) -> Departure:
+        """Cancelled, it waits until the thread gave up: a file is never left half moved."""
+        pool, stop = self._moves.of_root(root), threading.Event()
+
+        def stopped() -> bool:
+            pool.alive()
+            return stop.is_set()
+
+        work = asyncio.ensure_future(pool.run(partial(step, stopped)))
+        try:
+            return await asyncio.shield(work)
+        except SourceTimedOut as error:  # it was not begun
+            return Departure(why=str(error))
+        except asyncio.CancelledError:
+            stop.set()
+            await finish(asyncio.wait([work]))
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class NoMounts(Mounted):
 
 
 class Directories:
-    """Where directories stand; each is asked about once, so that an instance is of one moment."""
+    """Where directories stand; each is asked about once, so that an instance is of one moment. For several threads."""
 
     def __init__(self, mounts: Mounted) -> None:
         self._mounts = mounts
@@ -51,23 +51,27 @@ class Directories:
 
     def mark(self, path: str) -> Mark:
         """The directory at this path."""
-        if path not in self._marks:
+        mark = self._marks.get(path)
+        if mark is None:
             try:
                 found = os.stat(path)
-                self._marks[path] = found.st_dev, found.st_ino
+                mark = found.st_dev, found.st_ino
             except OSError:
-                self._marks[path] = os.path.realpath(path)
-        return self._marks[path]
+                mark = os.path.realpath(path)
+            self._marks[path] = mark
+        return mark
 
     def above(self, directory: str) -> Sequence[tuple[Mark, str]]:
         """Each directory that this one is in, by any of its paths, with the way down: `""` for itself, else `a/b/`."""
         real = os.path.realpath(directory)
-        if real not in self._above:
+        above = self._above.get(real)
+        if above is None:
             if len(self._above) >= _MOST_CACHED:
                 self._above.clear()
                 self._marks.clear()
-            self._above[real] = [step for path in (real, *self._mounts.aliases(real)) for step in self._steps(path)]
-        return self._above[real]
+            above = [step for path in (real, *self._mounts.aliases(real)) for step in self._steps(path)]
+            self._above[real] = above
+        return above
 
     def reached(self, directory: str) -> frozenset[Mark]:
         """Each directory that some of what is below this one is in: itself, or what is mounted in it."""
@@ -212,8 +216,8 @@ class _Index:
 class Overlaps:
     """The folders of this process: whether another one matches a file, too.
 
-    `replace` and `refresh` look at the machine, and may wait for it: call them in a thread. `rival` costs a few system
-    calls for each directory of files, and none where no folder takes files away.
+    `replace`, `refresh` and `rival` look at the machine, and may wait for it: call them in a thread. `rival` costs a
+    few system calls for each directory of files, and is not needed where `concerns` says no.
     """
 
     def __init__(self, mounts: Callable[[], Mounted] = NoMounts) -> None:
@@ -224,6 +228,7 @@ class Overlaps:
         self._mirrored: Mapping[tuple[Mark, str], str] = {}
         self._index = _Index((), Directories(NoMounts()), {})
         self._pairs: Mapping[str, frozenset[str]] = {}
+        self._unknown = ""
 
     def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item] = ()) -> None:
         """From now on these are the folders, and the mirrors, whose local files must not be taken away either."""
@@ -241,6 +246,16 @@ class Overlaps:
         self._index = _Index(folders, directories, self._linked)
         self._pairs = _pairs(folders, directories, self._linked)
         self._mirrored = self._places_of_mirrors(directories)
+        self._unknown = ""
+
+    def lose(self, why: str) -> None:
+        """`replace` has not come to its end: until it, or `refresh`, has, no file of these folders may be touched."""
+        self._unknown = f"it is not known whether another folder matches it: {why}"
+
+    def concerns(self, item: Item) -> bool:
+        """Whether `rival` must be asked: it is a folder's file, and some folder takes files away."""
+        file = item.folder_file
+        return file is not None and not item.gone and item.entry in self._folders and bool(self._relevant())
 
     def of(self, entry: str) -> frozenset[str]:
         """The entries of the folders that overlap with this one, where one of the two takes files away."""
@@ -251,6 +266,8 @@ class Overlaps:
         own, file = self._folders.get(item.entry), item.folder_file
         if own is None or file is None or item.gone:
             return ""
+        if self._unknown:
+            return self._unknown
         path = file.path
         if own.removes_files and (mirror := self._mirror_of(path)):
             return f"{path} is also the source of the mirror {mirror}, so it is not taken away: exclude it here"

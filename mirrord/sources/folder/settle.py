@@ -92,6 +92,11 @@ class SettledFolder(Listing):
         """Of the last scan, by `look` or `enumerate`."""
         return self._folder.linked
 
+    @property
+    def down(self) -> str:
+        """See `ports.FolderListing`."""
+        return self._folder.down
+
     async def look(self) -> None:
         """The first stat of each file, from whose end the settle is counted."""
         first = Stats()

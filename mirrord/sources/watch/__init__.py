@@ -37,6 +37,7 @@ KEPT_PATHS = 10_000
 """More changed paths than this between two reads are handed on as their roots."""
 
 _LOOK = 1.0  # seconds between two looks at the roots themselves
+_LEAVE = 2.0  # seconds; a thread notices a stop within a tenth of one
 _AGAIN = 60.0  # seconds until events are tried again after they failed
 _PAUSE_OF_DURATION = 4.0  # so many times as long as the watches took to stand is the pause before they are set anew
 
@@ -86,8 +87,9 @@ class Watch:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Wait for the thread's end, unless a file system that hangs keeps it: then it ends with its call."""
         self._stop.set()
-        await finish(asyncio.to_thread(self._thread.join))
+        await finish(asyncio.to_thread(self._thread.join, _LEAVE))
 
     def __aiter__(self) -> Self:
         return self

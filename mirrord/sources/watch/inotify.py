@@ -107,14 +107,26 @@ class Kernel:
             self.remove(tree, watch)
 
     def add(self, tree: "Instance", path: str, mask: int) -> int:
-        """Watch this directory for the tree: the watch. Raises OSError."""
-        with self._lock:
-            watch: int = self._libc.inotify_add_watch(self._file, os.fsencode(path), mask | _ADD_TO_MASK)
-            if watch < 0:
-                raise _error(path)
-            masks = self._masks.setdefault(watch, {})
-            masks[tree] = masks.get(tree, 0) | mask
-            return watch
+        """Watch this directory for the tree: the watch. Raises OSError.
+
+        The path is looked up before the lock is taken: where a file system hangs, the other trees go on.
+        """
+        links = os.O_NOFOLLOW if mask & _NOT_THROUGH_LINKS else 0
+        place = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | links)
+        try:
+            with self._lock:
+                return self._watch(tree, place, path, mask)
+        finally:
+            os.close(place)
+
+    def _watch(self, tree: "Instance", place: int, path: str, mask: int) -> int:
+        found = b"/proc/self/fd/%d" % place
+        watch: int = self._libc.inotify_add_watch(self._file, found, mask & ~_NOT_THROUGH_LINKS | _ADD_TO_MASK)
+        if watch < 0:
+            raise _error(path)
+        masks = self._masks.setdefault(watch, {})
+        masks[tree] = masks.get(tree, 0) | mask
+        return watch
 
     def remove(self, tree: "Instance", watch: int) -> None:
         """Watch it no more for the tree."""

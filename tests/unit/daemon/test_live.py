@@ -7,6 +7,7 @@ import pytest
 
 from mirrord.daemon.health import Health
 from mirrord.daemon.live import Live
+from mirrord.daemon.local_files import LocalFiles
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
@@ -15,8 +16,6 @@ from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
-from mirrord.sources.folder import FolderQuarantine, Overlaps
-from mirrord.sources.mounts import Mounts
 from mirrord.testing import HurriedClock, ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
@@ -35,7 +34,7 @@ class Scene:
     """The applied state over the manifests in a directory; nothing is transferred."""
 
     def __init__(self, directory: Path, supervisor: Supervisor) -> None:
-        settings = Settings(state=directory / "state" / "state.db")
+        files = LocalFiles(Settings(state=directory / "state" / "state.db").own_paths)
         clock, self.journal = HurriedClock(), MemoryJournal()
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
@@ -45,7 +44,7 @@ class Scene:
             stores=Stores({}, directory),
             departures=AfterUpload(
                 looks=self,
-                asides=FolderQuarantine(settings.own_paths),
+                asides=files.quarantine(),
                 journal=self.journal,
                 store_of=self.store_of,
                 source_of=self.source_of,
@@ -53,8 +52,7 @@ class Scene:
                 observer=self.ignore,
                 clock=clock,
             ),
-            overlaps=Overlaps(Mounts.now),
-            own=settings.own_paths,
+            files=files,
             journal=self.journal,
             supervisor=supervisor,
             health=Health(clock),

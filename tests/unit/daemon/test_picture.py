@@ -2,26 +2,31 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirrord.daemon import picture
 from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.health import Health
 from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
-from mirrord.errors import Reason
+from mirrord.declared import FolderSpec
+from mirrord.errors import Reason, SourceTimedOut
 from mirrord.events import TransferFailed, TransferStarted
 from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Destination, Item, Record, State, TransferKind, origin_at
 from mirrord.status import ItemStatus
 from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.folder_world import SPEC
 from tests.support.records import make_record
+
+T = TypeVar("T")
 
 RECORDED = [State.SYNCED, State.PENDING, State.RETRYING, State.BLOCKED, State.WAITING]
 HELD = [State.WAITING, State.BLOCKED]
@@ -52,6 +57,11 @@ def status(n: int, state: State) -> ItemStatus:
     )
 
 
+async def ask(_root: str, work: Callable[[], T]) -> T:
+    """A folder that answers."""
+    return work()
+
+
 @dataclass
 class Live:
     """What of `daemon.live` the picture is drawn from."""
@@ -61,8 +71,15 @@ class Live:
     def held(self, entry: str | None = None) -> Iterator[WaitingFile]:
         return iter(self.holds if entry in (None, "in") else [])
 
-    def deletes(self) -> Mapping[str, str]:
+    def folders(self) -> Mapping[str, FolderSpec]:
         return {}
+
+    @property
+    def files(self) -> "Live":
+        return self
+
+    async def ask(self, root: str, work: Callable[[], T]) -> T:
+        return await ask(root, work)
 
     @property
     def scheduler(self) -> "Live":
@@ -190,7 +207,8 @@ async def test_a_deleted_files_row_says_so(tmp_path: Path, delete: str) -> None:
         )
         for name in names
     ]
-    shown = {one.id: one.message for one in await with_gone_files(rows, {"in": delete})}
+    folder = replace(SPEC, entry="in", path=str(tmp_path), delete=delete)
+    shown = {one.id: one.message for one in await with_gone_files(rows, {"in": folder}, ask)}
     assert shown == {
         "stands": "",
         "dangling": "",
@@ -208,4 +226,25 @@ async def test_only_files_of_folders_that_are_in_sync_are_looked_for(tmp_path: P
         ItemStatus(id="3", entry="in", state=State.SYNCED, message="uploaded, then deleted", **gone),
         ItemStatus(id="4", entry="in", state=State.SYNCED, source="https://h/x", destination="", store=""),
     ]
-    assert await with_gone_files(rows, {"in": "keep"}) == rows
+    assert await with_gone_files(rows, {"in": replace(SPEC, entry="in", path=str(tmp_path))}, ask) == rows
+
+
+async def test_a_folder_that_does_not_answer_hides_nothing_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(root: str, work: Callable[[], T]) -> T:
+        if root == "/hangs":
+            await asyncio.Event().wait()
+        if root == "/down":
+            raise SourceTimedOut("/down has not answered for 30 s")
+        return work()
+
+    monkeypatch.setattr(picture, "FILE_DEADLINE", 0.05)
+    roots = {"answers": str(tmp_path), "hangs": "/hangs", "down": "/down"}
+    rows = [
+        ItemStatus(id=entry, entry=entry, source=f"file://{root}/x", destination="", store="", state=State.SYNCED)
+        for entry, root in roots.items()
+    ]
+    specs = {entry: replace(SPEC, entry=entry, path=root) for entry, root in roots.items()}
+    shown = {one.id: one.message for one in await with_gone_files(rows, specs, hang)}
+    assert shown == {"answers": FILE_GONE["keep"], "hangs": "", "down": ""}

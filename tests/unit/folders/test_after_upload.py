@@ -8,7 +8,7 @@ import pytest
 
 from mirrord import checksums
 from mirrord.declared import FolderSpec
-from mirrord.errors import Reason, StoreDenied, StoreUnavailable
+from mirrord.errors import Reason, SourceTimedOut, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
 from mirrord.folders.after_upload import AGAIN, AfterUpload
 from mirrord.model import (
@@ -153,7 +153,7 @@ class World:
         return self.outcome
 
     # the file system
-    def stands(self, root: str, name: str) -> bool:
+    async def stands(self, root: str, name: str) -> bool:
         assert (root, name) == ("/srv/inbox", "sub/a")
         return self.here
 
@@ -514,11 +514,34 @@ async def test_a_check_leaves_a_file_alone_while_its_departure_is_resumed(world:
     assert found.asked[3:] == ["look", "head", "depart /srv/inbox sub/a None"]
 
 
+# ── a folder that does not answer ─────────────────────────────────────────────────────────────────
+async def unanswered(_item: Item) -> str:
+    raise SourceTimedOut("/srv/inbox has not answered for 30 s")
+
+
+async def test_a_file_of_a_folder_that_does_not_answer_is_looked_at_and_stays(world: Made) -> None:
+    found = world(outcome=SYNCED)
+    found.departures = replace(found.departures, rival=unanswered)
+    assert await found.look() == SYNCED
+    assert found.asked == ["look"]
+
+
+async def test_what_was_set_aside_waits_until_the_folder_answers(world: Made) -> None:
+    found = world()
+    found.departures = replace(found.departures, rival=unanswered)
+    await found.resume()
+    assert found.asked == []
+
+
 # ── a file that another folder matches, too ───────────────────────────────────────────────────────
+async def another_folder(_item: Item) -> str:
+    return "another folder matches it"
+
+
 @pytest.mark.parametrize("after", [DeleteFile(), MoveFile("/done"), KeepFile()])
 async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileAction) -> None:
     found = world()
-    found.departures = replace(found.departures, rival=lambda item: f"another folder matches {item.origin.address}")
+    found.departures = replace(found.departures, rival=another_folder)
     item = with_after(after)
     for _ in range(2):
         outcome = await found.look(item)
@@ -535,13 +558,13 @@ async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileActio
 
 async def test_a_file_that_is_gone_is_looked_at_as_ever(world: Made) -> None:
     found = world(here=False, record=None)
-    found.departures = replace(found.departures, rival=lambda item: "another folder matches it")
+    found.departures = replace(found.departures, rival=another_folder)
     await found.look(with_after(KeepFile()))
     assert found.asked == ["look"]
 
 
 async def test_what_was_set_aside_goes_back(world: Made) -> None:
     found = world()
-    found.departures = replace(found.departures, rival=lambda item: "another folder matches it")
+    found.departures = replace(found.departures, rival=another_folder)
     await found.resume()
     assert found.proven == [None]

@@ -4,67 +4,125 @@ import asyncio
 import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
-from mirrord.errors import SourceChanged, SourceError, SourceMissing, SourceRefused
+from mirrord.errors import SourceChanged, SourceError, SourceMissing, SourceRefused, SourceTimedOut
 from mirrord.model import FileIdentity
 from mirrord.sources import file as files
 from mirrord.sources.file import FileSource
+from mirrord.sources.pool import FilePool
+from mirrord.transfer.budget import Budget
 from mirrord.units import KiB, MiB
 from tests.support.reading import looked, read
+
+T = TypeVar("T")
 
 BODY = os.urandom(5 * MiB + 17)
 
 
-async def test_large_reads_are_made_in_a_thread_small_ones_are_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+CALLS = ("stat", "lstat", "open", "fstat", "preadv", "close")
+
+
+@pytest.fixture
+def in_loop(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The system calls that were made in the loop's thread."""
+    made: list[str] = []
+
+    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def made_here(*about: Any, **more: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                made.append(name)
+            return call(*about, **more)
+
+        return made_here
+
+    for name in CALLS:
+        monkeypatch.setattr(os, name, watched(name, getattr(os, name)))
+    return made
+
+
+@pytest.mark.parametrize("size", [0, 1, files.READ_MOST, files.READ_MOST + 17])
+@pytest.mark.parametrize("below", [False, True])
+async def test_no_system_call_is_made_in_the_loop(
+    tmp_path: Path, in_loop: list[str], size: int, *, below: bool
 ) -> None:
-    threads: list[threading.Thread] = []
-    preadv = os.preadv
+    path = tmp_path / "f"
+    path.write_bytes(BODY[:size])
+    in_loop.clear()
+    async with FileSource(str(path), str(tmp_path) if below else None) as source:
+        observed = await looked(source)
+        assert await read(source, observed) == BODY[:size]
+        await source.confirm(observed)
+    assert in_loop == []
 
-    def watched(*about: object) -> int:
-        threads.append(threading.current_thread())
-        return preadv(*about)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(os, "preadv", watched)
-    (tmp_path / "f").write_bytes(BODY)
-    async with FileSource(str(tmp_path / "f")) as source:
+async def test_a_small_file_is_copied_in_three_calls_to_the_threads(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(BODY[: 4 * KiB])
+    pool = CountedPool(str(tmp_path))
+    async with FileSource(str(tmp_path / "f"), str(tmp_path), pool=pool) as source:
         observed = await looked(source)
         async with source.open(observed) as stream:
-            view = memoryview(bytearray(len(BODY)))
-            assert await stream.readinto(view[: files.READ_INLINE]) == files.READ_INLINE
-            assert await stream.readinto(view[files.READ_INLINE :]) == files.READ_MOST
-    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+            assert await stream.readinto(memoryview(bytearray(4 * KiB + 1))) == 4 * KiB
+            assert await stream.readinto(memoryview(bytearray(1))) == 0
+        await source.confirm(observed)
+    assert pool.calls == 3
 
 
-async def test_a_cancelled_read_has_ended_before_the_buffer_is_given_back(
+class CountedPool(FilePool):
+    calls = 0
+
+    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None) -> T:
+        self.calls += 1
+        return await super().run(work, drop)
+
+
+async def test_the_buffer_of_a_cancelled_read_is_not_lent_while_a_thread_may_write_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    begun, go_on, written = threading.Event(), threading.Event(), threading.Event()
 
-    def slow(*_: object) -> int:
+    def slow(_file: int, views: list[memoryview], _at: int) -> int:
         begun.set()
         assert go_on.wait(10)
-        ended.set()
-        return 1
+        views[0][:4] = b"late"
+        written.set()
+        return 4
 
     (tmp_path / "f").write_bytes(BODY)
+    budget = Budget(8 * MiB)
     async with FileSource(str(tmp_path / "f")) as source:
         observed = await looked(source)
         async with source.open(observed) as stream:
             monkeypatch.setattr(os, "preadv", slow)
-            reading = asyncio.ensure_future(stream.readinto(memoryview(bytearray(MiB))))
-            await asyncio.to_thread(begun.wait, 10)
-            reading.cancel()
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert not reading.done()
+            with pytest.raises(asyncio.CancelledError):  # noqa: PT012 - the buffer's end is part of it
+                async with budget.buffer(MiB) as view:
+                    reading = asyncio.ensure_future(stream.readinto(view))
+                    await asyncio.to_thread(begun.wait, 10)
+                    reading.cancel()
+                    await reading
+            async with budget.buffer(MiB) as other:
+                other[:4] = b"mine"
+                go_on.set()
+                assert await asyncio.to_thread(written.wait, 10)
+                assert bytes(other[:4]) == b"mine"
+
+
+async def test_a_read_without_an_answer_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    (tmp_path / "f").write_bytes(BODY)
+    async with FileSource(str(tmp_path / "f"), pool=FilePool(str(tmp_path), silence=0.05)) as source:
+        observed = await looked(source)
+        async with source.open(observed) as stream:
+            with monkeypatch.context() as hanging:
+                hanging.setattr(os, "preadv", lambda *_: go_on.wait(10))
+                with pytest.raises(SourceTimedOut, match=r"has not answered for 0\.05 s"):
+                    await stream.readinto(memoryview(bytearray(1000)))
             go_on.set()
-            with pytest.raises(asyncio.CancelledError):
-                await reading
-            assert ended.is_set()
+            assert await stream.readinto(memoryview(bytearray(1000))) == 1000
 
 
 @pytest.mark.parametrize(
@@ -127,13 +185,14 @@ async def test_a_change_while_it_is_read_is_found(tmp_path: Path, change: str) -
                 await source.confirm(observed)
 
 
-async def test_a_file_cut_short_ends_with_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "words"), [(1000, "it changed since"), (len(BODY), "cut to 600 bytes")])
+async def test_a_file_cut_short_ends_with_an_error(tmp_path: Path, size: int, words: str) -> None:
     path = tmp_path / "f"
-    path.write_bytes(b"x" * 1000)
+    path.write_bytes(BODY[:size])
     async with FileSource(str(path)) as source, source.open(await looked(source)) as stream:
         await stream.readinto(memoryview(bytearray(600)))
         os.truncate(path, 600)
-        with pytest.raises(SourceChanged, match="cut to 600 bytes"):
+        with pytest.raises(SourceChanged, match=words):
             await stream.readinto(memoryview(bytearray(600)))
 
 
@@ -231,7 +290,7 @@ async def test_a_touched_file_is_another_revision(tmp_path: Path) -> None:
         assert await source.probe(known) is not None
 
 
-# ── files whose size is not true, and reads that would wait ───────────────────────────────────────
+# ── files whose size is not true ──────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("path", ["/proc/self/status", "/proc/version", "/sys/devices/system/cpu/online"])
 async def test_a_file_whose_size_is_not_true_is_refused(path: str) -> None:
     async with FileSource(path) as source:
@@ -253,27 +312,3 @@ async def test_an_empty_or_a_sparse_file_has_its_true_size(tmp_path: Path, size:
                 count += got
         assert count == size
         await source.confirm(observed)
-
-
-async def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, threads = tmp_path / "file", list[bool]()
-    path.write_bytes(b"content")
-    preadv = os.preadv
-
-    def uncached(file: int, buffers: list[memoryview], at: int, flags: int = 0) -> int:
-        if flags:
-            raise BlockingIOError
-        threads.append(threading.current_thread() is not threading.main_thread())
-        return preadv(file, buffers, at)
-
-    monkeypatch.setattr(os, "preadv", uncached)
-    async with FileSource(str(path)) as source:
-        observed = await source.probe()
-        assert observed is not None
-        async with source.open(observed) as stream:
-            view = memoryview(bytearray(10))
-            assert await stream.readinto(view) == 7
-    assert bytes(view[:7]) == b"content"
-    assert threads == [True]

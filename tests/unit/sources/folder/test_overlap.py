@@ -152,6 +152,19 @@ def test_an_admitted_pair_stays_admitted_while_its_definitions_do(home: Path) ->
     assert OverlapCheck(NoMounts(), admitted)(one, replace(other, exclude=("*.bak",)))
 
 
+def test_until_it_is_known_where_the_folders_stand_no_file_is_touched(home: Path) -> None:
+    one, other = taking(home / "in"), folder(home / "out", "b")
+    overlaps, item = Overlaps(), item_of(one, "a.csv", 0.0)
+    assert not overlaps.concerns(item)
+    overlaps.replace([one, other])
+    assert overlaps.concerns(item)
+    assert not overlaps.rival(item)
+    overlaps.lose("/srv has not answered for 30 s")
+    assert overlaps.rival(item) == "it is not known whether another folder matches it: /srv has not answered for 30 s"
+    overlaps.refresh()
+    assert not overlaps.rival(item)
+
+
 def test_no_folder_is_its_own_rival(home: Path) -> None:
     overlaps = Overlaps()
     one, other = taking(home / "in"), folder(home / "in/sub", "b")

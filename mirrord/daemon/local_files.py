@@ -1,0 +1,86 @@
+"""Files and folders of this machine as sources, listings and hints, one pool of threads for each root.
+
+Owns which pool serves what: a folder's files, its scans and the questions about its directory share one; a file outside
+of folders shares that of its mount. Files on their way out of a folder have pools of their own: a copy to another file
+system may take long, and scans and reads need threads meanwhile. The comparison of all folders' directories has one
+too: one that hangs must not look like another folder's fault.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import TypeVar
+
+from mirrord.declared import FolderSpec
+from mirrord.errors import SourceTimedOut
+from mirrord.model import File, Item
+from mirrord.ports import Hints
+from mirrord.settings import OwnPaths
+from mirrord.sources.file import FileSource, file_source
+from mirrord.sources.folder import Folder, FolderQuarantine, Overlaps
+from mirrord.sources.mounts import Mounts, silence_at
+from mirrord.sources.pool import FilePool, FilePools
+from mirrord.sources.watch import Watch
+
+T = TypeVar("T")
+
+
+class LocalFiles:
+    """`own`: the state's directory, of which nothing is uploaded."""
+
+    def __init__(self, own: OwnPaths) -> None:
+        self._own = own
+        self._pools = FilePools()
+        self._directories = FilePool("the directory of a folder")
+        self.overlaps = Overlaps(Mounts.now)
+        """Which files several folders match; to be told of the folders."""
+
+    def source(self, file: File) -> FileSource:
+        """The file as a source."""
+        return file_source(file, self._own, self._pools)
+
+    def listing(self, spec: FolderSpec) -> Folder:
+        """The files of a folder."""
+        pool = self._pools.of_root(spec.path)
+        return Folder(
+            spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self._own, pool=pool
+        )
+
+    @asynccontextmanager
+    async def hints(self, spec: FolderSpec) -> AsyncIterator[Hints]:
+        """Hints of changes in the folder. Raises OSError where it does not answer, and, for `watch: auto`, where some
+        changes come without events."""
+        try:
+            silent = await self.ask(spec.path, partial(silence_at, spec.path))
+        except SourceTimedOut as error:
+            raise OSError(str(error)) from error
+        if spec.watch == "auto" and silent:
+            raise OSError(silent)
+        async with Watch([spec.path], recursive=True) as hints:
+            yield hints
+
+    def quarantine(self) -> FolderQuarantine:
+        """The way of uploaded files out of their folders."""
+        return FolderQuarantine(self._own, self._pools)
+
+    async def rival(self, item: Item) -> str:
+        """See `Overlaps.rival`. Raises SourceTimedOut if the item's folder does not answer."""
+        if item.folder_file is None or item.folder_file.root is None or not self.overlaps.concerns(item):
+            return ""
+        return await self.ask(item.folder_file.root, partial(self.overlaps.rival, item))
+
+    async def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item]) -> None:
+        """See `Overlaps.replace`. While a folder's directory does not answer, no file is taken away."""
+        try:
+            await self._directories.run(partial(self.overlaps.replace, folders, mirrors))
+        except SourceTimedOut as error:
+            self.overlaps.lose(str(error))
+
+    async def refresh(self, entry: str, linked: Collection[str]) -> None:
+        """See `Overlaps.refresh`. While a folder's directory does not answer, what was known stays."""
+        with suppress(SourceTimedOut):
+            await self._directories.run(partial(self.overlaps.refresh, entry, linked))
+
+    async def ask(self, root: str, work: Callable[[], T]) -> T:
+        """The result of a blocking call about the folder at `root`. Raises SourceTimedOut if it does not answer."""
+        return await self._pools.of_root(root).run(work)
