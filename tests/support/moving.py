@@ -1,15 +1,11 @@
 """Parts of tests of `transfer`: sources, jobs, and a scripted store that keeps what happened in order."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from hashlib import md5
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from mirrord import checksums
-from mirrord.errors import ChecksumMismatch
 from mirrord.model import (
-    Checksum,
     ChecksumKind,
     Destination,
     ObjectOptions,
@@ -20,7 +16,7 @@ from mirrord.model import (
 )
 from mirrord.planning.transfers.parts import Cut
 from mirrord.providers import Provider, profile
-from mirrord.testing import MemorySource
+from mirrord.testing import KeptObject, MemorySource, MemoryStore
 from mirrord.transfer.job import Job, NewObject, SourceDemands
 
 AT = Destination("default", "http://store", "bucket", "key.bin")
@@ -46,100 +42,67 @@ class Log(list[str]):
         await self._awaited.setdefault(line, asyncio.Event()).wait()
 
 
-@dataclass
-class ScriptedStore:
-    """Verifies checksums as S3 does. `on[call]` runs before a call takes effect and may raise or wait."""
+class ScriptedStore(MemoryStore):
+    """A store that takes parts of any size. `on[call]` runs before a call takes effect and may raise or wait."""
 
-    provider: Provider = field(default_factory=lambda: profile(ProviderName.AWS))
-    log: "Log" = field(default_factory=lambda: Log())
-    on: dict[str, Callable[..., object]] = field(default_factory=dict)
-    objects: dict[str, bytes] = field(default_factory=dict)
-    options: dict[str, ObjectOptions] = field(default_factory=dict)
-    uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
-    part_sizes: list[int] = field(default_factory=list)
-    in_flight: int = 0
-    most_in_flight: int = 0
+    def __init__(self, provider: Provider | None = None, on: dict[str, Callable[..., Any]] | None = None) -> None:
+        super().__init__(replace(provider or profile(ProviderName.AWS), min_part=1))
+        self.buckets[AT.bucket] = {}
+        self.log = Log()
+        self.on = on or {}
+        self.part_sizes: list[int] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        return {key: kept.content for key, kept in self.buckets[AT.bucket].items()}
+
+    def hold(self, content: bytes) -> None:
+        """Let an object stand at `AT`."""
+        stored = StoredObject(size=len(content), etag='"before"')
+        self.buckets[AT.bucket][AT.key] = KeptObject(content, stored, ObjectOptions())
 
     async def _step(self, call: str, *seen: object) -> None:
         if step := self.on.get(call):
-            await step(*seen)  # type: ignore[misc]
+            await step(*seen)
 
-    async def put_object(
-        self,
-        at: Destination,
-        body: memoryview,
-        options: ObjectOptions,
-        checksum: Checksum | None = None,
-        *,
-        if_none_match: bool = False,
-    ) -> StoredObject:
+    async def put_object(self, *given: Any, **more: Any) -> StoredObject:
         self.log.append("put")
         await self._step("put")
-        _verify(body, checksum)
-        return self._stand(at, bytes(body), options, checksum)
+        return await super().put_object(*given, **more)
 
-    async def create_upload(
-        self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
-    ) -> str:
+    async def create_upload(self, *given: Any, **more: Any) -> str:
         self.log.append("create")
         await self._step("create")
-        upload_id = f"u{len(self.uploads) + 1}"
-        self.uploads[upload_id] = {}
-        self.options[upload_id] = options
+        upload_id = await super().create_upload(*given, **more)
         self.log.append("created")
         return upload_id
 
-    async def upload_part(
-        self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
-    ) -> Part:
+    async def upload_part(self, at: Destination, upload_id: str, number: int, *given: Any) -> Part:
         self.log.append(f"part {number}")
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(0)
             await self._step("part", number)
-            _verify(body, checksum)
-            self.uploads[upload_id][number] = bytes(body)
-            self.part_sizes.append(len(body))
+            part = await super().upload_part(at, upload_id, number, *given)
+            self.part_sizes.append(part.size)
             self.log.append(f"part {number} ok")
-            return Part(number=number, size=len(body), etag=f'"{md5(body).hexdigest()}"', checksum=checksum)
+            return part
         finally:
             self.in_flight -= 1
 
-    async def complete_upload(
-        self,
-        at: Destination,
-        upload_id: str,
-        parts: Sequence[Part],
-        checksum: Checksum | None = None,
-        *,
-        if_none_match: bool = False,
-    ) -> StoredObject:
+    async def complete_upload(self, *given: Any, **more: Any) -> StoredObject:
         self.log.append("complete")
         await self._step("complete")
-        assert [part.number for part in parts] == list(range(1, len(parts) + 1))
-        content = b"".join(self.uploads[upload_id][part.number] for part in parts)
-        _verify(memoryview(content), checksum)
-        del self.uploads[upload_id]
-        return self._stand(at, content, self.options[upload_id], checksum)
+        return await super().complete_upload(*given, **more)
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
         self.log.append(f"abort with {self.in_flight} in flight")
         await self._step("abort")
-        self.uploads.pop(upload_id, None)
+        await super().abort_upload(at, upload_id)
         self.log.append("aborted")
-
-    def _stand(
-        self, at: Destination, content: bytes, options: ObjectOptions, checksum: Checksum | None
-    ) -> StoredObject:
-        self.objects[at.key] = content
-        self.options[at.key] = options
-        return StoredObject(size=len(content), etag=f'"{md5(content).hexdigest()}"', checksum=checksum)
-
-
-def _verify(body: memoryview, checksum: Checksum | None) -> None:
-    if checksum is not None and checksums.compute(checksum.kind, body) != checksum:
-        raise ChecksumMismatch("BadDigest")
 
 
 def new_object(kind: ChecksumKind = ChecksumKind.CRC64NVME) -> NewObject:

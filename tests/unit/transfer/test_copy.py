@@ -238,7 +238,7 @@ async def test_bytes_that_meet_the_declared_digest(cut) -> None:
 @pytest.mark.parametrize("content", [CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]), b"", CONTENT[::-1]])
 async def test_other_bytes_than_declared_never_become_visible(content: bytes, cut) -> None:
     source, store = source_of(content, length=None), ScriptedStore()
-    store.objects[AT.key] = b"before"
+    store.hold(b"before")
     with pytest.raises(ChecksumMismatch, match=f"{sha256(content).hexdigest()}, declared was"):
         await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed, context(store))
     assert store.objects == {AT.key: b"before"}
@@ -264,7 +264,8 @@ BREAKS: list[tuple[str, MemorySource, dict[str, object], type[MirrordError]]] = 
 async def test_a_source_that_breaks_its_word_leaves_nothing(
     source: MemorySource, more: dict[str, object], error: type[MirrordError], kind: TransferKind
 ) -> None:
-    store = ScriptedStore(objects={AT.key: b"before"})
+    store = ScriptedStore()
+    store.hold(b"before")
     length = source.observed.revision.length
     cut = whole(length) if kind is TransferKind.PUT and length is not None else parts_of(PART)
     carried = TransferContext(store=store, budget=Budget(4 * MiB))
@@ -312,7 +313,7 @@ async def test_a_part_that_keeps_failing_ends_the_upload_drained_then_aborted() 
         await run_parts(store, retry=RetryPolicy(sleep=waits, rule=Backoff(tries=3)), aborted=undone.append)
     assert store.log.count("part 4") == 3
     assert store.log[-2:] == ["abort with 0 in flight", "aborted"]
-    assert undone == ["u1"]
+    assert undone == ["upload-1"]
     assert store.uploads == {}
     assert store.objects == {}
 
@@ -353,7 +354,7 @@ async def test_a_failed_abort_is_noted_on_the_error_that_matters() -> None:
     )
     with pytest.raises(StoreDenied) as caught:
         await run_parts(store)
-    assert caught.value.__notes__ == ["upload u1 of s3://bucket/key.bin could not be aborted: gone away"]
+    assert caught.value.__notes__ == ["upload upload-1 of s3://bucket/key.bin could not be aborted: gone away"]
 
 
 async def test_an_abort_without_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

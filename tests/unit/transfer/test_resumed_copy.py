@@ -21,7 +21,7 @@ from mirrord.errors import (
 from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.planning.transfers.resume import Run
-from mirrord.testing import Hooks, MemorySource
+from mirrord.testing import Hooks, KeptUpload, MemorySource
 from mirrord.transfer import resuming
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
@@ -97,10 +97,10 @@ def numbered(*numbers: int) -> dict[int, Part]:
 def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
     """A store with an open upload that has these parts, and the job that goes on with it."""
     store = ScriptedStore()
-    store.uploads["old"] = {number: CONTENT[(number - 1) * PART : number * PART] for number in numbers}
-    one = job(parts_of(PART))
-    store.options["old"] = one.new.options
-    return store, replace(one, resumed=ResumedUpload("old", numbered(*numbers)))
+    one, parts = job(parts_of(PART)), numbered(*numbers)
+    held = {number: (part, CONTENT[(number - 1) * PART : number * PART]) for number, part in parts.items()}
+    store.uploads["old"] = KeptUpload(AT, one.new.options, ChecksumKind.CRC64NVME, 0.0, held)
+    return store, replace(one, resumed=ResumedUpload("old", parts))
 
 
 # ── what is fetched ───────────────────────────────────────────────────────────────────────────────
@@ -153,7 +153,7 @@ async def test_each_edge_is_written_before_the_next_step() -> None:
     store.log.append = lambda line: (ledger.lines.append(f"store: {line}"), None)[1]  # type: ignore[method-assign]
     await copy(job(parts_of(PART, concurrency=1)), pinned(), OBSERVED, context(store, ledger))
     lines = ledger.lines
-    assert lines[:3] == ["store: create", "store: created", "opened u1"]
+    assert lines[:3] == ["store: create", "store: created", "opened upload-1"]
     assert lines[3:6] == ["store: part 1", "store: part 1 ok", "part 1"]
     assert lines[6] == "store: part 2", "a part's place is free once the journal has it"
     assert lines[-2:] == ["completing", "store: complete"]
@@ -195,11 +195,11 @@ async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool)
         await store.log.reached("part 6 ok")
         task.cancel()
     await asyncio.wait([task])
-    assert (list(store.uploads), undone) == ((["u1"], []) if keep else ([], ["u1"]))
+    assert (list(store.uploads), undone) == ((["upload-1"], []) if keep else ([], ["upload-1"]))
     assert store.in_flight == 0
     assert store.objects == {}
     assert carried.budget.lent == 0
-    assert set(ledger.parts) <= set(store.uploads.get("u1", ledger.parts))
+    assert set(ledger.parts) <= set(store.uploads["upload-1"].parts if keep else ledger.parts)
 
 
 # ── streams that break ────────────────────────────────────────────────────────────────────────────
