@@ -166,7 +166,7 @@ class Live:
         sound = all(file.valid for file in self.manifests.statuses())
         if folders or (self._retire_all and sound):
             kept = {one.entry for one in self.manifests.current.expansion.folders}
-            removed += [item_id async for item_id in self.journal.others(kept) if item_id not in items]
+            removed += [item_id async for item_id in self.journal.item_ids_outside(kept) if item_id not in items]
             self._retire_all = False
         if removed:
             await self._retired(removed)

@@ -165,7 +165,7 @@ class Snapshot:
         if spec.ready is None:
             return {}
         markers = Markers(spec.ready)
-        standing = await listing.standing({name for one, _ in found for name in markers.of(one.name)})
+        standing = await listing.existing({name for one, _ in found for name in markers.of(one.name)})
         lacking = [(one, item) for one, item in found if standing.isdisjoint(markers.of(one.name))]
         records = await self.journal.recorded([item.id for _, item in lacking])
         return {

@@ -63,7 +63,7 @@ class Conflicts:
 
     async def _standing(self, name: str) -> Item | None:
         """The item of the file of that name, if there is one now."""
-        async with aclosing(self._ports.listing.look((name,))) as places:
+        async with aclosing(self._ports.listing.scan((name,))) as places:
             standing = [found async for found in places if found.name == name]
         items = [item for _, item in await self._binding.items(standing) if isinstance(item, Item)]
         return items[0] if items else None

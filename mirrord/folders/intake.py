@@ -138,7 +138,7 @@ class FileIntake:
         if markers is None:
             return frozenset(one.name for one, _ in asked)
         lacking = [one.name for one, record in asked if not needs_no_marker(record, one.revision.file)]
-        standing = await self._ports.listing.standing({marker for name in lacking for marker in markers.of(name)})
+        standing = await self._ports.listing.existing({marker for name in lacking for marker in markers.of(name)})
         without = set(lacking).difference(markers.marked(lacking, standing))
         return frozenset(one.name for one, _ in asked if one.name not in without)
 

@@ -256,7 +256,7 @@ class FolderLoop:
     async def _look(self, names: set[str], began: float) -> None:
         """Look at these names only, and below those that are directories."""
         missing = set(names)
-        async with aclosing(batches(self._ports.listing.look(_outermost(names)), BATCH)) as places:
+        async with aclosing(batches(self._ports.listing.scan(_outermost(names)), BATCH)) as places:
             async for batch in places:
                 missing.difference_update(found.name for found in batch)
                 for found in batch:

@@ -23,7 +23,7 @@ _BATCH = 500
 class Places(Protocol):
     """What of `ports.FolderListing` is needed here."""
 
-    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]: ...
+    async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class MissingFiles:
         """Record the directory that a whole scan read and that counts from now on. Raises JournalError."""
         entry, path = self.spec.entry, self.spec.path
         if root is not None and root != await self.journal.folder_root(entry, path):
-            await self.journal.keep_folder_root(entry, path, root)
+            await self.journal.save_folder_root(entry, path, root)
 
     async def items(self, gone: MissingItems) -> AsyncIterator[tuple[Item, Record]]:
         """Those items, with what is recorded of them; as they are still gone now. Raises JournalError."""
@@ -94,10 +94,10 @@ class MissingFiles:
         devices = {
             name: one.revision.file.device if one.revision and one.revision.file else None for name, one in mine.items()
         }
-        gone = await self.listing.gone(devices)
+        gone = await self.listing.absent(devices)
         for then, now in moved:
             again = {name: now for name, device in devices.items() if device == then and name not in gone}
-            gone |= await self.listing.gone(again)
+            gone |= await self.listing.absent(again)
         return [one for name, one in mine.items() if name in gone]
 
     def _item(self, record: Record) -> Item:

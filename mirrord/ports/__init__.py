@@ -7,7 +7,7 @@ caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memo
 
 from mirrord.ports.control import Control
 from mirrord.ports.journal import Journal, JournalQueries, JournalRecords, JournalTransfers
-from mirrord.ports.listing import FolderListing, Found, Hints, Listing, Trouble
+from mirrord.ports.listing import FolderListing, Found, Hints, Listing, ListingProblem
 from mirrord.ports.queue import Queue, Work
 from mirrord.ports.runtime import Clock, Observer
 from mirrord.ports.source import ByteStream, Source
@@ -25,10 +25,10 @@ __all__ = [
     "JournalRecords",
     "JournalTransfers",
     "Listing",
+    "ListingProblem",
     "ObjectStore",
     "Observer",
     "Queue",
     "Source",
-    "Trouble",
     "Work",
 ]

@@ -46,7 +46,7 @@ class JournalQueries(Protocol):
     def records(self) -> AsyncIterator[Record]:
         """Every recorded item, in force or retired, streamed by item id."""
 
-    def others(self, entries: Collection[str]) -> AsyncIterator[str]:
+    def item_ids_outside(self, entries: Collection[str]) -> AsyncIterator[str]:
         """The ids of all items in force whose entry is none of these, streamed, in no order."""
 
     async def page(
@@ -91,7 +91,7 @@ class JournalRecords(JournalQueries, Protocol):
         An id that is not recorded is ignored; an item that was retired before keeps its time.
         """
 
-    async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
+    async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         """Record device and inode of the directory that a complete scan of the folder read."""
 
 

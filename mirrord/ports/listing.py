@@ -29,7 +29,7 @@ class Listing(Protocol):
         """After `enumerate` ended: nothing was unreadable or missing. An incomplete listing deletes nothing."""
 
 
-class Trouble(Protocol):
+class ListingProblem(Protocol):
     """Something that a listing could not list."""
 
     @property
@@ -46,16 +46,16 @@ class FolderListing(Listing, Protocol):
     def enumerate(self) -> AsyncGenerator[Found]:
         """As `Listing`; to be closed by whoever leaves it early."""
 
-    def look(self, names: Iterable[str]) -> AsyncGenerator[Found]:
+    def scan(self, names: Iterable[str]) -> AsyncGenerator[Found]:
         """What stands at these names now; of a directory, all below it. What is gone or left out yields nothing.
 
         A name below another one's directory is found twice. Changes neither `complete` nor `problems`. Raises
         SourceTimedOut if the folder does not answer: then nothing is known of these names."""
 
-    async def standing(self, names: Collection[str]) -> frozenset[str]:
+    async def existing(self, names: Collection[str]) -> frozenset[str]:
         """Those of `names` at which a regular file stands now, whether it counts or not: for ready markers."""
 
-    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+    async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]:
         """Those of `files` (name -> the device that it was on, if known) at which no regular file stands now.
 
         Not where the directory that is left of the name is on another device: something is not mounted. Not where a
@@ -71,7 +71,7 @@ class FolderListing(Listing, Protocol):
         """Device and inode of the directory that the last `enumerate` read; None if it could not be read."""
 
     @property
-    def problems(self) -> Sequence[Trouble]:
+    def problems(self) -> Sequence[ListingProblem]:
         """What the last `enumerate` could not list."""
 
     @property
@@ -92,5 +92,5 @@ class Hints(Protocol):
         """`events`, or `poll` while none are to be had."""
 
     @property
-    def problem(self) -> str:
-        """Why none are to be had; empty if they are."""
+    def problem(self) -> str | None:
+        """Why there are no events; None while there are."""

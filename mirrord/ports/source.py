@@ -32,7 +32,7 @@ class Source(AbstractAsyncContextManager["Source"], Protocol):
 
         Anything but the whole needs `observed.ranges`. Raises SourceChanged if another revision answers."""
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give back a connection that `probe` keeps for `open`, which will not come soon. May be called at any time."""
 
     async def confirm(self, observed: Observed) -> None:

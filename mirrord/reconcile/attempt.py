@@ -111,7 +111,7 @@ class Transfers:
         """
         waits = self.slots.locked()
         if waits:  # with a connection in hand that one of those who have a slot may be waiting for
-            source.let_go()
+            source.release()
         async with self.slots:
             observed = (await source.probe() if waits else None) or observed
             return await self._copied(attempt, source, observed, store, record, left)

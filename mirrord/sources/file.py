@@ -158,7 +158,7 @@ class FileSource(Source):
                 return os.open(self._path, _FLAGS & ~os.O_NOFOLLOW)
             return _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Nothing is kept open for later."""
 
     async def confirm(self, observed: Observed) -> None:

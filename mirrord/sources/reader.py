@@ -55,7 +55,7 @@ class ReaderSource(Source):
             raise SourceRefused("an open file is read from where it stands to its end")
         yield ReaderStream(self._reader)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Nothing is kept open for later."""
 
     async def confirm(self, observed: Observed) -> None:

@@ -57,7 +57,7 @@ class MemoryJournal:
         for item_id in sorted(self._records):
             yield self._records[item_id]
 
-    async def others(self, entries: Collection[str]) -> AsyncIterator[str]:
+    async def item_ids_outside(self, entries: Collection[str]) -> AsyncIterator[str]:
         for record in list(self._records.values()):
             if record.removed is None and record.entry not in entries:
                 yield record.item_id
@@ -106,7 +106,7 @@ class MemoryJournal:
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         return self._roots.get((entry, path))
 
-    async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
+    async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         self._roots[entry, path] = root
         self._written = time.time()
 

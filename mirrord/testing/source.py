@@ -72,7 +72,7 @@ class MemorySource:
         finally:
             self.log.open_now -= 1
 
-    def let_go(self) -> None: ...
+    def release(self) -> None: ...
 
     async def confirm(self, observed: Observed) -> None:
         self.log.confirmed += 1

@@ -467,7 +467,7 @@ async def test_items_of_other_entries_in_force(journals: Journals) -> None:
     journal = await journals.later()
     for kept in ([], ["entry 1"], ["entry 0", "entry 2"], ["entry 0", "entry 1", "entry 2", "none"]):
         wanted = [one.item_id for one in many[1:] if one.entry not in kept]
-        assert sorted([item_id async for item_id in journal.others(kept)]) == sorted(wanted)
+        assert sorted([item_id async for item_id in journal.item_ids_outside(kept)]) == sorted(wanted)
 
 
 async def test_the_items_of_an_entry_in_force_are_counted(journals: Journals) -> None:
@@ -650,9 +650,9 @@ async def test_of_a_file_with_many_names_some_records_are_found(journals: Journa
 
 async def test_the_directories_of_folders_are_kept(journals: Journals) -> None:
     large = 2**64 - 1
-    await journals.now.keep_folder_root("inbox", "/srv/\udcff", (1, 2))
-    await journals.now.keep_folder_root("other", "/srv/\udcff", (large, large))
-    await journals.now.keep_folder_root("inbox", "/srv/\udcff", (3, 4))
+    await journals.now.save_folder_root("inbox", "/srv/\udcff", (1, 2))
+    await journals.now.save_folder_root("other", "/srv/\udcff", (large, large))
+    await journals.now.save_folder_root("inbox", "/srv/\udcff", (3, 4))
     journal = await journals.later()
     assert await journal.folder_root("inbox", "/srv/\udcff") == (3, 4)
     assert await journal.folder_root("other", "/srv/\udcff") == (large, large)

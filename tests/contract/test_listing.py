@@ -65,7 +65,7 @@ async def test_markers_are_left_out_and_can_be_asked_for(make: Make, tmp_path: P
     (tmp_path / "link.done").symlink_to(tmp_path / "a.csv.done")
     listing = make(str(tmp_path), ["*.csv"], ["*.done"], "*.done")
     assert (await found_in(make(str(tmp_path), (), (), "*.done"))).keys() == {"a.csv", "b.csv", "d/c", "x.done/e.csv"}
-    assert await listing.standing({"a.csv.done", "b.csv.done", "x.done", "link.done", "d/.c.done", "d/c"}) == {
+    assert await listing.existing({"a.csv.done", "b.csv.done", "x.done", "link.done", "d/.c.done", "d/c"}) == {
         "a.csv.done",
         "d/.c.done",
         "d/c",
@@ -83,11 +83,11 @@ async def test_what_is_gone_from_a_place_that_is_there(make: Make, tmp_path: Pat
     listing = make(str(tmp_path))
     files = ("stands", "d/out.tmp", "gone", "d/gone", "no/such/dir", "file/below", "d", "link", "fifo", "away/below")
     gone = {"gone", "d/gone", "no/such/dir", "file/below", "d"}  # of links and FIFOs something stands there
-    assert await listing.gone(dict.fromkeys(files, here)) == gone
-    assert await listing.gone(dict.fromkeys(files)) == gone, "where the device is not known"
-    assert await listing.gone(dict.fromkeys(files, here + 1)) == frozenset(), "something is not mounted"
-    assert await make(str(tmp_path / "missing")).gone({"a": here, "b/c": None}) == frozenset(), "the root is missing"
-    assert await listing.gone({"n" * 300: here}) == frozenset(), "what cannot be asked about"
+    assert await listing.absent(dict.fromkeys(files, here)) == gone
+    assert await listing.absent(dict.fromkeys(files)) == gone, "where the device is not known"
+    assert await listing.absent(dict.fromkeys(files, here + 1)) == frozenset(), "something is not mounted"
+    assert await make(str(tmp_path / "missing")).absent({"a": here, "b/c": None}) == frozenset(), "the root is missing"
+    assert await listing.absent({"n" * 300: here}) == frozenset(), "what cannot be asked about"
 
 
 def socket_at(directory: Path, name: str) -> None:
@@ -162,7 +162,7 @@ async def test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so(make: Ma
     assert found["link"].revision.file == found["file"].revision.file
     assert listing.complete, "a link that leads nowhere hides nothing"
     assert left(listing) == {"dangling link": (2, "below"), "looping link": (1, "itself"), "FIFO": (2, "d/tree/fifo")}
-    assert await listing.standing({"link", "d/tree/a", "nowhere", "d/tree"}) == {"link", "d/tree/a"}
+    assert await listing.existing({"link", "d/tree/a", "nowhere", "d/tree"}) == {"link", "d/tree/a"}
 
 
 async def test_a_loop_of_links_is_cut_once(make: Make, tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ async def test_what_stands_behind_a_link_is_not_gone(make: Make, tmp_path: Path)
     listing = make(str(root), follow=True)
     files = ("tree/file", "tree/gone", "a", "nowhere", "nowhere/below", "gone")
     here = os.stat(root).st_dev
-    assert await listing.gone(dict.fromkeys(files, here)) == {"tree/gone", "gone"}
-    assert await listing.gone(dict.fromkeys(files, here + 1)) == frozenset(), "it was on what is not mounted now"
+    assert await listing.absent(dict.fromkeys(files, here)) == {"tree/gone", "gone"}
+    assert await listing.absent(dict.fromkeys(files, here + 1)) == frozenset(), "it was on what is not mounted now"
 
 
 async def test_a_directory_swapped_for_a_link_leads_nowhere(make: Make, tmp_path: Path) -> None:

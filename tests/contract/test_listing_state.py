@@ -21,7 +21,7 @@ def state_in(directory: Path) -> Settings:
 
 
 async def names(folder: Folder, *hinted: str) -> set[str]:
-    return {one.name async for one in (folder.look(hinted) if hinted else folder.enumerate())}
+    return {one.name async for one in (folder.scan(hinted) if hinted else folder.enumerate())}
 
 
 @pytest.fixture

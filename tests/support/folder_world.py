@@ -56,17 +56,17 @@ class Tree:
         self.complete = not self.missing and not self.unread
         self.problems = (SimpleNamespace(path=ROOT, message="cannot be read"),) if self.missing else ()
 
-    async def look(self, names: Iterable[str]) -> AsyncGenerator[SimpleNamespace]:
+    async def scan(self, names: Iterable[str]) -> AsyncGenerator[SimpleNamespace]:
         wanted = tuple(sorted(names))
         self.looks.append((self.clock.monotonic(), wanted))
         at = [name for name in self.files for one in wanted if name == one or name.startswith(f"{one}/")]
         async for found in self._yielded(() if self.missing else tuple(at)):
             yield found
 
-    async def standing(self, names: Collection[str]) -> frozenset[str]:
+    async def existing(self, names: Collection[str]) -> frozenset[str]:
         return frozenset(names).intersection((*self.files, *self.markers))
 
-    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+    async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]:
         return frozenset(name for name, at in files.items() if name not in self.files and at == self.device)
 
     async def _yielded(self, names: tuple[str, ...]) -> AsyncIterator[SimpleNamespace]:
@@ -90,7 +90,7 @@ class Kernel:
         self.paths: asyncio.Queue[frozenset[str] | OSError] = asyncio.Queue()
         self.refuses: OSError | None = None
         self.opened = self.closed = 0
-        self.watching, self.problem = "events", ""
+        self.watching, self.problem = "events", None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Kernel"]:

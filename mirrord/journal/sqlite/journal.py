@@ -84,11 +84,11 @@ class SqliteJournal:
         """Each page is a moment of its own: a record saved meanwhile is seen as it was or as it is."""
         return self._pages("records", "item_id", to_record)
 
-    async def others(self, entries: Collection[str]) -> AsyncIterator[str]:
+    async def item_ids_outside(self, entries: Collection[str]) -> AsyncIterator[str]:
         """See `ports.Journal`. An index alone answers: a million items of these entries take a fraction of a second."""
         known, entry, after = json.dumps(list(entries)), "", _START
         while rows := await self._database.read(
-            "others", {"entries": known, "entry": encode(entry), "after": after, "limit": PAGE}
+            "item_ids_outside", {"entries": known, "entry": encode(entry), "after": after, "limit": PAGE}
         ):
             for row in rows:
                 yield row["item_id"]
@@ -152,10 +152,10 @@ class SqliteJournal:
         rows = await self._database.read("folder_root", {"entry": encode(entry), "path": encode(path)})
         return (int(rows[0]["device"]), int(rows[0]["inode"])) if rows else None
 
-    async def keep_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
+    async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         device, inode = map(str, root)
         values: Row = {"entry": encode(entry), "path": encode(path), "device": device, "inode": inode}
-        await self._database.write(Statement("keep_folder_root", values))
+        await self._database.write(Statement("save_folder_root", values))
 
     async def begin(self, transfer: Transfer) -> None:
         await self._database.write(Statement("begin_transfer", from_transfer(transfer)))

@@ -59,7 +59,7 @@ ORDER BY item_id LIMIT :limit;
 SELECT item_id FROM items INDEXED BY items_in_force
 WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :piece - 1;
 
--- name: others
+-- name: item_ids_outside
 SELECT entry, item_id FROM items INDEXED BY items_by_entry
 WHERE removed IS NULL AND (entry, item_id) > (CAST(:entry AS TEXT), :after)
     AND entry NOT IN (SELECT value FROM json_each(:entries))
@@ -129,5 +129,5 @@ SELECT * FROM parts WHERE transfer_id = :transfer_id ORDER BY number;
 -- name: folder_root
 SELECT device, inode FROM roots WHERE entry = CAST(:entry AS TEXT) AND path = CAST(:path AS TEXT);
 
--- name: keep_folder_root
+-- name: save_folder_root
 REPLACE INTO roots (entry, path, device, inode) VALUES (CAST(:entry AS TEXT), CAST(:path AS TEXT), :device, :inode);

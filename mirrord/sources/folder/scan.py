@@ -127,18 +127,18 @@ class Folder(FolderListing):
             self._said = True
             _log.warning("the folder %s holds mirrord's own state (%s), which is not uploaded", self.path, left.first)
 
-    async def look(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
+    async def scan(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
         """See `ports.FolderListing`."""
         walk = await self._pool.run(self._walk)
         async with aclosing(self._batched(walk.named(names))) as files:
             async for found in files:
                 yield found
 
-    async def standing(self, names: Collection[str]) -> frozenset[str]:
+    async def existing(self, names: Collection[str]) -> frozenset[str]:
         """See `ports.FolderListing`. What cannot be asked about does not stand."""
         return await self._chosen(self._standing, names)
 
-    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+    async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]:
         """See `ports.FolderListing`."""
         return await self._chosen(self._gone, files)
 

@@ -107,13 +107,13 @@ class SettledFolder(Listing):
                         first.add(found.name, found.revision.file)
         self._first, self._since = first, self._clock.monotonic()
 
-    async def standing(self, names: Collection[str]) -> frozenset[str]:
+    async def existing(self, names: Collection[str]) -> frozenset[str]:
         """See `ports.FolderListing`."""
-        return await self._folder.standing(names)
+        return await self._folder.existing(names)
 
-    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+    async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]:
         """See `ports.FolderListing`."""
-        return await self._folder.gone(files)
+        return await self._folder.absent(files)
 
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. Waits until a settle after `look` (which it does first if nobody did)."""

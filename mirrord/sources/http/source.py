@@ -116,11 +116,11 @@ class HttpSource(Source):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.let_go()
+        self.release()
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
         """See `ports.Source`. None on 304, and on a 200 that carries the strong ETag of `known`."""
-        self.let_go()
+        self.release()
         if known is not None and known.address != self._address:
             known = None
         answer, observed = await self._looked(known)
@@ -192,7 +192,7 @@ class HttpSource(Source):
         if self._held is not None and self._holds(observed):
             answer, self._held = self._held[0], None
             return answer
-        self.let_go()
+        self.release()
         answer, again = self._judged(*await self._ask({}, None), {})
         if not same_revision(again.revision, observed.revision):
             answer.close()
@@ -203,7 +203,7 @@ class HttpSource(Source):
         return self._held is not None and self._held[1].revision == observed.revision
 
     async def _range(self, observed: Observed, start: int, stop: int | None) -> Answer:
-        self.let_go()
+        self.release()
         etag, total = observed.revision.strong_etag, observed.revision.length
         if not observed.ranges or etag is None:
             raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
@@ -255,7 +255,7 @@ class HttpSource(Source):
         ranges = observed.ranges and not self._refusals.known(Kind.RANGES, self._address)
         return answer, replace(observed, ranges=ranges)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """See `ports.Source`."""
         if self._held is not None:
             self._held[0].close()

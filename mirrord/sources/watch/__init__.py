@@ -57,7 +57,7 @@ class Watch:
         self._roots = tuple(dict.fromkeys(os.fspath(root) for root in roots))
         self._recursive = recursive
         self._follow: Follow = follow or (of_trees.follow if recursive else portable.follow)
-        self._problem = ""
+        self._problem: str | None = None
         self._changed: set[str] = set()
         self._news = asyncio.Event()
         self._stop = threading.Event()
@@ -72,8 +72,8 @@ class Watch:
         return "poll" if self._problem else "events"
 
     @property
-    def problem(self) -> str:
-        """Why events cannot be had; empty if they can. A change of it is handed on as a hint of every root."""
+    def problem(self) -> str | None:
+        """Why events cannot be had; None if they can. A change of it is handed on as a hint of every root."""
         return self._problem
 
     async def __aenter__(self) -> Self:
@@ -105,7 +105,7 @@ class Watch:
         return frozenset(changed)
 
     # ── on the loop ──────────────────────────────────────────────────────────────────────────────
-    def _take(self, paths: Iterable[str], problem: str) -> None:
+    def _take(self, paths: Iterable[str], problem: str | None) -> None:
         self._standing.set()
         if problem and not self._problem:
             _log.warning("watching without events: %s", problem)
@@ -128,8 +128,8 @@ class Watch:
             self._stop.wait(_PAUSE_OF_DURATION * (self._stood - began))
             missed = self._roots
 
-    def _followed(self, missed: tuple[str, ...]) -> str:
-        """Hand on events until the roots are others than when it began: empty, or why events cannot be had."""
+    def _followed(self, missed: tuple[str, ...]) -> str | None:
+        """Hand on events until the roots are others than when it began: None, or why events cannot be had."""
         roots = {root: _identity(root) for root in self._roots}
         present = [root for root, found in roots.items() if found]
         if unread := next((root for root in present if not os.access(root, os.R_OK | os.X_OK)), None):
@@ -144,7 +144,7 @@ class Watch:
             self._stop.wait(_LOOK)  # it went between the two looks
         except OSError as error:
             return f"no events for {', '.join(present)}: {error}{_remedy(error)}"
-        return ""
+        return None
 
     def _events(self, present: Sequence[str], missed: tuple[str, ...]) -> Iterator[set[str]]:
         """Every batch of changes, and an empty one each second at least; ends once stopped, or if to be begun anew."""
@@ -161,7 +161,7 @@ class Watch:
         self._stood = time.monotonic()
         self._hand_on(missed)
 
-    def _hand_on(self, paths: Iterable[str], problem: str = "") -> None:
+    def _hand_on(self, paths: Iterable[str], problem: str | None = None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody reads any more
             self._loop.call_soon_threadsafe(self._take, paths, problem)
 

@@ -17,7 +17,7 @@ class Mounts:
     def __init__(self, world: World) -> None:
         self._world = world
         self.devices = {"": 1, "sub": 2}
-        world.tree.gone = self.gone  # type: ignore[method-assign]
+        world.tree.absent = self.absent  # type: ignore[method-assign]
 
     def number(self, *, top: int, sub: int) -> None:
         """Mounted anew: the same files, on devices of these numbers."""
@@ -29,7 +29,7 @@ class Mounts:
     def _of(self, name: str) -> int:
         return self.devices.get(name.rpartition("/")[0], self.devices[""])
 
-    async def gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
+    async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]:
         standing = self._world.tree.files
         return frozenset(name for name, device in files.items() if name not in standing and device == self._of(name))
 

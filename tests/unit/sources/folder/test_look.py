@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 
 async def names_at(folder: Folder, names: Iterable[str]) -> list[str]:
-    return sorted([found.name async for found in folder.look(names)])
+    return sorted([found.name async for found in folder.scan(names)])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_many_names_and_what_stat_says_of_them(root: Path) -> None:
     folder = Folder(str(root))
     wanted = [f"n{number}" for number in range(0, 1000, 2)] + ["gone", "d"]
     assert len(await names_at(folder, wanted)) == 502
-    (found,) = [found async for found in folder.look(["a.csv"])]
+    (found,) = [found async for found in folder.scan(["a.csv"])]
     (same,) = [found async for found in folder.enumerate() if found.name == "a.csv"]
     assert found == same
     assert found.revision.file == FileIdentity.of(os.stat(root / "a.csv"))
@@ -111,7 +111,7 @@ async def test_a_look_within_a_scan_and_left_early_leaves_nothing_open(root: Pat
     before = len(os.listdir("/proc/self/fd"))
     scan = folder.enumerate()
     await anext(scan)
-    look = folder.look(["d"])
+    look = folder.scan(["d"])
     await anext(look)
     await look.aclose()
     await scan.aclose()
