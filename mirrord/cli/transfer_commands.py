@@ -13,7 +13,7 @@ from mirrord.daemon.copy import copy as copy_item
 from mirrord.daemon.desired import Desired, read
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused, ManifestError
-from mirrord.manifest.schema.document import Store
+from mirrord.manifest.schema.document import StoreSection
 from mirrord.manifest.stores import store_options
 from mirrord.model import Item, ProviderName, State
 from mirrord.units import format_size
@@ -80,6 +80,8 @@ def _declared(desired: Desired, name: str | None) -> StoreOptions:
 def _described(provider: str | None, endpoint_url: str | None, region: str | None) -> StoreOptions:
     kind = ProviderName(provider) if provider else ProviderName.GENERIC if endpoint_url else ProviderName.AWS
     try:
-        return store_options("copy", Store(provider=kind, endpoint_url=endpoint_url, region=region), "", os.environ)
+        return store_options(
+            "copy", StoreSection(provider=kind, endpoint_url=endpoint_url, region=region), "", os.environ
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -13,7 +13,7 @@ from mirrord.client.uploader import BytesLike, MultipartUploader, SharedPoolUplo
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions, Url
 from mirrord.planning.decisions.describe import described
-from mirrord.planning.transfers.parts import cut
+from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import Source
 from mirrord.providers import profile
 from mirrord.sources.file import FileSource
@@ -63,7 +63,7 @@ class S3Client(Connection):
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
             observed = await _look(source)
             job = self._job(bucket, path, observed, observed.revision.length)
-            part_size = max(job.cut.part_size, opened.store.provider.min_part)
+            part_size = max(job.layout.part_size, opened.store.provider.min_part)
             async with SharedPoolUploader(self, job.new, part_size=part_size, concurrency=STREAMS) as uploader:
                 await _push(source, observed, uploader)
 
@@ -90,7 +90,7 @@ class S3Client(Connection):
                 options=described(ObjectOptions(), observed, key, transfer),
                 checksum=provider.checksum,
             ),
-            cut=cut(length, UploadOptions(), provider, self.budget.limit),
+            layout=part_layout(length, UploadOptions(), provider, self.budget.limit),
         )
 
     def _source(self, opened: Opened, bucket: str, key: str, url: str) -> Source:

@@ -12,7 +12,7 @@ from mirrord.errors import Problem
 from mirrord.events import ManifestLoaded, ManifestRejected
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, load_all
-from mirrord.manifest.schema.document import Daemon
+from mirrord.manifest.schema.document import DaemonSection
 from mirrord.model import Item
 from mirrord.planning.items.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer
@@ -41,7 +41,7 @@ class Desired:
         return daemon_settings(self.loaded.daemon)
 
 
-def daemon_settings(block: Daemon) -> dict[str, Any]:
+def daemon_settings(block: DaemonSection) -> dict[str, Any]:
     """The block's own words by the names of `settings.Settings`; only what it sets."""
     given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace"}
     plain = {name: getattr(block, name) for name in given}

@@ -19,7 +19,7 @@ from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Manifest
 from mirrord.model import Item
 from mirrord.planning.items.expand import Overlap
-from mirrord.planning.items.in_force import Held, InForce, emptied, settle
+from mirrord.planning.items.in_force import InForce, ManifestVersions, resolve, without_entries
 from mirrord.ports import Clock, Observer
 from mirrord.sources.folder import OverlapCheck
 from mirrord.sources.mounts import Mounts
@@ -53,10 +53,10 @@ class Manifests:
         self._observer = observer
         self._seen: dict[str, str] = {}
         self._missing: dict[str, float] = {}
-        self._departed: dict[str, Held] = {}  # files that are gone, whose stores others still use
+        self._departed: dict[str, ManifestVersions] = {}  # files that are gone, whose stores others still use
         self._loaded: dict[str, float] = {}
         self._admitted: set[object] = set()  # pairs of folders
-        self.current: InForce = settle((), environ)
+        self.current: InForce = resolve((), environ)
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ class Manifests:
                 items=items.get(one.file, 0),
                 problems=one.problems,
             )
-            for one in self.current.held
+            for one in self.current.versions
         )
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
@@ -109,14 +109,18 @@ class Manifests:
     def _gone(self, seen: Mapping[str, Seen]) -> set[str]:
         """Files that have been missing for GONE_AFTER; remembers those that are missing now."""
         now = self._clock.monotonic()
-        known = {one.file for one in self.current.held}
+        known = {one.file for one in self.current.versions}
         self._missing = {file: self._missing.get(file, now) for file in known - seen.keys()}
         return {file for file, since in self._missing.items() if now - since >= GONE_AFTER}
 
     # ── admitting ─────────────────────────────────────────────────────────────────────────────────
     async def _admit(self, seen: Mapping[str, Seen], changed: set[str], gone: set[str]) -> None:
-        before = {one.file: one for one in self.current.held}
-        leaving = {file: Held(file=file, good=emptied(good)) for file in gone if (good := before[file].good)}
+        before = {one.file: one for one in self.current.versions}
+        leaving = {
+            file: ManifestVersions(file=file, good=without_entries(good))
+            for file in gone
+            if (good := before[file].good)
+        }
         departed = {file: one for file, one in {**self._departed, **leaving}.items() if file not in seen}
         order = [*seen, *(file for file in before if file not in seen and file not in gone)]
         self.current, self._departed = await asyncio.to_thread(
@@ -132,9 +136,9 @@ class Manifests:
         self._missing = {file: since for file, since in self._missing.items() if file not in gone}
         self._tell(before, gone)
 
-    def _tell(self, before: Mapping[str, Held], gone: set[str]) -> None:
+    def _tell(self, before: Mapping[str, ManifestVersions], gone: set[str]) -> None:
         items = {share.manifest.file: len(share.items) for share in self.current.expansion.files}
-        for one in self.current.held:
+        for one in self.current.versions:
             was = before.get(one.file)
             if one.problems and (was is None or was.problems != one.problems):
                 self._observer(ManifestRejected(file=one.file, problems=one.problems))
@@ -153,20 +157,20 @@ class Manifests:
 
 
 def _settled(
-    read: Callable[[], Sequence[Held]],
-    departed: Mapping[str, Held],
+    read: Callable[[], Sequence[ManifestVersions]],
+    departed: Mapping[str, ManifestVersions],
     environ: Mapping[str, str],
     check: Callable[[], Overlap],
     known: Mapping[str, Item],
-) -> tuple[InForce, dict[str, Held]]:
+) -> tuple[InForce, dict[str, ManifestVersions]]:
     """What is in force now, and which of the `departed` files are needed for it. For a thread: 20,000 entries take a
     second to read and expand."""
     files, overlap = read(), check()
-    current = settle(files, environ, overlap, known)
+    current = resolve(files, environ, overlap, known)
     if not departed or not (current.loaded.problems or current.expansion.problems):
         return current, {}
-    current = settle([*files, *departed.values()], environ, overlap, known)
-    return replace(current, held=tuple(one for one in current.held if one.file not in departed)), dict(departed)
+    current = resolve([*files, *departed.values()], environ, overlap, known)
+    return replace(current, versions=tuple(one for one in current.versions if one.file not in departed)), dict(departed)
 
 
 def _read_all(paths: Sequence[str]) -> dict[str, Seen]:
@@ -194,17 +198,19 @@ def _read(file: str) -> Seen:
     return Seen(sha256(content).hexdigest(), content)
 
 
-def _next(file: str, held: Held | None, seen: Seen | None, changed: bool, environ: Mapping[str, str]) -> Held:
-    """What is held of a file before it is judged beside the others."""
-    held = held or Held(file=file)
+def _next(
+    file: str, known: ManifestVersions | None, seen: Seen | None, changed: bool, environ: Mapping[str, str]
+) -> ManifestVersions:
+    """The versions of one file, before it is checked together with the others."""
+    known = known or ManifestVersions(file=file)
     if seen is None or not changed:
-        return held
+        return known
     if seen.content is None:
-        return replace(held, candidate=None, problems=seen.problems)
+        return replace(known, candidate=None, problems=seen.problems)
     try:
         manifest = Manifest.parse(file, seen.content, environ)
     except ManifestError as error:
-        return replace(held, candidate=None, problems=error.problems)
-    if held.good is not None and held.good.digest == manifest.digest:
-        return replace(held, candidate=None, problems=())
-    return replace(held, candidate=manifest)
+        return replace(known, candidate=None, problems=error.problems)
+    if known.good is not None and known.good.digest == manifest.digest:
+        return replace(known, candidate=None, problems=())
+    return replace(known, candidate=manifest)

@@ -15,7 +15,7 @@ from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import daemon_of
 from mirrord.manifest.load import read as content_of
-from mirrord.manifest.schema.document import Daemon
+from mirrord.manifest.schema.document import DaemonSection
 from mirrord.manifest.schema.not_yet import promised_defaults
 from mirrord.model import State
 from mirrord.settings import Settings, default_config, resolve
@@ -57,7 +57,7 @@ def whereabouts(config: str | None, state: str | None, environ: Mapping[str, str
     return Whereabouts(resolve({}, environ, {}), problems)
 
 
-def _daemon_block(path: str, environ: Mapping[str, str]) -> tuple[Daemon | None, tuple[Problem, ...]]:
+def _daemon_block(path: str, environ: Mapping[str, str]) -> tuple[DaemonSection | None, tuple[Problem, ...]]:
     """The one `daemon:` block of the files at `path`, and what is wrong with files that may have had it."""
     problems: list[Problem] = []
     for file in discover([path]):

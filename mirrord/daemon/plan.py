@@ -33,7 +33,7 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decisions.departure import unproven
-from mirrord.planning.transfers.parts import cut
+from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import Journal, ObjectStore, Observer
 from mirrord.reconcile.dry_run import DryRun
 from mirrord.reconcile.reconciler import Reconciler
@@ -262,7 +262,7 @@ class _Planning:
             or item.options.readback
         ):
             return
-        made = cut(record.object.size, item.options.upload, store.provider, self._budget.limit).kind
+        made = part_layout(record.object.size, item.options.upload, store.provider, self._budget.limit).kind
         self._shows_none.add((item.destination.store, made))
 
     def _leave(self, item: Item) -> None:

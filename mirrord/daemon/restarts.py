@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from logging import getLogger
 
-from mirrord.manifest.schema.document import Daemon
+from mirrord.manifest.schema.document import DaemonSection
 from mirrord.settings import Settings
 
 _log = getLogger(__name__)
@@ -22,12 +22,12 @@ _WRITTEN = {
 class Restarts:
     """`wanted` gives what a start with this block would run with: flags and variables win over it."""
 
-    def __init__(self, wanted: Callable[[Daemon], Settings]) -> None:
+    def __init__(self, wanted: Callable[[DaemonSection], Settings]) -> None:
         self._wanted = wanted
         self._running: Settings | None = None
         self._said: Settings | None = None
 
-    def compare(self, block: Daemon) -> None:
+    def compare(self, block: DaemonSection) -> None:
         """Say which settings of the block in force need a restart, unless that was said already. The first block is
         the one that the process was started with."""
         wanted = self._wanted(block)

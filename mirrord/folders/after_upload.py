@@ -39,9 +39,9 @@ from mirrord.model import (
     Revision,
     State,
 )
-from mirrord.planning.decisions.decide import tells
+from mirrord.planning.decisions.decide import identifies_bytes
 from mirrord.planning.decisions.departure import Departure, has_left, kept_message, left_message, lost, unproven
-from mirrord.planning.decisions.standing import with_shown_etag
+from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.records import is_news, with_outcome
 from mirrord.reconcile.told import LONG_READBACK
@@ -187,7 +187,7 @@ class AfterUpload(Reconciles):
             observed = await source.probe()
             if observed is None or record.revision is None or observed.revision.file != record.revision.file:
                 raise SourceChanged("it changed since it was looked at")
-            if tells(record) and await holds(source, observed, record, self.budget):
+            if identifies_bytes(record) and await holds(source, observed, record, self.budget):
                 return replace(record, object=replace(record.object, integrity=Integrity.FULL_OBJECT))
             record = await self._reading_back(item, record)
             kinds = kinds_of(record)

@@ -20,7 +20,7 @@ from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import Seen
-from mirrord.planning.timing.schedule import fresh
+from mirrord.planning.timing.schedule import is_current
 from mirrord.ports import Found
 
 
@@ -30,7 +30,7 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
         return False
     if item.options.suspend:
         return record.condition.state is State.SUSPENDED and record.removed is None
-    return fresh(item, record) and record.revision is not None and same_state(file, record.revision.file)
+    return is_current(item, record) and record.revision is not None and same_state(file, record.revision.file)
 
 
 def needs_no_marker(record: Record | None, file: FileIdentity | None) -> bool:

@@ -7,7 +7,7 @@ else, whatever the bytes. Hands on `Parsed`; `manifest` joins the files.
 
 import os
 from codecs import BOM_UTF8
-from collections.abc import Mapping as Environment
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,12 +18,12 @@ from pydantic import ValidationError
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import report, rules
 from mirrord.manifest.files import read_file
-from mirrord.manifest.places import Places
+from mirrord.manifest.positions import EntryPositions
 from mirrord.manifest.schema import not_yet
-from mirrord.manifest.schema.document import Daemon, Document
-from mirrord.manifest.schema.section import Shared
-from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence, consumed, plain, safe
-from mirrord.manifest.syntax.scalars import Interpolation, Unknown
+from mirrord.manifest.schema.document import DaemonSection, Document
+from mirrord.manifest.schema.section import SharedSections
+from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode, consumed, plain, safe
+from mirrord.manifest.syntax.scalars import FaultyValue, Interpolation
 from mirrord.manifest.syntax.tree import Tree, Unreadable
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -35,12 +35,12 @@ _ROUNDS = 64  # an unset value can take its parents with it, one level a round
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document, the places of its entries, and a digest of everything that was read for it."""
+    """A document, the positions of its entries, and a digest of everything that was read for it."""
 
     document: Document
-    places: Places
+    positions: EntryPositions
     digest: str
-    loose: bool = False
+    incomplete: bool = False
     """Some value was unset and `allow_unset` let it pass."""
     problems: tuple[Problem, ...] = ()
     """Every fault of the file, in file order. The document then holds what is left without the faulty values."""
@@ -65,37 +65,37 @@ def read(file: str, *, pipe: bool = False) -> bytes:
     return content
 
 
-def parse(file: str, content: bytes, environ: Environment[str, str], *, allow_unset: bool = False) -> Parsed:
+def parse(file: str, content: bytes, environ: Mapping[str, str], *, allow_unset: bool = False) -> Parsed:
     """A document from the bytes of `file`, with every problem. ManifestError if they are no mapping of YAML."""
     interpolation = Interpolation(environ, str(Path(file).absolute().parent), allow_unset=allow_unset)
     if (sound := _sound(file, content, interpolation)) is not None:
         return Parsed(*sound, _digest(content, interpolation), interpolation.unset)
     root, problems = _checked(file, content, interpolation)
     declared = root.entries["stores"][1] if "stores" in root.entries else None
-    stores = frozenset(declared.entries if isinstance(declared, Mapping) else ())
+    stores = frozenset(declared.entries if isinstance(declared, MappingNode) else ())
     document = _validated(file, root, problems)
     if document is None:
         raise ManifestError(sorted(set(problems)))
     problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
     digest = _digest(content, interpolation)
-    return Parsed(document, Places.of(root), digest, interpolation.unset, tuple(sorted(set(problems))), stores)
+    return Parsed(document, EntryPositions.of(root), digest, interpolation.unset, tuple(sorted(set(problems))), stores)
 
 
-def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Document, Places] | None:
+def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Document, EntryPositions] | None:
     """The document of a file without a fault; None if it has one. The tree, which is larger than the document, is let
     go before that is made; to report a fault the file is read once more."""
     root, problems = _checked(file, content, interpolation)
     if problems:
         return None
-    places, values = Places.of(root), consumed(root)
+    positions, values = EntryPositions.of(root), consumed(root)
     try:
-        document = Document.model_validate(values, context=Shared())
+        document = Document.model_validate(values, context=SharedSections())
     except ValidationError:
         return None
-    return None if any(True for _ in not_yet.breaches(document)) else (document, places)
+    return None if any(True for _ in not_yet.breaches(document)) else (document, positions)
 
 
-def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[Mapping, list[Problem]]:
+def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[MappingNode, list[Problem]]:
     """The tree, and what is wrong with it before its values are looked at."""
     problems: list[Problem] = []
     root = _tree(file, _utf8(file, content), interpolation, problems)
@@ -103,7 +103,7 @@ def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[M
     return root, problems + [report.problem(file, root, path, said) for path, said in broken]
 
 
-def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daemon | None:
+def daemon_of(file: str, content: bytes, environ: Mapping[str, str]) -> DaemonSection | None:
     """The `daemon:` block of a manifest, all else unread: no other `${…}` is resolved, and no other fault seen.
 
     For commands that look for a running daemon. None if the file has no such block. A value in it that is unset is
@@ -113,7 +113,7 @@ def daemon_of(file: str, content: bytes, environ: Environment[str, str]) -> Daem
     root = _tree(file, _utf8(file, content), Interpolation(environ, directory, allow_unset=True, only="daemon"), [])
     root.entries = {name: pair for name, pair in root.entries.items() if name == "daemon"}
     state = report.find(root, ("daemon", "state"))
-    if state.unset and isinstance(state.node, Scalar):
+    if state.unset and isinstance(state.node, ScalarNode):
         try:
             Interpolation(environ, directory).fill(state.node.raw)
         except ValueError as error:
@@ -137,24 +137,24 @@ def _utf8(file: str, content: bytes) -> bytes:
     return content.removeprefix(BOM_UTF8)
 
 
-def _tree(file: str, content: bytes, interpolation: Interpolation, problems: list[Problem]) -> Mapping:
+def _tree(file: str, content: bytes, interpolation: Interpolation, problems: list[Problem]) -> MappingNode:
     tree = Tree(file, interpolation)
     try:
         root = tree.read(content)
     except Unreadable as error:
         raise ManifestError(sorted({*tree.problems, error.problem})) from None
     problems += tree.problems
-    if root is None or (isinstance(root, Scalar) and root.value is None):
+    if root is None or (isinstance(root, ScalarNode) and root.value is None):
         message = "the file is empty; a manifest without entries says so: mirrors: []"
         raise ManifestError([Problem(file, 1, 1, "", message)])
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         message = "a manifest is a mapping, with fields like mirrors and stores"
         raise ManifestError([*problems, Problem(file, root.line, root.column, "", message)])
     _unfold(file, root, problems)
     return root
 
 
-def _unfold(file: str, root: Mapping, problems: list[Problem]) -> None:
+def _unfold(file: str, root: MappingNode, problems: list[Problem]) -> None:
     """Sections left empty are left out; mirrors given as a mapping become the list they stand for."""
     for name in _SECTIONS:
         if name in root.entries and _nothing(root.entries[name][1]):
@@ -163,28 +163,28 @@ def _unfold(file: str, root: Mapping, problems: list[Problem]) -> None:
         if name in root.entries:
             root.entries[name] = root.entries[name][0], _listed(file, name, root.entries[name][1], problems)
     key, mirrors = root.entries.get("mirrors", (None, None))
-    if key is not None and isinstance(mirrors, Mapping):
+    if key is not None and isinstance(mirrors, MappingNode):
         items: list[Node] = [_mirror(file, url, value, problems) for url, value in mirrors.entries.values()]
-        root.entries["mirrors"] = key, Sequence(items, mirrors.line, mirrors.column)
+        root.entries["mirrors"] = key, SequenceNode(items, mirrors.line, mirrors.column)
 
 
 def _listed(file: str, name: str, node: Node, problems: list[Problem]) -> Node:
     """The section; where it is the fields of one entry, for want of a dash, a list of that entry."""
-    if not isinstance(node, Mapping) or _OF_ENTRIES.isdisjoint(node.entries):
+    if not isinstance(node, MappingNode) or _OF_ENTRIES.isdisjoint(node.entries):
         return node
     problems.append(Problem(file, node.line, node.column, name, 'an entry begins with "- "; put it before this field'))
-    return Sequence([node], node.line, node.column)
+    return SequenceNode([node], node.line, node.column)
 
 
 def _nothing(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None
+    return isinstance(node, ScalarNode) and node.value is None
 
 
-def _mirror(file: str, url: Scalar, value: Node, problems: list[Problem]) -> Mapping:
-    value_of = url.value if isinstance(url.value, Unknown) else url.text
-    source = Scalar(url.raw, url.text, value_of, url.line, url.column, url.unset)
-    entry = Mapping({"url": (_named("url", url), source)}, url.line, url.column, label=url.raw)
-    if isinstance(value, Mapping):
+def _mirror(file: str, url: ScalarNode, value: Node, problems: list[Problem]) -> MappingNode:
+    value_of = url.value if isinstance(url.value, FaultyValue) else url.text
+    source = ScalarNode(url.raw, url.text, value_of, url.line, url.column, url.unset)
+    entry = MappingNode({"url": (_named("url", url), source)}, url.line, url.column, label=url.raw)
+    if isinstance(value, MappingNode):
         for name, pair in value.entries.items():
             if name in ("url", "urls", "list"):
                 at = pair[0]
@@ -197,19 +197,19 @@ def _mirror(file: str, url: Scalar, value: Node, problems: list[Problem]) -> Map
     return entry
 
 
-def _named(name: str, place: Scalar) -> Scalar:
+def _named(name: str, place: ScalarNode) -> ScalarNode:
     """The key that a mirror would have had in a list, at the place of what stands for it."""
-    return Scalar(name, name, name, place.line, place.column)
+    return ScalarNode(name, name, name, place.line, place.column)
 
 
-def _validated(file: str, root: Mapping, problems: list[Problem]) -> Document | None:
+def _validated(file: str, root: MappingNode, problems: list[Problem]) -> Document | None:
     """The document without the values that are not known or at fault; the faults are added to `problems`.
 
     What is left out is taken out of the tree too, and no consequence of it is reported. None if nothing is left.
     """
     for _ in range(_ROUNDS):
         try:
-            return Document.model_validate(plain(root), context=Shared())
+            return Document.model_validate(plain(root), context=SharedSections())
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=False, include_input=False)
         unexcused = [one for one in faults if not _excused(root, one)]
@@ -221,10 +221,10 @@ def _validated(file: str, root: Mapping, problems: list[Problem]) -> Document | 
     return None
 
 
-def _excused(root: Mapping, fault: Any) -> bool:
+def _excused(root: MappingNode, fault: Any) -> bool:
     """Whether a fault only follows from an unset value, or from one that was left out at its place or below it."""
     spot = report.find(root, fault["loc"])
-    if isinstance(spot.node, Mapping | Sequence) and spot.node is not root and spot.node.partial:
+    if isinstance(spot.node, MappingNode | SequenceNode) and spot.node is not root and spot.node.partial:
         return True
     return fault["type"] != "missing" and (spot.unset or (spot.key is not None and spot.key.unset))
 
@@ -233,7 +233,7 @@ def _last_first(loc: tuple[report.Step, ...]) -> tuple[Any, ...]:
     return tuple((0, -step) if isinstance(step, int) else (1, step) for step in loc)
 
 
-def _drop(root: Mapping, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...]:
+def _drop(root: MappingNode, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...]:
     """Take the node at `loc` out of the tree, or what is left of the way to it; the path that is gone."""
     steps = loc
     while steps:
@@ -241,7 +241,7 @@ def _drop(root: Mapping, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...
         if not parent.missing and _taken(parent.node, step):
             for end in range(1, len(steps)):
                 node = report.find(root, steps[:end]).node
-                if isinstance(node, Mapping | Sequence):
+                if isinstance(node, MappingNode | SequenceNode):
                     node.partial = True
             return steps
         steps = steps[:-1]
@@ -250,23 +250,23 @@ def _drop(root: Mapping, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...
 
 def _taken(parent: Node, step: report.Step) -> bool:
     """Whether `parent` had a child at `step`; it has none any more."""
-    if isinstance(parent, Mapping):
+    if isinstance(parent, MappingNode):
         return parent.entries.pop(str(step), None) is not None
-    if isinstance(parent, Sequence) and isinstance(step, int) and step < len(parent.items):
+    if isinstance(parent, SequenceNode) and isinstance(step, int) and step < len(parent.items):
         _numbered(parent)
         del parent.items[step]
         return True
     return False
 
 
-def _numbered(sequence: Sequence) -> None:
+def _numbered(sequence: SequenceNode) -> None:
     """Entries of a list keep the index that they have in the file, for messages about them."""
     for index, item in enumerate(sequence.items):
-        if isinstance(item, Mapping) and item.label is None:
+        if isinstance(item, MappingNode) and item.label is None:
             item.label = str(index)
 
 
-def _known(root: Mapping, path: tuple[report.Step, ...]) -> bool:
+def _known(root: MappingNode, path: tuple[report.Step, ...]) -> bool:
     return not report.find(root, path).unset
 
 

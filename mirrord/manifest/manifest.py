@@ -14,9 +14,9 @@ from types import MappingProxyType
 from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest import load, stores
-from mirrord.manifest.places import Places
-from mirrord.manifest.schema.document import Daemon, Document
-from mirrord.manifest.schema.entries import Folder, Mirror
+from mirrord.manifest.positions import EntryPositions
+from mirrord.manifest.schema.document import DaemonSection, Document
+from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.manifest.schema.hints import suggestion
 from mirrord.manifest.syntax.scalars import is_stand_in
 
@@ -32,14 +32,14 @@ class Manifest:
     document: Document = field(repr=False)
     digest: str
     environ: Mapping[str, str] = field(repr=False, compare=False)
-    places: Places = field(repr=False, compare=False)
-    loose: bool = False
+    positions: EntryPositions = field(repr=False, compare=False)
+    incomplete: bool = False
     """Some value is unset or at fault: fit to be checked, not to be run."""
     problems: tuple[Problem, ...] = field(default=(), repr=False)
     """What is wrong with the file; `document` is then without the faulty values."""
     partial: frozenset[tuple[str, int]] = field(default=frozenset(), repr=False)
     """Entries of which a value was left out, by section and index in `document`."""
-    lost_stores: frozenset[str] = frozenset()
+    faulty_stores: frozenset[str] = frozenset()
     """Stores that the file declares and `document` lacks."""
 
     @classmethod
@@ -71,10 +71,10 @@ class Manifest:
             parsed.document,
             parsed.digest,
             environ,
-            parsed.places,
-            parsed.loose or bool(parsed.problems),
+            parsed.positions,
+            parsed.incomplete or bool(parsed.problems),
             parsed.problems,
-            parsed.places.partial if parsed.problems else frozenset(),
+            parsed.positions.partial if parsed.problems else frozenset(),
             parsed.stores - parsed.document.stores.keys(),
         )
 
@@ -85,17 +85,17 @@ class Manifest:
 
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
         """A fault of one entry, at its field `name`, or where the entry begins."""
-        number, line, column = self.places.field(section, index, name)
+        number, line, column = self.positions.field(section, index, name)
         path = f"{section}[{number}]" + (f".{name}" if name else "")
         return Problem(self.file, line, column, path, message)
 
     def line(self, section: str, index: int) -> int:
         """The line that an entry begins in."""
-        return self.places.field(section, index, "")[1]
+        return self.positions.field(section, index, "")[1]
 
     def named_problem(self, path: str, message: str) -> Problem:
         """A fault of `daemon` or of one store, `stores.x`."""
-        line, column = self.places.named[path]
+        line, column = self.positions.named[path]
         return Problem(self.file, line, column, path, message)
 
 
@@ -105,11 +105,11 @@ class Loaded:
 
     manifests: tuple[Manifest, ...]
     stores: Mapping[str, StoreOptions]
-    daemon: Daemon
+    daemon: DaemonSection
     problems: tuple[Problem, ...] = ()
     faulty: tuple[Manifest, ...] = ()
     """What can be read of files with problems: never in force, kept so that all their problems are found."""
-    claimed: Mapping[str, StoreOptions] = field(default_factory=dict)
+    all_stores: Mapping[str, StoreOptions] = field(default_factory=dict)
     """`stores` and those of faulty files; an address that is not known stands in."""
 
     def store_of(self, wanted: str | None) -> StoreOptions | None:
@@ -145,12 +145,12 @@ def join(
     order: Sequence[str] = (),
 ) -> Loaded:
     """Apply the rules across files to manifests in order; those at fault are left out, with their stores."""
-    claimed, faults = _declared(manifests, environ)
-    names = {name for one in manifests for name in (*one.document.stores, *one.lost_stores)} or set(claimed)
+    all_stores, faults = _declared(manifests, environ)
+    names = {name for one in manifests for name in (*one.document.stores, *one.faulty_stores)} or set(all_stores)
     bad = {fault.file for fault in faults} | {one.file for one in manifests if one.problems}
     further = [fault for one in manifests if one.file in bad for fault in _entries(one, names)]
     found = [*problems, *(fault for one in manifests for fault in one.problems), *faults, *further]
-    known, kept = claimed, list(manifests)
+    known, kept = all_stores, list(manifests)
     while True:
         kept = [one for one in kept if one.file not in bad]
         known, faults = _declared(kept, environ)
@@ -159,11 +159,11 @@ def join(
         bad = {fault.file for fault in faults}
         if not bad:
             break
-    daemon = next((one.document.daemon for one in kept if one.document.daemon is not None), Daemon())
+    daemon = next((one.document.daemon for one in kept if one.document.daemon is not None), DaemonSection())
     sound = {one.file for one in kept}
     faulty = tuple(one for one in manifests if one.file not in sound)
     return Loaded(
-        tuple(kept), MappingProxyType(known), daemon, in_order(found, order), faulty, MappingProxyType(claimed)
+        tuple(kept), MappingProxyType(known), daemon, in_order(found, order), faulty, MappingProxyType(all_stores)
     )
 
 
@@ -193,7 +193,7 @@ def _declared(
                 known.setdefault(name, stores.store_options(name, store, one.directory, environ))
             except ValueError as error:
                 known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
-                if not one.loose:  # else its address may be what is not known
+                if not one.incomplete:  # else its address may be what is not known
                     faults.append(one.named_problem(f"stores.{name}", str(error)))
     return known or {stores.DEFAULT: stores.ambient(environ)}, faults
 
@@ -204,14 +204,14 @@ def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] 
     Without `known`, of a file that is at fault already: entries that name a store which no file declares.
     """
     fallback = manifest.document.defaults.store
-    sections: tuple[tuple[str, Sequence[Mirror | Folder]], ...] = (
+    sections: tuple[tuple[str, Sequence[MirrorSection | FolderSection]], ...] = (
         ("mirrors", manifest.document.mirrors),
         ("folders", manifest.document.folders),
     )
     for section, entries in sections:
         for index, entry in enumerate(entries):
             wanted = entry.store or fallback
-            unknown = manifest.loose and is_stand_in(wanted)
+            unknown = manifest.incomplete and is_stand_in(wanted)
             dropped = not entry.store and (section, index) in manifest.partial
             if unknown or dropped or (wanted is None and known is None):
                 continue

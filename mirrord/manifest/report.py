@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from mirrord.errors import Problem
 from mirrord.manifest.schema import hints
-from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence, joined, quoted, safe
+from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode, joined, quoted, safe
 from mirrord.manifest.syntax.tree import SECRET
 
 _EXPECTED = {
@@ -26,34 +26,34 @@ Step = str | int
 
 
 @dataclass(slots=True)
-class Spot:
+class FoundNode:
     """Where a path leads in the tree. `missing`: the steps that the tree does not have."""
 
     node: Node
-    key: Scalar | None
+    key: ScalarNode | None
     path: str
     missing: tuple[Step, ...]
     secret: bool = False
     unset: bool = False
 
 
-def find(root: Node, steps: Steps[Step]) -> Spot:
+def find(root: Node, steps: Steps[Step]) -> FoundNode:
     """Follow `steps` as far as the tree goes."""
-    spot = Spot(root, None, "", tuple(steps))
+    spot = FoundNode(root, None, "", tuple(steps))
     while spot.missing:
         step, node = spot.missing[0], spot.node
-        if isinstance(node, Mapping) and step in node.entries:
+        if isinstance(node, MappingNode) and step in node.entries:
             spot.key, spot.node = node.entries[str(step)]
             spot.path = joined(spot.path, spot.key)
             spot.secret = spot.secret or step in SECRET
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             spot.key, spot.node = None, node.items[step]
-            label = spot.node.label if isinstance(spot.node, Mapping) else None
+            label = spot.node.label if isinstance(spot.node, MappingNode) else None
             spot.path += f"[{step if label is None else safe(label)}]"
         else:
             break
         spot.missing = spot.missing[1:]
-    spot.unset = isinstance(spot.node, Scalar) and spot.node.unset
+    spot.unset = isinstance(spot.node, ScalarNode) and spot.node.unset
     return spot
 
 
@@ -64,7 +64,7 @@ def problem(file: str, root: Node, steps: Steps[Step], message: str, *, at_key: 
     """
     spot = find(root, steps)
     path = spot.path
-    if spot.missing and not isinstance(spot.node, Scalar):
+    if spot.missing and not isinstance(spot.node, ScalarNode):
         path = f"{path}.{spot.missing[0]}" if path else str(spot.missing[0])
     shown = "the value" if spot.secret else quoted(spot.node)
     at = (spot.key if at_key else None) or spot.node

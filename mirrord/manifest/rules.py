@@ -6,12 +6,12 @@ They read the tree, not the validated model, so that one pass reports them besid
 from collections.abc import Callable, Iterator
 
 from mirrord.manifest.report import Step
-from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence
+from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-Fault = tuple[tuple[Step, ...], str]
+RuleFault = tuple[tuple[Step, ...], str]
 """A path below the root and the sentence about it."""
 
-Rule = Callable[[Mapping], Iterator[Fault]]
+Rule = Callable[[MappingNode], Iterator[RuleFault]]
 
 _FOR_ONE_ENTRY = ("url", "urls", "list", "to", "path", "name")
 _METADATA_LIMIT = 1536
@@ -19,58 +19,63 @@ _METADATA_LIMIT = 1536
 _BUILT_IN = ("host", "path", "name")
 
 
-def faults(root: Mapping) -> Iterator[Fault]:
+def faults(root: MappingNode) -> Iterator[RuleFault]:
     """Every breach in the document."""
     yield from _each(root, "mirrors", _mirror)
     yield from _each(root, "stores", _store)
     yield from _defaults(_child(root, "defaults"))
 
 
-def _each(root: Mapping, section: str, rule: Rule) -> Iterator[Fault]:
+def _each(root: MappingNode, section: str, rule: Rule) -> Iterator[RuleFault]:
     node = _child(root, section)
     children: Iterator[tuple[Step, Node]] = iter(())
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         children = iter(enumerate(node.items))
-    elif isinstance(node, Mapping):
+    elif isinstance(node, MappingNode):
         children = ((key, value) for key, (_, value) in node.entries.items())
     for step, child in children:
-        if isinstance(child, Mapping):
+        if isinstance(child, MappingNode):
             for path, message in rule(child):
                 yield (section, step, *path), message
 
 
 def _child(node: Node | None, name: str) -> Node | None:
-    return node.entries[name][1] if isinstance(node, Mapping) and name in node.entries else None
+    return node.entries[name][1] if isinstance(node, MappingNode) and name in node.entries else None
 
 
 def _nothing(node: Node | None) -> bool:
     """Whether a field is absent, or left empty, which is the same."""
-    return node is None or (isinstance(node, Scalar) and node.value is None)
+    return node is None or (isinstance(node, ScalarNode) and node.value is None)
 
 
 def _given(node: Node | None, *names: str) -> list[str]:
     """Those of `names` that the mapping has, in the order of the file."""
-    return [name for name in node.entries if name in names] if isinstance(node, Mapping) else []
+    return [name for name in node.entries if name in names] if isinstance(node, MappingNode) else []
 
 
-def _alternatives(node: Node | None, *names: str) -> Iterator[Fault]:
+def _alternatives(node: Node | None, *names: str) -> Iterator[RuleFault]:
     """At most one of `names`."""
     given = _given(node, *names)
     for name in given[1:]:
         yield (name,), f"{given[0]} is given too; keep one of {', '.join(names)}"
 
 
-def _mirror(node: Mapping) -> Iterator[Fault]:
+def _mirror(node: MappingNode) -> Iterator[RuleFault]:
     if all(_nothing(_child(node, name)) for name in ("url", "urls", "list")):
         yield ("url",), "is missing"
     yield from _alternatives(node, "url", "urls", "list")
     yield from _fetched(node)
     url = _child(node, "url")
-    if isinstance(url, Scalar) and not url.unset and _given(node, "from_store") and not url.text.startswith("s3://"):
+    if (
+        isinstance(url, ScalarNode)
+        and not url.unset
+        and _given(node, "from_store")
+        and not url.text.startswith("s3://")
+    ):
         yield ("from_store",), "only for an s3:// source"
 
 
-def _fetched(node: Mapping) -> Iterator[Fault]:
+def _fetched(node: MappingNode) -> Iterator[RuleFault]:
     yield from _alternatives(node, "every", "cron")
     if _given(node, "timezone") and not _given(node, "cron"):
         yield ("timezone",), "only beside cron"
@@ -81,60 +86,62 @@ def _fetched(node: Mapping) -> Iterator[Fault]:
         yield ("matrix", name), f"{name} is a placeholder already; choose another name"
 
 
-def _below(name: str, node: Mapping, rule: Rule) -> Iterator[Fault]:
+def _below(name: str, node: MappingNode, rule: Rule) -> Iterator[RuleFault]:
     child = _child(node, name)
-    if isinstance(child, Mapping):
+    if isinstance(child, MappingNode):
         for path, message in rule(child):
             yield (name, *path), message
 
 
-def _http(node: Mapping) -> Iterator[Fault]:
+def _http(node: MappingNode) -> Iterator[RuleFault]:
     yield from _alternatives(node, "bearer", "basic")
     headers = _child(node, "headers")
-    written = [key for key in headers.entries if key.lower() == "authorization"] if isinstance(headers, Mapping) else []
+    written = (
+        [key for key in headers.entries if key.lower() == "authorization"] if isinstance(headers, MappingNode) else []
+    )
     for name in written if _given(node, "bearer", "basic") else []:
         yield ("headers", name), "bearer or basic is given too; keep one"
 
 
-def _object(node: Mapping) -> Iterator[Fault]:
+def _object(node: MappingNode) -> Iterator[RuleFault]:
     encryption = _child(node, "encryption")
     mode = _child(encryption, "mode")
-    if _given(encryption, "kms_key_id") and isinstance(mode, Scalar) and mode.text == "AES256":
+    if _given(encryption, "kms_key_id") and isinstance(mode, ScalarNode) and mode.text == "AES256":
         yield ("encryption", "kms_key_id"), "only with mode: aws:kms"
     tags = _child(node, "tags")
-    if isinstance(tags, Mapping) and len(tags.entries) > 10:
+    if isinstance(tags, MappingNode) and len(tags.entries) > 10:
         yield ("tags",), "more than ten tags, which S3 does not store"
     yield from _metadata(_child(node, "metadata"))
 
 
-def _metadata(node: Node | None) -> Iterator[Fault]:
+def _metadata(node: Node | None) -> Iterator[RuleFault]:
     """S3 keeps metadata as headers: names that differ in upper and lower case only are one, and all share 2 KiB."""
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MappingNode):
         return
     names: dict[str, str] = {}
     for name in node.entries:
         first = names.setdefault(name.lower(), name)
         if first != name:
             yield ("metadata", name), f"the same name as {first} to S3, which ignores case; keep one"
-    values = (value.text for _, value in node.entries.values() if isinstance(value, Scalar))
+    values = (value.text for _, value in node.entries.values() if isinstance(value, ScalarNode))
     if sum(len(text.encode()) for text in (*node.entries, *values)) > _METADATA_LIMIT:
         yield ("metadata",), "more than S3 keeps; names and values together have at most 1,536 bytes"
 
 
-def _store(node: Mapping) -> Iterator[Fault]:
+def _store(node: MappingNode) -> Iterator[RuleFault]:
     credentials = _child(node, "credentials")
     for path, message in _credentials(credentials):
         yield ("credentials", *path), message
     provider = _child(node, "provider")
-    if isinstance(provider, Scalar) and provider.text == "embedded":
+    if isinstance(provider, ScalarNode) and provider.text == "embedded":
         for name in _given(node, "endpoint_url", "credentials", "ca_file"):
             yield (name,), "an embedded store makes its own; remove it"
 
 
-def _credentials(node: Node | None) -> Iterator[Fault]:
+def _credentials(node: Node | None) -> Iterator[RuleFault]:
     static = _given(node, "access_key_id", "secret_access_key", "session_token")
     kinds = [*static[:1], *_given(node, "profile"), *_given(node, "anonymous")]
-    if isinstance(node, Mapping) and not kinds:
+    if isinstance(node, MappingNode) and not kinds:
         yield (), "give access_key_id and secret_access_key, or profile, or anonymous; or remove it for the AWS chain"
     for name in kinds[1:]:
         yield (name,), f"{kinds[0]} is given too; keep one kind of credentials"
@@ -143,8 +150,8 @@ def _credentials(node: Node | None) -> Iterator[Fault]:
             yield (name,), "is missing"
 
 
-def _defaults(node: Node | None) -> Iterator[Fault]:
-    if not isinstance(node, Mapping):
+def _defaults(node: Node | None) -> Iterator[RuleFault]:
+    if not isinstance(node, MappingNode):
         return
     for name in _given(node, *_FOR_ONE_ENTRY):
         yield ("defaults", name), "belongs to one entry; set it there"

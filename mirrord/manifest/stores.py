@@ -16,7 +16,7 @@ DEFAULT = "default"
 _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
 
 
-def store_options(name: str, store: document.Store, directory: str, environ: Mapping[str, str]) -> StoreOptions:
+def store_options(name: str, store: document.StoreSection, directory: str, environ: Mapping[str, str]) -> StoreOptions:
     """One declared store. ValueError if it has no endpoint and its provider needs one, or one with userinfo."""
     endpoint = store.endpoint_url or _endpoint(store.provider, environ)
     if endpoint is None and store.provider not in _WITHOUT_ENDPOINT:
@@ -39,7 +39,7 @@ def store_options(name: str, store: document.Store, directory: str, environ: Map
 
 def ambient(environ: Mapping[str, str]) -> StoreOptions:
     """The store of manifests that declare none: AWS with the ambient credentials."""
-    return store_options(DEFAULT, document.Store(), "", environ)
+    return store_options(DEFAULT, document.StoreSection(), "", environ)
 
 
 def _endpoint(provider: ProviderName, environ: Mapping[str, str]) -> str | None:
@@ -51,14 +51,16 @@ def _endpoint(provider: ProviderName, environ: Mapping[str, str]) -> str | None:
     return next((environ[name] for name in names if environ.get(name)), None)
 
 
-def _credentials(store: document.Store, environ: Mapping[str, str]) -> Credentials | None:
+def _credentials(store: document.StoreSection, environ: Mapping[str, str]) -> Credentials | None:
     if store.credentials is not None:
-        return Credentials(**{name: getattr(store.credentials, name) for name in document.Credentials.model_fields})
+        return Credentials(
+            **{name: getattr(store.credentials, name) for name in document.CredentialsSection.model_fields}
+        )
     user, password = environ.get("MINIO_ROOT_USER"), environ.get("MINIO_ROOT_PASSWORD")
     if store.provider is ProviderName.MINIO and user and password:
         return Credentials(access_key_id=user, secret_access_key=password)
     return None
 
 
-def _bucket(settings: document.BucketSettings) -> BucketOptions:
+def _bucket(settings: document.BucketSection) -> BucketOptions:
     return BucketOptions(create=settings.create, versioning=settings.versioning, region=settings.region)

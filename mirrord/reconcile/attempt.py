@@ -24,8 +24,8 @@ from mirrord.model import (
     State,
     Transfer,
 )
-from mirrord.planning.transfers.parts import cut
-from mirrord.planning.transfers.resume import fits
+from mirrord.planning.transfers.parts import part_layout
+from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.errand import Attempt, Errand, pinned_by_validator
 from mirrord.reconcile.ledger import JournalLedger
@@ -161,7 +161,7 @@ class Transfers:
     async def _moved(self, errand: Errand, left: Sequence[Transfer]) -> Copied:
         """Begin or go on, move the bytes; on a failure settle what can be settled."""
         attempt, observed, store = errand.attempt, errand.observed, errand.store
-        plan = cut(observed.revision.length, attempt.item.options.upload, store.provider, self.budget.limit)
+        plan = part_layout(observed.revision.length, attempt.item.options.upload, store.provider, self.budget.limit)
         transfer, kept = await self._begun(errand, errand.intent(plan, self.clock.now()), left)
         attempt.transfer_id, attempt.kind = transfer.id, transfer.kind
         self.told.started(attempt, observed, kept)
@@ -249,7 +249,7 @@ class Transfers:
         resumed: tuple[Transfer, ResumedUpload] | None = None
         for earlier in reversed(left):
             kept = None
-            if resumed is None and errand.resumable and fits(earlier, wanted, self.budget.limit // 2):
+            if resumed is None and errand.resumable and can_resume(earlier, wanted, self.budget.limit // 2):
                 kept = await self.leftovers.kept(earlier, errand.store)
             if kept is not None:
                 resumed = earlier, kept

@@ -26,17 +26,17 @@ from mirrord.errors import (
 )
 from mirrord.model import Item, Outcome, State, Url
 from mirrord.planning.timing.breaker import (
+    PROBE_TIMEOUT,
     RULE,
-    SEAT,
     Breaker,
+    admitted,
     answered,
-    entered,
     failed,
-    is_asked,
+    in_retry_after,
     is_open,
-    left,
-    promised,
     reached,
+    reserved,
+    returned,
     waits,
 )
 
@@ -85,13 +85,13 @@ class Breakers:
             return self._held(part, item, now, wait, fresh=fresh)
         for part in parts:
             self._waiting.get(part, {}).pop(item.id, None)
-            self._keep(part, entered(self._of(part), item.id, now + SEAT))
+            self._keep(part, admitted(self._of(part), item.id, now + PROBE_TIMEOUT))
         return None
 
     def leave(self, item: Item) -> None:
         """The try of an item that was let through is over."""
         for part in _parts(item):
-            self._keep(part, left(self._of(part), item.id))
+            self._keep(part, returned(self._of(part), item.id))
 
     def answered(self, item: Item, now: float, *, store: bool) -> None:
         """The item's source answered; with `store` its store did too."""
@@ -170,8 +170,8 @@ class Breakers:
         if self._spent(state, fresh=first):
             return self._outcome(part, message, None, tried=False)
         self._waiting.setdefault(part, {})[item.id] = fresh
-        if first and not is_asked(state, now):
-            state, moment = promised(state, now, wait)
+        if first and not in_retry_after(state, now):
+            state, moment = reserved(state, now, wait)
             self._keep(part, state)
             if moment is not None:
                 return self._outcome(part, message, moment, tried=False)
@@ -183,7 +183,7 @@ class Breakers:
     def _wait(self, part: Part, state: Breaker, now: float, wait: float) -> float:
         """Seconds for one that failed. Those that are promised their moments may all be good: it comes to see, the
         less often the more there are."""
-        if is_asked(state, now) or is_open(state):
+        if in_retry_after(state, now) or is_open(state):
             return wait
         return min(wait, max(RULE.base, state.until - now, EACH * len(self._waiting.get(part, ()))))
 

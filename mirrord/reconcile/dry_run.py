@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from mirrord.model import Copied, Destination, Item, Observed, Outcome, Record, State, Transfer, TransferKind
-from mirrord.planning.decisions.standing import is_recorded
-from mirrord.planning.transfers.parts import cut
+from mirrord.planning.decisions.object_identity import is_recorded
+from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import Journal, ObjectStore, Source
 from mirrord.reconcile.attempt import Declared
 from mirrord.reconcile.errand import Attempt, Errand
@@ -75,7 +75,7 @@ class DryRun:
         errand = Errand(attempt, source, observed, store, await self.declared(item))
         original, kind = await self._original(errand), TransferKind.PUT
         if original is None:
-            kind = cut(size, item.options.upload, store.provider, self.budget.limit).kind
+            kind = part_layout(size, item.options.upload, store.provider, self.budget.limit).kind
             refuse(observed, item.options.max_size, item.options.expect_content_type)
         if attempt.vacant:
             await self.require_bucket(item, store)
@@ -83,7 +83,7 @@ class DryRun:
         return Outcome(state=State.SYNCED)
 
     async def _original(self, errand: Errand) -> Destination | None:
-        record = await Reuse(self.journal, self.told.clock, self.budget, self.lending).twin(errand)
+        record = await Reuse(self.journal, self.told.clock, self.budget, self.lending).reusable_record(errand)
         if record is None:
             return None
         standing = await errand.store.head_object(record.destination)

@@ -6,7 +6,7 @@ from uuid import uuid4
 from mirrord.model import Item, Observed, Overwrite, Record, Transfer, TransferKind
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
-from mirrord.planning.transfers.parts import Cut
+from mirrord.planning.transfers.parts import PartLayout
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import Clock, ObjectStore, Source
 from mirrord.transfer.job import Job, NewObject, SourceDemands
@@ -49,7 +49,7 @@ class Errand:
         """Whether the rest can be fetched without the beginning. A declared sha256 is of all bytes in their order."""
         return pinned(self.observed) and self.sha256 is None
 
-    def intent(self, plan: Cut, now: float) -> Transfer:
+    def intent(self, plan: PartLayout, now: float) -> Transfer:
         item = self.attempt.item
         return Transfer(
             id=self.attempt.transfer_id,
@@ -63,14 +63,14 @@ class Errand:
             options_digest=options_digest(item.options.object),
         )
 
-    def job(self, transfer: Transfer, plan: Cut, kept: ResumedUpload | None, memory_limit: int) -> Job:
+    def job(self, transfer: Transfer, plan: PartLayout, kept: ResumedUpload | None, memory_limit: int) -> Job:
         """`transfer` is the journal's: the id is in the object's metadata, the part size is the upload's own."""
         item, observed = self.attempt.item, self.observed
         if self.sha256 is not None:
             observed = replace(observed, revision=replace(observed.revision, digest=f"sha256:{self.sha256}"))
         if kept is not None and transfer.part_size is not None:
             fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_size))
-            plan = Cut(transfer.kind, transfer.part_size, fitting)
+            plan = PartLayout(transfer.kind, transfer.part_size, fitting)
         return Job(
             transfer_id=transfer.id,
             new=NewObject(
@@ -79,7 +79,7 @@ class Errand:
                 checksum=self.store.provider.checksum,
                 if_none_match=_only_if_none(item.options.overwrite, self.attempt.vacant),
             ),
-            cut=plan,
+            layout=plan,
             demands=SourceDemands(
                 max_size=item.options.max_size,
                 content_type=item.options.expect_content_type,

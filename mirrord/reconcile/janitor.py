@@ -18,7 +18,7 @@ from mirrord.aio import drain, finish
 from mirrord.errors import BucketMissing, JournalError, OutcomeUnknown, StoreError, StoreUnavailable
 from mirrord.events import UploadAborted
 from mirrord.model import Destination, Transfer, Upload
-from mirrord.planning.transfers.sweep import nameless, ours, past, uncertain, window_ends
+from mirrord.planning.transfers.sweep import is_expired, lacks_upload_id, opened_for, uncertain, window_ends
 from mirrord.ports import Clock, Journal, ObjectStore, Observer
 from mirrord.reconcile.leftovers import record_landed
 from mirrord.reconcile.uncertain import Fate, fate
@@ -62,7 +62,7 @@ class Janitor:
     async def begin(self) -> None:
         """What an earlier process asked to open and did not live to record is given up. Asks no store."""
         async for transfer in self.journal.unfinished():
-            if nameless(transfer):
+            if lacks_upload_id(transfer):
                 await self.journal.give_up(transfer.id, self.clock.now())
 
     async def run(self) -> None:
@@ -139,14 +139,14 @@ class Janitor:
 
     async def _sweep(self, at: Destination, given_up: list[Transfer], *, looks_run: bool) -> None:
         store = await self.store_at(at)
-        intents = [transfer for transfer in given_up if nameless(transfer)]
+        intents = [transfer for transfer in given_up if lacks_upload_id(transfer)]
         try:
             for transfer in given_up:
                 if transfer not in intents and await self._ended(transfer, store, looks_run=looks_run):
                     await self.journal.abandon(transfer.id)
             if await self._find(at, intents, store):
                 now = self.clock.now()
-                await self._forget([intent for intent in intents if past(intent, now)])
+                await self._forget([intent for intent in intents if is_expired(intent, now)])
         except BucketMissing:
             _log.info("%s: the bucket is gone, and what was left in it", at)
             await self._forget(given_up)
@@ -169,13 +169,13 @@ class Janitor:
             return True
         found = [upload async for upload in store.list_uploads(at.bucket, at.key) if upload.key == at.key]
         now, running = self.clock.now(), await self.journal.unfinished_of(at.item_id)
-        if any(nameless(transfer) for transfer in running):
+        if any(lacks_upload_id(transfer) for transfer in running):
             return False
         known = {transfer.progress.upload_id for transfer in running}
         for upload in found:
             if upload.upload_id in known:
                 continue
-            if any(ours(intent, upload, now) for intent in intents):
+            if any(opened_for(intent, upload, now) for intent in intents):
                 await self._abort(at, upload.upload_id, store)
             else:
                 self._report(at, upload)

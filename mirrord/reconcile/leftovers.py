@@ -13,8 +13,8 @@ from mirrord.checksums import combines
 from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
 from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.decide import adopted
-from mirrord.planning.transfers.resume import confirmed
-from mirrord.planning.transfers.sweep import nameless, uncertain
+from mirrord.planning.transfers.resume import confirmed_parts
+from mirrord.planning.transfers.sweep import lacks_upload_id, uncertain
 from mirrord.ports import Clock, Journal, ObjectStore
 from mirrord.reconcile.records import with_copy, with_doubt, with_landed
 from mirrord.reconcile.uncertain import Fate, fate
@@ -71,13 +71,13 @@ class Leftovers:
             listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
         except NoSuchUpload:
             return None
-        parts = confirmed(await self.journal.parts(transfer.id), listed, length, part_size)
+        parts = confirmed_parts(await self.journal.parts(transfer.id), listed, length, part_size)
         return ResumedUpload(upload_id, parts, uncertain=uncertain(transfer))
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item | None = None) -> bool:
         """Give `transfer` up: abort its upload, then forget it. False: a sweep must do it, find the upload first, or
         wait until nothing can complete it any more."""
-        if nameless(transfer) or not await self._aborted(transfer, store, item):
+        if lacks_upload_id(transfer) or not await self._aborted(transfer, store, item):
             await self.journal.give_up(transfer.id, self.clock.now())
             return False
         await self.journal.abandon(transfer.id)

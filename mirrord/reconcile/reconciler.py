@@ -16,7 +16,7 @@ from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, 
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.model import Destination, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action, Decision, decide, known_revision, needs_head
-from mirrord.planning.decisions.standing import with_shown_etag
+from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.errand import Attempt

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
 from mirrord.model import Destination, Item, Outcome, Record, RecordedObject, State
-from mirrord.planning.decisions.standing import is_ours
+from mirrord.planning.decisions.object_identity import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
 KEPT = Outcome(state=State.SYNCED)

@@ -24,8 +24,8 @@ from mirrord.errors import (
 )
 from mirrord.model import Copied, JournaledProgress, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.describe import described
-from mirrord.planning.decisions.reuse import reusable, twin
-from mirrord.planning.transfers.parts import Cut
+from mirrord.planning.decisions.reuse import may_reuse, reusable_record
+from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import Clock, Journal
 from mirrord.reconcile.errand import Attempt, Errand
 from mirrord.reconcile.leftovers import as_copied
@@ -35,7 +35,7 @@ from mirrord.transfer.verify import holds
 from mirrord.transfer.writes import Write, landed
 
 _log = getLogger(__name__)
-_CUT = Cut(TransferKind.PUT, 0, 1)
+_LAYOUT = PartLayout(TransferKind.PUT, 0, 1)
 _REFUSED = (PreconditionFailed, StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
 """It was not copied, and asking again would not help."""
 
@@ -79,7 +79,7 @@ class Reuse:
         with self.lending.of(record.item_id):
             return await self._copied(errand, record) if await self._is_equal(errand, record) else None
 
-    async def twin(self, errand: Errand) -> Record | None:
+    async def reusable_record(self, errand: Errand) -> Record | None:
         """Of whose object `copied` would ask the store for a copy. Reads the file; raises what the source raises."""
         record = await self._recorded(errand)
         return record if record is not None and await self._is_equal(errand, record) else None
@@ -89,15 +89,15 @@ class Reuse:
 
     async def _recorded(self, errand: Errand) -> Record | None:
         item, file = errand.attempt.item, errand.observed.revision.file
-        if file is None or not reusable(item, errand.observed, errand.store.provider, errand.attempt.number):
+        if file is None or not may_reuse(item, errand.observed, errand.store.provider, errand.attempt.number):
             return None
-        return twin(item, await self.journal.made_from(file, item.destination.endpoint))
+        return reusable_record(item, await self.journal.made_from(file, item.destination.endpoint))
 
     async def _copied(self, errand: Errand, record: Record) -> Copied | None:
         attempt = errand.attempt
         attempt.kind = TransferKind.PUT
         intent = replace(
-            errand.intent(_CUT, self.clock.now()), progress=JournaledProgress(whole=record.object.checksum)
+            errand.intent(_LAYOUT, self.clock.now()), progress=JournaledProgress(whole=record.object.checksum)
         )
         await self.journal.begin(intent)
         standing = await self._copy_of(errand, record, intent)

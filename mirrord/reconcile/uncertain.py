@@ -7,7 +7,7 @@ the object with it (FIELD_NOTES 17). Changes nothing at the store and writes not
 from enum import StrEnum
 
 from mirrord.model import Transfer
-from mirrord.planning.transfers.sweep import may_hold, window_ends
+from mirrord.planning.transfers.sweep import may_be_result, window_ends
 from mirrord.ports import ObjectStore
 from mirrord.transfer.writes import carries, landed
 
@@ -38,7 +38,7 @@ async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:
     if not await store.bucket_versioning(at.bucket):
         return False
     async for version in store.list_versions(at):
-        if may_hold(transfer, version.last_modified):
+        if may_be_result(transfer, version.last_modified):
             standing = await store.head_version(at, version.version_id)
             if carries(transfer.id, standing):
                 return True

@@ -19,7 +19,7 @@ from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, Record, State
 from mirrord.planning.items.difference import Difference, difference, same_work
 from mirrord.planning.timing.backoff import Backoff
-from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_look, next_look, tick_after_jump
+from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_wait, next_wait, tick_after_jump
 from mirrord.ports import Clock, JournalRecords, Queue
 from mirrord.scheduling.items import ScheduledItem, ScheduledItems
 from mirrord.scheduling.records import ScheduledRecords
@@ -139,7 +139,7 @@ class Scheduler:
 
     def _arrivals(self, found: Difference, records: Mapping[str, Record]) -> Sequence[ScheduledItem]:
         now, crowd = self.clock.now(), _crowd(found)
-        first = ((item, first_look(item, records.get(item.id), now, self.chance(), crowd)) for item in found.added)
+        first = ((item, first_wait(item, records.get(item.id), now, self.chance(), crowd)) for item in found.added)
         return [ScheduledItem.of(item, wait) for item, wait in first]
 
     def _enter(self, found: Difference, arrivals: Sequence[ScheduledItem]) -> None:
@@ -150,13 +150,13 @@ class Scheduler:
         for scheduled in arrivals:
             self._items.put(scheduled)
         for item in found.changed:
-            soon = first_look(item, None, now, self.chance(), crowd)
+            soon = first_wait(item, None, now, self.chance(), crowd)
             self._items.replace(ScheduledItem.of(item, Wait(now, now) if item.id in running else soon))
         for item in (*found.renamed, *found.rescheduled):
             self._items[item.id].item = item
         for item in found.rescheduled:
             if item.id not in running:
-                self._items[item.id].expect(first_look(item, None, now, self.chance(), crowd))
+                self._items[item.id].expect(first_wait(item, None, now, self.chance(), crowd))
 
     async def _carry_out(self, found: Difference) -> None:
         """Void what runs for definitions that are gone; those that only wait are not kept waiting by that."""
@@ -227,7 +227,7 @@ class Scheduler:
             return  # submitted again meanwhile: that wish stands
         retried = outcome.state is State.RETRYING and outcome.retry_in is not None
         scheduled.failures = outcome.failures_after(scheduled.failures) if retried else 0
-        wait = next_look(item.options, outcome, scheduled.tick, began, now, self.chance())
+        wait = next_wait(item.options, outcome, scheduled.tick, began, now, self.chance())
         if self._items.is_file(item.id) and _is_settled(outcome):
             self._items.remove(item.id)
             return

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from mirrord.errors import IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
 from mirrord.planning.transfers.parts import AUTO_PART
-from mirrord.planning.transfers.resume import Run, missing, pieces, pinned
+from mirrord.planning.transfers.resume import PartRange, missing_ranges, pinned, split_ranges
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
 from mirrord.transfer.job import Job, Progress, Tally, TransferContext, unseen
@@ -41,7 +41,7 @@ async def copy(
     refuse(observed, job.demands.max_size, job.demands.content_type)
     tally = Tally(progress, job.resumed.size if job.resumed else 0)
     copying = _Copying(job, source, observed, context, tally)
-    if job.cut.kind is TransferKind.MULTIPART and pinned(observed) and not job.in_order:
+    if job.layout.kind is TransferKind.MULTIPART and pinned(observed) and not job.in_order:
         return await copying.in_pieces()
     return await copying.in_one_stream()
 
@@ -84,16 +84,16 @@ class _Copying:
         length = self.observed.revision.length
         if not pinned(self.observed) or length is None:
             return self.source.open(self.observed)
-        return ResumingStream(self.source, self.observed, Run(0, length), self.context.retry)
+        return ResumingStream(self.source, self.observed, PartRange(0, length), self.context.retry)
 
     def _first_size(self) -> int:
         """A put brings one byte more than it expects, so that a longer source shows."""
-        return self._size_of(1) + (self.job.cut.kind is TransferKind.PUT)
+        return self._size_of(1) + (self.job.layout.kind is TransferKind.PUT)
 
     def _size_of(self, number: int) -> int:
         """Of part `number`. Without a length parts start small and double, so that a slow stream holds little memory,
         unless the store wants equal ones."""
-        largest, provider = self.job.cut.part_size, self.context.store.provider
+        largest, provider = self.job.layout.part_size, self.context.store.provider
         if self.observed.revision.length is not None or provider.equal_parts:
             return largest
         return min(largest, max(AUTO_PART, provider.min_part) << min(number - 1, 10))
@@ -106,9 +106,9 @@ class _Copying:
 
     async def _pieces(self, upload: Multipart) -> None:
         """Fetch what no earlier attempt left at the store, by as many readers as are allowed and of use."""
-        length, part_size = self.observed.revision.length or 0, self.job.cut.part_size
+        length, part_size = self.observed.revision.length or 0, self.job.layout.part_size
         have = self.job.resumed.parts if self.job.resumed else {}
-        left = deque(pieces(missing(length, part_size, have), part_size, self.job.readers))
+        left = deque(split_ranges(missing_ranges(length, part_size, have), part_size, self.job.readers))
 
         async def read_on() -> None:
             while left:
@@ -121,9 +121,9 @@ class _Copying:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _piece(self, upload: Multipart, run: Run) -> None:
+    async def _piece(self, upload: Multipart, run: PartRange) -> None:
         async with ResumingStream(self.source, self.observed, run, self.context.retry) as stream:
-            await self._feed(upload, self._reader(stream, run.size), run.start // self.job.cut.part_size + 1)
+            await self._feed(upload, self._reader(stream, run.size), run.start // self.job.layout.part_size + 1)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
     def _reader(self, stream: ByteStream, length: int | None, sha256: str | None = None) -> PartReader:
@@ -145,7 +145,7 @@ class _Copying:
     def _upload(self) -> Multipart:
         job = self.job
         return Multipart(
-            self.context, job.new, concurrency=job.cut.concurrency, resumed=job.resumed, sent=self.tally.sent
+            self.context, job.new, concurrency=job.layout.concurrency, resumed=job.resumed, sent=self.tally.sent
         )
 
     async def _in_parts(self, upload: Multipart, feed: Coroutine[None, None, None]) -> Copied:

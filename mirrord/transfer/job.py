@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Revision
-from mirrord.planning.transfers.parts import Cut
+from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.ledger import NO_LEDGER, Ledger, ResumedUpload
@@ -47,16 +47,16 @@ class SourceDemands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One transfer, decided: `cut` fits store and memory."""
+    """One transfer, decided: `layout` fits store and memory."""
 
     transfer_id: str
     new: NewObject
-    cut: Cut
+    layout: PartLayout
     demands: SourceDemands = SourceDemands()
     readers: int = 1
     """How many pinned ranges of the source may be read at the same time."""
     resumed: ResumedUpload | None = None
-    """What an earlier attempt left: `cut.part_size` and `transfer_id` are then that one's."""
+    """What an earlier attempt left: `layout.part_size` and `transfer_id` are then that one's."""
 
     @property
     def in_order(self) -> bool:

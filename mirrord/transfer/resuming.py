@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Observed
-from mirrord.planning.transfers.resume import Run
+from mirrord.planning.transfers.resume import PartRange
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer.retry import Failures, RetryPolicy
 from mirrord.units import MiB
@@ -31,7 +31,7 @@ FORGIVEN_AFTER = MiB
 class ResumingStream:
     """`async with ResumingStream(source, observed, run, retry) as stream`: the bytes of `run`, a ports.ByteStream."""
 
-    def __init__(self, source: Source, observed: Observed, run: Run, retry: RetryPolicy) -> None:
+    def __init__(self, source: Source, observed: Observed, run: PartRange, retry: RetryPolicy) -> None:
         self._source = source
         self._observed = observed
         self._at = run.start

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 from mirrord.errors import MirrordError
-from mirrord.planning.timing.backoff import Backoff, pause, spent
+from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class RetryPolicy:
 
     def wait(self, failures: int, retry_after: float | None = None) -> float | None:
         """Seconds until the next try after `failures` (from 1) failed ones; None: that was the last one."""
-        return None if spent(self.rule, failures) else pause(self.rule, failures, self.chance(), retry_after)
+        return None if exhausted(self.rule, failures) else pause(self.rule, failures, self.chance(), retry_after)
 
 
 PART_RETRY = RetryPolicy()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mirrord import checksums
 from mirrord.aio import Turns
 from mirrord.model import Checksum, ChecksumKind, Destination, Observed, Record, StoredObject
-from mirrord.planning.decisions.standing import is_recorded
+from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.ports import ByteStream, ObjectStore, Source
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.readback import PIECE

@@ -14,7 +14,7 @@ from mirrord.model import (
     StoredObject,
     TransferKind,
 )
-from mirrord.planning.transfers.parts import Cut
+from mirrord.planning.transfers.parts import PartLayout
 from mirrord.providers import Provider, profile
 from mirrord.testing import KeptObject, MemorySource, MemoryStore
 from mirrord.transfer.job import Job, NewObject, SourceDemands
@@ -110,16 +110,16 @@ def new_object(kind: ChecksumKind = ChecksumKind.CRC64NVME) -> NewObject:
     return NewObject(at=AT, options=ObjectOptions(), checksum=kind)
 
 
-def job(cut: Cut, kind: ChecksumKind = ChecksumKind.CRC64NVME, **demands: object) -> Job:
-    return Job(transfer_id="t1", new=new_object(kind), cut=cut, demands=SourceDemands(**demands))  # type: ignore[arg-type]
+def job(layout: PartLayout, kind: ChecksumKind = ChecksumKind.CRC64NVME, **demands: object) -> Job:
+    return Job(transfer_id="t1", new=new_object(kind), layout=layout, demands=SourceDemands(**demands))  # type: ignore[arg-type]
 
 
-def parts_of(size: int, concurrency: int = 3) -> Cut:
-    return Cut(TransferKind.MULTIPART, size, concurrency)
+def parts_of(size: int, concurrency: int = 3) -> PartLayout:
+    return PartLayout(TransferKind.MULTIPART, size, concurrency)
 
 
-def whole(length: int) -> Cut:
-    return Cut(TransferKind.PUT, length, 1)
+def whole(length: int) -> PartLayout:
+    return PartLayout(TransferKind.PUT, length, 1)
 
 
 def pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:

@@ -91,11 +91,11 @@ def _refused() -> list[str]:
 TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
     "not-enforced": (README, _not_enforced),
     "not-yet": (MANIFEST, _refused),
-    "daemon": (MANIFEST, lambda: _section("Daemon")),
-    "store": (MANIFEST, lambda: _section("Store")),
-    "entry": (MANIFEST, lambda: _section("Mirror", shared_with="Folder")),
-    "mirror": (MANIFEST, lambda: _section("Mirror", beyond="Folder")),
-    "folder": (MANIFEST, lambda: _section("Folder", beyond="Mirror")),
+    "daemon": (MANIFEST, lambda: _section("DaemonSection")),
+    "store": (MANIFEST, lambda: _section("StoreSection")),
+    "entry": (MANIFEST, lambda: _section("MirrorSection", shared_with="FolderSection")),
+    "mirror": (MANIFEST, lambda: _section("MirrorSection", beyond="FolderSection")),
+    "folder": (MANIFEST, lambda: _section("FolderSection", beyond="MirrorSection")),
 }
 
 

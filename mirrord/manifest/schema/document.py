@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field
 
 from mirrord.declared import BucketOptions, StoreOptions
 from mirrord.manifest.schema import fields, texts
-from mirrord.manifest.schema.entries import Defaults, Folder, Mirror
+from mirrord.manifest.schema.entries import DefaultsSection, FolderSection, MirrorSection
 from mirrord.manifest.schema.fields import Flag
-from mirrord.manifest.schema.section import Section, compact, lasting, sized
+from mirrord.manifest.schema.section import Section, compact, duration_field, size_field
 from mirrord.settings import Settings
 
 _SETTINGS, _STORE, _BUCKET = Settings(state=Path()), StoreOptions(name=""), BucketOptions()
@@ -23,33 +23,33 @@ _SETTINGS, _STORE, _BUCKET = Settings(state=Path()), StoreOptions(name=""), Buck
 
 
 # ── daemon ────────────────────────────────────────────────────────────────────────────────────────
-class PerHost(Section):
-    connections: fields.Connections = _SETTINGS.per_host_connections
+class PerHostSection(Section):
+    connections: fields.ConnectionCount = _SETTINGS.per_host_connections
     """Connections to one host at a time."""
     requests_per_second: fields.Positive | None = None
     """Requests a second to one host."""
 
 
-class Log(Section):
+class LogSection(Section):
     format: fields.LogFormat = _SETTINGS.log_format
     """auto: console on a terminal, JSON lines otherwise."""
     level: fields.LogLevel = _SETTINGS.log_level
     """The least severe line that is logged."""
 
 
-class Network(Section):
-    allow: tuple[texts.Network, ...] = ()
+class NetworkSection(Section):
+    allow: tuple[texts.NetworkRange, ...] = ()
     """Link-local or metadata networks that sources may be in after all."""
 
 
-class Notify(Section):
+class NotifySection(Section):
     url: texts.WebUrl = Field(repr=False)
     """Webhook that gets a POST for each event."""
     events: tuple[texts.Name, ...] = ()
     """Names of events; empty: all of them."""
 
 
-class Daemon(Section):
+class DaemonSection(Section):
     state: texts.StateUrl | None = None
     """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
     listen: texts.Listen = _SETTINGS.listen
@@ -59,26 +59,26 @@ class Daemon(Section):
     hosts: tuple[texts.HostName, ...] = ()
     """Names by which page and API may be asked, like mirror.example.org or *.example.org, besides the listen address,
     localhost, the machine's name and IP addresses."""
-    transfers: fields.Transfers = _SETTINGS.transfers
+    transfers: fields.TransferCount = _SETTINGS.transfers
     """Transfers at a time."""
-    memory_limit: fields.MemoryLimit = sized(_SETTINGS.memory_limit)
+    memory_limit: fields.MemoryLimit = size_field(_SETTINGS.memory_limit)
     """All part buffers together."""
     bandwidth: fields.Bandwidth | None = None
     """A rate, or rates by time of day: {"08:00-18:00": 20MiB/s, default: unlimited}."""
-    per_host: PerHost = PerHost()
+    per_host: PerHostSection = PerHostSection()
     """Limits for each host that sources are on."""
-    shutdown_grace: fields.Pause = lasting(_SETTINGS.shutdown_grace)
+    shutdown_grace: fields.Pause = duration_field(_SETTINGS.shutdown_grace)
     """Time that running transfers get after SIGTERM."""
-    log: Log = Log()
+    log: LogSection = LogSection()
     """How the log is written."""
-    network: Network = Network()
+    network: NetworkSection = NetworkSection()
     """Exceptions from the rule on link-local and metadata addresses."""
-    notify: tuple[Notify, ...] = ()
+    notify: tuple[NotifySection, ...] = ()
     """Webhooks."""
 
 
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────
-class Credentials(Section):
+class CredentialsSection(Section):
     """A pair of keys, a profile, or anonymous: one of the three."""
 
     access_key_id: texts.Token | None = Field(default=None, repr=False)
@@ -93,25 +93,25 @@ class Credentials(Section):
     """Requests are not signed."""
 
 
-class BucketLock(Section):
+class BucketLockSection(Section):
     mode: fields.LockMode = "GOVERNANCE"
     """GOVERNANCE or COMPLIANCE."""
     retain: fields.Duration | None = None
     """How long new objects are kept."""
 
 
-class BucketSettings(Section):
+class BucketSection(Section):
     create: Flag = _BUCKET.create
     """Create the bucket if it does not exist."""
     versioning: Flag = _BUCKET.versioning
     """Turn versioning on in a bucket that mirrord creates; `plan` and `status` name one that exists without it."""
     region: texts.Name | None = None
     """Region of a bucket that mirrord creates."""
-    lock: BucketLock | None = None
+    lock: BucketLockSection | None = None
     """Object lock of a bucket that mirrord creates."""
 
 
-class Store(Section):
+class StoreSection(Section):
     provider: fields.ProviderWord = _STORE.provider
     """Whose quirks and limits the store has."""
     endpoint_url: texts.EndpointUrl | None = None
@@ -120,7 +120,7 @@ class Store(Section):
     """Region to sign for."""
     addressing: fields.Addressing = _STORE.addressing
     """Bucket in the path or in the host name."""
-    credentials: Credentials | None = None
+    credentials: CredentialsSection | None = None
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
     ca_file: texts.FilePath | None = None
     """PEM file of the authority that signed the store's certificate."""
@@ -128,7 +128,7 @@ class Store(Section):
     """What proves the bytes; auto: the best that the store verifies."""
     payload_signing: fields.Signing = "auto"
     """auto: signed sha256 only where the wire is neither TLS nor loopback."""
-    buckets: dict[texts.Bucket, BucketSettings] = Field(default={})
+    buckets: dict[texts.Bucket, BucketSection] = Field(default={})
     """Buckets by name; only those declared here are ever created."""
 
 
@@ -137,13 +137,13 @@ class Document(Section):
 
     version: fields.Version = 1
     """Version of the format."""
-    daemon: Daemon | None = None
+    daemon: DaemonSection | None = None
     """Settings of the process; at most one file has them. Flags and MIRRORD_* variables win."""
-    stores: dict[texts.StoreName, Store] = Field(default={})
+    stores: dict[texts.StoreName, StoreSection] = Field(default={})
     """Stores by name, shared by all files; none at all: AWS, called default."""
-    defaults: Defaults = Defaults()
+    defaults: DefaultsSection = DefaultsSection()
     """For this file's entries."""
-    mirrors: tuple[Annotated[Mirror, AfterValidator(compact)], ...] = ()
+    mirrors: tuple[Annotated[MirrorSection, AfterValidator(compact)], ...] = ()
     """A list of mirrors, or a mapping url -> destination or url -> mirror."""
-    folders: tuple[Annotated[Folder, AfterValidator(compact)], ...] = ()
+    folders: tuple[Annotated[FolderSection, AfterValidator(compact)], ...] = ()
     """Watched folders."""

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from mirrord.declared import FolderSpec
 from mirrord.manifest.schema import fields, texts
 from mirrord.manifest.schema.fields import Flag, refuse
-from mirrord.manifest.schema.section import Section, chosen_by_mirrord, lasting, sized
+from mirrord.manifest.schema.section import Section, auto_field, duration_field, size_field
 from mirrord.model import HttpOptions, Options, UploadOptions
 
 _HTTP, _UPLOAD, _OPTIONS = HttpOptions(), UploadOptions(), Options()
@@ -18,27 +18,27 @@ _FOLDER = FolderSpec(entry="", path="", store="", endpoint="", bucket="")
 """The defaults, which the frozen options state."""
 
 
-class Basic(Section):
+class BasicSection(Section):
     username: texts.HeaderText = Field(repr=False)
     """User name of HTTP basic authentication."""
     password: texts.HeaderText = Field(repr=False)
     """Password of HTTP basic authentication."""
 
 
-class Http(Section):
+class HttpSection(Section):
     headers: dict[texts.HeaderName, texts.HeaderText] = Field(default={}, repr=False)
     """Sent to the entry's own origin only."""
     bearer: texts.Token | None = Field(default=None, repr=False)
     """Token for Authorization: Bearer."""
-    basic: Basic | None = None
+    basic: BasicSection | None = None
     """User name and password for Authorization: Basic."""
-    connections: fields.Connections = _HTTP.connections
+    connections: fields.ConnectionCount = _HTTP.connections
     """Parallel ranges of one source."""
-    idle_timeout: fields.Duration = lasting(_HTTP.idle_timeout)
+    idle_timeout: fields.Duration = duration_field(_HTTP.idle_timeout)
     """Longest silence of a source."""
-    min_rate: fields.Rate = sized(_HTTP.min_rate, per="/s")
+    min_rate: fields.ByteRate = size_field(_HTTP.min_rate, per="/s")
     """A source slower than this fails."""
-    max_redirects: fields.Redirects = _HTTP.max_redirects
+    max_redirects: fields.RedirectCount = _HTTP.max_redirects
     """Redirects followed for one request."""
     proxy: texts.WebUrl | None = Field(default=None, repr=False)
     """HTTP proxy for this entry."""
@@ -48,26 +48,26 @@ class Http(Section):
     """PEM file with the client's certificate and key."""
 
 
-class Expect(Section):
+class ExpectSection(Section):
     content_type: texts.ContentType | None = None
     """A source of another type is refused: a login page is no tarball."""
 
 
-class Encryption(Section):
-    mode: fields.Encryption
+class EncryptionSection(Section):
+    mode: fields.EncryptionMode
     """AES256 or aws:kms."""
     kms_key_id: texts.Name | None = None
     """Key for aws:kms."""
 
 
-class ObjectLock(Section):
+class ObjectLockSection(Section):
     mode: fields.LockMode
     """GOVERNANCE or COMPLIANCE."""
     retain: fields.Duration
     """How long the object is kept."""
 
 
-class ObjectSettings(Section):
+class ObjectSection(Section):
     content_type: texts.ContentType | None = None
     """Absent: the source's header, else by the key's extension, else application/octet-stream."""
     cache_control: texts.HeaderValue | None = None
@@ -88,29 +88,29 @@ class ObjectSettings(Section):
     """Storage class of the object."""
     acl: texts.Acl | None = None
     """Canned ACL of the object."""
-    encryption: Encryption | None = None
+    encryption: EncryptionSection | None = None
     """Encryption at rest."""
-    lock: ObjectLock | None = None
+    lock: ObjectLockSection | None = None
     """Object lock."""
 
 
-class Upload(Section):
-    multipart_threshold: fields.Threshold = chosen_by_mirrord()
+class UploadSection(Section):
+    multipart_threshold: fields.Threshold = auto_field()
     """From this size on an object goes in parts; auto: 16 MiB."""
-    part_size: fields.PartSize = chosen_by_mirrord()
+    part_size: fields.PartSize = auto_field()
     """auto: chosen from the size, the store's limits and memory_limit."""
-    concurrency: fields.Concurrency = _UPLOAD.concurrency
+    concurrency: fields.PartConcurrency = _UPLOAD.concurrency
     """Parts of one object in flight."""
 
 
-class ChecksumList(Section):
+class ChecksumListSection(Section):
     """Where a file of digests is."""
 
     url: texts.WebUrl = Field(repr=False)
     """A SHA256SUMS file: coreutils, BSD or a single digest."""
 
 
-class DeclaredChecksum(Section):
+class ChecksumSection(Section):
     """What the bytes must be, by a digest or by a file of digests."""
 
     digest: texts.Digest | None = None
@@ -125,7 +125,7 @@ def _checksum(value: object) -> object:
     return value
 
 
-class Prune(Section):
+class PruneSection(Section):
     """Deleting what left the manifests."""
 
     max: fields.Percent | None = None
@@ -133,17 +133,17 @@ class Prune(Section):
 
 
 def _prune(value: object) -> object:
-    return value if isinstance(value, dict) else Prune() if fields.read_flag(value) else None
+    return value if isinstance(value, dict) else PruneSection() if fields.read_flag(value) else None
 
 
-class DeclaredAfterUpload(Section):
+class AfterUploadSection(Section):
     """What becomes of an uploaded file: it goes to the folder `move`, or if that is None, away."""
 
     move: texts.FilePath | None = None
     """Folder that uploaded files are moved to."""
 
 
-class Move(Section):
+class MoveSection(Section):
     """As the manifest writes it."""
 
     move: texts.FilePath
@@ -155,32 +155,34 @@ def _after(value: object) -> object:
         if value.get("move") is None:
             raise refuse("after_upload is keep, delete or {move: folder}")
         return value
-    return None if fields.AFTER.read(value) == "keep" else DeclaredAfterUpload()
+    return None if fields.AFTER.read(value) == "keep" else AfterUploadSection()
 
 
-PruneField = Annotated[Prune | None, BeforeValidator(_prune, json_schema_input_type=Flag | Prune)]
+PruneField = Annotated[PruneSection | None, BeforeValidator(_prune, json_schema_input_type=Flag | PruneSection)]
 ChecksumField = Annotated[
-    DeclaredChecksum, BeforeValidator(_checksum, json_schema_input_type=texts.Digest | ChecksumList)
+    ChecksumSection, BeforeValidator(_checksum, json_schema_input_type=texts.Digest | ChecksumListSection)
 ]
-AfterField = Annotated[DeclaredAfterUpload | None, BeforeValidator(_after, json_schema_input_type=fields.After | Move)]
+AfterField = Annotated[
+    AfterUploadSection | None, BeforeValidator(_after, json_schema_input_type=fields.AfterUploadWord | MoveSection)
+]
 
 
-class Entry(Section):
+class EntrySection(Section):
     """What mirrors and folders share."""
 
     store: texts.StoreName | None = None
     """Name of the store; absent: default, or the only one."""
     max_size: fields.MaxSize | None = None
     """A larger source is refused."""
-    object: ObjectSettings = ObjectSettings()
+    object: ObjectSection = ObjectSection()
     """What is stored beside the bytes."""
-    upload: Upload = Upload()
+    upload: UploadSection = UploadSection()
     """How an object is cut into parts."""
     overwrite: fields.OverwriteWord = _OPTIONS.overwrite
     """owned: only an object that mirrord wrote; never: no object that stands."""
     drift: fields.DriftWord = _OPTIONS.drift
     """What to do about an object that was deleted or replaced behind our back; looked for once a minute at most."""
-    verify: fields.Verify = "store"
+    verify: fields.VerifyMode = "store"
     """What proves the copy: the store's checksum, or reading back."""
     prune: PruneField = Field(default=None, json_schema_extra={"default": False})
     """Delete the object when its item leaves the manifests."""
@@ -188,14 +190,14 @@ class Entry(Section):
     """Leave the entry's items alone."""
 
 
-class Fetched(Entry):
+class FetchedSection(EntrySection):
     """What mirrors have beyond that, and may come from `defaults`."""
 
-    matrix: dict[texts.Placeholder, tuple[texts.MatrixText, ...]] = Field(default={})
+    matrix: dict[texts.PlaceholderName, tuple[texts.MatrixText, ...]] = Field(default={})
     """One item for each combination of these values."""
     from_store: texts.StoreName | None = None
     """Store of an s3:// source."""
-    every: fields.Every = lasting(_OPTIONS.every)
+    every: fields.Every = duration_field(_OPTIONS.every)
     """How often the source is looked at; never: once per change of the manifest."""
     cron: texts.Cron | None = None
     """Five fields, instead of every."""
@@ -203,13 +205,13 @@ class Fetched(Entry):
     """Time zone of cron."""
     checksum: ChecksumField | None = None
     """What the bytes must be: sha256:… or {url: …}."""
-    http: Http = Http()
+    http: HttpSection = HttpSection()
     """How the URL is asked."""
-    expect: Expect = Expect()
+    expect: ExpectSection = ExpectSection()
     """What the source must be."""
 
 
-class Mirror(Fetched):
+class MirrorSection(FetchedSection):
     """One source, or a list or matrix of them, and its object."""
 
     url: texts.SourceUrl | None = Field(default=None, repr=False)
@@ -224,7 +226,7 @@ class Mirror(Fetched):
     """For people; default: the object's address."""
 
 
-class Watched(Entry):
+class WatchedSection(EntrySection):
     """What folders have beyond an entry, and may come from `defaults`."""
 
     include: tuple[texts.Pattern, ...] = ()
@@ -233,25 +235,25 @@ class Watched(Entry):
     """Gitignore patterns of files to leave; temporary names are left anyway."""
     key: texts.KeyTemplate = _FOLDER.key
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
-    settle: fields.Pause = lasting(_FOLDER.settle)
+    settle: fields.Pause = duration_field(_FOLDER.settle)
     """Two equal stats this far apart make a file ready."""
     ready: texts.Marker | None = None
     """Upload a file only once its marker stands: *.done beside the file, or _SUCCESS in its directory."""
-    watch: fields.Watch = _FOLDER.watch
+    watch: fields.WatchMode = _FOLDER.watch
     """How changes are noticed; auto: by events, but poll where the file system has none for some changes."""
-    poll_interval: fields.Duration = lasting(_FOLDER.poll_interval)
+    poll_interval: fields.Duration = duration_field(_FOLDER.poll_interval)
     """Time between looks where events are not to be had."""
-    rescan: fields.Duration = lasting(_FOLDER.rescan)
+    rescan: fields.Duration = duration_field(_FOLDER.rescan)
     """Time between full scans."""
     after_upload: AfterField = Field(default=None, json_schema_extra={"default": "keep"})
     """What becomes of an uploaded file: keep, delete, or {move: folder}."""
-    delete: fields.Delete = _FOLDER.delete
+    delete: fields.DeleteMode = _FOLDER.delete
     """mirror: the object goes when the file goes."""
     follow_symlinks: Flag = _FOLDER.follow_symlinks
     """Take a symbolic link for what it leads to, inside the folder or not."""
 
 
-class Folder(Watched):
+class FolderSection(WatchedSection):
     """A watched local folder and the key prefix that its files go to."""
 
     path: texts.FilePath
@@ -262,5 +264,5 @@ class Folder(Watched):
     """For people; default: the path."""
 
 
-class Defaults(Fetched, Watched):
+class DefaultsSection(FetchedSection, WatchedSection):
     """Any field of an entry but what makes it that entry; for this file's entries."""

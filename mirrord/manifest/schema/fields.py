@@ -39,7 +39,7 @@ def as_text(value: object, expected: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Form:
+class ScalarType:
     """How one type of scalar is read, and the JSON Schema that says the same to an editor."""
 
     read: Callable[[object], Any]
@@ -61,10 +61,10 @@ def read_flag(value: object) -> bool:
     raise refuse("{quoted} is not a boolean; write true or false, without quotes")
 
 
-Flag = Annotated[bool, Form(read_flag, {"type": "boolean"})]
+Flag = Annotated[bool, ScalarType(read_flag, {"type": "boolean"})]
 
 
-def _count(low: int, high: int) -> Form:
+def _count(low: int, high: int) -> ScalarType:
     def check(value: object) -> int:
         value = resolved(value)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -73,14 +73,14 @@ def _count(low: int, high: int) -> Form:
             raise refuse(f"{{quoted}} is out of bounds; between {low:,} and {high:,}")
         return value
 
-    return Form(check, {"type": "integer", "minimum": low, "maximum": high})
+    return ScalarType(check, {"type": "integer", "minimum": low, "maximum": high})
 
 
 Version = Annotated[int, _count(1, 1)]
-Transfers = Annotated[int, _count(1, MOST_TRANSFERS)]
-Connections = Annotated[int, _count(1, MOST_CONNECTIONS)]
-Concurrency = Annotated[int, _count(1, 64)]
-Redirects = Annotated[int, _count(0, 50)]
+TransferCount = Annotated[int, _count(1, MOST_TRANSFERS)]
+ConnectionCount = Annotated[int, _count(1, MOST_CONNECTIONS)]
+PartConcurrency = Annotated[int, _count(1, 64)]
+RedirectCount = Annotated[int, _count(0, 50)]
 
 
 def _positive(value: object) -> float:
@@ -90,13 +90,13 @@ def _positive(value: object) -> float:
     return float(value)
 
 
-Positive = Annotated[float, Form(_positive, {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6})]
+Positive = Annotated[float, ScalarType(_positive, {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6})]
 
 
 _SIZE = r"^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|TiB|KB|kB|MB|GB|TB)?$"
 
 
-def _size(low: int, high: int, *words: str) -> Form:
+def _size(low: int, high: int, *words: str) -> ScalarType:
     """A size in bytes between two bounds, or one of `words`, which all mean None: mirrord chooses."""
 
     def check(value: object) -> int | None:
@@ -116,7 +116,7 @@ def _size(low: int, high: int, *words: str) -> Form:
         return size
 
     shapes = [{"type": "string", "pattern": _SIZE}, {"type": "integer", "minimum": low, "maximum": high}]
-    return Form(check, {"anyOf": [*({"const": one} for one in words), *shapes]})
+    return ScalarType(check, {"anyOf": [*({"const": one} for one in words), *shapes]})
 
 
 _LARGEST_OBJECT = 50 * TiB  # above the 48.8 TiB that AWS stores
@@ -140,7 +140,7 @@ def _rate(value: object) -> int:
 
 
 _RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _SIZE.replace("$", "/s$")}
-Rate = Annotated[int, Form(_rate, _RATE_SCHEMA)]
+ByteRate = Annotated[int, ScalarType(_rate, _RATE_SCHEMA)]
 _WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d|default")
 
 
@@ -162,17 +162,17 @@ def _limit(value: object) -> int | None:
     return None if value == "unlimited" else _rate(value)
 
 
-Window = Annotated[str, Form(_window, {"type": "string", "pattern": f"^({_WINDOW.pattern})$"})]
-Limit = Annotated[int | None, Form(_limit, _LIMIT_SCHEMA)]
+Window = Annotated[str, ScalarType(_window, {"type": "string", "pattern": f"^({_WINDOW.pattern})$"})]
+RateLimit = Annotated[int | None, ScalarType(_limit, _LIMIT_SCHEMA)]
 Bandwidth = Annotated[
-    dict[Window, Limit], BeforeValidator(_bandwidth, json_schema_input_type=Limit | dict[Window, Limit])
+    dict[Window, RateLimit], BeforeValidator(_bandwidth, json_schema_input_type=RateLimit | dict[Window, RateLimit])
 ]
 
 
 _LONGEST = 10 * 366 * 86400.0
 
 
-def _duration(low: float, *, never: bool = False) -> Form:
+def _duration(low: float, *, never: bool = False) -> ScalarType:
     expected = "a duration; write it like 90s, 6h or 30d" + (", or never" if never else "")
 
     def check(value: object) -> float | None:
@@ -188,7 +188,7 @@ def _duration(low: float, *, never: bool = False) -> Form:
         return seconds
 
     shape = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}
-    return Form(check, {"anyOf": [{"const": "never"}, shape]} if never else shape)
+    return ScalarType(check, {"anyOf": [{"const": "never"}, shape]} if never else shape)
 
 
 Duration = Annotated[float, _duration(0.001)]
@@ -204,11 +204,11 @@ def _percent(value: object) -> float:
     return float(number)
 
 
-Percent = Annotated[float, Form(_percent, {"type": "string", "pattern": r"^\d{1,3}(\.\d+)?%$"})]
+Percent = Annotated[float, ScalarType(_percent, {"type": "string", "pattern": r"^\d{1,3}(\.\d+)?%$"})]
 
 
 # ── words ─────────────────────────────────────────────────────────────────────────────────────────
-def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping[str, str] = NO_OTHERS) -> Form:
+def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping[str, str] = NO_OTHERS) -> ScalarType:
     """One of a few words; a near miss, or one of the `others` that people know, is named. `make` turns the word into
     what the field holds."""
     known = [str(one) for one in words]
@@ -219,7 +219,7 @@ def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping
             raise refuse("{quoted} is not one of " + ", ".join(known) + suggestion(text, known, others))
         return make(text)
 
-    return Form(check, {"enum": known})
+    return ScalarType(check, {"enum": known})
 
 
 ProviderWord = Annotated[ProviderName, word(list(ProviderName), ProviderName, PROVIDERS)]
@@ -230,10 +230,10 @@ LogFormat = Annotated[str, word(LOG_FORMATS)]
 LogLevel = Annotated[str, word(LOG_LEVELS)]
 Addressing = Annotated[str, word(["auto", "path", "virtual"])]
 Signing = Annotated[str, word(["auto", "always", "never"])]
-Encryption = Annotated[str, word(["AES256", "aws:kms"])]
+EncryptionMode = Annotated[str, word(["AES256", "aws:kms"])]
 LockMode = Annotated[str, word(["GOVERNANCE", "COMPLIANCE"])]
-Verify = Annotated[str, word(["store", "readback"])]
-Watch = Annotated[str, word(["auto", "events", "poll"])]
-Delete = Annotated[str, word(["keep", "mirror"])]
+VerifyMode = Annotated[str, word(["store", "readback"])]
+WatchMode = Annotated[str, word(["auto", "events", "poll"])]
+DeleteMode = Annotated[str, word(["keep", "mirror"])]
 AFTER = word(["keep", "delete"])
-After = Annotated[str, AFTER]
+AfterUploadWord = Annotated[str, AFTER]

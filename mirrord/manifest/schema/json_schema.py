@@ -86,7 +86,7 @@ def _takes_reference(schema: Schema) -> bool:
 
 def _unfolded(models: Schema) -> Schema:
     """url -> "s3://…" or url -> {options}."""
-    mirror = models["Mirror"]
+    mirror = models["MirrorSection"]
     fields = {name: field for name, field in mirror["properties"].items() if name not in ("url", "urls", "list")}
     models["MirrorOptions"] = {**mirror, "properties": fields}
     return {"type": "object", "additionalProperties": _any_of(fields["to"], {"$ref": "#/$defs/MirrorOptions"})}

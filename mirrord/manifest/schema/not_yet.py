@@ -20,7 +20,7 @@ def _any(_: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class NotYetRow:
     """What is missing. `when`: only these values. `promised`: the default too says what does not happen yet."""
 
     missing: str
@@ -37,27 +37,27 @@ def _begins(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
 
 
-NOT_YET: dict[str, Row] = {
-    "daemon.state": Row("a journal in PostgreSQL", _begins("postgres")),
-    "daemon.bandwidth": Row("bandwidth limits"),
-    "daemon.per_host.requests_per_second": Row("limits by host"),
-    "daemon.network": Row("the rule on link-local and metadata addresses"),
-    "daemon.notify": Row("webhooks"),
-    "stores.payload_signing": Row("a choice of payload signing"),
-    "stores.buckets.lock": Row("object lock"),
-    "mirrors.url": Row("s3:// sources", _begins("s3://")),
-    "mirrors.urls": Row("fallback sources"),
-    "mirrors.list": Row("lists of sources"),
-    "mirrors.from_store": Row("s3:// sources"),
-    "mirrors.http.proxy": Row("proxies"),
-    "mirrors.http.ca_file": Row("private authorities of sources"),
-    "mirrors.http.client_cert": Row("client certificates"),
-    "*.object.lock": Row("object lock"),
-    "*.prune": Row("pruning"),
+NOT_YET: dict[str, NotYetRow] = {
+    "daemon.state": NotYetRow("a journal in PostgreSQL", _begins("postgres")),
+    "daemon.bandwidth": NotYetRow("bandwidth limits"),
+    "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
+    "daemon.network": NotYetRow("the rule on link-local and metadata addresses"),
+    "daemon.notify": NotYetRow("webhooks"),
+    "stores.payload_signing": NotYetRow("a choice of payload signing"),
+    "stores.buckets.lock": NotYetRow("object lock"),
+    "mirrors.url": NotYetRow("s3:// sources", _begins("s3://")),
+    "mirrors.urls": NotYetRow("fallback sources"),
+    "mirrors.list": NotYetRow("lists of sources"),
+    "mirrors.from_store": NotYetRow("s3:// sources"),
+    "mirrors.http.proxy": NotYetRow("proxies"),
+    "mirrors.http.ca_file": NotYetRow("private authorities of sources"),
+    "mirrors.http.client_cert": NotYetRow("client certificates"),
+    "*.object.lock": NotYetRow("object lock"),
+    "*.prune": NotYetRow("pruning"),
 }
 
 
-def row_of(names: tuple[str, ...]) -> Row | None:
+def row_of(names: tuple[str, ...]) -> NotYetRow | None:
     """The row of a field by its names from the document down, without indices and keys."""
     section, *rest = names
     sections = {"mirrors": ("mirrors", "*"), "folders": ("folders", "*"), "defaults": ("mirrors", "folders", "*")}

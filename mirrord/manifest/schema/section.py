@@ -10,12 +10,12 @@ from mirrord.units import GiB, KiB, MiB
 _UNITS = (("GiB", GiB), ("MiB", MiB), ("KiB", KiB))
 
 
-def chosen_by_mirrord() -> Any:
+def auto_field() -> Any:
     """A field whose default is written as `auto`, and is None."""
     return Field(default=None, json_schema_extra={"default": "auto"})
 
 
-def lasting(seconds: float | None) -> Any:
+def duration_field(seconds: float | None) -> Any:
     """A field whose default is a duration; the JSON Schema shows it as a manifest writes it."""
     if seconds is None:
         return Field(default=None, json_schema_extra={"default": "never"})
@@ -23,7 +23,7 @@ def lasting(seconds: float | None) -> Any:
     return Field(default=seconds, json_schema_extra={"default": text})
 
 
-def sized(count: int, per: str = "") -> Any:
+def size_field(count: int, per: str = "") -> Any:
     """A field whose default is a size in bytes, or with `per` a rate; shown as a manifest writes it."""
     unit, scale = next(((unit, scale) for unit, scale in _UNITS if count % scale == 0), ("B", 1))
     return Field(default=count, json_schema_extra={"default": f"{count // scale}{unit}{per}"})
@@ -41,25 +41,25 @@ class Section(BaseModel):
         return self
 
 
-Entry = TypeVar("Entry", bound=Section)
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 @dataclass(slots=True)
-class Shared:
+class SharedSections:
     """What entries of one document have in common: names of set fields, and the last section of each type."""
 
     names: dict[frozenset[str], set[str]] = field(default_factory=dict)
     sections: dict[type[Section], Section] = field(default_factory=dict)
 
 
-def compact(entry: Entry, about: ValidationInfo) -> Entry:
+def compact(entry: AnySection, about: ValidationInfo) -> AnySection:
     """An equal entry in a third of the memory. pydantic gives every instance a dict of its own; attributes that are set
     one by one share their names with those of all other instances. What several entries say equally they share, by the
     validation's context."""
-    return _compact(entry, about.context if isinstance(about.context, Shared) else Shared())
+    return _compact(entry, about.context if isinstance(about.context, SharedSections) else SharedSections())
 
 
-def _compact(entry: Entry, shared: Shared) -> Entry:
+def _compact(entry: AnySection, shared: SharedSections) -> AnySection:
     made = type(entry).__new__(type(entry))
     given = shared.names.setdefault(frozenset(entry.model_fields_set), entry.model_fields_set)
     for name, value in vars(entry).items():
@@ -70,7 +70,7 @@ def _compact(entry: Entry, shared: Shared) -> Entry:
     return made
 
 
-def _common(section: Section, shared: Shared) -> Section:
+def _common(section: Section, shared: SharedSections) -> Section:
     """The last section of its type if that says the same; else this one, compact."""
     last = shared.sections.get(type(section))
     if last is None or not _same(last, section):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pathspec import GitIgnoreSpec
 
-from mirrord.manifest.schema.fields import Form, as_text, refuse
+from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
 from mirrord.settings import HOST_PATTERN
 
 
@@ -23,7 +23,7 @@ def _same(text: str) -> str:
 
 def _text(
     pattern: str, expected: str, check: Callable[[str], bool] | None = None, make: Callable[[str], str] = _same
-) -> Form:
+) -> ScalarType:
     """Text that matches `pattern` wholly and passes `check`; `expected` reads on after "is not"."""
     compiled = re.compile(pattern)
 
@@ -35,7 +35,7 @@ def _text(
             raise refuse(f"{{quoted}} is not {expected}")
         return make(text)
 
-    return Form(read, {"type": "string", "pattern": f"^(?:{pattern})$"})
+    return ScalarType(read, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
 BUCKET_PATTERN = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
@@ -56,7 +56,7 @@ Bucket = Annotated[
 ]
 Name = Annotated[str, _text(r"[^\x00-\x1f\x7f]{1,255}", "a name; 1 to 255 characters without control characters")]
 StoreName = Annotated[str, _text(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", "a store's name; letters, digits, _, - and .")]
-Placeholder = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeholder's name; letters, digits and _")]
+PlaceholderName = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeholder's name; letters, digits and _")]
 
 
 def at_home(path: str) -> str:
@@ -115,7 +115,7 @@ HostName = Annotated[
     str, _text(HOST_PATTERN, "a host's name without a port; write it like mirror.example.org or *.example.org")
 ]
 Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character")]
-Network = Annotated[
+NetworkRange = Annotated[
     str, _text(r"[0-9a-fA-F:.]+(/\d{1,3})?", "a network; write an address or a CIDR block, like 10.0.0.0/8")
 ]
 

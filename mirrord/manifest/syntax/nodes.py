@@ -11,7 +11,7 @@ from mirrord.model import shown
 
 
 @dataclass(slots=True)
-class Scalar:
+class ScalarNode:
     """One scalar: `raw` as in the file, for messages; `text` filled in; `value` read as a plain or quoted scalar."""
 
     raw: str
@@ -25,7 +25,7 @@ class Scalar:
 
 
 @dataclass(slots=True)
-class Sequence:
+class SequenceNode:
     """`partial`: a value in it is not known or at fault, and was left out."""
 
     items: "list[Node]"
@@ -36,12 +36,12 @@ class Sequence:
 
 
 @dataclass(slots=True)
-class Mapping:
+class MappingNode:
     """Keys are the filled-in texts; each entry keeps its key's scalar. `label` names it where an index would not.
 
-    `partial` as in Sequence."""
+    `partial` as in SequenceNode."""
 
-    entries: "dict[str, tuple[Scalar, Node]]"
+    entries: "dict[str, tuple[ScalarNode, Node]]"
     line: int
     column: int
     weight: int = 1
@@ -49,10 +49,10 @@ class Mapping:
     partial: bool = False
 
 
-Node = Scalar | Sequence | Mapping
+Node = ScalarNode | SequenceNode | MappingNode
 
 
-def joined(path: str, key: Scalar) -> str:
+def joined(path: str, key: ScalarNode) -> str:
     """`path` with one more key: `.key`, or `[key]` where the key is no plain word; secrets of URLs cut."""
     name = safe(key.raw)
     if name.replace("_", "").replace("-", "").isalnum():
@@ -69,17 +69,17 @@ def safe(raw: str) -> str:
 
 def quoted(node: Node) -> str:
     """What stands in the file at `node`, for a message."""
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return "nothing" if node.value is None else f'"{safe(node.raw)}"'
-    return "a mapping" if isinstance(node, Mapping) else "a list"
+    return "a mapping" if isinstance(node, MappingNode) else "a list"
 
 
-def consumed(root: Mapping) -> dict[str, Any]:
+def consumed(root: MappingNode) -> dict[str, Any]:
     """As `plain`, and the tree is empty afterwards: each entry goes as soon as its values are there."""
     values: dict[str, Any] = {}
     for key in list(root.entries):
         node = root.entries.pop(key)[1]
-        if not isinstance(node, Sequence):
+        if not isinstance(node, SequenceNode):
             values[key] = plain(node)
             continue
         node.items.reverse()
@@ -89,8 +89,8 @@ def consumed(root: Mapping) -> dict[str, Any]:
 
 def plain(node: Node) -> Any:
     """The values of a tree as dicts, tuples and scalars; aliases are repeated."""
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return node.value
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         return tuple(plain(item) for item in node.items)
     return {key: plain(value) for key, (_, value) in node.entries.items()}

@@ -28,13 +28,13 @@ _STAND_IN = "unset-"
 _LONGEST_NUMBER = 40  # characters
 
 
-class Fluid(str):
+class ReferenceText(str):
     """A plain scalar that was wholly `${…}`: its text is read as whatever type the field has."""
 
     __slots__ = ()
 
 
-class Unknown:
+class FaultyValue:
     """What a scalar at fault holds: no field takes it, so that it is left out and nothing follows from it."""
 
 
@@ -45,7 +45,7 @@ class BooleanWord:
     text: str
 
 
-def core(text: str) -> object:
+def core_value(text: str) -> object:
     """The value of a plain scalar: None, bool, int, float, or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
@@ -62,7 +62,7 @@ def core(text: str) -> object:
 
 def resolved(value: object) -> object:
     """For fields that are not text: a wholly interpolated scalar read as a plain one, anything else as it is."""
-    return core(str(value)) if isinstance(value, Fluid) else value
+    return core_value(str(value)) if isinstance(value, ReferenceText) else value
 
 
 class BareReference(ValueError):
@@ -74,7 +74,7 @@ class BareReference(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class InterpolatedText:
     """A scalar's text with its references replaced. `unset`: one of them had no value, the text only stands in."""
 
     text: str
@@ -99,10 +99,10 @@ class Interpolation:
         self.seen_files: dict[str, str] = {}
         self.unset = False
 
-    def fill(self, text: str, section: str = "") -> Filled:
+    def fill(self, text: str, section: str = "") -> InterpolatedText:
         """The text with every reference replaced. ValueError says what is wrong, without any value."""
         if "$" not in text or self._only not in (None, section):
-            return Filled(text)
+            return InterpolatedText(text)
         unset = False
 
         def replace(match: re.Match[str]) -> str:
@@ -122,7 +122,7 @@ class Interpolation:
         filled = _REFERENCE.sub(replace, text)
         first = _REFERENCE.match(text)
         whole = first is not None and first[1] is not None and first.end() == len(text)
-        return Filled(filled, whole, unset)
+        return InterpolatedText(filled, whole, unset)
 
     def _value(self, reference: str) -> str | None:
         if reference.startswith("file:"):

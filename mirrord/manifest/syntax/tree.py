@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from mirrord.errors import Problem
-from mirrord.manifest.syntax import slips
-from mirrord.manifest.syntax.nodes import Mapping, Node, Scalar, Sequence, joined, safe
-from mirrord.manifest.syntax.scalars import BareReference, Fluid, Interpolation, Unknown, core
+from mirrord.manifest.syntax import yaml_errors
+from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode, joined, safe
+from mirrord.manifest.syntax.scalars import BareReference, FaultyValue, Interpolation, ReferenceText, core_value
 from mirrord.model import shown
 
 SECRET = frozenset(
@@ -39,10 +39,10 @@ _PLAIN_TAGS = frozenset(_YAML_TAG + kind for kind in ("int", "float", "bool", "n
 class _Frame:
     """One open container, and for a mapping the key whose value comes next."""
 
-    node: Mapping | Sequence
+    node: MappingNode | SequenceNode
     anchor: str | None
-    key: Scalar | None = None
-    merged: list[Mapping] = field(default_factory=list)
+    key: ScalarNode | None = None
+    merged: list[MappingNode] = field(default_factory=list)
 
 
 class Unreadable(Exception):
@@ -87,8 +87,8 @@ class Tree:
         except yaml.reader.ReaderError as error:
             raise Unreadable(_unprintable(self._file, content.decode(), error)) from None
         except yaml.MarkedYAMLError as error:
-            mark, said = slips.explained(content.decode(), error)
-            if said.startswith(slips.IN_LAST_VALUE):
+            mark, said = yaml_errors.explain(content.decode(), error)
+            if said.startswith(yaml_errors.IN_LAST_VALUE):
                 self._back_to_last_item()
             raise self._fatal(mark, said) from None
         finally:
@@ -98,7 +98,7 @@ class Tree:
     def _back_to_last_item(self) -> None:
         """The fault is in the item that was read last, not in one that would follow it."""
         open_ = self._stack[-1].node if self._stack else None
-        if isinstance(open_, Sequence) and open_.items:
+        if isinstance(open_, SequenceNode) and open_.items:
             open_.items.pop()
 
     def _take(self, event: yaml.Event) -> None:
@@ -112,7 +112,7 @@ class Tree:
             self._close()
 
     # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
-    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+    def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
         line, column = _place(event.start_mark)
         if line == self._line:
             line = self._line  # one number object for all scalars of a line
@@ -121,7 +121,7 @@ class Tree:
         if len(raw) <= _LONGEST_COMMON:
             raw = sys.intern(raw)  # names of fields, and values that many entries have
         plain = event.style in (None, "") and tag not in _TEXT_TAGS
-        scalar = Scalar(raw, raw, raw, line, column)
+        scalar = ScalarNode(raw, raw, raw, line, column)
         if tag is not None and tag not in _TEXT_TAGS:
             if tag not in _PLAIN_TAGS:
                 return self._unknown(scalar, _meaningless(tag))
@@ -136,16 +136,16 @@ class Tree:
         scalar.text, scalar.unset = filled.text, filled.unset
         scalar.value = filled.text
         if plain and filled.whole:
-            scalar.value = Fluid(filled.text)
+            scalar.value = ReferenceText(filled.text)
         elif plain and "${" not in raw:
-            scalar.value = core(filled.text)
+            scalar.value = core_value(filled.text)
         scalar.merges = plain and raw == "<<"
         return scalar
 
-    def _unknown(self, scalar: Scalar, message: str) -> Scalar:
+    def _unknown(self, scalar: ScalarNode, message: str) -> ScalarNode:
         """The scalar, reported, so that nothing else is said of it."""
         self._report(scalar, message)
-        scalar.value, scalar.unset = Unknown(), True
+        scalar.value, scalar.unset = FaultyValue(), True
         return scalar
 
     def _alias(self, event: yaml.AliasEvent) -> Node:
@@ -153,7 +153,7 @@ class Tree:
         name = str(event.anchor)
         node = self._anchors.get(name)
         if node is None:
-            said = "contains itself" if name in self._anchors else f"has no anchor before it; {slips.bare('*')}"
+            said = "contains itself" if name in self._anchors else f"has no anchor before it; {yaml_errors.bare('*')}"
             raise self._fatal(event.start_mark, f"the alias *{name} {said}")
         self._repeat(node.weight, line, column)
         return node
@@ -166,11 +166,15 @@ class Tree:
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         line, column = _place(event.start_mark)
-        node: Mapping | Sequence
-        node = Mapping({}, line, column) if isinstance(event, yaml.MappingStartEvent) else Sequence([], line, column)
+        node: MappingNode | SequenceNode
+        node = (
+            MappingNode({}, line, column)
+            if isinstance(event, yaml.MappingStartEvent)
+            else SequenceNode([], line, column)
+        )
         if len(self._stack) >= DEEPEST:
             raise self._fatal(event.start_mark, f"nested deeper than {DEEPEST} levels")
-        kind = "map" if isinstance(node, Mapping) else "seq"
+        kind = "map" if isinstance(node, MappingNode) else "seq"
         if event.tag is not None and event.tag not in ("!", _YAML_TAG + kind):
             self._report(node, _meaningless(event.tag))
         if event.anchor:
@@ -180,7 +184,7 @@ class Tree:
     def _close(self) -> None:
         frame = self._stack.pop()
         node = frame.node
-        if isinstance(node, Mapping):
+        if isinstance(node, MappingNode):
             for other in frame.merged:
                 for key, entry in other.entries.items():
                     node.entries.setdefault(key, entry)
@@ -196,7 +200,7 @@ class Tree:
             self._root = node
             return
         frame = self._stack[-1]
-        if isinstance(frame.node, Sequence):
+        if isinstance(frame.node, SequenceNode):
             frame.node.items.append(node)
         elif frame.key is None:
             frame.key = self._key(node)
@@ -207,22 +211,22 @@ class Tree:
             else:
                 self._enter(frame.node, key, node)
 
-    def _key(self, node: Node) -> Scalar:
-        if isinstance(node, Scalar):
+    def _key(self, node: Node) -> ScalarNode:
+        if isinstance(node, ScalarNode):
             return node
         raise Unreadable(
             Problem(self._file, node.line, node.column, self._path(), "a key must be one plain word or text")
         )
 
-    def _enter(self, mapping: Mapping, key: Scalar, value: Node) -> None:
+    def _enter(self, mapping: MappingNode, key: ScalarNode, value: Node) -> None:
         first = mapping.entries.setdefault(key.text, (key, value))[0]
         if first is not key:
             message = f"given twice in one mapping; first in line {first.line}"
             self.problems.append(Problem(self._file, key.line, key.column, joined(self._path(), key), message))
 
-    def _merge(self, frame: _Frame, key: Scalar, value: Node) -> None:
-        for other in value.items if isinstance(value, Sequence) else [value]:
-            if isinstance(other, Mapping):
+    def _merge(self, frame: _Frame, key: ScalarNode, value: Node) -> None:
+        for other in value.items if isinstance(value, SequenceNode) else [value]:
+            if isinstance(other, MappingNode):
                 self._repeat(other.weight, key.line, key.column)
                 frame.merged.append(other)
             else:
@@ -242,7 +246,7 @@ class Tree:
     def _path(self) -> str:
         path = ""
         for frame in self._stack:
-            if isinstance(frame.node, Sequence):
+            if isinstance(frame.node, SequenceNode):
                 path += f"[{len(frame.node.items)}]"
             elif frame.key is not None:
                 path = joined(path, frame.key)
@@ -258,7 +262,7 @@ class Tree:
 
 def _meaningless(tag: str) -> str:
     """The sentence about a tag. An unquoted pattern like !*.log is one to YAML."""
-    hint = f"; {slips.bare('!')}" if tag.startswith("!") else ""
+    hint = f"; {yaml_errors.bare('!')}" if tag.startswith("!") else ""
     return f"the tag {safe(tag)} has no meaning in a manifest{hint}"
 
 

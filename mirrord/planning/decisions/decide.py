@@ -30,7 +30,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.describe import validator
 from mirrord.planning.decisions.identity import same_revision
-from mirrord.planning.decisions.standing import is_recorded
+from mirrord.planning.decisions.object_identity import is_recorded
 
 _UNPROVEN = "the declared checksum was not proven on these bytes"
 
@@ -171,7 +171,7 @@ _SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5
 """A question that is asked of each touched file for years is not for 32 bits to answer."""
 
 
-def tells(record: Record) -> bool:
+def identifies_bytes(record: Record) -> bool:
     """Whether the record has a checksum that tells the object's bytes from any others, and the copy was proven."""
     if record.object.etag is None or record.revision is None or record.object.integrity is Integrity.LENGTH:
         return False
@@ -185,7 +185,7 @@ def _comparable(record: Record, observed: Observed) -> bool:
     alone is no reason to believe in a chmod, for whoever sets mtime back leaves the same trace."""
     if observed.revision.file is None or record.revision is None or record.revision.file is None:
         return False
-    return observed.revision.length == record.object.size and tells(record)
+    return observed.revision.length == record.object.size and identifies_bytes(record)
 
 
 def _drift(item: Item, record: Record, standing: StoredObject | None) -> str | None:

@@ -13,7 +13,7 @@ from pathspec import GitIgnoreSpec
 
 from mirrord.errors import Reason
 from mirrord.model import FileIdentity, FileRemoval, Integrity, MoveFile, Record, State, StoredObject
-from mirrord.planning.decisions.standing import is_ours
+from mirrord.planning.decisions.object_identity import is_ours
 
 ASIDE = ".mirrord-aside"
 """Names that begin so are mirrord's: a file on its way out, hidden from scans, its own name after the dash."""

@@ -7,13 +7,13 @@ and mtime only say where to look: inodes are used again, and mtimes are set by t
 from collections.abc import Iterable
 
 from mirrord.model import ChecksumKind, Item, Observed, Overwrite, Record
-from mirrord.planning.decisions.decide import tells
+from mirrord.planning.decisions.decide import identifies_bytes
 from mirrord.providers import Provider, profile
 
 _KIND = ChecksumKind.CRC64NVME
 
 
-def reusable(item: Item, observed: Observed, provider: Provider, attempt: int) -> bool:
+def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) -> bool:
     """Whether to look for such an object at all.
 
     Only at stores whose own checksum of the copy can be asked for, and which copy nothing but the object that was
@@ -30,10 +30,10 @@ def reusable(item: Item, observed: Observed, provider: Provider, attempt: int) -
     return options.overwrite is Overwrite.ALWAYS and (options.max_size is None or size <= options.max_size)
 
 
-def twin(item: Item, records: Iterable[Record]) -> Record | None:
+def reusable_record(item: Item, records: Iterable[Record]) -> Record | None:
     """The first of these records of the same file whose object can serve; also one that left the manifests."""
     return next((record for record in records if record.item_id != item.id and _serves(record)), None)
 
 
 def _serves(record: Record) -> bool:
-    return tells(record) and record.object.checksum is not None and record.object.checksum.kind is _KIND
+    return identifies_bytes(record) and record.object.checksum is not None and record.object.checksum.kind is _KIND

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from mirrord.declared import FolderSpec
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.manifest.schema.entries import Folder, Mirror
+from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
 from mirrord.planning.decisions.departure import move_fault
-from mirrord.planning.items.objects import EntryFault, EntryPlace, bindings, bucket_and_key, default_name, folder_key
+from mirrord.planning.items.objects import EntryContext, EntryFault, bindings, bucket_and_key, default_name, folder_key
 from mirrord.planning.items.options import OptionsOf
 from mirrord.providers import profile
 
@@ -91,7 +91,7 @@ def problems(
         claims.entries.update({item.entry: file for item in share.items})
         claims.entries.update({folder.entry: file for folder in share.folders})
         claims.folders += [(folder, file) for folder in share.folders]
-    lenient = replace(loaded, stores=loaded.claimed)
+    lenient = replace(loaded, stores=loaded.all_stores)
     further = [problem for one in loaded.faulty for problem in _File(one, lenient, claims, overlap).expanded().problems]
     return in_order({*loaded.problems, *expansion.problems, *further}, files)
 
@@ -131,7 +131,7 @@ class _File:
         self._others.folders.extend(self._mine.folders)
         return Expanded(self._manifest, tuple(self._items), tuple(self._folders))
 
-    def _each(self, section: str, entries: Sequence[Mirror | Folder]) -> Iterator[Problem]:
+    def _each(self, section: str, entries: Sequence[MirrorSection | FolderSection]) -> Iterator[Problem]:
         for index, entry in enumerate(entries):
             store = self._loaded.store_of(self._options.setting(entry, "store"))
             if store is None:
@@ -140,9 +140,9 @@ class _File:
                 # a value of it is reported already; what follows from that is not
                 yield from self._bucket(section, index, entry.to)
                 continue
-            place = EntryPlace(self._manifest, section, index, store, profile(store.provider), self._options(entry))
+            place = EntryContext(self._manifest, section, index, store, profile(store.provider), self._options(entry))
             try:
-                if isinstance(entry, Mirror):
+                if isinstance(entry, MirrorSection):
                     self._mirror(place, entry)
                 else:
                     self._folder(place, entry)
@@ -158,7 +158,7 @@ class _File:
         except EntryFault as fault:
             yield self._manifest.problem(section, index, fault.name, str(fault))
 
-    def _mirror(self, place: EntryPlace, mirror: Mirror) -> None:
+    def _mirror(self, place: EntryContext, mirror: MirrorSection) -> None:
         if mirror.url is None:
             return  # `allow_unset`, or a form of source that NOT_YET refuses
         name, at = mirror.name, len(self._items)
@@ -174,7 +174,7 @@ class _File:
         if len(self._items) > at:
             self._name(place, self._items[at].entry)
 
-    def _folder(self, place: EntryPlace, folder: Folder) -> None:
+    def _folder(self, place: EntryContext, folder: FolderSection) -> None:
         key, watch = self._options.setting(folder, "key"), self._options.setting(folder, "watch")
         follow = self._options.setting(folder, "follow_symlinks")
         spec = FolderSpec(
@@ -201,7 +201,7 @@ class _File:
         self._refuse_overlap(place, spec)
         self._folders.append(spec)
 
-    def _refuse_overlap(self, place: EntryPlace, spec: FolderSpec) -> None:
+    def _refuse_overlap(self, place: EntryContext, spec: FolderSpec) -> None:
         """A file that one folder takes away may be one that another has not copied yet."""
         for other, where in (*self._others.folders, *self._mine.folders):
             if fault := self._overlap(spec, other):
@@ -213,7 +213,7 @@ class _File:
                 )
         self._mine.folders.append((spec, place.where))
 
-    def _after(self, place: EntryPlace, folder: Folder) -> FileAction:
+    def _after(self, place: EntryContext, folder: FolderSection) -> FileAction:
         own = "after_upload" in folder.model_fields_set
         after = folder.after_upload if own else self._options.setting(folder, "after_upload")
         if after is None:
@@ -233,13 +233,13 @@ class _File:
             raise EntryFault("after_upload", fault)
         return MoveFile(move)
 
-    def _claim(self, place: EntryPlace, item_id: str, destination: Destination, entry: str) -> None:
+    def _claim(self, place: EntryContext, item_id: str, destination: Destination, entry: str) -> None:
         first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)
         if first is not None:
             raise EntryFault("to", f"{destination} of {entry} is also the object of {first}; one object, one item")
         self._mine.objects[item_id] = f"{entry} ({place.where})"
 
-    def _name(self, place: EntryPlace, name: str) -> None:
+    def _name(self, place: EntryContext, name: str) -> None:
         first = self._others.entries.get(name) or self._mine.entries.get(name)
         if first is not None:
             raise EntryFault("name", f"an entry is called {name} already ({first}); give this one another name")

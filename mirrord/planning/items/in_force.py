@@ -16,7 +16,7 @@ from mirrord.planning.items.expand import Expansion, Overlap, expand, no_overlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class ManifestVersions:
     """One file: `good` is what is in force of it, `candidate` what it says now if that is lawful by itself.
 
     `problems` are those of what it says now; empty when `good` is what it says.
@@ -41,7 +41,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Trials:
     """What manifests are judged by, beside each other: the environment, and where folders stand."""
 
     environ: Mapping[str, str]
@@ -58,20 +58,20 @@ class Judge:
 class InForce:
     """What the daemon runs: the files in order, and everything that they ask for together."""
 
-    held: tuple[Held, ...]
+    versions: tuple[ManifestVersions, ...]
     loaded: Loaded
     expansion: Expansion
 
 
-def settle(
-    files: Sequence[Held],
+def resolve(
+    files: Sequence[ManifestVersions],
     environ: Mapping[str, str],
     overlap: Overlap = no_overlap,
     known: Mapping[str, Item] = MappingProxyType({}),
 ) -> InForce:
     """Admit every candidate that is sound beside the others; the rest keep their last good version."""
     refused: dict[str, tuple[Problem, ...]] = {}
-    judge = Judge(environ, overlap, known)
+    judge = Trials(environ, overlap, known)
     while True:
         trial = judge(_chosen(one, refused) for one in files)
         bad = _by_file(trial.problems)
@@ -83,7 +83,7 @@ def settle(
         refused |= bad
 
 
-def _one_by_one(files: Sequence[Held], judge: Judge) -> InForce:
+def _one_by_one(files: Sequence[ManifestVersions], judge: Trials) -> InForce:
     """A changed file broke one that did not change: find out which, by admitting candidates in order, until no more
     fits beside those that did."""
     refused = {one.file: one.problems for one in files if one.candidate is not None}
@@ -101,7 +101,7 @@ def _one_by_one(files: Sequence[Held], judge: Judge) -> InForce:
 
 
 def _problems_with(
-    one: Held, files: Sequence[Held], refused: Mapping[str, object], judge: Judge
+    one: ManifestVersions, files: Sequence[ManifestVersions], refused: Mapping[str, object], judge: Trials
 ) -> tuple[Problem, ...]:
     """What is wrong if one more candidate is admitted. It is judged last: what collides is found at its place."""
     others = [_chosen(other, refused) for other in files if other is not one]
@@ -116,7 +116,7 @@ def _blamed(file: str, problem: Problem) -> Problem:
     return Problem(file, 1, 1, "", f"this version is refused because of what it does to another file: {problem}")
 
 
-def _chosen(one: Held, refused: Mapping[str, object]) -> Manifest | None:
+def _chosen(one: ManifestVersions, refused: Mapping[str, object]) -> Manifest | None:
     return one.good if one.candidate is None or one.file in refused else one.candidate
 
 
@@ -127,12 +127,12 @@ def _by_file(problems: Iterable[Problem]) -> dict[str, tuple[Problem, ...]]:
     return found
 
 
-def _result(files: Sequence[Held], refused: Mapping[str, tuple[Problem, ...]], trial: Trial) -> InForce:
-    held = tuple(_after(one, refused) for one in files)
-    return InForce(held=held, loaded=trial.loaded, expansion=trial.expansion)
+def _result(files: Sequence[ManifestVersions], refused: Mapping[str, tuple[Problem, ...]], trial: Trial) -> InForce:
+    versions = tuple(_after(one, refused) for one in files)
+    return InForce(versions=versions, loaded=trial.loaded, expansion=trial.expansion)
 
 
-def _after(one: Held, refused: Mapping[str, tuple[Problem, ...]]) -> Held:
+def _after(one: ManifestVersions, refused: Mapping[str, tuple[Problem, ...]]) -> ManifestVersions:
     if one.file in refused:
         return replace(one, problems=refused[one.file])
     if one.candidate is not None:
@@ -140,7 +140,7 @@ def _after(one: Held, refused: Mapping[str, tuple[Problem, ...]]) -> Held:
     return one
 
 
-def emptied(manifest: Manifest) -> Manifest:
+def without_entries(manifest: Manifest) -> Manifest:
     """What stays of a file that is gone while others still use its stores: no entries."""
     document = manifest.document.model_copy(update={"mirrors": (), "folders": ()})
     return replace(manifest, document=document)

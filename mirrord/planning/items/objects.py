@@ -11,7 +11,7 @@ from math import prod
 
 from mirrord.declared import StoreOptions
 from mirrord.manifest.manifest import Manifest
-from mirrord.manifest.schema.entries import Mirror
+from mirrord.manifest.schema.entries import MirrorSection
 from mirrord.manifest.schema.hints import suggestion
 from mirrord.model import Destination, Options, Origin, origin_at
 from mirrord.planning.items import keys
@@ -26,7 +26,7 @@ _TELLING = frozenset({"path", "name", "stem"})
 
 
 @dataclass(frozen=True, slots=True)
-class EntryPlace:
+class EntryContext:
     """One entry of one file, and what all its items share."""
 
     manifest: Manifest
@@ -54,7 +54,7 @@ class EntryFault(Exception):
 
 # ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
 def bindings(
-    place: EntryPlace, mirror: Mirror, matrix: Mapping[str, tuple[str, ...]]
+    place: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[Origin, Destination]]:
     """Every source of a mirror with its object: one, or one for each combination of the matrix."""
     url = _template("url", mirror.url or "", tuple(matrix))
@@ -67,7 +67,7 @@ def bindings(
         yield origin, _object(place, origin, to, values, append=mirror.to.endswith("/"))
 
 
-def _object(place: EntryPlace, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
+def _object(place: EntryContext, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
     try:
         values |= keys.key_values(origin)
     except ValueError as error:

@@ -9,20 +9,20 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from mirrord.manifest.schema.entries import (
-    DeclaredChecksum,
-    Defaults,
-    Entry,
-    Folder,
-    Http,
-    Mirror,
-    ObjectSettings,
-    Upload,
+    ChecksumSection,
+    DefaultsSection,
+    EntrySection,
+    FolderSection,
+    HttpSection,
+    MirrorSection,
+    ObjectSection,
+    UploadSection,
 )
 from mirrord.manifest.schema.section import Section
 from mirrord.model import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
 
 _NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
-_PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSettings.model_fields) - {"encryption"}
+_PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSection.model_fields) - {"encryption"}
 _MOST_SHARED = 1_000
 _AUTHORISATION = frozenset({"bearer", "basic"})
 
@@ -31,12 +31,12 @@ class OptionsOf:
     """Makes the Options of one file's entries, which stay while it does; entries that say the same share one. Sections
     are told apart by which they are: entries share equal ones."""
 
-    def __init__(self, defaults: Defaults) -> None:
+    def __init__(self, defaults: DefaultsSection) -> None:
         self._defaults = defaults
         self._shared: dict[tuple[Any, ...], Options] = {}
         self._converted: dict[int, tuple[Section, Any]] = {}
 
-    def __call__(self, entry: Mirror | Folder) -> Options:
+    def __call__(self, entry: MirrorSection | FolderSection) -> Options:
         """The entry's Options."""
         said = ((name, getattr(entry, name)) for name in sorted(entry.model_fields_set - _NO_OPTIONS))
         key = (type(entry), *((name, id(value) if isinstance(value, Section) else value) for name, value in said))
@@ -46,7 +46,7 @@ class OptionsOf:
             self._shared[key] = self._make(entry)
         return self._shared[key]
 
-    def setting(self, entry: Entry, name: str) -> Any:
+    def setting(self, entry: EntrySection, name: str) -> Any:
         """One field: the entry's, else the defaults', else the schema's."""
         own, given = getattr(entry, name), name in entry.model_fields_set
         if name not in self._defaults.model_fields_set:
@@ -54,9 +54,9 @@ class OptionsOf:
         default = getattr(self._defaults, name)
         return _joined(own, default) if given and isinstance(own, Section) else own if given else default
 
-    def _make(self, entry: Mirror | Folder) -> Options:
+    def _make(self, entry: MirrorSection | FolderSection) -> Options:
         fetched: dict[str, Any] = {}
-        if isinstance(entry, Mirror):
+        if isinstance(entry, MirrorSection):
             fetched = {
                 **self._schedule(entry),
                 "http": self._once(_http, self.setting(entry, "http")),
@@ -74,7 +74,7 @@ class OptionsOf:
             suspend=self.setting(entry, "suspend"),
         )
 
-    def _schedule(self, entry: Mirror) -> dict[str, Any]:
+    def _schedule(self, entry: MirrorSection) -> dict[str, Any]:
         """Either `every` or `cron` with its zone: the one that the entry names, else the one that the defaults name."""
         says = entry.model_fields_set
         cron = None if "every" in says else self.setting(entry, "cron")
@@ -96,7 +96,7 @@ def _joined(own: Section, default: Section) -> Section:
     return own.model_copy(update={name: getattr(default, name) for name in missing})
 
 
-def _http(http: Http) -> HttpOptions:
+def _http(http: HttpSection) -> HttpOptions:
     headers = dict(http.headers)
     authorisation = _authorisation(http)
     if authorisation is not None:
@@ -111,13 +111,13 @@ def _http(http: Http) -> HttpOptions:
     )
 
 
-def _declared(checksum: DeclaredChecksum | None) -> DeclaredSum | None:
+def _declared(checksum: ChecksumSection | None) -> DeclaredSum | None:
     if checksum is None:
         return None
     return DeclaredSum(checksum.digest.removeprefix("sha256:").lower() if checksum.digest else None, checksum.url)
 
 
-def _authorisation(http: Http) -> str | None:
+def _authorisation(http: HttpSection) -> str | None:
     if http.bearer is not None:
         return f"Bearer {http.bearer}"
     if http.basic is not None:
@@ -126,7 +126,7 @@ def _authorisation(http: Http) -> str | None:
     return None
 
 
-def _object(settings: ObjectSettings) -> ObjectOptions:
+def _object(settings: ObjectSection) -> ObjectOptions:
     encryption = settings.encryption
     return ObjectOptions(
         **{name: getattr(settings, name) for name in _PLAIN_OBJECT},
@@ -135,5 +135,5 @@ def _object(settings: ObjectSettings) -> ObjectOptions:
     )
 
 
-def _upload(settings: Upload) -> UploadOptions:
-    return UploadOptions(**{name: getattr(settings, name) for name in Upload.model_fields})
+def _upload(settings: UploadSection) -> UploadOptions:
+    return UploadOptions(**{name: getattr(settings, name) for name in UploadSection.model_fields})

@@ -15,7 +15,7 @@ DATE = "date"
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class Placeholder:
     """A placeholder, and the format after its colon."""
 
     name: str
@@ -26,12 +26,12 @@ class Hole:
 class Template:
     """Text and holes in turn."""
 
-    pieces: tuple[str | Hole, ...]
+    pieces: tuple[str | Placeholder, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The placeholders, in order."""
-        return tuple(piece.name for piece in self.pieces if isinstance(piece, Hole))
+        return tuple(piece.name for piece in self.pieces if isinstance(piece, Placeholder))
 
     def fill(self, values: Mapping[str, str], moment: float = 0.0) -> str:
         """The text with every hole filled. `moment`: seconds since the epoch, for `{date}`, in UTC.
@@ -43,7 +43,7 @@ class Template:
         return "".join(piece if isinstance(piece, str) else _value(piece, values, moment) for piece in self.pieces)
 
 
-def _value(hole: Hole, values: Mapping[str, str], moment: float) -> str:
+def _value(hole: Placeholder, values: Mapping[str, str], moment: float) -> str:
     if hole.name == DATE and DATE not in values:
         try:
             return datetime.fromtimestamp(moment, UTC).strftime(hole.format or "%Y-%m-%d")
@@ -57,7 +57,7 @@ def template(text: str) -> Template:
     """The template of a text. ValueError says which brace is wrong."""
     if "{" not in text and "}" not in text:
         return Template((text,))
-    pieces: list[str | Hole] = []
+    pieces: list[str | Placeholder] = []
     after = 0
     for match in _PIECE.finditer(text):
         pieces.append(text[after : match.start()])
@@ -72,15 +72,15 @@ def template(text: str) -> Template:
     return Template(tuple(_joined(pieces)))
 
 
-def _hole(name: str, form: str | None) -> Hole:
+def _hole(name: str, form: str | None) -> Placeholder:
     if form is not None and name != DATE:
         raise ValueError(f"the placeholder {name} takes no format; only date does")
-    return Hole(name, form)
+    return Placeholder(name, form)
 
 
-def _joined(pieces: list[str | Hole]) -> list[str | Hole]:
+def _joined(pieces: list[str | Placeholder]) -> list[str | Placeholder]:
     """Neighbouring texts as one, empty ones left out."""
-    joined: list[str | Hole] = []
+    joined: list[str | Placeholder] = []
     for piece in pieces:
         if isinstance(piece, str) and joined and isinstance(joined[-1], str):
             joined[-1] += piece

@@ -31,6 +31,6 @@ def pause(rule: Backoff, failures: int, chance: float, retry_after: float | None
     return asked + bound * (1 - rule.jitter + rule.jitter * chance)
 
 
-def spent(rule: Backoff, failures: int) -> bool:
+def exhausted(rule: Backoff, failures: int) -> bool:
     """Whether `failures` failed tries are all that the rule allows."""
     return failures >= rule.tries

@@ -21,7 +21,7 @@ RULE = Backoff(base=1.0, cap=25.0, jitter=0.5)
 """Jitter in the upper half only: a pause of nothing would be no pause."""
 SUSPECTS = 5
 """Different items that failed, and no good answer between them, that open a breaker or slow it down."""
-SEAT = 30.0
+PROBE_TIMEOUT = 30.0
 """Seconds after which another item may try although the one before has not come back: its source may be slow."""
 SPACING = 0.2
 """Slowed: seconds from a failure until the next item that never failed."""
@@ -58,7 +58,7 @@ def is_open(breaker: Breaker) -> bool:
     return bool(breaker.opened) and len(breaker.silent) >= SUSPECTS
 
 
-def is_asked(breaker: Breaker, now: float) -> bool:
+def in_retry_after(breaker: Breaker, now: float) -> bool:
     """Whether the server asked to be left alone now."""
     return breaker.asked and now < breaker.until
 
@@ -67,7 +67,7 @@ def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
     """Seconds until it makes sense to ask again; 0: now. `fresh`: the item never failed."""
     if not breaker.opened:
         return 0.0
-    if not fresh or is_open(breaker) or is_asked(breaker, now):
+    if not fresh or is_open(breaker) or in_retry_after(breaker, now):
         return max(breaker.until - now, breaker.turn - now, RULE.base if _is_probed(breaker, now) else 0.0, 0.0)
     return max(breaker.fresh_from - now, SPACING if _is_probed(breaker, now) else 0.0, 0.0)
 
@@ -76,7 +76,7 @@ def _is_probed(breaker: Breaker, now: float) -> bool:
     return breaker.probe is not None and now < breaker.probing
 
 
-def promised(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
+def reserved(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
     """A moment of its own for an item that never failed and has to wait, as seconds from now. None: all moments of
     the next `RULE.cap` seconds are taken."""
     at = max(breaker.turn, now + wait)
@@ -85,12 +85,12 @@ def promised(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float 
     return replace(breaker, turn=at + SPACING), at - now
 
 
-def entered(breaker: Breaker, item_id: str, until: float = inf) -> Breaker:
+def admitted(breaker: Breaker, item_id: str, until: float = inf) -> Breaker:
     """`item_id`, for which `waits` said 0, is let through; until then no other one is, if it does not come back."""
     return replace(breaker, probe=item_id, probing=until) if breaker.opened else breaker
 
 
-def left(breaker: Breaker, item_id: str) -> Breaker:
+def returned(breaker: Breaker, item_id: str) -> Breaker:
     """`item_id` came back, whatever it learned: another one may probe."""
     return replace(breaker, probe=None) if breaker.probe == item_id else breaker
 
@@ -102,7 +102,7 @@ def reached(breaker: Breaker) -> Breaker:
 
 def answered(breaker: Breaker, now: float) -> Breaker:
     """Somebody got a good answer. It does not cut short a pause that was asked for."""
-    return breaker if is_asked(breaker, now) else Breaker()
+    return breaker if in_retry_after(breaker, now) else Breaker()
 
 
 def failed(
@@ -141,7 +141,7 @@ def _noted(breaker: Breaker, item_id: str, *, answer: bool) -> Breaker:
     """The breaker, knowing of a failure of `item_id`."""
     counts = not breaker.opened or breaker.probe == item_id
     return replace(
-        left(breaker, item_id),
+        returned(breaker, item_id),
         suspects=_with(breaker.suspects, item_id),
         silent=frozenset() if answer else _with(breaker.silent, item_id),
         failures=breaker.failures + counts,

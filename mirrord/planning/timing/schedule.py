@@ -27,14 +27,14 @@ from mirrord.planning.decisions.decide import options_digest
 JITTER = 0.05
 """A look comes at most this part of `every` before or after its tick."""
 LONGEST_JITTER = 300.0
-SPREAD_EACH = 0.001
+SPREAD_PER_ITEM = 0.001
 """Seconds between the first looks of a crowd: one item at once, 1,000 over a second."""
 LONGEST_SPREAD = 1.0
 CRON_EARLY = 1.0
 """A look this little ahead of a cron tick was meant for it: two clocks never agree to the millisecond."""
-ANOTHER_TIME = 3 * 3600.0
+LARGEST_CLOCK_STEP = 3 * 3600.0
 """Seconds: a clock that is set back by more was wrong before, as in Debian's cron(8). By less, no tick comes twice."""
-UNANSWERED = 3600.0
+AFTER_LAST_RETRY = 3600.0
 """Seconds until the next look at an item whose tries are spent and that no schedule brings back."""
 
 _UNFINISHED = (State.PENDING, State.TRANSFERRING, State.RETRYING)
@@ -58,7 +58,7 @@ class Wait:
 
 
 # ── the first look ────────────────────────────────────────────────────────────────────────────────
-def first_look(item: Item, record: Record | None, now: float, chance: float, crowd: int = 1) -> Wait | None:
+def first_wait(item: Item, record: Record | None, now: float, chance: float, crowd: int = 1) -> Wait | None:
     """The first look at an item that came to the desired ones with `crowd` others (itself included).
 
     An item that was in sync when mirrord last ran waits for its recorded next check; any other is looked at now, a
@@ -77,7 +77,7 @@ def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
         if record and known and (record.condition.state in _UNFINISHED or (record.condition.next_check or now) < now):
             return now
         return cron_after(options.cron, options.timezone, now)
-    if record is None or not fresh(item, record):
+    if record is None or not is_current(item, record):
         return now
     if options.every is None:
         return None
@@ -86,10 +86,10 @@ def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
 
 def first_delay(options: Options, chance: float, crowd: int) -> float:
     """Seconds until the look at one of `crowd` items that are due at once, never more than a second."""
-    return chance * min(LONGEST_SPREAD, SPREAD_EACH * (crowd - 1), options.every or LONGEST_SPREAD)
+    return chance * min(LONGEST_SPREAD, SPREAD_PER_ITEM * (crowd - 1), options.every or LONGEST_SPREAD)
 
 
-def fresh(item: Item, record: Record) -> bool:
+def is_current(item: Item, record: Record) -> bool:
     """Whether the record says that this very definition was carried out: its source, and what is stored beside it."""
     return (
         record.condition.state is State.SYNCED
@@ -102,7 +102,7 @@ def fresh(item: Item, record: Record) -> bool:
 
 
 # ── the next one ──────────────────────────────────────────────────────────────────────────────────
-def next_look(options: Options, outcome: Outcome, tick: float, began: float, now: float, chance: float) -> Wait | None:
+def next_wait(options: Options, outcome: Outcome, tick: float, began: float, now: float, chance: float) -> Wait | None:
     """The look that follows one which `began` then, ended `now` and came to `outcome`, while `tick` was awaited.
 
     A look ahead of its tick (asked for by a person, or a retry) leaves the tick standing. None: not before the
@@ -115,7 +115,7 @@ def next_look(options: Options, outcome: Outcome, tick: float, began: float, now
     following = next_tick(options, tick, began, now)
     if following is not None:
         return Wait(following, max(now, following + _offset(options, chance)))
-    return Wait(tick, now + UNANSWERED) if outcome.state is State.RETRYING else None
+    return Wait(tick, now + AFTER_LAST_RETRY) if outcome.state is State.RETRYING else None
 
 
 def next_tick(options: Options, tick: float, began: float, now: float) -> float | None:
@@ -137,7 +137,7 @@ def tick_after_jump(options: Options, tick: float, now: float, jump: float) -> f
 
     A tick that was jumped over is due now, and comes once.
     """
-    if options.cron is None or jump >= -ANOTHER_TIME:
+    if options.cron is None or jump >= -LARGEST_CLOCK_STEP:
         return tick
     return min(tick, cron_after(options.cron, options.timezone, now))
 
@@ -155,7 +155,7 @@ def _offset(options: Options, chance: float) -> float:
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────
 def cron_after(line: str, timezone: str | None, after: float) -> float:
-    """The first time of a cron line strictly after `after`, a whole second. Raises ValueError as `check_cron`."""
+    """The first time of a cron line strictly after `after`, a whole second. Raises ValueError as `validate_cron`."""
     start = datetime.fromtimestamp(after, _zone(timezone))
     try:
         for moment in CronSim(_NICKNAMES.get(line.lower(), line), start):
@@ -166,7 +166,7 @@ def cron_after(line: str, timezone: str | None, after: float) -> float:
     raise ValueError(f"the cron line {line!r} names no day of the next 50 years")
 
 
-def check_cron(line: str, timezone: str | None = None) -> None:
+def validate_cron(line: str, timezone: str | None = None) -> None:
     """Raise ValueError, saying what is wrong, for a line that is no cron line or never due, and an unknown zone."""
     cron_after(line, timezone, 0.0)
 

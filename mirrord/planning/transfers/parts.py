@@ -18,7 +18,7 @@ UNKNOWN_PART = 64 * MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PartLayout:
     """`part_size` in bytes; for a put the whole length. `concurrency` is how many parts may be on the wire at once."""
 
     kind: TransferKind
@@ -26,7 +26,7 @@ class Cut:
     concurrency: int
 
 
-def cut(length: int | None, options: UploadOptions, provider: Provider, memory_limit: int) -> Cut:
+def part_layout(length: int | None, options: UploadOptions, provider: Provider, memory_limit: int) -> PartLayout:
     """The cut of an object of `length` bytes; None: the source does not say.
 
     Raises SourceTooLarge if the store cannot hold the object in any number of parts, MemoryLimitTooSmall (naming the
@@ -37,10 +37,10 @@ def cut(length: int | None, options: UploadOptions, provider: Provider, memory_l
     if length > provider.max_object:
         raise SourceTooLarge(f"{_size(length)} is over what {provider.name} stores: {format_size(provider.max_object)}")
     if length <= _largest_put(options, provider, memory_limit):
-        return Cut(TransferKind.PUT, length, 1)
+        return PartLayout(TransferKind.PUT, length, 1)
     part_size = _part_size(length, options, provider, memory_limit)
     if length <= min(part_size, provider.max_put):  # one part would be a put with two calls more
-        return Cut(TransferKind.PUT, length, 1)
+        return PartLayout(TransferKind.PUT, length, 1)
     return _multipart(part_size, options, memory_limit, parts=-(-length // part_size))
 
 
@@ -81,11 +81,11 @@ def _fit(least: int, wanted: int, provider: Provider, memory_limit: int, *, what
     return max(least, min(wanted, most))
 
 
-def _multipart(part_size: int, options: UploadOptions, memory_limit: int, parts: int | None = None) -> Cut:
+def _multipart(part_size: int, options: UploadOptions, memory_limit: int, parts: int | None = None) -> PartLayout:
     concurrency = min(options.concurrency, memory_limit // part_size)
     if parts is not None:
         concurrency = min(concurrency, parts)
-    return Cut(TransferKind.MULTIPART, part_size, max(1, concurrency))
+    return PartLayout(TransferKind.MULTIPART, part_size, max(1, concurrency))
 
 
 def _whole_mib(size: int) -> int:

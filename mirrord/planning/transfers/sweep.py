@@ -1,15 +1,15 @@
 """Which open uploads at a key of ours are ours, when their ids are not known: decided by when they began. And when an
 upload whose CompleteMultipartUpload was sent, without a known outcome, may be aborted.
 
-Owns both windows. The first: from the journaled intent until it is given up, by the store's clock, give or take `SKEW`.
-The second: `COMPLETE_WINDOW` after the request. Pure.
+Owns both windows. The first: from the journaled intent until it is given up, by the store's clock, plus and minus
+`CLOCK_SKEW`. The second: `COMPLETE_WINDOW` after the request. Pure.
 """
 
 from mirrord.model import Transfer, TransferKind, Upload
 
-SKEW = 60.0
+CLOCK_SKEW = 60.0
 """Seconds that two clocks may disagree although the store's Date was asked: it may have been set meanwhile."""
-LATE = 600.0
+LATE_CREATE = 600.0
 """Seconds after an intent was given up in which a Create that was sent for it may still come about."""
 
 COMPLETE_WINDOW = 900.0
@@ -30,24 +30,24 @@ def window_ends(transfer: Transfer) -> float | None:
     return transfer.progress.complete_requested + COMPLETE_WINDOW
 
 
-def may_hold(transfer: Transfer, modified: float | None) -> bool:
+def may_be_result(transfer: Transfer, modified: float | None) -> bool:
     """Whether a version of the object with this Last-Modified may be the work of `transfer`."""
     return modified is None or modified >= transfer.started - _VERSION_SKEW
 
 
-def nameless(transfer: Transfer) -> bool:
+def lacks_upload_id(transfer: Transfer) -> bool:
     """Whether an upload may have been opened for it whose id nobody knows."""
     return transfer.kind is TransferKind.MULTIPART and transfer.progress.upload_id is None
 
 
-def ours(intent: Transfer, upload: Upload, now: float) -> bool:
+def opened_for(intent: Transfer, upload: Upload, now: float) -> bool:
     """Whether `upload`, listed at `now` by our clock, began while the nameless `intent` could open one."""
     if intent.progress.given_up is None:
         return False
     ahead = 0.0 if upload.listed is None else upload.listed - now
-    return intent.started - SKEW <= upload.initiated - ahead <= intent.progress.given_up + SKEW
+    return intent.started - CLOCK_SKEW <= upload.initiated - ahead <= intent.progress.given_up + CLOCK_SKEW
 
 
-def past(intent: Transfer, now: float) -> bool:
+def is_expired(intent: Transfer, now: float) -> bool:
     """Whether no upload can come of a given up `intent` any more."""
-    return intent.progress.given_up is not None and now - intent.progress.given_up > LATE
+    return intent.progress.given_up is not None and now - intent.progress.given_up > LATE_CREATE

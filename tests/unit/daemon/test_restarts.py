@@ -7,11 +7,11 @@ import pytest
 
 from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.restarts import Restarts
-from mirrord.manifest.schema.document import Daemon
+from mirrord.manifest.schema.document import DaemonSection
 from mirrord.settings import Settings, resolve
 
 
-def wanted(flags: dict[str, str], block: Daemon) -> Settings:
+def wanted(flags: dict[str, str], block: DaemonSection) -> Settings:
     return resolve(flags, {"HOME": "/home/x"}, daemon_settings(block))
 
 
@@ -27,9 +27,9 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_what_changed_is_named_as_it_is_written(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
-    restarts.compare(Daemon())
+    restarts.compare(DaemonSection())
     assert said(caplog) == []
-    block = Daemon.model_validate(
+    block = DaemonSection.model_validate(
         {"listen": "none", "log": {"level": "debug"}, "per_host": {"connections": 2}, "api_token": "hidden"}
     )
     restarts.compare(block)
@@ -39,7 +39,10 @@ def test_what_changed_is_named_as_it_is_written(restarts: Restarts, caplog: pyte
 
 
 def test_it_is_said_once_for_each_change(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
-    first, second = Daemon.model_validate({"shutdown_grace": "3s"}), Daemon.model_validate({"shutdown_grace": "4s"})
+    first, second = (
+        DaemonSection.model_validate({"shutdown_grace": "3s"}),
+        DaemonSection.model_validate({"shutdown_grace": "4s"}),
+    )
     for block, lines in ((first, 0), (first, 0), (second, 1), (second, 0), (first, 0), (second, 1)):
         restarts.compare(block)
         assert len(said(caplog)) == lines, block
@@ -47,11 +50,11 @@ def test_it_is_said_once_for_each_change(restarts: Restarts, caplog: pytest.LogC
 
 def test_what_a_flag_decides_has_not_changed(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
     for transfers in (4, 5):
-        restarts.compare(Daemon.model_validate({"transfers": transfers}))
+        restarts.compare(DaemonSection.model_validate({"transfers": transfers}))
     assert said(caplog) == []
 
 
 def test_every_setting_of_the_block_is_compared() -> None:
-    block = Daemon.model_validate({"state": "sqlite:///srv/other.db"})
+    block = DaemonSection.model_validate({"state": "sqlite:///srv/other.db"})
     assert wanted({}, block).state == Path("/srv/other.db")
-    assert wanted({}, block) != wanted({}, Daemon())
+    assert wanted({}, block) != wanted({}, DaemonSection())

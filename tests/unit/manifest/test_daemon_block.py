@@ -6,10 +6,10 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.load import daemon_of
-from mirrord.manifest.schema.document import Daemon
+from mirrord.manifest.schema.document import DaemonSection
 
 
-def block(text: str, **environ: str) -> Daemon | None:
+def block(text: str, **environ: str) -> DaemonSection | None:
     return daemon_of("m.yaml", text.encode(), environ)
 
 

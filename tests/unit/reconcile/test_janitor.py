@@ -10,7 +10,7 @@ import pytest
 from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.events import UploadAborted
 from mirrord.model import Destination, ObjectOptions, Revision, State, Transfer, TransferKind, Upload
-from mirrord.planning.transfers.sweep import LATE
+from mirrord.planning.transfers.sweep import LATE_CREATE
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.janitor import COPY_ENTRY, COPY_RETURNS, RETURNS, Janitor
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
@@ -100,7 +100,7 @@ async def test_what_a_crash_left_without_an_id_is_found_and_the_intent_kept_unti
     await world.janitor.sweep()
     assert [event.upload_id for event in world.events] == [upload, late]
     assert await world.given_up() == ["t"]
-    await world.clock.advance(LATE + 1)
+    await world.clock.advance(LATE_CREATE + 1)
     await world.janitor.sweep()
     assert await world.given_up() == []
     lists = world.store.lists
@@ -179,7 +179,7 @@ async def test_intents_that_could_not_be_searched_for_are_not_forgotten(world: W
     upload = await world.opened()
     await world.janitor.begin()
     await world.begin("opens")
-    await world.clock.advance(LATE + 1)
+    await world.clock.advance(LATE_CREATE + 1)
     await world.janitor.sweep()
     assert (set(world.store.uploads), await world.given_up()) == ({upload}, ["lost"])
     await world.journal.abandon("opens")

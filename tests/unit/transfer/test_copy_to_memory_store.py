@@ -7,7 +7,7 @@ import pytest
 
 from mirrord.errors import PreconditionFailed
 from mirrord.model import ChecksumKind, Integrity, ProviderName, UploadOptions
-from mirrord.planning.transfers.parts import cut
+from mirrord.planning.transfers.parts import part_layout
 from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
@@ -21,7 +21,7 @@ LIMIT = 24 * MiB
 
 
 def planned(length: int | None, kind: ChecksumKind = ChecksumKind.CRC64NVME, **more: object) -> Job:
-    return job(cut(length, UploadOptions(), profile(ProviderName.AWS), LIMIT), kind, **more)
+    return job(part_layout(length, UploadOptions(), profile(ProviderName.AWS), LIMIT), kind, **more)
 
 
 async def with_bucket() -> MemoryStore:

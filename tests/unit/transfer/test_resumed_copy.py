@@ -20,7 +20,7 @@ from mirrord.errors import (
 )
 from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
 from mirrord.planning.timing.backoff import Backoff
-from mirrord.planning.transfers.resume import Run
+from mirrord.planning.transfers.resume import PartRange
 from mirrord.testing import Hooks, KeptUpload, MemorySource
 from mirrord.transfer import resuming
 from mirrord.transfer.budget import Budget
@@ -215,7 +215,7 @@ def breaking(*offsets: int) -> Callable[[int], Awaitable[None]]:
     return read
 
 
-async def through(source: MemorySource, run: Run, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
+async def through(source: MemorySource, run: PartRange, waits: Waits, tries: int = 3, size: int = 7_777) -> bytes:
     retry = RetryPolicy(sleep=waits, chance=lambda: 0.5, rule=Backoff(base=1, tries=tries))
     content, view = bytearray(), memoryview(bytearray(size))
     async with ResumingStream(source, source.observed, run, retry) as stream:
@@ -226,7 +226,7 @@ async def through(source: MemorySource, run: Run, waits: Waits, tries: int = 3, 
 
 async def test_a_stream_goes_on_where_it_broke() -> None:
     source, waits = pinned(on_read=breaking(1000, 500_000)), Waits()
-    assert await through(source, Run(100, 900_000), waits) == CONTENT[100:900_000]
+    assert await through(source, PartRange(100, 900_000), waits) == CONTENT[100:900_000]
     assert [end for _, end in source.log.opened] == [900_000] * 3
     starts = [start for start, _ in source.log.opened]
     assert starts[0] == 100
@@ -238,7 +238,7 @@ async def test_a_stream_goes_on_where_it_broke() -> None:
 async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
     source, waits = pinned(on_read=breaking(10, 11, 12)), Waits()
     with pytest.raises(SourceUnavailable, match="reset"):
-        await through(source, Run(0, 900_000), waits)
+        await through(source, PartRange(0, 900_000), waits)
     assert len(source.log.opened) == 3
     assert len(waits) == 2
     assert source.log.open_now == 0
@@ -247,7 +247,7 @@ async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
 async def test_breaks_that_lie_far_apart_are_forgiven() -> None:
     content = bytes(5 * FORGIVEN_AFTER)
     source = pinned(content, step=MiB, on_read=breaking(*(n * FORGIVEN_AFTER for n in range(1, 5))))
-    assert len(await through(source, Run(0, len(content)), Waits(), tries=2, size=MiB)) == len(content)
+    assert len(await through(source, PartRange(0, len(content)), Waits(), tries=2, size=MiB)) == len(content)
 
 
 async def test_a_source_that_cannot_be_opened_at_first_is_asked_again() -> None:
@@ -259,7 +259,7 @@ async def test_a_source_that_cannot_be_opened_at_first_is_asked_again() -> None:
             raise SourceUnavailable("503", retry_after=7)
 
     waits = Waits()
-    assert await through(pinned(on_open=closed), Run(0, 1000), waits) == CONTENT[:1000]
+    assert await through(pinned(on_open=closed), PartRange(0, 1000), waits) == CONTENT[:1000]
     assert waits == [7.5, 8.0]
 
 
@@ -270,7 +270,7 @@ async def test_a_changed_source_is_not_gone_on_with() -> None:
 
     source = pinned(on_read=breaking(1000), on_open=changed)
     with pytest.raises(SourceChanged):
-        await through(source, Run(0, 900_000), Waits())
+        await through(source, PartRange(0, 900_000), Waits())
 
 
 async def test_a_connection_that_does_not_come_again_is_not_waited_for_with_a_buffer(
@@ -283,7 +283,7 @@ async def test_a_connection_that_does_not_come_again_is_not_waited_for_with_a_bu
             await asyncio.Event().wait()
 
     with pytest.raises(SourceUnavailable, match="no new connection"):
-        await through(pinned(on_read=breaking(1000), on_open=never), Run(0, 900_000), Waits())
+        await through(pinned(on_read=breaking(1000), on_open=never), PartRange(0, 900_000), Waits())
 
 
 async def test_a_reader_that_fails_stops_the_others() -> None:

@@ -7,8 +7,8 @@ import pytest
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from mirrord.manifest.schema.document import Document
-from mirrord.manifest.schema.entries import Defaults, Folder, Mirror, ObjectSettings
-from mirrord.manifest.schema.section import Section, Shared, compact
+from mirrord.manifest.schema.entries import DefaultsSection, FolderSection, MirrorSection, ObjectSection
+from mirrord.manifest.schema.section import Section, SharedSections, compact
 from mirrord.planning.items.options import OptionsOf
 
 MIRROR = {"url": "https://h/a", "to": "s3://b/a", "every": "6h", "http": {"bearer": "t"}}
@@ -16,7 +16,9 @@ FOLDER = {"path": "in", "to": "s3://b/in/", "include": ("*.csv",)}
 DOCUMENT = {"mirrors": (MIRROR,), "folders": (FOLDER,)}
 
 
-@pytest.mark.parametrize(("section", "model", "values"), [("mirrors", Mirror, MIRROR), ("folders", Folder, FOLDER)])
+@pytest.mark.parametrize(
+    ("section", "model", "values"), [("mirrors", MirrorSection, MIRROR), ("folders", FolderSection, FOLDER)]
+)
 def test_an_entry_of_a_document_is_what_its_model_makes(section: str, model: type[Section], values: object) -> None:
     """Values, names of the fields that were set, text."""
     made, expected = getattr(Document.model_validate(DOCUMENT), section)[0], model.model_validate(values)
@@ -31,19 +33,19 @@ def test_an_entry_of_a_document_is_what_its_model_makes(section: str, model: typ
 def test_entries_share_the_names_of_their_fields() -> None:
     """Each dict of its own takes 800 bytes: 50 MiB for 60,000 mirrors, twice while an edit is read."""
 
-    class Fresh(Mirror):
+    class Fresh(MirrorSection):
         """CPython shares the names that the first instances of a class set."""
 
     many = TypeAdapter(tuple[Annotated[Fresh, AfterValidator(compact)], ...])
-    made = many.validate_python((MIRROR,) * 50, context=Shared())[-1]
-    assert sys.getsizeof(vars(made)) < sys.getsizeof(vars(Mirror.model_validate(MIRROR))) / 2
+    made = many.validate_python((MIRROR,) * 50, context=SharedSections())[-1]
+    assert sys.getsizeof(vars(made)) < sys.getsizeof(vars(MirrorSection.model_validate(MIRROR))) / 2
 
 
 def test_entries_share_what_they_say_equally_and_their_options() -> None:
     content_type = {"object": {"content_type": "text/plain"}}
     same, other = MIRROR | content_type, MIRROR | {"object": {}}
     first, second, third, last = Document.model_validate(
-        {"mirrors": (same, same, other, MIRROR)}, context=Shared()
+        {"mirrors": (same, same, other, MIRROR)}, context=SharedSections()
     ).mirrors
     assert first.object is second.object
     assert first.http is third.http
@@ -51,7 +53,7 @@ def test_entries_share_what_they_say_equally_and_their_options() -> None:
     assert first.object != third.object
     assert third.object is not last.object
     assert last.model_fields_set == MIRROR.keys()
-    options = OptionsOf(Defaults(object=ObjectSettings(cache_control="no-cache")))
+    options = OptionsOf(DefaultsSection(object=ObjectSection(cache_control="no-cache")))
     assert options(first) is options(second)
     assert options(first).object.content_type == "text/plain"
     assert options(third).object == options(last).object
@@ -72,7 +74,7 @@ def test_entries_share_what_they_say_equally_and_their_options() -> None:
 def test_which_fields_are_set_is_a_part_of_what_entries_say(one: dict[str, object], other: dict[str, object]) -> None:
     """A default that is written stands before the `defaults` of the file."""
     values = (MIRROR | one, MIRROR | other)
-    made = Document.model_validate({"mirrors": values}, context=Shared()).mirrors
-    alone = [Mirror.model_validate(each) for each in values]
+    made = Document.model_validate({"mirrors": values}, context=SharedSections()).mirrors
+    alone = [MirrorSection.model_validate(each) for each in values]
     dumped = [[each.model_dump(exclude_unset=True) for each in entries] for entries in (made, alone)]
     assert dumped[0] == dumped[1]

@@ -80,10 +80,10 @@ def test_every_field_says_what_it_is() -> None:
 
 def test_defaults_are_written_as_people_write_them() -> None:
     said = {name: field["default"] for name, field in fields(SCHEMA) if "default" in field}
-    assert said["Mirror.every"] == "1h"
-    assert said["Daemon.memory_limit"] == "256MiB"
-    assert said["Http.min_rate"] == "1KiB/s"
-    assert said["Folder.after_upload"] == "keep"
-    assert said["Mirror.prune"] is False
-    assert said["Folder.settle"] == "2s"
-    assert said["Upload.part_size"] == "auto"
+    assert said["MirrorSection.every"] == "1h"
+    assert said["DaemonSection.memory_limit"] == "256MiB"
+    assert said["HttpSection.min_rate"] == "1KiB/s"
+    assert said["FolderSection.after_upload"] == "keep"
+    assert said["MirrorSection.prune"] is False
+    assert said["FolderSection.settle"] == "2s"
+    assert said["UploadSection.part_size"] == "auto"

@@ -7,7 +7,7 @@ import pytest
 from mirrord.errors import ManifestError
 from mirrord.manifest import load
 from mirrord.manifest.manifest import Manifest
-from mirrord.manifest.schema.document import Daemon, Document
+from mirrord.manifest.schema.document import DaemonSection, Document
 from mirrord.model import Options
 from mirrord.units import KiB, MiB
 
@@ -28,7 +28,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "m.yaml", b"mirrors: {https://h/x: s3://bbb/x}\nfolders: [{path: /a, to: s3://bbb/}]\ndaemon: {}\n", {}
     ).document
     mirror, folder, daemon = document.mirrors[0], document.folders[0], document.daemon
-    assert daemon == Daemon()
+    assert daemon == DaemonSection()
     assert (daemon.transfers, daemon.memory_limit, daemon.listen) == (16, 256 * MiB, "127.0.0.1:8420")
     assert (daemon.shutdown_grace, daemon.per_host.connections) == (25.0, 8)
     assert (daemon.log.format, daemon.log.level) == ("auto", "info")

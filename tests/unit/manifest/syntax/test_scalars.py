@@ -8,7 +8,7 @@ import pytest
 
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Manifest
-from mirrord.manifest.syntax.scalars import BooleanWord, Fluid, Interpolation, core
+from mirrord.manifest.syntax.scalars import BooleanWord, Interpolation, ReferenceText, core_value
 from mirrord.units import MiB
 
 ENVIRON = {"NAME": "value", "EMPTY": "", "COUNT": "7", "BRACES": "${NAME}", "DOLLAR": "a$$b"}
@@ -49,7 +49,7 @@ ENVIRON = {"NAME": "value", "EMPTY": "", "COUNT": "7", "BRACES": "${NAME}", "DOL
     ],
 )
 def test_plain_scalars_mean_what_was_written(text: str, value: object) -> None:
-    found = core(text)
+    found = core_value(text)
     assert (type(found), found) == (type(value), value)
 
 
@@ -143,7 +143,7 @@ def test_keys_are_filled_in_too() -> None:
 def test_fluid_text_is_plain_text_to_a_text_field() -> None:
     value: Any = loaded("mirrors:\n- url: https://h/x\n  to: ${T}\n", T="s3://bbb/no").document.mirrors[0].to
     assert value == "s3://bbb/no"
-    assert Fluid("x") == "x"
+    assert ReferenceText("x") == "x"
 
 
 ENTRIES = """
@@ -163,11 +163,11 @@ mirrors:
 
 def test_allow_unset_checks_all_but_the_unknown_values() -> None:
     manifest = Manifest.parse("m.yaml", ENTRIES.encode(), {}, allow_unset=True)
-    assert manifest.loose
+    assert manifest.incomplete
     with pytest.raises(ManifestError) as caught:
         Manifest.parse("m.yaml", (ENTRIES + "  drift: x\n").encode(), {}, allow_unset=True)
     assert [str(one)[:36] for one in caught.value.problems] == ['m.yaml:13:10: mirrors[2].drift: "x" ']
 
 
 def test_allow_unset_is_not_loose_where_all_is_set() -> None:
-    assert not Manifest.parse("m.yaml", b"mirrors: []\nversion: 1\n", {}, allow_unset=True).loose
+    assert not Manifest.parse("m.yaml", b"mirrors: []\nversion: 1\n", {}, allow_unset=True).incomplete

@@ -16,8 +16,8 @@ from mirrord.model import (
     StoredObject,
     origin_at,
 )
+from mirrord.planning.decisions.object_identity import is_ours
 from mirrord.planning.decisions.prune import Root, Seen, is_another, refusal, trusted
-from mirrord.planning.decisions.standing import is_ours
 from tests.support.records import make_record
 
 

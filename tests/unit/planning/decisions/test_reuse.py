@@ -20,7 +20,7 @@ from mirrord.model import (
     State,
     origin_at,
 )
-from mirrord.planning.decisions.reuse import reusable, twin
+from mirrord.planning.decisions.reuse import may_reuse, reusable_record
 from mirrord.providers import profile
 from mirrord.units import GiB
 from tests.support.records import make_record, with_fields
@@ -74,7 +74,7 @@ def sized(length: int) -> Observed:
     ],
 )
 def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, provider, attempt, expected) -> None:
-    assert reusable(item(**options), observed, provider, attempt) is expected
+    assert may_reuse(item(**options), observed, provider, attempt) is expected
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, pro
 )
 def test_which_object_serves(record, serves) -> None:
     unfit = with_fields(RECORD, checksum=None)
-    assert twin(item(), [unfit, record]) == (record if serves else None)
+    assert reusable_record(item(), [unfit, record]) == (record if serves else None)

@@ -3,7 +3,7 @@
 import pytest
 
 from mirrord.manifest.manifest import Manifest
-from mirrord.planning.items.in_force import Held, InForce, emptied, settle
+from mirrord.planning.items.in_force import InForce, ManifestVersions, resolve, without_entries
 
 ENVIRON: dict[str, str] = {}
 
@@ -18,8 +18,8 @@ def entries(*keys: str) -> str:
     )
 
 
-def candidate(file: str, text: str, good: Manifest | None = None) -> Held:
-    return Held(file=file, good=good, candidate=parsed(file, text))
+def candidate(file: str, text: str, good: Manifest | None = None) -> ManifestVersions:
+    return ManifestVersions(file=file, good=good, candidate=parsed(file, text))
 
 
 def keys(state: InForce) -> list[str]:
@@ -27,11 +27,11 @@ def keys(state: InForce) -> list[str]:
 
 
 def problems(state: InForce) -> dict[str, list[str]]:
-    return {one.file: [str(problem) for problem in one.problems] for one in state.held if one.problems}
+    return {one.file: [str(problem) for problem in one.problems] for one in state.versions if one.problems}
 
 
 def test_at_start_the_later_of_two_that_collide_is_the_bad_one() -> None:
-    state = settle(
+    state = resolve(
         [candidate("a", entries("x")), candidate("b", entries("x", "y")), candidate("c", entries("z"))], ENVIRON
     )
     assert keys(state) == ["x", "z"]
@@ -39,12 +39,12 @@ def test_at_start_the_later_of_two_that_collide_is_the_bad_one() -> None:
 
 
 def test_when_one_of_two_changes_it_is_the_bad_one_and_keeps_its_last_good_version() -> None:
-    start = settle([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
-    first, second = start.held
-    state = settle([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    start = resolve([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    first, second = start.versions
+    state = resolve([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
     assert keys(state) == ["x", "y"]
     assert list(problems(state)) == ["a"]
-    mended = settle([state.held[0], candidate("b", entries("w"), second.good)], ENVIRON)
+    mended = resolve([state.versions[0], candidate("b", entries("w"), second.good)], ENVIRON)
     assert keys(mended) == ["x", "y", "w"]
     assert problems(mended) == {}
 
@@ -52,15 +52,15 @@ def test_when_one_of_two_changes_it_is_the_bad_one_and_keeps_its_last_good_versi
 def test_a_file_that_cannot_be_parsed_keeps_what_was_in_force() -> None:
     good = parsed("a", entries("x"))
     problem = parsed("a", entries("x")).problem("mirrors", 0, "to", "is bad")
-    state = settle([Held(file="a", good=good, problems=(problem,))], ENVIRON)
+    state = resolve([ManifestVersions(file="a", good=good, problems=(problem,))], ENVIRON)
     assert keys(state) == ["x"]
     assert problems(state)["a"] == [str(problem)]
 
 
 def test_two_that_change_at_once_are_judged_one_by_one_in_order() -> None:
-    start = settle([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
-    one, two, three = start.held
-    state = settle([candidate("a", entries("z"), one.good), candidate("b", entries("v"), two.good), three], ENVIRON)
+    start = resolve([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    one, two, three = start.versions
+    state = resolve([candidate("a", entries("z"), one.good), candidate("b", entries("v"), two.good), three], ENVIRON)
     assert keys(state) == ["x", "v", "z"]
     assert list(problems(state)) == ["a"]
 
@@ -68,39 +68,39 @@ def test_two_that_change_at_once_are_judged_one_by_one_in_order() -> None:
 def test_a_store_stays_while_others_use_it_though_its_file_is_gone() -> None:
     stores = "stores:\n  one: {provider: generic, endpoint_url: 'http://s:1'}\n  two: {endpoint_url: 'http://t:1'}\n"
     user = "mirrors:\n  - {url: 'http://h/x', to: 's3://bucket/x', store: two}\n"
-    start = settle([candidate("a", stores + entries()), candidate("b", user)], ENVIRON)
+    start = resolve([candidate("a", stores + entries()), candidate("b", user)], ENVIRON)
     assert keys(start) == ["x"]
-    declared = start.held[0].good
+    declared = start.versions[0].good
     assert declared is not None
-    without = settle([start.held[1]], ENVIRON)
+    without = resolve([start.versions[1]], ENVIRON)
     assert keys(without) == []
     assert without.loaded.problems
-    kept = settle([start.held[1], Held(file="a", good=emptied(declared))], ENVIRON)
+    kept = resolve([start.versions[1], ManifestVersions(file="a", good=without_entries(declared))], ENVIRON)
     assert keys(kept) == ["x"]
 
 
 @pytest.mark.parametrize("name", ["stores:\n  s: {endpoint_url: 'http://s:1'}\n", "daemon: {transfers: 2}\n"])
 def test_what_may_be_declared_once_is_the_fault_of_the_one_that_changed(name: str) -> None:
-    start = settle([candidate("a", "mirrors: []\n"), candidate("b", name)], ENVIRON)
+    start = resolve([candidate("a", "mirrors: []\n"), candidate("b", name)], ENVIRON)
     assert problems(start) == {}
-    first, second = start.held
-    state = settle([candidate("a", name, first.good), second], ENVIRON)
+    first, second = start.versions
+    state = resolve([candidate("a", name, first.good), second], ENVIRON)
     assert list(problems(state)) == ["a"]
 
 
 def test_a_collision_is_found_at_its_place_in_the_file_that_changed() -> None:
-    start = settle([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
-    first, second = start.held
-    state = settle([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    start = resolve([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    first, second = start.versions
+    state = resolve([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
     (problem,) = problems(state)["a"]
     assert problem.startswith("a:3:")
     assert "(b:2)" in problem
 
 
 def test_an_entry_that_moves_from_one_file_to_another_is_not_held_up_by_a_third() -> None:
-    start = settle([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
-    one, two, three = start.held
-    state = settle(
+    start = resolve([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    one, two, three = start.versions
+    state = resolve(
         [
             candidate("a", entries("x", "y"), one.good),  # takes y
             candidate("b", entries("v"), two.good),  # gives y

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirrord.manifest.schema.entries import Defaults, Mirror
+from mirrord.manifest.schema.entries import DefaultsSection, MirrorSection
 from mirrord.model import Options
 from mirrord.planning.items.options import OptionsOf
 
@@ -27,5 +27,5 @@ ENTRY = {"url": "https://h/x", "to": "s3://bbb/x"}
     ],
 )
 def test_the_entry_s_word_comes_first(defaults: dict[str, str], entry: dict[str, str], expected: Options) -> None:
-    made = OptionsOf(Defaults.model_validate(defaults))(Mirror.model_validate({**ENTRY, **entry}))
+    made = OptionsOf(DefaultsSection.model_validate(defaults))(MirrorSection.model_validate({**ENTRY, **entry}))
     assert (made.every, made.cron, made.timezone) == (expected.every, expected.cron, expected.timezone)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrord.planning.timing.backoff import Backoff, pause, spent
+from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 
 RULE = Backoff(base=0.5, cap=30.0, tries=5, longest_retry_after=60.0)
 
@@ -40,4 +40,4 @@ def test_a_pause_is_bounded_and_never_shorter_than_asked(failures: int, chance: 
 
 
 def test_tries_count_the_first() -> None:
-    assert [spent(RULE, failures) for failures in (1, 4, 5, 6)] == [False, False, True, True]
+    assert [exhausted(RULE, failures) for failures in (1, 4, 5, 6)] == [False, False, True, True]

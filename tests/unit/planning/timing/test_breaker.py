@@ -7,13 +7,13 @@ from mirrord.planning.timing.breaker import (
     SPACING,
     SUSPECTS,
     Breaker,
+    admitted,
     answered,
-    entered,
     failed,
     is_open,
-    left,
-    promised,
     reached,
+    reserved,
+    returned,
     waits,
 )
 
@@ -51,16 +51,16 @@ def test_an_answer_in_between_starts_the_count_again() -> None:
 
 
 def test_half_open_lets_one_through_at_a_time() -> None:
-    breaker = entered(opened(), "probe")
+    breaker = admitted(opened(), "probe")
     assert waits(breaker, 10.0) == RULE.base
-    assert waits(left(breaker, "another"), 10.0) == RULE.base
-    assert waits(left(breaker, "probe"), 10.0) == 0  # it learned nothing: the next one may
+    assert waits(returned(breaker, "another"), 10.0) == RULE.base
+    assert waits(returned(breaker, "probe"), 10.0) == 0  # it learned nothing: the next one may
 
 
 def test_a_probe_that_fails_opens_it_for_longer_up_to_the_cap() -> None:
     breaker, now, pauses = opened(), 1000.0, []
     for _ in range(8):
-        breaker = failed(entered(breaker, "probe"), "probe", now, HALF)
+        breaker = failed(admitted(breaker, "probe"), "probe", now, HALF)
         pauses.append(waits(breaker, now))
         now = breaker.until
     assert pauses == [1, 2, 4, 8, 12.5, 12.5, 12.5, 12.5]
@@ -68,11 +68,11 @@ def test_a_probe_that_fails_opens_it_for_longer_up_to_the_cap() -> None:
 
 
 def test_a_probe_that_is_answered_closes_it() -> None:
-    assert answered(entered(opened(), "probe"), 10.0) == Breaker()
+    assert answered(admitted(opened(), "probe"), 10.0) == Breaker()
 
 
 def test_those_on_their_way_when_it_opened_change_nothing_but_by_an_answer() -> None:
-    breaker = entered(opened(), "probe")
+    breaker = admitted(opened(), "probe")
     assert failed(breaker, "late", 0.1, HALF) == breaker
     assert answered(breaker, 0.1) == Breaker()
 
@@ -83,7 +83,7 @@ def test_retry_after_opens_it_at_once_and_is_kept_to() -> None:
     assert waits(answered(breaker, 1.0), 1.0) == 29.0  # by one that was on its way
     assert waits(failed(breaker, "late", 1.0, HALF, 5.0), 1.0) == 29.0  # the longest counts
     assert waits(failed(breaker, "late", 1.0, HALF), 1.0) == 29.0
-    assert answered(entered(breaker, "probe"), 30.0) == Breaker()
+    assert answered(admitted(breaker, "probe"), 30.0) == Breaker()
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
@@ -133,7 +133,7 @@ def test_it_opens_only_where_several_in_a_row_got_no_answer_at_all(answers: list
 
 
 def test_slowed_one_goes_at_a_time_and_the_next_after_a_moment() -> None:
-    breaker = entered(slowed(), "one")
+    breaker = admitted(slowed(), "one")
     assert waits(breaker, 1.0, fresh=True) == SPACING
     breaker = failed(breaker, "one", 1.0, HALF, answer=True, fresh=True)
     assert waits(breaker, 1.0, fresh=True) == pytest.approx(SPACING)
@@ -142,8 +142,8 @@ def test_slowed_one_goes_at_a_time_and_the_next_after_a_moment() -> None:
 
 
 def test_slowed_those_that_failed_wait_for_those_that_did_not() -> None:
-    breaker, first = promised(slowed(), 10.0, 0.0)
-    breaker, second = promised(breaker, 10.0, 0.0)
+    breaker, first = reserved(slowed(), 10.0, 0.0)
+    breaker, second = reserved(breaker, 10.0, 0.0)
     assert (first, second) == pytest.approx((0.0, SPACING))
     assert waits(breaker, 10.0) == pytest.approx(2 * SPACING)
     assert waits(breaker, 10.0 + 2 * SPACING) == 0
@@ -152,7 +152,7 @@ def test_slowed_those_that_failed_wait_for_those_that_did_not() -> None:
 def test_slowed_moments_are_promised_for_a_while_only() -> None:
     breaker, moment, count = slowed(), 0.0, 0
     while moment is not None:
-        breaker, moment = promised(breaker, 0.0, 0.0)
+        breaker, moment = reserved(breaker, 0.0, 0.0)
         count += 1
     assert count == pytest.approx(RULE.cap / SPACING + 2, abs=1)
 
@@ -160,19 +160,19 @@ def test_slowed_moments_are_promised_for_a_while_only() -> None:
 def test_slowed_probes_of_those_that_failed_come_less_and_less_often() -> None:
     breaker, now, pauses = slowed(), 1000.0, []
     for _ in range(6):
-        breaker = failed(entered(breaker, "item 1"), "item 1", now, HALF, answer=True)
+        breaker = failed(admitted(breaker, "item 1"), "item 1", now, HALF, answer=True)
         pauses.append(waits(breaker, now))
         now = breaker.until
     assert pauses == [1, 2, 4, 8, 12.5, 12.5]
 
 
-@pytest.mark.parametrize("breaker", [opened(), slowed(), entered(slowed(), "probe")])
+@pytest.mark.parametrize("breaker", [opened(), slowed(), admitted(slowed(), "probe")])
 def test_one_good_answer_ends_it(breaker: Breaker) -> None:
     assert answered(breaker, 10.0) == Breaker()
 
 
 def test_an_open_one_that_answers_5xx_is_slowed() -> None:
-    breaker = failed(entered(opened(), "probe"), "probe", 10.0, HALF, answer=True)
+    breaker = failed(admitted(opened(), "probe"), "probe", 10.0, HALF, answer=True)
     assert breaker.opened == 2
     assert not is_open(breaker)
 
@@ -181,7 +181,7 @@ def test_a_slowed_one_that_falls_silent_opens() -> None:
     breaker, now = slowed(), 10.0
     for n in range(SUSPECTS):
         assert not is_open(breaker)
-        breaker, now = failed(entered(breaker, f"new {n}"), f"new {n}", now, HALF, fresh=True), now + 1
+        breaker, now = failed(admitted(breaker, f"new {n}"), f"new {n}", now, HALF, fresh=True), now + 1
     assert is_open(breaker)
     assert waits(breaker, now - 1, fresh=True) > 0
 
@@ -193,15 +193,15 @@ def test_a_time_that_the_server_asked_for_holds_for_all() -> None:
 
 
 def test_a_probe_that_does_not_come_back_keeps_its_place_for_a_while_only() -> None:
-    breaker = entered(slowed(), "slow", 30.0)
+    breaker = admitted(slowed(), "slow", 30.0)
     assert waits(breaker, 29.0, fresh=True) == SPACING
     assert waits(breaker, 30.0, fresh=True) == 0
-    breaker = entered(breaker, "next", 60.0)
+    breaker = admitted(breaker, "next", 60.0)
     assert failed(breaker, "slow", 40.0, HALF, answer=True).opened == breaker.opened, "late news"
 
 
 def test_an_answer_to_a_read_before_a_write_ends_the_silence_and_nothing_else() -> None:
-    breaker = reached(entered(opened(), "probe"))
+    breaker = reached(admitted(opened(), "probe"))
     assert breaker.opened
     assert not is_open(breaker)
     assert reached(Breaker()) == Breaker()

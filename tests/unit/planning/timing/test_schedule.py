@@ -22,18 +22,18 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.timing.schedule import (
+    AFTER_LAST_RETRY,
     JITTER,
     LONGEST_JITTER,
-    UNANSWERED,
     Wait,
-    check_cron,
     cron_after,
     first_delay,
-    first_look,
-    fresh,
+    first_wait,
+    is_current,
     jitter,
-    next_look,
     next_tick,
+    next_wait,
+    validate_cron,
 )
 from tests.support.records import make_record, with_fields
 
@@ -96,7 +96,7 @@ def test_a_schedule_never_drifts_nor_goes_back(every: float, looks: list[tuple[f
     options, first, tick, due = Options(every=every), NOW, NOW, NOW
     for chance, took in looks:
         ended = due + took * every
-        wait = next_look(options, SYNCED, tick, due, ended, chance)
+        wait = next_wait(options, SYNCED, tick, due, ended, chance)
         assert wait is not None
         steps = (wait.tick - first) / every
         assert steps == pytest.approx(round(steps), abs=1e-3)
@@ -118,7 +118,7 @@ def test_a_schedule_never_drifts_nor_goes_back(every: float, looks: list[tuple[f
     ],
 )
 def test_jitter_is_five_percent_either_way_and_bounded(every: float, chance: float, expected: float) -> None:
-    wait = next_look(Options(every=every), SYNCED, NOW, NOW, NOW, chance)
+    wait = next_wait(Options(every=every), SYNCED, NOW, NOW, NOW, chance)
     assert wait == Wait(NOW + every, NOW + expected)
 
 
@@ -138,17 +138,17 @@ def retrying(retry_in: float | None) -> Outcome:
         (NEVER, SYNCED, None),
         (NEVER, BLOCKED, None),
         (NEVER, retrying(7.0), Wait(NOW, NOW + 9.0)),
-        (NEVER, retrying(None), Wait(NOW, NOW + 2 + UNANSWERED)),
+        (NEVER, retrying(None), Wait(NOW, NOW + 2 + AFTER_LAST_RETRY)),
     ],
 )
 def test_what_follows_an_outcome(options: Options, outcome: Outcome, expected: Wait | None) -> None:
-    assert next_look(options, outcome, NOW, NOW, NOW + 2, MIDDLE) == expected
+    assert next_wait(options, outcome, NOW, NOW, NOW + 2, MIDDLE) == expected
 
 
 def test_after_retries_the_old_grid_goes_on() -> None:
-    wait = next_look(HOURLY, retrying(40.0), NOW, NOW, NOW + 1, MIDDLE)
+    wait = next_wait(HOURLY, retrying(40.0), NOW, NOW, NOW + 1, MIDDLE)
     assert wait is not None
-    assert next_look(HOURLY, SYNCED, wait.tick, wait.due, wait.due + 5, MIDDLE) == Wait(NOW + 3600, NOW + 3600)
+    assert next_wait(HOURLY, SYNCED, wait.tick, wait.due, wait.due + 5, MIDDLE) == Wait(NOW + 3600, NOW + 3600)
 
 
 # ── the first look ────────────────────────────────────────────────────────────────────────────────
@@ -162,8 +162,8 @@ def test_one_item_starts_at_once_and_a_crowd_within_a_second() -> None:
 
 
 def test_an_item_without_a_record_is_looked_at_now() -> None:
-    assert first_look(item(), None, NOW, MIDDLE) == Wait(NOW, NOW)
-    assert first_look(item(NEVER), None, NOW, MIDDLE) == Wait(NOW, NOW)
+    assert first_wait(item(), None, NOW, MIDDLE) == Wait(NOW, NOW)
+    assert first_wait(item(NEVER), None, NOW, MIDDLE) == Wait(NOW, NOW)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_an_item_without_a_record_is_looked_at_now() -> None:
     ],
 )
 def test_after_a_restart_a_fresh_record_keeps_its_next_check(next_check: float | None, expected: float) -> None:
-    wait = first_look(item(), record_of(item(), next_check=next_check), NOW, MIDDLE)
+    wait = first_wait(item(), record_of(item(), next_check=next_check), NOW, MIDDLE)
     assert wait == Wait(expected, expected)
 
 
@@ -199,11 +199,11 @@ NOON, THREE = utc("2026-01-10T12:00"), utc("2026-01-11T02:00")
 )
 def test_the_first_look_by_cron(known: dict[str, object] | None, expected: float) -> None:
     record = None if known is None else record_of(item(NIGHTLY), **known)
-    assert first_look(item(NIGHTLY), record, NOON, MIDDLE) == Wait(expected, expected)
+    assert first_wait(item(NIGHTLY), record, NOON, MIDDLE) == Wait(expected, expected)
 
 
 def test_never_is_done_once_for_one_definition() -> None:
-    assert first_look(item(NEVER), record_of(item(NEVER)), NOW, MIDDLE) is None
+    assert first_wait(item(NEVER), record_of(item(NEVER)), NOW, MIDDLE) is None
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,13 @@ def test_never_is_done_once_for_one_definition() -> None:
 )
 def test_what_the_record_does_not_cover_is_looked_at_now(changes: dict[str, object]) -> None:
     known = record_of(item(NEVER), next_check=NOW + 600, **changes)
-    assert not fresh(item(NEVER), known)
-    assert first_look(item(NEVER), known, NOW, MIDDLE) == Wait(NOW, NOW)
+    assert not is_current(item(NEVER), known)
+    assert first_wait(item(NEVER), known, NOW, MIDDLE) == Wait(NOW, NOW)
 
 
 def test_a_suspended_item_is_looked_at_once_to_say_so() -> None:
     suspended = item(replace(NEVER, suspend=True))
-    assert first_look(suspended, record_of(suspended), NOW, MIDDLE) == Wait(NOW, NOW)
+    assert first_wait(suspended, record_of(suspended), NOW, MIDDLE) == Wait(NOW, NOW)
 
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────
@@ -300,7 +300,7 @@ def test_what_follows_a_look_by_cron(tick: str, began: str, now: str, expected: 
 
 def test_cron_has_no_jitter() -> None:
     at = utc("2026-01-10T02:00")
-    assert next_look(NIGHTLY, SYNCED, at, at, at + 1, 0.9) == Wait(at + 86400, at + 86400)
+    assert next_wait(NIGHTLY, SYNCED, at, at, at + 1, 0.9) == Wait(at + 86400, at + 86400)
 
 
 @pytest.mark.parametrize(
@@ -317,4 +317,4 @@ def test_cron_has_no_jitter() -> None:
 )
 def test_what_is_wrong_is_said(line: str, zone: str | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        check_cron(line, zone)
+        validate_cron(line, zone)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mirrord.model import Destination, Revision, TransferKind, Upload
-from mirrord.planning.transfers.sweep import LATE, nameless, ours, past
+from mirrord.planning.transfers.sweep import LATE_CREATE, is_expired, lacks_upload_id, opened_for
 from tests.support.records import make_transfer, with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")
@@ -41,20 +41,20 @@ NOW = 5000.0
 def test_an_upload_is_ours_if_it_began_while_the_intent_could_open_one(
     initiated: float, listed: float | None, expected: bool
 ) -> None:
-    assert ours(INTENT, Upload("key", "u", initiated, listed), NOW) is expected
+    assert opened_for(INTENT, Upload("key", "u", initiated, listed), NOW) is expected
 
 
 def test_of_an_intent_that_may_go_on_nothing_is_taken() -> None:
-    assert not ours(with_fields(INTENT, given_up=None), Upload("key", "u", 1500.0, NOW), NOW)
+    assert not opened_for(with_fields(INTENT, given_up=None), Upload("key", "u", 1500.0, NOW), NOW)
 
 
 def test_a_create_may_come_about_late_but_not_for_ever() -> None:
-    assert not past(INTENT, 2000.0 + LATE)
-    assert past(INTENT, 2001.0 + LATE)
-    assert not past(with_fields(INTENT, given_up=None), 1e12)
+    assert not is_expired(INTENT, 2000.0 + LATE_CREATE)
+    assert is_expired(INTENT, 2001.0 + LATE_CREATE)
+    assert not is_expired(with_fields(INTENT, given_up=None), 1e12)
 
 
 def test_only_a_multipart_without_an_id_is_nameless() -> None:
-    assert nameless(INTENT)
-    assert not nameless(with_fields(INTENT, upload_id="u"))
-    assert not nameless(replace(INTENT, kind=TransferKind.PUT))
+    assert lacks_upload_id(INTENT)
+    assert not lacks_upload_id(with_fields(INTENT, upload_id="u"))
+    assert not lacks_upload_id(replace(INTENT, kind=TransferKind.PUT))

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mirrord.manifest.report import find
-from mirrord.manifest.syntax.nodes import Mapping as MappingNode
-from mirrord.manifest.syntax.nodes import Sequence as SequenceNode
+from mirrord.manifest.syntax.nodes import MappingNode, SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
 _PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
@@ -18,7 +17,7 @@ _WIDTH = 1 + 2 * len(_PLACED)
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class EntryPositions:
     """By section; and by the names `daemon` and `stores.x`. `partial`: entries of which a value was left out."""
 
     entries: Mapping[str, "array[int]"]
@@ -26,7 +25,7 @@ class Places:
     partial: frozenset[tuple[str, int]]
 
     @classmethod
-    def of(cls, tree: MappingNode) -> "Places":
+    def of(cls, tree: MappingNode) -> "EntryPositions":
         """What a tree says."""
         counts = {section: _count(tree, section) for section in _SECTIONS}
         entries = {section: _places(tree, section, count) for section, count in counts.items()}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, State, StoredObject
-from mirrord.planning.decisions.standing import is_ours, is_recorded, with_shown_etag
+from mirrord.planning.decisions.object_identity import is_ours, is_recorded, with_shown_etag
 from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "key")

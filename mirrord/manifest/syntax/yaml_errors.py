@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-Mark = Any
+YamlMark = Any
 """yaml's own mark: `line` and `column` from 0, or None."""
 
 
@@ -38,28 +38,28 @@ class _At(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SyntaxFault:
     """What libyaml reports of `text`: where it `began` to read something (may be None), and where it stopped."""
 
     text: str
     context: str
     problem: str
-    began: Mark
-    stopped: Mark
+    began: YamlMark
+    stopped: YamlMark
 
-    def at(self, mark: Mark) -> str:
+    def at(self, mark: YamlMark) -> str:
         """The character at a mark."""
         return self.line(mark)[mark.column : mark.column + 1] if mark is not None else ""
 
-    def line(self, mark: Mark) -> str:
+    def line(self, mark: YamlMark) -> str:
         lines = self.text.split("\n")
         return lines[mark.line] if mark is not None and mark.line < len(lines) else ""
 
 
-def explained(text: str, error: Any) -> tuple[Mark, str]:
+def explain(text: str, error: Any) -> tuple[YamlMark, str]:
     """Where `text` is wrong and the sentence about it, from libyaml's error (a yaml.MarkedYAMLError)."""
     began, stopped = error.context_mark, error.problem_mark or error.context_mark
-    fault = Fault(text, error.context or "", error.problem or "", began, stopped)
+    fault = SyntaxFault(text, error.context or "", error.problem or "", began, stopped)
     if earlier := _in_the_value_before(fault):
         return earlier
     for sentence in _SENTENCES:
@@ -69,7 +69,7 @@ def explained(text: str, error: Any) -> tuple[Mark, str]:
     return stopped, "not YAML: " + ", ".join(part for part in (fault.context, fault.problem) if part)
 
 
-def _in_the_value_before(fault: Fault) -> tuple[Mark, str] | None:
+def _in_the_value_before(fault: SyntaxFault) -> tuple[YamlMark, str] | None:
     """The slip, if it is in the value that ends where libyaml stopped and began in a line above."""
     if not any(said in fault.problem for said in ("did not find expected", "mapping values are not allowed")):
         return None
@@ -87,7 +87,7 @@ def _in_the_value_before(fault: Fault) -> tuple[Mark, str] | None:
     return None
 
 
-def _value_before(fault: Fault) -> Any:
+def _value_before(fault: SyntaxFault) -> Any:
     """The scalar that ends where libyaml stopped; None if there is none."""
     last = None
     try:
@@ -106,13 +106,13 @@ def bare(character: str) -> str:
     return f"a value that begins with {character} must be in quotes"
 
 
-def _tab(fault: Fault) -> str | None:
+def _tab(fault: SyntaxFault) -> str | None:
     cannot_start = "cannot start any token" in fault.problem and fault.at(fault.stopped) == "\t"
     tab = cannot_start or "tab character" in fault.problem
     return "a tab in the indentation; YAML is indented with spaces" if tab else None
 
 
-def _bare(fault: Fault) -> str | None:
+def _bare(fault: SyntaxFault) -> str | None:
     """A plain value that begins with a character that means something else in YAML."""
     reads = any(what in fault.context for what in ("an alias", "an anchor", "a tag"))
     if not reads and "cannot start any token" not in fault.problem:
@@ -120,12 +120,12 @@ def _bare(fault: Fault) -> str | None:
     return bare(fault.at(fault.began or fault.stopped))
 
 
-def _unclosed_quote(fault: Fault) -> str | None:
+def _unclosed_quote(fault: SyntaxFault) -> str | None:
     unclosed = "quoted scalar" in fault.context and "end of stream" in fault.problem
     return "a quote opens here and is never closed" if unclosed else None
 
 
-def _unclosed_bracket(fault: Fault) -> str | None:
+def _unclosed_bracket(fault: SyntaxFault) -> str | None:
     if "flow" not in fault.context or "did not find expected" not in fault.problem or fault.began is None:
         return None
     at = fault.stopped
@@ -138,22 +138,22 @@ def _unclosed_bracket(fault: Fault) -> str | None:
     return f"the {what} that opens in line {fault.began.line + 1} lacks a comma or its {closing}"
 
 
-def _escape(fault: Fault) -> str | None:
+def _escape(fault: SyntaxFault) -> str | None:
     escape = "quoted scalar" in fault.context and ("escape" in fault.problem or "hexdecimal" in fault.problem)
     return "a backslash in double quotes begins an escape; use single quotes" if escape else None
 
 
-def _colon(fault: Fault) -> str | None:
+def _colon(fault: SyntaxFault) -> str | None:
     if "mapping values are not allowed" not in fault.problem:
         return None
     return _MAPPING
 
 
-def _no_colon(fault: Fault) -> str | None:
+def _no_colon(fault: SyntaxFault) -> str | None:
     return _NO_COLON if "could not find expected ':'" in fault.problem else None
 
 
-def _layout(fault: Fault) -> str | None:
+def _layout(fault: SyntaxFault) -> str | None:
     if "block" not in fault.context or "did not find expected" not in fault.problem:
         return None
     if not fault.line(fault.stopped)[: fault.stopped.column].strip():
@@ -161,7 +161,7 @@ def _layout(fault: Fault) -> str | None:
     return "text after the end of a value; put the whole value in one pair of quotes"
 
 
-_SENTENCES: tuple[Callable[[Fault], str | None], ...] = (
+_SENTENCES: tuple[Callable[[SyntaxFault], str | None], ...] = (
     _tab,
     _bare,
     _unclosed_quote,
