@@ -170,9 +170,9 @@ class Reconciler:
             seen = await look(item, record, store, source, since_asked=now - self._asked.get(item.id, -inf))
             self._remember(item, seen.asked, now)
             self._answered(item, seen)
-            attempt.vacant, attempt.why = seen.standing is None, seen.decision.message
             if record is not None and (changed := seen.touched):
                 seen = seen.compared(item, equal=await self.transfers.equal(source, changed, record))
+            attempt.vacant, attempt.why = seen.standing is None, seen.decision.message
             if seen.decision.drifted:
                 self.observer(ItemDrifted(item=item, message=seen.decision.message))
             if seen.decision.action is not Action.COPY and left:
