@@ -118,9 +118,7 @@ def parse_listen(listen: str) -> tuple[str, int]:
     """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free port. ValueError says what is expected."""
     match = _LISTEN.fullmatch(listen)
     if match is None or int(match["port"]) > 65535:
-        raise ValueError(
-            f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420"
-        )
+        raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")
     return match["six"] or match["host"], int(match["port"])
 
 
