@@ -15,11 +15,11 @@ from awscrt import checksums as crt
 from mirrord.model import Checksum, ChecksumKind
 from mirrord.units import KiB, MiB
 
-Crc = Callable[[Any, int], int]  # awscrt's types say bytes; it takes any buffer
+CrcFunction = Callable[[Any, int], int]  # awscrt's types say bytes; it takes any buffer
 
 
 class _CrcKind(NamedTuple):
-    extend: Crc
+    extend: CrcFunction
     combine: Callable[[int, int, int], int]
     width: int  # bytes
 
@@ -40,7 +40,7 @@ _INLINE = {
 cores. (A GiB takes 0.08 to 1.88 s.)"""
 
 
-class Running:
+class RunningChecksum:
     """A checksum over bytes that arrive in pieces. `checksum()` may be called at any time."""
 
     def __init__(self, kind: ChecksumKind) -> None:
@@ -70,7 +70,7 @@ class Running:
 
 def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     """The checksum of `view`, computed in the calling thread; None for kind NONE."""
-    running = Running(kind)
+    running = RunningChecksum(kind)
     running.update(view)
     return running.checksum()
 
@@ -82,7 +82,7 @@ async def digest(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     return await asyncio.to_thread(compute, kind, view)
 
 
-async def extend(running: Running, view: memoryview) -> None:
+async def extend(running: RunningChecksum, view: memoryview) -> None:
     """`running.update(view)`; a large buffer is hashed in a thread. As for `digest`, `view` must not change."""
     if running.kind is ChecksumKind.NONE or view.nbytes <= _INLINE[running.kind]:
         running.update(view)

@@ -20,7 +20,7 @@ from mirrord.units import MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenConnection:
     """What an open S3Client holds."""
 
     store: ObjectStore
@@ -28,12 +28,12 @@ class Opened:
 
 
 @asynccontextmanager
-async def connect(options: StoreOptions) -> AsyncIterator[Opened]:
+async def open_connection(options: StoreOptions) -> AsyncIterator[OpenConnection]:
     async with S3Store(options) as store, HttpSources() as http:
-        yield Opened(store, http)
+        yield OpenConnection(store, http)
 
 
-class Connection:
+class StoreConnection:
     """See `S3Client`, whose constructor this is."""
 
     def __init__(
@@ -56,13 +56,13 @@ class Connection:
         )
         self.budget = Budget(memory_limit)
         self.answers = Answers()
-        self._kept: Opened | None = None
+        self._kept: OpenConnection | None = None
         self._life = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         if self._kept is not None:
             raise RuntimeError("this S3Client is open already")
-        self._kept = await self._life.enter_async_context(connect(self.options))
+        self._kept = await self._life.enter_async_context(open_connection(self.options))
         return self
 
     async def __aexit__(
@@ -76,11 +76,11 @@ class Connection:
         return Destination(self.options.name, self.options.endpoint, bucket, key)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Opened]:
+    async def open(self) -> AsyncIterator[OpenConnection]:
         if self._kept is not None:
             yield self._kept
         else:
-            async with connect(self.options) as opened:
+            async with open_connection(self.options) as opened:
                 yield opened
 
 

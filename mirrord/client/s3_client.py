@@ -8,7 +8,7 @@ from io import BytesIO
 from uuid import uuid4
 
 from mirrord import checksums
-from mirrord.client.connection import Connection, Opened
+from mirrord.client.connection import OpenConnection, StoreConnection
 from mirrord.client.uploader import BytesLike, MultipartUploader, SharedPoolUploader
 from mirrord.errors import SourceUnavailable
 from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions, Url
@@ -28,10 +28,10 @@ from mirrord.units import MiB
 CHUNK = MiB
 STREAMS = 4
 
-Path = str | os.PathLike[str]
+LocalPath = str | os.PathLike[str]
 
 
-class S3Client(Connection):
+class S3Client(StoreConnection):
     """One store and its credentials. Bare, each call opens and closes a client; in `async with`, one is kept open.
 
     `endpoint_url=""` is AWS. Without keys, the AWS chain (environment, files, roles) is asked. `provider` (a name of
@@ -53,7 +53,7 @@ class S3Client(Connection):
     async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` whole into memory and store it in one put. For large things, `stream_upload`."""
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
-            observed = await _look(source)
+            observed = await _probe(source)
             content = await _read_whole(source, observed)
             job = self._job(bucket, path, observed, len(content))
             await put(job, source, observed, self._context(opened), memoryview(content))
@@ -61,24 +61,24 @@ class S3Client(Connection):
     async def stream_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` and store it in parts while it comes, through MultipartUploader."""
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
-            observed = await _look(source)
+            observed = await _probe(source)
             job = self._job(bucket, path, observed, observed.revision.length)
             part_size = max(job.layout.part_size, opened.store.provider.min_part)
             async with SharedPoolUploader(self, job.new, part_size=part_size, concurrency=STREAMS) as uploader:
                 await _push(source, observed, uploader)
 
-    async def stream_file(self, bucket: str, path: str, file: Path | Reader) -> None:
+    async def stream_file(self, bucket: str, path: str, file: LocalPath | Reader) -> None:
         """Store a file in bounded memory: one put if it is small, in parts if not.
 
         `file` is a path, or an open binary file or async reader (anything with `read(n)`), which is read from where
         it stands and left open. A file at a path that changes meanwhile raises SourceChanged and stores nothing.
         """
         async with self.open() as opened, _file_source(file) as source:
-            observed = await _look(source)
+            observed = await _probe(source)
             job = self._job(bucket, path, observed, observed.revision.length)
             await copy(job, source, observed, self._context(opened))
 
-    def _context(self, opened: Opened) -> TransferContext:
+    def _context(self, opened: OpenConnection) -> TransferContext:
         return TransferContext(store=opened.store, budget=self.budget, answers=self.answers)
 
     def _job(self, bucket: str, key: str, observed: Observed, length: int | None) -> Job:
@@ -93,12 +93,12 @@ class S3Client(Connection):
             layout=part_layout(length, UploadOptions(), provider, self.budget.limit),
         )
 
-    def _source(self, opened: Opened, bucket: str, key: str, url: str) -> Source:
+    def _source(self, opened: OpenConnection, bucket: str, key: str, url: str) -> Source:
         at = self.at(bucket, key)
         return opened.http.source(Item(id=at.item_id, entry="client", origin=Url(url), destination=at))
 
 
-async def _look(source: Source) -> Observed:
+async def _probe(source: Source) -> Observed:
     observed = await source.probe()
     if observed is None:
         raise SourceUnavailable("the source answered that nothing changed, though nothing was known")
@@ -125,6 +125,6 @@ async def _push(source: Source, observed: Observed, uploader: MultipartUploader)
     await source.confirm(observed)
 
 
-def _file_source(file: Path | Reader) -> Source:
+def _file_source(file: LocalPath | Reader) -> Source:
     """A path means the file that it leads to: unlike a manifest's, it may be a symbolic link."""
     return FileSource(os.path.realpath(file)) if isinstance(file, str | os.PathLike) else ReaderSource(file)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
-from mirrord.client.connection import Connection
+from mirrord.client.connection import StoreConnection
 from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, Part, ProviderName, Revision
 from mirrord.planning.decisions.describe import described
 from mirrord.ports import ObjectStore
@@ -23,7 +23,7 @@ from mirrord.transfer.part_builder import PartBuilder
 from mirrord.units import MiB
 
 if TYPE_CHECKING:
-    from types_aiobotocore_s3 import S3Client as BareClient
+    from types_aiobotocore_s3 import S3Client as AiobotocoreClient
 
 MIN_PART = 5 * MiB
 EQUAL_PART = 32 * MiB
@@ -54,7 +54,7 @@ class MultipartUploader:
 
     def __init__(
         self,
-        client: "Connection | BareClient",
+        client: "StoreConnection | AiobotocoreClient",
         bucket: str,
         key: str,
         *,
@@ -153,7 +153,7 @@ class MultipartUploader:
         return asked or (max(least, EQUAL_PART) if store.provider.equal_parts else least)
 
     async def _store(self, life: AsyncExitStack) -> ObjectStore:
-        if isinstance(self._client, Connection):
+        if isinstance(self._client, StoreConnection):
             return (await life.enter_async_context(self._client.open())).store
         return S3Store.over(self._client, self._provider)
 
@@ -167,7 +167,7 @@ class MultipartUploader:
 class SharedPoolUploader(MultipartUploader):
     """A MultipartUploader of an S3Client that takes its buffers from that client's pool, for an object described."""
 
-    def __init__(self, connection: Connection, new: NewObject, *, part_size: int, concurrency: int) -> None:
+    def __init__(self, connection: StoreConnection, new: NewObject, *, part_size: int, concurrency: int) -> None:
         bucket, key = new.at.bucket, new.at.key
         super().__init__(connection, bucket, key, part_size=part_size, concurrency=concurrency, options=new.options)
         self._pool = connection.budget

@@ -20,9 +20,9 @@ from mirrord.declared import StoreOptions
 from mirrord.errors import StoreError, StoreRefused
 from mirrord.model import Destination, Item, ProviderName
 from mirrord.ports import ObjectStore
+from mirrord.s3.credentials import FileStats, file_stats, security_files
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.s3.empty_store import EmptyStore
-from mirrord.s3.keys import Stamps, files_of, stamps
 from mirrord.s3.session import S3Store
 
 _log = getLogger(__name__)
@@ -42,7 +42,7 @@ class Stores:
         self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._versions: dict[str, int] = {}
-        self._refused: dict[str, Stamps] = {}  # stores that could not be opened, and the state of their files then
+        self._refused: dict[str, FileStats] = {}  # stores that could not be opened, and the state of their files then
         self._life = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,7 +96,7 @@ class Stores:
             if options is None:
                 raise StoreRefused(f"no store is named {name!r}")
             if name not in self._open or self._open[name][0] != options:
-                self._refused[name] = stamps(files_of(options))
+                self._refused[name] = file_stats(security_files(options))
                 self._open[name] = options, await self._opened(name, options)
                 del self._refused[name]
                 # What stands by now (botocore's models, our modules, the items) stays: 100,000s of objects, through
@@ -119,7 +119,7 @@ class Stores:
     async def _repaired(self, *, again: bool) -> set[str]:
         names = set()
         for name, before in tuple(self._refused.items()):
-            now = await asyncio.to_thread(stamps, tuple(before))
+            now = await asyncio.to_thread(file_stats, tuple(before))
             if name in self._options and (again or now != before):
                 names.add(name)
                 self._refused[name] = now
@@ -135,7 +135,7 @@ class Stores:
     async def _connected(self, options: StoreOptions) -> ObjectStore:
         if options.provider is ProviderName.EMBEDDED:
             embedded = EmbeddedStore(self._directory)
-            if self._looking and not embedded.known:
+            if self._looking and not embedded.exists:
                 return EmptyStore()
             options = (await self._life.enter_async_context(embedded)).options(options)
         return await self._life.enter_async_context(S3Store(options))
@@ -144,6 +144,6 @@ class Stores:
 async def _renew(store: S3Store, again: bool) -> None:
     try:
         async with asyncio.timeout(RENEW_DEADLINE):
-            await (store.renew() if again else store.look())
+            await (store.reload() if again else store.reload_changed())
     except (StoreError, TimeoutError) as error:
         _log.warning("what the store had before stays in use: %s", str(error) or "its keys were not read in time")

@@ -25,7 +25,7 @@ from mirrord.model import (
     StoredObject,
     Upload,
 )
-from mirrord.s3.readable import key_of
+from mirrord.s3.xml_repair import key_of
 
 Arguments = dict[str, Any]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class StoreCall:
     """`write`: a lost answer leaves its outcome unknown. `proxy`: the HTTP proxy before the store, without userinfo."""
 
     operation: str
@@ -14,11 +14,11 @@ class Call:
     write: bool = False
     proxy: str | None = None
 
-    def says(self, words: str) -> str:
+    def message(self, reason: str) -> str:
         """One line: what was asked of whom, and what came of it."""
         place = f" s3://{self.bucket}/{self.key or ''}" if self.bucket else ""
         through = f" through the proxy {self.proxy}" if self.proxy else ""
-        return f"{self.operation}{place} at store {self.store!r}{through}: {_one_line(words)}"
+        return f"{self.operation}{place} at store {self.store!r}{through}: {_one_line(reason)}"
 
 
 def _one_line(words: str) -> str:

@@ -15,18 +15,18 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mirrord.s3.authorities import CertificateAuthorities
+from mirrord.s3.credentials import FileStats, StoreCredentials, file_stats
+from mirrord.s3.error_response import STALE_CREDENTIALS, code_of, status_of
 from mirrord.s3.http_session import PlainHttpAtTls
-from mirrord.s3.keys import Keys, Stamps, stamps
-from mirrord.s3.refusals import STALE, code_of, status_of
 from mirrord.s3.regions import region_of
 from mirrord.s3.transport import UNANSWERED, is_refused_handshake
-from mirrord.s3.trust import Trust
 
 _log = getLogger(__name__)
 
-LOOK_EVERY = 1.0
+FILE_CHECK_INTERVAL = 1.0
 """Seconds between two looks at whether files of keys or certificates changed."""
-RENEW_PAUSE = 5.0
+RELOAD_PAUSE = 5.0
 """Seconds within which refused calls do not read the keys again: a `credential_process` may be costly."""
 
 _WORDLESS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozenset({400, 401, 403, 404})}
@@ -46,7 +46,13 @@ class Clients:
     """
 
     def __init__(
-        self, name: str, region: str, open_client: Open, keys: Keys, trust: Trust, files: tuple[Path, ...] = ()
+        self,
+        name: str,
+        region: str,
+        open_client: Open,
+        keys: StoreCredentials,
+        trust: CertificateAuthorities,
+        files: tuple[Path, ...] = (),
     ) -> None:
         self.make_bucket: Make | None = None
         self._name = name
@@ -60,7 +66,7 @@ class Clients:
         self._turn = asyncio.Lock()
         self._looked = self._renewed = float("-inf")
         self._files = files
-        self._stamps: Stamps = {}
+        self._stamps: FileStats = {}
         self.version = 0
         """Counts the replacements of keys or certificates."""
 
@@ -81,7 +87,7 @@ class Clients:
 
     # ── calls ─────────────────────────────────────────────────────────────────────────────────────
     async def _call(self, operation: str, **given: Any) -> Any:
-        await self.look()
+        await self.reload_changed()
         remedies = [self._find_region, self._renew_for, self._make_bucket]
         while True:
             region, version = self._regions.get(given.get("Bucket", ""), self._region), self.version
@@ -121,15 +127,15 @@ class Clients:
 
     async def _renew_for(self, _given: Mapping[str, Any], error: Exception, _region: str, version: int) -> bool:
         """Whether other keys or certificates may please the store, since they were replaced."""
-        stale = isinstance(error, ClientError) and code_of(error.response) in STALE
+        stale = isinstance(error, ClientError) and code_of(error.response) in STALE_CREDENTIALS
         if not stale and not is_refused_handshake(error):
             return False
         if version != self.version:
             return True  # by another call, meanwhile
-        if asyncio.get_running_loop().time() - self._renewed < RENEW_PAUSE:
+        if asyncio.get_running_loop().time() - self._renewed < RELOAD_PAUSE:
             return False
         with suppress(BotoCoreError, ValueError):
-            await self.renew()
+            await self.reload()
         return version != self.version
 
     async def _make_bucket(self, given: Mapping[str, Any], error: Exception, _region: str, _version: int) -> bool:
@@ -155,19 +161,19 @@ class Clients:
             return
 
     # ── what may be replaced ──────────────────────────────────────────────────────────────────────
-    async def look(self) -> None:
+    async def reload_changed(self) -> None:
         """Read keys and certificates again if their files changed; asks at most once a second."""
         now = asyncio.get_running_loop().time()
-        if not self._files or now - self._looked < LOOK_EVERY:
+        if not self._files or now - self._looked < FILE_CHECK_INTERVAL:
             return
         self._looked = now
         if await asyncio.to_thread(self._now) != self._stamps:
             try:
-                await self.renew()
+                await self.reload()
             except (BotoCoreError, ValueError) as error:
                 _log.warning("store %r: what it had before stays in use: %s", self._name, error)
 
-    async def renew(self) -> None:
+    async def reload(self) -> None:
         """Read keys and certificates again. Raises BotoCoreError or ValueError; then those before stay in use."""
         async with self._turn:
             self._renewed = asyncio.get_running_loop().time()
@@ -178,8 +184,8 @@ class Clients:
                 self.version += 1
                 _log.info("store %r: its keys or certificates were replaced and are in use", self._name)
 
-    def _now(self) -> Stamps:
-        return stamps(self._files)
+    def _now(self) -> FileStats:
+        return file_stats(self._files)
 
     async def _client(self, region: str) -> Any:
         async with self._turn:

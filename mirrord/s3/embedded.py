@@ -21,7 +21,7 @@ from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import MirrordError, StoreError, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions, ProviderName
 from mirrord.s3.session import S3Store
-from mirrord.s3.weed import HOST, Weed, free_port
+from mirrord.s3.weed import HOST, WeedProcess, free_port
 from mirrord.s3.weed_security import UNPROTECTED
 
 _log = getLogger(__name__)
@@ -66,7 +66,7 @@ class EmbeddedStore:
         self._life = AsyncExitStack()
 
     @property
-    def known(self) -> bool:
+    def exists(self) -> bool:
         """Whether there is one, running or not, so that it may hold objects."""
         return self._file.exists()
 
@@ -101,7 +101,7 @@ class EmbeddedStore:
     async def _start(self, known: _Address | None) -> _Address:
         port = free_port(known.port if known else None)
         address = replace(known, port=port) if known else _Address(port, secrets.token_hex(10), secrets.token_hex(20))
-        weed = Weed(self._directory / "embedded", self._directory / "embedded.log", port, address.credentials)
+        weed = WeedProcess(self._directory / "embedded", self._directory / "embedded.log", port, address.credentials)
         async with AsyncExitStack() as life:
             weed.start()
             life.push_async_callback(weed.stop)
@@ -138,7 +138,7 @@ class EmbeddedStore:
         fresh.replace(self._file)
 
 
-async def _ready(weed: Weed, address: _Address) -> None:
+async def _ready(weed: WeedProcess, address: _Address) -> None:
     """Wait until it stores an object and gives it back."""
     bucket = f"mirrord-check-{secrets.token_hex(4)}"
     try:
@@ -149,7 +149,7 @@ async def _ready(weed: Weed, address: _Address) -> None:
                 await asyncio.sleep(_POLL)
     except TimeoutError:
         pass
-    raise StoreUnavailable(f"the embedded store did not start: {weed.last_words()}")
+    raise StoreUnavailable(f"the embedded store did not start: {weed.failure()}")
 
 
 async def _keeps_an_object(address: _Address, bucket: str) -> bool:

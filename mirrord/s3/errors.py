@@ -29,16 +29,25 @@ from mirrord.errors import (
 )
 from mirrord.headers import http_date, retry_after
 from mirrord.model import shown
-from mirrord.s3.call import Call
-from mirrord.s3.refusals import LARGEST_SKEW, STALE, code_of, headers_of, is_s3, message_of, skew, status_of
+from mirrord.s3.call import StoreCall
+from mirrord.s3.error_response import (
+    MAX_CLOCK_SKEW,
+    STALE_CREDENTIALS,
+    clock_skew,
+    code_of,
+    headers_of,
+    is_s3,
+    message_of,
+    status_of,
+)
 from mirrord.s3.transport import UNANSWERED, from_transport, lost
 
-__all__ = ["UNANSWERED", "Call", "asking", "from_answer", "from_transport"]
+__all__ = ["UNANSWERED", "StoreCall", "asking", "from_answer", "from_transport"]
 
-Kind = type[MirrordError]
+ErrorType = type[MirrordError]
 
-_CODES: dict[str, Kind] = {
-    **dict.fromkeys(STALE, StoreDenied),
+_CODES: dict[str, ErrorType] = {
+    **dict.fromkeys(STALE_CREDENTIALS, StoreDenied),
     "AccessDenied": StoreDenied,
     "AccountProblem": StoreDenied,
     "AllAccessDisabled": StoreDenied,
@@ -67,7 +76,7 @@ _CODES: dict[str, Kind] = {
     "ThrottlingException": StoreUnavailable,
     "TooManyRequests": StoreUnavailable,
 }
-_STATUS: dict[int, Kind] = {
+_STATUS: dict[int, ErrorType] = {
     401: StoreDenied,
     403: StoreDenied,
     408: StoreUnavailable,
@@ -101,7 +110,7 @@ _PROXYS = frozenset({407, 413})
 
 
 @asynccontextmanager
-async def asking(call: Call, deadline: float) -> AsyncIterator[None]:
+async def asking(call: StoreCall, deadline: float) -> AsyncIterator[None]:
     """Bound a call by `deadline` seconds and translate what goes wrong; cancellation passes untouched."""
     try:
         async with asyncio.timeout(deadline) as limit:
@@ -116,14 +125,14 @@ async def asking(call: Call, deadline: float) -> AsyncIterator[None]:
         raise lost(call, f"the answer is not S3: {error}", answered=True) from error
 
 
-def from_answer(call: Call, response: Mapping[str, Any]) -> MirrordError:
+def from_answer(call: StoreCall, response: Mapping[str, Any]) -> MirrordError:
     """The error that an answered refusal means: by its code, else by its HTTP status."""
     code, status, headers = code_of(response), status_of(response), headers_of(response)
     kind = _kind(call, code, status)
     words = [_said(code, status, message_of(response)), *_advice(call, code, status, response)]
     # A date in Retry-After is compared with the answer's own Date: the store's clock may differ from ours.
     wait = retry_after(headers.get("retry-after"), http_date(headers.get("date")))
-    return kind(call.says("; ".join(words)), retry_after=wait, answered=True)
+    return kind(call.message("; ".join(words)), retry_after=wait, answered=True)
 
 
 def _said(code: str | None, status: int, message: str) -> str:
@@ -139,12 +148,12 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _advice(call: Call, code: str | None, status: int, response: Mapping[str, Any]) -> list[str]:
+def _advice(call: StoreCall, code: str | None, status: int, response: Mapping[str, Any]) -> list[str]:
     """What to do about it, the likeliest cause first."""
     if _redirects(status):
         return [_redirected(response)]
-    ahead = skew(response)
-    if code == "RequestTimeTooSkewed" or (not code and status in (400, 403) and abs(ahead) > LARGEST_SKEW):
+    ahead = clock_skew(response)
+    if code == "RequestTimeTooSkewed" or (not code and status in (400, 403) and abs(ahead) > MAX_CLOCK_SKEW):
         return [_skewed(ahead), _ADVICE["RequestTimeTooSkewed"]]
     if not is_s3(response) and status not in _PROXYS:
         return [_foreign(response)]
@@ -175,7 +184,7 @@ def _foreign(response: Mapping[str, Any]) -> str:
     return f"the answer is {what}, not S3; check endpoint_url"
 
 
-def _kind(call: Call, code: str | None, status: int) -> Kind:
+def _kind(call: StoreCall, code: str | None, status: int) -> ErrorType:
     if code in _CODES:
         return _CODES[code]
     if call.write and status in _UNSETTLED:

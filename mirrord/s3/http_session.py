@@ -24,8 +24,8 @@ from botocore.httpsession import ProxyConfiguration
 from yarl import URL
 
 from mirrord.model import shown
-from mirrord.s3.readable import readable
-from mirrord.s3.trust import Trust
+from mirrord.s3.authorities import CertificateAuthorities
+from mirrord.s3.xml_repair import readable
 from mirrord.units import KiB, MiB
 
 REFUSAL_LIMIT = 64 * KiB
@@ -98,12 +98,12 @@ def _abort_if_unsent(transport: asyncio.Transport | None) -> None:
 
 
 class HttpSession:
-    """aiobotocore's seam for an HTTP client. `verify` is a `Trust`."""
+    """aiobotocore's seam for an HTTP client. `verify` is a `CertificateAuthorities`."""
 
     def __init__(
         self,
         *,
-        verify: Trust,
+        verify: CertificateAuthorities,
         timeout: tuple[float, float | None],
         max_pool_connections: int,
         connector_args: dict[str, Any],

@@ -29,13 +29,13 @@ from mirrord._version import __version__
 from mirrord.declared import StoreOptions
 from mirrord.model import ProviderName, shown
 from mirrord.providers import Provider, profile
+from mirrord.s3.authorities import CertificateAuthorities
 from mirrord.s3.clients import Clients
-from mirrord.s3.errors import Call, from_transport
+from mirrord.s3.credentials import StoreCredentials, aws_session, security_files
+from mirrord.s3.errors import StoreCall, from_transport
 from mirrord.s3.http_session import HttpSession
-from mirrord.s3.keys import Keys, files_of, session_of
 from mirrord.s3.regions import endpoint_in
 from mirrord.s3.store import DEADLINE, ClientStore
-from mirrord.s3.trust import Trust
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -97,25 +97,25 @@ class S3Store(ClientStore):
         """Counts how often keys or certificates were replaced while the store was open."""
         return self._clients.version if self._clients else 0
 
-    async def look(self) -> None:
+    async def reload_changed(self) -> None:
         """Use keys and certificates whose files changed. Each call does so too, at most once a second."""
         if self._clients:
-            await self._clients.look()
+            await self._clients.reload_changed()
 
-    async def renew(self) -> None:
+    async def reload(self) -> None:
         """Read keys and certificates again, also those that no file tells of (`credential_process`).
 
         Raises as entering does; those before then stay in use."""
         if self._clients:
             with self._opening():
-                await self._clients.renew()
+                await self._clients.reload()
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
         try:
             yield
         except (BotoCoreError, ValueError) as error:
-            raise from_transport(Call("opening", self._options.name), error) from error
+            raise from_transport(StoreCall("opening", self._options.name), error) from error
 
 
 def provider_of(options: StoreOptions) -> Provider:
@@ -190,17 +190,17 @@ def _service_models() -> Loader:
 
 @asynccontextmanager
 async def _clients(options: StoreOptions) -> AsyncIterator[Clients]:
-    session = session_of(options)
+    session = aws_session(options)
     session.register_component("data_loader", _service_models())
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
-    keys, trust = Keys(options), trust_of(options, session)
+    keys, trust = StoreCredentials(options), trust_of(options, session)
     session.register_component("credential_provider", keys)
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
     await keys.load()
     if options.ca_file or secure(options.endpoint_url):
         await trust.load()
     open_client = partial(_client, session, options, region, trust)
-    async with Clients(options.name, region, open_client, keys, trust, files_of(options)) as clients:
+    async with Clients(options.name, region, open_client, keys, trust, security_files(options)) as clients:
         yield clients
 
 
@@ -212,20 +212,20 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def trust_of(options: StoreOptions, session: AioSession) -> Trust:
+def trust_of(options: StoreOptions, session: AioSession) -> CertificateAuthorities:
     """What vouches for the store's certificate: `ca_file`, the AWS variables, else the system's trust store."""
     if options.ca_file:
-        return Trust("ca_file", options.ca_file)
+        return CertificateAuthorities("ca_file", options.ca_file)
     if bundle := session.get_config_variable("ca_bundle"):
-        return Trust("AWS_CA_BUNDLE", bundle)
+        return CertificateAuthorities("AWS_CA_BUNDLE", bundle)
     if bundle := environ.get("REQUESTS_CA_BUNDLE"):
-        return Trust("REQUESTS_CA_BUNDLE", bundle)
-    return Trust()
+        return CertificateAuthorities("REQUESTS_CA_BUNDLE", bundle)
+    return CertificateAuthorities()
 
 
 @asynccontextmanager
 async def _client(
-    session: AioSession, options: StoreOptions, declared: str, trust: Trust, region: str
+    session: AioSession, options: StoreOptions, declared: str, trust: CertificateAuthorities, region: str
 ) -> AsyncIterator["S3Client"]:
     verify: Any = trust  # the SDK hands it to HttpSession as it is
     opened: AbstractAsyncContextManager[S3Client] = session.create_client(

@@ -24,8 +24,8 @@ from mirrord.ports import ByteStream
 from mirrord.providers import Provider
 from mirrord.s3 import arguments
 from mirrord.s3.body import BufferBody
-from mirrord.s3.errors import Call, asking
-from mirrord.s3.readable import is_speakable
+from mirrord.s3.errors import StoreCall, asking
+from mirrord.s3.xml_repair import fits_in_xml
 from mirrord.units import KiB
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class ClientStore:
         spent: float = 0.0,
     ) -> AbstractAsyncContextManager[None]:
         bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
-        call = Call(operation, self._name, bucket, key, write, self._proxy)
+        call = StoreCall(operation, self._name, bucket, key, write, self._proxy)
         return asking(call, self._deadline * patience + size / MIN_RATE - spent)
 
     def _no_etag(self, operation: str, at: Destination) -> str:
-        call = Call(operation, self._name, at.bucket, at.key, write=True)
-        return call.says("the answer has no ETag; check that endpoint_url is an S3 endpoint")
+        call = StoreCall(operation, self._name, at.bucket, at.key, write=True)
+        return call.message("the answer has no ETag; check that endpoint_url is an S3 endpoint")
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
     async def put_object(
@@ -126,15 +126,15 @@ class ClientStore:
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
     ) -> str:
-        if not self.reads_any_key and not is_speakable(at.key):
+        if not self.reads_any_key and not fits_in_xml(at.key):
             raise StoreRefused(f"{at}: stores answer with the key, which XML cannot carry: upload it in one put")
         asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
         async with self._asking("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
         upload_id = arguments.token(answer, "UploadId")
         if not upload_id:
-            call = Call("CreateMultipartUpload", self._name, at.bucket, at.key)
-            raise OutcomeUnknown(call.says("the answer has no UploadId; check that endpoint_url is S3's"))
+            call = StoreCall("CreateMultipartUpload", self._name, at.bucket, at.key)
+            raise OutcomeUnknown(call.message("the answer has no UploadId; check that endpoint_url is S3's"))
         return upload_id
 
     async def upload_part(

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from botocore.retryhandler import EXCEPTION_MAP
 
 from mirrord.errors import MirrordError, OutcomeUnknown, StoreDenied, StoreRefused, StoreUnavailable
-from mirrord.s3.call import Call
+from mirrord.s3.call import StoreCall
 from mirrord.s3.http_session import PlainHttpAtTls, UrlUnusable
 
 TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
@@ -39,28 +39,28 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LEN
 _CUT_HANDSHAKE = "no TLS: the connection was closed within the handshake; if the port speaks no TLS, write http://"
 
 
-def from_transport(call: Call, error: Exception) -> MirrordError:
+def from_transport(call: StoreCall, error: Exception) -> MirrordError:
     """The error that a call without an answer means."""
     if isinstance(error, _DENIED):
-        return StoreDenied(call.says(f"{error}; set the store's credentials or those of the AWS chain"))
+        return StoreDenied(call.message(f"{error}; set the store's credentials or those of the AWS chain"))
     if isinstance(error, PlainHttpAtTls):
-        return StoreRefused(call.says("the port speaks TLS; write https:// in endpoint_url"))
+        return StoreRefused(call.message("the port speaks TLS; write https:// in endpoint_url"))
     if isinstance(error, sdk.SSLError):
         return _from_tls(call, error)
     if isinstance(error, ResponseParserError):
         return lost(call, f"the answer is not S3: {error}", answered=True)
     if isinstance(error, sdk.CredentialRetrievalError):
-        return StoreUnavailable(call.says(str(error)))
+        return StoreUnavailable(call.message(str(error)))
     if isinstance(error, UrlUnusable):
-        return StoreRefused(call.says(str(error)))
+        return StoreRefused(call.message(str(error)))
     if isinstance(error, (sdk.HTTPClientError, *TRANSPORT_ERRORS)):
         words = _words(error)
-        return StoreUnavailable(call.says(words)) if _never_sent(error) else lost(call, words)
-    return StoreRefused(call.says(str(error)))
+        return StoreUnavailable(call.message(words)) if _never_sent(error) else lost(call, words)
+    return StoreRefused(call.message(str(error)))
 
 
-def lost(call: Call, words: str, *, answered: bool = False) -> MirrordError:
-    return (OutcomeUnknown if call.write else StoreUnavailable)(call.says(words), answered=answered)
+def lost(call: StoreCall, words: str, *, answered: bool = False) -> MirrordError:
+    return (OutcomeUnknown if call.write else StoreUnavailable)(call.message(words), answered=answered)
 
 
 def is_refused_handshake(error: BaseException) -> bool:
@@ -68,16 +68,16 @@ def is_refused_handshake(error: BaseException) -> bool:
     return isinstance(error, sdk.SSLError) and isinstance(_ssl_cause(error), ssl.SSLCertVerificationError)
 
 
-def _from_tls(call: Call, error: Exception) -> MirrordError:
+def _from_tls(call: StoreCall, error: Exception) -> MirrordError:
     cause = _ssl_cause(error)
     if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return StoreUnavailable(call.says(_CUT_HANDSHAKE))
+        return StoreUnavailable(call.message(_CUT_HANDSHAKE))
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return StoreRefused(call.says(f"no TLS: {_verified(cause)}"))
+        return StoreRefused(call.message(f"no TLS: {_verified(cause)}"))
     reason = getattr(cause, "reason", None)
     if reason in _NO_TLS:
-        return StoreRefused(call.says("the port speaks no TLS; write http:// in endpoint_url"))
-    return StoreRefused(call.says(f"no TLS: {reason or _cause(error)}"))
+        return StoreRefused(call.message("the port speaks no TLS; write http:// in endpoint_url"))
+    return StoreRefused(call.message(f"no TLS: {reason or _cause(error)}"))
 
 
 def _verified(cause: ssl.SSLCertVerificationError) -> str:

@@ -34,7 +34,7 @@ _FATAL = re.compile(r"F\d{4} |panic: |fatal error: ")  # what follows in the log
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class Weed:
+class WeedProcess:
     """`start` and `stop` one process that serves `directory`. Not ready at once: `embedded` waits for its answer."""
 
     def __init__(self, directory: Path, log: Path, port: int, credentials: Credentials) -> None:
@@ -71,7 +71,7 @@ class Weed:
             stderr=log,
             umask=0o077,  # its sockets in /tmp are for this user only
             start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
-            preexec_fn=dies_with_us(),
+            preexec_fn=killed_with_parent(),
         )
 
     async def stop(self, grace: float = 10.0) -> None:
@@ -94,7 +94,7 @@ class Weed:
             self._process = None
             self._remove_sockets()
 
-    def last_words(self) -> str:
+    def failure(self) -> str:
         """Why it ended, for an error message: the fatal line of its log, else the last five."""
         try:
             lines = self._log.read_text(errors="replace").splitlines()
@@ -175,7 +175,7 @@ def _all_free(port: int) -> bool:
     return True
 
 
-def dies_with_us() -> Callable[[], None] | None:
+def killed_with_parent() -> Callable[[], None] | None:
     """A `preexec_fn` that has the kernel kill the child when the thread that started it ends; Linux only."""
     if sys.platform != "linux":
         return None

@@ -69,7 +69,7 @@ class ManualClock:
         await self.settle()
 
 
-class HurriedClock(ManualClock):
+class AutoAdvancingClock(ManualClock):
     """A clock whose sleepers wake at once: each sleep moves the time. For code that sleeps while nothing else runs.
 
     `slept` has the seconds of each sleep; `meanwhile` is called during each.

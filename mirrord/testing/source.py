@@ -35,7 +35,7 @@ class MemorySource:
     step: int = 1 << 20  # most bytes of one read
     claims: Callable[[int], int | None] = _true  # the length that it announces, by the true one; None: none
     fails: Exception | None = None  # raised by each probe
-    hooks: "Hooks" = field(default_factory=lambda: Hooks())
+    hooks: "SourceHooks" = field(default_factory=lambda: SourceHooks())
     log: "SourceLog" = field(default_factory=lambda: SourceLog())
 
     @property
@@ -85,7 +85,7 @@ class MemorySource:
 
 
 @dataclass(slots=True)
-class Hooks:
+class SourceHooks:
     """What happens at each open, with the range, and before each read, with its offset. They may raise or wait."""
 
     on_open: Callable[[int, int], Awaitable[None]] = _pass

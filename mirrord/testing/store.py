@@ -37,7 +37,7 @@ from mirrord.providers import Provider, profile
 
 
 @dataclass(frozen=True, slots=True)
-class KeptObject:
+class MemoryObject:
     """An object as it is held: its bytes, what is said of it, and the options it was written with."""
 
     content: bytes = field(repr=False)
@@ -46,7 +46,7 @@ class KeptObject:
 
 
 @dataclass(slots=True)
-class KeptUpload:
+class MemoryUpload:
     """An open multipart upload."""
 
     at: Destination
@@ -66,12 +66,12 @@ class MemoryStore:
         self._provider = provider or profile(ProviderName.SEAWEEDFS)
         self._clock = clock
         self._ids = count(1)
-        self.buckets: dict[str, dict[str, KeptObject]] = {}
+        self.buckets: dict[str, dict[str, MemoryObject]] = {}
         self.regions: dict[str, str | None] = {}
         self.versioned: set[str] = set()
-        self.versions: dict[tuple[str, str], list[KeptObject]] = {}
+        self.versions: dict[tuple[str, str], list[MemoryObject]] = {}
         """Of keys in versioned buckets, the newest last."""
-        self.uploads: dict[str, KeptUpload] = {}
+        self.uploads: dict[str, MemoryUpload] = {}
 
     @property
     def provider(self) -> Provider:
@@ -131,7 +131,7 @@ class MemoryStore:
     ) -> str:
         self._bucket(at.bucket)
         upload_id = f"upload-{next(self._ids)}"
-        self.uploads[upload_id] = KeptUpload(at, options, checksum, self._clock())
+        self.uploads[upload_id] = MemoryUpload(at, options, checksum, self._clock())
         return upload_id
 
     async def upload_part(
@@ -207,7 +207,7 @@ class MemoryStore:
         return True
 
     # ── rules ─────────────────────────────────────────────────────────────────────────────────────
-    def _bucket(self, bucket: str) -> dict[str, KeptObject]:
+    def _bucket(self, bucket: str) -> dict[str, MemoryObject]:
         if bucket not in self.buckets:
             raise BucketMissing(f"NoSuchBucket: {bucket}; create it or set buckets.{bucket}.create: true")
         return self.buckets[bucket]
@@ -216,14 +216,14 @@ class MemoryStore:
         if at.key in self._bucket(at.bucket) and if_none_match:
             raise PreconditionFailed(f"{at}: there is an object already")
 
-    def _upload(self, at: Destination, upload_id: str) -> KeptUpload:
+    def _upload(self, at: Destination, upload_id: str) -> MemoryUpload:
         self._bucket(at.bucket)
         upload = self.uploads.get(upload_id)
         if upload is None or (upload.at.bucket, upload.at.key) != (at.bucket, at.key):
             raise NoSuchUpload(f"{at}: there is no upload {upload_id}")
         return upload
 
-    def _pieces(self, at: Destination, upload: KeptUpload, parts: Sequence[Part]) -> list[bytes]:
+    def _pieces(self, at: Destination, upload: MemoryUpload, parts: Sequence[Part]) -> list[bytes]:
         numbers = [part.number for part in parts]
         if not parts:
             raise StoreRefused(f"CompleteMultipartUpload {at}: MalformedXML: no parts")
@@ -234,7 +234,7 @@ class MemoryStore:
             raise EntityTooSmall(f"CompleteMultipartUpload {at}: a part is under {self._provider.min_part} bytes")
         return pieces
 
-    def _piece(self, at: Destination, upload: KeptUpload, part: Part) -> bytes:
+    def _piece(self, at: Destination, upload: MemoryUpload, part: Part) -> bytes:
         kept, content = upload.parts.get(part.number, (None, b""))
         if kept is None or kept.etag != part.etag:
             raise InvalidPart(f"CompleteMultipartUpload {at}: part {part.number} was not uploaded as {part.etag}")
@@ -260,7 +260,7 @@ class MemoryStore:
             metadata={name.lower(): text for name, text in options.metadata.items()},
             content_type=options.content_type or "binary/octet-stream",
         )
-        kept = self.buckets[at.bucket][at.key] = KeptObject(content, stored, options)
+        kept = self.buckets[at.bucket][at.key] = MemoryObject(content, stored, options)
         if stored.version_id is not None:
             self.versions.setdefault((at.bucket, at.key), []).append(kept)
         return replace(stored, last_modified=None, metadata={}, content_type=None)
@@ -283,7 +283,7 @@ def _verify(at: Destination, content: bytes, checksum: Checksum | None) -> None:
         raise ChecksumMismatch(f"{at}: BadDigest: the {checksum.kind} of the bytes received differs")
 
 
-def _composite(upload: KeptUpload) -> Checksum | None:
+def _composite(upload: MemoryUpload) -> Checksum | None:
     digests = (
         checksums.compute(upload.checksum, memoryview(content)) for _, (_, content) in sorted(upload.parts.items())
     )

@@ -53,7 +53,7 @@ class PartReader:
         self.taken = 0
         """Bytes read so far."""
         self._declared = sha256
-        self._sha256 = checksums.Running(ChecksumKind.SHA256)
+        self._sha256 = checksums.RunningChecksum(ChecksumKind.SHA256)
 
     async def read(self, budget: Budget, most: int) -> FilledBuffer:
         """A buffer of at most `most` bytes, filled with what comes next. A buffer not full is the last one.

@@ -43,7 +43,7 @@ async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Str
     """
     if not stretches:
         raise StoreRefused(f"{at}: nothing is known to compare it with: set the store's checksum to another than none")
-    whole = checksums.Running(ChecksumKind.CRC64NVME)
+    whole = checksums.RunningChecksum(ChecksumKind.CRC64NVME)
     async with budget.buffer(min(PIECE, budget.limit)) as view, store.get_object(at) as stream:
         for stretch in stretches:
             await _compare(at, stream, stretch, view, whole)
@@ -54,9 +54,9 @@ async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Str
 
 
 async def _compare(
-    at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview, whole: checksums.Running
+    at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview, whole: checksums.RunningChecksum
 ) -> None:
-    running, left, turns = checksums.Running(stretch.checksum.kind), stretch.size, Turns()
+    running, left, turns = checksums.RunningChecksum(stretch.checksum.kind), stretch.size, Turns()
     while left:
         count = await stream.readinto(view[:left])
         if count == 0:

@@ -64,7 +64,7 @@ def recorded(record: Record) -> tuple[Checksum, ...]:
 
 async def digests(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> Digests:
     """Read `stream` to its end, through one buffer of `budget`."""
-    running, size, turns = [checksums.Running(kind) for kind in kinds], 0, Turns()
+    running, size, turns = [checksums.RunningChecksum(kind) for kind in kinds], 0, Turns()
     async with budget.buffer(min(PIECE, budget.limit)) as view:
         while count := await stream.readinto(view):
             size += count

@@ -24,7 +24,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mirrord.s3.weed import HOST, Weed, dies_with_us, free_port
+from mirrord.s3.weed import HOST, WeedProcess, free_port, killed_with_parent
 from mirrord.units import GiB, KiB, MiB
 from tests.support.measuring import machine, report
 from tests.support.weed import Server, fresh_bucket
@@ -133,7 +133,7 @@ def run(bench: Bench, scenario: Scenario, tool: Tool) -> Run:
 
 def timed(arguments: Sequence[str], environ: Mapping[str, str]) -> Run:
     began = time.monotonic()
-    process = subprocess.Popen(arguments, env=dict(environ), stdout=subprocess.DEVNULL, preexec_fn=dies_with_us())
+    process = subprocess.Popen(arguments, env=dict(environ), stdout=subprocess.DEVNULL, preexec_fn=killed_with_parent())
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -158,7 +158,7 @@ def measured(bench: Bench, scenario: Scenario, repeats: int) -> dict[str, list[R
 def store(directory: Path) -> Iterator[Server]:
     port = free_port()
     server = Server(f"http://{HOST}:{port}")
-    process = Weed(directory / "objects", directory / "weed.log", port, server.credentials)
+    process = WeedProcess(directory / "objects", directory / "weed.log", port, server.credentials)
     process.start()
     try:
         server.wait_until_ready(lambda: process.running)
@@ -185,7 +185,7 @@ def large_file(path: Path, size: int) -> Path:
 def origin(directory: Path) -> Iterator[str]:
     """A web server over a directory, in a process of its own; sendfile(2), ETag and ranges by aiohttp."""
     arguments = [sys.executable, "-m", "tests.bench.run", "--serve", str(directory)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, preexec_fn=dies_with_us()) as process:
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, preexec_fn=killed_with_parent()) as process:
         try:
             assert process.stdout
             yield f"http://{HOST}:{int(process.stdout.readline())}"

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirrord.s3.weed import dies_with_us
+from mirrord.s3.weed import killed_with_parent
 from tests.support.daemon import running
 from tests.support.inbox import emptied, manifest
 from tests.support.measuring import mib, quantile, report, usage
@@ -143,7 +143,13 @@ async def ferrying(place: Place) -> AsyncIterator[int]:
     file.write_text(json.dumps({"state_dir": state, "stores": {"store": store}, "pipelines": [pipeline]}))
     with (place.home / "ferry.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            ferry(), "watch", "--config", str(file), stdout=log, stderr=subprocess.STDOUT, preexec_fn=dies_with_us()
+            ferry(),
+            "watch",
+            "--config",
+            str(file),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=killed_with_parent(),
         )
         try:
             yield process.pid

@@ -9,13 +9,13 @@ import uvloop
 
 from mirrord.daemon.clock import SystemClock
 from mirrord.ports import Clock
-from mirrord.testing import HurriedClock, ManualClock
+from mirrord.testing import AutoAdvancingClock, ManualClock
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
-CLOCKS: dict[str, Callable[[], Clock]] = {"system": SystemClock, "manual": ManualClock, "hurried": HurriedClock}
+CLOCKS: dict[str, Callable[[], Clock]] = {"system": SystemClock, "manual": ManualClock, "hurried": AutoAdvancingClock}
 SHORT = 0.02
 
 

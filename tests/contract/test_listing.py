@@ -10,7 +10,7 @@ import pytest
 
 from mirrord.model import FileIdentity, file_address, fingerprint
 from mirrord.sources.folder import Folder, FoundFile, SettledFolder
-from mirrord.testing import HurriedClock
+from mirrord.testing import AutoAdvancingClock
 
 Make = Callable[..., Folder | SettledFolder]
 
@@ -19,7 +19,7 @@ Make = Callable[..., Folder | SettledFolder]
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "folder":
         return Folder
-    return lambda *about, **more: SettledFolder(Folder(*about, **more), 2.0, HurriedClock())
+    return lambda *about, **more: SettledFolder(Folder(*about, **more), 2.0, AutoAdvancingClock())
 
 
 async def found_in(listing: Folder | SettledFolder) -> dict[str, FoundFile]:

@@ -17,7 +17,7 @@ import yaml
 from aiohttp import web
 from botocore.exceptions import ClientError
 
-from mirrord.s3.weed import HOST, dies_with_us, find_weed, free_port
+from mirrord.s3.weed import HOST, find_weed, free_port, killed_with_parent
 from tests.support.command import mirrord
 from tests.support.weed import Server
 
@@ -48,7 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         env={"HOME": str(directory), **keys},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     server = replace(
         Server(f"http://{HOST}:{port}"),

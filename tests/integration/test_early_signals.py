@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.s3.weed import dies_with_us
+from mirrord.s3.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import Daemon, started
 
@@ -46,7 +46,7 @@ async def signalled(home: Path, name: str, module: str, arguments: Sequence[str]
         cwd=home,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     daemon = Daemon(process)
     try:
@@ -129,7 +129,7 @@ async def test_as_process_1_it_obeys_signals_and_reaps_orphans(tmp_path: Path, n
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     daemon = Daemon(process)
     try:

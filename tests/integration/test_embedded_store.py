@@ -203,7 +203,7 @@ async def test_it_is_ready_when_it_stores_an_object_and_gives_it_back(
         "secret_access_key": store_proxy.server.secret_access_key,
     }
     (tmp_path / "embedded.json").write_text(json.dumps({"port": 1, **keys}))  # where it stood: nothing answers there
-    monkeypatch.setattr(embedded_module, "Weed", Elsewhere)
+    monkeypatch.setattr(embedded_module, "WeedProcess", Elsewhere)
     monkeypatch.setattr(embedded_module, "free_port", lambda _: int(store_proxy.endpoint_url.rpartition(":")[2]))
     faults = Faults(store_proxy).on(operation, internal_error, times=3)
     async with EmbeddedStore(tmp_path):
@@ -219,7 +219,7 @@ def test_one_that_does_not_heed_is_killed_after_the_grace(tmp_path: Path, monkey
     stubborn.chmod(0o700)
     monkeypatch.setattr(weed_module, "find_weed", lambda: str(stubborn))
     log = tmp_path / "log"
-    weed = weed_module.Weed(tmp_path / "objects", log, 12_000, Credentials())
+    weed = weed_module.WeedProcess(tmp_path / "objects", log, 12_000, Credentials())
     weed.start()
     while log.read_text() != "up\n":
         time.sleep(0.01)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.s3.weed import dies_with_us
+from mirrord.s3.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import PATIENCE, store_section
 from tests.support.origin import Origin
@@ -29,7 +29,7 @@ def shell(home: Path, line: str, env: Mapping[str, str] | None = None) -> subpro
         text=True,
         timeout=PATIENCE * 2,
         check=False,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
 
 
@@ -78,7 +78,7 @@ def into(output: int, home: Path, command: str) -> subprocess.CompletedProcess[s
         text=True,
         timeout=PATIENCE * 2,
         check=False,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
 
 
@@ -134,7 +134,7 @@ async def test_run_goes_on_whatever_becomes_of_its_outputs(
 ) -> None:
     line = f"exec {sys.executable} -m mirrord run --listen 127.0.0.1:0 {manifest} {output}"
     process = await asyncio.create_subprocess_exec(
-        "bash", "-c", line, env=environment(tmp_path), cwd=tmp_path, preexec_fn=dies_with_us()
+        "bash", "-c", line, env=environment(tmp_path), cwd=tmp_path, preexec_fn=killed_with_parent()
     )
     try:
         async with asyncio.timeout(PATIENCE):

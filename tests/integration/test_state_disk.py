@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.s3.weed import dies_with_us
+from mirrord.s3.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import PATIENCE, running, store_section
 from tests.support.origin import Origin
@@ -57,7 +57,7 @@ async def on_a_small_disk(home: Path, script: str, *arguments: str) -> tuple[int
         cwd=home,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     try:
         async with asyncio.timeout(PATIENCE * 2):
@@ -148,7 +148,7 @@ async def without_home(home: Path, *arguments: str, env: Mapping[str, str] | Non
         cwd=home,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     async with asyncio.timeout(PATIENCE):
         said, _ = await process.communicate()

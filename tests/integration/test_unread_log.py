@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from mirrord.daemon.presence import found
-from mirrord.s3.weed import dies_with_us
+from mirrord.s3.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import PATIENCE, store_section
 from tests.support.origin import Origin
@@ -44,7 +44,7 @@ def unread(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> Itera
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=writing,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     os.close(writing)
     try:
@@ -130,7 +130,7 @@ async def test_the_deadline_of_the_end_does_not_depend_on_the_loop(tmp_path: Pat
         env=environment(tmp_path),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
-        preexec_fn=dies_with_us(),
+        preexec_fn=killed_with_parent(),
     )
     assert process.stdout is not None
     try:

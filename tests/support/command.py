@@ -9,7 +9,7 @@ from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirrord.s3.weed import dies_with_us
+from mirrord.s3.weed import killed_with_parent
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
@@ -46,8 +46,8 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def obeys_modes() -> Callable[[], None]:
-    """A `preexec_fn` as `dies_with_us`, whose child, though root's, is stopped by modes of files as other users are."""
-    dies, kernel = dies_with_us(), CDLL(None)
+    """As `killed_with_parent`, for a child that modes of files stop as they stop other users, even if it is root."""
+    dies, kernel = killed_with_parent(), CDLL(None)
 
     def before_exec() -> None:
         if dies is not None:
@@ -77,7 +77,7 @@ async def start(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=LONGEST_LINE,
-        preexec_fn=obeys_modes() if modes else dies_with_us(),
+        preexec_fn=obeys_modes() if modes else killed_with_parent(),
     )
 
 

@@ -16,7 +16,7 @@ from mirrord.model import (
 )
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.providers import Provider, profile
-from mirrord.testing import KeptObject, MemorySource, MemoryStore
+from mirrord.testing import MemoryObject, MemorySource, MemoryStore
 from mirrord.transfer.job import Job, NewObject, SourceDemands
 
 AT = Destination("default", "http://store", "bucket", "key.bin")
@@ -61,7 +61,7 @@ class ScriptedStore(MemoryStore):
     def hold(self, content: bytes) -> None:
         """Let an object stand at `AT`."""
         stored = StoredObject(size=len(content), etag='"before"')
-        self.buckets[AT.bucket][AT.key] = KeptObject(content, stored, ObjectOptions())
+        self.buckets[AT.bucket][AT.key] = MemoryObject(content, stored, ObjectOptions())
 
     async def _step(self, call: str, *seen: object) -> None:
         if step := self.on.get(call):

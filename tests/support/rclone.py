@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import ProviderName
-from mirrord.s3.weed import HOST, dies_with_us
+from mirrord.s3.weed import HOST, killed_with_parent
 from tests.support.weed import Server
 
 
@@ -29,7 +29,7 @@ def rclone_serve() -> Iterator[Server]:
                 stdout=log,
                 stderr=log,
                 env={"HOME": directory, "PATH": "/usr/bin:/bin"},
-                preexec_fn=dies_with_us(),
+                preexec_fn=killed_with_parent(),
             )
         try:
             server.wait_until_ready(lambda: process.poll() is None)

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.model import Destination, ProviderName
 from mirrord.s3.session import S3Store
-from mirrord.s3.weed import HOST, Weed, free_port
+from mirrord.s3.weed import HOST, WeedProcess, free_port
 
 READY_DEADLINE = 60.0
 SESSION_PREFIX = b"mirrord-weed-"
@@ -95,7 +95,7 @@ def weed() -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix=SESSION_PREFIX.decode(), ignore_cleanup_errors=True) as directory:
         port = free_port()
         server = Server(f"http://{HOST}:{port}")
-        process = Weed(Path(directory) / "objects", Path(directory) / "weed.log", port, server.credentials)
+        process = WeedProcess(Path(directory) / "objects", Path(directory) / "weed.log", port, server.credentials)
         process.start()
         try:
             server.wait_until_ready(lambda: process.running)

@@ -46,7 +46,7 @@ def test_combined_pieces_equal_the_whole(pieces: list[bytes], kind: ChecksumKind
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.sampled_from(KINDS))
 def test_running_equals_the_whole(pieces: list[bytes], kind: ChecksumKind) -> None:
-    running = checksums.Running(kind)
+    running = checksums.RunningChecksum(kind)
     for piece in pieces:
         running.update(memoryview(piece))
     assert running.checksum() == checksums.compute(kind, memoryview(b"".join(pieces)))

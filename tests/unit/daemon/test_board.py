@@ -18,7 +18,7 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import Item, State, TransferKind
-from mirrord.testing import HurriedClock
+from mirrord.testing import AutoAdvancingClock
 from mirrord.units import MiB
 from tests.support.scripted_control import copied, item_of
 
@@ -26,12 +26,12 @@ ITEM = item_of("a.bin")
 
 
 @pytest.fixture
-def clock() -> HurriedClock:
-    return HurriedClock(1_700_001_000.0)
+def clock() -> AutoAdvancingClock:
+    return AutoAdvancingClock(1_700_001_000.0)
 
 
 @pytest.fixture
-def board(clock: HurriedClock) -> Board:
+def board(clock: AutoAdvancingClock) -> Board:
     return Board(clock, progress_every=0.5, backlog=3)
 
 
@@ -52,7 +52,7 @@ def ends(item: Item = ITEM) -> list[Event]:
     ]
 
 
-def test_a_running_transfer_is_shown_as_it_stands(board: Board, clock: HurriedClock) -> None:
+def test_a_running_transfer_is_shown_as_it_stands(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     clock.move(2)
     board(moved(8 * MiB, 4 * MiB))
@@ -89,7 +89,7 @@ def test_what_a_transfer_does_beside_sending_is_shown_until_its_end(board: Board
     assert board.running()[0].message == ""
 
 
-def test_an_attempt_that_never_ended_is_replaced_by_the_next(board: Board, clock: HurriedClock) -> None:
+def test_an_attempt_that_never_ended_is_replaced_by_the_next(board: Board, clock: AutoAdvancingClock) -> None:
     board(started(transfer_id="lost"))
     clock.move(1)
     board(moved(5, transfer_id="lost"))
@@ -112,7 +112,7 @@ def test_the_longest_running_comes_first(board: Board) -> None:
     assert [one.transfer_id for one in board.running()] == ["2", "3"]
 
 
-def test_the_rate_is_of_the_last_seconds(board: Board, clock: HurriedClock) -> None:
+def test_the_rate_is_of_the_last_seconds(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     read = 0
     for rate in [MiB] * 40 + [3 * MiB] * 40:  # a quarter of a second each: 10 s, then 10 s at three times the speed
@@ -122,7 +122,7 @@ def test_the_rate_is_of_the_last_seconds(board: Board, clock: HurriedClock) -> N
     assert board.running()[0].rate == pytest.approx(3 * MiB)
 
 
-def test_what_was_resumed_is_shown_at_once_and_is_no_speed(board: Board, clock: HurriedClock) -> None:
+def test_what_was_resumed_is_shown_at_once_and_is_no_speed(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     board(TransferResumed(item=ITEM, transfer_id="t", parts=8, bytes=64 * MiB))
     (shown,) = board.running()
@@ -132,7 +132,7 @@ def test_what_was_resumed_is_shown_at_once_and_is_no_speed(board: Board, clock: 
     assert board.running()[0].rate == pytest.approx(2 * MiB)
 
 
-def test_the_rate_fades_while_nothing_moves(board: Board, clock: HurriedClock) -> None:
+def test_the_rate_fades_while_nothing_moves(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     clock.move(1)
     board(moved(10 * MiB))
@@ -143,7 +143,7 @@ def test_the_rate_fades_while_nothing_moves(board: Board, clock: HurriedClock) -
     assert board.running()[0].rate < MiB / 50
 
 
-def test_parts_that_come_seldom_still_make_a_rate(board: Board, clock: HurriedClock) -> None:
+def test_parts_that_come_seldom_still_make_a_rate(board: Board, clock: AutoAdvancingClock) -> None:
     """8 MiB every 8 s, longer than the window: the rate is 1 MiB/s, never 0, never 8."""
     board(started())
     clock.move(7)
@@ -155,7 +155,7 @@ def test_parts_that_come_seldom_still_make_a_rate(board: Board, clock: HurriedCl
             assert 0.5 * MiB <= board.running()[0].rate <= 1.1 * MiB
 
 
-def test_samples_are_bounded_whatever_comes(board: Board, clock: HurriedClock) -> None:
+def test_samples_are_bounded_whatever_comes(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     for step in range(20_000):
         clock.move(0.001)
@@ -189,7 +189,9 @@ async def test_a_slow_subscriber_loses_the_oldest_and_others_lose_nothing(board:
         assert slow.lost == 2
 
 
-async def test_progress_is_thinned_for_subscribers_but_not_for_the_board(board: Board, clock: HurriedClock) -> None:
+async def test_progress_is_thinned_for_subscribers_but_not_for_the_board(
+    board: Board, clock: AutoAdvancingClock
+) -> None:
     async with board.subscribe() as events:
         board(moved(1))
         for read in (2, 3, 4):

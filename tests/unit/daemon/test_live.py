@@ -16,7 +16,7 @@ from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
-from mirrord.testing import HurriedClock, ManualClock, MemoryJournal, MemoryStore
+from mirrord.testing import AutoAdvancingClock, ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.records import make_record
@@ -35,7 +35,7 @@ class Scene:
 
     def __init__(self, directory: Path, supervisor: Supervisor) -> None:
         files = LocalFiles(Settings(state=directory / "state" / "state.db").own_paths)
-        clock, self.journal = HurriedClock(), MemoryJournal()
+        clock, self.journal = AutoAdvancingClock(), MemoryJournal()
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
         self.live = Live(

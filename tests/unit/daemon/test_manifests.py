@@ -6,7 +6,7 @@ import pytest
 
 from mirrord.daemon.manifests import AGREE_AFTER, GONE_AFTER, Manifests
 from mirrord.events import Event, ManifestLoaded, ManifestRejected, ManifestRemoved
-from mirrord.testing import HurriedClock
+from mirrord.testing import AutoAdvancingClock
 
 STORES = "stores: {one: {provider: generic, endpoint_url: 'http://s:1'}, two: {endpoint_url: 'http://t:1'}}\n"
 
@@ -29,12 +29,12 @@ def told() -> Told:
 
 
 @pytest.fixture
-def clock() -> HurriedClock:
-    return HurriedClock()
+def clock() -> AutoAdvancingClock:
+    return AutoAdvancingClock()
 
 
 @pytest.fixture
-def manifests(tmp_path: Path, clock: HurriedClock, told: Told) -> Manifests:
+def manifests(tmp_path: Path, clock: AutoAdvancingClock, told: Told) -> Manifests:
     return Manifests([str(tmp_path)], {}, clock, told)
 
 
@@ -46,7 +46,7 @@ def keys(manifests: Manifests) -> list[str]:
     return [item.destination.key for item in manifests.current.expansion.items]
 
 
-async def passed(manifests: Manifests, clock: HurriedClock, seconds: float) -> None:
+async def passed(manifests: Manifests, clock: AutoAdvancingClock, seconds: float) -> None:
     """Time with a look each second, as the daemon has it."""
     for _ in range(round(seconds)):
         await clock.sleep(1)
@@ -54,7 +54,7 @@ async def passed(manifests: Manifests, clock: HurriedClock, seconds: float) -> N
 
 
 async def test_a_file_that_is_whole_a_moment_later_is_never_seen_half_written(
-    tmp_path: Path, manifests: Manifests, clock: HurriedClock, told: Told
+    tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x")[:-9])
@@ -66,7 +66,7 @@ async def test_a_file_that_is_whole_a_moment_later_is_never_seen_half_written(
 
 
 async def test_a_file_that_changes_all_the_time_is_taken_after_a_second(
-    tmp_path: Path, manifests: Manifests, clock: HurriedClock
+    tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
@@ -88,7 +88,7 @@ async def test_only_content_counts(tmp_path: Path, manifests: Manifests, told: T
 
 
 async def test_a_missing_file_is_in_force_for_ten_seconds_and_gone_once(
-    tmp_path: Path, manifests: Manifests, clock: HurriedClock, told: Told
+    tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
@@ -105,7 +105,7 @@ async def test_a_missing_file_is_in_force_for_ten_seconds_and_gone_once(
 
 
 async def test_a_file_that_is_back_in_time_was_never_gone(
-    tmp_path: Path, manifests: Manifests, clock: HurriedClock, told: Told
+    tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
@@ -125,7 +125,7 @@ async def test_a_file_that_is_back_in_time_was_never_gone(
 
 
 async def test_stores_of_a_file_that_is_gone_serve_whoever_uses_them_until_it_is_back(
-    tmp_path: Path, manifests: Manifests, clock: HurriedClock, told: Told
+    tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     stores = tmp_path / "a.yaml"
     stores.write_text(STORES + entry("own", "one"))
@@ -150,7 +150,7 @@ async def test_stores_of_a_file_that_is_gone_serve_whoever_uses_them_until_it_is
 
 
 async def test_stores_that_are_declared_elsewhere_meanwhile_are_that_files(
-    tmp_path: Path, manifests: Manifests, clock: HurriedClock
+    tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock
 ) -> None:
     (tmp_path / "a.yaml").write_text(STORES)
     (tmp_path / "b.yaml").write_text(entry("x", "two"))
@@ -161,7 +161,7 @@ async def test_stores_that_are_declared_elsewhere_meanwhile_are_that_files(
     assert [(Path(one.file).name, one.valid) for one in manifests.statuses()] == [("b.yaml", True), ("z.yaml", True)]
 
 
-async def test_a_file_named_twice_is_one_file(tmp_path: Path, clock: HurriedClock, told: Told) -> None:
+async def test_a_file_named_twice_is_one_file(tmp_path: Path, clock: AutoAdvancingClock, told: Told) -> None:
     (tmp_path / "a.yaml").write_text(entry("x"))
     twice = Manifests([str(tmp_path), f"{tmp_path}/./a.yaml"], {}, clock, told)
     await twice.look()

@@ -41,7 +41,7 @@ from mirrord.planning.decisions.departure import Departure
 from mirrord.planning.items.bind import item_of
 from mirrord.ports import ByteStream
 from mirrord.sources.folder import FoundFile
-from mirrord.testing import Hooks, ManualClock, MemoryJournal, MemorySource, MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.records import make_record, with_fields
@@ -181,7 +181,7 @@ class World:
         async def opened(_start: int, _end: int) -> None:
             self.asked.append("read the file")
 
-        return LocalFile(self.content, hooks=Hooks(on_open=opened))
+        return LocalFile(self.content, hooks=SourceHooks(on_open=opened))
 
 
 class Store(MemoryStore):

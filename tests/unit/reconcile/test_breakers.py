@@ -15,7 +15,7 @@ from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.scheduling.workers import Pauses, Slots, settle, work_through
-from mirrord.testing import Hooks, ManualClock, MemoryJournal, MemorySource, MemoryStore
+from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
@@ -102,7 +102,7 @@ class World:
             if self.body_breaks is not None:
                 raise self.body_breaks
 
-        self.sources.append(MemorySource(b"x", ranges=False, fails=fails, hooks=Hooks(on_open=opened)))
+        self.sources.append(MemorySource(b"x", ranges=False, fails=fails, hooks=SourceHooks(on_open=opened)))
         return self.sources[-1]
 
     async def look(self, n: int, store: str = "one", host: str = "a.example", failures: int = 0) -> Outcome:

@@ -19,7 +19,7 @@ from mirrord.model import (
     UploadOptions,
 )
 from mirrord.providers import profile
-from mirrord.testing import KeptObject, MemoryStore
+from mirrord.testing import MemoryObject, MemoryStore
 from mirrord.units import MiB
 from tests.support.records import with_fields
 from tests.unit.reconcile.test_reconciler import AT, World
@@ -64,7 +64,7 @@ class Careless(MemoryStore):
             content = content[:-1] + bytes([content[-1] ^ 1])
         random_etag = f'"{len(self.buckets)}-{id(stored)}"'
         stood = replace(kept.stored, etag=random_etag, checksum=None)
-        self.buckets[at.bucket][at.key] = KeptObject(content, stood, kept.options)
+        self.buckets[at.bucket][at.key] = MemoryObject(content, stood, kept.options)
         return replace(stored, etag=random_etag, checksum=None)
 
 

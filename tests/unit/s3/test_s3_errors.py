@@ -8,10 +8,10 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from mirrord import errors
-from mirrord.s3.errors import Call, from_answer, from_transport
+from mirrord.s3.errors import StoreCall, from_answer, from_transport
 
-READ = Call("HeadObject", "default", "data", "k")
-WRITE = Call("PutObject", "default", "data", "k", write=True)
+READ = StoreCall("HeadObject", "default", "data", "k")
+WRITE = StoreCall("PutObject", "default", "data", "k", write=True)
 
 
 def answer(code: str, status: int, message: str = "", **headers: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from mirrord.errors import (
 from mirrord.model import ChecksumKind, Integrity, Observed, ProviderName, TransferKind
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.providers import Provider, profile
-from mirrord.testing import Hooks, MemorySource
+from mirrord.testing import MemorySource, SourceHooks
 from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
@@ -249,7 +249,7 @@ async def test_other_bytes_than_declared_never_become_visible(content: bytes, cu
 # ── the source breaks its word: nothing becomes visible ───────────────────────────────────────────
 SHORT = len(CONTENT) - 1
 BREAKS: list[tuple[str, MemorySource, dict[str, object], type[MirrordError]]] = [
-    ("cut short", source_of(CONTENT, hooks=Hooks(on_read=broken)), {}, SourceUnavailable),
+    ("cut short", source_of(CONTENT, hooks=SourceHooks(on_read=broken)), {}, SourceUnavailable),
     ("ends early", source_of(CONTENT[:SHORT], length=len(CONTENT)), {}, LengthMismatch),
     ("ends at a part's end", source_of(CONTENT[: 4 * PART], length=5 * PART), {}, LengthMismatch),
     ("too long", source_of(CONTENT, length=SHORT), {}, LengthMismatch),
@@ -332,7 +332,7 @@ async def test_a_failed_part_is_noticed_while_the_source_stalls() -> None:
             await never()
 
     store = ScriptedStore(on={"part": failing(StoreDenied("403"), numbers=(2,))})
-    source = source_of(CONTENT, hooks=Hooks(on_read=stall))
+    source = source_of(CONTENT, hooks=SourceHooks(on_read=stall))
     async with asyncio.timeout(5):
         with pytest.raises(StoreDenied):
             await copy(job(parts_of(PART)), source, source.observed, context(store))

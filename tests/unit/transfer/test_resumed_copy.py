@@ -21,7 +21,7 @@ from mirrord.errors import (
 from mirrord.model import Checksum, ChecksumKind, Observed, Part, Revision
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.planning.transfers.resume import PartRange
-from mirrord.testing import Hooks, KeptUpload, MemorySource
+from mirrord.testing import MemorySource, MemoryUpload, SourceHooks
 from mirrord.transfer import resuming
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
@@ -38,7 +38,7 @@ OBSERVED = Observed(revision=Revision(address="a", etag='"v1"', length=len(CONTE
 
 
 def pinned(content: bytes = CONTENT, *, step: int = 50_000, **hooks: Any) -> MemorySource:
-    return MemorySource(content, '"v1"', "a", step=step, hooks=Hooks(**hooks))
+    return MemorySource(content, '"v1"', "a", step=step, hooks=SourceHooks(**hooks))
 
 
 @dataclass
@@ -99,7 +99,7 @@ def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
     store = ScriptedStore()
     one, parts = job(parts_of(PART)), numbered(*numbers)
     held = {number: (part, CONTENT[(number - 1) * PART : number * PART]) for number, part in parts.items()}
-    store.uploads["old"] = KeptUpload(AT, one.new.options, ChecksumKind.CRC64NVME, 0.0, held)
+    store.uploads["old"] = MemoryUpload(AT, one.new.options, ChecksumKind.CRC64NVME, 0.0, held)
     return store, replace(one, resumed=ResumedUpload("old", parts))
 
 

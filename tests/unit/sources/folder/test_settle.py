@@ -8,7 +8,7 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.sources.folder import Folder, SettledFolder, Stats
-from mirrord.testing import HurriedClock
+from mirrord.testing import AutoAdvancingClock
 
 FILE = FileIdentity(1, 2, 3, 4, 5)
 
@@ -38,7 +38,7 @@ async def listed(folder: SettledFolder) -> dict[str, bool]:
 async def test_what_changes_within_the_settle_may_still_be_growing(tmp_path: Path) -> None:
     for name in ("still", "grows", "swapped", "removed"):
         (tmp_path / name).write_text(name)
-    clock = HurriedClock()
+    clock = AutoAdvancingClock()
 
     def others() -> None:
         with (tmp_path / "grows").open("a") as growing:
@@ -57,7 +57,7 @@ async def test_what_changes_within_the_settle_may_still_be_growing(tmp_path: Pat
 
 
 async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
-    clock = HurriedClock()
+    clock = AutoAdvancingClock()
     folders = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -72,6 +72,6 @@ async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
 
 async def test_no_settle_takes_each_file_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    clock = HurriedClock()
+    clock = AutoAdvancingClock()
     assert await listed(SettledFolder(Folder(str(tmp_path)), 0.0, clock)) == {"file": True}
     assert clock.slept == []

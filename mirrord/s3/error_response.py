@@ -9,10 +9,10 @@ from typing import Any
 
 from mirrord.headers import http_date
 
-LARGEST_SKEW = 15 * 60
+MAX_CLOCK_SKEW = 15 * 60
 """Seconds by which a signature's time may differ from the store's (AWS: "RequestTimeTooSkewed")."""
 
-STALE = frozenset(
+STALE_CREDENTIALS = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -48,7 +48,7 @@ def message_of(response: Mapping[str, Any]) -> str:
     return str(words or headers_of(response).get("x-minio-error-desc", "").strip('"'))
 
 
-def skew(response: Mapping[str, Any], now: datetime | None = None) -> float:
+def clock_skew(response: Mapping[str, Any], now: datetime | None = None) -> float:
     """Seconds by which our clock is ahead of the store's, as its Date (RFC 9110, 6.6.1) tells; 0 if it tells none."""
     theirs = http_date(headers_of(response).get("date"))
     return 0.0 if theirs is None else (now or datetime.now(UTC)).timestamp() - theirs

@@ -23,18 +23,18 @@ _UNREAD: dict[Any, Any] = {
 }
 
 
-def session_of(options: StoreOptions) -> AioSession:
+def aws_session(options: StoreOptions) -> AioSession:
     """A session for a store, which has read nothing yet."""
     if _has_own(options):
         return AioSession(_UNREAD)
     return AioSession(profile=options.credentials.profile if options.credentials else None)
 
 
-Stamp = tuple[int, int, int] | None
-Stamps = Mapping[Path, Stamp]
+StatFields = tuple[int, int, int] | None
+FileStats = Mapping[Path, StatFields]
 
 
-class Keys(AioCredentials):
+class StoreCredentials(AioCredentials):
     """What the SDK's signer asks at each call. `load` replaces the keys under clients that are open."""
 
     def __init__(self, options: StoreOptions) -> None:
@@ -74,7 +74,7 @@ class Keys(AioCredentials):
         return changed
 
     async def _found(self) -> Any:
-        session = session_of(self._options)
+        session = aws_session(self._options)
         session.get_scoped_config()  # a missing profile is an error even where the environment has keys
         return await session.get_credentials()
 
@@ -96,9 +96,9 @@ def _declared(asked: Credentials) -> AioCredentials:
     return AioCredentials(asked.access_key_id, asked.secret_access_key, asked.session_token)
 
 
-def files_of(options: StoreOptions) -> tuple[Path, ...]:
+def security_files(options: StoreOptions) -> tuple[Path, ...]:
     """The files that a store's keys and certificates are read from, whether or not they exist."""
-    session = session_of(options)
+    session = aws_session(options)
     chain = () if _has_own(options) else ("credentials_file", "config_file")
     names = [session.get_config_variable(name) for name in chain]
     bundle = options.ca_file or _bundle(session)
@@ -114,12 +114,12 @@ def _bundle(session: AioSession) -> str | None:
     return named
 
 
-def stamps(files: Iterable[Path]) -> Stamps:
+def file_stats(files: Iterable[Path]) -> FileStats:
     """What changes when one of them is replaced or written."""
-    return {file: _stamp(file) for file in files}
+    return {file: _stat_fields(file) for file in files}
 
 
-def _stamp(file: Path) -> Stamp:
+def _stat_fields(file: Path) -> StatFields:
     try:
         status = file.stat()
     except OSError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Trust:
+class CertificateAuthorities:
     """`origin` names the setting in errors; an empty `path` is the system's trust store. Nothing is read before `load`.
 
     Hand a new `context` to each request: connections of a former one are not used for it.

@@ -46,7 +46,7 @@ def restored(text: str) -> str:
     return "".join(chr(ord(sign) - _PLANE) if ord(sign) >= _PLANE else sign for sign in text)
 
 
-def is_speakable(key: str) -> bool:
+def fits_in_xml(key: str) -> bool:
     """Whether XML 1.0 can carry the key."""
     return "\r" not in key and _mangled(key) == key
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.s3.trust import Trust
+from mirrord.s3.authorities import CertificateAuthorities
 
 
 async def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (str(tmp_path / "fifo"), "/dev/zero"):
         with pytest.raises(ValueError, match=f"ca_file {path} holds no certificate .PEM.: it is no regular file"):
-            await Trust("ca_file", path).load()
+            await CertificateAuthorities("ca_file", path).load()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.s3.refusals import code_of, is_s3, message_of, skew
+from mirrord.s3.error_response import clock_skew, code_of, is_s3, message_of
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ def test_code_and_words(response: dict[str, Any], code: str | None, message: str
     ],
 )
 def test_the_clock_is_compared_with_the_date(date: str, ahead: float) -> None:
-    assert skew(answer(date=date), NOW) == ahead
+    assert clock_skew(answer(date=date), NOW) == ahead
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mirrord.s3.readable import is_speakable, key_of, readable, restored
+from mirrord.s3.xml_repair import fits_in_xml, key_of, readable, restored
 
 CREATED = "<?xml version='1.0'?>\r\n<R><Key>{}</Key><UploadId>u-1</UploadId></R>"
 LIMIT = 2**20
@@ -93,4 +93,4 @@ def test_a_listed_key_is_decoded_only_if_the_answer_says_so(text: str, encoded: 
 
 @pytest.mark.parametrize(("key", "speakable"), [("a b/ü", True), ("a\tb", True), ("a\x07", False), ("a\r", False)])
 def test_names_that_no_answer_can_carry(key: str, speakable: bool) -> None:
-    assert is_speakable(key) is speakable
+    assert fits_in_xml(key) is speakable
