@@ -52,25 +52,46 @@ class StoreOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FolderSpec:
-    """One folder of a manifest: where its files go. `planning.items.bind` binds each file found to its object."""
+class FolderTarget:
+    """Where a folder's objects go. The fields are those of a `Destination`, with a template of its key."""
 
-    entry: str
-    path: str  # absolute
     store: str
     endpoint: str
     provider: ProviderName = ProviderName.AWS
     bucket: str
     key: str = "{path}"  # template of the whole key: the prefix of `to`, then the folder's `key`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSelection:
+    """Which files of a folder count, and which of them are ready."""
+
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    settle: float = 2.0
-    ready: str | None = None  # name of the marker that a file waits for, see planning.decisions.markers
+    ready: str | None = None  # name of the marker that a file waits for, see planning.items.markers
+    follow_symlinks: bool = False  # a link stands for what it leads to, even outside the folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchTimes:
+    """When a folder is looked at. All times are in seconds."""
+
     watch: str = "auto"  # auto, events, poll
-    poll_interval: float = 5.0  # seconds between scans while there are no events
-    rescan: float = 60.0  # seconds between scans whatever the events say
+    settle: float = 2.0  # least time between two equal stats of a file
+    poll_interval: float = 5.0  # between scans while there are no events
+    rescan: float = 60.0  # between scans, with or without events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSpec:
+    """One folder of a manifest. `planning.items.bind.item_of` binds each file found to its object."""
+
+    entry: str
+    path: str  # absolute
+    target: FolderTarget
+    selection: FileSelection = FileSelection()
+    times: WatchTimes = WatchTimes()
     delete: str = "keep"  # keep, mirror: the object goes when the file goes
-    follow_symlinks: bool = False  # a link stands for what it leads to, be it outside the folder
     after_upload: FileAction = KeepFile()
     options: Options = Options()
 

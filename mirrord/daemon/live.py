@@ -193,4 +193,4 @@ def _task(entry: str) -> str:
 def _file_of(spec: FolderSpec, record: Record, name: str) -> Item:
     """The item of the recorded file of that name, as the folder's listing would find it."""
     item = item_of(spec, name, record.dated or 0.0)
-    return replace(item, id=record.item_id, destination=replace(record.destination, store=spec.store))
+    return replace(item, id=record.item_id, destination=replace(record.destination, store=spec.target.store))

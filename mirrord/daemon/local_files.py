@@ -43,7 +43,13 @@ class LocalFiles:
         """The files of a folder."""
         pool = self._pools.of_root(spec.path)
         return Folder(
-            spec.path, spec.include, spec.exclude, spec.ready, follow=spec.follow_symlinks, own=self._own, pool=pool
+            spec.path,
+            spec.selection.include,
+            spec.selection.exclude,
+            spec.selection.ready,
+            follow=spec.selection.follow_symlinks,
+            own=self._own,
+            pool=pool,
         )
 
     @asynccontextmanager
@@ -54,7 +60,7 @@ class LocalFiles:
             silent = await self.ask(spec.path, partial(silence_at, spec.path))
         except SourceTimedOut as error:
             raise OSError(str(error)) from error
-        if spec.watch == "auto" and silent:
+        if spec.times.watch == "auto" and silent:
             raise OSError(silent)
         async with Watch([spec.path], recursive=True) as hints:
             yield hints

@@ -87,7 +87,7 @@ class Snapshot:
         )
 
     def _listing(self, spec: FolderSpec) -> SettledFolder:
-        return SettledFolder(self.files.listing(spec), spec.settle, self.clock)
+        return SettledFolder(self.files.listing(spec), spec.times.settle, self.clock)
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
         began, files, seen = self.clock.monotonic(), 0, Seen()
@@ -162,9 +162,9 @@ class Snapshot:
         self, spec: FolderSpec, listing: SettledFolder, found: Sequence[tuple[FoundFile, Item]]
     ) -> dict[str, Outcome]:
         """The items whose files lack their markers, by id, each with what is to be said of it."""
-        if spec.ready is None:
+        if spec.selection.ready is None:
             return {}
-        markers = Markers(spec.ready)
+        markers = Markers(spec.selection.ready)
         standing = await listing.existing({name for one, _ in found for name in markers.of(one.name)})
         lacking = [(one, item) for one, item in found if standing.isdisjoint(markers.of(one.name))]
         records = await self.journal.recorded([item.id for _, item in lacking])

@@ -102,7 +102,7 @@ async def _objects(desired: Desired, journal: JournalQueries, only: Sequence[str
         if folder is None or record.item_id in mirrors or record.removed is not None:
             continue
         if record.revision is not None and matches(record.entry, record.destination.key, only):
-            at = replace(record.destination, store=folder.store)
+            at = replace(record.destination, store=folder.target.store)
             yield _Object(at, record.item_id, record, file_path(record.source), folder.path)
 
 

@@ -44,8 +44,8 @@ class FileIntake:
     def __init__(self, spec: FolderSpec, ports: FolderPorts) -> None:
         self._spec = spec
         self._ports = ports
-        self._markers = Markers(spec.ready) if spec.ready is not None else None
-        self.candidates = Candidates(spec.settle)
+        self._markers = Markers(spec.selection.ready) if spec.selection.ready is not None else None
+        self.candidates = Candidates(spec.times.settle)
         self._binding = Binding(spec, ports.journal, self.candidates.dates)
         self.conflicts = Conflicts(self._binding, ports, self.candidates)
         self._is_scanning = False

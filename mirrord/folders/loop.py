@@ -127,7 +127,7 @@ class FolderLoop:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._pruning.run())
-                if self.spec.watch == "poll":
+                if self.spec.times.watch == "poll":
                     watched.set()
                 else:
                     tasks.create_task(self._listen(watched))
@@ -160,7 +160,7 @@ class FolderLoop:
         ended = clock.monotonic()
         pause = PAUSE_OF_DURATION * (ended - began - (self._intake.held_up - held_up))
         if cause:  # files that are hinted at need not wait that long
-            pause = 0.0 if self._ports.listing.down else min(pause, self.spec.rescan)
+            pause = 0.0 if self._ports.listing.down else min(pause, self.spec.times.rescan)
             self._no_scan_before, pause = ended + pause, 0.0
         await clock.sleep(max(LEAST_PAUSE, pause))
 
@@ -185,7 +185,7 @@ class FolderLoop:
     def _interval(self) -> float:
         """Seconds from the beginning of one scan to that of the next."""
         often = self._watching == "poll" or self._is_missing or self._journal_problem or self._ports.listing.down
-        return min(self.spec.poll_interval, self.spec.rescan) if often else self.spec.rescan
+        return min(self.spec.times.poll_interval, self.spec.times.rescan) if often else self.spec.times.rescan
 
     @property
     def _scan_due(self) -> float:
@@ -207,7 +207,7 @@ class FolderLoop:
         for name in again:
             del self._again[name]
         for name in self._wanted - again:
-            self._again.setdefault(name, now + max(AGAIN, self.spec.settle))
+            self._again.setdefault(name, now + max(AGAIN, self.spec.times.settle))
         names = self._wanted | again | set(self._intake.candidates.due(now))
         names |= self._intake.marked(names)
         self._wanted.clear()
@@ -302,11 +302,11 @@ class FolderLoop:
     def _lose_events(self, error: str) -> None:
         if not self._no_events:
             _log.warning(
-                "no events for %s, it is scanned every %g s: %s", self.spec.path, self.spec.poll_interval, error
+                "no events for %s, it is scanned every %g s: %s", self.spec.path, self.spec.times.poll_interval, error
             )
         if self._hints is not None:
             self._overflow(f"events ended, the folder is scanned instead: {error}")
-        self._no_events = f"no events, scanned every {self.spec.poll_interval:g} s: {error}"
+        self._no_events = f"no events, scanned every {self.spec.times.poll_interval:g} s: {error}"
         self._want_scan("retry")
 
     def _overflow(self, message: str) -> None:

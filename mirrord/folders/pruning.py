@@ -57,7 +57,7 @@ class Pruning:
     async def _prune(self, seen: Seen) -> None:
         gone = await self._missing.find(seen)
         if gone.item_ids:
-            await self._clock.sleep(self._missing.spec.settle + RENAMED)
+            await self._clock.sleep(self._missing.spec.times.settle + RENAMED)
             gone = await self._missing.find(seen)
         self.problem = refused(gone)
         if self.problem:

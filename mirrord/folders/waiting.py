@@ -44,7 +44,7 @@ def _blocked(conflict: Conflict) -> ItemStatus:
 
 
 def _unmarked(spec: FolderSpec, name: str, one: AwaitingMarker) -> ItemStatus:
-    message = Markers(spec.ready).missing(name) if spec.ready is not None else ""
+    message = Markers(spec.selection.ready).missing(name) if spec.selection.ready is not None else ""
     return _status(_item(spec, name, one), State.WAITING, Reason.NO_MARKER, message, one.since)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.declared import FolderSpec
+from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import FileIdentity, Outcome, Record, Revision, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
@@ -107,10 +107,9 @@ def spec_of(root: Path, server: Server, bucket: str) -> FolderSpec:
     return FolderSpec(
         entry=str(root),
         path=str(root),
-        store="default",
-        endpoint=server.options().endpoint,
-        provider=server.provider,
-        bucket=bucket,
+        target=FolderTarget(
+            store="default", endpoint=server.options().endpoint, provider=server.provider, bucket=bucket
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from mirrord.daemon.clock import SystemClock
-from mirrord.declared import FolderSpec
+from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.errors import Reason
 from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop
@@ -43,11 +43,12 @@ class Inbox:
         self.moments: list[float] = []
         self._news = asyncio.Event()
         spec = {"settle": SETTLE, "rescan": 30.0, "poll_interval": 0.3} | spec
-        self.spec = FolderSpec(
-            entry="inbox", path=str(root), store="default", endpoint="http://store", bucket="bucket", **spec
-        )
+        target = FolderTarget(store="default", endpoint="http://store", bucket="bucket")
+        self.spec = with_fields(FolderSpec(entry="inbox", path=str(root), target=target), **spec)
         ports = FolderPorts(
-            listing=Folder(self.spec.path, self.spec.include, self.spec.exclude, self.spec.ready),
+            listing=Folder(
+                self.spec.path, self.spec.selection.include, self.spec.selection.exclude, self.spec.selection.ready
+            ),
             watch=partial(Watch, [self.spec.path], recursive=True),
             journal=self.journal,
             submit=self.submit,

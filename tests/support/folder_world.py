@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from mirrord.declared import FolderSpec
+from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.errors import JournalUnavailable, LeftOut
 from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop
@@ -20,7 +20,11 @@ from mirrord.testing import ManualClock, MemoryJournal
 from tests.support.records import with_fields
 
 ROOT = "/srv/inbox"
-SPEC = FolderSpec(entry="inbox", path=ROOT, store="default", endpoint="http://store", bucket="bucket", key="in/{path}")
+SPEC = FolderSpec(
+    entry="inbox",
+    path=ROOT,
+    target=FolderTarget(store="default", endpoint="http://store", bucket="bucket", key="in/{path}"),
+)
 
 
 @dataclass
@@ -134,7 +138,7 @@ class World:
         self.gone: list[str] = []
         self.items: dict[str, Item] = {}
         self.owners: dict[str, str] = {}  # item id -> who has it
-        self.spec = replace(SPEC, **spec)
+        self.spec = with_fields(SPEC, **spec)
         self.loop = self.new_loop()
         self.task: asyncio.Task[None] | None = None
 

@@ -1,13 +1,14 @@
-"""Records and transfers of the journal with every field by its own name, whichever group holds it."""
+"""Records, transfers and specs of folders, with every field by its own name, whichever group holds it."""
 
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+from mirrord.declared import FolderSpec
 from mirrord.model import Condition, Record, Transfer
 
-Noun = TypeVar("Noun", Record, Transfer)
+Noun = TypeVar("Noun", Record, Transfer, FolderSpec)
 
-_GROUPS = {Record: ("condition", "object"), Transfer: ("progress",)}
+_GROUPS = {Record: ("condition", "object"), Transfer: ("progress",), FolderSpec: ("target", "selection", "times")}
 
 
 def with_fields(noun: Noun, **changes: Any) -> Noun:

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from mirrord.declared import FolderSpec
+from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.manifest.schema import fields, texts
 from mirrord.manifest.schema.fields import Flag, refuse
 from mirrord.manifest.schema.section import Section, auto_field, duration_field, size_field
 from mirrord.model import HttpOptions, Options, UploadOptions
 
 _HTTP, _UPLOAD, _OPTIONS = HttpOptions(), UploadOptions(), Options()
-_FOLDER = FolderSpec(entry="", path="", store="", endpoint="", bucket="")
+_FOLDER = FolderSpec(entry="", path="", target=FolderTarget(store="", endpoint="", bucket=""))
 """The defaults, which the frozen options state."""
 
 
@@ -233,23 +233,23 @@ class WatchedSection(EntrySection):
     """Gitignore patterns of the files to take; empty: all."""
     exclude: tuple[texts.Pattern, ...] = ()
     """Gitignore patterns of files to leave; temporary names are left anyway."""
-    key: texts.KeyTemplate = _FOLDER.key
+    key: texts.KeyTemplate = _FOLDER.target.key
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
-    settle: fields.Pause = duration_field(_FOLDER.settle)
+    settle: fields.Pause = duration_field(_FOLDER.times.settle)
     """Two equal stats this far apart make a file ready."""
     ready: texts.Marker | None = None
     """Upload a file only once its marker stands: *.done beside the file, or _SUCCESS in its directory."""
-    watch: fields.WatchMode = _FOLDER.watch
+    watch: fields.WatchMode = _FOLDER.times.watch
     """How changes are noticed; auto: by events, but poll where the file system has none for some changes."""
-    poll_interval: fields.Duration = duration_field(_FOLDER.poll_interval)
+    poll_interval: fields.Duration = duration_field(_FOLDER.times.poll_interval)
     """Time between looks where events are not to be had."""
-    rescan: fields.Duration = duration_field(_FOLDER.rescan)
+    rescan: fields.Duration = duration_field(_FOLDER.times.rescan)
     """Time between full scans."""
     after_upload: AfterField = Field(default=None, json_schema_extra={"default": "keep"})
     """What becomes of an uploaded file: keep, delete, or {move: folder}."""
     delete: fields.DeleteMode = _FOLDER.delete
     """mirror: the object goes when the file goes."""
-    follow_symlinks: Flag = _FOLDER.follow_symlinks
+    follow_symlinks: Flag = _FOLDER.selection.follow_symlinks
     """Take a symbolic link for what it leads to, inside the folder or not."""
 
 

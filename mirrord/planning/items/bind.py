@@ -17,7 +17,7 @@ from mirrord.providers import profile
 
 def has_date(folder: FolderSpec) -> bool:
     """Whether the keys of this folder's files hold a date that is kept: where files leave, each is a new one."""
-    return not folder.removes_files and _dated(folder.key)
+    return not folder.removes_files and _dated(folder.target.key)
 
 
 @lru_cache(maxsize=1024)
@@ -27,7 +27,7 @@ def _dated(key: str) -> bool:
 
 def file_of(folder: FolderSpec, name: str) -> File:
     """The file of that name in the folder. `name` is relative to the folder."""
-    return File(folder.path, name, folder.follow_symlinks, folder.after_upload)
+    return File(folder.path, name, folder.selection.follow_symlinks, folder.after_upload)
 
 
 def name_of(folder: FolderSpec, address: str) -> str | None:
@@ -51,12 +51,12 @@ def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
     base = name.rpartition("/")[2]
     stem, ext = os.path.splitext(base)
     try:
-        key = template(folder.key).fill({"path": name, "name": base, "stem": stem, "ext": ext}, dated)
+        key = template(folder.target.key).fill({"path": name, "name": base, "stem": stem, "ext": ext}, dated)
     except ValueError as error:
         raise KeyRefused(str(error)) from error
-    destination = Destination(
-        folder.store, folder.endpoint, folder.bucket, keys.normalised(key, profile(folder.provider))
-    )
+    target = folder.target
+    lawful = keys.normalised(key, profile(target.provider))
+    destination = Destination(target.store, target.endpoint, target.bucket, lawful)
     if fault := keys.key_fault(destination.key):
         raise KeyRefused(f"{fault}: rename the file, or change the folder's key")
     return Item(

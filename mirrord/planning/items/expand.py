@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from mirrord.declared import FolderSpec
+from mirrord.declared import FileSelection, FolderSpec, FolderTarget, WatchTimes
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
 from mirrord.manifest.schema.entries import FolderSection, MirrorSection
@@ -175,25 +175,30 @@ class _File:
             self._name(place, self._items[at].entry)
 
     def _folder(self, place: EntryContext, folder: FolderSection) -> None:
-        key, watch = self._options.setting(folder, "key"), self._options.setting(folder, "watch")
-        follow = self._options.setting(folder, "follow_symlinks")
+        watch, follow = self._options.setting(folder, "watch"), self._options.setting(folder, "follow_symlinks")
         spec = FolderSpec(
             entry=folder.name or folder.path,
             path=os.path.normpath(os.path.join(self._manifest.directory, folder.path)),
-            store=place.store.name,
-            endpoint=place.store.endpoint,
-            provider=place.store.provider,
-            bucket=bucket_and_key(folder.to)[0],
-            key=folder_key(folder.to, key),
-            include=self._options.setting(folder, "include"),
-            exclude=self._options.setting(folder, "exclude"),
-            settle=self._options.setting(folder, "settle"),
-            ready=self._options.setting(folder, "ready"),
-            watch="poll" if follow and watch == "auto" else watch,  # no event tells of what is behind a link
-            poll_interval=self._options.setting(folder, "poll_interval"),
-            rescan=self._options.setting(folder, "rescan"),
+            target=FolderTarget(
+                store=place.store.name,
+                endpoint=place.store.endpoint,
+                provider=place.store.provider,
+                bucket=bucket_and_key(folder.to)[0],
+                key=folder_key(folder.to, self._options.setting(folder, "key")),
+            ),
+            selection=FileSelection(
+                include=self._options.setting(folder, "include"),
+                exclude=self._options.setting(folder, "exclude"),
+                ready=self._options.setting(folder, "ready"),
+                follow_symlinks=follow,
+            ),
+            times=WatchTimes(
+                watch="poll" if follow and watch == "auto" else watch,  # no event tells of what is behind a link
+                settle=self._options.setting(folder, "settle"),
+                poll_interval=self._options.setting(folder, "poll_interval"),
+                rescan=self._options.setting(folder, "rescan"),
+            ),
             delete=self._options.setting(folder, "delete"),
-            follow_symlinks=follow,
             after_upload=self._after(place, folder),
             options=place.options,
         )

@@ -100,14 +100,16 @@ class _Matching:
 
     def __init__(self, spec: FolderSpec) -> None:
         self.spec = spec
-        self.patterns = Patterns(spec.include, spec.exclude, None if spec.ready is None else Markers(spec.ready))
+        files = spec.selection
+        markers = None if files.ready is None else Markers(files.ready)
+        self.patterns = Patterns(files.include, files.exclude, markers)
 
     def __call__(self, name: str) -> bool:
         cuts = (at for at, sign in enumerate(name) if sign == "/")
         return all(self.patterns.enters(name[:at]) for at in cuts) and self.patterns.takes(name)
 
     def walk(self) -> Walk:
-        return Walk(self.spec.path, self.patterns, follow=self.spec.follow_symlinks)
+        return Walk(self.spec.path, self.patterns, follow=self.spec.selection.follow_symlinks)
 
 
 def _places(spec: FolderSpec, linked: Collection[str]) -> list[str]:
@@ -142,7 +144,7 @@ class OverlapCheck:
     def _fault(self, one: FolderSpec, other: FolderSpec) -> str | None:
         if not self._overlap(one, other):
             return None
-        if not (one.include and other.include):
+        if not (one.selection.include and other.selection.include):
             return "their directories overlap: give each an `include` of its own"
         found = self._first_shared(one, other)
         return f"{found} matches both: change an `include`, or move the file" if found else None
@@ -153,7 +155,7 @@ class OverlapCheck:
 
     def _links(self, spec: FolderSpec) -> Collection[str]:
         """The links to directories that the folder follows now."""
-        if not spec.follow_symlinks:
+        if not spec.selection.follow_symlinks:
             return ()
         definition = _definition(spec)
         if definition not in self._linked:
@@ -176,15 +178,13 @@ class OverlapCheck:
         rival = _Index([outer], self._directories, {outer.entry: self._links(outer)})
         for found in _Matching(inner).walk().entries():
             path = "" if found is None else f"{inner.path.rstrip('/')}/{found.name}"
-            if path and next(rival.matching(path, follow=inner.follow_symlinks), None):
+            if path and next(rival.matching(path, follow=inner.selection.follow_symlinks), None):
                 return path
         return ""
 
 
 def _definition(spec: FolderSpec) -> object:
-    ready = spec.ready or ""
-    takes = spec.removes_files
-    return spec.path, spec.include, spec.exclude, ready, spec.follow_symlinks, takes
+    return spec.path, spec.selection, spec.removes_files
 
 
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from mirrord import checksums
-from mirrord.declared import FolderSpec
+from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.errors import Reason, SourceTimedOut, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
 from mirrord.folders.after_upload import AGAIN, AfterUpload
@@ -51,10 +51,7 @@ FILE = FileIdentity(1, 2, len(BODY), 4, 5)
 SPEC = FolderSpec(
     entry="inbox",
     path="/srv/inbox",
-    store="default",
-    endpoint="http://store",
-    bucket="bucket",
-    key="{path}",
+    target=FolderTarget(store="default", endpoint="http://store", bucket="bucket"),
     after_upload=DeleteFile(),
 )
 ITEM = item_of(SPEC, "sub/a", 0.0)
@@ -482,7 +479,7 @@ async def test_while_the_store_is_down_it_stays_set_aside(world: Made) -> None:
 
 async def test_a_name_that_makes_no_key_is_put_back(world: Made) -> None:
     found = world(answer=Departure())
-    await found.resume(replace(SPEC, key="x" * 1020 + "{path}"))
+    await found.resume(with_fields(SPEC, key="x" * 1020 + "{path}"))
     assert found.proven == [None]
 
 

@@ -12,6 +12,7 @@ from mirrord.model import FileIdentity, State
 from mirrord.reconcile.removal import without_object
 from mirrord.testing import MemoryJournal
 from tests.support.folder_world import World
+from tests.support.records import with_fields
 
 DAY = 86_400
 KEY = "in/{date:%m-%d}/{path}"
@@ -129,13 +130,13 @@ async def test_a_change_of_the_template_makes_new_keys_of_the_dates_that_are_kep
     await world.mirror("a")
     put(world, "a", day=2)
     await world.stop()
-    world.spec = replace(world.spec, key="other/{path}.{date:%m%d}")
+    world.spec = with_fields(world.spec, key="other/{path}.{date:%m%d}")
     world.loop = world.new_loop()
     await world.live(1)
     assert keys(world) == ["other/a.0101"]
     await world.mirror("a")
     await world.stop()
-    world.spec = replace(world.spec, key="plain/{path}")
+    world.spec = with_fields(world.spec, key="plain/{path}")
     world.loop = world.new_loop()
     await world.live(1)
     assert keys(world) == ["plain/a"]

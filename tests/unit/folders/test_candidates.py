@@ -1,7 +1,5 @@
 """The table of candidates: when a file counts as settled, one entry a file, claims, and bounds."""
 
-from dataclasses import replace
-
 import pytest
 
 from mirrord.folders.candidates import AwaitingMarker, Candidate, Candidates, Conflict, Submitted, Unsettled
@@ -9,6 +7,7 @@ from mirrord.model import FileIdentity
 from mirrord.planning.items.bind import item_of
 from mirrord.units import MiB
 from tests.support.folder_world import SPEC
+from tests.support.records import with_fields
 
 A, B = FileIdentity(1, 2, 10, 100, 100), FileIdentity(1, 2, 20, 200, 200)
 
@@ -145,7 +144,7 @@ def test_what_finds_no_room_has_no_entry(kind: int, bound: str, monkeypatch: pyt
 
 def test_a_date_is_kept_until_the_file_is_done_or_in_conflict() -> None:
     candidates = Candidates(2.0)
-    item = item_of(replace(SPEC, key="{date}/{path}"), "f", 86400.0)
+    item = item_of(with_fields(SPEC, key="{date}/{path}"), "f", 86400.0)
     for done in (lambda: candidates.forget("f"), lambda: candidates.put("f", entries("f")[3])):
         candidates.submit("f", item, A)
         candidates.put("f", entries("f")[0])

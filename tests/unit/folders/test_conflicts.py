@@ -1,13 +1,12 @@
 """Two sources, one object: which file of a folder stands back, for whom, and until when."""
 
-from dataclasses import replace
-
 import pytest
 
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.model import State
 from tests.support.folder_world import World
+from tests.support.records import with_fields
 
 
 # ── conflicts ─────────────────────────────────────────────────────────────────────────────────────
@@ -55,7 +54,7 @@ async def test_a_conflict_ends_with_its_file_though_no_event_tells(worlds: list[
 
 
 async def test_a_file_that_comes_later_but_is_first_by_name_takes_the_key(world: World) -> None:
-    world.spec = replace(world.spec, key="in/{name}")
+    world.spec = with_fields(world.spec, key="in/{name}")
     world.loop = world.new_loop()
     world.tree.write("b/x")
     await world.live(3)

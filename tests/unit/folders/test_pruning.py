@@ -17,7 +17,7 @@ async def mirrored(worlds: list[World], count: int, **spec: Any) -> World:
     worlds.append(world := World(delete="mirror", **spec))
     for number in range(count):
         world.tree.write(f"f{number}")
-    await world.live(world.spec.settle + 1)
+    await world.live(world.spec.times.settle + 1)
     assert len(world.names) == count
     await world.mirror(*world.names)
     await world.live(61)

@@ -2,12 +2,16 @@
 
 import pytest
 
-from mirrord.declared import FolderSpec
+from mirrord.declared import FileSelection, FolderSpec, FolderTarget
 from mirrord.model import DeleteFile, File, Origin, Url
 from mirrord.planning.items.bind import file_of, name_of, recorded_origin
 
 FOLDER = FolderSpec(
-    entry="in", path="/srv/in", store="s", endpoint="", bucket="b", follow_symlinks=True, after_upload=DeleteFile()
+    entry="in",
+    path="/srv/in",
+    target=FolderTarget(store="s", endpoint="", bucket="b"),
+    selection=FileSelection(follow_symlinks=True),
+    after_upload=DeleteFile(),
 )
 
 

@@ -307,8 +307,9 @@ def folder(expanded: Expand, rest: str = "", to: str = "s3://bbb/in/", head: str
 
 def test_a_folder_is_relative_to_its_manifest(expanded: Expand, tmp_path: Path) -> None:
     spec = folder(expanded, "  include: ['*.csv']\n  exclude: ['*.bak']\n  settle: 0s\n  suspend: true\n")
-    assert (spec.path, spec.bucket, spec.key) == (f"{tmp_path}/inbox", "bbb", "in/{path}")
-    assert (spec.include, spec.exclude, spec.settle, spec.options.suspend) == (("*.csv",), ("*.bak",), 0.0, True)
+    assert (spec.path, spec.target.bucket, spec.target.key) == (f"{tmp_path}/inbox", "bbb", "in/{path}")
+    assert (spec.selection.include, spec.selection.exclude) == (("*.csv",), ("*.bak",))
+    assert (spec.times.settle, spec.options.suspend) == (0.0, True)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ def test_a_folder_whose_links_are_followed_is_polled_unless_told_otherwise(
     expanded: Expand, rest: str, watch: str, follow: bool
 ) -> None:
     spec = folder(expanded, rest)
-    assert (spec.watch, spec.follow_symlinks) == (watch, follow)
+    assert (spec.times.watch, spec.selection.follow_symlinks) == (watch, follow)
     assert item_of(spec, "a", 0.0).origin == File(spec.path, "a", follow=follow)
 
 
@@ -381,7 +382,7 @@ def test_a_file_without_a_date_is_refused(expanded: Expand) -> None:
 
 def test_a_file_may_not_leave_its_prefix_by_the_provider_s_rules(expanded: Expand) -> None:
     spec = folder(expanded, head="stores: {s: {provider: embedded}}\n")
-    assert spec.provider is ProviderName.EMBEDDED
+    assert spec.target.provider is ProviderName.EMBEDDED
     assert item_of(spec, "a\\b", 0.0).destination.key == "in/a/b"
     with pytest.raises(KeyRefused):
         item_of(spec, "a\\..\\..\\b", 0.0)

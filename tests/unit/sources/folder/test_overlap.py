@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from mirrord.declared import FolderSpec
+from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.model import DeleteFile, File, KeepFile
 from mirrord.planning.items.bind import item_of
 from mirrord.sources.folder import OverlapCheck, Overlaps
 from mirrord.sources.folder.overlap import NoMounts
 from mirrord.sources.mounts import Mount, Mounts
+from tests.support.records import with_fields
 
 
 def folder(path: object, entry: str = "", **fields: Any) -> FolderSpec:
     given = {"include": ("*.csv",), "after_upload": KeepFile()} | fields
-    return FolderSpec(entry=entry or str(path), path=str(path), store="s", endpoint="e", bucket="bucket", **given)
+    target = FolderTarget(store="s", endpoint="e", bucket="bucket")
+    return with_fields(FolderSpec(entry=entry or str(path), path=str(path), target=target), **given)
 
 
 def taking(path: object, entry: str = "", **fields: Any) -> FolderSpec:
@@ -116,7 +118,7 @@ def test_a_bind_mount_shows_the_other_folder(home: Path) -> None:
         (Mount("/", "ext4", frozenset(), "8:1"), Mount(f"{home}/bound", "ext4", frozenset(), "8:1", f"{home}/in"))
     )
     for one, other in ((taking(home), folder(home / "bound")), (taking(home / "in/sub"), folder(home / "bound"))):
-        assert OverlapCheck(mounts)(one, replace(other, include=())), (one, other)
+        assert OverlapCheck(mounts)(one, with_fields(other, include=())), (one, other)
     inner, outer = taking(home / "bound"), folder(home / "in", "b", include=("*.csv",))
     assert "matches both" in OverlapCheck(mounts)(inner, outer)
     overlaps = Overlaps(lambda: mounts)
@@ -149,7 +151,7 @@ def test_an_admitted_pair_stays_admitted_while_its_definitions_do(home: Path) ->
     assert OverlapCheck(NoMounts(), admitted)(one, other) is None
     (home / "in" / "sub" / "a.csv").write_text("a")
     assert OverlapCheck(NoMounts(), admitted)(one, other) is None, "it is held back at run time"
-    assert OverlapCheck(NoMounts(), admitted)(one, replace(other, exclude=("*.bak",)))
+    assert OverlapCheck(NoMounts(), admitted)(one, with_fields(other, exclude=("*.bak",)))
 
 
 def test_until_it_is_known_where_the_folders_stand_no_file_is_touched(home: Path) -> None:
