@@ -15,7 +15,7 @@ from mirrord.ports import ObjectStore
 from mirrord.s3.session import S3Store
 from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.writes import Answers
+from mirrord.transfer.writes import ETagAgreement
 from mirrord.units import MiB
 
 
@@ -55,7 +55,7 @@ class StoreConnection:
             credentials=_credentials(aws_access_key_id, aws_secret_access_key, aws_session_token),
         )
         self.budget = Budget(memory_limit)
-        self.answers = Answers()
+        self.etags = ETagAgreement()
         self._kept: OpenConnection | None = None
         self._life = AsyncExitStack()
 

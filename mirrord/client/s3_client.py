@@ -20,9 +20,9 @@ from mirrord.sources.file import FileSource
 from mirrord.sources.reader import Reader, ReaderSource
 from mirrord.transfer import proof
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, NewObject, TransferContext
 from mirrord.transfer.part_reader import PartReader
-from mirrord.transfer.put import put, put_object, write_of
+from mirrord.transfer.put import put, put_body
+from mirrord.transfer.spec import NewObject, TransferContext, TransferSpec
 from mirrord.units import MiB
 
 CHUNK = MiB
@@ -41,13 +41,12 @@ class S3Client(StoreConnection):
 
     async def upload_file(self, bucket: str, path: str, buffer: BytesLike | BytesIO) -> None:
         """Store `buffer` (a BytesIO: all of it, wherever it stands) under the key `path`, in one put of up to 5 GiB."""
-        job = self._job(bucket, path, Observed(revision=Revision(address="buffer")), None)
+        spec = self._spec(bucket, path, Observed(revision=Revision(address="buffer")), None)
         content = buffer.getbuffer() if isinstance(buffer, BytesIO) else memoryview(buffer)
         with content, content.cast("B") as body:
-            checksum = await checksums.digest(job.new.checksum, body)
+            checksum = await checksums.digest(spec.new.checksum, body)
             async with self.open() as opened:
-                write = write_of(job.new, self._context(opened), len(body), checksum)
-                stored = await write.settled(put_object(job.new, opened.store, body, checksum))
+                stored = await put_body(spec.new, self._context(opened), body, checksum)
             proof.of_put(checksum, stored, len(body))
 
     async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:
@@ -55,16 +54,16 @@ class S3Client(StoreConnection):
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
             observed = await _probe(source)
             content = await _read_whole(source, observed)
-            job = self._job(bucket, path, observed, len(content))
-            await put(job, source, observed, self._context(opened), memoryview(content))
+            spec = self._spec(bucket, path, observed, len(content))
+            await put(spec, source, observed, self._context(opened), memoryview(content))
 
     async def stream_upload(self, bucket: str, path: str, url: str) -> None:
         """Fetch `url` and store it in parts while it comes, through MultipartUploader."""
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
             observed = await _probe(source)
-            job = self._job(bucket, path, observed, observed.revision.length)
-            part_size = max(job.layout.part_size, opened.store.provider.min_part)
-            async with SharedPoolUploader(self, job.new, part_size=part_size, concurrency=STREAMS) as uploader:
+            spec = self._spec(bucket, path, observed, observed.revision.length)
+            part_size = max(spec.layout.part_size, opened.store.provider.min_part)
+            async with SharedPoolUploader(self, spec.new, part_size=part_size, concurrency=STREAMS) as uploader:
                 await _push(source, observed, uploader)
 
     async def stream_file(self, bucket: str, path: str, file: LocalPath | Reader) -> None:
@@ -75,15 +74,15 @@ class S3Client(StoreConnection):
         """
         async with self.open() as opened, _file_source(file) as source:
             observed = await _probe(source)
-            job = self._job(bucket, path, observed, observed.revision.length)
-            await copy(job, source, observed, self._context(opened))
+            spec = self._spec(bucket, path, observed, observed.revision.length)
+            await copy(spec, source, observed, self._context(opened))
 
     def _context(self, opened: OpenConnection) -> TransferContext:
-        return TransferContext(store=opened.store, budget=self.budget, answers=self.answers)
+        return TransferContext(store=opened.store, budget=self.budget, etags=self.etags)
 
-    def _job(self, bucket: str, key: str, observed: Observed, length: int | None) -> Job:
+    def _spec(self, bucket: str, key: str, observed: Observed, length: int | None) -> TransferSpec:
         at, provider, transfer = self.at(bucket, key), profile(self.options.provider), uuid4().hex
-        return Job(
+        return TransferSpec(
             transfer_id=transfer,
             new=NewObject(
                 at=at,

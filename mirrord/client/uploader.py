@@ -17,9 +17,9 @@ from mirrord.providers import profile
 from mirrord.s3.session import S3Store
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.job import NewObject, TransferContext
-from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.part_builder import PartBuilder
+from mirrord.transfer.spec import NewObject, TransferContext
 from mirrord.units import MiB
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ BytesLike = bytes | bytearray | memoryview
 class _Open:
     """What an uploader holds from the start of its block on."""
 
-    multipart: Multipart
+    multipart: MultipartUpload
     builder: PartBuilder
 
 
@@ -85,7 +85,7 @@ class MultipartUploader:
     @property
     def part_number(self) -> int:
         """The number of the next part, from 1."""
-        return (self._upload.multipart.begun if self._upload else 0) + 1
+        return (self._upload.multipart.started if self._upload else 0) + 1
 
     @property
     def uploaded_size(self) -> float:
@@ -100,7 +100,7 @@ class MultipartUploader:
             size = self._least_part(store)
             budget = self._pool or Budget(size * (self._concurrency + 1))
             new = NewObject(at=self._at, options=self._described(), checksum=store.provider.checksum)
-            upload = Multipart(TransferContext(store=store, budget=budget), new, concurrency=self._concurrency)
+            upload = MultipartUpload(TransferContext(store=store, budget=budget), new, concurrency=self._concurrency)
             await life.enter_async_context(upload)
             builder = self._builder(upload, budget, store, size)
             life.callback(builder.close)
@@ -131,7 +131,7 @@ class MultipartUploader:
         with memoryview(chunk) as content, content.cast("B") as body:
             await upload.builder.take(body)
         if self._concurrency == 1:
-            await upload.multipart.settled()
+            await upload.multipart.wait_for_parts()
 
     def _stored(self) -> list[Part]:
         return [part for _, part in sorted(self._upload.multipart.parts.items())] if self._upload else []
@@ -141,7 +141,7 @@ class MultipartUploader:
             raise RuntimeError("the upload is not open: use `async with`")
         return self._upload
 
-    def _builder(self, upload: Multipart, budget: Budget, store: ObjectStore, size: int) -> PartBuilder:
+    def _builder(self, upload: MultipartUpload, budget: Budget, store: ObjectStore, size: int) -> PartBuilder:
         """Parts of different sizes only where the pool is the upload's own."""
         equal = store.provider.equal_parts or self._part_size is not None or self._pool is not None
         return PartBuilder(upload, budget, size, equal=equal, most=store.provider.max_part)

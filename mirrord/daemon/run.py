@@ -131,7 +131,7 @@ def assembled(
             one.name: one.complete for one in live.folder_statuses() if one.last_scan or not one.complete
         },
         folder_scans=lambda: {one.name: one.last_scan for one in live.folder_statuses() if one.last_scan is not None},
-        buffer_bytes=lambda: opened.budget.lent,
+        buffer_bytes=lambda: opened.budget.in_use,
         queue_items=queue.due,
     )
     metrics = Metrics(readings)

@@ -21,7 +21,15 @@ from mirrord.sources.file import FileSource
 from mirrord.sources.pool import FilePools
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import PART_RETRY
-from mirrord.transfer.verify import Digests, Verdict, by_head, by_reading, digests, kinds_of, of_object
+from mirrord.transfer.verify import (
+    Comparison,
+    ContentChecksums,
+    checksum_kinds,
+    compare_content,
+    compare_head,
+    object_checksums,
+    read_checksums,
+)
 
 LOOKS = 3
 """How often an object is looked at while the journal's word on it changes."""
@@ -136,7 +144,7 @@ class _Verifying:
                 Finding(one.at, "size and ETag are equal, but the journal has no checksum of it")
             )
 
-    async def _repeated(self, one: _Object) -> Verdict:
+    async def _repeated(self, one: _Object) -> Comparison:
         """A transient error (a 5xx, a lost connection, a body cut short) is repeated, as `sync` does."""
         store = one.at.store
         try:
@@ -151,8 +159,8 @@ class _Verifying:
         self._down.discard(store)
         return verdict
 
-    async def _settled(self, one: _Object) -> Verdict:
-        record, verdict = one.record, Verdict()
+    async def _settled(self, one: _Object) -> Comparison:
+        record, verdict = one.record, Comparison()
         for _ in range(LOOKS):
             verdict = await self._look(one, record)
             if not verdict.differs:
@@ -163,21 +171,21 @@ class _Verifying:
             record = again
         return verdict
 
-    async def _look(self, one: _Object, record: Record | None) -> Verdict:
+    async def _look(self, one: _Object, record: Record | None) -> Comparison:
         if record is None or record.revision is None:
-            return Verdict("not mirrored yet: the journal knows no object of it")
+            return Comparison("not mirrored yet: the journal knows no object of it")
         store = await self._stores.named(one.at.store)
-        verdict = by_head(record, await store.head_object(one.at))
+        verdict = compare_head(record, await store.head_object(one.at))
         if verdict.differs or self._budget is None:
             return verdict
-        kinds = kinds_of(record)
-        found = await of_object(store, one.at, kinds, self._budget)
+        kinds = checksum_kinds(record)
+        found = await object_checksums(store, one.at, kinds, self._budget)
         file, changed = await self._file(one, record.revision, kinds)
-        return Verdict(changed, read=found.size) if changed else by_reading(record, found, file)
+        return Comparison(changed, read=found.size) if changed else compare_content(record, found, file)
 
     async def _file(
         self, one: _Object, revision: Revision, kinds: Sequence[ChecksumKind]
-    ) -> tuple[Digests | None, str]:
+    ) -> tuple[ContentChecksums | None, str]:
         """What the file is now, if it still is there; or that it is another one than was mirrored."""
         if one.path is None or self._budget is None:
             return None, ""
@@ -191,7 +199,7 @@ class _Verifying:
             if _touched(observed.revision.file, revision.file):
                 return None, "the file changed since it was mirrored"
             async with source.open(observed) as stream:
-                return await digests(stream, kinds, self._budget), ""
+                return await read_checksums(stream, kinds, self._budget), ""
 
 
 def _touched(now: FileIdentity | None, then: FileIdentity | None) -> bool:

@@ -47,7 +47,13 @@ from mirrord.reconcile.records import is_news, with_outcome
 from mirrord.reconcile.told import LONG_READBACK
 from mirrord.scheduling.workers import Reconciles
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.verify import by_reading, digests, holds, kinds_of, of_object
+from mirrord.transfer.verify import (
+    checksum_kinds,
+    compare_content,
+    has_recorded_bytes,
+    object_checksums,
+    read_checksums,
+)
 from mirrord.units import format_size
 
 _log = getLogger(__name__)
@@ -187,14 +193,14 @@ class AfterUpload(Reconciles):
             observed = await source.probe()
             if observed is None or record.revision is None or observed.revision.file != record.revision.file:
                 raise SourceChanged("it changed since it was looked at")
-            if identifies_bytes(record) and await holds(source, observed, record, self.budget):
+            if identifies_bytes(record) and await has_recorded_bytes(source, observed, record, self.budget):
                 return replace(record, object=replace(record.object, integrity=Integrity.FULL_OBJECT))
             record = await self._reading_back(item, record)
-            kinds = kinds_of(record)
+            kinds = checksum_kinds(record)
             async with source.open(observed) as stream:
-                file = await digests(stream, kinds, self.budget)
+                file = await read_checksums(stream, kinds, self.budget)
             await source.confirm(observed)
-        verdict = by_reading(record, await of_object(store, item.destination, kinds, self.budget), file)
+        verdict = compare_content(record, await object_checksums(store, item.destination, kinds, self.budget), file)
         if verdict.differs:
             raise ReadbackMismatch(verdict.differs)
         return replace(record, object=replace(record.object, integrity=Integrity.READBACK))

@@ -35,11 +35,11 @@ from mirrord.reconcile.reuse import Lending, Reuse
 from mirrord.reconcile.told import Told
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import TransferContext
 from mirrord.transfer.ledger import ResumedUpload
-from mirrord.transfer.readback import read_back, sent
-from mirrord.transfer.verify import holds
-from mirrord.transfer.writes import Answers
+from mirrord.transfer.readback import expected_bytes, read_back
+from mirrord.transfer.spec import TransferContext
+from mirrord.transfer.verify import has_recorded_bytes
+from mirrord.transfer.writes import ETagAgreement
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -68,7 +68,7 @@ class Transfers:
     slots: asyncio.Semaphore
     declared: Declared = declared_inline
     lending: Lending = field(default_factory=Lending)
-    answers: Answers = field(default_factory=Answers)
+    etags: ETagAgreement = field(default_factory=ETagAgreement)
     wrote: Callable[[Item], None] = _untold
     """Called as soon as the store confirms bytes of an item."""
 
@@ -93,7 +93,7 @@ class Transfers:
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
         async with self.slots:
-            return await holds(source, observed, record, self.budget)
+            return await has_recorded_bytes(source, observed, record, self.budget)
 
     async def copy(
         self,
@@ -182,11 +182,9 @@ class Transfers:
 
         copied: Copied | None = None
         try:
-            job = errand.job(transfer, plan, kept, self.budget.limit)
-            context = TransferContext(
-                store=store, budget=self.budget, ledger=ledger, answers=self.answers, aborted=aborted
-            )
-            copied = await copy(job, errand.source, observed, context, moved)
+            spec = errand.spec(transfer, plan, kept, self.budget.limit)
+            context = TransferContext(store=store, budget=self.budget, ledger=ledger, etags=self.etags, aborted=aborted)
+            copied = await copy(spec, errand.source, observed, context, moved)
             return await self.proven(attempt, store, copied)
         except BaseException as error:
             attempt.unsettled = copied is not None or ledger.unsettled(error)  # it stands, but nobody could prove it
@@ -209,7 +207,7 @@ class Transfers:
         if confirmed and not item.options.readback:
             return copied
         self.told.reading_back(attempt, copied)
-        stretches = sent(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
+        stretches = expected_bytes(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
         try:
             whole = await read_back(store, item.destination, stretches, self.budget)
         except ReadbackMismatch:

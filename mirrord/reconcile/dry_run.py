@@ -19,7 +19,7 @@ from mirrord.reconcile.reuse import Lending, Reuse
 from mirrord.reconcile.told import Told
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import refuse
-from mirrord.transfer.verify import holds
+from mirrord.transfer.verify import has_recorded_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class DryRun:
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: reads it. Raises SourceError."""
-        return await holds(source, observed, record, self.budget)
+        return await has_recorded_bytes(source, observed, record, self.budget)
 
     async def copy(
         self,

@@ -9,8 +9,8 @@ from mirrord.planning.decisions.describe import described
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import Clock, ObjectStore, Source
-from mirrord.transfer.job import Job, NewObject, SourceDemands
 from mirrord.transfer.ledger import ResumedUpload
+from mirrord.transfer.spec import NewObject, SourceDemands, TransferSpec
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Errand:
             options_digest=options_digest(item.options.object),
         )
 
-    def job(self, transfer: Transfer, plan: PartLayout, kept: ResumedUpload | None, memory_limit: int) -> Job:
+    def spec(self, transfer: Transfer, plan: PartLayout, kept: ResumedUpload | None, memory_limit: int) -> TransferSpec:
         """`transfer` is the journal's: the id is in the object's metadata, the part size is the upload's own."""
         item, observed = self.attempt.item, self.observed
         if self.sha256 is not None:
@@ -71,7 +71,7 @@ class Errand:
         if kept is not None and transfer.part_size is not None:
             fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_size))
             plan = PartLayout(transfer.kind, transfer.part_size, fitting)
-        return Job(
+        return TransferSpec(
             transfer_id=transfer.id,
             new=NewObject(
                 at=item.destination,

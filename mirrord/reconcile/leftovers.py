@@ -20,7 +20,7 @@ from mirrord.reconcile.records import with_copy, with_doubt, with_landed
 from mirrord.reconcile.uncertain import Fate, fate
 from mirrord.transfer import proof
 from mirrord.transfer.ledger import ResumedUpload
-from mirrord.transfer.writes import landed, written_by
+from mirrord.transfer.writes import confirms_write, is_written_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Leftovers:
         if not asked:
             return record, left
         standing = await store.head_object(item.destination)
-        done = next((one for one in asked if standing is not None and written_by(one.id, standing)), None)
+        done = next((one for one in asked if standing is not None and is_written_by(one.id, standing)), None)
         if done is None or standing is None:
             return record, left
         copied = as_copied(done, standing, await self.journal.parts(done.id))
-        if landed(done.id, done.progress.whole, standing):
+        if confirms_write(done.id, done.progress.whole, standing):
             try:
                 copied = await prove(copied)
             except StoreRefused:
@@ -101,7 +101,7 @@ async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal
     What the store does not prove now is recorded as of no revision: should the item come back, it is written again.
     """
     record, standing = await journal.record(transfer.item_id), await store.head_object(transfer.destination)
-    if standing is None or not landed(transfer.id, transfer.progress.whole, standing):
+    if standing is None or not confirms_write(transfer.id, transfer.progress.whole, standing):
         return
     if record is None:  # the object's own metadata says all that is known
         await journal.abandon(transfer.id)
@@ -113,7 +113,7 @@ async def record_landed(transfer: Transfer, store: ObjectStore, journal: Journal
 def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part]) -> Copied:
     """What `transfer` would have said at its end, from what a HEAD shows now."""
     copied = _is_copy(transfer)
-    if not landed(transfer.id, transfer.progress.whole, standing):
+    if not confirms_write(transfer.id, transfer.progress.whole, standing):
         integrity = Integrity.LENGTH  # it is other bytes
     elif copied:
         integrity = proof.of_copy(transfer.progress.whole, standing, transfer.revision.length)

@@ -31,8 +31,8 @@ from mirrord.reconcile.errand import Attempt, Errand
 from mirrord.reconcile.leftovers import as_copied
 from mirrord.reconcile.records import with_doubt
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.verify import holds
-from mirrord.transfer.writes import Write, landed
+from mirrord.transfer.verify import has_recorded_bytes
+from mirrord.transfer.writes import ObjectWrite, confirms_write
 
 _log = getLogger(__name__)
 _LAYOUT = PartLayout(TransferKind.PUT, 0, 1)
@@ -85,7 +85,7 @@ class Reuse:
         return record if record is not None and await self._is_equal(errand, record) else None
 
     async def _is_equal(self, errand: Errand, record: Record) -> bool:
-        return await holds(errand.source, errand.observed, record, self.budget)
+        return await has_recorded_bytes(errand.source, errand.observed, record, self.budget)
 
     async def _recorded(self, errand: Errand) -> Record | None:
         item, file = errand.attempt.item, errand.observed.revision.file
@@ -127,9 +127,9 @@ class Reuse:
         attempt, at, store = errand.attempt, intent.destination, errand.store
         options = described(attempt.item.options.object, errand.observed, at.key, intent.id)
         size, etag, kind = record.object.size or 0, record.object.etag or "", intent.checksum_kind
-        write = Write(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.progress.whole)
+        write = ObjectWrite(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.progress.whole)
         try:
-            return await write.settled(
+            return await write.resolve(
                 lambda: store.copy_object(record.destination, at, options, kind, if_match=etag, size=size)
             )
         except _REFUSED as error:
@@ -149,7 +149,7 @@ class Reuse:
         except BaseException:
             errand.attempt.unsettled = True
             raise
-        return standing if landed(intent.id, None, standing) else None
+        return standing if confirms_write(intent.id, None, standing) else None
 
 
 def _equal(record: Record, standing: StoredObject) -> bool:

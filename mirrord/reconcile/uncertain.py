@@ -9,7 +9,7 @@ from enum import StrEnum
 from mirrord.model import Transfer
 from mirrord.planning.transfers.sweep import may_be_result, window_ends
 from mirrord.ports import ObjectStore
-from mirrord.transfer.writes import carries, landed
+from mirrord.transfer.writes import confirms_write, has_transfer_id
 
 
 class Fate(StrEnum):
@@ -24,8 +24,8 @@ class Fate(StrEnum):
 async def fate(transfer: Transfer, store: ObjectStore, now: float) -> Fate:
     """Ask the store (one HEAD; on versioned buckets one of each version that may be ours). Raises StoreError."""
     standing = await store.head_object(transfer.destination)
-    if carries(transfer.id, standing):
-        return Fate.FINISH if landed(transfer.id, transfer.progress.whole, standing) else Fate.FORGET
+    if has_transfer_id(transfer.id, standing):
+        return Fate.FINISH if confirms_write(transfer.id, transfer.progress.whole, standing) else Fate.FORGET
     if store.provider.late_abort_harmless:
         return Fate.ABORT
     if now < (window_ends(transfer) or 0.0):
@@ -40,6 +40,6 @@ async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:
     async for version in store.list_versions(at):
         if may_be_result(transfer, version.last_modified):
             standing = await store.head_version(at, version.version_id)
-            if carries(transfer.id, standing):
+            if has_transfer_id(transfer.id, standing):
                 return True
     return False

@@ -53,7 +53,7 @@ class Buffer:
         if memory is not None:
             with suppress(BufferError):  # a thread uses it in this moment, after a cancellation
                 self.view.release()
-            self._budget._take_back(memory, reusable=reusable)
+            self._budget._return(memory, reusable=reusable)
 
 
 class Budget:
@@ -61,20 +61,20 @@ class Budget:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._lent = 0
-        self._held = 0
+        self._in_use = 0
+        self._mapped = 0
         self._idle: dict[int, list[mmap.mmap]] = {}
         self._waiting: OrderedDict[asyncio.Future[None], int] = OrderedDict()
 
     @property
-    def lent(self) -> int:
+    def in_use(self) -> int:
         """Bytes in use now."""
-        return self._lent
+        return self._in_use
 
     @property
-    def held(self) -> int:
+    def mapped(self) -> int:
         """Bytes mapped, in use or kept for the next: never over `limit`."""
-        return self._held
+        return self._mapped
 
     @asynccontextmanager
     async def buffer(self, size: int) -> AsyncIterator[memoryview]:
@@ -99,17 +99,17 @@ class Budget:
             self._unreserve(capacity)
             raise
 
-    def make_room_for(self, size: int, count: int) -> None:
+    def grow_for(self, size: int, count: int) -> None:
         """For a pool of one user: at least `count` buffers of `size` bytes shall fit."""
         self.limit = max(self.limit, _capacity(size) * count)
 
     def clear(self) -> None:
         """Drop every idle buffer."""
-        self._make_room(self.limit)
+        self._drop_idle(self.limit)
 
     async def _reserve(self, capacity: int) -> None:
-        if not self._waiting and self._lent + capacity <= self.limit:
-            self._lent += capacity
+        if not self._waiting and self._in_use + capacity <= self.limit:
+            self._in_use += capacity
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting[turn] = capacity
@@ -118,23 +118,23 @@ class Budget:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._waiting.pop(turn, None)
-                self._admit()
+                self._grant()
             else:  # granted in the moment of the cancellation
                 self._unreserve(capacity)
             raise
 
     def _unreserve(self, capacity: int) -> None:
-        self._lent -= capacity
-        self._admit()
+        self._in_use -= capacity
+        self._grant()
 
-    def _admit(self) -> None:
+    def _grant(self) -> None:
         """Grant the longest waiting requests that fit now; the first that does not fit holds up those behind it."""
         while self._waiting:
             turn, capacity = next(iter(self._waiting.items()))
             if not turn.cancelled():
-                if self._lent + capacity > self.limit:
+                if self._in_use + capacity > self.limit:
                     return
-                self._lent += capacity
+                self._in_use += capacity
                 turn.set_result(None)
             del self._waiting[turn]
 
@@ -142,23 +142,23 @@ class Budget:
         """Memory for bytes already counted as lent: an anonymous, private map."""
         if idle := self._idle.get(capacity):
             return idle.pop()
-        self._make_room(capacity)
+        self._drop_idle(capacity)
         memory = mmap.mmap(-1, capacity, access=mmap.ACCESS_COPY)
-        self._held += capacity
+        self._mapped += capacity
         return memory
 
-    def _make_room(self, capacity: int) -> None:
+    def _drop_idle(self, capacity: int) -> None:
         """Drop idle buffers until `capacity` more bytes fit."""
         for idle in self._idle.values():
-            while idle and self._held + capacity > self.limit:
-                self._held -= len(idle.pop())
+            while idle and self._mapped + capacity > self.limit:
+                self._mapped -= len(idle.pop())
 
-    def _take_back(self, memory: mmap.mmap, *, reusable: bool) -> None:
+    def _return(self, memory: mmap.mmap, *, reusable: bool) -> None:
         capacity = len(memory)
         if reusable:
             self._idle.setdefault(capacity, []).append(memory)
         else:
-            self._held -= capacity
+            self._mapped -= capacity
         self._unreserve(capacity)
 
 

@@ -21,27 +21,31 @@ from mirrord.planning.transfers.parts import AUTO_PART
 from mirrord.planning.transfers.resume import PartRange, missing_ranges, pinned, split_ranges
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
-from mirrord.transfer.job import Job, Progress, Tally, TransferContext, unseen
-from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.part_reader import FilledBuffer, PartReader
 from mirrord.transfer.put import put
 from mirrord.transfer.resuming import ResumingStream
+from mirrord.transfer.spec import ByteCounter, ProgressCallback, TransferContext, TransferSpec, no_progress
 from mirrord.units import format_size
 
 
 async def copy(
-    job: Job, source: Source, observed: Observed, context: TransferContext, progress: Progress = unseen
+    spec: TransferSpec,
+    source: Source,
+    observed: Observed,
+    context: TransferContext,
+    progress: ProgressCallback = no_progress,
 ) -> Copied:
-    """Copy the revision `observed` of `source` to `job.new.at`.
+    """Copy the revision `observed` of `source` to `spec.new.at`.
 
     Raises SourceRefused and SourceTooLarge before any byte is sent where that can be known, LengthMismatch,
     ChecksumMismatch (not what was declared) and SourceChanged before the object becomes visible, and what the source
     and the store raise.
     """
-    refuse(observed, job.demands.max_size, job.demands.content_type)
-    tally = Tally(progress, job.resumed.size if job.resumed else 0)
-    copying = _Copying(job, source, observed, context, tally)
-    if job.layout.kind is TransferKind.MULTIPART and pinned(observed) and not job.in_order:
+    refuse(observed, spec.demands.max_size, spec.demands.content_type)
+    tally = ByteCounter(progress, spec.resumed.size if spec.resumed else 0)
+    copying = _Copying(spec, source, observed, context, tally)
+    if spec.layout.kind is TransferKind.MULTIPART and pinned(observed) and not spec.in_order:
         return await copying.in_pieces()
     return await copying.in_one_stream()
 
@@ -59,22 +63,22 @@ def refuse(observed: Observed, max_size: int | None, expected: str | None) -> No
 class _Copying:
     """One attempt under way."""
 
-    job: Job
+    spec: TransferSpec
     source: Source
     observed: Observed
     context: TransferContext
-    tally: Tally
+    tally: ByteCounter
 
     # ── one stream ────────────────────────────────────────────────────────────────────────────────
     async def in_one_stream(self) -> Copied:
         """From the first byte to the last: a put if it is short, else parts."""
         async with self._whole() as stream:
-            reader = self._reader(stream, self.observed.revision.length, self.job.demands.sha256)
+            reader = self._reader(stream, self.observed.revision.length, self.spec.demands.sha256)
             first = await reader.read(self.context.budget, self._first_size())
             with first.buffer:  # a part that was sent has released it already
                 if first.last:
                     reader.end()
-                    copied = await put(self.job, self.source, self.observed, self.context, first.body)
+                    copied = await put(self.spec, self.source, self.observed, self.context, first.body)
                     self.tally.sent(first.size)
                     return copied
                 upload = self._upload()
@@ -88,12 +92,12 @@ class _Copying:
 
     def _first_size(self) -> int:
         """A put brings one byte more than it expects, so that a longer source shows."""
-        return self._size_of(1) + (self.job.layout.kind is TransferKind.PUT)
+        return self._size_of(1) + (self.spec.layout.kind is TransferKind.PUT)
 
     def _size_of(self, number: int) -> int:
         """Of part `number`. Without a length parts start small and double, so that a slow stream holds little memory,
         unless the store wants equal ones."""
-        largest, provider = self.job.layout.part_size, self.context.store.provider
+        largest, provider = self.spec.layout.part_size, self.context.store.provider
         if self.observed.revision.length is not None or provider.equal_parts:
             return largest
         return min(largest, max(AUTO_PART, provider.min_part) << min(number - 1, 10))
@@ -104,11 +108,11 @@ class _Copying:
         upload = self._upload()
         return await self._in_parts(upload, self._pieces(upload))
 
-    async def _pieces(self, upload: Multipart) -> None:
+    async def _pieces(self, upload: MultipartUpload) -> None:
         """Fetch what no earlier attempt left at the store, by as many readers as are allowed and of use."""
-        length, part_size = self.observed.revision.length or 0, self.job.layout.part_size
-        have = self.job.resumed.parts if self.job.resumed else {}
-        left = deque(split_ranges(missing_ranges(length, part_size, have), part_size, self.job.readers))
+        length, part_size = self.observed.revision.length or 0, self.spec.layout.part_size
+        have = self.spec.resumed.parts if self.spec.resumed else {}
+        left = deque(split_ranges(missing_ranges(length, part_size, have), part_size, self.spec.readers))
 
         async def read_on() -> None:
             while left:
@@ -116,21 +120,23 @@ class _Copying:
 
         try:
             async with asyncio.TaskGroup() as readers:
-                for _ in range(min(self.job.readers, len(left))):
+                for _ in range(min(self.spec.readers, len(left))):
                     readers.create_task(read_on())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _piece(self, upload: Multipart, run: PartRange) -> None:
+    async def _piece(self, upload: MultipartUpload, run: PartRange) -> None:
         async with ResumingStream(self.source, self.observed, run, self.context.retry) as stream:
-            await self._feed(upload, self._reader(stream, run.size), run.start // self.job.layout.part_size + 1)
+            await self._feed(upload, self._reader(stream, run.size), run.start // self.spec.layout.part_size + 1)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
     def _reader(self, stream: ByteStream, length: int | None, sha256: str | None = None) -> PartReader:
-        max_size = self.job.demands.max_size
+        max_size = self.spec.demands.max_size
         return PartReader(stream, length=length, max_size=max_size, sha256=sha256, counted=self.tally.read)
 
-    async def _feed(self, upload: Multipart, reader: PartReader, number: int, part: FilledBuffer | None = None) -> None:
+    async def _feed(
+        self, upload: MultipartUpload, reader: PartReader, number: int, part: FilledBuffer | None = None
+    ) -> None:
         """Send parts from `number` on while the stream lasts; `part` is the first, if it was read already."""
         while True:
             part = part or await reader.read(self.context.budget, self._size_of(number))
@@ -142,18 +148,18 @@ class _Copying:
                 return reader.end()
             number, part = number + 1, None
 
-    def _upload(self) -> Multipart:
-        job = self.job
-        return Multipart(
-            self.context, job.new, concurrency=job.layout.concurrency, resumed=job.resumed, sent=self.tally.sent
+    def _upload(self) -> MultipartUpload:
+        spec = self.spec
+        return MultipartUpload(
+            self.context, spec.new, concurrency=spec.layout.concurrency, resumed=spec.resumed, sent=self.tally.sent
         )
 
-    async def _in_parts(self, upload: Multipart, feed: Coroutine[None, None, None]) -> Copied:
-        job = self.job
+    async def _in_parts(self, upload: MultipartUpload, feed: Coroutine[None, None, None]) -> Copied:
+        spec = self.spec
         try:
             async with upload:
-                await upload.beside(feed)
-                await upload.settled()
+                await upload.race(feed)
+                await upload.wait_for_parts()
                 await self.source.confirm(self.observed)
                 stored, whole = await upload.complete()
         finally:
@@ -166,8 +172,8 @@ class _Copying:
             self.context.ledger.mismatched(stored)
             raise
         return Copied(
-            transfer_id=job.transfer_id,
-            revision=job.copied(self.observed.revision),
+            transfer_id=spec.transfer_id,
+            revision=spec.with_digest(self.observed.revision),
             kind=TransferKind.MULTIPART,
             size=size,
             parts=len(parts),

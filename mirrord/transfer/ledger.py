@@ -36,7 +36,7 @@ class Ledger(Protocol):
         """Whether, after `error`, the parts stay at the store for another attempt. None: nothing went wrong."""
 
 
-class NoLedger:
+class NullLedger:
     """For transfers that nobody will take up again."""
 
     async def opened(self, upload_id: str) -> None: ...
@@ -55,7 +55,7 @@ class NoLedger:
         return False
 
 
-NO_LEDGER = NoLedger()
+NULL_LEDGER = NullLedger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,10 @@ from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
 from mirrord.ports import ObjectStore
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Buffer
-from mirrord.transfer.job import NewObject, TransferContext, ignore
 from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.part_tasks import PartTasks
-from mirrord.transfer.writes import Write, carries
+from mirrord.transfer.spec import NewObject, TransferContext, ignore
+from mirrord.transfer.writes import ObjectWrite, has_transfer_id
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ _REFUSED = (StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
 """Answers to CompleteMultipartUpload that say that it did not happen."""
 
 
-class Multipart:
-    """`async with Multipart(context, new, …) as upload`: send buffers, then complete. Made in a running event loop.
+class MultipartUpload:
+    """`async with MultipartUpload(context, new, …) as upload`: send buffers, then complete. Needs a running event loop.
 
     With `resumed` it goes on with that upload, else it creates one. Leaving the context without `complete` aborts,
     unless the context's ledger keeps the parts. `sent` is called with the bytes of each part that the store confirmed.
@@ -73,7 +73,7 @@ class Multipart:
         self._sent = sent
         self._tasks = PartTasks(concurrency)
         self.upload_id: str | None = None
-        self.begun = 0
+        self.started = 0
         """Parts handed over; unless it is given, the next one's number is one more."""
         self.parts: dict[int, Part] = {}
         """Parts that the store confirmed, by number."""
@@ -88,7 +88,7 @@ class Multipart:
         return self._tasks.concurrency
 
     @property
-    def most_parts(self) -> int:
+    def max_parts(self) -> int:
         """How many parts the store takes."""
         return self._store.provider.max_parts
 
@@ -116,20 +116,20 @@ class Multipart:
         Raises the error of any part that has failed, and SourceTooLarge when the store takes no further part.
         """
         try:
-            await self._tasks.turn()
+            await self._tasks.wait_for_slot()
             number = self._numbered(number)
         except BaseException:
             buffer.release()
             raise
         self._tasks.start(self._send(number, buffer, size), buffer, f"part {number} of {self._new.at}")
 
-    async def settled(self) -> None:
+    async def wait_for_parts(self) -> None:
         """Wait until every part handed over is confirmed. Raises the error of one that failed."""
-        await self._tasks.settled()
+        await self._tasks.wait()
 
-    async def beside(self, work: Coroutine[Any, Any, T]) -> T:
+    async def race(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work`, unless a part fails first: then `work` is cancelled and the part's error raised at once."""
-        return await self._tasks.beside(work)
+        return await self._tasks.race(work)
 
     async def complete(self) -> tuple[StoredObject, Checksum | None]:
         """Make the object visible, under a full-object checksum where the parts' checksums combine. An empty object has
@@ -137,21 +137,21 @@ class Multipart:
 
         No call of it is cut short by a cancellation, whose outcome would be unknown; the store's deadline bounds it.
         """
-        await self.settled()
+        await self.wait_for_parts()
         parts = [self.parts[number] for number in sorted(self.parts)]
         whole = self._whole(parts)
-        write = Write(
+        write = ObjectWrite(
             store=self._store,
             at=self._new.at,
             transfer_id=self._new.transfer_id,
             size=sum(part.size for part in parts),
             whole=whole,
             proves=lambda answer: self._proves(whole, parts, answer),
-            answers=self._context.answers,
+            etags=self._context.etags,
             retry=self._context.retry.of_writes,
         )
         try:
-            stored = await write.settled(lambda: finish(self._complete(parts, whole)))
+            stored = await write.resolve(lambda: finish(self._complete(parts, whole)))
         except (PreconditionFailed, NoSuchUpload):
             await finish(self._refused())  # a HEAD showed that the object is not this upload's
             raise
@@ -160,14 +160,14 @@ class Multipart:
 
     # ── one part ──────────────────────────────────────────────────────────────────────────────────
     def _numbered(self, number: int | None) -> int:
-        number = self.begun + 1 if number is None else number
-        most = self.most_parts
+        number = self.started + 1 if number is None else number
+        most = self.max_parts
         if number > most:
             raise SourceTooLarge(
                 f"{self._new.at} does not fit {most:,} parts, all that {self._store.provider.name} takes: "
                 "set a larger upload.part_size"
             )
-        self.begun += 1
+        self.started += 1
         return number
 
     async def _send(self, number: int, buffer: Buffer, size: int) -> None:
@@ -270,7 +270,7 @@ class Multipart:
         if transfer_id is None or not self._store.provider.late_abort_harmless:
             return False
         try:
-            return not carries(transfer_id, await self._store.head_object(self._new.at))
+            return not has_transfer_id(transfer_id, await self._store.head_object(self._new.at))
         except MirrordError:
             return False
 

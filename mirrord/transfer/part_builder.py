@@ -6,12 +6,12 @@ empty part if there were no bytes at all (Complete without parts is refused, FIE
 
 from mirrord.aio import Turns
 from mirrord.transfer.budget import Budget, Buffer
-from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.multipart import MultipartUpload
 from mirrord.units import GiB, MiB
 
-STEPS = 10
+GROWTH_STEPS = 10
 """So often may a part grow before a store takes no further one."""
-LARGEST_GROWN = 64 * MiB
+MAX_GROWN_SIZE = 64 * MiB
 
 
 class PartBuilder:
@@ -23,7 +23,7 @@ class PartBuilder:
     """
 
     def __init__(
-        self, upload: Multipart, budget: Budget, part_size: int, *, equal: bool = True, most: int = 5 * GiB
+        self, upload: MultipartUpload, budget: Budget, part_size: int, *, equal: bool = True, most: int = 5 * GiB
     ) -> None:
         self._upload = upload
         self._budget = budget
@@ -51,7 +51,7 @@ class PartBuilder:
         """Hand over what is left."""
         if self._buffer is not None:
             await self._hand_over(self._buffer)
-        elif not self._upload.begun:
+        elif not self._upload.started:
             await self._hand_over(await self._budget.acquire(0))
 
     def close(self) -> None:
@@ -66,13 +66,13 @@ class PartBuilder:
             return self._part_size
         if coming >= self._part_size:
             return min(self._filled + coming, self._most)
-        grown = self._part_size << self._upload.begun * STEPS // self._upload.most_parts
-        return max(self._part_size, min(grown, LARGEST_GROWN, self._most))
+        grown = self._part_size << self._upload.started * GROWTH_STEPS // self._upload.max_parts
+        return max(self._part_size, min(grown, MAX_GROWN_SIZE, self._most))
 
     async def _room(self, size: int) -> Buffer:
         """The part's buffer; a larger one in its place if what is at hand belongs to the same part."""
         if not self._equal:
-            self._budget.make_room_for(size, self._upload.concurrency + 2)
+            self._budget.grow_for(size, self._upload.concurrency + 2)
         if self._buffer is None:
             self._buffer = await self._budget.acquire(size)
         elif len(self._buffer.view) < size:

@@ -13,7 +13,7 @@ from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
 from mirrord.transfer.budget import Budget, Buffer
-from mirrord.transfer.job import ignore
+from mirrord.transfer.spec import ignore
 from mirrord.units import format_size
 
 

@@ -23,7 +23,7 @@ class PartTasks:
         self._running: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
-    async def turn(self) -> None:
+    async def wait_for_slot(self) -> None:
         """Wait until one more part may start. Raises the error of any part that has failed."""
         self._raise_failure()
         while len(self._running) >= self.concurrency:
@@ -36,13 +36,13 @@ class PartTasks:
         task.add_done_callback(partial(self._ended, buffer))  # a task cancelled before its first step runs no `finally`
         self._running.add(task)
 
-    async def settled(self) -> None:
+    async def wait(self) -> None:
         """Wait until every part has ended. Raises the error of one that failed."""
         while self._running and not self._failure.done():
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
         self._raise_failure()
 
-    async def beside(self, work: Coroutine[Any, Any, T]) -> T:
+    async def race(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work`, unless a part fails first: then `work` is cancelled and the part's error raised at once."""
         task = asyncio.create_task(work)
         try:

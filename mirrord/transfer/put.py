@@ -4,34 +4,34 @@ Owns the order: the last byte is proven to be the last, the source is still the 
 came of the request, and whether it is made again from the same buffer, is `writes`' to settle.
 """
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from mirrord import checksums
 from mirrord.errors import IntegrityError
 from mirrord.model import Checksum, Copied, Integrity, Observed, StoredObject, TransferKind
-from mirrord.ports import ObjectStore, Source
+from mirrord.ports import Source
 from mirrord.transfer import proof
-from mirrord.transfer.job import Job, NewObject, TransferContext
-from mirrord.transfer.writes import Write
+from mirrord.transfer.spec import NewObject, TransferContext, TransferSpec
+from mirrord.transfer.writes import ObjectWrite
 
 
-async def put(job: Job, source: Source, observed: Observed, context: TransferContext, body: memoryview) -> Copied:
+async def put(
+    spec: TransferSpec, source: Source, observed: Observed, context: TransferContext, body: memoryview
+) -> Copied:
     """Send `body`, all bytes of the revision `observed`, as one object."""
-    new = job.new
+    new = spec.new
     checksum = await checksums.digest(new.checksum, body)
     await source.confirm(observed)
     await context.ledger.completing(checksum)
-    write = write_of(new, context, len(body), checksum)
-    stored = await write.settled(put_object(new, context.store, body, checksum))
+    stored = await put_body(new, context, body, checksum)
     try:
         integrity = proof.of_put(checksum, stored, len(body))
     except IntegrityError:
         context.ledger.mismatched(stored)
         raise
     return Copied(
-        transfer_id=job.transfer_id,
-        revision=job.copied(observed.revision),
+        transfer_id=spec.transfer_id,
+        revision=spec.with_digest(observed.revision),
         kind=TransferKind.PUT,
         size=len(body),
         parts=1,
@@ -42,21 +42,19 @@ async def put(job: Job, source: Source, observed: Observed, context: TransferCon
     )
 
 
-def write_of(new: NewObject, context: TransferContext, size: int, checksum: Checksum | None) -> Write:
-    """The write of `size` bytes as one object, whose answer proves them if it shows `checksum`."""
-    return Write(
+async def put_body(
+    new: NewObject, context: TransferContext, body: memoryview, checksum: Checksum | None
+) -> StoredObject:
+    """Put `body`, whose checksum is `checksum`, and resolve the outcome. Raises what `ObjectWrite.resolve` raises."""
+    write = ObjectWrite(
         store=context.store,
         at=new.at,
         transfer_id=new.transfer_id,
-        size=size,
+        size=len(body),
         whole=checksum,
         proves=lambda answer: checksum is None or proof.put_level(checksum, answer) is not Integrity.LENGTH,
         retry=context.retry.of_writes,
     )
-
-
-def put_object(
-    new: NewObject, store: ObjectStore, body: memoryview, checksum: Checksum | None
-) -> Callable[[], Awaitable[StoredObject]]:
-    """One request, which may be made again from the same buffer."""
-    return partial(store.put_object, new.at, body, new.options, checksum, if_none_match=new.if_none_match)
+    return await write.resolve(
+        partial(context.store.put_object, new.at, body, new.options, checksum, if_none_match=new.if_none_match)
+    )

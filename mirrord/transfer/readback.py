@@ -15,27 +15,29 @@ from mirrord.ports import ByteStream, ObjectStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
-PIECE = MiB
+READ_SIZE = MiB
 """Bytes that are read and hashed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ExpectedBytes:
     """So many bytes, in order, and what they must hash to."""
 
     size: int
     checksum: Checksum
 
 
-def sent(whole: Checksum | None, parts: Sequence[Part], size: int) -> list[Stretch]:
+def expected_bytes(whole: Checksum | None, parts: Sequence[Part], size: int) -> list[ExpectedBytes]:
     """What an object of `size` bytes must read as; empty: nothing is known that it could be compared with."""
     if whole is not None:
-        return [Stretch(size, whole)]
-    known = [Stretch(part.size, part.checksum) for part in parts if part.checksum is not None]
+        return [ExpectedBytes(size, whole)]
+    known = [ExpectedBytes(part.size, part.checksum) for part in parts if part.checksum is not None]
     return known if len(known) == len(parts) and sum(part.size for part in parts) == size else []
 
 
-async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Stretch], budget: Budget) -> Checksum:
+async def read_back(
+    store: ObjectStore, at: Destination, stretches: Sequence[ExpectedBytes], budget: Budget
+) -> Checksum:
     """Read the object at `at` to its end: a checksum of the whole, also where parts only had one each.
 
     Takes one buffer of `budget`; the caller must hold none. Raises ReadbackMismatch if it is not what was sent, else
@@ -44,7 +46,7 @@ async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Str
     if not stretches:
         raise StoreRefused(f"{at}: nothing is known to compare it with: set the store's checksum to another than none")
     whole = checksums.RunningChecksum(ChecksumKind.CRC64NVME)
-    async with budget.buffer(min(PIECE, budget.limit)) as view, store.get_object(at) as stream:
+    async with budget.buffer(min(READ_SIZE, budget.limit)) as view, store.get_object(at) as stream:
         for stretch in stretches:
             await _compare(at, stream, stretch, view, whole)
         if await stream.readinto(view[:1]):
@@ -54,7 +56,7 @@ async def read_back(store: ObjectStore, at: Destination, stretches: Sequence[Str
 
 
 async def _compare(
-    at: Destination, stream: ByteStream, stretch: Stretch, view: memoryview, whole: checksums.RunningChecksum
+    at: Destination, stream: ByteStream, stretch: ExpectedBytes, view: memoryview, whole: checksums.RunningChecksum
 ) -> None:
     running, left, turns = checksums.RunningChecksum(stretch.checksum.kind), stretch.size, Turns()
     while left:

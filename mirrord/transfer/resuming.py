@@ -24,7 +24,7 @@ from mirrord.units import MiB
 T = TypeVar("T")
 
 REOPEN_DEADLINE = 60.0  # seconds
-FORGIVEN_AFTER = MiB
+BREAKS_RESET_AFTER = MiB
 """So many bytes after a break, the breaks before it no longer count: a source that gives a byte a time is given up."""
 
 
@@ -91,7 +91,7 @@ class ResumingStream:
 
     async def _broken(self) -> None:
         await self._close()
-        if self._at - self._broke_at >= FORGIVEN_AFTER:
+        if self._at - self._broke_at >= BREAKS_RESET_AFTER:
             self._breaks.count = 0
         self._broke_at = self._at
 

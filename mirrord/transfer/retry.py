@@ -16,8 +16,8 @@ from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 
 T = TypeVar("T")
 
-Call = Callable[[], Awaitable[T]]
-Passes = Callable[[MirrordError], bool]
+AsyncCall = Callable[[], Awaitable[T]]
+Retryable = Callable[[MirrordError], bool]
 """Whether the call may be repeated after this error."""
 
 PART_BACKOFF = Backoff(base=0.25, cap=10.0, tries=5, longest_retry_after=60.0)
@@ -34,7 +34,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """`await policy.run(call, passes)`. Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1))."""
+    """`await policy.run(call, retryable)`. Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1))."""
 
     rule: Backoff = PART_BACKOFF
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -45,7 +45,7 @@ class RetryPolicy:
         """The same sleep and chance, with the shorter rule of calls that open, complete, put or abort."""
         return replace(self, rule=WRITE_BACKOFF)
 
-    async def run(self, call: Call[T], passes: Passes, failures: Failures | None = None) -> T:
+    async def run(self, call: AsyncCall[T], retryable: Retryable, failures: Failures | None = None) -> T:
         """What `call` returns, repeated as `rule` allows. Raises its first error that does not pass, or its last.
 
         With `failures`, those of earlier calls count, too.
@@ -56,7 +56,7 @@ class RetryPolicy:
                 return await call()
             except MirrordError as error:
                 failures.count += 1
-                wait = self.wait(failures.count, error.retry_after) if passes(error) else None
+                wait = self.wait(failures.count, error.retry_after) if retryable(error) else None
                 if wait is None:
                     raise
             await self.sleep(wait)

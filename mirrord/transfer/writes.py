@@ -33,25 +33,25 @@ _REPEATED = (OutcomeUnknown, StoreUnavailable, ChecksumMismatch, InvalidPart)
 what was hashed."""
 
 
-def carries(transfer_id: str, standing: StoredObject | None) -> bool:
+def has_transfer_id(transfer_id: str, standing: StoredObject | None) -> bool:
     """Whether the object was written with this transfer's id, which is unguessable and set before the first byte."""
     return standing is not None and standing.metadata.get(META_TRANSFER) == transfer_id
 
 
-def written_by(transfer_id: str, standing: StoredObject) -> bool:
+def is_written_by(transfer_id: str, standing: StoredObject) -> bool:
     """Whether the object is this transfer's, and can be recognised later: an object without an ETag could not."""
-    return carries(transfer_id, standing) and bool(standing.etag.strip('"'))
+    return has_transfer_id(transfer_id, standing) and bool(standing.etag.strip('"'))
 
 
-def landed(transfer_id: str, whole: Checksum | None, standing: StoredObject | None) -> bool:
+def confirms_write(transfer_id: str, whole: Checksum | None, standing: StoredObject | None) -> bool:
     """Whether the object that stands is this transfer's work, and no other checksum is shown for it."""
-    if standing is None or not written_by(transfer_id, standing):
+    if standing is None or not is_written_by(transfer_id, standing):
         return False
     told = standing.checksum
     return whole is None or told is None or whole.kind is not told.kind or whole == told
 
 
-class Answers:
+class ETagAgreement:
     """What HEADs have shown of a store's answers to CompleteMultipartUpload: whether they name the ETag of the object.
 
     Lives as long as the process. `rclone serve s3` answers with another ETag than its HEAD shows, and Ceph RGW 16 with
@@ -62,11 +62,11 @@ class Answers:
     def __init__(self) -> None:
         self._agree: dict[tuple[str, str], bool] = {}
 
-    def agree(self, at: Destination) -> bool:
+    def confirmed(self, at: Destination) -> bool:
         """Whether every HEAD after such an answer showed its ETag, and there was one."""
         return self._agree.get((at.endpoint, at.bucket), False)
 
-    def learn(self, at: Destination, *, agrees: bool) -> None:
+    def observe(self, at: Destination, *, agrees: bool) -> None:
         bucket = at.endpoint, at.bucket
         self._agree[bucket] = agrees and self._agree.get(bucket, True)
 
@@ -77,7 +77,7 @@ def never(_: StoredObject) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
+class ObjectWrite:
     """One object on its way to being visible: `whole` is its checksum, `transfer_id` None if it will carry none.
 
     `proves` says whether an answer shows what the object holds; `answers` what is known of their ETags, None: that the
@@ -90,10 +90,10 @@ class Write:
     size: int
     whole: Checksum | None
     proves: Callable[[StoredObject], bool] = never
-    answers: Answers | None = None
+    etags: ETagAgreement | None = None
     retry: RetryPolicy = WRITE_RETRY
 
-    async def settled(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
+    async def resolve(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
         """What stands once `ask`, tried as often as it takes, is known to have happened.
 
         Raises the error that says it did not happen; OutcomeUnknown where the store tells nothing even when asked.
@@ -126,7 +126,7 @@ class Write:
         nothing stands there, and the answer proves nothing either.
         """
         proven = self.proves(answer)
-        if self.transfer_id is None or (proven and (self.answers is None or self.answers.agree(self.at))):
+        if self.transfer_id is None or (proven and (self.etags is None or self.etags.confirmed(self.at))):
             return answer
         try:
             standing = await self.store.head_object(self.at)
@@ -136,10 +136,10 @@ class Write:
             raise OutcomeUnknown(
                 f"{self.at}: the store said that it was stored, and HEAD shows no object; check endpoint_url"
             )
-        if standing is None or not written_by(self.transfer_id, standing):
+        if standing is None or not is_written_by(self.transfer_id, standing):
             return answer
-        if self.answers is not None:
-            self.answers.learn(self.at, agrees=standing.etag == answer.etag)
+        if self.etags is not None:
+            self.etags.observe(self.at, agrees=standing.etag == answer.etag)
         return standing
 
     def _passes(self, error: MirrordError) -> bool:
@@ -159,5 +159,5 @@ class Write:
             )
         except StoreError as error:
             raise OutcomeUnknown(f"{doubt}; whether it happened, {error}", answered=error.answered) from doubt
-        ours = landed(self.transfer_id, self.whole, standing) and standing and standing.size == self.size
+        ours = confirms_write(self.transfer_id, self.whole, standing) and standing and standing.size == self.size
         return standing if ours else None

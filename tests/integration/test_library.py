@@ -197,8 +197,8 @@ async def test_large_streams_in_a_small_memory_limit(
             client.stream_upload(bucket, "c", f"{origin}/chunked"),
             client.stream_upload(bucket, "d", f"{origin}/whole.csv"),
         )
-        assert 0 < client.budget.held <= 12 * MiB
-        assert client.budget.lent == 0
+        assert 0 < client.budget.mapped <= 12 * MiB
+        assert client.budget.in_use == 0
     assert [hashlib.sha256(stored(s3_client, bucket, key)).digest() for key in "abcd"] == [
         hashlib.sha256(CONTENT).digest()
     ] * 4

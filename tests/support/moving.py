@@ -17,7 +17,7 @@ from mirrord.model import (
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.providers import Provider, profile
 from mirrord.testing import MemoryObject, MemorySource, MemoryStore
-from mirrord.transfer.job import Job, NewObject, SourceDemands
+from mirrord.transfer.spec import NewObject, SourceDemands, TransferSpec
 
 AT = Destination("default", "http://store", "bucket", "key.bin")
 
@@ -110,8 +110,8 @@ def new_object(kind: ChecksumKind = ChecksumKind.CRC64NVME) -> NewObject:
     return NewObject(at=AT, options=ObjectOptions(), checksum=kind)
 
 
-def job(layout: PartLayout, kind: ChecksumKind = ChecksumKind.CRC64NVME, **demands: object) -> Job:
-    return Job(transfer_id="t1", new=new_object(kind), layout=layout, demands=SourceDemands(**demands))  # type: ignore[arg-type]
+def transfer_spec(layout: PartLayout, kind: ChecksumKind = ChecksumKind.CRC64NVME, **demands: object) -> TransferSpec:
+    return TransferSpec(transfer_id="t1", new=new_object(kind), layout=layout, demands=SourceDemands(**demands))  # type: ignore[arg-type]
 
 
 def parts_of(size: int, concurrency: int = 3) -> PartLayout:

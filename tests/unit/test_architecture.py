@@ -184,7 +184,6 @@ NOT_YET_UNIQUE: frozenset[str] = frozenset(
         "Event",
         "Look",
         "Part",
-        "Progress",
         "Removal",
         "Seen",
         "Stopped",

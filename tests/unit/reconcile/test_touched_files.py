@@ -12,7 +12,7 @@ from mirrord.events import ItemRetrying, ItemUnchanged, TransferCompleted, Trans
 from mirrord.model import File, FileIdentity, Observed, Record, State
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore
-from mirrord.transfer.verify import holds
+from mirrord.transfer.verify import has_recorded_bytes
 from tests.support.records import with_fields
 from tests.unit.reconcile.test_reconciler import AT, World
 
@@ -150,5 +150,5 @@ async def test_a_record_without_a_checksum_holds_nothing(files: Files) -> None:
         assert observed is not None
         known = await files.record()
         budget = files.reconciler.transfers.budget
-        assert await holds(source, observed, known, budget)
-        assert not await holds(source, observed, with_fields(known, checksum=None), budget)
+        assert await has_recorded_bytes(source, observed, known, budget)
+        assert not await has_recorded_bytes(source, observed, with_fields(known, checksum=None), budget)

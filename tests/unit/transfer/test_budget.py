@@ -24,8 +24,8 @@ async def test_a_view_is_as_long_as_asked_and_writable() -> None:
     async with budget.buffer(1_000_001) as view:
         view[:] = b"a" * 1_000_001
         assert len(view) == 1_000_001
-        assert budget.lent == MiB
-    assert budget.lent == 0
+        assert budget.in_use == MiB
+    assert budget.in_use == 0
     with pytest.raises(ValueError, match="released"):
         view[0] = 1
 
@@ -43,7 +43,7 @@ async def test_a_request_over_the_limit_fails_at_once() -> None:
 async def test_a_limit_that_is_no_round_number_is_usable_whole() -> None:
     budget = Budget(3 * MiB + 5)
     async with budget.buffer(3 * MiB + 5):
-        assert budget.held == 3 * MiB + 5
+        assert budget.mapped == 3 * MiB + 5
 
 
 async def test_buffers_of_a_size_are_lent_again() -> None:
@@ -52,7 +52,7 @@ async def test_buffers_of_a_size_are_lent_again() -> None:
         view[:5] = b"first"
     async with budget.buffer(2 * MiB - 9) as view:
         assert bytes(view[:5]) == b"first"
-    assert budget.held == 2 * MiB
+    assert budget.mapped == 2 * MiB
 
 
 async def test_idle_buffers_make_room_for_other_sizes() -> None:
@@ -60,11 +60,11 @@ async def test_idle_buffers_make_room_for_other_sizes() -> None:
     buffers = [await budget.acquire(2 * MiB) for _ in range(4)]
     for buffer in buffers:
         buffer.release()
-    assert budget.held == 8 * MiB
+    assert budget.mapped == 8 * MiB
     async with budget.buffer(5 * MiB):
-        assert budget.held <= 8 * MiB
+        assert budget.mapped <= 8 * MiB
     budget.clear()
-    assert budget.held == 0
+    assert budget.mapped == 0
 
 
 async def test_releasing_twice_counts_once() -> None:
@@ -72,7 +72,7 @@ async def test_releasing_twice_counts_once() -> None:
     buffer = await budget.acquire(MiB)
     buffer.release()
     buffer.release()
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_memory_of_a_failed_use_is_not_lent_again() -> None:
@@ -91,7 +91,7 @@ async def test_memory_of_a_failed_use_is_not_lent_again() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (budget.lent, budget.held) == (0, 0)
+    assert (budget.in_use, budget.mapped) == (0, 0)
     async with budget.buffer(MiB) as view:
         view[:] = b"z" * MiB
         assert bytes(views[0]) == b"0123456789"
@@ -102,7 +102,7 @@ async def test_discarded_memory_is_neither_lent_nor_held() -> None:
     buffer = await budget.acquire(MiB)
     buffer.discard()
     buffer.release()
-    assert (budget.lent, budget.held) == (0, 0)
+    assert (budget.in_use, budget.mapped) == (0, 0)
 
 
 async def test_first_come_first_served_so_that_the_large_are_not_starved() -> None:
@@ -118,7 +118,7 @@ async def test_first_come_first_served_so_that_the_large_are_not_starved() -> No
     held[3].release()
     (await large).release()
     (await small).release()
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_a_cancelled_wait_frees_its_place() -> None:
@@ -131,7 +131,7 @@ async def test_a_cancelled_wait_frees_its_place() -> None:
     (await small).release()
     held.release()
     assert large.cancelled()
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_a_cancellation_in_the_moment_of_the_grant_loses_nothing() -> None:
@@ -143,7 +143,7 @@ async def test_a_cancellation_in_the_moment_of_the_grant_loses_nothing() -> None
     waiting.cancel()
     (await behind).release()
     assert waiting.cancelled()
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_a_grant_passes_over_a_wait_just_cancelled() -> None:
@@ -154,7 +154,7 @@ async def test_a_grant_passes_over_a_wait_just_cancelled() -> None:
     waiting.cancel()  # has not run yet: its place is still taken
     held.release()
     (await behind).release()
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -166,8 +166,8 @@ async def test_never_over_the_limit_and_nothing_lost(users: list[tuple[int, int,
 
     async def use(size: int, turns: int) -> None:
         async with budget.buffer(size):
-            assert budget.lent <= budget.limit
-            assert budget.held <= budget.limit
+            assert budget.in_use <= budget.limit
+            assert budget.mapped <= budget.limit
             for _ in range(turns):
                 await asyncio.sleep(0)
 
@@ -180,5 +180,5 @@ async def test_never_over_the_limit_and_nothing_lost(users: list[tuple[int, int,
             tasks[len(tasks) // 2].cancel()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(end is None or isinstance(end, asyncio.CancelledError) for end in ended)
-    assert budget.lent == 0
-    assert budget.held <= budget.limit
+    assert budget.in_use == 0
+    assert budget.mapped <= budget.limit

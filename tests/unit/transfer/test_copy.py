@@ -29,10 +29,10 @@ from mirrord.testing import MemorySource, SourceHooks
 from mirrord.transfer import multipart
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, TransferContext
 from mirrord.transfer.retry import RetryPolicy
+from mirrord.transfer.spec import TransferContext, TransferSpec
 from mirrord.units import KiB, MiB
-from tests.support.moving import AT, ScriptedStore, job, parts_of, source_of, whole
+from tests.support.moving import AT, ScriptedStore, parts_of, source_of, transfer_spec, whole
 
 PART = 128 * KiB
 CONTENT = os.urandom(10 * PART + 77)
@@ -82,7 +82,7 @@ class Changing(MemorySource):
 @pytest.mark.parametrize("length", [0, 1, 100_000])
 async def test_a_put(length: int) -> None:
     source, store = source_of(CONTENT[:length]), ScriptedStore()
-    copied = await copy(job(whole(length)), source, source.observed, context(store))
+    copied = await copy(transfer_spec(whole(length)), source, source.observed, context(store))
     assert store.objects == {AT.key: CONTENT[:length]}
     assert store.log == ["put"]
     assert source.log.confirmed == 1
@@ -97,7 +97,7 @@ async def test_a_put(length: int) -> None:
 async def test_parts(length: int, known: bool, step: int) -> None:
     source = source_of(CONTENT[:length], length=length if known else None, step=step)
     store = ScriptedStore()
-    copied = await copy(job(parts_of(PART)), source, source.observed, context(store))
+    copied = await copy(transfer_spec(parts_of(PART)), source, source.observed, context(store))
     assert store.objects == {AT.key: CONTENT[:length]}
     assert store.uploads == {}
     assert sorted(store.part_sizes, reverse=True)[: length // PART] == [PART] * (length // PART)
@@ -118,7 +118,7 @@ async def test_parts_of_unknown_length_start_small(
 ) -> None:
     monkeypatch.setattr("mirrord.transfer.copy.AUTO_PART", PART)
     source, store = source_of(CONTENT, length=None), ScriptedStore(provider=replace(provider, min_part=1))
-    await copy(job(parts_of(4 * PART, concurrency=1)), source, source.observed, context(store))
+    await copy(transfer_spec(parts_of(4 * PART, concurrency=1)), source, source.observed, context(store))
     assert store.part_sizes == sizes
     assert store.objects == {AT.key: CONTENT}
 
@@ -126,7 +126,7 @@ async def test_parts_of_unknown_length_start_small(
 @pytest.mark.parametrize("length", [0, 1, PART - 1])
 async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
     source, store = source_of(CONTENT[:length], length=None), ScriptedStore()
-    copied = await copy(job(parts_of(PART)), source, source.observed, context(store))
+    copied = await copy(transfer_spec(parts_of(PART)), source, source.observed, context(store))
     assert store.log == ["put"]
     assert copied.kind is TransferKind.PUT
     assert store.objects == {AT.key: CONTENT[:length]}
@@ -148,7 +148,7 @@ async def test_a_short_stream_of_unknown_length_is_a_put(length: int) -> None:
 )
 async def test_the_level_of_integrity_reached(kind: ChecksumKind, provider: ProviderName, cut, level) -> None:
     source, store = source_of(CONTENT), ScriptedStore(provider=profile(provider))
-    copied = await copy(job(cut, kind), source, source.observed, context(store))
+    copied = await copy(transfer_spec(cut, kind), source, source.observed, context(store))
     assert copied.integrity is level
     assert store.objects == {AT.key: CONTENT}
 
@@ -156,7 +156,9 @@ async def test_the_level_of_integrity_reached(kind: ChecksumKind, provider: Prov
 async def test_progress_ends_at_the_size_on_both_sides() -> None:
     seen: list[tuple[int, int]] = []
     source = source_of(CONTENT)
-    await copy(job(parts_of(PART)), source, source.observed, context(ScriptedStore()), lambda *at: seen.append(at))
+    await copy(
+        transfer_spec(parts_of(PART)), source, source.observed, context(ScriptedStore()), lambda *at: seen.append(at)
+    )
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert seen == sorted(seen)
     assert all(sent <= read for read, sent in seen)
@@ -168,16 +170,16 @@ async def test_parts_in_flight_and_buffers_stay_in_bound() -> None:
 
     async def look(*_: object) -> None:
         nonlocal highest
-        highest = max(highest, budget.held)
+        highest = max(highest, budget.mapped)
         await asyncio.sleep(0)
 
     store = ScriptedStore(on={"part": look})
-    jobs = [job(parts_of(PART, concurrency=4)) for _ in range(6)]
+    jobs = [transfer_spec(parts_of(PART, concurrency=4)) for _ in range(6)]
     sources = [source_of(CONTENT, length=None if n % 2 else -1) for n in range(6)]
     carried = TransferContext(store=store, budget=budget)
     await asyncio.gather(*(copy(one, s, s.observed, carried) for one, s in zip(jobs, sources, strict=True)))
     assert 4 * PART <= highest <= MiB
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_reading_goes_on_while_parts_travel() -> None:
@@ -191,7 +193,7 @@ async def test_reading_goes_on_while_parts_travel() -> None:
     store = ScriptedStore(on={"part": never})
     source = source_of(CONTENT)
     task = asyncio.create_task(
-        copy(job(parts_of(PART, concurrency=1)), source, source.observed, context(store), progress)
+        copy(transfer_spec(parts_of(PART, concurrency=1)), source, source.observed, context(store), progress)
     )
     await second.wait()
     assert store.log[-1] == "part 1"
@@ -211,14 +213,14 @@ async def test_reading_goes_on_while_parts_travel() -> None:
 async def test_refused_unread(more: dict[str, object], error: type[MirrordError], words: str) -> None:
     source, store = source_of(CONTENT, content_type="text/html; charset=utf-8"), ScriptedStore()
     with pytest.raises(error, match=words):
-        await copy(job(parts_of(PART), **more), source, source.observed, context(store))
+        await copy(transfer_spec(parts_of(PART), **more), source, source.observed, context(store))
     assert store.log == []
     assert source.log.opened == []
 
 
 async def test_a_media_type_is_compared_without_its_parameters() -> None:
     source, store = source_of(b"x", content_type="Text/CSV; charset=utf-8"), ScriptedStore()
-    await copy(job(whole(1), content_type="text/csv"), source, source.observed, context(store))
+    await copy(transfer_spec(whole(1), content_type="text/csv"), source, source.observed, context(store))
     assert store.log == ["put"]
 
 
@@ -229,7 +231,7 @@ async def test_a_media_type_is_compared_without_its_parameters() -> None:
 async def test_bytes_that_meet_the_declared_digest(cut) -> None:
     source, store = source_of(CONTENT, step=50_000), ScriptedStore()
     digest = sha256(CONTENT).hexdigest()
-    copied = await copy(job(cut, sha256=digest), source, source.observed, context(store))
+    copied = await copy(transfer_spec(cut, sha256=digest), source, source.observed, context(store))
     assert store.objects == {AT.key: CONTENT}
     assert copied.revision == replace(source.observed.revision, digest=f"sha256:{digest}")
 
@@ -240,7 +242,7 @@ async def test_other_bytes_than_declared_never_become_visible(content: bytes, cu
     source, store = source_of(content, length=None), ScriptedStore()
     store.hold(b"before")
     with pytest.raises(ChecksumMismatch, match=f"{sha256(content).hexdigest()}, declared was"):
-        await copy(job(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed, context(store))
+        await copy(transfer_spec(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed, context(store))
     assert store.objects == {AT.key: b"before"}
     assert store.uploads == {}
     assert not {"put", "complete"} & set(store.log)
@@ -270,22 +272,22 @@ async def test_a_source_that_breaks_its_word_leaves_nothing(
     cut = whole(length) if kind is TransferKind.PUT and length is not None else parts_of(PART)
     carried = TransferContext(store=store, budget=Budget(4 * MiB))
     with pytest.raises(error):
-        await copy(job(cut, **more), source, source.observed, carried)
+        await copy(transfer_spec(cut, **more), source, source.observed, carried)
     assert store.objects == {AT.key: b"before"}
     assert store.uploads == {}
     assert "complete" not in store.log
     assert "put" not in store.log
-    assert carried.budget.lent == 0
+    assert carried.budget.in_use == 0
 
 
 # ── the store fails ───────────────────────────────────────────────────────────────────────────────
-async def run_parts(store: ScriptedStore, one: Job | None = None, **more: object) -> None:
+async def run_parts(store: ScriptedStore, one: TransferSpec | None = None, **more: object) -> None:
     source = source_of(CONTENT)
     carried = context(store, **more)
     try:
-        await copy(one or job(parts_of(PART)), source, source.observed, carried)
+        await copy(one or transfer_spec(parts_of(PART)), source, source.observed, carried)
     finally:
-        assert carried.budget.lent == 0
+        assert carried.budget.in_use == 0
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("503"), OutcomeUnknown("lost"), ChecksumMismatch("BadDigest")])
@@ -335,7 +337,7 @@ async def test_a_failed_part_is_noticed_while_the_source_stalls() -> None:
     source = source_of(CONTENT, hooks=SourceHooks(on_read=stall))
     async with asyncio.timeout(5):
         with pytest.raises(StoreDenied):
-            await copy(job(parts_of(PART)), source, source.observed, context(store))
+            await copy(transfer_spec(parts_of(PART)), source, source.observed, context(store))
     assert store.log[-1] == "aborted"
 
 
@@ -370,7 +372,7 @@ async def test_a_store_without_further_parts_names_part_size() -> None:
     store = ScriptedStore(provider=few)
     source = source_of(CONTENT, length=None)
     with pytest.raises(SourceTooLarge, match=r"upload\.part_size"):
-        await copy(job(parts_of(PART), ChecksumKind.MD5), source, source.observed, context(store))
+        await copy(transfer_spec(parts_of(PART), ChecksumKind.MD5), source, source.observed, context(store))
     assert store.log[-1] == "aborted"
 
 

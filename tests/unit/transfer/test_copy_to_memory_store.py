@@ -12,16 +12,16 @@ from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, TransferContext
+from mirrord.transfer.spec import TransferContext, TransferSpec
 from mirrord.units import MiB
-from tests.support.moving import AT, job, source_of
+from tests.support.moving import AT, source_of, transfer_spec
 
 CONTENT = os.urandom(17 * MiB + 5)
 LIMIT = 24 * MiB
 
 
-def planned(length: int | None, kind: ChecksumKind = ChecksumKind.CRC64NVME, **more: object) -> Job:
-    return job(part_layout(length, UploadOptions(), profile(ProviderName.AWS), LIMIT), kind, **more)
+def planned(length: int | None, kind: ChecksumKind = ChecksumKind.CRC64NVME, **more: object) -> TransferSpec:
+    return transfer_spec(part_layout(length, UploadOptions(), profile(ProviderName.AWS), LIMIT), kind, **more)
 
 
 async def with_bucket() -> MemoryStore:
@@ -43,10 +43,10 @@ async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: Che
     assert not store.uploads
     assert copied.size == length
     assert copied.integrity is (Integrity.MD5 if kind is ChecksumKind.MD5 else Integrity.FULL_OBJECT)
-    assert budget.held <= LIMIT
+    assert budget.mapped <= LIMIT
 
 
-def unless_it_stands(one: Job) -> Job:
+def unless_it_stands(one: TransferSpec) -> TransferSpec:
     return replace(one, new=replace(one.new, if_none_match=True))
 
 

@@ -11,9 +11,9 @@ from mirrord.errors import StoreDenied, StoreUnavailable
 from mirrord.model import ChecksumKind, ProviderName
 from mirrord.providers import profile
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.job import TransferContext
-from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.part_builder import PartBuilder
+from mirrord.transfer.spec import TransferContext
 from mirrord.units import MiB
 from tests.support.moving import AT, ScriptedStore, new_object, pieces
 
@@ -21,9 +21,9 @@ PART = 5 * 1024  # S3's 5 MiB, a thousand times smaller
 CONTENT = os.urandom(12 * PART)
 
 
-def upload_to(store: ScriptedStore, kind: ChecksumKind, concurrency: int = 4) -> Multipart:
+def upload_to(store: ScriptedStore, kind: ChecksumKind, concurrency: int = 4) -> MultipartUpload:
     context = TransferContext(store=store, budget=Budget(MiB))
-    return Multipart(context, new_object(kind), concurrency=concurrency)
+    return MultipartUpload(context, new_object(kind), concurrency=concurrency)
 
 
 async def push(store: ScriptedStore, chunks: list[bytes], budget: Budget, concurrency: int = 2) -> None:
@@ -49,7 +49,7 @@ async def test_parts_from_any_chunks(length: int, sizes: list[int], concurrency:
         [length % PART] if length % PART or not length else []
     )
     assert store.most_in_flight <= concurrency
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 @settings(max_examples=100, deadline=None)
@@ -70,7 +70,7 @@ async def test_large_chunks_are_parts_and_small_ones_are_gathered(
     assert all(PART <= size <= 2 * PART for size in made[:-1])
     assert made[-1] <= 2 * PART
     assert len(made) <= max(1, sum(len(chunk) // PART + 1 for chunk in chunks))
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_a_buffer_half_full_is_given_back_when_a_part_fails() -> None:
     with pytest.raises(StoreDenied):
         await push(store, [CONTENT[: PART + 7], CONTENT], budget)
     assert store.log[-1] == "aborted"
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_after_a_failed_part_no_further_one_is_sent() -> None:
@@ -130,13 +130,13 @@ async def test_after_a_failed_part_no_further_one_is_sent() -> None:
             feeding = PartBuilder(upload, budget, PART)
             await feeding.take(memoryview(CONTENT)[:PART])
             with pytest.raises(StoreDenied):
-                await upload.settled()
+                await upload.wait_for_parts()
             await feeding.take(memoryview(CONTENT)[:PART])
 
     with pytest.raises(StoreDenied):
         await work()
     assert "part 2" not in store.log
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 async def test_a_block_left_without_completing_aborts_and_says_if_it_could_not() -> None:

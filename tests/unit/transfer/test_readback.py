@@ -9,7 +9,7 @@ from mirrord.errors import ReadbackMismatch, StoreRefused
 from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.readback import read_back, sent
+from mirrord.transfer.readback import expected_bytes, read_back
 from mirrord.units import KiB
 
 AT = Destination("default", "http://store", "bucket", "key")
@@ -50,9 +50,9 @@ async def stored(content: bytes) -> MemoryStore:
 @pytest.mark.parametrize("way", WAYS)
 async def test_the_same_bytes(way: str) -> None:
     budget = Budget(64 * KiB)
-    whole = await read_back(await stored(CONTENT), AT, sent(*WAYS[way], len(CONTENT)), budget)
+    whole = await read_back(await stored(CONTENT), AT, expected_bytes(*WAYS[way], len(CONTENT)), budget)
     assert whole == digest(whole.kind, CONTENT)
-    assert budget.lent == 0
+    assert budget.in_use == 0
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -68,16 +68,16 @@ async def test_the_same_bytes(way: str) -> None:
 )
 async def test_other_bytes(way: str, content: bytes, words: str) -> None:
     with pytest.raises(ReadbackMismatch, match=words):
-        await read_back(await stored(content), AT, sent(*WAYS[way], len(CONTENT)), Budget(64 * KiB))
+        await read_back(await stored(content), AT, expected_bytes(*WAYS[way], len(CONTENT)), Budget(64 * KiB))
 
 
 @pytest.mark.parametrize("parts", [[], in_parts()[:2], [*in_parts()[:2], Part(number=3, size=7, etag="")]])
 async def test_nothing_is_not_compared_with(parts: list[Part]) -> None:
     with pytest.raises(StoreRefused, match="nothing is known to compare it with"):
-        await read_back(await stored(CONTENT), AT, sent(None, parts, len(CONTENT)), Budget(64 * KiB))
+        await read_back(await stored(CONTENT), AT, expected_bytes(None, parts, len(CONTENT)), Budget(64 * KiB))
 
 
 async def test_an_empty_object_is_compared_too() -> None:
-    await read_back(await stored(b""), AT, sent(digest(ChecksumKind.MD5, b""), [], 0), Budget(64 * KiB))
+    await read_back(await stored(b""), AT, expected_bytes(digest(ChecksumKind.MD5, b""), [], 0), Budget(64 * KiB))
     with pytest.raises(ReadbackMismatch, match="longer"):
-        await read_back(await stored(b"x"), AT, sent(digest(ChecksumKind.MD5, b""), [], 0), Budget(64 * KiB))
+        await read_back(await stored(b"x"), AT, expected_bytes(digest(ChecksumKind.MD5, b""), [], 0), Budget(64 * KiB))

@@ -25,12 +25,12 @@ from mirrord.testing import MemorySource, MemoryUpload, SourceHooks
 from mirrord.transfer import resuming
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import copy
-from mirrord.transfer.job import Job, TransferContext
 from mirrord.transfer.ledger import ResumedUpload
-from mirrord.transfer.resuming import FORGIVEN_AFTER, ResumingStream
+from mirrord.transfer.resuming import BREAKS_RESET_AFTER, ResumingStream
 from mirrord.transfer.retry import RetryPolicy
+from mirrord.transfer.spec import TransferContext, TransferSpec
 from mirrord.units import KiB, MiB
-from tests.support.moving import AT, ScriptedStore, job, parts_of
+from tests.support.moving import AT, ScriptedStore, parts_of, transfer_spec
 
 PART = 128 * KiB
 CONTENT = os.urandom(10 * PART + 77)
@@ -94,10 +94,10 @@ def numbered(*numbers: int) -> dict[int, Part]:
     return found
 
 
-def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
+def with_kept(*numbers: int) -> tuple[ScriptedStore, TransferSpec]:
     """A store with an open upload that has these parts, and the job that goes on with it."""
     store = ScriptedStore()
-    one, parts = job(parts_of(PART)), numbered(*numbers)
+    one, parts = transfer_spec(parts_of(PART)), numbered(*numbers)
     held = {number: (part, CONTENT[(number - 1) * PART : number * PART]) for number, part in parts.items()}
     store.uploads["old"] = MemoryUpload(AT, one.new.options, ChecksumKind.CRC64NVME, 0.0, held)
     return store, replace(one, resumed=ResumedUpload("old", parts))
@@ -107,7 +107,9 @@ def with_kept(*numbers: int) -> tuple[ScriptedStore, Job]:
 @pytest.mark.parametrize("readers", [1, 2, 4, 50])
 async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None:
     source, store, ledger = pinned(), ScriptedStore(), Written()
-    copied = await copy(replace(job(parts_of(PART)), readers=readers), source, OBSERVED, context(store, ledger))
+    copied = await copy(
+        replace(transfer_spec(parts_of(PART)), readers=readers), source, OBSERVED, context(store, ledger)
+    )
     assert store.objects == {AT.key: CONTENT}
     assert (copied.size, copied.parts) == (len(CONTENT), 11)
     assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
@@ -136,11 +138,11 @@ async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], r
     assert "opened old" not in ledger.lines
     assert all(at[0] >= one.resumed.size for at in seen)  # type: ignore[union-attr]
     assert seen == [] or seen[-1] == (len(CONTENT), len(CONTENT))
-    assert carried.budget.lent == 0
+    assert carried.budget.in_use == 0
 
 
 async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
-    declared = replace(job(parts_of(PART), sha256="0" * 64), readers=4)
+    declared = replace(transfer_spec(parts_of(PART), sha256="0" * 64), readers=4)
     source = pinned()
     with pytest.raises(ChecksumMismatch):
         await copy(declared, source, OBSERVED, context(ScriptedStore(), Written()))
@@ -151,7 +153,7 @@ async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
 async def test_each_edge_is_written_before_the_next_step() -> None:
     store, ledger = ScriptedStore(), Written()
     store.log.append = lambda line: (ledger.lines.append(f"store: {line}"), None)[1]  # type: ignore[method-assign]
-    await copy(job(parts_of(PART, concurrency=1)), pinned(), OBSERVED, context(store, ledger))
+    await copy(transfer_spec(parts_of(PART, concurrency=1)), pinned(), OBSERVED, context(store, ledger))
     lines = ledger.lines
     assert lines[:3] == ["store: create", "store: created", "opened upload-1"]
     assert lines[3:6] == ["store: part 1", "store: part 1 ok", "part 1"]
@@ -163,7 +165,7 @@ async def test_each_edge_is_written_before_the_next_step() -> None:
 
 async def test_a_part_holds_its_place_until_it_is_written_down() -> None:
     store, ledger = ScriptedStore(), Written(slow=asyncio.Event())
-    task = asyncio.create_task(copy(job(parts_of(PART, 2)), pinned(), OBSERVED, context(store, ledger)))
+    task = asyncio.create_task(copy(transfer_spec(parts_of(PART, 2)), pinned(), OBSERVED, context(store, ledger)))
     await store.log.reached("part 2 ok")
     for _ in range(50):
         await asyncio.sleep(0)
@@ -190,7 +192,7 @@ async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool)
     store, undone = ScriptedStore(on={"part": refuse}), []
     ledger = Written(keep=keep, fails=StoreUnavailable("disk") if how == "ledger fails" else None)
     carried = context(store, ledger, aborted=undone.append)
-    task = asyncio.create_task(copy(job(parts_of(PART)), pinned(on_read=read), OBSERVED, carried))
+    task = asyncio.create_task(copy(transfer_spec(parts_of(PART)), pinned(on_read=read), OBSERVED, carried))
     if how == "cancelled":
         await store.log.reached("part 6 ok")
         task.cancel()
@@ -198,7 +200,7 @@ async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool)
     assert (list(store.uploads), undone) == ((["upload-1"], []) if keep else ([], ["upload-1"]))
     assert store.in_flight == 0
     assert store.objects == {}
-    assert carried.budget.lent == 0
+    assert carried.budget.in_use == 0
     assert set(ledger.parts) <= set(store.uploads["upload-1"].parts if keep else ledger.parts)
 
 
@@ -245,8 +247,8 @@ async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
 
 
 async def test_breaks_that_lie_far_apart_are_forgiven() -> None:
-    content = bytes(5 * FORGIVEN_AFTER)
-    source = pinned(content, step=MiB, on_read=breaking(*(n * FORGIVEN_AFTER for n in range(1, 5))))
+    content = bytes(5 * BREAKS_RESET_AFTER)
+    source = pinned(content, step=MiB, on_read=breaking(*(n * BREAKS_RESET_AFTER for n in range(1, 5))))
     assert len(await through(source, PartRange(0, len(content)), Waits(), tries=2, size=MiB)) == len(content)
 
 
@@ -295,6 +297,6 @@ async def test_a_reader_that_fails_stops_the_others() -> None:
 
     source, store = pinned(on_read=read), ScriptedStore()
     with pytest.raises(SourceChanged):
-        await copy(replace(job(parts_of(PART)), readers=8), source, OBSERVED, context(store, Written()))
+        await copy(replace(transfer_spec(parts_of(PART)), readers=8), source, OBSERVED, context(store, Written()))
     assert source.log.open_now == 0
     assert store.uploads == {}

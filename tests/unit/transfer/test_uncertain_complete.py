@@ -9,10 +9,10 @@ from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOption
 from mirrord.providers import profile
 from mirrord.testing import MemoryStore
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.job import NewObject, TransferContext
-from mirrord.transfer.ledger import NoLedger
-from mirrord.transfer.multipart import Multipart
+from mirrord.transfer.ledger import NullLedger
+from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.retry import RetryPolicy
+from mirrord.transfer.spec import NewObject, TransferContext
 
 AT = Destination("default", "http://store", "bucket", "key")
 OURS = NewObject(at=AT, options=ObjectOptions(metadata={META_TRANSFER: "t"}), checksum=ChecksumKind.CRC64NVME)
@@ -46,7 +46,7 @@ async def upload(store: Store) -> None:
     store.buckets["bucket"] = {}
     budget = Budget(2**20)
     context = TransferContext(store=store, budget=budget, retry=RetryPolicy(sleep=at_once))
-    multipart = Multipart(context, OURS)
+    multipart = MultipartUpload(context, OURS)
     async with multipart as one:
         buffer = await budget.acquire(1024)
         await one.send(buffer, 3)
@@ -80,7 +80,7 @@ async def test_the_upload_of_an_object_that_stands_is_not_aborted(provider: Prov
 async def test_a_part_that_was_cut_short_is_never_left_out_of_the_object() -> None:
     """Whoever cancels it: here the journal's own thread ended."""
 
-    class Ending(NoLedger):
+    class Ending(NullLedger):
         async def part_done(self, part: Part) -> None:
             if part.number == 1:
                 raise asyncio.CancelledError
@@ -88,7 +88,7 @@ async def test_a_part_that_was_cut_short_is_never_left_out_of_the_object() -> No
     store = MemoryStore(profile(ProviderName.SEAWEEDFS))
     store.buckets["bucket"] = {}
     budget = Budget(2**20)
-    multipart = Multipart(TransferContext(store=store, budget=budget, ledger=Ending()), OURS)
+    multipart = MultipartUpload(TransferContext(store=store, budget=budget, ledger=Ending()), OURS)
 
     async def sent() -> None:
         async with multipart as one:

@@ -19,7 +19,7 @@ from mirrord.errors import (
 from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, StoredObject
 from mirrord.testing import MemoryStore
 from mirrord.transfer.retry import WRITE_BACKOFF, RetryPolicy
-from mirrord.transfer.writes import Answers, Write
+from mirrord.transfer.writes import ETagAgreement, ObjectWrite
 
 AT = Destination("default", "http://store", "bucket", "key")
 WHOLE = Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg=")
@@ -63,27 +63,27 @@ class Store(MemoryStore):
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def settled(
-        self, transfer_id: str | None = "ours", *, proves: bool = True, answers: Answers | None = None
+    async def resolve(
+        self, transfer_id: str | None = "ours", *, proves: bool = True, etags: ETagAgreement | None = None
     ) -> StoredObject:
-        write = Write(
+        write = ObjectWrite(
             store=self,
             at=AT,
             transfer_id=transfer_id,
             size=3,
             whole=WHOLE,
             proves=lambda _: proves,
-            answers=answers or believed(),
+            etags=etags or believed(),
             retry=RetryPolicy(rule=WRITE_BACKOFF, sleep=self.sleep, chance=lambda: 0.5),
         )
-        return await write.settled(self.ask)
+        return await write.resolve(self.ask)
 
 
-def believed() -> Answers:
-    """The ETag of this store's answers is known to be the one that HEAD shows."""
-    answers = Answers()
-    answers.learn(AT, agrees=True)
-    return answers
+def believed() -> ETagAgreement:
+    """The ETag of this store's etags is known to be the one that HEAD shows."""
+    etags = ETagAgreement()
+    etags.observe(AT, agrees=True)
+    return etags
 
 
 LOST, TAKEN, GONE = OutcomeUnknown("lost"), PreconditionFailed("412"), NoSuchUpload("gone")
@@ -114,7 +114,7 @@ async def test_it_ends_with_what_stands(
     writes: Sequence[Step], heads: Sequence[Step], log: str, result: StoredObject
 ) -> None:
     store = Store(writes=writes, heads=heads)
-    assert await store.settled() == result
+    assert await store.resolve() == result
     assert store.log == log.split()
 
 
@@ -139,7 +139,7 @@ async def test_it_raises_what_says_that_it_did_not_happen_or_that_nobody_knows(
 ) -> None:
     store = Store(writes=writes, heads=heads)
     with pytest.raises(raised if isinstance(raised, type) else type(raised)) as caught:
-        await store.settled()
+        await store.resolve()
     assert isinstance(raised, type) or caught.value is raised
     assert store.log == log.split()
 
@@ -147,60 +147,60 @@ async def test_it_raises_what_says_that_it_did_not_happen_or_that_nobody_knows(
 async def test_an_object_without_a_transfers_id_is_not_guessed_about() -> None:
     store = Store(writes=[LOST], heads=[OURS])
     with pytest.raises(OutcomeUnknown):
-        await store.settled(None)
+        await store.resolve(None)
     assert store.log == ["write"]
 
 
 async def test_pauses_double_with_chance() -> None:
     store = Store(writes=[AWAY])
     with pytest.raises(StoreUnavailable):
-        await store.settled()
+        await store.resolve()
     assert store.slept == [0.125, 0.25, 0.5]
 
 
 # ── an answer that says it worked ─────────────────────────────────────────────────────────────────
 async def test_an_answer_is_believed_if_it_proves_the_bytes_and_its_etag_is_known_to_be_true() -> None:
     store = Store(writes=[ANSWER])
-    assert await store.settled() == ANSWER
+    assert await store.resolve() == ANSWER
     assert store.log == ["write"]
 
 
 @pytest.mark.parametrize("proves", [True, False])
 async def test_what_is_not_known_is_asked_once(proves: bool) -> None:
     store = Store(writes=[ANSWER], heads=[OURS])
-    assert await store.settled(proves=proves, answers=Answers()) == OURS
+    assert await store.resolve(proves=proves, etags=ETagAgreement()) == OURS
     assert store.log == ["write", "head"]
     store = Store(writes=[ANSWER], heads=[OURS])
-    assert await store.settled(proves=False) == OURS
+    assert await store.resolve(proves=False) == OURS
 
 
 @pytest.mark.parametrize("head", [None, StoreDenied("403"), StoreUnavailable("503"), standing("another transfer's")])
 async def test_where_no_head_shows_the_object_the_answer_stands(head: Step) -> None:
     store = Store(writes=[ANSWER], heads=[head])
-    assert await store.settled(answers=Answers()) == ANSWER
+    assert await store.resolve(etags=ETagAgreement()) == ANSWER
     assert store.log == ["write", "head"]
 
 
 async def test_an_answer_that_proves_nothing_and_after_which_nothing_stands_there_is_not_believed() -> None:
     store = Store(writes=[ANSWER], heads=[None])
     with pytest.raises(OutcomeUnknown, match="check endpoint_url"):
-        await store.settled(proves=False)
+        await store.resolve(proves=False)
     assert store.log == ["write", "head", "head"] * WRITE_BACKOFF.tries
 
 
 async def test_an_object_without_an_etag_settles_nothing() -> None:
     store = Store(writes=[LOST], heads=[replace(OURS, etag='""')])
     with pytest.raises(OutcomeUnknown):
-        await store.settled()
+        await store.resolve()
 
 
 async def test_answers_are_believed_once_a_head_agreed_and_never_again_once_one_did_not() -> None:
-    answers, agrees = Answers(), replace(OURS, etag=ANSWER.etag)
+    etags, agrees = ETagAgreement(), replace(OURS, etag=ANSWER.etag)
     for heads, log in (([agrees], ["write", "head"]), ([agrees], ["write"])):
         store = Store(writes=[ANSWER], heads=heads)
-        await store.settled(answers=answers)
+        await store.resolve(etags=etags)
         assert store.log == log
-    answers.learn(AT, agrees=False)
-    answers.learn(AT, agrees=True)
-    assert not answers.agree(AT)
-    assert not believed().agree(replace(AT, bucket="other"))
+    etags.observe(AT, agrees=False)
+    etags.observe(AT, agrees=True)
+    assert not etags.confirmed(AT)
+    assert not believed().confirmed(replace(AT, bucket="other"))

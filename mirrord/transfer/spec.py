@@ -7,11 +7,11 @@ from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOption
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
-from mirrord.transfer.ledger import NO_LEDGER, Ledger, ResumedUpload
+from mirrord.transfer.ledger import NULL_LEDGER, Ledger, ResumedUpload
 from mirrord.transfer.retry import PART_RETRY, RetryPolicy
-from mirrord.transfer.writes import Answers
+from mirrord.transfer.writes import ETagAgreement
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called after each step with (bytes read, bytes that the store confirmed), both since the start of the transfer. What
 an earlier attempt left at the store counts as both."""
 
@@ -46,7 +46,7 @@ class SourceDemands:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TransferSpec:
     """One transfer, decided: `layout` fits store and memory."""
 
     transfer_id: str
@@ -63,7 +63,7 @@ class Job:
         """Whether only one stream from the first byte to the last will do."""
         return self.demands.sha256 is not None
 
-    def copied(self, revision: Revision) -> Revision:
+    def with_digest(self, revision: Revision) -> Revision:
         """What stands once all is proven: the revision, with the digest that its bytes were shown to have."""
         sha256 = self.demands.sha256
         return replace(revision, digest=f"sha256:{sha256}") if sha256 else revision
@@ -80,19 +80,19 @@ class TransferContext:
     store: ObjectStore
     budget: Budget
     retry: RetryPolicy = PART_RETRY
-    ledger: Ledger = NO_LEDGER
-    answers: Answers = field(default_factory=Answers)
+    ledger: Ledger = NULL_LEDGER
+    etags: ETagAgreement = field(default_factory=ETagAgreement)
     aborted: Callable[[str], None] = ignore
 
 
-def unseen(_read: int, _sent: int) -> None:
+def no_progress(_read: int, _sent: int) -> None:
     """Progress that nobody watches."""
 
 
-class Tally:
+class ByteCounter:
     """Adds up what one transfer read and sent, from the `resumed` bytes of an earlier attempt on, and passes it on."""
 
-    def __init__(self, progress: Progress, resumed: int = 0) -> None:
+    def __init__(self, progress: ProgressCallback, resumed: int = 0) -> None:
         self._progress = progress
         self._read = self._sent = resumed
 
