@@ -23,7 +23,15 @@ from mirrord.model.observed import (
     StoredObject,
     Upload,
 )
-from mirrord.model.options import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
+from mirrord.model.options import (
+    DeclaredSum,
+    HttpOptions,
+    ObjectOptions,
+    Options,
+    Schedule,
+    SourceRequirements,
+    UploadOptions,
+)
 from mirrord.model.origins import File, Origin, Url, directory_prefix, file_address, file_path, origin_at
 from mirrord.model.recorded import Condition, Copied, JournaledProgress, Outcome, Record, RecordedObject, Transfer
 
@@ -61,6 +69,8 @@ __all__ = [
     "Record",
     "RecordedObject",
     "Revision",
+    "Schedule",
+    "SourceRequirements",
     "State",
     "StoredObject",
     "Transfer",

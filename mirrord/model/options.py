@@ -54,20 +54,37 @@ class DeclaredSum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Everything an entry says about its items; one instance is shared by all items of the entry."""
+class Schedule:
+    """When the items of an entry are checked."""
 
-    every: float | None = 3600.0  # None: never, or by `cron`
-    cron: str | None = None  # five fields; wins over `every`
-    timezone: str | None = None  # of `cron`, an IANA name; None: UTC
+    every: float | None = 3600.0
+    """Seconds between two checks; None: `cron` decides, or there is no regular check."""
+    cron: str | None = None
+    """Five fields, or a name like `@daily`. Where it is set, `every` is not used."""
+    timezone: str | None = None
+    """The time zone of `cron`, an IANA name; None: UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRequirements:
+    """What a source must be; it is refused otherwise. None: no requirement."""
+
+    max_size: int | None = None
+    content_type: str | None = None
+    checksum: DeclaredSum | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """All settings of an entry for its items. All items of the entry share one instance."""
+
+    schedule: Schedule = Schedule()
     http: HttpOptions = HttpOptions()
     object: ObjectOptions = ObjectOptions()
     upload: UploadOptions = UploadOptions()
-    checksum: DeclaredSum | None = None
+    requires: SourceRequirements = SourceRequirements()
     readback: bool = False
     """The object is read back and compared before the copy counts."""
-    max_size: int | None = None
-    expect_content_type: str | None = None
     overwrite: Overwrite = Overwrite.ALWAYS
     drift: Drift = Drift.REPAIR
     suspend: bool = False

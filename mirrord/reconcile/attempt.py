@@ -47,7 +47,7 @@ Declared = Callable[[Item], Awaitable[str | None]]
 
 async def declared_inline(item: Item) -> str | None:
     """`Declared` where no list can be fetched."""
-    declared = item.options.checksum
+    declared = item.options.requires.checksum
     if declared is not None and declared.sha256 is None:
         raise SourceRefused("checksum: a list of digests by URL cannot be fetched here")
     return declared.sha256 if declared else None

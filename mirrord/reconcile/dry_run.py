@@ -76,7 +76,7 @@ class DryRun:
         original, kind = await self._original(errand), TransferKind.PUT
         if original is None:
             kind = part_layout(size, item.options.upload, store.provider, self.budget.limit).kind
-            refuse(observed, item.options.max_size, item.options.expect_content_type)
+            refuse(observed, item.options.requires.max_size, item.options.requires.content_type)
         if attempt.vacant:
             await self.require_bucket(item, store)
         self.copy_due = WithheldCopy(attempt.why, kind, size, original)

@@ -81,8 +81,8 @@ class Errand:
             ),
             layout=plan,
             demands=SourceDemands(
-                max_size=item.options.max_size,
-                content_type=item.options.expect_content_type,
+                max_size=item.options.requires.max_size,
+                content_type=item.options.requires.content_type,
                 sha256=self.sha256,
             ),
             readers=item.options.http.connections if pinned_by_validator(observed) else 1,

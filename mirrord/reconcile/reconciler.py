@@ -235,7 +235,7 @@ class Reconciler:
         return Outcome(state=State.SYNCED)
 
     def _remember(self, item: Item, asked: bool, now: float) -> None:
-        if asked and item.options.every is not None and item.options.every < DRIFT_EVERY:
+        if asked and (every := item.options.schedule.every) is not None and every < DRIFT_EVERY:
             self._asked[item.id] = now
 
     async def _give_up(self, item: Item) -> None:

@@ -27,7 +27,7 @@ class ScheduledItem:
     @property
     def awaits_cron(self) -> bool:
         """Whether it waits for a time of the wall clock: not for a retry, nor for an interval."""
-        return self.item.options.cron is not None and self.due == self.tick
+        return self.item.options.schedule.cron is not None and self.due == self.tick
 
     def expect(self, wait: Wait | None) -> None:
         """Wait for another time."""

@@ -94,7 +94,7 @@ def _made(scheduled: ScheduledItem, record: Record | None, now: float) -> Record
     item = scheduled.item
     if record is not None:
         return replace(record, entry=item.entry, source=item.shown_source, removed=None) if record.removed else None
-    waits = item.options.cron is not None
+    waits = item.options.schedule.cron is not None
     return Record(
         item_id=item.id,
         entry=item.entry,

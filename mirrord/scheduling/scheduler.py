@@ -227,7 +227,7 @@ class Scheduler:
             return  # submitted again meanwhile: that wish stands
         retried = outcome.state is State.RETRYING and outcome.retry_in is not None
         scheduled.failures = outcome.failures_after(scheduled.failures) if retried else 0
-        wait = next_wait(item.options, outcome, scheduled.tick, began, now, self.chance())
+        wait = next_wait(item.options.schedule, outcome, scheduled.tick, began, now, self.chance())
         if self._items.is_file(item.id) and _is_settled(outcome):
             self._items.remove(item.id)
             return
@@ -267,7 +267,9 @@ class Scheduler:
         async for scheduled in in_turns(self._items):
             item_id, now = scheduled.item.id, self.clock.now()
             if scheduled.awaits_cron and self._items.get(item_id) is scheduled and item_id not in self._running:
-                scheduled.tick = scheduled.due = tick_after_jump(scheduled.item.options, scheduled.tick, now, jump)
+                scheduled.tick = scheduled.due = tick_after_jump(
+                    scheduled.item.options.schedule, scheduled.tick, now, jump
+                )
                 await self.queue.enqueue(item_id, scheduled.tick - now)
 
 

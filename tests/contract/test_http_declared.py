@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mirrord.errors import SourceMissing, SourceRefused
-from mirrord.model import DeclaredSum, Item
+from mirrord.model import DeclaredSum, Item, SourceRequirements
 from mirrord.sources.http import HttpSources
 from mirrord.sources.http.declared import LARGEST
 from tests.support.origin import Generated, Origin, redirects
@@ -21,9 +21,13 @@ async def sources() -> AsyncIterator[HttpSources]:
         yield sources
 
 
+def declaring(item: Item, checksum: DeclaredSum | None) -> Item:
+    return replace(item, options=replace(item.options, requires=SourceRequirements(checksum=checksum)))
+
+
 def listed(url: str, sums: str, **http: object) -> Item:
     item = item_of(url, **http)
-    return replace(item, options=replace(item.options, checksum=DeclaredSum(url=sums)))
+    return declaring(item, DeclaredSum(url=sums))
 
 
 async def test_a_declared_checksum_may_stand_in_a_list(origin: Origin, sources: HttpSources) -> None:
@@ -31,9 +35,9 @@ async def test_a_declared_checksum_may_stand_in_a_list(origin: Origin, sources: 
     item = listed(origin.url("/deep/x%20y.tar?sig=1"), sums)
     assert await sources.declared(item) == A
     assert [asked.path for asked in origin.log] == ["/SHA256SUMS"]
-    inline = replace(item, options=replace(item.options, checksum=DeclaredSum(B)))
+    inline = declaring(item, DeclaredSum(B))
     assert await sources.declared(inline) == B
-    assert await sources.declared(replace(item, options=replace(item.options, checksum=None))) is None
+    assert await sources.declared(declaring(item, None)) is None
     assert len(origin.log) == 1
 
 

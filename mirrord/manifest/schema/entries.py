@@ -197,7 +197,7 @@ class FetchedSection(EntrySection):
     """One item for each combination of these values."""
     from_store: texts.StoreName | None = None
     """Store of an s3:// source."""
-    every: fields.Every = duration_field(_OPTIONS.every)
+    every: fields.Every = duration_field(_OPTIONS.schedule.every)
     """How often the source is looked at; never: once per change of the manifest."""
     cron: texts.Cron | None = None
     """Five fields, instead of every."""

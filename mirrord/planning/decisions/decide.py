@@ -210,7 +210,7 @@ def _same(now: Revision, then: Revision | None) -> bool:
 
 def _proven(item: Item, revision: Revision) -> bool:
     """Whether the bytes of `revision` are known to meet what is declared; a list is not asked for what it says now."""
-    declared = item.options.checksum
+    declared = item.options.requires.checksum
     if declared is None:
         return True
     return revision.digest is not None and revision.digest == f"sha256:{declared.sha256 or revision.digest[7:]}"

@@ -20,14 +20,14 @@ def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) 
     meant: others copy whatever stands there. Not where the entry's rules are about bytes on their way, or about what
     stands at the key. Not after a first attempt: a store that cannot copy must not be asked for ever.
     """
-    options, size = item.options, observed.revision.length
+    requires, size = item.options.requires, observed.revision.length
     if observed.revision.file is None or not size or size > provider.max_put or attempt > 1:
         return False
     if provider.checksum is not _KIND or profile(provider.name).checksum is not _KIND:
         return False
-    if options.checksum is not None or options.expect_content_type is not None:
+    if requires.checksum is not None or requires.content_type is not None:
         return False
-    return options.overwrite is Overwrite.ALWAYS and (options.max_size is None or size <= options.max_size)
+    return item.options.overwrite is Overwrite.ALWAYS and (requires.max_size is None or size <= requires.max_size)
 
 
 def reusable_record(item: Item, records: Iterable[Record]) -> Record | None:

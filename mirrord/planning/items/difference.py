@@ -48,6 +48,5 @@ def _kind(found: Difference, before: Item, item: Item) -> list[Item]:
 
 def same_work(old: Item, new: Item) -> bool:
     """Whether what runs for `old` is what `new` asks for too: they differ in entry or schedule at most."""
-    now = new.options
-    options = replace(old.options, every=now.every, cron=now.cron, timezone=now.timezone)
+    options = replace(old.options, schedule=new.options.schedule)
     return replace(old, entry=new.entry, options=options) == new

@@ -19,7 +19,15 @@ from mirrord.manifest.schema.entries import (
     UploadSection,
 )
 from mirrord.manifest.schema.section import Section
-from mirrord.model import DeclaredSum, HttpOptions, ObjectOptions, Options, UploadOptions
+from mirrord.model import (
+    DeclaredSum,
+    HttpOptions,
+    ObjectOptions,
+    Options,
+    Schedule,
+    SourceRequirements,
+    UploadOptions,
+)
 
 _NO_OPTIONS = frozenset({"url", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
 _PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSection.model_fields) - {"encryption"}
@@ -57,30 +65,35 @@ class OptionsOf:
     def _make(self, entry: MirrorSection | FolderSection) -> Options:
         fetched: dict[str, Any] = {}
         if isinstance(entry, MirrorSection):
-            fetched = {
-                **self._schedule(entry),
-                "http": self._once(_http, self.setting(entry, "http")),
-                "checksum": _declared(self.setting(entry, "checksum")),
-                "expect_content_type": self.setting(entry, "expect").content_type,
-            }
+            fetched = {"schedule": self._schedule(entry), "http": self._once(_http, self.setting(entry, "http"))}
         return Options(
             **fetched,
             object=self._once(_object, self.setting(entry, "object")),
             upload=self._once(_upload, self.setting(entry, "upload")),
-            max_size=self.setting(entry, "max_size"),
+            requires=self._requirements(entry),
             overwrite=self.setting(entry, "overwrite"),
             drift=self.setting(entry, "drift"),
             readback=self.setting(entry, "verify") == "readback",
             suspend=self.setting(entry, "suspend"),
         )
 
-    def _schedule(self, entry: MirrorSection) -> dict[str, Any]:
+    def _requirements(self, entry: MirrorSection | FolderSection) -> SourceRequirements:
+        max_size = self.setting(entry, "max_size")
+        if isinstance(entry, FolderSection):
+            return SourceRequirements(max_size=max_size)
+        return SourceRequirements(
+            max_size=max_size,
+            content_type=self.setting(entry, "expect").content_type,
+            checksum=_declared(self.setting(entry, "checksum")),
+        )
+
+    def _schedule(self, entry: MirrorSection) -> Schedule:
         """Either `every` or `cron` with its zone: the one that the entry names, else the one that the defaults name."""
         says = entry.model_fields_set
         cron = None if "every" in says else self.setting(entry, "cron")
         if cron is None:
-            return {"every": self.setting(entry, "every")}
-        return {"every": None, "cron": cron, "timezone": self.setting(entry, "timezone")}
+            return Schedule(every=self.setting(entry, "every"))
+        return Schedule(every=None, cron=cron, timezone=self.setting(entry, "timezone"))
 
     def _once(self, convert: Callable[[Any], Any], section: Section) -> Any:
         """The section converted; entries that leave it out have the very same one, which is converted once."""

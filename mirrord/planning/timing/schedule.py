@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from mirrord.model import Item, Options, Outcome, Record, State, fingerprint
+from mirrord.model import Item, Outcome, Record, Schedule, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 
 JITTER = 0.05
@@ -65,28 +65,28 @@ def first_wait(item: Item, record: Record | None, now: float, chance: float, cro
     crowd spread a little. Under `cron` only a look that was missed or cut short comes now. None: `every: never`, and
     it is done.
     """
-    soon = now + first_delay(item.options, chance, crowd)
+    soon = now + first_delay(item.options.schedule, chance, crowd)
     tick = _first_tick(item, record, now)
     return None if tick is None else Wait(max(tick, soon), max(tick, soon))
 
 
 def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
-    options = item.options
-    if options.cron is not None:
+    schedule = item.options.schedule
+    if schedule.cron is not None:
         known = record is not None and record.removed is None
         if record and known and (record.condition.state in _UNFINISHED or (record.condition.next_check or now) < now):
             return now
-        return cron_after(options.cron, options.timezone, now)
+        return cron_after(schedule.cron, schedule.timezone, now)
     if record is None or not is_current(item, record):
         return now
-    if options.every is None:
+    if schedule.every is None:
         return None
-    return now if record.condition.next_check is None else min(record.condition.next_check, now + options.every)
+    return now if record.condition.next_check is None else min(record.condition.next_check, now + schedule.every)
 
 
-def first_delay(options: Options, chance: float, crowd: int) -> float:
+def first_delay(schedule: Schedule, chance: float, crowd: int) -> float:
     """Seconds until the look at one of `crowd` items that are due at once, never more than a second."""
-    return chance * min(LONGEST_SPREAD, SPREAD_PER_ITEM * (crowd - 1), options.every or LONGEST_SPREAD)
+    return chance * min(LONGEST_SPREAD, SPREAD_PER_ITEM * (crowd - 1), schedule.every or LONGEST_SPREAD)
 
 
 def is_current(item: Item, record: Record) -> bool:
@@ -102,7 +102,9 @@ def is_current(item: Item, record: Record) -> bool:
 
 
 # ── the next one ──────────────────────────────────────────────────────────────────────────────────
-def next_wait(options: Options, outcome: Outcome, tick: float, began: float, now: float, chance: float) -> Wait | None:
+def next_wait(
+    schedule: Schedule, outcome: Outcome, tick: float, began: float, now: float, chance: float
+) -> Wait | None:
     """The look that follows one which `began` then, ended `now` and came to `outcome`, while `tick` was awaited.
 
     A look ahead of its tick (asked for by a person, or a retry) leaves the tick standing. None: not before the
@@ -112,34 +114,34 @@ def next_wait(options: Options, outcome: Outcome, tick: float, began: float, now
         return None
     if outcome.state is State.RETRYING and outcome.retry_in is not None:
         return Wait(tick, now + outcome.retry_in)
-    following = next_tick(options, tick, began, now)
+    following = next_tick(schedule, tick, began, now)
     if following is not None:
-        return Wait(following, max(now, following + _offset(options, chance)))
+        return Wait(following, max(now, following + _offset(schedule, chance)))
     return Wait(tick, now + AFTER_LAST_RETRY) if outcome.state is State.RETRYING else None
 
 
-def next_tick(options: Options, tick: float, began: float, now: float) -> float | None:
+def next_tick(schedule: Schedule, tick: float, began: float, now: float) -> float | None:
     """The tick to await after a look that `began` then and ended `now` while `tick` was awaited; None for never."""
-    if options.cron is not None:
+    if schedule.cron is not None:
         served = began >= tick - CRON_EARLY
-        return cron_after(options.cron, options.timezone, max(now, tick) if served else now)
-    if options.every is None:
+        return cron_after(schedule.cron, schedule.timezone, max(now, tick) if served else now)
+    if schedule.every is None:
         return None
-    if tick > now + options.every:  # the clock was set back: the old grid is far away
-        return now + options.every
-    if began < tick - 2 * jitter(options.every) and now <= tick:
+    if tick > now + schedule.every:  # the clock was set back: the old grid is far away
+        return now + schedule.every
+    if began < tick - 2 * jitter(schedule.every) and now <= tick:
         return tick
-    return tick + options.every * max(1, math.ceil((now - tick) / options.every))
+    return tick + schedule.every * max(1, math.ceil((now - tick) / schedule.every))
 
 
-def tick_after_jump(options: Options, tick: float, now: float, jump: float) -> float:
+def tick_after_jump(schedule: Schedule, tick: float, now: float, jump: float) -> float:
     """The cron tick to await instead of `tick`, when the wall clock, `now`, was set ahead by `jump` (back: below 0).
 
     A tick that was jumped over is due now, and comes once.
     """
-    if options.cron is None or jump >= -LARGEST_CLOCK_STEP:
+    if schedule.cron is None or jump >= -LARGEST_CLOCK_STEP:
         return tick
-    return min(tick, cron_after(options.cron, options.timezone, now))
+    return min(tick, cron_after(schedule.cron, schedule.timezone, now))
 
 
 def jitter(every: float) -> float:
@@ -147,10 +149,10 @@ def jitter(every: float) -> float:
     return min(JITTER * every, LONGEST_JITTER)
 
 
-def _offset(options: Options, chance: float) -> float:
-    if options.cron is not None or options.every is None:
+def _offset(schedule: Schedule, chance: float) -> float:
+    if schedule.cron is not None or schedule.every is None:
         return 0.0
-    return jitter(options.every) * (2.0 * chance - 1.0)
+    return jitter(schedule.every) * (2.0 * chance - 1.0)
 
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────

@@ -83,7 +83,7 @@ class HttpSources:
 
         The entry's headers and credentials go to a list at the entry's own origin only. Raises SourceError's children.
         """
-        declared = item.options.checksum
+        declared = item.options.requires.checksum
         if declared is None or declared.url is None:
             return declared.sha256 if declared else None
         own, credentials = _without_userinfo(item.origin.address)

@@ -29,7 +29,6 @@ from mirrord.model import (
     Item,
     ObjectOptions,
     Observed,
-    Options,
     Outcome,
     Overwrite,
     State,
@@ -41,6 +40,7 @@ from mirrord.reconcile.reconciler import Reconciler
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
+from tests.support.options import make_options
 
 AT = Destination("default", "http://store", "bucket", "a/key.txt")
 
@@ -82,7 +82,7 @@ class World:
 
     async def look(self, failures: int = 0, **options: object) -> Outcome:
         self.events.clear()
-        item = replace(self.item, options=Options(**options))
+        item = replace(self.item, options=make_options(**options))
         return await self.reconciler.reconcile(item, failures)
 
     def said(self) -> list[type[Event]]:

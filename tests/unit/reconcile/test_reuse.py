@@ -28,7 +28,6 @@ from mirrord.model import (
     Item,
     ObjectOptions,
     Observed,
-    Options,
     Outcome,
     Record,
     State,
@@ -39,6 +38,7 @@ from mirrord.planning.decisions.describe import validator
 from mirrord.reconcile.breakers import Breakers
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore
+from tests.support.options import make_options
 from tests.unit.reconcile.test_reconciler import World
 
 CONTENT = b"content"
@@ -92,7 +92,7 @@ class Folder(World):
     def named(self, name: str, **options: Any) -> Item:
         at = Destination("default", "http://store", "bucket", name)
         origin = File(None, str(self.directory / name))
-        return Item(id=at.item_id, entry="e", origin=origin, destination=at, options=Options(**options))
+        return Item(id=at.item_id, entry="e", origin=origin, destination=at, options=make_options(**options))
 
     async def sync(self, name: str, failures: int = 0, **options: Any) -> Outcome:
         self.events.clear()

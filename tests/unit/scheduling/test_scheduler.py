@@ -12,7 +12,6 @@ from mirrord.model import (
     Destination,
     Item,
     ObjectOptions,
-    Options,
     Outcome,
     Record,
     Revision,
@@ -28,12 +27,13 @@ from mirrord.scheduling import scheduler as scheduling
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import WORTH_KEEPING, Scheduler
 from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.options import make_options
 from tests.support.records import make_record
 
 SYNCED = Outcome(state=State.SYNCED)
 MISSING = Outcome(state=State.BLOCKED, reason=Reason.SOURCE_MISSING)
 DENIED = Outcome(state=State.BLOCKED, reason=Reason.SOURCE_DENIED)
-NEVER = Options(every=None)
+NEVER = make_options(every=None)
 
 
 def retrying(seconds: float) -> Outcome:
@@ -42,7 +42,7 @@ def retrying(seconds: float) -> Outcome:
 
 def item(key: str = "k", every: float | None = 100.0, source: str = "https://example.org/a", **options: object) -> Item:
     at = Destination("default", "http://store", "b", key)
-    made = Options(every=every, **options)  # type: ignore[arg-type]
+    made = make_options(every=every, **options)
     return Item(id=at.item_id, entry="e", origin=origin_at(source), destination=at, options=made)
 
 

@@ -50,7 +50,7 @@ def test_a_store_left_bare_is_aws_with_everything_auto() -> None:
 def test_what_the_items_get_by_default_is_what_the_schema_says() -> None:
     mirror = Document.model_validate({"mirrors": ({"url": "https://h/x", "to": "s3://bbb/x"},)}).mirrors[0]
     options = Options()
-    assert (options.every, options.drift, options.overwrite) == (mirror.every, mirror.drift, mirror.overwrite)
+    assert (options.schedule.every, options.drift, options.overwrite) == (mirror.every, mirror.drift, mirror.overwrite)
     assert options.http.idle_timeout == mirror.http.idle_timeout
     assert options.http.max_redirects == mirror.http.max_redirects
     assert options.upload.concurrency == mirror.upload.concurrency

@@ -13,7 +13,6 @@ from mirrord.model import (
     Integrity,
     Item,
     Observed,
-    Options,
     Overwrite,
     ProviderName,
     Revision,
@@ -23,6 +22,7 @@ from mirrord.model import (
 from mirrord.planning.decisions.reuse import may_reuse, reusable_record
 from mirrord.providers import profile
 from mirrord.units import GiB
+from tests.support.options import make_options
 from tests.support.records import make_record, with_fields
 
 OLD, NEW = (Destination("default", "http://store", "bucket", key) for key in ("old", "new"))
@@ -45,7 +45,9 @@ RECORD = make_record(
 
 
 def item(**options: object) -> Item:
-    return Item(id=NEW.item_id, entry="e", origin=origin_at("file:///new"), destination=NEW, options=Options(**options))
+    return Item(
+        id=NEW.item_id, entry="e", origin=origin_at("file:///new"), destination=NEW, options=make_options(**options)
+    )
 
 
 def sized(length: int) -> Observed:
@@ -67,7 +69,7 @@ def sized(length: int) -> Observed:
         ({}, OBSERVED, replace(WEED, checksum=ChecksumKind.MD5), 1, False),
         ({}, Observed(revision=Revision(address="u", etag='"1"', length=3)), WEED, 1, False),
         ({"max_size": 2}, OBSERVED, WEED, 1, False),
-        ({"expect_content_type": "text/csv"}, OBSERVED, WEED, 1, False),
+        ({"content_type": "text/csv"}, OBSERVED, WEED, 1, False),
         ({"checksum": DeclaredSum("5" * 64)}, OBSERVED, WEED, 1, False),
         ({"overwrite": Overwrite.OWNED}, OBSERVED, WEED, 1, False),
         ({"overwrite": Overwrite.NEVER}, OBSERVED, WEED, 1, False),

@@ -6,6 +6,7 @@ import pytest
 
 from mirrord.model import Destination, Drift, File, HttpOptions, Item, ObjectOptions, Options, Url, origin_at
 from mirrord.planning.items.difference import Difference, difference, same_work
+from tests.support.options import make_options
 
 
 def item(key: str = "k", store: str = "default", **changes: object) -> Item:
@@ -27,17 +28,17 @@ WORK = [
         for options in (
             Options(suspend=True),
             Options(drift=Drift.IGNORE),
-            Options(max_size=5),
+            make_options(max_size=5),
             Options(http=HttpOptions(headers={"X-Token": "t"})),
             Options(object=ObjectOptions(tags={"a": "b"})),
         )
     ),
 ]
 SCHEDULE = [
-    item(options=Options(every=60.0)),
-    item(options=Options(every=None)),
-    item(options=Options(every=None, cron="0 3 * * *", timezone="UTC")),
-    item(entry="f", options=Options(every=60.0)),
+    item(options=make_options(every=60.0)),
+    item(options=make_options(every=None)),
+    item(options=make_options(every=None, cron="0 3 * * *", timezone="UTC")),
+    item(entry="f", options=make_options(every=60.0)),
 ]
 
 

@@ -243,7 +243,8 @@ def test_every_option_arrives(expanded: Expand) -> None:
         )
     ).items
     options = item.options
-    assert (options.every, options.max_size, options.expect_content_type) == (None, 1024**3, "text/csv")
+    assert options.schedule.every is None
+    assert (options.requires.max_size, options.requires.content_type) == (1024**3, "text/csv")
     assert (options.overwrite, options.drift, options.suspend) == (Overwrite.NEVER, Drift.IGNORE, True)
     assert (dict(options.http.headers), options.http.idle_timeout, options.http.max_redirects) == ({"A": "b"}, 5.0, 2)
     upload, stored = options.upload, options.object
@@ -291,9 +292,9 @@ mirrors:
   object: {metadata: {c: d}}
 """).items
     first, second = items[0], items[1]
-    assert (first.options.every, first.options.drift, first.destination.store) == (300.0, "report", "b")
+    assert (first.options.schedule.every, first.options.drift, first.destination.store) == (300.0, "report", "b")
     assert (first.origin, first.options.http.headers["Authorization"]) == (Url("https://h/x/1"), "Bearer t")
-    assert (second.options.every, second.options.drift, second.destination.store) == (3600.0, "repair", "a")
+    assert (second.options.schedule.every, second.options.drift, second.destination.store) == (3600.0, "repair", "a")
     assert dict(second.options.http.headers) == {"Authorization": "Basic dTpw"}
     assert (second.options.http.max_redirects, second.options.http.idle_timeout) == (3, 1.0)
     assert (second.options.object.metadata, second.options.object.cache_control) == ({"c": "d"}, "no-store")
@@ -334,7 +335,7 @@ def test_the_options_of_a_folder_arrive_at_its_items(expanded: Expand) -> None:
         "  max_size: 1KiB\n  drift: report\n  overwrite: never\n  object: {acl: private}\n  upload: {concurrency: 1}\n",
     )
     options = item_of(spec, "x", 0.0).options
-    assert (options.max_size, options.drift, options.overwrite) == (1024, Drift.REPORT, Overwrite.NEVER)
+    assert (options.requires.max_size, options.drift, options.overwrite) == (1024, Drift.REPORT, Overwrite.NEVER)
     assert (options.object.acl, options.upload.concurrency) == ("private", 1)
 
 

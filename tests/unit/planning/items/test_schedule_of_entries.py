@@ -3,7 +3,7 @@
 import pytest
 
 from mirrord.manifest.schema.entries import DefaultsSection, MirrorSection
-from mirrord.model import Options
+from mirrord.model import Schedule
 from mirrord.planning.items.options import OptionsOf
 
 ENTRY = {"url": "https://h/x", "to": "s3://bbb/x"}
@@ -12,20 +12,20 @@ ENTRY = {"url": "https://h/x", "to": "s3://bbb/x"}
 @pytest.mark.parametrize(
     ("defaults", "entry", "expected"),
     [
-        ({}, {}, Options(every=3600.0)),
-        ({}, {"every": "5m"}, Options(every=300.0)),
-        ({}, {"every": "never"}, Options(every=None)),
-        ({}, {"cron": "0 3 * * *"}, Options(every=None, cron="0 3 * * *")),
-        ({"every": "5m"}, {"cron": "0 3 * * *"}, Options(every=None, cron="0 3 * * *")),
-        ({"cron": "0 3 * * *", "timezone": "UTC"}, {}, Options(every=None, cron="0 3 * * *", timezone="UTC")),
-        ({"cron": "0 3 * * *", "timezone": "UTC"}, {"every": "5m"}, Options(every=300.0)),
+        ({}, {}, Schedule(every=3600.0)),
+        ({}, {"every": "5m"}, Schedule(every=300.0)),
+        ({}, {"every": "never"}, Schedule(every=None)),
+        ({}, {"cron": "0 3 * * *"}, Schedule(every=None, cron="0 3 * * *")),
+        ({"every": "5m"}, {"cron": "0 3 * * *"}, Schedule(every=None, cron="0 3 * * *")),
+        ({"cron": "0 3 * * *", "timezone": "UTC"}, {}, Schedule(every=None, cron="0 3 * * *", timezone="UTC")),
+        ({"cron": "0 3 * * *", "timezone": "UTC"}, {"every": "5m"}, Schedule(every=300.0)),
         (
             {"cron": "0 3 * * *", "timezone": "Asia/Tokyo"},
             {"cron": "0 4 * * *"},
-            Options(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"),
+            Schedule(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"),
         ),
     ],
 )
-def test_the_entry_s_word_comes_first(defaults: dict[str, str], entry: dict[str, str], expected: Options) -> None:
+def test_the_entry_s_word_comes_first(defaults: dict[str, str], entry: dict[str, str], expected: Schedule) -> None:
     made = OptionsOf(DefaultsSection.model_validate(defaults))(MirrorSection.model_validate({**ENTRY, **entry}))
-    assert (made.every, made.cron, made.timezone) == (expected.every, expected.cron, expected.timezone)
+    assert made.schedule == expected

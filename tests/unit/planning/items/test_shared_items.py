@@ -15,7 +15,7 @@ def test_items_that_did_not_change_are_those_that_stood() -> None:
     before = expanded(ENTRY.format("a", "6h") + ENTRY.format("b", "6h"))
     after = expanded(ENTRY.format("a", "6h") + ENTRY.format("b", "7h") + ENTRY.format("c", "6h"), before)
     assert [new is old for new, old in zip(after.items, before.items, strict=False)] == [True, False]
-    assert [item.options.every for item in after.items] == [21_600.0, 25_200.0, 21_600.0]
+    assert [item.options.schedule.every for item in after.items] == [21_600.0, 25_200.0, 21_600.0]
 
 
 def test_entries_that_say_the_same_plain_values_share_their_options() -> None:

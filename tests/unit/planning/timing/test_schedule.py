@@ -16,6 +16,7 @@ from mirrord.model import (
     Outcome,
     Record,
     Revision,
+    Schedule,
     State,
     fingerprint,
     origin_at,
@@ -41,14 +42,16 @@ NOW = 1_700_000_000.0
 SYNCED = Outcome(state=State.SYNCED)
 BLOCKED = Outcome(state=State.BLOCKED, reason=Reason.SOURCE_MISSING)
 AT = Destination("default", "http://store", "b", "k")
-HOURLY = Options(every=3600.0)
-NEVER = Options(every=None)
-NIGHTLY = Options(every=None, cron="0 3 * * *", timezone="Europe/Berlin")
+HOURLY = Schedule(every=3600.0)
+NEVER = Schedule(every=None)
+NIGHTLY = Schedule(every=None, cron="0 3 * * *", timezone="Europe/Berlin")
 MIDDLE = 0.5  # the chance that means no jitter
 
 
-def item(options: Options = HOURLY, source: str = "https://example.org/a", entry: str = "a") -> Item:
-    return Item(id=AT.item_id, entry=entry, origin=origin_at(source), destination=AT, options=options)
+def item(schedule: Schedule = HOURLY, source: str = "https://example.org/a", entry: str = "a") -> Item:
+    return Item(
+        id=AT.item_id, entry=entry, origin=origin_at(source), destination=AT, options=Options(schedule=schedule)
+    )
 
 
 def record_of(one: Item, **changes: object) -> Record:
@@ -84,7 +87,7 @@ def utc(text: str) -> float:
     ],
 )
 def test_the_grid_of_every(tick: float, began: float, now: float, expected: float) -> None:
-    assert next_tick(Options(every=10.0), tick, began, now) == expected
+    assert next_tick(Schedule(every=10.0), tick, began, now) == expected
 
 
 @given(
@@ -93,10 +96,10 @@ def test_the_grid_of_every(tick: float, began: float, now: float, expected: floa
 )
 def test_a_schedule_never_drifts_nor_goes_back(every: float, looks: list[tuple[float, float]]) -> None:
     """Whatever looks take (in periods) and chance says, each tick is whole periods after the first."""
-    options, first, tick, due = Options(every=every), NOW, NOW, NOW
+    schedule, first, tick, due = Schedule(every=every), NOW, NOW, NOW
     for chance, took in looks:
         ended = due + took * every
-        wait = next_wait(options, SYNCED, tick, due, ended, chance)
+        wait = next_wait(schedule, SYNCED, tick, due, ended, chance)
         assert wait is not None
         steps = (wait.tick - first) / every
         assert steps == pytest.approx(round(steps), abs=1e-3)
@@ -118,7 +121,7 @@ def test_a_schedule_never_drifts_nor_goes_back(every: float, looks: list[tuple[f
     ],
 )
 def test_jitter_is_five_percent_either_way_and_bounded(every: float, chance: float, expected: float) -> None:
-    wait = next_wait(Options(every=every), SYNCED, NOW, NOW, NOW, chance)
+    wait = next_wait(Schedule(every=every), SYNCED, NOW, NOW, NOW, chance)
     assert wait == Wait(NOW + every, NOW + expected)
 
 
@@ -128,7 +131,7 @@ def retrying(retry_in: float | None) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("options", "outcome", "expected"),
+    ("schedule", "outcome", "expected"),
     [
         (HOURLY, SYNCED, Wait(NOW + 3600, NOW + 3600)),
         (HOURLY, BLOCKED, Wait(NOW + 3600, NOW + 3600)),
@@ -141,8 +144,8 @@ def retrying(retry_in: float | None) -> Outcome:
         (NEVER, retrying(None), Wait(NOW, NOW + 2 + AFTER_LAST_RETRY)),
     ],
 )
-def test_what_follows_an_outcome(options: Options, outcome: Outcome, expected: Wait | None) -> None:
-    assert next_wait(options, outcome, NOW, NOW, NOW + 2, MIDDLE) == expected
+def test_what_follows_an_outcome(schedule: Schedule, outcome: Outcome, expected: Wait | None) -> None:
+    assert next_wait(schedule, outcome, NOW, NOW, NOW + 2, MIDDLE) == expected
 
 
 def test_after_retries_the_old_grid_goes_on() -> None:
@@ -157,7 +160,7 @@ def test_one_item_starts_at_once_and_a_crowd_within_a_second() -> None:
     assert first_delay(HOURLY, 0.999, 11) == pytest.approx(0.00999)
     assert first_delay(HOURLY, 0.5, 1001) == pytest.approx(0.5)
     assert first_delay(HOURLY, 0.5, 1_000_000) == pytest.approx(0.5)
-    assert first_delay(Options(every=0.2), 0.5, 1_000_000) == pytest.approx(0.1)
+    assert first_delay(Schedule(every=0.2), 0.5, 1_000_000) == pytest.approx(0.1)
     assert first_delay(NEVER, 0.5, 1_000_000) == pytest.approx(0.5)
 
 
@@ -225,7 +228,7 @@ def test_what_the_record_does_not_cover_is_looked_at_now(changes: dict[str, obje
 
 
 def test_a_suspended_item_is_looked_at_once_to_say_so() -> None:
-    suspended = item(replace(NEVER, suspend=True))
+    suspended = replace(item(NEVER), options=Options(schedule=NEVER, suspend=True))
     assert first_wait(suspended, record_of(suspended), NOW, MIDDLE) == Wait(NOW, NOW)
 
 
