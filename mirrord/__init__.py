@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mirrord.client import MultipartUploader, S3Client
-    from mirrord.daemon.api import plan, sync
     from mirrord.errors import EntityTooSmall, InvalidPart, InvalidPartOrder, MirrordError, NoSuchUpload
     from mirrord.manifest.manifest import Manifest
+    from mirrord.programs.api import plan, sync
 
 _HOMES = {
     "S3Client": "mirrord.client",
     "MultipartUploader": "mirrord.client",
     "Manifest": "mirrord.manifest.manifest",
-    "plan": "mirrord.daemon.api",
-    "sync": "mirrord.daemon.api",
+    "plan": "mirrord.programs.api",
+    "sync": "mirrord.programs.api",
     "EntityTooSmall": "mirrord.errors",
     "InvalidPart": "mirrord.errors",
     "InvalidPartOrder": "mirrord.errors",

@@ -10,11 +10,11 @@ from mirrord.cli import options, running
 from mirrord.cli.exits import FAILED, INVALID
 from mirrord.cli.show import details, observing, say, summary, watching
 from mirrord.cli.signals import process
-from mirrord.daemon.desired import read
-from mirrord.daemon.report import Report
 from mirrord.daemon.run import serve
-from mirrord.daemon.sync import sync as sync_desired
 from mirrord.errors import ManifestError
+from mirrord.programs.desired import read
+from mirrord.programs.report import Report
+from mirrord.programs.sync import sync as sync_desired
 from mirrord.settings import Settings, default_config
 
 

@@ -20,15 +20,15 @@ from mirrord.cli import options
 from mirrord.cli.running import run, run_daemon
 from mirrord.cli.show import say, summary, watching
 from mirrord.cli.signals import process
-from mirrord.daemon.api import settings_for, sync
-from mirrord.daemon.desired import Desired, read
-from mirrord.daemon.report import Report
 from mirrord.daemon.run import serve
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonReady, Event
 from mirrord.model import ProviderName
+from mirrord.programs.api import settings_for, sync
+from mirrord.programs.desired import Desired, read
+from mirrord.programs.report import Report
 from mirrord.s3.embedded import EmbeddedStore
 from mirrord.settings import Settings, parse_listen
 from mirrord.units import MiB, format_size

@@ -12,10 +12,10 @@ from mirrord.cli.running import run
 from mirrord.cli.show import observing, say
 from mirrord.cli.show_plan import in_json as plan_in_json
 from mirrord.cli.show_plan import lines
-from mirrord.daemon.desired import problems_of
-from mirrord.daemon.plan import Plan
-from mirrord.daemon.plan import plan as plan_desired
 from mirrord.manifest.discover import discover
+from mirrord.programs.desired import problems_of
+from mirrord.programs.plan import Plan
+from mirrord.programs.plan import plan as plan_desired
 from mirrord.settings import default_config
 
 

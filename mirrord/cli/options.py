@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from mirrord.daemon.api import settings_for
-from mirrord.daemon.desired import Desired, matches, read
+from mirrord.programs.api import settings_for
+from mirrord.programs.desired import Desired, matches, read
 from mirrord.settings import Settings, default_config
 
 F = TypeVar("F", bound=Callable[..., Any])

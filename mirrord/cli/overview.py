@@ -6,9 +6,9 @@ Owns the choice between the two, and what is fetched of each. How it reads is `s
 from dataclasses import dataclass
 
 from mirrord.cli.api_client import ApiClient
-from mirrord.daemon.offline import WORST_FIRST, Whereabouts, recorded
 from mirrord.daemon.presence import found
 from mirrord.errors import NoDaemon
+from mirrord.programs.offline import WORST_FIRST, Whereabouts, recorded
 from mirrord.status import ItemStatus, Status
 
 

@@ -8,10 +8,10 @@ from typing import cast
 import click
 
 from mirrord.cli.signals import process
-from mirrord.daemon.report import Left, Report
 from mirrord.errors import printable
 from mirrord.model import State
 from mirrord.ports import Observer
+from mirrord.programs.report import Left, Report
 from mirrord.settings import Settings
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from mirrord.daemon.plan import Copy, Leaving, NewBucket, Plan, Removal
-from mirrord.daemon.report import Left
 from mirrord.model import Item, MoveFile, State
+from mirrord.programs.plan import Copy, Leaving, NewBucket, Plan, Removal
+from mirrord.programs.report import Left
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
 

@@ -18,9 +18,9 @@ from mirrord.cli.show import say
 from mirrord.cli.show_status import in_json as status_in_json
 from mirrord.cli.show_status import lines
 from mirrord.cli.trigger import trigger_all
-from mirrord.daemon.offline import Whereabouts, whereabouts
 from mirrord.daemon.presence import found
 from mirrord.errors import NoDaemon, printable
+from mirrord.programs.offline import Whereabouts, whereabouts
 
 TOKEN = "MIRRORD_API_TOKEN"
 LISTED = 20

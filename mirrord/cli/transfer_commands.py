@@ -8,14 +8,14 @@ import click
 from mirrord.cli import options
 from mirrord.cli.running import run
 from mirrord.cli.show import watching
-from mirrord.daemon.copy import bound, source_fault
-from mirrord.daemon.copy import copy as copy_item
-from mirrord.daemon.desired import Desired, read
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused, ManifestError
 from mirrord.manifest.schema.document import StoreSection
 from mirrord.manifest.stores import store_options
 from mirrord.model import Item, ProviderName, State
+from mirrord.programs.copy import bound, source_fault
+from mirrord.programs.copy import copy as copy_item
+from mirrord.programs.desired import Desired, read
 from mirrord.units import format_size
 
 

@@ -8,8 +8,8 @@ from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
 from mirrord.cli.running import run
 from mirrord.cli.show import observing, say
-from mirrord.daemon.verify import Verified
-from mirrord.daemon.verify import verify as verify_desired
+from mirrord.programs.verify import Verified
+from mirrord.programs.verify import verify as verify_desired
 from mirrord.units import format_duration, format_size
 
 

@@ -13,14 +13,14 @@ from logging import getLogger
 
 from mirrord._version import __version__
 from mirrord.aio import in_turns
+from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.health import Health
-from mirrord.daemon.live import Live
-from mirrord.daemon.offline import not_enforced
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
 from mirrord.errors import JournalError
 from mirrord.events import Event
 from mirrord.folders.waiting import WaitingFile
+from mirrord.manifest.schema.not_yet import not_enforced
 from mirrord.model import Record, State
 from mirrord.ports import JournalQueries
 from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
@@ -35,7 +35,7 @@ _MOST_EMPTY = 20
 class Controller:
     """Implements `ports.Control`. `stopping` makes it not ready for good."""
 
-    live: Live
+    applied: AppliedState
     journal: JournalQueries
     board: Board
     health: Health
@@ -50,12 +50,12 @@ class Controller:
     def not_ready(self) -> str | None:
         if self.stopping:
             return "stopping"
-        if problem := self.live.scheduler.journal_problem or self._journal_problem:
+        if problem := self.applied.scheduler.journal_problem or self._journal_problem:
             return f"the journal cannot be written: {problem}"
-        files = self.live.manifests.statuses()
+        files = self.applied.manifests.statuses()
         if files and not any(file.in_force for file in files):
             return "no valid manifest is in force"
-        return self.live.unhealthy()
+        return self.applied.unhealthy()
 
     async def check_journal(self) -> None:
         """Whether the journal's file is still the one that is open; JournalError, logged once, if it is not."""
@@ -76,10 +76,10 @@ class Controller:
             not_ready=self.not_ready() or "",
             totals=await self.counts(),
             running=self.board.running(),
-            files=self.live.manifests.statuses(),
-            folders=self.live.folder_statuses(),
+            files=self.applied.manifests.statuses(),
+            folders=self.applied.folder_statuses(),
             stores=self.health.stores(),
-            differences=self.live.stores.differences,
+            differences=self.applied.stores.differences,
             not_enforced=not_enforced(),
         )
 
@@ -108,17 +108,17 @@ class Controller:
         return (await self._with_gone_files([shown]))[0]
 
     async def _with_gone_files(self, shown: Sequence[ItemStatus]) -> Sequence[ItemStatus]:
-        return await with_gone_files(shown, self.live.folders(), self.live.files.ask)
+        return await with_gone_files(shown, self.applied.folders(), self.applied.files.ask)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self.board.subscribe()
 
     async def trigger(self, item_id: str) -> bool:
-        return await self.live.trigger(item_id)
+        return await self.applied.trigger(item_id)
 
     async def reload(self) -> Sequence[FileStatus]:
         await self.read_again()
-        return self.live.manifests.statuses()
+        return self.applied.manifests.statuses()
 
     # ── the picture ───────────────────────────────────────────────────────────────────────────────
     async def counts(self) -> Mapping[State, int]:
@@ -159,13 +159,13 @@ class Controller:
     async def _overlay(self, entry: str | None, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
         """What is laid over the records: all that runs, and those held back that are meant."""
         overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
-        async for one in in_turns(self.live.held(entry)):
+        async for one in in_turns(self.applied.held(entry)):
             if is_meant(one):
                 overlay.hold(one)
         return overlay
 
     def _recorded(self, record: Record) -> ItemStatus | None:
-        return recorded_status(record, self.live.scheduler.next_check(record.item_id))
+        return recorded_status(record, self.applied.scheduler.next_check(record.item_id))
 
 
 def _matches(one: ItemStatus, state: State | None, entry: str | None, text: str | None) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from logging import getLogger
 
+from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.control import Controller
 from mirrord.daemon.follow import ManifestFollower
-from mirrord.daemon.live import Live
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier, keep_watchdog
-from mirrord.daemon.wiring import Engine
+from mirrord.engine.wiring import Engine
 from mirrord.errors import JournalError
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Observer
@@ -40,7 +40,7 @@ class Daemon:
 
     settings: Settings
     engine: Engine
-    live: Live
+    applied: AppliedState
     follower: ManifestFollower
     supervisor: Supervisor
     controller: Controller
@@ -53,8 +53,8 @@ class Daemon:
     # ── startup ───────────────────────────────────────────────────────────────────────────────────
     async def start(self, url: str) -> None:
         """Apply what the manifests say, begin to work, and say so."""
-        await self.live.apply()
-        self.supervisor.start("work", lambda: self.live.scheduler.run(self.settings.transfers + LOOKS), finite=True)
+        await self.applied.apply()
+        self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + LOOKS), finite=True)
         self.supervisor.start("manifests", self.follower.run)
         self.supervisor.start("sweep", self.engine.janitor.run)
         self.supervisor.start("totals", self.count)
@@ -77,7 +77,7 @@ class Daemon:
 
     async def feed_watchdog(self) -> None:
         """For systemd: the loop turns (it got here), and nothing that must run is dead."""
-        await keep_watchdog(self.notifier, self.live.unhealthy, self.engine.clock)
+        await keep_watchdog(self.notifier, self.applied.unhealthy, self.engine.clock)
 
     # ── shutdown ──────────────────────────────────────────────────────────────────────────────────
     async def finish(self) -> bool:
@@ -88,7 +88,7 @@ class Daemon:
         self.notifier.stopping()
         self.observer(DaemonStopping(grace=grace))
         undo, close = min(UNDO, grace / 2), min(CLOSE, grace / 6)
-        ending = asyncio.create_task(self.live.scheduler.stop(grace - undo))
+        ending = asyncio.create_task(self.applied.scheduler.stop(grace - undo))
         await asyncio.wait([ending], timeout=grace - close)
         if not ending.done():
             self._abandon(self.controller.board.unfinished())

@@ -1,13 +1,13 @@
 """The manifests, read again when they change, and applied.
 
 Owns when the files are read, and that what could not be applied is tried again. Leaves to `daemon.manifests` what is in
-force, and to `daemon.live` how that is applied.
+force, and to `daemon.applied_state` how that is applied.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 
-from mirrord.daemon.live import Live
+from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.systemd import Notifier
@@ -22,7 +22,7 @@ class ManifestFollower:
     """`run` follows the files; `reload` reads everything now."""
 
     manifests: Manifests
-    live: Live
+    applied: AppliedState
     restarts: Restarts
     notifier: Notifier
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -53,6 +53,6 @@ class ManifestFollower:
             if await self.manifests.look(again=again) or self._unapplied:
                 self._unapplied = True  # if applying fails, the next call tries again
                 self.restarts.compare(self.manifests.current.loaded.daemon)
-                await self.live.apply()
+                await self.applied.apply()
                 self._unapplied = False
-        await self.live.renew_stores(again=again)
+        await self.applied.renew_stores(again=again)

@@ -14,21 +14,21 @@ from logging import getLogger
 from types import MappingProxyType
 from typing import Protocol
 
+from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.daemon import Daemon
-from mirrord.daemon.descriptors import descriptors
-from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
-from mirrord.daemon.live import Live
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.picture import Totals
 from mirrord.daemon.presence import present
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
-from mirrord.daemon.wiring import DAEMON_RETRIES, Engine, engine
+from mirrord.engine.daemon_block import daemon_settings
+from mirrord.engine.descriptors import descriptors
+from mirrord.engine.wiring import DAEMON_RETRIES, Engine, engine
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
 from mirrord.scheduling.queue import LocalQueue
@@ -126,17 +126,19 @@ def assembled(
         items=lambda: totals.last,
         staleness=health.staleness,
         stores=health.stores,
-        folders=lambda: {one.name: one.watching for one in live.folder_statuses()},
+        folders=lambda: {one.name: one.watching for one in applied.folder_statuses()},
         folders_up=lambda: {
-            one.name: one.complete for one in live.folder_statuses() if one.last_scan or not one.complete
+            one.name: one.complete for one in applied.folder_statuses() if one.last_scan or not one.complete
         },
-        folder_scans=lambda: {one.name: one.last_scan for one in live.folder_statuses() if one.last_scan is not None},
+        folder_scans=lambda: {
+            one.name: one.last_scan for one in applied.folder_statuses() if one.last_scan is not None
+        },
         buffer_bytes=lambda: opened.budget.in_use,
         queue_items=queue.due,
     )
     metrics = Metrics(readings)
     observers.add(health, board, metrics)
-    live = Live(
+    applied = AppliedState(
         manifests=manifests,
         scheduler=scheduler,
         stores=opened.stores,
@@ -148,17 +150,17 @@ def assembled(
         observer=observers,
         clock=clock,
     )
-    totals = Totals(journal, clock, live.held, board.unfinished)
+    totals = Totals(journal, clock, applied.held, board.unfinished)
     notifier = Notifier(environ)
-    follower = ManifestFollower(manifests=manifests, live=live, restarts=restarts, notifier=notifier)
+    follower = ManifestFollower(manifests=manifests, applied=applied, restarts=restarts, notifier=notifier)
     return Daemon(
         settings=settings,
-        engine=replace(opened, janitor=replace(opened.janitor, look=live.trigger)),
-        live=live,
+        engine=replace(opened, janitor=replace(opened.janitor, look=applied.trigger)),
+        applied=applied,
         follower=follower,
         supervisor=supervisor,
         controller=Controller(
-            live=live,
+            applied=applied,
             journal=journal,
             board=board,
             health=health,

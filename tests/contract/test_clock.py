@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from mirrord.daemon.clock import SystemClock
+from mirrord.engine.clock import SystemClock
 from mirrord.ports import Clock
 from mirrord.testing import AutoAdvancingClock, ManualClock
 

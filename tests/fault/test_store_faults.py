@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.daemon import stores
-from mirrord.daemon.api import sync
-from mirrord.daemon.report import Report
+from mirrord.engine import stores
 from mirrord.errors import Reason
 from mirrord.events import (
     Event,
@@ -29,6 +27,8 @@ from mirrord.events import (
 )
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import State
+from mirrord.programs.api import sync
+from mirrord.programs.report import Report
 from mirrord.s3.session import S3Store
 from mirrord.units import KiB, MiB
 from tests.integration.test_sync import digest_of, manifest

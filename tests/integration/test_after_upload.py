@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mirrord.daemon import api
 from mirrord.events import Event, TransferCompleted
 from mirrord.planning.decisions.departure import ASIDE, set_aside
+from mirrord.programs import api
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, Daemon, running
 from tests.support.inbox import files_below, manifest, md5, objects

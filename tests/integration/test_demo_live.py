@@ -19,10 +19,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from mirrord.cli.demo import command, on_a_free_port
-from mirrord.daemon.api import settings_for
-from mirrord.daemon.desired import read
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
+from mirrord.programs.api import settings_for
+from mirrord.programs.desired import read
 from mirrord.settings import Settings
 from tests.support.command import environment, start
 from tests.support.weed import children_of

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from mirrord.daemon.api import sync
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import Reason, Recovery, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions, ProviderName, State
+from mirrord.programs.api import sync
 from mirrord.s3 import embedded as embedded_module
 from mirrord.s3 import weed as weed_module
 from mirrord.s3.embedded import EmbeddedStore

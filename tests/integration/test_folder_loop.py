@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from mirrord.daemon.clock import SystemClock
 from mirrord.declared import FolderSpec, FolderTarget
+from mirrord.engine.clock import SystemClock
 from mirrord.errors import Reason
 from mirrord.events import Event, FolderRescanned
 from mirrord.folders.loop import FolderLoop

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import mirrord
-from mirrord.daemon.plan import Plan
+from mirrord.programs.plan import Plan
 from tests.integration.test_sync import manifest
 from tests.support.origin import Origin
 from tests.support.proxy import StoreProxy

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.daemon.local_files import LocalFiles
+from mirrord.engine.local_files import LocalFiles
 from mirrord.settings import Settings
 from mirrord.sources import mounts
 from tests.support.daemon import Daemon, running, store_section

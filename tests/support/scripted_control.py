@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from mirrord.daemon.board import Board
-from mirrord.daemon.clock import SystemClock
+from mirrord.engine.clock import SystemClock
 from mirrord.errors import Problem, Reason
 from mirrord.events import (
     Event,

@@ -113,3 +113,8 @@ def promised_defaults() -> tuple[tuple[str, str, str], ...]:
             extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
             found.append((path, str(extra.get("default", field.default)), row.missing))
     return tuple(found)
+
+
+def not_enforced() -> tuple[str, ...]:
+    """The same as texts for people."""
+    return tuple(f"{name}: {default} ({missing})" for name, default, missing in promised_defaults())

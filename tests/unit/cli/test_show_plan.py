@@ -4,10 +4,10 @@ import json
 
 from mirrord.cli.inspect_commands import planned
 from mirrord.cli.show_plan import in_json, lines
-from mirrord.daemon.plan import Copy, NewBucket, Plan
-from mirrord.daemon.report import Left
 from mirrord.errors import Problem, Reason
 from mirrord.model import Destination, Item, Outcome, State, TransferKind, origin_at
+from mirrord.programs.plan import Copy, NewBucket, Plan
+from mirrord.programs.report import Left
 from mirrord.units import GiB
 
 

@@ -63,8 +63,8 @@ async def ask(_root: str, work: Callable[[], T]) -> T:
 
 
 @dataclass
-class Live:
-    """What of `daemon.live` the picture is drawn from."""
+class FakeAppliedState:
+    """What of `daemon.applied_state` the picture is drawn from."""
 
     holds: list[WaitingFile] = field(default_factory=list)
 
@@ -75,14 +75,14 @@ class Live:
         return {}
 
     @property
-    def files(self) -> "Live":
+    def files(self) -> "FakeAppliedState":
         return self
 
     async def ask(self, root: str, work: Callable[[], T]) -> T:
         return await ask(root, work)
 
     @property
-    def scheduler(self) -> "Live":
+    def scheduler(self) -> "FakeAppliedState":
         return self
 
     def next_check(self, _item_id: str) -> float | None:
@@ -100,15 +100,15 @@ class World:
         self.board = Board(self.clock)
         for n in running:
             self.board(TransferStarted(item=item(n), transfer_id=f"t{n}", kind=TransferKind.PUT))
-        live: Any = Live(
+        applied: Any = FakeAppliedState(
             [
                 WaitingFile(item(n).id, state, recorded.get(n), lambda n=n, state=state: status(n, state))  # type: ignore[misc]
                 for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
             ]
         )
-        self.totals = Totals(self.journal, self.clock, live.held, self.board.unfinished)
+        self.totals = Totals(self.journal, self.clock, applied.held, self.board.unfinished)
         self.control = Controller(
-            live=live,
+            applied=applied,
             journal=self.journal,
             board=self.board,
             health=Health(self.clock),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.daemon.desired import daemon_settings
 from mirrord.daemon.restarts import Restarts
+from mirrord.engine.daemon_block import daemon_settings
 from mirrord.manifest.schema.document import DaemonSection
 from mirrord.settings import Settings, resolve
 

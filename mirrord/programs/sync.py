@@ -5,11 +5,11 @@ Owns the order of the run and its report. `every` and cron are not asked.
 
 from collections.abc import Sequence
 
-from mirrord.daemon.desired import Desired, announce
-from mirrord.daemon.report import Report
-from mirrord.daemon.snapshot import PlannedItem, Snapshot, SnapshotOptions
-from mirrord.daemon.wiring import engine
+from mirrord.engine.wiring import engine
 from mirrord.ports import Observer
+from mirrord.programs.desired import Desired, announce
+from mirrord.programs.report import Report
+from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.scheduling.workers import LastOf, Pauses, Slots, settle, work_through
 from mirrord.settings import Settings
 

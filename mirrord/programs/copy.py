@@ -3,8 +3,8 @@
 import os
 
 from mirrord.aio import finish
-from mirrord.daemon.wiring import engine
 from mirrord.declared import StoreOptions
+from mirrord.engine.wiring import engine
 from mirrord.errors import KeyRefused
 from mirrord.model import Destination, Item, Options, Outcome, State, Url, file_address, origin_at, shown
 from mirrord.planning.items import keys

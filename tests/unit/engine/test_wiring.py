@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mirrord.daemon.wiring import engine
+from mirrord.engine.wiring import engine
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import Destination, Revision, Transfer, TransferKind
 from mirrord.settings import Settings

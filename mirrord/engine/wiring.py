@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from mirrord.daemon.clock import SystemClock
-from mirrord.daemon.descriptors import descriptors
-from mirrord.daemon.local_files import LocalFiles
-from mirrord.daemon.stores import Stores
 from mirrord.declared import StoreOptions
+from mirrord.engine.clock import SystemClock
+from mirrord.engine.descriptors import descriptors
+from mirrord.engine.local_files import LocalFiles
+from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
-from mirrord.daemon.clock import SystemClock
-from mirrord.daemon.desired import Desired, announce, matches
-from mirrord.daemon.stores import Stores
+from mirrord.engine.clock import SystemClock
+from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Destination, File, FileIdentity, Record, Revision, file_path
 from mirrord.ports import JournalQueries, Observer
+from mirrord.programs.desired import Desired, announce, matches
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource

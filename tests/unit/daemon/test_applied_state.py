@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.health import Health
-from mirrord.daemon.live import Live
-from mirrord.daemon.local_files import LocalFiles
 from mirrord.daemon.manifests import Manifests
-from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
+from mirrord.engine.local_files import LocalFiles
+from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.scheduling.queue import LocalQueue
@@ -38,7 +38,7 @@ class Scene:
         clock, self.journal = AutoAdvancingClock(), MemoryJournal()
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
-        self.live = Live(
+        self.applied = AppliedState(
             manifests=self.manifests,
             scheduler=Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock),
             stores=Stores({}, directory),
@@ -75,7 +75,7 @@ class Scene:
         for name, text in files.items():
             (self.directory / f"{name}.yaml").write_text(text)
         await self.manifests.look()
-        await self.live.apply()
+        await self.applied.apply()
 
     async def removed(self, entry: str) -> bool:
         record = await self.journal.record(recorded(entry).item_id)

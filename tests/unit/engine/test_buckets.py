@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mirrord.daemon import buckets as module
-from mirrord.daemon.buckets import CHECK_EVERY, PAUSE, Buckets
 from mirrord.declared import BucketOptions, StoreOptions
+from mirrord.engine import buckets as module
+from mirrord.engine.buckets import CHECK_EVERY, PAUSE, Buckets
 from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
 from mirrord.testing import MemoryStore
 

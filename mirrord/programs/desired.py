@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from mirrord.engine.daemon_block import daemon_settings
 from mirrord.errors import Problem
 from mirrord.events import ManifestLoaded, ManifestRejected
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, load_all
-from mirrord.manifest.schema.document import DaemonSection
 from mirrord.model import Item
 from mirrord.planning.items.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer
-from mirrord.settings import state_path
 from mirrord.sources.folder import OverlapCheck
 from mirrord.sources.mounts import Mounts
 
@@ -39,16 +38,6 @@ class Desired:
     def daemon(self) -> dict[str, Any]:
         """What the `daemon:` block sets, by the names of `settings.Settings`."""
         return daemon_settings(self.loaded.daemon)
-
-
-def daemon_settings(block: DaemonSection) -> dict[str, Any]:
-    """The block's own words by the names of `settings.Settings`; only what it sets."""
-    given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace"}
-    plain = {name: getattr(block, name) for name in given}
-    log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
-    host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}
-    state = {"state": state_path(block.state)} if block.state else {}
-    return {**plain, **log, **host, **state}
 
 
 def read(paths: Sequence[str], environ: Mapping[str, str], *, again: bool = False) -> Desired:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mirrord.daemon.health import Health
-from mirrord.daemon.local_files import LocalFiles
 from mirrord.daemon.manifests import Manifests
-from mirrord.daemon.stores import Stores
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
+from mirrord.engine.local_files import LocalFiles
+from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, Reason, SourceTimedOut
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.loop import FolderLoop
@@ -33,7 +33,7 @@ _REFUSALS = frozenset({Reason.STORE_DENIED, Reason.STORE_REFUSED, Reason.STORE_U
 
 
 @dataclass(slots=True, kw_only=True)
-class Live:
+class AppliedState:
     """What runs for the manifests in force. `apply` after each change of them; one at a time."""
 
     manifests: Manifests

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mirrord._version import __version__
-from mirrord.daemon.desired import daemon_settings
+from mirrord.engine.daemon_block import daemon_settings
 from mirrord.errors import ManifestError, Problem
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import daemon_of
 from mirrord.manifest.load import read as content_of
 from mirrord.manifest.schema.document import DaemonSection
-from mirrord.manifest.schema.not_yet import promised_defaults
+from mirrord.manifest.schema.not_yet import not_enforced
 from mirrord.model import State
 from mirrord.settings import Settings, default_config, resolve
 from mirrord.status import ItemStatus, Status
@@ -82,8 +82,3 @@ async def recorded(settings: Settings, limit: int) -> Recorded:
             version=__version__, pid=0, started=0.0, totals=await journal.totals(), not_enforced=not_enforced()
         )
         return Recorded(status, tuple(left), await journal.last_written())
-
-
-def not_enforced() -> tuple[str, ...]:
-    """Defaults that promise something this version does not do yet, for people."""
-    return tuple(f"{name}: {default} ({missing})" for name, default, missing in promised_defaults())

@@ -10,13 +10,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from mirrord.daemon.clock import SystemClock
-from mirrord.daemon.desired import Desired, announce
-from mirrord.daemon.local_files import LocalFiles
-from mirrord.daemon.report import Left
-from mirrord.daemon.snapshot import PlannedItem, Snapshot, SnapshotOptions
-from mirrord.daemon.stores import Stores
-from mirrord.daemon.wiring import source_of
+from mirrord.engine.clock import SystemClock
+from mirrord.engine.local_files import LocalFiles
+from mirrord.engine.stores import Stores
+from mirrord.engine.wiring import source_of
 from mirrord.errors import BucketMissing, Problem, Reason, SourceTimedOut, StoreDenied
 from mirrord.events import Event
 from mirrord.journal.sqlite.journal import SqliteJournal
@@ -35,6 +32,9 @@ from mirrord.model import (
 from mirrord.planning.decisions.departure import unproven
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import Journal, ObjectStore, Observer
+from mirrord.programs.desired import Desired, announce
+from mirrord.programs.report import Left
+from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.reconcile.dry_run import DryRun
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.told import Told

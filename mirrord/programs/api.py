@@ -4,15 +4,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from mirrord.daemon.desired import Desired, read
-from mirrord.daemon.plan import Plan
-from mirrord.daemon.plan import plan as plan_desired
-from mirrord.daemon.report import Report
-from mirrord.daemon.sync import sync as sync_desired
 from mirrord.errors import MirrordError
 from mirrord.events import Event
 from mirrord.model import File
 from mirrord.ports import Observer
+from mirrord.programs.desired import Desired, read
+from mirrord.programs.plan import Plan
+from mirrord.programs.plan import plan as plan_desired
+from mirrord.programs.report import Report
+from mirrord.programs.sync import sync as sync_desired
 from mirrord.settings import Settings, resolve
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.daemon.stores import Stores
 from mirrord.declared import Credentials, StoreOptions
+from mirrord.engine.stores import Stores
 from mirrord.errors import StoreRefused
 from mirrord.model import Destination, ProviderName
 

@@ -15,8 +15,8 @@ from logging import getLogger
 from pathlib import Path
 from typing import Self
 
-from mirrord.daemon.buckets import Buckets
 from mirrord.declared import StoreOptions
+from mirrord.engine.buckets import Buckets
 from mirrord.errors import StoreError, StoreRefused
 from mirrord.model import Destination, Item, ProviderName
 from mirrord.ports import ObjectStore

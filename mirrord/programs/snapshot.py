@@ -9,9 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from mirrord.aio import batches
-from mirrord.daemon.desired import Desired, selected
-from mirrord.daemon.local_files import LocalFiles
 from mirrord.declared import FolderSpec
+from mirrord.engine.local_files import LocalFiles
 from mirrord.errors import Reason
 from mirrord.events import FolderRescanned
 from mirrord.folders.binding import Binding
@@ -21,6 +20,7 @@ from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import Seen, trusted
 from mirrord.ports import Clock, Found, JournalRecords, Observer
+from mirrord.programs.desired import Desired, selected
 from mirrord.sources.folder import FoundFile, SettledFolder
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")

@@ -1,0 +1,1 @@
+"""Composition root: opens journal, stores, sources and transfers, and chooses every concrete class."""

@@ -1,0 +1,16 @@
+"""The `daemon:` block of the manifests as settings."""
+
+from typing import Any
+
+from mirrord.manifest.schema.document import DaemonSection
+from mirrord.settings import state_path
+
+
+def daemon_settings(block: DaemonSection) -> dict[str, Any]:
+    """The values that the block sets, by the field names of `settings.Settings`."""
+    given = block.model_fields_set & {"transfers", "memory_limit", "listen", "api_token", "hosts", "shutdown_grace"}
+    plain = {name: getattr(block, name) for name in given}
+    log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
+    host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}
+    state = {"state": state_path(block.state)} if block.state else {}
+    return {**plain, **log, **host, **state}
