@@ -435,7 +435,7 @@ async def test_a_public_address_leads_to_no_private_one(
     origin.publish("/private", BODY)
     async with it:
         assert await it.probe() is not None  # from loopback to loopback; leaves a connection in the pool
-        monkeypatch.setattr(AddressRules, "public", lambda *_: True)
+        monkeypatch.setattr(AddressRules, "is_public", lambda *_: True)
         with pytest.raises(SourceRefused, match="from a public address to a private one"):
             await it.probe()
 

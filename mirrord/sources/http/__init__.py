@@ -1,5 +1,6 @@
-"""Sources behind http:// and https://: `HttpSources` makes one `HttpSource` an item over shared connections."""
+"""HTTP and HTTPS sources: `HttpSources` makes an `HttpSource` for each attempt at an item, over shared connections."""
 
-from mirrord.sources.http.source import HttpSource, HttpSources
+from mirrord.sources.http.source import HttpSource
+from mirrord.sources.http.sources import HttpSources
 
 __all__ = ["HttpSource", "HttpSources"]

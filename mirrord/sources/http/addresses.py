@@ -1,7 +1,8 @@
-"""Which network addresses a source may be asked at. Pure rules over the address that is connected to.
+"""Which network addresses a source may have. Pure rules over the address that a connection goes to.
 
-Owns SPEC section 7: link-local and cloud-metadata addresses never, private ones not behind a public one. It is asked
-for each new connection, after the name was resolved, so neither a literal nor a lying DNS answer gets around it.
+Owns SPEC section 7: link-local and cloud-metadata addresses never; private ones never after a public one. The rules
+apply to each new connection after the name was resolved, so neither an IP address in the URL nor a forged DNS answer
+avoids them.
 """
 
 from collections.abc import Iterable
@@ -13,8 +14,8 @@ _FORBIDDEN = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::25
 _NAT64 = ip_network("64:ff9b::/96")
 
 
-def reached(text: str) -> Address:
-    """The address that packets to `text` end at: IPv4 inside IPv6 (mapped, 6to4, NAT64) is taken out.
+def final_address(text: str) -> Address:
+    """The address at which packets to `text` arrive: IPv4 inside IPv6 (mapped, 6to4, NAT64) is extracted.
 
     Raises ValueError if the text is no address.
     """
@@ -27,14 +28,14 @@ def reached(text: str) -> Address:
 
 
 class AddressRules:
-    """What may be connected to. `allow` holds networks (CIDR) that are exempt; ValueError if one is malformed."""
+    """Which addresses may be connected to. `allow`: exempt networks (CIDR); ValueError if one is malformed."""
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
         self._allow = tuple(map(ip_network, allow))
 
-    def refuses(self, text: str, *, behind_public: bool) -> str | None:
+    def refusal(self, text: str, *, behind_public: bool) -> str | None:
         """Why this address is refused, as the end of a sentence; None if it may be connected to."""
-        address = reached(text)
+        address = final_address(text)
         if any(address in network for network in self._allow):
             return None
         if any(address in network for network in _FORBIDDEN):
@@ -43,7 +44,7 @@ class AddressRules:
             return "a redirect leads from a public address to a private one, which mirrord does not follow"
         return None
 
-    def public(self, text: str) -> bool:
-        """Whether the address belongs to the public internet; an exempt one counts as ours."""
-        address = reached(text)
+    def is_public(self, text: str) -> bool:
+        """Whether the address belongs to the public internet; an exempt address counts as private."""
+        address = final_address(text)
         return address.is_global and not any(address in network for network in self._allow)

@@ -1,7 +1,7 @@
-"""The body of one answer as a stream of bytes: timed, freed of its transfer codings, counted.
+"""The body of one response as a stream of bytes: timed, decoded from its transfer codings, counted.
 
-Owns the proof of its end: silence, slowness, a body cut short or too long are errors, never a short object. Gives
-others their turns on the loop, however small the pieces are that an origin sends.
+Owns the proof of the end: silence, a rate below `min_rate`, and a body that is too short or too long are errors, never
+a short object. Lets other tasks run, however small the chunks are that the server sends.
 """
 
 import asyncio
@@ -14,51 +14,58 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mirrord.aio import Turns
 from mirrord.errors import SourceRefused, SourceUnavailable
 from mirrord.model import HttpOptions
-from mirrord.sources.http.codings import Decoded, Pieces, transfer_codings
-from mirrord.sources.http.network import Answer, reason
-from mirrord.sources.http.pace import Pace
+from mirrord.sources.http.client import HttpResponse, parser_reason
+from mirrord.sources.http.codings import BodyReader, TransferDecoder, transfer_codings
 from mirrord.units import KiB, MiB, format_size
 
-_LEAST, _FIRST, _MOST = KiB, 64 * KiB, MiB
+_MIN_READ, _FIRST_READ, _MAX_READ = KiB, 64 * KiB, MiB
 """Bytes taken from the connection's buffer at a time."""
-_SLOW = 0.004
-"""Seconds of computing that this may take: a buffer full of one-byte chunks would take a hundred times as long."""
+_SLOW_READ = 0.004
+"""Seconds of computing that one read may take. A buffer full of one-byte chunks would take a hundred times as long."""
 
 
 class HttpStream:
-    """The bytes of one answer, counted. `expected` bytes, None if the origin does not say."""
+    """The bytes of one response, counted. `expected` bytes; None if the server does not send a length."""
 
     def __init__(
-        self, answer: Answer, where: str, expected: int | None, options: HttpOptions, monotonic: Callable[[], float]
+        self,
+        response: HttpResponse,
+        where: str,
+        expected: int | None,
+        options: HttpOptions,
+        monotonic: Callable[[], float],
     ) -> None:
         self._where = where
         self._expected = expected
-        pieces: Pieces = _Wire(answer, self._failed, options, monotonic)
-        for coding in transfer_codings(answer.headers, where):
-            pieces = Decoded(pieces, coding, where)
-        self._pieces = pieces
+        reader: BodyReader = _ConnectionReader(response, self._failed, options, monotonic)
+        for coding in transfer_codings(response.headers, where):
+            reader = TransferDecoder(reader, coding, where)
+        self._reader = reader
         self._count = 0
-        self._surplus = memoryview(b"")
+        self._unread = memoryview(b"")
 
     async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`. Raises SourceUnavailable if cut short, silent for `idle_timeout`, or slower than
-        `min_rate` over an `idle_timeout` of waiting: no body takes longer than length / min_rate + idle_timeout."""
-        if not self._surplus:
-            piece = await self._pieces.piece()
-            self._check(len(piece))
-            self._surplus = memoryview(piece)
-            self._count += len(piece)
-        count = min(len(self._surplus), len(view))
-        view[:count] = self._surplus[:count]
-        self._surplus = self._surplus[count:]
+        """See `ports.ByteStream`. Raises SourceUnavailable if the body is cut short, silent for `idle_timeout`, or
+        slower than `min_rate` over an `idle_timeout` of waiting.
+
+        So no body takes longer than length / min_rate + idle_timeout.
+        """
+        if not self._unread:
+            chunk = await self._reader.read()
+            self._check_length(len(chunk))
+            self._unread = memoryview(chunk)
+            self._count += len(chunk)
+        count = min(len(self._unread), len(view))
+        view[:count] = self._unread[:count]
+        self._unread = self._unread[count:]
         return count
 
-    def _check(self, came: int) -> None:
+    def _check_length(self, received: int) -> None:
         if self._expected is None:
             return
-        if self._count + came > self._expected:
+        if self._count + received > self._expected:
             raise SourceUnavailable(f"{self._where}: sent more than the {self._expected} bytes it announced")
-        if not came and self._count < self._expected:
+        if not received and self._count < self._expected:
             raise self._failed("cut short")
 
     def _failed(self, how: str) -> SourceUnavailable:
@@ -66,12 +73,12 @@ class HttpStream:
         return SourceUnavailable(f"{self._where}: {how} at {self._count} of {of} bytes")
 
 
-class First:
-    """The first `most` bytes of a stream that goes on."""
+class StreamPrefix:
+    """The first `length` bytes of a longer stream."""
 
-    def __init__(self, stream: HttpStream, most: int) -> None:
+    def __init__(self, stream: HttpStream, length: int) -> None:
         self._stream = stream
-        self._left = most
+        self._left = length
 
     async def readinto(self, view: memoryview) -> int:
         """See `ports.ByteStream`."""
@@ -80,59 +87,82 @@ class First:
         return count
 
 
-class Nothing:
-    """An empty stream."""
+class EmptyStream:
+    """A stream without bytes."""
 
     async def readinto(self, view: memoryview) -> int:  # noqa: ARG002 - the port's signature
         return 0
 
 
-class _Wire:
-    """What the connection brings, in pieces of at most `_MOST` bytes."""
+class MinRate:
+    """Whether a body is slower than `min_rate` (bytes a second), over windows of `window` seconds of waiting. Pure.
+
+    Only the time of waiting for bytes counts: a slow store must not make its source seem slow. `idle_timeout` bounds
+    silence; this bounds a source that is never silent and never ends.
+    """
+
+    def __init__(self, min_rate: int, window: float) -> None:
+        self._min_rate = min_rate
+        self._window = window
+        self._waited = 0.0
+        self._received = 0
+
+    def add(self, received: int, waited: float) -> bool:
+        """Count `received` bytes and `waited` seconds of waiting. Returns whether a window ended below the rate."""
+        self._received += received
+        self._waited += waited
+        if self._waited < self._window:
+            return False
+        too_slow = self._received < self._min_rate * self._waited
+        self._waited, self._received = 0.0, 0
+        return too_slow
+
+
+class _ConnectionReader:
+    """Reads a body from the connection, at most `_MAX_READ` bytes at a time."""
 
     def __init__(
         self,
-        answer: Answer,
+        response: HttpResponse,
         failed: Callable[[str], SourceUnavailable],
         options: HttpOptions,
         monotonic: Callable[[], float],
     ) -> None:
-        self._content = answer.content
+        self._content = response.content
         self._failed = failed
-        self._idle = options.idle_timeout
-        self._least = options.min_rate
-        self._pace = Pace(options.min_rate, options.idle_timeout)
+        self._options = options
+        self._rate = MinRate(options.min_rate, options.idle_timeout)
         self._monotonic = monotonic
-        self._most = _FIRST
+        self._read_size = _FIRST_READ
         self._turns = Turns()
 
-    async def piece(self) -> bytes:
-        """See `codings.Pieces`."""
+    async def read(self) -> bytes:
+        """See `codings.BodyReader`."""
         try:
-            if piece := self._buffered():
-                self._pace.slow(len(piece), 0.0)
+            if chunk := self._read_buffered():
+                self._rate.add(len(chunk), 0.0)
                 await self._turns.give()
-                return piece
+                return chunk
             began = self._monotonic()
-            async with asyncio.timeout(self._idle):
-                piece = await self._content.read(self._most)
+            async with asyncio.timeout(self._options.idle_timeout):
+                chunk = await self._content.read(self._read_size)
         except TimeoutError as error:
-            raise self._failed(f"silent for {self._idle:g} s") from error
+            raise self._failed(f"silent for {self._options.idle_timeout:g} s") from error
         except HttpProcessingError as error:
-            raise SourceRefused(f"{self._failed('malformed')}: {reason(error.message)}") from None
+            raise SourceRefused(f"{self._failed('malformed')}: {parser_reason(error.message)}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._failed("cut short") from error
-        if self._pace.slow(len(piece), self._monotonic() - began) and piece:
-            raise self._failed(f"slower than min_rate ({format_size(self._least)}/s)")
-        return piece
+        if self._rate.add(len(chunk), self._monotonic() - began) and chunk:
+            raise self._failed(f"slower than min_rate ({format_size(self._options.min_rate)}/s)")
+        return chunk
 
-    def _buffered(self) -> bytes:
-        """What came already, without waiting: more at a time while that is quick, less where it is not."""
+    def _read_buffered(self) -> bytes:
+        """Bytes that have arrived, without waiting: more at a time while reading is quick, fewer where it is slow."""
         began = thread_time()
-        piece = self._content.read_nowait(self._most)
+        chunk = self._content.read_nowait(self._read_size)
         took = thread_time() - began
-        if took > _SLOW:
-            self._most = max(_LEAST, self._most // 4)
-        elif len(piece) == self._most and took < _SLOW / 4:
-            self._most = min(_MOST, self._most * 2)
-        return piece
+        if took > _SLOW_READ:
+            self._read_size = max(_MIN_READ, self._read_size // 4)
+        elif len(chunk) == self._read_size and took < _SLOW_READ / 4:
+            self._read_size = min(_MAX_READ, self._read_size * 2)
+        return chunk

@@ -1,9 +1,8 @@
-"""The head of an HTTP/1 response, rewritten where it is sloppy but unambiguous, so that a strict parser takes it. Pure.
+"""Rewrites the head of an HTTP/1 response that is malformed but unambiguous, so that a strict parser accepts it. Pure.
 
-Owns what curl, browsers and RFC 9112 accept from a server: spaces before a colon (5.1), folded lines (5.2), equal
-values of Content-Length (6.3), the coding `identity`, chunked beside a Content-Length (6.3), a list in several lines
-(RFC 9110 5.3). What is ambiguous stays as
-it is: the parser refuses it and says why.
+Owns the deviations that curl, browsers and RFC 9112 accept from a server: spaces before a colon (5.1), folded lines
+(5.2), equal values of Content-Length (6.3), the coding `identity`, chunked beside a Content-Length (6.3), a list in
+several lines (RFC 9110 5.3). An ambiguous head stays unchanged: the parser refuses it with its reason.
 """
 
 import re
@@ -17,7 +16,7 @@ Field = tuple[bytes, bytes]
 
 
 def normalised(head: bytes) -> bytes:
-    """The same head with at most one Content-Length and one Transfer-Encoding, if it leaves no doubt about them."""
+    """The same head with at most one Content-Length and one Transfer-Encoding, if these are unambiguous."""
     status, *lines = _FOLD.sub(b" ", head.rstrip(b"\r\n")).split(b"\n")
     fields = [_field(line.rstrip(b"\r")) for line in lines]
     codings = _codings(fields)
@@ -34,7 +33,7 @@ def normalised(head: bytes) -> bytes:
 
 
 def _field(line: bytes) -> Field:
-    """The name, and the colon with all that follows; a line without a colon is a name."""
+    """The name, and the rest from the colon on; a line without a colon is all name."""
     name, colon, value = line.partition(b":")
     return (name.rstrip(b" \t"), colon + value) if colon else (line, b"")
 
@@ -50,14 +49,14 @@ def _values(fields: list[Field], name: bytes) -> list[bytes]:
 
 
 def _length(fields: list[Field]) -> bytes | None:
-    """The one number that all Content-Length fields say; None if there is none, or no agreement."""
+    """The number that all Content-Length fields agree on; None if there is no field, or they differ."""
     found = set(_values(fields, _LENGTH))
     only = found.pop() if len(found) == 1 else b""
     return only if only.isdigit() else None
 
 
 def _codings(fields: list[Field]) -> bytes | None:
-    """The transfer codings in order, without `identity` and with one `chunked` at the end; None if none is named."""
+    """The transfer codings in order, without `identity`, with one `chunked` at the end; None without the field."""
     named = _values(fields, _CODINGS)
     if not named:
         return None

@@ -1,114 +1,56 @@
-"""One URL as a Source: a conditional look, a proven stream, pinned ranges.
+"""One URL as a Source: conditional probes, streams with a proven end, pinned ranges.
 
-Owns what is asked and what counts as the answer. Refuses a range of any other revision, a body cut short, silence.
-The answer to a look stays open, so that look and copy cost one request. A break is raised, not continued: `transfer`
-decides what to do about it.
+Owns which requests are sent and which responses count. Refuses a range of another revision, a body cut short, silence.
+The response to a probe stays open for `open`, so that probe and copy cost one request. A broken connection is an error;
+`transfer` decides whether to resume.
 """
 
-import time
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from logging import getLogger
 from types import TracebackType
 from typing import NamedTuple, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from multidict import CIMultiDict
 
 from mirrord.errors import SourceChanged, SourceError, SourceRefused
-from mirrord.model import HttpOptions, Item, Observed, Revision, fingerprint, shown
+from mirrord.model import HttpOptions, Observed, Revision, fingerprint, shown
 from mirrord.planning.decisions.identity import same_revision
 from mirrord.ports import ByteStream, Source
-from mirrord.sources.http import answers
-from mirrord.sources.http.body import First, HttpStream, Nothing
+from mirrord.sources.http import responses
+from mirrord.sources.http.body import EmptyStream, HttpStream, StreamPrefix
+from mirrord.sources.http.client import HttpClient, HttpResponse
 from mirrord.sources.http.codings import transfer_codings
-from mirrord.sources.http.declared import listed_sha256
-from mirrord.sources.http.network import Answer, Network
-from mirrord.sources.http.refusals import Kind, Refusals
+from mirrord.sources.http.refusals import Refusals, RequestKind
+from mirrord.sources.http.urls import location_id, origin, without_userinfo
 
 _log = getLogger(__name__)
 
-_OWN_PORT = {"http": ":80", "https": ":443"}
 
-
-class Clocks(NamedTuple):
+class TimeFunctions(NamedTuple):
     """`now`: seconds since the epoch. `monotonic`: seconds that never go back."""
 
     now: Callable[[], float]
     monotonic: Callable[[], float]
 
 
-class HttpSources:
-    """Makes the sources of http(s) items over shared connections, alive inside `async with`.
-
-    `connect_timeout` in seconds; `allow`: networks (CIDR) exempt from the address rules, ValueError if malformed;
-    `per_host`: connections to one host and port at a time, 0 for any number. `now` tells the date, `monotonic` how long
-    something took.
-    """
+class HttpSource(Source):
+    """One URL during one attempt. Leaving the context closes every response that is still open."""
 
     def __init__(
-        self,
-        *,
-        connect_timeout: float = 10.0,
-        allow: Iterable[str] = (),
-        per_host: int = 8,
-        now: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, url: str, options: HttpOptions, client: HttpClient, time: TimeFunctions, refusals: Refusals
     ) -> None:
-        self._network = Network(connect_timeout=connect_timeout, allow=allow, per_host=per_host)
-        # Asked while an item's own answer is held open: were they in one line, each could wait for the other for ever.
-        self._lists = Network(connect_timeout=connect_timeout, allow=allow)
-        self._clocks = Clocks(now, monotonic)
-        self._refusals = Refusals(monotonic)
-
-    async def __aenter__(self) -> Self:
-        await self._network.__aenter__()
-        await self._lists.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._lists.__aexit__(kind, error, trace)
-        await self._network.__aexit__(kind, error, trace)
-
-    def source(self, item: Item) -> "HttpSource":
-        """The item's source, for one attempt."""
-        return HttpSource(item.origin.address, item.options.http, self._network, self._clocks, self._refusals)
-
-    async def declared(self, item: Item) -> str | None:
-        """The sha256 (hex) that the item's bytes must have, from the list if one is declared; None: nothing is.
-
-        The entry's headers and credentials go to a list at the entry's own origin only. Raises SourceError's children.
-        """
-        declared = item.options.requires.checksum
-        if declared is None or declared.url is None:
-            return declared.sha256 if declared else None
-        own, credentials = _without_userinfo(item.origin.address)
-        same = _origin(own) == _origin(declared.url)
-        headers = {**credentials, **item.options.http.headers} if same else {}
-        options = replace(item.options.http, headers=headers)
-        source = HttpSource(declared.url, options, self._lists, self._clocks, self._refusals)
-        return await listed_sha256(source, declared.url, item)
-
-
-class HttpSource(Source):
-    """One look at one URL. Leaving the context closes every answer that is still open."""
-
-    def __init__(self, url: str, options: HttpOptions, network: Network, clocks: Clocks, refusals: Refusals) -> None:
         self._address = fingerprint(url)
-        self._url, credentials = _without_userinfo(url)
-        self._origin = _origin(self._url)
+        self._url, credentials = without_userinfo(url)
         self._headers = CIMultiDict(credentials)
         self._headers.update(options.headers)
         self._options = options
-        self._network = network
-        self._clocks = clocks
+        self._client = client
+        self._time = time
         self._refusals = refusals
-        self._refused_range: int | None = None  # the status of a range that was refused
-        self._held: tuple[Answer, Observed] | None = None
+        self._refused_range: int | None = None  # the status of a range request that was refused
+        self._probed: tuple[HttpResponse, Observed] | None = None  # the open response to the last probe
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,178 +61,163 @@ class HttpSource(Source):
         self.release()
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
-        """See `ports.Source`. None on 304, and on a 200 that carries the strong ETag of `known`."""
+        """See `ports.Source`. None after a 304, and after a 200 with the strong ETag of `known`."""
         self.release()
         if known is not None and known.address != self._address:
             known = None
-        answer, observed = await self._looked(known)
-        if answer.status == 304:
-            answer.release()
+        response, observed = await self._request_whole(known)
+        if response.status == 304:
+            response.release()
             return None
         if known is not None and _same_strong(known, observed.revision):
-            answer.close()
+            response.close()
             return None
-        for name in answers.not_carried(answer.headers):
+        for name in responses.altered_headers(response.headers):
             _log.warning("%s: its %s holds what an object cannot have: it is cut or left out", shown(self._url), name)
-        self._held = answer, observed
+        self._probed = response, observed
         return observed
 
     @asynccontextmanager
     async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """See `ports.Source`. What begins at the first byte, right after `probe`, comes from the answer to it.
+        """See `ports.Source`. A stream from the first byte, right after `probe`, reads the response to the probe.
 
-        A body that has neither a length nor chunks ends when the origin closes: nothing more can be known of it.
+        A body without a length and without chunks ends when the server closes the connection: nothing proves its end.
         """
         length = observed.revision.length
         stop = length if end is None else end
         if stop is not None and start >= stop:
-            yield Nothing()
+            yield EmptyStream()
             return
-        held = start == 0 and self._holds(observed)
-        whole = held or (start == 0 and stop == length)
-        answer = await (self._whole(observed) if whole else self._range(observed, start, stop))
+        whole = start == 0 and (stop == length or self._is_probed(observed))
+        response = await (self._open_whole(observed) if whole else self._open_range(observed, start, stop))
         last = length if whole else stop
         expected = None if last is None else last - start
-        stream = HttpStream(answer, shown(self._url), expected, self._options, self._clocks.monotonic)
+        stream = HttpStream(response, shown(self._url), expected, self._options, self._time.monotonic)
         try:
-            yield stream if stop == last or stop is None else First(stream, stop)
+            yield stream if stop == last or stop is None else StreamPrefix(stream, stop)
         finally:
-            answer.close()
+            response.close()
 
     async def confirm(self, observed: Observed) -> None:
-        """Nothing to ask: each answer is of one revision, and each range was pinned to this one as it was opened.
+        """Sends nothing: each response is of one revision, and each range was pinned to it when it was opened.
 
-        What the origin published since is the next look's concern.
+        The next check finds what the server published since.
         """
 
-    async def _looked(self, known: Revision | None) -> tuple[Answer, Observed]:
-        """The answer to a look: to a plain one, too, where a conditional one is refused or its answer is not to be
-        believed."""
+    async def _request_whole(self, known: Revision | None) -> tuple[HttpResponse, Observed]:
+        """The response to a conditional request, or to a plain one if conditions are refused or a 304 is wrong."""
         refused = None
-        if known is not None and not self._refusals.known(Kind.CONDITIONS, self._address):
-            asked = answers.conditions(known)
-            answer, url = await self._ask(asked, known)
-            refused = answer.status if asked and answer.status in answers.REFUSES_CONDITIONS else None
-            believed = answer.status != 304 or answers.confirms(known, answer.headers)
-            if not asked or (refused is None and believed):
-                return self._judged(answer, url, asked)
-            answer.close()
+        if known is not None and not self._refusals.known(RequestKind.CONDITIONS, self._address):
+            sent = responses.conditional_headers(known)
+            response, url = await self._get(sent, known)
+            refused = response.status if sent and response.status in responses.CONDITIONS_REFUSED else None
+            is_credible = response.status != 304 or responses.confirms(known, response.headers)
+            if not sent or (refused is None and is_credible):
+                return self._checked(response, url, sent)
+            response.close()
         range_refused, self._refused_range = self._refused_range, None
-        answer, url = await self._ask({}, None)
-        if answer.status in (200, 203):
-            self._note(Kind.CONDITIONS, refused)
-            self._note(Kind.RANGES, range_refused)
-        return self._judged(answer, url, {})
+        response, url = await self._get({}, None)
+        if response.status in (200, 203):
+            self._note_refusal(RequestKind.CONDITIONS, refused)
+            self._note_refusal(RequestKind.RANGES, range_refused)
+        return self._checked(response, url, {})
 
-    def _note(self, kind: Kind, status: int | None) -> None:
-        """A plain request worked: whether one of this kind was refused before it, with `status`."""
+    def _note_refusal(self, kind: RequestKind, status: int | None) -> None:
+        """A plain request succeeded after one of this kind was refused with `status`; None: it was not refused."""
         if status is not None and not self._refusals.known(kind, self._address):
             self._refusals.note(kind, self._address)
             _log.warning("%s: answers %d to %s: it is asked without them for a day", shown(self._url), status, kind)
 
-    async def _whole(self, observed: Observed) -> Answer:
-        if self._held is not None and self._holds(observed):
-            answer, self._held = self._held[0], None
-            return answer
+    async def _open_whole(self, observed: Observed) -> HttpResponse:
+        if self._probed is not None and self._is_probed(observed):
+            response, self._probed = self._probed[0], None
+            return response
         self.release()
-        answer, again = self._judged(*await self._ask({}, None), {})
-        if not same_revision(again.revision, observed.revision):
-            answer.close()
-            raise SourceChanged(f"{shown(self._url)}: changed since it was looked at")
-        return answer
+        response, now = self._checked(*await self._get({}, None), {})
+        if not same_revision(now.revision, observed.revision):
+            response.close()
+            raise SourceChanged(f"{shown(self._url)}: changed since it was checked")
+        return response
 
-    def _holds(self, observed: Observed) -> bool:
-        return self._held is not None and self._held[1].revision == observed.revision
+    def _is_probed(self, observed: Observed) -> bool:
+        """Whether the response to the probe is still open and of this revision."""
+        return self._probed is not None and self._probed[1].revision == observed.revision
 
-    async def _range(self, observed: Observed, start: int, stop: int | None) -> Answer:
+    async def _open_range(self, observed: Observed, start: int, stop: int | None) -> HttpResponse:
         self.release()
         etag, total = observed.revision.strong_etag, observed.revision.length
         if not observed.ranges or etag is None:
             raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
-        asked = answers.pinned_range(etag, start, stop)
-        answer, url = await self._ask(asked, observed.revision)
-        if answer.status in answers.REFUSES_RANGES or answer.status == 412:
-            answer.close()
-            self._refused_range = answer.status if answer.status != 412 else None
-            what = "it refuses ranges" if self._refused_range else "it is another revision"
-            raise SourceChanged(f"{shown(self._url)}: answered {answer.status} to a range: {what}")
-        answer, again = self._judged(answer, url, asked)
-        granted = answers.content_range(answer.headers.get("Content-Range"))
-        same = again.revision.etag == etag and granted == (start, total if stop is None else stop, total)
-        same &= again.content_encoding == observed.content_encoding
-        if answer.status != 206 or not same:
-            answer.close()
+        sent = responses.range_headers(etag, start, stop)
+        response, url = await self._get(sent, observed.revision)
+        if response.status in responses.RANGES_REFUSED or response.status == 412:
+            response.close()
+            self._refused_range = response.status if response.status != 412 else None
+            why = "it refuses ranges" if self._refused_range else "it is another revision"
+            raise SourceChanged(f"{shown(self._url)}: answered {response.status} to a range: {why}")
+        response, now = self._checked(response, url, sent)
+        received = responses.content_range(response.headers.get("Content-Range"))
+        same = now.revision.etag == etag and received == (start, total if stop is None else stop, total)
+        same &= now.content_encoding == observed.content_encoding
+        if response.status != 206 or not same:
+            response.close()
             raise SourceChanged(f"{shown(self._url)}: another revision or range answered than the one asked for")
-        return answer
+        return response
 
-    async def _ask(self, asked: Mapping[str, str], bound: Revision | None) -> tuple[Answer, str]:
-        """GET with the headers `asked`, which go only where the answer with the validators of `bound` came from. The
-        answer, whatever its status, and its URL."""
-        home = answers.place(self._url)
+    async def _get(self, extra: Mapping[str, str], bound: Revision | None) -> tuple[HttpResponse, str]:
+        """GET, and the headers `extra` for the URL that the validators of `bound` came from.
+
+        Returns the response, of any status, and its URL.
+        """
+        home = location_id(self._url)
         bound_to = (bound.location or home) if bound else home
 
         def headers_for(url: str) -> Mapping[str, str]:
-            headers = self._headers.copy() if _origin(url) == self._origin else CIMultiDict[str]()
+            headers = self._headers.copy() if origin(url) == origin(self._url) else CIMultiDict[str]()
             headers["Accept-Encoding"] = "identity"
-            headers.update(asked if answers.place(url) == bound_to else {})
+            headers.update(extra if location_id(url) == bound_to else {})
             return headers
 
-        return await self._network.get(
+        return await self._client.get(
             self._url, headers_for, max_redirects=self._options.max_redirects, idle=self._options.idle_timeout
         )
 
-    def _judged(self, answer: Answer, url: str, asked: Mapping[str, str]) -> tuple[Answer, Observed]:
-        """What the answer to a request with the headers `asked` says; one that is an error is closed and raised."""
-        now = self._clocks.now()
+    def _checked(self, response: HttpResponse, url: str, sent: Mapping[str, str]) -> tuple[HttpResponse, Observed]:
+        """The response to a request with the headers `sent`, and the source as it describes it.
+
+        A response that is an error is closed and raised.
+        """
+        now = self._time.now()
+        where = shown(url)
         try:
-            if error := answers.failure(answer.status, answer.headers, shown(url), now) or _unasked(answer, url, asked):
+            failure = responses.failure(response.status, response.headers, where, now)
+            if error := failure or _unrequested(response, where, sent):
                 raise error
-            transfer_codings(answer.headers, shown(url))
+            transfer_codings(response.headers, where)
         except SourceError:
-            answer.close()
+            response.close()
             raise
-        there = answers.place(url)
-        location = there if there != answers.place(self._url) else None
-        observed = answers.observed(answer.headers, self._address, location, now)
-        ranges = observed.ranges and not self._refusals.known(Kind.RANGES, self._address)
-        return answer, replace(observed, ranges=ranges)
+        location = location_id(url)
+        redirected = location if location != location_id(self._url) else None
+        observed = responses.observed(response.headers, self._address, redirected, now)
+        ranges = observed.ranges and not self._refusals.known(RequestKind.RANGES, self._address)
+        return response, replace(observed, ranges=ranges)
 
     def release(self) -> None:
         """See `ports.Source`."""
-        if self._held is not None:
-            self._held[0].close()
-            self._held = None
+        if self._probed is not None:
+            self._probed[0].close()
+            self._probed = None
 
 
-def _unasked(answer: Answer, url: str, asked: Mapping[str, str]) -> SourceRefused | None:
-    """The error of a part, or of "not modified", that was not asked for."""
-    if answer.status == 206 and "Range" not in asked:
-        return SourceRefused(f"{shown(url)}: answered a part (206) where the whole was asked for")
-    if answer.status == 304 and not asked:
-        return SourceRefused(f"{shown(url)}: answered 304 to a question without a condition")
+def _unrequested(response: HttpResponse, where: str, sent: Mapping[str, str]) -> SourceRefused | None:
+    """The error of a 206 without a range request, or of a 304 without a condition."""
+    if response.status == 206 and "Range" not in sent:
+        return SourceRefused(f"{where}: answered a part (206) where the whole was asked for")
+    if response.status == 304 and not sent:
+        return SourceRefused(f"{where}: answered 304 to a question without a condition")
     return None
 
 
 def _same_strong(known: Revision, now: Revision) -> bool:
     return known.strong_etag is not None and known.strong_etag == now.strong_etag and known.location == now.location
-
-
-def _origin(url: str) -> tuple[str, str]:
-    """Scheme and authority, with the port that is the scheme's own left out (RFC 9110 4.3.1)."""
-    parts = urlsplit(url)
-    scheme, authority = parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower()
-    return scheme, authority.removesuffix(_OWN_PORT.get(scheme, ""))
-
-
-def _without_userinfo(url: str) -> tuple[str, dict[str, str]]:
-    """The URL to ask, and userinfo as a header, so that it goes to the entry's own origin only."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise SourceRefused(f"{shown(url)}: the URL is malformed") from None
-    userinfo, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, {}
-    user, _, password = userinfo.partition(":")
-    token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()  # with its colon: RFC 7617 2
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}

@@ -85,7 +85,7 @@ BEHAVIOUR = {
     "mirrors.url": f"{EXPAND}::test_where_an_object_goes",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
     "mirrors.checksum.digest": "tests/integration/test_trust.py::test_a_declared_checksum_decides_what_becomes_visible",
-    "mirrors.checksum.url": "tests/contract/test_http_declared.py::test_a_declared_checksum_may_stand_in_a_list",
+    "mirrors.checksum.url": "tests/contract/test_http_checksum_list.py::test_a_declared_checksum_may_stand_in_a_list",
     "mirrors.every": f"{SCHEDULE}::test_the_grid_of_every",
     "mirrors.cron": f"{SCHEDULE}::test_the_first_look_by_cron",
     "mirrors.timezone": f"{SCHEDULE}::test_cron",

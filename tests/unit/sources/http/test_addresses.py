@@ -1,4 +1,4 @@
-"""Address rules: what is never asked, what is not asked behind a public address, what is exempt."""
+"""Address rules: forbidden addresses, addresses forbidden after a public one, exempt networks."""
 
 import pytest
 
@@ -36,31 +36,31 @@ PUBLIC = ["93.184.216.34", "2606:2800:220:1::1", "::ffff:8.8.8.8", "64:ff9b::808
 @pytest.mark.parametrize("behind_public", [False, True])
 @pytest.mark.parametrize("address", FORBIDDEN)
 def test_link_local_and_metadata_are_refused_always(address: str, behind_public: bool) -> None:
-    assert "metadata" in (AddressRules().refuses(address, behind_public=behind_public) or "")
+    assert "metadata" in (AddressRules().refusal(address, behind_public=behind_public) or "")
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_is_refused_behind_public_only(address: str) -> None:
     rules = AddressRules()
-    assert rules.refuses(address, behind_public=False) is None
-    assert rules.refuses(address, behind_public=True) is not None
-    assert not rules.public(address)
+    assert rules.refusal(address, behind_public=False) is None
+    assert rules.refusal(address, behind_public=True) is not None
+    assert not rules.is_public(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_is_asked(address: str) -> None:
+def test_public_is_allowed(address: str) -> None:
     rules = AddressRules()
-    assert rules.refuses(address, behind_public=False) is None
-    assert rules.refuses(address, behind_public=True) is None
-    assert rules.public(address)
+    assert rules.refusal(address, behind_public=False) is None
+    assert rules.refusal(address, behind_public=True) is None
+    assert rules.is_public(address)
 
 
-def test_what_is_listed_is_exempt() -> None:
+def test_listed_networks_are_exempt() -> None:
     rules = AddressRules(["10.0.0.0/8", "169.254.169.254/32", "fe80::/64"])
     for address in ("10.9.9.9", "169.254.169.254", "::ffff:169.254.169.254", "fe80::1%eth0"):
-        assert rules.refuses(address, behind_public=True) is None
-    assert rules.refuses("169.254.169.253", behind_public=False)
-    assert rules.refuses("192.168.0.1", behind_public=True)
+        assert rules.refusal(address, behind_public=True) is None
+    assert rules.refusal("169.254.169.253", behind_public=False)
+    assert rules.refusal("192.168.0.1", behind_public=True)
 
 
 def test_a_malformed_network_is_an_error() -> None:

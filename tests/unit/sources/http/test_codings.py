@@ -1,4 +1,4 @@
-"""Codings of bodies: which may be stored with an object, which are taken off, which are refused."""
+"""Codings of bodies: which are stored with an object, which are decoded, which are refused."""
 
 import gzip
 import zlib
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
-from mirrord.sources.http.codings import Decoded, content_encoding, transfer_codings
+from mirrord.sources.http.codings import TransferDecoder, content_encoding, transfer_codings
 from mirrord.units import KiB, MiB
 
 BODY = b"0123456789abcdef" * 5000
@@ -18,20 +18,20 @@ def raw_deflate(body: bytes) -> bytes:
     return deflate.compress(body) + deflate.flush()
 
 
-class Sent:
-    """Pieces as they were sent."""
+class Pieces:
+    """A BodyReader of these pieces."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
 
-    async def piece(self) -> bytes:
+    async def read(self) -> bytes:
         return next(self._pieces, b"")
 
 
 async def decoded(coding: str, coded: bytes, size: int) -> bytes:
-    body = Decoded(Sent(coded[at : at + size] for at in range(0, len(coded), size)), coding, "http://h/x")
+    body = TransferDecoder(Pieces(coded[at : at + size] for at in range(0, len(coded), size)), coding, "http://h/x")
     whole = b""
-    while piece := await body.piece():
+    while piece := await body.read():
         assert len(piece) <= 256 * KiB
         whole += piece
     return whole
@@ -99,15 +99,15 @@ CODED = {
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000, MiB])
 @pytest.mark.parametrize(("coding", "coded"), [*CODED.items(), ("deflate", raw_deflate(BODY))])
-async def test_a_body_is_freed_of_its_coding(coding: str, coded: bytes, size: int) -> None:
+async def test_a_body_is_decoded(coding: str, coded: bytes, size: int) -> None:
     assert await decoded(coding, coded, size) == BODY
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-async def test_a_bomb_comes_in_small_pieces(coding: str) -> None:
+async def test_a_bomb_is_read_in_small_pieces(coding: str) -> None:
     bomb = (gzip.compress if coding == "gzip" else zlib.compress)(bytes(64 * MiB))
-    body = Decoded(Sent([bomb]), coding, "http://h/x")
-    assert len(await body.piece()) <= 256 * KiB
+    body = TransferDecoder(Pieces([bomb]), coding, "http://h/x")
+    assert len(await body.read()) <= 256 * KiB
 
 
 async def test_output_that_zlib_holds_back_is_not_lost() -> None:
@@ -130,6 +130,6 @@ async def test_output_that_zlib_holds_back_is_not_lost() -> None:
         ("deflate", zlib.compress(BODY) + b"rubbish", SourceRefused),
     ],
 )
-async def test_a_body_that_is_not_so_coded_is_no_body(coding: str, coded: bytes, error: type[SourceError]) -> None:
+async def test_a_body_that_is_malformed_or_cut_is_an_error(coding: str, coded: bytes, error: type[SourceError]) -> None:
     with pytest.raises(error, match=f"http://h/x: .*transfer coding {coding}"):
         await decoded(coding, coded, 64)

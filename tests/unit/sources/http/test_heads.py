@@ -1,4 +1,4 @@
-"""Heads of responses: what is sloppy but unambiguous is rewritten, all else stays for the parser to refuse."""
+"""Heads of responses: malformed but unambiguous fields are rewritten, all others stay for the parser to refuse."""
 
 import pytest
 

@@ -8,7 +8,7 @@ import pytest
 from mirrord.errors import SourceMissing, SourceRefused
 from mirrord.model import DeclaredSum, Item, SourceRequirements
 from mirrord.sources.http import HttpSources
-from mirrord.sources.http.declared import LARGEST
+from mirrord.sources.http.checksum_list import LARGEST
 from tests.support.origin import Generated, Origin, redirects
 from tests.support.reading import item_of
 

@@ -1,9 +1,9 @@
-"""Where a redirect may lead, and how a URL is written on the wire."""
+"""Targets of redirects, the encoding of URLs on the wire, and location ids."""
 
 import pytest
 
 from mirrord.errors import SourceRefused
-from mirrord.sources.http.network import legal, redirected
+from mirrord.sources.http.urls import location_id, percent_encoded, redirect_target
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from mirrord.sources.http.network import legal, redirected
         ("https://h/a", "https://i:444/c", "https://i:444/c"),
     ],
 )
-def test_a_location_is_followed(here: str, location: str, there: str) -> None:
-    assert redirected(here, location) == there
+def test_the_target_of_a_redirect(here: str, location: str, there: str) -> None:
+    assert redirect_target(here, location) == there
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def test_a_location_is_followed(here: str, location: str, there: str) -> None:
         ("http://h/a", "http://[bad/", "malformed"),
     ],
 )
-def test_a_location_is_refused(here: str, location: str | None, why: str) -> None:
+def test_a_redirect_is_refused(here: str, location: str | None, why: str) -> None:
     with pytest.raises(SourceRefused, match=why):
-        redirected(f"{here}?sig=s3cret", location)
+        redirect_target(f"{here}?sig=s3cret", location)
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,22 @@ def test_a_location_is_refused(here: str, location: str | None, why: str) -> Non
         ("http://[::1]:80/x", "http://[::1]:80/x"),
     ],
 )
-def test_only_what_no_url_may_hold_is_encoded(url: str, wire: str) -> None:
-    assert legal(url) == wire
+def test_only_illegal_characters_are_encoded(url: str, wire: str) -> None:
+    assert percent_encoded(url) == wire
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://h/a?X-Amz-Date=1&X-Amz-Signature=2", "https://h/a?X-Amz-Date=3&X-Amz-Signature=4", True),
+        ("https://h/a?sv=1&sig=2&se=3", "https://h/a?sv=1&sig=9&se=9", True),
+        ("https://h/a?id=1&sig=2", "https://h/a?id=2&sig=2", False),
+        ("https://h/a", "https://h/b", False),
+        ("https://h/a", "http://h/a", False),
+        ("https://h/a", "https://i/a", False),
+        ("https://h/a?x", "https://h/a?y", False),
+        ("https://h/a%2Fb", "https://h/a/b", False),
+    ],
+)
+def test_a_location_id_is_of_the_url_without_its_signature(one: str, other: str, same: bool) -> None:
+    assert (location_id(one) == location_id(other)) is same

@@ -1,9 +1,9 @@
-"""Reading an answer's headers: Content-Range, validators, the place that they belong to."""
+"""Headers of responses: Content-Range, validators, conditions, and what is stored with the object."""
 
 import pytest
 
 from mirrord.model import Revision
-from mirrord.sources.http import answers
+from mirrord.sources.http import responses
 
 NOW = 1_800_000_000.0
 
@@ -24,11 +24,11 @@ NOW = 1_800_000_000.0
         (None, None),
     ],
 )
-def test_content_range_is_exact_or_nothing(value: str | None, granted: tuple[int, int, int] | None) -> None:
-    assert answers.content_range(value) == granted
+def test_content_range_is_exact_or_none(value: str | None, granted: tuple[int, int, int] | None) -> None:
+    assert responses.content_range(value) == granted
 
 
-def test_what_an_answer_says_of_its_source() -> None:
+def test_headers_describe_the_source() -> None:
     headers = {
         "ETag": '"a"',
         "Last-Modified": "then",
@@ -37,7 +37,7 @@ def test_what_an_answer_says_of_its_source() -> None:
         "Content-Type": "text/csv",
         "Content-Encoding": "br",
     }
-    observed = answers.observed(headers, "here", None)
+    observed = responses.observed(headers, "here", None)
     assert observed.revision == Revision(address="here", etag='"a"', last_modified="then", length=5)
     assert (observed.content_type, observed.content_encoding, observed.ranges) == ("text/csv", "br", True)
 
@@ -45,30 +45,13 @@ def test_what_an_answer_says_of_its_source() -> None:
 @pytest.mark.parametrize(
     "lacking", [{"ETag": 'W/"a"'}, {"ETag": '""'}, {"Accept-Ranges": "none"}, {"Content-Length": ""}]
 )
-def test_no_ranges_without_pin_length_or_offer(lacking: dict[str, str]) -> None:
+def test_no_ranges_without_strong_etag_length_and_accept_ranges(lacking: dict[str, str]) -> None:
     headers = {"ETag": '"a"', "Content-Length": "5", "Accept-Ranges": "bytes", **lacking}
-    assert not answers.observed(headers, "here", None).ranges
+    assert not responses.observed(headers, "here", None).ranges
 
 
-def test_a_length_beside_chunks_means_nothing() -> None:
-    assert answers.content_length({"Content-Length": "5", "Transfer-Encoding": "chunked"}) is None
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("https://h/a?X-Amz-Date=1&X-Amz-Signature=2", "https://h/a?X-Amz-Date=3&X-Amz-Signature=4", True),
-        ("https://h/a?sv=1&sig=2&se=3", "https://h/a?sv=1&sig=9&se=9", True),
-        ("https://h/a?id=1&sig=2", "https://h/a?id=2&sig=2", False),
-        ("https://h/a", "https://h/b", False),
-        ("https://h/a", "http://h/a", False),
-        ("https://h/a", "https://i/a", False),
-        ("https://h/a?x", "https://h/a?y", False),
-        ("https://h/a%2Fb", "https://h/a/b", False),
-    ],
-)
-def test_a_place_is_a_url_without_its_signature(one: str, other: str, same: bool) -> None:
-    assert (answers.place(one) == answers.place(other)) is same
+def test_content_length_beside_chunks_is_ignored() -> None:
+    assert responses.content_length({"Content-Length": "5", "Transfer-Encoding": "chunked"}) is None
 
 
 PAST = "Fri, 15 Jan 2027 08:00:00 GMT"
@@ -83,7 +66,7 @@ PAST = "Fri, 15 Jan 2027 08:00:00 GMT"
         ('W/"1"', PAST, {"If-None-Match": 'W/"1"'}),
         ('""', PAST, {"If-None-Match": '""'}),
         (None, PAST, {"If-Modified-Since": PAST}),
-        # what is not well formed is not sent back
+        # malformed validators are not sent back
         ("1", PAST, {"If-Modified-Since": PAST}),
         ("1", None, {}),
         ('"1', None, {}),
@@ -101,12 +84,12 @@ PAST = "Fri, 15 Jan 2027 08:00:00 GMT"
         (None, "Fri, 99 Jan 2027 08:00:00 GMT", {}),
     ],
 )
-def test_only_what_is_well_formed_is_asked_about(etag: str | None, modified: str | None, asked: dict[str, str]) -> None:
-    assert answers.conditions(Revision(address="a", etag=etag, last_modified=modified)) == asked
+def test_only_well_formed_validators_are_sent(etag: str | None, modified: str | None, asked: dict[str, str]) -> None:
+    assert responses.conditional_headers(Revision(address="a", etag=etag, last_modified=modified)) == asked
 
 
-def test_nothing_known_is_nothing_asked() -> None:
-    assert answers.conditions(None) == {}
+def test_without_a_known_revision_there_is_no_condition() -> None:
+    assert responses.conditional_headers(None) == {}
 
 
 @pytest.mark.parametrize(
@@ -126,10 +109,10 @@ def test_nothing_known_is_nothing_asked() -> None:
         ({"etag": "odd", "last_modified": PAST}, {"ETag": "other"}, False),
     ],
 )
-def test_whether_not_modified_speaks_of_what_is_known(
+def test_whether_a_304_is_about_the_known_revision(
     known: dict[str, str], headers: dict[str, str], confirmed: bool
 ) -> None:
-    assert answers.confirms(Revision(address="a", **known), headers) is confirmed
+    assert responses.confirms(Revision(address="a", **known), headers) is confirmed
 
 
 @pytest.mark.parametrize(
@@ -137,20 +120,20 @@ def test_whether_not_modified_speaks_of_what_is_known(
     [
         ("Fri, 15 Jan 2027 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", False),
         ("Fri, 15 Jan 2027 07:59:59 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", True),
-        ("Fri, 15 Jan 2027 08:00:01 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", False),  # a Date that was kept for a second
-        ("Fri, 15 Jan 2027 08:00:00 GMT", None, False),  # as old as our own clock says
+        ("Fri, 15 Jan 2027 08:00:01 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", False),  # a Date cached for a second
+        ("Fri, 15 Jan 2027 08:00:00 GMT", None, False),  # compared with our own clock
         ("Fri, 15 Jan 2027 07:00:00 GMT", None, True),
         ("Fri, 15 Jan 2027 11:00:00 GMT", "Fri, 15 Jan 2027 08:00:00 GMT", True),  # another time zone
-        ("then", "Fri, 15 Jan 2027 08:00:00 GMT", True),  # compared as text, never asked about
+        ("then", "Fri, 15 Jan 2027 08:00:00 GMT", True),  # compared as text, never sent
     ],
 )
 def test_a_date_of_the_same_second_is_no_validator(modified: str, date: str | None, kept: bool) -> None:
     headers = {"Last-Modified": modified, **({"Date": date} if date else {})}
-    seen = answers.observed(headers, "a", None, 1_800_000_000.0).revision
+    seen = responses.observed(headers, "a", None, 1_800_000_000.0).revision
     assert seen.last_modified == (modified if kept else None)
-    beside = answers.observed({**headers, "ETag": '"1"'}, "a", None, 1_800_000_000.0).revision
-    assert beside.last_modified == modified, "an ETag says enough"
-    odd = answers.observed({**headers, "ETag": "odd"}, "a", None, 1_800_000_000.0).revision
+    beside = responses.observed({**headers, "ETag": '"1"'}, "a", None, 1_800_000_000.0).revision
+    assert beside.last_modified == modified, "the ETag is the validator"
+    odd = responses.observed({**headers, "ETag": "odd"}, "a", None, 1_800_000_000.0).revision
     assert odd.last_modified == seen.last_modified
 
 
@@ -170,17 +153,17 @@ def test_a_date_of_the_same_second_is_no_validator(modified: str, date: str | No
         ("x" * 2000, None),
     ],
 )
-def test_what_of_a_header_s3_can_carry(value: str | None, kept: str | None) -> None:
+def test_the_part_of_a_header_that_s3_can_store(value: str | None, kept: str | None) -> None:
     headers = {} if value is None else {"Content-Type": value, "Content-Encoding": value}
-    seen = answers.observed(headers, "a", None)
+    seen = responses.observed(headers, "a", None)
     assert seen.content_type == kept
     assert seen.content_encoding is None
-    lost = "Content-Type" in answers.not_carried(headers)
+    lost = "Content-Type" in responses.altered_headers(headers)
     assert lost is bool(value and value.strip() != (kept or ""))
 
 
-def test_an_etag_of_other_bytes_can_be_kept_and_is_not_sent() -> None:
-    seen = answers.observed({"ETag": '"caf\udce9"', "Accept-Ranges": "bytes", "Content-Length": "5"}, "a", None)
+def test_an_etag_that_is_not_ascii_is_recorded_and_not_sent() -> None:
+    seen = responses.observed({"ETag": '"caf\udce9"', "Accept-Ranges": "bytes", "Content-Length": "5"}, "a", None)
     assert seen.revision.etag == '"caf\u00e9"'
     assert not seen.ranges
-    assert answers.conditions(seen.revision) == {}
+    assert responses.conditional_headers(seen.revision) == {}

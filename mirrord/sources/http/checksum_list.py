@@ -1,6 +1,6 @@
-"""A declared sha256 that stands in a list on the web: read line by line by `planning.decisions.digests`.
+"""Reads a declared sha256 from a list of checksums at a URL, line by line; `planning.decisions.digests` parses.
 
-Refuses a list larger than `LARGEST`. What is sent to the list's address is the caller's choice.
+Refuses a list larger than `LARGEST`. The caller decides which headers are sent to the list's URL.
 """
 
 from mirrord.aio import Turns
@@ -12,15 +12,15 @@ from mirrord.ports import Source
 from mirrord.units import KiB, MiB, format_size
 
 LARGEST = 64 * MiB
-"""Some 640,000 names. It is read line by line and never held."""
-_PIECE = 64 * KiB
+"""About 640,000 names. The list is read line by line and never held in memory as a whole."""
+_BUFFER = 64 * KiB
 _LONGEST_LINE = 64 * KiB
 
 
 async def listed_sha256(source: Source, url: str, item: Item) -> str:
-    """The sha256 that the list at `url`, which `source` reads, gives for the name of the item's own source.
+    """The sha256 for the name of the item's source in the list at `url`, which `source` reads.
 
-    Raises SourceRefused if it gives none, or several, else what the source raises.
+    Raises SourceRefused if the list has none or several for this name, and the errors of the source.
     """
     search = DigestSearch(key_values(item.origin)["name"])
     await _read(source, url, search)
@@ -31,16 +31,16 @@ async def listed_sha256(source: Source, url: str, item: Item) -> str:
 
 
 async def _read(source: Source, url: str, search: DigestSearch) -> None:
-    piece, rest, size, turns = memoryview(bytearray(_PIECE)), b"", 0, Turns()
+    buffer, rest, size, turns = memoryview(bytearray(_BUFFER)), b"", 0, Turns()
     async with source:
         observed = await source.probe()
-        assert observed is not None  # nothing is known, so nothing is unchanged
+        assert observed is not None  # None only answers a known revision
         async with source.open(observed) as stream:
-            while count := await stream.readinto(piece):
+            while count := await stream.readinto(buffer):
                 size += count
                 if size > LARGEST:
                     raise SourceRefused(f"checksum: {shown(url)} is over {format_size(LARGEST)}: no list of digests")
-                *lines, rest = (rest[:_LONGEST_LINE] + bytes(piece[:count])).replace(b"\r", b"\n").split(b"\n")
+                *lines, rest = (rest[:_LONGEST_LINE] + bytes(buffer[:count])).replace(b"\r", b"\n").split(b"\n")
                 for line in lines:
                     search.line(line.decode("utf-8", "replace"))
                 await turns.give()
