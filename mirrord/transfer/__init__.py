@@ -1,1 +1,1 @@
-"""Moving one revision of one item: the story (copy), single puts, multipart uploads, the buffer budget."""
+"""Transfers one revision of one item: `copy` (one attempt), single puts, multipart uploads, and the buffer pool."""

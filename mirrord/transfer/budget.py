@@ -1,13 +1,15 @@
-"""The one pool of part buffers: all transfers together never hold more than `limit` bytes.
+"""The pool of part buffers: all transfers together use at most `limit` bytes.
 
-Owns the memory that bytes travel in and the order in which transfers get it: first come, first served, so that a
-large request is not starved by small ones. Buffers are anonymous maps: one that is dropped returns to the system at
-once, where the heap would keep it. Buffers of a size are lent again; idle ones make room for others.
+Owns the memory of all bodies and the order of allocation. Requests are served first in, first out, so that small
+requests do not starve a large one. A buffer is an anonymous memory map: the system gets the memory of a dropped buffer
+back at once, while the heap would keep it. A released buffer is idle and is reused for a request of the same capacity.
+Idle buffers are dropped when another capacity needs the memory. `planning.transfers.parts` computes part sizes.
 
-A buffer has one owner, who ends it once. After success: `release`, and its memory may be lent again. After an error or
-a cancellation: `discard`, and its memory is never lent again, for a thread or a connection may still use a view of it.
+Each buffer has one owner, which ends it exactly once. After success the owner calls `release`, and the memory may be
+reused. After an error or a cancellation it calls `discard`, and the memory is never reused, because a thread or a
+connection may still use a view of it.
 
-Memory formula: lent + idle <= limit. A transfer holds at most (concurrency + 1) buffers of its part size.
+Memory formula: in use + idle <= limit. A transfer uses at most (concurrency + 1) buffers of its part size.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ _SMALLEST = 64 * KiB
 
 
 class Buffer:
-    """Memory lent to one owner: `view` is exactly as long as asked for, and ends with `release` or `discard`.
+    """Memory of one owner. `view` has exactly the requested size and is valid until `release` or `discard`.
 
     As a context manager it is released at the end of the block, or discarded if the block raises.
     """
@@ -35,11 +37,11 @@ class Buffer:
         self.view = memoryview(memory)[:size]
 
     def release(self) -> None:
-        """Return the memory to the pool. Nobody else may use the view any more. After the first end it does nothing."""
+        """Return the memory to the pool for reuse. Nothing may use the view afterwards. A second end has no effect."""
         self._end(reusable=True)
 
     def discard(self) -> None:
-        """Drop the memory: the system gets it back with the last view. After the first end it does nothing."""
+        """Drop the memory. The system gets it back when the last view is gone. A second end has no effect."""
         self._end(reusable=False)
 
     def __enter__(self) -> Self:
@@ -51,13 +53,13 @@ class Buffer:
     def _end(self, *, reusable: bool) -> None:
         memory, self._memory = self._memory, None
         if memory is not None:
-            with suppress(BufferError):  # a thread uses it in this moment, after a cancellation
+            with suppress(BufferError):  # after a cancellation a thread may still use the view
                 self.view.release()
             self._budget._return(memory, reusable=reusable)
 
 
 class Budget:
-    """`limit` in bytes, at least that of the largest buffer asked for. Belongs to one event loop."""
+    """`limit` is in bytes and must be at least the size of the largest buffer. Belongs to one event loop."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -68,12 +70,12 @@ class Budget:
 
     @property
     def in_use(self) -> int:
-        """Bytes in use now."""
+        """Bytes of buffers that have an owner now."""
         return self._in_use
 
     @property
     def mapped(self) -> int:
-        """Bytes mapped, in use or kept for the next: never over `limit`."""
+        """Bytes of all memory maps, in use or idle; never more than `limit`."""
         return self._mapped
 
     @asynccontextmanager
@@ -83,9 +85,9 @@ class Budget:
             yield buffer.view
 
     async def acquire(self, size: int) -> Buffer:
-        """As `buffer`, for an owner that outlives this call and must call `release` or `discard`.
+        """Wait for a buffer of `size` bytes. The caller becomes its owner and must call `release` or `discard`.
 
-        Raises MemoryLimitTooSmall if `size` is over the limit, at once rather than never.
+        Raises MemoryLimitTooSmall at once if `size` is over the limit; such a request could never be served.
         """
         if size > self.limit:
             raise MemoryLimitTooSmall(
@@ -100,7 +102,7 @@ class Budget:
             raise
 
     def grow_for(self, size: int, count: int) -> None:
-        """For a pool of one user: at least `count` buffers of `size` bytes shall fit."""
+        """Raise `limit` until `count` buffers of `size` bytes fit. Only for a pool with a single user."""
         self.limit = max(self.limit, _capacity(size) * count)
 
     def clear(self) -> None:
@@ -111,15 +113,15 @@ class Budget:
         if not self._waiting and self._in_use + capacity <= self.limit:
             self._in_use += capacity
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting[turn] = capacity
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting[granted] = capacity
         try:
-            await turn
+            await granted
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.pop(turn, None)
+            if granted.cancelled():
+                self._waiting.pop(granted, None)
                 self._grant()
-            else:  # granted in the moment of the cancellation
+            else:  # granted before the cancellation was delivered
                 self._unreserve(capacity)
             raise
 
@@ -128,18 +130,18 @@ class Budget:
         self._grant()
 
     def _grant(self) -> None:
-        """Grant the longest waiting requests that fit now; the first that does not fit holds up those behind it."""
+        """Grant the oldest requests that fit now. The first one that does not fit blocks all later ones."""
         while self._waiting:
-            turn, capacity = next(iter(self._waiting.items()))
-            if not turn.cancelled():
+            granted, capacity = next(iter(self._waiting.items()))
+            if not granted.cancelled():
                 if self._in_use + capacity > self.limit:
                     return
                 self._in_use += capacity
-                turn.set_result(None)
-            del self._waiting[turn]
+                granted.set_result(None)
+            del self._waiting[granted]
 
     def _memory(self, capacity: int) -> mmap.mmap:
-        """Memory for bytes already counted as lent: an anonymous, private map."""
+        """An anonymous private memory map for bytes that are already counted as in use."""
         if idle := self._idle.get(capacity):
             return idle.pop()
         self._drop_idle(capacity)
@@ -163,7 +165,10 @@ class Budget:
 
 
 def _capacity(size: int) -> int:
-    """Few sizes, so that buffers are lent again: powers of two from 64 KiB to 1 MiB, then whole MiB."""
+    """`size` rounded up to one of few capacities, so that buffers can be reused.
+
+    Powers of two from 64 KiB to 1 MiB, then whole MiB.
+    """
     if size > MiB:
         return -(-size // MiB) * MiB
     return max(_SMALLEST, 1 << max(0, size - 1).bit_length())

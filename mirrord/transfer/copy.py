@@ -1,12 +1,13 @@
-"""The story of a transfer: check what is offered, read it into buffers, hash, send, prove, say what stands.
+"""One attempt at a transfer: apply the manifest's demands, read the source, hash, send, and prove the copy.
 
-Owns one attempt at one revision of one item, from an open source to a visible object. Either the whole object appears,
-or none, and nothing of the attempt is left at the store but parts that the ledger keeps for the next one. Whether to
-try again is the caller's policy; `put` and `multipart` speak S3, `PartReader` checks that the source keeps to what was
+Owns one attempt at one revision of one item, from an open source to a visible object. The object appears whole or not
+at all. The attempt leaves nothing at the store except parts that the ledger keeps for the next attempt. The caller
+decides about retries. `put` and `multipart` make the S3 requests; `PartReader` verifies that the source sends what was
 observed.
 
-A source whose ranges are pinned to a strong validator is read in pieces: all that is missing, by several readers, each
-going on where its connection broke. Any other source is read as one stream from its first byte, or not at all.
+A source whose ranges are pinned to a strong validator is read in ranges: only the missing ones, by several readers.
+Each reader resumes at the offset where its connection broke. Any other source is read as one stream from its first
+byte.
 """
 
 import asyncio
@@ -38,20 +39,23 @@ async def copy(
 ) -> Copied:
     """Copy the revision `observed` of `source` to `spec.new.at`.
 
-    Raises SourceRefused and SourceTooLarge before any byte is sent where that can be known, LengthMismatch,
-    ChecksumMismatch (not what was declared) and SourceChanged before the object becomes visible, and what the source
-    and the store raise.
+    `progress` is called after each read and each confirmed part. Raises SourceRefused and SourceTooLarge before any
+    byte is sent where the observed headers suffice; LengthMismatch, ChecksumMismatch (a declared checksum) and
+    SourceChanged before the object becomes visible; and the errors of source and store.
     """
     refuse(observed, spec.demands.max_size, spec.demands.content_type)
-    tally = ByteCounter(progress, spec.resumed.size if spec.resumed else 0)
-    copying = _Copying(spec, source, observed, context, tally)
+    counter = ByteCounter(progress, spec.resumed.size if spec.resumed else 0)
+    attempt = _Attempt(spec, source, observed, context, counter)
     if spec.layout.kind is TransferKind.MULTIPART and pinned(observed) and not spec.in_order:
-        return await copying.in_pieces()
-    return await copying.in_one_stream()
+        return await attempt.in_ranges()
+    return await attempt.in_one_stream()
 
 
 def refuse(observed: Observed, max_size: int | None, expected: str | None) -> None:
-    """Raise if the manifest's `max_size` and `expect` refuse what the source offers, before anything is read."""
+    """Apply the manifest's `max_size` (bytes) and `expect` (content type) to the observed headers, before any read.
+
+    Raises SourceTooLarge or SourceRefused.
+    """
     length = observed.revision.length
     if max_size is not None and length is not None and length > max_size:
         raise SourceTooLarge(f"the source has {format_size(length)}, max_size is {format_size(max_size)}")
@@ -60,86 +64,87 @@ def refuse(observed: Observed, max_size: int | None, expected: str | None) -> No
 
 
 @dataclass(frozen=True, slots=True)
-class _Copying:
-    """One attempt under way."""
+class _Attempt:
+    """One attempt."""
 
     spec: TransferSpec
     source: Source
     observed: Observed
     context: TransferContext
-    tally: ByteCounter
+    counter: ByteCounter
 
     # ── one stream ────────────────────────────────────────────────────────────────────────────────
     async def in_one_stream(self) -> Copied:
-        """From the first byte to the last: a put if it is short, else parts."""
-        async with self._whole() as stream:
+        """Read from the first byte to the last. Send one put if the source ends within it, else parts."""
+        async with self._open() as stream:
             reader = self._reader(stream, self.observed.revision.length, self.spec.demands.sha256)
             first = await reader.read(self.context.budget, self._first_size())
-            with first.buffer:  # a part that was sent has released it already
+            with first.buffer:  # no effect if the upload has ended the buffer already
                 if first.last:
                     reader.end()
                     copied = await put(self.spec, self.source, self.observed, self.context, first.body)
-                    self.tally.sent(first.size)
+                    self.counter.sent(first.size)
                     return copied
                 upload = self._upload()
-                return await self._in_parts(upload, self._feed(upload, reader, 1, first))
+                return await self._upload_parts(upload, self._send_parts(upload, reader, 1, first))
 
-    def _whole(self) -> AbstractAsyncContextManager[ByteStream]:
+    def _open(self) -> AbstractAsyncContextManager[ByteStream]:
         length = self.observed.revision.length
         if not pinned(self.observed) or length is None:
             return self.source.open(self.observed)
         return ResumingStream(self.source, self.observed, PartRange(0, length), self.context.retry)
 
     def _first_size(self) -> int:
-        """A put brings one byte more than it expects, so that a longer source shows."""
-        return self._size_of(1) + (self.spec.layout.kind is TransferKind.PUT)
+        """For a put one byte more than expected, so that a longer source is detected."""
+        return self._part_size(1) + (self.spec.layout.kind is TransferKind.PUT)
 
-    def _size_of(self, number: int) -> int:
-        """Of part `number`. Without a length parts start small and double, so that a slow stream holds little memory,
-        unless the store wants equal ones."""
+    def _part_size(self, number: int) -> int:
+        """The size of part `number` in bytes. Without a known length the sizes start small and double, so that a slow
+        stream uses little memory, unless the store requires parts of equal size."""
         largest, provider = self.spec.layout.part_size, self.context.store.provider
         if self.observed.revision.length is not None or provider.equal_parts:
             return largest
         return min(largest, max(AUTO_PART, provider.min_part) << min(number - 1, 10))
 
-    # ── pieces of a pinned source ─────────────────────────────────────────────────────────────────
-    async def in_pieces(self) -> Copied:
-        """By ranges of the source, several at a time, and only those that are missing at the store."""
+    # ── ranges of a pinned source ─────────────────────────────────────────────────────────────────
+    async def in_ranges(self) -> Copied:
+        """Read ranges of the source, several at a time, and only those whose parts are missing at the store."""
         upload = self._upload()
-        return await self._in_parts(upload, self._pieces(upload))
+        return await self._upload_parts(upload, self._read_ranges(upload))
 
-    async def _pieces(self, upload: MultipartUpload) -> None:
-        """Fetch what no earlier attempt left at the store, by as many readers as are allowed and of use."""
+    async def _read_ranges(self, upload: MultipartUpload) -> None:
+        """Read all missing ranges, with at most `readers` readers."""
         length, part_size = self.observed.revision.length or 0, self.spec.layout.part_size
-        have = self.spec.resumed.parts if self.spec.resumed else {}
-        left = deque(split_ranges(missing_ranges(length, part_size, have), part_size, self.spec.readers))
+        kept = self.spec.resumed.parts if self.spec.resumed else {}
+        queue = deque(split_ranges(missing_ranges(length, part_size, kept), part_size, self.spec.readers))
 
-        async def read_on() -> None:
-            while left:
-                await self._piece(upload, left.popleft())
+        async def reader() -> None:
+            while queue:
+                await self._read_range(upload, queue.popleft())
 
         try:
             async with asyncio.TaskGroup() as readers:
-                for _ in range(min(self.spec.readers, len(left))):
-                    readers.create_task(read_on())
+                for _ in range(min(self.spec.readers, len(queue))):
+                    readers.create_task(reader())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _piece(self, upload: MultipartUpload, run: PartRange) -> None:
-        async with ResumingStream(self.source, self.observed, run, self.context.retry) as stream:
-            await self._feed(upload, self._reader(stream, run.size), run.start // self.spec.layout.part_size + 1)
+    async def _read_range(self, upload: MultipartUpload, missing: PartRange) -> None:
+        async with ResumingStream(self.source, self.observed, missing, self.context.retry) as stream:
+            first = missing.start // self.spec.layout.part_size + 1
+            await self._send_parts(upload, self._reader(stream, missing.size), first)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
     def _reader(self, stream: ByteStream, length: int | None, sha256: str | None = None) -> PartReader:
         max_size = self.spec.demands.max_size
-        return PartReader(stream, length=length, max_size=max_size, sha256=sha256, counted=self.tally.read)
+        return PartReader(stream, length=length, max_size=max_size, sha256=sha256, counted=self.counter.read)
 
-    async def _feed(
+    async def _send_parts(
         self, upload: MultipartUpload, reader: PartReader, number: int, part: FilledBuffer | None = None
     ) -> None:
-        """Send parts from `number` on while the stream lasts; `part` is the first, if it was read already."""
+        """Send parts from `number` on until the stream ends. `part` is the first one if it was read already."""
         while True:
-            part = part or await reader.read(self.context.budget, self._size_of(number))
+            part = part or await reader.read(self.context.budget, self._part_size(number))
             if part.size:
                 await upload.send(part.buffer, part.size, number)
             else:
@@ -151,19 +156,19 @@ class _Copying:
     def _upload(self) -> MultipartUpload:
         spec = self.spec
         return MultipartUpload(
-            self.context, spec.new, concurrency=spec.layout.concurrency, resumed=spec.resumed, sent=self.tally.sent
+            self.context, spec.new, concurrency=spec.layout.concurrency, resumed=spec.resumed, sent=self.counter.sent
         )
 
-    async def _in_parts(self, upload: MultipartUpload, feed: Coroutine[None, None, None]) -> Copied:
+    async def _upload_parts(self, upload: MultipartUpload, sending: Coroutine[None, None, None]) -> Copied:
         spec = self.spec
         try:
             async with upload:
-                await upload.race(feed)
+                await upload.race(sending)
                 await upload.wait_for_parts()
                 await self.source.confirm(self.observed)
                 stored, whole = await upload.complete()
         finally:
-            feed.close()  # for an upload that could not be opened
+            sending.close()  # it was never started if the upload could not be opened
         parts = [part for _, part in sorted(upload.parts.items())]
         size = sum(part.size for part in parts)
         try:

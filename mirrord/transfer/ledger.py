@@ -1,7 +1,7 @@
-"""What a transfer writes down as it goes, so that a crash or an interruption loses no more than what is in flight.
+"""The durable steps of a transfer, so that a crash or an interruption loses only the requests in flight.
 
-Owns the edges as `transfer` sees them; the journal behind them is the caller's. Without one (the library) nothing is
-written and nothing is kept.
+Owns the protocol that `transfer` calls at each step. The caller implements it (`reconcile.ledger` over the journal).
+The library has no journal and uses NullLedger, which writes nothing and keeps no parts.
 """
 
 from collections.abc import Mapping
@@ -12,32 +12,32 @@ from mirrord.model import Checksum, Part, StoredObject
 
 
 class Ledger(Protocol):
-    """One transfer's edges. Each call has been made durable when it returns, and only then comes the next step."""
+    """The steps of one transfer. A step is durable when its call returns; only then the next request is sent."""
 
     async def opened(self, upload_id: str) -> None:
-        """The upload stands at the store."""
+        """The store created the upload."""
 
     async def unanswered(self) -> None:
-        """The store was asked to open an upload and gave no answer: one may stand there whose id nobody knows."""
+        """CreateMultipartUpload got no usable answer: the store may have an upload whose id is unknown."""
 
     async def part_done(self, part: Part) -> None:
-        """The store confirmed the part; `part.checksum` is the one it was sent with."""
+        """The store confirmed the part. `part.checksum` is the one that was sent."""
 
     async def completing(self, whole: Checksum | None) -> None:
-        """From here on the object may become visible; told again before each repeat of the request."""
+        """The object may become visible from now on. Called before each CompleteMultipartUpload, and before a put."""
 
     async def complete_refused(self) -> None:
-        """The store answered each of the requests that it did not make the object visible."""
+        """Every request to complete the upload was refused: none of them made the object visible."""
 
     def mismatched(self, stored: StoredObject) -> None:
-        """The object is visible, and the store says that it holds other bytes than were sent."""
+        """The object is visible, and the store shows another length or checksum than was sent."""
 
     def keeps(self, error: BaseException | None) -> bool:
-        """Whether, after `error`, the parts stay at the store for another attempt. None: nothing went wrong."""
+        """Whether the parts stay at the store for another attempt after `error`. None: there was no error."""
 
 
 class NullLedger:
-    """For transfers that nobody will take up again."""
+    """For transfers that are never resumed."""
 
     async def opened(self, upload_id: str) -> None: ...
 
@@ -60,14 +60,14 @@ NULL_LEDGER = NullLedger()
 
 @dataclass(frozen=True, slots=True)
 class ResumedUpload:
-    """An upload that an earlier attempt left open, and its parts (by number) that need not be sent again."""
+    """An upload that an earlier attempt left open, and its confirmed parts by number. They are not sent again."""
 
     upload_id: str
     parts: Mapping[int, Part]
     uncertain: bool = False
-    """CompleteMultipartUpload was sent for it before, and its outcome is unknown."""
+    """CompleteMultipartUpload was sent before, and its outcome is unknown."""
 
     @property
     def size(self) -> int:
-        """Bytes in the kept parts."""
+        """Bytes of `parts`."""
         return sum(part.size for part in self.parts.values())

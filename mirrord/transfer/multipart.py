@@ -1,14 +1,15 @@
-"""One multipart upload, from create to complete or abort: the S3 part of a large transfer, whoever brings the bytes.
+"""One multipart upload, from CreateMultipartUpload to Complete or Abort.
 
-Owns the order of its calls and the undo, which stands from the moment the upload exists: on any error or cancellation
-the parts in flight are cancelled and drained, then the upload is aborted (an abort with parts in flight leaves parts
-behind, FIELD_NOTES 9). Each step is bounded, and another cancellation cuts none short. An upload whose completion was
-asked for, and whose outcome is unknown, is left open: an abort may destroy the object (17).
+Owns the order of the requests and the undo. The undo is active from the moment the upload exists: on any error or
+cancellation the parts in flight are cancelled and drained, then the upload is aborted. An abort with parts in flight
+would leave parts at the store (FIELD_NOTES 9). Each step of the undo has a deadline and ignores a second cancellation.
+There is no abort if the ledger keeps the parts for another attempt, or if CompleteMultipartUpload was sent and its
+outcome is unknown: such an abort may destroy the object (FIELD_NOTES 17).
 
-Repeats a part from its own buffer (its upload is idempotent), Create (the ledger records what a lost answer may have
-left) and the abort; `writes` settles Complete. Knows no source: `copy` and the library's MultipartUploader bring
-buffers. Each edge of the ledger (opened, part done, completing) has one place: `_create`, `_send`, `complete`. If the
-ledger keeps the parts for another attempt, there is no abort.
+Retries a part from its own buffer (UploadPart is idempotent), Create (the ledger records that a lost answer may have
+left an upload) and Abort. `writes` resolves the outcome of Complete. Reads no source: `copy` and the library's
+MultipartUploader give filled buffers. Each step of the ledger is recorded in one place: `_create` (opened,
+unanswered), `_send_part` (part_done), `_complete` (completing) and `_complete_refused`.
 """
 
 import asyncio
@@ -45,17 +46,17 @@ T = TypeVar("T")
 
 DRAIN_DEADLINE = 15.0
 ABORT_DEADLINE = 30.0
-"""Seconds. A store that answers nothing holds up a failed transfer for their sum at the most."""
-_AGAIN = (StoreUnavailable, OutcomeUnknown, ChecksumMismatch)
+"""Seconds. A store that does not answer delays the end of a failed transfer by at most their sum."""
+_RETRYABLE = (StoreUnavailable, OutcomeUnknown, ChecksumMismatch)
 _REFUSED = (StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
-"""Answers to CompleteMultipartUpload that say that it did not happen."""
+"""Answers to CompleteMultipartUpload after which the object is certainly not visible."""
 
 
 class MultipartUpload:
     """`async with MultipartUpload(context, new, …) as upload`: send buffers, then complete. Needs a running event loop.
 
-    With `resumed` it goes on with that upload, else it creates one. Leaving the context without `complete` aborts,
-    unless the context's ledger keeps the parts. `sent` is called with the bytes of each part that the store confirmed.
+    With `resumed` it continues that upload, else it creates one. Leaving the block without `complete` aborts, unless
+    the context's ledger keeps the parts. `sent` is called with the size in bytes of each part that the store confirmed.
     """
 
     def __init__(
@@ -74,22 +75,22 @@ class MultipartUpload:
         self._tasks = PartTasks(concurrency)
         self.upload_id: str | None = None
         self.started = 0
-        """Parts handed over; unless it is given, the next one's number is one more."""
+        """How many parts were given to `send`. The default number of the next part is one more."""
         self.parts: dict[int, Part] = {}
         """Parts that the store confirmed, by number."""
-        self._recorded = False
+        self._id_recorded = False
         self._completed = False
-        self._requests = 0
-        """CompleteMultipartUpload requests whose outcome is unknown."""
+        self._uncertain_completes = 0
+        """How many CompleteMultipartUpload requests have an unknown outcome."""
 
     @property
     def concurrency(self) -> int:
-        """How many parts may be on their way at once."""
+        """How many parts may be in flight at once."""
         return self._tasks.concurrency
 
     @property
     def max_parts(self) -> int:
-        """How many parts the store takes."""
+        """How many parts the store allows in one upload."""
         return self._store.provider.max_parts
 
     @property
@@ -111,31 +112,33 @@ class MultipartUpload:
             await self._undo(error)
 
     async def send(self, buffer: Buffer, size: int, number: int | None = None) -> None:
-        """Take over `buffer`, whose first `size` bytes are part `number`; returns once the part has its turn.
+        """Become the owner of `buffer`, whose first `size` bytes are part `number`; return when the part may start.
 
-        Raises the error of any part that has failed, and SourceTooLarge when the store takes no further part.
+        Raises the error of any failed part, and SourceTooLarge if `number` is over the store's limit of parts.
         """
         try:
             await self._tasks.wait_for_slot()
-            number = self._numbered(number)
+            number = self._take_number(number)
         except BaseException:
             buffer.release()
             raise
-        self._tasks.start(self._send(number, buffer, size), buffer, f"part {number} of {self._new.at}")
+        self._tasks.start(self._send_part(number, buffer, size), buffer, f"part {number} of {self._new.at}")
 
     async def wait_for_parts(self) -> None:
-        """Wait until every part handed over is confirmed. Raises the error of one that failed."""
+        """Wait until the store confirmed every part. Raises the error of a failed part."""
         await self._tasks.wait()
 
     async def race(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work`, unless a part fails first: then `work` is cancelled and the part's error raised at once."""
+        """Await `work` and return its result. If a part fails first, cancel `work` and raise its error."""
         return await self._tasks.race(work)
 
     async def complete(self) -> tuple[StoredObject, Checksum | None]:
-        """Make the object visible, under a full-object checksum where the parts' checksums combine. An empty object has
-        none: MinIO refuses it with one.
+        """Make the object visible. Returns the object as stored, and the full-object checksum sent with Complete.
 
-        No call of it is cut short by a cancellation, whose outcome would be unknown; the store's deadline bounds it.
+        There is a full-object checksum if the kind of the parts' checksums can be combined. An empty object has none,
+        because MinIO refuses Complete of an empty object with a checksum. A cancellation does not interrupt a request,
+        because its outcome would then be unknown; the store's deadline bounds it. Raises what `ObjectWrite.resolve`
+        raises.
         """
         await self.wait_for_parts()
         parts = [self.parts[number] for number in sorted(self.parts)]
@@ -153,13 +156,13 @@ class MultipartUpload:
         try:
             stored = await write.resolve(lambda: finish(self._complete(parts, whole)))
         except (PreconditionFailed, NoSuchUpload):
-            await finish(self._refused())  # a HEAD showed that the object is not this upload's
+            await finish(self._complete_refused())  # a HEAD showed that this upload did not make the object
             raise
         self._completed = True
         return stored, whole
 
     # ── one part ──────────────────────────────────────────────────────────────────────────────────
-    def _numbered(self, number: int | None) -> int:
+    def _take_number(self, number: int | None) -> int:
         number = self.started + 1 if number is None else number
         most = self.max_parts
         if number > most:
@@ -170,18 +173,18 @@ class MultipartUpload:
         self.started += 1
         return number
 
-    async def _send(self, number: int, buffer: Buffer, size: int) -> None:
+    async def _send_part(self, number: int, buffer: Buffer, size: int) -> None:
         body = buffer.view[:size]
         checksum = await checksums.digest(self._new.checksum, body)
-        part = await self._confirmed(number, body, checksum)
+        part = await self._upload_part(number, body, checksum)
         await self._context.ledger.part_done(part)
         self.parts[number] = part
         self._sent(part.size)
 
-    async def _confirmed(self, number: int, body: memoryview, checksum: Checksum | None) -> Part:
+    async def _upload_part(self, number: int, body: memoryview, checksum: Checksum | None) -> Part:
         part = await self._context.retry.run(
             partial(self._store.upload_part, self._new.at, self._upload, number, body, checksum),
-            lambda error: isinstance(error, _AGAIN),
+            lambda error: isinstance(error, _RETRYABLE),
         )
         return replace(part, checksum=checksum)
 
@@ -195,15 +198,15 @@ class MultipartUpload:
     async def _open(self) -> None:
         if self._resumed is not None:
             self.upload_id, self.parts = self._resumed.upload_id, dict(self._resumed.parts)
-            self._requests = int(self._resumed.uncertain)
+            self._uncertain_completes = int(self._resumed.uncertain)
         else:
-            await self._created()
-        self._recorded = True
+            await self._create_with_retries()
+        self._id_recorded = True
 
-    async def _created(self) -> None:
-        """Create, until the store says an id. An answer that was lost may have left an upload: the ledger notes it."""
+    async def _create_with_retries(self) -> None:
+        """Create the upload, with retries. A lost answer may leave an upload at the store: the ledger records that."""
         await self._context.retry.of_writes.run(
-            lambda: finish(self._create()),  # cut short, it would leave an upload whose id nobody knows
+            lambda: finish(self._create()),  # a cancelled request could leave an upload with an unknown id
             lambda error: isinstance(error, StoreUnavailable | OutcomeUnknown) and not error.retry_after,
         )
 
@@ -228,34 +231,35 @@ class MultipartUpload:
 
     async def _complete(self, parts: list[Part], whole: Checksum | None) -> StoredObject:
         await self._context.ledger.completing(whole)
-        self._requests += 1
+        self._uncertain_completes += 1
         try:
             stored = await self._store.complete_upload(
                 self._new.at, self._upload, parts, whole, if_none_match=self._new.if_none_match
             )
         except _REFUSED:
-            await self._refused()
+            await self._complete_refused()
             raise
         self._completed = True
         return stored
 
-    async def _refused(self) -> None:
-        """The last request did not make the object visible."""
-        self._requests -= 1
-        if not self._requests:
+    async def _complete_refused(self) -> None:
+        """The last CompleteMultipartUpload did not make the object visible."""
+        self._uncertain_completes -= 1
+        if not self._uncertain_completes:
             await self._context.ledger.complete_refused()
 
     async def _undo(self, error: BaseException | None) -> None:
-        """Drain, then abort unless it is kept. What goes wrong here is noted on `error`, which stays the one raised."""
+        """Drain, then abort unless the parts are kept. An error of the abort becomes a note of `error`; without
+        `error` it is raised."""
         failed = await finish(self._drain_and_abort(error))
         if failed is not None and error is None:
             raise failed
 
     async def _drain_and_abort(self, error: BaseException | None) -> MirrordError | None:
         await self._tasks.cancel(DRAIN_DEADLINE)
-        if self.upload_id is None or (self._recorded and self._context.ledger.keeps(error)):
+        if self.upload_id is None or (self._id_recorded and self._context.ledger.keeps(error)):
             return None
-        if self._requests and not await self._abortable():
+        if self._uncertain_completes and not await self._abortable():
             if error is not None:
                 error.add_note(f"upload {self.upload_id} of {self._new.at} is left open: it may have been completed")
             return None
@@ -265,7 +269,7 @@ class MultipartUpload:
         return failed
 
     async def _abortable(self) -> bool:
-        """Whether an abort is safe although the outcome of CompleteMultipartUpload is unknown (guarantee 5)."""
+        """Whether an abort is safe although the outcome of CompleteMultipartUpload is unknown (SPEC guarantee 5)."""
         transfer_id = self._new.transfer_id
         if transfer_id is None or not self._store.provider.late_abort_harmless:
             return False
@@ -277,7 +281,7 @@ class MultipartUpload:
     async def _abort(self, upload_id: str) -> MirrordError | None:
         try:
             async with asyncio.timeout(ABORT_DEADLINE):
-                await self._aborting(upload_id)
+                await self._abort_with_retries(upload_id)
         except MirrordError as error:
             return error
         except TimeoutError:
@@ -285,7 +289,7 @@ class MultipartUpload:
         self._context.aborted(upload_id)
         return None
 
-    async def _aborting(self, upload_id: str) -> None:
+    async def _abort_with_retries(self, upload_id: str) -> None:
         await self._context.retry.of_writes.run(
             partial(self._store.abort_upload, self._new.at, upload_id),
             lambda error: isinstance(error, StoreUnavailable) and not error.retry_after,

@@ -1,7 +1,7 @@
-"""Parts from chunks of any size: whoever pushes bytes, in whatever pieces, gets parts that the store takes.
+"""Builds parts of valid sizes from chunks of any size.
 
-Owns the copying of chunks into part buffers and where a part ends. Hands full buffers to `multipart`; the rest, or one
-empty part if there were no bytes at all (Complete without parts is refused, FIELD_NOTES 10c), goes at the end.
+Owns the copying of chunks into part buffers, and the size of each part. Gives full buffers to `multipart`. `end` sends
+the rest, or one empty part if there were no bytes at all: stores refuse Complete without parts (FIELD_NOTES 10c).
 """
 
 from mirrord.aio import Turns
@@ -10,16 +10,17 @@ from mirrord.transfer.multipart import MultipartUpload
 from mirrord.units import GiB, MiB
 
 GROWTH_STEPS = 10
-"""So often may a part grow before a store takes no further one."""
+"""The part size doubles each time that another 1/GROWTH_STEPS of the store's maximum number of parts is used."""
 MAX_GROWN_SIZE = 64 * MiB
 
 
 class PartBuilder:
-    """Feeds `upload` with parts of `part_size` bytes. `close` whatever happens.
+    """Sends parts of `part_size` bytes to `upload`. The owner must call `close` in every case.
 
-    Without `equal`, a chunk of `part_size` or more is one part, together with the smaller rest before it, and is cut
-    only above `most`; smaller chunks make parts that start at `part_size` and double with each tenth of the parts that
-    the store takes, up to 64 MiB. The pool is then the upload's own, and has room for its largest part.
+    Without `equal`, a chunk of at least `part_size` bytes is one part, together with the smaller rest before it, and is
+    split only above `most` bytes. Smaller chunks make parts that start at `part_size` and double with each tenth of the
+    store's maximum number of parts, up to 64 MiB. `budget` must then belong to this upload alone: its limit is raised
+    until the largest part fits.
     """
 
     def __init__(
@@ -35,42 +36,45 @@ class PartBuilder:
         self._turns = Turns()
 
     async def take(self, chunk: memoryview) -> None:
-        """Copy all of `chunk` (bytes); returns once each part that it filled has its turn. Raises what sending does."""
+        """Copy all of `chunk` (a view of bytes). Returns when each part that it filled may start.
+
+        Raises what `MultipartUpload.send` raises.
+        """
         while len(chunk):
             size = self._next_size(len(chunk))
-            buffer = await self._room(size)
+            buffer = await self._buffer_for(size)
             count = min(len(chunk), size - self._filled)
             buffer.view[self._filled : self._filled + count] = chunk[:count]
             self._filled += count
             chunk = chunk[count:]
             if self._filled == size:
-                await self._hand_over(buffer)
+                await self._send(buffer)
         await self._turns.give()
 
     async def end(self) -> None:
-        """Hand over what is left."""
+        """Send the remaining bytes as the last part."""
         if self._buffer is not None:
-            await self._hand_over(self._buffer)
+            await self._send(self._buffer)
         elif not self._upload.started:
-            await self._hand_over(await self._budget.acquire(0))
+            await self._send(await self._budget.acquire(0))
 
     def close(self) -> None:
-        """Release a buffer that was not handed over."""
+        """Release a buffer that was not sent."""
         if self._buffer is not None:
             self._buffer.release()
             self._buffer = None
 
-    def _next_size(self, coming: int) -> int:
-        """Of the part that is being filled, when `coming` bytes are at hand."""
+    def _next_size(self, available: int) -> int:
+        """The size of the current part, when `available` more bytes are there."""
         if self._equal:
             return self._part_size
-        if coming >= self._part_size:
-            return min(self._filled + coming, self._most)
+        if available >= self._part_size:
+            return min(self._filled + available, self._most)
         grown = self._part_size << self._upload.started * GROWTH_STEPS // self._upload.max_parts
         return max(self._part_size, min(grown, MAX_GROWN_SIZE, self._most))
 
-    async def _room(self, size: int) -> Buffer:
-        """The part's buffer; a larger one in its place if what is at hand belongs to the same part."""
+    async def _buffer_for(self, size: int) -> Buffer:
+        """The buffer of the current part. A buffer that is too small is replaced by a larger one with its bytes."""
         if not self._equal:
             self._budget.grow_for(size, self._upload.concurrency + 2)
         if self._buffer is None:
@@ -82,6 +86,6 @@ class PartBuilder:
             self._buffer = larger
         return self._buffer
 
-    async def _hand_over(self, buffer: Buffer) -> None:
+    async def _send(self, buffer: Buffer) -> None:
         size, self._buffer, self._filled = self._filled, None, 0
         await self._upload.send(buffer, size)

@@ -1,7 +1,7 @@
-"""The reading side of one transfer: fills buffers from a source's stream, counts, and holds it to what was observed.
+"""The reading side of one transfer: fills buffers from a source's stream and verifies length, size limit and digest.
 
-Owns the size limit, the length check and the declared digest while bytes flow. Refuses a source that sends more than it
-said or than the manifest allows, or other bytes than were declared. `put` and `multipart` take buffers from here.
+Owns these checks while bytes are read. Refuses a source that sends another number of bytes than it declared, more than
+the manifest allows, or bytes without the declared sha256. `copy` gives the buffers to `put` and `multipart`.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from mirrord.units import format_size
 
 @dataclass(frozen=True, slots=True)
 class FilledBuffer:
-    """A buffer with `size` bytes of the source at its start; `last`: the stream ended in it. Its owner ends it."""
+    """A buffer whose first `size` bytes were read from the source. `last`: the stream ended in it. The receiver owns
+    the buffer."""
 
     buffer: Buffer
     size: int
@@ -31,10 +32,10 @@ class FilledBuffer:
 
 
 class PartReader:
-    """One stream, read in order.
+    """Reads one stream in order.
 
-    `length` is what the source promised, `max_size` and `sha256` (hex, lower case) what the manifest demands; None:
-    nothing. `counted` is called with the number of bytes of each step.
+    `length` (bytes) is what the source declared; `max_size` (bytes) and `sha256` (lower-case hexadecimal) are demands
+    of the manifest; None: unknown or no demand. `counted` is called with the number of bytes of each read.
     """
 
     def __init__(
@@ -50,17 +51,17 @@ class PartReader:
         self._length = length
         self._max_size = max_size
         self._counted = counted
-        self.taken = 0
-        """Bytes read so far."""
+        self.bytes_read = 0
         self._declared = sha256
         self._sha256 = checksums.RunningChecksum(ChecksumKind.SHA256)
 
     async def read(self, budget: Budget, most: int) -> FilledBuffer:
-        """A buffer of at most `most` bytes, filled with what comes next. A buffer not full is the last one.
+        """The next at most `most` bytes, in a buffer of `budget`. A buffer that is not full is the last one.
 
-        It is one byte larger than what is left: so the end shows, and so does a source that sends too much.
+        The buffer has one byte more than the rest of the declared length. So one read detects the end, and also a
+        source that sends too much. Raises what `fill` raises.
         """
-        left = most if self._length is None else self._length - self.taken + 1
+        left = most if self._length is None else self._length - self.bytes_read + 1
         capacity = min(most, left)
         buffer = await budget.acquire(capacity)
         try:
@@ -73,9 +74,9 @@ class PartReader:
         return FilledBuffer(buffer, size, last=size < capacity)
 
     async def fill(self, view: memoryview) -> int:
-        """Fill `view` from its start; fewer bytes than it holds mean that the stream ended, proven.
+        """Fill `view` from its start and return the number of bytes. Fewer than `len(view)` mean the end of the stream.
 
-        Raises what the stream raises, LengthMismatch for more bytes than promised, SourceTooLarge over `max_size`.
+        Raises what the stream raises, LengthMismatch above the declared length, SourceTooLarge above `max_size`.
         """
         filled, turns = 0, Turns()
         while filled < len(view):
@@ -88,17 +89,17 @@ class PartReader:
         return filled
 
     def end(self) -> None:
-        """After the last byte. Raises LengthMismatch unless exactly the promised bytes came, ChecksumMismatch unless
-        they have the declared sha256."""
-        if self._length is not None and self.taken != self._length:
-            raise LengthMismatch(f"the source ended after {self.taken:,} of {self._length:,} bytes")
-        if self._declared is not None and (came := self._sha256.hexadecimal()) != self._declared:
-            raise ChecksumMismatch(f"the source's bytes have sha256 {came}, declared was {self._declared}")
+        """Call it after the last byte. Raises LengthMismatch unless exactly `length` bytes were read, ChecksumMismatch
+        unless they have the declared sha256."""
+        if self._length is not None and self.bytes_read != self._length:
+            raise LengthMismatch(f"the source ended after {self.bytes_read:,} of {self._length:,} bytes")
+        if self._declared is not None and (found := self._sha256.hexadecimal()) != self._declared:
+            raise ChecksumMismatch(f"the source's bytes have sha256 {found}, declared was {self._declared}")
 
     def _account(self, count: int) -> None:
-        self.taken += count
-        if self._max_size is not None and self.taken > self._max_size:
+        self.bytes_read += count
+        if self._max_size is not None and self.bytes_read > self._max_size:
             raise SourceTooLarge(f"the source sends more than max_size ({format_size(self._max_size)})")
-        if self._length is not None and self.taken > self._length:
+        if self._length is not None and self.bytes_read > self._length:
             raise LengthMismatch(f"the source sends more than the {self._length:,} bytes it declared")
         self._counted(count)

@@ -1,6 +1,7 @@
-"""The parts of one upload that are on their way: one task each, at most `concurrency` at a time.
+"""The parts of one upload in flight: one task each, at most `concurrency` at a time.
 
-Owns their order, the buffers that they read, and the first failure. Knows no store: `multipart` gives the work.
+Owns the slots, the buffers that the tasks read, and the first failure. Makes no request: `multipart` gives the
+coroutines.
 """
 
 import asyncio
@@ -24,26 +25,26 @@ class PartTasks:
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     async def wait_for_slot(self) -> None:
-        """Wait until one more part may start. Raises the error of any part that has failed."""
+        """Wait until one more part may start. Raises the error of any failed part."""
         self._raise_failure()
         while len(self._running) >= self.concurrency:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failure()
 
     def start(self, sending: Coroutine[Any, Any, None], buffer: Buffer, name: str) -> None:
-        """Run `sending`, which reads `buffer`. The buffer is released at its end; if it fails, discarded."""
+        """Run `sending`, which reads `buffer`, as a task. Then release the buffer; after a failure discard it."""
         task = asyncio.create_task(sending, name=name)
         task.add_done_callback(partial(self._ended, buffer))  # a task cancelled before its first step runs no `finally`
         self._running.add(task)
 
     async def wait(self) -> None:
-        """Wait until every part has ended. Raises the error of one that failed."""
+        """Wait until every part has ended. Raises the error of a failed part."""
         while self._running and not self._failure.done():
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
         self._raise_failure()
 
     async def race(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work`, unless a part fails first: then `work` is cancelled and the part's error raised at once."""
+        """Await `work` and return its result. If a part fails first, cancel `work` and raise its error."""
         task = asyncio.create_task(work)
         try:
             await asyncio.wait((task, self._failure), return_when=asyncio.FIRST_COMPLETED)
@@ -54,7 +55,7 @@ class PartTasks:
             await drain((task,))
 
     async def cancel(self, deadline: float) -> None:
-        """Cancel all parts and wait until they have ended, at most `deadline` seconds."""
+        """Cancel all parts and wait at most `deadline` seconds until they have ended."""
         for task in self._running:
             task.cancel()
         if self._running:

@@ -1,8 +1,8 @@
-"""What proved a copy: the level of integrity that the store's own words show (SPEC guarantee 3).
+"""The level of integrity that the store's answers prove (SPEC guarantee 3).
 
-Owns the verdict, made from an answer to a write or from a HEAD after it. A provider's profile says which checksum is
-sent and never what it proved: a store that ignores a checksum takes any bytes. What is not shown is LENGTH, and is to
-be read back.
+Owns the decision, from the answer to a write or from a HEAD after it. A provider's profile decides which checksum is
+sent, but never proves anything: a store that ignores checksums accepts any bytes. If no checksum is shown, the level is
+LENGTH, and the caller must read the object back.
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
 
 
 def of_put(sent: Checksum | None, stored: StoredObject, size: int) -> Integrity:
-    """The level that a single put reached. Raises ChecksumMismatch or LengthMismatch if the store holds other bytes."""
+    """The level of a single put. Raises ChecksumMismatch or LengthMismatch if the store shows other bytes."""
     _same(sent, stored, size)
     return put_level(sent, stored)
 
 
 def put_level(sent: Checksum | None, stored: StoredObject) -> Integrity:
-    """The level that `stored` shows of a body whose checksum was `sent`."""
+    """The level that `stored` proves for a body whose checksum was `sent`."""
     if sent is not None and sent.kind is ChecksumKind.MD5:
         return Integrity.MD5 if _is_md5(sent, stored.etag) else Integrity.LENGTH
     return Integrity.FULL_OBJECT if sent is not None and stored.checksum == sent else Integrity.LENGTH
 
 
 def of_multipart(whole: Checksum | None, parts: Sequence[Part], stored: StoredObject, size: int) -> Integrity:
-    """The level that a multipart upload reached: `whole` was sent with Complete, each part's checksum with the part.
+    """The level of a multipart upload. `whole` was sent with Complete, each part's checksum with the part.
 
-    Raises as `of_put` does.
+    Raises what `of_put` raises.
     """
     _same(whole, stored, size)
     composite, shown = _composite(parts), stored.composite
@@ -38,7 +38,10 @@ def of_multipart(whole: Checksum | None, parts: Sequence[Part], stored: StoredOb
 
 
 def multipart_level(whole: Checksum | None, parts: Sequence[Part], stored: StoredObject) -> Integrity:
-    """The level that `stored` shows of these parts. A composite checksum counts only in a HEAD: it is the object's."""
+    """The level that `stored` proves for these parts.
+
+    A composite checksum counts only if a HEAD shows it: then it is a property of the object.
+    """
     if whole is not None and stored.checksum == whole:
         return Integrity.FULL_OBJECT
     if stored.from_head and stored.composite is not None and stored.composite == _composite(parts):
@@ -49,23 +52,25 @@ def multipart_level(whole: Checksum | None, parts: Sequence[Part], stored: Store
 
 
 def of_copy(known: Checksum | None, stored: StoredObject, size: int | None) -> Integrity:
-    """The level of an object that the store made of another one, which has the checksum `known`. Nothing was sent that
-    the store could have verified, so only what it says of the copy counts; all else is to be read back."""
+    """The level of an object that the store copied from an object with the checksum `known`.
+
+    No checksum was sent that the store could verify, so only the checksum and size that it shows for the copy count.
+    """
     shown = known is not None and stored.checksum == known and stored.size == size
     return Integrity.FULL_OBJECT if shown else Integrity.LENGTH
 
 
 def _composite(parts: Sequence[Part]) -> Checksum | None:
-    """None: the parts have no checksums of one kind."""
+    """The composite checksum of `parts`. None: some part has no checksum, or the kinds differ."""
     known = [part.checksum for part in parts if part.checksum is not None]
     kinds = {checksum.kind for checksum in known}
     return checksums.composite(kinds.pop(), known) if len(known) == len(parts) and len(kinds) == 1 else None
 
 
 def _is_md5(sent: Checksum, etag: str) -> bool:
-    """Whether the ETag is the MD5 that was sent: so it is of a plain put or part, unless encrypted.
+    """Whether the ETag is the MD5 that was sent. That is so for puts and parts without encryption.
 
-    AWS: "Checking object integrity", ETags.
+    Source: AWS, "Checking object integrity", ETags.
     """
     return sent.kind is ChecksumKind.MD5 and etag.strip('"').lower() == checksums.hexadecimal(sent)
 

@@ -1,7 +1,8 @@
-"""A single put: the whole object in one buffer, checked, hashed and sent in one request.
+"""A single put: the whole object is in one buffer, is hashed, and is sent in one request.
 
-Owns the order: the last byte is proven to be the last, the source is still the same, then the store is asked. What
-came of the request, and whether it is made again from the same buffer, is `writes`' to settle.
+Owns the order: hash, confirm that the source is still the same revision, record the step in the ledger, send, prove.
+The caller has verified that the body is complete. `writes` resolves the outcome and decides about repeats, which are
+sent from the same buffer.
 """
 
 from functools import partial
@@ -18,7 +19,10 @@ from mirrord.transfer.writes import ObjectWrite
 async def put(
     spec: TransferSpec, source: Source, observed: Observed, context: TransferContext, body: memoryview
 ) -> Copied:
-    """Send `body`, all bytes of the revision `observed`, as one object."""
+    """Send `body`, all bytes of the revision `observed`, as one object.
+
+    Raises SourceChanged before anything is sent, and what `put_body` and `proof.of_put` raise.
+    """
     new = spec.new
     checksum = await checksums.digest(new.checksum, body)
     await source.confirm(observed)

@@ -1,7 +1,8 @@
-"""Reading an object back and comparing it with what was sent: the proof where the store's word is not enough.
+"""Reads an object back and compares it with what was sent: the proof where the store shows no checksum.
 
-Owns the comparison, with the checksum of the whole or, where the kind has no combination, of each part in its order.
-Refuses to compare with nothing. The object stands already: what a difference means for it is the caller's.
+Owns the comparison, with the checksum of the whole object or, where the kind cannot be combined, of each part in order.
+Raises an error if there is nothing to compare with. The object is already visible: the caller decides what follows from
+a difference.
 """
 
 from collections.abc import Sequence
@@ -21,44 +22,43 @@ READ_SIZE = MiB
 
 @dataclass(frozen=True, slots=True)
 class ExpectedBytes:
-    """So many bytes, in order, and what they must hash to."""
+    """The checksum that the next `size` bytes of an object must have."""
 
     size: int
     checksum: Checksum
 
 
 def expected_bytes(whole: Checksum | None, parts: Sequence[Part], size: int) -> list[ExpectedBytes]:
-    """What an object of `size` bytes must read as; empty: nothing is known that it could be compared with."""
+    """What an object of `size` bytes is compared with, in order. Empty: no checksum is known for all its bytes."""
     if whole is not None:
         return [ExpectedBytes(size, whole)]
     known = [ExpectedBytes(part.size, part.checksum) for part in parts if part.checksum is not None]
     return known if len(known) == len(parts) and sum(part.size for part in parts) == size else []
 
 
-async def read_back(
-    store: ObjectStore, at: Destination, stretches: Sequence[ExpectedBytes], budget: Budget
-) -> Checksum:
-    """Read the object at `at` to its end: a checksum of the whole, also where parts only had one each.
+async def read_back(store: ObjectStore, at: Destination, expected: Sequence[ExpectedBytes], budget: Budget) -> Checksum:
+    """Read the object at `at` to its end and compare it. Returns a checksum of the whole object; its kind may differ
+    from that of the parts.
 
-    Takes one buffer of `budget`; the caller must hold none. Raises ReadbackMismatch if it is not what was sent, else
-    what the store does.
+    Uses one buffer of `budget`; the caller must own none. Raises ReadbackMismatch if the bytes differ, StoreRefused if
+    `expected` is empty, and what the store raises.
     """
-    if not stretches:
+    if not expected:
         raise StoreRefused(f"{at}: nothing is known to compare it with: set the store's checksum to another than none")
     whole = checksums.RunningChecksum(ChecksumKind.CRC64NVME)
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view, store.get_object(at) as stream:
-        for stretch in stretches:
-            await _compare(at, stream, stretch, view, whole)
+        for piece in expected:
+            await _compare(at, stream, piece, view, whole)
         if await stream.readinto(view[:1]):
             raise ReadbackMismatch(f"{at}: read back, the object is longer than what was sent")
     found = whole.checksum()
-    return stretches[0].checksum if len(stretches) == 1 or found is None else found
+    return expected[0].checksum if len(expected) == 1 or found is None else found
 
 
 async def _compare(
-    at: Destination, stream: ByteStream, stretch: ExpectedBytes, view: memoryview, whole: checksums.RunningChecksum
+    at: Destination, stream: ByteStream, piece: ExpectedBytes, view: memoryview, whole: checksums.RunningChecksum
 ) -> None:
-    running, left, turns = checksums.RunningChecksum(stretch.checksum.kind), stretch.size, Turns()
+    running, left, turns = checksums.RunningChecksum(piece.checksum.kind), piece.size, Turns()
     while left:
         count = await stream.readinto(view[:left])
         if count == 0:
@@ -67,5 +67,5 @@ async def _compare(
         await checksums.extend(whole, view[:count])
         left -= count
         await turns.give()
-    if running.checksum() != stretch.checksum:
-        raise ReadbackMismatch(f"{at}: read back, the object is not what was sent ({stretch.checksum.kind} differs)")
+    if running.checksum() != piece.checksum:
+        raise ReadbackMismatch(f"{at}: read back, the object is not what was sent ({piece.checksum.kind} differs)")

@@ -1,11 +1,12 @@
-"""Some bytes of a pinned source as one stream, however often the connection breaks.
+"""A range of a pinned source as one stream that survives broken connections.
 
-Owns going on from the offset where a stream broke, after a pause, a bounded number of times. Only for sources whose
-ranges are pinned: what comes after the break is of the same revision, or SourceChanged.
+Owns the resuming: after a break it pauses and reopens the source at the current offset, a limited number of times. Only
+for sources whose ranges are pinned: the bytes after a break belong to the same revision, or the source raises
+SourceChanged.
 
-Connections to a host are few and waited for without a deadline, and so are buffers; whoever holds one of them and waits
-for the other must not wait for ever. Hence a stream is opened before its reader borrows a buffer, and opened again,
-which happens with a buffer in hand, only within REOPEN_DEADLINE.
+Connections to a host and buffers are both limited, and both are awaited without a deadline. A task that owns one and
+waits for the other without a limit could deadlock. Therefore a stream is opened before its reader acquires a buffer. It
+is reopened while the reader owns a buffer, so reopening has a deadline (REOPEN_DEADLINE).
 """
 
 import asyncio
@@ -25,26 +26,26 @@ T = TypeVar("T")
 
 REOPEN_DEADLINE = 60.0  # seconds
 BREAKS_RESET_AFTER = MiB
-"""So many bytes after a break, the breaks before it no longer count: a source that gives a byte a time is given up."""
+"""Bytes. Earlier breaks are forgotten after so much progress. So a source that sends one byte per connection fails."""
 
 
 class ResumingStream:
-    """`async with ResumingStream(source, observed, run, retry) as stream`: the bytes of `run`, a ports.ByteStream."""
+    """`async with ResumingStream(source, observed, wanted, retry) as stream`: a `ports.ByteStream` of the range."""
 
-    def __init__(self, source: Source, observed: Observed, run: PartRange, retry: RetryPolicy) -> None:
+    def __init__(self, source: Source, observed: Observed, wanted: PartRange, retry: RetryPolicy) -> None:
         self._source = source
         self._observed = observed
-        self._at = run.start
-        self._end = run.end
+        self._offset = wanted.start
+        self._end = wanted.end
         self._retry = retry
         self._breaks = Failures()
-        self._broke_at = run.start
+        self._last_break = wanted.start
         self._stream: ByteStream | None = None
-        self._life = AsyncExitStack()
+        self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         try:
-            await self._going_on(self._open)
+            await self._retried(self._open)
         except BaseException:
             await self._close()
             raise
@@ -56,7 +57,7 @@ class ResumingStream:
         await self._close()
 
     async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`. Raises SourceUnavailable once the source broke too often."""
+        """See `ports.ByteStream`. Raises SourceUnavailable after too many breaks, and SourceChanged."""
 
         async def read() -> int:
             if self._stream is None:
@@ -64,11 +65,11 @@ class ResumingStream:
             assert self._stream is not None
             return await self._stream.readinto(view)
 
-        count = await self._going_on(read)
-        self._at += count
+        count = await self._retried(read)
+        self._offset += count
         return count
 
-    async def _going_on(self, step: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, step: Callable[[], Awaitable[T]]) -> T:
         async def tried() -> T:
             try:
                 return await step()
@@ -79,8 +80,8 @@ class ResumingStream:
         return await self._retry.run(tried, lambda error: isinstance(error, SourceUnavailable), self._breaks)
 
     async def _open(self) -> None:
-        opening = self._source.open(self._observed, self._at, self._end)
-        self._stream = await self._life.enter_async_context(opening)
+        opening = self._source.open(self._observed, self._offset, self._end)
+        self._stream = await self._exits.enter_async_context(opening)
 
     async def _reopen(self) -> None:
         try:
@@ -91,11 +92,11 @@ class ResumingStream:
 
     async def _broken(self) -> None:
         await self._close()
-        if self._at - self._broke_at >= BREAKS_RESET_AFTER:
+        if self._offset - self._last_break >= BREAKS_RESET_AFTER:
             self._breaks.count = 0
-        self._broke_at = self._at
+        self._last_break = self._offset
 
     async def _close(self) -> None:
         self._stream = None
-        life, self._life = self._life, AsyncExitStack()
-        await life.aclose()
+        exits, self._exits = self._exits, AsyncExitStack()
+        await exits.aclose()

@@ -1,8 +1,7 @@
-"""The retry loop: one call, repeated while its error may pass.
+"""The retry loop: repeats one call while its errors are retryable.
 
-Owns the loop, and whose sleep and random numbers it uses. The arithmetic of pauses is `planning.timing.backoff`'s.
-Which error may pass is the caller's to say, for it depends on the call: whether it is idempotent, and whether its
-buffer still is whole.
+Owns the loop, its sleep and its random numbers. `planning.timing.backoff` computes the pauses. The caller decides which
+errors are retryable, because that depends on the call: whether it is idempotent, and whether its buffer is intact.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ Retryable = Callable[[MirrordError], bool]
 
 PART_BACKOFF = Backoff(base=0.25, cap=10.0, tries=5, longest_retry_after=60.0)
 WRITE_BACKOFF = Backoff(base=0.25, cap=4.0, tries=4)
-"""Short: the whole attempt is tried again, too, and its pauses are those that an outage needs."""
+"""Short, because the whole attempt is retried, too, with pauses that are long enough for an outage."""
 
 
 @dataclass(slots=True)
@@ -42,13 +41,14 @@ class RetryPolicy:
 
     @property
     def of_writes(self) -> Self:
-        """The same sleep and chance, with the shorter rule of calls that open, complete, put or abort."""
+        """The same sleep and chance with the shorter rule, for calls that create, complete, put or abort."""
         return replace(self, rule=WRITE_BACKOFF)
 
     async def run(self, call: AsyncCall[T], retryable: Retryable, failures: Failures | None = None) -> T:
-        """What `call` returns, repeated as `rule` allows. Raises its first error that does not pass, or its last.
+        """Call `call` until it succeeds and return its result. Raises the first error that is not retryable, or the
+        last one when `rule` allows no further try.
 
-        With `failures`, those of earlier calls count, too.
+        Earlier failures in `failures` count, too.
         """
         failures = failures or Failures()
         while True:
@@ -62,7 +62,7 @@ class RetryPolicy:
             await self.sleep(wait)
 
     def wait(self, failures: int, retry_after: float | None = None) -> float | None:
-        """Seconds until the next try after `failures` (from 1) failed ones; None: that was the last one."""
+        """Seconds until the next try after `failures` (from 1) failed ones. None: no further try."""
         return None if exhausted(self.rule, failures) else pause(self.rule, failures, self.chance(), retry_after)
 
 

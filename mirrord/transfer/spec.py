@@ -1,4 +1,7 @@
-"""What a transfer is told and what it works with: plain values, decided before the first byte moves."""
+"""The parameters of a transfer (`TransferSpec`) and its context (store, buffers, retries, ledger): plain values.
+
+Owns no decision: `planning` and the caller decide them before the first byte is read.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,15 +15,15 @@ from mirrord.transfer.retry import PART_RETRY, RetryPolicy
 from mirrord.transfer.writes import ETagAgreement
 
 ProgressCallback = Callable[[int, int], None]
-"""Called after each step with (bytes read, bytes that the store confirmed), both since the start of the transfer. What
-an earlier attempt left at the store counts as both."""
+"""Called after each step with (bytes read, bytes that the store confirmed), both since the start of the transfer. Bytes
+of resumed parts count in both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
-    """The object to write: where, with what metadata and headers, and the kind of checksum that is sent with it.
+    """The object to write: destination, metadata and headers, and the kind of checksum that is sent with it.
 
-    `options` are whole (see `planning.decisions.describe`). `if_none_match`: the write fails if an object stands there.
+    `options` are complete (see `planning.decisions.describe`). With `if_none_match` the write fails if the key exists.
     """
 
     at: Destination
@@ -30,24 +33,24 @@ class NewObject:
 
     @property
     def transfer_id(self) -> str | None:
-        """The transfer's id in the object's metadata; None: it carries none, so a HEAD cannot tell whose it is."""
+        """The transfer's id in the object's metadata. None: no id, so a HEAD cannot show which write made it."""
         return self.options.metadata.get(META_TRANSFER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDemands:
-    """What the manifest demands of the source; None: nothing."""
+    """The manifest's demands on the source. None: no demand. `max_size` is in bytes."""
 
     max_size: int | None = None
     content_type: str | None = None
     sha256: str | None = None
-    """64 hex digits, lower case. It has no combination of pieces, so the bytes must be read in one stream, in order,
-    from the first: no parallel ranges, no resuming."""
+    """64 lower-case hexadecimal digits. SHA-256 values of ranges cannot be combined, so the source is read as one
+    stream from the first byte: no parallel ranges, no resuming."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferSpec:
-    """One transfer, decided: `layout` fits store and memory."""
+    """One planned transfer. `layout` fits the limits of store and memory."""
 
     transfer_id: str
     new: NewObject
@@ -56,26 +59,26 @@ class TransferSpec:
     readers: int = 1
     """How many pinned ranges of the source may be read at the same time."""
     resumed: ResumedUpload | None = None
-    """What an earlier attempt left: `layout.part_size` and `transfer_id` are then that one's."""
+    """The upload that an earlier attempt left. `layout.part_size` and `transfer_id` are then those of that attempt."""
 
     @property
     def in_order(self) -> bool:
-        """Whether only one stream from the first byte to the last will do."""
+        """Whether the source must be read as one stream from the first byte to the last."""
         return self.demands.sha256 is not None
 
     def with_digest(self, revision: Revision) -> Revision:
-        """What stands once all is proven: the revision, with the digest that its bytes were shown to have."""
+        """`revision` with the declared digest. Call it only after the bytes were compared with that digest."""
         sha256 = self.demands.sha256
         return replace(revision, digest=f"sha256:{sha256}") if sha256 else revision
 
 
 def ignore(_: object) -> None:
-    """For callbacks that nobody wants."""
+    """The default of callbacks: does nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferContext:
-    """What a transfer works with. `aborted` is called with the id of an upload that was aborted."""
+    """The objects that a transfer uses. `aborted` is called with the id of each upload that was aborted."""
 
     store: ObjectStore
     budget: Budget
@@ -86,11 +89,11 @@ class TransferContext:
 
 
 def no_progress(_read: int, _sent: int) -> None:
-    """Progress that nobody watches."""
+    """The default ProgressCallback: does nothing."""
 
 
 class ByteCounter:
-    """Adds up what one transfer read and sent, from the `resumed` bytes of an earlier attempt on, and passes it on."""
+    """Counts the bytes that one transfer read and sent, and calls `progress` with both. Both start at `resumed`."""
 
     def __init__(self, progress: ProgressCallback, resumed: int = 0) -> None:
         self._progress = progress

@@ -1,7 +1,7 @@
-"""Whether an object still is what the journal says was stored: by a HEAD, or by reading every byte back. And whether a
-source holds the bytes that were stored.
+"""Compares objects and sources with the journal: by a HEAD, or by reading every byte.
 
-Owns the comparison and its words. Refuses to call equal what it could not compare: `Comparison.proven` says which.
+Owns the comparison and its messages. Equality without a compared checksum is not a proof: see `Comparison.proven`. The
+callers decide what to read and what follows from a difference.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from mirrord.transfer.readback import READ_SIZE
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`differs`: how, in a person's words; None: no difference was found. `read`: bytes of the object."""
+    """`differs`: the difference as a message; None: no difference was found. `read`: bytes read of the object."""
 
     differs: str | None = None
     proven: bool = False
@@ -28,42 +28,42 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class ContentChecksums:
-    """What some bytes were found to be."""
+    """The length and the checksums of some bytes that were read."""
 
     size: int
     checksums: frozenset[Checksum]
 
 
-def compare_head(record: Record, standing: StoredObject | None) -> Comparison:
-    """What the store says of the object against what it said when the object was written."""
-    if standing is None:
+def compare_head(record: Record, current: StoredObject | None) -> Comparison:
+    """Compare what HEAD shows now (`current`) with what the store showed when the object was written."""
+    if current is None:
         return Comparison("the object is missing")
-    if standing.size != record.object.size:
-        return Comparison(f"the object has {standing.size:,} bytes, {record.object.size or 0:,} were stored")
-    if not is_recorded(record, standing):
-        return Comparison(f"the object was replaced: its ETag is {standing.etag}, {record.object.etag} was stored")
-    known, told = record.object.checksum, standing.checksum
-    comparable = known is not None and told is not None and known.kind is told.kind
-    if comparable and known != told:
-        return Comparison(f"the store's {told.kind if told else ''} of the object is not what was stored")
+    if current.size != record.object.size:
+        return Comparison(f"the object has {current.size:,} bytes, {record.object.size or 0:,} were stored")
+    if not is_recorded(record, current):
+        return Comparison(f"the object was replaced: its ETag is {current.etag}, {record.object.etag} was stored")
+    known, shown = record.object.checksum, current.checksum
+    comparable = known is not None and shown is not None and known.kind is shown.kind
+    if comparable and known != shown:
+        return Comparison(f"the store's {shown.kind if shown else ''} of the object is not what was stored")
     return Comparison(proven=comparable)
 
 
 def checksum_kinds(record: Record) -> tuple[ChecksumKind, ...]:
-    """What to compute: what the journal knows, and a CRC in any case, to compare with a file."""
+    """The kinds to compute: CRC64NVME always, to compare with a file, and those of the recorded checksums."""
     kinds = [ChecksumKind.CRC64NVME, *(one.kind for one in recorded_checksums(record))]
     return tuple(dict.fromkeys(kinds))
 
 
 def recorded_checksums(record: Record) -> tuple[Checksum, ...]:
-    """Every checksum that the journal has of the whole object."""
+    """Every checksum of the whole object in the journal."""
     digest = record.revision.digest if record.revision else None
     declared = [checksums.from_hexadecimal(ChecksumKind.SHA256, digest.removeprefix("sha256:"))] if digest else []
     return (*([record.object.checksum] if record.object.checksum else []), *declared)
 
 
 async def read_checksums(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> ContentChecksums:
-    """Read `stream` to its end, through one buffer of `budget`."""
+    """Read `stream` to its end with one buffer of `budget`. Raises what the stream raises."""
     running, size, turns = [checksums.RunningChecksum(kind) for kind in kinds], 0, Turns()
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view:
         while count := await stream.readinto(view):
@@ -77,15 +77,15 @@ async def read_checksums(stream: ByteStream, kinds: Sequence[ChecksumKind], budg
 async def object_checksums(
     store: ObjectStore, at: Destination, kinds: Sequence[ChecksumKind], budget: Budget
 ) -> ContentChecksums:
-    """What the object at `at` is now. Raises what the store raises."""
+    """Read the object at `at` to its end. Raises what the store raises."""
     async with store.get_object(at) as stream:
         return await read_checksums(stream, kinds, budget)
 
 
 async def has_recorded_bytes(source: Source, observed: Observed, record: Record, budget: Budget) -> bool:
-    """Whether the revision `observed` has the very bytes that `record` has checksums of; False if it has none.
+    """Whether the revision `observed` has exactly the bytes of the recorded checksums; False if there are none.
 
-    Reads the source to its end, once. Raises what it raises, SourceChanged if it became another one meanwhile.
+    Reads the source once to its end. Raises what the source raises, and SourceChanged if it changed meanwhile.
     """
     known = recorded_checksums(record)
     if not known:
@@ -97,7 +97,7 @@ async def has_recorded_bytes(source: Source, observed: Observed, record: Record,
 
 
 def compare_content(record: Record, found: ContentChecksums, file: ContentChecksums | None) -> Comparison:
-    """What was read, of the object and of its file, against what was stored. `file` None: there is none to compare."""
+    """Compare the bytes read of the object, and of its file, with the record. `file` None: no file to compare."""
     if found.size != record.object.size:
         return Comparison(f"{found.size:,} bytes were read, {record.object.size or 0:,} were stored", read=found.size)
     known = recorded_checksums(record)

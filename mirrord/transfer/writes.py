@@ -1,11 +1,12 @@
-"""A write that makes an object visible, Put or Complete: repeated where it is safe, its outcome settled by asking.
+"""A write that makes an object visible (put, Complete, CopyObject): repeats where that is safe, resolves the outcome.
 
-Owns guarantee 6 within one attempt. What the store says of such a write may be untrue: an answer can be lost, a 412 can
-mean our own earlier try, NoSuchUpload a Complete that worked (FIELD_NOTES 2, 3, 9). A HEAD decides, by the transfer's
-id in the object's metadata, before anything else goes to that key. An object without such an id is never guessed about.
+Owns SPEC guarantee 6 within one attempt. The answer to such a write can be wrong: it can be lost, a 412 can be caused
+by our own earlier try, NoSuchUpload by a Complete that succeeded (FIELD_NOTES 2, 3, 9). A HEAD resolves the outcome, by
+the transfer's id in the object's metadata, before the next write to that key. Without such an id there is no guess: the
+outcome stays unknown.
 
-An answer that says it worked is checked too: a HEAD follows unless the answer proves the bytes by itself and, after
-Complete, the store's answers are known to name the ETag that HEAD shows.
+A HEAD also follows a successful answer, unless the answer itself proves the bytes and, after Complete, earlier HEADs of
+the bucket agreed with the ETags of the answers.
 """
 
 from collections.abc import Awaitable, Callable
@@ -27,43 +28,43 @@ from mirrord.ports import ObjectStore
 from mirrord.transfer.retry import WRITE_RETRY, RetryPolicy
 
 _DOUBTFUL = (OutcomeUnknown, PreconditionFailed, NoSuchUpload)
-"""After these a HEAD tells whether it happened."""
+"""After these errors a HEAD shows whether the write happened."""
 _REPEATED = (OutcomeUnknown, StoreUnavailable, ChecksumMismatch, InvalidPart)
-"""It did not happen. The last two: the bytes, or the list of parts, were damaged on their way; the buffer still is
-what was hashed."""
+"""Repeated if the write did not happen. The last two: the body, or the list of parts, was damaged in transit; the
+buffer still has the bytes that were hashed."""
 
 
-def has_transfer_id(transfer_id: str, standing: StoredObject | None) -> bool:
-    """Whether the object was written with this transfer's id, which is unguessable and set before the first byte."""
-    return standing is not None and standing.metadata.get(META_TRANSFER) == transfer_id
+def has_transfer_id(transfer_id: str, current: StoredObject | None) -> bool:
+    """Whether the object has this transfer's id. The id is random and is set before the first byte is sent."""
+    return current is not None and current.metadata.get(META_TRANSFER) == transfer_id
 
 
-def is_written_by(transfer_id: str, standing: StoredObject) -> bool:
-    """Whether the object is this transfer's, and can be recognised later: an object without an ETag could not."""
-    return has_transfer_id(transfer_id, standing) and bool(standing.etag.strip('"'))
+def is_written_by(transfer_id: str, current: StoredObject) -> bool:
+    """Whether this transfer wrote the object, and its ETag allows to recognise it later."""
+    return has_transfer_id(transfer_id, current) and bool(current.etag.strip('"'))
 
 
-def confirms_write(transfer_id: str, whole: Checksum | None, standing: StoredObject | None) -> bool:
-    """Whether the object that stands is this transfer's work, and no other checksum is shown for it."""
-    if standing is None or not is_written_by(transfer_id, standing):
+def confirms_write(transfer_id: str, whole: Checksum | None, current: StoredObject | None) -> bool:
+    """Whether this transfer wrote the object, and the store shows no checksum that contradicts `whole`."""
+    if current is None or not is_written_by(transfer_id, current):
         return False
-    told = standing.checksum
-    return whole is None or told is None or whole.kind is not told.kind or whole == told
+    shown = current.checksum
+    return whole is None or shown is None or whole.kind is not shown.kind or whole == shown
 
 
 class ETagAgreement:
-    """What HEADs have shown of a store's answers to CompleteMultipartUpload: whether they name the ETag of the object.
+    """Whether the ETags in a store's answers to CompleteMultipartUpload agree with those that HEAD shows, by bucket.
 
-    Lives as long as the process. `rclone serve s3` answers with another ETag than its HEAD shows, and Ceph RGW 16 with
-    none: where that was seen once, no answer is believed again. Buckets of one store may be encrypted or compressed, so
-    each is known by itself.
+    Kept until the process ends. `rclone serve s3` answers with another ETag than its HEAD shows, and Ceph RGW 16 with
+    none. After one disagreement the answers of that bucket are never used again. Buckets of one store can differ in
+    encryption or compression, so each bucket has its own entry.
     """
 
     def __init__(self) -> None:
         self._agree: dict[tuple[str, str], bool] = {}
 
     def confirmed(self, at: Destination) -> bool:
-        """Whether every HEAD after such an answer showed its ETag, and there was one."""
+        """Whether there was a HEAD after such an answer, and every such HEAD showed the same ETag as the answer."""
         return self._agree.get((at.endpoint, at.bucket), False)
 
     def observe(self, at: Destination, *, agrees: bool) -> None:
@@ -72,16 +73,16 @@ class ETagAgreement:
 
 
 def never(_: StoredObject) -> bool:
-    """For writes whose answer proves nothing by itself."""
+    """The default of `ObjectWrite.proves`: no answer is a proof."""
     return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectWrite:
-    """One object on its way to being visible: `whole` is its checksum, `transfer_id` None if it will carry none.
+    """The write of one object of `size` bytes. `whole` is its checksum; `transfer_id` is None if it gets no id.
 
-    `proves` says whether an answer shows what the object holds; `answers` what is known of their ETags, None: that the
-    next look at the object will do.
+    `proves` returns whether an answer proves the bytes. `etags`: whether the ETags of answers are reliable; None: no
+    HEAD is needed for the ETag, because the next check of the item makes one.
     """
 
     store: ObjectStore
@@ -93,71 +94,71 @@ class ObjectWrite:
     etags: ETagAgreement | None = None
     retry: RetryPolicy = WRITE_RETRY
 
-    async def resolve(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
-        """What stands once `ask`, tried as often as it takes, is known to have happened.
+    async def resolve(self, request: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
+        """Make `request`, with repeats, until its outcome is known. Returns the object as stored.
 
-        Raises the error that says it did not happen; OutcomeUnknown where the store tells nothing even when asked.
+        Raises the error after which the write certainly did not happen, or OutcomeUnknown if no HEAD could show that.
         """
-        outcome = await self.retry.run(partial(self._asked, ask), self._passes)
+        outcome = await self.retry.run(partial(self._request_once, request), self._retryable)
         if isinstance(outcome, OutcomeUnknown):
             raise outcome
         return outcome
 
-    async def _asked(self, ask: Callable[[], Awaitable[StoredObject]]) -> StoredObject | OutcomeUnknown:
-        """What stands after one request; OutcomeUnknown, which must not be repeated, where no HEAD tells.
+    async def _request_once(self, request: Callable[[], Awaitable[StoredObject]]) -> StoredObject | OutcomeUnknown:
+        """The object after one request. Returns OutcomeUnknown, which is not repeated, if no HEAD could resolve it.
 
-        Raises the error after which nothing of ours stands.
+        Raises the error if the write did not happen.
         """
         try:
-            return await self._shown(await ask())
+            return await self._confirmed(await request())
         except _DOUBTFUL as error:
             try:
-                standing = await self._standing(error)
+                current = await self._current(error)
             except OutcomeUnknown as unknown:
                 return unknown
-            if standing is None:
+            if current is None:
                 raise
-            return standing
+            return current
 
-    async def _shown(self, answer: StoredObject) -> StoredObject:
-        """The object as a HEAD shows it; `answer` where that needs no HEAD, or the store gives none (403, an outage).
+    async def _confirmed(self, answer: StoredObject) -> StoredObject:
+        """The object as a HEAD shows it. Returns `answer` if no HEAD is needed, or if HEAD fails (403, an outage).
 
-        Also where an object of another transfer stands there: whoever wrote it, wrote later. Raises OutcomeUnknown if
-        nothing stands there, and the answer proves nothing either.
+        Also returns `answer` if the object has another transfer's id: that write came later. Raises OutcomeUnknown if
+        there is no object, and the answer proves nothing either.
         """
         proven = self.proves(answer)
         if self.transfer_id is None or (proven and (self.etags is None or self.etags.confirmed(self.at))):
             return answer
         try:
-            standing = await self.store.head_object(self.at)
+            current = await self.store.head_object(self.at)
         except StoreError:
             return answer
-        if standing is None and not proven:
-            raise OutcomeUnknown(
-                f"{self.at}: the store said that it was stored, and HEAD shows no object; check endpoint_url"
-            )
-        if standing is None or not is_written_by(self.transfer_id, standing):
+        if current is None and not proven:
+            raise OutcomeUnknown(f"{self.at}: the store reported success, and HEAD shows no object; check endpoint_url")
+        if current is None or not is_written_by(self.transfer_id, current):
             return answer
         if self.etags is not None:
-            self.etags.observe(self.at, agrees=standing.etag == answer.etag)
-        return standing
+            self.etags.observe(self.at, agrees=current.etag == answer.etag)
+        return current
 
-    def _passes(self, error: MirrordError) -> bool:
-        """No repeat before a Retry-After is over: the breaker enforces it, for all items of the store."""
+    def _retryable(self, error: MirrordError) -> bool:
+        """No repeat if the store sent Retry-After: the breaker enforces it, for all items of the store."""
         if not isinstance(error, _REPEATED) or error.retry_after:
             return False
         return self.transfer_id is not None or not isinstance(error, OutcomeUnknown)
 
-    async def _standing(self, doubt: MirrordError) -> StoredObject | None:
-        """Our object, if it stands; None: the store says it does not. Raises OutcomeUnknown if it cannot be asked."""
+    async def _current(self, doubt: MirrordError) -> StoredObject | None:
+        """The object, if this write made it; None: HEAD shows that it did not. Raises OutcomeUnknown if HEAD fails."""
         if self.transfer_id is None:
             return None
         try:
-            standing = await self.retry.run(
+            current = await self.retry.run(
                 partial(self.store.head_object, self.at),
                 lambda error: isinstance(error, StoreUnavailable) and not error.retry_after,
             )
         except StoreError as error:
-            raise OutcomeUnknown(f"{doubt}; whether it happened, {error}", answered=error.answered) from doubt
-        ours = confirms_write(self.transfer_id, self.whole, standing) and standing and standing.size == self.size
-        return standing if ours else None
+            raise OutcomeUnknown(
+                f"{doubt}; HEAD could not show whether it happened: {error}", answered=error.answered
+            ) from doubt
+        ours = confirms_write(self.transfer_id, self.whole, current) and current and current.size == self.size
+        return current if ours else None
