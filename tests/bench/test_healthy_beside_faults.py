@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from mirrord.units import MiB
-from tests.integration.test_sync import events, manifest, sync
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.store_faults import answers, internal_error, not_sent
+from tests.support.syncing import events, manifest, sync
 
 FAULTY, HEALTHY, ROUNDS = 12, 48, 3
 WORDS = (internal_error, not_sent, answers(403, "AccessDenied"), answers(503, "ServiceUnavailable"))

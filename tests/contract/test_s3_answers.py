@@ -7,7 +7,7 @@ import pytest
 from mirrord.errors import MirrordError, NoSuchUpload, OutcomeUnknown, StoreUnavailable
 from mirrord.model import ObjectOptions, Part
 from mirrord.s3.session import S3Store
-from tests.contract.test_s3_store import AT, BODY, answering
+from tests.support.raw_store import AT, BODY, answering
 
 PLAIN = ObjectOptions()
 PARTS = [Part(number=1, size=5, etag='"e"')]

@@ -4,8 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -23,52 +22,16 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Destination, ObjectOptions, ProviderName
+from mirrord.model import ObjectOptions, ProviderName
 from mirrord.ports import ByteStream
 from mirrord.providers import profile
 from mirrord.s3.session import S3Store
 from mirrord.s3.store import MIN_RATE
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.raw_store import AT, BODY, answering, store_at
 from tests.support.weed import Server
 
 PLAIN = ObjectOptions()
-BODY = memoryview(b"some bytes")
-
-
-@asynccontextmanager
-async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
-    """A server that takes a request and answers with `raw`, or, for None, never."""
-    stop = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            if raw is None:
-                await stop.wait()
-            else:
-                writer.write(raw)
-                await writer.drain()
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield await _options(server.sockets[0].getsockname()[1])
-    finally:
-        stop.set()
-        server.close()
-        await server.wait_closed()
-
-
-async def _options(port: int) -> StoreOptions:
-    credentials = Credentials(access_key_id="AKIA", secret_access_key="a-secret-of-the-test")
-    return StoreOptions(
-        name="elsewhere",
-        provider=ProviderName.GENERIC,
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region="us-east-1",
-        credentials=credentials,
-    )
 
 
 def connected_to(endpoint_url: str | None) -> int:
@@ -84,9 +47,6 @@ def connected_to(endpoint_url: str | None) -> int:
 async def _read_to_end(stream: ByteStream) -> None:
     while await stream.readinto(memoryview(bytearray(64))):
         pass
-
-
-AT = Destination("elsewhere", "http://elsewhere", "data", "a/key")
 
 
 # ── refusals ──────────────────────────────────────────────────────────────────────────────────────
@@ -276,7 +236,7 @@ async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
 
     left = asyncio.Event()
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
-    options = await _options(server.sockets[0].getsockname()[1])
+    options = store_at(server.sockets[0].getsockname()[1])
     async with server, S3Store(options, deadline=0.5) as store, store.get_object(AT) as stream:
         with pytest.raises(StoreUnavailable, match="no answer within"):
             await asyncio.wait_for(_read_to_end(stream), 60)

@@ -12,8 +12,8 @@ from mirrord.errors import OutcomeUnknown
 from mirrord.model import ObjectOptions
 from mirrord.s3 import http_session
 from mirrord.s3.session import S3Store
-from tests.integration.test_sync import manifest, sync
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.syncing import manifest, sync
 
 FILES = 60
 

@@ -4,28 +4,23 @@ The moment is exact: a call to the store is held by the proxy, before the store 
 the process is killed. What each run sent is counted at the proxy; the objects are read by boto3.
 """
 
-import asyncio
 import hashlib
 import os
 import random
-import signal
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Transfer
 from mirrord.units import KiB, MiB
-from tests.integration.test_sync import digest_of, events, manifest, sync
 from tests.support.command import environment, start
+from tests.support.killing import Held, kill_at, open_uploads
 from tests.support.measuring import SOAK
 from tests.support.origin import Generated, Origin
-from tests.support.proxy import Seen, StoreProxy
+from tests.support.proxy import StoreProxy
+from tests.support.syncing import digest_of, events, manifest, sync
 
 PART = 8 * MiB
 SIZE = 8 * PART
@@ -36,77 +31,8 @@ RANDOM_KILLS = 50 if SOAK else 10
 SEED = int(os.environ.get("MIRRORD_SEED", "0")) or random.randrange(2**32)
 
 
-class Held:
-    """From the `nth` call of `operation` ("": any) on, `count` are held: before the store has them, or `answered`."""
-
-    def __init__(self, operation: str, nth: int = 1, count: int = 1, *, answered: bool = False) -> None:
-        self.operation = operation
-        self._passing = nth - 1
-        self._count = count
-        self._answered = answered
-        self._reached = threading.Event()
-        self._gates: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-    def set_on(self, proxy: StoreProxy) -> None:
-        proxy.before, proxy.after = (None, self._hold) if self._answered else (self._hold, None)
-
-    async def _hold(self, seen: Seen, request: web.Request) -> web.StreamResponse | None:
-        if self.operation not in ("", seen.operation) or len(self._gates) == self._count:
-            return None
-        if self._passing:
-            self._passing -= 1
-            return None
-        gate = asyncio.Event()
-        self._gates.append((asyncio.get_running_loop(), gate))
-        if len(self._gates) == self._count:
-            self._reached.set()
-        await gate.wait()
-        return web.Response(status=503)
-
-    async def reached(self, seconds: float = 60) -> bool:
-        return await asyncio.to_thread(self._reached.wait, seconds)
-
-    def let_go(self) -> None:
-        self._reached.set()
-        for loop, gate in self._gates:
-            loop.call_soon_threadsafe(gate.set)
-
-
-@asynccontextmanager
-async def running(home: Path, file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await start(["sync", str(file), "--log-format", "json"], environment(home), cwd=home)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def kill_at(held: Held, proxy: StoreProxy, home: Path, file: Path, *, later: float = 0.0) -> bool:
-    """Run `sync` and kill it while the calls are held; False: it ended before they came."""
-    held.set_on(proxy)
-    try:
-        async with running(home, file) as process:
-            ended = asyncio.create_task(process.wait())
-            reached = asyncio.create_task(held.reached())
-            await asyncio.wait((ended, reached), return_when=asyncio.FIRST_COMPLETED)
-            if reached.done():
-                await asyncio.sleep(later)
-                process.kill()
-            return await ended == -signal.SIGKILL
-    finally:
-        proxy.before = proxy.after = None
-        held.let_go()
-        await reached
-
-
 def part_bytes(proxy: StoreProxy) -> int:
     return sum(call.sent for call in proxy.calls if call.operation == "UploadPart")
-
-
-def open_uploads(s3_client: Any, bucket: str) -> list[str]:
-    return [one["UploadId"] for one in s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
 
 
 async def unfinished(home: Path) -> list[Transfer]:

@@ -13,8 +13,8 @@ from mirrord.client import MultipartUploader, S3Client
 from mirrord.errors import OutcomeUnknown
 from mirrord.s3.session import S3Store
 from mirrord.units import MiB
-from tests.integration.test_sync import manifest, sync
 from tests.support.proxy import Rewrite, Seen, StoreProxy
+from tests.support.syncing import manifest, sync
 
 KEY = "ring\x07the bell"
 CONTENT = b"bell" * (3 * MiB)

@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from mirrord.units import MiB
-from tests.integration.test_sync import events, manifest, sync
 from tests.support.command import Completed
 from tests.support.origin import (
     Behaviour,
@@ -42,6 +41,7 @@ from tests.support.origin import (
     weak_etag,
     without,
 )
+from tests.support.syncing import events, manifest, sync
 from tests.support.weed import Server
 
 OLD = b"the object that stood before"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.units import MiB
-from tests.integration.test_sync import MEMORY_BOUND, manifest, sync
 from tests.support.raw_origin import chunks, raw_origin, response
+from tests.support.syncing import MEMORY_BOUND, manifest, sync
 from tests.support.weed import Server
 
 BODY = b"some bytes of a body\n" * 40

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.units import MiB
-from tests.integration.test_sync import events, manifest, sync
 from tests.support.origin import Asked, Behaviour, Generated, Origin, Reply, without
 from tests.support.raw_origin import raw_origin, response
+from tests.support.syncing import events, manifest, sync
 from tests.support.weed import Server
 
 SMALL = b"as it was at first"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.integration.test_sync import events, manifest, sync
 from tests.support.origin import Asked, Behaviour, Origin, Reply, answers
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.syncing import events, manifest, sync
 
 ITEMS = 60
 

@@ -31,12 +31,12 @@ from mirrord.programs.api import sync
 from mirrord.programs.report import Report
 from mirrord.s3.session import S3Store
 from mirrord.units import KiB, MiB
-from tests.integration.test_sync import digest_of, manifest
-from tests.integration.test_sync import sync as sync_command
 from tests.support import store_faults as faults
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.store_faults import ALWAYS, Faults, Word
+from tests.support.syncing import digest_of, manifest
+from tests.support.syncing import sync as sync_command
 
 PUT = Generated(64 * KiB, seed=1)
 MULTIPART = Generated(11 * MiB, seed=2)  # three parts

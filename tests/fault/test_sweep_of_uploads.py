@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mirrord.units import MiB
-from tests.fault.test_kill_resume import Held, kill_at, open_uploads
-from tests.integration.test_sync import events, manifest, sync
 from tests.support.daemon import running
+from tests.support.killing import Held, kill_at, open_uploads
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.syncing import events, manifest, sync
 
 CONTENT = Generated(20 * MiB, seed=1)
 

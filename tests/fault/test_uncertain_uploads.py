@@ -10,14 +10,14 @@ from mirrord.client import MultipartUploader, S3Client
 from mirrord.errors import OutcomeUnknown
 from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.units import MiB
-from tests.fault.test_kill_resume import Held, kill_at, open_uploads
-from tests.integration.test_sync import digest_of, events, manifest, store_section, sync
 from tests.support import store_faults as faults
 from tests.support.command import mirrord
-from tests.support.daemon import running
+from tests.support.daemon import running, store_section
+from tests.support.killing import Held, kill_at, open_uploads
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.store_faults import ALWAYS, Faults, Word
+from tests.support.syncing import digest_of, events, manifest, sync
 
 CONTENT = Generated(11 * MiB, seed=6)
 PARTS = "upload: {part_size: 5MiB, multipart_threshold: 6MiB}"

@@ -14,11 +14,11 @@ from aiohttp import web
 from mirrord.client import MultipartUploader, S3Client
 from mirrord.errors import ChecksumMismatch, LengthMismatch
 from mirrord.units import MiB
-from tests.integration.test_sync import events, sync
 from tests.support.command import Completed, mirrord
 from tests.support.daemon import running
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.syncing import events, sync
 from tests.support.weed import Server, fresh_bucket
 
 PARTS = {"multipart_threshold": "5MiB", "part_size": "5MiB"}

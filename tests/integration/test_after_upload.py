@@ -12,7 +12,7 @@ from mirrord.events import Event, TransferCompleted
 from mirrord.planning.decisions.departure import ASIDE, set_aside
 from mirrord.programs import api
 from tests.support.command import mirrord
-from tests.support.daemon import TOKEN, Daemon, running
+from tests.support.daemon import TOKEN, Daemon, running, scanned, scans
 from tests.support.inbox import files_below, manifest, md5, objects
 from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
@@ -53,22 +53,6 @@ def declared(home: Path, server: Server, bucket: str, after: Any, **fields: Any)
 
 async def emptied(daemon: Daemon, inbox: Path) -> None:
     await daemon.wait_for(lambda: not files_below(inbox), 60, "an empty inbox")
-
-
-async def scans(daemon: Daemon) -> float:
-    """How many whole scans there were."""
-    found = await daemon.metrics()
-    return sum(value for name, value in found.items() if name.startswith("mirrord_folder_rescans_total"))
-
-
-async def scanned(daemon: Daemon, times: int) -> None:
-    """Until so many whole scans have passed."""
-    until = await scans(daemon) + times
-
-    async def enough() -> bool:
-        return await scans(daemon) >= until
-
-    await daemon.wait_for(enough, 60, "scans")
 
 
 async def said(daemon: Daemon, key: str, message: str) -> None:

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from tests.integration.test_sync import sync
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, running, store_section
 from tests.support.origin import Origin
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.store_faults import denied
+from tests.support.syncing import sync
 
 
 @pytest.fixture

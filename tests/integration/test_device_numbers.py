@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.units import MiB
-from tests.integration.test_sync import digest_of
 from tests.support.command import environment, mirrord, start
 from tests.support.daemon import running, store_section
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.syncing import digest_of
 from tests.support.weed import Server
 from tests.support.witness import keys_in
 

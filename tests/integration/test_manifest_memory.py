@@ -26,7 +26,7 @@ async def test_very_many_mirrors_are_loaded_within_the_bound_and_one_line_of_the
     """During an edit the manifest before it is still in force: both are held."""
     file = tmp_path / "m.yaml"
     write(file)
-    async with running(tmp_path, str(file)) as daemon:
+    async with running(tmp_path, str(file), fresh=True) as daemon:
         loaded = peak_memory(daemon.process.pid) or 0
         mark = daemon.mark
         write(file, more=1)

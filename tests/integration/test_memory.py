@@ -35,7 +35,7 @@ async def test_a_large_object_takes_no_more_memory_than_it_may(
     url = origin.publish("/large.bin", Generated(size, seed=1))
     if not says_length:
         origin.behave("/large.bin", chunked())
-    done = await mirrord("sync", manifest(tmp_path, discarding, url), home=tmp_path, seconds=7000)
+    done = await mirrord("sync", manifest(tmp_path, discarding, url), home=tmp_path, seconds=7000, fresh=True)
     assert done.code == 0, done.said
     assert discarding.taken == size
     parts = discarding.calls["UploadPart"]

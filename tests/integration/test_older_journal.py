@@ -8,9 +8,9 @@ import pytest
 
 from mirrord.journal.sqlite.schema import Migration, migrate, migrations
 from mirrord.units import MiB
-from tests.integration.test_sync import manifest, sync
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.syncing import manifest, sync
 
 WRITES = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CopyObject", "DeleteObject")
 OLDEST = 5

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_after_upload import scanned
 from tests.support.command import mirrord
-from tests.support.daemon import Daemon, running, store_section
+from tests.support.daemon import Daemon, running, scanned, store_section
 from tests.support.inbox import objects
 from tests.support.weed import Server
 

@@ -12,11 +12,11 @@ import mirrord
 from mirrord.journal.lock import StateLock
 from mirrord.model import State
 from mirrord.units import GiB, MiB
-from tests.integration.test_sync import manifest, sync
 from tests.support.command import Completed
 from tests.support.command import mirrord as command
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.syncing import manifest, sync
 from tests.support.weed import Server
 
 IN_FLIGHT = 24 * MiB

@@ -11,9 +11,9 @@ import pytest
 
 import mirrord
 from mirrord.programs.plan import Plan
-from tests.integration.test_sync import manifest
 from tests.support.origin import Origin
 from tests.support.proxy import StoreProxy
+from tests.support.syncing import manifest
 
 LATER = 1_900_000_000
 

@@ -76,7 +76,7 @@ def drift(off: Sequence[float]) -> float:
 async def test_a_thousand_items_each_second(tmp_path: Path, weed: Server, bucket: str) -> None:
     async with light_origin(tmp_path) as origin:
         (tmp_path / "mirrord.yaml").write_text(manifest(origin.url, bucket, weed))
-        async with running(tmp_path, str(tmp_path / "mirrord.yaml")) as daemon:
+        async with running(tmp_path, str(tmp_path / "mirrord.yaml"), fresh=True) as daemon:
             await daemon.wait_for(lambda: len(daemon.logged("transfer.completed")) == ITEMS, 120, "all copied")
             await asyncio.sleep(2 * EVERY)  # the crowd of first looks is over
             late = [""]

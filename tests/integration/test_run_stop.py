@@ -141,6 +141,7 @@ async def test_a_store_that_answers_nothing_holds_up_no_end(
         assert one_end_for_each_start(daemon), daemon.said
         assert not daemon.noise, daemon.said
     gate.open()
+    await store_proxy.idle()
     async with running(tmp_path, file) as daemon:
         await daemon.synced("small", "large")
     # One that was to be completed may be, for a while yet: this store could destroy the object with it.

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.test_sync import manifest
 from tests.support.command import mirrord
 from tests.support.origin import Origin, answers, redirects
+from tests.support.syncing import manifest
 from tests.support.weed import Server
 
 SECRETS = ("s3cretPW", "s3cretTOKEN", "s3cretSIG", "czNjcmV0")  # the last begins their base64

@@ -11,11 +11,11 @@ import pytest
 
 from mirrord.model import ProviderName
 from mirrord.units import MiB
-from tests.integration.test_sync import digest_of, events, manifest, sync
 from tests.support.command import mirrord
 from tests.support.inbox import folder, tree
 from tests.support.origin import Generated
 from tests.support.proxy import StoreProxy
+from tests.support.syncing import digest_of, events, manifest, sync
 from tests.support.weed import Server, fresh_bucket
 
 LARGE = Generated(20 * MiB, seed=11)

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_after_upload import scanned
 from tests.support.command import mirrord
-from tests.support.daemon import running, store_section
+from tests.support.daemon import running, scanned, store_section
 from tests.support.weed import Server
 from tests.support.witness import keys_in
 

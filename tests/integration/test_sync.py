@@ -1,49 +1,17 @@
 """`mirrord sync` as people run it: a process of its own, a real store, a real origin."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mirrord.units import GiB, MiB
-from tests.support.command import Completed, mirrord
+from tests.support.command import mirrord
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
+from tests.support.syncing import MEMORY_BOUND, digest_of, events, manifest, sync
 from tests.support.weed import Server
-
-MEMORY_BOUND = 64 * MiB + 160 * MiB  # guarantee 8
-
-
-def store_section(server: Server, **changed: str) -> str:
-    keys = {"access_key_id": server.access_key_id, "secret_access_key": server.secret_access_key} | changed
-    return (
-        "stores:\n  default:\n    provider: seaweedfs\n"
-        f"    endpoint_url: {server.endpoint_url}\n    credentials: {json.dumps(keys)}\n"
-    )
-
-
-def manifest(home: Path, server: Server, body: str, name: str = "m.yaml", **changed: str) -> Path:
-    file = home / name
-    file.write_text(store_section(server, **changed) + body)
-    return file
-
-
-async def sync(home: Path, file: Path, *more: str, **given: Any) -> Completed:
-    return await mirrord("sync", str(file), "--log-format", "json", *more, home=home, **given)
-
-
-def events(done: Completed, name: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
-    return [line for line in lines if line["event"] == name]
-
-
-def digest_of(s3_client: Any, bucket: str, key: str) -> str:
-    digest = hashlib.sha256()
-    for piece in s3_client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(4 * MiB):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 async def test_urls_and_files_arrive_and_a_second_pass_moves_nothing(

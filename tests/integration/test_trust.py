@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from mirrord.units import MiB
-from tests.integration.test_sync import events, manifest, sync
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.syncing import events, manifest, sync
 from tests.support.weed import Server, fresh_bucket
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from mirrord.journal.lock import StateLock
 from mirrord.units import MiB
-from tests.integration.test_sync import manifest, sync
 from tests.support.command import Completed, mirrord
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
@@ -25,6 +24,7 @@ from tests.support.store_faults import (
     slow_down,
     unavailable,
 )
+from tests.support.syncing import manifest, sync
 
 LARGE = Generated(12 * MiB, seed=9)
 

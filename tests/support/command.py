@@ -1,4 +1,7 @@
-"""Runs the real `mirrord` command as a process of its own, with an environment that holds nothing of ours."""
+"""Runs the real `mirrord` command as a process of its own, with an environment that holds nothing of ours.
+
+The process is forked from one that has imported mirrord (`preloaded`), unless a test is about what comes before that.
+"""
 
 import asyncio
 import os
@@ -10,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirrord.s3.weed import killed_with_parent
+from tests.support.preloaded import REPOSITORY, Forked, fork
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 """Variables that a process needs to run at all; everything else would make tests depend on who runs them."""
+AT_START = re.compile(r"PYTHON(?!PATH)|LANG|LC_|LOCPATH|SSL_|NO_COLOR|FORCE_COLOR|BOTO_")
+"""Variables that an interpreter or a library reads once, when it starts."""
 POLL = 0.05
 LONGEST_LINE = 8 * 1024 * 1024
 
@@ -59,13 +64,23 @@ def obeys_modes() -> Callable[[], None]:
     return before_exec
 
 
+Process = asyncio.subprocess.Process | Forked
+
+
 async def start(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None = None, *, modes: bool = False
-) -> asyncio.subprocess.Process:
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    *,
+    modes: bool = False,
+    fresh: bool = False,
+) -> Process:
     """Start `mirrord` with both outputs piped; the caller ends it, and so does the end of this process.
 
-    With `modes`, see `obeys_modes`.
+    `fresh`: in an interpreter of its own, for a test of its start or of its memory. With `modes`, see `obeys_modes`.
     """
+    if not (fresh or modes or any(AT_START.match(name) and env[name] != os.environ.get(name) for name in env)):
+        return await fork(arguments, env, cwd, limit=LONGEST_LINE)
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -82,10 +97,15 @@ async def start(
 
 
 async def mirrord(
-    *arguments: str, home: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, seconds: float = 120
+    *arguments: str,
+    home: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    seconds: float = 120,
+    fresh: bool = False,
 ) -> Completed:
-    """Run `mirrord` to its end; killed after `seconds`."""
-    process = await start(arguments, environment(home, env), cwd or home)
+    """Run `mirrord` to its end; killed after `seconds`. `fresh`: see `start`."""
+    process = await start(arguments, environment(home, env), cwd or home, fresh=fresh)
     peaks: list[int] = []
     watch = asyncio.create_task(_watch_peak(process.pid, peaks))
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.command import environment, start
+from tests.support.command import Process, environment, start
 from tests.support.weed import Server
 
 PATIENCE = 60.0
@@ -32,7 +32,7 @@ Line = dict[str, Any]
 class Daemon:
     """One running process. `lines` are its JSON log lines so far, `noise` whatever else came out of it."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.lines: list[Line] = []
         self.noise: list[str] = []
@@ -179,6 +179,22 @@ class Daemon:
             await self._session.close()
 
 
+async def scans(daemon: Daemon) -> float:
+    """How many whole scans there were."""
+    found = await daemon.metrics()
+    return sum(value for name, value in found.items() if name.startswith("mirrord_folder_rescans_total"))
+
+
+async def scanned(daemon: Daemon, times: int) -> None:
+    """Until so many whole scans have passed."""
+    until = await scans(daemon) + times
+
+    async def enough() -> bool:
+        return await scans(daemon) >= until
+
+    await daemon.wait_for(enough, 60, "scans")
+
+
 def one_end_for_each_start(daemon: Daemon) -> bool:
     """Whether each attempt that it told of ended in exactly one terminal event."""
     begun = Counter(line["transfer_id"] for line in daemon.logged("transfer.started"))
@@ -200,10 +216,11 @@ async def started(
     env: Mapping[str, str] | None = None,
     listen: str = "127.0.0.1:0",
     modes: bool = False,
+    fresh: bool = False,
 ) -> AsyncIterator[Daemon]:
     """`mirrord run` with these arguments, as soon as the process is there; killed at the end."""
     given = ["run", "--listen", listen, *arguments] if listen else ["run", *arguments]
-    daemon = Daemon(await start(given, environment(home, env), home, modes=modes))
+    daemon = Daemon(await start(given, environment(home, env), home, modes=modes, fresh=fresh))
     try:
         yield daemon
     finally:
@@ -217,9 +234,13 @@ async def running(
     env: Mapping[str, str] | None = None,
     listen: str = "127.0.0.1:0",
     modes: bool = False,
+    fresh: bool = False,
 ) -> AsyncIterator[Daemon]:
-    """`mirrord run` that has said daemon.ready. Nothing of it may be a fault of ours. `modes`: see `command.start`."""
-    async with started(home, *arguments, env=env, listen=listen, modes=modes) as daemon:
+    """`mirrord run` that has said daemon.ready. Nothing of it may be a fault of ours.
+
+    `modes`, `fresh`: see `command.start`.
+    """
+    async with started(home, *arguments, env=env, listen=listen, modes=modes, fresh=fresh) as daemon:
         daemon.url = (await daemon.log("daemon.ready"))["url"]
         yield daemon
         await daemon.kill()

@@ -40,6 +40,7 @@ class Seen:
     received: int = 0
     status: int = 0
     forwarded: bool = False  # the store was asked
+    over: bool = False  # answered or broken off, on both sides
 
 
 Fault = Callable[[Seen, web.Request], Awaitable[web.StreamResponse | None]]
@@ -103,6 +104,11 @@ class StoreProxy:
     def clear(self) -> None:
         self.calls.clear()
 
+    async def idle(self) -> None:
+        """Wait until no call is under way: what a client left behind has reached the store, or never will."""
+        while not all(call.over for call in self.calls):  # noqa: ASYNC110 - the calls are on another thread
+            await asyncio.sleep(0.01)
+
     async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=None)
@@ -122,6 +128,12 @@ class StoreProxy:
     async def _pass(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Seen(*operation(request.method, request.raw_path, request.headers))
         self.calls.append(seen)
+        try:
+            return await self._passed(seen, request)
+        finally:
+            seen.over = True
+
+    async def _passed(self, seen: Seen, request: web.BaseRequest) -> web.StreamResponse:
         if self.before and (instead := await self.before(seen, request)):  # type: ignore[arg-type]
             seen.status = instead.status
             return instead

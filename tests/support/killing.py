@@ -1,0 +1,83 @@
+"""`mirrord sync`, killed at an exact moment: the proxy holds a call to the store, then the process is killed."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tests.support.command import Process, environment, start
+from tests.support.proxy import Seen, StoreProxy
+
+
+class Held:
+    """From the `nth` call of `operation` ("": any) on, `count` are held: before the store has them, or `answered`."""
+
+    def __init__(self, operation: str, nth: int = 1, count: int = 1, *, answered: bool = False) -> None:
+        self.operation = operation
+        self._passing = nth - 1
+        self._count = count
+        self._answered = answered
+        self._reached = threading.Event()
+        self._gates: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def set_on(self, proxy: StoreProxy) -> None:
+        proxy.before, proxy.after = (None, self._hold) if self._answered else (self._hold, None)
+
+    async def _hold(self, seen: Seen, request: web.Request) -> web.StreamResponse | None:
+        if self.operation not in ("", seen.operation) or len(self._gates) == self._count:
+            return None
+        if self._passing:
+            self._passing -= 1
+            return None
+        gate = asyncio.Event()
+        self._gates.append((asyncio.get_running_loop(), gate))
+        if len(self._gates) == self._count:
+            self._reached.set()
+        await gate.wait()
+        return web.Response(status=503)
+
+    async def reached(self, seconds: float = 60) -> bool:
+        return await asyncio.to_thread(self._reached.wait, seconds)
+
+    def let_go(self) -> None:
+        self._reached.set()
+        for loop, gate in self._gates:
+            loop.call_soon_threadsafe(gate.set)
+
+
+@asynccontextmanager
+async def _syncing(home: Path, file: Path) -> AsyncIterator[Process]:
+    process = await start(["sync", str(file), "--log-format", "json"], environment(home), cwd=home)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def kill_at(held: Held, proxy: StoreProxy, home: Path, file: Path, *, later: float = 0.0) -> bool:
+    """Run `sync` and kill it while the calls are held; False: it ended before they came."""
+    held.set_on(proxy)
+    try:
+        async with _syncing(home, file) as process:
+            ended = asyncio.create_task(process.wait())
+            reached = asyncio.create_task(held.reached())
+            await asyncio.wait((ended, reached), return_when=asyncio.FIRST_COMPLETED)
+            if reached.done():
+                await asyncio.sleep(later)
+                process.kill()
+            return await ended == -signal.SIGKILL
+    finally:
+        proxy.before = proxy.after = None
+        held.let_go()
+        await reached
+
+
+def open_uploads(s3_client: Any, bucket: str) -> list[str]:
+    return [one["UploadId"] for one in s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]

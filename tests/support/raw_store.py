@@ -1,0 +1,48 @@
+"""A store made of raw bytes: a server that takes one request and answers with what a test says, or never."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mirrord.declared import Credentials, StoreOptions
+from mirrord.model import Destination, ProviderName
+
+BODY = memoryview(b"some bytes")
+AT = Destination("elsewhere", "http://elsewhere", "data", "a/key")
+
+
+@asynccontextmanager
+async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
+    """A server that takes a request and answers with `raw`, or, for None, never."""
+    stop = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            if raw is None:
+                await stop.wait()
+            else:
+                writer.write(raw)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield store_at(server.sockets[0].getsockname()[1])
+    finally:
+        stop.set()
+        server.close()
+        await server.wait_closed()
+
+
+def store_at(port: int) -> StoreOptions:
+    """A declared store at this port of the loopback."""
+    credentials = Credentials(access_key_id="AKIA", secret_access_key="a-secret-of-the-test")
+    return StoreOptions(
+        name="elsewhere",
+        provider=ProviderName.GENERIC,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region="us-east-1",
+        credentials=credentials,
+    )

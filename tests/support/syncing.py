@@ -1,0 +1,40 @@
+"""`mirrord sync` on a manifest, as people run it, and what it said and stored."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from mirrord.units import MiB
+from tests.support.command import Completed, mirrord
+from tests.support.daemon import store_section
+from tests.support.weed import Server
+
+MEMORY_BOUND = 64 * MiB + 160 * MiB
+"""Guarantee 8, for a `memory_limit` of 64 MiB."""
+
+
+def manifest(home: Path, server: Server, body: str, name: str = "m.yaml", **changed: str) -> Path:
+    """The manifest `name` of this store and these entries; `changed` overrides the credentials."""
+    file = home / name
+    file.write_text(store_section(server, **changed) + body)
+    return file
+
+
+async def sync(home: Path, file: Path, *more: str, **given: Any) -> Completed:
+    """Run it to its end; `given` is for `mirrord`."""
+    return await mirrord("sync", str(file), "--log-format", "json", *more, home=home, **given)
+
+
+def events(done: Completed, name: str) -> list[dict[str, Any]]:
+    """The lines of its log with this event."""
+    lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == name]
+
+
+def digest_of(s3_client: Any, bucket: str, key: str) -> str:
+    """The SHA-256 of an object's content."""
+    digest = hashlib.sha256()
+    for piece in s3_client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(4 * MiB):
+        digest.update(piece)
+    return digest.hexdigest()
