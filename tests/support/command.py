@@ -17,7 +17,7 @@ from tests.support.preloaded import REPOSITORY, Forked, fork
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 """Variables that a process needs to run at all; everything else would make tests depend on who runs them."""
-AT_START = re.compile(r"PYTHON(?!PATH)|LANG|LC_|LOCPATH|SSL_|NO_COLOR|FORCE_COLOR|BOTO_")
+AT_START = re.compile(r"PYTHON|LANG|LC_|LOCPATH|SSL_|NO_COLOR|FORCE_COLOR|BOTO_")
 """Variables that an interpreter or a library reads once, when it starts."""
 POLL = 0.05
 LONGEST_LINE = 8 * 1024 * 1024
@@ -64,6 +64,11 @@ def obeys_modes() -> Callable[[], None]:
     return before_exec
 
 
+def _differs_at_start(env: Mapping[str, str]) -> bool:
+    usual = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return any(AT_START.match(name) and env[name] != usual.get(name) for name in env)
+
+
 Process = asyncio.subprocess.Process | Forked
 
 
@@ -79,7 +84,7 @@ async def start(
 
     `fresh`: in an interpreter of its own, for a test of its start or of its memory. With `modes`, see `obeys_modes`.
     """
-    if not (fresh or modes or any(AT_START.match(name) and env[name] != os.environ.get(name) for name in env)):
+    if not (fresh or modes or _differs_at_start(env)):
         return await fork(arguments, env, cwd, limit=LONGEST_LINE)
     return await asyncio.create_subprocess_exec(
         sys.executable,

@@ -4,7 +4,7 @@ from mirrord.errors import SourceChanged, StoreUnavailable
 from mirrord.model import State, UploadOptions
 from mirrord.testing import MemorySource
 from mirrord.units import MiB
-from tests.unit.reconcile.test_reconciler import AT, World
+from tests.support.item_world import AT, World
 
 IN_PARTS = UploadOptions(part_size=5 * MiB, multipart_threshold=5 * MiB)
 

@@ -32,9 +32,8 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.testing import ManualClock
+from tests.support.item_world import AT, World, careless
 from tests.support.records import with_fields
-from tests.unit.reconcile.test_proof_of_items import careless
-from tests.unit.reconcile.test_reconciler import AT, World
 
 INTENT = Transfer(
     id="t-1",

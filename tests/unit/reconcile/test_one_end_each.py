@@ -37,7 +37,7 @@ from mirrord.model import File, Outcome, State, UploadOptions
 from mirrord.telemetry.metrics import Metrics, Readings
 from mirrord.testing import ManualClock, MemorySource
 from mirrord.units import MiB
-from tests.unit.reconcile.test_reconciler import AT, World
+from tests.support.item_world import AT, World
 
 ENDS = (TransferCompleted, TransferFailed, TransferInterrupted)
 SMALL, LARGE = b"small", bytes(6 * MiB)

@@ -12,67 +12,18 @@ from mirrord.model import (
     ChecksumKind,
     Destination,
     Integrity,
-    ObjectOptions,
     ProviderName,
     State,
     StoredObject,
     UploadOptions,
 )
 from mirrord.providers import profile
-from mirrord.testing import MemoryObject, MemoryStore
+from mirrord.testing import MemoryStore
 from mirrord.units import MiB
+from tests.support.item_world import AT, World, careless
 from tests.support.records import with_fields
-from tests.unit.reconcile.test_reconciler import AT, World
 
 PUT, PARTS, LARGE = b"some bytes", b"x" * (11 * MiB), b"x" * (17 * MiB)
-
-
-class Careless(MemoryStore):
-    """Ignores checksums, tells none, and its ETags mean nothing; flips the last byte of what it keeps `flips` times."""
-
-    flips = 0
-    reads = 0
-
-    async def put_object(
-        self,
-        at: Destination,
-        body: memoryview,
-        options: ObjectOptions,
-        checksum: Checksum | None = None,
-        *,
-        if_none_match: bool = False,
-    ) -> StoredObject:
-        stored = await super().put_object(at, body, options, None, if_none_match=if_none_match)
-        return self._marred(at, stored)
-
-    async def complete_upload(self, at, upload_id, parts, checksum=None, *, if_none_match=False):  # type: ignore[no-untyped-def]
-        stored = await super().complete_upload(at, upload_id, parts, None, if_none_match=if_none_match)
-        return self._marred(at, stored)
-
-    async def upload_part(self, at, upload_id, number, body, checksum=None):  # type: ignore[no-untyped-def]
-        return await super().upload_part(at, upload_id, number, body, None)
-
-    def get_object(self, at: Destination, start: int = 0, end: int | None = None):  # type: ignore[no-untyped-def]
-        self.reads += 1
-        return super().get_object(at, start, end)
-
-    def _marred(self, at: Destination, stored: StoredObject) -> StoredObject:
-        kept = self.buckets[at.bucket][at.key]
-        content = kept.content
-        if self.flips:
-            self.flips -= 1
-            content = content[:-1] + bytes([content[-1] ^ 1])
-        random_etag = f'"{len(self.buckets)}-{id(stored)}"'
-        stood = replace(kept.stored, etag=random_etag, checksum=None)
-        self.buckets[at.bucket][at.key] = MemoryObject(content, stood, kept.options)
-        return replace(stored, etag=random_etag, checksum=None)
-
-
-def careless(provider: ProviderName, kind: ChecksumKind | None = None, flips: int = 0) -> World:
-    made = profile(provider)
-    store = Careless(made if kind is None else replace(made, checksum=kind))
-    store.flips = flips
-    return World(store=store)
 
 
 @pytest.mark.parametrize("content", [PUT, PARTS], ids=["put", "parts"])

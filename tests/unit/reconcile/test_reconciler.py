@@ -3,98 +3,32 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from mirrord.errors import BucketMissing, Reason, SourceMissing, SourceUnavailable
 from mirrord.events import (
-    Event,
     ItemBlocked,
-    ItemChanged,
     ItemDrifted,
     ItemRetrying,
     ItemUnchanged,
     TransferCompleted,
     TransferFailed,
     TransferInterrupted,
-    TransferProgress,
     TransferStarted,
 )
 from mirrord.model import (
     META_TRANSFER,
-    Destination,
     Drift,
     File,
-    Item,
     ObjectOptions,
     Observed,
-    Outcome,
     Overwrite,
     State,
-    origin_at,
 )
 from mirrord.ports import ByteStream
-from mirrord.reconcile.attempt import Transfers
-from mirrord.reconcile.reconciler import Reconciler
-from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
-from mirrord.transfer.budget import Budget
-from mirrord.units import MiB
-from tests.support.options import make_options
-
-AT = Destination("default", "http://store", "bucket", "a/key.txt")
-
-
-@dataclass
-class World:
-    """A reconciler and everything it touches."""
-
-    origin: MemorySource = field(default_factory=lambda: MemorySource(ranges=False))
-    store: MemoryStore = field(default_factory=MemoryStore)
-    journal: MemoryJournal = field(default_factory=MemoryJournal)
-    events: list[Event] = field(default_factory=list)
-    tries: int = 3
-
-    def __post_init__(self) -> None:
-        self.store.buckets["bucket"] = {}
-        self.item = Item(id=AT.item_id, entry="e", origin=origin_at("http://s/x?token=secret"), destination=AT)
-
-        async def store_of(item: Item) -> MemoryStore:
-            return self.store
-
-        clock = ManualClock(1000.0)
-        transfers = Transfers(
-            journal=self.journal,
-            observer=self.events.append,
-            clock=clock,
-            budget=Budget(64 * MiB),
-            slots=asyncio.Semaphore(4),
-        )
-        self.reconciler = Reconciler(
-            journal=self.journal,
-            store_of=store_of,
-            source_of=lambda item: self.origin,
-            transfers=transfers,
-            observer=self.events.append,
-            clock=clock,
-            retry=lambda failures, after: None if failures >= self.tries else 7.0,
-        )
-
-    async def look(self, failures: int = 0, **options: object) -> Outcome:
-        self.events.clear()
-        item = replace(self.item, options=make_options(**options))
-        return await self.reconciler.reconcile(item, failures)
-
-    def said(self) -> list[type[Event]]:
-        return [type(event) for event in self.events if not isinstance(event, TransferProgress | ItemChanged)]
-
-    @property
-    def content(self) -> bytes | None:
-        kept = self.store.buckets["bucket"].get(AT.key)
-        return kept.content if kept else None
-
-    async def unfinished(self) -> int:
-        return len([transfer async for transfer in self.journal.unfinished()])
+from tests.support.item_world import AT, World
 
 
 @pytest.fixture

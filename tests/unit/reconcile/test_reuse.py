@@ -38,8 +38,8 @@ from mirrord.planning.decisions.describe import validator
 from mirrord.reconcile.breakers import Breakers
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore
+from tests.support.item_world import World
 from tests.support.options import make_options
-from tests.unit.reconcile.test_reconciler import World
 
 CONTENT = b"content"
 

@@ -13,8 +13,8 @@ from mirrord.model import File, FileIdentity, Observed, Record, State
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore
 from mirrord.transfer.verify import has_recorded_bytes
+from tests.support.item_world import AT, World
 from tests.support.records import with_fields
-from tests.unit.reconcile.test_reconciler import AT, World
 
 LATER = 2_000_000_000
 

@@ -24,8 +24,8 @@ from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.providers import profile
 from mirrord.reconcile.janitor import SWEEP_EVERY, Janitor
 from mirrord.testing import ManualClock, MemoryStore
+from tests.support.item_world import AT, World
 from tests.support.records import make_record, make_transfer, with_fields
-from tests.unit.reconcile.test_reconciler import AT, World
 
 IN_PARTS = UploadOptions(part_size=5 * 2**20, multipart_threshold=5 * 2**20)
 LARGE = b"l" * (6 * 2**20)
