@@ -39,7 +39,7 @@ class AppliedState:
     manifests: Manifests
     scheduler: Scheduler
     stores: Stores
-    departures: AfterUpload
+    after_upload: AfterUpload
     files: LocalFiles
     journal: JournalRecords
     supervisor: Supervisor
@@ -147,7 +147,7 @@ class AppliedState:
     async def _scanned(self, spec: FolderSpec, listing: Folder) -> None:
         """What follows each whole scan."""
         await self.files.refresh(spec.entry, listing.linked)
-        await self.departures.resume(spec, listing.asides)
+        await self.after_upload.resume(spec, listing.asides)
 
     async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
         """Who else in force has this item's object."""

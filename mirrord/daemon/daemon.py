@@ -56,7 +56,7 @@ class Daemon:
         await self.applied.apply()
         self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + LOOKS), finite=True)
         self.supervisor.start("manifests", self.follower.run)
-        self.supervisor.start("sweep", self.engine.janitor.run)
+        self.supervisor.start("sweep", self.engine.sweeper.run)
         self.supervisor.start("totals", self.count)
         self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
         self.notifier.ready(f"serving at {url}" if url else "running")
@@ -94,7 +94,7 @@ class Daemon:
             self._abandon(self.controller.board.unfinished())
             return False
         await ending
-        await self.engine.janitor.report()
+        await self.engine.sweeper.report()
         return True
 
     def _abandon(self, transfers: Sequence[TransferEvent]) -> None:

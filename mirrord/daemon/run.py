@@ -120,7 +120,7 @@ def assembled(
     clock, journal = opened.clock, opened.journal
     health, board = Health(clock), Board(clock)
     queue = LocalQueue(clock)
-    scheduler = Scheduler(look=opened.departures.reconcile, queue=queue, journal=journal, clock=clock)
+    scheduler = Scheduler(look=opened.after_upload.reconcile, queue=queue, journal=journal, clock=clock)
     opened.breakers.release = scheduler.release
     readings = Readings(
         items=lambda: totals.last,
@@ -143,7 +143,7 @@ def assembled(
         scheduler=scheduler,
         stores=opened.stores,
         journal=journal,
-        departures=opened.departures,
+        after_upload=opened.after_upload,
         files=opened.files,
         supervisor=supervisor,
         health=health,
@@ -155,7 +155,7 @@ def assembled(
     follower = ManifestFollower(manifests=manifests, applied=applied, restarts=restarts, notifier=notifier)
     return Daemon(
         settings=settings,
-        engine=replace(opened, janitor=replace(opened.janitor, look=applied.trigger)),
+        engine=replace(opened, sweeper=replace(opened.sweeper, look=applied.trigger)),
         applied=applied,
         follower=follower,
         supervisor=supervisor,

@@ -21,13 +21,13 @@ _ENABLED = "Enabled"
 
 
 class Buckets:
-    """`await buckets.prepare()`, then `await buckets.require(bucket)` before each use. With `looking` none is made."""
+    """`await buckets.prepare()`, then `await buckets.require(bucket)` before each use; `read_only` creates none."""
 
-    def __init__(self, store: ObjectStore, options: StoreOptions, *, looking: bool = False) -> None:
+    def __init__(self, store: ObjectStore, options: StoreOptions, *, read_only: bool = False) -> None:
         self._store = store
         self._name = options.name
         self._declared = {name: one for name, one in options.buckets.items() if one.create or one.versioning}
-        self._looking = looking
+        self._read_only = read_only
         self._failed: dict[str, tuple[float, StoreError]] = {}  # when, and why
         self._checked: dict[str, float] = {}
         self._turn = asyncio.Lock()
@@ -56,7 +56,7 @@ class Buckets:
 
     def _unchecked(self, bucket: str) -> bool:
         wanted = self._declared.get(bucket)
-        if wanted is None or not wanted.create or self._looking:
+        if wanted is None or not wanted.create or self._read_only:
             return False
         return _now() - self._checked.get(bucket, float("-inf")) >= CHECK_EVERY
 
@@ -79,7 +79,7 @@ class Buckets:
             self._failed.pop(bucket, None)
 
     async def _prepared(self, bucket: str, wanted: BucketOptions) -> None:
-        if wanted.create and self._looking:
+        if wanted.create and self._read_only:
             stood = await self._store.has_bucket(bucket)
             if not stood:
                 self.missing.add(bucket)

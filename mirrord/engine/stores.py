@@ -3,7 +3,7 @@
 Owns which class serves a store and the life of the embedded one; `buckets` creates those that are declared. A store
 that cannot be opened fails the items that need it, and is tried again with the next.
 
-With `looking` nothing is made: declared buckets that do not stand are in `missing`, and for an embedded store that
+With `read_only` nothing is made: declared buckets that do not stand are in `missing`, and for an embedded store that
 never ran an `EmptyStore` stands in.
 """
 
@@ -34,10 +34,10 @@ RENEW_DEADLINE = 30.0
 class Stores:
     """`async with Stores(options, state_directory) as stores: store = await stores.of(item)`."""
 
-    def __init__(self, options: Mapping[str, StoreOptions], directory: Path, *, looking: bool = False) -> None:
+    def __init__(self, options: Mapping[str, StoreOptions], directory: Path, *, read_only: bool = False) -> None:
         self._options = options
         self._directory = directory
-        self._looking = looking
+        self._read_only = read_only
         self._buckets: dict[str, Buckets] = {}
         self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
@@ -127,7 +127,7 @@ class Stores:
 
     async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
         store = await self._connected(options)
-        buckets = Buckets(store, options, looking=self._looking)
+        buckets = Buckets(store, options, read_only=self._read_only)
         await buckets.prepare()
         self._buckets[name] = buckets
         return store
@@ -135,7 +135,7 @@ class Stores:
     async def _connected(self, options: StoreOptions) -> ObjectStore:
         if options.provider is ProviderName.EMBEDDED:
             embedded = EmbeddedStore(self._directory)
-            if self._looking and not embedded.exists:
+            if self._read_only and not embedded.exists:
                 return EmptyStore()
             options = (await self._life.enter_async_context(embedded)).options(options)
         return await self._life.enter_async_context(S3Store(options))

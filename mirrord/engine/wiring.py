@@ -1,18 +1,19 @@
-"""Chooses every concrete class and puts them together: journal, stores, sources, transfers, reconciler.
+"""Chooses every concrete class and opens it: journal, stores, sources, transfers, reconciler.
 
-Owns the order of opening and closing. Refuses to start without the state lock where a program writes.
+Owns the order of opening and closing. `engine` is for programs that write and holds the state lock; `read_only` and
+`read_journal` are for programs that only read.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from mirrord.declared import StoreOptions
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.descriptors import descriptors
 from mirrord.engine.local_files import LocalFiles
+from mirrord.engine.read_only_journal import ReadOnlyJournal
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.journal.lock import StateLock
@@ -30,20 +31,35 @@ from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import RetryPolicy
 
 SYNC_RETRIES = Backoff(tries=6)
-"""`sync` and `copy` try a transient error again up to 5 times."""
+"""`sync` and `copy` retry a transient error up to 5 times."""
 DAEMON_RETRIES = Backoff(base=1.0, cap=300.0, tries=1_000_000)
-"""`run` never gives a transient error up."""
+"""`run` retries a transient error without end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """Open adapters: the journal, the stores and the sources."""
+
+    journal: Journal
+    stores: Stores
+    http: HttpSources
+    files: LocalFiles
+    clock: Clock
+
+    def source_of(self, item: Item) -> Source:
+        """The adapter for an item's source, by the type of its origin."""
+        return self.files.source(item.origin) if isinstance(item.origin, File) else self.http.source(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """What a program works with, open."""
+    """The open parts that a program works with."""
 
     reconciler: Reconciler
-    departures: AfterUpload
-    """The reconciler, and what comes after an upload."""
+    after_upload: AfterUpload
+    """The reconciler, followed by `after_upload`."""
     breakers: Breakers
-    janitor: Janitor
+    sweeper: Janitor
     journal: Journal
     stores: Stores
     files: LocalFiles
@@ -56,61 +72,89 @@ async def engine(
     settings: Settings, stores: Mapping[str, StoreOptions], observer: Observer, retries: Backoff = SYNC_RETRIES
 ) -> AsyncIterator[Engine]:
     """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable."""
-    clock = SystemClock()
     descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
-        journal = await life.enter_async_context(SqliteJournal(settings.state))
-        pool = await life.enter_async_context(Stores(stores, settings.directory))
-        http = await life.enter_async_context(HttpSources(per_host=settings.per_host_connections))
-        files = LocalFiles(settings.own_paths)
-        budget = Budget(settings.memory_limit)
-        breakers = Breakers(tries=retries.tries)
-        transfers = Transfers(
-            journal=journal,
-            observer=observer,
-            clock=clock,
-            budget=budget,
-            slots=asyncio.Semaphore(settings.transfers),
-            declared=http.declared,
-            wrote=lambda item: breakers.answered(item, clock.monotonic(), store=True),
+        adapters = Adapters(
+            journal=await life.enter_async_context(SqliteJournal(settings.state)),
+            stores=await life.enter_async_context(Stores(stores, settings.directory)),
+            http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
+            files=LocalFiles(settings.own_paths),
+            clock=SystemClock(),
         )
-        reconciler = Reconciler(
-            journal=journal,
-            store_of=pool.of,
-            source_of=partial(source_of, http, files),
-            transfers=transfers,
-            observer=observer,
-            clock=clock,
-            retry=RetryPolicy(rule=retries).wait,
-            breakers=breakers,
-        )
-        departures = AfterUpload(
-            looks=reconciler,
-            asides=files.quarantine(),
-            journal=journal,
-            store_of=pool.of,
-            source_of=partial(source_of, http, files),
-            budget=budget,
-            observer=observer,
-            clock=clock,
-            rival=files.rival,
-        )
-        janitor = Janitor(journal=journal, store_at=pool.at, observer=observer, clock=clock)
-        await janitor.begin()
-        yield Engine(
-            reconciler=reconciler,
-            departures=departures,
-            breakers=breakers,
-            janitor=janitor,
-            journal=journal,
-            stores=pool,
-            files=files,
-            budget=budget,
-            clock=clock,
+        opened = _assembled(adapters, settings, observer, retries)
+        await opened.sweeper.begin()
+        yield opened
+
+
+@asynccontextmanager
+async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> AsyncIterator[Adapters]:
+    """Adapters that change nothing, without the state lock. Raises JournalTooNew, JournalUnavailable."""
+    async with AsyncExitStack() as life:
+        yield Adapters(
+            journal=await life.enter_async_context(read_journal(settings)),
+            stores=await life.enter_async_context(Stores(stores, settings.directory, read_only=True)),
+            http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
+            files=LocalFiles(settings.own_paths),
+            clock=SystemClock(),
         )
 
 
-def source_of(http: HttpSources, files: LocalFiles, item: Item) -> Source:
-    """The adapter for an item's source, by the type of its origin."""
-    return files.source(item.origin) if isinstance(item.origin, File) else http.source(item)
+def read_journal(settings: Settings) -> ReadOnlyJournal:
+    """The journal, opened by `async with` without the state lock. Opening raises JournalTooNew, JournalUnavailable."""
+    return ReadOnlyJournal(settings.state, read_only=True)
+
+
+def _assembled(adapters: Adapters, settings: Settings, observer: Observer, retries: Backoff) -> Engine:
+    """The engine's parts over open adapters."""
+    budget, breakers = Budget(settings.memory_limit), Breakers(tries=retries.tries)
+    reconciler = Reconciler(
+        journal=adapters.journal,
+        store_of=adapters.stores.of,
+        source_of=adapters.source_of,
+        transfers=_transfers(adapters, settings, observer, budget, breakers),
+        observer=observer,
+        clock=adapters.clock,
+        retry=RetryPolicy(rule=retries).wait,
+        breakers=breakers,
+    )
+    return Engine(
+        reconciler=reconciler,
+        after_upload=_after_upload(adapters, reconciler, observer, budget),
+        breakers=breakers,
+        sweeper=Janitor(journal=adapters.journal, store_at=adapters.stores.at, observer=observer, clock=adapters.clock),
+        journal=adapters.journal,
+        stores=adapters.stores,
+        files=adapters.files,
+        budget=budget,
+        clock=adapters.clock,
+    )
+
+
+def _transfers(
+    adapters: Adapters, settings: Settings, observer: Observer, budget: Budget, breakers: Breakers
+) -> Transfers:
+    clock = adapters.clock
+    return Transfers(
+        journal=adapters.journal,
+        observer=observer,
+        clock=clock,
+        budget=budget,
+        slots=asyncio.Semaphore(settings.transfers),
+        declared=adapters.http.declared,
+        wrote=lambda item: breakers.answered(item, clock.monotonic(), store=True),
+    )
+
+
+def _after_upload(adapters: Adapters, reconciler: Reconciler, observer: Observer, budget: Budget) -> AfterUpload:
+    return AfterUpload(
+        looks=reconciler,
+        asides=adapters.files.quarantine(),
+        journal=adapters.journal,
+        store_of=adapters.stores.of,
+        source_of=adapters.source_of,
+        budget=budget,
+        observer=observer,
+        clock=adapters.clock,
+        rival=adapters.files.rival,
+    )

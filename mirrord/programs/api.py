@@ -5,7 +5,6 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from mirrord.errors import MirrordError
-from mirrord.events import Event
 from mirrord.model import File
 from mirrord.ports import Observer
 from mirrord.programs.desired import Desired, read
@@ -14,10 +13,7 @@ from mirrord.programs.plan import plan as plan_desired
 from mirrord.programs.report import Report
 from mirrord.programs.sync import sync as sync_desired
 from mirrord.settings import Settings, resolve
-
-
-def unobserved(event: Event) -> None:
-    """An observer that keeps nothing."""
+from mirrord.telemetry.fanout import unobserved
 
 
 def settings_for(desired: Desired, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:

@@ -66,7 +66,7 @@ async def copy(item: Item, store: StoreOptions, settings: Settings, observer: Ob
     The item's record is that of an item which left the manifests: `status` does not count it, and what a failed copy
     left at the store is swept a day later.
     """
-    async with engine(settings, {store.name: store}, observer) as opened, opened.janitor.beside():
+    async with engine(settings, {store.name: store}, observer) as opened, opened.sweeper.beside():
         record = await opened.journal.record(item.id)
         if record is not None and record.removed is None and record.entry != COPY_ENTRY:  # a manifest has the object
             return await settle(opened.reconciler, item, opened.clock)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from mirrord._version import __version__
 from mirrord.engine.daemon_block import daemon_settings
+from mirrord.engine.wiring import read_journal
 from mirrord.errors import ManifestError, Problem
-from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import daemon_of
 from mirrord.manifest.load import read as content_of
@@ -73,7 +73,7 @@ def _daemon_block(path: str, environ: Mapping[str, str]) -> tuple[DaemonSection 
 
 async def recorded(settings: Settings, limit: int) -> Recorded:
     """What the journal says, with at most `limit` items that are not in sync. Raises JournalError and its children."""
-    async with SqliteJournal(settings.state, read_only=True) as journal:
+    async with read_journal(settings) as journal:
         left: list[ItemStatus] = []
         for state in WORST_FIRST:
             if len(left) < limit:

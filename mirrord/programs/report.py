@@ -1,4 +1,4 @@
-"""What a `sync` came to: counts, and each item that is not in sync with the reason why."""
+"""Results of programs that check every item: what `sync` and `plan` have in common, and the report of `sync`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from mirrord.errors import Problem
 from mirrord.model import Item, Outcome, State
+
+_NO_FAILURE = frozenset({State.WAITING, State.SUSPENDED})
+"""States out of sync that are no failure: nobody has to act, and no retry is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +20,37 @@ class Left:
 
 
 @dataclass(slots=True)
-class Report:
-    """Filled while `sync` runs. `problems` are those of manifests that were left out; bytes are those stored."""
+class Result:
+    """Filled while a program runs."""
 
     problems: tuple[Problem, ...] = ()
-    copied: int = 0
+    """Problems of manifests that were left out."""
     unchanged: int = 0
+    left: list[Left] = field(default_factory=list)
+    """Items that are not in sync at the end: Blocked, Retrying, Waiting or Suspended."""
+    incomplete: list[str] = field(default_factory=list)
+    """Folders that could not be read completely, each with the reason."""
+    duration: float = 0.0
+    """Seconds."""
+
+    @property
+    def states(self) -> Mapping[State, int]:
+        """How many items are not in sync, by state."""
+        return Counter(left.outcome.state for left in self.left)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a folder is incomplete or an item is Blocked or Retrying."""
+        return bool(self.incomplete) or any(state not in _NO_FAILURE for state in self.states)
+
+
+@dataclass(slots=True)
+class Report(Result):
+    """The result of `sync`. `bytes` counts the bytes stored."""
+
+    copied: int = 0
     deleted: int = 0
     bytes: int = 0
-    left: list[Left] = field(default_factory=list)
-    incomplete: list[str] = field(default_factory=list)
-    """Folders that could not be read wholly, each with why."""
-    duration: float = 0.0
 
     def add(self, item: Item, outcome: Outcome) -> None:
         """Count one item's outcome."""
@@ -44,16 +66,5 @@ class Report:
 
     @property
     def seen(self) -> int:
-        """How many items and folders the run was about."""
+        """Number of items and folders of the run."""
         return self.copied + self.unchanged + self.deleted + len(self.left) + len(self.incomplete)
-
-    @property
-    def states(self) -> Mapping[State, int]:
-        """How many items are not in sync, by state."""
-        return Counter(left.outcome.state for left in self.left)
-
-    @property
-    def failed(self) -> bool:
-        """Whether anything needs a person, or another try: Waiting and Suspended items do not."""
-        quiet = {State.WAITING, State.SUSPENDED}
-        return bool(self.incomplete) or any(state not in quiet for state in self.states)

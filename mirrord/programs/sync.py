@@ -5,7 +5,7 @@ Owns the order of the run and its report. `every` and cron are not asked.
 
 from collections.abc import Sequence
 
-from mirrord.engine.wiring import engine
+from mirrord.engine.wiring import Engine, engine
 from mirrord.ports import Observer
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.report import Report
@@ -17,34 +17,39 @@ from mirrord.settings import Settings
 async def sync(
     desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = (), prune_max: float | None = None
 ) -> Report:
-    """Make every item of `desired` in sync, or say why it is not. Raises JournalError and its children only.
+    """Make every item of `desired` in sync; the report gives the reason for each that is not. Raises JournalError and
+    its children only.
 
     `prune_max`: the share of an entry's objects, from 0 to 1, that may be deleted; None: at most ten, or a tenth.
     """
     announce(desired, observer)
     report = Report(problems=desired.problems)
-    async with engine(settings, desired.loaded.stores, observer) as opened, opened.janitor.beside():
+    async with engine(settings, desired.loaded.stores, observer) as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()
         await opened.files.replace(desired.expansion.folders, desired.expansion.items)
-        found = Snapshot(
+        snapshot = Snapshot(
             desired=desired,
             journal=opened.journal,
             clock=opened.clock,
             observer=observer,
             options=SnapshotOptions(cause="sync", only=only, prune_max=prune_max),
             files=opened.files,
-            resume=opened.departures.resume,
+            resume=opened.after_upload.resume,
         )
-        slots = Slots(settings.transfers)
-        opened.breakers.release = slots.wake
-        order = LastOf(slots.left)
-
-        async def handle(planned: PlannedItem) -> None:
-            async with order.turn(last=planned.item.gone):
-                pauses = Pauses(slots, planned.item.id, opened.clock)
-                report.add(planned.item, planned.waits or await settle(opened.departures, planned.item, pauses))
-
-        await work_through(found.items(), handle, slots)
-        report.incomplete = found.incomplete
+        await _reconcile_all(snapshot, opened, report, Slots(settings.transfers))
         report.duration = opened.clock.monotonic() - began
     return report
+
+
+async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slots: Slots) -> None:
+    """Reconcile the items of the snapshot, as many at a time as there are slots; deletions last."""
+    opened.breakers.release = slots.wake
+    order = LastOf(slots.left)
+
+    async def handle(planned: PlannedItem) -> None:
+        async with order.turn(last=planned.item.gone):
+            pauses = Pauses(slots, planned.item.id, opened.clock)
+            report.add(planned.item, planned.waits or await settle(opened.after_upload, planned.item, pauses))
+
+    await work_through(snapshot.items(), handle, slots)
+    report.incomplete = snapshot.incomplete

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.stores import Stores
+from mirrord.engine.wiring import read_journal
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
-from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import ChecksumKind, Destination, File, FileIdentity, Record, Revision, file_path
 from mirrord.ports import JournalQueries, Observer
 from mirrord.programs.desired import Desired, announce, matches
@@ -87,8 +87,8 @@ async def verify(
     clock, found = SystemClock(), Verified(problems=desired.problems)
     began = clock.monotonic()
     async with AsyncExitStack() as life:
-        journal = await life.enter_async_context(SqliteJournal(settings.state, read_only=True))
-        stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, looking=True))
+        journal = await life.enter_async_context(read_journal(settings))
+        stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, read_only=True))
         program = _Verifying(found, journal, stores, None if shallow else Budget(settings.memory_limit))
         await work_through(_objects(desired, journal, only), program.handle, settings.transfers)
     for findings in (found.differing, found.failed, found.unproven):

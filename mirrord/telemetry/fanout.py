@@ -22,10 +22,14 @@ class Observers:
         self._observers += observers
 
     def __call__(self, event: Event) -> None:
-        for place, observer in enumerate(self._observers):
+        for position, observer in enumerate(self._observers):
             try:
                 observer(event)
             except Exception:  # noqa: BLE001 - an error of a subscriber must not stop the transfer
-                if place not in self._reported:
-                    self._reported.add(place)
+                if position not in self._reported:
+                    self._reported.add(position)
                     _log.exception("a subscriber failed on %s: %r", event.name, observer)
+
+
+def unobserved(event: Event) -> None:
+    """An observer that drops every event."""

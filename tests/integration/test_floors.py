@@ -93,6 +93,11 @@ PLANTS = [
     *(climbing("transfer-adapters", "transfer", room) for room in adapters("transfer-adapters")),
     *(climbing("core-adapters", room, adapter) for room in CORE for adapter in adapters("core-adapters")),
     *(climbing("web-core", room, core) for room in ("web", "client") for core in CORE),
+    *(
+        climbing("composition-root", program, adapter.replace(".", "/"))
+        for program in ("daemon", "programs")
+        for adapter in adapters("composition-root")
+    ),
     *(climbing("fakes", room, "testing") for room in ("engine", "daemon", "programs", "cli", "demo")),
     climbing("source-kinds", "sources", "sources"),
     climbing("journals", "journal", "journal"),

@@ -42,7 +42,7 @@ class Scene:
             manifests=self.manifests,
             scheduler=Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock),
             stores=Stores({}, directory),
-            departures=AfterUpload(
+            after_upload=AfterUpload(
                 looks=self,
                 asides=files.quarantine(),
                 journal=self.journal,

@@ -29,8 +29,8 @@ class Store(MemoryStore):
         return await super().ensure_bucket(bucket, region=region, versioning=versioning)
 
 
-def declared(store: Store, *, looking: bool = False, **buckets: BucketOptions) -> Buckets:
-    return Buckets(store, StoreOptions(name="here", buckets=buckets), looking=looking)
+def declared(store: Store, *, read_only: bool = False, **buckets: BucketOptions) -> Buckets:
+    return Buckets(store, StoreOptions(name="here", buckets=buckets), read_only=read_only)
 
 
 @pytest.fixture
@@ -127,13 +127,13 @@ async def test_versioning_is_switched_on_only_in_a_bucket_that_is_created(caplog
     assert made.differences["old"] in caplog.text
 
 
-@pytest.mark.parametrize("looking", [True, False])
+@pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("create", [True, False])
-async def test_a_bucket_with_versioning_does_not_differ(create: bool, looking: bool) -> None:
+async def test_a_bucket_with_versioning_does_not_differ(create: bool, read_only: bool) -> None:
     store = Store()
     store.buckets["old"] = {}
     store.versioned.add("old")
-    made = declared(store, looking=looking, old=BucketOptions(create=create, versioning=True))
+    made = declared(store, read_only=read_only, old=BucketOptions(create=create, versioning=True))
     await made.prepare()
     assert (made.differences, made.missing) == ({}, set())
 
@@ -143,7 +143,7 @@ async def test_one_that_looks_makes_nothing_and_names_it_all(create: bool) -> No
     store = Store()
     store.buckets["old"] = {}
     wanted = BucketOptions(create=create, versioning=True)
-    made = declared(store, looking=True, old=wanted, new=wanted)
+    made = declared(store, read_only=True, old=wanted, new=wanted)
     await made.prepare()
     assert (set(store.buckets), store.versioned, store.asked) == ({"old"}, set(), [])
     assert "old" in made.differences

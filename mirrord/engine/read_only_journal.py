@@ -1,0 +1,19 @@
+"""A journal for programs that only read and for the dry run of `plan`."""
+
+from collections.abc import Sequence
+
+from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.model import Record
+
+
+class ReadOnlyJournal(SqliteJournal):
+    """Drops the writes of a dry run: the reconciler runs to its end, and nothing is recorded."""
+
+    async def save(self, record: Record) -> None:
+        """Records nothing."""
+
+    async def retire(self, item_ids: Sequence[str], when: float) -> None:
+        """Records nothing."""
+
+    async def finish(self, transfer_id: str, record: Record) -> None:
+        """Records nothing."""
