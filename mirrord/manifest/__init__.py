@@ -1,1 +1,2 @@
-"""Manifests: the schema, reading with positions, discovery of files. Hands on validated values; knows no items."""
+"""Manifests: the schema, reading with positions, finding of files. Returns validated values; items are made in
+`planning`."""

@@ -1,4 +1,4 @@
-"""From PATH arguments to manifest files: a file or `-` as it is, a directory's `*.yaml` and `*.yml` sorted."""
+"""From PATH arguments to manifest files: a file or `-` unchanged, of a directory its `*.yaml` and `*.yml`, sorted."""
 
 import os
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ _ENDINGS = (".yaml", ".yml")
 
 
 def discover(paths: Iterable[str]) -> tuple[str, ...]:
-    """Every manifest file, in the order of `paths`, each once. An empty directory is lawful.
+    """All manifest files in the order of `paths`, each once. An empty directory is allowed.
 
-    Directories are not read recursively; a dangling link in one counts as a file, which then cannot be read.
+    Directories are not read recursively. A dangling link in a directory counts as a file; reading it then fails.
     Raises PathMissing if a path does not exist, ManifestError if a directory cannot be read.
     """
     found: dict[str, str] = {}
@@ -34,5 +34,5 @@ def _files(path: str) -> list[str]:
         names = sorted(os.listdir(path))
     except OSError as error:
         raise ManifestError([Problem(path, 1, 1, "", f"cannot be read: {error.strerror or error}")]) from error
-    lawful = (name for name in names if name.endswith(_ENDINGS) and not name.startswith("."))
-    return [file for name in lawful if not os.path.isdir(file := os.path.join(path, name))]
+    manifests = (name for name in names if name.endswith(_ENDINGS) and not name.startswith("."))
+    return [file for name in manifests if not os.path.isdir(file := os.path.join(path, name))]

@@ -1,6 +1,6 @@
-"""Reads the files of manifests, whole and within a limit: never a device, and a pipe only where one is expected.
+"""Reads the files of manifests completely and within a limit: no devices, and pipes only where the caller allows them.
 
-A FIFO without a writer, or a device that never ends, would block its reader for ever.
+A FIFO without a writer, or a device without an end, would block its reader without limit.
 """
 
 import errno
@@ -9,7 +9,7 @@ import stat
 
 STDIN = "-"
 """The PATH that stands for standard input."""
-_PIECE = 1024 * 1024
+_CHUNK = 1024 * 1024
 _KINDS = {
     stat.S_IFDIR: os.strerror(errno.EISDIR),
     stat.S_IFIFO: "it is a pipe, not a regular file",
@@ -19,13 +19,13 @@ _KINDS = {
 
 
 def read_file(path: str, most: int, *, pipe: bool = False) -> bytes:
-    """The bytes of a regular file, links followed; one more than `most` if it is larger. With `pipe` also of a pipe, or
-    of standard input for `-`. Raises OSError, for other kinds of files too."""
+    """The bytes of a regular file; links are followed. Of a file larger than `most` bytes it returns `most + 1` bytes.
+    With `pipe` also of a pipe, or of standard input for `-`. Raises OSError, also for other kinds of files."""
     if path == STDIN:
         if not pipe:
             raise OSError(errno.EINVAL, "it is standard input, which cannot be read again: name a file or a directory")
         return _read(0, most)
-    waits = pipe and stat.S_ISFIFO(os.stat(path).st_mode)  # for its writer, who must not see it opened and closed
+    waits = pipe and stat.S_ISFIFO(os.stat(path).st_mode)  # for the writer: an open and close would end it early
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if waits else os.O_NONBLOCK))
     try:
         kind = stat.S_IFMT(os.fstat(file).st_mode)
@@ -38,6 +38,6 @@ def read_file(path: str, most: int, *, pipe: bool = False) -> bytes:
 
 def _read(file: int, most: int) -> bytes:
     content = bytearray()
-    while len(content) <= most and (piece := os.read(file, min(_PIECE, most + 1 - len(content)))):
-        content += piece
+    while len(content) <= most and (chunk := os.read(file, min(_CHUNK, most + 1 - len(content)))):
+        content += chunk
     return bytes(content)

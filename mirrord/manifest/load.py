@@ -1,8 +1,8 @@
-"""One manifest file from bytes to a validated document, every fault of it found in one pass.
+"""One manifest file from bytes to a validated document. All faults of the file are found in one pass.
 
 Owns reading, the two forms of `mirrors`, and the checks of one file: text, tree, types, rules between fields, NOT_YET.
-A value that is at fault is reported and left out, so that it hides no other fault. Raises ManifestError and nothing
-else, whatever the bytes. Hands on `Parsed`; `manifest` joins the files.
+A faulty value is reported and left out, so that it hides no other fault. For any bytes, ManifestError is the only
+error. Returns `Parsed`; `manifest` joins the files.
 """
 
 import os
@@ -29,29 +29,29 @@ from mirrord.manifest.syntax.tree import Tree, Unreadable
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; about 500,000 entries."""
 _SECTIONS = ("stores", "defaults", "mirrors", "folders", "daemon")
-_OF_ENTRIES = frozenset({"url", "urls", "list", "path", "to"})
-_ROUNDS = 64  # an unset value can take its parents with it, one level a round
+_ENTRY_FIELDS = frozenset({"url", "urls", "list", "path", "to"})
+_ROUNDS = 64  # when an unset value is left out, its parent may be left out too: one level in each round
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document, the positions of its entries, and a digest of everything that was read for it."""
+    """A document, the positions of its entries, and a digest of all that was read for it."""
 
     document: Document
     positions: EntryPositions
     digest: str
     incomplete: bool = False
-    """Some value was unset and `allow_unset` let it pass."""
+    """A value was unset, which `allow_unset` allowed."""
     problems: tuple[Problem, ...] = ()
-    """Every fault of the file, in file order. The document then holds what is left without the faulty values."""
+    """All faults of the file, in file order. `document` is then without the faulty values."""
     stores: frozenset[str] = frozenset()
-    """The names of all stores that the file declares, those that were left out too."""
+    """The names of all stores that the file declares, also of those that were left out."""
 
 
 def read(file: str, *, pipe: bool = False) -> bytes:
-    """The file's bytes; with `pipe` it may be one, or `-` for standard input.
+    """The bytes of the file. With `pipe` it may be a pipe, or `-` for standard input.
 
-    Raises ManifestError if it is no regular file, cannot be read or is larger than LARGEST_FILE.
+    Raises ManifestError if it is not a regular file, cannot be read or is larger than LARGEST_FILE.
     """
     try:
         content = read_file(file, LARGEST_FILE, pipe=pipe)
@@ -66,7 +66,7 @@ def read(file: str, *, pipe: bool = False) -> bytes:
 
 
 def parse(file: str, content: bytes, environ: Mapping[str, str], *, allow_unset: bool = False) -> Parsed:
-    """A document from the bytes of `file`, with every problem. ManifestError if they are no mapping of YAML."""
+    """A document from the bytes of `file`, with all problems. ManifestError if they are not a YAML mapping."""
     interpolation = Interpolation(environ, str(Path(file).absolute().parent), allow_unset=allow_unset)
     if (sound := _sound(file, content, interpolation)) is not None:
         return Parsed(*sound, _digest(content, interpolation), interpolation.unset)
@@ -76,14 +76,14 @@ def parse(file: str, content: bytes, environ: Mapping[str, str], *, allow_unset:
     document = _validated(file, root, problems)
     if document is None:
         raise ManifestError(sorted(set(problems)))
-    problems += [report.problem(file, root, path, said, at_key=True) for path, said in not_yet.breaches(document)]
+    problems += [report.problem(file, root, path, message, at_key=True) for path, message in not_yet.breaches(document)]
     digest = _digest(content, interpolation)
     return Parsed(document, EntryPositions.of(root), digest, interpolation.unset, tuple(sorted(set(problems))), stores)
 
 
 def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Document, EntryPositions] | None:
-    """The document of a file without a fault; None if it has one. The tree, which is larger than the document, is let
-    go before that is made; to report a fault the file is read once more."""
+    """The document of a file without a fault; None if there is a fault. To save memory, the tree, which is larger than
+    the document, is released first. To report a fault, the file is then read a second time."""
     root, problems = _checked(file, content, interpolation)
     if problems:
         return None
@@ -96,18 +96,19 @@ def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Doc
 
 
 def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[MappingNode, list[Problem]]:
-    """The tree, and what is wrong with it before its values are looked at."""
+    """The tree, and the problems that show without its values."""
     problems: list[Problem] = []
     root = _tree(file, _utf8(file, content), interpolation, problems)
-    broken = [(path, said) for path, said in rules.faults(root) if _known(root, path)]
-    return root, problems + [report.problem(file, root, path, said) for path, said in broken]
+    broken = [(path, message) for path, message in rules.faults(root) if _known(root, path)]
+    return root, problems + [report.problem(file, root, path, message) for path, message in broken]
 
 
 def daemon_of(file: str, content: bytes, environ: Mapping[str, str]) -> DaemonSection | None:
-    """The `daemon:` block of a manifest, all else unread: no other `${…}` is resolved, and no other fault seen.
+    """The `daemon:` block of a manifest. Other sections are ignored: their `${…}` are not resolved, their faults not
+    found.
 
-    For commands that look for a running daemon. None if the file has no such block. A value in it that is unset is
-    left out; raises ManifestError if that is `state`, if the block is at fault, or if the file is not YAML.
+    For commands that search for a running daemon. None if the file has no such block. An unset value of the block is
+    left out. Raises ManifestError if `state` is unset, if the block has a fault, or if the file is not YAML.
     """
     directory = str(Path(file).absolute().parent)
     root = _tree(file, _utf8(file, content), Interpolation(environ, directory, allow_unset=True, only="daemon"), [])
@@ -126,7 +127,7 @@ def daemon_of(file: str, content: bytes, environ: Mapping[str, str]) -> DaemonSe
 
 
 def _utf8(file: str, content: bytes) -> bytes:
-    """The content, which is UTF-8, without a byte order mark. The decoded text of a large file is not kept."""
+    """The content without a byte order mark, checked to be UTF-8. The decoded text is not kept: a file may be large."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -155,7 +156,7 @@ def _tree(file: str, content: bytes, interpolation: Interpolation, problems: lis
 
 
 def _unfold(file: str, root: MappingNode, problems: list[Problem]) -> None:
-    """Sections left empty are left out; mirrors given as a mapping become the list they stand for."""
+    """Empty sections are removed; `mirrors` written as a mapping become the list that they stand for."""
     for name in _SECTIONS:
         if name in root.entries and _nothing(root.entries[name][1]):
             del root.entries[name]
@@ -169,8 +170,8 @@ def _unfold(file: str, root: MappingNode, problems: list[Problem]) -> None:
 
 
 def _listed(file: str, name: str, node: Node, problems: list[Problem]) -> Node:
-    """The section; where it is the fields of one entry, for want of a dash, a list of that entry."""
-    if not isinstance(node, MappingNode) or _OF_ENTRIES.isdisjoint(node.entries):
+    """The section. If a missing dash made it the fields of one entry: a list of that entry."""
+    if not isinstance(node, MappingNode) or _ENTRY_FIELDS.isdisjoint(node.entries):
         return node
     problems.append(Problem(file, node.line, node.column, name, 'an entry begins with "- "; put it before this field'))
     return SequenceNode([node], node.line, node.column)
@@ -197,15 +198,15 @@ def _mirror(file: str, url: ScalarNode, value: Node, problems: list[Problem]) ->
     return entry
 
 
-def _named(name: str, place: ScalarNode) -> ScalarNode:
-    """The key that a mirror would have had in a list, at the place of what stands for it."""
-    return ScalarNode(name, name, name, place.line, place.column)
+def _named(name: str, source: ScalarNode) -> ScalarNode:
+    """The key that a mirror would have in a list, at the position of `source`."""
+    return ScalarNode(name, name, name, source.line, source.column)
 
 
 def _validated(file: str, root: MappingNode, problems: list[Problem]) -> Document | None:
-    """The document without the values that are not known or at fault; the faults are added to `problems`.
+    """The document without values that are unset or faulty; the faults are added to `problems`.
 
-    What is left out is taken out of the tree too, and no consequence of it is reported. None if nothing is left.
+    Such values are removed from the tree too, and their consequences are not reported. None if nothing is left.
     """
     for _ in range(_ROUNDS):
         try:
@@ -222,11 +223,11 @@ def _validated(file: str, root: MappingNode, problems: list[Problem]) -> Documen
 
 
 def _excused(root: MappingNode, fault: Any) -> bool:
-    """Whether a fault only follows from an unset value, or from one that was left out at its place or below it."""
-    spot = report.find(root, fault["loc"])
-    if isinstance(spot.node, MappingNode | SequenceNode) and spot.node is not root and spot.node.partial:
+    """Whether a fault only follows from an unset value, or from one that was left out at this path or below it."""
+    found = report.find(root, fault["loc"])
+    if isinstance(found.node, MappingNode | SequenceNode) and found.node is not root and found.node.partial:
         return True
-    return fault["type"] != "missing" and (spot.unset or (spot.key is not None and spot.key.unset))
+    return fault["type"] != "missing" and (found.unset or (found.key is not None and found.key.unset))
 
 
 def _last_first(loc: tuple[report.Step, ...]) -> tuple[Any, ...]:
@@ -234,7 +235,7 @@ def _last_first(loc: tuple[report.Step, ...]) -> tuple[Any, ...]:
 
 
 def _drop(root: MappingNode, loc: tuple[report.Step, ...]) -> tuple[report.Step, ...]:
-    """Take the node at `loc` out of the tree, or what is left of the way to it; the path that is gone."""
+    """Remove the node at `loc` from the tree, or its nearest parent that exists. Returns the path that was removed."""
     steps = loc
     while steps:
         parent, step = report.find(root, steps[:-1]), steps[-1]
@@ -249,7 +250,7 @@ def _drop(root: MappingNode, loc: tuple[report.Step, ...]) -> tuple[report.Step,
 
 
 def _taken(parent: Node, step: report.Step) -> bool:
-    """Whether `parent` had a child at `step`; it has none any more."""
+    """Remove the child at `step`. Whether there was one."""
     if isinstance(parent, MappingNode):
         return parent.entries.pop(str(step), None) is not None
     if isinstance(parent, SequenceNode) and isinstance(step, int) and step < len(parent.items):

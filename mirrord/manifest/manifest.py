@@ -1,8 +1,8 @@
-"""Manifests together: what one file says with its positions, and what all files say with one voice.
+"""One manifest with its positions, and all manifests merged.
 
-Owns the rules across files: stores and `daemon` are shared, a store or a second `daemon` declared again is a fault of
-the later file, an entry's store must exist. Each file stands for itself: a faulty one is reported and left out.
-`planning.items.expand` goes on from here.
+Owns the rules across files: all files share stores and `daemon`; a store or `daemon` that is declared twice is a fault
+of the later file; the store of an entry must exist. A faulty file is reported and left out; the other files are valid
+without it. The next step is `planning.items.expand`.
 """
 
 import os
@@ -18,7 +18,7 @@ from mirrord.manifest.positions import EntryPositions
 from mirrord.manifest.schema.document import DaemonSection, Document
 from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.manifest.schema.hints import suggestion
-from mirrord.manifest.syntax.scalars import is_stand_in
+from mirrord.manifest.syntax.scalars import is_substitute
 
 FAULTY_STORE = "this store is declared in a file that has faults; correct those first"
 _UNKNOWN = "https://unset.invalid"
@@ -26,7 +26,8 @@ _UNKNOWN = "https://unset.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One valid file. `digest` covers its bytes and the files it refers to; `environ` is what it was read with."""
+    """One valid file. `digest` covers its bytes and the files that it refers to; `environ` is the environment it was
+    read in."""
 
     file: str
     document: Document = field(repr=False)
@@ -34,9 +35,9 @@ class Manifest:
     environ: Mapping[str, str] = field(repr=False, compare=False)
     positions: EntryPositions = field(repr=False, compare=False)
     incomplete: bool = False
-    """Some value is unset or at fault: fit to be checked, not to be run."""
+    """A value is unset or faulty: the manifest can be validated, not run."""
     problems: tuple[Problem, ...] = field(default=(), repr=False)
-    """What is wrong with the file; `document` is then without the faulty values."""
+    """The faults of the file; `document` is then without the faulty values."""
     partial: frozenset[tuple[str, int]] = field(default=frozenset(), repr=False)
     """Entries of which a value was left out, by section and index in `document`."""
     faulty_stores: frozenset[str] = frozenset()
@@ -46,14 +47,14 @@ class Manifest:
     def load(
         cls, path: str | os.PathLike[str], environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
     ) -> "Manifest":
-        """Read and validate one file. Raises ManifestError with every problem, each with file, line and column."""
+        """Read and validate one file. Raises ManifestError with all problems, each with file, line and column."""
         return cls.parse(os.fspath(path), load.read(os.fspath(path)), environ, allow_unset=allow_unset)
 
     @classmethod
     def parse(
         cls, file: str, content: bytes, environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
     ) -> "Manifest":
-        """Validate what was read from `file`; as `load`."""
+        """As `load`, from bytes that were read from `file`."""
         manifest = cls.examine(file, content, environ, allow_unset=allow_unset)
         if manifest.problems:
             raise ManifestError(manifest.problems)
@@ -63,7 +64,7 @@ class Manifest:
     def examine(
         cls, file: str, content: bytes, environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
     ) -> "Manifest":
-        """What can be read of `file`, with its `problems`. Raises ManifestError if it is no mapping of YAML."""
+        """The readable part of `file`, with its `problems`. Raises ManifestError if the file is not a YAML mapping."""
         environ = os.environ if environ is None else environ
         parsed = load.parse(file, content, environ, allow_unset=allow_unset)
         return cls(
@@ -80,17 +81,17 @@ class Manifest:
 
     @property
     def directory(self) -> str:
-        """What relative paths in the file are relative to."""
+        """The directory that relative paths in the file are relative to."""
         return str(Path(self.file).absolute().parent)
 
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
-        """A fault of one entry, at its field `name`, or where the entry begins."""
+        """A fault of one entry, at its field `name`, or at the start of the entry."""
         number, line, column = self.positions.field(section, index, name)
         path = f"{section}[{number}]" + (f".{name}" if name else "")
         return Problem(self.file, line, column, path, message)
 
     def line(self, section: str, index: int) -> int:
-        """The line that an entry begins in."""
+        """The first line of an entry."""
         return self.positions.field(section, index, "")[1]
 
     def named_problem(self, path: str, message: str) -> Problem:
@@ -101,19 +102,19 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is in force: the valid manifests, their stores and `daemon`; and the problems of the others."""
+    """The valid manifests with their stores and `daemon`; and the problems of the other manifests."""
 
     manifests: tuple[Manifest, ...]
     stores: Mapping[str, StoreOptions]
     daemon: DaemonSection
     problems: tuple[Problem, ...] = ()
     faulty: tuple[Manifest, ...] = ()
-    """What can be read of files with problems: never in force, kept so that all their problems are found."""
+    """The readable part of files with problems. Never in force; kept to find all of their problems."""
     all_stores: Mapping[str, StoreOptions] = field(default_factory=dict)
-    """`stores` and those of faulty files; an address that is not known stands in."""
+    """`stores` and the stores of faulty files. An unknown address is replaced by `https://unset.invalid`."""
 
     def store_of(self, wanted: str | None) -> StoreOptions | None:
-        """The store that serves an entry which asks for `wanted`; None only if that stands in for an unset value."""
+        """The store of an entry that names `wanted`, or none; None only if `wanted` replaces an unset value."""
         return self.stores.get(_store_name(wanted, self.stores))
 
 
@@ -124,7 +125,7 @@ def load_all(
     allow_unset: bool = False,
     pipes: Collection[str] = (),
 ) -> Loaded:
-    """Every file, read and joined; raises nothing for a faulty one. Problems are in the order of the files. Those in
+    """All files, read and joined. A faulty file raises no error. Problems are in the order of the files. Files in
     `pipes` may be pipes, or `-`."""
     environ = os.environ if environ is None else environ
     order = list(files)
@@ -144,7 +145,7 @@ def join(
     environ: Mapping[str, str] = MappingProxyType({}),
     order: Sequence[str] = (),
 ) -> Loaded:
-    """Apply the rules across files to manifests in order; those at fault are left out, with their stores."""
+    """Apply the rules across files to the manifests in order. Faulty ones are left out, with their stores."""
     all_stores, faults = _declared(manifests, environ)
     names = {name for one in manifests for name in (*one.document.stores, *one.faulty_stores)} or set(all_stores)
     bad = {fault.file for fault in faults} | {one.file for one in manifests if one.problems}
@@ -168,7 +169,7 @@ def join(
 
 
 def in_order(problems: Iterable[Problem], files: Sequence[str]) -> tuple[Problem, ...]:
-    """Problems in the order of the files that were asked for, then by line and column."""
+    """Problems in the order of `files`, then by line and column."""
     rank = {file: index for index, file in enumerate(files)}
     return tuple(sorted(problems, key=lambda one: (rank.get(one.file, len(rank)), one)))
 
@@ -193,15 +194,15 @@ def _declared(
                 known.setdefault(name, stores.store_options(name, store, one.directory, environ))
             except ValueError as error:
                 known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
-                if not one.incomplete:  # else its address may be what is not known
+                if not one.incomplete:  # else the unset value may be the address
                     faults.append(one.named_problem(f"stores.{name}", str(error)))
     return known or {stores.DEFAULT: stores.ambient(environ)}, faults
 
 
 def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] | None = None) -> Iterable[Problem]:
-    """Entries whose store is not `known`; `names` are those of all files, faulty ones too.
+    """The problems of entries whose store is not in `known`. `names` are the stores of all files, also of faulty ones.
 
-    Without `known`, of a file that is at fault already: entries that name a store which no file declares.
+    Without `known`, for a file that is faulty already: only entries that name a store which no file declares.
     """
     fallback = manifest.document.defaults.store
     sections: tuple[tuple[str, Sequence[MirrorSection | FolderSection]], ...] = (
@@ -211,14 +212,14 @@ def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] 
     for section, entries in sections:
         for index, entry in enumerate(entries):
             wanted = entry.store or fallback
-            unknown = manifest.incomplete and is_stand_in(wanted)
+            unknown = manifest.incomplete and is_substitute(wanted)
             dropped = not entry.store and (section, index) in manifest.partial
             if unknown or dropped or (wanted is None and known is None):
                 continue
             served = names if known is None else known
             if _store_name(wanted, served) not in served:
-                said = FAULTY_STORE if wanted in names else _no_store(wanted, served)
-                yield manifest.problem(section, index, "store" if entry.store else "", said)
+                message = FAULTY_STORE if wanted in names else _no_store(wanted, served)
+                yield manifest.problem(section, index, "store" if entry.store else "", message)
 
 
 def _store_name(wanted: str | None, known: Collection[str]) -> str:

@@ -1,6 +1,6 @@
-"""Where the entries and named blocks of a manifest stand: what is kept of its tree for later faults.
+"""The positions of entries and named blocks in a manifest, kept to report faults that later steps find.
 
-Two numbers for each field, where the tree would take kilobytes an entry.
+Two numbers for each field; the tree would take kilobytes for each entry.
 """
 
 from array import array
@@ -11,14 +11,15 @@ from mirrord.manifest.report import find
 from mirrord.manifest.syntax.nodes import MappingNode, SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
-_PLACED = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
-_WIDTH = 1 + 2 * len(_PLACED)
-"""Numbers kept of an entry: its index in the file, then line and column of each field."""
+_FIELDS = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
+_WIDTH = 1 + 2 * len(_FIELDS)
+"""Numbers for each entry: its index in the file, then line and column of each field."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryPositions:
-    """By section; and by the names `daemon` and `stores.x`. `partial`: entries of which a value was left out."""
+    """Positions of entries by section, and of `daemon` and `stores.x` by name. `partial`: entries of which a
+    value was left out."""
 
     entries: Mapping[str, "array[int]"]
     named: Mapping[str, tuple[int, int]]
@@ -26,16 +27,17 @@ class EntryPositions:
 
     @classmethod
     def of(cls, tree: MappingNode) -> "EntryPositions":
-        """What a tree says."""
+        """The positions in a tree."""
         counts = {section: _count(tree, section) for section in _SECTIONS}
-        entries = {section: _places(tree, section, count) for section, count in counts.items()}
+        entries = {section: _numbers(tree, section, count) for section, count in counts.items()}
         return cls(entries, _named(tree), frozenset(_partial(tree, counts)))
 
     def field(self, section: str, index: int, name: str) -> tuple[int, int, int]:
-        """An entry's index in the file, and line and column of its field, or of itself."""
-        places, start = self.entries[section], _WIDTH * index
-        at = start + 1 + 2 * _PLACED.index(name if name in _PLACED else "")
-        return places[start], places[at], places[at + 1]
+        """The index of an entry in the file, and line and column of its field; of the entry if the field has no
+        position."""
+        numbers, start = self.entries[section], _WIDTH * index
+        at = start + 1 + 2 * _FIELDS.index(name if name in _FIELDS else "")
+        return numbers[start], numbers[at], numbers[at + 1]
 
 
 def _count(tree: MappingNode, section: str) -> int:
@@ -43,21 +45,21 @@ def _count(tree: MappingNode, section: str) -> int:
     return len(node.items) if isinstance(node, SequenceNode) else 0
 
 
-def _places(tree: MappingNode, section: str, count: int) -> "array[int]":
-    places = array("I")
+def _numbers(tree: MappingNode, section: str, count: int) -> "array[int]":
+    numbers = array("I")
     for index in range(count):
         entry = find(tree, (section, index)).node
         label = entry.label if isinstance(entry, MappingNode) else None
-        places.append(int(label) if label is not None and label.isdecimal() else index)
-        for name in _PLACED:
+        numbers.append(int(label) if label is not None and label.isdecimal() else index)
+        for name in _FIELDS:
             found = entry.entries.get(name) if name and isinstance(entry, MappingNode) else None
             node = found[1] if found else entry
-            places.extend((node.line, node.column))
-    return places
+            numbers.extend((node.line, node.column))
+    return numbers
 
 
 def _partial(tree: MappingNode, counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """The entries of which a value was left out; all of them where `defaults` lack one."""
+    """The entries of which a value was left out; all entries if a value of `defaults` was left out."""
     defaults = tree.entries["defaults"][1] if "defaults" in tree.entries else None
     every = isinstance(defaults, MappingNode) and defaults.partial
     for section, count in counts.items():

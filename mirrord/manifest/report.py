@@ -1,10 +1,10 @@
-"""Faults of a manifest as Problems: where they stand in the file, and one sentence each for a person.
+"""Faults of a manifest as Problems: their position in the file, and one sentence for the user.
 
-Owns the way from a field's path to line, column and shown path, and the words for what pydantic refuses. A message
-shows the raw text of a scalar, never what `${…}` became, and of a field that holds a secret nothing at all.
+Owns the way from a field's path to line, column and shown path, and the messages for pydantic's errors. A message
+shows the raw text of a scalar, never the value of `${…}`; of a field that holds a secret it shows no text.
 """
 
-from collections.abc import Sequence as Steps
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -27,7 +27,7 @@ Step = str | int
 
 @dataclass(slots=True)
 class FoundNode:
-    """Where a path leads in the tree. `missing`: the steps that the tree does not have."""
+    """The node at a path in the tree. `missing`: the steps that the tree does not have."""
 
     node: Node
     key: ScalarNode | None
@@ -37,62 +37,62 @@ class FoundNode:
     unset: bool = False
 
 
-def find(root: Node, steps: Steps[Step]) -> FoundNode:
-    """Follow `steps` as far as the tree goes."""
-    spot = FoundNode(root, None, "", tuple(steps))
-    while spot.missing:
-        step, node = spot.missing[0], spot.node
+def find(root: Node, steps: Sequence[Step]) -> FoundNode:
+    """Follow `steps` as far as the tree has them."""
+    found = FoundNode(root, None, "", tuple(steps))
+    while found.missing:
+        step, node = found.missing[0], found.node
         if isinstance(node, MappingNode) and step in node.entries:
-            spot.key, spot.node = node.entries[str(step)]
-            spot.path = joined(spot.path, spot.key)
-            spot.secret = spot.secret or step in SECRET
+            found.key, found.node = node.entries[str(step)]
+            found.path = joined(found.path, found.key)
+            found.secret = found.secret or step in SECRET
         elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
-            spot.key, spot.node = None, node.items[step]
-            label = spot.node.label if isinstance(spot.node, MappingNode) else None
-            spot.path += f"[{step if label is None else safe(label)}]"
+            found.key, found.node = None, node.items[step]
+            label = found.node.label if isinstance(found.node, MappingNode) else None
+            found.path += f"[{step if label is None else safe(label)}]"
         else:
             break
-        spot.missing = spot.missing[1:]
-    spot.unset = isinstance(spot.node, ScalarNode) and spot.node.unset
-    return spot
+        found.missing = found.missing[1:]
+    found.unset = isinstance(found.node, ScalarNode) and found.node.unset
+    return found
 
 
-def problem(file: str, root: Node, steps: Steps[Step], message: str, *, at_key: bool = False) -> Problem:
-    """A fault at a path; a step that the tree lacks is shown in the path and placed at its parent.
+def problem(file: str, root: Node, steps: Sequence[Step], message: str, *, at_key: bool = False) -> Problem:
+    """A fault at a path. A step that the tree lacks is shown in the path; its position is that of its parent.
 
-    It stands at the value, or with `at_key` at the key, where there is one.
+    The position is that of the value; with `at_key`, of the key, if there is one.
     """
-    spot = find(root, steps)
-    path = spot.path
-    if spot.missing and not isinstance(spot.node, ScalarNode):
-        path = f"{path}.{spot.missing[0]}" if path else str(spot.missing[0])
-    shown = "the value" if spot.secret else quoted(spot.node)
-    at = (spot.key if at_key else None) or spot.node
+    found = find(root, steps)
+    path = found.path
+    if found.missing and not isinstance(found.node, ScalarNode):
+        path = f"{path}.{found.missing[0]}" if path else str(found.missing[0])
+    shown = "the value" if found.secret else quoted(found.node)
+    at = (found.key if at_key else None) or found.node
     return Problem(file, at.line, at.column, path, message.replace("{quoted}", shown))
 
 
 def refused(file: str, root: Node, model: type[BaseModel], error: dict[str, Any]) -> Problem:
-    """One of pydantic's errors as a Problem."""
+    """One error of pydantic as a Problem."""
     kind, steps = error["type"], tuple(error["loc"])
     if kind == "extra_forbidden":
         return _unknown(file, root, model, steps)
     if kind == "missing":
         return problem(file, root, steps, "is missing")
     if steps and steps[-1] == "[key]":
-        spot = find(root, steps[:-1])
-        key = spot.key or spot.node
-        return Problem(file, key.line, key.column, spot.path, error["msg"].replace("{quoted}", quoted(key)))
+        found = find(root, steps[:-1])
+        key = found.key or found.node
+        return Problem(file, key.line, key.column, found.path, error["msg"].replace("{quoted}", quoted(key)))
     return problem(file, root, steps, _EXPECTED.get(kind, error["msg"]))
 
 
 def _unknown(file: str, root: Node, model: type[BaseModel], steps: tuple[Step, ...]) -> Problem:
-    spot = find(root, steps)
-    at = spot.key or spot.node
+    found = find(root, steps)
+    at = found.key or found.node
     owner = _owner(model, steps[:-1])
     known = sorted(owner.model_fields)
     hint = hints.field(str(steps[-1]), known, _paths(owner))
     hint = hint or ("; known are " + ", ".join(known) if len(known) <= 12 else "")
-    return Problem(file, at.line, at.column, spot.path, "unknown field" + hint)
+    return Problem(file, at.line, at.column, found.path, "unknown field" + hint)
 
 
 def _owner(model: type[BaseModel], steps: tuple[Step, ...]) -> type[BaseModel]:
@@ -100,12 +100,12 @@ def _owner(model: type[BaseModel], steps: tuple[Step, ...]) -> type[BaseModel]:
     for step in steps:
         field = model.model_fields.get(str(step))
         inner = model_in(field.annotation) if field else None
-        model = inner or model  # an index, or a key of a mapping: still the same model
+        model = inner or model  # an index, or a key of a mapping: the same model
     return model
 
 
 def _paths(model: type[BaseModel]) -> list[str]:
-    """Every field of `model` and of the mappings below it, as a dotted path; the shallowest first."""
+    """All fields of `model` and of the mappings below it, as dotted paths; the shallowest first."""
     level, found = [("", model)], []
     while level:
         deeper = []

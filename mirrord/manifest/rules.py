@@ -1,6 +1,6 @@
-"""Rules between the fields of a manifest: what excludes what, what needs what.
+"""Rules between the fields of a manifest: which fields exclude each other, and which need another one.
 
-They read the tree, not the validated model, so that one pass reports them beside every wrong value.
+The rules read the tree, not the validated model, so that one pass reports their faults together with all wrong values.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,18 +9,18 @@ from mirrord.manifest.report import Step
 from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 RuleFault = tuple[tuple[Step, ...], str]
-"""A path below the root and the sentence about it."""
+"""A path below the root, and the message."""
 
 Rule = Callable[[MappingNode], Iterator[RuleFault]]
 
 _FOR_ONE_ENTRY = ("url", "urls", "list", "to", "path", "name")
 _METADATA_LIMIT = 1536
-"""Bytes. AWS keeps 2 KiB of user metadata an object; mirrord's own names and values need the rest."""
+"""Bytes. AWS stores 2 KiB of user metadata for an object; mirrord's own names and values need the rest."""
 _BUILT_IN = ("host", "path", "name")
 
 
 def faults(root: MappingNode) -> Iterator[RuleFault]:
-    """Every breach in the document."""
+    """All faults of the document."""
     yield from _each(root, "mirrors", _mirror)
     yield from _each(root, "stores", _store)
     yield from _defaults(_child(root, "defaults"))
@@ -44,7 +44,7 @@ def _child(node: Node | None, name: str) -> Node | None:
 
 
 def _nothing(node: Node | None) -> bool:
-    """Whether a field is absent, or left empty, which is the same."""
+    """Whether a field is absent or empty; both mean the same."""
     return node is None or (isinstance(node, ScalarNode) and node.value is None)
 
 
@@ -115,7 +115,7 @@ def _object(node: MappingNode) -> Iterator[RuleFault]:
 
 
 def _metadata(node: Node | None) -> Iterator[RuleFault]:
-    """S3 keeps metadata as headers: names that differ in upper and lower case only are one, and all share 2 KiB."""
+    """S3 stores metadata as headers: names that differ only in case are one name, and all together have 2 KiB."""
     if not isinstance(node, MappingNode):
         return
     names: dict[str, str] = {}

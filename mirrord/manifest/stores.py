@@ -1,8 +1,8 @@
-"""From the `stores` of manifests to `model.StoreOptions`, with what the environment adds.
+"""From the `stores` of manifests to `declared.StoreOptions`, completed from the environment.
 
 Owns the rule for an absent endpoint or credentials (SPEC section 2): `minio` reads MINIO_SERVER_URL, MINIO_ROOT_USER
-and MINIO_ROOT_PASSWORD; every store AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL, as botocore would, because the endpoint
-is part of each item's identity. Other credentials are left to the AWS chain.
+and MINIO_ROOT_PASSWORD; every store reads AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL as botocore does, because the
+endpoint is part of each item's identity. All other credentials come from the AWS chain.
 """
 
 import os
@@ -17,7 +17,8 @@ _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
 
 
 def store_options(name: str, store: document.StoreSection, directory: str, environ: Mapping[str, str]) -> StoreOptions:
-    """One declared store. ValueError if it has no endpoint and its provider needs one, or one with userinfo."""
+    """One declared store. ValueError if its provider needs an endpoint and there is none, or if the endpoint has
+    userinfo."""
     endpoint = store.endpoint_url or _endpoint(store.provider, environ)
     if endpoint is None and store.provider not in _WITHOUT_ENDPOINT:
         also = " or set MINIO_SERVER_URL" if store.provider is ProviderName.MINIO else ""
@@ -38,7 +39,7 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
 
 
 def ambient(environ: Mapping[str, str]) -> StoreOptions:
-    """The store of manifests that declare none: AWS with the ambient credentials."""
+    """The store of manifests that declare no store: AWS with credentials from the environment."""
     return store_options(DEFAULT, document.StoreSection(), "", environ)
 
 

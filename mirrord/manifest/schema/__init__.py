@@ -1,1 +1,1 @@
-"""What a manifest may say: sections and fields, their types and sentences, JSON Schema, NOT_YET, hints for names."""
+"""The fields of a manifest: sections, types, descriptions, JSON Schema, NOT_YET, and suggestions for unknown names."""

@@ -1,9 +1,9 @@
-"""What a manifest may say: the document, `daemon` and `stores` here, entries in `entries`.
+"""The fields of a manifest: the document, `daemon` and `stores` here, entries in `entries`.
 
-Owns names, types and the sentences of the JSON Schema (the docstrings below); defaults come from the frozen options
-that the values become. Refuses unknown fields and wrong types; rules between fields are in `rules`, what has no
-behaviour yet in `not_yet`. Sizes are bytes, durations seconds. A mapping of mirrors, url -> "s3://…" or
-url -> {options}, was made a list by `load` before it comes here.
+Owns names, types and the descriptions of the JSON Schema (the docstrings below). The defaults are those of the frozen
+options that the values are converted to. Refuses unknown fields and wrong types. `rules` has the rules between fields,
+`not_yet` the fields without behaviour. Sizes are bytes, durations seconds. `load` has already converted a mapping of
+mirrors, url -> "s3://…" or url -> {options}, to a list.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from mirrord.manifest.schema.section import Section, compact, duration_field, si
 from mirrord.settings import Settings
 
 _SETTINGS, _STORE, _BUCKET = Settings(state=Path()), StoreOptions(name=""), BucketOptions()
-"""The defaults, which the frozen options state."""
+"""The frozen options with their defaults."""
 
 
 # ── daemon ────────────────────────────────────────────────────────────────────────────────────────
@@ -34,52 +34,52 @@ class LogSection(Section):
     format: fields.LogFormat = _SETTINGS.log_format
     """auto: console on a terminal, JSON lines otherwise."""
     level: fields.LogLevel = _SETTINGS.log_level
-    """The least severe line that is logged."""
+    """The lowest level that is logged."""
 
 
 class NetworkSection(Section):
     allow: tuple[texts.NetworkRange, ...] = ()
-    """Link-local or metadata networks that sources may be in after all."""
+    """Link-local or metadata networks that sources may be in."""
 
 
 class NotifySection(Section):
     url: texts.WebUrl = Field(repr=False)
     """Webhook that gets a POST for each event."""
     events: tuple[texts.Name, ...] = ()
-    """Names of events; empty: all of them."""
+    """Names of events; empty: all events."""
 
 
 class DaemonSection(Section):
     state: texts.StateUrl | None = None
     """sqlite:///path or postgresql://…; absent: $STATE_DIRECTORY, else $XDG_STATE_HOME/mirrord."""
     listen: texts.Listen = _SETTINGS.listen
-    """Address of the status page, API, metrics and health; none turns it off, port 0 takes any free one."""
+    """Address of the status page, API, metrics and health; none: no HTTP server; port 0: any free port."""
     api_token: texts.Token | None = Field(default=None, repr=False)
-    """Needed for POST; without it POST is refused."""
+    """Token for POST requests; without it POST is refused."""
     hosts: tuple[texts.HostName, ...] = ()
-    """Names by which page and API may be asked, like mirror.example.org or *.example.org, besides the listen address,
+    """Host names that the page and API accept, like mirror.example.org or *.example.org, besides the listen address,
     localhost, the machine's name and IP addresses."""
     transfers: fields.TransferCount = _SETTINGS.transfers
     """Transfers at a time."""
     memory_limit: fields.MemoryLimit = size_field(_SETTINGS.memory_limit)
-    """All part buffers together."""
+    """Memory of all part buffers together."""
     bandwidth: fields.Bandwidth | None = None
     """A rate, or rates by time of day: {"08:00-18:00": 20MiB/s, default: unlimited}."""
     per_host: PerHostSection = PerHostSection()
     """Limits for each host that sources are on."""
     shutdown_grace: fields.Pause = duration_field(_SETTINGS.shutdown_grace)
-    """Time that running transfers get after SIGTERM."""
+    """Time for running transfers to end after SIGTERM."""
     log: LogSection = LogSection()
     """How the log is written."""
     network: NetworkSection = NetworkSection()
-    """Exceptions from the rule on link-local and metadata addresses."""
+    """Exceptions to the rule on link-local and metadata addresses."""
     notify: tuple[NotifySection, ...] = ()
     """Webhooks."""
 
 
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────
 class CredentialsSection(Section):
-    """A pair of keys, a profile, or anonymous: one of the three."""
+    """One of three: a pair of keys, a profile, or anonymous."""
 
     access_key_id: texts.Token | None = Field(default=None, repr=False)
     """Static key; needs secret_access_key."""
@@ -97,7 +97,7 @@ class BucketLockSection(Section):
     mode: fields.LockMode = "GOVERNANCE"
     """GOVERNANCE or COMPLIANCE."""
     retain: fields.Duration | None = None
-    """How long new objects are kept."""
+    """Retention time of new objects."""
 
 
 class BucketSection(Section):
@@ -113,23 +113,23 @@ class BucketSection(Section):
 
 class StoreSection(Section):
     provider: fields.ProviderWord = _STORE.provider
-    """Whose quirks and limits the store has."""
+    """The product or service; it decides limits and known deviations from S3."""
     endpoint_url: texts.EndpointUrl | None = None
     """Address of the S3 API; absent: AWS."""
     region: texts.Name | None = None
     """Region to sign for."""
     addressing: fields.Addressing = _STORE.addressing
-    """Bucket in the path or in the host name."""
+    """Bucket in the path or in the host name of a request."""
     credentials: CredentialsSection | None = None
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
     ca_file: texts.FilePath | None = None
     """PEM file of the authority that signed the store's certificate."""
     checksum: fields.ChecksumWord = "auto"
-    """What proves the bytes; auto: the best that the store verifies."""
+    """Checksum that proves the bytes; auto: the best that the store verifies."""
     payload_signing: fields.Signing = "auto"
-    """auto: signed sha256 only where the wire is neither TLS nor loopback."""
+    """auto: signed sha256 only if the connection is neither TLS nor loopback."""
     buckets: dict[texts.Bucket, BucketSection] = Field(default={})
-    """Buckets by name; only those declared here are ever created."""
+    """Buckets by name; mirrord creates no others."""
 
 
 class Document(Section):
@@ -138,11 +138,11 @@ class Document(Section):
     version: fields.Version = 1
     """Version of the format."""
     daemon: DaemonSection | None = None
-    """Settings of the process; at most one file has them. Flags and MIRRORD_* variables win."""
+    """Settings of the process, in at most one file. Flags and MIRRORD_* variables override them."""
     stores: dict[texts.StoreName, StoreSection] = Field(default={})
-    """Stores by name, shared by all files; none at all: AWS, called default."""
+    """Stores by name, shared by all files. Without any store: AWS, with the name default."""
     defaults: DefaultsSection = DefaultsSection()
-    """For this file's entries."""
+    """Defaults for the entries of this file."""
     mirrors: tuple[Annotated[MirrorSection, AfterValidator(compact)], ...] = ()
     """A list of mirrors, or a mapping url -> destination or url -> mirror."""
     folders: tuple[Annotated[FolderSection, AfterValidator(compact)], ...] = ()

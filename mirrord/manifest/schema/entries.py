@@ -1,6 +1,6 @@
-"""What an entry may say: a mirror, a folder, and the `defaults` of a file; with types and sentences.
+"""The fields of an entry (a mirror or a folder) and of the `defaults` of a file, with types and descriptions.
 
-Owns the fields of `mirrors`, `folders` and `defaults`; `document` has the rest and `section` what both are made of.
+Owns the fields of `mirrors`, `folders` and `defaults`. `document` has the other fields, `section` their base class.
 """
 
 from typing import Annotated
@@ -15,7 +15,7 @@ from mirrord.model import HttpOptions, Options, UploadOptions
 
 _HTTP, _UPLOAD, _OPTIONS = HttpOptions(), UploadOptions(), Options()
 _FOLDER = FolderSpec(entry="", path="", target=FolderTarget(store="", endpoint="", bucket=""))
-"""The defaults, which the frozen options state."""
+"""The frozen options with their defaults."""
 
 
 class BasicSection(Section):
@@ -35,9 +35,9 @@ class HttpSection(Section):
     connections: fields.ConnectionCount = _HTTP.connections
     """Parallel ranges of one source."""
     idle_timeout: fields.Duration = duration_field(_HTTP.idle_timeout)
-    """Longest silence of a source."""
+    """Longest time without data from a source."""
     min_rate: fields.ByteRate = size_field(_HTTP.min_rate, per="/s")
-    """A source slower than this fails."""
+    """A source that is slower than this fails."""
     max_redirects: fields.RedirectCount = _HTTP.max_redirects
     """Redirects followed for one request."""
     proxy: texts.WebUrl | None = Field(default=None, repr=False)
@@ -50,7 +50,7 @@ class HttpSection(Section):
 
 class ExpectSection(Section):
     content_type: texts.ContentType | None = None
-    """A source of another type is refused: a login page is no tarball."""
+    """A source of another type is refused, for example a login page instead of a tarball."""
 
 
 class EncryptionSection(Section):
@@ -64,12 +64,12 @@ class ObjectLockSection(Section):
     mode: fields.LockMode
     """GOVERNANCE or COMPLIANCE."""
     retain: fields.Duration
-    """How long the object is kept."""
+    """Retention time of the object."""
 
 
 class ObjectSection(Section):
     content_type: texts.ContentType | None = None
-    """Absent: the source's header, else by the key's extension, else application/octet-stream."""
+    """Content-Type; absent: the source's header, else by the key's extension, else application/octet-stream."""
     cache_control: texts.HeaderValue | None = None
     """Cache-Control of the object."""
     content_disposition: texts.HeaderValue | None = None
@@ -83,7 +83,7 @@ class ObjectSection(Section):
     metadata: dict[texts.MetaName, texts.MetaText] = Field(default={})
     """x-amz-meta-… of the object."""
     tags: dict[texts.TagName, texts.TagText] = Field(default={})
-    """Tags of the object, ten at the most."""
+    """Tags of the object, at most ten."""
     storage_class: texts.StorageClass | None = None
     """Storage class of the object."""
     acl: texts.Acl | None = None
@@ -96,22 +96,22 @@ class ObjectSection(Section):
 
 class UploadSection(Section):
     multipart_threshold: fields.Threshold = auto_field()
-    """From this size on an object goes in parts; auto: 16 MiB."""
+    """From this size on an object is uploaded in parts; auto: 16 MiB."""
     part_size: fields.PartSize = auto_field()
     """auto: chosen from the size, the store's limits and memory_limit."""
     concurrency: fields.PartConcurrency = _UPLOAD.concurrency
-    """Parts of one object in flight."""
+    """Parts of one object that are uploaded at the same time."""
 
 
 class ChecksumListSection(Section):
-    """Where a file of digests is."""
+    """The address of a file of digests."""
 
     url: texts.WebUrl = Field(repr=False)
-    """A SHA256SUMS file: coreutils, BSD or a single digest."""
+    """A SHA256SUMS file: the form of coreutils, of BSD, or a single digest."""
 
 
 class ChecksumSection(Section):
-    """What the bytes must be, by a digest or by a file of digests."""
+    """The expected bytes, by a digest or by a file of digests."""
 
     digest: texts.Digest | None = None
     url: texts.WebUrl | None = Field(default=None, repr=False)
@@ -126,10 +126,10 @@ def _checksum(value: object) -> object:
 
 
 class PruneSection(Section):
-    """Deleting what left the manifests."""
+    """Deletion of objects whose item left the manifests."""
 
     max: fields.Percent | None = None
-    """The largest share of an entry that one pass may delete."""
+    """The largest share of an entry's objects that one pass may delete."""
 
 
 def _prune(value: object) -> object:
@@ -137,14 +137,14 @@ def _prune(value: object) -> object:
 
 
 class AfterUploadSection(Section):
-    """What becomes of an uploaded file: it goes to the folder `move`, or if that is None, away."""
+    """What happens to an uploaded file: it is moved to the folder `move`; None: it is deleted."""
 
     move: texts.FilePath | None = None
     """Folder that uploaded files are moved to."""
 
 
 class MoveSection(Section):
-    """As the manifest writes it."""
+    """The form in a manifest."""
 
     move: texts.FilePath
     """Folder that uploaded files are moved to."""
@@ -168,101 +168,101 @@ AfterField = Annotated[
 
 
 class EntrySection(Section):
-    """What mirrors and folders share."""
+    """The fields that mirrors and folders share."""
 
     store: texts.StoreName | None = None
-    """Name of the store; absent: default, or the only one."""
+    """Name of the store; absent: the store default, or the only store."""
     max_size: fields.MaxSize | None = None
     """A larger source is refused."""
     object: ObjectSection = ObjectSection()
-    """What is stored beside the bytes."""
+    """Headers, metadata and tags of the object."""
     upload: UploadSection = UploadSection()
-    """How an object is cut into parts."""
+    """How an object is divided into parts."""
     overwrite: fields.OverwriteWord = _OPTIONS.overwrite
-    """owned: only an object that mirrord wrote; never: no object that stands."""
+    """owned: only an object that mirrord wrote; never: no object that exists."""
     drift: fields.DriftWord = _OPTIONS.drift
-    """What to do about an object that was deleted or replaced behind our back; looked for once a minute at most."""
+    """What to do if another program deleted or replaced the object; checked once a minute at most."""
     verify: fields.VerifyMode = "store"
-    """What proves the copy: the store's checksum, or reading back."""
+    """What proves the copy: the store's checksum, or reading the object back."""
     prune: PruneField = Field(default=None, json_schema_extra={"default": False})
     """Delete the object when its item leaves the manifests."""
     suspend: Flag = _OPTIONS.suspend
-    """Leave the entry's items alone."""
+    """Do not check or transfer the entry's items."""
 
 
 class FetchedSection(EntrySection):
-    """What mirrors have beyond that, and may come from `defaults`."""
+    """Further fields of mirrors that `defaults` may have."""
 
     matrix: dict[texts.PlaceholderName, tuple[texts.MatrixText, ...]] = Field(default={})
-    """One item for each combination of these values."""
+    """Values of placeholders; each combination is one item."""
     from_store: texts.StoreName | None = None
     """Store of an s3:// source."""
     every: fields.Every = duration_field(_OPTIONS.schedule.every)
-    """How often the source is looked at; never: once per change of the manifest."""
+    """How often the source is checked; never: once after each change of the manifest."""
     cron: texts.Cron | None = None
-    """Five fields, instead of every."""
+    """A cron line of five fields, instead of every."""
     timezone: texts.TimeZone | None = None
     """Time zone of cron."""
     checksum: ChecksumField | None = None
-    """What the bytes must be: sha256:… or {url: …}."""
+    """The expected checksum of the bytes: sha256:… or {url: …}."""
     http: HttpSection = HttpSection()
-    """How the URL is asked."""
+    """Settings of the HTTP requests."""
     expect: ExpectSection = ExpectSection()
-    """What the source must be."""
+    """Requirements on the source."""
 
 
 class MirrorSection(FetchedSection):
-    """One source, or a list or matrix of them, and its object."""
+    """One source with its object, or a list or matrix of sources."""
 
     url: texts.SourceUrl | None = Field(default=None, repr=False)
     """http(s)://…, file:///… or s3://…; may hold placeholders of the matrix."""
     urls: tuple[texts.SourceUrl, ...] | None = Field(default=None, repr=False, min_length=1)
-    """Primary and fallbacks, tried in order."""
+    """The primary URL and its fallbacks, tried in order."""
     list: texts.FilePath | None = None
     """A file of sources: .tsv, .csv, .jsonl or .txt."""
     to: texts.S3Url
     """s3://bucket/key; a trailing / appends the URL's last path segment."""
     name: texts.Name | None = None
-    """For people; default: the object's address."""
+    """Name of the entry in messages and status; default: the object's address."""
 
 
 class WatchedSection(EntrySection):
-    """What folders have beyond an entry, and may come from `defaults`."""
+    """Further fields of folders that `defaults` may have."""
 
     include: tuple[texts.Pattern, ...] = ()
-    """Gitignore patterns of the files to take; empty: all."""
+    """Gitignore patterns of the files to upload; empty: all."""
     exclude: tuple[texts.Pattern, ...] = ()
-    """Gitignore patterns of files to leave; temporary names are left anyway."""
+    """Gitignore patterns of files to ignore; temporary names are always ignored."""
     key: texts.KeyTemplate = _FOLDER.target.key
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
     settle: fields.Pause = duration_field(_FOLDER.times.settle)
-    """Two equal stats this far apart make a file ready."""
+    """A file is ready when two stats, this time apart, are equal."""
     ready: texts.Marker | None = None
-    """Upload a file only once its marker stands: *.done beside the file, or _SUCCESS in its directory."""
+    """Upload a file only when its marker exists: *.done beside the file, or _SUCCESS in its directory."""
     watch: fields.WatchMode = _FOLDER.times.watch
-    """How changes are noticed; auto: by events, but poll where the file system has none for some changes."""
+    """How changes are found; auto: by events, but poll if the file system has no events for some changes."""
     poll_interval: fields.Duration = duration_field(_FOLDER.times.poll_interval)
-    """Time between looks where events are not to be had."""
+    """Time between scans without events."""
     rescan: fields.Duration = duration_field(_FOLDER.times.rescan)
     """Time between full scans."""
     after_upload: AfterField = Field(default=None, json_schema_extra={"default": "keep"})
-    """What becomes of an uploaded file: keep, delete, or {move: folder}."""
+    """What happens to an uploaded file: keep, delete, or {move: folder}."""
     delete: fields.DeleteMode = _FOLDER.delete
-    """mirror: the object goes when the file goes."""
+    """mirror: the object is deleted when the file is deleted."""
     follow_symlinks: Flag = _FOLDER.selection.follow_symlinks
-    """Take a symbolic link for what it leads to, inside the folder or not."""
+    """Treat a symbolic link as the file or directory that it leads to, inside the folder or not."""
 
 
 class FolderSection(WatchedSection):
-    """A watched local folder and the key prefix that its files go to."""
+    """A watched local folder and the key prefix of its objects."""
 
     path: texts.FilePath
-    """The folder; relative to the manifest."""
+    """The folder; a relative path starts at the manifest's directory."""
     to: texts.S3Url
     """s3://bucket/prefix/."""
     name: texts.Name | None = None
-    """For people; default: the path."""
+    """Name of the entry in messages and status; default: the path."""
 
 
 class DefaultsSection(FetchedSection, WatchedSection):
-    """Any field of an entry but what makes it that entry; for this file's entries."""
+    """Defaults for the entries of this file: all fields except those of one entry alone."""

@@ -1,7 +1,7 @@
 """The types of a manifest's scalars that are quantities or words, each with its JSON Schema; `texts` has the others.
 
-Owns what one value may be and the sentence that says so. A sentence never holds the value, which may come from a
-secret: `{quoted}` in it stands for the raw text of the scalar, which `report` fills in.
+Owns the values that a scalar may have, and the messages about others. A message never holds the value, which may be a
+secret: `report` replaces `{quoted}` in it by the raw text of the scalar.
 """
 
 import re
@@ -21,16 +21,16 @@ from mirrord.settings import LEAST_MEMORY, LOG_FORMATS, LOG_LEVELS, MOST_CONNECT
 from mirrord.units import GiB, TiB
 
 REFUSED = "mirrord"
-"""The pydantic error type of everything refused here."""
+"""The pydantic error type of all refusals of this module."""
 
 
 def refuse(message: str) -> PydanticCustomError:
-    """A refusal; `{quoted}` in `message` becomes the scalar as it stands in the file."""
+    """A refusal. `{quoted}` in `message` becomes the scalar as it is written in the file."""
     return PydanticCustomError(REFUSED, message)
 
 
 def as_text(value: object, expected: str) -> str:
-    """The value if it is text, else a refusal that says what was expected."""
+    """The value if it is text. Raises a refusal with `expected` otherwise."""
     if isinstance(value, str):
         return value
     if isinstance(value, BooleanWord):
@@ -40,7 +40,7 @@ def as_text(value: object, expected: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScalarType:
-    """How one type of scalar is read, and the JSON Schema that says the same to an editor."""
+    """How one type of scalar is read, and its JSON Schema for editors."""
 
     read: Callable[[object], Any]
     schema: dict[str, Any]
@@ -54,7 +54,7 @@ class ScalarType:
 
 # ── numbers ───────────────────────────────────────────────────────────────────────────────────────
 def read_flag(value: object) -> bool:
-    """The boolean that a scalar is, else a refusal."""
+    """The boolean value of a scalar. Raises a refusal if it is not a boolean."""
     value = resolved(value)
     if isinstance(value, bool):
         return value
@@ -97,7 +97,7 @@ _SIZE = r"^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|TiB|KB|kB|MB|GB|TB)?$"
 
 
 def _size(low: int, high: int, *words: str) -> ScalarType:
-    """A size in bytes between two bounds, or one of `words`, which all mean None: mirrord chooses."""
+    """A size in bytes between two bounds, or one of `words`, which all mean None: mirrord chooses the size."""
 
     def check(value: object) -> int | None:
         value = resolved(value)
@@ -123,7 +123,7 @@ _LARGEST_OBJECT = 50 * TiB  # above the 48.8 TiB that AWS stores
 MemoryLimit = Annotated[int, _size(LEAST_MEMORY, 1024 * GiB)]
 MaxSize = Annotated[int, _size(1, _LARGEST_OBJECT)]
 _S3 = Provider(name=ProviderName.GENERIC)
-"""S3's own limits; those of a store are kept when a transfer is cut."""
+"""The limits of S3. The limits of a store apply later, when a transfer is divided into parts."""
 Threshold = Annotated[int | None, _size(0, _S3.max_put, "auto")]
 PartSize = Annotated[int | None, _size(_S3.min_part, _S3.max_part, "auto")]
 
@@ -209,8 +209,8 @@ Percent = Annotated[float, ScalarType(_percent, {"type": "string", "pattern": r"
 
 # ── words ─────────────────────────────────────────────────────────────────────────────────────────
 def word(words: Sequence[str], make: Callable[[str], Any] = str, others: Mapping[str, str] = NO_OTHERS) -> ScalarType:
-    """One of a few words; a near miss, or one of the `others` that people know, is named. `make` turns the word into
-    what the field holds."""
+    """One of a few words. A message suggests a similar word, or the word for one of `others`. `make` converts the word
+    to the value of the field."""
     known = [str(one) for one in words]
 
     def check(value: object) -> Any:

@@ -1,6 +1,6 @@
-"""What a person most likely meant by a word that a manifest does not know: a near miss, or another tool's word.
+"""Suggestions for a word that a manifest does not have: a similar word, or the field that another tool calls so.
 
-Owns the tables of such words. Pure; the messages around the hints belong to others.
+Owns the tables of such words. Pure. The callers own the messages around the suggestions.
 """
 
 import difflib
@@ -43,7 +43,7 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
         "oracle": "generic",
     }
 )
-"""Names by which people know a provider, in lower case without spaces and signs, with the word for it."""
+"""Other names of providers, in lower case without spaces and signs, with the word of the manifest."""
 _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "source": ("url", "path"),
@@ -130,11 +130,11 @@ _FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "state_dir": ("daemon.state", "state"),
     }
 )
-"""Words of other tools for a field, with the fields that may be meant, the likeliest first."""
+"""Words of other tools for a field, with the possible fields, the most likely first."""
 
 
 def suggestion(word: str, words: Sequence[str], others: Mapping[str, str] = NO_OTHERS) -> str:
-    """`; did you mean x?` if one of `words` is near, or if `others` has the word; else nothing."""
+    """`; did you mean x?` if one of `words` is similar, or if `others` has the word; else an empty text."""
     lower = word.lower()
     meant = others.get("".join(character for character in lower if character.isalnum()))
     near = [meant] if meant in words else difflib.get_close_matches(lower, list(words), n=1, cutoff=0.6)
@@ -142,9 +142,10 @@ def suggestion(word: str, words: Sequence[str], others: Mapping[str, str] = NO_O
 
 
 def field(word: str, known: Sequence[str], paths: Sequence[str]) -> str:
-    """The same for an unknown field: `known` are those of its mapping, `paths` also those of the mappings below it.
+    """As `suggestion`, for an unknown field. `known`: the fields of its mapping; `paths`: also those of mappings below
+    it.
 
-    A word of another tool counts first, then the same name in a mapping below, then a near miss.
+    First a word of another tool, then the same name in a mapping below, then a similar name.
     """
     name = word.lower()
     candidates = [*_FIELDS.get(name, ()), *_FIELDS.get(name.replace("-", "_"), ())]

@@ -1,7 +1,7 @@
-"""The JSON Schema of a manifest, for editors: descriptions, defaults, words. Accepts whatever the loader accepts.
+"""The JSON Schema of a manifest, for editors: descriptions, defaults, words. It accepts all that the loader accepts.
 
-Made from the same models; added here are the forms that `load` unfolds (mirrors as a mapping, sections left empty) and
-`${…}`, which may stand for any scalar. Rules between fields are the loader's alone.
+It is made from the same models. This module adds the forms that `load` converts (mirrors as a mapping, empty sections)
+and `${…}` for any scalar. Only the loader checks rules between fields.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 _REFERENCE: Schema = {"type": "string", "pattern": r"\$\{[^}]+\}"}
 _NOTHING: Schema = {"type": "null"}
 _SCALARS = frozenset({"string", "integer", "number", "boolean"})
-_SAID = frozenset({"description", "default"})
+_ANNOTATIONS = frozenset({"description", "default"})
 _KEPT = frozenset({"type", "description", "required", "additionalProperties"})
 
 
@@ -37,38 +37,38 @@ def json_schema() -> Schema:
 
 
 def _model(model: Schema) -> Schema:
-    """One mapping of the manifest, each field with its sentence and default."""
+    """One mapping of the manifest, each field with its description and default."""
     kept = {name: value for name, value in model.items() if name in _KEPT}
     return {**kept, "properties": {name: _field(one) for name, one in model.get("properties", {}).items()}}
 
 
 def _field(field: Schema) -> Schema:
-    said = {name: field[name] for name in _SAID & field.keys() if field[name] is not None}
-    if isinstance(said.get("default"), dict):
-        del said["default"]  # the defaults of its own fields say it
-    inside = {name: value for name, value in field.items() if name not in (*_SAID, "title")}
-    return {**_any_of(inside), **dict(sorted(said.items(), reverse=True))}
+    annotations = {name: field[name] for name in _ANNOTATIONS & field.keys() if field[name] is not None}
+    if isinstance(annotations.get("default"), dict):
+        del annotations["default"]  # its own fields have their defaults
+    inside = {name: value for name, value in field.items() if name not in (*_ANNOTATIONS, "title")}
+    return {**_any_of(inside), **dict(sorted(annotations.items(), reverse=True))}
 
 
 def _any_of(*schemas: Schema) -> Schema:
     """The alternatives as one flat list, with `${…}` among them if any is a scalar."""
-    said = {name: value for one in schemas for name, value in one.items() if name in _SAID}
+    annotations = {name: value for one in schemas for name, value in one.items() if name in _ANNOTATIONS}
     flat = list(_flat(schemas))
     if any(_takes_reference(one) for one in flat) and _REFERENCE not in flat:
         flat.append(_REFERENCE)
-    return {**said, **flat[0]} if len(flat) == 1 else {**said, "anyOf": flat}
+    return {**annotations, **flat[0]} if len(flat) == 1 else {**annotations, "anyOf": flat}
 
 
 def _flat(schemas: Iterable[Schema]) -> Iterable[Schema]:
     for one in schemas:
         if "anyOf" in one:
             yield from _flat(one["anyOf"])
-        elif inside := {name: value for name, value in one.items() if name not in _SAID}:
+        elif inside := {name: value for name, value in one.items() if name not in _ANNOTATIONS}:
             yield _inner(inside)
 
 
 def _inner(schema: Schema) -> Schema:
-    """A list or mapping whose own values may be `${…}` too."""
+    """A list or mapping whose values may be `${…}` too."""
     changed = dict(schema)
     for name in ("items", "additionalProperties"):
         if isinstance(schema.get(name), dict):

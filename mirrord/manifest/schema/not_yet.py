@@ -1,7 +1,7 @@
-"""NOT_YET: the one table of fields, and values of fields, that the schema knows and nothing in mirrord does yet.
+"""NOT_YET: the one table of fields, and values of fields, that the schema has and mirrord does not implement yet.
 
-Setting one to anything but its default is an error, so that no manifest promises what will not happen. Whoever builds
-the behaviour deletes the row. `*` stands for mirrors and for folders; `defaults` are judged as the entries they serve.
+Any value but the default is an error, so that no manifest asks for something that will not happen. The change that adds
+the behaviour deletes the row. `*` means mirrors and folders; `defaults` are checked like the entries that use them.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def _any(_: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NotYetRow:
-    """What is missing. `when`: only these values. `promised`: the default too says what does not happen yet."""
+    """What is missing. `when`: only these values. `promised`: the default, too, is not enforced yet."""
 
     missing: str
     when: Callable[[Any], bool] = _any
@@ -29,7 +29,7 @@ class NotYetRow:
 
     @property
     def whole(self) -> bool:
-        """The field has no behaviour at all, but for its default."""
+        """The field has no behaviour except for its default."""
         return self.when is _any
 
 
@@ -58,7 +58,7 @@ NOT_YET: dict[str, NotYetRow] = {
 
 
 def row_of(names: tuple[str, ...]) -> NotYetRow | None:
-    """The row of a field by its names from the document down, without indices and keys."""
+    """The row of a field, None if it has none. `names`: from the document down, without indices and keys."""
     section, *rest = names
     sections = {"mirrors": ("mirrors", "*"), "folders": ("folders", "*"), "defaults": ("mirrors", "folders", "*")}
     paths = (".".join((one, *rest)) for one in sections.get(section, (section,)))
@@ -66,7 +66,7 @@ def row_of(names: tuple[str, ...]) -> NotYetRow | None:
 
 
 def breaches(document: Document) -> Iterator[tuple[tuple[Step, ...], str]]:
-    """Every field of the document that is set to what has no behaviour yet: its path, and a sentence."""
+    """All fields of the document with a value that has no behaviour yet: the path, and the message."""
     yield from _walk(document, (), ())
 
 
@@ -92,7 +92,7 @@ def _sections(value: object) -> Iterator[tuple[tuple[Step, ...], Section]]:
 
 
 def every_field(model: type[Section] = Document, names: tuple[str, ...] = ()) -> Iterator[tuple[str, FieldInfo]]:
-    """Every field that holds a value, by its dotted path; `defaults` repeats entries and is left out."""
+    """All fields that hold a value, by their dotted path. `defaults` repeats the fields of entries and is left out."""
     for name, field in model.model_fields.items():
         here = (*names, name)
         inner = model_in(field.annotation)

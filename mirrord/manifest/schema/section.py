@@ -1,4 +1,4 @@
-"""The base of every mapping in a manifest: strict, closed, frozen, documented by its docstrings."""
+"""The base class of all mappings in a manifest: strict, closed, frozen, documented by its docstrings."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
@@ -11,12 +11,12 @@ _UNITS = (("GiB", GiB), ("MiB", MiB), ("KiB", KiB))
 
 
 def auto_field() -> Any:
-    """A field whose default is written as `auto`, and is None."""
+    """A field with the default None, which a manifest writes as `auto`."""
     return Field(default=None, json_schema_extra={"default": "auto"})
 
 
 def duration_field(seconds: float | None) -> Any:
-    """A field whose default is a duration; the JSON Schema shows it as a manifest writes it."""
+    """A field with a default duration; None: `never`. The JSON Schema shows it in the form of manifests."""
     if seconds is None:
         return Field(default=None, json_schema_extra={"default": "never"})
     text = f"{seconds / 3600:g}h" if seconds and seconds % 3600 == 0 else f"{seconds:g}s"
@@ -24,20 +24,21 @@ def duration_field(seconds: float | None) -> Any:
 
 
 def size_field(count: int, per: str = "") -> Any:
-    """A field whose default is a size in bytes, or with `per` a rate; shown as a manifest writes it."""
+    """A field with a default size in bytes, or with `per` a rate. The JSON Schema shows it in the form of manifests."""
     unit, scale = next(((unit, scale) for unit, scale in _UNITS if count % scale == 0), ("B", 1))
     return Field(default=count, json_schema_extra={"default": f"{count // scale}{unit}{per}"})
 
 
 class Section(BaseModel):
-    """Base of every mapping in a manifest."""
+    """Base class of all mappings in a manifest."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
     )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Itself: nothing in it changes, and pydantic copies a default for every entry that leaves it out."""
+        """The section itself. It is immutable, and pydantic would copy a default for each entry that leaves the field
+        out."""
         return self
 
 
@@ -46,16 +47,16 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 @dataclass(slots=True)
 class SharedSections:
-    """What entries of one document have in common: names of set fields, and the last section of each type."""
+    """Parts that entries of one document share: sets of field names, and the last section of each type."""
 
     names: dict[frozenset[str], set[str]] = field(default_factory=dict)
     sections: dict[type[Section], Section] = field(default_factory=dict)
 
 
 def compact(entry: AnySection, about: ValidationInfo) -> AnySection:
-    """An equal entry in a third of the memory. pydantic gives every instance a dict of its own; attributes that are set
-    one by one share their names with those of all other instances. What several entries say equally they share, by the
-    validation's context."""
+    """An equal entry that needs a third of the memory. pydantic gives each instance its own dict; attributes that are
+    set one by one share their names with all other instances. Entries with equal sections share them, by means of the
+    context of the validation."""
     return _compact(entry, about.context if isinstance(about.context, SharedSections) else SharedSections())
 
 
@@ -71,7 +72,7 @@ def _compact(entry: AnySection, shared: SharedSections) -> AnySection:
 
 
 def _common(section: Section, shared: SharedSections) -> Section:
-    """The last section of its type if that says the same; else this one, compact."""
+    """The last section of its type if it is equal; else this one, compact."""
     last = shared.sections.get(type(section))
     if last is None or not _same(last, section):
         last = shared.sections[type(section)] = _compact(section, shared)
@@ -79,7 +80,7 @@ def _common(section: Section, shared: SharedSections) -> Section:
 
 
 def _same(one: Section, other: Section) -> bool:
-    """Whether they are equal, and set the same fields: pydantic's own comparison passes over those."""
+    """Whether they are equal and set the same fields. pydantic's own comparison ignores which fields are set."""
     if one.model_fields_set != other.model_fields_set or one != other:
         return False
     inner = ((value, getattr(other, name)) for name, value in vars(one).items() if isinstance(value, Section))

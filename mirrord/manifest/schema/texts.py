@@ -1,6 +1,7 @@
-"""The types of a manifest's texts that have a form: addresses, names, headers, paths; each with its JSON Schema.
+"""The types of a manifest's texts with a fixed form: addresses, names, headers, paths; each with its JSON Schema.
 
-Owns which texts are lawful, by one pattern each that Python and JSON Schema read alike, and the words for the others.
+Owns which texts are valid, by one pattern each that means the same in Python and in JSON Schema, and the messages about
+invalid ones.
 """
 
 import os
@@ -24,7 +25,7 @@ def _same(text: str) -> str:
 def _text(
     pattern: str, expected: str, check: Callable[[str], bool] | None = None, make: Callable[[str], str] = _same
 ) -> ScalarType:
-    """Text that matches `pattern` wholly and passes `check`; `expected` reads on after "is not"."""
+    """Text that matches the whole `pattern` and passes `check`. `expected` completes the message "… is not"."""
     compiled = re.compile(pattern)
 
     def read(value: object) -> str:
@@ -46,7 +47,7 @@ def _no_address(name: str) -> bool:
 
 
 def is_bucket(name: str) -> bool:
-    """Whether S3 takes this as a bucket's name."""
+    """Whether S3 accepts this as the name of a bucket."""
     return re.fullmatch(BUCKET_PATTERN, name) is not None and _no_address(name)
 
 
@@ -60,7 +61,7 @@ PlaceholderName = Annotated[str, _text(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a placeh
 
 
 def at_home(path: str) -> str:
-    """The path with a leading `~/`, or `~` alone, expanded. Refused where no home directory is known."""
+    """The path with a leading `~/`, or `~` alone, expanded. Refused if the user has no home directory."""
     if path != "~" and not path.startswith("~/"):
         return path
     expanded = os.path.expanduser(path)

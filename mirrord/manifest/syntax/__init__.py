@@ -1,1 +1,1 @@
-"""From the bytes of a manifest to a tree with positions: YAML, `${…}` and the sentences about slips."""
+"""From the bytes of a manifest to a tree with positions: YAML, `${…}`, and the messages about errors of YAML syntax."""

@@ -1,7 +1,6 @@
 """The nodes of a manifest's tree: scalars, sequences and mappings, each with its line and column.
 
-Owns how a node, a path and a scalar are shown in messages, and the way from a tree to plain values. The tree is read
-by `tree`.
+Owns how messages show a node, a path and a scalar, and the way from a tree to plain values. `tree` reads the tree.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,10 @@ from mirrord.model import shown
 
 @dataclass(slots=True)
 class ScalarNode:
-    """One scalar: `raw` as in the file, for messages; `text` filled in; `value` read as a plain or quoted scalar."""
+    """One scalar: `raw` as in the file, for messages; `text` with references replaced; `value` read by YAML's rules.
+
+    `unset`: a reference had no value, or the scalar is faulty. `weight`: the number of nodes in it, to bound aliases.
+    """
 
     raw: str
     text: str
@@ -26,7 +28,7 @@ class ScalarNode:
 
 @dataclass(slots=True)
 class SequenceNode:
-    """`partial`: a value in it is not known or at fault, and was left out."""
+    """`partial`: an unset or faulty value in it was left out."""
 
     items: "list[Node]"
     line: int
@@ -37,9 +39,11 @@ class SequenceNode:
 
 @dataclass(slots=True)
 class MappingNode:
-    """Keys are the filled-in texts; each entry keeps its key's scalar. `label` names it where an index would not.
+    """Keys are texts with references replaced; each entry keeps the scalar of its key. `label` is shown instead of an
+    index.
 
-    `partial` as in SequenceNode."""
+    `partial` as in SequenceNode.
+    """
 
     entries: "dict[str, tuple[ScalarNode, Node]]"
     line: int
@@ -53,7 +57,7 @@ Node = ScalarNode | SequenceNode | MappingNode
 
 
 def joined(path: str, key: ScalarNode) -> str:
-    """`path` with one more key: `.key`, or `[key]` where the key is no plain word; secrets of URLs cut."""
+    """`path` with one more key: `.key`, or `[key]` if the key is not a plain word. Secrets of URLs are cut."""
     name = safe(key.raw)
     if name.replace("_", "").replace("-", "").isalnum():
         return f"{path}.{name}" if path else name
@@ -61,21 +65,22 @@ def joined(path: str, key: ScalarNode) -> str:
 
 
 def safe(raw: str) -> str:
-    """Raw text of a scalar as messages may show it: short, one line, without userinfo and query of a URL."""
+    """The raw text of a scalar in the form for messages: at most 80 characters, one line, no userinfo or query of a
+    URL."""
     text = shown(raw)
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
     return text if len(text) <= 80 else text[:77] + "…"
 
 
 def quoted(node: Node) -> str:
-    """What stands in the file at `node`, for a message."""
+    """The content of the file at `node`, for a message."""
     if isinstance(node, ScalarNode):
         return "nothing" if node.value is None else f'"{safe(node.raw)}"'
     return "a mapping" if isinstance(node, MappingNode) else "a list"
 
 
 def consumed(root: MappingNode) -> dict[str, Any]:
-    """As `plain`, and the tree is empty afterwards: each entry goes as soon as its values are there."""
+    """As `plain`, and the tree is empty afterwards: each entry is removed as soon as its values are read."""
     values: dict[str, Any] = {}
     for key in list(root.entries):
         node = root.entries.pop(key)[1]
@@ -88,7 +93,7 @@ def consumed(root: MappingNode) -> dict[str, Any]:
 
 
 def plain(node: Node) -> Any:
-    """The values of a tree as dicts, tuples and scalars; aliases are repeated."""
+    """The values of a tree as dicts, tuples and scalars. Aliases are expanded."""
     if isinstance(node, ScalarNode):
         return node.value
     if isinstance(node, SequenceNode):

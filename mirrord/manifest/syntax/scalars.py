@@ -1,8 +1,8 @@
-"""What one YAML scalar says: `${…}` filled in, then YAML 1.2's core types and nothing more.
+"""The value of one YAML scalar: references `${…}` are replaced, then the core types of YAML 1.2 are read.
 
-Owns interpolation and the reading of plain scalars. YAML 1.1's surprises (FIELD_NOTES 15) stay what the person wrote:
-`014`, `1_000`, `12:30:45` and dates are text; `yes`, `no`, `on`, `off` are neither text nor a boolean but an error
-wherever they stand unquoted. Keeps no secret: whoever reports a fault quotes the raw text of the scalar.
+Owns interpolation and the reading of plain scalars. Other forms of YAML 1.1 (FIELD_NOTES 15) are not converted: `014`,
+`1_000`, `12:30:45` and dates are text; an unquoted `yes`, `no`, `on` or `off` is an error. Keeps no secret: a message
+about a fault shows the raw text of the scalar.
 """
 
 import os
@@ -22,25 +22,25 @@ _WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_DOUBTFUL = frozenset(form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
-_FILE_LIMIT = 1024 * 1024  # bytes; a secret or a token, never a payload
-_STAND_IN = "unset-"
+_AMBIGUOUS = frozenset(form for word in ("yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
+_FILE_LIMIT = 1024 * 1024  # bytes; for secrets and tokens
+_SUBSTITUTE = "unset-"
 _LONGEST_NUMBER = 40  # characters
 
 
 class ReferenceText(str):
-    """A plain scalar that was wholly `${…}`: its text is read as whatever type the field has."""
+    """The text of a plain scalar that is one `${…}` and nothing else: it is read as the type of the field."""
 
     __slots__ = ()
 
 
 class FaultyValue:
-    """What a scalar at fault holds: no field takes it, so that it is left out and nothing follows from it."""
+    """The value of a faulty scalar. No field accepts it, so the scalar is left out and causes no further fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class BooleanWord:
-    """A plain `yes`, `no`, `on` or `off`: a boolean to some readers of YAML, text to others, so neither here."""
+    """A plain `yes`, `no`, `on` or `off`: a boolean in YAML 1.1, text in YAML 1.2; here it is neither."""
 
     text: str
 
@@ -49,7 +49,7 @@ def core_value(text: str) -> object:
     """The value of a plain scalar: None, bool, int, float, or the text itself."""
     if text in _WORDS:
         return _WORDS[text]
-    if text in _DOUBTFUL:
+    if text in _AMBIGUOUS:
         return BooleanWord(text)
     if len(text) > _LONGEST_NUMBER or text[0] not in "+-.0123456789":
         return text
@@ -61,12 +61,13 @@ def core_value(text: str) -> object:
 
 
 def resolved(value: object) -> object:
-    """For fields that are not text: a wholly interpolated scalar read as a plain one, anything else as it is."""
+    """For fields that are not text: a ReferenceText is read as a plain scalar, any other value is returned
+    unchanged."""
     return core_value(str(value)) if isinstance(value, ReferenceText) else value
 
 
 class BareReference(ValueError):
-    """`$NAME` without braces; `name` is no part of the text, for in a password it would be a part of the secret."""
+    """`$NAME` without braces. `name` is not in the message: in a password it would be a part of the secret."""
 
     def __init__(self, name: str) -> None:
         super().__init__("a reference without braces; write ${NAME}, and $$ for a dollar sign")
@@ -75,7 +76,8 @@ class BareReference(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InterpolatedText:
-    """A scalar's text with its references replaced. `unset`: one of them had no value, the text only stands in."""
+    """The text of a scalar with its references replaced. `whole`: the scalar is one `${…}`. `unset`: a reference had no
+    value and was replaced by a substitute."""
 
     text: str
     whole: bool = False
@@ -85,8 +87,8 @@ class InterpolatedText:
 class Interpolation:
     """Replaces `${VAR}`, `${VAR:-default}`, `${file:/path}` and `$$` for one manifest file.
 
-    `seen_files` holds what was read through `${file:…}`, for the manifest's digest; `unset` says whether any value was
-    missing and allowed to be. With `only`, the references in other sections of the file stay as they are written.
+    `seen_files` holds what was read through `${file:…}`, for the manifest's digest. `unset`: a value was missing, which
+    `allow_unset` allowed. With `only`, references in all other sections of the file are not replaced.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class Interpolation:
         self.unset = False
 
     def fill(self, text: str, section: str = "") -> InterpolatedText:
-        """The text with every reference replaced. ValueError says what is wrong, without any value."""
+        """The text with all references replaced. ValueError with a message that holds no value."""
         if "$" not in text or self._only not in (None, section):
             return InterpolatedText(text)
         unset = False
@@ -116,7 +118,7 @@ class Interpolation:
             value = self._value(match[1])
             if value is None:
                 unset = self.unset = True
-                return _stand_in(match[1])
+                return _substitute(match[1])
             return value
 
         filled = _REFERENCE.sub(replace, text)
@@ -140,8 +142,8 @@ class Interpolation:
     def _file(self, path: str) -> str | None:
         if path not in self.seen_files:
             try:
-                place = os.path.join(self._directory, os.path.expanduser(path))
-                self.seen_files[path] = _secret(read_file(place, _FILE_LIMIT))
+                location = os.path.join(self._directory, os.path.expanduser(path))
+                self.seen_files[path] = _secret(read_file(location, _FILE_LIMIT))
             except OSError as error:
                 if self._allow_unset:
                     return None
@@ -159,11 +161,11 @@ def _secret(content: bytes) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _stand_in(reference: str) -> str:
-    """Text for a value that is not known, lawful as a bucket, a host or a key, and different for each variable."""
-    return _STAND_IN + re.sub(r"[^a-z0-9]+", "-", reference.lower()).strip("-")
+def _substitute(reference: str) -> str:
+    """Text in place of an unknown value: valid as a bucket, a host or a key, and different for each variable."""
+    return _SUBSTITUTE + re.sub(r"[^a-z0-9]+", "-", reference.lower()).strip("-")
 
 
-def is_stand_in(text: str | None) -> bool:
-    """Whether this is the text of a value that was wholly unset."""
-    return text is not None and text.startswith(_STAND_IN)
+def is_substitute(text: str | None) -> bool:
+    """Whether this is the text of a value that is only an unset reference."""
+    return text is not None and text.startswith(_SUBSTITUTE)

@@ -1,8 +1,8 @@
 """Reads a YAML document into a tree of `nodes`.
 
-Owns parsing: libyaml's events become nodes in one loop that does not recurse, so nesting, aliases and merge keys are
-bounded while they are read, before anything is expanded. Refuses duplicate keys, keys that are not scalars, foreign
-tags, a second document. What a field may hold is the schema's affair.
+Owns parsing: one loop without recursion turns libyaml's events into nodes, so that nesting, aliases and merge keys are
+bounded while they are read, before they are expanded. Refuses duplicate keys, keys that are not scalars, unknown tags
+and a second document. The schema decides which values a field accepts.
 """
 
 import sys
@@ -21,11 +21,11 @@ from mirrord.model import shown
 SECRET = frozenset(
     {"api_token", "access_key_id", "secret_access_key", "session_token", "bearer", "password", "username", "headers"}
 )
-"""Fields of which no message shows the value."""
+"""Fields whose value is never shown in a message."""
 DEEPEST = 32
 """Levels of nesting; the schema needs eight."""
 MOST_ALIASED = 200_000
-"""Nodes that all aliases and merge keys together may repeat; a bomb passes it after a few lines."""
+"""Nodes that all aliases and merge keys together may repeat. An alias bomb exceeds it after a few lines."""
 
 _LONGEST_COMMON = 24  # characters
 
@@ -37,7 +37,7 @@ _PLAIN_TAGS = frozenset(_YAML_TAG + kind for kind in ("int", "float", "bool", "n
 
 @dataclass(slots=True)
 class _Frame:
-    """One open container, and for a mapping the key whose value comes next."""
+    """One open container; of a mapping also the key whose value is read next."""
 
     node: MappingNode | SequenceNode
     anchor: str | None
@@ -46,7 +46,7 @@ class _Frame:
 
 
 class Unreadable(Exception):
-    """The rest of the file cannot be read sensibly."""
+    """The rest of the file cannot be read."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -54,7 +54,7 @@ class Unreadable(Exception):
 
 
 class Tree:
-    """Reads one document. `problems` collects what can be reported while reading goes on."""
+    """Reads one document. `problems` collects faults after which reading can continue."""
 
     def __init__(self, file: str, interpolation: Interpolation) -> None:
         self._file = file
@@ -81,22 +81,22 @@ class Tree:
     def _events(self, content: bytes) -> Iterator[yaml.Event]:
         loader = None
         try:
-            loader = _Loader(content)  # of a str libyaml makes two copies
+            loader = _Loader(content)  # libyaml copies a str twice
             while (event := loader.get_event()) is not None:
                 yield event
         except yaml.reader.ReaderError as error:
             raise Unreadable(_unprintable(self._file, content.decode(), error)) from None
         except yaml.MarkedYAMLError as error:
-            mark, said = yaml_errors.explain(content.decode(), error)
-            if said.startswith(yaml_errors.IN_LAST_VALUE):
+            mark, message = yaml_errors.explain(content.decode(), error)
+            if message.startswith(yaml_errors.IN_LAST_VALUE):
                 self._back_to_last_item()
-            raise self._fatal(mark, said) from None
+            raise self._fatal(mark, message) from None
         finally:
             if loader is not None:
                 loader.dispose()
 
     def _back_to_last_item(self) -> None:
-        """The fault is in the item that was read last, not in one that would follow it."""
+        """Remove the item that was read last: the fault is in it, not in the next item."""
         open_ = self._stack[-1].node if self._stack else None
         if isinstance(open_, SequenceNode) and open_.items:
             open_.items.pop()
@@ -113,26 +113,26 @@ class Tree:
 
     # ── nodes ─────────────────────────────────────────────────────────────────────────────────────
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
-        line, column = _place(event.start_mark)
+        line, column = _position(event.start_mark)
         if line == self._line:
-            line = self._line  # one number object for all scalars of a line
+            line = self._line  # one int object for all scalars of a line
         self._line = line
         raw, tag = event.value, event.tag
         if len(raw) <= _LONGEST_COMMON:
-            raw = sys.intern(raw)  # names of fields, and values that many entries have
+            raw = sys.intern(raw)  # names of fields, and values that many entries share
         plain = event.style in (None, "") and tag not in _TEXT_TAGS
         scalar = ScalarNode(raw, raw, raw, line, column)
         if tag is not None and tag not in _TEXT_TAGS:
             if tag not in _PLAIN_TAGS:
-                return self._unknown(scalar, _meaningless(tag))
+                return self._faulty(scalar, _unknown_tag(tag))
             plain = True
         try:
             filled = self._interpolation.fill(raw, self._section())
         except ValueError as error:
-            said = str(error)
+            message = str(error)
             if isinstance(error, BareReference) and not self._secret(raw):
-                said = said.replace("NAME", error.name)
-            return self._unknown(scalar, said)
+                message = message.replace("NAME", error.name)
+            return self._faulty(scalar, message)
         scalar.text, scalar.unset = filled.text, filled.unset
         scalar.value = filled.text
         if plain and filled.whole:
@@ -142,19 +142,19 @@ class Tree:
         scalar.merges = plain and raw == "<<"
         return scalar
 
-    def _unknown(self, scalar: ScalarNode, message: str) -> ScalarNode:
-        """The scalar, reported, so that nothing else is said of it."""
+    def _faulty(self, scalar: ScalarNode, message: str) -> ScalarNode:
+        """The scalar with its fault reported, marked so that it causes no further report."""
         self._report(scalar, message)
         scalar.value, scalar.unset = FaultyValue(), True
         return scalar
 
     def _alias(self, event: yaml.AliasEvent) -> Node:
-        line, column = _place(event.start_mark)
+        line, column = _position(event.start_mark)
         name = str(event.anchor)
         node = self._anchors.get(name)
         if node is None:
-            said = "contains itself" if name in self._anchors else f"has no anchor before it; {yaml_errors.bare('*')}"
-            raise self._fatal(event.start_mark, f"the alias *{name} {said}")
+            fault = "contains itself" if name in self._anchors else f"has no anchor before it; {yaml_errors.bare('*')}"
+            raise self._fatal(event.start_mark, f"the alias *{name} {fault}")
         self._repeat(node.weight, line, column)
         return node
 
@@ -165,7 +165,7 @@ class Tree:
             raise Unreadable(Problem(self._file, line, column, self._path(), message))
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
-        line, column = _place(event.start_mark)
+        line, column = _position(event.start_mark)
         node: MappingNode | SequenceNode
         node = (
             MappingNode({}, line, column)
@@ -176,9 +176,9 @@ class Tree:
             raise self._fatal(event.start_mark, f"nested deeper than {DEEPEST} levels")
         kind = "map" if isinstance(node, MappingNode) else "seq"
         if event.tag is not None and event.tag not in ("!", _YAML_TAG + kind):
-            self._report(node, _meaningless(event.tag))
+            self._report(node, _unknown_tag(event.tag))
         if event.anchor:
-            self._anchors[event.anchor] = None  # until it is closed: an alias inside would contain itself
+            self._anchors[event.anchor] = None  # until it is closed: an alias inside it would contain itself
         self._stack.append(_Frame(node, event.anchor))
 
     def _close(self) -> None:
@@ -233,12 +233,12 @@ class Tree:
                 self._report(key, "<< merges mappings; give it an alias of one, or a list of those")
 
     def _section(self) -> str:
-        """The field of the document that is being read."""
+        """The section of the document that is being read; empty outside of sections."""
         key = self._stack[0].key if self._stack else None
         return "" if key is None else key.raw
 
     def _secret(self, raw: str) -> bool:
-        """Whether the scalar that comes next may hold a secret: by its field, or as a URL with userinfo or query."""
+        """Whether the next scalar may hold a secret: by its field, or as a URL with userinfo or query."""
         fields = {frame.key.raw for frame in self._stack if frame.key is not None}
         return not SECRET.isdisjoint(fields) or shown(raw) != raw
 
@@ -256,22 +256,23 @@ class Tree:
         self.problems.append(Problem(self._file, node.line, node.column, self._path(), message))
 
     def _fatal(self, mark: Any, message: str) -> Unreadable:
-        line, column = _place(mark) if mark is not None else (1, 1)
+        line, column = _position(mark) if mark is not None else (1, 1)
         return Unreadable(Problem(self._file, line, column, self._path(), message))
 
 
-def _meaningless(tag: str) -> str:
-    """The sentence about a tag. An unquoted pattern like !*.log is one to YAML."""
+def _unknown_tag(tag: str) -> str:
+    """The message about a tag. YAML reads an unquoted pattern like !*.log as a tag."""
     hint = f"; {yaml_errors.bare('!')}" if tag.startswith("!") else ""
     return f"the tag {safe(tag)} has no meaning in a manifest{hint}"
 
 
-def _place(mark: Any) -> tuple[int, int]:
+def _position(mark: Any) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
 def _unprintable(file: str, text: str, error: yaml.reader.ReaderError) -> Problem:
-    """libyaml gives no line for a character it refuses: the first that YAML 1.2 does not allow is it."""
+    """The problem of a character that YAML does not allow. libyaml gives no line for it, so the first one is
+    searched."""
     at = next((index for index, char in enumerate(text) if not _allowed(char)), None)
     if at is None:
         return Problem(file, 1, 1, "", f"not YAML: {error.reason}")

@@ -1,7 +1,7 @@
-"""The commonest slips of YAML syntax, each as a sentence that says what to write instead.
+"""Messages for the most common errors of YAML syntax, each with the correct form.
 
-Owns the way from what libyaml reports to words for a person, and the place where the slip is. What libyaml says is kept
-where none of these sentences fits.
+Owns the way from libyaml's error to a message for the user and the position of the error. If no message here fits,
+libyaml's own message is kept.
 """
 
 import re
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import yaml
 
 YamlMark = Any
-"""yaml's own mark: `line` and `column` from 0, or None."""
+"""The type of marks in yaml: `line` and `column` from 0; may be None."""
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NO_SPACE_BEHIND = "a colon without a space behind it; write key: value, with the space"
+_NO_SPACE_AFTER = "a colon without a space behind it; write key: value, with the space"
 _NO_COLON = 'a key without its ": "; write key: value, with the space'
 _MAPPING = (
     "mapping values are not allowed here; "
@@ -24,14 +24,14 @@ _MAPPING = (
 )
 _REFERENCE = "inside [ ] or { } a value with ${…} must be in quotes"
 _ACROSS = "a quote opens here and closes only in line"
-IN_LAST_VALUE = tuple(f"not YAML: {said}" for said in (_MAPPING, _REFERENCE, _ACROSS, _NO_SPACE_BEHIND))
-"""Sentences about the value that was read last, not about one that is to come."""
+IN_LAST_VALUE = tuple(f"not YAML: {message}" for message in (_MAPPING, _REFERENCE, _ACROSS, _NO_SPACE_AFTER))
+"""Messages about the value that was read last, not about the next one."""
 _OPEN = "the file ends inside a list [ ] or a mapping { }; close it"
 _NO_SPACE = re.compile(r"\s*(?:- +)?[\w-]+:(?!//)\S")
 
 
 class _At(NamedTuple):
-    """A place, from 0."""
+    """A position, from 0."""
 
     line: int
     column: int
@@ -39,7 +39,8 @@ class _At(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyntaxFault:
-    """What libyaml reports of `text`: where it `began` to read something (may be None), and where it stopped."""
+    """libyaml's report about `text`: where the value that it was reading `began` (may be None), and where it
+    stopped."""
 
     text: str
     context: str
@@ -57,21 +58,21 @@ class SyntaxFault:
 
 
 def explain(text: str, error: Any) -> tuple[YamlMark, str]:
-    """Where `text` is wrong and the sentence about it, from libyaml's error (a yaml.MarkedYAMLError)."""
+    """The position of the error in `text`, and the message, from libyaml's error (a yaml.MarkedYAMLError)."""
     began, stopped = error.context_mark, error.problem_mark or error.context_mark
     fault = SyntaxFault(text, error.context or "", error.problem or "", began, stopped)
     if earlier := _in_the_value_before(fault):
         return earlier
-    for sentence in _SENTENCES:
-        if said := sentence(fault):
-            from_start = sentence in (_bare, _unclosed_quote, _no_colon)
-            return (began if from_start and began is not None else stopped), f"not YAML: {said}"
+    for recognise in _RULES:
+        if message := recognise(fault):
+            from_start = recognise in (_bare, _unclosed_quote, _no_colon)
+            return (began if from_start and began is not None else stopped), f"not YAML: {message}"
     return stopped, "not YAML: " + ", ".join(part for part in (fault.context, fault.problem) if part)
 
 
 def _in_the_value_before(fault: SyntaxFault) -> tuple[YamlMark, str] | None:
-    """The slip, if it is in the value that ends where libyaml stopped and began in a line above."""
-    if not any(said in fault.problem for said in ("did not find expected", "mapping values are not allowed")):
+    """The error, if it is in the value that ends where libyaml stopped and began in an earlier line."""
+    if not any(text in fault.problem for text in ("did not find expected", "mapping values are not allowed")):
         return None
     value = _value_before(fault)
     if value is None or value.start_mark.line == value.end_mark.line:
@@ -83,7 +84,7 @@ def _in_the_value_before(fault: SyntaxFault) -> tuple[YamlMark, str] | None:
     for number, line in enumerate(lines):
         if _NO_SPACE.match(line):
             column = len(line) - len(line.lstrip()) if number else value.start_mark.column
-            return _At(value.start_mark.line + number, column), f"not YAML: {_NO_SPACE_BEHIND}"
+            return _At(value.start_mark.line + number, column), f"not YAML: {_NO_SPACE_AFTER}"
     return None
 
 
@@ -102,7 +103,7 @@ def _value_before(fault: SyntaxFault) -> Any:
 
 
 def bare(character: str) -> str:
-    """The sentence about an unquoted value that begins with `character`."""
+    """The message about an unquoted value that begins with `character`."""
     return f"a value that begins with {character} must be in quotes"
 
 
@@ -113,7 +114,7 @@ def _tab(fault: SyntaxFault) -> str | None:
 
 
 def _bare(fault: SyntaxFault) -> str | None:
-    """A plain value that begins with a character that means something else in YAML."""
+    """A plain value that begins with a character of YAML syntax."""
     reads = any(what in fault.context for what in ("an alias", "an anchor", "a tag"))
     if not reads and "cannot start any token" not in fault.problem:
         return None
@@ -161,7 +162,7 @@ def _layout(fault: SyntaxFault) -> str | None:
     return "text after the end of a value; put the whole value in one pair of quotes"
 
 
-_SENTENCES: tuple[Callable[[SyntaxFault], str | None], ...] = (
+_RULES: tuple[Callable[[SyntaxFault], str | None], ...] = (
     _tab,
     _bare,
     _unclosed_quote,

@@ -140,12 +140,12 @@ class _File:
                 # a value of it is reported already; what follows from that is not
                 yield from self._bucket(section, index, entry.to)
                 continue
-            place = EntryContext(self._manifest, section, index, store, profile(store.provider), self._options(entry))
+            context = EntryContext(self._manifest, section, index, store, profile(store.provider), self._options(entry))
             try:
                 if isinstance(entry, MirrorSection):
-                    self._mirror(place, entry)
+                    self._mirror(context, entry)
                 else:
-                    self._folder(place, entry)
+                    self._folder(context, entry)
             except EntryFault as fault:
                 yield self._manifest.problem(section, index, fault.name, str(fault))
 
@@ -158,31 +158,31 @@ class _File:
         except EntryFault as fault:
             yield self._manifest.problem(section, index, fault.name, str(fault))
 
-    def _mirror(self, place: EntryContext, mirror: MirrorSection) -> None:
+    def _mirror(self, context: EntryContext, mirror: MirrorSection) -> None:
         if mirror.url is None:
             return  # `allow_unset`, or a form of source that NOT_YET refuses
         name, at = mirror.name, len(self._items)
         if name is None and self._options.setting(mirror, "matrix"):
             name = default_name(mirror.to, mirror.url)
-        for origin, destination in bindings(place, mirror, self._options.setting(mirror, "matrix")):
+        for origin, destination in bindings(context, mirror, self._options.setting(mirror, "matrix")):
             item_id = destination.item_id
             entry = name or str(destination)
-            self._claim(place, item_id, destination, entry)
-            item = Item(id=item_id, entry=entry, origin=origin, destination=destination, options=place.options)
+            self._claim(context, item_id, destination, entry)
+            item = Item(id=item_id, entry=entry, origin=origin, destination=destination, options=context.options)
             known = self._others.known.get(item_id)
             self._items.append(item if known is None or known != item else known)
         if len(self._items) > at:
-            self._name(place, self._items[at].entry)
+            self._name(context, self._items[at].entry)
 
-    def _folder(self, place: EntryContext, folder: FolderSection) -> None:
+    def _folder(self, context: EntryContext, folder: FolderSection) -> None:
         watch, follow = self._options.setting(folder, "watch"), self._options.setting(folder, "follow_symlinks")
         spec = FolderSpec(
             entry=folder.name or folder.path,
             path=os.path.normpath(os.path.join(self._manifest.directory, folder.path)),
             target=FolderTarget(
-                store=place.store.name,
-                endpoint=place.store.endpoint,
-                provider=place.store.provider,
+                store=context.store.name,
+                endpoint=context.store.endpoint,
+                provider=context.store.provider,
                 bucket=bucket_and_key(folder.to)[0],
                 key=folder_key(folder.to, self._options.setting(folder, "key")),
             ),
@@ -199,14 +199,14 @@ class _File:
                 rescan=self._options.setting(folder, "rescan"),
             ),
             delete=self._options.setting(folder, "delete"),
-            after_upload=self._after(place, folder),
-            options=place.options,
+            after_upload=self._after(context, folder),
+            options=context.options,
         )
-        self._name(place, spec.entry)
-        self._refuse_overlap(place, spec)
+        self._name(context, spec.entry)
+        self._refuse_overlap(context, spec)
         self._folders.append(spec)
 
-    def _refuse_overlap(self, place: EntryContext, spec: FolderSpec) -> None:
+    def _refuse_overlap(self, context: EntryContext, spec: FolderSpec) -> None:
         """A file that one folder takes away may be one that another has not copied yet."""
         for other, where in (*self._others.folders, *self._mine.folders):
             if fault := self._overlap(spec, other):
@@ -216,9 +216,9 @@ class _File:
                     f"{takers} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
                     f"both need; {fault}",
                 )
-        self._mine.folders.append((spec, place.where))
+        self._mine.folders.append((spec, context.where))
 
-    def _after(self, place: EntryContext, folder: FolderSection) -> FileAction:
+    def _after(self, context: EntryContext, folder: FolderSection) -> FileAction:
         own = "after_upload" in folder.model_fields_set
         after = folder.after_upload if own else self._options.setting(folder, "after_upload")
         if after is None:
@@ -232,20 +232,20 @@ class _File:
             )
         if after.move is None:
             return DeleteFile()
-        root = os.path.normpath(os.path.join(place.manifest.directory, folder.path))
-        move = os.path.normpath(os.path.join(place.manifest.directory, after.move))
+        root = os.path.normpath(os.path.join(context.manifest.directory, folder.path))
+        move = os.path.normpath(os.path.join(context.manifest.directory, after.move))
         if fault := move_fault(root, move, self._options.setting(folder, "exclude")):
             raise EntryFault("after_upload", fault)
         return MoveFile(move)
 
-    def _claim(self, place: EntryContext, item_id: str, destination: Destination, entry: str) -> None:
+    def _claim(self, context: EntryContext, item_id: str, destination: Destination, entry: str) -> None:
         first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)
         if first is not None:
             raise EntryFault("to", f"{destination} of {entry} is also the object of {first}; one object, one item")
-        self._mine.objects[item_id] = f"{entry} ({place.where})"
+        self._mine.objects[item_id] = f"{entry} ({context.where})"
 
-    def _name(self, place: EntryContext, name: str) -> None:
+    def _name(self, context: EntryContext, name: str) -> None:
         first = self._others.entries.get(name) or self._mine.entries.get(name)
         if first is not None:
             raise EntryFault("name", f"an entry is called {name} already ({first}); give this one another name")
-        self._mine.entries[name] = place.where
+        self._mine.entries[name] = context.where

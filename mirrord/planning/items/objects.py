@@ -54,7 +54,7 @@ class EntryFault(Exception):
 
 # ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
 def bindings(
-    place: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]]
+    context: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[Origin, Destination]]:
     """Every source of a mirror with its object: one, or one for each combination of the matrix."""
     url = _template("url", mirror.url or "", tuple(matrix))
@@ -64,10 +64,12 @@ def bindings(
     for combination in product(*matrix.values()):
         values = dict(zip(matrix, combination, strict=True))
         origin = origin_at(url.fill(values))
-        yield origin, _object(place, origin, to, values, append=mirror.to.endswith("/"))
+        yield origin, _object(context, origin, to, values, append=mirror.to.endswith("/"))
 
 
-def _object(place: EntryContext, origin: Origin, to: Template, values: dict[str, str], *, append: bool) -> Destination:
+def _object(
+    context: EntryContext, origin: Origin, to: Template, values: dict[str, str], *, append: bool
+) -> Destination:
     try:
         values |= keys.key_values(origin)
     except ValueError as error:
@@ -79,7 +81,7 @@ def _object(place: EntryContext, origin: Origin, to: Template, values: dict[str,
     except KeyError as error:
         raise EntryFault("to", f"the source has no {error.args[0]} for a placeholder") from None
     bucket, key = bucket_and_key(text)
-    destination = place.destination(bucket, key)
+    destination = context.destination(bucket, key)
     if fault := keys.key_fault(destination.key):
         hint = "; {path} begins with one, so put none before it" if "slash" in fault and "path" in to.names else ""
         raise EntryFault("to", fault + hint)
