@@ -1,7 +1,8 @@
-"""The certificate authorities that a store's TLS certificate is checked against, read again when their files change.
+"""The certificate authorities that verify a store's TLS certificate.
 
-Owns which file counts: `ca_file`, else AWS_CA_BUNDLE (or `ca_bundle` of the AWS config), else REQUESTS_CA_BUNDLE, else
-the system's trust store, which SSL_CERT_FILE and SSL_CERT_DIR replace, as they do for sources.
+Owns the reading of their file. `session` chooses the file: `ca_file`, else AWS_CA_BUNDLE (or `ca_bundle` of the AWS
+config), else REQUESTS_CA_BUNDLE, else the system's trust store, which SSL_CERT_FILE and SSL_CERT_DIR replace, as for
+sources. `security` reads it again when it was replaced.
 """
 
 import asyncio
@@ -12,19 +13,19 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class CertificateAuthorities:
-    """`origin` names the setting in errors; an empty `path` is the system's trust store. Nothing is read before `load`.
+    """`origin` is the name of the setting in errors. `path` None: the system's trust store. `load` reads the file.
 
-    Hand a new `context` to each request: connections of a former one are not used for it.
+    Get the `context` for each request: connections with a former context are not reused for it.
     """
 
-    origin: str = ""
-    path: str = ""
+    origin: str = "the system's trust store"
+    path: str | None = None
     _context: ssl.SSLContext | None = field(default=None, init=False)
     _authorities: frozenset[bytes] = field(default=frozenset(), init=False)
 
     @property
-    def used(self) -> bool:
-        """Whether it was loaded: a store that is asked over http:// needs none."""
+    def loaded(self) -> bool:
+        """False for a store with http://, which needs no authorities."""
         return self._context is not None
 
     async def context(self) -> ssl.SSLContext:
@@ -34,7 +35,7 @@ class CertificateAuthorities:
         return self._context
 
     async def load(self) -> bool:
-        """Read the certificates; True if they differ from those before. ValueError: the file holds none."""
+        """Read the certificates; True if they differ from those before. ValueError: the file has none."""
         context = await asyncio.to_thread(self._read)
         authorities = frozenset(context.get_ca_certs(binary_form=True))
         changed = self._context is None or authorities != self._authorities
@@ -48,7 +49,7 @@ class CertificateAuthorities:
         try:
             if os.path.isdir(self.path):
                 return ssl.create_default_context(capath=self.path)
-            if os.path.exists(self.path) and not os.path.isfile(self.path):  # a pipe would be waited for
+            if os.path.exists(self.path) and not os.path.isfile(self.path):  # opening a pipe would block
                 raise ValueError(f"{self.origin} {self.path} holds no certificate (PEM): it is no regular file")
             context = ssl.create_default_context(cafile=self.path)
         except ssl.SSLError as error:

@@ -1,11 +1,16 @@
-"""One call to a store, as errors name it."""
+"""The name of one call to a store in error messages. Time limits are in `bounded_calls`."""
 
 from dataclasses import dataclass
+
+_MAX_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
 class StoreCall:
-    """`write`: a lost answer leaves its outcome unknown. `proxy`: the HTTP proxy before the store, without userinfo."""
+    """One call to a store. `write`: the outcome is unknown if no answer comes.
+
+    `proxy` is the URL of the HTTP proxy in front of the store, without userinfo.
+    """
 
     operation: str
     store: str
@@ -15,12 +20,12 @@ class StoreCall:
     proxy: str | None = None
 
     def message(self, reason: str) -> str:
-        """One line: what was asked of whom, and what came of it."""
-        place = f" s3://{self.bucket}/{self.key or ''}" if self.bucket else ""
+        """One line with the operation, the object, the store and the reason (cut to 300 characters)."""
+        target = f" s3://{self.bucket}/{self.key or ''}" if self.bucket else ""
         through = f" through the proxy {self.proxy}" if self.proxy else ""
-        return f"{self.operation}{place} at store {self.store!r}{through}: {_one_line(reason)}"
+        return f"{self.operation}{target} at store {self.store!r}{through}: {_one_line(reason)}"
 
 
-def _one_line(words: str) -> str:
-    line = " ".join(words.split())
-    return line if len(line) <= 300 else f"{line[:299]}…"
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 1]}…"

@@ -1,6 +1,7 @@
-"""The credentials of one store: loaded from the manifest or the AWS chain, and loaded again when they were replaced.
+"""The credentials of one store, from the manifest or the AWS chain.
 
-Owns when the AWS profile and config files are read: never where the store has keys of its own or none (`anonymous`).
+Owns how they are loaded and which files they come from. The AWS profile and config files are not read if the store
+declares keys or is `anonymous`. `security` loads them again when they were replaced.
 """
 
 import os
@@ -15,27 +16,28 @@ from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCrede
 
 from mirrord.declared import Credentials, StoreOptions
 
-_NOWHERE = (None, None, os.devnull, None)  # config name, variable, default, conversion: as botocore declares them
-_UNREAD: dict[Any, Any] = {
+_NO_FILE = (None, None, os.devnull, None)  # config name, variable, default, conversion: as botocore declares them
+_NO_FILES: dict[Any, Any] = {
     "profile": (None, None, None, None),
-    "config_file": _NOWHERE,
-    "credentials_file": _NOWHERE,
+    "config_file": _NO_FILE,
+    "credentials_file": _NO_FILE,
 }
 
 
 def aws_session(options: StoreOptions) -> AioSession:
-    """A session for a store, which has read nothing yet."""
-    if _has_own(options):
-        return AioSession(_UNREAD)
+    """A session for a store. It has read no file yet."""
+    if _is_declared(options):
+        return AioSession(_NO_FILES)
     return AioSession(profile=options.credentials.profile if options.credentials else None)
 
 
 StatFields = tuple[int, int, int] | None
+"""mtime (ns), inode and size of a file; None: it cannot be read."""
 FileStats = Mapping[Path, StatFields]
 
 
 class StoreCredentials(AioCredentials):
-    """What the SDK's signer asks at each call. `load` replaces the keys under clients that are open."""
+    """The credentials that the SDK's signer reads at each call. `load` replaces the keys of clients that are open."""
 
     def __init__(self, options: StoreOptions) -> None:
         super().__init__("", "")
@@ -44,11 +46,11 @@ class StoreCredentials(AioCredentials):
         self._frozen: object = None
 
     async def load_credentials(self) -> Self:
-        """For the SDK's session, whose credential provider this is."""
+        """For the SDK's session: this is its credential provider."""
         return self
 
     def get_frozen_credentials(self) -> Any:
-        """An awaitable, as the SDK's own. NoCredentialsError if there are none."""
+        """An awaitable, as in the SDK's class. NoCredentialsError if there are none."""
         return self._current()
 
     async def _current(self) -> Any:
@@ -58,14 +60,15 @@ class StoreCredentials(AioCredentials):
             return await self._loaded.get_frozen_credentials()
 
     async def load(self) -> bool:
-        """Read the keys; True if they differ from those before. Keys that are gone do not replace those in use.
+        """Read the keys; True if they differ from those before. If there are none now, those before stay in use.
 
         Raises BotoCoreError: no such profile, a broken file, a failed `credential_process`."""
-        asked = self._options.credentials or Credentials()
-        if asked.anonymous:
+        declared = self._options.credentials or Credentials()
+        if declared.anonymous:
             return False
         with _retrieving():
-            loaded = _declared(asked) if asked.access_key_id or asked.secret_access_key else await self._found()
+            has_keys = declared.access_key_id or declared.secret_access_key
+            loaded = _from_manifest(declared) if has_keys else await self._from_chain()
             if loaded is None:
                 return False
             frozen = await loaded.get_frozen_credentials()
@@ -73,49 +76,50 @@ class StoreCredentials(AioCredentials):
         self._loaded, self._frozen = loaded, frozen
         return changed
 
-    async def _found(self) -> Any:
+    async def _from_chain(self) -> Any:
         session = aws_session(self._options)
-        session.get_scoped_config()  # a missing profile is an error even where the environment has keys
+        session.get_scoped_config()  # a missing profile is an error even if the environment has keys
         return await session.get_credentials()
 
 
 @contextmanager
 def _retrieving() -> Iterator[None]:
-    """What the chain raises beside the SDK's exceptions: a process that does not start or prints no JSON (OSError,
-    ValueError), keys that are expired when they come (RuntimeError)."""
+    """Translate what the chain raises beside the SDK's exceptions: a process that does not start (OSError) or prints
+    no JSON (ValueError), new keys that are expired already (RuntimeError)."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
         raise CredentialRetrievalError(provider="AWS chain", error_msg=str(error)) from error
 
 
-def _declared(asked: Credentials) -> AioCredentials:
-    if not asked.access_key_id or not asked.secret_access_key:
-        missing = "secret_access_key" if asked.access_key_id else "access_key_id"
+def _from_manifest(declared: Credentials) -> AioCredentials:
+    if not declared.access_key_id or not declared.secret_access_key:
+        missing = "secret_access_key" if declared.access_key_id else "access_key_id"
         raise PartialCredentialsError(provider="credentials", cred_var=missing)
-    return AioCredentials(asked.access_key_id, asked.secret_access_key, asked.session_token)
+    return AioCredentials(declared.access_key_id, declared.secret_access_key, declared.session_token)
 
 
 def security_files(options: StoreOptions) -> tuple[Path, ...]:
-    """The files that a store's keys and certificates are read from, whether or not they exist."""
+    """The files that a store's keys and certificate authorities are read from, whether or not they exist."""
     session = aws_session(options)
-    chain = () if _has_own(options) else ("credentials_file", "config_file")
+    chain = () if _is_declared(options) else ("credentials_file", "config_file")
     names = [session.get_config_variable(name) for name in chain]
     bundle = options.ca_file or _bundle(session)
-    return tuple(Path(os.path.expanduser(name)) for name in (*names, bundle) if name)  # as it is where there is no home
+    # os.path.expanduser leaves `~` as it is if the user has no home directory.
+    return tuple(Path(os.path.expanduser(name)) for name in (*names, bundle) if name)
 
 
 def _bundle(session: AioSession) -> str | None:
-    """None where the AWS configuration cannot be read: its files are among those that are watched."""
+    """None if the AWS configuration cannot be read; the files of the configuration are returned anyway."""
     try:
-        named: str | None = session.get_config_variable("ca_bundle")
+        bundle: str | None = session.get_config_variable("ca_bundle")
     except BotoCoreError:
         return None
-    return named
+    return bundle
 
 
 def file_stats(files: Iterable[Path]) -> FileStats:
-    """What changes when one of them is replaced or written."""
+    """The stat fields of files. They change when a file is replaced or written."""
     return {file: _stat_fields(file) for file in files}
 
 
@@ -127,6 +131,6 @@ def _stat_fields(file: Path) -> StatFields:
     return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def _has_own(options: StoreOptions) -> bool:
-    asked = options.credentials or Credentials()
-    return asked.anonymous or bool(asked.access_key_id)
+def _is_declared(options: StoreOptions) -> bool:
+    declared = options.credentials or Credentials()
+    return declared.anonymous or bool(declared.access_key_id)

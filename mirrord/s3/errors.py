@@ -1,8 +1,8 @@
-"""What a store's answer means: S3's refusals translated into mirrord's errors, in one place.
+"""Translates S3's error responses into mirrord's errors, in one place.
 
 Owns the tables of S3 error codes and HTTP status codes (S3 API Reference, "Error responses"), and the advice for them.
-Hands on one line naming operation, object, store and the store's own words; response fields that may hold secrets
-(signed strings, tokens) are never read. What no answer means is in `transport`.
+A message is one line with the operation, the object, the store and the store's own message. Response fields that may
+contain secrets (signed strings, tokens) are never read. `transport` translates the errors of calls without an answer.
 """
 
 import asyncio
@@ -40,9 +40,7 @@ from mirrord.s3.error_response import (
     message_of,
     status_of,
 )
-from mirrord.s3.transport import UNANSWERED, from_transport, lost
-
-__all__ = ["UNANSWERED", "StoreCall", "asking", "from_answer", "from_transport"]
+from mirrord.s3.transport import UNANSWERED, from_transport, no_answer
 
 ErrorType = type[MirrordError]
 
@@ -64,7 +62,7 @@ _CODES: dict[str, ErrorType] = {
     "InvalidDigest": ChecksumMismatch,
     "XAmzContentChecksumMismatch": ChecksumMismatch,
     "XAmzContentSHA256Mismatch": ChecksumMismatch,
-    # AWS: another write to the key was under way; neither won yet, so this write may be tried again.
+    # AWS: another write to the key was in progress; none has succeeded yet, so this write may be tried again.
     "ConditionalRequestConflict": StoreUnavailable,
     "OperationAborted": StoreUnavailable,
     "IncompleteBody": StoreUnavailable,
@@ -85,9 +83,9 @@ _STATUS: dict[int, ErrorType] = {
     501: StoreRefused,
 }
 _UNREADABLE = (ValueError, TypeError)
-"""What the SDK's parser raises for a field of another type than S3 says: the call was answered all the same."""
-_UNSETTLED = frozenset({500, 502, 504})
-"""Answers to a write after which it may have happened all the same: a part of the store, or a gateway, gave up."""
+"""The SDK's parser raises these if a field has another type than in S3's definition. The call was answered."""
+_UNKNOWN_OUTCOME = frozenset({500, 502, 504})
+"""Answers to a write that may have happened: a part of the store, or a gateway, stopped waiting."""
 
 _ADVICE: dict[str, str] = {
     "AuthorizationHeaderMalformed": "set the store's region",
@@ -98,20 +96,20 @@ _ADVICE: dict[str, str] = {
     "SignatureDoesNotMatch": "check credentials.secret_access_key and region",
 }
 _STATUS_ADVICE: dict[int, str] = {
-    # AWS says 403 even for a missing object where s3:ListBucket is not granted.
+    # AWS answers 403 even for a missing object if s3:ListBucket is not granted.
     403: "check the store's credentials, and that they may read and list the bucket",
     407: "set the proxy's user and password in its URL",
     413: "a proxy in front of the store limits the size of requests: raise its limit (nginx: client_max_body_size), "
     "or set upload.multipart_threshold and upload.part_size below it",
 }
-"""For answers without an error code of S3's."""
-_PROXYS = frozenset({407, 413})
-"""What a proxy in front of a store answers in its stead."""
+"""For answers without an S3 error code."""
+_PROXY_STATUSES = frozenset({407, 413})
+"""Statuses that come from a proxy in front of a store."""
 
 
 @asynccontextmanager
-async def asking(call: StoreCall, deadline: float) -> AsyncIterator[None]:
-    """Bound a call by `deadline` seconds and translate what goes wrong; cancellation passes untouched."""
+async def bounded(call: StoreCall, deadline: float) -> AsyncIterator[None]:
+    """Limit a call to `deadline` seconds and translate its errors. A cancellation is not translated."""
     try:
         async with asyncio.timeout(deadline) as limit:
             yield
@@ -119,23 +117,23 @@ async def asking(call: StoreCall, deadline: float) -> AsyncIterator[None]:
         raise from_answer(call, error.response) from error
     except UNANSWERED as error:
         if limit.expired():
-            raise lost(call, f"no answer within {deadline:.0f} s") from error
+            raise no_answer(call, f"no answer within {deadline:.0f} s") from error
         raise from_transport(call, error) from error
     except _UNREADABLE as error:
-        raise lost(call, f"the answer is not S3: {error}", answered=True) from error
+        raise no_answer(call, f"the answer is not S3: {error}", answered=True) from error
 
 
 def from_answer(call: StoreCall, response: Mapping[str, Any]) -> MirrordError:
-    """The error that an answered refusal means: by its code, else by its HTTP status."""
+    """The error of an error response: by its S3 error code, else by its HTTP status."""
     code, status, headers = code_of(response), status_of(response), headers_of(response)
-    kind = _kind(call, code, status)
-    words = [_said(code, status, message_of(response)), *_advice(call, code, status, response)]
-    # A date in Retry-After is compared with the answer's own Date: the store's clock may differ from ours.
+    error_type = _error_type(call, code, status)
+    reasons = [_description(code, status, message_of(response)), *_advice(call, code, status, response)]
+    # A date in Retry-After is compared with the Date of the same answer: the store's clock may differ from this one.
     wait = retry_after(headers.get("retry-after"), http_date(headers.get("date")))
-    return kind(call.message("; ".join(words)), retry_after=wait, answered=True)
+    return error_type(call.message("; ".join(reasons)), retry_after=wait, answered=True)
 
 
-def _said(code: str | None, status: int, message: str) -> str:
+def _description(code: str | None, status: int, message: str) -> str:
     first = code or f"HTTP {status} {_phrase(status)}".rstrip()
     message = message.rstrip(". ")
     return f"{first}: {message}" if message else first
@@ -149,44 +147,55 @@ def _phrase(status: int) -> str:
 
 
 def _advice(call: StoreCall, code: str | None, status: int, response: Mapping[str, Any]) -> list[str]:
-    """What to do about it, the likeliest cause first."""
-    if _redirects(status):
-        return [_redirected(response)]
+    """What the operator can do, for the most likely cause."""
+    if _is_redirect(status):
+        return [_redirect_advice(response)]
     ahead = clock_skew(response)
     if code == "RequestTimeTooSkewed" or (not code and status in (400, 403) and abs(ahead) > MAX_CLOCK_SKEW):
-        return [_skewed(ahead), _ADVICE["RequestTimeTooSkewed"]]
-    if not is_s3(response) and status not in _PROXYS:
-        return [_foreign(response)]
-    return _known(_ADVICE.get(code, "").format(bucket=call.bucket) if code else _STATUS_ADVICE.get(status))
-
-
-def _known(advice: str | None) -> list[str]:
+        return [_skew_advice(ahead), _ADVICE["RequestTimeTooSkewed"]]
+    if not is_s3(response) and status not in _PROXY_STATUSES:
+        return [_not_s3_advice(response)]
+    advice = _ADVICE.get(code, "").format(bucket=call.bucket) if code else _STATUS_ADVICE.get(status)
     return [advice] if advice else []
 
 
-def _redirects(status: int) -> bool:
+def _is_redirect(status: int) -> bool:
     return 300 <= status < 400 and status != 304
 
 
-def _redirected(response: Mapping[str, Any]) -> str:
-    place = headers_of(response).get("location", "") or str(response.get("Error", {}).get("Endpoint") or "")
-    leads = f"the store redirects to {shown(place)}" if place else "the store redirects without naming a region"
-    return f"{leads}, which is not followed; if that is the store, set endpoint_url or region to it"
+def _redirect_advice(response: Mapping[str, Any]) -> str:
+    target = headers_of(response).get("location", "") or str(response.get("Error", {}).get("Endpoint") or "")
+    redirect = f"the store redirects to {shown(target)}" if target else "the store redirects without naming a region"
+    return f"{redirect}, which is not followed; if that is the store, set endpoint_url or region to it"
 
 
-def _skewed(ahead: float) -> str:
+def _skew_advice(ahead: float) -> str:
     return f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the store's"
 
 
-def _foreign(response: Mapping[str, Any]) -> str:
+def _not_s3_advice(response: Mapping[str, Any]) -> str:
     kind = headers_of(response).get("content-type", "").partition(";")[0].strip()
     what = "a web page" if kind == "text/html" else f"of type {kind}"
     return f"the answer is {what}, not S3; check endpoint_url"
 
 
-def _kind(call: StoreCall, code: str | None, status: int) -> ErrorType:
+def _error_type(call: StoreCall, code: str | None, status: int) -> ErrorType:
     if code in _CODES:
         return _CODES[code]
-    if call.write and status in _UNSETTLED:
+    if call.write and status in _UNKNOWN_OUTCOME:
         return OutcomeUnknown
     return _STATUS.get(status) or (StoreUnavailable if status >= 500 else StoreRefused)
+
+
+def status_of_cause(error: MirrordError) -> int:
+    """The HTTP status of the answer that caused the error; 0: no answer did."""
+    return status_of(_response_of(error))
+
+
+def code_of_cause(error: MirrordError) -> str | None:
+    """The S3 error code of the answer that caused the error; None: no answer did, or it has no code."""
+    return code_of(_response_of(error))
+
+
+def _response_of(error: MirrordError) -> Mapping[str, Any]:
+    return getattr(error.__cause__, "response", None) or {}

@@ -1,9 +1,9 @@
-"""A store's life: from `StoreOptions` to open SDK clients, and back to nothing.
+"""Opens the SDK's clients for a declared store (`StoreOptions`) and closes them.
 
-Owns region, addressing, proxy, TLS and the clients' settings. The SDK's own retries, checksums, redirects and
-`Expect: 100-continue` are off: retries are policy above the port (an SDK retry of a write makes false conflicts and
-orphan uploads, FIELD_NOTES 3 and 4), checksums are ours (7), its search for a bucket's region may never end where a
-store redirects without naming one, and an Expect that is never answered hangs (1). Hands the calls to `store`.
+Owns region, addressing, proxy, TLS and the settings of the clients. The SDK's own retries, checksums, redirects and
+`Expect: 100-continue` are off: retries are policy above the port (a write that the SDK retries causes false conflicts
+and orphan uploads, FIELD_NOTES 3 and 4), checksums are computed here (7), the SDK's search for the region of a bucket
+may not end if a store redirects without a region, and an Expect without an answer hangs (1). `store` makes the calls.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -30,17 +30,21 @@ from mirrord.declared import StoreOptions
 from mirrord.model import ProviderName, shown
 from mirrord.providers import Provider, profile
 from mirrord.s3.authorities import CertificateAuthorities
-from mirrord.s3.clients import Clients
+from mirrord.s3.bounded_calls import DEADLINE
+from mirrord.s3.call import StoreCall
+from mirrord.s3.correcting_client import CorrectingClient, CreateBucket
 from mirrord.s3.credentials import StoreCredentials, aws_session, security_files
-from mirrord.s3.errors import StoreCall, from_transport
 from mirrord.s3.http_session import HttpSession
 from mirrord.s3.regions import endpoint_in
-from mirrord.s3.store import DEADLINE, ClientStore
+from mirrord.s3.security import StoreSecurity
+from mirrord.s3.store import ClientStore
+from mirrord.s3.transport import from_transport
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 CONNECT_TIMEOUT = 10.0
+"""Seconds."""
 CONNECTIONS = 64
 """Sockets to one store: the default 16 transfers x 4 parts."""
 FALLBACK_REGION = "us-east-1"
@@ -48,19 +52,19 @@ AWS = "https://s3.amazonaws.com"
 
 
 class S3Store(ClientStore):
-    """One declared store: `async with S3Store(options) as store`. Nothing is opened before that.
+    """One declared store: `async with S3Store(options) as store`. It opens nothing before.
 
-    Entering raises StoreDenied (no such profile) or StoreRefused (an endpoint or ca_file that cannot be used); it
-    asks the store nothing. `deadline` is the base, in seconds, of every call's own limit.
+    Entering sends no request. It raises StoreDenied (no such profile) or StoreRefused (an endpoint or ca_file that
+    cannot be used). `deadline` is the base, in seconds, of the limit of each call.
     """
 
-    reads_any_key = True
+    repairs_xml = True
 
     def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE) -> None:
         super().__init__(None, provider_of(options), name=options.name, deadline=deadline)
         self._options = options
-        self._clients: Clients | None = None
-        self._life = AsyncExitStack()
+        self._security: StoreSecurity | None = None
+        self._contexts = AsyncExitStack()
 
     @staticmethod
     def over(
@@ -75,40 +79,41 @@ class S3Store(ClientStore):
 
     async def __aenter__(self) -> Self:
         with self._opening():
-            self._proxy = proxy_of(self._options.endpoint_url)
-            self._clients = await self._life.enter_async_context(_clients(self._options))
-        self._clients.make_bucket = self._make_bucket
-        self._opened = cast("S3Client", self._clients)
+            self._calls = replace(self._calls, proxy=proxy_of(self._options.endpoint_url))
+            opened = _correcting_client(self._options, self._create_declared_bucket)
+            client = await self._contexts.enter_async_context(opened)
+        self._security = client.security
+        self._open_client = cast("S3Client", client)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._opened = self._clients = None
-        await self._life.aclose()
+        self._open_client = self._security = None
+        await self._contexts.aclose()
 
-    async def _make_bucket(self, bucket: str) -> bool:
-        """A declared bucket that vanished."""
-        wanted = self._options.buckets.get(bucket)
-        if wanted is None or not wanted.create:
+    async def _create_declared_bucket(self, bucket: str) -> bool:
+        """Create a bucket that the manifest declares with `create` and that was deleted since the start."""
+        declared = self._options.buckets.get(bucket)
+        if declared is None or not declared.create:
             return False
-        return await self.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
+        return await self.ensure_bucket(bucket, region=declared.region, versioning=declared.versioning)
 
     @property
     def version(self) -> int:
-        """Counts how often keys or certificates were replaced while the store was open."""
-        return self._clients.version if self._clients else 0
+        """How many times keys or certificates were replaced while the store was open."""
+        return self._security.version if self._security else 0
 
     async def reload_changed(self) -> None:
         """Use keys and certificates whose files changed. Each call does so too, at most once a second."""
-        if self._clients:
-            await self._clients.reload_changed()
+        if self._security:
+            await self._security.reload_changed()
 
     async def reload(self) -> None:
-        """Read keys and certificates again, also those that no file tells of (`credential_process`).
+        """Read keys and certificates again, also those that have no file (`credential_process`).
 
-        Raises as entering does; those before then stay in use."""
-        if self._clients:
+        Raises the errors of entering; then those before stay in use."""
+        if self._security:
             with self._opening():
-                await self._clients.reload()
+                await self._security.reload()
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
@@ -119,17 +124,17 @@ class S3Store(ClientStore):
 
 
 def provider_of(options: StoreOptions) -> Provider:
-    """The provider's profile, with the checksum that the manifest asks for instead of its best."""
+    """The profile of the provider. A checksum kind in the manifest replaces that of the profile."""
     known = profile(options.provider)
     return known if options.checksum is None else replace(known, checksum=options.checksum)
 
 
 def signs_payload(endpoint_url: str | None) -> bool:
-    """Whether bodies need a signed sha256: only where the wire is neither TLS nor loopback."""
-    return not secure(endpoint_url) and not is_loopback(endpoint_url)
+    """Whether bodies need a signed sha256: only without TLS, and not on loopback."""
+    return not uses_tls(endpoint_url) and not is_loopback(endpoint_url)
 
 
-def secure(endpoint_url: str | None) -> bool:
+def uses_tls(endpoint_url: str | None) -> bool:
     return urlsplit(endpoint_url or AWS).scheme == "https"
 
 
@@ -144,25 +149,25 @@ def is_loopback(endpoint_url: str | None) -> bool:
 
 
 def proxies_of(endpoint_url: str | None) -> dict[str, str]:
-    """The proxies of the environment by scheme (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). None for loopback."""
+    """The proxies of the environment by scheme (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). Empty for loopback."""
     return {} if is_loopback(endpoint_url) else get_environ_proxies(endpoint_url or AWS)
 
 
 def proxy_of(endpoint_url: str | None) -> str | None:
-    """The proxy before an endpoint as errors name it, without userinfo; None: there is none.
+    """The URL, without userinfo, of the proxy for an endpoint; None: no proxy. Errors name it.
 
-    ValueError: it is no HTTP proxy."""
+    ValueError: it is not an HTTP proxy."""
     url = ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS)
     if not url:
         return None
     proxy = shown(url)
-    if proxy.count("://") > 1:  # the SDK puts http:// before what it does not know
+    if proxy.count("://") > 1:  # the SDK puts http:// before a scheme that it does not support
         raise ValueError(f"the environment's proxy {proxy.partition('://')[2]} is not http:// or https://")
     return proxy
 
 
 def client_config(options: StoreOptions) -> AioConfig:
-    """The SDK's settings for a store. The HTTP client sets no read timeout: each call's own deadline bounds it."""
+    """The SDK's settings for a store. There is no read timeout: `bounded_calls` limits each call."""
     http_session: Any = HttpSession
     anonymous = options.credentials is not None and options.credentials.anonymous
     return AioConfig(
@@ -176,7 +181,7 @@ def client_config(options: StoreOptions) -> AioConfig:
         user_agent=f"mirrord/{__version__}",
         http_session_cls=http_session,
         proxies=proxies_of(options.endpoint_url),
-        # An item's identity names the endpoint of the manifest; AWS_ENDPOINT_URL must not swap it.
+        # The identity of an item contains the endpoint of the manifest; AWS_ENDPOINT_URL must not replace it.
         ignore_configured_endpoint_urls=True,
         s3={"addressing_style": options.addressing, "payload_signing_enabled": signs_payload(options.endpoint_url)},
     )
@@ -184,36 +189,35 @@ def client_config(options: StoreOptions) -> AioConfig:
 
 @cache
 def _service_models() -> Loader:
-    """botocore's description of S3, read once: it is most of the cost of a client."""
+    """botocore's description of S3, read once: reading it is most of the cost of a client."""
     return create_loader()
 
 
 @asynccontextmanager
-async def _clients(options: StoreOptions) -> AsyncIterator[Clients]:
+async def _correcting_client(options: StoreOptions, create_bucket: CreateBucket) -> AsyncIterator[CorrectingClient]:
     session = aws_session(options)
     session.register_component("data_loader", _service_models())
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
-    keys, trust = StoreCredentials(options), trust_of(options, session)
-    session.register_component("credential_provider", keys)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_date)
+    credentials, authorities = StoreCredentials(options), authorities_of(options, session)
+    session.register_component("credential_provider", credentials)
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
-    await keys.load()
-    if options.ca_file or secure(options.endpoint_url):
-        await trust.load()
-    open_client = partial(_client, session, options, region, trust)
-    async with Clients(options.name, region, open_client, keys, trust, security_files(options)) as clients:
-        yield clients
+    security = StoreSecurity(options.name, credentials, authorities, security_files(options))
+    await security.load(tls=bool(options.ca_file) or uses_tls(options.endpoint_url))
+    open_client = partial(_sdk_client, session, options, region, authorities)
+    async with CorrectingClient(options.name, region, open_client, security, create_bucket) as client:
+        yield client
 
 
-def _moment(value: Any) -> datetime | None:
-    """A date of an answer. None: it cannot be read, and the rest of the answer can."""
+def _date(value: Any) -> datetime | None:
+    """A date of an answer. None if it cannot be parsed: the rest of the answer can still be used."""
     try:
         return parse_timestamp(value)
     except ValueError:
         return None
 
 
-def trust_of(options: StoreOptions, session: AioSession) -> CertificateAuthorities:
-    """What vouches for the store's certificate: `ca_file`, the AWS variables, else the system's trust store."""
+def authorities_of(options: StoreOptions, session: AioSession) -> CertificateAuthorities:
+    """`ca_file`, else a file named by the AWS variables, else the system's trust store."""
     if options.ca_file:
         return CertificateAuthorities("ca_file", options.ca_file)
     if bundle := session.get_config_variable("ca_bundle"):
@@ -224,10 +228,11 @@ def trust_of(options: StoreOptions, session: AioSession) -> CertificateAuthoriti
 
 
 @asynccontextmanager
-async def _client(
-    session: AioSession, options: StoreOptions, declared: str, trust: CertificateAuthorities, region: str
+async def _sdk_client(
+    session: AioSession, options: StoreOptions, declared: str, authorities: CertificateAuthorities, region: str
 ) -> AsyncIterator["S3Client"]:
-    verify: Any = trust  # the SDK hands it to HttpSession as it is
+    """A client for `region`; `declared` is the region that the endpoint of the manifest belongs to."""
+    verify: Any = authorities  # the SDK passes it to HttpSession unchanged
     opened: AbstractAsyncContextManager[S3Client] = session.create_client(
         "s3",
         region_name=region,
@@ -237,10 +242,10 @@ async def _client(
     )
     async with opened as client:
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        client.meta.events.register_last("before-parameter-build.s3", _follow_no_region)
+        client.meta.events.register_last("before-parameter-build.s3", _disable_region_redirect)
         yield client
 
 
-def _follow_no_region(context: dict[str, Any], **_: object) -> None:
-    """The SDK takes a call for one that it has sent to another region already, and leaves that to `Clients`."""
+def _disable_region_redirect(context: dict[str, Any], **_: object) -> None:
+    """Mark a call as redirected already. The SDK then searches no region; `CorrectingClient` does."""
     context.setdefault("s3_redirect", {})["redirected"] = True

@@ -1,12 +1,11 @@
-"""The calls of `ports.ObjectStore` over an open aiobotocore client, each tried once and bounded by a deadline.
+"""The calls of `ports.ObjectStore` over an open aiobotocore client.
 
-Owns how a port's call becomes one S3 request. Refuses to retry (policy wraps the port) and to open or close the
-client it was given (`session` does). Hands errors on as `errors` translates them.
+Owns how one call of the port becomes one S3 request. Each request is sent once: retries are policy above the port.
+`session` opens and closes clients, `bounded_calls` limits the time of a call, `errors` translates its errors.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from mirrord.errors import BucketMissing, NoSuchUpload, OutcomeUnknown, StoreRefused, StoreUnavailable
@@ -24,41 +23,32 @@ from mirrord.ports import ByteStream
 from mirrord.providers import Provider
 from mirrord.s3 import arguments
 from mirrord.s3.body import BufferBody
-from mirrord.s3.errors import StoreCall, asking
+from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
+from mirrord.s3.errors import code_of_cause, status_of_cause
+from mirrord.s3.object_stream import ObjectStream
 from mirrord.s3.xml_repair import fits_in_xml
-from mirrord.units import KiB
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
-
-DEADLINE = 30.0
-"""Seconds that any call may take before its bytes are counted."""
-COMPLETE_PATIENCE = 20
-"""Times the base for Complete. AWS: "Processing … could take several minutes to complete"."""
-MIN_RATE = 100 * KiB
-"""Bytes a second below which a transfer to a store counts as stalled."""
 
 _NOT_IMPLEMENTED = frozenset({405, 501})
 
 
 class ClientStore:
-    """An ObjectStore over a client that somebody else opened and will close.
+    """An ObjectStore over a client that the caller opened and closes.
 
-    `deadline` (seconds) replaces every call's base; size / 100 KiB/s is added for the bytes that a call moves.
+    `deadline` (seconds) is the base of the limit of each call; size / 100 KiB/s is added for the bytes that it moves.
     """
 
-    reads_any_key = False
-    """Whether the client reads answers that hold characters which XML forbids (see `readable`)."""
-    _proxy: str | None = None
-    """The HTTP proxy before the store, as errors name it."""
+    repairs_xml = False
+    """Whether the client repairs answers with characters that XML forbids (see `xml_repair`)."""
 
     def __init__(
         self, client: "S3Client | None", provider: Provider, *, name: str = "default", deadline: float = DEADLINE
     ) -> None:
-        self._opened: S3Client | None = client
+        self._open_client: S3Client | None = client
         self._provider = provider
-        self._name = name
-        self._deadline = deadline
+        self._calls = BoundedCalls(name, deadline)
 
     @property
     def provider(self) -> Provider:
@@ -66,27 +56,9 @@ class ClientStore:
 
     @property
     def _client(self) -> "S3Client":
-        if self._opened is None:
+        if self._open_client is None:
             raise RuntimeError("the store is not open; use it inside `async with`")
-        return self._opened
-
-    def _asking(
-        self,
-        operation: str,
-        at: Destination | str,
-        *,
-        size: int = 0,
-        write: bool = False,
-        patience: int = 1,
-        spent: float = 0.0,
-    ) -> AbstractAsyncContextManager[None]:
-        bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
-        call = StoreCall(operation, self._name, bucket, key, write, self._proxy)
-        return asking(call, self._deadline * patience + size / MIN_RATE - spent)
-
-    def _no_etag(self, operation: str, at: Destination) -> str:
-        call = StoreCall(operation, self._name, at.bucket, at.key, write=True)
-        return call.message("the answer has no ETag; check that endpoint_url is an S3 endpoint")
+        return self._open_client
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
     async def put_object(
@@ -100,10 +72,10 @@ class ClientStore:
     ) -> StoredObject:
         asked = arguments.object_arguments(options) | arguments.put_checksum(checksum)
         asked |= arguments.condition(if_none_match)
-        async with self._asking("PutObject", at, size=len(body), write=True), _sent(body) as content:
+        async with self._calls.call("PutObject", at, size=len(body), write=True), _request_body(body) as content:
             answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
         if not arguments.has_etag(answer):
-            raise OutcomeUnknown(self._no_etag("PutObject", at))
+            raise OutcomeUnknown(self._calls.no_etag("PutObject", at))
         return arguments.stored_object(answer, size=len(body))
 
     async def copy_object(
@@ -117,34 +89,34 @@ class ClientStore:
         size: int,
     ) -> StoredObject:
         asked = arguments.object_arguments(options) | arguments.copy_arguments(source, checksum, if_match)
-        async with self._asking("CopyObject", at, size=size, write=True):
+        async with self._calls.call("CopyObject", at, size=size, write=True):
             answer = await self._client.copy_object(Bucket=at.bucket, Key=at.key, **asked)
         if not arguments.has_etag(answer.get("CopyObjectResult", {})):
-            raise OutcomeUnknown(self._no_etag("CopyObject", at))
+            raise OutcomeUnknown(self._calls.no_etag("CopyObject", at))
         return arguments.copied_object(answer, size)
 
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
     ) -> str:
-        if not self.reads_any_key and not fits_in_xml(at.key):
-            raise StoreRefused(f"{at}: stores answer with the key, which XML cannot carry: upload it in one put")
+        if not self.repairs_xml and not fits_in_xml(at.key):
+            raise StoreRefused(f"{at}: the answer contains the key, which XML cannot carry: upload it in one put")
         asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
-        async with self._asking("CreateMultipartUpload", at, write=True):
+        async with self._calls.call("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
         upload_id = arguments.token(answer, "UploadId")
         if not upload_id:
-            call = StoreCall("CreateMultipartUpload", self._name, at.bucket, at.key)
-            raise OutcomeUnknown(call.message("the answer has no UploadId; check that endpoint_url is S3's"))
+            call = self._calls.named("CreateMultipartUpload", at, write=True)
+            raise OutcomeUnknown(call.message("the answer has no UploadId; check that endpoint_url is an S3 endpoint"))
         return upload_id
 
     async def upload_part(
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
         asked: dict[str, Any] = {"UploadId": upload_id, "PartNumber": number} | arguments.put_checksum(checksum)
-        async with self._asking("UploadPart", at, size=len(body), write=True), _sent(body) as content:
+        async with self._calls.call("UploadPart", at, size=len(body), write=True), _request_body(body) as content:
             answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
         if not arguments.has_etag(answer):
-            raise StoreUnavailable(self._no_etag("UploadPart", at))
+            raise StoreUnavailable(self._calls.no_etag("UploadPart", at))
         return arguments.uploaded_part(number, len(body), answer, checksum)
 
     async def complete_upload(
@@ -157,41 +129,41 @@ class ClientStore:
         if_none_match: bool = False,
     ) -> StoredObject:
         asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
-        async with self._asking("CompleteMultipartUpload", at, write=True, patience=COMPLETE_PATIENCE):
+        async with self._calls.call("CompleteMultipartUpload", at, write=True, factor=COMPLETE_FACTOR):
             answer = await self._client.complete_multipart_upload(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
             )
         if not arguments.has_etag(answer):
-            raise OutcomeUnknown(self._no_etag("CompleteMultipartUpload", at))
+            raise OutcomeUnknown(self._calls.no_etag("CompleteMultipartUpload", at))
         return arguments.stored_object(answer, size=sum(part.size for part in parts))
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
-        # No `write`: to abort again is always the right answer to a lost answer.
+        # No `write`: if the answer is lost, the abort can be repeated without harm.
         try:
-            async with self._asking("AbortMultipartUpload", at):
+            async with self._calls.call("AbortMultipartUpload", at):
                 await self._client.abort_multipart_upload(Bucket=at.bucket, Key=at.key, UploadId=upload_id)
         except NoSuchUpload:
             return
 
     async def delete_object(self, at: Destination) -> None:
-        async with self._asking("DeleteObject", at, write=True):
+        async with self._calls.call("DeleteObject", at, write=True):
             await self._client.delete_object(Bucket=at.bucket, Key=at.key)
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region)
         if created and versioning:
-            async with self._asking("PutBucketVersioning", bucket):
+            async with self._calls.call("PutBucketVersioning", bucket):
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return created
 
     async def has_bucket(self, bucket: str) -> bool:
         try:
-            async with self._asking("HeadBucket", bucket):
+            async with self._calls.call("HeadBucket", bucket):
                 await self._client.head_bucket(Bucket=bucket)
         except BucketMissing:
             return False
         except StoreRefused as error:
-            if _status(error) != 404:
+            if status_of_cause(error) != 404:
                 raise
             return False
         return True
@@ -201,70 +173,70 @@ class ClientStore:
         if region not in (None, "us-east-1"):
             asked["CreateBucketConfiguration"] = {"LocationConstraint": region}
         try:
-            async with self._asking("CreateBucket", bucket):
+            async with self._calls.call("CreateBucket", bucket):
                 await self._client.create_bucket(Bucket=bucket, **asked)
         except StoreRefused as error:
-            if _code(error) != "BucketAlreadyOwnedByYou":
+            if code_of_cause(error) != "BucketAlreadyOwnedByYou":
                 raise
             return False
         return True
 
     # ── reads ─────────────────────────────────────────────────────────────────────────────────────
     async def head_object(self, at: Destination) -> StoredObject | None:
-        """None also where the bucket is missing: a HEAD answers without words, so a store cannot say which."""
+        """None also if the bucket is missing: the answer of a HEAD has no body that names the cause."""
         try:
-            async with self._asking("HeadObject", at):
+            async with self._calls.call("HeadObject", at):
                 answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED")
         except (BucketMissing, StoreRefused) as error:
-            if _status(error) != 404:
+            if status_of_cause(error) != 404:
                 raise
             return None
         return arguments.stored_object(answer)
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         try:
-            async with self._asking("HeadObject", at):
+            async with self._calls.call("HeadObject", at):
                 answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, VersionId=version_id)
         except (BucketMissing, StoreRefused) as error:
-            if _status(error) != 404:
+            if status_of_cause(error) != 404:
                 raise
             return None
         return arguments.stored_object(answer)
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         try:
-            async with self._asking("GetBucketVersioning", bucket):
+            async with self._calls.call("GetBucketVersioning", bucket):
                 answer = await self._client.get_bucket_versioning(Bucket=bucket)
         except StoreRefused as error:
-            if _status(error) not in _NOT_IMPLEMENTED:
+            if status_of_cause(error) not in _NOT_IMPLEMENTED:
                 raise
             return None
         return answer.get("Status")
 
     @asynccontextmanager
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """The bytes [start, end). An end too soon, or reads that take longer than a call with so many bytes may, are
-        StoreUnavailable. Without a Content-Length the body's own framing tells its end."""
-        async with self._asking("GetObject", at):
+        """The bytes [start, end). StoreUnavailable: the body ends too soon, or its reads take longer than the limit of
+        a call with that many bytes. Without a Content-Length, the framing of the body shows its end."""
+        async with self._calls.call("GetObject", at):
             answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **arguments.byte_range(start, end))
         async with answer["Body"] as body:
-            yield _ObjectStream(self, at, body, answer.get("ContentLength"))
+            yield ObjectStream(self._calls, at, body, answer.get("ContentLength"))
 
     async def list_buckets(self) -> list[str]:
-        """ListBuckets: the names that the credentials may see. Beyond the port: tells whether a store is there."""
-        async with self._asking("ListBuckets", ""):
+        """ListBuckets: the names that the credentials may see. Not in the port: shows whether an S3 server answers."""
+        async with self._calls.call("ListBuckets", ""):
             answer = await self._client.list_buckets()
         return [bucket["Name"] for bucket in answer.get("Buckets", []) if "Name" in bucket]
 
     async def delete_bucket(self, bucket: str) -> None:
-        """DeleteBucket. Beyond the port: only the embedded store's check at its start makes a bucket to remove it."""
-        async with self._asking("DeleteBucket", bucket):
+        """DeleteBucket. Not in the port: only the check at the start of the embedded store removes its bucket."""
+        async with self._calls.call("DeleteBucket", bucket):
             await self._client.delete_bucket(Bucket=bucket)
 
     async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id}
         while True:
-            async with self._asking("ListParts", at):
+            async with self._calls.call("ListParts", at):
                 page = await self._client.list_parts(**asked)
             for entry in page.get("Parts", []):
                 yield arguments.listed_part(entry)
@@ -276,7 +248,7 @@ class ClientStore:
     async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
         while True:
-            async with self._asking("ListMultipartUploads", bucket):
+            async with self._calls.call("ListMultipartUploads", bucket):
                 page = await self._client.list_multipart_uploads(**asked)
             for upload in arguments.open_uploads(page, prefix):
                 yield upload
@@ -289,62 +261,25 @@ class ClientStore:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
         markers: dict[str, Any] = {}
         while True:
-            async with self._asking("ListObjectVersions", at):
+            async with self._calls.call("ListObjectVersions", at):
                 page = await self._client.list_object_versions(**asked, **markers)
             versions = page.get("Versions", [])
             for entry in versions:
                 if entry.get("Key") == at.key:
                     yield arguments.object_version(entry)
-            # Keys ascend, so that the key itself comes before all others that begin with it.
+            # Keys ascend: the key itself is listed before all longer keys that begin with it.
             if not page.get("IsTruncated") or (versions and versions[-1].get("Key") != at.key):
                 return
             before, markers = markers, arguments.version_markers(page)
-            if not markers or markers == before:  # half a list must not pass for the whole: an abort may follow
+            if not markers or markers == before:  # a partial list must not count as complete: an abort may follow
                 raise StoreUnavailable(f"ListObjectVersions {at}: the list is cut off without a marker for the rest")
 
 
-class _ObjectStream:
-    """ports.ByteStream over an answer's body. All reads together have the time that the bytes so far are good for."""
-
-    def __init__(self, store: ClientStore, at: Destination, body: Any, length: int | None) -> None:
-        self._store, self._at, self._body, self._left = store, at, body, length
-        self._taken = 0
-        self._waited = 0.0  # seconds in reads: what the caller does between them is not the store's slowness
-
-    async def readinto(self, view: memoryview) -> int:
-        if not len(view) or self._left == 0:
-            return 0
-        began = asyncio.get_running_loop().time()
-        async with self._store._asking("GetObject", self._at, size=self._taken, spent=self._waited):
-            piece = await self._body.read(len(view))
-        self._waited += asyncio.get_running_loop().time() - began
-        self._taken += len(piece)
-        view[: len(piece)] = piece
-        if self._left is not None:
-            if not piece:
-                raise StoreUnavailable(f"GetObject {self._at}: the body ended {self._left} bytes too soon")
-            self._left -= len(piece)
-        return len(piece)
-
-
 @asynccontextmanager
-async def _sent(view: memoryview) -> AsyncIterator[IO[bytes] | bytes]:
-    """The buffer as a body while the call lasts; afterwards no byte of it leaves any more."""
+async def _request_body(view: memoryview) -> AsyncIterator[IO[bytes] | bytes]:
+    """The buffer as a request body for the duration of the call. No byte of it is sent later."""
     body = BufferBody(view)
     try:
         yield cast("IO[bytes]", body) if len(view) else b""
     finally:
         body.close()
-
-
-def _answer(error: Exception) -> dict[str, Any]:
-    return getattr(error.__cause__, "response", None) or {}
-
-
-def _status(error: Exception) -> int:
-    return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-
-
-def _code(error: Exception) -> str | None:
-    code: str | None = _answer(error).get("Error", {}).get("Code")
-    return code

@@ -1,6 +1,6 @@
-"""What it means that a store gave no answer: exceptions of the SDK and its HTTP client as mirrord's errors.
+"""Translates the exceptions of calls without an answer, from the SDK and its HTTP client, into mirrord's errors.
 
-Owns the advice for connections, TLS and proxies. Refuses to guess: a write whose answer was lost is OutcomeUnknown.
+Owns the advice for connections, TLS and proxies. A write that may have been sent and has no answer is OutcomeUnknown.
 """
 
 import os
@@ -17,7 +17,7 @@ from mirrord.s3.call import StoreCall
 from mirrord.s3.http_session import PlainHttpAtTls, UrlUnusable
 
 TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
-"""Every class that means "the connection failed", the HTTP client's own included."""
+"""Every class for a failed connection, including those of the HTTP client."""
 
 UNANSWERED: tuple[type[Exception], ...] = (sdk.BotoCoreError, ResponseParserError, *TRANSPORT_ERRORS)
 
@@ -30,17 +30,17 @@ _DENIED = (
 )
 _NEVER_SENT = (sdk.ConnectTimeoutError, sdk.ProxyConnectionError)
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
-"""OpenSSL's verify codes: self-signed, or of an authority that is not trusted."""
+"""Codes of OpenSSL's verification: self-signed, or signed by an authority that is not trusted."""
 _OUT_OF_DATE = frozenset({9, 10})
 _OTHER_NAME = frozenset({62, 64})
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"})
-"""OpenSSL's reasons where what came back is no TLS."""
+"""OpenSSL's reasons if the bytes received are not TLS."""
 
 _CUT_HANDSHAKE = "no TLS: the connection was closed within the handshake; if the port speaks no TLS, write http://"
 
 
 def from_transport(call: StoreCall, error: Exception) -> MirrordError:
-    """The error that a call without an answer means."""
+    """The error of a call without an answer."""
     if isinstance(error, _DENIED):
         return StoreDenied(call.message(f"{error}; set the store's credentials or those of the AWS chain"))
     if isinstance(error, PlainHttpAtTls):
@@ -48,23 +48,24 @@ def from_transport(call: StoreCall, error: Exception) -> MirrordError:
     if isinstance(error, sdk.SSLError):
         return _from_tls(call, error)
     if isinstance(error, ResponseParserError):
-        return lost(call, f"the answer is not S3: {error}", answered=True)
+        return no_answer(call, f"the answer is not S3: {error}", answered=True)
     if isinstance(error, sdk.CredentialRetrievalError):
         return StoreUnavailable(call.message(str(error)))
     if isinstance(error, UrlUnusable):
         return StoreRefused(call.message(str(error)))
     if isinstance(error, (sdk.HTTPClientError, *TRANSPORT_ERRORS)):
-        words = _words(error)
-        return StoreUnavailable(call.message(words)) if _never_sent(error) else lost(call, words)
+        reason = _description(error)
+        return StoreUnavailable(call.message(reason)) if _never_sent(error) else no_answer(call, reason)
     return StoreRefused(call.message(str(error)))
 
 
-def lost(call: StoreCall, words: str, *, answered: bool = False) -> MirrordError:
-    return (OutcomeUnknown if call.write else StoreUnavailable)(call.message(words), answered=answered)
+def no_answer(call: StoreCall, reason: str, *, answered: bool = False) -> MirrordError:
+    """The error of a call without a usable answer. `answered`: the store sent bytes, but no S3 answer."""
+    return (OutcomeUnknown if call.write else StoreUnavailable)(call.message(reason), answered=answered)
 
 
-def is_refused_handshake(error: BaseException) -> bool:
-    """Whether the store's certificate was not accepted, which other authorities may change."""
+def is_rejected_certificate(error: BaseException) -> bool:
+    """Whether the verification of the store's certificate failed. With other authorities it may succeed."""
     return isinstance(error, sdk.SSLError) and isinstance(_ssl_cause(error), ssl.SSLCertVerificationError)
 
 
@@ -73,17 +74,17 @@ def _from_tls(call: StoreCall, error: Exception) -> MirrordError:
     if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return StoreUnavailable(call.message(_CUT_HANDSHAKE))
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return StoreRefused(call.message(f"no TLS: {_verified(cause)}"))
+        return StoreRefused(call.message(f"no TLS: {_verification_reason(cause)}"))
     reason = getattr(cause, "reason", None)
     if reason in _NO_TLS:
         return StoreRefused(call.message("the port speaks no TLS; write http:// in endpoint_url"))
     return StoreRefused(call.message(f"no TLS: {reason or _cause(error)}"))
 
 
-def _verified(cause: ssl.SSLCertVerificationError) -> str:
-    words, code = getattr(cause, "verify_message", "") or str(cause), getattr(cause, "verify_code", 0)
+def _verification_reason(cause: ssl.SSLCertVerificationError) -> str:
+    reason, code = getattr(cause, "verify_message", "") or str(cause), getattr(cause, "verify_code", 0)
     advice = _certificate_advice(code)
-    return f"{words}; {advice}" if advice else words
+    return f"{reason}; {advice}" if advice else reason
 
 
 def _certificate_advice(code: int) -> str | None:
@@ -101,7 +102,7 @@ def _ssl_cause(error: Exception) -> object:
     return getattr(inner, "certificate_error", None) or getattr(inner, "os_error", None) or inner
 
 
-def _words(error: Exception) -> str:
+def _description(error: Exception) -> str:
     if isinstance(error, sdk.ProxyConnectionError):
         status = getattr(_inner(error), "status", None)
         return f"the proxy answered {status} to CONNECT" if status else f"the proxy does not answer: {_cause(error)}"
@@ -115,7 +116,7 @@ def _is_https(error: Exception) -> bool:
 
 
 def _never_sent(error: Exception) -> bool:
-    """Whether no connection came about. The HTTP client's connector errors, and they alone, carry `os_error`."""
+    """Whether no connection was opened. Of the HTTP client's errors, only those of its connector have `os_error`."""
     return isinstance(error, _NEVER_SENT) or hasattr(_inner(error), "os_error")
 
 
@@ -128,6 +129,6 @@ def _cause(error: Exception) -> str:
     inner = _inner(error)
     failed = getattr(inner, "os_error", None)
     if isinstance(failed, OSError) and failed.errno and not isinstance(failed, ssl.SSLError):
-        words = os.strerror(failed.errno) if failed.errno > 0 else failed.strerror
-        return f"{getattr(inner, 'host', '')}:{getattr(inner, 'port', '')}: {words}"
+        reason = os.strerror(failed.errno) if failed.errno > 0 else failed.strerror
+        return f"{getattr(inner, 'host', '')}:{getattr(inner, 'port', '')}: {reason}"
     return str(inner) or type(inner).__name__

@@ -13,7 +13,7 @@ from aiohttp import web
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions
-from mirrord.s3 import clients
+from mirrord.s3 import security
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
 from tests.support.keyring import Keyring, profile
@@ -30,7 +30,7 @@ def nothing_ambient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setattr(clients, "RELOAD_PAUSE", 0.0)
+    monkeypatch.setattr(security, "RELOAD_PAUSE", 0.0)
 
 
 def in_place(file: Path, text: str) -> None:
@@ -80,7 +80,7 @@ async def test_a_multipart_upload_goes_on_with_keys_replaced_in_the_file(
 async def test_a_file_that_changes_is_read_before_the_old_keys_are_refused(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "FILE_CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(security, "FILE_CHECK_INTERVAL", 0.0)
     ring, file = Keyring(store_proxy, "OLD", "NEW"), tmp_path / "credentials"
     file.write_text(profile("OLD"))
     async with S3Store(store_proxy.server.options(credentials=None)) as store:
@@ -127,7 +127,7 @@ async def test_keys_of_a_process_are_asked_for_again_when_the_store_refuses_them
 async def test_keys_in_use_outlast_a_file_that_has_none(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(clients, "FILE_CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(security, "FILE_CHECK_INTERVAL", 0.0)
     ring, file = Keyring(store_proxy, "OLD", "NEW"), tmp_path / "credentials"
     file.write_text(profile("OLD"))
     at = store_proxy.server.destination(bucket, "k")
@@ -143,7 +143,7 @@ async def test_keys_in_use_outlast_a_file_that_has_none(
 async def test_keys_that_come_only_after_the_store_was_opened_are_used(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "FILE_CHECK_INTERVAL", 0.0)
+    monkeypatch.setattr(security, "FILE_CHECK_INTERVAL", 0.0)
     Keyring(store_proxy, "NEW")
     at = store_proxy.server.destination(bucket, "k")
     async with S3Store(store_proxy.server.options(credentials=None)) as store:
@@ -156,7 +156,7 @@ async def test_keys_that_come_only_after_the_store_was_opened_are_used(
 async def test_keys_are_not_asked_for_with_each_refusal(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "RELOAD_PAUSE", 60.0)
+    monkeypatch.setattr(security, "RELOAD_PAUSE", 60.0)
     Keyring(store_proxy, "ANOTHER")
     count = tmp_path / "count"
     script = "import sys; open(sys.argv[1], 'a').write('x'); "

@@ -25,8 +25,8 @@ from mirrord.errors import (
 from mirrord.model import ObjectOptions, ProviderName
 from mirrord.ports import ByteStream
 from mirrord.providers import profile
+from mirrord.s3.bounded_calls import MIN_RATE
 from mirrord.s3.session import S3Store
-from mirrord.s3.store import MIN_RATE
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.raw_store import AT, BODY, answering, store_at
 from tests.support.weed import Server
@@ -246,7 +246,7 @@ async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
 async def test_a_slow_reader_makes_no_slow_store() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + bytes(2000)
     async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
-        store._deadline = 1.0
+        store._calls = replace(store._calls, deadline=1.0)
         view, size = memoryview(bytearray(500)), 0
         while count := await stream.readinto(view):
             size += count

@@ -56,8 +56,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "S3Store", partial(S3Store, deadline=DEADLINE))
-    monkeypatch.setattr("mirrord.s3.store.MIN_RATE", 100 * MiB)
-    monkeypatch.setattr("mirrord.s3.store.COMPLETE_PATIENCE", 1)
+    monkeypatch.setattr("mirrord.s3.bounded_calls.MIN_RATE", 100 * MiB)
+    monkeypatch.setattr("mirrord.s3.store.COMPLETE_FACTOR", 1)
 
 
 @dataclass

@@ -1,0 +1,150 @@
+"""An S3 client of one store that corrects the cause of a refused call and then repeats the call.
+
+Owns the corrections: the region of the bucket, credentials and certificate authorities that were replaced, a declared
+bucket that is missing. No call is repeated for another reason: retries are policy above the port.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from logging import getLogger
+from typing import Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mirrord.s3.error_response import code_of
+from mirrord.s3.head_reason import add_reason
+from mirrord.s3.regions import region_of
+from mirrord.s3.security import StoreSecurity
+
+_log = getLogger(__name__)
+
+OpenClient = Callable[[str], Any]
+"""An async context manager of the SDK's client for a region."""
+CreateBucket = Callable[[str], Awaitable[bool]]
+"""Create a bucket if it is declared and missing; whether it was created."""
+_OBJECT_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
+
+
+class RegionClients:
+    """The SDK's clients of one store: one for each region, opened at its first use."""
+
+    def __init__(self, open_client: OpenClient) -> None:
+        self._open_client = open_client
+        self._clients: dict[str, Any] = {}
+        self._contexts = AsyncExitStack()
+        self._lock = asyncio.Lock()
+
+    async def of(self, region: str) -> Any:
+        """Raises BotoCoreError or ValueError: an endpoint that cannot be used."""
+        async with self._lock:
+            if region not in self._clients:
+                self._clients[region] = await self._contexts.enter_async_context(self._open_client(region))
+            return self._clients[region]
+
+    async def close(self) -> None:
+        self._clients.clear()
+        await self._contexts.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A failed call: its arguments, its error, and the region and the version of the keys that it was sent with."""
+
+    arguments: Mapping[str, Any]
+    error: Exception
+    region: str
+    version: int
+
+
+Correction = Callable[[_Failure], Awaitable[bool]]
+"""Correct the cause of a failure; whether the call can succeed now."""
+
+
+class CorrectingClient:
+    """`await client.put_object(Bucket=…)`: any operation of an S3 client, by its name in the SDK.
+
+    `open_client` opens a client that uses the credentials and authorities of `security`; `region` is the store's.
+    """
+
+    def __init__(
+        self, name: str, region: str, open_client: OpenClient, security: StoreSecurity, create_bucket: CreateBucket
+    ) -> None:
+        self.security = security
+        self._name = name
+        self._region = region
+        self._clients = RegionClients(open_client)
+        self._create_bucket = create_bucket
+        self._bucket_regions: dict[str, str] = {}  # of buckets that are not in the store's region
+
+    async def __aenter__(self) -> Self:
+        """Raises BotoCoreError or ValueError: an endpoint that cannot be used."""
+        await self._clients.of(self._region)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._clients.close()
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        if operation.startswith("_"):
+            raise AttributeError(operation)
+        return partial(self._call, operation)
+
+    async def _call(self, operation: str, **given: Any) -> Any:
+        await self.security.reload_changed()
+        corrections: list[Correction] = [self._find_region, self._reload_security, self._create_missing_bucket]
+        while True:
+            region, version = self._bucket_regions.get(given.get("Bucket", ""), self._region), self.security.version
+            client = await self._clients.of(region)
+            try:
+                return await getattr(client, operation)(**given)
+            except (ClientError, BotoCoreError) as error:
+                await add_reason(client, operation, given, error)
+                if not await _corrected(_Failure(given, error, region, version), corrections):
+                    raise
+            _rewind(given.get("Body"))
+
+    async def _find_region(self, failure: _Failure) -> bool:
+        """Whether the answer names another region for the bucket. It is used from now on."""
+        bucket, error = failure.arguments.get("Bucket"), failure.error
+        if not bucket or not isinstance(error, ClientError):
+            return False
+        found = region_of(error.response, failure.region) or _region_of_constraint(error, failure)
+        if found is None:
+            return False
+        _log.info("store %r: the bucket %s is in the region %s", self._name, bucket, found)
+        self._bucket_regions[bucket] = found
+        return True
+
+    async def _reload_security(self, failure: _Failure) -> bool:
+        return await self.security.reload_after(failure.error, failure.version)
+
+    async def _create_missing_bucket(self, failure: _Failure) -> bool:
+        error = failure.error
+        if not isinstance(error, ClientError) or error.operation_name not in _OBJECT_WRITES:
+            return False
+        return code_of(error.response) == "NoSuchBucket" and await self._create_bucket(failure.arguments["Bucket"])
+
+
+async def _corrected(failure: _Failure, corrections: list[Correction]) -> bool:
+    """Apply the first correction that is possible. Each is applied at most once in a call."""
+    for correct in corrections:
+        if await correct(failure):
+            corrections.remove(correct)
+            return True
+    return False
+
+
+def _region_of_constraint(error: ClientError, failure: _Failure) -> str | None:
+    """The region of a CreateBucket that the endpoint of another region refused."""
+    if code_of(error.response) != "IllegalLocationConstraintException":
+        return None
+    wanted: str | None = failure.arguments.get("CreateBucketConfiguration", {}).get("LocationConstraint")
+    return wanted if wanted != failure.region else None
+
+
+def _rewind(body: Any) -> None:
+    if hasattr(body, "seek"):
+        body.seek(0)

@@ -1,0 +1,46 @@
+"""The error code of a refused HEAD, whose answer has no body (RFC 9110, 9.3.2).
+
+Owns the GET that is refused for the same reason and that names it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mirrord.s3.error_response import code_of, status_of
+from mirrord.s3.http_session import PlainHttpAtTls
+from mirrord.s3.regions import region_of
+from mirrord.s3.transport import UNANSWERED
+
+_AMBIGUOUS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozenset({400, 401, 403, 404})}
+"""Statuses of a HEAD that have several causes."""
+
+
+async def add_reason(client: Any, operation: str, given: Mapping[str, Any], error: Exception) -> None:
+    """Put the error document of a GET into `error`, if that is a HEAD's without a code and a region.
+
+    `given` has the arguments of the HEAD. If the GET is not refused, `error` stays as it is. Raises PlainHttpAtTls.
+    """
+    if not isinstance(error, ClientError) or status_of(error.response) not in _AMBIGUOUS.get(operation, ()):
+        return
+    if code_of(error.response) or region_of(error.response, client.meta.region_name):
+        return
+    try:
+        await _get(client, operation, given)
+    except ClientError as refusal:
+        if code_of(refusal.response) and status_of(refusal.response) in _AMBIGUOUS[operation]:
+            error.response["Error"] = refusal.response["Error"]
+    except PlainHttpAtTls:
+        raise
+    except UNANSWERED:
+        return
+
+
+async def _get(client: Any, operation: str, given: Mapping[str, Any]) -> None:
+    """A GET that needs no more rights than the HEAD."""
+    if operation == "head_bucket":
+        await client.list_objects_v2(Bucket=given["Bucket"], MaxKeys=1)
+    else:
+        answer = await client.get_object(Bucket=given["Bucket"], Key=given["Key"], Range="bytes=0-0")
+        answer["Body"].close()
