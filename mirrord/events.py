@@ -2,7 +2,7 @@
 
 Owns the event names of SPEC section 6 and their fields. An event holds no secret and no time: a subscriber adds the
 time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none
-of these comes without it (`reconcile.told`).
+of these comes without it (`reconcile.transfer_attempt`).
 """
 
 from dataclasses import dataclass, field

@@ -21,10 +21,10 @@ from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, Item
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
-from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.janitor import Janitor
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfers import Transfers
 from mirrord.settings import Settings
 from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget

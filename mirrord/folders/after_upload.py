@@ -44,7 +44,7 @@ from mirrord.planning.decisions.departure import Departure, has_left, kept_messa
 from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.records import is_news, with_outcome
-from mirrord.reconcile.told import LONG_READBACK
+from mirrord.reconcile.transfer_attempt import LONG_READBACK
 from mirrord.scheduling.workers import Reconciles
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.verify import (

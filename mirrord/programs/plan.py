@@ -29,7 +29,6 @@ from mirrord.programs.report import Left, Result
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.reconcile.dry_run import DryRun
 from mirrord.reconcile.reconciler import Reconciler
-from mirrord.reconcile.told import Told
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.telemetry.fanout import unobserved
@@ -167,7 +166,8 @@ class _Planning:
         dry_run = DryRun(
             journal=self._adapters.journal,
             budget=self._budget,
-            told=Told(unobserved, self._adapters.clock),
+            observer=unobserved,
+            clock=self._adapters.clock,
             declared=self._adapters.http.declared,
             require_bucket=self._require_bucket,
         )

@@ -20,8 +20,8 @@ from mirrord.events import UploadAborted
 from mirrord.model import Destination, Transfer, Upload
 from mirrord.planning.transfers.sweep import is_expired, lacks_upload_id, opened_for, uncertain, window_ends
 from mirrord.ports import Clock, Journal, ObjectStore, Observer
-from mirrord.reconcile.leftovers import record_landed
-from mirrord.reconcile.uncertain import Fate, fate
+from mirrord.reconcile.uncertain import Resolution, resolution_of
+from mirrord.reconcile.unfinished import record_finished
 
 _log = getLogger(__name__)
 
@@ -153,14 +153,14 @@ class Janitor:
 
     async def _ended(self, transfer: Transfer, store: ObjectStore, *, looks_run: bool) -> bool:
         """Whether nothing of `transfer` is left to be done: its upload was aborted, or must never be."""
-        at, what = transfer.destination, Fate.ABORT
+        at, what = transfer.destination, Resolution.ABORT
         if uncertain(transfer):
-            what = await fate(transfer, store, self.clock.now())
-        if what is Fate.ABORT and transfer.progress.upload_id is not None:
+            what = await resolution_of(transfer, store, self.clock.now())
+        if what is Resolution.ABORT and transfer.progress.upload_id is not None:
             await self._abort(at, transfer.progress.upload_id, store)
-        if what is Fate.FINISH and not looks_run and not await self.look(transfer.item_id):
-            await record_landed(transfer, store, self.journal, self.clock.now())
-        return what in (Fate.ABORT, Fate.FORGET)
+        if what is Resolution.FINISH and not looks_run and not await self.look(transfer.item_id):
+            await record_finished(transfer, store, self.journal, self.clock.now())
+        return what in (Resolution.ABORT, Resolution.FORGET)
 
     async def _find(self, at: Destination, intents: list[Transfer], store: ObjectStore) -> bool:
         """Abort what the intents opened. The journal is asked after the store: an upload that was opened meanwhile is

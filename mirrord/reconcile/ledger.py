@@ -1,16 +1,20 @@
-"""A transfer's edges, written into the journal; and what the journal must go on knowing once it failed.
+"""The journal's steps of one transfer: each is written before the transfer goes on, and the last one after a failure.
 
-Owns the rule which failures leave parts at the store for the next attempt: an interruption, and whatever may pass, if
-the source can be asked for the rest. `transfer.ledger` says when each edge comes.
+Owns the rule which failures leave parts at the store for the next attempt (an interruption, and every error that may
+pass, if the source can be asked for the rest), and what the journal keeps of a transfer that failed. `transfer.ledger`
+defines when each step is written.
 """
 
 from dataclasses import replace
 from uuid import uuid4
 
+from mirrord.aio import finish
 from mirrord.checksums import combines
 from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
-from mirrord.model import Checksum, Part, StoredObject, Transfer, TransferKind
+from mirrord.model import Checksum, Copied, Part, StoredObject, Transfer, TransferKind
 from mirrord.ports import Clock, JournalTransfers
+from mirrord.reconcile.records import with_other_bytes
+from mirrord.reconcile.transfer_attempt import TransferAttempt
 
 
 class JournalLedger:
@@ -21,18 +25,19 @@ class JournalLedger:
         self._transfer = transfer
         self._clock = clock
         self._resumable = resumable
-        self._asked = False
+        self._requested = False
+        self._visible = False
         self.upload_id = transfer.progress.upload_id
-        """The upload that stands open at the store."""
+        """The upload that is open at the store."""
         self.stored: StoredObject | None = None
-        """What stands, by the store's own words of other bytes than were sent."""
+        """The object at the key, if the store showed that it has other bytes than were sent."""
 
     async def opened(self, upload_id: str) -> None:
         self.upload_id = upload_id
         await self._journal.opened(self._transfer.id, upload_id)
 
     async def unanswered(self) -> None:
-        """Another intent stands for the upload that may be there: this one goes on, and will have an id."""
+        """A second intent is journaled for the upload that may exist; this transfer goes on, and gets an id."""
         lost = replace(self._transfer, id=uuid4().hex)
         await self._journal.begin(lost)
         await self._journal.give_up(lost.id, self._clock.now())
@@ -41,8 +46,8 @@ class JournalLedger:
         await self._journal.part_done(self._transfer.id, part)
 
     async def completing(self, whole: Checksum | None) -> None:
-        """For a single put the intent says enough, if the store can tell the checksum of what stands."""
-        self._asked = True
+        """A single put needs no step here: its intent is enough, if the store can show the checksum of the object."""
+        self._requested = True
         if self._transfer.kind is TransferKind.MULTIPART or whole is None or not combines(whole.kind):
             await self._journal.completing(self._transfer.id, whole, self._clock.now())
 
@@ -52,6 +57,10 @@ class JournalLedger:
     def mismatched(self, stored: StoredObject) -> None:
         self.stored = stored
 
+    def completed(self) -> None:
+        """The object is visible. Its proof, and the record, are still missing."""
+        self._visible = True
+
     def keeps(self, error: BaseException | None) -> bool:
         if error is None or not self._resumable:
             return False
@@ -59,18 +68,35 @@ class JournalLedger:
             return error.recovery is Recovery.RETRY and not isinstance(error, IntegrityError)
         return not isinstance(error, Exception)
 
-    @property
-    def nameless(self) -> bool:
-        """Whether an upload may stand open whose id was not said, and nothing else was asked for."""
-        return self._transfer.kind is TransferKind.MULTIPART and self.upload_id is None and not self._asked
-
     def aborted(self) -> None:
         """Nothing of the upload is left at the store."""
         self.upload_id = None
 
     def unsettled(self, error: BaseException) -> bool:
         """Whether the store may hold, or come to hold, anything of this transfer although it failed with `error`."""
-        if self.upload_id is not None or isinstance(error, OutcomeUnknown):
+        if self._visible or self.upload_id is not None or isinstance(error, OutcomeUnknown):
             return True
         unanswered = not isinstance(error, Exception) or isinstance(error, NoSuchUpload | PreconditionFailed)
-        return self._asked and unanswered
+        return self._requested and unanswered
+
+    async def failed(self, error: BaseException) -> None:
+        """Drop the intent if nothing of the transfer can be at the store; give up an upload whose id is unknown.
+
+        No attempt can go on with such an upload: the sweep looks for it.
+        """
+        if not self.unsettled(error):
+            await finish(self._journal.abandon(self._transfer.id))
+        elif self._lacks_upload_id:
+            await finish(self._journal.give_up(self._transfer.id, self._clock.now()))
+
+    @property
+    def _lacks_upload_id(self) -> bool:
+        """Whether an upload may be open whose id the store did not return, and nothing else was requested."""
+        return self._transfer.kind is TransferKind.MULTIPART and self.upload_id is None and not self._requested
+
+
+async def record_other_bytes(journal: JournalTransfers, attempt: TransferAttempt, copied: Copied) -> None:
+    """The object holds other bytes than were sent: end its transfer with a record of no revision, so that no check
+    adopts the object and the next one writes it again."""
+    attempt.record = with_other_bytes(attempt.item, copied, attempt.clock.now())
+    await finish(journal.finish(copied.transfer_id, attempt.record))

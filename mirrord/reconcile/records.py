@@ -60,7 +60,7 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
     )
 
 
-def with_landed(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:
+def with_finished(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:
     """The record of an item that is not checked, whose object turned out to be the work of `transfer`."""
     proven = copied.integrity is not Integrity.LENGTH
     written = _written(copied, transfer.options_digest, now)
@@ -84,7 +84,7 @@ def _written(copied: Copied, written_with: str | None, now: float) -> RecordedOb
     )
 
 
-def with_doubt(item: Item, copied: Copied, now: float) -> Record:
+def with_other_bytes(item: Item, copied: Copied, now: float) -> Record:
     """The record of an object that stands and holds other bytes: of no revision, so nothing adopts it, and the next
     look writes it again."""
     nothing = replace(copied, revision=Revision(address=copied.revision.address))

@@ -1,9 +1,8 @@
 """A file that the store has under another name, renamed or linked: the store copies that object, no byte is sent.
 
-Owns the order: find the object in the journal (`planning.decisions.reuse` says which may serve), read the file to see
-that it still holds those bytes, journal the intent, have the object copied as it was recorded and as no other, ask what
-stands. Whatever the store will not do ends in None, and the bytes are sent. What nobody knows is settled as with any
-write.
+Owns the order: find the object in the journal (`planning.decisions.reuse` decides which may serve), read the file to
+check that it still has those bytes, journal the intent, have exactly the recorded object copied, observe the result. If
+the store refuses any of it, the bytes are sent. An unknown outcome is resolved as for any write.
 """
 
 from collections import Counter
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
-from uuid import uuid4
 
 from mirrord.aio import finish
 from mirrord.errors import (
@@ -27,9 +25,10 @@ from mirrord.planning.decisions.describe import described
 from mirrord.planning.decisions.reuse import may_reuse, reusable_record
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import Clock, Journal
-from mirrord.reconcile.errand import Attempt, Errand
-from mirrord.reconcile.leftovers import as_copied
-from mirrord.reconcile.records import with_doubt
+from mirrord.reconcile.due_copy import DueCopy
+from mirrord.reconcile.ledger import record_other_bytes
+from mirrord.reconcile.transfer_attempt import TransferAttempt
+from mirrord.reconcile.unfinished import as_copied
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.verify import has_recorded_bytes
 from mirrord.transfer.writes import ObjectWrite, confirms_write
@@ -37,95 +36,90 @@ from mirrord.transfer.writes import ObjectWrite, confirms_write
 _log = getLogger(__name__)
 _LAYOUT = PartLayout(TransferKind.PUT, 0, 1)
 _REFUSED = (PreconditionFailed, StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
-"""It was not copied, and asking again would not help."""
+"""Errors that show that the object was not copied, and that a repeat would not help."""
 
 
-class Lending:
-    """The items whose objects are about to be copied: nobody deletes them meanwhile."""
+class CopySourceGuard:
+    """The items whose objects are about to be copied by the store: these objects are not deleted meanwhile."""
 
     def __init__(self) -> None:
-        self._held: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()
 
     @contextmanager
-    def of(self, item_id: str) -> Iterator[None]:
-        self._held[item_id] += 1
+    def protect(self, item_id: str) -> Iterator[None]:
+        self._in_use[item_id] += 1
         try:
             yield
         finally:
-            self._held[item_id] -= 1
-            self._held += Counter()  # drops what nobody holds
+            self._in_use[item_id] -= 1
+            self._in_use += Counter()  # drops the items that are not in use any more
 
     def __contains__(self, item_id: str) -> bool:
-        return self._held[item_id] > 0
+        return self._in_use[item_id] > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """Has objects copied by their store."""
+    """Copies made by the store."""
 
     journal: Journal
     clock: Clock
     budget: Budget
-    lending: Lending
+    copy_sources: CopySourceGuard
 
-    async def copied(self, errand: Errand) -> Copied | None:
-        """The copy as it stands, its intent still unfinished; None: there is none, and the bytes have to be sent.
+    async def copied(self, attempt: TransferAttempt, due: DueCopy) -> Copied | None:
+        """The copy that the store made, its intent still unfinished; None: there is none, and the bytes must be sent.
 
         Raises what the source raises, StoreUnavailable, and OutcomeUnknown, whose intent stays.
         """
-        record = await self._recorded(errand)
+        record = await self._recorded(attempt.number, due)
         if record is None:
             return None
-        with self.lending.of(record.item_id):
-            return await self._copied(errand, record) if await self._is_equal(errand, record) else None
+        with self.copy_sources.protect(record.item_id):
+            return await self._copied(attempt, due, record) if await self._is_equal(due, record) else None
 
-    async def reusable_record(self, errand: Errand) -> Record | None:
-        """Of whose object `copied` would ask the store for a copy. Reads the file; raises what the source raises."""
-        record = await self._recorded(errand)
-        return record if record is not None and await self._is_equal(errand, record) else None
+    async def reusable_record(self, attempt: TransferAttempt, due: DueCopy) -> Record | None:
+        """The record of the object that `copied` would copy. Reads the file; raises what the source raises."""
+        record = await self._recorded(attempt.number, due)
+        return record if record is not None and await self._is_equal(due, record) else None
 
-    async def _is_equal(self, errand: Errand, record: Record) -> bool:
-        return await has_recorded_bytes(errand.source, errand.observed, record, self.budget)
+    async def _is_equal(self, due: DueCopy, record: Record) -> bool:
+        return await has_recorded_bytes(due.source, due.observed, record, self.budget)
 
-    async def _recorded(self, errand: Errand) -> Record | None:
-        item, file = errand.attempt.item, errand.observed.revision.file
-        if file is None or not may_reuse(item, errand.observed, errand.store.provider, errand.attempt.number):
+    async def _recorded(self, attempt: int, due: DueCopy) -> Record | None:
+        item, file = due.item, due.observed.revision.file
+        if file is None or not may_reuse(item, due.observed, due.store.provider, attempt):
             return None
         return reusable_record(item, await self.journal.made_from(file, item.destination.endpoint))
 
-    async def _copied(self, errand: Errand, record: Record) -> Copied | None:
-        attempt = errand.attempt
-        attempt.kind = TransferKind.PUT
-        intent = replace(
-            errand.intent(_LAYOUT, self.clock.now()), progress=JournaledProgress(whole=record.object.checksum)
-        )
+    async def _copied(self, attempt: TransferAttempt, due: DueCopy, record: Record) -> Copied | None:
+        intent = due.intent(attempt.transfer_id, _LAYOUT, self.clock.now())
+        intent = replace(intent, progress=JournaledProgress(whole=record.object.checksum))
         await self.journal.begin(intent)
-        standing = await self._copy_of(errand, record, intent)
+        standing = await self._copy_of(due, record, intent)
         if standing is None:
             await finish(self.journal.abandon(intent.id))
-        elif _equal(record, standing):
+        elif _is_copy(record, standing):
             return as_copied(intent, standing, ())
         else:
-            await self._doubt(attempt, intent, as_copied(intent, standing, ()))
-        attempt.transfer_id, attempt.kind = uuid4().hex, None
+            _log.info("%s is sent: the store's copy has another length or checksum than its source", intent.destination)
+            await record_other_bytes(self.journal, attempt, as_copied(intent, standing, ()))
+        attempt.renew()
         return None
 
-    async def _doubt(self, attempt: Attempt, intent: Transfer, copied: Copied) -> None:
-        """What the store made is no copy: the journal remembers that it stands there, until the bytes replace it."""
-        _log.info("%s is sent: the store's copy has another length or checksum than its source", intent.destination)
-        attempt.doubted = with_doubt(attempt.item, copied, self.clock.now())
-        await finish(self.journal.finish(intent.id, attempt.doubted))
+    async def _copy_of(self, due: DueCopy, record: Record, intent: Transfer) -> StoredObject | None:
+        """The object at the key after the store copied `record`'s object, as a HEAD shows it: the answer has neither
+        its length nor its transfer id, and not always a checksum. None: refused, or already replaced."""
+        stored = await self._requested(due, record, intent)
+        if stored is None or stored.from_head:
+            return stored
+        standing = await due.store.head_object(intent.destination)
+        return standing if confirms_write(intent.id, None, standing) else None
 
-    async def _copy_of(self, errand: Errand, record: Record, intent: Transfer) -> StoredObject | None:
-        """Have it copied, and see what stands: the answer tells neither length nor whose it is, and not always a
-        checksum. None: the store will not, or it was replaced already."""
-        stored = await self._answered(errand, record, intent)
-        return stored if stored is None or stored.from_head else await self._standing(errand, intent)
-
-    async def _answered(self, errand: Errand, record: Record, intent: Transfer) -> StoredObject | None:
-        """Have it copied, and settle whether it was. None: the store will not."""
-        attempt, at, store = errand.attempt, intent.destination, errand.store
-        options = described(attempt.item.options.object, errand.observed, at.key, intent.id)
+    async def _requested(self, due: DueCopy, record: Record, intent: Transfer) -> StoredObject | None:
+        """The answer to CopyObject, its outcome resolved. None: the store refuses it."""
+        at, store = intent.destination, due.store
+        options = described(due.item.options.object, due.observed, at.key, intent.id)
         size, etag, kind = record.object.size or 0, record.object.etag or "", intent.checksum_kind
         write = ObjectWrite(store=store, at=at, transfer_id=intent.id, size=size, whole=intent.progress.whole)
         try:
@@ -138,21 +132,9 @@ class Reuse:
         except StoreUnavailable:
             await finish(self.journal.abandon(intent.id))
             raise
-        except BaseException:
-            attempt.unsettled = True
-            raise
-
-    async def _standing(self, errand: Errand, intent: Transfer) -> StoredObject | None:
-        """What stands, where the first HEAD was not answered. None: it was replaced already."""
-        try:
-            standing = await errand.store.head_object(intent.destination)
-        except BaseException:
-            errand.attempt.unsettled = True
-            raise
-        return standing if confirms_write(intent.id, None, standing) else None
 
 
-def _equal(record: Record, standing: StoredObject) -> bool:
-    """Whether a copy is one as far as the store tells. MinIO computes a false checksum where it compresses, and SDK
-    clients refuse to read such an object."""
+def _is_copy(record: Record, standing: StoredObject) -> bool:
+    """Whether the object is a copy of the recorded one, as far as the store shows. MinIO computes a false checksum
+    where it compresses, and SDK clients refuse to read such an object."""
     return standing.size == record.object.size and standing.checksum in (None, record.object.checksum)

@@ -1,7 +1,7 @@
 """An upload whose CompleteMultipartUpload was sent and whose outcome is unknown: what becomes of it (guarantee 5).
 
 Owns the question to the store, and the rule: an upload whose object stands is never aborted, for some stores destroy
-the object with it (FIELD_NOTES 17). Changes nothing at the store and writes nothing: `leftovers` and `janitor` do.
+the object with it (FIELD_NOTES 17). Changes nothing at the store and writes nothing: `unfinished` and `janitor` do.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ from mirrord.ports import ObjectStore
 from mirrord.transfer.writes import confirms_write, has_transfer_id
 
 
-class Fate(StrEnum):
+class Resolution(StrEnum):
     """What to do with such an upload now."""
 
     FINISH = "finish"  # the object is its work
@@ -21,16 +21,18 @@ class Fate(StrEnum):
     WAIT = "wait"  # it may still be completed
 
 
-async def fate(transfer: Transfer, store: ObjectStore, now: float) -> Fate:
+async def resolution_of(transfer: Transfer, store: ObjectStore, now: float) -> Resolution:
     """Ask the store (one HEAD; on versioned buckets one of each version that may be ours). Raises StoreError."""
     standing = await store.head_object(transfer.destination)
     if has_transfer_id(transfer.id, standing):
-        return Fate.FINISH if confirms_write(transfer.id, transfer.progress.whole, standing) else Fate.FORGET
+        return (
+            Resolution.FINISH if confirms_write(transfer.id, transfer.progress.whole, standing) else Resolution.FORGET
+        )
     if store.provider.late_abort_harmless:
-        return Fate.ABORT
+        return Resolution.ABORT
     if now < (window_ends(transfer) or 0.0):
-        return Fate.WAIT
-    return Fate.FORGET if await _in_a_version(transfer, store) else Fate.ABORT
+        return Resolution.WAIT
+    return Resolution.FORGET if await _in_a_version(transfer, store) else Resolution.ABORT
 
 
 async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:

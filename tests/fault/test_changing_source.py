@@ -24,8 +24,8 @@ from mirrord.model import (
     origin_at,
 )
 from mirrord.providers import profile
-from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfers import Transfers
 from mirrord.sources.http import HttpSources
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget

@@ -16,8 +16,8 @@ from mirrord.model import (
     origin_at,
 )
 from mirrord.providers import profile
-from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import ManualClock, MemoryJournal, MemoryObject, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB

@@ -11,9 +11,9 @@ from mirrord.errors import MirrordError, Reason, SourceMissing, SourceUnavailabl
 from mirrord.events import Event
 from mirrord.model import Destination, Item, Outcome, State, StoredObject, origin_at
 from mirrord.planning.timing.breaker import SUSPECTS
-from mirrord.reconcile.attempt import Transfers
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.transfers import Transfers
 from mirrord.scheduling.workers import Pauses, Slots, settle, work_through
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
 from mirrord.transfer.budget import Budget

@@ -107,7 +107,7 @@ async def test_the_kept_object_is_ours(world: World) -> None:
 async def test_the_status_says_beforehand_what_is_read_back_for_long(
     asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.reconcile.told.LONG_READBACK", len(PARTS) - 1)
+    monkeypatch.setattr("mirrord.reconcile.transfer_attempt.LONG_READBACK", len(PARTS) - 1)
     world = World() if asked else careless(ProviderName.AWS)
     world.origin.content = PARTS
     said: list[tuple[int, str]] = []

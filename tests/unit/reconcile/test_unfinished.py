@@ -209,7 +209,7 @@ async def test_the_proof_that_was_cut_off_is_made_by_the_next_look(how: str, fli
 async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
     monkeypatch: pytest.MonkeyPatch, fault: Exception | str | None, end: type[TransferEvent], says: str
 ) -> None:
-    monkeypatch.setattr("mirrord.reconcile.told.LONG_READBACK", 2)
+    monkeypatch.setattr("mirrord.reconcile.transfer_attempt.LONG_READBACK", 2)
     world = careless(ProviderName.GENERIC, flips=int(fault == "flipped"))
     read = world.store.get_object
 

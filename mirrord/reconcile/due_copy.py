@@ -1,0 +1,91 @@
+"""One revision of one item that is to be copied: the intent for the journal, the spec for `transfer`."""
+
+from dataclasses import dataclass, replace
+
+from mirrord.model import Item, Observed, Overwrite, Transfer, TransferKind
+from mirrord.planning.decisions.decide import options_digest
+from mirrord.planning.decisions.describe import described
+from mirrord.planning.transfers.parts import PartLayout
+from mirrord.planning.transfers.resume import pinned
+from mirrord.ports import ObjectStore, Source
+from mirrord.transfer.ledger import ResumedUpload
+from mirrord.transfer.spec import NewObject, SourceDemands, TransferSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueCopy:
+    """One revision of `item`, to be written to `store`."""
+
+    item: Item
+    source: Source
+    observed: Observed
+    store: ObjectStore
+    sha256: str | None
+    """The declared digest of the source's bytes, in hex; None: nothing is declared."""
+    vacant: bool
+    """The check found no object at the key."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the rest can be fetched without the beginning. A declared sha256 is of all bytes in their order."""
+        return pinned(self.observed) and self.sha256 is None
+
+    def intent(self, transfer_id: str, layout: PartLayout, now: float) -> Transfer:
+        """The journal's row of the transfer."""
+        return Transfer(
+            id=transfer_id,
+            item_id=self.item.id,
+            destination=self.item.destination,
+            revision=self.observed.revision,
+            kind=layout.kind,
+            part_size=layout.part_size if layout.kind is TransferKind.MULTIPART else None,
+            started=now,
+            checksum_kind=self.store.provider.checksum,
+            options_digest=options_digest(self.item.options.object),
+        )
+
+    def spec(
+        self, transfer: Transfer, layout: PartLayout, resumed: ResumedUpload | None, memory_limit: int
+    ) -> TransferSpec:
+        """`transfer` is the journal's: the id is in the object's metadata, the part size is the upload's own."""
+        item, observed = self.item, self.observed
+        if self.sha256 is not None:
+            observed = replace(observed, revision=replace(observed.revision, digest=f"sha256:{self.sha256}"))
+        if resumed is not None and transfer.part_size is not None:
+            fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_size))
+            layout = PartLayout(transfer.kind, transfer.part_size, fitting)
+        return TransferSpec(
+            transfer_id=transfer.id,
+            new=NewObject(
+                at=item.destination,
+                options=described(item.options.object, observed, item.destination.key, transfer.id),
+                checksum=self.store.provider.checksum,
+                if_none_match=_only_if_none(item.options.overwrite, vacant=self.vacant),
+            ),
+            layout=layout,
+            demands=SourceDemands(
+                max_size=item.options.requires.max_size,
+                content_type=item.options.requires.content_type,
+                sha256=self.sha256,
+            ),
+            readers=item.options.http.connections if pinned_by_validator(observed) else 1,
+            resumed=resumed,
+        )
+
+    async def in_one_stream(self) -> "DueCopy | None":
+        """The source as it is now, to be read as one stream, after its pinned ranges proved to be of different
+        revisions; None: its ranges were not pinned by a validator. Raises what the source's `probe` raises."""
+        if not pinned_by_validator(self.observed):
+            return None
+        observed = await self.source.probe()
+        return replace(self, observed=replace(observed, ranges=False)) if observed else None
+
+
+def _only_if_none(overwrite: Overwrite, *, vacant: bool) -> bool:
+    """Whether the write must fail if an object stands at the key, because another program wrote it after the check."""
+    return overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and vacant)
+
+
+def pinned_by_validator(observed: Observed) -> bool:
+    """False for a local file: one reader is best for a disk, and its ranges always belong to one file."""
+    return pinned(observed) and observed.revision.file is None

@@ -1,0 +1,48 @@
+"""What one check of an item observed, and the decision that follows from it. Reads only."""
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from mirrord.model import Item, Observed, Record, StoredObject
+from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head
+from mirrord.ports import ObjectStore, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An item as one check found it."""
+
+    record: Record | None
+    standing: StoredObject | None
+    """The object at the item's key; None: there is none, or the store was not asked."""
+    observed: Observed | None
+    """The source; None: it still is the recorded revision."""
+    decision: Decision
+    asked: bool
+    """Whether the store was asked."""
+
+    @property
+    def touched(self) -> Observed | None:
+        """The source as it is now, if only its bytes can show whether it changed."""
+        return self.observed if self.decision.action is Action.COMPARE else None
+
+    def compared(self, item: Item, *, equal: bool) -> "Observation":
+        """The same observation, after the source's bytes were compared with the recorded ones."""
+        decision = decide(item, self.record, self.standing, self.observed, asked=self.asked, equal=equal)
+        return replace(self, decision=decision)
+
+
+async def observe(
+    item: Item, record: Record | None, store: ObjectStore, source: Source, *, since_asked: float = inf
+) -> Observation:
+    """Observe and decide. At most one HEAD, and none if the store was asked `since_asked` seconds ago; one GET.
+
+    Raises StoreError and SourceError.
+    """
+    asked = needs_head(item, record, since_asked)
+    standing = await store.head_object(item.destination) if asked else None
+    observed = await source.probe(known_revision(item, record, standing, asked=asked))
+    decision = decide(item, record, standing, observed, asked=asked)
+    if decision.action is Action.COPY and observed is None:  # drift that a known revision cannot repair
+        observed = await source.probe(None)
+    return Observation(record, standing, observed, decision, asked)

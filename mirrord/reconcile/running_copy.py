@@ -1,0 +1,55 @@
+"""One copy whose intent is in the journal: what `transfer.copy` needs, its progress, and what follows a failure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mirrord.model import Item, Transfer
+from mirrord.ports import JournalTransfers
+from mirrord.reconcile.due_copy import DueCopy
+from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
+from mirrord.reconcile.transfer_attempt import TransferAttempt, upload_aborted
+from mirrord.reconcile.unfinished import as_copied
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.spec import TransferContext, TransferSpec
+from mirrord.transfer.writes import ETagAgreement
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningCopy:
+    """A copy between the begin of its transfer and the end of it."""
+
+    attempt: TransferAttempt
+    due: DueCopy
+    spec: TransferSpec
+    transfer: Transfer
+    ledger: JournalLedger
+    wrote: Callable[[Item], None]
+    confirmed: int
+    """Bytes that the store confirmed, those of an earlier attempt included."""
+
+    def context(self, budget: Budget, etags: ETagAgreement) -> TransferContext:
+        """What the copy works with."""
+        return TransferContext(
+            store=self.due.store, budget=budget, ledger=self.ledger, etags=etags, aborted=self._aborted
+        )
+
+    def progress(self, read: int, sent: int) -> None:
+        """See `transfer.spec.ProgressCallback`."""
+        if sent > self.confirmed:
+            self.confirmed = sent
+            self.wrote(self.attempt.item)
+        self.attempt.progressed(read, sent, self.due.observed.revision.length)
+
+    def _aborted(self, upload_id: str) -> None:
+        self.ledger.aborted()
+        self.attempt.observer(upload_aborted(self.attempt.item, self.transfer, upload_id))
+
+    async def failed(self, journal: JournalTransfers, error: BaseException) -> None:
+        """Record what the store may hold of the transfer after `error`."""
+        ledger, attempt = self.ledger, self.attempt
+        attempt.unsettled = ledger.unsettled(error)
+        attempt.kept = ledger.upload_id is not None and ledger.keeps(error)
+        if ledger.stored is not None:
+            await record_other_bytes(journal, attempt, as_copied(self.transfer, ledger.stored, ()))
+        else:
+            await ledger.failed(error)

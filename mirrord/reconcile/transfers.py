@@ -1,0 +1,229 @@
+"""The actions of a check that change the store: copies, deletions, and the end of unfinished transfers.
+
+Owns the order of the journal's steps and the bytes: begin before the store is asked to write, finish after the proof,
+abandon after the undo; `JournalLedger` writes the steps between them. `transfer.copy` moves the bytes. What to do about
+a failure is decided by the reconciler.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from mirrord.aio import finish
+from mirrord.errors import ReadbackMismatch, SourceChanged, SourceRefused, StoreRefused
+from mirrord.model import ChecksumKind, Copied, Destination, Integrity, Item, Observed, Outcome, Record, State, Transfer
+from mirrord.planning.transfers.parts import part_layout
+from mirrord.planning.transfers.resume import can_resume
+from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.reconcile.due_copy import DueCopy
+from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
+from mirrord.reconcile.observation import Observation
+from mirrord.reconcile.records import with_copy
+from mirrord.reconcile.reuse import CopySourceGuard, Reuse
+from mirrord.reconcile.running_copy import RunningCopy
+from mirrord.reconcile.transfer_attempt import TransferAttempt
+from mirrord.reconcile.unfinished import UnfinishedTransfers
+from mirrord.transfer.budget import Budget
+from mirrord.transfer.copy import copy
+from mirrord.transfer.ledger import ResumedUpload
+from mirrord.transfer.readback import expected_bytes, read_back
+from mirrord.transfer.verify import has_recorded_bytes
+from mirrord.transfer.writes import ETagAgreement
+
+Declared = Callable[[Item], Awaitable[str | None]]
+"""The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
+
+
+async def declared_inline(item: Item) -> str | None:
+    """`Declared` where no list can be fetched."""
+    declared = item.options.requires.checksum
+    if declared is not None and declared.sha256 is None:
+        raise SourceRefused("checksum: a list of digests by URL cannot be fetched here")
+    return declared.sha256 if declared else None
+
+
+def _ignore(_item: Item) -> None:
+    """For programs without breakers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfers:
+    """`Actions` that are carried out: all copies within one buffer budget, as many at a time as there are `slots`."""
+
+    journal: Journal
+    observer: Observer
+    clock: Clock
+    budget: Budget
+    slots: asyncio.Semaphore
+    declared: Declared = declared_inline
+    copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
+    etags: ETagAgreement = field(default_factory=ETagAgreement)
+    wrote: Callable[[Item], None] = _ignore
+    """Called as soon as the store confirms bytes of an item."""
+
+    @property
+    def unfinished(self) -> UnfinishedTransfers:
+        """Transfers of earlier attempts, in the same journal."""
+        return UnfinishedTransfers(self.journal, self.clock, self.observer)
+
+    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
+        """Give up an unfinished transfer that does not run: see `UnfinishedTransfers.discard`."""
+        await self.unfinished.discard(transfer, store, item)
+
+    async def delete(self, store: ObjectStore, at: Destination) -> None:
+        """Delete the object of an item whose file is gone. Raises StoreError."""
+        await store.delete_object(at)
+
+    async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
+        """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
+        async with self.slots:
+            return await has_recorded_bytes(source, observed, record, self.budget)
+
+    # ── copies ────────────────────────────────────────────────────────────────────────────────────
+    async def copy(
+        self,
+        attempt: TransferAttempt,
+        source: Source,
+        store: ObjectStore,
+        seen: Observation,
+        unfinished: Sequence[Transfer] = (),
+    ) -> Outcome:
+        """Write the object and record it, going on with one of `unfinished`, the item's transfers, if one can resume.
+
+        Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
+        it. A source that does not keep to pinned ranges is observed once more and read as one stream.
+        """
+        async with self._slot(source, seen) as observed:
+            due = DueCopy(
+                item=attempt.item,
+                source=source,
+                observed=observed,
+                store=store,
+                sha256=await self.declared(attempt.item),
+                vacant=seen.standing is None,
+            )
+            copied = await self._reused(attempt, due, unfinished)
+            while copied is None:
+                try:
+                    async with self._begun(attempt, due, unfinished) as running:
+                        context = running.context(self.budget, self.etags)
+                        made = await copy(running.spec, source, due.observed, context, running.progress)
+                        running.ledger.completed()
+                        copied = await self._proven(attempt, store, made)
+                except SourceChanged:
+                    if attempt.unsettled or (again := await due.in_one_stream()) is None:
+                        raise
+                    due, unfinished = again, ()
+            await finish(self._recorded(attempt, copied, seen.record))
+        return Outcome(state=State.SYNCED, copied=copied)
+
+    @asynccontextmanager
+    async def _slot(self, source: Source, seen: Observation) -> AsyncIterator[Observed]:
+        """A slot, and the source as it is once there is one: it is observed again after a wait."""
+        if seen.observed is None:
+            raise ValueError("a copy needs an observed source")
+        waits = self.slots.locked()
+        if waits:  # its connection may be the one that a transfer with a slot waits for
+            source.release()
+        async with self.slots:
+            yield (await source.probe() if waits else None) or seen.observed
+
+    async def _recorded(self, attempt: TransferAttempt, copied: Copied, record: Record | None) -> None:
+        attempt.kind = copied.kind
+        await self.journal.finish(copied.transfer_id, with_copy(attempt.item, record, copied, self.clock.now()))
+        attempt.completed(copied)
+
+    async def _reused(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> Copied | None:
+        """The object as the store copied it from one with the same bytes: see `Reuse`. None: the bytes must be sent."""
+        copied = await Reuse(self.journal, self.clock, self.budget, self.copy_sources).copied(attempt, due)
+        if copied is None:
+            return None
+        attempt.started(copied.transfer_id, copied.kind, due.observed.revision.length)
+        copied = await self._proven(attempt, due.store, copied)
+        for earlier in unfinished:
+            await self.discard(earlier, due.store, attempt.item)
+        return copied
+
+    @asynccontextmanager
+    async def _begun(
+        self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]
+    ) -> AsyncIterator[RunningCopy]:
+        """A copy, journaled: the transfer of an earlier attempt goes on, or a new one begins. A failure is recorded."""
+        length, options, limit = due.observed.revision.length, attempt.item.options.upload, self.budget.limit
+        layout = part_layout(length, options, due.store.provider, limit)
+        wanted = due.intent(attempt.transfer_id, layout, self.clock.now())
+        transfer, resumed = await self._resumed(due, wanted, unfinished) or (wanted, None)
+        running = RunningCopy(
+            attempt=attempt,
+            due=due,
+            spec=due.spec(transfer, layout, resumed, limit),
+            transfer=transfer,
+            ledger=JournalLedger(self.journal, transfer, self.clock, resumable=due.resumable),
+            wrote=self.wrote,
+            confirmed=resumed.size if resumed else 0,
+        )
+        if resumed is None:
+            await self.journal.begin(transfer)
+        attempt.started(transfer.id, transfer.kind, length, resumed)
+        try:
+            yield running
+        except BaseException as error:
+            await running.failed(self.journal, error)
+            raise
+
+    async def _resumed(
+        self, due: DueCopy, wanted: Transfer, unfinished: Sequence[Transfer]
+    ) -> tuple[Transfer, ResumedUpload] | None:
+        """The latest of `unfinished` that can do what `wanted` asks for, with its upload; the others are given up."""
+        found: tuple[Transfer, ResumedUpload] | None = None
+        for earlier in reversed(unfinished):
+            upload = None
+            if found is None and due.resumable and can_resume(earlier, wanted, self.budget.limit // 2):
+                upload = await self.unfinished.upload_of(earlier, due.store)
+            if upload is not None:
+                found = earlier, upload
+            else:
+                await self.discard(earlier, due.store, due.item)
+        return found
+
+    # ── proof ─────────────────────────────────────────────────────────────────────────────────────
+    async def _proven(self, attempt: TransferAttempt, store: ObjectStore, copied: Copied) -> Copied:
+        """`copied`, read back where the manifest asks for it, or where the store confirmed only the length.
+
+        If the bytes differ, the object is recorded without a revision, so it is never adopted.
+        """
+        item = attempt.item
+        confirmed = copied.integrity is not Integrity.LENGTH or store.provider.checksum is ChecksumKind.NONE
+        if confirmed and not item.options.readback:
+            return copied
+        attempt.reading_back(copied)
+        expected = expected_bytes(copied.checksum, await self.journal.parts(copied.transfer_id), copied.size)
+        try:
+            whole = await read_back(store, item.destination, expected, self.budget)
+        except ReadbackMismatch:
+            await record_other_bytes(self.journal, attempt, copied)
+            raise
+        return replace(copied, integrity=Integrity.READBACK, checksum=whole)
+
+    async def resolve(self, attempt: TransferAttempt, store: ObjectStore) -> Sequence[Transfer]:
+        """The item's unfinished transfers, once it is known which of them were done: see `UnfinishedTransfers.resolve`.
+
+        Updates the attempt's record. Raises what a read-back raises.
+        """
+        proven: list[Copied] = []
+
+        async def prove(copied: Copied) -> Copied:
+            try:
+                proven.append(await self._proven(attempt, store, copied))
+            except StoreRefused as error:
+                if attempt.running:
+                    attempt.failed(error, None)
+                raise
+            return proven[-1]
+
+        attempt.record, left = await self.unfinished.resolve(attempt.item, attempt.record, store, prove)
+        if attempt.running:
+            attempt.completed(proven[-1])
+        attempt.renew()
+        return left

@@ -1,0 +1,160 @@
+"""Transfers of earlier attempts at an item that did not end, after a crash, an interruption or a lost answer.
+
+Owns their outcome (an object that carries a transfer's id was written by it, whatever its last answer was), the
+question which parts of an open upload can be used again, and the abort of the others. An upload that was requested and
+whose id no step recorded cannot be told from an upload of another program here: its intent is left to the sweep
+(`sweeper`), as is an upload that the store did not abort, or that may still be completed (`uncertain`).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from mirrord.checksums import combines
+from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
+from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
+from mirrord.planning.decisions.decide import adopted
+from mirrord.planning.transfers.resume import confirmed_parts
+from mirrord.planning.transfers.sweep import lacks_upload_id, uncertain
+from mirrord.ports import Clock, Journal, ObjectStore, Observer
+from mirrord.reconcile.records import with_copy, with_finished, with_other_bytes
+from mirrord.reconcile.transfer_attempt import upload_aborted
+from mirrord.reconcile.uncertain import Resolution, resolution_of
+from mirrord.transfer import proof
+from mirrord.transfer.ledger import ResumedUpload
+from mirrord.transfer.writes import confirms_write, is_written_by
+
+Prove = Callable[[Copied], Awaitable[Copied]]
+"""Read an object back where its manifest or its store needs that. Raises ReadbackMismatch and StoreError."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedTransfers:
+    """The unfinished transfers of one journal, each with its store."""
+
+    journal: Journal
+    clock: Clock
+    observer: Observer
+
+    async def resolve(
+        self, item: Item, record: Record | None, store: ObjectStore, prove: Prove
+    ) -> tuple[Record | None, Sequence[Transfer]]:
+        """The item's record, and its transfers that are still unfinished: one of them may turn out to be done.
+
+        Asks the store (one HEAD) only if there are any. A finished transfer must still pass the same integrity check:
+        what cannot be proven any more is not done. An object of other bytes is recorded without a revision, so it is
+        never adopted.
+        """
+        known = await self.journal.open_of(item.id)
+        left = [transfer for transfer in known if transfer.progress.given_up is None]
+        possible = [transfer for transfer in known if transfer.progress.given_up is None or uncertain(transfer)]
+        if not possible:
+            return record, left
+        standing = await store.head_object(item.destination)
+        done = next((one for one in possible if standing is not None and is_written_by(one.id, standing)), None)
+        if done is None or standing is None:
+            return record, left
+        resolved = await self._record_of(item, record, done, standing, prove)
+        if resolved is None:
+            return record, left
+        await self.journal.finish(done.id, resolved)
+        return resolved, [transfer for transfer in left if transfer is not done]
+
+    async def _record_of(
+        self, item: Item, record: Record | None, done: Transfer, standing: StoredObject, prove: Prove
+    ) -> Record | None:
+        """The item's record after `done`, which wrote the object `standing`; None: the store refuses the proof."""
+        copied = as_copied(done, standing, await self.journal.parts(done.id))
+        if not confirms_write(done.id, done.progress.whole, standing):
+            return with_other_bytes(item, copied, self.clock.now())
+        try:
+            copied = await prove(copied)
+        except StoreRefused:
+            return None
+        resolved = with_copy(item, record, copied, self.clock.now())
+        return replace(resolved, object=replace(resolved.object, options_digest=done.options_digest))
+
+    async def upload_of(self, transfer: Transfer, store: ObjectStore) -> ResumedUpload | None:
+        """The open upload of `transfer` with the parts that need not be sent again; None: there is none any more."""
+        length, part_size, upload_id = transfer.revision.length, transfer.part_size, transfer.progress.upload_id
+        if length is None or part_size is None or upload_id is None:
+            return None
+        try:
+            listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
+        except NoSuchUpload:
+            return None
+        parts = confirmed_parts(await self.journal.parts(transfer.id), listed, length, part_size)
+        return ResumedUpload(upload_id, parts, uncertain=uncertain(transfer))
+
+    async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
+        """Abort the upload of `transfer`, then forget the transfer. If that is not possible now it is given up.
+
+        The sweep then tries it again, finds the upload first, or waits until nothing can complete it any more.
+        """
+        if lacks_upload_id(transfer) or not await self._aborted(transfer, store, item):
+            await self.journal.give_up(transfer.id, self.clock.now())
+        else:
+            await self.journal.abandon(transfer.id)
+
+    async def _aborted(self, transfer: Transfer, store: ObjectStore, item: Item) -> bool:
+        """Whether no upload of `transfer` is left."""
+        upload_id = transfer.progress.upload_id
+        if upload_id is None:
+            return True
+        try:
+            if uncertain(transfer) and await resolution_of(transfer, store, self.clock.now()) is not Resolution.ABORT:
+                return False
+            await store.abort_upload(transfer.destination, upload_id)
+        except StoreError:
+            return False
+        self.observer(upload_aborted(item, transfer, upload_id))
+        return True
+
+
+async def record_finished(transfer: Transfer, store: ObjectStore, journal: Journal, now: float) -> None:
+    """End `transfer` in the journal: it wrote the object, and its item is not checked here.
+
+    An object that the store does not prove now is recorded without a revision: if the item comes back, it is written
+    again.
+    """
+    record, standing = await journal.record(transfer.item_id), await store.head_object(transfer.destination)
+    if standing is None or not confirms_write(transfer.id, transfer.progress.whole, standing):
+        return
+    if record is None:  # the metadata of the object is all that is known
+        await journal.abandon(transfer.id)
+        return
+    copied = as_copied(transfer, standing, await journal.parts(transfer.id))
+    await journal.finish(transfer.id, with_finished(record, transfer, copied, now))
+
+
+def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part]) -> Copied:
+    """The result of `transfer`, made from what a HEAD shows now."""
+    reused = _is_store_copy(transfer)
+    if not confirms_write(transfer.id, transfer.progress.whole, standing):
+        integrity = Integrity.LENGTH  # it is other bytes
+    elif reused:
+        integrity = proof.of_copy(transfer.progress.whole, standing, transfer.revision.length)
+    elif transfer.kind is TransferKind.PUT:
+        integrity = proof.of_put(transfer.progress.whole or standing.checksum, standing, standing.size)
+    else:
+        integrity = proof.of_multipart(transfer.progress.whole, parts, standing, standing.size)
+    return Copied(
+        transfer_id=transfer.id,
+        revision=adopted(transfer.revision, standing),
+        kind=transfer.kind,
+        size=standing.size,
+        parts=len(parts) or 1,
+        etag=standing.etag,
+        etag_from_head=True,
+        checksum=transfer.progress.whole or standing.checksum,
+        integrity=integrity,
+        reused=reused,
+    )
+
+
+def _is_store_copy(transfer: Transfer) -> bool:
+    """Whether the store copies the object from another one: only then the intent of a single write has a CRC."""
+    return (
+        transfer.kind is TransferKind.PUT
+        and transfer.progress.whole is not None
+        and combines(transfer.progress.whole.kind)
+    )
