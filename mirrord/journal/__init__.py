@@ -1,1 +1,1 @@
-"""The durable record of items and transfers. Backends are blind to each other and pass one contract suite."""
+"""Implementations of `ports.Journal`. They do not import each other, and all pass one contract suite."""

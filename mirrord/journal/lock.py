@@ -1,7 +1,7 @@
-"""One mirrord per state: an advisory lock on a file in the state directory.
+"""One mirrord for each state: an advisory lock on a file in the state directory.
 
-Owns who may write the state. The kernel drops the lock when its process ends, by kill -9 too, so that no stale lock
-can stand. Refuses to wait: whoever comes second is told who holds it. The file stays; only the lock on it counts.
+Owns who may write the state. The kernel releases the lock when its process ends, also after kill -9, so no stale lock
+remains. Does not wait: a second process gets an error with the pid of the first. The file stays; only its lock counts.
 """
 
 import fcntl
@@ -16,10 +16,10 @@ LOCK_FILE = "lock"
 
 
 class StateLock:
-    """Hold the state directory, which is made (0700) where it is missing.
+    """The lock of a state directory. Entering creates the directory (0700) if it is missing.
 
-    Entering raises JournalLocked with the holder's pid if another process, or another StateLock, holds it, and
-    JournalUnavailable if the file cannot be made. Not inherited by child programs.
+    Entering raises JournalLocked with the holder's pid if another process, or another StateLock, has the lock, and
+    JournalUnavailable if the file cannot be created or locked. Child programs do not inherit the lock.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -39,7 +39,7 @@ class StateLock:
 
     def __exit__(self, *exc: object) -> None:
         if self._descriptor is not None:
-            os.close(self._descriptor)  # drops the lock
+            os.close(self._descriptor)  # releases the lock
             self._descriptor = None
 
     def _open(self) -> int:
@@ -60,9 +60,9 @@ class StateLock:
             ) from error
         except OSError as error:
             raise JournalUnavailable(f"cannot lock {self._directory / LOCK_FILE}: {error.strerror}") from error
-        self._name_holder(descriptor)
+        self._write_pid(descriptor)
 
-    def _name_holder(self, descriptor: int) -> None:
+    def _write_pid(self, descriptor: int) -> None:
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -1,4 +1,4 @@
-"""Many sources at one place: listings, folders, and hints that something may have changed."""
+"""Many sources below one root: listings, folders, and hints of changes."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from mirrord.model import Revision
 
 
 class Found(Protocol):
-    """One name that a listing found."""
+    """One source that a listing found."""
 
     @property
     def name(self) -> str:
@@ -19,18 +19,18 @@ class Found(Protocol):
 
 
 class Listing(Protocol):
-    """Many sources at one place: a folder, a list of URLs, a prefix of a store."""
+    """Many sources below one root: a folder, a list of URLs, a prefix of a store."""
 
     def enumerate(self) -> AsyncIterator[Found]:
-        """Every name once, streamed, in no promised order."""
+        """Every source once, streamed, in any order."""
 
     @property
     def complete(self) -> bool:
-        """After `enumerate` ended: nothing was unreadable or missing. An incomplete listing deletes nothing."""
+        """Whether the last `enumerate` ended without an unreadable or missing part. Else no source counts as gone."""
 
 
 class ListingProblem(Protocol):
-    """Something that a listing could not list."""
+    """A part of the root that could not be listed."""
 
     @property
     def path(self) -> str:
@@ -41,25 +41,26 @@ class ListingProblem(Protocol):
 
 
 class FolderListing(Listing, Protocol):
-    """A folder on this machine: listed whole, or looked at in places. Each `Found` has a `revision.file`."""
+    """A folder on this machine, scanned as a whole or in part. Each `Found` has a `revision.file`."""
 
     def enumerate(self) -> AsyncGenerator[Found]:
-        """As `Listing`; to be closed by whoever leaves it early."""
+        """As `Listing`. A caller that stops early must close it."""
 
     def scan(self, names: Iterable[str]) -> AsyncGenerator[Found]:
-        """What stands at these names now; of a directory, all below it. What is gone or left out yields nothing.
+        """The files at these names now, and for a directory all files below it. Missing and excluded files are skipped.
 
-        A name below another one's directory is found twice. Changes neither `complete` nor `problems`. Raises
-        SourceTimedOut if the folder does not answer: then nothing is known of these names."""
+        A name below a directory that is also given is found twice. Does not change `complete` and `problems`.
+        Raises SourceTimedOut if the folder does not answer: then the result says nothing about these names.
+        """
 
     async def existing(self, names: Collection[str]) -> frozenset[str]:
-        """Those of `names` at which a regular file stands now, whether it counts or not: for ready markers."""
+        """The names at which there is a regular file now, also an excluded one. For `ready` markers."""
 
     async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]:
-        """Those of `files` (name -> the device that it was on, if known) at which no regular file stands now.
+        """The names of `files` (name -> the device that the file was on, if known) at which there is no file now.
 
-        Not where the directory that is left of the name is on another device: something is not mounted. Not where a
-        link or a special file stands instead. Not what cannot be asked about, nor anything while the root is missing.
+        A name does not count as absent if its nearest existing directory is on another device (a file system may not
+        be mounted), if there is a link or a special file instead, if it cannot be examined, or if the root is missing.
         """
 
     @property
@@ -72,24 +73,25 @@ class FolderListing(Listing, Protocol):
 
     @property
     def problems(self) -> Sequence[ListingProblem]:
-        """What the last `enumerate` could not list."""
+        """The parts that the last `enumerate` could not list."""
 
     @property
     def left_out(self) -> Sequence[LeftOut]:
-        """What the last `enumerate` came across and left, by kind: links, special files, names that are no text."""
+        """The entries that the last `enumerate` skipped, by kind: links, special files, names that are not UTF-8."""
 
 
 class Hints(Protocol):
-    """Word that something may have changed below a directory. Hints get lost: they say when to look, never what is."""
+    """Reports that something may have changed below a directory. Hints may be lost, and only start a scan earlier."""
 
     async def changed(self) -> frozenset[str]:
-        """Wait for the next paths, at least one; the directory itself stands for anything in it.
+        """Wait for the next paths, at least one. The directory itself means any path below it.
 
-        Raises OSError when no more will come."""
+        Raises OSError when no more hints will follow.
+        """
 
     @property
     def watching(self) -> str:
-        """`events`, or `poll` while none are to be had."""
+        """`events`, or `poll` while there are no events."""
 
     @property
     def problem(self) -> str | None:

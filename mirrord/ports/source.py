@@ -1,4 +1,4 @@
-"""Where bytes come from: one source during one look, and its streams."""
+"""A source of bytes (a URL, a file) during one attempt, and its streams."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -12,28 +12,31 @@ class ByteStream(Protocol):
     async def readinto(self, view: memoryview) -> int:
         """Read at least one byte into the start of `view` and return the count; 0 means the end.
 
-        The end is proven: a body cut short raises SourceUnavailable, a source that changed SourceChanged. A read
-        may return fewer bytes than `view` holds."""
+        A read may return fewer bytes than `view` has room for. The end is proven: raises SourceUnavailable if the
+        body is cut short, and SourceChanged if the source changed.
+        """
 
 
 class Source(AbstractAsyncContextManager["Source"], Protocol):
-    """One source during one look at it. Leaving the context closes its connections or file."""
+    """One source during one attempt. Leaving the context closes its connections or file."""
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
-        """The source as it is now, or None if it still is `known` (asked conditionally where the source can).
+        """The source as it is now, or None if it is still `known`; a conditional request where the source supports it.
 
-        A `known` of another address is ignored. An adapter may keep the answer open for the `open` that follows,
-        so that look and copy cost one request. Raises SourceMissing, SourceDenied, SourceUnavailable, SourceRefused."""
+        A `known` revision of another address is ignored. An adapter may keep the response open for a following `open`,
+        so that probe and copy cost one request. Raises SourceMissing, SourceDenied, SourceUnavailable, SourceRefused.
+        """
 
     def open(
         self, observed: Observed, start: int = 0, end: int | None = None
     ) -> AbstractAsyncContextManager[ByteStream]:
-        """A stream of bytes [start, end) pinned to the revision; `end=None` is to the end.
+        """A stream of bytes [start, end) of exactly this revision; `end=None`: to the end of the source.
 
-        Anything but the whole needs `observed.ranges`. Raises SourceChanged if another revision answers."""
+        A part of the source needs `observed.ranges`. Raises SourceChanged if the source has another revision.
+        """
 
     def release(self) -> None:
-        """Give back a connection that `probe` keeps for `open`, which will not come soon. May be called at any time."""
+        """Release the connection that `probe` keeps for `open`. May be called at any time."""
 
     async def confirm(self, observed: Observed) -> None:
-        """After the last byte and before the object becomes visible: still the same revision, else SourceChanged."""
+        """Raise SourceChanged if the revision changed: after the last byte, before the object becomes visible."""

@@ -1,1 +1,1 @@
-"""Where bytes come from: one file a kind of source. Translates errors at its edge; never sees a store."""
+"""Sources and listings: one module or package for each kind. Owns the translation of their errors; imports no store."""

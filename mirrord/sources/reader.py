@@ -1,7 +1,7 @@
-"""An open file object as a Source: anything with `read(n)`, plain or awaited, from where it stands to its end.
+"""An open file object as a Source: any object with `read(n)`, synchronous or async, from its position to its end.
 
-Owns turning reads into the caller's buffer. Refuses text. Knows neither length nor revision, so it is read once, in one
-stream, and there is nothing to confirm. The reader stays its owner's to close.
+Owns copying its reads into the caller's buffer. Refuses text. Has neither length nor revision, so it is read once, in
+one stream, and there is nothing to confirm. The caller closes the reader.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from mirrord.model import Observed, Revision
 from mirrord.ports import ByteStream, Source
 from mirrord.units import MiB
 
-READ_MOST = MiB
+MAX_READ = MiB
 
 
 class Reader(Protocol):
@@ -26,7 +26,7 @@ class Reader(Protocol):
 
 
 class ReaderSource(Source):
-    """`reader` as a source; a plain `read` runs in a thread, so that a slow disk does not stop the loop."""
+    """`reader` as a source. A synchronous `read` runs in a thread, so that a slow disk does not stop the event loop."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -37,41 +37,41 @@ class ReaderSource(Source):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to close: the reader is its owner's."""
+        """Closes nothing: the caller closes the reader."""
 
-    async def probe(self, known: Revision | None = None) -> Observed:  # noqa: ARG002 - the port's
-        """See `ports.Source`. Nothing is known before it is read."""
+    async def probe(self, known: Revision | None = None) -> Observed:  # noqa: ARG002 - the port's signature
+        """See `ports.Source`. A reader has no length and no validators."""
         return Observed(revision=Revision(address="reader"))
 
     @asynccontextmanager
     async def open(
         self,
-        observed: Observed,  # noqa: ARG002 - the port's
+        observed: Observed,  # noqa: ARG002 - the port's signature
         start: int = 0,
         end: int | None = None,
     ) -> AsyncIterator[ByteStream]:
-        """See `ports.Source`. Only the whole can be asked for."""
+        """See `ports.Source`. Raises SourceRefused for a range."""
         if start or end is not None:
             raise SourceRefused("an open file is read from where it stands to its end")
         yield ReaderStream(self._reader)
 
     def release(self) -> None:
-        """Nothing is kept open for later."""
+        """Nothing to release: `probe` opens nothing."""
 
     async def confirm(self, observed: Observed) -> None:
-        """Nothing to ask: there was one stream."""
+        """Nothing to confirm: there was one stream."""
 
 
 class ReaderStream:
-    """ports.ByteStream over `read`."""
+    """`ports.ByteStream` over `read`."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._awaited = inspect.iscoroutinefunction(reader.read)
 
     async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`. An empty answer is the end; one of None (non-blocking, nothing there) is an error."""
-        size = min(len(view), READ_MOST)
+        """See `ports.ByteStream`. An empty result is the end; None (a non-blocking reader without data) is an error."""
+        size = min(len(view), MAX_READ)
         try:
             piece = await self._read(size)
         except OSError as error:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from mirrord.errors import JournalError
 from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer, mentions
-from mirrord.ports.journal import NAMES_OF_A_FILE
+from mirrord.ports.journal import MAX_MADE_FROM
 
 
 class MemoryJournal:
@@ -101,7 +101,7 @@ class MemoryJournal:
             and (then := record.revision.file) is not None
             and (then.inode, then.size, then.mtime_ns) == same
         )
-        return list(islice(found, NAMES_OF_A_FILE))
+        return list(islice(found, MAX_MADE_FROM))
 
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         return self._roots.get((entry, path))

@@ -26,7 +26,7 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.ports import Journal
-from mirrord.ports.journal import NAMES_OF_A_FILE
+from mirrord.ports.journal import MAX_MADE_FROM
 from mirrord.testing import MemoryJournal
 from tests.support.records import make_record, with_fields
 
@@ -642,10 +642,10 @@ async def test_records_are_found_by_the_file_that_their_object_was_made_from(jou
 
 
 async def test_of_a_file_with_many_names_some_records_are_found(journals: Journals) -> None:
-    await journals.now.save_all([of_file(f"name/{number}", 7) for number in range(NAMES_OF_A_FILE + 3)])
+    await journals.now.save_all([of_file(f"name/{number}", 7) for number in range(MAX_MADE_FROM + 3)])
     file = FileIdentity(2049, 7, 5, 17 * 10**17, 99)
     found = await (await journals.later()).made_from(file, at("a").endpoint)
-    assert len({one.item_id for one in found}) == len(found) == NAMES_OF_A_FILE
+    assert len({one.item_id for one in found}) == len(found) == MAX_MADE_FROM
 
 
 async def test_the_directories_of_folders_are_kept(journals: Journals) -> None:

@@ -1,4 +1,4 @@
-"""The journal in one SQLite file: schema in `migrations/`, statements by name in `queries.sql`."""
+"""The journal in one SQLite file: the schema in `migrations/`, the statements by name in `queries.sql`."""
 
 from mirrord.journal.sqlite.journal import SqliteJournal
 

@@ -1,11 +1,12 @@
-"""Opening the journal's file, to write or only to read. Blocking; runs on the journal's own thread.
+"""Opens the journal's file, to write or only to read. Blocking; runs on the journal's own thread.
 
-Owns modes, pragmas and the schema check. WAL with synchronous=NORMAL: a commit is in the kernel when it returns, so
-that kill -9 at any moment loses none; a power cut may lose the last ones, never the file. WAL needs a local disk.
+Owns file modes, pragmas and the schema check. WAL with synchronous=NORMAL: a commit is in the kernel when it returns,
+so kill -9 never loses one; a power cut may lose the last commits, never the file. WAL needs a local disk.
 
-A reader writes nothing. Beside a live writer, or after a crash, a `-wal` file stands and SQLite reads through it.
-Without one a plain reader would make it, so the file is opened as immutable and watched by its `stamp`: once that
-moves, what was read does not count. A journal that is missing or of an older schema is read from a temporary copy.
+A reader writes nothing. Beside a running writer, or after a crash, there is a `-wal` file, and SQLite reads it, too.
+Without a `-wal` file a plain reader would create one, so the file is opened as immutable and its `FileStat` is compared
+after each read: if it changed, the rows do not count. A missing journal or an older schema is read from a temporary
+copy.
 """
 
 import os
@@ -20,18 +21,19 @@ from mirrord.journal.sqlite.schema import check, migrate, migrations
 from mirrord.model import mentions
 
 WAL_KEPT = 1024 * 1024
-"""Bytes of the -wal that a checkpoint leaves: else it keeps for good what it once grew to."""
+"""Largest size of the -wal file in bytes after a checkpoint. Without a limit it keeps its largest size."""
 SHORT_OF_SPACE = 16 * 1024 * 1024
-"""Bytes free on the disk, below which the -wal is kept small: by itself it grows to 4 MB before a checkpoint."""
+"""Free bytes of the disk below which the -wal file is kept small. By default it grows to 4 MB before a checkpoint."""
 _WAL_WHEN_SHORT = 256 * 1024
-_BUSY = 5.0  # seconds to wait for another process's checkpoint or recovery
-_TEMPORARY = ""  # SQLite's name for a private file that is gone when it is closed
+_BUSY_TIMEOUT = 5.0  # seconds to wait for another process's checkpoint or recovery
+_TEMPORARY = ""  # SQLite's name for a private file that is deleted when it is closed
 
-Stamp = tuple[int, int, bool]
+FileStat = tuple[int, int, bool]
+"""Modification time (ns), size, and whether a -wal file exists: it changes when a writer opens, writes or closes."""
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The file at `path`, made where it is missing, at our schema. Raises JournalError and sqlite3.Error."""
+    """Open the file with the newest schema, or create it. Raises JournalError and its children, and sqlite3.Error."""
     private_directory(path.parent)
     private_file(path)
     connection = _connect(path.absolute().as_uri())
@@ -49,17 +51,17 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_to_read(path: Path) -> tuple[sqlite3.Connection, Stamp | None]:
-    """The file as it is, and its stamp if it must not move while it is read."""
+def open_to_read(path: Path) -> tuple[sqlite3.Connection, FileStat | None]:
+    """Open the file as it is. Also returns its FileStat if the file must not change while it is read."""
     if not path.exists():
         return _migrated(_connect(_TEMPORARY), path), None
-    stamp = stamp_of(path)
-    at_rest = not stamp[2]
-    connection = _connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}")
+    stat = file_stat(path)
+    immutable = not stat[2]
+    connection = _connect(f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}")
     try:
         newest = migrations()[-1].version
         if check(connection, path, newest) == newest:
-            return connection, stamp if at_rest else None
+            return connection, stat if immutable else None
         copy = _connect(_TEMPORARY)
         connection.backup(copy)
     except BaseException:
@@ -69,14 +71,13 @@ def open_to_read(path: Path) -> tuple[sqlite3.Connection, Stamp | None]:
     return _migrated(copy, path), None
 
 
-def stamp_of(path: Path) -> Stamp:
-    """What moves when a writer opens the file, writes to it or closes it."""
+def file_stat(path: Path) -> FileStat:
     status = path.stat()
     return status.st_mtime_ns, status.st_size, os.path.exists(f"{path}-wal")
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file stands at the path; None: none does."""
+    """Device and inode of the file at the path; None if there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -85,7 +86,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def keep_wal_small(connection: sqlite3.Connection, path: Path) -> None:
-    """Where the disk is short of space, empty a -wal that has grown."""
+    """If the disk is short of space, empty a -wal file that has grown."""
     with suppress(OSError):
         if os.stat(f"{path}-wal").st_size > _WAL_WHEN_SHORT:
             disk = os.statvfs(path)
@@ -94,24 +95,24 @@ def keep_wal_small(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def empty_wal(connection: sqlite3.Connection) -> None:
-    """Write the -wal into the file and truncate it, as far as readers and the disk allow it at once."""
+    """Write the -wal file into the database and truncate it, as far as readers and the disk allow without waiting."""
     with suppress(sqlite3.Error):
         connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    connection.execute(f"PRAGMA busy_timeout = {round(_BUSY * 1000)}")
+    connection.execute(f"PRAGMA busy_timeout = {round(_BUSY_TIMEOUT * 1000)}")
 
 
-def written(path: Path) -> float | None:
-    """Seconds since the epoch of the last write to the file or its -wal; None where there is no file."""
+def last_written(path: Path) -> float | None:
+    """Seconds since the epoch of the last write to the file or its -wal file; None if there is no file."""
     times = []
-    for place in (path, Path(f"{path}-wal")):
+    for file in (path, Path(f"{path}-wal")):
         with suppress(FileNotFoundError):
-            times.append(place.stat().st_mtime)
+            times.append(file.stat().st_mtime)
     return max(times, default=None)
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT)
     connection.row_factory = sqlite3.Row
     connection.text_factory = decode
     connection.create_function("mentions", -1, _mentions, deterministic=True)
@@ -119,7 +120,7 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _mentions(*texts: bytes) -> bool:
-    """SQL's own LIKE knows upper and lower case of ASCII only, and ends at a NUL."""
+    """For SQL, whose LIKE ignores the case of ASCII only and stops at a NUL."""
     return mentions(*map(decode, texts))
 
 

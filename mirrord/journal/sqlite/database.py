@@ -1,8 +1,8 @@
-"""One SQLite connection on one thread of its own, as awaitable reads and grouped commits.
+"""One SQLite connection on a thread of its own, with awaitable reads and grouped commits.
 
-Owns the thread and the order of work on it: what is asked first is done first. Commits are grouped: what is asked
-while one commit runs goes together into the next, so that many callers share its price, and each returns only once
-its own statements are committed. A group that fails fails for all of it; nothing of it stands.
+Owns the thread and the order of work on it: first come, first served. Commits are grouped: all writes that arrive while
+one commit runs share the next commit and its cost, and each returns only when its own statements are committed. If a
+group fails, every write of it fails and none is committed.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from typing import NamedTuple, Self, TypeVar
 from mirrord.aio import finish
 from mirrord.errors import JournalError, JournalUnavailable
 from mirrord.journal.sqlite.connection import (
-    Stamp,
+    FileStat,
     empty_wal,
+    file_stat,
     identity,
     keep_wal_small,
+    last_written,
     open_to_read,
     open_to_write,
-    stamp_of,
-    written,
 )
 from mirrord.journal.sqlite.failures import translated
-from mirrord.journal.sqlite.rows import Row
+from mirrord.journal.sqlite.rows import SqlValues
 from mirrord.journal.sqlite.schema import queries
 
 T = TypeVar("T")
@@ -34,21 +34,23 @@ T = TypeVar("T")
 
 class Statement(NamedTuple):
     name: str  # in queries.sql
-    values: Row
+    values: SqlValues
 
 
 class Database:
-    """A file of the journal's schema. All calls raise JournalError and its children; cancelling a caller undoes
-    nothing: what it asked for may still be committed."""
+    """A file with the journal's schema, open inside `async with`.
+
+    All calls raise JournalError and its children. Cancelling a caller undoes nothing: its write may still be committed.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
-        self._stamp: Stamp | None = None
-        self._file: tuple[int, int] | None = None  # which one is open to write
-        self._asked: list[tuple[tuple[Statement, ...], asyncio.Future[None]]] = []
+        self._stat: FileStat | None = None  # of a file that was opened as immutable
+        self._file: tuple[int, int] | None = None  # identity of the file that is open to write
+        self._queued: list[tuple[tuple[Statement, ...], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -56,15 +58,15 @@ class Database:
         try:
             await self._run(self._open)
         except BaseException:
-            await finish(self._end())
+            await finish(self._shut_down())
             raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await finish(self._end())
+        await finish(self._shut_down())
 
-    async def read(self, name: str, values: Row) -> list[sqlite3.Row]:
-        """The rows of one query of queries.sql, all of them: bound it there."""
+    async def read(self, name: str, values: SqlValues) -> list[sqlite3.Row]:
+        """All rows of one query of queries.sql, which must bound their number."""
         return await self._run(partial(self._fetch, queries()[name], values))
 
     async def write(self, *statements: Statement) -> None:
@@ -74,33 +76,33 @@ class Database:
         if not statements:
             return
         committed = asyncio.get_running_loop().create_future()
-        self._asked.append((statements, committed))
+        self._queued.append((statements, committed))
         if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit_asked())
+            self._committing = asyncio.create_task(self._commit_queued())
         await committed
 
     async def last_written(self) -> float | None:
-        """When any process last wrote to the file or its -wal; None where there is no file.
+        """When any process last wrote to the file or its -wal file; None if there is no file.
 
-        Raises JournalUnavailable if another file, or none, stands in the place of the one that is open to write.
+        Raises JournalUnavailable if the file that is open to write was removed or replaced.
         """
         return await self._run(self._last_written)
 
-    async def _commit_asked(self) -> None:
-        while self._asked:
-            group, self._asked = self._asked, []
+    async def _commit_queued(self) -> None:
+        while self._queued:
+            group, self._queued = self._queued, []
             statements = [statement for each, _ in group for statement in each]
             work = self._run(partial(self._commit, statements))
             (error,) = await asyncio.gather(work, return_exceptions=True)
             for _, committed in group:
-                _settle(committed, error)
+                _resolve(committed, error)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._thread is None:
             raise JournalError(f"the journal {self._path} is not open")
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def _end(self) -> None:
+    async def _shut_down(self) -> None:
         if self._committing is not None:
             await asyncio.wait([self._committing])
         thread = self._thread
@@ -116,7 +118,7 @@ class Database:
     def _open(self) -> None:
         with translated(self._path):
             if self._read_only:
-                self._connection, self._stamp = open_to_read(self._path)
+                self._connection, self._stat = open_to_read(self._path)
             else:
                 self._connection = open_to_write(self._path)
                 self._file = identity(self._path)
@@ -128,52 +130,52 @@ class Database:
                 connection.close()
 
     def _commit(self, statements: list[Statement]) -> None:
-        connection = self._held()
+        connection = self._opened()
         with translated(self._path):
-            self._check_place()
+            self._check_file()
             try:
                 _transact(connection, statements)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                     raise
-                empty_wal(connection)  # what the -wal takes may be all that is missing
+                empty_wal(connection)  # the space of the -wal file may suffice
                 _transact(connection, statements)
             keep_wal_small(connection, self._path)
 
     def _last_written(self) -> float | None:
         with translated(self._path):
-            self._check_place()
-            return written(self._path)
+            self._check_file()
+            return last_written(self._path)
 
-    def _check_place(self) -> None:
-        """What is written to a file that was removed is lost with the process."""
+    def _check_file(self) -> None:
+        """Raise JournalUnavailable if the file was removed or replaced: its writes end with the process."""
         if self._file is not None and identity(self._path) != self._file:
             raise JournalUnavailable(
                 f"the journal {self._path} was removed or replaced while it was open; restart mirrord, which finds by "
                 "the objects' metadata what it stored"
             )
 
-    def _fetch(self, query: str, values: Row) -> list[sqlite3.Row]:
+    def _fetch(self, query: str, values: SqlValues) -> list[sqlite3.Row]:
         while True:
             with translated(self._path):
                 try:
-                    rows = self._held().execute(query, values).fetchall()
+                    rows = self._opened().execute(query, values).fetchall()
                 except sqlite3.Error:
-                    if not self._moved():
+                    if not self._changed():
                         raise
                 else:
-                    if not self._moved():
+                    if not self._changed():
                         return rows
-            self._close()  # a writer came: what was read may be of two moments
+            self._close()  # a writer changed the file meanwhile: the rows may be of two versions
             self._open()
 
-    def _held(self) -> sqlite3.Connection:
+    def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             raise JournalError(f"the journal {self._path} is not open")
         return self._connection
 
-    def _moved(self) -> bool:
-        return self._stamp is not None and self._stamp != stamp_of(self._path)
+    def _changed(self) -> bool:
+        return self._stat is not None and self._stat != file_stat(self._path)
 
 
 def _transact(connection: sqlite3.Connection, statements: list[Statement]) -> None:
@@ -187,7 +189,7 @@ def _transact(connection: sqlite3.Connection, statements: list[Statement]) -> No
             connection.execute("ROLLBACK")
 
 
-def _settle(committed: asyncio.Future[None], error: BaseException | None) -> None:
+def _resolve(committed: asyncio.Future[None], error: BaseException | None) -> None:
     if committed.done():  # its caller was cancelled
         return
     if error is None:

@@ -1,4 +1,4 @@
-"""SQLite's errors in mirrord's words: what may pass by itself, what a person must mend."""
+"""Translates SQLite's errors: JournalUnavailable may end without help, JournalError needs the operator."""
 
 import os
 import sqlite3
@@ -20,13 +20,13 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_NOMEM: "the process has no memory left",
 }
 _LEAST_FREE = 64 * 1024
-"""Bytes without which SQLite cannot make its -shm file, which it calls an I/O error."""
+"""Free bytes that SQLite needs for its -shm file; with fewer it reports an I/O error."""
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Raise what SQLite and the file system raise as JournalUnavailable or JournalError, with what to do about it."""
+    """Raise errors of SQLite and of the file system as JournalUnavailable or JournalError, with a remedy."""
     try:
         yield
     except sqlite3.Error as error:
@@ -43,7 +43,7 @@ def _translate(path: Path, error: sqlite3.Error) -> JournalError:
     if code in _BROKEN:
         return JournalError(
             f"the journal {path} is damaged: {error}; move it away with its -wal and -shm files and start again: "
-            "every source is looked at anew, and nothing is deleted"
+            "every source is checked again, and nothing is deleted"
         )
     return JournalError(f"the journal {path} failed: {error}")
 

@@ -1,15 +1,15 @@
-"""`ports.Journal` on one SQLite file: which statements each step is, and what is committed together."""
+"""`ports.Journal` in one SQLite file. Owns which statements each call runs and which are committed together."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from sqlite3 import Row as SqlRow
 from typing import Self, TypeVar
 
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.rows import (
-    Row,
+    SqlValues,
     encode,
     from_checksum,
     from_file,
@@ -21,11 +21,10 @@ from mirrord.journal.sqlite.rows import (
     to_transfer,
 )
 from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer
-from mirrord.ports.journal import NAMES_OF_A_FILE
+from mirrord.ports.journal import MAX_MADE_FROM
 
-PAGE = 500  # rows held at a time by an iterator: about 1 MiB
-
-PIECE = 5_000  # items of one read while a text is looked for: about 20 ms of the journal's thread
+PAGE = 500  # rows that an iterator has in memory: about 1 MiB
+SEARCH_STEP = 5_000  # items of one read of a text search: about 20 ms of the journal's thread
 _START, _END = "", "~"  # before and after every id
 
 _PAGES = {
@@ -39,13 +38,13 @@ T = TypeVar("T")
 
 
 class SqliteJournal:
-    """The journal of one machine, in a file (0600) of the state directory (made 0700), both made where missing.
+    """The journal of one machine, in a file (0600) of the state directory (0700). Both are created if missing.
 
-    A call that has returned survives kill -9. Entering raises JournalTooNew for a journal of a newer mirrord,
-    JournalUnavailable when disk or permissions refuse, JournalError with a remedy for a damaged file; an older schema
-    is migrated. Whoever writes holds the StateLock. A full disk raises JournalUnavailable until there is space again.
+    A write that has returned survives kill -9. Entering raises JournalTooNew for a journal of a newer mirrord,
+    JournalUnavailable if disk or permissions refuse, JournalError with a remedy for a damaged file; an older schema is
+    migrated. A writer must hold the StateLock. A full disk raises JournalUnavailable until there is space again.
 
-    `read_only` writes nothing, needs no lock, reads beside a live daemon, and is empty where no journal is.
+    `read_only`: writes nothing, needs no lock, reads beside a running daemon, and is empty if there is no journal.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -77,18 +76,18 @@ class SqliteJournal:
         await self._database.write(*(Statement("save_record", from_record(record)) for record in records))
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
-        leave = (Statement("retire", {"item_id": item_id, "removed": when}) for item_id in item_ids)
-        await self._database.write(*leave)
+        updates = (Statement("retire", {"item_id": item_id, "removed": when}) for item_id in item_ids)
+        await self._database.write(*updates)
 
     def records(self) -> AsyncIterator[Record]:
-        """Each page is a moment of its own: a record saved meanwhile is seen as it was or as it is."""
+        """See `ports.Journal`. A record that is saved meanwhile is read in its old or in its new version."""
         return self._pages("records", "item_id", to_record)
 
     async def item_ids_outside(self, entries: Collection[str]) -> AsyncIterator[str]:
-        """See `ports.Journal`. An index alone answers: a million items of these entries take a fraction of a second."""
-        known, entry, after = json.dumps(list(entries)), "", _START
+        """See `ports.Journal`. Reads only an index: a million items of these entries take a fraction of a second."""
+        excluded, entry, after = json.dumps(list(entries)), "", _START
         while rows := await self._database.read(
-            "item_ids_outside", {"entries": known, "entry": encode(entry), "after": after, "limit": PAGE}
+            "item_ids_outside", {"entries": excluded, "entry": encode(entry), "after": after, "limit": PAGE}
         ):
             for row in rows:
                 yield row["item_id"]
@@ -103,27 +102,27 @@ class SqliteJournal:
         after: str | None = None,
         limit: int = 100,
     ) -> Sequence[Record]:
-        """See `ports.Journal`. A text is looked for in one piece after another, so that writers get their turn."""
+        """See `ports.Journal`. A text is searched in steps, so that writers do not wait for the whole search."""
         read = partial(self._page, _PAGES[entry is not None, state is not None], state, entry, text)
         found: list[Record] = []
         start = after or _START
         while len(found) < limit:
-            until = None if text is None else await self._reach(start)
+            until = None if text is None else await self._step_end(start)
             found += await read(start, until or _END, limit - len(found))
             if until is None:
                 break
             start = until
         return found
 
-    async def _reach(self, after: str) -> str | None:
-        """Where a piece of the items after `after` ends; None if there is no full piece."""
-        rows = await self._database.read("reach", {"after": after, "piece": PIECE})
+    async def _step_end(self, after: str) -> str | None:
+        """The last id of the next `SEARCH_STEP` items after `after`; None if fewer follow."""
+        rows = await self._database.read("step_end", {"after": after, "step": SEARCH_STEP})
         return rows[0]["item_id"] if rows else None
 
     async def _page(
         self, query: str, state: State | None, entry: str | None, text: str | None, after: str, until: str, limit: int
     ) -> Iterable[Record]:
-        asked: Row = {
+        values: SqlValues = {
             "state": None if state is None else state.value,
             "entry": None if entry is None else encode(entry),
             "text": None if text is None else encode(text),
@@ -131,7 +130,7 @@ class SqliteJournal:
             "until": until,
             "limit": limit,
         }
-        return map(to_record, await self._database.read(query, asked))
+        return map(to_record, await self._database.read(query, values))
 
     async def count(self, entry: str) -> int:
         rows = await self._database.read("count", {"entry": encode(entry)})
@@ -144,9 +143,9 @@ class SqliteJournal:
         return await self._database.last_written()
 
     async def made_from(self, file: FileIdentity, endpoint: str) -> Sequence[Record]:
-        """See `ports.Journal`. An index answers."""
-        asked: Row = {"file": from_file(file), "endpoint": encode(endpoint), "limit": NAMES_OF_A_FILE}
-        return [to_record(row) for row in await self._database.read("made_from", asked)]
+        """See `ports.Journal`. Uses an index."""
+        values: SqlValues = {"file": from_file(file), "endpoint": encode(endpoint), "limit": MAX_MADE_FROM}
+        return [to_record(row) for row in await self._database.read("made_from", values)]
 
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         rows = await self._database.read("folder_root", {"entry": encode(entry), "path": encode(path)})
@@ -154,7 +153,7 @@ class SqliteJournal:
 
     async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         device, inode = map(str, root)
-        values: Row = {"entry": encode(entry), "path": encode(path), "device": device, "inode": inode}
+        values: SqlValues = {"entry": encode(entry), "path": encode(path), "device": device, "inode": inode}
         await self._database.write(Statement("save_folder_root", values))
 
     async def begin(self, transfer: Transfer) -> None:
@@ -167,7 +166,7 @@ class SqliteJournal:
         await self._database.write(Statement("part_done", from_part(transfer_id, part)))
 
     async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
-        values: Row = {"id": transfer_id, "complete_requested": when, **from_checksum(whole, "whole")}
+        values: SqlValues = {"id": transfer_id, "complete_requested": when, **from_checksum(whole, "whole")}
         await self._database.write(Statement("completing", values))
 
     async def complete_refused(self, transfer_id: str) -> None:
@@ -199,7 +198,7 @@ class SqliteJournal:
     async def parts(self, transfer_id: str) -> Sequence[Part]:
         return [to_part(row) for row in await self._database.read("parts", {"transfer_id": transfer_id})]
 
-    async def _pages(self, query: str, key: str, read: Callable[[SqlRow], T]) -> AsyncIterator[T]:
+    async def _pages(self, query: str, key: str, read: Callable[[sqlite3.Row], T]) -> AsyncIterator[T]:
         after = _START
         while rows := await self._database.read(query, {"after": after, "limit": PAGE}):
             for row in rows:

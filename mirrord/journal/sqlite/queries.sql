@@ -1,5 +1,5 @@
--- Every statement of the journal, by name. CAST(… AS TEXT): the text comes as bytes, because a path or an address
--- that is not valid Unicode cannot be bound as text (see rows.py).
+-- Every statement of the journal, by name. CAST(… AS TEXT): text is bound as bytes, because SQLite does not accept a
+-- path or a URL that is not valid Unicode as text (see rows.py).
 
 -- name: save_record
 REPLACE INTO items (
@@ -55,9 +55,9 @@ WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND state = :state AND it
     AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
--- name: reach
+-- name: step_end
 SELECT item_id FROM items INDEXED BY items_in_force
-WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :piece - 1;
+WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :step - 1;
 
 -- name: item_ids_outside
 SELECT entry, item_id FROM items INDEXED BY items_by_entry

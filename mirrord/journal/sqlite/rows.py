@@ -1,7 +1,7 @@
-"""Records and transfers as rows, and back. Pure.
+"""Converts records, transfers and parts to rows and back. Pure.
 
-Free text crosses as UTF-8 bytes with lone surrogates let through, both ways, because the names of files need not be
-valid Unicode and SQLite would refuse them as text. A revision is one JSON text. The column `settled` holds
+Free text is bound and read as UTF-8 bytes that may contain lone surrogates, because file names need not be valid
+Unicode and SQLite would refuse them as text. A revision is one JSON text. The column `settled` holds
 `JournaledProgress.given_up`. The column `completing` is no longer used: `complete_requested` replaced it.
 """
 
@@ -28,8 +28,9 @@ from mirrord.model import (
     TransferKind,
 )
 
-Value = str | bytes | int | float | None
-Row = Mapping[str, Value]
+SqlValue = str | bytes | int | float | None
+SqlValues = Mapping[str, SqlValue]
+"""Values by the name of a column or parameter."""
 
 _REVISION = [field.name for field in fields(Revision)]
 _FILE = [field.name for field in fields(FileIdentity)]
@@ -44,7 +45,7 @@ def decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogatepass")
 
 
-def from_record(record: Record) -> Row:
+def from_record(record: Record) -> SqlValues:
     return {
         "item_id": record.item_id,
         "entry": encode(record.entry),
@@ -72,7 +73,7 @@ def to_record(row: sqlite3.Row) -> Record:
     )
 
 
-def _from_condition(condition: Condition) -> Row:
+def _from_condition(condition: Condition) -> SqlValues:
     return {
         "state": condition.state.value,
         "reason": condition.reason.value if condition.reason else None,
@@ -92,7 +93,7 @@ def _to_condition(row: sqlite3.Row) -> Condition:
     )
 
 
-def _from_object(known: RecordedObject) -> Row:
+def _from_object(known: RecordedObject) -> SqlValues:
     return {
         "transfer_id": known.transfer_id,
         "etag": known.etag,
@@ -118,7 +119,7 @@ def _to_object(row: sqlite3.Row) -> RecordedObject:
     )
 
 
-def from_transfer(transfer: Transfer) -> Row:
+def from_transfer(transfer: Transfer) -> SqlValues:
     progress = transfer.progress
     return {
         "id": transfer.id,
@@ -157,7 +158,7 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
     )
 
 
-def from_part(transfer_id: str, part: Part) -> Row:
+def from_part(transfer_id: str, part: Part) -> SqlValues:
     return {
         "transfer_id": transfer_id,
         "number": part.number,
@@ -171,7 +172,7 @@ def to_part(row: sqlite3.Row) -> Part:
     return Part(number=row["number"], size=row["size"], etag=row["etag"], checksum=_to_checksum(row))
 
 
-def from_checksum(checksum: Checksum | None, name: str = "checksum") -> dict[str, Value]:
+def from_checksum(checksum: Checksum | None, name: str = "checksum") -> dict[str, SqlValue]:
     return {
         f"{name}_kind": checksum.kind.value if checksum else None,
         f"{name}_value": checksum.value if checksum else None,
@@ -183,7 +184,7 @@ def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
     return Checksum(ChecksumKind(kind), row[f"{name}_value"]) if kind else None
 
 
-def _from_destination(at: Destination) -> dict[str, Value]:
+def _from_destination(at: Destination) -> dict[str, SqlValue]:
     return {
         "store": encode(at.store),
         "endpoint": encode(at.endpoint),
@@ -204,7 +205,7 @@ def _from_revision(revision: Revision) -> str:
 
 
 def from_file(file: FileIdentity) -> str:
-    """As it is in a revision."""
+    """The file's identity as in the JSON of a revision."""
     return json.dumps([getattr(file, name) for name in _FILE])
 
 

@@ -1,9 +1,9 @@
--- 'mird': tells a journal from another program's database.
+-- 'mird': distinguishes a journal from the database of another program.
 PRAGMA application_id = 0x6d697264;
 
--- One row an item: the record as model.Record has it. `revision` is JSON, because inode numbers of some file systems
--- exceed a signed 64-bit integer and because nothing is ever looked up by it. A rowid table: ids are hashes, and rows
--- of half a kilobyte in random order would touch a page each.
+-- One row for each item, with the fields of model.Record. `revision` is JSON, because inode numbers of some file systems
+-- exceed a signed 64-bit integer, and no query searches by it. A rowid table: ids are hashes, and inserting rows of half
+-- a kilobyte in random order would touch one page for each row.
 CREATE TABLE items (
     item_id        TEXT NOT NULL PRIMARY KEY,
     entry          TEXT NOT NULL,
@@ -29,15 +29,15 @@ CREATE TABLE items (
     removed        REAL            -- when its item left the manifests; NULL: in force
 );
 
--- What people ask for is in force, and in the order of ids; each of these answers from its first row on, and the second
--- counts states without touching a record. Partial, so that what left the manifests costs nothing.
+-- Queries of users are for items in force, in the order of ids. With these indexes each query reads no row before its
+-- first result, and items_by_state counts states without reading records. Partial: retired items cost nothing.
 CREATE INDEX items_in_force ON items (item_id) WHERE removed IS NULL;
 CREATE INDEX items_by_state ON items (state, item_id, removed) WHERE removed IS NULL;
 CREATE INDEX items_by_entry ON items (entry, item_id) WHERE removed IS NULL;
 CREATE INDEX items_by_entry_and_state ON items (entry, state, item_id) WHERE removed IS NULL;
 
--- Intents: a row stands from before the store is asked for anything until the transfer is settled, so that after a
--- crash this table is exactly what may have been left at the stores. Uploads and parts will refer to it.
+-- Intents: a row exists from before the first request to the store until the transfer ends. After a crash this table
+-- therefore lists exactly the transfers that may have left something at the stores. Uploads and parts refer to it.
 CREATE TABLE transfers (
     id        TEXT NOT NULL PRIMARY KEY,
     item_id   TEXT NOT NULL,

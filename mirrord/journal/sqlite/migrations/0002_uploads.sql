@@ -1,8 +1,8 @@
--- A multipart upload as far as it got. The table `transfers` says what was meant, these say what came of it; both are
--- gone when the transfer is settled.
+-- The progress of multipart uploads. `transfers` has the intent, these columns and `parts` have the progress; the rows
+-- of both are deleted when the transfer ends.
 ALTER TABLE transfers ADD COLUMN checksum_kind TEXT NOT NULL DEFAULT 'none';  -- of each part
 ALTER TABLE transfers ADD COLUMN options_digest TEXT;  -- of what the upload was created with
-ALTER TABLE transfers ADD COLUMN upload_id TEXT;  -- NULL: not opened, or nobody knows
+ALTER TABLE transfers ADD COLUMN upload_id TEXT;  -- NULL: not created, or its id is unknown
 ALTER TABLE transfers ADD COLUMN completing INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE transfers ADD COLUMN whole_kind TEXT;  -- the object's checksum, as sent with Complete
 ALTER TABLE transfers ADD COLUMN whole_value TEXT;

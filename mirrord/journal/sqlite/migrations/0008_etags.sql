@@ -1,3 +1,3 @@
--- Whether a HEAD showed the recorded ETag. Of journals written before, nobody knows: the next HEAD of an object that
--- carries the recorded transfer's id gives the record its ETag.
+-- Whether a HEAD showed the recorded ETag. For older journals this is unknown: the next HEAD of an object with the
+-- recorded transfer's id sets the ETag of the record.
 ALTER TABLE items ADD COLUMN etag_from_head INTEGER NOT NULL DEFAULT 0;
