@@ -17,6 +17,7 @@ from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.health import Health
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
+from mirrord.daemon.supervise import Supervisor
 from mirrord.errors import JournalError
 from mirrord.events import Event
 from mirrord.folders.waiting import WaitingFile
@@ -36,6 +37,7 @@ class Controller:
     """Implements `ports.Control`. `stopping` makes it not ready for good."""
 
     applied: AppliedState
+    supervisor: Supervisor
     journal: JournalQueries
     board: Board
     health: Health
@@ -55,7 +57,7 @@ class Controller:
         files = self.applied.manifests.statuses()
         if files and not any(file.in_force for file in files):
             return "no valid manifest is in force"
-        return self.applied.unhealthy()
+        return self.supervisor.problem()
 
     async def check_journal(self) -> None:
         """Whether the journal's file is still the one that is open; JournalError, logged once, if it is not."""
@@ -77,7 +79,7 @@ class Controller:
             totals=await self.counts(),
             running=self.board.running(),
             files=self.applied.manifests.statuses(),
-            folders=self.applied.folder_statuses(),
+            folders=self.applied.folders.statuses(),
             stores=self.health.stores(),
             differences=self.applied.stores.differences,
             not_enforced=not_enforced(),
@@ -108,7 +110,7 @@ class Controller:
         return (await self._with_gone_files([shown]))[0]
 
     async def _with_gone_files(self, shown: Sequence[ItemStatus]) -> Sequence[ItemStatus]:
-        return await with_gone_files(shown, self.applied.folders(), self.applied.files.ask)
+        return await with_gone_files(shown, self.applied.folders.specs(), self.applied.files.ask)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self.board.subscribe()
@@ -159,7 +161,7 @@ class Controller:
     async def _overlay(self, entry: str | None, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
         """What is laid over the records: all that runs, and those held back that are meant."""
         overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
-        async for one in in_turns(self.applied.held(entry)):
+        async for one in in_turns(self.applied.folders.waiting(entry)):
             if is_meant(one):
                 overlay.hold(one)
         return overlay

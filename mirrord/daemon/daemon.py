@@ -77,7 +77,7 @@ class Daemon:
 
     async def feed_watchdog(self) -> None:
         """For systemd: the loop turns (it got here), and nothing that must run is dead."""
-        await keep_watchdog(self.notifier, self.applied.unhealthy, self.engine.clock)
+        await keep_watchdog(self.notifier, self.supervisor.problem, self.engine.clock)
 
     # ── shutdown ──────────────────────────────────────────────────────────────────────────────────
     async def finish(self) -> bool:

@@ -18,6 +18,7 @@ from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.daemon import Daemon
+from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
 from mirrord.daemon.manifests import Manifests
@@ -31,11 +32,13 @@ from mirrord.engine.descriptors import descriptors
 from mirrord.engine.wiring import DAEMON_RETRIES, Engine, engine
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
+from mirrord.ports import Observer
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings, parse_listen, resolve
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.metrics import Metrics, Readings
+from mirrord.transfer.budget import Budget
 from mirrord.web.application import application
 from mirrord.web.connections import connections_of
 from mirrord.web.hosts import hosts_of
@@ -117,60 +120,77 @@ def assembled(
     observers: Observers,
 ) -> Daemon:
     """The daemon's parts put together. Pure wiring."""
-    clock, journal = opened.clock, opened.journal
-    health, board = Health(clock), Board(clock)
-    queue = LocalQueue(clock)
-    scheduler = Scheduler(look=opened.after_upload.reconcile, queue=queue, journal=journal, clock=clock)
-    opened.breakers.release = scheduler.release
-    readings = Readings(
-        items=lambda: totals.last,
-        staleness=health.staleness,
-        stores=health.stores,
-        folders=lambda: {one.name: one.watching for one in applied.folder_statuses()},
-        folders_up=lambda: {
-            one.name: one.complete for one in applied.folder_statuses() if one.last_scan or not one.complete
-        },
-        folder_scans=lambda: {
-            one.name: one.last_scan for one in applied.folder_statuses() if one.last_scan is not None
-        },
-        buffer_bytes=lambda: opened.budget.in_use,
-        queue_items=queue.due,
-    )
-    metrics = Metrics(readings)
+    health, board = Health(opened.clock), Board(opened.clock)
+    queue, notifier = LocalQueue(opened.clock), Notifier(environ)
+    applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
+    totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)
+    metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, queue))
     observers.add(health, board, metrics)
-    applied = AppliedState(
-        manifests=manifests,
-        scheduler=scheduler,
-        stores=opened.stores,
-        journal=journal,
-        after_upload=opened.after_upload,
-        files=opened.files,
-        supervisor=supervisor,
-        health=health,
-        observer=observers,
-        clock=clock,
-    )
-    totals = Totals(journal, clock, applied.held, board.unfinished)
-    notifier = Notifier(environ)
     follower = ManifestFollower(manifests=manifests, applied=applied, restarts=restarts, notifier=notifier)
+    controller = Controller(
+        applied=applied,
+        supervisor=supervisor,
+        journal=opened.journal,
+        board=board,
+        health=health,
+        totals=totals,
+        started=opened.clock.now(),
+        read_again=follower.reload,
+    )
     return Daemon(
         settings=settings,
         engine=replace(opened, sweeper=replace(opened.sweeper, look=applied.trigger)),
         applied=applied,
         follower=follower,
         supervisor=supervisor,
-        controller=Controller(
-            applied=applied,
-            journal=journal,
-            board=board,
-            health=health,
-            totals=totals,
-            started=clock.now(),
-            read_again=follower.reload,
-        ),
+        controller=controller,
         metrics=metrics,
         notifier=notifier,
         observer=observers,
+    )
+
+
+def _applied_state(
+    opened: Engine,
+    manifests: Manifests,
+    supervisor: Supervisor,
+    queue: LocalQueue,
+    health: Health,
+    observer: Observer,
+) -> AppliedState:
+    scheduler = Scheduler(look=opened.after_upload.reconcile, queue=queue, journal=opened.journal, clock=opened.clock)
+    opened.breakers.release = scheduler.release
+    folders = FolderLoops(
+        scheduler=scheduler,
+        after_upload=opened.after_upload,
+        files=opened.files,
+        journal=opened.journal,
+        supervisor=supervisor,
+        observer=observer,
+        clock=opened.clock,
+    )
+    return AppliedState(
+        manifests=manifests,
+        scheduler=scheduler,
+        folders=folders,
+        stores=opened.stores,
+        files=opened.files,
+        journal=opened.journal,
+        health=health,
+        clock=opened.clock,
+    )
+
+
+def _readings(folders: FolderLoops, totals: Totals, health: Health, budget: Budget, queue: LocalQueue) -> Readings:
+    return Readings(
+        items=lambda: totals.last,
+        staleness=health.staleness,
+        stores=health.stores,
+        folders=lambda: {one.name: one.watching for one in folders.statuses()},
+        folders_up=lambda: {one.name: one.complete for one in folders.statuses() if one.last_scan or not one.complete},
+        folder_scans=lambda: {one.name: one.last_scan for one in folders.statuses() if one.last_scan is not None},
+        buffer_bytes=lambda: budget.in_use,
+        queue_items=queue.due,
     )
 
 

@@ -1,6 +1,6 @@
 """The background tasks of a daemon: named, begun again when they die, ended together.
 
-Owns the pauses between deaths and who is unwell. Refuses to know what a task does. A task that returns has died too,
+Owns the pauses between deaths and who is failing. Refuses to know what a task does. A task that returns has died too,
 unless it was declared to end.
 """
 
@@ -77,10 +77,14 @@ class Supervisor:
         return frozenset(self._tasks)
 
     @property
-    def unwell(self) -> Mapping[str, str]:
+    def failing(self) -> Mapping[str, str]:
         """The tasks that are dead, or were begun again only just, each with what it died of."""
         now = self._clock.monotonic()
         return {name: one.cause for name, one in self._watched.items() if one.cause and not _recovered(one, now)}
+
+    def problem(self) -> str | None:
+        """The failing tasks in words; None if there are none."""
+        return ", ".join(f"{name}: {why}" for name, why in sorted(self.failing.items())) or None
 
     async def _keep(self, name: str, work: Work, finite: bool) -> None:
         watched = self._watched[name]

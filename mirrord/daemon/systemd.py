@@ -62,8 +62,8 @@ class Notifier:
             self._complained = True
 
 
-async def keep_watchdog(notifier: Notifier, unwell: Callable[[], str | None], clock: Clock) -> None:
-    """Tell systemd twice within its deadline that the daemon lives, for as long as `unwell` finds nothing wrong.
+async def keep_watchdog(notifier: Notifier, problem_of: Callable[[], str | None], clock: Clock) -> None:
+    """Tell systemd twice within its deadline that the daemon lives, for as long as `problem_of` finds nothing wrong.
 
     A loop that does not turn gets here as little as one whose self-check fails: systemd restarts either. Returns at
     once where no watchdog is asked for.
@@ -72,7 +72,7 @@ async def keep_watchdog(notifier: Notifier, unwell: Callable[[], str | None], cl
         return
     complaint: str | None = None
     while True:
-        problem = unwell()
+        problem = problem_of()
         if problem and not complaint:
             _log.error("the self-check fails, systemd's watchdog is not fed until it passes: %s", problem)
         complaint = problem

@@ -79,36 +79,16 @@ class Metrics:
         self._count_due = readings.queue_items
         self._due = Gauge("mirrord_queue_items", "Items that are due and not yet started.", registry=self.registry)
         ProcessCollector(registry=self.registry)
-        self._running: dict[str, tuple[str, int, int]] = {}  # item id -> transfer id, bytes read, bytes sent
-        in_flight = Gauge("mirrord_transfers_in_flight", "Running transfers.", registry=self.registry)
-        in_flight.set_function(lambda: len(self._running))
-        build = self._gauge("build_info", "Always 1; the labels name the version.", "version", "python")
-        build.labels(__version__, platform.python_version()).set(1)
-        self._transfers = self._counter("transfers", "Attempts that ended.", "store", "kind", "outcome")
-        self._bytes = self._counter(
-            "transfer_bytes", "Bytes read from sources, and sent and confirmed by stores.", "store", "direction"
-        )
-        self._durations = Histogram(
-            "mirrord_transfer_duration_seconds",
-            "Completed attempts, from check to record.",
-            buckets=DURATIONS,
+        self._transfers = _TransferMetrics(self.registry)
+        _register_build(self.registry)
+        self._valid = Gauge(
+            "mirrord_manifest_valid",
+            "1 if the current content of the file is in force, 0 if it was rejected.",
+            ["file"],
             registry=self.registry,
         )
-        self._parts = self._counter(
-            "parts", "Parts of completed multipart uploads, and how many of them were resumed.", "outcome"
-        )
-        self._retries = self._counter("retries", "Failed checks and transfers that will be retried.", "reason")
-        self._valid = self._gauge(
-            "manifest_valid", "1 if the current content of the file is in force, 0 if it was rejected.", "file"
-        )
-        self._reloads = self._counter("manifest_reloads", "Manifest files loaded, by outcome.", "outcome")
-        self._rescans = self._counter("folder_rescans", "Whole scans of a folder.", "folder", "cause")
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"mirrord_{name}", text, labels, registry=self.registry)
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"mirrord_{name}", text, labels, registry=self.registry)
+        self._reloads = _counter(self.registry, "manifest_reloads", "Manifest files loaded, by outcome.", "outcome")
+        self._rescans = _counter(self.registry, "folder_rescans", "Whole scans of a folder.", "folder", "cause")
 
     async def render(self) -> bytes:
         """All metrics, in Prometheus' text format 0.0.4."""
@@ -116,24 +96,75 @@ class Metrics:
         return generate_latest(self.registry)
 
     def __call__(self, event: Event) -> None:
-        self._note(event)
+        self._count(event)
 
     @singledispatchmethod
-    def _note(self, event: Event) -> None:
-        """Events without a metric."""
+    def _count(self, event: Event) -> None:
+        self._transfers.count(event)
 
-    # ── transfers ─────────────────────────────────────────────────────────────────────────────────
-    @_note.register
+    @_count.register
+    def _(self, event: ManifestLoaded) -> None:
+        self._judged(event.file, "loaded", 1)
+
+    @_count.register
+    def _(self, event: ManifestRejected) -> None:
+        self._judged(event.file, "rejected", 0)
+
+    @_count.register
+    def _(self, event: ManifestRemoved) -> None:
+        self._reloads.labels("removed").inc()
+        self._valid.remove_by_labels({"file": _label(event.file)})
+
+    def _judged(self, file: str, outcome: str, valid: int) -> None:
+        self._reloads.labels(outcome).inc()
+        self._valid.labels(_label(file)).set(valid)
+
+    @_count.register
+    def _(self, event: FolderRescanned) -> None:
+        self._rescans.labels(_label(event.folder), event.cause).inc()
+
+
+class _TransferMetrics:
+    """Counts attempts, parts, bytes and retries. Owns the set of running transfers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._running: dict[str, tuple[str, int, int]] = {}  # item id -> transfer id, bytes read, bytes sent
+        in_flight = Gauge("mirrord_transfers_in_flight", "Running transfers.", registry=registry)
+        in_flight.set_function(lambda: len(self._running))
+        self._ends = _counter(registry, "transfers", "Attempts that ended.", "store", "kind", "outcome")
+        self._bytes = _counter(
+            registry,
+            "transfer_bytes",
+            "Bytes read from sources, and sent and confirmed by stores.",
+            "store",
+            "direction",
+        )
+        self._durations = Histogram(
+            "mirrord_transfer_duration_seconds",
+            "Completed attempts, from check to record.",
+            buckets=DURATIONS,
+            registry=registry,
+        )
+        self._parts = _counter(
+            registry, "parts", "Parts of completed multipart uploads, and how many of them were resumed.", "outcome"
+        )
+        self._retries = _counter(registry, "retries", "Failed checks and transfers that will be retried.", "reason")
+
+    @singledispatchmethod
+    def count(self, event: Event) -> None:
+        """Events without a metric are ignored."""
+
+    @count.register
     def _(self, event: TransferStarted) -> None:
         self._running[event.item.id] = (event.transfer_id, 0, 0)
 
-    @_note.register
+    @count.register
     def _(self, event: TransferResumed) -> None:
         """Bytes of an earlier attempt were counted by that attempt."""
         self._running[event.item.id] = (event.transfer_id, event.bytes, event.bytes)
         self._parts.labels("resumed").inc(event.parts)
 
-    @_note.register
+    @count.register
     def _(self, event: TransferProgress) -> None:
         transfer_id, read, sent = self._running.get(event.item.id, ("", 0, 0))
         if transfer_id != event.transfer_id:
@@ -143,59 +174,47 @@ class Metrics:
         self._bytes.labels(store, "sent").inc(max(0, event.bytes_sent - sent))
         self._running[event.item.id] = (event.transfer_id, event.bytes_read, event.bytes_sent)
 
-    @_note.register
+    @count.register
     def _(self, event: TransferCompleted) -> None:
         self._ended(event, "completed")
         self._durations.observe(event.duration)
         if event.copied.kind is TransferKind.MULTIPART:
             self._parts.labels("completed").inc(event.copied.parts)
 
-    @_note.register
+    @count.register
     def _(self, event: TransferFailed) -> None:
         self._ended(event, "failed")
         if event.retry_in is not None:
             self._retries.labels(event.reason.value).inc()
 
-    @_note.register
+    @count.register
     def _(self, event: ItemRetrying) -> None:
         self._retries.labels(event.reason.value).inc()
 
-    @_note.register
+    @count.register
     def _(self, event: TransferInterrupted) -> None:
         self._ended(event, "interrupted")
 
     def _ended(self, event: TransferEvent, outcome: str) -> None:
         self._running.pop(event.item.id, None)
         kind = event.kind.value if event.kind else "unknown"
-        self._transfers.labels(_label(event.item.destination.store), kind, outcome).inc()
+        self._ends.labels(_label(event.item.destination.store), kind, outcome).inc()
 
-    @_note.register
+    @count.register
     def _(self, event: ItemChanged) -> None:
         """An attempt without an end event (the journal failed) ends when its item gets another state."""
         if event.state is not State.TRANSFERRING:
             self._running.pop(event.item.id, None)
 
-    # ── manifests and folders ─────────────────────────────────────────────────────────────────────
-    @_note.register
-    def _(self, event: ManifestLoaded) -> None:
-        self._judged(event.file, "loaded", 1)
 
-    @_note.register
-    def _(self, event: ManifestRejected) -> None:
-        self._judged(event.file, "rejected", 0)
+def _counter(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"mirrord_{name}", text, labels, registry=registry)
 
-    @_note.register
-    def _(self, event: ManifestRemoved) -> None:
-        self._reloads.labels("removed").inc()
-        self._valid.remove_by_labels({"file": _label(event.file)})
 
-    def _judged(self, file: str, outcome: str, valid: int) -> None:
-        self._reloads.labels(outcome).inc()
-        self._valid.labels(_label(file)).set(valid)
-
-    @_note.register
-    def _(self, event: FolderRescanned) -> None:
-        self._rescans.labels(_label(event.folder), event.cause).inc()
+def _register_build(registry: CollectorRegistry) -> None:
+    text = "Always 1; the labels name the version."
+    build = Gauge("mirrord_build_info", text, ["version", "python"], registry=registry)
+    build.labels(__version__, platform.python_version()).set(1)
 
 
 class _Readers(Collector):

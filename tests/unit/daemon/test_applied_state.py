@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.daemon.applied_state import AppliedState
+from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.health import Health
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.supervise import Supervisor
@@ -38,10 +39,9 @@ class Scene:
         clock, self.journal = AutoAdvancingClock(), MemoryJournal()
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
-        self.applied = AppliedState(
-            manifests=self.manifests,
-            scheduler=Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock),
-            stores=Stores({}, directory),
+        scheduler = Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock)
+        folders = FolderLoops(
+            scheduler=scheduler,
             after_upload=AfterUpload(
                 looks=self,
                 asides=files.quarantine(),
@@ -55,8 +55,17 @@ class Scene:
             files=files,
             journal=self.journal,
             supervisor=supervisor,
-            health=Health(clock),
             observer=self.ignore,
+            clock=clock,
+        )
+        self.applied = AppliedState(
+            manifests=self.manifests,
+            scheduler=scheduler,
+            folders=folders,
+            stores=Stores({}, directory),
+            files=files,
+            journal=self.journal,
+            health=Health(clock),
             clock=clock,
         )
 

@@ -16,6 +16,7 @@ from mirrord.daemon.board import Board
 from mirrord.daemon.control import Controller
 from mirrord.daemon.health import Health
 from mirrord.daemon.picture import FILE_GONE, LONGEST_FRESH, Totals, with_gone_files
+from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason, SourceTimedOut
 from mirrord.events import TransferFailed, TransferStarted
@@ -68,11 +69,15 @@ class FakeAppliedState:
 
     holds: list[WaitingFile] = field(default_factory=list)
 
-    def held(self, entry: str | None = None) -> Iterator[WaitingFile]:
+    def waiting(self, entry: str | None = None) -> Iterator[WaitingFile]:
         return iter(self.holds if entry in (None, "in") else [])
 
-    def folders(self) -> Mapping[str, FolderSpec]:
+    def specs(self) -> Mapping[str, FolderSpec]:
         return {}
+
+    @property
+    def folders(self) -> "FakeAppliedState":
+        return self
 
     @property
     def files(self) -> "FakeAppliedState":
@@ -106,9 +111,10 @@ class World:
                 for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
             ]
         )
-        self.totals = Totals(self.journal, self.clock, applied.held, self.board.unfinished)
+        self.totals = Totals(self.journal, self.clock, applied.waiting, self.board.unfinished)
         self.control = Controller(
             applied=applied,
+            supervisor=Supervisor(self.clock),
             journal=self.journal,
             board=self.board,
             health=Health(self.clock),

@@ -47,14 +47,14 @@ async def test_a_task_that_dies_is_begun_again_and_said(
     work = Work(clock, (5, KeyError("fault")))
     tasks.start("queue", work)
     await clock.advance(4)
-    assert tasks.unwell == {}
+    assert tasks.failing == {}
     await clock.advance(1)
-    assert tasks.unwell == {"queue": "KeyError: 'fault'"}
+    assert tasks.failing == {"queue": "KeyError: 'fault'"}
     await clock.advance(RESTARTS.base)
     assert work.began == [0, 5 + RESTARTS.base]
-    assert list(tasks.unwell) == ["queue"], "alive, but who knows for how long"
+    assert list(tasks.failing) == ["queue"], "alive, but who knows for how long"
     await clock.advance(WELL_AFTER)
-    assert tasks.unwell == {}
+    assert tasks.failing == {}
     (said,) = (one for one in caplog.records if one.name == supervise.__name__)
     assert said.exc_info is not None
     assert "task queue died" in said.getMessage()
@@ -94,7 +94,7 @@ async def test_returning_and_cancelling_oneself_are_deaths_too(
     work = Work(clock, (5, death))
     tasks.start("queue", work)
     await clock.advance(5)
-    assert tasks.unwell == {"queue": cause}
+    assert tasks.failing == {"queue": cause}
     await clock.advance(RESTARTS.base)
     assert len(work.began) == 2
 
@@ -104,7 +104,7 @@ async def test_a_finite_task_may_return_but_not_die(tasks: Supervisor, clock: Ma
     tasks.start("sweep", work, finite=True)
     await clock.advance(100)
     assert len(work.began) == 2
-    assert tasks.unwell == {}
+    assert tasks.failing == {}
     assert tasks.names == frozenset()
     tasks.start("sweep", Work(clock), finite=True)
     assert tasks.names == {"sweep"}
@@ -132,7 +132,7 @@ async def test_a_dead_task_can_be_stopped_too(tasks: Supervisor, clock: ManualCl
     await tasks.stop("folder a")
     await clock.advance(100)
     assert len(work.began) == 1
-    assert tasks.unwell == {}
+    assert tasks.failing == {}
 
 
 async def test_leaving_ends_all_and_waits_for_their_end(clock: ManualClock) -> None:

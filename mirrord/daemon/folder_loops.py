@@ -1,0 +1,131 @@
+"""The loops of the folders in force: one background task for each folder.
+
+Owns the start and the end of each loop as folders are added, changed and removed. `folders.loop` is the loop itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from mirrord.daemon.supervise import Supervisor
+from mirrord.declared import FolderSpec
+from mirrord.engine.local_files import LocalFiles
+from mirrord.errors import SourceTimedOut
+from mirrord.folders.after_upload import AfterUpload
+from mirrord.folders.loop import FolderLoop
+from mirrord.folders.ports import FolderPorts
+from mirrord.folders.waiting import WaitingFile
+from mirrord.model import Item, Record
+from mirrord.planning.items.bind import item_of, name_of
+from mirrord.ports import Clock, JournalRecords, Observer
+from mirrord.scheduling.scheduler import Scheduler
+from mirrord.sources.folder import Folder
+from mirrord.status import FolderStatus
+
+
+@dataclass(slots=True, kw_only=True)
+class FolderLoops:
+    """`stop_outdated`, then `start_missing`, after each change of the folders in force."""
+
+    scheduler: Scheduler
+    after_upload: AfterUpload
+    files: LocalFiles
+    journal: JournalRecords
+    supervisor: Supervisor
+    observer: Observer
+    clock: Clock
+    _loops: dict[str, FolderLoop] = field(default_factory=dict, init=False)
+    _overlaps: dict[str, frozenset[str]] = field(default_factory=dict, init=False)
+    """By folder: the other folders that matched its files when its loop started."""
+
+    async def stop_outdated(self, wanted: Mapping[str, FolderSpec]) -> list[str]:
+        """End the loops of folders that were removed or changed, and of those whose files another folder began or
+        ceased to match. Returns the names of the removed ones."""
+        outdated = [
+            entry
+            for entry, loop in self._loops.items()
+            if loop.spec != wanted.get(entry) or self._overlaps[entry] != self.files.overlaps.of(entry)
+        ]
+        for entry in outdated:
+            del self._loops[entry]
+            await self.supervisor.stop(_task(entry))
+            await self.scheduler.withdraw(entry)
+        return [entry for entry in outdated if entry not in wanted]
+
+    def start_missing(self, wanted: Mapping[str, FolderSpec]) -> None:
+        """Start a loop for each folder that has none."""
+        for entry, spec in wanted.items():
+            if entry not in self._loops:
+                self._start(spec)
+
+    async def submit(self, record: Record) -> bool:
+        """Have the recorded file checked now. False if no folder in force has it."""
+        loop = self._loops.get(record.entry) if record.removed is None else None
+        name = name_of(loop.spec, record.source) if loop is not None else None
+        if loop is None or name is None:
+            return False
+        await self.scheduler.submit(_item_of(loop.spec, record, name))
+        return True
+
+    def statuses(self) -> tuple[FolderStatus, ...]:
+        """Each folder in force, by name."""
+        return tuple(loop.status() for _, loop in sorted(self._loops.items()))
+
+    def specs(self) -> Mapping[str, FolderSpec]:
+        """The folders in force, by entry."""
+        return {name: loop.spec for name, loop in self._loops.items()}
+
+    def waiting(self, entry: str | None = None) -> Iterator[WaitingFile]:
+        """Files that wait and are not recorded: of every folder, or of one."""
+        for name, loop in tuple(self._loops.items()):
+            if entry in (None, name):
+                yield from loop.waiting()
+
+    def _start(self, spec: FolderSpec) -> None:
+        listing = self.files.listing(spec)
+        ports = FolderPorts(
+            listing=listing,
+            watch=partial(self.files.hints, spec),
+            journal=self.journal,
+            submit=self.scheduler.submit,
+            observer=self.observer,
+            clock=self.clock,
+            taken=partial(self._taken, spec.entry),
+            resume=partial(self._scanned, spec, listing),
+        )
+        self._overlaps[spec.entry] = self.files.overlaps.of(spec.entry)
+        loop = self._loops[spec.entry] = FolderLoop(spec, ports)
+        self.supervisor.start(_task(spec.entry), loop.run)
+
+    async def _scanned(self, spec: FolderSpec, listing: Folder) -> None:
+        """Runs after each complete scan."""
+        await self.files.refresh(spec.entry, listing.linked)
+        await self.after_upload.resume(spec, listing.asides)
+
+    async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
+        """Which other source in force has this item's object."""
+        mirror = self.scheduler.item(item.id)
+        if mirror is not None and mirror.folder_file is None:
+            return f"the mirror {mirror.entry}"
+        other = self._loops.get(record.entry) if record is not None and record.entry != entry else None
+        if other is not None and record is not None and await _may_have(other, record.source, item.id):
+            return f"{record.source} in the folder {record.entry}"
+        return ""
+
+
+async def _may_have(folder: FolderLoop, source: str, item_id: str) -> bool:
+    """Whether a file of this folder has the object; so it may while the folder does not answer."""
+    try:
+        return await folder.has(source, item_id)
+    except SourceTimedOut:
+        return True
+
+
+def _task(entry: str) -> str:
+    return f"folder {entry}"
+
+
+def _item_of(spec: FolderSpec, record: Record, name: str) -> Item:
+    """The item of the recorded file of that name, as the folder's listing would find it."""
+    item = item_of(spec, name, record.dated or 0.0)
+    return replace(item, id=record.item_id, destination=replace(record.destination, store=spec.target.store))
