@@ -1,9 +1,9 @@
-"""The nouns of mirrord as frozen dataclasses and enums. No I/O, no clock, no behaviour beyond reading themselves.
+"""The data types of mirrord: frozen dataclasses and enums. No I/O, no clock; methods only derive values from fields.
 
-Desired: `Item` with its `Options`. Observed: `Revision`, `Observed` (a source now), `StoredObject` (a store now).
-Recorded: `Record` (an item in the journal, with its `Condition` and its `RecordedObject`), `Transfer` (one attempt's
-intent). The words are those of docs/glossary.
-Times are seconds since the epoch (float, UTC); sizes are bytes; durations seconds.
+Desired: `Item` with its `Options`. Observed: `Revision`, `Observed` (a source now), `StoredObject` (an object now).
+Recorded: `Record` (an item in the journal, with its `Condition` and its `RecordedObject`), `Transfer` (the intent of
+one attempt). docs/glossary.md defines the terms. Times are seconds since the epoch (float, UTC); sizes are bytes;
+durations seconds.
 """
 
 from mirrord.model.addresses import shown

@@ -1,6 +1,6 @@
-"""How an address is written where people read it: without userinfo, query and fragment, however malformed it is.
+"""The form of an address for users: without userinfo, query and fragment, also if the address is malformed.
 
-Refuses to guess: where it cannot be said which part of an address is its password, all of it is cut.
+If it is unclear which part of an address is the password, the whole address is replaced by `[cut]`.
 """
 
 import re
@@ -8,7 +8,7 @@ import re
 CUT = "[cut]"
 
 _START = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:|[Hh][Tt]{2}[Pp][Ss]?(?=//))?(?P<slashes>[/\\]*)")
-"""Also without the colon, as it is mistyped: `https//…`."""
+"""Also without the colon, a common typing error: `https//…`."""
 _KNOWN = frozenset(
     {"http:", "https:", "s3:", "ftp:", "ftps:", "sftp:", "postgres:", "postgresql:", "redis:", "socks5:"}
 )
@@ -17,16 +17,16 @@ _PORT = r"(?::\d{0,5})?"
 _HOST = re.compile(rf"(?:localhost|{_NAME}(?:\.{_NAME})+\.?|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]){_PORT}")
 _LITERAL = re.compile(rf"(?:localhost|\d+(?:\.\d+){{3}}|\[.*\]){_PORT}")
 _WORD = re.compile(rf"(?:{_NAME})?{_PORT}")
-"""A name without a dot: a host of a local network or a bucket, or a user whose password follows."""
+"""A name without a dot: a host of a local network, a bucket, or a user before a password."""
 
 
 def shown(address: str) -> str:
-    """An address without its secrets. What is no URL and holds no `@` behind a colon is shown as it is."""
+    """An address without its secrets. A text that is not a URL and has no `@` after a colon is returned unchanged."""
     return split(address)[0]
 
 
 def split(address: str) -> tuple[str, bool]:
-    """The address as it may be shown, and whether a query or a fragment was cut from its end."""
+    """The address without secrets, and whether a query or a fragment was cut from its end."""
     found = _START.match(address)
     scheme = ((found and found["scheme"]) or "").lower()
     start = found.end() if found else 0
@@ -43,7 +43,7 @@ def _is_url(address: str, scheme: str, slashes: str) -> bool:
 
 
 def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
-    """`rest` follows the slashes of a URL."""
+    """`rest`: the part of a URL after its slashes."""
     authority, end, _ = re.split(r"([/\\?#]|$)", rest, maxsplit=1)
     behind = rest[len(authority) :]
     _, at, host = authority.rpartition("@")
@@ -54,7 +54,7 @@ def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
 
 
 def _ambiguous(host: str, behind: str, *, named: bool, end: str, bucket: bool) -> bool:
-    """Whether a password may stand in what would be shown. `named`: there is userinfo before `host`."""
+    """Whether the part to show may hold a password. `named`: there is userinfo before `host`."""
     later = "@" in behind
     if _LITERAL.fullmatch(host) or (_HOST.fullmatch(host) and ":" not in host) or (bucket and _WORD.fullmatch(host)):
         return later and named
@@ -66,6 +66,6 @@ def _ambiguous(host: str, behind: str, *, named: bool, end: str, bucket: bool) -
 
 
 def _partition(behind: str) -> tuple[str, str, str]:
-    """The path, the mark that ends it if there is one, and what follows."""
+    """The path, the `?` or `#` that ends it or an empty text, and the rest."""
     path, mark, rest = re.split(r"([?#]|$)", behind, maxsplit=1)
     return path, mark, rest

@@ -1,4 +1,4 @@
-"""What happens to a folder's file once its object is proven: the values of the manifest's `after_upload`."""
+"""What happens to a folder's file when its object is proven: the values of the manifest's `after_upload`."""
 
 from dataclasses import dataclass
 

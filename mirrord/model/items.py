@@ -1,4 +1,4 @@
-"""An item (one source bound to one object), and where its object stands."""
+"""An item (one source bound to one object), and the destination of its object."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +13,7 @@ _KEEP = KeepFile()
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where an object stands: a store by its manifest name and endpoint, a bucket, a normalised key."""
+    """The address of an object: a store by its name in the manifest and its endpoint, a bucket, a normalised key."""
 
     store: str
     endpoint: str
@@ -25,7 +25,8 @@ class Destination:
 
     @property
     def item_id(self) -> str:
-        """First 16 hex digits of sha256(endpoint, bucket, key): renaming a store, entry or file keeps it."""
+        """The first 16 hex digits of sha256(endpoint, bucket, key). Renaming a store, an entry or a manifest does not
+        change it."""
         return sha256(f"{self.endpoint}\n{self.bucket}\n{self.key}".encode()).hexdigest()[:16]
 
 
@@ -39,37 +40,38 @@ class Item:
     destination: Destination
     options: Options = Options()
     gone: bool = False
-    """A complete listing proved that the source is gone, and its entry says `delete: mirror`: delete the object."""
+    """A complete listing proved that the file does not exist any more, and its entry has `delete: mirror`: the object
+    is to be deleted."""
     dated: float | None = None
-    """The moment that `{date}` stands for in its key, in seconds since the epoch; None: the key has no date."""
+    """The time for `{date}` in its key, in seconds since the epoch; None: the key has no date."""
 
     @property
     def removes_file(self) -> bool:
-        """Whether the file is deleted or moved once its object is proven."""
+        """Whether the file is deleted or moved when its object is proven."""
         return not isinstance(self.after_upload, KeepFile)
 
     @property
     def after_upload(self) -> FileAction:
-        """What becomes of the origin once its object is proven."""
+        """What happens to the origin when its object is proven."""
         return self.origin.after_upload if isinstance(self.origin, File) else _KEEP
 
     @property
     def shown_source(self) -> str:
-        """The source without userinfo and query, fit for logs, journal and status."""
+        """The source without userinfo and query, for logs, journal and status."""
         return shown(self.origin.address)
 
     @property
     def folder_file(self) -> File | None:
-        """The origin, if a folder found it; None for what an entry names itself."""
+        """The origin if a folder found it; None if the entry names the origin itself."""
         return self.origin if isinstance(self.origin, File) and self.origin.root is not None else None
 
 
 def mentions(text: str, *names: str) -> bool:
-    """Whether one of `names` holds `text`, in upper or lower case: how people look for items."""
+    """Whether one of `names` contains `text`, in upper or lower case: the search for items."""
     wanted = text.casefold()
     return any(wanted in name.casefold() for name in names)
 
 
 def fingerprint(address: str) -> str:
-    """What stands for a source's address in a revision: no secret can be read from it."""
+    """The digest of a source's address, used in revisions: it reveals no secret of the address."""
     return sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where an item stands; about the object, not about the last attempt."""
+    """The state of an item. It describes the object, not the last attempt."""
 
     SYNCED = "Synced"
     PENDING = "Pending"

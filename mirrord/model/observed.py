@@ -1,4 +1,4 @@
-"""What a source and a store show now: revisions, objects, parts, open uploads. Sizes are bytes."""
+"""The state of a source and of a store now: revisions, objects, parts, open uploads. Sizes are bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mirrord.model.kinds import ChecksumKind
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells one state of a local file from another, from stat(2)."""
+    """The fields of stat(2) that distinguish one state of a local file from another."""
 
     device: int
     inode: int
@@ -20,13 +20,13 @@ class FileIdentity:
 
     @classmethod
     def of(cls, found: stat_result) -> Self:
-        """From what stat(2) or lstat(2) says."""
+        """From the result of stat(2) or lstat(2)."""
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What identifies one version of a source. Two revisions of different addresses never compare equal."""
+    """The identity of one version of a source. Revisions of different addresses are never equal."""
 
     address: str  # fingerprint() of the source's address
     etag: str | None = None  # as sent: quoted, `W/` kept
@@ -35,29 +35,31 @@ class Revision:
     digest: str | None = None  # "sha256:<hex>"
     file: FileIdentity | None = None
     location: str | None = None
-    """Behind redirects: the fingerprint of where the answer came from, for its validators belong to that URL only."""
-    departs: bool | None = field(default=None, compare=False)  # recorded of a file that `after_upload` takes away
+    """After redirects: the fingerprint of the URL of the response. Its validators belong to that URL only."""
+    departs: bool | None = field(
+        default=None, compare=False
+    )  # recorded for a file that `after_upload` deletes or moves
 
     @property
     def strong_etag(self) -> str | None:
-        """The ETag if RFC 9110 lets ranges be pinned to it: not weak, not empty."""
+        """The ETag if RFC 9110 allows it in If-Range: not weak, not empty. None otherwise."""
         return self.etag if self.etag and self.etag.startswith('"') and len(self.etag) > 2 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """A source as it is now: its revision and what the object inherits from it."""
+    """The state of a source now: its revision, and the properties that the object inherits."""
 
     revision: Revision
     content_type: str | None = None
     content_encoding: str | None = None
     ranges: bool = False
-    """Whether a byte range, pinned to this revision, can be asked for."""
+    """Whether a byte range of exactly this revision can be requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """A digest of some bytes. `value` is base64, as S3 headers carry it; hex only for people."""
+    """A digest of some bytes. `value` is base64, as in S3 headers; hex is only for display."""
 
     kind: ChecksumKind
     value: str
@@ -65,7 +67,8 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object as the store describes it. `etag` is quoted, as sent; metadata keys are lower case, bare."""
+    """An object as the store reports it. `etag` is quoted, as sent; metadata keys are lower case, without
+    `x-amz-meta-`."""
 
     size: int
     etag: str
@@ -76,12 +79,12 @@ class StoredObject:
     metadata: Mapping[str, str] = field(default_factory=dict)
     content_type: str | None = None
     from_head: bool = field(default=False, compare=False)
-    """HeadObject showed it; otherwise it is what the answer to a write said."""
+    """From a HeadObject response; False: from the response to a write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One uploaded part of a multipart upload; numbers count from 1."""
+    """One uploaded part of a multipart upload. Numbers start at 1."""
 
     number: int
     size: int
@@ -91,7 +94,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One version of an object, as ListObjectVersions shows it."""
+    """One version of an object, from ListObjectVersions."""
 
     version_id: str
     last_modified: float | None = None  # by the store's clock
@@ -99,15 +102,15 @@ class ObjectVersion:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A multipart upload that stands open at a store, as ListMultipartUploads shows it."""
+    """An open multipart upload at a store, from ListMultipartUploads."""
 
     key: str
     upload_id: str
     initiated: float  # by the store's clock
-    listed: float | None = None  # the store's clock when it said so; None: it did not say
+    listed: float | None = None  # the store's clock at the time of the list, from its Date header; None: unknown
 
 
-# ── metadata that every object of ours carries ────────────────────────────────────────────────────
+# ── metadata of each object that mirrord writes ───────────────────────────────────────────────────
 META_TRANSFER = "mirrord-transfer"
 META_VALIDATOR = "mirrord-validator"
 META_SHA256 = "mirrord-sha256"

@@ -1,4 +1,4 @@
-"""Everything an entry says about its items, as frozen values. Durations are seconds, sizes bytes."""
+"""The settings of an entry for its items, as frozen values. Durations are seconds, sizes bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from mirrord.units import KiB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """How one entry's URL is asked. `headers` already holds bearer and basic credentials, so it is secret."""
+    """Settings of the HTTP requests for one entry. `headers` includes bearer and basic credentials, so it is secret."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connections: int = 4
@@ -20,7 +20,9 @@ class HttpOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectOptions:
-    """What is stored beside the bytes, in S3's own words. None or empty: not sent."""
+    """Headers, metadata and tags of an object, with S3's names. None or empty: not sent.
+
+    The journal records a digest of the `repr`: the name and the fields of this class must not change."""
 
     content_type: str | None = None
     cache_control: str | None = None
@@ -38,7 +40,7 @@ class ObjectOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """Cutting into parts. None: `planning.transfers.parts` chooses from size, provider and memory limit."""
+    """The division into parts. None: `planning.transfers.parts` chooses from size, provider and memory limit."""
 
     multipart_threshold: int | None = None
     part_size: int | None = None
@@ -47,7 +49,7 @@ class UploadOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSum:
-    """What an entry's bytes must be: a sha256 (64 hex digits, lower case), or the URL of a list that holds it."""
+    """The expected bytes of a source: a sha256 (64 hex digits, lower case), or the URL of a list that holds it."""
 
     sha256: str | None = None
     url: str | None = field(default=None, repr=False)
@@ -84,7 +86,7 @@ class Options:
     upload: UploadOptions = UploadOptions()
     requires: SourceRequirements = SourceRequirements()
     readback: bool = False
-    """The object is read back and compared before the copy counts."""
+    """The object is read back and compared before the transfer counts as done."""
     overwrite: Overwrite = Overwrite.ALWAYS
     drift: Drift = Drift.REPAIR
     suspend: bool = False

@@ -1,6 +1,6 @@
-"""Where an item's bytes come from, as types: a URL, or a file of this machine.
+"""The origin of an item's bytes as a type: a URL, or a local file.
 
-Owns the text form of an origin, which the journal records and which is shown. It is the same text as in a manifest:
+Owns the text form of an origin, which the journal records and the status shows. It is the same text as in a manifest:
 `http(s)://…`, or `file:///…` with nothing encoded. A new kind of source is one more type of `Origin`.
 """
 
@@ -13,7 +13,7 @@ _FILE = "file://"
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A source at a host. `text` is the full URL, which may hold secrets."""
+    """A source on a host. `text` is the full URL, which may hold secrets."""
 
     text: str = field(repr=False)
 
@@ -27,13 +27,13 @@ class Url:
 class File:
     """A local file. `root` is the path of the folder that found it; None: an entry names the file itself.
 
-    `name` is relative to `root`, and the file may not leave `root`; without a root it is the absolute path.
+    `name` is relative to `root`, and the file must be inside `root`. Without a root, `name` is the absolute path.
     """
 
     root: str | None
     name: str
     follow: bool = False
-    """The folder says `follow_symlinks`: a link at the file's path or on the way to it leads to the file."""
+    """The folder has `follow_symlinks`: the file's path may contain symbolic links."""
     after_upload: FileAction = KeepFile()
 
     @property
@@ -51,21 +51,21 @@ Origin = Url | File
 
 
 def origin_at(address: str) -> Origin:
-    """The origin that a text names, as an entry gives it: a URL, or a file outside any folder."""
+    """The origin for a text of an entry: a URL, or a file without a folder."""
     path = file_path(address)
     return Url(address) if path is None else File(None, path)
 
 
 def file_address(path: str) -> str:
-    """How a local file is named as a source: the absolute path after the scheme, nothing in it encoded."""
+    """The text form of a local file: `file://` and the absolute path, without any encoding."""
     return f"{_FILE}{path}"
 
 
 def file_path(address: str) -> str | None:
-    """The path that `file_address` was given; None: the address is no file's."""
+    """The path in a `file://` address; None: the address is not that of a file."""
     return address.removeprefix(_FILE) if address.startswith(_FILE) else None
 
 
 def directory_prefix(path: str) -> str:
-    """What the paths of all files below a directory begin with."""
+    """The common prefix of the paths of all files below a directory."""
     return path.rstrip("/") + "/"

@@ -1,4 +1,4 @@
-"""What the journal holds: transfers under way, copies, records of items; and the outcome of one check.
+"""The contents of the journal: running transfers, finished transfers, records of items; and the outcome of one check.
 
 Times are seconds since the epoch (float, UTC); sizes are bytes.
 """
@@ -13,21 +13,22 @@ from mirrord.model.observed import Checksum, Revision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournaledProgress:
-    """How far a transfer got, as the journal knows it."""
+    """The recorded progress of a transfer."""
 
     upload_id: str | None = None
-    """Of the multipart upload; None: none was opened, or a crash came before its id was known."""
+    """Of the multipart upload; None: no upload was opened, or the process crashed before its id was known."""
     whole: Checksum | None = None  # of the object, once its completion was requested
     complete_requested: float | None = None
-    """When the store was last asked to make the object visible without a known outcome; None: never, or it refused."""
+    """Time of the last request to make the object visible, if its outcome is unknown; None: no request, or it was
+    refused."""
     given_up: float | None = None
-    """When the transfer was given up although something of it may be left at the store, for a sweep to remove; None: it
-    runs, or may go on."""
+    """When the transfer was given up while a part of it may still exist at the store, which a sweep removes later;
+    None: it runs, or can be resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """The intent of one transfer, journaled before the store is asked for anything, and how far it got."""
+    """The intent of one transfer, recorded before the first request to the store, and its progress."""
 
     id: str
     item_id: str
@@ -38,13 +39,13 @@ class Transfer:
     part_size: int | None = None  # None for a single put
     checksum_kind: ChecksumKind = ChecksumKind.NONE  # of each part
     options_digest: str | None = None
-    """Of all that the object is written with: parts of an upload that was created with other options are of no use."""
+    """Of all options of the object: parts of an upload with other options cannot be used."""
     progress: JournaledProgress = JournaledProgress()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
-    """The end of a transfer: what stands at the store, and what proved it."""
+    """The result of a finished transfer: the object at the store, and the proof of its bytes."""
 
     transfer_id: str
     revision: Revision
@@ -55,12 +56,12 @@ class Copied:
     checksum: Checksum | None
     integrity: Integrity
     etag_from_head: bool = False
-    reused: bool = False  # the store made it of an object that held these bytes: none was sent
+    reused: bool = False  # the store copied another object with the same bytes: none were sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """The state of an item: why, since when, and when it is checked next."""
+    """The state of an item: its reason, its start, and the time of the next check."""
 
     state: State
     reason: Reason | None = None
@@ -71,23 +72,23 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedObject:
-    """The object of an item, as it was last written, adopted or checked; all None: no object is known."""
+    """The object of an item when it was last written, adopted or checked. All None: no object is known."""
 
     transfer_id: str | None = None
     etag: str | None = None
     etag_from_head: bool = False
-    """A HEAD showed this ETag. Otherwise the answer to the write said it, and stores exist where the two differ."""
+    """A HEAD returned this ETag; False: the response to the write did. At some stores the two differ."""
     size: int | None = None
     checksum: Checksum | None = None
     integrity: Integrity | None = None
     synced_at: float | None = None
     options_digest: str | None = None
-    """Of the ObjectOptions that the object was written with: a change of them writes again."""
+    """Of the ObjectOptions that the object was written with. If they change, the object is written again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the journal knows of an item: its state, its object, and the revision that the object holds."""
+    """The record of an item in the journal: its state, its object, and the revision that the object holds."""
 
     item_id: str
     entry: str
@@ -97,14 +98,14 @@ class Record:
     revision: Revision | None = None
     object: RecordedObject = RecordedObject()
     removed: float | None = None
-    """When its item left the manifests; None: it is in force."""
+    """When its item left the manifests; None: it is in the manifests."""
     dated: float | None = None
-    """As `Item.dated`: kept for the file's path."""
+    """As `Item.dated`; kept for the path of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one look at an item; whoever schedules decides from it when to look again."""
+    """The outcome of one check of an item. The scheduler derives the time of the next check from it."""
 
     state: State
     reason: Reason | None = None
@@ -112,16 +113,16 @@ class Outcome:
     retry_in: float | None = None  # seconds; only with Retrying
     copied: Copied | None = None  # None: no bytes were moved
     tried: bool = True
-    """False: held back by a breaker. Nothing was asked, and it counts as no failure."""
+    """False: a breaker stopped the check before any request. It does not count as a failure."""
     counts: bool = True
-    """False: everything that its host or store answered lately was an error, so that this is no attempt."""
+    """False: its host or store has lately answered with errors only. It does not count as an attempt."""
     pruned: bool = False
-    """The object was deleted, as its file was."""
+    """The object was deleted because its file was deleted."""
     adopted: bool = False
-    """The object equals the source, and the journal did not know it."""
+    """The object equals the source and was not yet in the journal."""
 
     def failures_after(self, failures: int) -> int:
-        """The attempts in a row that failed, with this one; an outage counts as one of them at most."""
+        """The number of failed attempts in a row, including this one. An outage counts as one attempt at most."""
         if not self.tried:
             return failures
         return failures + 1 if self.counts else max(failures, 1)

@@ -1,1 +1,2 @@
-"""Pure decisions: which items a manifest means, what to do about one, how to cut it, when to look again."""
+"""Pure decisions: the items of a manifest, the action for an item, its division into parts, the time of its next
+check."""

@@ -1,1 +1,1 @@
-"""What to do about one item, and the comparisons of sources, objects and records that decide it. Pure."""
+"""The action for one item, and the comparisons of sources, objects and records that decide it. Pure."""

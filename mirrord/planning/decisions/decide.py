@@ -1,7 +1,7 @@
-"""What to do about one item, from what is desired, recorded and observed. Pure: no I/O, no clock.
+"""The action for one item, from its desired, recorded and observed state. Pure: no I/O, no clock.
 
-Owns the rules of `overwrite`, `drift`, adoption and "unchanged", and when a file's bytes may speak for it. Hands on a
-`Decision`; `reconcile` carries it out, `plan` prints it.
+Owns the rules of `overwrite`, `drift`, adoption and "unchanged", and the rule when a file's bytes are compared. Returns
+a `Decision`; `reconcile` carries it out, `plan` prints it.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -37,15 +37,15 @@ _UNPROVEN = "the declared checksum was not proven on these bytes"
 
 class Action(StrEnum):
     KEEP = "keep"  # the object equals the source
-    ADOPT = "adopt"  # it does, but the journal did not know
+    ADOPT = "adopt"  # the object equals the source, but the journal has no record of it
     COPY = "copy"
-    COMPARE = "compare"  # the file looks changed: read it, then decide again
+    COMPARE = "compare"  # the file's metadata changed: read it, then decide again
     BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`message` says why, in a person's words; `drifted` that the object changed behind our back."""
+    """`message`: the reason, for users. `drifted`: another program changed the object."""
 
     action: Action
     message: str
@@ -58,12 +58,14 @@ _single = attrgetter(*_SINGLE)
 
 
 def options_digest(options: ObjectOptions) -> str:
-    """What the object was written with: another digest means the object must be written again."""
-    metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: order means nothing
+    """The digest of the options that an object is written with. If it changes, the object is written again.
+
+    The journal records it, so its form must not change."""
+    metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: the order has no meaning
     return _digest(_single(options), tuple(metadata), tuple(tags))
 
 
-@lru_cache(maxsize=256)  # asked of each item at each look, and many items have the same options
+@lru_cache(maxsize=256)  # called for each item at each check, and many items have the same options
 def _digest(
     single: tuple[object, ...], metadata: tuple[tuple[str, str], ...], tags: tuple[tuple[str, str], ...]
 ) -> str:
@@ -72,13 +74,13 @@ def _digest(
 
 
 DRIFT_EVERY = 60.0
-"""Seconds between two looks at an object whose source is looked at more often: a HEAD costs more than a 304."""
+"""Seconds between two HEADs of an object whose source is checked more often: a HEAD costs more than a 304."""
 
 
 def needs_head(item: Item, record: Record | None, since: float = inf) -> bool:
-    """Whether the store must be asked; `since` is how many seconds ago it last was.
+    """Whether the check needs a HEAD of the object; `since`: seconds since the last one.
 
-    Not when the journal knows the object and drift is ignored, or was looked for just now.
+    Not if the object is recorded and drift is ignored, or was checked less than DRIFT_EVERY ago.
     """
     if record is None or record.revision is None or item.options.overwrite is not Overwrite.ALWAYS:
         return True
@@ -86,14 +88,14 @@ def needs_head(item: Item, record: Record | None, since: float = inf) -> bool:
 
 
 def known_revision(
-    item: Item, record: Record | None, standing: StoredObject | None, *, asked: bool = True
+    item: Item, record: Record | None, stored: StoredObject | None, *, asked: bool = True
 ) -> Revision | None:
-    """The revision that makes a conditional question to the source safe; None if a copy is due whatever it says."""
+    """The revision for a conditional request to the source; None if a copy is due in any case."""
     if record is None or record.revision is None or _rewritten(item, record):
         return None
     if not _proven(item, record.revision) or _unread(item, record):
         return None
-    if asked and _drift(item, record, standing) and item.options.drift is Drift.REPAIR:
+    if asked and _drift(item, record, stored) and item.options.drift is Drift.REPAIR:
         return None
     return record.revision
 
@@ -101,7 +103,7 @@ def known_revision(
 def decide(
     item: Item,
     record: Record | None,
-    standing: StoredObject | None,
+    stored: StoredObject | None,
     observed: Observed | None,
     *,
     asked: bool = True,
@@ -109,43 +111,42 @@ def decide(
 ) -> Decision:
     """Decide about one item.
 
-    `observed=None`: the source says that it still is `known_revision`. `standing=None`: the store has no object
-    there; with `asked=False` nobody knows, and nobody needs to (`needs_head`). `equal`: whether the source's bytes are
-    those that the record has a checksum of; None: they were not read, and COMPARE asks for it where that may spare a
-    copy.
+    `observed=None`: the source is still `known_revision`. `stored=None`: the store has no object; with `asked=False` it
+    is unknown, and not needed (`needs_head`). `equal`: whether the source's bytes have the recorded checksum; None:
+    they were not read, and COMPARE requests it if that may avoid a copy.
     """
     if record is None or record.revision is None:
-        decision = _first_look(item, standing, observed)
+        decision = _first_check(item, stored, observed)
     else:
-        decision = _next_look(item, record, observed, _drift(item, record, standing) if asked else None, equal)
-    if decision.action is Action.COPY and standing is not None and (why := _protected(item, record, standing)):
+        decision = _next_check(item, record, observed, _drift(item, record, stored) if asked else None, equal)
+    if decision.action is Action.COPY and stored is not None and (why := _protected(item, record, stored)):
         message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
     return decision
 
 
-def _protected(item: Item, record: Record | None, standing: StoredObject) -> str | None:
-    """Why the object that stands may not be overwritten; None if it may."""
+def _protected(item: Item, record: Record | None, stored: StoredObject) -> str | None:
+    """The reason why the stored object may not be overwritten; None if it may."""
     if item.options.overwrite is Overwrite.NEVER:
         return "exists and overwrite is never"
-    written = META_TRANSFER in standing.metadata or (record is not None and record.object.etag == standing.etag)
+    written = META_TRANSFER in stored.metadata or (record is not None and record.object.etag == stored.etag)
     if item.options.overwrite is Overwrite.OWNED and not written:
         return "was not written by mirrord and overwrite is owned"
     return None
 
 
-def _first_look(item: Item, standing: StoredObject | None, observed: Observed | None) -> Decision:
-    if standing is None:
+def _first_check(item: Item, stored: StoredObject | None, observed: Observed | None) -> Decision:
+    if stored is None:
         return Decision(Action.COPY, "the object is missing")
-    ours = standing.metadata.get(META_VALIDATOR)
+    ours = stored.metadata.get(META_VALIDATOR)
     if observed is None or ours is None or ours != validator(observed.revision):
         return Decision(Action.COPY, "another object stands there")
-    if not _proven(item, adopted(observed.revision, standing)):
+    if not _proven(item, adopted(observed.revision, stored)):
         return Decision(Action.COPY, _UNPROVEN)
     return Decision(Action.ADOPT, "the object already holds this revision")
 
 
-def _next_look(
+def _next_check(
     item: Item, record: Record, observed: Observed | None, drift: str | None, equal: bool | None
 ) -> Decision:
     if drift and item.options.drift is Drift.REPORT:
@@ -168,11 +169,11 @@ def _next_look(
 
 
 _SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5})
-"""A question that is asked of each touched file for years is not for 32 bits to answer."""
+"""CRC32 is too weak for a comparison that is repeated for years with each touched file."""
 
 
 def identifies_bytes(record: Record) -> bool:
-    """Whether the record has a checksum that tells the object's bytes from any others, and the copy was proven."""
+    """Whether the record has a checksum that identifies the object's bytes, and the copy was proven."""
     if record.object.etag is None or record.revision is None or record.object.integrity is Integrity.LENGTH:
         return False
     return record.revision.digest is not None or (
@@ -181,20 +182,20 @@ def identifies_bytes(record: Record) -> bool:
 
 
 def _comparable(record: Record, observed: Observed) -> bool:
-    """Whether reading the source may show that nothing changed. Files only: to read them costs no network. Their ctime
-    alone is no reason to believe in a chmod, for whoever sets mtime back leaves the same trace."""
+    """Whether reading the source may show that nothing changed. Only for files, which are read without network. A
+    changed ctime alone does not prove a chmod: a program that writes and then resets mtime leaves the same trace."""
     if observed.revision.file is None or record.revision is None or record.revision.file is None:
         return False
     return observed.revision.length == record.object.size and identifies_bytes(record)
 
 
-def _drift(item: Item, record: Record, standing: StoredObject | None) -> str | None:
-    """What another program did to the object; None: nothing, or the entry ignores it."""
+def _drift(item: Item, record: Record, stored: StoredObject | None) -> str | None:
+    """The change of the object by another program; None: no change, or the entry ignores drift."""
     if item.options.drift is Drift.IGNORE:
         return None
-    if standing is None:
+    if stored is None:
         return "the object was deleted"
-    return None if is_recorded(record, standing) else "the object was replaced"
+    return None if is_recorded(record, stored) else "the object was replaced"
 
 
 def _rewritten(item: Item, record: Record) -> bool:
@@ -202,14 +203,14 @@ def _rewritten(item: Item, record: Record) -> bool:
 
 
 def _same(now: Revision, then: Revision | None) -> bool:
-    """Digests count only where both are known: that of `then` was learned while the bytes were read."""
+    """Digests are compared only if both are known: that of `then` was computed while the bytes were read."""
     if then is not None and None in (now.digest, then.digest):
         then = replace(then, digest=now.digest)
     return same_revision(now, then)
 
 
 def _proven(item: Item, revision: Revision) -> bool:
-    """Whether the bytes of `revision` are known to meet what is declared; a list is not asked for what it says now."""
+    """Whether the bytes of `revision` are proven to have the declared checksum. A list is not fetched again."""
     declared = item.options.requires.checksum
     if declared is None:
         return True
@@ -217,11 +218,11 @@ def _proven(item: Item, revision: Revision) -> bool:
 
 
 def _unread(item: Item, record: Record) -> bool:
-    """Whether the proof that the manifest asks for is owed. What was adopted counts as it stands."""
+    """Whether the readback that the manifest requires was not done yet. An adopted object needs none."""
     return item.options.readback and record.object.integrity not in (None, Integrity.READBACK)
 
 
-def adopted(revision: Revision, standing: StoredObject) -> Revision:
-    """`revision` with the digest that our own stamp on the object remembers."""
-    digest = standing.metadata.get(META_SHA256)
+def adopted(revision: Revision, stored: StoredObject) -> Revision:
+    """`revision` with the digest in the object's metadata, if mirrord recorded one there."""
+    digest = stored.metadata.get(META_SHA256)
     return replace(revision, digest=f"sha256:{digest}") if digest else revision

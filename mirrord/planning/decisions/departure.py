@@ -90,11 +90,11 @@ def unproven(record: Record | None) -> str | None:
     return None
 
 
-def lost(record: Record, standing: StoredObject | None) -> str | None:
+def lost(record: Record, stored: StoredObject | None) -> str | None:
     """Why the object that stands is not the copy that the journal has proven; None if it is."""
-    if standing is None:
+    if stored is None:
         return "the object was deleted"
-    return None if is_ours(record, standing) and standing.size == record.object.size else "the object was replaced"
+    return None if is_ours(record, stored) and stored.size == record.object.size else "the object was replaced"
 
 
 def has_left(record: Record | None) -> bool:

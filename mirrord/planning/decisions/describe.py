@@ -1,8 +1,8 @@
-"""What is stored beside the bytes: the content type, inherited encoding, and the stamp that says whose object it is.
+"""The headers and metadata of an object: the content type, the inherited encoding, and mirrord's own metadata.
 
-Owns the choice, not the sending. Content-Type by SPEC section 2: the manifest's, else the source's header, else by the
-key's extension, else application/octet-stream. Extensions come from Python's own table, never from the machine's
-files: two machines must store the same object.
+Owns the choice of the values; others send them. Content-Type by SPEC section 2: the manifest's, else the source's
+header, else by the key's extension, else application/octet-stream. Extensions come from Python's own table, never from
+files of the machine: two machines must store the same object.
 """
 
 import mimetypes
@@ -24,23 +24,23 @@ _LONGEST_VALIDATOR = 200
 
 
 def content_type(options: ObjectOptions, observed: Observed, key: str) -> str:
-    """The object's Content-Type. `a.tar.gz` is application/gzip: nobody should unpack it on the way."""
+    """The object's Content-Type. `a.tar.gz` is application/gzip, so that no client unpacks it in transit."""
     return options.content_type or observed.content_type or _by_extension(key)
 
 
 def described(options: ObjectOptions, observed: Observed, key: str, transfer_id: str) -> ObjectOptions:
-    """`options` made whole for one transfer: type, encoding, and our stamp in the metadata (SPEC section 4)."""
-    stamp = {META_TRANSFER: transfer_id}
+    """`options` completed for one transfer: type, encoding, and mirrord's own metadata (SPEC section 4)."""
+    own = {META_TRANSFER: transfer_id}
     if comparable := validator(observed.revision):
-        stamp[META_VALIDATOR] = comparable
+        own[META_VALIDATOR] = comparable
     algorithm, _, digest = (observed.revision.digest or "").partition(":")
     if algorithm == "sha256":
-        stamp[META_SHA256] = digest
+        own[META_SHA256] = digest
     return replace(
         options,
         content_type=content_type(options, observed, key),
         content_encoding=options.content_encoding or observed.content_encoding,
-        metadata={**options.metadata, **stamp},
+        metadata={**options.metadata, **own},
     )
 
 
@@ -57,10 +57,11 @@ def _by_extension(key: str) -> str:
 
 
 def validator(revision: Revision) -> str | None:
-    """What a daemon without its journal compares; None if the source offers nothing to compare.
+    """The text that a daemon without a journal compares; None if the source has nothing to compare.
 
-    Holds the source's address: equal validators of two addresses say nothing. A file's inode and ctime are left out,
-    for they change when a tree is moved to another disk. Metadata is US-ASCII and short: else it goes as its digest.
+    It contains the source's address, because equal validators of two addresses have no meaning. A file's inode and
+    ctime are left out: they change when a tree is moved to another disk. Metadata must be US-ASCII and short; otherwise
+    a digest of the text is used.
     """
     if revision.file:
         text = f"{revision.file.size}-{revision.file.mtime_ns}"

@@ -1,8 +1,8 @@
-"""Lists of SHA-256 digests as people publish them beside files: which digest a list gives for one name. Pure.
+"""Published lists of SHA-256 digests: the digest of one file name in a list. Pure.
 
-Owns the three forms: coreutils (`<hex>  name`, `<hex> *name`, a leading backslash where the name is escaped), BSD
-(`SHA256 (name) = <hex>`), and a single digest. Lines of other algorithms, comments and PGP armour are passed over.
-Refuses to guess: a list that names several digests for one name gives none.
+Owns the three forms: coreutils (`<hex>  name`, `<hex> *name`, with a leading backslash if the name is escaped), BSD
+(`SHA256 (name) = <hex>`), and a single digest. Lines of other algorithms, comments and PGP armour are ignored. A list
+with several digests for one name gives no digest.
 """
 
 import re
@@ -12,21 +12,21 @@ _BSD = re.compile(r"(?P<escaped>\\?)SHA-?256 ?\((?P<name>.+)\) ?= ?(?P<digest>[0
 _SINGLE = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 _ESCAPED = re.compile(r"\\(.)")
 _MANY = 3
-"""So many different digests are kept: a list of nothing else takes no memory."""
+"""The number of different digests that are kept, which bounds the memory for long lists."""
 _MEANS = {"n": "\n", "r": "\r", "\\": "\\"}
 
 
 class DigestSearch:
-    """Reads a list line by line and keeps only what it says of the file `name`, so that a list may be long.
+    """Reads a list line by line and keeps only the digests of the file `name`, so that a list may be long.
 
-    A list's names may have directories; the whole name wins over its last segment.
+    Names in a list may have directories. A match of the whole name counts before a match of the last segment.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._lists_names = False
-        self._whole: set[str] = set()
-        self._last: set[str] = set()
+        self._full_name: set[str] = set()
+        self._last_segment: set[str] = set()
         self._single: set[str] = set()
 
     def line(self, text: str) -> None:
@@ -36,16 +36,16 @@ class DigestSearch:
             self._lists_names = True
             listed, digest = _name(match), match["digest"].lower()
             if listed.removeprefix("./") == self._name:
-                _keep(self._whole, digest)
+                _keep(self._full_name, digest)
             elif listed.rpartition("/")[2] == self._name:
-                _keep(self._last, digest)
+                _keep(self._last_segment, digest)
         elif not self._lists_names and (single := _SINGLE.fullmatch(text)):
             _keep(self._single, single[1].lower())
 
     def result(self) -> str:
-        """The digest (64 hex digits, lower case). ValueError, in words that end a sentence about the list, if it names
-        no digest for the file, or more than one."""
-        found = (self._whole or self._last) if self._lists_names else self._single
+        """The digest (64 hex digits, lower case). ValueError if the list has no digest for the file, or more than one;
+        its message continues a sentence about the list."""
+        found = (self._full_name or self._last_segment) if self._lists_names else self._single
         if not found:
             raise ValueError(f"names no sha256 of {self._name}")
         if len(found) > 1:
@@ -54,7 +54,7 @@ class DigestSearch:
 
 
 def sha256_for(name: str, text: str) -> str:
-    """What `DigestSearch` finds in the whole list `text`. Raises what its result raises."""
+    """The result of `DigestSearch` for the whole list `text`. Raises as `result`."""
     search = DigestSearch(name)
     for line in text.splitlines():
         search.line(line)

@@ -1,8 +1,8 @@
 """When a file of a folder is ready by its marker: `ready: "*.done"`, `ready: _SUCCESS`. Pure.
 
-Owns which names are markers, and at which names a file's marker may stand. A pattern with a star marks one file, or
-all below a directory, from beside it; a name without one marks all below the directory that it stands in. Whether
-anything stands there, a listing says.
+Owns which names are markers, and the possible names of a file's marker. A pattern with a star marks the file, or all
+files below the directory, beside it. A name without a star marks all files below its own directory. The listing of a
+folder shows whether a marker exists.
 """
 
 import os
@@ -17,10 +17,10 @@ MOST_NAMED = 2
 class Markers:
     """The markers of one folder. Names are relative to it, `/` between segments."""
 
-    pattern: str  # one segment, with one star at the most
+    pattern: str  # one segment, with at most one star
 
     def is_marker(self, name: str) -> bool:
-        """Whether a file of this name is a marker, whatever it marks."""
+        """Whether a file of this name is a marker of any file."""
         base = name.rpartition("/")[2]
         before, star, after = self.pattern.partition("*")
         if not star:
@@ -28,7 +28,7 @@ class Markers:
         return len(base) > len(before) + len(after) and base.startswith(before) and base.endswith(after)
 
     def of(self, name: str) -> tuple[str, ...]:
-        """Where a marker of this file may stand, the nearest first; any of them will do."""
+        """The names of possible markers of this file, the nearest first. One of them is enough."""
         return tuple(dict.fromkeys(self._of(name)))
 
     def _of(self, name: str) -> Iterator[str]:
@@ -51,9 +51,9 @@ class Markers:
         return "/".join((*directories, self.pattern.replace("*", marked)))
 
     def missing(self, name: str) -> str:
-        """What a file without its marker waits for, in a person's words."""
+        """The message about a file whose marker is missing."""
         return f"no marker: waits for {' or '.join(self.of(name)[:MOST_NAMED])}"
 
     def marked(self, names: Iterable[str], markers: frozenset[str]) -> Iterator[str]:
-        """Those of `names` that one of `markers` may mark."""
+        """Those of `names` that have one of `markers`."""
         return (name for name in names if not markers.isdisjoint(self.of(name)))

@@ -1,7 +1,7 @@
-"""Whether objects whose files are gone may be deleted, and which (guarantee 9). Pure.
+"""Whether objects of missing files may be deleted, and which (guarantee 9). Pure.
 
-Owns the guards: a scan that was incomplete or found nothing deletes nothing, a pass that would delete too much deletes
-nothing, an object that is not the journal's own stays. Hands on verdicts; `reconcile.removal` deletes.
+Owns the guards: after a scan that was incomplete or found no files nothing is deleted; a pass that would delete too
+much deletes nothing; an object that is not the recorded one is kept. `reconcile.removal` deletes.
 """
 
 from array import array
@@ -13,10 +13,10 @@ from mirrord.model import FileIdentity, Item, Record
 from mirrord.planning.decisions.identity import same_state
 
 ALWAYS_FEW = 10
-"""So many objects of an entry may always be deleted in one pass."""
+"""The number of objects of an entry that one pass may always delete."""
 SHARE = 0.10
-"""More than these may be deleted up to this share of the entry's objects."""
-_SHARDS = 1024  # each is sorted by itself: sorting a million at once would hold the loop for half a second
+"""More objects may be deleted up to this share of the entry's objects."""
+_SHARDS = 1024  # each is sorted separately: sorting a million at once would block the loop for half a second
 
 
 Root = tuple[int, int]
@@ -24,23 +24,24 @@ Root = tuple[int, int]
 
 
 def trusted(*, complete: bool, files: int) -> bool:
-    """Whether what a scan did not find may be taken as gone: an unmounted or half-read folder looks empty."""
+    """Whether files that a scan did not find count as missing. Not for an unmounted or partly read folder: it looks
+    empty."""
     return complete and files > 0
 
 
 def is_another(then: Root | None, now: Root | None, moved: Set[tuple[int, int]]) -> bool:
     """Whether a folder's directory is another one than `then`. After a reboot its device may have another number: it is
-    the same where a recorded file was found to have moved from that device to this one (`moved`, as `Seen.moved`)."""
+    the same directory if a recorded file changed from that device number to this one (`moved`, as `Seen.moved`)."""
     if then is None or now is None or then == now:
         return False
     return then[1] != now[1] or (then[0], now[0]) not in moved
 
 
 def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool = False) -> str | None:
-    """Why `gone` of the `held` objects of an entry are not deleted in this pass; None if they may be.
+    """Why `missing` of the `total` objects of an entry are not deleted in this pass; None if they may be.
 
-    `most`: the share that is allowed by word, from 0 to 1; None: the guard's own. `replaced`: the folder's directory is
-    another one, so that nothing may be deleted but by word.
+    `most`: the share that the user allowed, from 0 to 1; None: SHARE. `replaced`: the folder's directory is another
+    one, so that only an explicit `most` allows deletion.
     """
     if replaced and gone and (most is None or gone > most * held):
         return (
@@ -58,20 +59,20 @@ def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool =
 
 
 class Seen:
-    """The item ids that one scan came across: eight bytes each. An id is 16 hex digits, and those are evenly spread."""
+    """The item ids that one scan found, in eight bytes each. An id is 16 hex digits, which are evenly distributed."""
 
     def __init__(self) -> None:
         self._shards = [array("Q") for _ in range(_SHARDS)]
         self._sorted = [True] * _SHARDS
         self.recorded = 0
-        """How many of them the journal was found to have: if those are all that it has of the entry, none is gone."""
+        """How many of them are in the journal. If these are all records of the entry, no file is missing."""
         self.root: Root | None = None
         """The directory that was scanned."""
         self.moved: set[tuple[int, int]] = set()
-        """(device that was recorded, device now) of files that are the recorded ones: what was mounted anew."""
+        """(recorded device, device now) of files that are the recorded ones: devices with a new number."""
 
     def meet(self, item: Item, record: Record | None, file: FileIdentity | None) -> None:
-        """The scan came across the file of this item, of which the journal has this record."""
+        """Add the item of a found file; `record`: its record in the journal, None if there is none."""
         self.add(item.id)
         if record is None or record.removed is not None or record.source != item.shown_source:
             return
@@ -92,13 +93,14 @@ class Seen:
             self._shards[number] = array("Q", sorted(self._shards[number]))
             self._sorted[number] = True
         shard = self._shards[number]
-        place = bisect_left(shard, mark)
-        return place < len(shard) and shard[place] == mark
+        index = bisect_left(shard, mark)
+        return index < len(shard) and shard[index] == mark
 
 
 @dataclass(frozen=True, slots=True)
 class MissingItems:
-    """What is gone of an entry: `item_ids` packed, of which `objects` have one; the entry has `held` objects."""
+    """The missing items of an entry: packed `item_ids`, of which `objects` have an object; the entry has `total`
+    objects."""
 
     item_ids: "array[int]"
     objects: int
@@ -109,6 +111,6 @@ class MissingItems:
     """The folder's directory is another one than at the last whole scan."""
 
     def batches(self, size: int) -> "list[list[str]]":
-        """The ids as text again, `size` at a time."""
+        """The ids as text, in lists of `size`."""
         ids = self.item_ids
         return [[f"{one:016x}" for one in ids[at : at + size]] for at in range(0, len(ids), size)]

@@ -1,7 +1,7 @@
-"""Which object already holds a file's bytes under another name, and may be copied by the store. Pure.
+"""The object that already holds a file's bytes under another name, so that the store can copy it. Pure.
 
-Owns the rule; that the bytes are still the same, `reconcile.reuse` finds out by reading the file. A file's inode, size
-and mtime only say where to look: inodes are used again, and mtimes are set by tar, rsync and builds.
+Owns the rule. `reconcile.reuse` reads the file to check that its bytes are still the same. A file's inode, size and
+mtime are only a hint: inodes are used again, and tar, rsync and builds set mtimes.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ _KIND = ChecksumKind.CRC64NVME
 
 
 def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) -> bool:
-    """Whether to look for such an object at all.
+    """Whether to search for such an object.
 
-    Only at stores whose own checksum of the copy can be asked for, and which copy nothing but the object that was
-    meant: others copy whatever stands there. Not where the entry's rules are about bytes on their way, or about what
-    stands at the key. Not after a first attempt: a store that cannot copy must not be asked for ever.
+    Only at stores that return a checksum of the copy and that copy only the expected object; other stores copy any
+    object at the key. Not if the entry has requirements on the bytes of the source or on the existing object. Only in
+    the first attempt, because a store that cannot copy would fail again.
     """
     requires, size = item.options.requires, observed.revision.length
     if observed.revision.file is None or not size or size > provider.max_put or attempt > 1:
@@ -31,7 +31,8 @@ def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) 
 
 
 def reusable_record(item: Item, records: Iterable[Record]) -> Record | None:
-    """The first of these records of the same file whose object can serve; also one that left the manifests."""
+    """The first of these records of the same file whose object can be copied, also of an item that left the
+    manifests."""
     return next((record for record in records if record.item_id != item.id and _serves(record)), None)
 
 

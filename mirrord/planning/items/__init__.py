@@ -1,1 +1,1 @@
-"""From manifests to items: what is desired, what changed in it, and the object of each source. Pure."""
+"""From manifests to items: the desired items, their changes, and the object of each source. Pure."""

@@ -1,7 +1,7 @@
-"""From a file that a folder's listing found to its item: the folder's key template, filled. Pure.
+"""From a file in the listing of a folder to its item: fills the key template of the folder. Pure.
 
-Owns which placeholders a file's name fills, and whether a key holds a date that is kept. Refuses a name that makes no
-lawful key; that the template itself is sound, `planning.items.expand` has seen to. The dates are `folders.binding`'s.
+Owns the placeholders of a file's name, and whether the date in a key is recorded. Refuses a name without a valid key;
+`planning.items.expand` has already checked the template. `folders.binding` owns the dates.
 """
 
 import os
@@ -16,7 +16,8 @@ from mirrord.providers import profile
 
 
 def has_date(folder: FolderSpec) -> bool:
-    """Whether the keys of this folder's files hold a date that is kept: where files leave, each is a new one."""
+    """Whether the keys of this folder hold a recorded date. Not if files are deleted or moved: then each file is a new
+    one."""
     return not folder.removes_files and _dated(folder.target.key)
 
 
@@ -31,22 +32,22 @@ def file_of(folder: FolderSpec, name: str) -> File:
 
 
 def name_of(folder: FolderSpec, address: str) -> str | None:
-    """The name in the folder of the file at this address; None: the address is not in the folder."""
+    """The file's name relative to the folder; None if the address is not in the folder."""
     path, root = file_path(address), directory_prefix(folder.path)
     return path.removeprefix(root) if path is not None and path.startswith(root) else None
 
 
 def recorded_origin(folder: FolderSpec, address: str) -> Origin:
-    """What a record of the folder names as its source: a file of the folder, or whatever else the address is."""
+    """The origin in a record of the folder: a file of the folder, or another origin if the address is not in it."""
     name = name_of(folder, address)
     return origin_at(address) if name is None else file_of(folder, name)
 
 
 def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
-    """The item of one file that the folder's listing found.
+    """The item of one file in the folder's listing.
 
-    `name` is relative to the folder; `dated`, seconds since the epoch, is its mtime of when it was first recorded, and
-    means something only where `has_date`. `{ext}` has its dot. Raises KeyRefused if the name makes no lawful key.
+    `name` is relative to the folder. `dated` is the file's mtime when it was first recorded, in seconds since the
+    epoch; it is used only if `has_date`. `{ext}` includes its dot. Raises KeyRefused if the name makes no valid key.
     """
     base = name.rpartition("/")[2]
     stem, ext = os.path.splitext(base)

@@ -1,7 +1,6 @@
-"""What a new desired set changes about the one in force. Pure.
+"""The difference between new desired items and those in force. Pure.
 
-Owns which changes of an item make its running transfer void. Hands on a `Difference`; `scheduling.scheduler` cancels
-and starts.
+Owns which changes of an item invalidate its running transfer. `scheduling.scheduler` cancels and starts.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,13 +11,13 @@ from mirrord.model import Item
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Items by what happened to them; who is in none of the lists is as before."""
+    """Items by the kind of their change. Items in none of the lists did not change."""
 
     added: list[Item] = field(default_factory=list)
     changed: list[Item] = field(default_factory=list)
-    """Another source, store or option: what runs for it is void."""
+    """Another source, store or option: a running transfer is invalid."""
     rescheduled: list[Item] = field(default_factory=list)
-    """Another `every` or cron: what runs for it is not."""
+    """Another `every` or cron: a running transfer stays valid."""
     renamed: list[Item] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
@@ -27,7 +26,7 @@ class Difference:
 
 
 def difference(old: Mapping[str, Item], new: Mapping[str, Item], changed_stores: Collection[str] = ()) -> Difference:
-    """From `old` to `new`, both by item id. Every item of `changed_stores` (by name) has changed."""
+    """The changes from `old` to `new`, both by item id. All items of `changed_stores` (names) count as changed."""
     found = Difference(removed=[item_id for item_id in old if item_id not in new])
     for item_id, item in new.items():
         before = old.get(item_id)
@@ -47,6 +46,6 @@ def _kind(found: Difference, before: Item, item: Item) -> list[Item]:
 
 
 def same_work(old: Item, new: Item) -> bool:
-    """Whether what runs for `old` is what `new` asks for too: they differ in entry or schedule at most."""
+    """Whether a transfer for `old` is also correct for `new`: they differ at most in entry and schedule."""
     options = replace(old.options, schedule=new.options.schedule)
     return replace(old, entry=new.entry, options=options) == new

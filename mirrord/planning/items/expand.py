@@ -1,8 +1,9 @@
-"""From manifests to items: which source belongs at which object, and which folders are to be listed. Pure.
+"""From manifests to items: the object of each source, and the folders to list. Pure.
 
-Owns names of entries and collisions; the object of each source is `objects`'. A file is refused as a whole if one of
-its entries makes no valid item: each file stands for itself, and of two that collide the later is at fault. Its stores
-stay known, for they are valid. The result is items; `planning.items.bind` makes those of files that a listing finds.
+Owns names of entries and collisions; `objects` decides the object of each source. If one entry of a file makes no valid
+item, the whole file is refused; other files are not affected. If two files collide, the later one is refused. The
+stores of a refused file stay declared, because they are valid. `planning.items.bind` makes the items of files in
+folders.
 """
 
 import os
@@ -21,12 +22,12 @@ from mirrord.planning.items.options import OptionsOf
 from mirrord.providers import profile
 
 Overlap = Callable[[FolderSpec, FolderSpec], str | None]
-"""Why two folders cannot be beside each other, by the directories of the machine; None if they can."""
+"""The reason why two folders cannot both exist, from the directories of the machine; None if they can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """One file's share: its items and folders, or its problems."""
+    """The items and folders of one file, or its problems."""
 
     manifest: Manifest
     items: tuple[Item, ...] = ()
@@ -36,7 +37,7 @@ class Expanded:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """Everything that is desired. `files` has each manifest's share; a faulty one has problems and nothing else."""
+    """All desired items and folders, by manifest. A faulty manifest has only problems."""
 
     files: tuple[Expanded, ...]
 
@@ -54,14 +55,14 @@ class Expansion:
 
 
 def no_overlap(one: FolderSpec, other: FolderSpec) -> None:
-    """`Overlap` where nothing is asked of the machine."""
+    """An `Overlap` without access to the machine's directories: no folders overlap."""
 
 
 def expand(
     loaded: Loaded, overlap: Overlap = no_overlap, known: Mapping[str, Item] = MappingProxyType({})
 ) -> Expansion:
-    """The items and folders of every manifest, in order. Items that equal one of `known`, by id, are that very one, so
-    that a reload of many items does not hold them twice."""
+    """The items and folders of all manifests, in order. An item that equals the one of its id in `known` is that same
+    object, so that a reload of many items does not need memory for a second copy."""
     claims = _Claims(known=known)
     return Expansion(tuple(_File(manifest, loaded, claims, overlap).expanded() for manifest in loaded.manifests))
 
@@ -74,7 +75,7 @@ def validate(
     overlap: Overlap = no_overlap,
     pipes: Collection[str] = (),
 ) -> tuple[Problem, ...]:
-    """Every problem that can be found offline, in the order of the files; none: they are sound. `pipes`: see
+    """All problems that can be found offline, in the order of the files; empty if there are none. `pipes`: see
     `load_all`."""
     loaded = load_all(files, environ, allow_unset=allow_unset, pipes=pipes)
     return problems(loaded, expand(loaded, overlap), files, overlap)
@@ -83,7 +84,8 @@ def validate(
 def problems(
     loaded: Loaded, expansion: Expansion, files: Sequence[str], overlap: Overlap = no_overlap
 ) -> tuple[Problem, ...]:
-    """Every problem of the manifests that were loaded and expanded, those of files that are at fault already too."""
+    """All problems of the loaded and expanded manifests, including further problems of files that are already
+    faulty."""
     claims = _Claims()
     for share in expansion.files:
         file = share.manifest.file
@@ -99,17 +101,17 @@ def problems(
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────
 @dataclass(slots=True)
 class _Claims:
-    """What is taken: objects by item id, entries by name, folders; each with a word on who has it."""
+    """Used names: objects by item id, entries by name, folders; each with the position of its user for messages."""
 
     objects: dict[str, str] = field(default_factory=dict)
     entries: dict[str, str] = field(default_factory=dict)
     folders: list[tuple[FolderSpec, str]] = field(default_factory=list)
     known: Mapping[str, Item] = field(default_factory=dict)
-    """Items that stood before, by id."""
+    """Items of the former manifests, by id."""
 
 
 class _File:
-    """Expands one manifest. What it claims counts for others only if nothing in it is at fault."""
+    """Expands one manifest. Its claims bind later files only if the manifest has no fault."""
 
     def __init__(self, manifest: Manifest, loaded: Loaded, others: _Claims, overlap: Overlap) -> None:
         self._manifest = manifest
@@ -135,9 +137,9 @@ class _File:
         for index, entry in enumerate(entries):
             store = self._loaded.store_of(self._options.setting(entry, "store"))
             if store is None:
-                continue  # which store it is, is not known
+                continue  # the store is unknown
             if (section, index) in self._manifest.partial:
-                # a value of it is reported already; what follows from that is not
+                # a fault of its values is already reported; its consequences are not
                 yield from self._bucket(section, index, entry.to)
                 continue
             context = EntryContext(self._manifest, section, index, store, profile(store.provider), self._options(entry))
@@ -150,7 +152,7 @@ class _File:
                 yield self._manifest.problem(section, index, fault.name, str(fault))
 
     def _bucket(self, section: str, index: int, to: str) -> Iterator[Problem]:
-        """The fault of a bucket's name that depends on nothing else in the entry."""
+        """The fault of a bucket's name that does not depend on other values of the entry."""
         if "{" in to.removeprefix("s3://").partition("/")[0]:
             return
         try:
@@ -193,7 +195,7 @@ class _File:
                 follow_symlinks=follow,
             ),
             times=WatchTimes(
-                watch="poll" if follow and watch == "auto" else watch,  # no event tells of what is behind a link
+                watch="poll" if follow and watch == "auto" else watch,  # there are no events for changes behind a link
                 settle=self._options.setting(folder, "settle"),
                 poll_interval=self._options.setting(folder, "poll_interval"),
                 rescan=self._options.setting(folder, "rescan"),
@@ -207,7 +209,7 @@ class _File:
         self._folders.append(spec)
 
     def _refuse_overlap(self, context: EntryContext, spec: FolderSpec) -> None:
-        """A file that one folder takes away may be one that another has not copied yet."""
+        """One folder may delete or move a file that another folder has not copied yet."""
         for other, where in (*self._others.folders, *self._mine.folders):
             if fault := self._overlap(spec, other):
                 takers = " and ".join(one.entry for one in (other, spec) if one.removes_files)

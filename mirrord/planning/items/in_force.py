@@ -1,8 +1,8 @@
-"""Which version of each manifest file is in force, when some are bad or collide. Pure.
+"""The version of each manifest file that is in force when some files are bad or collide. Pure.
 
-Owns SPEC section 2, "Reload": each file stands for itself; a bad one keeps its last good version in force; when two
-files collide, the one that changed is the bad one, and at start the later in order. `daemon.manifests` reads the files
-and waits; what comes out here is what the daemon runs.
+Owns SPEC section 2, "Reload": each file counts by itself; of a bad file the last good version stays in force; if two
+files collide, the changed one is bad, and at start the later one in order. `daemon.manifests` reads the files and
+waits; the daemon runs the result of this module.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +17,9 @@ from mirrord.planning.items.expand import Expansion, Overlap, expand, no_overlap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestVersions:
-    """One file: `good` is what is in force of it, `candidate` what it says now if that is lawful by itself.
+    """The versions of one file: `good` is in force; `candidate` is the present content if it is valid by itself.
 
-    `problems` are those of what it says now; empty when `good` is what it says.
+    `problems` are those of the present content; empty if `good` is the present content.
     """
 
     file: str
@@ -30,7 +30,7 @@ class ManifestVersions:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Some manifests together."""
+    """Some manifests joined and expanded."""
 
     loaded: Loaded
     expansion: Expansion
@@ -42,21 +42,21 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What manifests are judged by, beside each other: the environment, and where folders stand."""
+    """Joins and expands manifests, with the environment and the directories of folders."""
 
     environ: Mapping[str, str]
     overlap: Overlap = no_overlap
     known: Mapping[str, Item] = field(default_factory=dict)
 
-    def __call__(self, manifests: Iterable[Manifest | None]) -> Trial:
-        """These manifests together, and what is wrong with them."""
+    def of(self, manifests: Iterable[Manifest | None]) -> Trial:
+        """These manifests together, with their problems."""
         loaded = join([one for one in manifests if one is not None], (), self.environ)
         return Trial(loaded, expand(loaded, self.overlap, self.known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """What the daemon runs: the files in order, and everything that they ask for together."""
+    """The manifests that the daemon runs: the files in order, with their merged stores, items and folders."""
 
     versions: tuple[ManifestVersions, ...]
     loaded: Loaded
@@ -69,48 +69,49 @@ def resolve(
     overlap: Overlap = no_overlap,
     known: Mapping[str, Item] = MappingProxyType({}),
 ) -> InForce:
-    """Admit every candidate that is sound beside the others; the rest keep their last good version."""
+    """Accept each candidate that is valid together with the others. The other files keep their last good version."""
     refused: dict[str, tuple[Problem, ...]] = {}
-    judge = Trials(environ, overlap, known)
+    trials = Trials(environ, overlap, known)
     while True:
-        trial = judge(_chosen(one, refused) for one in files)
+        trial = trials.of(_chosen(one, refused) for one in files)
         bad = _by_file(trial.problems)
         candidates = {one.file for one in files if one.candidate is not None and one.file not in refused}
         if not bad.keys() <= candidates:
-            return _one_by_one(files, judge)
+            return _one_by_one(files, trials)
         if not bad:
             return _result(files, refused, trial)
         refused |= bad
 
 
-def _one_by_one(files: Sequence[ManifestVersions], judge: Trials) -> InForce:
-    """A changed file broke one that did not change: find out which, by admitting candidates in order, until no more
-    fits beside those that did."""
+def _one_by_one(files: Sequence[ManifestVersions], trials: Trials) -> InForce:
+    """A changed file made an unchanged one invalid. To find it, candidates are accepted one by one, in order, until no
+    further candidate is valid together with those accepted."""
     refused = {one.file: one.problems for one in files if one.candidate is not None}
-    admitted = True
-    while admitted:
-        admitted = False
+    accepted = True
+    while accepted:
+        accepted = False
         for one in [one for one in files if one.file in refused]:
-            problems = _problems_with(one, files, refused, judge)
+            problems = _problems_with(one, files, refused, trials)
             if problems:
                 refused[one.file] = problems
             else:
                 del refused[one.file]
-                admitted = True
-    return _result(files, refused, judge(_chosen(one, refused) for one in files))
+                accepted = True
+    return _result(files, refused, trials.of(_chosen(one, refused) for one in files))
 
 
 def _problems_with(
-    one: ManifestVersions, files: Sequence[ManifestVersions], refused: Mapping[str, object], judge: Trials
+    one: ManifestVersions, files: Sequence[ManifestVersions], refused: Mapping[str, object], trials: Trials
 ) -> tuple[Problem, ...]:
-    """What is wrong if one more candidate is admitted. It is judged last: what collides is found at its place."""
+    """The problems if one more candidate is accepted. It is the last in order, so that a collision is reported at its
+    position."""
     others = [_chosen(other, refused) for other in files if other is not one]
-    trial = judge([*others, one.candidate])
+    trial = trials.of([*others, one.candidate])
     return tuple(_blamed(one.file, problem) for problem in trial.problems)
 
 
 def _blamed(file: str, problem: Problem) -> Problem:
-    """A problem that shows in another file is reported where its cause is."""
+    """The problem, in `file`. A problem of another file is reported in `file`, which caused it."""
     if problem.file == file:
         return problem
     return Problem(file, 1, 1, "", f"this version is refused because of what it does to another file: {problem}")
@@ -128,11 +129,11 @@ def _by_file(problems: Iterable[Problem]) -> dict[str, tuple[Problem, ...]]:
 
 
 def _result(files: Sequence[ManifestVersions], refused: Mapping[str, tuple[Problem, ...]], trial: Trial) -> InForce:
-    versions = tuple(_after(one, refused) for one in files)
+    versions = tuple(_next_versions(one, refused) for one in files)
     return InForce(versions=versions, loaded=trial.loaded, expansion=trial.expansion)
 
 
-def _after(one: ManifestVersions, refused: Mapping[str, tuple[Problem, ...]]) -> ManifestVersions:
+def _next_versions(one: ManifestVersions, refused: Mapping[str, tuple[Problem, ...]]) -> ManifestVersions:
     if one.file in refused:
         return replace(one, problems=refused[one.file])
     if one.candidate is not None:
@@ -141,6 +142,6 @@ def _after(one: ManifestVersions, refused: Mapping[str, tuple[Problem, ...]]) ->
 
 
 def without_entries(manifest: Manifest) -> Manifest:
-    """What stays of a file that is gone while others still use its stores: no entries."""
+    """The manifest of a deleted file whose stores other files still use: it has no entries."""
     document = manifest.document.model_copy(update={"mirrors": (), "folders": ()})
     return replace(manifest, document=document)

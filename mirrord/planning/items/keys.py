@@ -1,4 +1,4 @@
-"""Object addresses: which keys are lawful, what a provider makes of them, what a source gives for one. Pure."""
+"""Object addresses: valid keys, the form in which a provider stores them, and placeholder values of a source. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -10,20 +10,21 @@ from mirrord.providers import Provider
 
 LONGEST_KEY = 1024
 """Bytes of UTF-8, S3's limit."""
-_UNLAWFUL = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
+_INVALID = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 def normalised(key: str, provider: Provider) -> str:
-    """The key as the store keeps it: some take a backslash for a slash (FIELD_NOTES, table of stores)."""
+    """The key in the form in which the store keeps it: some stores read a backslash as a slash (FIELD_NOTES, table of
+    stores)."""
     return key.replace("\\", "/") if provider.merges_slashes else key
 
 
 def key_fault(key: str) -> str | None:
-    """What is wrong with a key, in a sentence that does not hold it; None if it is lawful."""
+    """The fault of a key, in a message that does not contain the key; None if the key is valid."""
     if not key:
         return "the key is empty"
-    if found := _UNLAWFUL.search(key):
+    if found := _INVALID.search(key):
         segment = found[0].strip("/")
         if segment:
             return f"the key has a segment {segment}"
@@ -38,7 +39,7 @@ def key_fault(key: str) -> str | None:
 
 
 def address(text: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`. ValueError if the bucket is none; the key is not judged."""
+    """Bucket and key of `s3://bucket/key`. ValueError if the bucket's name is invalid. The key is not checked."""
     bucket, _, key = text.removeprefix("s3://").partition("/")
     if not is_bucket(bucket):
         raise ValueError("the bucket's name needs 3 to 63 of a-z, 0-9, - and ., with a letter or digit at both ends")
@@ -46,9 +47,9 @@ def address(text: str) -> tuple[str, str]:
 
 
 def key_values(origin: Origin) -> Mapping[str, str]:
-    """What a source gives for a key: `host` without port, `path` with its leading slash, `name`, its last segment.
+    """Placeholder values of a source: `host` without port, `path` with its leading slash, `name`, the last segment.
 
-    Percent-encodings are decoded, but for a slash inside a segment, which stays encoded. ValueError if the URL is none.
+    Percent-encodings are decoded, except for a slash inside a segment. ValueError if the URL is invalid.
     """
     if isinstance(origin, File):
         return {"path": origin.path, "name": origin.path.rpartition("/")[2]}
@@ -64,7 +65,8 @@ def key_values(origin: Origin) -> Mapping[str, str]:
 
 
 def _split(url: str) -> tuple[str | None, str]:
-    """Host, None if there is no lawful one, and path. What urllib says of a bad URL may hold a secret of it."""
+    """Host, None if it is absent or invalid, and path. urllib's message about a bad URL is dropped: it may hold a
+    secret."""
     try:
         parts = urlsplit(url)
         return (None if parts.port == 0 else parts.hostname), parts.path

@@ -1,7 +1,7 @@
-"""Which object each source of one entry has: matrix, placeholders and keys of mirrors, and keys of folders. Pure.
+"""The object of each source of one entry: matrix, placeholders and keys of mirrors, and keys of folders. Pure.
 
-Owns what an entry's `url`, `to`, `key` and `matrix` mean together, and the faults that show only then. Names of entries
-and collisions are `expand`'s.
+Owns the combined meaning of an entry's `url`, `to`, `key` and `matrix`, and the faults of their combination. `expand`
+owns names of entries and collisions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ MOST_COMBINATIONS = 1_000_000
 """Items that one entry's matrix may make."""
 _OF_URL = ("host", "path", "name")
 _OF_FILE = ("path", "name", "stem", "ext", DATE)
-_TELLING = frozenset({"path", "name", "stem"})
+_DISTINCT = frozenset({"path", "name", "stem"})
 
 
 @dataclass(frozen=True, slots=True)
 class EntryContext:
-    """One entry of one file, and what all its items share."""
+    """One entry of one file, with the values that all its items share."""
 
     manifest: Manifest
     section: str
@@ -45,7 +45,7 @@ class EntryContext:
 
 
 class EntryFault(Exception):
-    """An entry that makes no valid item: the field at fault, and a sentence."""
+    """An entry that makes no valid item. `name`: the faulty field."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class EntryFault(Exception):
 def bindings(
     context: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[Origin, Destination]]:
-    """Every source of a mirror with its object: one, or one for each combination of the matrix."""
+    """The sources of a mirror with their objects: one, or one for each combination of the matrix."""
     url = _template("url", mirror.url or "", tuple(matrix))
     to = _template("to", mirror.to, (*matrix, *_OF_URL))
     if prod(len(values) for values in matrix.values()) > MOST_COMBINATIONS:
@@ -89,7 +89,7 @@ def _object(
 
 
 def default_name(to: str, url: str) -> str:
-    """An entry's name where a matrix makes many objects: its `to`, placeholders and all."""
+    """The name of an entry whose matrix makes many objects: its `to` with the placeholders."""
     return to + url.partition("?")[0].rpartition("/")[2] if to.endswith("/") else to
 
 
@@ -120,7 +120,7 @@ def folder_key(to: str, key: str) -> str:
     if prefix and not prefix.endswith("/"):
         prefix += "/"
     names = _template("key", key, _OF_FILE).names
-    if not _TELLING & {*names, *template(prefix).names}:
+    if not _DISTINCT & {*names, *template(prefix).names}:
         raise EntryFault("key", "every file would have the same key; use {path}, {name} or {stem}")
     sample = {"path": "a", "name": "a", "stem": "a", "ext": ""}
     if fault := keys.key_fault(template(prefix + key).fill(sample)):

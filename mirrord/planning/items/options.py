@@ -1,6 +1,6 @@
-"""What an entry says about its items, with the file's `defaults` under it, as `model.Options`. Pure.
+"""The settings of an entry, completed from the file's `defaults`, as `model.Options`. Pure.
 
-The groups http, object, upload and expect are joined field by field; any other value of the entry stands alone.
+The groups http, object, upload and expect are merged field by field. Any other value of the entry replaces the default.
 """
 
 from base64 import b64encode
@@ -36,8 +36,8 @@ _AUTHORISATION = frozenset({"bearer", "basic"})
 
 
 class OptionsOf:
-    """Makes the Options of one file's entries, which stay while it does; entries that say the same share one. Sections
-    are told apart by which they are: entries share equal ones."""
+    """Makes the Options of the entries of one file, which must stay in memory meanwhile. Entries with equal settings
+    share one instance. Sections are compared by identity: entries already share equal ones."""
 
     def __init__(self, defaults: DefaultsSection) -> None:
         self._defaults = defaults
@@ -46,8 +46,8 @@ class OptionsOf:
 
     def __call__(self, entry: MirrorSection | FolderSection) -> Options:
         """The entry's Options."""
-        said = ((name, getattr(entry, name)) for name in sorted(entry.model_fields_set - _NO_OPTIONS))
-        key = (type(entry), *((name, id(value) if isinstance(value, Section) else value) for name, value in said))
+        given = ((name, getattr(entry, name)) for name in sorted(entry.model_fields_set - _NO_OPTIONS))
+        key = (type(entry), *((name, id(value) if isinstance(value, Section) else value) for name, value in given))
         if key not in self._shared:
             if len(self._shared) >= _MOST_SHARED:
                 self._shared.clear()
@@ -55,7 +55,7 @@ class OptionsOf:
         return self._shared[key]
 
     def setting(self, entry: EntrySection, name: str) -> Any:
-        """One field: the entry's, else the defaults', else the schema's."""
+        """The value of one field: the entry's, else that of `defaults`, else the schema's default."""
         own, given = getattr(entry, name), name in entry.model_fields_set
         if name not in self._defaults.model_fields_set:
             return own
@@ -88,17 +88,19 @@ class OptionsOf:
         )
 
     def _schedule(self, entry: MirrorSection) -> Schedule:
-        """Either `every` or `cron` with its zone: the one that the entry names, else the one that the defaults name."""
-        says = entry.model_fields_set
-        cron = None if "every" in says else self.setting(entry, "cron")
+        """Either `every`, or `cron` with its time zone: the one in the entry, else the one in `defaults`."""
+        cron = None if "every" in entry.model_fields_set else self.setting(entry, "cron")
         if cron is None:
             return Schedule(every=self.setting(entry, "every"))
         return Schedule(every=None, cron=cron, timezone=self.setting(entry, "timezone"))
 
     def _once(self, convert: Callable[[Any], Any], section: Section) -> Any:
-        """The section converted; entries that leave it out have the very same one, which is converted once."""
+        """The converted section. Entries without the section share its default, which is converted once."""
         if id(section) not in self._converted:
-            self._converted[id(section)] = section, convert(section)  # kept, so that the id stays its own
+            self._converted[id(section)] = (
+                section,
+                convert(section),
+            )  # the section is kept, so that its id is not reused
         return self._converted[id(section)][1]
 
 

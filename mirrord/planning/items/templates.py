@@ -16,7 +16,7 @@ DATE = "date"
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A placeholder, and the format after its colon."""
+    """A placeholder and the format after its colon."""
 
     name: str
     format: str | None = None
@@ -24,7 +24,7 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Text and holes in turn."""
+    """Texts and placeholders in their order."""
 
     pieces: tuple[str | Placeholder, ...]
 
@@ -34,27 +34,27 @@ class Template:
         return tuple(piece.name for piece in self.pieces if isinstance(piece, Placeholder))
 
     def fill(self, values: Mapping[str, str], moment: float = 0.0) -> str:
-        """The text with every hole filled. `moment`: seconds since the epoch, for `{date}`, in UTC.
+        """The text with all placeholders replaced. `moment`: for `{date}`, in seconds since the epoch; written in UTC.
 
-        KeyError for a name without value; ValueError for a moment that no calendar has.
+        KeyError for a name without a value; ValueError for a moment outside the calendar.
         """
         if len(self.pieces) == 1 and isinstance(self.pieces[0], str):
             return self.pieces[0]
         return "".join(piece if isinstance(piece, str) else _value(piece, values, moment) for piece in self.pieces)
 
 
-def _value(hole: Placeholder, values: Mapping[str, str], moment: float) -> str:
-    if hole.name == DATE and DATE not in values:
+def _value(placeholder: Placeholder, values: Mapping[str, str], moment: float) -> str:
+    if placeholder.name == DATE and DATE not in values:
         try:
-            return datetime.fromtimestamp(moment, UTC).strftime(hole.format or "%Y-%m-%d")
+            return datetime.fromtimestamp(moment, UTC).strftime(placeholder.format or "%Y-%m-%d")
         except (OverflowError, OSError) as error:
             raise ValueError(f"no date has {moment} seconds since 1970") from error
-    return values[hole.name]
+    return values[placeholder.name]
 
 
 @lru_cache(maxsize=1024)
 def template(text: str) -> Template:
-    """The template of a text. ValueError says which brace is wrong."""
+    """The template of a text. ValueError names the wrong brace."""
     if "{" not in text and "}" not in text:
         return Template((text,))
     pieces: list[str | Placeholder] = []
@@ -63,7 +63,7 @@ def template(text: str) -> Template:
         pieces.append(text[after : match.start()])
         after = match.end()
         if match[1]:
-            pieces.append(_hole(match[1], match[2]))
+            pieces.append(_placeholder(match[1], match[2]))
         elif len(match[0]) == 2:
             pieces.append(match[0][0])
         else:
@@ -72,14 +72,14 @@ def template(text: str) -> Template:
     return Template(tuple(_joined(pieces)))
 
 
-def _hole(name: str, form: str | None) -> Placeholder:
+def _placeholder(name: str, form: str | None) -> Placeholder:
     if form is not None and name != DATE:
         raise ValueError(f"the placeholder {name} takes no format; only date does")
     return Placeholder(name, form)
 
 
 def _joined(pieces: list[str | Placeholder]) -> list[str | Placeholder]:
-    """Neighbouring texts as one, empty ones left out."""
+    """The pieces with adjacent texts joined and empty texts removed."""
     joined: list[str | Placeholder] = []
     for piece in pieces:
         if isinstance(piece, str) and joined and isinstance(joined[-1], str):

@@ -1,1 +1,1 @@
-"""When: the next check of an item, the pause before a retry, and when a store or host is left alone. Pure."""
+"""Times: the next check of an item, the pause before a retry, and the pause of a store or host (breaker). Pure."""

@@ -1,15 +1,15 @@
-"""A circuit breaker for what many items depend on: a store, a host of sources. Pure: time and chance come in.
+"""A circuit breaker for a store, or a host of sources, that many items use. Pure: time and chance are parameters.
 
-Closed, it notes the different items in a row that failed. Once there are `SUSPECTS` of them without a good answer
-between, there are two cases (M. Nygard, "Release It!", 2nd ed., 5.2):
+While closed, it collects the different items in a row that failed. When there are `SUSPECTS` of them without a good
+answer in between, there are two cases (M. Nygard, "Release It!", 2nd ed., 5.2):
 
-- *open*: none of them got any answer. No item is let through until a pause is over; then one probe at a time, whose
-  failure opens it for longer.
-- *slowed*: there were answers, and all said 5xx or 429. Items that never failed go first, one at a time; those that
+- *open*: none of them got an answer. No item passes until a pause ends; then one probe at a time. If a probe fails,
+  the next pause is longer.
+- *slowed*: there were answers, all of them 5xx or 429. Items that never failed pass first, one at a time; items that
   failed wait for a pause, as if it were open.
 
-One good answer closes it in both cases. One item alone never opens it: that item has a back-off of its own. A server
-that says when to come back (Retry-After) is asked nothing until then, whatever else it answers meanwhile.
+One good answer closes it in both cases. One item alone never opens it: the item has its own back-off. No request is
+sent before the end of a Retry-After, whatever other responses arrive meanwhile.
 """
 
 from dataclasses import dataclass, replace
@@ -18,53 +18,53 @@ from math import inf
 from mirrord.planning.timing.backoff import Backoff, pause
 
 RULE = Backoff(base=1.0, cap=25.0, jitter=0.5)
-"""Jitter in the upper half only: a pause of nothing would be no pause."""
+"""Jitter only in the upper half, so that no pause is zero."""
 SUSPECTS = 5
-"""Different items that failed, and no good answer between them, that open a breaker or slow it down."""
+"""Number of different failed items, without a good answer in between, that opens or slows a breaker."""
 PROBE_TIMEOUT = 30.0
-"""Seconds after which another item may try although the one before has not come back: its source may be slow."""
+"""Seconds after which another item may try although the last one has not returned: its source may be slow."""
 SPACING = 0.2
-"""Slowed: seconds from a failure until the next item that never failed."""
+"""Slowed: seconds from a failure until the next item that never failed may pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """One state of one breaker. Times are monotonic seconds; items by id."""
+    """The state of one breaker. Times are monotonic seconds; items are ids."""
 
     suspects: frozenset[str] = frozenset()
     """Items that failed since the last good answer, at most `SUSPECTS`."""
     silent: frozenset[str] = frozenset()
-    """Those of them that got no answer, since the last answer of any kind."""
+    """Those of them that got no answer since the last answer of any kind."""
     opened: int = 0
-    """Failed probes in a row, with the failure that opened it; 0 is closed."""
+    """Failed probes in a row, including the failure that opened it; 0: closed."""
     failures: int = 0
-    """Answers in a row that were not good, from those that were let through."""
+    """Results in a row that were not good, of items that passed."""
     until: float = 0.0
-    """Before this no item is let through; slowed: no item that failed."""
+    """Before this time no item passes; slowed: no item that failed."""
     asked: bool = False
-    """The pause is what the server asked for: it holds for all."""
+    """The pause is a Retry-After of the server: it holds for all items."""
     fresh_from: float = 0.0
-    """Slowed: before this no item that never failed is let through."""
+    """Slowed: before this time no item that never failed passes."""
     turn: float = 0.0
-    """Slowed: until then each moment has been promised to an item that never failed."""
+    """Slowed: until this time all moments are reserved for items that never failed."""
     probe: str | None = None
-    """The one item that tries, while it is not closed."""
+    """The one item that may try while the breaker is not closed."""
     probing: float = 0.0
-    """Until then no other one may."""
+    """Until this time no other item may try."""
 
 
 def is_open(breaker: Breaker) -> bool:
-    """Whether nothing answers."""
+    """Whether it is open: there are no answers."""
     return bool(breaker.opened) and len(breaker.silent) >= SUSPECTS
 
 
 def in_retry_after(breaker: Breaker, now: float) -> bool:
-    """Whether the server asked to be left alone now."""
+    """Whether a Retry-After of the server holds now."""
     return breaker.asked and now < breaker.until
 
 
 def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
-    """Seconds until it makes sense to ask again; 0: now. `fresh`: the item never failed."""
+    """Seconds until the next request makes sense; 0: now. `fresh`: the item never failed."""
     if not breaker.opened:
         return 0.0
     if not fresh or is_open(breaker) or in_retry_after(breaker, now):
@@ -77,8 +77,8 @@ def _is_probed(breaker: Breaker, now: float) -> bool:
 
 
 def reserved(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
-    """A moment of its own for an item that never failed and has to wait, as seconds from now. None: all moments of
-    the next `RULE.cap` seconds are taken."""
+    """Reserves a moment for an item that never failed and must wait; in seconds from now. None: all moments of the next
+    `RULE.cap` seconds are reserved."""
     at = max(breaker.turn, now + wait)
     if at - now > RULE.cap:
         return breaker, None
@@ -86,22 +86,22 @@ def reserved(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float 
 
 
 def admitted(breaker: Breaker, item_id: str, until: float = inf) -> Breaker:
-    """`item_id`, for which `waits` said 0, is let through; until then no other one is, if it does not come back."""
+    """`item_id`, for which `waits` returned 0, passes. If it does not return, no other item passes before `until`."""
     return replace(breaker, probe=item_id, probing=until) if breaker.opened else breaker
 
 
 def returned(breaker: Breaker, item_id: str) -> Breaker:
-    """`item_id` came back, whatever it learned: another one may probe."""
+    """`item_id` returned, with any result: another item may probe."""
     return replace(breaker, probe=None) if breaker.probe == item_id else breaker
 
 
 def reached(breaker: Breaker) -> Breaker:
-    """Somebody got a good answer that says little of the next one: to a HEAD before a write."""
+    """An item got a good answer that does not predict the next one: to a HEAD before a write."""
     return replace(breaker, silent=frozenset())
 
 
 def answered(breaker: Breaker, now: float) -> Breaker:
-    """Somebody got a good answer. It does not cut short a pause that was asked for."""
+    """An item got a good answer. It does not shorten a Retry-After."""
     return breaker if in_retry_after(breaker, now) else Breaker()
 
 
@@ -115,7 +115,7 @@ def failed(
     answer: bool = False,
     fresh: bool = False,
 ) -> Breaker:
-    """`item_id` got no answer; or, with `answer`, 5xx or 429, which may say to come back in `retry_after` seconds.
+    """`item_id` got no answer; or, with `answer`, 5xx or 429, perhaps with `retry_after` in seconds.
 
     `chance` is within [0, 1); `fresh`: the item never failed before.
     """
@@ -128,7 +128,7 @@ def failed(
     if not breaker.opened:
         full = len(after.suspects) >= SUSPECTS
         return replace(after, opened=1, until=now + pause(RULE, 1, chance)) if full else after
-    if not is_probe:  # those let through before it opened are late news
+    if not is_probe:  # items that passed before it opened report late
         return after
     after = replace(after, asked=False, fresh_from=now + SPACING)
     if fresh and not is_open(after):
@@ -138,7 +138,7 @@ def failed(
 
 
 def _noted(breaker: Breaker, item_id: str, *, answer: bool) -> Breaker:
-    """The breaker, knowing of a failure of `item_id`."""
+    """The breaker with a failure of `item_id` recorded."""
     counts = not breaker.opened or breaker.probe == item_id
     return replace(
         returned(breaker, item_id),

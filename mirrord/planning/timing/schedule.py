@@ -1,17 +1,18 @@
-"""When an item is looked at next: `every` on a grid with jitter, `cron` in a time zone, `never`, and after failures.
+"""The time of the next check of an item: `every` on a grid with jitter, `cron` in a time zone, `never`, and after
+failures.
 
-Owns the arithmetic only: times come in as seconds since the epoch (UTC), chance as a number in [0, 1). Refuses cron
-lines and time zones that do not exist, with ValueError. `scheduling.scheduler` waits and looks.
+Owns the arithmetic only. Parameters are times in seconds since the epoch (UTC), and chance in [0, 1). Refuses cron
+lines and time zones that do not exist, with ValueError. `scheduling.scheduler` waits and starts the checks.
 
-A *tick* is the nominal time of a look. Ticks of `every` lie on a grid whose phase is the item's own, so that the
-schedule never drifts by the time that looks take; jitter moves a look around its tick, never the grid. A look that
-overruns its period skips the ticks that it missed. Cron has no jitter: who writes 03:00 means it.
+A *tick* is the nominal time of a check. The ticks of `every` are on a grid with the item's own phase, so that the
+duration of checks does not shift the schedule. Jitter moves a check around its tick, never the grid. A check that is
+longer than its period skips the ticks that it missed. Cron has no jitter: 03:00 means 03:00.
 
-In the local time of its zone a cron line with fixed hours behaves as Debian's cron(8): in the gap of a spring night
-it runs once, at the first minute after the gap; in the fold of an autumn night once, in the first of the two hours.
-A line with `*` in its minutes or hours follows real time through both. Without a time zone, cron means UTC. A new
-item under cron waits for its first tick; a tick that was missed because mirrord was not running is made up for, and one
-that the clock jumped over comes at once. A clock that is set back by up to three hours brings no tick twice.
+In the local time of its zone a cron line with fixed hours behaves as in Debian's cron(8): in the gap of a spring night
+it runs once, in the first minute after the gap; in the repeated hour of an autumn night once, in the first of the two.
+A line with `*` in its minutes or hours follows real time through both. Without a time zone, cron means UTC. A new item
+with cron waits for its first tick. A tick that was missed because mirrord did not run is due at once, and so is one
+that the clock skipped. If the clock is set back by up to three hours, no tick occurs twice.
 """
 
 import math
@@ -25,17 +26,17 @@ from mirrord.model import Item, Outcome, Record, Schedule, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 
 JITTER = 0.05
-"""A look comes at most this part of `every` before or after its tick."""
+"""The largest distance of a check from its tick, as a part of `every`."""
 LONGEST_JITTER = 300.0
 SPREAD_PER_ITEM = 0.001
-"""Seconds between the first looks of a crowd: one item at once, 1,000 over a second."""
+"""Seconds between the first checks of items that start together: one item at once, 1,000 items within a second."""
 LONGEST_SPREAD = 1.0
 CRON_EARLY = 1.0
-"""A look this little ahead of a cron tick was meant for it: two clocks never agree to the millisecond."""
+"""Seconds. A check that begins so shortly before a cron tick serves this tick: clocks differ by milliseconds."""
 LARGEST_CLOCK_STEP = 3 * 3600.0
-"""Seconds: a clock that is set back by more was wrong before, as in Debian's cron(8). By less, no tick comes twice."""
+"""Seconds. A clock that is set back by more was wrong before, as in Debian's cron(8). By less, no tick occurs twice."""
 AFTER_LAST_RETRY = 3600.0
-"""Seconds until the next look at an item whose tries are spent and that no schedule brings back."""
+"""Seconds until the next check of an item without further retries and without a schedule."""
 
 _UNFINISHED = (State.PENDING, State.TRANSFERRING, State.RETRYING)
 _NICKNAMES = {
@@ -51,19 +52,19 @@ _NICKNAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """An item waits for `tick` and is looked at when `due`: beside its tick by jitter, ahead of it by a retry."""
+    """An item waits for `tick` and is checked at `due`. They differ by jitter, or by a retry before the tick."""
 
     tick: float
     due: float
 
 
-# ── the first look ────────────────────────────────────────────────────────────────────────────────
+# ── the first check ───────────────────────────────────────────────────────────────────────────────
 def first_wait(item: Item, record: Record | None, now: float, chance: float, crowd: int = 1) -> Wait | None:
-    """The first look at an item that came to the desired ones with `crowd` others (itself included).
+    """The wait for the first check of a new item. `crowd`: the number of items that are new together, including it.
 
-    An item that was in sync when mirrord last ran waits for its recorded next check; any other is looked at now, a
-    crowd spread a little. Under `cron` only a look that was missed or cut short comes now. None: `every: never`, and
-    it is done.
+    An item that was in sync when mirrord last ran waits for its recorded next check. Any other item is checked now;
+    many items are spread over a short time. With `cron` only a missed or interrupted check is due now. None: the item
+    has `every: never` and is in sync.
     """
     soon = now + first_delay(item.options.schedule, chance, crowd)
     tick = _first_tick(item, record, now)
@@ -85,12 +86,12 @@ def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
 
 
 def first_delay(schedule: Schedule, chance: float, crowd: int) -> float:
-    """Seconds until the look at one of `crowd` items that are due at once, never more than a second."""
+    """Seconds until the check of one of `crowd` items that are due together; at most one second."""
     return chance * min(LONGEST_SPREAD, SPREAD_PER_ITEM * (crowd - 1), schedule.every or LONGEST_SPREAD)
 
 
 def is_current(item: Item, record: Record) -> bool:
-    """Whether the record says that this very definition was carried out: its source, and what is stored beside it."""
+    """Whether the item is recorded as in sync with this definition: with its source and with its object options."""
     return (
         record.condition.state is State.SYNCED
         and record.removed is None
@@ -101,14 +102,14 @@ def is_current(item: Item, record: Record) -> bool:
     )
 
 
-# ── the next one ──────────────────────────────────────────────────────────────────────────────────
+# ── the next check ────────────────────────────────────────────────────────────────────────────────
 def next_wait(
     schedule: Schedule, outcome: Outcome, tick: float, began: float, now: float, chance: float
 ) -> Wait | None:
-    """The look that follows one which `began` then, ended `now` and came to `outcome`, while `tick` was awaited.
+    """The wait after a check that `began` then, ended `now` with `outcome`, while the item waited for `tick`.
 
-    A look ahead of its tick (asked for by a person, or a retry) leaves the tick standing. None: not before the
-    manifest changes.
+    A check before its tick (a trigger, or a retry) does not change the tick. None: no check before the manifest
+    changes.
     """
     if outcome.state is State.SUSPENDED:
         return None
@@ -121,7 +122,7 @@ def next_wait(
 
 
 def next_tick(schedule: Schedule, tick: float, began: float, now: float) -> float | None:
-    """The tick to await after a look that `began` then and ended `now` while `tick` was awaited; None for never."""
+    """The next tick after a check that `began` then and ended `now` while the item waited for `tick`; None: never."""
     if schedule.cron is not None:
         served = began >= tick - CRON_EARLY
         return cron_after(schedule.cron, schedule.timezone, max(now, tick) if served else now)
@@ -135,9 +136,10 @@ def next_tick(schedule: Schedule, tick: float, began: float, now: float) -> floa
 
 
 def tick_after_jump(schedule: Schedule, tick: float, now: float, jump: float) -> float:
-    """The cron tick to await instead of `tick`, when the wall clock, `now`, was set ahead by `jump` (back: below 0).
+    """The next cron tick instead of `tick`, after the wall clock, `now`, was set forward by `jump` seconds (back: below
+    0).
 
-    A tick that was jumped over is due now, and comes once.
+    A tick that the clock skipped is due now, once.
     """
     if schedule.cron is None or jump >= -LARGEST_CLOCK_STEP:
         return tick
@@ -145,7 +147,7 @@ def tick_after_jump(schedule: Schedule, tick: float, now: float, jump: float) ->
 
 
 def jitter(every: float) -> float:
-    """The most seconds that a look of `every` lies off its tick."""
+    """The largest distance in seconds of a check from its tick, for an interval of `every` seconds."""
     return min(JITTER * every, LONGEST_JITTER)
 
 
@@ -157,11 +159,11 @@ def _offset(schedule: Schedule, chance: float) -> float:
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────
 def cron_after(line: str, timezone: str | None, after: float) -> float:
-    """The first time of a cron line strictly after `after`, a whole second. Raises ValueError as `validate_cron`."""
+    """The first time of a cron line after `after`, a whole second. Raises ValueError as `validate_cron`."""
     start = datetime.fromtimestamp(after, _zone(timezone))
     try:
         for moment in CronSim(_NICKNAMES.get(line.lower(), line), start):
-            if moment.timestamp() > after:  # the second hour of a fold has the first one's ticks behind it
+            if moment.timestamp() > after:  # in the second of two equal hours, the ticks of the first are past
                 return moment.timestamp()
     except CronSimError as error:
         raise ValueError(f'{line!r} is not a cron line ({error}); write five fields, like "0 3 * * *"') from None
@@ -169,7 +171,7 @@ def cron_after(line: str, timezone: str | None, after: float) -> float:
 
 
 def validate_cron(line: str, timezone: str | None = None) -> None:
-    """Raise ValueError, saying what is wrong, for a line that is no cron line or never due, and an unknown zone."""
+    """Raise ValueError with the reason for an invalid cron line, a line that is never due, or an unknown time zone."""
     cron_after(line, timezone, 0.0)
 
 

@@ -1,1 +1,1 @@
-"""How one transfer is cut into parts, taken up again and cleaned up. Pure."""
+"""How one transfer is divided into parts, resumed, and cleaned up. Pure."""

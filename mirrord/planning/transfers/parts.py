@@ -1,8 +1,8 @@
-"""How an object is cut: a single put, or parts of one size, within the store's limits and the memory limit.
+"""The layout of an upload: a single put, or parts of one size, within the limits of the store and of memory.
 
-Owns the arithmetic of SPEC guarantee 8: a part takes at most half of the memory limit, concurrency gives way before
-the part size does. Refuses objects that no cut can carry. The cut is made once per upload and never changed in it:
-R2 wants every part but the last of one size (FIELD_NOTES 8). `transfer` does the cutting.
+Owns the arithmetic of SPEC guarantee 8: a part takes at most half of the memory limit, and concurrency is reduced
+before the part size. Refuses objects that fit no layout. The layout of an upload never changes: R2 requires that all
+parts except the last have the same size (FIELD_NOTES 8). `transfer` uploads the parts.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ UNKNOWN_PART = 64 * MiB
 
 @dataclass(frozen=True, slots=True)
 class PartLayout:
-    """`part_size` in bytes; for a put the whole length. `concurrency` is how many parts may be on the wire at once."""
+    """`part_size` in bytes; for a put the length of the object. `concurrency`: parts that are sent at the same time."""
 
     kind: TransferKind
     part_size: int
@@ -27,10 +27,10 @@ class PartLayout:
 
 
 def part_layout(length: int | None, options: UploadOptions, provider: Provider, memory_limit: int) -> PartLayout:
-    """The cut of an object of `length` bytes; None: the source does not say.
+    """The layout for an object of `length` bytes; None: the length is unknown.
 
-    Raises SourceTooLarge if the store cannot hold the object in any number of parts, MemoryLimitTooSmall (naming the
-    limit that is enough) if its parts do not fit the memory.
+    Raises SourceTooLarge if the store cannot hold the object in any number of parts, MemoryLimitTooSmall (with the
+    sufficient limit) if its parts exceed the memory limit.
     """
     if length is None:
         return _multipart(_unknown_size(options, provider, memory_limit), options, memory_limit)
@@ -39,13 +39,14 @@ def part_layout(length: int | None, options: UploadOptions, provider: Provider, 
     if length <= _largest_put(options, provider, memory_limit):
         return PartLayout(TransferKind.PUT, length, 1)
     part_size = _part_size(length, options, provider, memory_limit)
-    if length <= min(part_size, provider.max_put):  # one part would be a put with two calls more
+    if length <= min(part_size, provider.max_put):  # one part would be a put with two more requests
         return PartLayout(TransferKind.PUT, length, 1)
     return _multipart(part_size, options, memory_limit, parts=-(-length // part_size))
 
 
 def _largest_put(options: UploadOptions, provider: Provider, memory_limit: int) -> int:
-    """An empty object is always a put. Where parts start at more than 16 MiB, so do uploads of parts."""
+    """The largest size of a single put. An empty object is always a put. If the store's smallest part is larger than 16
+    MiB, that is the threshold."""
     threshold = options.multipart_threshold
     if threshold is None:
         threshold = max(AUTO_THRESHOLD, provider.min_part)
@@ -63,13 +64,13 @@ def _part_size(length: int, options: UploadOptions, provider: Provider, memory_l
 
 
 def _unknown_size(options: UploadOptions, provider: Provider, memory_limit: int) -> int:
-    """One size from the start, large enough for a long stream and small enough for four at a time."""
+    """One part size for the whole stream: large enough for a long stream, and at most a quarter of the memory limit."""
     wanted = options.part_size or min(UNKNOWN_PART, memory_limit // 4)
     return _fit(provider.min_part, wanted, provider, memory_limit, what="an object of unknown length")
 
 
 def _fit(least: int, wanted: int, provider: Provider, memory_limit: int, *, what: str) -> int:
-    """`wanted`, moved into what the store and the memory allow."""
+    """`wanted`, limited to the bounds of the store and of memory."""
     if least > memory_limit // 2:
         raise MemoryLimitTooSmall(
             f"{what} needs parts of {format_size(least)}, and a part may take half of memory_limit: set memory_limit "

@@ -1,47 +1,48 @@
-"""Which open uploads at a key of ours are ours, when their ids are not known: decided by when they began. And when an
-upload whose CompleteMultipartUpload was sent, without a known outcome, may be aborted.
+"""Which open uploads at an item's key mirrord opened, when their ids are unknown: decided by their start. And when an
+upload whose CompleteMultipartUpload has an unknown outcome may be aborted.
 
-Owns both windows. The first: from the journaled intent until it is given up, by the store's clock, plus and minus
+Owns both windows. The first: from the recorded intent until it is given up, by the store's clock, plus and minus
 `CLOCK_SKEW`. The second: `COMPLETE_WINDOW` after the request. Pure.
 """
 
 from mirrord.model import Transfer, TransferKind, Upload
 
 CLOCK_SKEW = 60.0
-"""Seconds that two clocks may disagree although the store's Date was asked: it may have been set meanwhile."""
+"""Seconds by which two clocks may differ although the store's Date is known: a clock may have been set since."""
 LATE_CREATE = 600.0
-"""Seconds after an intent was given up in which a Create that was sent for it may still come about."""
+"""Seconds after an intent was given up in which its CreateMultipartUpload may still take effect."""
 
 COMPLETE_WINDOW = 900.0
-"""Seconds after CompleteMultipartUpload was last sent in which it may still come about. AWS: "several minutes"."""
+"""Seconds after the last CompleteMultipartUpload in which it may still take effect. AWS: "several minutes"."""
 _VERSION_SKEW = 86_400.0
-"""Seconds before a transfer began: a version that is older cannot be its work, however wrong a clock is."""
+"""Seconds before the start of a transfer. An older version cannot be its result, even if a clock is wrong."""
 
 
 def uncertain(transfer: Transfer) -> bool:
-    """Whether its upload was to be completed and the outcome is unknown: an abort may destroy the object."""
+    """Whether completion was requested and its outcome is unknown: an abort may then destroy the object."""
     return transfer.progress.upload_id is not None and transfer.progress.complete_requested is not None
 
 
 def window_ends(transfer: Transfer) -> float | None:
-    """When nothing can come of CompleteMultipartUpload any more; None: the outcome is known."""
+    """When CompleteMultipartUpload can take effect no more, in seconds since the epoch; None: the outcome is known."""
     if transfer.progress.upload_id is None or transfer.progress.complete_requested is None:
         return None
     return transfer.progress.complete_requested + COMPLETE_WINDOW
 
 
 def may_be_result(transfer: Transfer, modified: float | None) -> bool:
-    """Whether a version of the object with this Last-Modified may be the work of `transfer`."""
+    """Whether a version of the object with this Last-Modified may be the result of `transfer`."""
     return modified is None or modified >= transfer.started - _VERSION_SKEW
 
 
 def lacks_upload_id(transfer: Transfer) -> bool:
-    """Whether an upload may have been opened for it whose id nobody knows."""
+    """Whether it may have an open upload whose id is unknown."""
     return transfer.kind is TransferKind.MULTIPART and transfer.progress.upload_id is None
 
 
 def opened_for(intent: Transfer, upload: Upload, now: float) -> bool:
-    """Whether `upload`, listed at `now` by our clock, began while the nameless `intent` could open one."""
+    """Whether `upload`, listed at `now` by the local clock, began while the `intent` without an upload id could open
+    one."""
     if intent.progress.given_up is None:
         return False
     ahead = 0.0 if upload.listed is None else upload.listed - now
@@ -49,5 +50,5 @@ def opened_for(intent: Transfer, upload: Upload, now: float) -> bool:
 
 
 def is_expired(intent: Transfer, now: float) -> bool:
-    """Whether no upload can come of a given up `intent` any more."""
+    """Whether a given-up `intent` can open no upload any more."""
     return intent.progress.given_up is not None and now - intent.progress.given_up > LATE_CREATE
