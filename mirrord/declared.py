@@ -1,6 +1,6 @@
 """What manifests declare beside items: stores with their credentials and buckets, and folders. Plain values.
 
-Owns what `manifest` and `planning.items.expand` hand to the adapters. Secrets are kept out of every repr.
+`manifest` and `planning.items.expand` make these values, adapters use them. No repr contains a secret.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from mirrord.model import ChecksumKind, FileAction, KeepFile, Options, ProviderN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """How to sign for one store: a static pair, a named profile, or nothing at all (`anonymous`)."""
+    """The credentials of one store: a static pair of keys, a named profile, or none (`anonymous`)."""
 
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
@@ -22,7 +22,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketOptions:
-    """A bucket that the manifest declares; only with `create` is it ever created."""
+    """A bucket that the manifest declares. mirrord creates it only with `create`."""
 
     create: bool = False
     versioning: bool = False
@@ -31,7 +31,7 @@ class BucketOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOptions:
-    """One declared store. `endpoint_url=None` is AWS, or for `embedded` whatever port it gets."""
+    """One declared store. `endpoint_url=None` means AWS, or for `embedded` a free local port."""
 
     name: str
     provider: ProviderName = ProviderName.AWS
@@ -45,7 +45,7 @@ class StoreOptions:
 
     @property
     def endpoint(self) -> str:
-        """What an item's identity says of its store: stable where the real port is not."""
+        """The store's part of an item's identity. For the embedded store it is fixed, because its port changes."""
         if self.provider is ProviderName.EMBEDDED:
             return "embedded"
         return (self.endpoint_url or "https://s3.amazonaws.com").rstrip("/").lower()
@@ -53,7 +53,7 @@ class StoreOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderTarget:
-    """Where a folder's objects go. The fields are those of a `Destination`, with a template of its key."""
+    """The destination of a folder's objects. The fields are those of a `Destination`, with a template of its key."""
 
     store: str
     endpoint: str
@@ -68,13 +68,13 @@ class FileSelection:
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    ready: str | None = None  # name of the marker that a file waits for, see planning.items.markers
-    follow_symlinks: bool = False  # a link stands for what it leads to, even outside the folder
+    ready: str | None = None  # name of the marker that a file waits for, see planning.decisions.markers
+    follow_symlinks: bool = False  # a link is treated as its target, also outside the folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchTimes:
-    """When a folder is looked at. All times are in seconds."""
+    """When a folder is scanned. All times are in seconds."""
 
     watch: str = "auto"  # auto, events, poll
     settle: float = 2.0  # least time between two equal stats of a file
@@ -91,11 +91,11 @@ class FolderSpec:
     target: FolderTarget
     selection: FileSelection = FileSelection()
     times: WatchTimes = WatchTimes()
-    delete: str = "keep"  # keep, mirror: the object goes when the file goes
+    delete: str = "keep"  # keep; mirror: the object is deleted when the file is deleted
     after_upload: FileAction = KeepFile()
     options: Options = Options()
 
     @property
     def removes_files(self) -> bool:
-        """Whether files are deleted or moved once their objects are proven."""
+        """Whether files are deleted or moved when their objects are proven."""
         return not isinstance(self.after_upload, KeepFile)

@@ -40,7 +40,14 @@ from mirrord.model import (
     State,
 )
 from mirrord.planning.decisions.decide import identifies_bytes
-from mirrord.planning.decisions.departure import Departure, has_left, kept_message, left_message, lost, unproven
+from mirrord.planning.decisions.file_removal import (
+    RemovalResult,
+    is_removed,
+    kept_message,
+    removed_message,
+    why_lost,
+    why_unproven,
+)
 from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.records import is_news, with_outcome
@@ -73,12 +80,12 @@ class Quarantine(Protocol):
     async def stands(self, root: str, name: str) -> bool:
         """Whether anything has that path now. Raises SourceTimedOut if the folder does not answer."""
 
-    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
+    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
         """Take the file away, if it is the proven one and nobody writes to it: into `move`, or, if that is None, for
         good. A file moved keeps its name relative to `root`, with a number if that is taken.
         """
 
-    async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
+    async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> RemovalResult:
         """Go on with a file that was set aside by one who was killed; None: nothing is proven, so it is put back."""
 
 
@@ -118,7 +125,7 @@ class AfterUpload(Reconciles):
         if not item.removes_file or item.options.suspend:
             return await self.looks.reconcile(item, failures)
         before = await self.journal.record(item.id)
-        is_gone = before is not None and has_left(before) and not await self.asides.stands(*_place(item))
+        is_gone = before is not None and is_removed(before) and not await self.asides.stands(*_place(item))
         if before is not None and is_gone and not await self.journal.unfinished_of(item.id):
             return await self._left(item, before)
         outcome = await self.looks.reconcile(item, failures)
@@ -159,15 +166,15 @@ class AfterUpload(Reconciles):
         record = await self.journal.record(item.id)
         if record is None or self._too_soon(item):
             return outcome
-        if why := unproven(record):
-            return await self._note(item, record, Departure(why=why), message)
+        if why := why_unproven(record):
+            return await self._note(item, record, RemovalResult(why=why), message)
         try:
             if outcome.copied is None or not outcome.copied.etag_from_head:
                 record = await self._still_proven(item, record)
         except ReadbackMismatch as error:
             return await self._doubted(item, record, error)
         except (StoreError, SourceError, IntegrityError) as error:
-            return await self._note(item, record, Departure(why=str(error)), message)
+            return await self._note(item, record, RemovalResult(why=str(error)), message)
         record, file = await self._marked(record)
         return await self._note(item, record, await self.asides.depart(*_place(item), file, _move(item)), message)
 
@@ -185,7 +192,7 @@ class AfterUpload(Reconciles):
         """The record, if the object is as recorded and known to hold the file's bytes. Raises what says otherwise."""
         store = await self.store_of(item)
         standing = await store.head_object(item.destination)
-        if why := lost(record, standing):
+        if why := why_lost(record, standing):
             raise SourceChanged(why)
         if record.object.integrity is not None:
             return record if standing is None else with_shown_etag(record, standing)
@@ -226,11 +233,11 @@ class AfterUpload(Reconciles):
     def _too_soon(self, item: Item) -> bool:
         return self.clock.monotonic() < self._put_back.get(item.id, 0.0)
 
-    async def _note(self, item: Item, record: Record, departure: Departure, message: str) -> Outcome:
+    async def _note(self, item: Item, record: Record, departure: RemovalResult, message: str) -> Outcome:
         """Record what came of it; what the record said before, in `message`, is not said aloud again."""
         revision, says = record.revision, ""
         if departure.gone:
-            says = left_message(departure.at)
+            says = removed_message(departure.at)
         elif departure.why:
             says = kept_message(_removal(item), departure.why)
             revision = replace(revision, departs=None, file=departure.file or revision.file) if revision else None
@@ -265,12 +272,12 @@ class AfterUpload(Reconciles):
 
     async def _proven(self, item: Item, record: Record | None) -> Record | None:
         """The record, if by it the file may go."""
-        if not item.removes_file or item.options.suspend or unproven(record) or await self.rival(item):
+        if not item.removes_file or item.options.suspend or why_unproven(record) or await self.rival(item):
             return None
         if record is None or record.object.integrity is None:
             return None
         store = await self.store_of(item)
-        return None if lost(record, await store.head_object(item.destination)) else record
+        return None if why_lost(record, await store.head_object(item.destination)) else record
 
     # ── a file that is gone ───────────────────────────────────────────────────────────────────────
     async def _left(self, item: Item, record: Record) -> Outcome:
@@ -279,7 +286,7 @@ class AfterUpload(Reconciles):
         if item.options.drift is not Drift.IGNORE:
             try:
                 store = await self.store_of(item)
-                why = lost(record, await store.head_object(item.destination))
+                why = why_lost(record, await store.head_object(item.destination))
             except StoreError:  # nothing is known to have changed
                 return Outcome(
                     state=record.condition.state, reason=record.condition.reason, message=record.condition.message

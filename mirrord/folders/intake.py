@@ -19,7 +19,7 @@ from mirrord.folders.waiting import WaitingFile, waiting_files
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.markers import Markers
-from mirrord.planning.decisions.prune import Seen
+from mirrord.planning.decisions.prune import ScannedItems
 from mirrord.planning.timing.schedule import is_current
 from mirrord.ports import Found
 
@@ -52,7 +52,7 @@ class FileIntake:
         self._refused: list[str] = []  # the first of the last whole scan
         self._first_refused = ""  # by name
         self._refusals = self._submitted = self._bytes = 0
-        self._seen: Seen | None = None
+        self._seen: ScannedItems | None = None
         self.held_up = 0.0
         """Seconds spent waiting for `submit`, all together."""
 
@@ -62,9 +62,9 @@ class FileIntake:
         self._is_scanning = True
         self.candidates.begin_scan()
         self._refusals, self._refused, self._first_refused = 0, [], ""
-        self._seen = Seen() if self._spec.delete == "mirror" else None
+        self._seen = ScannedItems() if self._spec.delete == "mirror" else None
 
-    def end_scan(self, complete: bool) -> Seen | None:
+    def end_scan(self, complete: bool) -> ScannedItems | None:
         """It came to its end; if it was complete, what it did not see is gone. Returns what it saw, for pruning."""
         self._is_scanning = False
         if complete:
@@ -130,7 +130,7 @@ class FileIntake:
             if known := self.candidates.unsettled.get(one.name):
                 self._seen.add(known.item_id)
         for one, item in asked:
-            self._seen.meet(item, records.get(item.id), one.revision.file)
+            self._seen.add_found(item, records.get(item.id), one.revision.file)
 
     async def _marked(self, asked: Sequence[tuple[Found, Record | None]]) -> frozenset[str]:
         """The names of the files that need no marker, or have it."""

@@ -21,8 +21,8 @@ from mirrord.folders.missing import MissingFiles
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.pruning import Pruning
 from mirrord.folders.waiting import WaitingFile
-from mirrord.planning.decisions.departure import ASIDE
-from mirrord.planning.decisions.prune import Seen, trusted
+from mirrord.planning.decisions.file_removal import QUARANTINE
+from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.ports import Hints
 from mirrord.status import FolderStatus
 
@@ -245,7 +245,7 @@ class FolderLoop:
         self._next_scan = began + self._interval
         self._ports.observer(self._scanned)
 
-    async def _offer(self, seen: Seen | None) -> None:
+    async def _offer(self, seen: ScannedItems | None) -> None:
         """What a whole scan saw; None where nothing is ever deleted."""
         if seen is None:
             await self._missing_files.keep_root(self._ports.listing.root)
@@ -288,7 +288,7 @@ class FolderLoop:
     def _take(self, paths: Iterable[str]) -> None:
         root = self.spec.path.rstrip("/") + "/"
         for path in paths:
-            if f"/{ASIDE}" in path:
+            if f"/{QUARANTINE}" in path:
                 continue  # a file of ours on its way out
             if path.startswith(root) and path != root:
                 self._wanted.add(path.removeprefix(root))

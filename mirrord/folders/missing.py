@@ -13,7 +13,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
 from mirrord.model import Condition, Item, Record, State
-from mirrord.planning.decisions.prune import MissingItems, Root, Seen, is_another, refusal
+from mirrord.planning.decisions.prune import DirectoryId, MissingItems, ScannedItems, is_other_directory, prune_refusal
 from mirrord.planning.items.bind import name_of, recorded_origin
 from mirrord.ports import Clock, JournalRecords, Observer
 
@@ -36,11 +36,11 @@ class MissingFiles:
     observer: Observer
     clock: Clock
 
-    async def find(self, seen: Seen) -> MissingItems:
+    async def find(self, seen: ScannedItems) -> MissingItems:
         """What the journal has of this folder, `seen` has not, and is not there now. Raises JournalError."""
         gone, objects, held, after = array("Q"), 0, 0, ""
         then = await self.journal.folder_root(self.spec.entry, self.spec.path)
-        replaced = is_another(then, seen.root, seen.moved)
+        replaced = is_other_directory(then, seen.root, seen.moved)
         if seen.recorded == await self.journal.count(self.spec.entry):
             return MissingItems(gone, 0, 0, replaced=replaced)
         while records := await self.journal.page(entry=self.spec.entry, after=after, limit=_BATCH):
@@ -51,7 +51,7 @@ class MissingFiles:
                 objects += one.object.etag is not None
         return MissingItems(gone, objects, held, frozenset(seen.moved), replaced)
 
-    async def keep_root(self, root: Root | None) -> None:
+    async def keep_root(self, root: DirectoryId | None) -> None:
         """Record the directory that a whole scan read and that counts from now on. Raises JournalError."""
         entry, path = self.spec.entry, self.spec.path
         if root is not None and root != await self.journal.folder_root(entry, path):
@@ -114,4 +114,4 @@ class MissingFiles:
 
 def refused(gone: MissingItems, most: float | None = None) -> str | None:
     """Why nothing of this may be deleted; None if it may."""
-    return refusal(gone.objects, gone.held, most, replaced=gone.replaced)
+    return prune_refusal(gone.objects, gone.total, most, replaced=gone.replaced)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from mirrord.errors import JournalError
 from mirrord.folders.missing import MissingFiles, refused
 from mirrord.folders.ports import Submit, Taken
-from mirrord.planning.decisions.prune import Seen
+from mirrord.planning.decisions.prune import ScannedItems
 from mirrord.ports import Clock
 
 RENAMED = 1.0
@@ -31,12 +31,12 @@ class Pruning:
         self._taken = taken
         self._claimed = claimed
         self._clock = clock
-        self._seen: Seen | None = None
+        self._seen: ScannedItems | None = None
         self._news = asyncio.Event()
         self.problem: str | None = None
         """Why what is gone is not deleted; None if it is."""
 
-    def offer(self, seen: Seen) -> None:
+    def offer(self, seen: ScannedItems) -> None:
         """What a whole scan saw, that can be trusted; a later one takes the place of one not yet begun with."""
         self._seen = seen
         self._news.set()
@@ -54,7 +54,7 @@ class Pruning:
             except JournalError as error:
                 self.problem = f"nothing is deleted: {error}"
 
-    async def _prune(self, seen: Seen) -> None:
+    async def _prune(self, seen: ScannedItems) -> None:
         gone = await self._missing.find(seen)
         if gone.item_ids:
             await self._clock.sleep(self._missing.spec.times.settle + RENAMED)

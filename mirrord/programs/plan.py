@@ -21,7 +21,7 @@ from mirrord.model import (
     State,
     TransferKind,
 )
-from mirrord.planning.decisions.departure import unproven
+from mirrord.planning.decisions.file_removal import why_unproven
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import ObjectStore, Observer
 from mirrord.programs.desired import Desired, announce
@@ -205,7 +205,7 @@ class _Planning:
         elif not item.gone:
             self._plan.unchanged += 1
             self._plan.adopted += outcome.adopted
-            if outcome.adopted or not unproven(dry_run.record):
+            if outcome.adopted or not why_unproven(dry_run.record):
                 self._leave(item)
 
     def _note_readback(self, item: Item, dry_run: DryRun) -> None:

@@ -18,7 +18,7 @@ from mirrord.folders.intake import needs_no_marker
 from mirrord.folders.missing import MissingFiles, refused
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.markers import Markers
-from mirrord.planning.decisions.prune import Seen, trusted
+from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.ports import Clock, Found, JournalRecords, Observer
 from mirrord.programs.desired import Desired, selected
 from mirrord.sources.folder import FoundFile, SettledFolder
@@ -90,7 +90,7 @@ class Snapshot:
         return SettledFolder(self.files.listing(spec), spec.times.settle, self.clock)
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
-        began, files, seen = self.clock.monotonic(), 0, Seen()
+        began, files, seen = self.clock.monotonic(), 0, ScannedItems()
         prunes = spec.delete == "mirror" and not self.options.only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
@@ -124,7 +124,7 @@ class Snapshot:
         return True
 
     async def _gone(
-        self, spec: FolderSpec, listing: SettledFolder, seen: Seen, *, prunes: bool
+        self, spec: FolderSpec, listing: SettledFolder, seen: ScannedItems, *, prunes: bool
     ) -> AsyncIterator[PlannedItem]:
         """The items whose files are gone; where the guard holds, the first of them, Blocked."""
         missing = MissingFiles(
@@ -146,10 +146,10 @@ class Snapshot:
             if record.item_id not in mirrored:
                 yield PlannedItem(item)
 
-    async def _note(self, seen: Seen, bound: Sequence[tuple[FoundFile, Item]]) -> None:
+    async def _note(self, seen: ScannedItems, bound: Sequence[tuple[FoundFile, Item]]) -> None:
         records = await self.journal.recorded([item.id for _, item in bound])
         for one, item in bound:
-            seen.meet(item, records.get(item.id), one.revision.file)
+            seen.add_found(item, records.get(item.id), one.revision.file)
 
     async def _turns(
         self, spec: FolderSpec, listing: SettledFolder, bound: Sequence[tuple[FoundFile, Item]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.planning.decisions.departure import ASIDE, set_aside
+from mirrord.planning.decisions.file_removal import QUARANTINE, quarantine_name
 from mirrord.sources.folder import Folder
 
 LONG = "l" * 251 + ".csv"
@@ -19,14 +19,14 @@ async def test_each_is_known_by_the_name_that_it_had(tmp_path: Path, exclude: tu
         names = {"a.csv", LONG, "sub/b.csv", f"sub/{LONG}", "sub/deep/.c"}
         for name in names:
             path = tmp_path / name
-            place = path.parent / set_aside(path.name)
+            place = path.parent / quarantine_name(path.name)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(name)
         (tmp_path / "stays").write_text("stays")
-        (tmp_path / f"{ASIDE}-link").symlink_to(tmp_path / "stays")
-        (tmp_path / f"{ASIDE}-directory").mkdir()
-        (tmp_path / f"{ASIDE}-").touch()
-        (tmp_path / os.fsdecode(b"sub/" + ASIDE.encode() + b"-\xff")).touch()
+        (tmp_path / f"{QUARANTINE}-link").symlink_to(tmp_path / "stays")
+        (tmp_path / f"{QUARANTINE}-directory").mkdir()
+        (tmp_path / f"{QUARANTINE}-").touch()
+        (tmp_path / os.fsdecode(b"sub/" + QUARANTINE.encode() + b"-\xff")).touch()
         return {name: FileIdentity.of(os.lstat(_place(tmp_path / name))) for name in names}
 
     expected = await asyncio.to_thread(laid_out)
@@ -39,7 +39,7 @@ async def test_each_is_known_by_the_name_that_it_had(tmp_path: Path, exclude: tu
 
 
 async def test_those_that_have_gone_since_are_known_no_more(tmp_path: Path) -> None:
-    aside = tmp_path / set_aside("a")
+    aside = tmp_path / quarantine_name("a")
     aside.touch()
     folder = Folder(str(tmp_path))
     assert [one async for one in folder.enumerate()] == []
@@ -50,4 +50,4 @@ async def test_those_that_have_gone_since_are_known_no_more(tmp_path: Path) -> N
 
 
 def _place(path: Path) -> Path:
-    return path.parent / set_aside(path.name)
+    return path.parent / quarantine_name(path.name)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pytest
 
-from mirrord.planning.decisions.departure import ASIDE, set_aside
+from mirrord.planning.decisions.file_removal import QUARANTINE, quarantine_name
 from tests.support.command import REPOSITORY
 from tests.support.daemon import running
 from tests.support.inbox import files_below, manifest, objects
@@ -67,7 +67,12 @@ class Place:
     def contents(self, name: str) -> list[bytes]:
         """What stands of the file, wherever it is now."""
         stem = name.removesuffix(".csv")
-        found = [self.inbox / name, self.inbox / set_aside(name), self.inbox / name, *self.done.glob(f"{stem[:200]}*")]
+        found = [
+            self.inbox / name,
+            self.inbox / quarantine_name(name),
+            self.inbox / name,
+            *self.done.glob(f"{stem[:200]}*"),
+        ]
         return [content for path in found if (content := read(path)) is not None]
 
     def lost(self, name: str, client: Any, bucket: str) -> bool:
@@ -164,7 +169,7 @@ async def test_at_each_step_the_file_or_its_proven_copy_stands(
         assert set(moved) >= set(place.latest.values()), "what was written last was moved"
         assert set(moved) <= {content for written in place.written.values() for content in written}
         assert len(moved) == len(set(moved)), "and nothing twice"
-        assert not list(place.done.glob(f"{ASIDE}*"))
+        assert not list(place.done.glob(f"{QUARANTINE}*"))
 
 
 async def finished(daemon: Any, place: Place, streams: dict[str, IO[bytes] | None]) -> None:

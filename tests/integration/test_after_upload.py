@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mirrord.events import Event, TransferCompleted
-from mirrord.planning.decisions.departure import ASIDE, set_aside
+from mirrord.planning.decisions.file_removal import QUARANTINE, quarantine_name
 from mirrord.programs import api
 from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, Daemon, running, scanned, scans
@@ -152,7 +152,7 @@ async def test_sync_goes_on_with_what_a_kill_left_set_aside(
     await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
     for name in BODY:
         path = inbox / name
-        aside = path.parent / set_aside(path.name)
+        aside = path.parent / quarantine_name(path.name)
         aside.parent.mkdir(exist_ok=True)
         path.rename(aside)
         if kept == "not the content":
@@ -162,7 +162,7 @@ async def test_sync_goes_on_with_what_a_kill_left_set_aside(
             path.unlink()
     await sync(tmp_path, declared(tmp_path, weed, bucket, "delete"))
     assert tree(inbox) == {}
-    assert {path for path in everything(inbox) if ASIDE in path} == set()
+    assert {path for path in everything(inbox) if QUARANTINE in path} == set()
     expected = dict.fromkeys(SUMS, md5(b"written to meanwhile")) if kept == "not the content" else SUMS
     assert objects(s3_client, bucket) == expected
 
@@ -186,7 +186,7 @@ async def test_hard_links_leave_one_by_one(
 async def test_a_folder_that_keeps_its_files_gets_back_what_was_set_aside(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
 ) -> None:
-    drop(inbox, {set_aside("a"): b"a"})
+    drop(inbox, {quarantine_name("a"): b"a"})
     await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
     assert tree(inbox) == {"a": b"a"}
     assert objects(s3_client, bucket) == {"a": md5(b"a")}

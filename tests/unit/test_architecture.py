@@ -185,7 +185,6 @@ NOT_YET_UNIQUE: frozenset[str] = frozenset(
         "Look",
         "Part",
         "Removal",
-        "Seen",
         "Stopped",
         "Tally",
         "Triggered",

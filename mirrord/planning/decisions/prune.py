@@ -19,7 +19,7 @@ SHARE = 0.10
 _SHARDS = 1024  # each is sorted separately: sorting a million at once would block the loop for half a second
 
 
-Root = tuple[int, int]
+DirectoryId = tuple[int, int]
 """Device and inode of a folder's directory."""
 
 
@@ -29,36 +29,37 @@ def trusted(*, complete: bool, files: int) -> bool:
     return complete and files > 0
 
 
-def is_another(then: Root | None, now: Root | None, moved: Set[tuple[int, int]]) -> bool:
+def is_other_directory(then: DirectoryId | None, now: DirectoryId | None, moved: Set[tuple[int, int]]) -> bool:
     """Whether a folder's directory is another one than `then`. After a reboot its device may have another number: it is
-    the same directory if a recorded file changed from that device number to this one (`moved`, as `Seen.moved`)."""
+    the same directory if a recorded file changed from that device number to this one (`moved`, as
+    `ScannedItems.moved`)."""
     if then is None or now is None or then == now:
         return False
     return then[1] != now[1] or (then[0], now[0]) not in moved
 
 
-def refusal(gone: int, held: int, most: float | None = None, *, replaced: bool = False) -> str | None:
+def prune_refusal(missing: int, total: int, most: float | None = None, *, replaced: bool = False) -> str | None:
     """Why `missing` of the `total` objects of an entry are not deleted in this pass; None if they may be.
 
     `most`: the share that the user allowed, from 0 to 1; None: SHARE. `replaced`: the folder's directory is another
     one, so that only an explicit `most` allows deletion.
     """
-    if replaced and gone and (most is None or gone > most * held):
+    if replaced and missing and (most is None or missing > most * total):
         return (
             "the folder's directory is another one than at its last whole scan: "
-            f"{gone:,} of {held:,} objects would be deleted, so none is: "
+            f"{missing:,} of {total:,} objects would be deleted, so none is: "
             "bring the former directory or the files back, or allow it with sync --prune-max 100%"
         )
     share = SHARE if most is None else most
-    if gone <= ALWAYS_FEW or gone <= share * held:
+    if missing <= ALWAYS_FEW or missing <= share * total:
         return None
     return (
-        f"{gone:,} of {held:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none is: "
-        "bring the files back, or allow it with sync --prune-max 100%"
+        f"{missing:,} of {total:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none "
+        "is: bring the files back, or allow it with sync --prune-max 100%"
     )
 
 
-class Seen:
+class ScannedItems:
     """The item ids that one scan found, in eight bytes each. An id is 16 hex digits, which are evenly distributed."""
 
     def __init__(self) -> None:
@@ -66,12 +67,12 @@ class Seen:
         self._sorted = [True] * _SHARDS
         self.recorded = 0
         """How many of them are in the journal. If these are all records of the entry, no file is missing."""
-        self.root: Root | None = None
+        self.root: DirectoryId | None = None
         """The directory that was scanned."""
         self.moved: set[tuple[int, int]] = set()
         """(recorded device, device now) of files that are the recorded ones: devices with a new number."""
 
-    def meet(self, item: Item, record: Record | None, file: FileIdentity | None) -> None:
+    def add_found(self, item: Item, record: Record | None, file: FileIdentity | None) -> None:
         """Add the item of a found file; `record`: its record in the journal, None if there is none."""
         self.add(item.id)
         if record is None or record.removed is not None or record.source != item.shown_source:
@@ -104,9 +105,9 @@ class MissingItems:
 
     item_ids: "array[int]"
     objects: int
-    held: int
+    total: int
     moved: frozenset[tuple[int, int]] = frozenset()
-    """As `Seen.moved`."""
+    """As `ScannedItems.moved`."""
     replaced: bool = False
     """The folder's directory is another one than at the last whole scan."""
 

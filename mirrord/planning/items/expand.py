@@ -16,7 +16,7 @@ from mirrord.errors import Problem
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
 from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
-from mirrord.planning.decisions.departure import move_fault
+from mirrord.planning.decisions.file_removal import move_fault
 from mirrord.planning.items.objects import EntryContext, EntryFault, bindings, bucket_and_key, default_name, folder_key
 from mirrord.planning.items.options import OptionsOf
 from mirrord.providers import profile

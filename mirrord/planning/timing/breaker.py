@@ -41,15 +41,15 @@ class Breaker:
     """Results in a row that were not good, of items that passed."""
     until: float = 0.0
     """Before this time no item passes; slowed: no item that failed."""
-    asked: bool = False
+    pause_requested: bool = False
     """The pause is a Retry-After of the server: it holds for all items."""
     fresh_from: float = 0.0
     """Slowed: before this time no item that never failed passes."""
-    turn: float = 0.0
+    reserved_until: float = 0.0
     """Slowed: until this time all moments are reserved for items that never failed."""
     probe: str | None = None
     """The one item that may try while the breaker is not closed."""
-    probing: float = 0.0
+    probe_until: float = 0.0
     """Until this time no other item may try."""
 
 
@@ -60,7 +60,7 @@ def is_open(breaker: Breaker) -> bool:
 
 def in_retry_after(breaker: Breaker, now: float) -> bool:
     """Whether a Retry-After of the server holds now."""
-    return breaker.asked and now < breaker.until
+    return breaker.pause_requested and now < breaker.until
 
 
 def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
@@ -68,26 +68,28 @@ def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
     if not breaker.opened:
         return 0.0
     if not fresh or is_open(breaker) or in_retry_after(breaker, now):
-        return max(breaker.until - now, breaker.turn - now, RULE.base if _is_probed(breaker, now) else 0.0, 0.0)
+        return max(
+            breaker.until - now, breaker.reserved_until - now, RULE.base if _is_probed(breaker, now) else 0.0, 0.0
+        )
     return max(breaker.fresh_from - now, SPACING if _is_probed(breaker, now) else 0.0, 0.0)
 
 
 def _is_probed(breaker: Breaker, now: float) -> bool:
-    return breaker.probe is not None and now < breaker.probing
+    return breaker.probe is not None and now < breaker.probe_until
 
 
 def reserved(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
     """Reserves a moment for an item that never failed and must wait; in seconds from now. None: all moments of the next
     `RULE.cap` seconds are reserved."""
-    at = max(breaker.turn, now + wait)
+    at = max(breaker.reserved_until, now + wait)
     if at - now > RULE.cap:
         return breaker, None
-    return replace(breaker, turn=at + SPACING), at - now
+    return replace(breaker, reserved_until=at + SPACING), at - now
 
 
 def admitted(breaker: Breaker, item_id: str, until: float = inf) -> Breaker:
     """`item_id`, for which `waits` returned 0, passes. If it does not return, no other item passes before `until`."""
-    return replace(breaker, probe=item_id, probing=until) if breaker.opened else breaker
+    return replace(breaker, probe=item_id, probe_until=until) if breaker.opened else breaker
 
 
 def returned(breaker: Breaker, item_id: str) -> Breaker:
@@ -124,13 +126,13 @@ def failed(
     if retry_after:
         until = now + min(retry_after, RULE.longest_retry_after)
         opened = breaker.opened + (is_probe or not breaker.opened)
-        return replace(after, opened=opened, until=max(breaker.until, until), asked=True)
+        return replace(after, opened=opened, until=max(breaker.until, until), pause_requested=True)
     if not breaker.opened:
         full = len(after.suspects) >= SUSPECTS
         return replace(after, opened=1, until=now + pause(RULE, 1, chance)) if full else after
     if not is_probe:  # items that passed before it opened report late
         return after
-    after = replace(after, asked=False, fresh_from=now + SPACING)
+    after = replace(after, pause_requested=False, fresh_from=now + SPACING)
     if fresh and not is_open(after):
         return after
     opened = breaker.opened + 1

@@ -159,7 +159,8 @@ def _offset(schedule: Schedule, chance: float) -> float:
 
 # ── cron ──────────────────────────────────────────────────────────────────────────────────────────
 def cron_after(line: str, timezone: str | None, after: float) -> float:
-    """The first time of a cron line after `after`, a whole second. Raises ValueError as `validate_cron`."""
+    """The first time of a cron line after `after`, a whole second. ValueError, with the reason, for an
+    invalid line, a line that is never due, or an unknown time zone."""
     start = datetime.fromtimestamp(after, _zone(timezone))
     try:
         for moment in CronSim(_NICKNAMES.get(line.lower(), line), start):
@@ -168,11 +169,6 @@ def cron_after(line: str, timezone: str | None, after: float) -> float:
     except CronSimError as error:
         raise ValueError(f'{line!r} is not a cron line ({error}); write five fields, like "0 3 * * *"') from None
     raise ValueError(f"the cron line {line!r} names no day of the next 50 years")
-
-
-def validate_cron(line: str, timezone: str | None = None) -> None:
-    """Raise ValueError with the reason for an invalid cron line, a line that is never due, or an unknown time zone."""
-    cron_after(line, timezone, 0.0)
 
 
 def _zone(name: str | None) -> tzinfo:

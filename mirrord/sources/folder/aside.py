@@ -1,12 +1,12 @@
 """The way of an uploaded file out of its folder: set aside, looked at again, then deleted or moved; or put back.
 
-Owns these steps on the file system, each of which leaves the file or its proven copy where the next start finds it,
-and replaces nothing. A file is set aside by a rename within its directory, to a name that scans leave out
-(`planning.decisions.departure.set_aside`): from then on nobody comes to it by its path, so that what its last look sees
-is final. That look: it is the proven file, nothing was written to it since, and nobody has it open for writing, which a
-read lease tells (fcntl(2), F_SETLEASE; where leases are not to be had, for files of other users without CAP_LEASE and
-on some network file systems, only what was written so far is seen). Directories are opened one by one without
-following links, so that nothing outside of the folder is touched.
+Owns these steps on the file system, each of which leaves the file or its proven copy where the next start finds it, and
+replaces nothing. A file is set aside by a rename within its directory, to a name that scans leave out
+(`planning.decisions.file_removal.quarantine_name`): from then on nobody comes to it by its path, so that what its last
+look sees is final. That look: it is the proven file, nothing was written to it since, and nobody has it open for
+writing, which a read lease tells (fcntl(2), F_SETLEASE; where leases are not to be had, for files of other users
+without CAP_LEASE and on some network file systems, only what was written so far is seen). Directories are opened one by
+one without following links, so that nothing outside of the folder is touched.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from signal import SIGURG
 from mirrord.aio import finish
 from mirrord.errors import SourceTimedOut
 from mirrord.model import FileIdentity
-from mirrord.planning.decisions.departure import ASIDE, Departure, same_file, set_aside
+from mirrord.planning.decisions.file_removal import QUARANTINE, RemovalResult, quarantine_name, same_file
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.renames import Stop, copied, rename, renamed
 from mirrord.sources.pool import FilePools
@@ -35,7 +35,7 @@ _SETLEASE, _SETSIG = getattr(calls, "F_SETLEASE", -1), getattr(calls, "F_SETSIG"
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_ANOTHER = Departure()
+_ANOTHER = RemovalResult()
 
 
 class FolderQuarantine:
@@ -51,20 +51,20 @@ class FolderQuarantine:
         """See `folders.after_upload.Quarantine`."""
         return await self._pools.of_root(root).run(partial(os.path.lexists, f"{root}/{name}"))
 
-    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
+    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
         """See `folders.after_upload.Quarantine`."""
 
-        def step(stop: Stop) -> Departure:
+        def step(stop: Stop) -> RemovalResult:
             if self._is_own(move):
-                return Departure(why=f"{move} is mirrord's own state directory: name another")
+                return RemovalResult(why=f"{move} is mirrord's own state directory: name another")
             return _departed(root, name, proven, move, stop)
 
         return await self._in_thread(root, step)
 
-    async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
+    async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> RemovalResult:
         """See `folders.after_upload.Quarantine`."""
 
-        def step(stop: Stop) -> Departure:
+        def step(stop: Stop) -> RemovalResult:
             return _resumed(root, name, None if self._is_own(move) else proven, move, stop)  # else it goes back
 
         return await self._in_thread(root, step)
@@ -72,7 +72,7 @@ class FolderQuarantine:
     def _is_own(self, move: str | None) -> bool:
         return move is not None and self._own is not None and self._own.contain(move)
 
-    async def _in_thread(self, root: str, step: Callable[[Stop], Departure]) -> Departure:
+    async def _in_thread(self, root: str, step: Callable[[Stop], RemovalResult]) -> RemovalResult:
         """Cancelled, it waits until the thread gave up: a file is never left half moved."""
         pool, stop = self._moves.of_root(root), threading.Event()
 
@@ -84,7 +84,7 @@ class FolderQuarantine:
         try:
             return await asyncio.shield(work)
         except SourceTimedOut as error:  # it was not begun
-            return Departure(why=str(error))
+            return RemovalResult(why=str(error))
         except asyncio.CancelledError:
             stop.set()
             await finish(asyncio.wait([work]))
@@ -103,7 +103,7 @@ class _Way:
 
     @property
     def aside(self) -> str:
-        return set_aside(self.name)
+        return quarantine_name(self.name)
 
     @property
     def temporary(self) -> str:
@@ -111,30 +111,30 @@ class _Way:
         return f".mirrord-copy-{sha256(f'{self.below}/{self.name}'.encode()).hexdigest()[:16]}"
 
 
-def _departed(root: str, name: str, proven: FileIdentity, move: str | None, stop: Stop) -> Departure:
+def _departed(root: str, name: str, proven: FileIdentity, move: str | None, stop: Stop) -> RemovalResult:
     try:
         with _opened_way(root, name, move, stop) as way:
             with _opened(way.name, way.place) as file:
                 if FileIdentity.of(os.fstat(file)) != proven:
                     return _ANOTHER
                 if why := _hindrance(file, move):
-                    return Departure(why=why)
+                    return RemovalResult(why=why)
             _set_aside(way.name, way.place)
             return _settled(way, proven)
     except FileNotFoundError:
         return _ANOTHER
     except OSError as error:
-        return Departure(why=_words(error))
+        return RemovalResult(why=_words(error))
 
 
-def _resumed(root: str, name: str, proven: FileIdentity | None, move: str | None, stop: Stop) -> Departure:
+def _resumed(root: str, name: str, proven: FileIdentity | None, move: str | None, stop: Stop) -> RemovalResult:
     try:
         with _opened_way(root, name, move, stop) as way:
             return _settled(way, proven)
     except FileNotFoundError:
         return _ANOTHER
     except OSError as error:
-        return Departure(why=_words(error))
+        return RemovalResult(why=_words(error))
 
 
 def _hindrance(file: int, move: str | None) -> str:
@@ -153,21 +153,21 @@ def _hindrance(file: int, move: str | None) -> str:
 
 def _set_aside(name: str, place: int) -> None:
     """Raises FileExistsError if another file of that name is set aside: it is to be settled first."""
-    aside = set_aside(name)
+    aside = quarantine_name(name)
     while True:
         try:
             if "/" in aside:
                 with suppress(FileExistsError):
-                    os.mkdir(ASIDE, 0o700, dir_fd=place)
-                if not stat.S_ISDIR(os.stat(ASIDE, dir_fd=place, follow_symlinks=False).st_mode):
-                    raise OSError(errno.ENOTDIR, f"{ASIDE} is no directory")
+                    os.mkdir(QUARANTINE, 0o700, dir_fd=place)
+                if not stat.S_ISDIR(os.stat(QUARANTINE, dir_fd=place, follow_symlinks=False).st_mode):
+                    raise OSError(errno.ENOTDIR, f"{QUARANTINE} is no directory")
             return rename(name, aside, place, place)
         except FileNotFoundError:
             if "/" not in aside or not _exists(name, place):
                 raise  # else another file's end took the directory away
 
 
-def _settled(way: _Way, proven: FileIdentity | None) -> Departure:
+def _settled(way: _Way, proven: FileIdentity | None) -> RemovalResult:
     """The last look at a file that is set aside, and what follows from it."""
     with _opened(way.aside, way.place) as file:
         # In this order: whoever wrote and closed it left another mtime, and whoever comes now finds no path to it.
@@ -179,9 +179,9 @@ def _settled(way: _Way, proven: FileIdentity | None) -> Departure:
             at = _taken_away(way, file)
         except OSError as error:
             there = _put_back(way)
-            return Departure(why=_words(error), file=FileIdentity.of(os.fstat(file)) if there == way.name else None)
+            return RemovalResult(why=_words(error), file=FileIdentity.of(os.fstat(file)) if there == way.name else None)
     _tidy(way)
-    return Departure(gone=True, at=at)
+    return RemovalResult(gone=True, at=at)
 
 
 def _taken_away(way: _Way, file: int) -> str:
@@ -219,7 +219,7 @@ def _put_back(way: _Way) -> str:
 def _tidy(way: _Way) -> None:
     if "/" in way.aside:
         with suppress(OSError):  # others are in it
-            os.rmdir(ASIDE, dir_fd=way.place)
+            os.rmdir(QUARANTINE, dir_fd=way.place)
 
 
 def _at_rest(file: int) -> bool:

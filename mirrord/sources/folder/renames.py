@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from mirrord.planning.decisions.departure import names_for
+from mirrord.planning.decisions.file_removal import numbered_names
 from mirrord.units import MiB
 
 _NOREPLACE = 1
@@ -43,7 +43,7 @@ def rename(old: str, new: str, old_place: int, new_place: int) -> None:
 def renamed(old: str, name: str, old_place: int, new_place: int) -> str:
     """Give `old` that name, or with a number where it is taken: the name it has now."""
     file = os.stat(old, dir_fd=old_place, follow_symlinks=False)
-    for new in names_for(name):
+    for new in numbered_names(name):
         try:
             rename(old, new, old_place, new_place)
         except FileExistsError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mirrord.errors import LeftOut, printable
 from mirrord.model import FileIdentity, Revision, file_address, fingerprint
-from mirrord.planning.decisions.departure import ASIDE, own_name
+from mirrord.planning.decisions.file_removal import QUARANTINE, original_name
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
 
@@ -164,7 +164,7 @@ class Walk:
         try:
             if name in self._own_names:
                 self.tally.add(STATE_FILE, name)
-            elif entry.name.startswith(ASIDE):
+            elif entry.name.startswith(QUARANTINE):
                 self._note_aside(entry, name)
             elif entry.is_dir(follow_symlinks=False):
                 self._enter(name, way)
@@ -211,11 +211,11 @@ class Walk:
 
     def _note_aside(self, entry: os.DirEntry[str], name: str) -> None:
         below = name.removesuffix(entry.name)
-        if entry.is_dir(follow_symlinks=False) and entry.name == ASIDE:
+        if entry.is_dir(follow_symlinks=False) and entry.name == QUARANTINE:
             with os.scandir(f"{self._root}/{name}") as entries:
                 standing = [(one.name, one) for one in entries]
         else:
-            own_one = own_name(entry.name)
+            own_one = original_name(entry.name)
             standing = [(own_one, entry)] if own_one is not None else []
         for own, one in standing:
             if one.is_file(follow_symlinks=False) and self._is_text(f"{below}{own}"):

@@ -37,7 +37,7 @@ from mirrord.model import (
     Transfer,
     TransferKind,
 )
-from mirrord.planning.decisions.departure import Departure
+from mirrord.planning.decisions.file_removal import RemovalResult
 from mirrord.planning.items.bind import item_of
 from mirrord.ports import ByteStream
 from mirrord.sources.folder import FoundFile
@@ -107,7 +107,7 @@ class World:
     record: Record | None = RECORD
     standing: StoredObject | None = STANDING
     here: bool = True
-    answer: Departure = field(default_factory=lambda: Departure(gone=True))
+    answer: RemovalResult = field(default_factory=lambda: RemovalResult(gone=True))
     content: bytes = BODY
     stored: bytes = BODY
     down: bool = False
@@ -154,7 +154,7 @@ class World:
         assert (root, name) == ("/srv/inbox", "sub/a")
         return self.here
 
-    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> Departure:
+    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
         record = await self.recorded()
         assert record.revision is not None
         assert record.revision.departs, "it is known before it happens"
@@ -162,7 +162,7 @@ class World:
         self.proven.append(proven)
         return self.answer
 
-    async def resume_one(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> Departure:
+    async def resume_one(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> RemovalResult:
         self.asked.append(f"resume {root} {name} {move}")
         self.proven.append(proven)
         return self.answer
@@ -222,7 +222,7 @@ Made = Callable[..., World]
 )
 async def test_a_copy_made_just_now_lets_the_file_go(world: Made, removal: FileRemoval, says: str) -> None:
     move = removal.directory if isinstance(removal, MoveFile) else None
-    found = world(answer=Departure(gone=True, at="/done/sub/a" if move else ""))
+    found = world(answer=RemovalResult(gone=True, at="/done/sub/a" if move else ""))
     assert await found.look(with_after(removal)) == Outcome(state=State.SYNCED, message=says)
     assert found.asked == ["look", f"depart /srv/inbox sub/a {move}"]
     assert found.proven == [FILE]
@@ -365,7 +365,7 @@ async def test_an_adopted_object_of_other_bytes_is_written_again(world: Made, ch
 
 # ── a file that stays ─────────────────────────────────────────────────────────────────────────────
 async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytest.LogCaptureFixture) -> None:
-    found = world(outcome=SYNCED, answer=Departure(why="Permission denied"))
+    found = world(outcome=SYNCED, answer=RemovalResult(why="Permission denied"))
     for _ in range(3):
         outcome = await found.look()
     says = "uploaded, but the file could not be deleted: Permission denied"
@@ -379,7 +379,7 @@ async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytes
 
 async def test_a_file_that_was_put_back_is_known_and_left_in_peace_for_a_while(world: Made) -> None:
     now = replace(FILE, ctime_ns=9)
-    found = world(answer=Departure(why="No space left on device", file=now))
+    found = world(answer=RemovalResult(why="No space left on device", file=now))
     await found.look()
     record = await found.recorded()
     assert record.revision is not None
@@ -392,7 +392,7 @@ async def test_a_file_that_was_put_back_is_known_and_left_in_peace_for_a_while(w
 
 
 async def test_another_file_in_its_place_is_nobodys_business_here(world: Made) -> None:
-    found = world(answer=Departure())
+    found = world(answer=RemovalResult())
     assert await found.look() == SYNCED
     assert (await found.recorded()).condition.message == ""
 
@@ -466,7 +466,7 @@ async def test_a_proven_file_goes_on_its_way(world: Made) -> None:
 async def test_any_other_is_put_back(
     world: Made, spec: FolderSpec, record: Record | None, standing: StoredObject | None
 ) -> None:
-    found = world(record=record, standing=standing, answer=Departure())
+    found = world(record=record, standing=standing, answer=RemovalResult())
     await found.resume(spec)
     assert found.proven == [None]
 
@@ -478,7 +478,7 @@ async def test_while_the_store_is_down_it_stays_set_aside(world: Made) -> None:
 
 
 async def test_a_name_that_makes_no_key_is_put_back(world: Made) -> None:
-    found = world(answer=Departure())
+    found = world(answer=RemovalResult())
     await found.resume(with_fields(SPEC, key="x" * 1020 + "{path}"))
     assert found.proven == [None]
 
@@ -487,7 +487,7 @@ async def test_a_file_that_is_on_its_way_now_is_not_begun_with_again(world: Made
     found = world()
     plain = found.depart
 
-    async def meanwhile(*given: object) -> Departure:
+    async def meanwhile(*given: object) -> RemovalResult:
         await found.resume()
         return await plain(*given)  # type: ignore[arg-type]
 
@@ -500,7 +500,7 @@ async def test_a_check_leaves_a_file_alone_while_its_departure_is_resumed(world:
     found = world(outcome=SYNCED)
     plain = found.departures.asides.resume
 
-    async def meanwhile(*given: object) -> Departure:
+    async def meanwhile(*given: object) -> RemovalResult:
         await found.look()
         return await plain(*given)  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ import pytest
 from mirrord.folders import loop
 from mirrord.folders.loop import FolderLoop
 from mirrord.model import DeleteFile, FileAction, KeepFile, MoveFile, Options
-from mirrord.planning.decisions.departure import ASIDE
+from mirrord.planning.decisions.file_removal import QUARANTINE
 from tests.support.folder_world import World
 
 
@@ -69,7 +69,7 @@ async def test_the_way_of_files_of_ours_is_no_hint(worlds: list[World], monkeypa
     monkeypatch.setattr(loop, "MOST_HINTED", 3)
     worlds.append(world := World(after_upload=DeleteFile(), rescan=300.0))
     await world.live(1)
-    world.kernel.hint(*(f"sub/{ASIDE}-{n}" for n in range(50)), f"{ASIDE}/long")
+    world.kernel.hint(*(f"sub/{QUARANTINE}-{n}" for n in range(50)), f"{QUARANTINE}/long")
     await world.live(20)
     assert world.tree.looks == []
     assert world.causes == ["start"]

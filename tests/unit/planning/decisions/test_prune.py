@@ -17,7 +17,7 @@ from mirrord.model import (
     origin_at,
 )
 from mirrord.planning.decisions.object_identity import is_ours
-from mirrord.planning.decisions.prune import Root, Seen, is_another, refusal, trusted
+from mirrord.planning.decisions.prune import DirectoryId, ScannedItems, is_other_directory, prune_refusal, trusted
 from tests.support.records import make_record
 
 
@@ -48,7 +48,7 @@ def test_which_scans_are_trusted(complete: bool, files: int, verdict: bool) -> N
     ],
 )
 def test_how_much_may_be_deleted_in_one_pass(gone: int, held: int, most: float | None, allowed: bool) -> None:
-    assert (refusal(gone, held, most) is None) is allowed
+    assert (prune_refusal(gone, held, most) is None) is allowed
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_how_much_may_be_deleted_in_one_pass(gone: int, held: int, most: float |
 def test_from_another_directory_nothing_is_deleted_but_by_word(
     gone: int, held: int, most: float | None, allowed: bool
 ) -> None:
-    assert (refusal(gone, held, most, replaced=True) is None) is allowed
+    assert (prune_refusal(gone, held, most, replaced=True) is None) is allowed
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_from_another_directory_nothing_is_deleted_but_by_word(
     ],
 )
 def test_whether_a_directory_is_another_one(
-    then: Root | None, now: Root | None, moved: set[tuple[int, int]], another: bool
+    then: DirectoryId | None, now: DirectoryId | None, moved: set[tuple[int, int]], another: bool
 ) -> None:
-    assert is_another(then, now, moved) is another
+    assert is_other_directory(then, now, moved) is another
 
 
 def test_a_refusal_says_how_to_allow_it() -> None:
-    assert refusal(12, 40) == (
+    assert prune_refusal(12, 40) == (
         "12 of 40 objects would be deleted, more than 10 and more than 10%, so none is: "
         "bring the files back, or allow it with sync --prune-max 100%"
     )
@@ -143,15 +143,15 @@ RECORD = make_record(
 def test_what_a_scan_learns_of_a_file(
     record: Record | None, file: FileIdentity | None, recorded: int, moved: set[tuple[int, int]]
 ) -> None:
-    seen = Seen()
-    seen.meet(ITEM, record, file)
+    seen = ScannedItems()
+    seen.add_found(ITEM, record, file)
     assert ITEM.id in seen
     assert (seen.recorded, seen.moved) == (recorded, moved)
 
 
 def test_what_was_seen_is_known_again() -> None:
     ids = [sha256(str(number).encode()).hexdigest()[:16] for number in range(5000)]
-    seen = Seen()
+    seen = ScannedItems()
     for item_id in ids[::2]:
         seen.add(item_id)
     assert [item_id in seen for item_id in ids] == [True, False] * 2500

@@ -34,7 +34,6 @@ from mirrord.planning.timing.schedule import (
     jitter,
     next_tick,
     next_wait,
-    validate_cron,
 )
 from tests.support.records import make_record, with_fields
 
@@ -320,4 +319,4 @@ def test_cron_has_no_jitter() -> None:
 )
 def test_what_is_wrong_is_said(line: str, zone: str | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        validate_cron(line, zone)
+        cron_after(line, zone, 0.0)

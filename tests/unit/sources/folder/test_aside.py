@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.planning.decisions.departure import ASIDE, Departure, set_aside
+from mirrord.planning.decisions.file_removal import QUARANTINE, RemovalResult, quarantine_name
 from mirrord.sources.folder import aside, renames
 from mirrord.sources.folder.aside import FolderQuarantine
 
@@ -64,21 +64,21 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def reserved(root: Path) -> list[Path]:
-    return list(root.rglob(f"{ASIDE}*"))
+    return list(root.rglob(f"{QUARANTINE}*"))
 
 
-async def depart(root: Path, name: str, move: Path | None = None, proven: FileIdentity | None = None) -> Departure:
+async def depart(root: Path, name: str, move: Path | None = None, proven: FileIdentity | None = None) -> RemovalResult:
     return await FolderQuarantine().depart(str(root), name, proven or identity(root / name), move and str(move))
 
 
-async def resume(root: Path, name: str, proven: FileIdentity | None, move: Path | None = None) -> Departure:
+async def resume(root: Path, name: str, proven: FileIdentity | None, move: Path | None = None) -> RemovalResult:
     return await FolderQuarantine().resume(str(root), name, proven, move and str(move))
 
 
 def put_aside(root: Path, name: str) -> FileIdentity:
     """As one leaves it who was killed then; what it was before."""
     path, before = root / name, identity(root / name)
-    place = path.parent / set_aside(path.name)
+    place = path.parent / quarantine_name(path.name)
     place.parent.mkdir(exist_ok=True)
     path.rename(place)
     return before
@@ -90,7 +90,7 @@ def put_aside(root: Path, name: str) -> FileIdentity:
 async def test_a_proven_file_is_deleted_and_nothing_else(root: Path, name: str) -> None:
     (root / name).write_bytes(b"a")
     (root / "other").write_bytes(b"o")
-    assert await depart(root, name) == Departure(gone=True)
+    assert await depart(root, name) == RemovalResult(gone=True)
     assert tree(root) == {"other": b"o"}
     assert sorted(os.listdir(root)) == ["other", "sub"]
 
@@ -142,7 +142,7 @@ async def test_who_has_it_open_for_writing_loses_nothing(root: Path) -> None:
     with path.open("wb", buffering=0) as writer:
         writer.write(b"a")
         before = identity(path)
-        assert await depart(root, "a") == Departure(why="somebody has it open for writing")
+        assert await depart(root, "a") == RemovalResult(why="somebody has it open for writing")
         assert identity(path) == before, "it was not even renamed"
         writer.write(b"b")
     with path.open("rb"):
@@ -163,13 +163,13 @@ async def test_who_writes_while_it_is_set_aside_gets_it_back(
             writers.append(path.open("ab", buffering=0))
         plain(old, new, old_place, new_place)
         if moment != "before the last look":
-            writers.append((root / set_aside("a")).open("ab", buffering=0))
+            writers.append((root / quarantine_name("a")).open("ab", buffering=0))
         if closed:
             writers[0].write(b"b")
             writers[0].close()
 
     monkeypatch.setattr(aside, "rename", meanwhile)
-    assert await depart(root, "a") == Departure()
+    assert await depart(root, "a") == RemovalResult()
     if not closed:
         writers[0].write(b"b")
         writers[0].close()
@@ -181,7 +181,7 @@ async def test_who_writes_anew_while_an_old_one_is_put_back_loses_neither(root: 
         (root / "a.csv").write_bytes(content)
         put_aside(root, "a.csv")
         (root / "a.csv").write_bytes(b"new")
-        assert await resume(root, "a.csv", None) == Departure()
+        assert await resume(root, "a.csv", None) == RemovalResult()
         (root / "a.csv").unlink()
     assert tree(root) == {"a.1.csv": b"1", "a.2.csv": b"2", "a.3.csv": b"3"}
 
@@ -221,7 +221,7 @@ def test_a_writer_who_comes_in_the_moment_of_the_question_ends_nobody(
 async def test_a_proven_file_that_was_set_aside_goes(root: Path, name: str) -> None:
     (root / name).write_bytes(b"a")
     proven = put_aside(root, name)
-    assert await resume(root, name, proven) == Departure(gone=True)
+    assert await resume(root, name, proven) == RemovalResult(gone=True)
     assert tree(root) == {}
     assert not reserved(root)
 
@@ -232,8 +232,8 @@ async def test_a_proven_file_that_was_set_aside_goes(root: Path, name: str) -> N
 async def test_any_other_is_put_back(root: Path, name: str, known: bool) -> None:
     (root / name).write_bytes(b"a")
     proven = put_aside(root, name)
-    os.utime((root / name).parent / set_aside((root / name).name), ns=(1, 1))
-    assert await resume(root, name, proven if known else None) == Departure()
+    os.utime((root / name).parent / quarantine_name((root / name).name), ns=(1, 1))
+    assert await resume(root, name, proven if known else None) == RemovalResult()
     assert tree(root) == {name: b"a"}
     assert not reserved(root)
 
@@ -241,14 +241,14 @@ async def test_any_other_is_put_back(root: Path, name: str, known: bool) -> None
 async def test_killed_between_link_and_unlink_it_has_one_name_again(root: Path) -> None:
     (root / "a").write_bytes(b"a")
     put_aside(root, "a")
-    (root / "a").hardlink_to(root / set_aside("a"))
+    (root / "a").hardlink_to(root / quarantine_name("a"))
     await resume(root, "a", None)
     assert tree(root) == {"a": b"a"}
 
 
 async def test_nothing_set_aside_is_no_error(root: Path) -> None:
-    assert await resume(root, "a", None) == Departure()
-    assert await resume(root, "gone/a", None) == Departure()
+    assert await resume(root, "a", None) == RemovalResult()
+    assert await resume(root, "gone/a", None) == RemovalResult()
 
 
 # ── moved ─────────────────────────────────────────────────────────────────────────────────────────
@@ -275,7 +275,7 @@ async def test_the_directory_is_made_but_not_what_it_stands_in(root: Path, done:
     (root / "a").write_bytes(b"a")
     before = identity(root / "a")
     answer = await depart(root, "a", done / "deep")
-    assert answer == Departure(why=f"{done}/deep: No such file or directory")
+    assert answer == RemovalResult(why=f"{done}/deep: No such file or directory")
     assert identity(root / "a") == before
     os.mkdir(done)
     assert (await depart(root, "a", done / "deep")).gone
@@ -328,7 +328,7 @@ async def test_a_writer_during_a_copy_gets_the_file_back(
 
     def slowly(*given: object) -> str:
         there = plain(*given)  # type: ignore[arg-type]
-        (root / set_aside("a")).write_bytes(b"ab")
+        (root / quarantine_name("a")).write_bytes(b"ab")
         return there
 
     monkeypatch.setattr(aside, "copied", slowly)
@@ -344,7 +344,7 @@ async def test_a_copy_made_by_one_who_was_killed_then_is_not_made_again(root: Pa
     (done / "a").write_bytes(b"a")
     os.utime(done / "a", ns=(1, (root / "a").stat().st_mtime_ns))
     proven = put_aside(root, "a")
-    assert await resume(root, "a", proven, done) == Departure(gone=True, at=f"{done}/a")
+    assert await resume(root, "a", proven, done) == RemovalResult(gone=True, at=f"{done}/a")
     assert (tree(root), tree(done)) == ({}, {"a": b"a"})
 
 
@@ -375,7 +375,7 @@ async def test_across_two_real_file_systems(root: Path) -> None:
     with _elsewhere(root) as other:
         (root / "sub" / "a").write_bytes(b"a" * 3_000_000)
         answer = await depart(root, "sub/a", other / "done")
-        assert answer == Departure(gone=True, at=f"{other}/done/sub/a")
+        assert answer == RemovalResult(gone=True, at=f"{other}/done/sub/a")
         assert (tree(root), tree(other)) == ({}, {"done/sub/a": b"a" * 3_000_000})
 
 
@@ -398,7 +398,7 @@ async def test_a_directory_that_may_not_be_written_keeps_its_file(root: Path, mo
         monkeypatch.setattr(aside, "rename", refused)
     (root / "sub").chmod(0o500)
     try:
-        assert await depart(root, "sub/a") == Departure(why="Permission denied")
+        assert await depart(root, "sub/a") == RemovalResult(why="Permission denied")
         assert identity(root / "sub" / "a") == before
     finally:
         (root / "sub").chmod(0o700)
@@ -418,5 +418,5 @@ async def test_a_link_on_the_way_is_not_followed(root: Path, tmp_path: Path) -> 
     (tmp_path / "elsewhere" / "a").write_bytes(b"a")
     (root / "link").symlink_to(tmp_path / "elsewhere")
     answer = await depart(root, "link/a", proven=identity(tmp_path / "elsewhere" / "a"))
-    assert answer == Departure(why="it is reached through a symbolic link")
+    assert answer == RemovalResult(why="it is reached through a symbolic link")
     assert tree(tmp_path / "elsewhere") == {"a": b"a"}

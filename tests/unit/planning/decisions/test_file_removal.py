@@ -18,17 +18,17 @@ from mirrord.model import (
     State,
     StoredObject,
 )
-from mirrord.planning.decisions.departure import (
-    ASIDE,
-    has_left,
+from mirrord.planning.decisions.file_removal import (
+    QUARANTINE,
+    is_removed,
     kept_message,
-    left_message,
-    lost,
-    names_for,
-    own_name,
+    numbered_names,
+    original_name,
+    quarantine_name,
+    removed_message,
     same_file,
-    set_aside,
-    unproven,
+    why_lost,
+    why_unproven,
 )
 from tests.support.records import make_record, with_fields
 
@@ -52,18 +52,18 @@ STANDING = StoredObject(size=3, etag='"e"', metadata={META_TRANSFER: "t"})
 
 @pytest.mark.parametrize("name", ["a", "a.csv", "ü" * 120, ".x", "-"])
 def test_a_file_is_set_aside_beside_its_place_and_keeps_its_name(name: str) -> None:
-    assert set_aside(name) == f"{ASIDE}-{name}"
-    assert own_name(set_aside(name)) == name
+    assert quarantine_name(name) == f"{QUARANTINE}-{name}"
+    assert original_name(quarantine_name(name)) == name
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "ü" * 127, "a" * 241])
 def test_a_name_without_room_is_set_aside_in_a_directory(name: str) -> None:
-    assert set_aside(name) == f"{ASIDE}/{name}"
+    assert quarantine_name(name) == f"{QUARANTINE}/{name}"
 
 
-@pytest.mark.parametrize("name", [ASIDE, "a", ".a", f"a{ASIDE}-a"])
+@pytest.mark.parametrize("name", [QUARANTINE, "a", ".a", f"a{QUARANTINE}-a"])
 def test_other_names_are_not_ours(name: str) -> None:
-    assert own_name(name) is None
+    assert original_name(name) is None
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_other_names_are_not_ours(name: str) -> None:
     ],
 )
 def test_numbers_for_a_name_that_is_taken(name: str, expected: list[str]) -> None:
-    assert list(islice(names_for(name), 3)) == expected
+    assert list(islice(numbered_names(name), 3)) == expected
 
 
 def test_a_number_never_cuts_a_letter_in_two() -> None:
-    for name in islice(names_for("ü" * 127 + "x"), 12):
+    for name in islice(numbered_names("ü" * 127 + "x"), 12):
         assert len(name.encode()) <= 255
 
 
@@ -92,7 +92,7 @@ def test_only_a_rename_may_lie_between_two_states_of_the_proven_file() -> None:
 
 @pytest.mark.parametrize("level", [Integrity.FULL_OBJECT, Integrity.COMPOSITE, Integrity.MD5, Integrity.READBACK, None])
 def test_a_proven_copy_lets_the_file_go(level: Integrity | None) -> None:
-    assert unproven(with_fields(RECORD, integrity=level)) is None
+    assert why_unproven(with_fields(RECORD, integrity=level)) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_proven_copy_lets_the_file_go(level: Integrity | None) -> None:
     ],
 )
 def test_what_is_not_proven_keeps_the_file(record: Record | None, why: str) -> None:
-    assert why in (unproven(record) or "")
+    assert why in (why_unproven(record) or "")
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_what_is_not_proven_keeps_the_file(record: Record | None, why: str) -> N
     ],
 )
 def test_the_object_must_still_be_the_recorded_one(standing: StoredObject | None, why: str) -> None:
-    assert lost(RECORD, standing) == (f"the object was {why}" if why else None)
+    assert why_lost(RECORD, standing) == (f"the object was {why}" if why else None)
 
 
 def test_whose_file_may_be_gone() -> None:
-    assert has_left(RECORD)
-    assert has_left(with_fields(RECORD, state=State.BLOCKED, reason=Reason.DRIFTED))
-    assert not has_left(None)
+    assert is_removed(RECORD)
+    assert is_removed(with_fields(RECORD, state=State.BLOCKED, reason=Reason.DRIFTED))
+    assert not is_removed(None)
     for other in (
         replace(RECORD, removed=1.0),
         replace(RECORD, revision=None),
@@ -134,11 +134,11 @@ def test_whose_file_may_be_gone() -> None:
         with_fields(RECORD, state=State.BLOCKED, reason=Reason.SOURCE_MISSING),
         with_fields(RECORD, state=State.RETRYING),
     ):
-        assert not has_left(other)
+        assert not is_removed(other)
 
 
 def test_what_is_said() -> None:
-    assert left_message("") == "uploaded, then deleted"
-    assert left_message("/done/a") == "uploaded, then moved to /done/a"
+    assert removed_message("") == "uploaded, then deleted"
+    assert removed_message("/done/a") == "uploaded, then moved to /done/a"
     assert kept_message(DeleteFile(), "no") == "uploaded, but the file could not be deleted: no"
     assert kept_message(MoveFile("/done"), "no") == "uploaded, but the file could not be moved: no"
