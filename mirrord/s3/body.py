@@ -1,8 +1,8 @@
-"""A part buffer as the SDK wants a body: file-like to botocore, a stream of small slices to the HTTP client.
+"""The body of a request: a file for botocore, a stream of small slices for the HTTP client, over one buffer.
 
-aiobotocore refuses memoryview and keeps two to three copies of `bytes` (FIELD_NOTES 10b); this copies 256 KiB at a
-time, so a body in flight costs its pooled buffer and little more. The slices are copies on purpose: a transport
-may still hold one when the caller has its buffer back and fills it with other bytes.
+aiobotocore accepts no memoryview and makes two to three copies of `bytes` (FIELD_NOTES 10b). This class copies 256 KiB
+at a time, so a body that is being sent needs its pooled buffer and little more memory. The slices must be copies: a
+transport may still have one when the caller already fills the buffer with other bytes.
 """
 
 import io
@@ -14,7 +14,7 @@ SLICE = 256 * KiB
 
 
 class BufferBody:
-    """Reads a caller's buffer from its start to its end; seekable. After `close` nothing more leaves it."""
+    """Reads a buffer from its start to its end; seekable. After `close` no byte of the buffer is sent."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
@@ -25,7 +25,7 @@ class BufferBody:
         return self._size
 
     def close(self) -> None:
-        """Let go of the buffer. A sender that still wanted it fails: the call it belongs to is over."""
+        """Release the buffer. A sender that still reads fails with ConnectionAbortedError: its call has ended."""
         self._view = memoryview(b"")
 
     def tell(self) -> int:
@@ -37,14 +37,14 @@ class BufferBody:
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        """For botocore's signer, where payloads are signed."""
+        """For botocore's signer, if payloads are signed."""
         end = self._size if size is None or size < 0 else min(self._position + size, self._size)
         piece = bytes(self._view[self._position : end])
         self._position = end
         return piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """For the HTTP client, always from the start, in its own pace."""
+        """The slices for the HTTP client, always from the start."""
         for start in range(0, self._size, SLICE):
             if not len(self._view):
                 raise ConnectionAbortedError("the call is over")

@@ -1,8 +1,9 @@
-"""`provider: embedded`: a SeaweedFS of our own on free loopback ports, kept in the state directory.
+"""`provider: embedded`: a private SeaweedFS on free loopback ports, with its data in the state directory.
 
-Owns who starts it: a command that finds one running joins it; else it starts one and stops it at its end, and the
-kernel does if the command is killed. Keeps the generated credentials and the ports in `embedded.json` (0600), the
-objects in `embedded/`, the log in `embedded.log`. Hands on `StoreOptions` that any S3 client can use.
+Owns when it starts and stops: a command uses the store that runs already; else the command starts one and stops it at
+its end, and the kernel ends the store if the command is killed. The generated credentials and the ports are in
+`embedded.json` (0600), the objects in `embedded/`, the log in `embedded.log`. Gives `StoreOptions` that any S3 client
+can use. `weed` runs the process.
 """
 
 import asyncio
@@ -27,17 +28,17 @@ from mirrord.s3.weed_security import UNPROTECTED
 _log = getLogger(__name__)
 
 START_DEADLINE = 120.0
-"""Long: after kill -9, SeaweedFS was seen to refuse writes for 20 s while it answers all else."""
+"""Seconds. Long: after kill -9, SeaweedFS refused writes for 20 s (observed), while it answered all other calls."""
 _POLL = 0.05
 _PROBE_DEADLINE = 2.0
 _WRITE_DEADLINE = 10.0
-"""Longer: the first write to a bucket waits for a volume of its own."""
+"""Longer: the first write to a bucket waits until the bucket has its own volume."""
 _UNNAMED = StoreOptions(name="embedded", provider=ProviderName.EMBEDDED)
 
 
 @dataclass(frozen=True, slots=True)
-class _Address:
-    """What `embedded.json` holds: enough to join a running store, or to start it again where it was."""
+class _Server:
+    """The content of `embedded.json`: what is needed to use a running store, or to start it on the same port."""
 
     port: int
     access_key_id: str
@@ -47,7 +48,7 @@ class _Address:
     def credentials(self) -> Credentials:
         return Credentials(access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
 
-    def fill(self, options: StoreOptions) -> StoreOptions:
+    def applied_to(self, options: StoreOptions) -> StoreOptions:
         return replace(options, endpoint_url=f"http://{HOST}:{self.port}", credentials=self.credentials)
 
 
@@ -62,12 +63,12 @@ class EmbeddedStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._file = directory / "embedded.json"
-        self._address: _Address | None = None
-        self._life = AsyncExitStack()
+        self._server: _Server | None = None
+        self._contexts = AsyncExitStack()
 
     @property
     def exists(self) -> bool:
-        """Whether there is one, running or not, so that it may hold objects."""
+        """Whether there is a store in the directory, running or not. It may have objects."""
         return self._file.exists()
 
     @property
@@ -79,72 +80,72 @@ class EmbeddedStore:
         return self.options().credentials or Credentials()
 
     def options(self, declared: StoreOptions | None = None) -> StoreOptions:
-        """The declared store with the endpoint and credentials that the running one has."""
-        if self._address is None:
+        """The declared store, with the endpoint and credentials of the running one."""
+        if self._server is None:
             raise RuntimeError("the embedded store is not running; use it inside `async with`")
-        return self._address.fill(declared or _UNNAMED)
+        return self._server.applied_to(declared or _UNNAMED)
 
     async def __aenter__(self) -> Self:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with self._alone():
-            known = self._read()
-            if known is not None and await _answers(known):
-                self._address = known
+        async with self._start_lock():
+            saved = self._read()
+            if saved is not None and await _is_running(saved):
+                self._server = saved
             else:
-                self._address = await self._start(known)
+                self._server = await self._start(saved)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._address = None
-        await self._life.aclose()
+        self._server = None
+        await self._contexts.aclose()
 
-    async def _start(self, known: _Address | None) -> _Address:
-        port = free_port(known.port if known else None)
-        address = replace(known, port=port) if known else _Address(port, secrets.token_hex(10), secrets.token_hex(20))
-        weed = WeedProcess(self._directory / "embedded", self._directory / "embedded.log", port, address.credentials)
-        async with AsyncExitStack() as life:
+    async def _start(self, saved: _Server | None) -> _Server:
+        port = free_port(saved.port if saved else None)
+        server = replace(saved, port=port) if saved else _Server(port, secrets.token_hex(10), secrets.token_hex(20))
+        weed = WeedProcess(self._directory / "embedded", self._directory / "embedded.log", port, server.credentials)
+        async with AsyncExitStack() as contexts:
             weed.start()
-            life.push_async_callback(weed.stop)
-            await _ready(weed, address)
-            self._write(address)
-            self._life = life.pop_all()
+            contexts.push_async_callback(weed.stop)
+            await _wait_until_ready(weed, server)
+            self._write(server)
+            self._contexts = contexts.pop_all()
         _log.warning("the embedded store at %s:%d: %s", HOST, port, UNPROTECTED)
-        return address
+        return server
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Two commands that begin at once: one starts the store, the other joins it."""
+    async def _start_lock(self) -> AsyncIterator[None]:
+        """Of two commands that begin at the same time, one starts the store and the other uses it."""
         lock = os.open(self._directory / "embedded.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             async with asyncio.timeout(START_DEADLINE + 10):
-                while not _locked(lock):  # noqa: ASYNC110  no event tells when another process lets go
+                while not _locked(lock):  # noqa: ASYNC110  there is no event for another process's release
                     await asyncio.sleep(_POLL)
             yield
         finally:
             os.close(lock)
 
-    def _read(self) -> _Address | None:
+    def _read(self) -> _Server | None:
         try:
-            return _Address(**json.loads(self._file.read_text()))
+            return _Server(**json.loads(self._file.read_text()))
         except FileNotFoundError:
             return None
         except (TypeError, ValueError) as error:
             raise StoreRefused(f"{self._file} is damaged: {error}; remove it together with embedded/") from error
 
-    def _write(self, address: _Address) -> None:
-        fresh = self._file.with_suffix(".json.new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(address), file)
-        fresh.replace(self._file)
+    def _write(self, server: _Server) -> None:
+        new = self._file.with_suffix(".json.new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(server), file)
+        new.replace(self._file)
 
 
-async def _ready(weed: WeedProcess, address: _Address) -> None:
-    """Wait until it stores an object and gives it back."""
+async def _wait_until_ready(weed: WeedProcess, server: _Server) -> None:
+    """Wait until an object can be written and read. StoreUnavailable: the process ended, or START_DEADLINE passed."""
     bucket = f"mirrord-check-{secrets.token_hex(4)}"
     try:
         async with asyncio.timeout(START_DEADLINE):
             while weed.running:
-                if await _keeps_an_object(address, bucket):
+                if await _stores_an_object(server, bucket):
                     return
                 await asyncio.sleep(_POLL)
     except TimeoutError:
@@ -152,12 +153,12 @@ async def _ready(weed: WeedProcess, address: _Address) -> None:
     raise StoreUnavailable(f"the embedded store did not start: {weed.failure()}")
 
 
-async def _keeps_an_object(address: _Address, bucket: str) -> bool:
-    """Whether an object can be written and read. It lists buckets sooner than that: before it has volumes."""
+async def _stores_an_object(server: _Server, bucket: str) -> bool:
+    """Whether an object can be written and read. ListBuckets works earlier, before there are volumes."""
     at, content = Destination(_UNNAMED.name, _UNNAMED.endpoint, bucket, "object"), bucket.encode()
     read = bytearray(len(content))
     try:
-        async with S3Store(address.fill(_UNNAMED), deadline=_WRITE_DEADLINE) as store:
+        async with S3Store(server.applied_to(_UNNAMED), deadline=_WRITE_DEADLINE) as store:
             await store.ensure_bucket(bucket)
             await store.put_object(at, memoryview(content), ObjectOptions())
             async with store.get_object(at) as stream:
@@ -169,10 +170,10 @@ async def _keeps_an_object(address: _Address, bucket: str) -> bool:
     return read == content
 
 
-async def _answers(address: _Address) -> bool:
-    """Whether an S3 server is there and takes our credentials, so that it is ours."""
+async def _is_running(server: _Server) -> bool:
+    """Whether an S3 server answers at the port and accepts the saved credentials, so that it is this store."""
     try:
-        async with S3Store(address.fill(_UNNAMED), deadline=_PROBE_DEADLINE) as store:
+        async with S3Store(server.applied_to(_UNNAMED), deadline=_PROBE_DEADLINE) as store:
             await store.list_buckets()
     except StoreError:
         return False

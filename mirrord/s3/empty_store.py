@@ -1,6 +1,6 @@
-"""What `plan` sees of an embedded store that never ran: no buckets and no objects. Every other call is refused.
+"""An embedded store that never ran, for `plan`: no buckets and no objects. Writes are refused.
 
-Owns nothing at a store and starts none: `plan` makes nothing. The store itself is `s3.embedded`.
+`plan` creates nothing, so it does not start the store itself (`s3.embedded`).
 """
 
 from collections.abc import AsyncIterator

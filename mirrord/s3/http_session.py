@@ -1,9 +1,9 @@
-"""The HTTP client of stores, given to aiobotocore in place of its own: one request, one answer, within bounds.
+"""The HTTP client for stores; aiobotocore uses it instead of its own.
 
-Owns the connections of one SDK client. Follows no redirect, because a signature and a session token are for one host.
-Reads at most 64 KiB of a refusal and 16 MiB of a result; an object's bytes are streamed. After a connection that closed
-without an answer, it uses each connection once for a while: a store that closes reused ones would close the next, too.
-Says when http:// was asked of a TLS port. Hands failures on as the SDK's own exceptions.
+Owns the connections of one SDK client. Follows no redirect: a signature and a session token are for one host. Reads at
+most 64 KiB of an error response and 16 MiB of a result; the bytes of an object are streamed. After a connection that
+closed without an answer, each connection is used once for some time: a store that closes reused connections would
+close the next one too. Detects http:// to a TLS port. Raises the SDK's own exceptions.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from mirrord.units import KiB, MiB
 REFUSAL_LIMIT = 64 * KiB
 RESULT_LIMIT = 16 * MiB
 TLS_PROBE = 5.0
-"""Seconds for the question whether a port that closes http:// connections speaks TLS."""
-ONCE_FOR = 60.0
-LONGEST_ONCE = 3600.0
-"""Seconds for which connections are used once after one closed without an answer: longer than idle ones are kept, and
-twice as long each time that it happens again soon."""
+"""Seconds for the check whether a port that closes http:// connections speaks TLS."""
+SINGLE_USE = 60.0
+MAX_SINGLE_USE = 3600.0
+"""Seconds in which each connection is used once, after one closed without an answer. It is longer than idle connections
+are kept open, and doubles each time that the same happens again soon."""
 _PIECE = 64 * KiB
-_WANTS_TLS = re.compile(
+_IS_TLS_PORT = re.compile(
     r"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port"  # in 400s of Go's and nginx's servers
     r"|\\+x15\\+x03"  # a TLS alert, as aiohttp quotes it
 )
@@ -56,7 +56,7 @@ class AnswerTooLong(sdk.HTTPClientError):
 
 
 class BoundedAnswer:
-    """An answer as the SDK wants it. Its `content` is bounded: a refusal is cut, a longer result is an error."""
+    """An answer for the SDK. Its `content` is bounded: an error response is cut, a longer result is an error."""
 
     def __init__(self, raw: aiohttp.ClientResponse) -> None:
         self.raw = raw
@@ -69,9 +69,9 @@ class BoundedAnswer:
 
     @property
     def content(self) -> Awaitable[bytes]:
-        return self._bounded()
+        return self._read_content()
 
-    async def _bounded(self) -> bytes:
+    async def _read_content(self) -> bytes:
         if self._content is None:
             refused = self.status_code >= 300
             content = await _read(self.raw, REFUSAL_LIMIT if refused else RESULT_LIMIT, cut=refused)
@@ -80,10 +80,10 @@ class BoundedAnswer:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Aborts a connection that is given back while a part of the request is unsent.
+    """Aborts a connection that is released while a part of the request is unsent.
 
-    asyncio closes such a transport only when the peer has read the rest. A call whose deadline has passed would keep
-    its socket and its body for as long as the store does not read, and could still become a write later.
+    asyncio closes such a transport only after the peer has read the rest. A call whose deadline has passed would keep
+    its socket and its body as long as the store does not read, and the store could still carry out the write later.
     """
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:
@@ -97,8 +97,29 @@ def _abort_if_unsent(transport: asyncio.Transport | None) -> None:
         transport.abort()
 
 
+class SingleUsePeriod:
+    """A time in which each connection is used once. See SINGLE_USE."""
+
+    def __init__(self) -> None:
+        self._until = float("-inf")
+        self._length = SINGLE_USE
+
+    @property
+    def active(self) -> bool:
+        return _now() < self._until
+
+    def begin(self) -> None:
+        """Begin a period, unless one is active. Stores close idle connections: the next request needs a new one."""
+        if self.active:
+            return
+        now = _now()
+        again = now - self._until < self._length
+        self._length = min(self._length * 2, MAX_SINGLE_USE) if again else SINGLE_USE
+        self._until = now + self._length
+
+
 class HttpSession:
-    """aiobotocore's seam for an HTTP client. `verify` is a `CertificateAuthorities`."""
+    """Has the interface that aiobotocore needs of an HTTP client. `verify` is a `CertificateAuthorities`."""
 
     def __init__(
         self,
@@ -110,19 +131,18 @@ class HttpSession:
         proxies: dict[str, str] | None = None,
         **_unused: object,
     ) -> None:
-        self._trust = verify
+        self._authorities = verify
         self._connect_timeout, self._read_timeout = timeout
         self._connector = {"limit": max_pool_connections, **connector_args}
         self._proxies = ProxyConfiguration(proxies=proxies)
-        self._reusing: aiohttp.ClientSession | None = None
-        self._once: aiohttp.ClientSession | None = None  # of connections that are closed after one answer
-        self._once_until = float("-inf")
-        self._once_for = ONCE_FOR
+        self._pooled: aiohttp.ClientSession | None = None
+        self._single: aiohttp.ClientSession | None = None  # closes each connection after one answer
+        self._single_use = SingleUsePeriod()
         self._answered: bool = False
 
     async def __aenter__(self) -> Self:
-        self._reusing = self._client(self._connector)
-        self._once = self._client({"limit": self._connector["limit"], "force_close": True})
+        self._pooled = self._client(self._connector)
+        self._single = self._client({"limit": self._connector["limit"], "force_close": True})
         return self
 
     def _client(self, connector: dict[str, Any]) -> aiohttp.ClientSession:
@@ -137,36 +157,27 @@ class HttpSession:
         await self.close()
 
     async def close(self) -> None:
-        opened, self._reusing, self._once = (self._reusing, self._once), None, None
-        for one in opened:
-            if one is not None:
-                await one.close()
+        clients, self._pooled, self._single = (self._pooled, self._single), None, None
+        for client in clients:
+            if client is not None:
+                await client.close()
         await asyncio.sleep(0)  # asyncio closes the sockets of closed transports in the loop's next iteration
 
     def _connections(self) -> aiohttp.ClientSession | None:
-        return self._once if _now() < self._once_until else self._reusing
-
-    def _use_once(self) -> None:
-        """A connection closed without an answer, as stores close idle ones: the next request takes a new one."""
-        now = _now()
-        if now < self._once_until:
-            return
-        again = now - self._once_until < self._once_for
-        self._once_for = min(self._once_for * 2, LONGEST_ONCE) if again else ONCE_FOR
-        self._once_until = now + self._once_for
+        return self._single if self._single_use.active else self._pooled
 
     async def send(self, request: Any) -> BoundedAnswer:
-        """A read is asked once more, on a new connection, where a connection that may have been idle was closed."""
-        reused = self._connections() is self._reusing
+        """Send a request. Repeat a read once, on a new connection, if a connection that may have been idle closed."""
+        reused = self._connections() is self._pooled
         try:
-            return await self._asked(request)
+            return await self._answer_to(request)
         except sdk.ConnectionClosedError:
-            self._use_once()
+            self._single_use.begin()
             if not reused or request.method not in ("GET", "HEAD"):
                 raise
-        return await self._asked(request)
+        return await self._answer_to(request)
 
-    async def _asked(self, request: Any) -> BoundedAnswer:
+    async def _answer_to(self, request: Any) -> BoundedAnswer:
         proxy = self._proxies.proxy_url_for(request.url)
         try:
             with _translated(request.url, proxy):
@@ -188,25 +199,28 @@ class HttpSession:
             headers={name: _text(value) for name, value in request.headers.items()} | {"Accept-Encoding": "identity"},
             data=request.body,
             proxy=proxy,
-            ssl=await self._trust.context() if secure else True,
+            ssl=await self._authorities.context() if secure else True,
             allow_redirects=False,
         )
         answer = BoundedAnswer(raw)
         if raw.status >= 300 or not request.stream_output:
             content = await answer.content  # frees the connection
-            if raw.status == 400 and not secure and _WANTS_TLS.search(content.decode(errors="replace")):
+            if raw.status == 400 and not secure and _IS_TLS_PORT.search(content.decode(errors="replace")):
                 raise PlainHttpAtTls(error=None)
         return answer
 
     async def _speaks_tls(self, url: str, error: Exception) -> bool:
-        """Whether an http:// port that never gave an answer wants TLS. Some servers close without a word."""
+        """Whether an http:// port that never answered speaks TLS. Some servers close without an answer."""
         parts = urlsplit(url)
         if self._answered or parts.scheme != "http":
             return False
-        if _WANTS_TLS.search(str(error.__cause__)):
+        if _IS_TLS_PORT.search(str(error.__cause__)):
             return True
         context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent
+        context.check_hostname, context.verify_mode = (
+            False,
+            ssl.CERT_NONE,
+        )  # no data is sent
         with suppress(OSError, ValueError, TimeoutError):
             async with asyncio.timeout(TLS_PROBE):
                 _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
@@ -225,7 +239,7 @@ async def _read(raw: aiohttp.ClientResponse, limit: int, *, cut: bool) -> bytes:
                 if not cut:
                     raise AnswerTooLong(limit=f"{limit // MiB} MiB", error=None)
                 return bytes(content[:limit])
-    except BaseException:  # cancelled by the call's deadline too: half an answer must not go back to the pool
+    except BaseException:  # also at a deadline: a connection with an unread rest must not go back to the pool
         raw.close()
         raise
     raw.release()
@@ -246,7 +260,7 @@ def _text(value: str | bytes) -> str:
 
 @contextmanager
 def _translated(url: str, proxy: str | None) -> Iterator[None]:
-    """aiohttp's exceptions as the SDK's, by the classes that `transport` knows."""
+    """Raise aiohttp's exceptions as those of the SDK that `transport` translates."""
     try:
         yield
     except sdk.HTTPClientError:

@@ -1,7 +1,7 @@
-"""Which region an S3 answer names, and the endpoint of that region. Pure.
+"""The region that an S3 answer names, and the endpoint of that region. Pure.
 
-Owns the ways in which stores name a bucket's region. Refuses to take a host name from an answer: an endpoint of another
-region has the declared endpoint's host, but for the label that is the region.
+Owns the ways in which stores name the region of a bucket. No host name is taken from an answer: the endpoint of another
+region is the declared endpoint with its region label replaced.
 """
 
 import re
@@ -15,7 +15,7 @@ _REFUSED = frozenset({301, 302, 307, 308, 400, 403})
 
 
 def region_of(response: Mapping[str, Any], signed: str) -> str | None:
-    """The region for which a refused call is to be signed anew; None if the answer names none but the one `signed`."""
+    """The region for which a refused call must be signed again; None: the answer names none, or only `signed`."""
     meta, fault = response.get("ResponseMetadata", {}), response.get("Error", {})
     if meta.get("HTTPStatusCode") not in _REFUSED:
         return None
@@ -31,11 +31,11 @@ def _expected(fault: Mapping[str, Any]) -> str | None:
 
 
 def endpoint_in(endpoint_url: str | None, region: str, other: str) -> str | None:
-    """The endpoint of the region `other`: `https://s3.REGION.example.com` with its label replaced. An endpoint whose
-    host names no region serves all of them."""
+    """The endpoint of the region `other`: `https://s3.REGION.example.com` with its label replaced. An endpoint without
+    a region in its host serves all regions."""
     parts = urlsplit(endpoint_url or "")
     labels = (parts.hostname or "").split(".")
-    if region not in labels[:-2]:  # the domain that the endpoint belongs to stays
+    if region not in labels[:-2]:  # the last two labels are the domain: never replaced
         return endpoint_url
     labels[labels.index(region)] = other
     port = f":{parts.port}" if parts.port else ""

@@ -21,7 +21,7 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider
-from mirrord.s3 import arguments
+from mirrord.s3 import arguments, results
 from mirrord.s3.body import BufferBody
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
 from mirrord.s3.errors import code_of_cause, status_of_cause
@@ -74,9 +74,9 @@ class ClientStore:
         asked |= arguments.condition(if_none_match)
         async with self._calls.call("PutObject", at, size=len(body), write=True), _request_body(body) as content:
             answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
-        if not arguments.has_etag(answer):
+        if not results.has_etag(answer):
             raise OutcomeUnknown(self._calls.no_etag("PutObject", at))
-        return arguments.stored_object(answer, size=len(body))
+        return results.stored_object(answer, size=len(body))
 
     async def copy_object(
         self,
@@ -91,9 +91,9 @@ class ClientStore:
         asked = arguments.object_arguments(options) | arguments.copy_arguments(source, checksum, if_match)
         async with self._calls.call("CopyObject", at, size=size, write=True):
             answer = await self._client.copy_object(Bucket=at.bucket, Key=at.key, **asked)
-        if not arguments.has_etag(answer.get("CopyObjectResult", {})):
+        if not results.has_etag(answer.get("CopyObjectResult", {})):
             raise OutcomeUnknown(self._calls.no_etag("CopyObject", at))
-        return arguments.copied_object(answer, size)
+        return results.copied_object(answer, size)
 
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
@@ -103,7 +103,7 @@ class ClientStore:
         asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
         async with self._calls.call("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
-        upload_id = arguments.token(answer, "UploadId")
+        upload_id = results.token(answer, "UploadId")
         if not upload_id:
             call = self._calls.named("CreateMultipartUpload", at, write=True)
             raise OutcomeUnknown(call.message("the answer has no UploadId; check that endpoint_url is an S3 endpoint"))
@@ -115,9 +115,9 @@ class ClientStore:
         asked: dict[str, Any] = {"UploadId": upload_id, "PartNumber": number} | arguments.put_checksum(checksum)
         async with self._calls.call("UploadPart", at, size=len(body), write=True), _request_body(body) as content:
             answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
-        if not arguments.has_etag(answer):
+        if not results.has_etag(answer):
             raise StoreUnavailable(self._calls.no_etag("UploadPart", at))
-        return arguments.uploaded_part(number, len(body), answer, checksum)
+        return results.uploaded_part(number, len(body), answer, checksum)
 
     async def complete_upload(
         self,
@@ -133,9 +133,9 @@ class ClientStore:
             answer = await self._client.complete_multipart_upload(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
             )
-        if not arguments.has_etag(answer):
+        if not results.has_etag(answer):
             raise OutcomeUnknown(self._calls.no_etag("CompleteMultipartUpload", at))
-        return arguments.stored_object(answer, size=sum(part.size for part in parts))
+        return results.stored_object(answer, size=sum(part.size for part in parts))
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
         # No `write`: if the answer is lost, the abort can be repeated without harm.
@@ -191,7 +191,7 @@ class ClientStore:
             if status_of_cause(error) != 404:
                 raise
             return None
-        return arguments.stored_object(answer)
+        return results.stored_object(answer)
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         try:
@@ -201,7 +201,7 @@ class ClientStore:
             if status_of_cause(error) != 404:
                 raise
             return None
-        return arguments.stored_object(answer)
+        return results.stored_object(answer)
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         try:
@@ -239,7 +239,7 @@ class ClientStore:
             async with self._calls.call("ListParts", at):
                 page = await self._client.list_parts(**asked)
             for entry in page.get("Parts", []):
-                yield arguments.listed_part(entry)
+                yield results.listed_part(entry)
             marker = page.get("NextPartNumberMarker")
             if not page.get("IsTruncated") or marker in (None, asked.get("PartNumberMarker")):
                 return
@@ -250,9 +250,9 @@ class ClientStore:
         while True:
             async with self._calls.call("ListMultipartUploads", bucket):
                 page = await self._client.list_multipart_uploads(**asked)
-            for upload in arguments.open_uploads(page, prefix):
+            for upload in results.open_uploads(page, prefix):
                 yield upload
-            markers = arguments.upload_markers(page, prefix)
+            markers = results.upload_markers(page, prefix)
             if not page.get("IsTruncated") or markers is None or markers.items() <= asked.items():
                 return
             asked |= markers
@@ -266,11 +266,11 @@ class ClientStore:
             versions = page.get("Versions", [])
             for entry in versions:
                 if entry.get("Key") == at.key:
-                    yield arguments.object_version(entry)
+                    yield results.object_version(entry)
             # Keys ascend: the key itself is listed before all longer keys that begin with it.
             if not page.get("IsTruncated") or (versions and versions[-1].get("Key") != at.key):
                 return
-            before, markers = markers, arguments.version_markers(page)
+            before, markers = markers, results.version_markers(page)
             if not markers or markers == before:  # a partial list must not count as complete: an abort may follow
                 raise StoreUnavailable(f"ListObjectVersions {at}: the list is cut off without a marker for the rest")
 

@@ -1,8 +1,8 @@
-"""One SeaweedFS process: `weed mini` on loopback, bound to the life of ours.
+"""One SeaweedFS process: `weed mini` on loopback, which ends when this process ends.
 
-Owns the command line, the ports and the process. Refuses every default of weed that reaches further than a private
-store should: listening on all addresses, telemetry, web pages, buckets created by a stray put, ports that serve objects
-without credentials (`weed_security`). Who starts it, and when, is `embedded`'s.
+Owns the command line, the ports and the process. Switches off every default of weed that is wrong for a private store:
+listening on all addresses, telemetry, web pages, buckets created by any put, ports that serve objects without
+credentials (`weed_security`). `embedded` decides when a process starts.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from mirrord.s3.weed_security import protection
 
 HOST = "127.0.0.1"
 _SERVERS = ("s3", "master", "filer", "volume", "admin")
-_GRPC = 10_000  # weed's fixed distance from a server's port to its gRPC port
+_GRPC = 10_000  # weed's fixed difference between a server's port and its gRPC port
 _LOWEST, _HIGHEST = 12_000, 22_700
-"""Both port and gRPC port stay below Linux's ephemeral range, where a passing connection could take one."""
-_FATAL = re.compile(r"F\d{4} |panic: |fatal error: ")  # what follows in the log is a stack trace
+"""Port and gRPC port are below Linux's ephemeral range, in which any outgoing connection may use a port."""
+_FATAL = re.compile(r"F\d{4} |panic: |fatal error: ")  # the lines after it are a stack trace
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class WeedProcess:
-    """`start` and `stop` one process that serves `directory`. Not ready at once: `embedded` waits for its answer."""
+    """One process that serves `directory`. It is not ready when `start` returns: `embedded` waits until it answers."""
 
     def __init__(self, directory: Path, log: Path, port: int, credentials: Credentials) -> None:
         self._directory = directory
@@ -49,11 +49,11 @@ class WeedProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the process from this thread, which must live as long as the process is wanted (prctl(2))."""
+        """Start the process. The kernel kills it when the calling thread ends (prctl(2))."""
         program = find_weed()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.chmod(0o700)
-        self._remove_sockets()  # of one that was killed
+        self._remove_sockets()  # of a process that was killed
         environment = self._environment()
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
             try:
@@ -69,13 +69,13 @@ class WeedProcess:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            umask=0o077,  # its sockets in /tmp are for this user only
-            start_new_session=True,  # a Ctrl-C on the terminal is ours to handle first
+            umask=0o077,  # only this user may use its sockets in /tmp
+            start_new_session=True,  # Ctrl-C on the terminal must reach mirrord alone
             preexec_fn=killed_with_parent(),
         )
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Ask it to end, wait `grace` seconds, then insist. Nothing stored is lost either way."""
+        """Terminate the process; after `grace` seconds, kill it. Both lose no stored object."""
         if self._process is None:
             return
         self._process.terminate()
@@ -87,7 +87,7 @@ class WeedProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the process at once."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -95,11 +95,11 @@ class WeedProcess:
             self._remove_sockets()
 
     def failure(self) -> str:
-        """Why it ended, for an error message: the fatal line of its log, else the last five."""
+        """Why the process ended, for an error message: the fatal line of its log, else the last five lines."""
         try:
             lines = self._log.read_text(errors="replace").splitlines()
         except OSError:
-            return "it left no log"
+            return "there is no log"
         fatal = [line for line in lines if _FATAL.match(line)]
         return " | ".join(line.strip() for line in fatal[:1] or lines[-5:]) + f" (log: {self._log})"
 
@@ -111,7 +111,7 @@ class WeedProcess:
             f"-ip={HOST}",
             f"-ip.bind={HOST}",
             *ports,
-            "-disableHttp",  # of filer and master: S3 uses neither
+            "-disableHttp",  # of filer and master: S3 needs neither
             "-admin.ui=false",
             "-webdav=false",
             "-s3.port.iceberg=0",
@@ -119,12 +119,13 @@ class WeedProcess:
             "-s3.autoCreateBucket=false",
             "-master.telemetry=false",
             "-volume.preStopSeconds=0",
-            # By itself weed divides the free disk by 1 GiB, and each bucket takes a whole volume: some 70 on a laptop.
+            # weed's default is the free disk space divided by 1 GiB. Each bucket takes a whole volume: about 70 buckets
+            # on a laptop.
             "-volume.max=10000",
         ]
 
     def _environment(self) -> dict[str, str]:
-        """Only what it needs: no S3_* or AWS_* of ours, and no configuration files of the user's."""
+        """Only what weed needs: no S3_* or AWS_* variables of this process, no configuration files of the user."""
         return {
             **protection(self._directory / "grpc.pem"),
             "PATH": os.environ.get("PATH", os.defpath),
@@ -134,7 +135,7 @@ class WeedProcess:
         }
 
     def _remove_sockets(self) -> None:
-        # weed names them by port, in /tmp whatever TMPDIR says. The ports are ours, so these are too.
+        # weed puts them into /tmp, whatever TMPDIR is, and names them by port. Nothing else uses these ports.
         for i in range(len(_SERVERS)):
             for port in (self._port + i, self._port + i + _GRPC):
                 for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
@@ -142,9 +143,9 @@ class WeedProcess:
 
 
 def find_weed() -> str:
-    """The program's path: beside this Python, then on PATH. StoreRefused says how to install it."""
-    for place in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent), None):
-        if found := shutil.which("weed", path=place):
+    """The path of the program: beside this Python, else on PATH. StoreRefused: not found, with how to install it."""
+    for directory in (sysconfig.get_path("scripts"), str(Path(sys.executable).parent), None):
+        if found := shutil.which("weed", path=directory):
             return found
     raise StoreRefused(
         "provider: embedded needs SeaweedFS 4.48 or newer; install it beside mirrord: "
@@ -153,37 +154,37 @@ def find_weed() -> str:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """The first of five free ports whose gRPC ports are free too: `preferred` if it still is."""
-    tried = [preferred] if preferred is not None else []
-    tried += random.sample(range(_LOWEST, _HIGHEST, len(_SERVERS)), 50)
-    for port in tried:
+    """The first of five consecutive free ports whose gRPC ports are free too: `preferred` if possible."""
+    candidates = [preferred] if preferred is not None else []
+    candidates += random.sample(range(_LOWEST, _HIGHEST, len(_SERVERS)), 50)
+    for port in candidates:
         if _all_free(port):
             return port
     raise StoreUnavailable(f"no free ports on {HOST} between {_LOWEST} and {_HIGHEST + _GRPC} for the embedded store")
 
 
 def _all_free(port: int) -> bool:
-    with ExitStack() as held:
+    with ExitStack() as sockets:
         for i in range(len(_SERVERS)):
-            for wanted in (port + i, port + i + _GRPC):
-                probe = held.enter_context(socket.socket())
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for number in (port + i, port + i + _GRPC):
+                bound = sockets.enter_context(socket.socket())
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    probe.bind((HOST, wanted))
+                    bound.bind((HOST, number))
                 except OSError:
                     return False
     return True
 
 
 def killed_with_parent() -> Callable[[], None] | None:
-    """A `preexec_fn` that has the kernel kill the child when the thread that started it ends; Linux only."""
+    """A `preexec_fn`: the kernel kills the child when the thread that started it ends. None except on Linux."""
     if sys.platform != "linux":
         return None
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def before_exec() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # we died between fork and prctl
+        if os.getppid() != parent:  # the parent ended between fork and prctl
             os._exit(1)
 
     return before_exec

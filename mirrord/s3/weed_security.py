@@ -1,8 +1,8 @@
-"""The secrets that close SeaweedFS's ports other than S3: signing keys for its HTTP servers, TLS for its gRPC servers.
+"""The secrets that protect SeaweedFS's ports other than S3: signing keys for its HTTP servers, TLS for its gRPC.
 
-Owns the certificate and the variables by which weed reads both. They are new at each start and not kept: nothing but
-one weed process needs them. `-disableHttp` (see `weed`) removes the HTTP interfaces of filer and master altogether; the
-volume server, through which S3 reads and writes, asks for a signed token; all gRPC servers ask for our certificate.
+Owns the certificate and the environment variables of both. They are new at each start: only one weed process needs
+them. `-disableHttp` (see `weed`) removes the HTTP interfaces of filer and master; the volume server, through which S3
+reads and writes, requires a signed token; all gRPC servers require this certificate.
 """
 
 import os
@@ -19,15 +19,16 @@ UNPROTECTED = (
     "objects are served and changed only with its credentials; SeaweedFS cannot close the status pages on its other "
     "loopback ports, which show version, free space and names of buckets to any user of this machine"
 )
-"""What weed still shows to anyone on this machine, for people."""
+"""What weed still shows to all users of this machine: text for the log and the docs."""
 
 _VALID = timedelta(days=36500)
 _SKEW = timedelta(days=1)
-"""How far the clock may be set back while the store runs."""
+"""The clock may be set back by this much while the store runs."""
 
 
 def protection(certificate: Path) -> Mapping[str, str]:
-    """Variables for one weed process, with fresh secrets; writes its certificate and private key, in one file (0600).
+    """Environment variables for one weed process, with new secrets. Writes its certificate and private key to one file
+    (mode 0600).
 
     Raises StoreRefused: the library that makes the certificate is missing.
     """
@@ -46,9 +47,9 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _certificate() -> bytes:
-    """A private key and a self-signed certificate that is its own authority, as PEM: a peer must hold both."""
+    """A private key and a self-signed certificate that is its own authority, as PEM: a peer must have both."""
     try:
-        from cryptography import x509  # only who starts an embedded store pays for this import
+        from cryptography import x509  # imported only when an embedded store starts: it is slow
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError as error:

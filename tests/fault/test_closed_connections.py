@@ -100,17 +100,16 @@ async def test_a_read_is_asked_again_on_a_new_connection(store_proxy: StoreProxy
 def test_connections_are_used_once_for_longer_each_time_that_it_happens_again_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    session = http_session.HttpSession(
-        verify=None,  # type: ignore[arg-type]
-        timeout=(1.0, None),
-        max_pool_connections=1,
-        connector_args={},
-    )
+    period = http_session.SingleUsePeriod()
     now = 1000.0
     monkeypatch.setattr(http_session, "_now", lambda: now)
     spans = []
     for wait in (0, 0, 61, 130, 10_000):
         now += wait
-        session._use_once()
-        spans.append(session._once_until - now)
+        period.begin()
+        begun, passed = now, now
+        while period.active:
+            now += 1
+        passed, now = now - passed, begun
+        spans.append(passed)
     assert spans == [60, 60, 120, 240, 60]

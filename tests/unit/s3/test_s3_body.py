@@ -1,4 +1,4 @@
-"""A buffer as a body: file-like for the signer, slices for the wire, nothing after the call."""
+"""A buffer as a request body: a file for the signer, slices for the HTTP client, nothing after `close`."""
 
 import hashlib
 
@@ -13,7 +13,7 @@ async def _sent(body: BufferBody) -> list[bytes]:
     return [piece async for piece in body]
 
 
-async def test_the_wire_gets_every_byte_in_small_slices_however_often_it_asks() -> None:
+async def test_each_iteration_gives_all_bytes_in_small_slices() -> None:
     body = BufferBody(memoryview(CONTENT))
     for _ in range(2):
         pieces = await _sent(body)

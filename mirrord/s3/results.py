@@ -1,0 +1,128 @@
+"""The answers of S3 calls as mirrord's types. Pure: no I/O, no client.
+
+Owns how checksums, user metadata and list markers are read from an answer. `arguments` makes the parameters of calls.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from typing import Any
+
+from mirrord.headers import http_date
+from mirrord.model import Checksum, ChecksumKind, ObjectVersion, Part, StoredObject, Upload
+from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
+from mirrord.s3.xml_repair import key_of
+
+
+def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredObject:
+    """The object in the answer of a put, a complete or a HEAD. `size`: of the bytes sent, if the answer has none."""
+    modified = answer.get("LastModified")
+    return StoredObject(
+        size=answer.get("ContentLength", 0) if size is None else size,
+        etag=token(answer, "ETag"),
+        last_modified=modified.timestamp() if isinstance(modified, datetime) else None,
+        version_id=answer.get("VersionId"),
+        checksum=full_object_checksum(answer),
+        composite=composite_checksum(answer),
+        metadata={name.lower(): decode_metadata(text) for name, text in answer.get("Metadata", {}).items()},
+        content_type=answer.get("ContentType"),
+        from_head=size is None,
+    )
+
+
+def has_etag(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer has an ETag: some stores, and endpoints that are not S3, send none or an empty one."""
+    return bool(token(answer, "ETag").removeprefix("W/").strip('" '))
+
+
+def token(answer: Mapping[str, Any], name: str) -> str:
+    """An ETag or an UploadId of an answer, without the line breaks of indented XML. Empty: there is none, or there are
+    several, which the SDK makes a list."""
+    found = answer.get(name)
+    return found.strip() if isinstance(found, str) else ""
+
+
+def copied_object(answer: Mapping[str, Any], size: int) -> StoredObject:
+    """The object that CopyObject wrote. Some stores send the ETag in this body without quotes."""
+    result = answer.get("CopyObjectResult", {})
+    etag = token(result, "ETag").strip('"')
+    return StoredObject(
+        size=size, etag=f'"{etag}"', version_id=answer.get("VersionId"), checksum=full_object_checksum(result)
+    )
+
+
+def full_object_checksum(answer: Mapping[str, Any]) -> Checksum | None:
+    """The strongest checksum of the whole object in an answer. A composite one (`…-7`) is not one."""
+    if answer.get("ChecksumType") == "COMPOSITE":
+        return None
+    for kind, member in CHECKSUM_FIELDS.items():
+        value = answer.get(member) if kind is not ChecksumKind.MD5 else None
+        if value and "-" not in value:
+            return Checksum(kind, value)
+    return None
+
+
+def composite_checksum(answer: Mapping[str, Any]) -> Checksum | None:
+    """The checksum of the parts' digests in an answer (`…-7`), without the number of parts."""
+    for kind in COMPUTED:
+        value, dash, _ = str(answer.get(CHECKSUM_FIELDS[kind], "")).partition("-")
+        if value and (dash or answer.get("ChecksumType") == "COMPOSITE"):
+            return Checksum(kind, value)
+    return None
+
+
+def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: Checksum | None) -> Part:
+    return Part(number=number, size=size, etag=token(answer, "ETag"), checksum=checksum)
+
+
+def listed_part(entry: Mapping[str, Any]) -> Part:
+    return Part(number=entry.get("PartNumber", 0), size=entry.get("Size", 0), etag=token(entry, "ETag"))
+
+
+def open_uploads(page: Mapping[str, Any], prefix: str) -> Iterator[Upload]:
+    """The uploads on one page of ListMultipartUploads whose keys start with `prefix`. An upload without a date gets the
+    date 0 (1970): it is not one that this process began."""
+    encoded, listed = page.get("EncodingType") == "url", answered_at(page)
+    for entry in page.get("Uploads", []):
+        key, upload_id, began = key_of(entry.get("Key", ""), prefix, encoded=encoded), token(entry, "UploadId"), 0.0
+        if isinstance(initiated := entry.get("Initiated"), datetime):
+            began = initiated.timestamp()
+        if upload_id and key.startswith(prefix):
+            yield Upload(key, upload_id, began, listed)
+
+
+def upload_markers(page: Mapping[str, Any], prefix: str) -> Arguments | None:
+    """The markers of the next page; None: the page has none."""
+    key = page.get("NextKeyMarker")
+    if not key:
+        return None
+    decoded = key_of(key, prefix, encoded=page.get("EncodingType") == "url")
+    return {"KeyMarker": decoded, "UploadIdMarker": page.get("NextUploadIdMarker", "")}
+
+
+def version_markers(page: Mapping[str, Any]) -> Arguments:
+    """The markers of the next page of ListObjectVersions; empty: the page has none."""
+    markers = {"KeyMarker": page.get("NextKeyMarker"), "VersionIdMarker": page.get("NextVersionIdMarker")}
+    return {name: marker for name, marker in markers.items() if marker} if markers["KeyMarker"] else {}
+
+
+def object_version(entry: Mapping[str, Any]) -> ObjectVersion:
+    modified = entry.get("LastModified")
+    when = modified.timestamp() if isinstance(modified, datetime) else None
+    return ObjectVersion(entry.get("VersionId") or "null", when)
+
+
+def answered_at(answer: Mapping[str, Any]) -> float | None:
+    """The time of the store's clock: the Date of the answer (RFC 9110, 6.6.1); None: there is none."""
+    return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+
+
+def decode_metadata(text: str) -> str:
+    """The inverse of `arguments.encode_metadata`. Text that is not valid RFC 2047 stays unchanged."""
+    if "=?" not in text:
+        return text
+    try:
+        return str(make_header(decode_header(text)))
+    except (HeaderParseError, LookupError, UnicodeDecodeError, ValueError):
+        return text
