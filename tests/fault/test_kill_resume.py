@@ -24,10 +24,10 @@ from tests.support.syncing import digest_of, events, manifest, sync
 
 PART = 8 * MiB
 SIZE = 8 * PART
-LARGE = 100 * MiB
+LARGE = (100 if SOAK else 40) * MiB
 IN_FLIGHT = 4 * PART
 """`upload.concurrency` parts: each holds its place until the journal has it, so four held ones mean no other."""
-RANDOM_KILLS = 50 if SOAK else 10
+RANDOM_KILLS = 50 if SOAK else 6
 SEED = int(os.environ.get("MIRRORD_SEED", "0")) or random.randrange(2**32)
 
 
@@ -252,7 +252,7 @@ async def test_killed_at_random_moments_all_objects_equal_their_sources(
 ) -> None:
     print(f"MIRRORD_SEED={SEED}")
     chance = random.Random(SEED)
-    calls = 2 * (4 + 1 + 20 + 1) + 2 * 2 + 13 + 3
+    calls = 2 * (4 + 1 + 20 + 1) + 2 * 2 + -(-LARGE // PART) + 3
     kills = 0
     for number in range(RANDOM_KILLS):
         bucket = f"kill-{SEED}-{number}"

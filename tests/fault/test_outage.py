@@ -1,4 +1,7 @@
-"""A store and a host that are away for a while, before the real command: what they are asked, and how it ends."""
+"""A store and a host that are away for a while, before the real command: what they are asked, and how it ends.
+
+The pauses of the command are a tenth of what they are; their lengths are held by the tests of `planning.timing`.
+"""
 
 import json
 import socket
@@ -14,6 +17,7 @@ from tests.support.proxy import Seen, StoreProxy
 from tests.support.syncing import events, manifest, sync
 
 ITEMS = 60
+HURRY = 10.0
 
 
 def entries(origin: Origin, bucket: str, count: int = ITEMS) -> str:
@@ -53,7 +57,7 @@ async def test_a_store_that_comes_back_costs_few_calls_and_no_item(
         return web.Response(status=503)
 
     store_proxy.before = refuse  # type: ignore[assignment]
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)))
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), hurry=HURRY)
     assert done.code == 0, done.said
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert store_proxy.counts == {"HeadObject": ITEMS + 6, "PutObject": ITEMS}
@@ -70,7 +74,7 @@ async def test_retry_after_holds_back_every_item_of_the_host(
     busy = away(1, Retry_After="1")
     for n in range(ITEMS):
         origin.behave(f"/{n}", busy)
-    done = await sync(tmp_path, file)
+    done = await sync(tmp_path, file, hurry=HURRY)
     assert done.code == 0, done.said
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert len(origin.log) == ITEMS + 1
@@ -93,7 +97,7 @@ async def test_urls_that_answer_500_keep_none_of_their_host_from_being_copied(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     text, good = mixed(origin, bucket, bad=20, good=5)
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, hurry=HURRY)
     assert done.code == 1, done.said
     assert keys_of(s3_client, bucket) == good
     asked = Counter(one.path for one in origin.log)
@@ -112,7 +116,7 @@ async def test_a_host_that_answers_503_to_all_for_a_while_costs_no_item_its_atte
     busy = away(40)
     for n in range(ITEMS):
         origin.behave(f"/{n}", busy)
-    done = await sync(tmp_path, file, seconds=120)
+    done = await sync(tmp_path, file, seconds=120, hurry=HURRY)
     assert done.code == 0, done.said
     assert len(keys_of(s3_client, bucket)) == ITEMS
     assert len(origin.log) == ITEMS + 40
@@ -130,7 +134,7 @@ async def test_keys_to_which_a_store_answers_503_keep_no_other_from_being_copied
 
     store_proxy.before = refuse  # type: ignore[assignment]
     file = manifest(tmp_path, store_proxy.server, entries(origin, bucket, 25))
-    done = await sync(tmp_path, file, seconds=180)
+    done = await sync(tmp_path, file, seconds=180, hurry=HURRY)
     assert done.code == 1, done.said
     assert keys_of(s3_client, bucket) == ["20", "21", "22", "23", "24"]
     assert len(events(done, "transfer.started")) == len(
@@ -142,7 +146,7 @@ async def test_a_host_that_nobody_answers_at_is_given_up_soon(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     text = entries(origin, bucket, 50).replace(origin.url(""), f"http://127.0.0.1:{closed_port()}")
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, hurry=HURRY)
     assert done.code == 1, done.said
     assert done.err.count("does not answer, its items are held back") == 1
     assert len(events(done, "item.retrying")) <= 4 + 6 + 6
@@ -160,7 +164,9 @@ async def test_a_store_that_writes_nothing_for_a_while_costs_no_item_its_attempt
         return web.Response(status=503)
 
     store_proxy.before = refuse  # type: ignore[assignment]
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), seconds=120)
+    done = await sync(
+        tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), seconds=120, hurry=HURRY
+    )
     assert done.code == 0, done.said
     assert len(keys_of(s3_client, bucket)) == ITEMS
     failed = events(done, "transfer.failed")

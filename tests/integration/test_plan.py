@@ -11,7 +11,7 @@ import pytest
 import mirrord
 from mirrord.journal.lock import StateLock
 from mirrord.model import State
-from mirrord.units import GiB, MiB
+from mirrord.units import MiB
 from tests.support.command import Completed
 from tests.support.command import mirrord as command
 from tests.support.origin import Generated, Origin
@@ -19,6 +19,7 @@ from tests.support.proxy import StoreProxy
 from tests.support.syncing import manifest, sync
 from tests.support.weed import Server
 
+HUGE = 64 * MiB
 IN_FLIGHT = 24 * MiB
 """What an origin may have handed to the kernel and to aiohttp before it sees that nobody reads on."""
 
@@ -50,7 +51,7 @@ async def test_it_says_what_sync_would_do_and_writes_nothing(
 
     origin.publish("/changed", b"two")
     s3_client.put_object(Bucket=bucket, Key="replaced", Body=b"a stranger's")
-    huge = origin.publish("/huge.bin", Generated(GiB, seed=5))
+    huge = origin.publish("/huge.bin", Generated(HUGE, seed=5))
     gone = origin.url("/gone")
     file = manifest(
         tmp_path,
@@ -64,12 +65,12 @@ async def test_it_says_what_sync_would_do_and_writes_nothing(
     done = await plan(tmp_path, file)
     assert done.out.splitlines()[:-1] == [
         f"+ copy s3://{bucket}/changed  <- {changed}  (the source changed; 3 B, put)",
-        f"+ copy s3://{bucket}/huge.bin  <- {huge}  (the object is missing; 1.0 GiB, multipart)",
+        f"+ copy s3://{bucket}/huge.bin  <- {huge}  (the object is missing; 64.0 MiB, multipart)",
         f"+ copy s3://{bucket}/in/b.csv  <- file://{inbox}/b.csv  (the object is missing; 4 B, put)",
         f"+ copy s3://{bucket}/replaced  <- {origin.url('/replaced')}  (the object was replaced; 4 B, put)",
         f"! blocked s3://{bucket}/gone  <- {gone}  (SourceMissing: {gone}: answered 404 Not Found)",
     ], done.said
-    assert done.out.splitlines()[-1].startswith("4 to copy (1.0 GiB), 1 unchanged, 1 Blocked; looked at in ")
+    assert done.out.splitlines()[-1].startswith("4 to copy (64.0 MiB), 1 unchanged, 1 Blocked; looked at in ")
     assert done.code == 1
     assert store_proxy.writes == store_proxy.bytes_sent == 0
     assert {call.operation for call in store_proxy.calls} <= {"HeadObject", "HeadBucket"}

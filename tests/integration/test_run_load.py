@@ -1,6 +1,6 @@
 """1,000 URLs at `every: 1s` under the real daemon: nothing overlaps, nothing drifts, and it answers meanwhile.
 
-15 seconds here, a minute with MIRRORD_SOAK=1 (`make soak`). What was measured is printed and kept as JSON. The origin
+10 seconds here, a minute with MIRRORD_SOAK=1 (`make soak`). What was measured is printed and kept as JSON. The origin
 is a process of its own and its log the witness. An object is looked at for drift once a minute, so nearly all looks
 are one conditional request.
 """
@@ -23,7 +23,7 @@ from tests.support.measuring import SOAK, Usage, busy, mib, quantile, report, us
 from tests.support.weed import Server
 
 ITEMS, EVERY = 1000, 1.0
-SECONDS = 60 if SOAK else 15
+SECONDS = 60 if SOAK else 10
 WINDOWS = 3
 """Times that it is measured, until nothing is late."""
 WHOLE = 0.95

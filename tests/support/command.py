@@ -79,13 +79,16 @@ async def start(
     *,
     modes: bool = False,
     fresh: bool = False,
+    hurry: float = 1.0,
 ) -> Process:
     """Start `mirrord` with both outputs piped; the caller ends it, and so does the end of this process.
 
-    `fresh`: in an interpreter of its own, for a test of its start or of its memory. With `modes`, see `obeys_modes`.
+    `fresh`: in an interpreter of its own, for a test of its start or of its memory. `hurry`: its clock runs so many
+    times faster, see `preloaded.fork`. With `modes`, see `obeys_modes`.
     """
     if not (fresh or modes or _differs_at_start(env)):
-        return await fork(arguments, env, cwd, limit=LONGEST_LINE)
+        return await fork(arguments, env, cwd, limit=LONGEST_LINE, hurry=hurry)
+    assert hurry == 1.0, "a fresh interpreter keeps its clock"
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -108,9 +111,10 @@ async def mirrord(
     cwd: Path | None = None,
     seconds: float = 120,
     fresh: bool = False,
+    hurry: float = 1.0,
 ) -> Completed:
-    """Run `mirrord` to its end; killed after `seconds`. `fresh`: see `start`."""
-    process = await start(arguments, environment(home, env), cwd or home, fresh=fresh)
+    """Run `mirrord` to its end; killed after `seconds`. `fresh`, `hurry`: see `start`."""
+    process = await start(arguments, environment(home, env), cwd or home, fresh=fresh, hurry=hurry)
     peaks: list[int] = []
     watch = asyncio.create_task(_watch_peak(process.pid, peaks))
     try:

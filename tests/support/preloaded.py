@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import cast
 
 import mirrord
+from mirrord.engine.clock import SystemClock
 from mirrord.s3.weed import killed_with_parent
+from mirrord.transfer.retry import PART_RETRY, WRITE_RETRY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_REQUEST = 128 * 1024
@@ -105,15 +107,20 @@ class _Output(asyncio.StreamReaderProtocol):
             self._pipe.close()
 
 
-async def fork(arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, limit: int) -> Forked:
-    """Run `mirrord` with these arguments, stdin empty and both outputs piped; lines may have `limit` bytes."""
+async def fork(
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, limit: int, hurry: float = 1.0
+) -> Forked:
+    """Run `mirrord` with these arguments, stdin empty and both outputs piped; lines may have `limit` bytes.
+
+    `hurry`: how many seconds pass in one for retries, breakers and schedules.
+    """
     ours, theirs = socket.socketpair()
     outputs, given = [_Output(limit), _Output(limit)], [os.open(os.devnull, os.O_RDONLY)]
     for one in outputs:
         reading, writing = os.pipe()
         await one.open(reading)
         given.append(writing)
-    request = json.dumps([list(arguments), dict(env), str(cwd or Path.cwd())]).encode()
+    request = json.dumps([list(arguments), dict(env), str(cwd or Path.cwd()), hurry]).encode()
     assert len(request) < LONGEST_REQUEST
     with theirs:
         socket.send_fds(_forking_process(), [request], [*given, theirs.fileno()])
@@ -212,7 +219,7 @@ def _serve(requests: socket.socket) -> bool:
 
 def _become(request: bytes, descriptors: Sequence[int]) -> None:
     """Make this the process that was asked for, in all that an exec would have given it."""
-    arguments, env, cwd = json.loads(request)
+    arguments, env, cwd, hurry = json.loads(request)
     for number, one in enumerate(descriptors[:-1]):
         os.dup2(one, number)
     for one in descriptors:
@@ -221,9 +228,28 @@ def _become(request: bytes, descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(cast(dict[str, str], env))
     time.tzset()
+    if hurry != 1.0:
+        _hurry(hurry)
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         _reopen(name, number)
     sys.argv = [str(Path(mirrord.__file__).with_name("__main__.py")), *arguments]
+
+
+def _hurry(factor: float) -> None:
+    began = time.monotonic()
+
+    async def pause(seconds: float) -> None:
+        await asyncio.sleep(seconds / factor)
+
+    async def sleep(self: SystemClock, seconds: float) -> None:
+        await pause(seconds)
+
+    def monotonic(self: SystemClock) -> float:
+        return began + (time.monotonic() - began) * factor
+
+    SystemClock.sleep, SystemClock.monotonic = sleep, monotonic  # type: ignore[method-assign]
+    for policy in (PART_RETRY, WRITE_RETRY):
+        object.__setattr__(policy, "sleep", pause)  # frozen
 
 
 def _reopen(name: str, number: int) -> None:

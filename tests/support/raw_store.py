@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.model import Destination, ProviderName
 
+_TLS = b"\x16"
+"""How a TLS client begins: S3Store asks so whether a port that closes connections speaks TLS. This one does not."""
 BODY = memoryview(b"some bytes")
 AT = Destination("elsewhere", "http://elsewhere", "data", "a/key")
 
@@ -18,6 +20,8 @@ async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            if await reader.readexactly(1) == _TLS:
+                return
             await reader.readuntil(b"\r\n\r\n")
             if raw is None:
                 await stop.wait()

@@ -8,8 +8,8 @@ file went its way without a stop.
 
 from pathlib import Path
 
-SOURCE = '''
-import asyncio, concurrent.futures.thread as threads, errno, os, sys, threading, time
+SOURCE = """
+import asyncio, errno, os, sys, threading, time
 from pathlib import Path
 
 PLACE = Path(__file__).parent
@@ -17,15 +17,8 @@ STEPPING = (PLACE / "stepping").exists()
 ACROSS = (PLACE / "across").exists()
 EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
 
-plain_init = threads.ThreadPoolExecutor.__init__
-
-def wide(self, max_workers=None, *given, **more):
-    """Many files stop at once, each in a thread."""
-    plain_init(self, 250 if max_workers is None else max_workers, *given, **more)
-
-threads.ThreadPoolExecutor.__init__ = wide
-
 from mirrord.journal.sqlite.journal import SqliteJournal
+from mirrord.sources import pool
 from mirrord.sources.folder import aside, renames
 
 here, taken = threading.local(), {}
@@ -70,15 +63,16 @@ def journaled(function, of):
             if stops(name, f"{moment} {function.__name__}"):
                 while not released():
                     await asyncio.sleep(0.01)
-        if record.message.startswith("uploaded, then"):
+        if record.condition.message.startswith("uploaded, then"):
             (PLACE / "ended" / name).touch()
     return called
 
 if STEPPING:
-    aside.AT_A_TIME = 250
+    pool.THREADS = 250  # many files stop at once, each in a thread
+    pool.FilePools.__init__.__kwdefaults__["silence"] = 600.0  # and a root that stops is not down
     sys.addaudithook(hook)
     aside._departed, aside._resumed = named(aside._departed), named(aside._resumed)
-    SqliteJournal.finish = journaled(SqliteJournal.finish, lambda _id, _copied, record: record)
+    SqliteJournal.finish = journaled(SqliteJournal.finish, lambda _id, record: record)
     SqliteJournal.save = journaled(SqliteJournal.save, lambda record: record)
 
 if ACROSS:
@@ -90,7 +84,7 @@ if ACROSS:
         plain_rename(old, new, old_place, new_place)
 
     renames.rename = rename
-'''
+"""
 
 
 class Stepping:
