@@ -172,7 +172,8 @@ async def test_many_items_of_one_host_share_few_connections_slots_and_buffers(
         reconciler = replace(one.reconciler, source_of=sources.source, transfers=transfers)
         places = [replace(AT, key=str(n)) for n in range(8)]
         items = [
-            replace(one.item, id=at.item_id, destination=at, source=url) for at, url in zip(places, urls, strict=True)
+            replace(one.item, id=at.item_id, destination=at, origin=origin_at(url))
+            for at, url in zip(places, urls, strict=True)
         ]
         async with asyncio.timeout(30):
             outcomes = await asyncio.gather(*map(reconciler.reconcile, items))
