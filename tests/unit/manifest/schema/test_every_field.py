@@ -36,7 +36,7 @@ BEHAVIOUR = {
     "version": "tests/unit/manifest/test_manifest_errors.py::test_each_class_of_error_has_its_place_and_its_sentence",
     "daemon.state": "tests/unit/test_settings.py::test_a_state_may_be_named_by_url_file_or_directory",
     "daemon.transfers": f"{SETTINGS}::test_transfers_bounds_what_runs_at_once",
-    "daemon.memory_limit": f"{SYNC}::test_one_gibibyte_by_url_and_by_file_in_bounded_memory",
+    "daemon.memory_limit": f"{SYNC}::test_more_than_the_bound_by_url_and_by_file_in_bounded_memory",
     "daemon.log.format": "tests/unit/telemetry/test_log_setup.py::test_the_format_follows_the_terminal_unless_told",
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
     "daemon.per_host.connections": f"{HTTP}::test_connections_to_one_host_are_bounded",
