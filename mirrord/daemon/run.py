@@ -139,7 +139,7 @@ def assembled(
     )
     return Daemon(
         settings=settings,
-        engine=replace(opened, sweeper=replace(opened.sweeper, look=applied.trigger)),
+        engine=replace(opened, sweeper=replace(opened.sweeper, check=applied.trigger)),
         applied=applied,
         follower=follower,
         supervisor=supervisor,
@@ -158,8 +158,13 @@ def _applied_state(
     health: Health,
     observer: Observer,
 ) -> AppliedState:
-    scheduler = Scheduler(look=opened.after_upload.reconcile, queue=queue, journal=opened.journal, clock=opened.clock)
-    opened.breakers.release = scheduler.release
+    scheduler = Scheduler(
+        reconcile=opened.after_upload.reconcile,
+        queue=queue,
+        journal=opened.journal,
+        clock=opened.clock,
+        released=opened.released,
+    )
     folders = FolderLoops(
         scheduler=scheduler,
         after_upload=opened.after_upload,

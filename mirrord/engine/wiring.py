@@ -5,6 +5,7 @@ Owns the order of opening and closing. `engine` is for programs that write and h
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, Item
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
-from mirrord.reconcile.breakers import Breakers
-from mirrord.reconcile.janitor import Janitor
+from mirrord.reconcile.breakers import Breakers, Release
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.reconcile.transfers import Transfers
 from mirrord.settings import Settings
 from mirrord.sources.http import HttpSources
@@ -58,8 +59,9 @@ class Engine:
     reconciler: Reconciler
     after_upload: AfterUpload
     """The reconciler, followed by `after_upload`."""
-    breakers: Breakers
-    sweeper: Janitor
+    released: deque[str]
+    """Ids of items that need not wait any longer, because their store or host answers again. Empty with a `release`."""
+    sweeper: UploadSweeper
     journal: Journal
     stores: Stores
     files: LocalFiles
@@ -69,9 +71,16 @@ class Engine:
 
 @asynccontextmanager
 async def engine(
-    settings: Settings, stores: Mapping[str, StoreOptions], observer: Observer, retries: Backoff = SYNC_RETRIES
+    settings: Settings,
+    stores: Mapping[str, StoreOptions],
+    observer: Observer,
+    retries: Backoff = SYNC_RETRIES,
+    release: Release | None = None,
 ) -> AsyncIterator[Engine]:
-    """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable."""
+    """An open engine that holds the state lock. Raises JournalLocked, JournalTooNew, JournalUnavailable.
+
+    `release` is called with the items that need not wait any longer; None: they are collected in `Engine.released`.
+    """
     descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
@@ -82,7 +91,7 @@ async def engine(
             files=LocalFiles(settings.own_paths),
             clock=SystemClock(),
         )
-        opened = _assembled(adapters, settings, observer, retries)
+        opened = _assembled(adapters, settings, observer, retries, release)
         await opened.sweeper.begin()
         yield opened
 
@@ -105,9 +114,12 @@ def read_journal(settings: Settings) -> ReadOnlyJournal:
     return ReadOnlyJournal(settings.state, read_only=True)
 
 
-def _assembled(adapters: Adapters, settings: Settings, observer: Observer, retries: Backoff) -> Engine:
+def _assembled(
+    adapters: Adapters, settings: Settings, observer: Observer, retries: Backoff, release: Release | None
+) -> Engine:
     """The engine's parts over open adapters."""
-    budget, breakers = Budget(settings.memory_limit), Breakers(tries=retries.tries)
+    budget, released = Budget(settings.memory_limit), deque[str]()
+    breakers = Breakers(tries=retries.tries, release=release or released.extend)
     reconciler = Reconciler(
         journal=adapters.journal,
         store_of=adapters.stores.of,
@@ -121,8 +133,10 @@ def _assembled(adapters: Adapters, settings: Settings, observer: Observer, retri
     return Engine(
         reconciler=reconciler,
         after_upload=_after_upload(adapters, reconciler, observer, budget),
-        breakers=breakers,
-        sweeper=Janitor(journal=adapters.journal, store_at=adapters.stores.at, observer=observer, clock=adapters.clock),
+        released=released,
+        sweeper=UploadSweeper(
+            journal=adapters.journal, store_at=adapters.stores.at, observer=observer, clock=adapters.clock
+        ),
         journal=adapters.journal,
         stores=adapters.stores,
         files=adapters.files,

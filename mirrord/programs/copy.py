@@ -10,9 +10,9 @@ from mirrord.model import Destination, Item, Options, Outcome, State, Url, file_
 from mirrord.planning.items import keys
 from mirrord.ports import Observer
 from mirrord.providers import profile
-from mirrord.reconcile.janitor import COPY_ENTRY
 from mirrord.reconcile.records import with_outcome
-from mirrord.scheduling.workers import settle
+from mirrord.reconcile.sweeper import COPY_ENTRY
+from mirrord.scheduling.workers import reconcile_with_retries
 from mirrord.settings import Settings
 
 
@@ -69,11 +69,11 @@ async def copy(item: Item, store: StoreOptions, settings: Settings, observer: Ob
     async with engine(settings, {store.name: store}, observer) as opened, opened.sweeper.beside():
         record = await opened.journal.record(item.id)
         if record is not None and record.removed is None and record.entry != COPY_ENTRY:  # a manifest has the object
-            return await settle(opened.reconciler, item, opened.clock)
+            return await reconcile_with_retries(opened.reconciler, item, opened.clock)
         if record is None:  # kill -9 must not leave an upload that no record explains
             await opened.journal.save(with_outcome(item, None, Outcome(state=State.PENDING), opened.clock.now()))
         await opened.journal.retire([item.id], opened.clock.now())
         try:
-            return await settle(opened.reconciler, item, opened.clock)
+            return await reconcile_with_retries(opened.reconciler, item, opened.clock)
         finally:
             await finish(opened.journal.retire([item.id], opened.clock.now()))

@@ -10,7 +10,7 @@ from mirrord.ports import Observer
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
-from mirrord.scheduling.workers import LastOf, Pauses, Slots, settle, work_through
+from mirrord.scheduling.workers import LastOf, Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.settings import Settings
 
 
@@ -24,7 +24,9 @@ async def sync(
     """
     announce(desired, observer)
     report = Report(problems=desired.problems)
-    async with engine(settings, desired.loaded.stores, observer) as opened, opened.sweeper.beside():
+    slots = Slots(settings.transfers)
+    opening = engine(settings, desired.loaded.stores, observer, release=slots.wake)
+    async with opening as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()
         await opened.files.replace(desired.expansion.folders, desired.expansion.items)
         snapshot = Snapshot(
@@ -36,20 +38,20 @@ async def sync(
             files=opened.files,
             resume=opened.after_upload.resume,
         )
-        await _reconcile_all(snapshot, opened, report, Slots(settings.transfers))
+        await _reconcile_all(snapshot, opened, report, slots)
         report.duration = opened.clock.monotonic() - began
     return report
 
 
 async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slots: Slots) -> None:
     """Reconcile the items of the snapshot, as many at a time as there are slots; deletions last."""
-    opened.breakers.release = slots.wake
     order = LastOf(slots.left)
 
     async def handle(planned: PlannedItem) -> None:
         async with order.turn(last=planned.item.gone):
             pauses = Pauses(slots, planned.item.id, opened.clock)
-            report.add(planned.item, planned.waits or await settle(opened.after_upload, planned.item, pauses))
+            outcome = planned.waits or await reconcile_with_retries(opened.after_upload, planned.item, pauses)
+            report.add(planned.item, outcome)
 
     await work_through(snapshot.items(), handle, slots)
     report.incomplete = snapshot.incomplete

@@ -54,8 +54,12 @@ Part = tuple[Reason, str]
 """What an item depends on: the reason to give while it does not answer, and its name."""
 
 
-def _nobody(_item_ids: Collection[str]) -> None:
-    """Where nobody waits."""
+Release = Callable[[Collection[str]], None]
+"""Called with the ids of items that need not wait any longer."""
+
+
+def _ignore(_item_ids: Collection[str]) -> None:
+    """For programs in which no item waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +72,7 @@ class Breakers:
 
     tries: float = math.inf
     chance: Callable[[], float] = random  # uniform in [0, 1)
-    release: Callable[[Collection[str]], None] = _nobody
+    release: Release = _ignore
     _states: dict[Part, Breaker] = field(default_factory=dict, init=False)
     _why: dict[Part, str] = field(default_factory=dict, init=False)
     _waiting: dict[Part, dict[str, bool]] = field(default_factory=dict, init=False)

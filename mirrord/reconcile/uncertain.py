@@ -1,7 +1,7 @@
-"""An upload whose CompleteMultipartUpload was sent and whose outcome is unknown: what becomes of it (guarantee 5).
+"""An upload whose CompleteMultipartUpload was sent and whose outcome is unknown: what to do with it (guarantee 5).
 
-Owns the question to the store, and the rule: an upload whose object stands is never aborted, for some stores destroy
-the object with it (FIELD_NOTES 17). Changes nothing at the store and writes nothing: `unfinished` and `janitor` do.
+Owns the requests to the store, and the rule: an upload whose object exists is never aborted, because some stores then
+delete the object (FIELD_NOTES 17). Changes nothing in store and journal: `unfinished` and `sweeper` do.
 """
 
 from enum import StrEnum
@@ -15,14 +15,14 @@ from mirrord.transfer.writes import confirms_write, has_transfer_id
 class Resolution(StrEnum):
     """What to do with such an upload now."""
 
-    FINISH = "finish"  # the object is its work
-    FORGET = "forget"  # its object stands no more as the current version, or shows another checksum: never abort
+    FINISH = "finish"  # it made the object: end its transfer
+    FORGET = "forget"  # its object is not the current version, or has another checksum: never abort
     ABORT = "abort"
     WAIT = "wait"  # it may still be completed
 
 
 async def resolution_of(transfer: Transfer, store: ObjectStore, now: float) -> Resolution:
-    """Ask the store (one HEAD; on versioned buckets one of each version that may be ours). Raises StoreError."""
+    """Ask the store: one HEAD, and in versioned buckets one HEAD of each version that may be its. Raises StoreError."""
     standing = await store.head_object(transfer.destination)
     if has_transfer_id(transfer.id, standing):
         return (

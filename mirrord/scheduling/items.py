@@ -1,6 +1,6 @@
-"""The items that are scheduled: each with the time that it waits for, and which of them are files of folders.
+"""The scheduled items: the time for which each waits, and which of them are files of folders.
 
-Owns the table. When an item is due is decided by `planning.timing.schedule`; `scheduling.scheduler` acts on it.
+Owns the table. `planning.timing.schedule` decides when an item is due; `scheduling.scheduler` acts on it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ class ScheduledItem:
 
     item: Item
     tick: float
-    due: float | None  # None: not before the manifest changes, or a person asks
+    due: float | None  # None: not before the manifest changes or a user asks
     failures: int = 0
 
     @classmethod
@@ -26,7 +26,7 @@ class ScheduledItem:
 
     @property
     def awaits_cron(self) -> bool:
-        """Whether it waits for a time of the wall clock: not for a retry, nor for an interval."""
+        """Whether it waits for a time of the wall clock, and not for a retry or an interval."""
         return self.item.options.schedule.cron is not None and self.due == self.tick
 
     def expect(self, wait: Wait | None) -> None:
@@ -36,12 +36,12 @@ class ScheduledItem:
 
 
 class ScheduledItems:
-    """By id: the items of mirrors, and the unsettled files of folders."""
+    """By id: the items of mirrors, and the unfinished files of folders."""
 
     def __init__(self) -> None:
         self._items: dict[str, ScheduledItem] = {}
         self._files: set[str] = set()
-        self._room = asyncio.Event()
+        self._file_left = asyncio.Event()
 
     def __iter__(self) -> Iterator[ScheduledItem]:
         return iter(tuple(self._items.values()))
@@ -57,16 +57,16 @@ class ScheduledItems:
         return item_ids.keys() - self._items.keys()
 
     def is_file(self, item_id: str) -> bool:
-        """Whether it is an unsettled file of a folder."""
+        """Whether it is an unfinished file of a folder."""
         return item_id in self._files
 
     @property
     def files(self) -> int:
-        """How many unsettled files there are."""
+        """How many unfinished files of folders there are."""
         return len(self._files)
 
     def files_of(self, entry: str) -> list[str]:
-        """The ids of a folder's unsettled files."""
+        """The ids of a folder's unfinished files."""
         return [item_id for item_id in self._files if self._items[item_id].item.entry == entry]
 
     def of_mirrors(self) -> Mapping[str, Item]:
@@ -76,7 +76,7 @@ class ScheduledItems:
     def put(self, scheduled: ScheduledItem) -> None:
         """Schedule an item of a mirror; a file of a folder with this id becomes one."""
         self._items[scheduled.item.id] = scheduled
-        self._leave(scheduled.item.id)
+        self._remove_file(scheduled.item.id)
 
     def put_file(self, scheduled: ScheduledItem) -> None:
         """Schedule a file of a folder; an item of a mirror with this id stays one."""
@@ -91,13 +91,13 @@ class ScheduledItems:
     def remove(self, item_id: str) -> None:
         """The item is no longer scheduled."""
         del self._items[item_id]
-        self._leave(item_id)
+        self._remove_file(item_id)
 
     async def file_left(self) -> None:
-        """Wait until the next file leaves."""
-        self._room.clear()
-        await self._room.wait()
+        """Wait until the next file is removed."""
+        self._file_left.clear()
+        await self._file_left.wait()
 
-    def _leave(self, item_id: str) -> None:
+    def _remove_file(self, item_id: str) -> None:
         self._files.discard(item_id)
-        self._room.set()
+        self._file_left.set()

@@ -1,15 +1,13 @@
-"""Which items are checked when, in one process: `ports.Queue` over a heap and one timer.
+"""When each item is checked, in one process: `ports.Queue` with one heap and one timer.
 
 Owns the order of time, the limit on concurrent checks, and that two checks of one item never overlap. Leaves to
-`scheduling.scheduler` what a check is and when the next one is due. Lives on one event loop and in memory only: after
-a restart, the journal's `next_check` is what is known.
-
-Each waiting item costs one entry in a heap and one in a dict. A replaced ticket stays in the heap until it comes up or
-the heap is swept, so every step stays O(log n).
+`scheduling.scheduler` what a check does and when the next one is due. Lives on one event loop and in memory only: after
+a restart, only the journal's `next_check` is known.
 """
 
 import asyncio
 import math
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from logging import getLogger
 
@@ -19,8 +17,65 @@ from mirrord.ports import Clock, Work
 _log = getLogger(__name__)
 
 AFTER_FAULT = 60.0
-"""Seconds until an item is checked again whose work raised an exception: a bug must not lose the item."""
+"""Seconds until the next check of an item whose work raised an exception: a fault must not lose the item."""
 _SWEEP_FROM = 64
+
+
+class Tickets:
+    """Items that wait, each with the time when it is due, by the monotonic clock.
+
+    An item costs one entry in a heap and one in a dict. A replaced ticket stays in the heap until it is the first one,
+    or until the heap is swept, so each step is O(log n).
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []  # an entry is valid if it equals the item's ticket
+
+    def add(self, item_id: str, due: float) -> bool:
+        """Whether this ticket is earlier than the item's ticket, which it then replaces."""
+        if due >= self._due.get(item_id, math.inf):
+            return False
+        self._due[item_id] = due
+        heappush(self._heap, (due, item_id))
+        if len(self._heap) > _SWEEP_FROM + 2 * len(self._due):
+            self._heap = [entry for entry in set(self._heap) if self._is_valid(entry)]
+            heapify(self._heap)
+        return True
+
+    def discard(self, item_id: str) -> None:
+        self._due.pop(item_id, None)
+
+    def pop(self) -> str:
+        """Take the first ticket; there must be one (`next_due`)."""
+        _, item_id = heappop(self._heap)
+        del self._due[item_id]
+        return item_id
+
+    def next_due(self) -> float:
+        """When the first ticket is due; infinite if there is none."""
+        while self._heap and not self._is_valid(self._heap[0]):
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else math.inf
+
+    def overdue(self, now: float) -> int:
+        """How many tickets are due."""
+        return sum(map(now.__ge__, self._due.values()))
+
+    def _is_valid(self, entry: tuple[float, str]) -> bool:
+        due, item_id = entry
+        return self._due.get(item_id) == due
+
+
+@dataclass(slots=True)
+class RunningCheck:
+    """The check of one item, until it ends."""
+
+    task: asyncio.Task[None]
+    again: float = math.inf
+    """When the next check of the item is due; infinite: no ticket was added."""
+    cancelled: bool = False
+    """By `LocalQueue.cancel`: it is not repeated."""
 
 
 class LocalQueue:
@@ -28,42 +83,36 @@ class LocalQueue:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tickets: dict[str, float] = {}  # item id -> due, by the monotonic clock
-        self._heap: list[tuple[float, str]] = []  # of items that are not being checked; valid if equal to the ticket
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: set[asyncio.Task[None]] = set()  # by `cancel`: these checks are not repeated
+        self._tickets = Tickets()  # of items that are not being checked
+        self._running: dict[str, RunningCheck] = {}
         self._work: Work | None = None
         self._concurrency = 0
         self._timer: asyncio.Task[None] | None = None
-        self._timed = math.inf
-        self._poked = False
+        self._timer_due = math.inf
+        self._start_planned = False
         self._stopping = asyncio.Event()
 
     # ── tickets ──────────────────────────────────────────────────────────────────────────────────
     async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
         """See ports.Queue."""
         due = self._clock.monotonic() + delay
-        if due >= self._tickets.get(item_id, math.inf):
-            return
-        self._tickets[item_id] = due
-        if item_id not in self._tasks:
-            self._push(due, item_id)
-            self._poke()
+        if running := self._running.get(item_id):
+            running.again = min(running.again, due)
+        elif self._tickets.add(item_id, due):
+            self._plan_start()
 
     async def cancel(self, item_id: str) -> None:
         """See ports.Queue."""
-        self._tickets.pop(item_id, None)
-        if task := self._tasks.get(item_id):
-            self._cancelled.add(task)
-            task.cancel()
+        self._tickets.discard(item_id)
+        if running := self._running.get(item_id):
+            running.again, running.cancelled = math.inf, True
+            running.task.cancel()
 
     async def due(self) -> int:
         """See ports.Queue."""
-        now = self._clock.monotonic()
-        again = sum(self._tickets.get(item_id, math.inf) <= now for item_id in self._tasks)
-        return sum(map(now.__ge__, self._tickets.values())) - again
+        return self._tickets.overdue(self._clock.monotonic())
 
-    # ── work ─────────────────────────────────────────────────────────────────────────────────────
+    # ── checks ───────────────────────────────────────────────────────────────────────────────────
     async def run(self, work: Work, concurrency: int) -> None:
         """See ports.Queue."""
         if self._work is not None:
@@ -77,80 +126,66 @@ class LocalQueue:
         finally:
             self._work = None
             self._set_timer(math.inf)
-            await drain(self._tasks.values())
+            await drain(self._tasks())
 
     async def stop(self, grace: float) -> None:
         """See ports.Queue."""
-        self._work = None  # nothing starts from here on
+        self._work = None  # no check starts after this line
         patience = asyncio.ensure_future(self._clock.sleep(grace))
         try:
-            while self._tasks and not patience.done():
-                await asyncio.wait([patience, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+            while self._running and not patience.done():
+                await asyncio.wait([patience, *self._tasks()], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await drain([patience, *self._tasks.values()])
+            await drain([patience, *self._tasks()])
             self._stopping.set()
 
-    def _poke(self) -> None:
-        """Start what is due in the next turn of the loop: many tickets enqueued together cost one pass."""
-        if self._work is not None and not self._poked:
-            self._poked = True
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [running.task for running in self._running.values()]
+
+    def _plan_start(self) -> None:
+        """Start what is due in the next turn of the loop: many tickets that are added together cost one pass."""
+        if self._work is not None and not self._start_planned:
+            self._start_planned = True
             asyncio.get_running_loop().call_soon(self._start_due)
 
     def _start_due(self) -> None:
-        self._poked = False
+        self._start_planned = False
         now = self._clock.monotonic()
-        while self._work is not None and len(self._tasks) < self._concurrency and self._next_due() <= now:
-            _, item_id = heappop(self._heap)
-            del self._tickets[item_id]
-            self._start(self._work, item_id)
-        free = self._work is not None and len(self._tasks) < self._concurrency
-        self._set_timer(self._next_due() if free else math.inf)
+        while self._work is not None and len(self._running) < self._concurrency and self._tickets.next_due() <= now:
+            self._start(self._work, self._tickets.pop())
+        free = self._work is not None and len(self._running) < self._concurrency
+        self._set_timer(self._tickets.next_due() if free else math.inf)
 
     def _start(self, work: Work, item_id: str) -> None:
         task = asyncio.create_task(work(item_id))
-        self._tasks[item_id] = task
-        task.add_done_callback(lambda task: self._ended(item_id, task))
+        self._running[item_id] = RunningCheck(task)
+        task.add_done_callback(lambda _: self._ended(item_id))
 
-    def _ended(self, item_id: str, task: asyncio.Task[None]) -> None:
-        del self._tasks[item_id]
-        if task.cancelled():
-            if task not in self._cancelled:  # the queue was stopped, or the work cancelled itself by mistake
-                self._tickets[item_id] = min(self._clock.monotonic(), self._tickets.get(item_id, math.inf))
-        elif error := task.exception():
-            _log.error("the look at an item raised", exc_info=error, extra={"item": item_id})
-            self._tickets.setdefault(item_id, self._clock.monotonic() + AFTER_FAULT)
-        self._cancelled.discard(task)
-        if item_id in self._tickets:
-            self._push(self._tickets[item_id], item_id)
-        self._poke()
+    def _ended(self, item_id: str) -> None:
+        running = self._running.pop(item_id)
+        if running.task.cancelled():
+            if not running.cancelled:  # the queue was stopped, or the work cancelled itself by mistake
+                running.again = min(self._clock.monotonic(), running.again)
+        elif error := running.task.exception():
+            _log.error("the check of an item raised", exc_info=error, extra={"item": item_id})
+            if running.again == math.inf:
+                running.again = self._clock.monotonic() + AFTER_FAULT
+        if running.again < math.inf:
+            self._tickets.add(item_id, running.again)
+        self._plan_start()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────
-    def _push(self, due: float, item_id: str) -> None:
-        heappush(self._heap, (due, item_id))
-        if len(self._heap) > _SWEEP_FROM + 2 * len(self._tickets):
-            self._heap = [entry for entry in set(self._heap) if self._is_valid(entry)]
-            heapify(self._heap)
-
-    def _is_valid(self, entry: tuple[float, str]) -> bool:
-        due, item_id = entry
-        return self._tickets.get(item_id) == due and item_id not in self._tasks
-
-    def _next_due(self) -> float:
-        while self._heap and not self._is_valid(self._heap[0]):
-            heappop(self._heap)
-        return self._heap[0][0] if self._heap else math.inf
-
     def _set_timer(self, due: float) -> None:
-        if due == self._timed:
+        if due == self._timer_due:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timed = due
+        self._timer_due = due
         wait = due - self._clock.monotonic()
-        self._timer = None if due == math.inf else asyncio.create_task(self._ring(wait))
+        self._timer = None if due == math.inf else asyncio.create_task(self._wake(wait))
 
-    async def _ring(self, wait: float) -> None:
+    async def _wake(self, wait: float) -> None:
         await self._clock.sleep(wait)
-        self._timed = math.inf
+        self._timer_due = math.inf
         self._timer = None
         self._start_due()

@@ -1,7 +1,7 @@
 """What the scheduler reads from the journal and writes to it, and the pause after a failure.
 
-Owns the records of new items, the next check that a restart shall know, and the back-off while the journal fails. A
-failed read or write loses nothing: the items are checked anyway.
+Owns the records of new items, the time of the next check for the case of a restart, and the back-off while the journal
+fails. A failed read or write loses nothing: the items are checked anyway.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,13 +17,13 @@ from mirrord.scheduling.items import ScheduledItem
 
 _log = getLogger(__name__)
 
-_ASKED = 200  # records of one question: their price on the loop is a few milliseconds
+_ASKED = 200  # records in one query, which takes a few milliseconds of the loop
 _BATCH = 1_000  # records in one commit
 _JOURNAL = Backoff(base=0.5, cap=30.0)
 
 
 class ScheduledRecords:
-    """The scheduler's journal. `problem` says why nothing is checked; empty while the journal can be written."""
+    """The scheduler's journal."""
 
     def __init__(self, journal: JournalRecords, clock: Clock, chance: Callable[[], float]) -> None:
         self._journal = journal
@@ -31,7 +31,8 @@ class ScheduledRecords:
         self._chance = chance
         self._failures = 0
         self._paused_until = 0.0  # monotonic
-        self.problem = ""
+        self.problem: str | None = None
+        """Why nothing is checked; None while the journal can be written."""
 
     @property
     def pause(self) -> float:
@@ -39,7 +40,7 @@ class ScheduledRecords:
         return self._paused_until - self._clock.monotonic()
 
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
-        """What the journal knows of these; nothing while it cannot be read."""
+        """The records of these items, by id; none while the journal cannot be read."""
         try:
             found: dict[str, Record] = {}
             wanted = iter(item_ids)
@@ -50,10 +51,10 @@ class ScheduledRecords:
             return {}
         return found
 
-    async def save_new(self, arrivals: Iterable[ScheduledItem], records: Mapping[str, Record]) -> None:
-        """New items are shown before their first check, and those that came back are shown again."""
+    async def save_new(self, added: Iterable[ScheduledItem], records: Mapping[str, Record]) -> None:
+        """Record new items before their first check, and items that came back, so that the status shows them."""
         now = self._clock.now()
-        made = (_made(one, records.get(one.item.id), now) for one in arrivals)
+        made = (_made(one, records.get(one.item.id), now) for one in added)
         rows = (record for record in made if record is not None)
         try:
             while batch := list(islice(rows, _BATCH)):
@@ -76,12 +77,12 @@ class ScheduledRecords:
         """The journal was read and written."""
         if self.problem:
             _log.warning("the journal works again")
-        self.problem, self._failures = "", 0
+        self.problem, self._failures = None, 0
 
     def failed(self, error: JournalError) -> None:
         """Pause every check. Only the first of several failures that come together counts."""
         if not self.problem:
-            _log.error("the journal fails, nothing is looked at meanwhile: %s", error)
+            _log.error("the journal fails, nothing is checked meanwhile: %s", error)
         self.problem = str(error)
         if self.pause <= 0:
             self._failures += 1
@@ -90,7 +91,7 @@ class ScheduledRecords:
 
 
 def _made(scheduled: ScheduledItem, record: Record | None, now: float) -> Record | None:
-    """The record of a new item; None if the one that stands is right."""
+    """The record of a new item; None if the journal's record stays as it is."""
     item = scheduled.item
     if record is not None:
         return replace(record, entry=item.entry, source=item.shown_source, removed=None) if record.removed else None

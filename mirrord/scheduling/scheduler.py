@@ -1,14 +1,15 @@
-"""The desired items and when each is checked next: what a running daemon adds to `reconcile`.
+"""The desired items, and when each is checked next: what a running daemon adds to `reconcile`.
 
 Owns what follows a reload and a check. `planning.timing.schedule` decides when an item is due, `scheduling.items` holds
-the table, `scheduling.records` the journal's part, the queue waits and limits, and the reconciler checks. Reads no
-manifests: a reload hands on the whole desired set, and only what differs is touched. While the journal cannot be
-written, every check is paused by a back-off; `journal_problem` says so to whoever asks for readiness.
+the table, `scheduling.records` reads and writes the journal, the queue waits and limits, and the reconciler checks.
+Reads no manifests: a reload gives the whole desired set, and only the difference is applied. While the journal cannot
+be written, every check is paused by a back-off; `journal_problem` gives the reason, for readiness.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from logging import getLogger
 from math import inf
@@ -18,7 +19,6 @@ from mirrord.aio import drain, in_turns
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, Record, State
 from mirrord.planning.items.difference import Difference, difference, same_work
-from mirrord.planning.timing.backoff import Backoff
 from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_wait, next_wait, tick_after_jump
 from mirrord.ports import Clock, JournalRecords, Queue
 from mirrord.scheduling.items import ScheduledItem, ScheduledItems
@@ -27,36 +27,35 @@ from mirrord.scheduling.records import ScheduledRecords
 _log = getLogger(__name__)
 
 WORTH_KEEPING = 60.0
-"""Seconds: a next look at least this far away is journaled, so that a restart need not look at everything."""
+"""Seconds: a next check at least this far away is journaled, so that a restart need not check everything at once."""
 CLOCK_EVERY = 30.0
 """Seconds between two comparisons of the wall clock with the monotonic one."""
 JUMP = 1.0
-"""Seconds by which they must differ from before for the wall clock to have been set."""
+"""Seconds by which their difference must change before the wall clock counts as set."""
 FIRST = -3600.0
-"""The delay of what a person asked for: before all that is due."""
+"""Delay in seconds of a check that a user asked for: before all that are due."""
 MOST_FILES = 20_000
-"""Unsettled files of folders that are held; whoever submits one more waits."""
-_ASKED = 200  # records of one question: their price on the loop is a few milliseconds
-_BATCH = 1_000  # items between two turns of the loop, and in one commit
-_JOURNAL = Backoff(base=0.5, cap=30.0, jitter=0.5)
+"""Unfinished files of folders; `submit` of one more waits."""
+_BATCH = 1_000  # items between two turns of the loop
 
-Look = Callable[[Item, int], Awaitable[Outcome]]
-"""`Reconciler.reconcile`: one look at an item that failed so many times in a row. Raises JournalError only."""
+Reconcile = Callable[[Item, int], Awaitable[Outcome]]
+"""`Reconciler.reconcile`: one check of an item, after so many failures in a row. Raises JournalError only."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Scheduler:
-    """`await scheduler.apply(items)`; `await scheduler.run(16)` looks at them until `await scheduler.stop(grace)`."""
+    """`await scheduler.apply(items)`; `await scheduler.run(16)` checks them until `await scheduler.stop(grace)`."""
 
-    look: Look
+    reconcile: Reconcile
     queue: Queue
     journal: JournalRecords
     clock: Clock
+    released: deque[str] = field(default_factory=deque)
+    """Ids of items that need not wait any longer, because their store or host answers again. Emptied after a check."""
     chance: Callable[[], float] = random  # uniform in [0, 1)
     _records: ScheduledRecords = field(init=False)
     _items: ScheduledItems = field(default_factory=ScheduledItems, init=False)
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _released: deque[str] = field(default_factory=deque, init=False)
     _running: dict[str, asyncio.Event] = field(default_factory=dict, init=False)
     """The items that are being checked, by id; each event is set when the check has ended."""
 
@@ -64,30 +63,30 @@ class Scheduler:
         self._records = ScheduledRecords(self.journal, self.clock, self.chance)
 
     @property
-    def journal_problem(self) -> str:
-        """Why nothing is checked; empty while the journal can be written."""
+    def journal_problem(self) -> str | None:
+        """Why nothing is checked; None while the journal can be written."""
         return self._records.problem
 
     async def run(self, concurrency: int) -> None:
-        """Look at items when they are due, `concurrency` at a time, until stopped or cancelled."""
+        """Check items when they are due, `concurrency` at a time, until stopped or cancelled."""
         following = asyncio.create_task(self._follow_clock())
         try:
-            await self.queue.run(self._turn, concurrency)
+            await self.queue.run(self._check, concurrency)
         finally:
             await drain([following])
 
     async def stop(self, grace: float) -> None:
-        """Begin no more looks; those that run have `grace` seconds to end, and are then cancelled and awaited."""
+        """Begin no more checks; running ones have `grace` seconds to end, and are then cancelled and awaited."""
         await self.queue.stop(grace)
 
     # ── the desired set ──────────────────────────────────────────────────────────────────────────
     async def apply(self, items: Mapping[str, Item], changed_stores: Collection[str] = ()) -> Difference:
-        """Make `items` (by id) the desired ones, and return what that changed, once what it voided has ended.
+        """Make `items` (by id) the desired ones, and return the difference, once the checks that it voids have ended.
 
-        Who is as before goes on untouched, running or not. New items are looked at now, or when the journal says;
-        changed ones now (under cron, both at its time), and a look that ran for one is cancelled and begun again, as
-        it is cancelled for a removed one. A new schedule or name cancels nothing. Items of `changed_stores` (names)
-        count as changed. Files of folders are not touched. The journal's rows of removed items are the caller's.
+        Unchanged items go on, running or not. New items are checked now, or at the time in the journal; changed ones
+        now (under cron, both at its time). A running check of a changed item is cancelled and repeated, one of a
+        removed item is cancelled. A new schedule or name cancels nothing. Items of `changed_stores` (names) count as
+        changed. Files of folders are not touched. The caller updates the journal's rows of removed items.
         """
         async with self._applying:
             records = await self._records.recorded(self._items.without(items))
@@ -99,9 +98,9 @@ class Scheduler:
         return found
 
     async def submit(self, item: Item) -> None:
-        """Look at a file of a folder now, after the look that runs if one does, until it is settled; then forget it.
+        """Check a file of a folder now, after its running check if there is one, until it is done; then forget it.
 
-        Another definition of it cancels what runs. Waits while too many files are unsettled.
+        Another definition of the file cancels the running check. Waits while there are too many unfinished files.
         """
         while self._items.files >= MOST_FILES and not self._items.is_file(item.id):
             await self._items.file_left()
@@ -112,14 +111,14 @@ class Scheduler:
         await self.queue.enqueue(item.id)
 
     async def withdraw(self, entry: str) -> None:
-        """Forget the unsettled files of a folder, and cancel and await what runs for them."""
+        """Forget the unfinished files of a folder, and cancel and await their running checks."""
         gone = self._items.files_of(entry)
         for item_id in gone:
             self._items.remove(item_id)
         await self._void(gone)
 
     async def trigger(self, item_id: str) -> bool:
-        """Look at the item now, before all others; False if it is none of the desired ones."""
+        """Check the item now, before all others; False if it is not scheduled."""
         scheduled = self._items.get(item_id)
         if scheduled is None:
             return False
@@ -128,12 +127,12 @@ class Scheduler:
         return True
 
     def item(self, item_id: str) -> Item | None:
-        """A desired item, or an unsettled file of a folder."""
+        """A desired item, or an unfinished file of a folder; None: there is none with this id."""
         scheduled = self._items.get(item_id)
         return scheduled.item if scheduled else None
 
     def next_check(self, item_id: str) -> float | None:
-        """When the item is looked at next (seconds since the epoch); None if that is not known or not planned."""
+        """When the item is checked next (seconds since the epoch); None if that is not known or not planned."""
         scheduled = self._items.get(item_id)
         return scheduled.due if scheduled else None
 
@@ -143,7 +142,7 @@ class Scheduler:
         return [ScheduledItem.of(item, wait) for item, wait in first]
 
     def _enter(self, found: Difference, arrivals: Sequence[ScheduledItem]) -> None:
-        """Put the new desired set in its places, in one step."""
+        """Put the new desired set into the table, without a pause in between."""
         now, crowd, running = self.clock.now(), _crowd(found), self._running
         for item_id in found.removed:
             self._items.remove(item_id)
@@ -159,12 +158,12 @@ class Scheduler:
                 self._items[item.id].expect(first_wait(item, None, now, self.chance(), crowd))
 
     async def _carry_out(self, found: Difference) -> None:
-        """Void what runs for definitions that are gone; those that only wait are not kept waiting by that."""
+        """Enqueue the new schedules; then cancel and await the checks of old definitions, which may take a while."""
         running = set(self._running)
         for number, item in enumerate((*found.added, *found.changed, *found.rescheduled)):
             if item.id not in running:
                 await self.queue.cancel(item.id)
-                await self._await_turn(item.id)
+                await self._enqueue(item.id)
             if number % _BATCH == _BATCH - 1:
                 await asyncio.sleep(0)
         await self._void([*found.removed, *(item.id for item in found.changed if item.id in running)])
@@ -178,7 +177,7 @@ class Scheduler:
 
     async def _interrupt(self, item_id: str) -> None:
         await self._cancelled(item_id)
-        await self._await_turn(item_id)
+        await self._enqueue(item_id)
 
     async def _cancelled(self, item_id: str) -> None:
         """Cancel the item's check, and wait until it has ended."""
@@ -186,49 +185,57 @@ class Scheduler:
         if ended := self._running.get(item_id):
             await ended.wait()
 
-    async def _await_turn(self, item_id: str) -> None:
+    async def _enqueue(self, item_id: str) -> None:
         scheduled = self._items.get(item_id)
         if scheduled is not None and scheduled.due is not None:
             await self.queue.enqueue(item_id, scheduled.due - self.clock.now())
 
-    # ── one look ─────────────────────────────────────────────────────────────────────────────────
-    async def _turn(self, item_id: str) -> None:
+    # ── one check ────────────────────────────────────────────────────────────────────────────────
+    async def _check(self, item_id: str) -> None:
+        """Check the item if it is still scheduled; later, if it must wait for its time or for the journal."""
+        with self._registered(item_id) as scheduled:
+            if scheduled is None or await self._is_postponed(scheduled):
+                return
+            began = self.clock.now()
+            try:
+                await self._records.try_write(item_id)
+                outcome = await self.reconcile(scheduled.item, scheduled.failures)
+                self._records.works()
+                await self._plan(scheduled, outcome, began)
+                await self._bring_forward()
+            except JournalError as error:
+                self._records.failed(error)
+                await self.queue.enqueue(item_id, self._records.pause)
+
+    @contextmanager
+    def _registered(self, item_id: str) -> Iterator[ScheduledItem | None]:
+        """Register the item as running; None: it is not scheduled any more."""
         ended = self._running[item_id] = asyncio.Event()
         try:
-            if (scheduled := self._items.get(item_id)) is not None:
-                await self._look_at(item_id, scheduled)
+            yield self._items.get(item_id)
         finally:
             del self._running[item_id]
             ended.set()
 
-    async def _look_at(self, item_id: str, scheduled: ScheduledItem) -> None:
-        early = scheduled.tick - self.clock.now()
-        if scheduled.awaits_cron and early > CRON_EARLY:  # the clock was set back
-            await self.queue.enqueue(item_id, early)
-            return
-        if (paused := self._records.pause) > 0:
-            await self.queue.enqueue(item_id, paused)
-            return
-        began = self.clock.now()
-        try:
-            await self._records.try_write(item_id)
-            outcome = await self.look(scheduled.item, scheduled.failures)
-            self._records.works()
-            await self._plan(scheduled, outcome, began)
-            await self._bring_forward()
-        except JournalError as error:
-            self._records.failed(error)
-            await self.queue.enqueue(item_id, self._records.pause)
+    async def _is_postponed(self, scheduled: ScheduledItem) -> bool:
+        """Whether the check was put off: the wall clock was set back, or the journal fails."""
+        early, paused = scheduled.tick - self.clock.now(), self._records.pause
+        if scheduled.awaits_cron and early > CRON_EARLY:
+            await self.queue.enqueue(scheduled.item.id, early)
+            return True
+        if paused > 0:
+            await self.queue.enqueue(scheduled.item.id, paused)
+        return paused > 0
 
     async def _plan(self, scheduled: ScheduledItem, outcome: Outcome, began: float) -> None:
-        """What follows a look that came to its end."""
+        """Plan the next check after `outcome`."""
         item, now = scheduled.item, self.clock.now()
         if self._items.get(item.id) is not scheduled:
-            return  # submitted again meanwhile: that wish stands
+            return  # submitted again meanwhile: that submission counts
         retried = outcome.state is State.RETRYING and outcome.retry_in is not None
         scheduled.failures = outcome.failures_after(scheduled.failures) if retried else 0
         wait = next_wait(item.options.schedule, outcome, scheduled.tick, began, now, self.chance())
-        if self._items.is_file(item.id) and _is_settled(outcome):
+        if self._items.is_file(item.id) and _is_done(outcome):
             self._items.remove(item.id)
             return
         scheduled.expect(wait)
@@ -237,23 +244,20 @@ class Scheduler:
             if not retried and wait.tick - now >= WORTH_KEEPING:
                 await self._records.keep_tick(item.id, wait.tick)
 
-    def release(self, item_ids: Collection[str]) -> None:
-        """These items need not wait any longer: what they depend on answers again."""
-        self._released.extend(item_ids)
-
     async def _bring_forward(self) -> None:
+        """Check released items now."""
         for _ in range(_BATCH):
-            if not self._released:
+            if not self.released:
                 return
-            item_id = self._released.popleft()
+            item_id = self.released.popleft()
             if (scheduled := self._items.get(item_id)) is not None:
                 scheduled.due = min(scheduled.due or inf, self.clock.now())
                 await self.queue.enqueue(item_id)
 
     # ── the wall clock ───────────────────────────────────────────────────────────────────────────
     async def _follow_clock(self) -> None:
-        """The queue waits by the monotonic clock, which knows nothing of a wall clock that is set, or of a machine
-        that slept."""
+        """Correct cron times after the wall clock was set, or the machine slept: the queue waits by the monotonic
+        clock, which does not show either."""
         before = self.clock.now() - self.clock.monotonic()
         while True:
             await self.clock.sleep(CLOCK_EVERY)
@@ -277,6 +281,6 @@ def _crowd(found: Difference) -> int:
     return len(found.added) + len(found.changed) + len(found.rescheduled)
 
 
-def _is_settled(outcome: Outcome) -> bool:
-    """Whether a folder's file needs no more looks: it stands at the store, or is gone; its folder sees it change."""
+def _is_done(outcome: Outcome) -> bool:
+    """Whether a folder's file needs no more checks: it is at the store, or gone. Its folder detects the next change."""
     return outcome.state in (State.SYNCED, State.SUSPENDED) or outcome.reason is Reason.SOURCE_MISSING

@@ -1,7 +1,7 @@
-"""A bounded number of workers on a stream of items, each item to its end, transient failures retried.
+"""A bounded number of workers for a stream of items: each item is reconciled to its end, with retries.
 
-Owns concurrency and the waiting between tries for programs that end (`sync`, `copy`). Streams: never more items in
-memory than workers, and than wait for their next try. What is to come last waits for the rest.
+Owns concurrency and the pauses between attempts for programs that end (`sync`, `copy`). Streams: in memory are only the
+items that are worked on and those that wait for their next attempt. Deletions wait for all other items.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from mirrord.ports import Clock
 T = TypeVar("T")
 
 MOST_WAITING = 2_000
-"""Items that wait for their next try before no further ones are begun."""
+"""Items that wait for their next attempt before no further ones are begun."""
 
 
 class Sleeps(Protocol):
-    """What of a clock is needed between two tries."""
+    """The part of a clock that is needed between two attempts."""
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class Reconciles(Protocol):
-    """One look at an item: the reconciler, or what wraps it. Raises JournalError only."""
+    """One check of an item: the reconciler, or an object that wraps it. Raises JournalError only."""
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome: ...
 
 
-async def settle(reconciler: Reconciles, item: Item, clock: Sleeps) -> Outcome:
-    """Look at `item` until nothing more is to be tried: the last outcome."""
+async def reconcile_with_retries(reconciler: Reconciles, item: Item, clock: Sleeps) -> Outcome:
+    """Check `item` until no further attempt is due. Returns the last outcome."""
     failures = 0
     while True:
         outcome = await reconciler.reconcile(item, failures)
@@ -44,35 +44,37 @@ async def settle(reconciler: Reconciles, item: Item, clock: Sleeps) -> Outcome:
 
 
 class Slots:
-    """`count` steps run at a time. A step that only waits leaves its slot to another one meanwhile."""
+    """`count` steps run at a time. A step that only waits frees its slot for another one meanwhile."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.waiting = 0
-        self.on_wait: Callable[[], None] = lambda: None
         self._free = asyncio.Semaphore(count)
         self._asleep: dict[str, asyncio.Task[None]] = {}
 
-    async def __aenter__(self) -> None:
+    async def take(self) -> None:
+        """Wait for a slot and take it."""
         await self._free.acquire()
 
-    async def __aexit__(self, *_: object) -> None:
+    def give_back(self) -> None:
+        """Free the slot that was taken."""
         self._free.release()
+
+    async def free(self) -> None:
+        """Wait until a slot is free, and take none."""
+        async with self._free:
+            pass
 
     @asynccontextmanager
     async def left(self) -> AsyncIterator[None]:
-        """Without the slot that was taken."""
-        self.waiting += 1
-        self._free.release()
-        self.on_wait()
+        """Without the slot that was taken; take one again at the end."""
+        self.give_back()
         try:
             yield
         finally:
-            self.waiting -= 1
-            await self._free.acquire()
+            await self.take()
 
     async def pause(self, item_id: str, sleep: Awaitable[None]) -> None:
-        """Without a slot, until `sleep` ends or `wake` names the item."""
+        """Without a slot, until `sleep` ends or `wake` is called for the item."""
         async with self.left():
             sleeping = asyncio.ensure_future(sleep)
             self._asleep[item_id] = sleeping
@@ -83,7 +85,7 @@ class Slots:
                 await drain([sleeping])
 
     def wake(self, item_ids: Collection[str]) -> None:
-        """These need not wait any longer."""
+        """End the pauses of these items."""
         for item_id in item_ids:
             if item_id in self._asleep:
                 self._asleep[item_id].cancel()
@@ -91,7 +93,7 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class Pauses(Sleeps):
-    """The pauses of one item, outside its slot."""
+    """The pauses of one item, without its slot."""
 
     slots: Slots
     item_id: str
@@ -102,7 +104,7 @@ class Pauses(Sleeps):
 
 
 class LastOf:
-    """Some steps wait for all others: deletions for copies, which may be made of the object that goes."""
+    """Some steps wait for all others: deletions for copies, whose bytes may come from the object to be deleted."""
 
     def __init__(self, waiting: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> None:
         self._waiting = waiting
@@ -130,37 +132,30 @@ class LastOf:
 
 
 async def work_through(items: AsyncIterator[T], handle: Callable[[T], Awaitable[None]], workers: int | Slots) -> None:
-    """Call `handle` for every item, `workers` at a time. The first error ends all and is raised as itself.
+    """Call `handle` for every item, `workers` at a time. The first error ends all calls and is raised as itself.
 
-    While a step waits outside its slot, another worker takes its place.
+    An item is read once a slot is free, and while a call waits without its slot, the next item takes the slot.
     """
-    turn = asyncio.Lock()  # an async generator serves one caller at a time
     slots = workers if isinstance(workers, Slots) else Slots(workers)
-    alive = 0
+    begun = asyncio.Semaphore(slots.count + MOST_WAITING)
 
-    async def work() -> None:
-        nonlocal alive
+    async def step(item: T) -> None:
         try:
-            while alive <= slots.count + slots.waiting:
-                async with turn:
-                    item = await anext(items, None)
-                if item is None:
-                    return
-                async with slots:
-                    await handle(item)
+            await handle(item)
         finally:
-            alive -= 1
+            slots.give_back()
+            begun.release()
 
-    def begin() -> None:
-        nonlocal alive
-        if alive < slots.count + min(slots.waiting, MOST_WAITING):
-            alive += 1
-            group.create_task(work())
+    async def begin_all(group: asyncio.TaskGroup) -> None:
+        await slots.free()
+        async for item in items:
+            await begun.acquire()
+            await slots.take()
+            group.create_task(step(item))
+            await slots.free()
 
-    slots.on_wait = begin
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(slots.count):
-                begin()
+            await begin_all(group)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -182,7 +182,6 @@ NOT_YET_UNIQUE: frozenset[str] = frozenset(
     {
         "Answer",
         "Event",
-        "Look",
         "Part",
         "Removal",
         "Stopped",

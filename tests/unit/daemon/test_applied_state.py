@@ -39,7 +39,7 @@ class Scene:
         clock, self.journal = AutoAdvancingClock(), MemoryJournal()
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
-        scheduler = Scheduler(look=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock)
+        scheduler = Scheduler(reconcile=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock)
         folders = FolderLoops(
             scheduler=scheduler,
             after_upload=AfterUpload(

@@ -14,7 +14,7 @@ from mirrord.planning.timing.breaker import SUSPECTS
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.transfers import Transfers
-from mirrord.scheduling.workers import Pauses, Slots, settle, work_through
+from mirrord.scheduling.workers import Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
@@ -220,7 +220,7 @@ async def test_a_program_that_ends_is_told_when_enough_was_tried() -> None:
     await outage(world)
     at = Destination("one", "http://one", "bucket", "key")
     item = Item(id=at.item_id, entry="e", origin=origin_at("http://a.example/"), destination=at)
-    ending = asyncio.create_task(settle(world.reconciler, item, world.clock))
+    ending = asyncio.create_task(reconcile_with_retries(world.reconciler, item, world.clock))
     await world.clock.advance(60.0)
     last = await ending
     assert (last.state, last.retry_in) == (State.RETRYING, None)
@@ -310,7 +310,7 @@ async def test_a_sync_of_many_bad_items_before_good_ones_copies_these_and_ends(w
             yield n
 
     async def handle(n: int) -> None:
-        ended[n] = await settle(world.reconciler, item_of(n), Pauses(slots, item_of(n).id, world.clock))
+        ended[n] = await reconcile_with_retries(world.reconciler, item_of(n), Pauses(slots, item_of(n).id, world.clock))
 
     syncing = asyncio.create_task(work_through(numbers(), handle, slots))
     await world.clock.advance(10.0)
@@ -332,7 +332,9 @@ async def test_a_sync_of_a_host_that_only_answers_5xx_asks_every_item_once_and_e
             yield n
 
     async def handle(n: int) -> None:
-        ended.append(await settle(world.reconciler, item_of(n), Pauses(slots, item_of(n).id, world.clock)))
+        ended.append(
+            await reconcile_with_retries(world.reconciler, item_of(n), Pauses(slots, item_of(n).id, world.clock))
+        )
 
     syncing = asyncio.create_task(work_through(numbers(), handle, slots))
     await world.clock.advance(200.0)

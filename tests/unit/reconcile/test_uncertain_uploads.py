@@ -22,7 +22,7 @@ from mirrord.model import (
 )
 from mirrord.planning.transfers.sweep import COMPLETE_WINDOW
 from mirrord.providers import profile
-from mirrord.reconcile.janitor import SWEEP_EVERY, Janitor
+from mirrord.reconcile.sweeper import SWEEP_EVERY, UploadSweeper
 from mirrord.testing import ManualClock, MemoryStore
 from tests.support.item_world import AT, World
 from tests.support.records import make_record, make_transfer, with_fields
@@ -35,11 +35,11 @@ OTHERS = tuple(name for name in ProviderName if name not in HARMLESS)
 
 @dataclass
 class Doubtful:
-    """A world with a clock that moves and a janitor over the same store and journal."""
+    """A world with a clock that moves and a sweeper over the same store and journal."""
 
     world: World
     clock: ManualClock
-    janitor: Janitor
+    sweeper: UploadSweeper
 
     @property
     def uploads(self) -> list[str]:
@@ -56,7 +56,7 @@ def doubtful(provider: ProviderName = ProviderName.SEAWEEDFS, *, looks: bool = F
     object.__setattr__(world.reconciler, "clock", clock)
     object.__setattr__(world.reconciler.transfers, "clock", clock)
 
-    async def look(_: str) -> bool:
+    async def check(_: str) -> bool:
         if looks:
             await world.look()
         return looks
@@ -64,8 +64,10 @@ def doubtful(provider: ProviderName = ProviderName.SEAWEEDFS, *, looks: bool = F
     async def store_at(_: object) -> MemoryStore:
         return world.store
 
-    janitor = Janitor(journal=world.journal, store_at=store_at, observer=world.events.append, clock=clock, look=look)
-    return Doubtful(world, clock, janitor)
+    sweeper = UploadSweeper(
+        journal=world.journal, store_at=store_at, observer=world.events.append, clock=clock, check=check
+    )
+    return Doubtful(world, clock, sweeper)
 
 
 def intent(clock: ManualClock, upload_id: str, **changes: object) -> Transfer:
@@ -140,7 +142,7 @@ async def test_an_attempt_whose_completion_nobody_tells_of_aborts_nothing(
     # The next look is Blocked: HEAD is refused before anything else. It gives the transfer up, and aborts nothing.
     await one.world.look(1, upload=IN_PARTS)
     await one.clock.advance(COMPLETE_WINDOW + 1)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert len(one.uploads) == 1, "a HEAD that is refused proves nothing"
 
 
@@ -197,7 +199,7 @@ async def give_up(one: Doubtful, transfer: Transfer, way: str) -> None:
     if way == "left the manifests":
         record = make_record(item_id=AT.item_id, entry="e", source="s", destination=AT, state=State.RETRYING)
         await one.world.journal.save(replace(record, removed=one.clock.now() - 7200))
-        await one.janitor.sweep()
+        await one.sweeper.sweep()
     elif way == "superseded":
         await one.world.look()
     elif way == "blocked":
@@ -218,10 +220,10 @@ async def test_it_is_aborted_when_nothing_can_come_of_it_any_more(provider: Prov
     await give_up(one, transfer, way)
     assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], ["t-old"])
     await one.clock.advance(COMPLETE_WINDOW - 1)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], ["t-old"])
     await one.clock.advance(1)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert (one.uploads, await one.given_up()) == ([], [])
 
 
@@ -230,7 +232,7 @@ async def test_it_is_aborted_when_nothing_can_come_of_it_any_more(provider: Prov
 async def test_after_a_head_where_late_aborts_are_harmless(provider: ProviderName, way: str) -> None:
     one = doubtful(provider)
     await give_up(one, await opened(one), way)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert (one.uploads, await one.given_up()) == ([], [])
 
 
@@ -244,7 +246,7 @@ async def test_the_upload_of_an_object_that_stands_is_never_aborted(provider: Pr
     one.world.store.head_object = head  # type: ignore[method-assign]
     await completed(one, transfer)
     for _ in range(3):
-        await one.janitor.sweep()
+        await one.sweeper.sweep()
         await one.clock.advance(COMPLETE_WINDOW)
     assert one.uploads == [transfer.progress.upload_id]
     assert [event for event in one.world.events if isinstance(event, UploadAborted)] == []
@@ -265,7 +267,7 @@ async def test_with_an_object_that_shows_another_checksum_it_is_forgotten_and_no
     transfer = await opened(one, whole=checksum, given_up=one.clock.now())
     await completed(one, transfer, b"other")
     await one.clock.advance(COMPLETE_WINDOW)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], [])
 
 
@@ -277,7 +279,7 @@ async def test_a_newer_object_that_the_late_completion_replaced_is_written_again
     assert one.world.content == b"one"
     await completed(one, transfer)
     await one.clock.advance(COMPLETE_WINDOW)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert one.world.content == b"one"
     record = await one.world.journal.record(AT.item_id)
     assert record is not None
@@ -296,7 +298,7 @@ async def test_on_a_versioned_bucket_a_version_that_carries_the_id_forbids_the_a
     await one.world.store.put_object(AT, memoryview(b"newer"), ObjectOptions())
     await one.world.journal.give_up(transfer.id, one.clock.now())
     await one.clock.advance(COMPLETE_WINDOW)
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert one.uploads == ([transfer.progress.upload_id] if carried else [])
     assert await one.given_up() == []
 
@@ -311,9 +313,9 @@ async def test_versions_that_may_not_be_read_forbid_it_too(call: str, monkeypatc
     await one.clock.advance(COMPLETE_WINDOW)
     with monkeypatch.context() as patched:
         patched.setattr(one.world.store, call, denied)
-        await one.janitor.sweep()
+        await one.sweeper.sweep()
     assert (one.uploads, await one.given_up()) == ([transfer.progress.upload_id], ["t-old"])
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert (one.uploads, await one.given_up()) == ([], [])
 
 
@@ -323,7 +325,7 @@ async def test_the_daemon_sweeps_when_the_window_ends() -> None:
     transfer = await opened(one)
     await one.world.journal.give_up(transfer.id, one.clock.now())
     await one.clock.advance(COMPLETE_WINDOW - SWEEP_EVERY / 2)
-    running = asyncio.create_task(one.janitor.run())
+    running = asyncio.create_task(one.sweeper.run())
     await one.clock.advance(SWEEP_EVERY / 2 - 1)
     assert one.uploads == [transfer.progress.upload_id]
     await one.clock.advance(1)
@@ -334,7 +336,7 @@ async def test_the_daemon_sweeps_when_the_window_ends() -> None:
 async def test_a_program_that_ends_lists_them(caplog: pytest.LogCaptureFixture) -> None:
     one = doubtful()
     transfer = await opened(one)
-    async with one.janitor.beside():
+    async with one.sweeper.beside():
         await one.world.look()
     assert one.uploads == [transfer.progress.upload_id]
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -364,5 +366,5 @@ async def test_an_upload_whose_id_was_not_said_is_swept_by_the_same_program(canc
     go_on.set()
     await asyncio.wait([look])
     assert len(one.uploads) == 1
-    await one.janitor.sweep()
+    await one.sweeper.sweep()
     assert one.uploads == []

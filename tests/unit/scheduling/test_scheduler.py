@@ -100,7 +100,7 @@ class Stage:
         self.outcomes: dict[str, list[Outcome]] = {}
         self.body: Callable[[Item], Awaitable[None]] | None = None
         self.scheduler = Scheduler(
-            look=self.look, queue=self.queue, journal=self.journal, clock=self.clock, chance=lambda: 0.5
+            reconcile=self.look, queue=self.queue, journal=self.journal, clock=self.clock, chance=lambda: 0.5
         )
 
     async def look(self, one: Item, failures: int) -> Outcome:
@@ -506,7 +506,7 @@ async def test_while_the_journal_cannot_be_written_nothing_is_looked_at(
     assert len(stage.looks) - before <= len(items), "a full disk stops all but the looks that found it"
     stage.journal.writes = True
     await stage.clock.advance(31)
-    assert stage.scheduler.journal_problem == ""
+    assert stage.scheduler.journal_problem is None
     await stage.clock.advance(100)
     late = {key for key, at in stage.looks if at > 550}
     assert late == {one.destination.key for one in items}, "nothing is lost"
@@ -551,7 +551,7 @@ async def test_a_journal_that_cannot_be_read_at_a_reload_delays_but_loses_nothin
     assert stage.times() == []
     stage.journal.reads = True
     await stage.clock.advance(5)
-    assert stage.scheduler.journal_problem == ""
+    assert stage.scheduler.journal_problem is None
     assert len(stage.times()) == 1
 
 

@@ -1,10 +1,10 @@
-"""The sweep: uploads of ours that outlived their transfers are removed from the stores, however they came to be left.
+"""The sweep: abort the uploads of mirrord that have no running transfer any more, whatever left them open.
 
-Owns what becomes of transfers that were given up: an abort that failed is tried again; an upload whose id nobody knows
-(kill -9, or an answer lost, between Create and the journal) is found by its key and by when it began; one that may
-still be completed waits until it cannot (`uncertain`). Refuses to touch any other upload: one at our key that the
-journal does not explain is reported once, for it may be another program's. Which of them is ours is
-`planning.transfers.sweep`'s.
+Owns the end of transfers that were given up: an abort that failed is tried again; an upload whose id is not in the
+journal (kill -9, or a lost answer, between Create and the journal) is found by its key and its start time; one that may
+still be completed waits until it cannot (`uncertain`). Never touches another upload: one at a key of mirrord that the
+journal does not explain is reported once, because it may be another program's. `planning.transfers.sweep` decides which
+uploads are mirrord's.
 """
 
 import asyncio
@@ -26,20 +26,20 @@ from mirrord.reconcile.unfinished import record_finished
 _log = getLogger(__name__)
 
 SWEEP_EVERY = 300.0
-"""Seconds between two sweeps of a daemon, at most: what one had to put off waits no longer. Where nothing was given up,
-a sweep costs a question to the journal."""
+"""Longest pause in seconds between two sweeps of a daemon, and so the longest wait for the repeat of an abort. If no
+transfer was given up, a sweep costs one query of the journal."""
 SHORTEST_PAUSE = 1.0
 RETURNS = 3600.0
-"""Seconds in which an item that left the manifests may come back and go on with its upload."""
+"""Seconds in which an item that left the manifests may return and go on with its upload."""
 COPY_ENTRY = "copy"
-"""Entry of the items that `mirrord copy` makes, which are in no manifest."""
+"""Entry of the items of `mirrord copy`, which are in no manifest."""
 COPY_RETURNS = 86_400.0
 """Seconds in which a `copy` that failed may be repeated and go on with its upload."""
 
 StoreAt = Callable[[Destination], Awaitable[ObjectStore]]
-"""The open store of a place. Raises StoreError, also where no store of that name and endpoint is declared any more."""
-Look = Callable[[str], Awaitable[bool]]
-"""Have the item of this id looked at now. False: it is not in force here."""
+"""The open store of an object. Raises StoreError, also if no store of that name and endpoint is declared any more."""
+CheckNow = Callable[[str], Awaitable[bool]]
+"""Check the item with this id now. False: it is not in force in this program."""
 MOST_LISTED = 10
 
 
@@ -48,40 +48,40 @@ async def _never(_item_id: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Janitor:
-    """Sweeps for one process. `begin` before any transfer runs, `sweep` at any time, beside them."""
+class UploadSweeper:
+    """Sweeps of one process. Call `begin` before any transfer runs, `sweep` at any time, also while transfers run."""
 
     journal: Journal
     store_at: StoreAt
     observer: Observer
     clock: Clock
-    look: Look = _never
-    _said: set[str] = field(default_factory=set)
-    """Uploads and keys that were reported: once is enough."""
+    check: CheckNow = _never
+    _reported: set[str] = field(default_factory=set)
+    """Uploads and keys that were reported; each is reported once."""
 
     async def begin(self) -> None:
-        """What an earlier process asked to open and did not live to record is given up. Asks no store."""
+        """Give up transfers whose upload an earlier process requested and did not record. Asks no store."""
         async for transfer in self.journal.unfinished():
             if lacks_upload_id(transfer):
                 await self.journal.give_up(transfer.id, self.clock.now())
 
     async def run(self) -> None:
-        """Sweep now and on a timer, for ever. Raises JournalError."""
+        """Sweep now and then on a timer, until cancelled. Raises JournalError."""
         while True:
             await self.sweep()
             await self.clock.sleep(await self._pause())
 
     async def _pause(self) -> float:
-        """Until the next sweep, which comes when the first upload can no longer be completed."""
+        """Seconds until the next sweep: at the latest when the first upload can no longer be completed."""
         now = self.clock.now()
         ends = [ends - now async for one in self.journal.given_up() if (ends := window_ends(one)) and ends > now]
         return max(SHORTEST_PAUSE, min([SWEEP_EVERY, *ends]))
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[None]:
-        """For programs that end: sweep while the block runs and, unless it failed, once more after it. Then list the
-        uploads that may still be completed."""
-        task = asyncio.create_task(self.sweep(looks_run=True), name="sweep")
+        """For programs that end: sweep while the block runs and, if it did not fail, once more after it. Then report
+        the uploads that may still be completed."""
+        task = asyncio.create_task(self.sweep(checks_run=True), name="sweep")
         try:
             try:
                 yield
@@ -94,7 +94,7 @@ class Janitor:
                 await finish(self.report())
 
     async def report(self) -> None:
-        """Say which uploads are left open because it is unknown whether they were completed."""
+        """Log the uploads that are left open because it is unknown whether they were completed."""
         left = [one async for one in self.journal.given_up() if uncertain(one)]
         left += [one async for one in self.journal.unfinished() if uncertain(one)]
         for one in left[:MOST_LISTED]:
@@ -104,26 +104,26 @@ class Janitor:
         if len(left) > MOST_LISTED:
             _log.warning("and %d more uploads of unknown outcome", len(left) - MOST_LISTED)
 
-    async def sweep(self, *, looks_run: bool = False) -> None:
-        """One pass over all that was given up. What a store refuses, or cannot be asked, stays for the next pass.
+    async def sweep(self, *, checks_run: bool = False) -> None:
+        """Sweep every transfer that was given up, once. After an error of a store, the next sweep repeats it.
 
-        `looks_run`: the items are being looked at, which settles transfers that turn out to be finished.
+        `checks_run`: the items are being checked, which ends the transfers that turn out to be finished.
         """
-        await self._give_up_what_left()
-        silent: set[str] = set()
-        for at, given_up in (await self._by_place()).items():
-            if at.store in silent:
+        await self._give_up_removed()
+        unavailable: set[str] = set()
+        for at, given_up in (await self._by_destination()).items():
+            if at.store in unavailable:
                 continue
             try:
-                await self._sweep(at, given_up, looks_run=looks_run)
+                await self._sweep(at, given_up, checks_run=checks_run)
             except (StoreUnavailable, OutcomeUnknown) as error:
-                silent.add(at.store)
+                unavailable.add(at.store)
                 _log.info("uploads at store %r cannot be swept now: %s", at.store, error)
             except StoreError as error:
-                self._say_once(str(at), "uploads of ours at %s cannot be swept: %s", at, error)
+                self._report_once(str(at), "uploads of ours at %s cannot be swept: %s", at, error)
 
-    async def _give_up_what_left(self) -> None:
-        """Parts that were kept for an item which then left the manifests: nobody will ask for them."""
+    async def _give_up_removed(self) -> None:
+        """Give up parts that were kept for an item which then left the manifests: no attempt will use them."""
         async for transfer in self.journal.unfinished():
             record = await self.journal.record(transfer.item_id)
             if record is None or (left := record.removed) is None:
@@ -131,40 +131,43 @@ class Janitor:
             if self.clock.now() - left > (COPY_RETURNS if record.entry == COPY_ENTRY else RETURNS):
                 await self.journal.give_up(transfer.id, self.clock.now())
 
-    async def _by_place(self) -> dict[Destination, list[Transfer]]:
-        places: dict[Destination, list[Transfer]] = {}
+    async def _by_destination(self) -> dict[Destination, list[Transfer]]:
+        found: dict[Destination, list[Transfer]] = {}
         async for transfer in self.journal.given_up():
-            places.setdefault(transfer.destination, []).append(transfer)
-        return places
+            found.setdefault(transfer.destination, []).append(transfer)
+        return found
 
-    async def _sweep(self, at: Destination, given_up: list[Transfer], *, looks_run: bool) -> None:
+    async def _sweep(self, at: Destination, given_up: list[Transfer], *, checks_run: bool) -> None:
         store = await self.store_at(at)
         intents = [transfer for transfer in given_up if lacks_upload_id(transfer)]
         try:
             for transfer in given_up:
-                if transfer not in intents and await self._ended(transfer, store, looks_run=looks_run):
+                if transfer not in intents and await self._ended(transfer, store, checks_run=checks_run):
                     await self.journal.abandon(transfer.id)
-            if await self._find(at, intents, store):
+            if await self._abort_unrecorded(at, intents, store):
                 now = self.clock.now()
                 await self._forget([intent for intent in intents if is_expired(intent, now)])
         except BucketMissing:
             _log.info("%s: the bucket is gone, and what was left in it", at)
             await self._forget(given_up)
 
-    async def _ended(self, transfer: Transfer, store: ObjectStore, *, looks_run: bool) -> bool:
-        """Whether nothing of `transfer` is left to be done: its upload was aborted, or must never be."""
-        at, what = transfer.destination, Resolution.ABORT
+    async def _ended(self, transfer: Transfer, store: ObjectStore, *, checks_run: bool) -> bool:
+        """Whether `transfer` can be forgotten: its upload was aborted, or must never be aborted."""
+        at, resolution = transfer.destination, Resolution.ABORT
         if uncertain(transfer):
-            what = await resolution_of(transfer, store, self.clock.now())
-        if what is Resolution.ABORT and transfer.progress.upload_id is not None:
+            resolution = await resolution_of(transfer, store, self.clock.now())
+        if resolution is Resolution.ABORT and transfer.progress.upload_id is not None:
             await self._abort(at, transfer.progress.upload_id, store)
-        if what is Resolution.FINISH and not looks_run and not await self.look(transfer.item_id):
+        if resolution is Resolution.FINISH and not checks_run and not await self.check(transfer.item_id):
             await record_finished(transfer, store, self.journal, self.clock.now())
-        return what in (Resolution.ABORT, Resolution.FORGET)
+        return resolution in (Resolution.ABORT, Resolution.FORGET)
 
-    async def _find(self, at: Destination, intents: list[Transfer], store: ObjectStore) -> bool:
-        """Abort what the intents opened. The journal is asked after the store: an upload that was opened meanwhile is
-        known by then, or its intent still waits for the id, and the key for the next sweep. False: that is so."""
+    async def _abort_unrecorded(self, at: Destination, intents: list[Transfer], store: ObjectStore) -> bool:
+        """Abort the uploads that the intents opened. False: one still waits for its id, so the next sweep repeats it.
+
+        The journal is read after the store's list: by then an upload that was opened meanwhile is in the journal, or
+        its intent is.
+        """
         if not intents:
             return True
         found = [upload async for upload in store.list_uploads(at.bucket, at.key) if upload.key == at.key]
@@ -178,7 +181,7 @@ class Janitor:
             if any(opened_for(intent, upload, now) for intent in intents):
                 await self._abort(at, upload.upload_id, store)
             else:
-                self._report(at, upload)
+                self._report_foreign(at, upload)
         return True
 
     async def _abort(self, at: Destination, upload_id: str, store: ObjectStore) -> None:
@@ -189,11 +192,11 @@ class Janitor:
         for transfer in given_up:
             await self.journal.abandon(transfer.id)
 
-    def _report(self, at: Destination, upload: Upload) -> None:
+    def _report_foreign(self, at: Destination, upload: Upload) -> None:
         words = "an upload stands open at %s that is not ours, and is left alone: %s"
-        self._say_once(upload.upload_id, words, at, upload.upload_id)
+        self._report_once(upload.upload_id, words, at, upload.upload_id)
 
-    def _say_once(self, about: str, words: str, *values: object) -> None:
-        if about not in self._said:
-            self._said.add(about)
+    def _report_once(self, about: str, words: str, *values: object) -> None:
+        if about not in self._reported:
+            self._reported.add(about)
             _log.warning(words, *values)

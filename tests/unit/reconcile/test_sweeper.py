@@ -12,7 +12,7 @@ from mirrord.events import UploadAborted
 from mirrord.model import Destination, ObjectOptions, Revision, State, Transfer, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE_CREATE
 from mirrord.ports import ObjectStore
-from mirrord.reconcile.janitor import COPY_ENTRY, COPY_RETURNS, RETURNS, Janitor
+from mirrord.reconcile.sweeper import COPY_ENTRY, COPY_RETURNS, RETURNS, UploadSweeper
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from tests.support.records import make_record, with_fields
 
@@ -51,7 +51,7 @@ class World:
         self.store.buckets["bucket"] = {}
         self.refuses: StoreRefused | None = None
 
-        self.janitor = Janitor(
+        self.sweeper = UploadSweeper(
             journal=self.journal, store_at=self.store_at, observer=self.events.append, clock=self.clock
         )
 
@@ -92,19 +92,19 @@ async def test_what_a_crash_left_without_an_id_is_found_and_the_intent_kept_unti
     await world.begin()
     upload = await world.opened()
     await world.clock.advance(100)
-    await world.janitor.begin()
-    await world.janitor.sweep()
+    await world.sweeper.begin()
+    await world.sweeper.sweep()
     assert world.store.uploads == {}
     assert [(event.key, event.upload_id) for event in world.events] == [("key", upload)]
     late = await world.opened()  # the store took its time with a second one
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert [event.upload_id for event in world.events] == [upload, late]
     assert await world.given_up() == ["t"]
     await world.clock.advance(LATE_CREATE + 1)
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert await world.given_up() == []
     lists = world.store.lists
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert world.store.lists == lists, "where nothing was given up, no store is asked"
 
 
@@ -116,12 +116,12 @@ async def test_other_uploads_at_the_key_are_reported_once_and_stay(
     await world.clock.advance(1000)
     await world.begin()
     await world.clock.advance(100)
-    await world.janitor.begin()
+    await world.sweeper.begin()
     await world.clock.advance(1000)
     after = await world.opened()
     with caplog.at_level(logging.WARNING):
-        await world.janitor.sweep()
-        await world.janitor.sweep()
+        await world.sweeper.sweep()
+        await world.sweeper.sweep()
     assert set(world.store.uploads) == {before, after, other_key}
     assert world.events == []
     for upload in (before, after):
@@ -131,10 +131,10 @@ async def test_other_uploads_at_the_key_are_reported_once_and_stay(
 
 async def test_the_upload_of_a_running_transfer_is_no_strangers(world: World, caplog: pytest.LogCaptureFixture) -> None:
     await world.begin("lost")
-    await world.janitor.begin()
+    await world.sweeper.begin()
     upload = await world.opened()
     await world.begin("runs", upload_id=upload)
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert set(world.store.uploads) == {upload}
     assert upload not in caplog.text
 
@@ -142,18 +142,18 @@ async def test_the_upload_of_a_running_transfer_is_no_strangers(world: World, ca
 async def test_an_upload_that_is_just_being_opened_is_left_for_the_next_sweep(world: World) -> None:
     """The journal is asked after the store: whatever the list showed, its intent is there by then."""
     await world.begin("lost")
-    await world.janitor.begin()
+    await world.sweeper.begin()
     upload = await world.opened()
 
     async def listed() -> None:
         await world.begin("opens")
 
     world.store.listed = listed
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert set(world.store.uploads) == {upload}
     world.store.listed = None
     await world.journal.opened("opens", upload)
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert set(world.store.uploads) == {upload}
 
 
@@ -163,9 +163,9 @@ async def test_a_sweep_that_was_put_off_by_a_running_intent_is_made_up_for_withi
 ) -> None:
     await world.begin("lost")
     await world.opened()
-    await world.janitor.begin()
+    await world.sweeper.begin()
     await world.begin("opens")
-    sweeping = asyncio.create_task(world.janitor.run())
+    sweeping = asyncio.create_task(world.sweeper.run())
     await world.clock.advance(runs)
     assert len(world.store.uploads) == 1
     await world.journal.abandon("opens")
@@ -177,13 +177,13 @@ async def test_a_sweep_that_was_put_off_by_a_running_intent_is_made_up_for_withi
 async def test_intents_that_could_not_be_searched_for_are_not_forgotten(world: World) -> None:
     await world.begin("lost")
     upload = await world.opened()
-    await world.janitor.begin()
+    await world.sweeper.begin()
     await world.begin("opens")
     await world.clock.advance(LATE_CREATE + 1)
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert (set(world.store.uploads), await world.given_up()) == ({upload}, ["lost"])
     await world.journal.abandon("opens")
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert (world.store.uploads, await world.given_up()) == ({}, [])
 
 
@@ -194,10 +194,10 @@ async def test_an_abort_that_failed_is_tried_until_it_works(
     await world.begin(upload_id=await world.opened())
     await world.journal.give_up("t", world.clock.now())
     world.store.fails = error
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert await world.given_up() == ["t"]
     world.store.fails = None
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert (world.store.uploads, await world.given_up()) == ({}, [])
 
 
@@ -213,7 +213,7 @@ async def test_a_store_that_does_not_answer_is_asked_once_a_sweep(world: World) 
         raise StoreUnavailable("away")
 
     world.store.abort_upload = abort_upload  # type: ignore[method-assign]
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert len(asked) == 1
     assert len(await world.given_up()) == 5
 
@@ -224,17 +224,17 @@ async def test_a_store_that_is_not_declared_any_more_keeps_what_was_left_and_is_
     await world.begin(upload_id=await world.opened())
     await world.journal.give_up("t", world.clock.now())
     world.refuses = StoreRefused("no store is named 'default'")
-    await world.janitor.sweep()
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
+    await world.sweeper.sweep()
     assert await world.given_up() == ["t"]
     assert caplog.text.count("no store is named") == 1
 
 
 async def test_with_its_bucket_all_is_gone(world: World) -> None:
     await world.begin()
-    await world.janitor.begin()
+    await world.sweeper.begin()
     world.store.buckets.clear()
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert await world.given_up() == []
 
 
@@ -248,16 +248,16 @@ async def test_parts_kept_for_an_item_that_left_are_removed_once_it_stayed_away(
     )
     await world.journal.save(left)
     await world.clock.advance(seconds)
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert len(world.store.uploads) == 1
     await world.clock.advance(1)
-    await world.janitor.sweep()
+    await world.sweeper.sweep()
     assert world.store.uploads == {}
     assert [one async for one in world.journal.unfinished()] == await world.given_up() == []
 
 
 async def test_beside_a_program_it_sweeps_what_the_program_gave_up(world: World) -> None:
-    async with world.janitor.beside():
+    async with world.sweeper.beside():
         await world.begin(upload_id=await world.opened())
         await world.journal.give_up("t", world.clock.now())
     assert world.store.uploads == {}
@@ -265,5 +265,5 @@ async def test_beside_a_program_it_sweeps_what_the_program_gave_up(world: World)
 
 async def test_beside_a_program_that_fails_its_error_comes_out_as_it_is(world: World) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with world.janitor.beside():
+        async with world.sweeper.beside():
             raise ZeroDivisionError
