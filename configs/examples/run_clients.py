@@ -2,7 +2,7 @@
 
     python configs/examples/run_clients.py
 
-The store comes from MINIO_SERVER_URL, MINIO_ROOT_USER and MINIO_ROOT_PASSWORD (MinIO's own defaults else), the bucket,
+The store comes from MINIO_SERVER_URL, MINIO_ROOT_USER and MINIO_ROOT_PASSWORD (default: MinIO's defaults), the bucket,
 which must exist, from BUCKET, and the page to copy from SOURCE_URL.
 """
 
@@ -30,4 +30,4 @@ async def s3() -> None:
 
 if __name__ == "__main__":
     asyncio.run(s3())
-    print("four objects stand under library/")
+    print("stored four objects under library/")

@@ -1,4 +1,4 @@
-"""The tables of docs/manifest.md and README.md, made from the schema, so that they cannot drift from it.
+"""The tables of docs/manifest.md and README.md, made from the schema, so that they cannot differ from it.
 
 `python -m tests.support.reference` writes them between their markers; tests/integration/test_readme.py compares.
 """
@@ -31,7 +31,7 @@ def _forms(schema: Schema) -> Iterator[Schema]:
 
 
 def _inner(schema: Schema) -> tuple[str, str] | None:
-    """The section that a field holds, and how its path goes on: by itself, in a list, or by name."""
+    """The section in a field, and the next step of its path: a plain field, in a list, or by name."""
     for one in _forms(schema):
         by_name = next(iter(one.get("patternProperties", {}).values()), {})
         for value, step in ((one, "."), (one.get("items", {}), "[]."), (by_name, ".NAME.")):
@@ -48,9 +48,9 @@ def _default(schema: Schema) -> str:
 
 
 def _meaning(schema: Schema) -> str:
-    said = str(schema.get("description", "")).replace("|", "\\|")
+    description = str(schema.get("description", "")).replace("|", "\\|")
     words = [word for one in _forms(schema) for word in one.get("enum", [])]
-    return said + (f" One of {', '.join(f'`{word}`' for word in words)}." if words else "")
+    return description + (f" One of {', '.join(f'`{word}`' for word in words)}." if words else "")
 
 
 def _fields(definitions: dict[str, Schema], section: str, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -82,7 +82,7 @@ def _not_enforced() -> list[str]:
 
 def _refused() -> list[str]:
     rows = [
-        f"| `{field}` | {'all but the default' if row.when is not_yet._any else 'some values'} | {row.missing} |"
+        f"| `{field}` | {'all but the default' if row.whole else 'some values'} | {row.missing} |"
         for field, row in not_yet.NOT_YET.items()
     ]
     return ["| field | refused | what is missing |", "|---|---|---|", *rows]
@@ -100,7 +100,7 @@ TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
 
 
 def between(name: str) -> re.Pattern[str]:
-    """What stands between `<!-- name … -->` and `<!-- /name -->`."""
+    """The text between `<!-- name -->` and `<!-- /name -->`."""
     return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
 
 

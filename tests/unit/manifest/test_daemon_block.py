@@ -1,4 +1,4 @@
-"""The `daemon:` block by itself, as commands read it that look for a running daemon: nothing else is resolved."""
+"""The `daemon:` block alone, for commands that search for a running daemon: no other section is resolved."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_a_file_without_the_block_has_none() -> None:
     "elsewhere",
     ["mirrors: [{urll: 5, to: '${}'}]", "stores: 7", "mirrors: [{url: x}, {url: x}]\nmirrors: []", "unknown: 1"],
 )
-def test_faults_elsewhere_are_not_its_affair(elsewhere: str) -> None:
+def test_faults_of_other_sections_are_ignored(elsewhere: str) -> None:
     found = block(f"daemon: {{state: sqlite:///srv/x}}\n{elsewhere}")
     assert found is not None
     assert found.state == "sqlite:///srv/x"
@@ -62,6 +62,6 @@ def test_a_value_of_it_that_is_unset_is_left_out() -> None:
         ("", "the file is empty"),
     ],
 )
-def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
+def test_a_block_that_cannot_be_read_is_an_error(text: str, said: str) -> None:
     with pytest.raises(ManifestError, match=said):
         block(text)

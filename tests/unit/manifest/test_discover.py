@@ -23,11 +23,11 @@ def test_a_file_is_taken_whatever_its_name_and_only_once(tmp_path: Path) -> None
     assert discover([str(file), str(tmp_path), str(file)]) == (str(file),)
 
 
-def test_an_empty_directory_is_lawful(tmp_path: Path) -> None:
+def test_an_empty_directory_is_allowed(tmp_path: Path) -> None:
     assert discover([str(tmp_path)]) == ()
 
 
-def test_a_missing_path_says_so(tmp_path: Path) -> None:
+def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PathMissing, match="nowhere: no such file or directory"):
         discover([str(tmp_path), str(tmp_path / "nowhere")])
 

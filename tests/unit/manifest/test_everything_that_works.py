@@ -1,4 +1,4 @@
-"""configs/examples/everything-that-works.yaml has every field with behaviour, and is valid as it stands."""
+"""configs/examples/everything-that-works.yaml has each field with behaviour, and is valid."""
 
 from collections.abc import Iterator
 from pathlib import Path

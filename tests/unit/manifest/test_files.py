@@ -1,4 +1,4 @@
-"""What a manifest is read from: regular files, and pipes only where one is expected."""
+"""The files of manifests: regular files, and pipes only if the caller allows them."""
 
 import os
 import threading
@@ -40,7 +40,7 @@ def test_one_byte_more_than_the_limit_says_that_there_is_more(fifo: Path) -> Non
 
 @pytest.mark.parametrize("pipe", [True, False])
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/"])
-def test_devices_and_directories_are_refused_always(path: str, pipe: bool) -> None:
+def test_devices_and_directories_are_always_refused(path: str, pipe: bool) -> None:
     with pytest.raises(OSError, match=r"device|directory"):
         read_file(path, 100, pipe=pipe)
 

@@ -1,4 +1,4 @@
-"""The rules across files: shared stores and daemon, which store serves an entry, what the environment adds."""
+"""The rules across files: shared stores and daemon, the store of an entry, values from the environment."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_at_most_one_file_has_daemon(load: Load) -> None:
     assert loaded.daemon.transfers == 3
 
 
-def test_an_entry_needs_a_store_where_several_are_and_none_is_default(load: Load) -> None:
+def test_an_entry_needs_a_store_if_there_are_several_and_none_is_default(load: Load) -> None:
     loaded = load("stores: {a: {}, b: {}}\n" + ENTRY + "folders:\n  - {path: /a, to: s3://bbb/, store: aa}\n")
     assert short(loaded) == [
         "1.yaml:2:11: mirrors[0]: names no store, and none is called default; add store: one of a, b",
@@ -68,7 +68,7 @@ def test_an_entry_needs_a_store_where_several_are_and_none_is_default(load: Load
     assert loaded.manifests == ()
 
 
-def test_default_serves_where_several_are(load: Load) -> None:
+def test_default_is_used_if_there_are_several_stores(load: Load) -> None:
     loaded = load("stores: {default: {region: x}, b: {}}\ndefaults: {store: b}\n" + ENTRY)
     assert loaded.problems == ()
     found = loaded.store_of(None)
@@ -76,14 +76,14 @@ def test_default_serves_where_several_are(load: Load) -> None:
     assert found.name == "default"
 
 
-def test_the_entries_of_other_files_miss_the_stores_of_a_faulty_one(load: Load) -> None:
+def test_entries_of_other_files_cannot_use_the_stores_of_a_faulty_file(load: Load) -> None:
     loaded = load("stores: {a: {}}\nmirrors: 5\n", "mirrors: [{url: https://h/x, to: s3://bbb/x, store: a}]\n", ENTRY)
     assert [one.split(":")[0] for one in short(loaded)] == ["1.yaml", "2.yaml"]
     assert [Path(one.file).name for one in loaded.manifests] == ["3.yaml"]
 
 
 @pytest.mark.parametrize("store", ["{provider: aws, addressing: x}", "aws", ""])
-def test_a_store_of_a_faulty_file_is_no_unknown_one(load: Load, store: str) -> None:
+def test_a_store_of_a_faulty_file_is_not_reported_as_unknown(load: Load, store: str) -> None:
     loaded = load(
         f"stores: {{main: {store}}}\nmirrors: {{https://h/y: {{to: s3://bbb/y, store: main}}}}\n",
         "mirrors:\n- {url: https://h/x, to: s3://bbb/x, store: main}\n",
@@ -94,7 +94,7 @@ def test_a_store_of_a_faulty_file_is_no_unknown_one(load: Load, store: str) -> N
     assert loaded.manifests == ()
 
 
-def test_each_file_stands_for_itself_and_problems_come_in_their_order(load: Load, tmp_path: Path) -> None:
+def test_each_file_is_checked_by_itself_and_problems_are_in_order(load: Load, tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("z.yaml", "missing.yaml", "a.yaml")]
     Path(files[0]).write_text("mirors: []")
     Path(files[2]).write_text("version: 9")
@@ -125,7 +125,7 @@ def test_a_store_becomes_options(load: Load, tmp_path: Path) -> None:
         ("{access_key_id: a, secret_access_key: b}", Credentials(access_key_id="a", secret_access_key="b")),
     ],
 )
-def test_credentials_come_in_three_kinds(load: Load, written: str, credentials: Credentials) -> None:
+def test_credentials_have_three_kinds(load: Load, written: str, credentials: Credentials) -> None:
     assert load(f"stores: {{s: {{credentials: {written}}}}}\n").stores["s"].credentials == credentials
 
 
@@ -141,7 +141,7 @@ def test_minio_reads_its_own_variables(load: Load) -> None:
     assert store.credentials == Credentials(access_key_id="root", secret_access_key="password")
 
 
-def test_what_the_manifest_says_wins_over_the_variables(load: Load) -> None:
+def test_values_of_the_manifest_override_the_variables(load: Load) -> None:
     store = load(
         "stores: {s: {provider: minio, endpoint_url: http://mine:1, credentials: {anonymous: true}}}\n",
         MINIO_SERVER_URL="http://minio:9000",
@@ -170,12 +170,12 @@ def test_a_provider_without_an_address_needs_an_endpoint(load: Load) -> None:
     ]
 
 
-def test_an_embedded_store_needs_nothing_and_takes_nothing_from_the_environment(load: Load) -> None:
+def test_an_embedded_store_needs_no_settings_and_ignores_the_environment(load: Load) -> None:
     store = load("stores: {s: {provider: embedded}}\n", AWS_ENDPOINT_URL="http://l:4566").stores["s"]
     assert (store.endpoint_url, store.endpoint) == (None, "embedded")
 
 
-def test_unknown_values_of_stores_are_not_judged(load: Load) -> None:
+def test_unset_values_of_stores_are_not_checked(load: Load) -> None:
     loaded = load(
         "stores:\n  s:\n    provider: minio\n    endpoint_url: ${E}\n  t: {}\nmirrors:\n"
         "- url: https://h/x\n  to: s3://bbb/x\n  store: ${S}\n",

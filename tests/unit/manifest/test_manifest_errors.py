@@ -1,4 +1,4 @@
-"""Every class of manifest error that SPEC section 2 names, with the exact place and the sentence."""
+"""All classes of manifest error in SPEC section 2, with the exact position and the message."""
 
 from textwrap import dedent
 
@@ -216,11 +216,11 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
         ),
     ],
 )
-def test_each_class_of_error_has_its_place_and_its_sentence(text: str, expected: str) -> None:
+def test_each_class_of_error_has_its_position_and_message(text: str, expected: str) -> None:
     assert [said for said in problems(text) if said.startswith(expected)], problems(text)
 
 
-def test_bytes_that_are_no_utf8_are_named_by_line_and_column() -> None:
+def test_bytes_that_are_not_utf8_are_reported_by_line_and_column() -> None:
     assert problems(b"mirrors: []\nname: \xff\n") == ["m.yaml:2:7: not UTF-8 text; save it as UTF-8"]
 
 
@@ -228,7 +228,7 @@ def test_control_characters_are_named_by_line_and_column() -> None:
     assert problems(b"mirrors: []\nx: a\x07\n") == ["m.yaml:2:5: the character U+0007 is not allowed in YAML"]
 
 
-def test_all_problems_come_in_one_pass_and_in_order() -> None:
+def test_all_problems_are_reported_in_one_pass_and_in_order() -> None:
     found = problems("""\
         daemon: {transfers: x, listn: y}
         stores:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a URL, and in whichever field it stands: no problem of the manifest quotes its secret."""
+"""No problem of a manifest shows the secret of a URL, for any fault and any field."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Addresses as they are shown: no part of a password, token or query, in whatever form they were written."""
+"""Addresses for users: they contain no part of a password, token or query, in any form of the address."""
 
 import pytest
 
@@ -106,5 +106,5 @@ def test_no_log_line_shows_one(address: str) -> None:
         "",
     ],
 )
-def test_what_holds_no_secret_is_shown_as_it_is(address: str) -> None:
+def test_a_text_without_a_secret_is_shown_unchanged(address: str) -> None:
     assert shown(address) == address

@@ -1,4 +1,4 @@
-"""The types of an origin, and the text that stands for each of them in journals, logs and JSON."""
+"""The types of an origin, and their text form in journals, logs and JSON."""
 
 import pytest
 

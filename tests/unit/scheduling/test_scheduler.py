@@ -209,7 +209,7 @@ async def test_cron_waits_for_its_time_and_the_journal_says_so(stage: Stage) -> 
     assert stage.times() == [first, first + 86400, first + 2 * 86400]
 
 
-async def test_a_suspended_item_is_looked_at_once_to_say_so(stage: Stage) -> None:
+async def test_a_suspended_item_is_checked_once_to_report_its_state(stage: Stage) -> None:
     stage.outcomes["k"] = [Outcome(state=State.SUSPENDED)]
     await stage.scheduler.apply(by_id(item(suspend=True)))
     await stage.clock.advance(1000)

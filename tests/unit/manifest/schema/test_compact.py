@@ -1,4 +1,4 @@
-"""Entries of a document in little memory: equal in all ways to what pydantic makes of the same values."""
+"""Compact entries of a document: equal in all ways to those that pydantic makes of the same values."""
 
 import sys
 from typing import Annotated
@@ -41,7 +41,7 @@ def test_entries_share_the_names_of_their_fields() -> None:
     assert sys.getsizeof(vars(made)) < sys.getsizeof(vars(MirrorSection.model_validate(MIRROR))) / 2
 
 
-def test_entries_share_what_they_say_equally_and_their_options() -> None:
+def test_entries_share_equal_sections_and_their_options() -> None:
     content_type = {"object": {"content_type": "text/plain"}}
     same, other = MIRROR | content_type, MIRROR | {"object": {}}
     first, second, third, last = Document.model_validate(
@@ -71,7 +71,7 @@ def test_entries_share_what_they_say_equally_and_their_options() -> None:
         ),
     ],
 )
-def test_which_fields_are_set_is_a_part_of_what_entries_say(one: dict[str, object], other: dict[str, object]) -> None:
+def test_equal_entries_set_the_same_fields(one: dict[str, object], other: dict[str, object]) -> None:
     """A default that is written stands before the `defaults` of the file."""
     values = (MIRROR | one, MIRROR | other)
     made = Document.model_validate({"mirrors": values}, context=SharedSections()).mirrors

@@ -33,7 +33,7 @@ OPTIONS = f"{OBJECTS}::test_every_option_reaches_the_store"
 DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 
 BEHAVIOUR = {
-    "version": "tests/unit/manifest/test_manifest_errors.py::test_each_class_of_error_has_its_place_and_its_sentence",
+    "version": "tests/unit/manifest/test_manifest_errors.py::test_each_class_of_error_has_its_position_and_message",
     "daemon.state": "tests/unit/test_settings.py::test_a_state_may_be_named_by_url_file_or_directory",
     "daemon.transfers": f"{SETTINGS}::test_transfers_bounds_what_runs_at_once",
     "daemon.memory_limit": f"{SYNC}::test_more_than_the_bound_by_url_and_by_file_in_bounded_memory",
@@ -59,8 +59,8 @@ BEHAVIOUR = {
     "stores.payload_signing": f"{SESSION}::test_bodies_are_signed_only_where_the_wire_is_open",
     "stores.buckets.create": f"{OBJECTS}::test_a_bucket_is_made_once",
     "stores.buckets.versioning": f"{OBJECTS}::test_a_versioned_bucket_gives_version_ids",
-    "*.store": f"{EXPAND}::test_defaults_stand_under_what_entries_say",
-    "*.to": f"{EXPAND}::test_where_an_object_goes",
+    "*.store": f"{EXPAND}::test_values_of_entries_override_the_defaults",
+    "*.to": f"{EXPAND}::test_the_destination_of_an_object",
     "*.name": f"{EXPAND}::test_names_are_unique_over_all_files",
     "*.max_size": "tests/unit/transfer/test_copy.py::test_refused_unread",
     "*.object.content_type": OPTIONS,
@@ -82,12 +82,12 @@ BEHAVIOUR = {
     "*.drift": DECIDE,
     "*.verify": "tests/unit/reconcile/test_proof_of_items.py::test_a_good_store_is_read_back_only_when_it_is_asked_for",
     "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_looked_at",
-    "mirrors.url": f"{EXPAND}::test_where_an_object_goes",
+    "mirrors.url": f"{EXPAND}::test_the_destination_of_an_object",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
     "mirrors.checksum.digest": "tests/integration/test_trust.py::test_a_declared_checksum_decides_what_becomes_visible",
     "mirrors.checksum.url": "tests/contract/test_http_checksum_list.py::test_a_declared_checksum_may_stand_in_a_list",
     "mirrors.every": f"{SCHEDULE}::test_the_grid_of_every",
-    "mirrors.cron": f"{SCHEDULE}::test_the_first_look_by_cron",
+    "mirrors.cron": f"{SCHEDULE}::test_the_first_check_by_cron",
     "mirrors.timezone": f"{SCHEDULE}::test_cron",
     "mirrors.http.headers": f"{HTTP}::test_headers_go_to_the_entrys_own_origin_only",
     "mirrors.http.bearer": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
@@ -101,7 +101,7 @@ BEHAVIOUR = {
     "folders.path": f"{EXPAND}::test_a_folder_is_relative_to_its_manifest",
     "folders.include": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
     "folders.exclude": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
-    "folders.key": f"{EXPAND}::test_where_a_file_goes",
+    "folders.key": f"{EXPAND}::test_the_key_of_a_file",
     "folders.watch": f"{LOOKS}::test_polling_by_setting_asks_for_no_events",
     "folders.poll_interval": f"{LOOKS}::test_without_events_it_polls_with_one_warning_until_they_come",
     "folders.rescan": "tests/integration/test_folder_loop.py::test_what_no_event_told_is_found_by_the_timer",
@@ -149,17 +149,17 @@ def test_no_field_is_pending() -> None:
 
 
 @pytest.mark.parametrize("node", sorted(set(BEHAVIOUR.values())))
-def test_every_test_that_is_named_exists(node: str) -> None:
+def test_each_named_test_exists(node: str) -> None:
     file, _, name = node.partition("::")
     assert name in named_in(file)
 
 
-def test_nothing_is_named_that_is_no_field() -> None:
+def test_each_name_is_a_field() -> None:
     known = {*FIELDS, *(f"*.{path.partition('.')[2]}" for path in FIELDS)}
     assert {*BEHAVIOUR, *PENDING} <= known
 
 
-def test_nothing_is_both_refused_and_shown() -> None:
+def test_no_field_is_both_refused_and_shown() -> None:
     both = [path for path in FIELDS if refused_whole(path) and shown(path)]
     assert both == ["stores.payload_signing"]  # only its default is allowed, and that works
 

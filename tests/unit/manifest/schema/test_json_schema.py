@@ -1,4 +1,4 @@
-"""The JSON Schema accepts what the loader accepts, and says what fields are and mean."""
+"""The JSON Schema accepts what the loader accepts, and describes each field."""
 
 import json
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def fields(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{model}.{name}", field
 
 
-def test_every_field_says_what_it_is() -> None:
+def test_every_field_has_a_description() -> None:
     assert [name for name, field in fields(SCHEMA) if not field.get("description")] == []
 
 

@@ -1,4 +1,4 @@
-"""Every default that SPEC section 2 names, and the whole form of its example."""
+"""All defaults of SPEC section 2, and the full form of its example."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (folder.after_upload, folder.delete, folder.key, folder.follow_symlinks) == (None, "keep", "{path}", False)
 
 
-def test_a_store_left_bare_is_aws_with_everything_auto() -> None:
+def test_an_empty_store_is_aws_with_all_fields_auto() -> None:
     store = Document.model_validate({"stores": {"x": {}}}).stores["x"]
     assert (store.provider, store.checksum, store.payload_signing, store.addressing) == ("aws", "auto", "auto", "auto")
     assert (store.endpoint_url, store.region, store.credentials, store.buckets) == (None, None, None, {})

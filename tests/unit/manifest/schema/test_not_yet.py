@@ -1,4 +1,4 @@
-"""The NOT_YET table: what it refuses, what it lets pass, and that none of its rows is stale."""
+"""The NOT_YET table: what it refuses, what it allows, and that each of its rows is a field of the schema."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         ("defaults: {http: {proxy: http://p:3128}}", "defaults.http.proxy"),
     ],
 )
-def test_anything_else_is_a_problem_at_its_place(text: str, path: str) -> None:
+def test_any_other_value_is_a_problem_at_its_position(text: str, path: str) -> None:
     with pytest.raises(ManifestError) as caught:
         Manifest.parse("m.yaml", text.encode(), {})
     (problem,) = caught.value.problems
@@ -65,13 +65,13 @@ def test_every_row_names_a_field_of_the_schema() -> None:
         assert [path for path in wanted if path in fields] == wanted, f"{row} names no field"
 
 
-def test_the_defaults_that_promise_too_much_are_listed() -> None:
+def test_defaults_that_are_not_enforced_are_listed() -> None:
     listed = {path: default for path, default, _ in promised_defaults()}
     assert listed == {path: listed[path] for path, row in NOT_YET.items() if row.promised}
     assert not {"mirrors.prune", "folders.delete"} & listed.keys()  # off is what they are
 
 
-def test_the_defaults_of_a_file_are_judged_as_its_entries() -> None:
+def test_the_defaults_of_a_file_are_checked_like_its_entries() -> None:
     assert row_of(("defaults", "http", "proxy")) is NOT_YET["mirrors.http.proxy"]
     assert row_of(("defaults", "prune")) is NOT_YET["*.prune"]
     assert row_of(("defaults", "every")) is None

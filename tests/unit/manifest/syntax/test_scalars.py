@@ -1,4 +1,4 @@
-"""Interpolation, and what a plain scalar means: YAML 1.2's core types, none of YAML 1.1's surprises."""
+"""Interpolation, and the values of plain scalars: the core types of YAML 1.2, none of the other types of YAML 1.1."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ ENVIRON = {"NAME": "value", "EMPTY": "", "COUNT": "7", "BRACES": "${NAME}", "DOL
         ("-", "-"),
     ],
 )
-def test_plain_scalars_mean_what_was_written(text: str, value: object) -> None:
+def test_plain_scalars_have_the_core_types_of_yaml_1_2(text: str, value: object) -> None:
     found = core_value(text)
     assert (type(found), found) == (type(value), value)
 
@@ -69,18 +69,18 @@ def test_plain_scalars_mean_what_was_written(text: str, value: object) -> None:
         ("$${NAME}", "${NAME}"),
         ("cost $5", "cost $5"),
         ("$", "$"),
-        ("${BRACES}", "${NAME}"),  # what was filled in is not looked at again
+        ("${BRACES}", "${NAME}"),  # values are not interpolated again
         ("${DOLLAR}", "a$$b"),
     ],
 )
-def test_references_are_filled_in(text: str, filled: str) -> None:
+def test_references_are_replaced(text: str, filled: str) -> None:
     assert Interpolation(ENVIRON, "/").fill(text).text == filled
 
 
 @pytest.mark.parametrize(
     "text", ["${", "${}", "a ${NAME", "${1A}", "${A B}", "${NAME:-${COUNT}}", "${NAME-x}", "${NOWHERE}"]
 )
-def test_what_is_no_reference_is_an_error(text: str) -> None:
+def test_an_invalid_reference_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"reference|without its|is not set"):
         Interpolation(ENVIRON, "/").fill(text)
 
@@ -93,7 +93,7 @@ def test_a_file_is_read_without_its_last_line_break(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (MiB + 1)])
-def test_a_file_that_is_no_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(ValueError, match=r"UTF-8|larger than"):
         Interpolation({}, str(tmp_path)).fill("${file:key}")
@@ -106,7 +106,7 @@ def test_a_file_of_one_mebibyte_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["fifo", "link", "/dev/zero", "/dev/null", ".", "/proc/kmsg"])
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, path: str) -> None:
+def test_a_file_that_is_not_regular_is_refused_at_once(tmp_path: Path, path: str) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("fifo")
     with pytest.raises(ValueError, match="cannot be read"):
@@ -136,11 +136,11 @@ def test_a_part_of_a_plain_scalar_is_text() -> None:
         loaded("daemon:\n  transfers: 1${N}\n", N="3")
 
 
-def test_keys_are_filled_in_too() -> None:
+def test_references_in_keys_are_replaced_too() -> None:
     assert loaded('mirrors: {"${BASE}/x": s3://bbb/x}', BASE="https://h").document.mirrors[0].url == "https://h/x"
 
 
-def test_fluid_text_is_plain_text_to_a_text_field() -> None:
+def test_the_text_of_a_reference_is_plain_text_for_a_text_field() -> None:
     value: Any = loaded("mirrors:\n- url: https://h/x\n  to: ${T}\n", T="s3://bbb/no").document.mirrors[0].to
     assert value == "s3://bbb/no"
     assert ReferenceText("x") == "x"
@@ -169,5 +169,5 @@ def test_allow_unset_checks_all_but_the_unknown_values() -> None:
     assert [str(one)[:36] for one in caught.value.problems] == ['m.yaml:13:10: mirrors[2].drift: "x" ']
 
 
-def test_allow_unset_is_not_loose_where_all_is_set() -> None:
+def test_allow_unset_is_complete_if_all_variables_are_set() -> None:
     assert not Manifest.parse("m.yaml", b"mirrors: []\nversion: 1\n", {}, allow_unset=True).incomplete

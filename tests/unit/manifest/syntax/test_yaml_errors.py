@@ -1,4 +1,4 @@
-"""The commonest slips of people who write a manifest: each is answered by a sentence that says what to write."""
+"""The most common errors of syntax in manifests: each has a message with the correct form."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -62,7 +62,7 @@ def said(text: str, **environ: str) -> list[str]:
         ("mirrors: [\n", "2:1: mirrors[0]: not YAML: the file ends inside a list [ ] or a mapping { }; close it"),
     ],
 )
-def test_a_slip_of_syntax_has_a_plain_sentence_at_its_place(text: str, expected: str) -> None:
+def test_an_error_of_syntax_has_a_message_at_its_position(text: str, expected: str) -> None:
     assert [line for line in said(text) if line.startswith(expected)], said(text)
 
 
@@ -103,14 +103,14 @@ def test_words_of_other_tools_are_known(text: str, expected: str) -> None:
         ("checksum: {url: 'https://u:pa$word@h/x'}", "mirrors[0].checksum.url: a reference without braces; write ${NA"),
     ],
 )
-def test_a_reference_without_braces_is_an_error_that_tells_no_secret(line: str, expected: str) -> None:
+def test_a_reference_without_braces_is_an_error_without_the_secret(line: str, expected: str) -> None:
     lines = said(f"{ENTRY}    {line}\n", DATE="today")
     assert expected in lines[0]
     assert "word" not in lines[0]
 
 
 @pytest.mark.parametrize(("text", "value"), [("cost$$x", "cost$x"), ("5$", "5$"), ("a$1", "a$1"), ("$(x)", "$(x)")])
-def test_a_dollar_sign_that_begins_no_name_is_one(text: str, value: str) -> None:
+def test_a_dollar_sign_without_a_name_is_a_dollar_sign(text: str, value: str) -> None:
     manifest = Manifest.parse("m.yaml", f"{ENTRY}    name: {text}\n".encode(), {})
     assert manifest.document.mirrors[0].name == value
 
@@ -135,12 +135,12 @@ def test_a_dollar_sign_that_begins_no_name_is_one(text: str, value: str) -> None
         ("tags: {a: 'x;y'}", "is not a tag; up to 256"),
     ],
 )
-def test_what_no_store_would_take_is_found_before_it_is_asked(line: str, expected: str) -> None:
+def test_values_that_no_store_accepts_are_found_offline(line: str, expected: str) -> None:
     assert any(expected in one for one in said(f"{ENTRY}    object: {{{line}}}\n"))
 
 
 @pytest.mark.parametrize("name", ["@daily", "@midnight", "@annually", "@hourly"])
-def test_a_cron_nickname_in_quotes_is_lawful(name: str) -> None:
+def test_a_cron_nickname_in_quotes_is_valid(name: str) -> None:
     assert Manifest.parse("m.yaml", f"{ENTRY}    cron: '{name}'\n".encode(), {}).document.mirrors[0].cron == name
 
 
@@ -173,7 +173,7 @@ def test_a_leading_tilde_is_the_home_directory(monkeypatch: pytest.MonkeyPatch) 
 
 
 # ── all in one pass ───────────────────────────────────────────────────────────────────────────────
-def test_faults_of_every_kind_come_in_one_pass() -> None:
+def test_faults_of_all_kinds_are_reported_in_one_pass() -> None:
     text = """
     mirrors:
       - {url: https://h/a, to: s3://bbb/a, evry: 1h}
@@ -192,7 +192,7 @@ def test_faults_of_every_kind_come_in_one_pass() -> None:
     ]
 
 
-def test_what_follows_from_a_fault_is_not_said() -> None:
+def test_consequences_of_a_fault_are_not_reported() -> None:
     text = """
     mirrors:
       - {url: https://h/a, to: s3://bbb/a, checksum: {url: nothing}}
@@ -240,9 +240,7 @@ def test_a_folder_without_its_dash() -> None:
         ),
     ],
 )
-def test_every_fault_of_an_entry_and_nothing_that_follows_from_one(
-    tmp_path: Path, entry: str, expected: list[str]
-) -> None:
+def test_all_faults_of_an_entry_and_no_consequences(tmp_path: Path, entry: str, expected: list[str]) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(f"mirrors:\n{entry}stores: {{main: {{provider: aws}}}}\n")
     found = [str(one).removeprefix(f"{file}:") for one in validate([str(file)], {})]

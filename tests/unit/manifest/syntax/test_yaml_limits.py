@@ -1,4 +1,4 @@
-"""What a hostile or broken file may cost: bounded, and never anything but ManifestError."""
+"""The cost of a hostile or broken file is bounded, and its only error is ManifestError."""
 
 import json
 from time import process_time
@@ -30,7 +30,7 @@ def bomb(levels: int, line: str) -> bytes:
         "a{here}: &a{here} {{<<: [*a{below}, *a{below}], p{here}: *a{below}, q{here}: *a{below}}}\n",
     ],
 )
-def test_an_alias_bomb_is_refused_before_it_goes_off(line: str) -> None:
+def test_an_alias_bomb_is_refused_before_it_is_expanded(line: str) -> None:
     begin = process_time()
     with pytest.raises(ManifestError, match=r"m\.yaml:\d+:\d+: .*aliases repeat more than 200,000 values"):
         parse(bomb(40, line))
@@ -48,7 +48,7 @@ def test_a_deep_block_is_an_error() -> None:
         parse("".join(f"{' ' * level}a:\n" for level in range(200)).encode())
 
 
-def test_aliases_and_merge_keys_do_what_they_are_for() -> None:
+def test_aliases_and_merge_keys_are_expanded() -> None:
     manifest = parse(b"""
 mirrors:
 - &first
@@ -66,7 +66,7 @@ mirrors:
     assert [mirror.drift for mirror in mirrors] == ["repair", "repair", "repair", "report"]
 
 
-def test_merging_what_is_no_mapping_is_an_error() -> None:
+def test_merging_a_value_that_is_not_a_mapping_is_an_error() -> None:
     with pytest.raises(ManifestError, match=r"m\.yaml:1:2: << merges mappings"):
         parse(b"{<<: 5}")
 
@@ -76,7 +76,7 @@ def test_a_quoted_merge_key_is_a_field() -> None:
         parse(b"{'<<': {}}")
 
 
-def test_a_byte_order_mark_is_no_fault() -> None:
+def test_a_byte_order_mark_is_allowed() -> None:
     assert parse("\ufeffversion: 1\n".encode()).document.version == 1
 
 

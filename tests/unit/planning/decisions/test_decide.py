@@ -1,4 +1,4 @@
-"""The decision table: what is desired, recorded and observed -> what to do."""
+"""The decision table: desired, recorded and observed state -> action."""
 
 from dataclasses import replace
 
@@ -108,12 +108,12 @@ TABLE = [
     ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, V2, Action.BLOCK, Reason.CONFLICT, False),
     ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, None, Action.KEEP, None, False),
     ({"overwrite": OWNED}, record(), None, V1, Action.COPY, None, True),
-    ({"readback": True}, record(), OURS, V1, Action.KEEP, None, False),  # adopted: it counts as it stands
+    ({"readback": True}, record(), OURS, V1, Action.KEEP, None, False),  # adopted: no readback is needed
     ({"readback": True}, proven(Integrity.READBACK), OURS, V1, Action.KEEP, None, False),
     ({"readback": True}, proven(Integrity.FULL_OBJECT), OURS, V1, Action.COPY, None, False),
     ({}, proven(Integrity.LENGTH), OURS, V1, Action.KEEP, None, False),
     ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
-    ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest learned while reading is no other revision
+    ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest from reading is the same revision
     ({}, record(SUMMED), OURS, V2, Action.COPY, None, False),
     ({"checksum": DECLARED}, record(SUMMED), OURS, V1, Action.KEEP, None, False),
     ({"checksum": DECLARED}, record(SUMMED), OURS, None, Action.KEEP, None, False),
@@ -136,7 +136,7 @@ def test_decision(options, recorded, standing, revision, action, reason, drifted
     assert decision.message
 
 
-def test_the_source_is_asked_conditionally_only_while_the_object_stands_as_recorded() -> None:
+def test_the_request_is_conditional_only_if_the_object_is_the_recorded_one() -> None:
     assert known_revision(item(), record(), OURS) == V1
     assert known_revision(item(), record(), FOREIGN) is None
     assert known_revision(item(), record(), None) is None
@@ -148,7 +148,7 @@ def test_the_source_is_asked_conditionally_only_while_the_object_stands_as_recor
     assert known_revision(item(readback=True), proven(Integrity.FULL_OBJECT), OURS) is None
 
 
-def test_the_store_is_not_asked_where_its_answer_would_not_matter() -> None:
+def test_no_head_is_sent_if_its_result_has_no_effect() -> None:
     assert needs_head(item(), record())
     assert needs_head(item(drift=IGNORE), None)
     assert not needs_head(item(drift=IGNORE), record())
@@ -181,21 +181,21 @@ def test_the_digest_of_options_is_the_one_of_earlier_versions(options: ObjectOpt
     assert options_digest(options) == digest
 
 
-def test_the_order_of_metadata_means_nothing_but_its_content_does() -> None:
+def test_the_digest_depends_on_the_content_of_metadata_not_on_its_order() -> None:
     one = ObjectOptions(metadata={"a": "1", "b": "2"})
     assert options_digest(one) == options_digest(replace(one, metadata={"b": "2", "a": "1"}))
     assert options_digest(one) != options_digest(replace(one, metadata={"a": "1", "b": "3"}))
     assert options_digest(one) != options_digest(ObjectOptions(tags={"a": "1", "b": "2"}))
 
 
-def test_a_validator_tells_addresses_and_files_apart() -> None:
+def test_validators_of_different_addresses_and_files_differ() -> None:
     file = Revision(address="a", length=3, file=FileIdentity(1, 2, 3, 4, 5))
     assert validator(file) != validator(replace(file, address="b"))
     assert validator(file) != validator(replace(file, file=FileIdentity(1, 2, 3, 9, 5)))
     assert validator(BARE) is None
 
 
-def test_an_object_is_not_looked_at_more_often_than_drift_needs() -> None:
+def test_an_object_is_checked_for_drift_once_a_minute_at_most() -> None:
     assert not needs_head(item(), record(), since=1.0)
     assert needs_head(item(), record(), since=60.0)
     assert needs_head(item(), None, since=1.0)
@@ -226,7 +226,7 @@ TOUCHED = [
     (OF_FILE, OURS, CHMODDED, {}, Action.COMPARE, Action.KEEP, Action.COPY),
     (OF_FILE, OURS, replace(FILE_NOW, address="b"), {}, Action.COMPARE, Action.KEEP, Action.COPY),  # at another path
     (OF_FILE, OURS, FILE_NOW, {"overwrite": NEVER}, Action.COMPARE, Action.KEEP, Action.BLOCK),
-    (OF_FILE, OURS, FILE_NOW, {"readback": True}, Action.COPY, Action.COPY, Action.COPY),  # the proof is owed
+    (OF_FILE, OURS, FILE_NOW, {"readback": True}, Action.COPY, Action.COPY, Action.COPY),  # the readback was not done
     (OF_FILE, FOREIGN, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
     (OF_FILE, None, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
     (OF_FILE, OURS, FILE_NOW, {"object": ObjectOptions(acl="private")}, Action.COPY, Action.COPY, Action.COPY),

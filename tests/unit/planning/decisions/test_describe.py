@@ -1,4 +1,4 @@
-"""What is stored beside the bytes."""
+"""The headers and metadata of an object."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_content_type(manifest: str | None, header: str | None, key: str, expect
     assert content_type(ObjectOptions(content_type=manifest), observed, key) == expected
 
 
-def test_the_stamp_is_added_to_what_the_manifest_says() -> None:
+def test_own_metadata_is_added_to_that_of_the_manifest() -> None:
     digest = "0" * 64
     observed = Observed(revision=Revision(address="a", etag='"1"', digest=f"sha256:{digest}"), content_encoding="gzip")
     whole = described(ObjectOptions(metadata={"team": "data"}, acl="private"), observed, "k.csv", "t1")
@@ -41,7 +41,7 @@ def test_the_stamp_is_added_to_what_the_manifest_says() -> None:
     assert described(manifest, observed, "k", "t1").content_encoding == "br"
 
 
-def test_a_source_without_validators_gets_none() -> None:
+def test_a_source_without_validators_has_no_validator() -> None:
     observed = Observed(revision=Revision(address="a", length=3))
     assert validator(observed.revision) is None
     assert described(ObjectOptions(), observed, "k", "t1").metadata == {"mirrord-transfer": "t1"}
@@ -57,7 +57,7 @@ def test_a_source_without_validators_gets_none() -> None:
         Revision(address="a", file=FileIdentity(1, 2, 3, 4, 5)),
     ],
 )
-def test_a_validator_fits_a_header_and_tells_addresses_apart(revision: Revision) -> None:
+def test_a_validator_fits_a_header_and_contains_the_address(revision: Revision) -> None:
     text = validator(revision)
     assert text is not None
     assert text.isascii()

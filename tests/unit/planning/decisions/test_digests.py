@@ -1,4 +1,4 @@
-"""Lists of digests: coreutils, BSD, a single one; which name they speak of."""
+"""Lists of digests: the forms of coreutils and BSD, and a single digest; the names in them."""
 
 import pytest
 
@@ -52,6 +52,6 @@ def test_an_escaped_name_is_read_as_coreutils_wrote_it() -> None:
         (f"{A}\n{B}  y.tar\n", "names no sha256 of x.tar"),  # a list is no single digest
     ],
 )
-def test_a_list_that_does_not_say(text: str, words: str) -> None:
+def test_a_list_without_one_digest_for_the_name_is_an_error(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         sha256_for("x.tar", text)

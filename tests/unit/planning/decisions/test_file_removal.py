@@ -1,4 +1,4 @@
-"""The rules of `after_upload`: which names files have on their way, and when the journal's word lets one go."""
+"""The rules of `after_upload`: reserved names, and the records that allow the removal of a file."""
 
 from dataclasses import replace
 from itertools import islice
@@ -51,18 +51,18 @@ STANDING = StoredObject(size=3, etag='"e"', metadata={META_TRANSFER: "t"})
 
 
 @pytest.mark.parametrize("name", ["a", "a.csv", "ü" * 120, ".x", "-"])
-def test_a_file_is_set_aside_beside_its_place_and_keeps_its_name(name: str) -> None:
+def test_the_reserved_name_is_in_the_same_directory_and_contains_the_name(name: str) -> None:
     assert quarantine_name(name) == f"{QUARANTINE}-{name}"
     assert original_name(quarantine_name(name)) == name
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "ü" * 127, "a" * 241])
-def test_a_name_without_room_is_set_aside_in_a_directory(name: str) -> None:
+def test_a_name_that_is_too_long_is_reserved_in_a_subdirectory(name: str) -> None:
     assert quarantine_name(name) == f"{QUARANTINE}/{name}"
 
 
 @pytest.mark.parametrize("name", [QUARANTINE, "a", ".a", f"a{QUARANTINE}-a"])
-def test_other_names_are_not_ours(name: str) -> None:
+def test_other_names_are_not_reserved(name: str) -> None:
     assert original_name(name) is None
 
 
@@ -75,23 +75,23 @@ def test_other_names_are_not_ours(name: str) -> None:
         ("x" * 251 + ".csv", ["x" * 251 + ".csv", "x" * 249 + ".1.csv", "x" * 249 + ".2.csv"]),
     ],
 )
-def test_numbers_for_a_name_that_is_taken(name: str, expected: list[str]) -> None:
+def test_numbers_for_a_name_that_is_in_use(name: str, expected: list[str]) -> None:
     assert list(islice(numbered_names(name), 3)) == expected
 
 
-def test_a_number_never_cuts_a_letter_in_two() -> None:
+def test_a_number_never_splits_a_character() -> None:
     for name in islice(numbered_names("ü" * 127 + "x"), 12):
         assert len(name.encode()) <= 255
 
 
-def test_only_a_rename_may_lie_between_two_states_of_the_proven_file() -> None:
+def test_only_a_rename_keeps_the_proven_file_the_same() -> None:
     assert same_file(replace(FILE, ctime_ns=9), FILE)
     for change in ("device", "inode", "size", "mtime_ns"):
         assert not same_file(replace(FILE, **{change: 9}), FILE)
 
 
 @pytest.mark.parametrize("level", [Integrity.FULL_OBJECT, Integrity.COMPOSITE, Integrity.MD5, Integrity.READBACK, None])
-def test_a_proven_copy_lets_the_file_go(level: Integrity | None) -> None:
+def test_a_file_with_a_proven_copy_may_be_removed(level: Integrity | None) -> None:
     assert why_unproven(with_fields(RECORD, integrity=level)) is None
 
 
@@ -105,7 +105,7 @@ def test_a_proven_copy_lets_the_file_go(level: Integrity | None) -> None:
         (with_fields(RECORD, integrity=Integrity.LENGTH), "nothing but the copy's length"),
     ],
 )
-def test_what_is_not_proven_keeps_the_file(record: Record | None, why: str) -> None:
+def test_a_file_without_a_proven_copy_is_kept(record: Record | None, why: str) -> None:
     assert why in (why_unproven(record) or "")
 
 
@@ -123,7 +123,7 @@ def test_the_object_must_still_be_the_recorded_one(standing: StoredObject | None
     assert why_lost(RECORD, standing) == (f"the object was {why}" if why else None)
 
 
-def test_whose_file_may_be_gone() -> None:
+def test_which_records_allow_a_missing_file() -> None:
     assert is_removed(RECORD)
     assert is_removed(with_fields(RECORD, state=State.BLOCKED, reason=Reason.DRIFTED))
     assert not is_removed(None)
@@ -137,7 +137,7 @@ def test_whose_file_may_be_gone() -> None:
         assert not is_removed(other)
 
 
-def test_what_is_said() -> None:
+def test_the_messages_of_items() -> None:
     assert removed_message("") == "uploaded, then deleted"
     assert removed_message("/done/a") == "uploaded, then moved to /done/a"
     assert kept_message(DeleteFile(), "no") == "uploaded, but the file could not be deleted: no"

@@ -1,4 +1,4 @@
-"""When a file is the recorded one, and what a device's number has to do with it."""
+"""When a file is the recorded one, also after its device got another number."""
 
 from dataclasses import fields, replace
 
@@ -20,7 +20,7 @@ def test_a_file_on_a_device_of_another_number_is_the_same(field: str) -> None:
     assert same_revision(replace(OF_FILE, file=other), OF_FILE) is (field == "device")
 
 
-def test_what_is_unknown_is_not_the_same() -> None:
+def test_an_unknown_state_is_never_the_same() -> None:
     assert not same_state(None, FILE)
     assert not same_state(FILE, None)
     assert not same_state(None, None)

@@ -1,4 +1,4 @@
-"""Where a file's ready marker may stand, and what is a marker."""
+"""The possible names of a file's ready marker, and which names are markers."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from mirrord.planning.decisions.markers import Markers
         ("_SUCCESS", "x/y/a.csv", ("x/y/_SUCCESS", "x/_SUCCESS", "_SUCCESS")),
     ],
 )
-def test_where_the_marker_of_a_file_may_stand(pattern: str, name: str, markers: tuple[str, ...]) -> None:
+def test_the_possible_markers_of_a_file(pattern: str, name: str, markers: tuple[str, ...]) -> None:
     assert Markers(pattern).of(name) == markers
     assert all(Markers(pattern).is_marker(marker) for marker in markers)
     assert not Markers(pattern).is_marker(name)
@@ -36,7 +36,7 @@ def test_where_the_marker_of_a_file_may_stand(pattern: str, name: str, markers: 
         ("_SUCCESS", "a_SUCCESS", False),
     ],
 )
-def test_what_is_a_marker(pattern: str, name: str, is_marker: bool) -> None:
+def test_which_names_are_markers(pattern: str, name: str, is_marker: bool) -> None:
     assert Markers(pattern).is_marker(name) is is_marker
 
 
@@ -44,7 +44,7 @@ def test_a_message_names_the_nearest_two() -> None:
     assert Markers("*.done").missing("x/a.csv") == "no marker: waits for x/a.csv.done or x/a.done"
 
 
-def test_which_files_some_markers_mark() -> None:
+def test_which_files_a_set_of_markers_marks() -> None:
     markers = Markers("_SUCCESS")
     names = ["x/a", "x/y/b", "z/c"]
     assert list(markers.marked(names, frozenset({"x/_SUCCESS"}))) == ["x/a", "x/y/b"]

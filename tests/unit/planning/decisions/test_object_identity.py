@@ -1,4 +1,4 @@
-"""Whether what stands is what was recorded: by a shown ETag, else by id, length and checksum, once."""
+"""Whether a stored object is the recorded one: by the ETag of a HEAD, else once by id, length and checksum."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ SHOWN = StoredObject(size=3, etag='"shown"', checksum=CRC, metadata={META_TRANSF
         (replace(SHOWN, metadata={}), False),
     ],
 )
-def test_an_etag_that_no_head_showed_is_learned_once(standing: StoredObject, same: bool) -> None:
+def test_the_etag_of_a_head_is_recorded_once(standing: StoredObject, same: bool) -> None:
     assert is_recorded(RECORD, standing) is is_ours(RECORD, standing) is same
     healed = with_shown_etag(RECORD, standing)
     assert (healed == with_fields(RECORD, etag=standing.etag, etag_from_head=True)) is same
@@ -50,7 +50,7 @@ def test_an_etag_that_no_head_showed_is_learned_once(standing: StoredObject, sam
         assert with_shown_etag(healed, drifted) is healed
 
 
-def test_equal_etags_are_recorded_whoever_wrote_it_but_not_ours() -> None:
+def test_an_object_with_the_recorded_etag_is_the_recorded_one_but_not_ours() -> None:
     foreign = StoredObject(size=3, etag='"answered"')
     assert is_recorded(RECORD, foreign)
     assert not is_ours(RECORD, foreign)

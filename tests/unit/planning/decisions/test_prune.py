@@ -1,4 +1,4 @@
-"""The guards before a deletion: which scans are trusted, how much may go at once, whose objects are ours."""
+"""The guards before a deletion: which scans are trusted, how much one pass may delete, which objects are ours."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -55,7 +55,7 @@ def test_how_much_may_be_deleted_in_one_pass(gone: int, held: int, most: float |
     ("gone", "held", "most", "allowed"),
     [(0, 10, None, True), (1, 10_000, None, False), (1, 2, 0.5, True), (2, 2, 0.5, False), (2, 2, 1.0, True)],
 )
-def test_from_another_directory_nothing_is_deleted_but_by_word(
+def test_another_directory_deletes_nothing_unless_it_is_allowed(
     gone: int, held: int, most: float | None, allowed: bool
 ) -> None:
     assert (prune_refusal(gone, held, most, replaced=True) is None) is allowed
@@ -74,13 +74,13 @@ def test_from_another_directory_nothing_is_deleted_but_by_word(
         ((1, 2), (9, 3), {(1, 9)}, True),
     ],
 )
-def test_whether_a_directory_is_another_one(
+def test_when_a_directory_is_another_one(
     then: DirectoryId | None, now: DirectoryId | None, moved: set[tuple[int, int]], another: bool
 ) -> None:
     assert is_other_directory(then, now, moved) is another
 
 
-def test_a_refusal_says_how_to_allow_it() -> None:
+def test_a_refusal_names_the_option_that_allows_it() -> None:
     assert prune_refusal(12, 40) == (
         "12 of 40 objects would be deleted, more than 10 and more than 10%, so none is: "
         "bring the files back, or allow it with sync --prune-max 100%"
@@ -97,7 +97,7 @@ def test_a_refusal_says_how_to_allow_it() -> None:
         (None, None, '"e1"', False),
     ],
 )
-def test_whose_object_it_is(transfer_id: str | None, stamp: str | None, etag: str, ours: bool) -> None:
+def test_which_object_is_ours(transfer_id: str | None, stamp: str | None, etag: str, ours: bool) -> None:
     at = Destination("default", "http://store", "bucket", "key")
     record = make_record(
         item_id=at.item_id,
@@ -140,7 +140,7 @@ RECORD = make_record(
         (replace(RECORD, revision=None), FILE, 1, set()),
     ],
 )
-def test_what_a_scan_learns_of_a_file(
+def test_what_a_found_file_adds_to_the_scan(
     record: Record | None, file: FileIdentity | None, recorded: int, moved: set[tuple[int, int]]
 ) -> None:
     seen = ScannedItems()
@@ -149,7 +149,7 @@ def test_what_a_scan_learns_of_a_file(
     assert (seen.recorded, seen.moved) == (recorded, moved)
 
 
-def test_what_was_seen_is_known_again() -> None:
+def test_added_items_are_found_again() -> None:
     ids = [sha256(str(number).encode()).hexdigest()[:16] for number in range(5000)]
     seen = ScannedItems()
     for item_id in ids[::2]:

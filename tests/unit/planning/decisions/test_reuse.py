@@ -1,4 +1,4 @@
-"""Which objects a store may copy under another name, instead of taking their bytes again."""
+"""Which objects a store may copy to another name instead of receiving their bytes again."""
 
 from dataclasses import replace
 
@@ -75,7 +75,7 @@ def sized(length: int) -> Observed:
         ({"overwrite": Overwrite.NEVER}, OBSERVED, WEED, 1, False),
     ],
 )
-def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, provider, attempt, expected) -> None:
+def test_when_an_object_with_the_same_bytes_is_searched(options, observed, provider, attempt, expected) -> None:
     assert may_reuse(item(**options), observed, provider, attempt) is expected
 
 
@@ -84,8 +84,8 @@ def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, pro
     [
         (RECORD, True),
         (with_fields(RECORD, integrity=Integrity.READBACK), True),
-        (with_fields(RECORD, integrity=None), True),  # adopted, with the checksum that the store tells
-        (with_fields(RECORD, state=State.BLOCKED), True),  # its file is missing: that is what a rename looks like
+        (with_fields(RECORD, integrity=None), True),  # adopted, with the checksum of the store
+        (with_fields(RECORD, state=State.BLOCKED), True),  # its file is missing, as after a rename
         (replace(RECORD, removed=1.0), True),
         (with_fields(RECORD, integrity=Integrity.LENGTH), False),
         (with_fields(RECORD, checksum=None), False),
@@ -94,6 +94,6 @@ def test_when_an_object_with_the_same_bytes_is_looked_for(options, observed, pro
         (replace(RECORD, item_id=NEW.item_id), False),
     ],
 )
-def test_which_object_serves(record, serves) -> None:
+def test_which_object_can_be_copied(record, serves) -> None:
     unfit = with_fields(RECORD, checksum=None)
     assert reusable_record(item(), [unfit, record]) == (record if serves else None)

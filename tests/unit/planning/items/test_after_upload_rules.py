@@ -1,4 +1,4 @@
-"""`after_upload` in a manifest: what it means for a folder, and what is refused, where, and with which remedy."""
+"""`after_upload` in a manifest: its meaning for a folder, and what is refused, with position and correction."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def problem(home: Path, rest: str, head: str = "") -> Problem:
         ("  after_upload: {move: inbox/done}\n  exclude: [done/]\n", MoveFile("{home}/inbox/done")),
     ],
 )
-def test_what_becomes_of_a_file(tmp_path: Path, rest: str, meaning: FileAction) -> None:
+def test_what_happens_to_a_file(tmp_path: Path, rest: str, meaning: FileAction) -> None:
     spec = folder(tmp_path, rest)
     expected = meaning
     if isinstance(meaning, MoveFile):
@@ -54,7 +54,7 @@ def test_what_becomes_of_a_file(tmp_path: Path, rest: str, meaning: FileAction) 
 
 
 @pytest.mark.parametrize("given", ["keep", "delete", "{move: mine}"])
-def test_what_an_entry_says_stands_alone_over_the_defaults(tmp_path: Path, given: str) -> None:
+def test_the_value_of_an_entry_replaces_the_default(tmp_path: Path, given: str) -> None:
     head = "defaults: {after_upload: {move: theirs}}\n"
     expected = {"keep": KeepFile(), "delete": DeleteFile()}.get(given, MoveFile(f"{tmp_path}/mine"))
     assert folder(tmp_path, f"  after_upload: {given}\n", head).after_upload == expected
@@ -62,7 +62,7 @@ def test_what_an_entry_says_stands_alone_over_the_defaults(tmp_path: Path, given
 
 
 @pytest.mark.parametrize(("after", "what"), [("delete", "deleted"), ("{move: done}", "moved away")])
-def test_with_delete_mirror_the_objects_would_go_too(tmp_path: Path, after: str, what: str) -> None:
+def test_it_cannot_be_combined_with_delete_mirror(tmp_path: Path, after: str, what: str) -> None:
     found = problem(tmp_path, f"  delete: mirror\n  after_upload: {after}\n")
     assert (found.line, found.column, found.path) == (5, 17, "folders[0].after_upload")
     assert found.message == (
@@ -81,14 +81,14 @@ def test_with_delete_mirror_the_objects_would_go_too(tmp_path: Path, after: str,
         "  after_upload: {move: inbox/.done}\n  exclude: ['!.done']\n",
     ],
 )
-def test_what_is_moved_must_not_be_found_again(tmp_path: Path, rest: str) -> None:
+def test_moved_files_must_not_be_found_again(tmp_path: Path, rest: str) -> None:
     found = problem(tmp_path, rest)
     assert (found.line, found.path) == (4, "folders[0].after_upload")
     assert "is in the folder itself, where what is moved would be uploaded again" in found.message
     assert found.message.endswith("name another, or exclude it")
 
 
-def test_a_date_is_kept_only_where_files_stay(tmp_path: Path) -> None:
+def test_a_date_is_recorded_only_if_files_stay(tmp_path: Path) -> None:
     key = '  key: "{date}/{path}"\n'
     assert has_date(folder(tmp_path, key))
     leaving = folder(tmp_path, f"{key}  after_upload: delete\n")

@@ -1,4 +1,4 @@
-"""Names of a folder's files, and the addresses that stand for them in records."""
+"""The names of a folder's files, and their addresses in records."""
 
 import pytest
 

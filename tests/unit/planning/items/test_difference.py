@@ -1,4 +1,4 @@
-"""What a new desired set changes: which transfers go on, which are void."""
+"""The difference of new desired items: which running transfers stay valid."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ SCHEDULE = [
 
 
 @pytest.mark.parametrize("new", WORK, ids=str)
-def test_another_source_store_or_option_voids_what_runs(new: Item) -> None:
+def test_another_source_store_or_option_invalidates_a_transfer(new: Item) -> None:
     assert difference(by_id(item()), by_id(new)) == Difference(changed=[new])
     assert not same_work(item(), new)
 
@@ -59,7 +59,7 @@ def test_another_name_changes_neither() -> None:
     assert difference(by_id(item()), by_id(new)) == Difference(renamed=[new])
 
 
-def test_what_came_what_went_and_what_stayed() -> None:
+def test_added_removed_and_unchanged_items() -> None:
     old, new = by_id(item("a"), item("b"), item("c")), by_id(item("d"), item("c"), item("b"))
     found = difference(old, new)
     assert found == Difference(added=[item("d")], removed=[item("a").id])

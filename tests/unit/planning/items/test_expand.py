@@ -60,7 +60,7 @@ def short(expansion: Expansion) -> list[str]:
         ("https://h/a\\b", "s3://bbb/", "a\\b"),
     ],
 )
-def test_where_an_object_goes(expanded: Expand, url: str, to: str, key: str) -> None:
+def test_the_destination_of_an_object(expanded: Expand, url: str, to: str, key: str) -> None:
     (item,) = expanded(mirror(f"'{url}'", f"'{to}'")).items
     assert (item.origin.address, item.destination.bucket, item.destination.key) == (url, "bbb", key)
     assert item.id == item.destination.item_id
@@ -101,16 +101,14 @@ def test_where_an_object_goes(expanded: Expand, url: str, to: str, key: str) -> 
         ("file:///srv/a", "s3://bbb/{host}/x", "1.yaml:3:7: mirrors[0].to: the source has no host for a placeholder"),
     ],
 )
-def test_what_makes_no_lawful_object_is_a_problem_at_its_field(
-    expanded: Expand, url: str, to: str, expected: str
-) -> None:
+def test_an_invalid_object_is_a_problem_at_its_field(expanded: Expand, url: str, to: str, expected: str) -> None:
     expansion = expanded(mirror(f"'{url}'", f"'{to}'"))
     (problem,) = short(expansion)
     assert problem.startswith(expected)
     assert expansion.items == ()
 
 
-def test_a_key_of_1024_bytes_is_lawful(expanded: Expand) -> None:
+def test_a_key_of_1024_bytes_is_valid(expanded: Expand) -> None:
     assert len(expanded(mirror("https://h/a", "s3://bbb/" + "x" * 1024)).items) == 1
 
 
@@ -156,7 +154,7 @@ def test_two_items_with_one_object_are_an_error_that_names_both(expanded: Expand
     assert expansion.items == ()
 
 
-def test_of_two_files_that_collide_the_later_is_at_fault(expanded: Expand) -> None:
+def test_of_two_files_that_collide_the_later_is_faulty(expanded: Expand) -> None:
     one = "mirrors: {https://h/x: s3://bbb/a}\n"
     expansion = expanded(one, "mirrors: {https://h/z: s3://bbb/z, https://h/y: s3://bbb/a}\n", one.replace("/a", "/z"))
     assert [Path(share.manifest.file).name for share in expansion.files if share.problems] == ["2.yaml"]
@@ -172,7 +170,7 @@ STORES = "stores: {default: {provider: %s, endpoint_url: http://h:1}, b: {endpoi
 SLASHES = "mirrors:\n- {url: https://h/x, to: 's3://bbb/d\\x'}\n- {url: https://h/y, to: s3://bbb/d/x, name: y}\n"
 
 
-def test_keys_collide_as_the_provider_keeps_them(expanded: Expand) -> None:
+def test_keys_are_compared_in_the_form_of_the_provider(expanded: Expand) -> None:
     (problem,) = short(expanded(STORES % ("seaweedfs", "http://h:2") + SLASHES))
     assert "1.yaml:4:26: mirrors[1].to: s3://bbb/d/x of y is also the object of s3://bbb/d/x" in problem
     assert len(expanded(STORES % ("minio", "http://h:2") + SLASHES).items) == 2
@@ -188,7 +186,7 @@ TWICE = (
 )
 
 
-def test_stores_at_one_endpoint_are_one_place(expanded: Expand) -> None:
+def test_stores_with_one_endpoint_have_the_same_objects(expanded: Expand) -> None:
     assert len(short(expanded(STORES % ("minio", "http://H:1/") + TWICE))) == 1
     apart = expanded(STORES % ("minio", "http://h:2") + TWICE).items
     assert len({item.id for item in apart}) == 2
@@ -222,7 +220,7 @@ def test_entries_without_options_share_the_defaults(expanded: Expand) -> None:
     assert items[0].options is items[1].options
 
 
-def test_every_option_arrives(expanded: Expand) -> None:
+def test_all_options_are_converted(expanded: Expand) -> None:
     (item,) = expanded(
         mirror(
             "https://h/x",
@@ -269,7 +267,7 @@ def test_credentials_of_a_source_become_a_header(expanded: Expand, http: str, he
     assert "Bearer" not in repr(item)
 
 
-def test_defaults_stand_under_what_entries_say(expanded: Expand) -> None:
+def test_values_of_entries_override_the_defaults(expanded: Expand) -> None:
     items = expanded("""
 defaults:
   every: 5m
@@ -321,7 +319,7 @@ def test_a_folder_is_relative_to_its_manifest(expanded: Expand, tmp_path: Path) 
         ("  follow_symlinks: true\n  watch: events\n", "events", True),
     ],
 )
-def test_a_folder_whose_links_are_followed_is_polled_unless_told_otherwise(
+def test_a_folder_with_follow_symlinks_is_polled_unless_watch_is_set(
     expanded: Expand, rest: str, watch: str, follow: bool
 ) -> None:
     spec = folder(expanded, rest)
@@ -329,7 +327,7 @@ def test_a_folder_whose_links_are_followed_is_polled_unless_told_otherwise(
     assert item_of(spec, "a", 0.0).origin == File(spec.path, "a", follow=follow)
 
 
-def test_the_options_of_a_folder_arrive_at_its_items(expanded: Expand) -> None:
+def test_the_items_of_a_folder_have_its_options(expanded: Expand) -> None:
     spec = folder(
         expanded,
         "  max_size: 1KiB\n  drift: report\n  overwrite: never\n  object: {acl: private}\n  upload: {concurrency: 1}\n",
@@ -355,7 +353,7 @@ def test_the_options_of_a_folder_arrive_at_its_items(expanded: Expand) -> None:
         ("s3://bbb/", "{path}", "a b/ä.txt", "a b/ä.txt"),
     ],
 )
-def test_where_a_file_goes(expanded: Expand, tmp_path: Path, to: str, key: str, name: str, expected: str) -> None:
+def test_the_key_of_a_file(expanded: Expand, tmp_path: Path, to: str, key: str, name: str, expected: str) -> None:
     spec = folder(expanded, f"  key: '{key}'\n", to)
     item = item_of(spec, name, 1709251199.9)  # 2024-02-29T23:59:59.9Z
     assert item.destination.key == expected
@@ -401,13 +399,13 @@ def test_a_file_may_not_leave_its_prefix_by_the_provider_s_rules(expanded: Expan
         ("s3://{path}/", "{path}", "1.yaml:3:7: folders[0].to: the bucket's name needs 3 to 63"),
     ],
 )
-def test_what_makes_no_lawful_folder_is_a_problem(expanded: Expand, to: str, key: str, expected: str) -> None:
+def test_an_invalid_folder_is_a_problem(expanded: Expand, to: str, key: str, expected: str) -> None:
     (problem,) = short(expanded(f"folders:\n- path: /a\n  to: '{to}'\n  key: '{key}'\n"))
     assert problem.startswith(expected)
 
 
 # ── all together ──────────────────────────────────────────────────────────────────────────────────
-def test_validate_gives_every_problem_in_the_order_of_the_files(tmp_path: Path) -> None:
+def test_validate_returns_all_problems_in_the_order_of_the_files(tmp_path: Path) -> None:
     texts = {
         "c.yaml": "mirrors: {https://h/x: s3://bbb/../x, https://h/y: 's3://bbb/{'}\n",
         "b.yaml": "mirors: []\n",
@@ -423,7 +421,7 @@ def test_validate_gives_every_problem_in_the_order_of_the_files(tmp_path: Path) 
     ]
 
 
-def test_validate_with_allow_unset_leaves_out_what_is_not_known(tmp_path: Path) -> None:
+def test_validate_with_allow_unset_ignores_unset_values(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(
         "mirrors:\n- {url: '${URL}', to: s3://bbb/x}\n- {url: https://h/x, to: 's3://${BUCKET}/', store: '${S}'}\n"
@@ -432,7 +430,7 @@ def test_validate_with_allow_unset_leaves_out_what_is_not_known(tmp_path: Path) 
     assert validate([str(file)], {}, allow_unset=True) == ()
 
 
-def test_twenty_thousand_items_are_cheap(expanded: Expand, tmp_path: Path) -> None:
+def test_twenty_thousand_items_need_little_time_and_memory(expanded: Expand, tmp_path: Path) -> None:
     file = tmp_path / "many.yaml"
     file.write_text("mirrors:\n" + "".join(f"  https://example.org/{n}: s3://bbb/\n" for n in range(20_000)))
     begin = process_time()
@@ -475,7 +473,7 @@ def test_faults_of_fields_stores_and_keys_do_not_hide_each_other(tmp_path: Path)
     ]
 
 
-def test_a_faulty_file_is_held_against_the_sound_ones(tmp_path: Path) -> None:
+def test_a_faulty_file_is_also_checked_against_the_valid_ones(tmp_path: Path) -> None:
     sound = "mirrors: {https://h/a: s3://bbb/a}\n"
     faulty = "mirrors:\n  - {url: https://h/b, to: s3://bbb/b, evry: 1h}\n  - {url: https://h/a2, to: s3://bbb/a}\n"
     assert validated(tmp_path, faulty=faulty, sound=sound) == [

@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_parsed_keeps_what_was_in_force() -> None:
     assert problems(state)["a"] == [str(problem)]
 
 
-def test_two_that_change_at_once_are_judged_one_by_one_in_order() -> None:
+def test_two_that_change_at_once_are_checked_one_by_one_in_order() -> None:
     start = resolve([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
     one, two, three = start.versions
     state = resolve([candidate("a", entries("z"), one.good), candidate("b", entries("v"), two.good), three], ENVIRON)
@@ -65,7 +65,7 @@ def test_two_that_change_at_once_are_judged_one_by_one_in_order() -> None:
     assert list(problems(state)) == ["a"]
 
 
-def test_a_store_stays_while_others_use_it_though_its_file_is_gone() -> None:
+def test_a_store_stays_while_others_use_it_although_its_file_was_deleted() -> None:
     stores = "stores:\n  one: {provider: generic, endpoint_url: 'http://s:1'}\n  two: {endpoint_url: 'http://t:1'}\n"
     user = "mirrors:\n  - {url: 'http://h/x', to: 's3://bucket/x', store: two}\n"
     start = resolve([candidate("a", stores + entries()), candidate("b", user)], ENVIRON)
@@ -88,7 +88,7 @@ def test_what_may_be_declared_once_is_the_fault_of_the_one_that_changed(name: st
     assert list(problems(state)) == ["a"]
 
 
-def test_a_collision_is_found_at_its_place_in_the_file_that_changed() -> None:
+def test_a_collision_is_reported_at_its_position_in_the_changed_file() -> None:
     start = resolve([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
     first, second = start.versions
     state = resolve([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
@@ -97,7 +97,7 @@ def test_a_collision_is_found_at_its_place_in_the_file_that_changed() -> None:
     assert "(b:2)" in problem
 
 
-def test_an_entry_that_moves_from_one_file_to_another_is_not_held_up_by_a_third() -> None:
+def test_an_entry_can_move_between_files_although_a_third_is_bad() -> None:
     start = resolve([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
     one, two, three = start.versions
     state = resolve(

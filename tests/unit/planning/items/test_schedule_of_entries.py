@@ -1,4 +1,4 @@
-"""Which schedule an entry's items have: its own word, whichever it is, before the defaults' word."""
+"""The schedule of an entry's items: the entry's own, else that of the defaults."""
 
 import pytest
 
@@ -26,6 +26,6 @@ ENTRY = {"url": "https://h/x", "to": "s3://bbb/x"}
         ),
     ],
 )
-def test_the_entry_s_word_comes_first(defaults: dict[str, str], entry: dict[str, str], expected: Schedule) -> None:
+def test_the_entry_overrides_the_defaults(defaults: dict[str, str], entry: dict[str, str], expected: Schedule) -> None:
     made = OptionsOf(DefaultsSection.model_validate(defaults))(MirrorSection.model_validate({**ENTRY, **entry}))
     assert made.schedule == expected

@@ -1,4 +1,4 @@
-"""Waiting: full jitter under a doubling bound, Retry-After below it."""
+"""Pauses: full jitter under a doubling bound, added to Retry-After."""
 
 import pytest
 from hypothesis import given
@@ -34,10 +34,12 @@ def test_jitter_of_a_half_leaves_at_least_half_of_the_bound() -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.one_of(st.none(), st.floats(0, 1e6)))
-def test_a_pause_is_bounded_and_never_shorter_than_asked(failures: int, chance: float, asked: float | None) -> None:
+def test_a_pause_is_bounded_and_never_shorter_than_retry_after(
+    failures: int, chance: float, asked: float | None
+) -> None:
     waited = pause(RULE, failures, chance, asked)
     assert min(asked or 0.0, 60.0) <= waited <= min(asked or 0.0, 60.0) + RULE.cap
 
 
-def test_tries_count_the_first() -> None:
+def test_tries_include_the_first() -> None:
     assert [exhausted(RULE, failures) for failures in (1, 4, 5, 6)] == [False, False, True, True]

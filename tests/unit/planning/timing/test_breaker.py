@@ -1,4 +1,4 @@
-"""The breaker: when it opens, whom it lets through, what closes it."""
+"""The breaker: when it opens, which items pass, and what closes it."""
 
 import pytest
 
@@ -50,11 +50,11 @@ def test_an_answer_in_between_starts_the_count_again() -> None:
     assert waits(breaker, 0.0) == 0
 
 
-def test_half_open_lets_one_through_at_a_time() -> None:
+def test_half_open_one_item_passes_at_a_time() -> None:
     breaker = admitted(opened(), "probe")
     assert waits(breaker, 10.0) == RULE.base
     assert waits(returned(breaker, "another"), 10.0) == RULE.base
-    assert waits(returned(breaker, "probe"), 10.0) == 0  # it learned nothing: the next one may
+    assert waits(returned(breaker, "probe"), 10.0) == 0  # without a result: the next item may try
 
 
 def test_a_probe_that_fails_opens_it_for_longer_up_to_the_cap() -> None:
@@ -71,16 +71,16 @@ def test_a_probe_that_is_answered_closes_it() -> None:
     assert answered(admitted(opened(), "probe"), 10.0) == Breaker()
 
 
-def test_those_on_their_way_when_it_opened_change_nothing_but_by_an_answer() -> None:
+def test_results_from_before_it_opened_count_only_if_they_are_answers() -> None:
     breaker = admitted(opened(), "probe")
     assert failed(breaker, "late", 0.1, HALF) == breaker
     assert answered(breaker, 0.1) == Breaker()
 
 
-def test_retry_after_opens_it_at_once_and_is_kept_to() -> None:
+def test_retry_after_opens_it_at_once_until_its_end() -> None:
     breaker = failed(Breaker(), "item", 0.0, HALF, 30.0)
     assert waits(breaker, 1.0) == 29.0
-    assert waits(answered(breaker, 1.0), 1.0) == 29.0  # by one that was on its way
+    assert waits(answered(breaker, 1.0), 1.0) == 29.0  # by an item that passed before
     assert waits(failed(breaker, "late", 1.0, HALF, 5.0), 1.0) == 29.0  # the longest counts
     assert waits(failed(breaker, "late", 1.0, HALF), 1.0) == 29.0
     assert answered(admitted(breaker, "probe"), 30.0) == Breaker()
@@ -94,7 +94,7 @@ def test_a_pause_is_never_less_than_half_its_bound(chance: float) -> None:
     assert 0.5 <= breaker.until < 1.0
 
 
-def test_a_server_that_asks_for_too_much_gets_an_hour() -> None:
+def test_a_retry_after_is_limited_to_an_hour() -> None:
     assert failed(Breaker(), "item", 0.0, HALF, 1e9).until == 3600.0
 
 
@@ -124,7 +124,7 @@ def test_answers_of_5xx_slow_it_down_and_do_not_open_it() -> None:
         ([True] * SUSPECTS, False),
     ],
 )
-def test_it_opens_only_where_several_in_a_row_got_no_answer_at_all(answers: list[bool], opens: bool) -> None:
+def test_it_opens_only_if_several_in_a_row_got_no_answer(answers: list[bool], opens: bool) -> None:
     breaker = Breaker()
     for n, answer in enumerate(answers):
         breaker = failed(breaker, f"item {n}", 0.0, HALF, answer=answer)
@@ -132,7 +132,7 @@ def test_it_opens_only_where_several_in_a_row_got_no_answer_at_all(answers: list
     assert is_open(breaker) is opens
 
 
-def test_slowed_one_goes_at_a_time_and_the_next_after_a_moment() -> None:
+def test_slowed_one_item_passes_at_a_time_and_the_next_after_a_pause() -> None:
     breaker = admitted(slowed(), "one")
     assert waits(breaker, 1.0, fresh=True) == SPACING
     breaker = failed(breaker, "one", 1.0, HALF, answer=True, fresh=True)
@@ -149,7 +149,7 @@ def test_slowed_those_that_failed_wait_for_those_that_did_not() -> None:
     assert waits(breaker, 10.0 + 2 * SPACING) == 0
 
 
-def test_slowed_moments_are_promised_for_a_while_only() -> None:
+def test_slowed_moments_are_reserved_up_to_the_cap() -> None:
     breaker, moment, count = slowed(), 0.0, 0
     while moment is not None:
         breaker, moment = reserved(breaker, 0.0, 0.0)
@@ -171,13 +171,13 @@ def test_one_good_answer_ends_it(breaker: Breaker) -> None:
     assert answered(breaker, 10.0) == Breaker()
 
 
-def test_an_open_one_that_answers_5xx_is_slowed() -> None:
+def test_an_open_breaker_with_5xx_answers_is_slowed() -> None:
     breaker = failed(admitted(opened(), "probe"), "probe", 10.0, HALF, answer=True)
     assert breaker.opened == 2
     assert not is_open(breaker)
 
 
-def test_a_slowed_one_that_falls_silent_opens() -> None:
+def test_a_slowed_breaker_without_answers_opens() -> None:
     breaker, now = slowed(), 10.0
     for n in range(SUSPECTS):
         assert not is_open(breaker)
@@ -186,13 +186,13 @@ def test_a_slowed_one_that_falls_silent_opens() -> None:
     assert waits(breaker, now - 1, fresh=True) > 0
 
 
-def test_a_time_that_the_server_asked_for_holds_for_all() -> None:
+def test_a_retry_after_holds_for_all_items() -> None:
     breaker = failed(slowed(), "item", 0.0, HALF, 30.0, answer=True)
     assert waits(breaker, 1.0, fresh=True) == 29.0
     assert waits(breaker, 30.0, fresh=True) == 0
 
 
-def test_a_probe_that_does_not_come_back_keeps_its_place_for_a_while_only() -> None:
+def test_a_probe_that_does_not_return_blocks_others_for_a_limited_time() -> None:
     breaker = admitted(slowed(), "slow", 30.0)
     assert waits(breaker, 29.0, fresh=True) == SPACING
     assert waits(breaker, 30.0, fresh=True) == 0
@@ -200,7 +200,7 @@ def test_a_probe_that_does_not_come_back_keeps_its_place_for_a_while_only() -> N
     assert failed(breaker, "slow", 40.0, HALF, answer=True).opened == breaker.opened, "late news"
 
 
-def test_an_answer_to_a_read_before_a_write_ends_the_silence_and_nothing_else() -> None:
+def test_an_answer_to_a_read_before_a_write_only_ends_the_silence() -> None:
     breaker = reached(admitted(opened(), "probe"))
     assert breaker.opened
     assert not is_open(breaker)

@@ -1,4 +1,4 @@
-"""When an item is looked at next: the grid of `every`, cron through both nights of summer time, never, failures."""
+"""The time of an item's next check: the grid of `every`, cron at both changes of summer time, never, failures."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -75,12 +75,12 @@ def utc(text: str) -> float:
     ("tick", "began", "now", "expected"),
     [
         (100.0, 100.0, 100.5, 110.0),
-        (100.0, 99.6, 99.9, 110.0),  # jitter brought the look forward: its tick is served all the same
+        (100.0, 99.6, 99.9, 110.0),  # an early check by jitter serves its tick
         (100.0, 100.4, 109.9, 110.0),
         (100.0, 100.0, 110.0, 110.0),  # ended right on the next tick
         (100.0, 100.0, 110.1, 120.0),  # overran: that tick is missed
         (100.0, 100.0, 135.0, 140.0),
-        (100.0, 95.0, 95.5, 100.0),  # asked for ahead of the tick: the tick stands
+        (100.0, 95.0, 95.5, 100.0),  # a trigger before the tick: the tick stays
         (100.0, 95.0, 104.0, 110.0),  # ahead of it, and it passed meanwhile
         (5000.0, 95.0, 96.0, 106.0),  # the clock was set back by hours
     ],
@@ -93,8 +93,8 @@ def test_the_grid_of_every(tick: float, began: float, now: float, expected: floa
     every=st.floats(0.1, 1e6),
     looks=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.floats(0, 3.5)), min_size=1, max_size=40),
 )
-def test_a_schedule_never_drifts_nor_goes_back(every: float, looks: list[tuple[float, float]]) -> None:
-    """Whatever looks take (in periods) and chance says, each tick is whole periods after the first."""
+def test_a_schedule_never_drifts_or_goes_back(every: float, looks: list[tuple[float, float]]) -> None:
+    """For any duration of checks (in periods) and any chance, each tick is whole periods after the first."""
     schedule, first, tick, due = Schedule(every=every), NOW, NOW, NOW
     for chance, took in looks:
         ended = due + took * every
@@ -147,14 +147,14 @@ def test_what_follows_an_outcome(schedule: Schedule, outcome: Outcome, expected:
     assert next_wait(schedule, outcome, NOW, NOW, NOW + 2, MIDDLE) == expected
 
 
-def test_after_retries_the_old_grid_goes_on() -> None:
+def test_after_retries_the_grid_is_the_same() -> None:
     wait = next_wait(HOURLY, retrying(40.0), NOW, NOW, NOW + 1, MIDDLE)
     assert wait is not None
     assert next_wait(HOURLY, SYNCED, wait.tick, wait.due, wait.due + 5, MIDDLE) == Wait(NOW + 3600, NOW + 3600)
 
 
-# ── the first look ────────────────────────────────────────────────────────────────────────────────
-def test_one_item_starts_at_once_and_a_crowd_within_a_second() -> None:
+# ── the first check ───────────────────────────────────────────────────────────────────────────────
+def test_one_item_starts_at_once_and_many_within_a_second() -> None:
     assert first_delay(HOURLY, 0.999, 1) == 0.0
     assert first_delay(HOURLY, 0.999, 11) == pytest.approx(0.00999)
     assert first_delay(HOURLY, 0.5, 1001) == pytest.approx(0.5)
@@ -163,7 +163,7 @@ def test_one_item_starts_at_once_and_a_crowd_within_a_second() -> None:
     assert first_delay(NEVER, 0.5, 1_000_000) == pytest.approx(0.5)
 
 
-def test_an_item_without_a_record_is_looked_at_now() -> None:
+def test_an_item_without_a_record_is_checked_now() -> None:
     assert first_wait(item(), None, NOW, MIDDLE) == Wait(NOW, NOW)
     assert first_wait(item(NEVER), None, NOW, MIDDLE) == Wait(NOW, NOW)
 
@@ -177,7 +177,7 @@ def test_an_item_without_a_record_is_looked_at_now() -> None:
         (None, NOW),
     ],
 )
-def test_after_a_restart_a_fresh_record_keeps_its_next_check(next_check: float | None, expected: float) -> None:
+def test_after_a_restart_a_current_record_keeps_its_next_check(next_check: float | None, expected: float) -> None:
     wait = first_wait(item(), record_of(item(), next_check=next_check), NOW, MIDDLE)
     assert wait == Wait(expected, expected)
 
@@ -190,21 +190,21 @@ NOON, THREE = utc("2026-01-10T12:00"), utc("2026-01-11T02:00")
     [
         (None, THREE),
         ({"next_check": THREE}, THREE),
-        ({"next_check": NOON + 90 * 86400}, THREE),  # the line was another one
+        ({"next_check": NOON + 90 * 86400}, THREE),  # for another line
         ({"next_check": NOON - 3600}, NOON),  # missed while mirrord was down
         ({"next_check": None}, THREE),
         ({"state": State.BLOCKED, "next_check": THREE}, THREE),
-        ({"state": State.RETRYING, "next_check": NOON + 5}, NOON),  # cut short
+        ({"state": State.RETRYING, "next_check": NOON + 5}, NOON),  # interrupted
         ({"state": State.WAITING, "revision": None, "next_check": THREE}, THREE),
         ({"state": State.RETRYING, "next_check": NOON - 3600, "removed": NOON - 60}, THREE),
     ],
 )
-def test_the_first_look_by_cron(known: dict[str, object] | None, expected: float) -> None:
+def test_the_first_check_by_cron(known: dict[str, object] | None, expected: float) -> None:
     record = None if known is None else record_of(item(NIGHTLY), **known)
     assert first_wait(item(NIGHTLY), record, NOON, MIDDLE) == Wait(expected, expected)
 
 
-def test_never_is_done_once_for_one_definition() -> None:
+def test_never_is_checked_once_for_each_definition() -> None:
     assert first_wait(item(NEVER), record_of(item(NEVER)), NOW, MIDDLE) is None
 
 
@@ -220,13 +220,13 @@ def test_never_is_done_once_for_one_definition() -> None:
         {"removed": NOW - 60},
     ],
 )
-def test_what_the_record_does_not_cover_is_looked_at_now(changes: dict[str, object]) -> None:
+def test_a_definition_that_is_not_recorded_is_checked_now(changes: dict[str, object]) -> None:
     known = record_of(item(NEVER), next_check=NOW + 600, **changes)
     assert not is_current(item(NEVER), known)
     assert first_wait(item(NEVER), known, NOW, MIDDLE) == Wait(NOW, NOW)
 
 
-def test_a_suspended_item_is_looked_at_once_to_say_so() -> None:
+def test_a_suspended_item_is_checked_once_to_report_its_state() -> None:
     suspended = replace(item(NEVER), options=Options(schedule=NEVER, suspend=True))
     assert first_wait(suspended, record_of(suspended), NOW, MIDDLE) == Wait(NOW, NOW)
 
