@@ -45,27 +45,27 @@ def _is_url(address: str, scheme: str, slashes: str) -> bool:
 def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
     """`rest`: the part of a URL after its slashes."""
     authority, end, _ = re.split(r"([/\\?#]|$)", rest, maxsplit=1)
-    behind = rest[len(authority) :]
+    rest_of_url = rest[len(authority) :]
     _, at, host = authority.rpartition("@")
-    if _ambiguous(host, behind, named=bool(at), end=end, bucket=bucket):
+    if _ambiguous(host, rest_of_url, named=bool(at), end=end, bucket=bucket):
         return CUT, False
-    path, mark, _ = _partition(behind)
-    return host + path, bool(mark)
+    path, end_mark, _ = _partition(rest_of_url)
+    return host + path, bool(end_mark)
 
 
-def _ambiguous(host: str, behind: str, *, named: bool, end: str, bucket: bool) -> bool:
+def _ambiguous(host: str, rest_of_url: str, *, named: bool, end: str, bucket: bool) -> bool:
     """Whether the part to show may hold a password. `named`: there is userinfo before `host`."""
-    later = "@" in behind
+    later = "@" in rest_of_url
     if _LITERAL.fullmatch(host) or (_HOST.fullmatch(host) and ":" not in host) or (bucket and _WORD.fullmatch(host)):
         return later and named
     if _HOST.fullmatch(host):  # `user.name:1/…@host`, or a port
-        return later and (named or "@" in _partition(behind)[0])
+        return later and (named or "@" in _partition(rest_of_url)[0])
     if not _WORD.fullmatch(host):
         return True
-    return later and (named or end in "?#" or "@" in _partition(behind)[0])
+    return later and (named or end in "?#" or "@" in _partition(rest_of_url)[0])
 
 
-def _partition(behind: str) -> tuple[str, str, str]:
+def _partition(rest_of_url: str) -> tuple[str, str, str]:
     """The path, the `?` or `#` that ends it or an empty text, and the rest."""
-    path, mark, rest = re.split(r"([?#]|$)", behind, maxsplit=1)
+    path, mark, rest = re.split(r"([?#]|$)", rest_of_url, maxsplit=1)
     return path, mark, rest

@@ -181,13 +181,7 @@ class _File:
         spec = FolderSpec(
             entry=folder.name or folder.path,
             path=os.path.normpath(os.path.join(self._manifest.directory, folder.path)),
-            target=FolderTarget(
-                store=context.store.name,
-                endpoint=context.store.endpoint,
-                provider=context.store.provider,
-                bucket=bucket_and_key(folder.to)[0],
-                key=folder_key(folder.to, self._options.setting(folder, "key")),
-            ),
+            target=self._target(context, folder),
             selection=FileSelection(
                 include=self._options.setting(folder, "include"),
                 exclude=self._options.setting(folder, "exclude"),
@@ -208,14 +202,23 @@ class _File:
         self._refuse_overlap(context, spec)
         self._folders.append(spec)
 
+    def _target(self, context: EntryContext, folder: FolderSection) -> FolderTarget:
+        return FolderTarget(
+            store=context.store.name,
+            endpoint=context.store.endpoint,
+            provider=context.store.provider,
+            bucket=bucket_and_key(folder.to)[0],
+            key=folder_key(folder.to, self._options.setting(folder, "key")),
+        )
+
     def _refuse_overlap(self, context: EntryContext, spec: FolderSpec) -> None:
         """One folder may delete or move a file that another folder has not copied yet."""
         for other, where in (*self._others.folders, *self._mine.folders):
             if fault := self._overlap(spec, other):
-                takers = " and ".join(one.entry for one in (other, spec) if one.removes_files)
+                removing = " and ".join(one.entry for one in (other, spec) if one.removes_files)
                 raise EntryFault(
                     "path",
-                    f"{takers} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
+                    f"{removing} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
                     f"both need; {fault}",
                 )
         self._mine.folders.append((spec, context.where))

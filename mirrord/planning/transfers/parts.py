@@ -64,7 +64,8 @@ def _part_size(length: int, options: UploadOptions, provider: Provider, memory_l
 
 
 def _unknown_size(options: UploadOptions, provider: Provider, memory_limit: int) -> int:
-    """One part size for the whole stream: large enough for a long stream, and at most a quarter of the memory limit."""
+    """One part size for the whole stream. Without a size in the manifest: large enough for a long stream, and at most a
+    quarter of the memory limit, so that four parts fit."""
     wanted = options.part_size or min(UNKNOWN_PART, memory_limit // 4)
     return _fit(provider.min_part, wanted, provider, memory_limit, what="an object of unknown length")
 
