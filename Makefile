@@ -44,7 +44,7 @@ bench: $(DEV) ## mirrord beside rclone, median of alternating runs; results belo
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 	@$(BIN)/python -m pytest -s --timeout=7200 tests/bench
 
-lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's floors and contracts
+lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's contracts
 	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(MYPY_PATHS)

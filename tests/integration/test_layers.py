@@ -1,7 +1,7 @@
-"""Every import contract of pyproject.toml bites: a violation planted in a copy of the package breaks it by name.
+"""Every import contract of pyproject.toml is enforced: a violation planted in a copy of the package breaks it by name.
 
 A planted violation is code that its author could have meant: it uses what it imports, and ruff and mypy find nothing
-wrong with it. So only the contract stands between it and main.
+wrong with it. So only the contract can find it.
 """
 
 import os
@@ -36,16 +36,16 @@ def module(code: str) -> str:
     return f'"""Planted by a test."""\n\n{code}'
 
 
-def constant(room: str, name: str) -> tuple[str, str]:
-    return f"mirrord/{room}/{name}.py", module("LIMIT = 5\n")
+def constant(package: str, name: str) -> tuple[str, str]:
+    return f"mirrord/{package}/{name}.py", module("LIMIT = 5\n")
 
 
 def using(dotted: str, name: str, code: str) -> str:
     return module(f"from {dotted} import {name}\n\n\n{code}")
 
 
-def climbing(contract: str, lower: str, higher: str) -> Plant:
-    """A new module of one room that uses a new module of another."""
+def upward(contract: str, lower: str, higher: str) -> Plant:
+    """A new module of one package that uses a new module of another."""
     label = f"{contract}_{lower}_{higher}".replace("-", "_").replace(".", "_").replace("/", "_")
     path, content = constant(higher, f"used_by_{label}")
     user = using(
@@ -54,10 +54,10 @@ def climbing(contract: str, lower: str, higher: str) -> Plant:
     return Plant(contract, label, {path: content, f"mirrord/{lower}/uses_{label}.py": user})
 
 
-def foreign(contract: str, room: str, dotted: str, name: str, code: str) -> Plant:
-    """A new module of one room that uses a library which is not its to use."""
-    label = f"{contract}_{room}_{dotted}".replace("-", "_").replace(".", "_")
-    return Plant(contract, label, {f"mirrord/{room}/uses_{label}.py": using(dotted, name, code)})
+def foreign(contract: str, package: str, dotted: str, name: str, code: str) -> Plant:
+    """A new module of one package that uses a library which its contract forbids."""
+    label = f"{contract}_{package}_{dotted}".replace("-", "_").replace(".", "_")
+    return Plant(contract, label, {f"mirrord/{package}/uses_{label}.py": using(dotted, name, code)})
 
 
 def adapters(contract: str) -> list[str]:
@@ -75,33 +75,33 @@ APPLICATION = "def application() -> Application:\n    return Application()\n"
 CORE = ("reconcile", "scheduling", "folders")
 
 PLANTS = [
-    climbing("floors", "s3", "transfer"),
-    climbing("floors", "planning", "reconcile"),
-    climbing("floors", "transfer", "daemon"),
-    climbing("floors", "reconcile", "cli"),
-    climbing("floors", "daemon", "demo"),
-    climbing("floors", "daemon", "programs"),
-    climbing("floors", "programs", "daemon"),
-    climbing("floors", "engine", "programs"),
-    climbing("floors", "web", "engine"),
-    climbing("floors", "journal", "telemetry"),
-    climbing("floors", "reconcile", "scheduling"),
-    climbing("floors", "scheduling", "folders"),
-    climbing("floors", "folders", "web"),
-    Plant("floors", "planning_ports", {"mirrord/planning/uses_ports.py": using("mirrord.ports", "Clock", NOW)}),
-    Plant("floors", "a_module_on_no_floor", {"mirrord/attic.py": module("LIMIT = 5\n")}),
-    *(climbing("transfer-adapters", "transfer", room) for room in adapters("transfer-adapters")),
-    *(climbing("core-adapters", room, adapter) for room in CORE for adapter in adapters("core-adapters")),
-    *(climbing("web-core", room, core) for room in ("web", "client") for core in CORE),
+    upward("layers", "s3", "transfer"),
+    upward("layers", "planning", "reconcile"),
+    upward("layers", "transfer", "daemon"),
+    upward("layers", "reconcile", "cli"),
+    upward("layers", "daemon", "demo"),
+    upward("layers", "daemon", "programs"),
+    upward("layers", "programs", "daemon"),
+    upward("layers", "engine", "programs"),
+    upward("layers", "web", "engine"),
+    upward("layers", "journal", "telemetry"),
+    upward("layers", "reconcile", "scheduling"),
+    upward("layers", "scheduling", "folders"),
+    upward("layers", "folders", "web"),
+    Plant("layers", "planning_ports", {"mirrord/planning/uses_ports.py": using("mirrord.ports", "Clock", NOW)}),
+    Plant("layers", "a_module_in_no_layer", {"mirrord/attic.py": module("LIMIT = 5\n")}),
+    *(upward("transfer-adapters", "transfer", package) for package in adapters("transfer-adapters")),
+    *(upward("core-adapters", package, adapter) for package in CORE for adapter in adapters("core-adapters")),
+    *(upward("web-core", package, core) for package in ("web", "client") for core in CORE),
     *(
-        climbing("composition-root", program, adapter.replace(".", "/"))
+        upward("composition-root", program, adapter.replace(".", "/"))
         for program in ("daemon", "programs")
         for adapter in adapters("composition-root")
     ),
-    *(climbing("fakes", room, "testing") for room in ("engine", "daemon", "programs", "cli", "demo")),
-    climbing("source-kinds", "sources", "sources"),
-    climbing("journals", "journal", "journal"),
-    climbing("journals", "journal/sqlite", "journal"),
+    *(upward("fakes", package, "testing") for package in ("engine", "daemon", "programs", "cli", "demo")),
+    upward("source-kinds", "sources", "sources"),
+    upward("journals", "journal", "journal"),
+    upward("journals", "journal/sqlite", "journal"),
     foreign("pure", "planning", "time", "time", "def now() -> float:\n    return time()\n"),
     foreign("pure", "manifest", "asyncio", "Event", "def changed() -> Event:\n    return Event()\n"),
     foreign("pure", "planning", "socket", "gethostname", "def host() -> str:\n    return gethostname()\n"),
