@@ -1,4 +1,4 @@
-"""The pool of buffers: its bound, its order, its honesty under cancellation."""
+"""The pool of buffers: its limit, its order, and its counters under cancellation."""
 
 import asyncio
 
@@ -12,14 +12,14 @@ from mirrord.units import KiB, MiB
 
 
 async def asked(budget: Budget, size: int) -> asyncio.Task[Buffer]:
-    """A request that has had its chance to be granted."""
+    """A request, after the pool had a chance to grant it."""
     task = asyncio.create_task(budget.acquire(size))
     for _ in range(3):
         await asyncio.sleep(0)
     return task
 
 
-async def test_a_view_is_as_long_as_asked_and_writable() -> None:
+async def test_a_view_has_the_requested_size_and_is_writable() -> None:
     budget = Budget(4 * MiB)
     async with budget.buffer(1_000_001) as view:
         view[:] = b"a" * 1_000_001
@@ -30,7 +30,7 @@ async def test_a_view_is_as_long_as_asked_and_writable() -> None:
         view[0] = 1
 
 
-async def test_no_bytes_is_a_buffer_too() -> None:
+async def test_a_buffer_may_have_no_bytes() -> None:
     async with Budget(MiB).buffer(0) as view:
         assert len(view) == 0
 
@@ -40,13 +40,13 @@ async def test_a_request_over_the_limit_fails_at_once() -> None:
         await Budget(MiB).acquire(MiB + 1)
 
 
-async def test_a_limit_that_is_no_round_number_is_usable_whole() -> None:
+async def test_a_limit_that_is_not_a_capacity_can_be_used_completely() -> None:
     budget = Budget(3 * MiB + 5)
     async with budget.buffer(3 * MiB + 5):
         assert budget.mapped == 3 * MiB + 5
 
 
-async def test_buffers_of_a_size_are_lent_again() -> None:
+async def test_released_buffers_of_a_size_are_reused() -> None:
     budget = Budget(8 * MiB)
     async with budget.buffer(2 * MiB) as view:
         view[:5] = b"first"
@@ -55,7 +55,7 @@ async def test_buffers_of_a_size_are_lent_again() -> None:
     assert budget.mapped == 2 * MiB
 
 
-async def test_idle_buffers_make_room_for_other_sizes() -> None:
+async def test_idle_buffers_are_dropped_for_other_sizes() -> None:
     budget = Budget(8 * MiB)
     buffers = [await budget.acquire(2 * MiB) for _ in range(4)]
     for buffer in buffers:
@@ -75,8 +75,8 @@ async def test_releasing_twice_counts_once() -> None:
     assert budget.in_use == 0
 
 
-async def test_memory_of_a_failed_use_is_not_lent_again() -> None:
-    """A thread or a broken connection may still hold a view of it: these bytes must not become another part's."""
+async def test_memory_of_a_failed_use_is_not_reused() -> None:
+    """A thread or a broken connection may still use a view of it: another part must not get this memory."""
     budget = Budget(MiB)
     views: list[memoryview] = []
 
@@ -97,7 +97,7 @@ async def test_memory_of_a_failed_use_is_not_lent_again() -> None:
         assert bytes(views[0]) == b"0123456789"
 
 
-async def test_discarded_memory_is_neither_lent_nor_held() -> None:
+async def test_discarded_memory_is_neither_in_use_nor_mapped() -> None:
     budget = Budget(MiB)
     buffer = await budget.acquire(MiB)
     buffer.discard()
@@ -105,7 +105,7 @@ async def test_discarded_memory_is_neither_lent_nor_held() -> None:
     assert (budget.in_use, budget.mapped) == (0, 0)
 
 
-async def test_first_come_first_served_so_that_the_large_are_not_starved() -> None:
+async def test_first_in_first_out_so_that_large_requests_are_not_starved() -> None:
     budget = Budget(4 * MiB)
     held = [await budget.acquire(MiB) for _ in range(4)]
     large = await asked(budget, 4 * MiB)
@@ -114,14 +114,14 @@ async def test_first_come_first_served_so_that_the_large_are_not_starved() -> No
         buffer.release()
     await asyncio.sleep(0)
     assert not large.done()
-    assert not small.done(), "a small request must not pass a waiting large one"
+    assert not small.done(), "a small request must not overtake a waiting large one"
     held[3].release()
     (await large).release()
     (await small).release()
     assert budget.in_use == 0
 
 
-async def test_a_cancelled_wait_frees_its_place() -> None:
+async def test_a_cancelled_request_leaves_the_queue() -> None:
     budget = Budget(4 * MiB)
     held = await budget.acquire(2 * MiB)
     large = await asked(budget, 4 * MiB)
@@ -134,7 +134,7 @@ async def test_a_cancelled_wait_frees_its_place() -> None:
     assert budget.in_use == 0
 
 
-async def test_a_cancellation_in_the_moment_of_the_grant_loses_nothing() -> None:
+async def test_a_cancellation_after_the_grant_loses_no_bytes() -> None:
     budget = Budget(MiB)
     held = await budget.acquire(MiB)
     waiting = await asked(budget, MiB)
@@ -146,12 +146,12 @@ async def test_a_cancellation_in_the_moment_of_the_grant_loses_nothing() -> None
     assert budget.in_use == 0
 
 
-async def test_a_grant_passes_over_a_wait_just_cancelled() -> None:
+async def test_a_grant_skips_a_request_that_was_just_cancelled() -> None:
     budget = Budget(MiB)
     held = await budget.acquire(MiB)
     waiting = await asked(budget, MiB)
     behind = await asked(budget, MiB)
-    waiting.cancel()  # has not run yet: its place is still taken
+    waiting.cancel()  # has not run yet: its request is still in the queue
     held.release()
     (await behind).release()
     assert budget.in_use == 0
@@ -161,7 +161,7 @@ async def test_a_grant_passes_over_a_wait_just_cancelled() -> None:
 @given(
     st.lists(st.tuples(st.integers(0, 4 * MiB), st.integers(0, 4), st.booleans()), min_size=1, max_size=40),
 )
-async def test_never_over_the_limit_and_nothing_lost(users: list[tuple[int, int, bool]]) -> None:
+async def test_the_limit_holds_and_no_bytes_are_lost(users: list[tuple[int, int, bool]]) -> None:
     budget = Budget(5 * MiB + 123)
 
     async def use(size: int, turns: int) -> None:

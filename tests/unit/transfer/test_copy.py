@@ -1,4 +1,4 @@
-"""The story of a transfer on a scripted source and store: what arrives, what is refused, what is left behind."""
+"""`copy` with a scripted source and store: what is stored, what is refused, and what is left at the store."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ CONTENT = os.urandom(10 * PART + 77)
 
 
 class Waits(list[float]):
-    """A sleep that only notes how long it would have been."""
+    """A sleep that only records its seconds."""
 
     async def __call__(self, seconds: float) -> None:
         self.append(seconds)
@@ -72,13 +72,13 @@ async def broken(at: int) -> None:
 
 
 class Changing(MemorySource):
-    """A source that turns out to have changed once it was read."""
+    """A source whose revision changed while it was read."""
 
     async def confirm(self, observed: Observed) -> None:
         raise SourceChanged("the source changed")
 
 
-# ── what arrives ──────────────────────────────────────────────────────────────────────────────────
+# ── what is stored ──────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("length", [0, 1, 100_000])
 async def test_a_put(length: int) -> None:
     source, store = source_of(CONTENT[:length]), ScriptedStore()
@@ -110,7 +110,7 @@ async def test_parts(length: int, known: bool, step: int) -> None:
     ("provider", "sizes"),
     [
         (profile(ProviderName.AWS), [PART, 2 * PART, 4 * PART, 3 * PART + 77]),
-        (profile(ProviderName.R2), [4 * PART, 4 * PART, 2 * PART + 77]),  # wants equal parts
+        (profile(ProviderName.R2), [4 * PART, 4 * PART, 2 * PART + 77]),  # requires equal parts
     ],
 )
 async def test_parts_of_unknown_length_start_small(
@@ -164,7 +164,7 @@ async def test_progress_ends_at_the_size_on_both_sides() -> None:
     assert all(sent <= read for read, sent in seen)
 
 
-async def test_parts_in_flight_and_buffers_stay_in_bound() -> None:
+async def test_parts_in_flight_and_buffers_stay_below_their_limits() -> None:
     budget = Budget(MiB)
     highest = 0
 
@@ -182,8 +182,8 @@ async def test_parts_in_flight_and_buffers_stay_in_bound() -> None:
     assert budget.in_use == 0
 
 
-async def test_reading_goes_on_while_parts_travel() -> None:
-    """With one part on the wire and never answered, the next one is read already."""
+async def test_reading_continues_while_parts_are_in_flight() -> None:
+    """While one part is in flight without an answer, the next one is already read."""
     second = asyncio.Event()
 
     def progress(taken: int, _sent: int) -> None:
@@ -210,7 +210,7 @@ async def test_reading_goes_on_while_parts_travel() -> None:
         ({"content_type": "application/gzip"}, SourceRefused, "text/html"),
     ],
 )
-async def test_refused_unread(more: dict[str, object], error: type[MirrordError], words: str) -> None:
+async def test_refused_before_any_read(more: dict[str, object], error: type[MirrordError], words: str) -> None:
     source, store = source_of(CONTENT, content_type="text/html; charset=utf-8"), ScriptedStore()
     with pytest.raises(error, match=words):
         await copy(transfer_spec(parts_of(PART), **more), source, source.observed, context(store))
@@ -228,7 +228,7 @@ async def test_a_media_type_is_compared_without_its_parameters() -> None:
 @pytest.mark.parametrize(
     "cut", [whole(len(CONTENT)), parts_of(PART), parts_of(4 * PART)], ids=["put", "parts", "large parts"]
 )
-async def test_bytes_that_meet_the_declared_digest(cut) -> None:
+async def test_bytes_with_the_declared_digest(cut) -> None:
     source, store = source_of(CONTENT, step=50_000), ScriptedStore()
     digest = sha256(CONTENT).hexdigest()
     copied = await copy(transfer_spec(cut, sha256=digest), source, source.observed, context(store))
@@ -248,7 +248,7 @@ async def test_other_bytes_than_declared_never_become_visible(content: bytes, cu
     assert not {"put", "complete"} & set(store.log)
 
 
-# ── the source breaks its word: nothing becomes visible ───────────────────────────────────────────
+# ── the source sends other bytes: nothing becomes visible ───────────────────────────────────────────
 SHORT = len(CONTENT) - 1
 BREAKS: list[tuple[str, MemorySource, dict[str, object], type[MirrordError]]] = [
     ("cut short", source_of(CONTENT, hooks=SourceHooks(on_read=broken)), {}, SourceUnavailable),
@@ -263,7 +263,7 @@ BREAKS: list[tuple[str, MemorySource, dict[str, object], type[MirrordError]]] = 
 
 @pytest.mark.parametrize(("source", "more", "error"), [b[1:] for b in BREAKS], ids=[b[0] for b in BREAKS])
 @pytest.mark.parametrize("kind", TransferKind)
-async def test_a_source_that_breaks_its_word_leaves_nothing(
+async def test_a_source_that_differs_from_its_revision_leaves_nothing(
     source: MemorySource, more: dict[str, object], error: type[MirrordError], kind: TransferKind
 ) -> None:
     store = ScriptedStore()
@@ -300,7 +300,7 @@ async def test_a_part_is_sent_again_from_its_buffer(error: MirrordError) -> None
     assert waits == [0.5, 1.0]
 
 
-async def test_retry_after_is_honoured_by_parts() -> None:
+async def test_a_part_is_not_repeated_before_retry_after() -> None:
     waits = Waits()
     store = ScriptedStore(on={"part": failing(StoreUnavailable("slow", retry_after=7), times=1)})
     await run_parts(store, retry=RetryPolicy(sleep=waits, chance=lambda: 0.0))
@@ -350,7 +350,7 @@ async def test_an_upload_that_cannot_be_completed_or_created(call: str) -> None:
     assert ("aborted" in store.log) is (call == "complete")
 
 
-async def test_a_failed_abort_is_noted_on_the_error_that_matters() -> None:
+async def test_a_failed_abort_is_a_note_on_the_first_error() -> None:
     store = ScriptedStore(
         on={"part": failing(StoreDenied("403"), numbers=(2,)), "abort": failing(StoreUnavailable("gone away"))}
     )
@@ -359,7 +359,7 @@ async def test_a_failed_abort_is_noted_on_the_error_that_matters() -> None:
     assert caught.value.__notes__ == ["upload upload-1 of s3://bucket/key.bin could not be aborted: gone away"]
 
 
-async def test_an_abort_without_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_abort_without_answer_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multipart, "ABORT_DEADLINE", 0.01)
     store = ScriptedStore(on={"part": failing(StoreDenied("403"), numbers=(2,)), "abort": never})
     with pytest.raises(StoreDenied) as caught:
@@ -367,7 +367,7 @@ async def test_an_abort_without_answer_is_bounded(monkeypatch: pytest.MonkeyPatc
     assert "could not be aborted" in caught.value.__notes__[0]
 
 
-async def test_a_store_without_further_parts_names_part_size() -> None:
+async def test_the_error_about_too_many_parts_names_part_size() -> None:
     few = Provider(name=ProviderName.GENERIC, max_parts=4)
     store = ScriptedStore(provider=few)
     source = source_of(CONTENT, length=None)
@@ -383,7 +383,7 @@ async def started(store: ScriptedStore, line: str) -> asyncio.Task[None]:
     return task
 
 
-async def test_cancelled_in_mid_part_drains_then_aborts() -> None:
+async def test_cancelled_during_a_part_drains_then_aborts() -> None:
     store = ScriptedStore(on={"part": never})
     task = await started(store, "part 2")
     task.cancel()
@@ -393,7 +393,7 @@ async def test_cancelled_in_mid_part_drains_then_aborts() -> None:
     assert store.uploads == {}
 
 
-async def test_a_second_cancellation_does_not_cut_the_abort_short() -> None:
+async def test_a_second_cancellation_does_not_interrupt_the_abort() -> None:
     gate = asyncio.Event()
 
     async def gated() -> None:
@@ -429,7 +429,7 @@ async def test_cancelled_while_creating_leaves_no_upload() -> None:
     assert store.log == ["create", "created", "abort with 0 in flight", "aborted"]
 
 
-async def test_cancelled_while_completing_ends_with_the_object_whole() -> None:
+async def test_cancelled_while_completing_ends_with_the_whole_object() -> None:
     gate = asyncio.Event()
 
     async def gated() -> None:

@@ -1,4 +1,4 @@
-"""The same story against the fake that users get, which refuses small parts, wrong checksums and lost uploads."""
+"""`copy` with MemoryStore as users get it: it refuses small parts, wrong checksums and unknown uploads."""
 
 import os
 from dataclasses import replace
@@ -33,7 +33,7 @@ async def with_bucket() -> MemoryStore:
 @pytest.mark.parametrize("length", [0, 1000, 12 * MiB, len(CONTENT)])
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("kind", [ChecksumKind.CRC64NVME, ChecksumKind.MD5])
-async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: ChecksumKind) -> None:
+async def test_the_object_has_the_bytes_that_were_sent(length: int, known: bool, kind: ChecksumKind) -> None:
     store, budget = await with_bucket(), Budget(LIMIT)
     source = source_of(CONTENT[:length], length=length if known else None, step=MiB)
     copied = await copy(
@@ -46,17 +46,17 @@ async def test_what_arrives_is_what_was_sent(length: int, known: bool, kind: Che
     assert budget.mapped <= LIMIT
 
 
-def unless_it_stands(one: TransferSpec) -> TransferSpec:
+def unless_it_exists(one: TransferSpec) -> TransferSpec:
     return replace(one, new=replace(one.new, if_none_match=True))
 
 
 @pytest.mark.parametrize("length", [1000, len(CONTENT)])
-async def test_if_none_match_leaves_what_stands(length: int) -> None:
+async def test_if_none_match_keeps_an_existing_object(length: int) -> None:
     store, source = await with_bucket(), source_of(CONTENT[:length], step=MiB)
     context = TransferContext(store=store, budget=Budget(LIMIT))
     await copy(planned(length), source, source.observed, context)
     changed = source_of(CONTENT[1 : length + 1], step=MiB)
     with pytest.raises(PreconditionFailed):
-        await copy(unless_it_stands(planned(length)), changed, changed.observed, context)
+        await copy(unless_it_exists(planned(length)), changed, changed.observed, context)
     assert store.buckets[AT.bucket][AT.key].content == CONTENT[:length]
     assert not store.uploads

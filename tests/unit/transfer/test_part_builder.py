@@ -54,7 +54,7 @@ async def test_parts_from_any_chunks(length: int, sizes: list[int], concurrency:
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, len(CONTENT)), st.lists(st.integers(0, 3 * PART), max_size=30), st.integers(1, 4))
-async def test_large_chunks_are_parts_and_small_ones_are_gathered(
+async def test_large_chunks_are_parts_and_small_ones_are_combined(
     length: int, sizes: list[int], concurrency: int
 ) -> None:
     store, budget, chunks = ScriptedStore(), Budget(PART), pieces(CONTENT[:length], sizes)
@@ -107,7 +107,7 @@ async def test_parts_of_small_chunks_grow_with_their_number() -> None:
     assert made[:-1] == [PART, PART, 2 * PART, 2 * PART, 4 * PART]
 
 
-async def test_a_buffer_half_full_is_given_back_when_a_part_fails() -> None:
+async def test_a_partly_filled_buffer_is_released_when_a_part_fails() -> None:
     async def refuse(*_: object) -> None:
         raise StoreDenied("403")
 
@@ -139,7 +139,7 @@ async def test_after_a_failed_part_no_further_one_is_sent() -> None:
     assert budget.in_use == 0
 
 
-async def test_a_block_left_without_completing_aborts_and_says_if_it_could_not() -> None:
+async def test_leaving_the_block_without_completing_aborts_and_raises_if_that_fails() -> None:
     async def gone(*_: object) -> None:
         raise StoreUnavailable("gone away")
 

@@ -1,4 +1,4 @@
-"""What an answer, or a HEAD, proves of a copy; a provider's profile proves nothing."""
+"""What an answer, or a HEAD, proves about a copy; a provider's profile proves nothing."""
 
 import pytest
 
@@ -26,20 +26,20 @@ def stored(checksum: Checksum | None = None, etag: str = '"e"', *, head: bool = 
 
 
 @pytest.mark.parametrize("kind", HEADERS)
-def test_a_put_counts_if_its_checksum_is_said_back(kind: ChecksumKind) -> None:
+def test_a_put_is_proven_if_the_answer_shows_its_checksum(kind: ChecksumKind) -> None:
     assert proof.of_put(of(kind), stored(of(kind)), len(BODY)) is Integrity.FULL_OBJECT
     assert proof.of_put(of(kind), stored(), len(BODY)) is Integrity.LENGTH
     assert proof.of_put(of(kind), stored(etag=etag_of(BODY)), len(BODY)) is Integrity.LENGTH
 
 
-def test_an_md5_counts_only_where_the_etag_is_it() -> None:
+def test_an_md5_counts_only_if_the_etag_is_equal() -> None:
     sent = of(ChecksumKind.MD5)
     assert proof.of_put(sent, stored(etag=etag_of(BODY)), len(BODY)) is Integrity.MD5
     assert proof.of_put(sent, stored(etag=etag_of(BODY).upper()), len(BODY)) is Integrity.MD5
     assert proof.of_put(sent, stored(etag='"f00"'), len(BODY)) is Integrity.LENGTH
 
 
-def test_without_a_checksum_there_is_only_the_length() -> None:
+def test_without_a_checksum_the_level_is_length() -> None:
     assert proof.of_put(None, stored(of(ChecksumKind.CRC32)), len(BODY)) is Integrity.LENGTH
 
 
@@ -85,7 +85,7 @@ def test_a_composite_checksum_counts_if_a_head_shows_it(kind: ChecksumKind) -> N
         proof.of_multipart(None, parts(kind), false, len(BODY))
 
 
-def test_a_multipart_upload_counts_by_its_whole_checksum_or_by_the_etags_of_md5_parts() -> None:
+def test_a_multipart_upload_is_proven_by_its_whole_checksum_or_by_the_etags_of_md5_parts() -> None:
     whole, crc = of(ChecksumKind.CRC64NVME), parts(ChecksumKind.CRC64NVME)
     assert proof.of_multipart(whole, crc, stored(whole), len(BODY)) is Integrity.FULL_OBJECT
     assert proof.of_multipart(whole, crc, stored(), len(BODY)) is Integrity.LENGTH

@@ -1,4 +1,4 @@
-"""Reading back: what is compared, and which objects are not what was sent."""
+"""Reading back: what is compared, and which objects differ from what was sent."""
 
 import os
 
@@ -72,7 +72,7 @@ async def test_other_bytes(way: str, content: bytes, words: str) -> None:
 
 
 @pytest.mark.parametrize("parts", [[], in_parts()[:2], [*in_parts()[:2], Part(number=3, size=7, etag="")]])
-async def test_nothing_is_not_compared_with(parts: list[Part]) -> None:
+async def test_without_checksums_reading_back_is_refused(parts: list[Part]) -> None:
     with pytest.raises(StoreRefused, match="nothing is known to compare it with"):
         await read_back(await stored(CONTENT), AT, expected_bytes(None, parts, len(CONTENT)), Budget(64 * KiB))
 

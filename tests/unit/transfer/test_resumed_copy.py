@@ -1,4 +1,4 @@
-"""Copies of pinned sources on a scripted source and store: what is fetched, kept, written down, and gone on with."""
+"""Copies of pinned sources with a scripted source and store: what is read, kept, recorded and resumed."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ def pinned(content: bytes = CONTENT, *, step: int = 50_000, **hooks: Any) -> Mem
 
 @dataclass
 class Written:
-    """A ledger as a list of lines; `keep` is what it answers; `slow` makes each part's line take its time."""
+    """A ledger as a list of lines. `keep` is the result of `keeps`; `slow` delays the line of each part."""
 
     keep: bool = False
     lines: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ def numbered(*numbers: int) -> dict[int, Part]:
 
 
 def with_kept(*numbers: int) -> tuple[ScriptedStore, TransferSpec]:
-    """A store with an open upload that has these parts, and the job that goes on with it."""
+    """A store with an open upload that has these parts, and the spec that resumes it."""
     store = ScriptedStore()
     one, parts = transfer_spec(parts_of(PART)), numbered(*numbers)
     held = {number: (part, CONTENT[(number - 1) * PART : number * PART]) for number, part in parts.items()}
@@ -103,9 +103,9 @@ def with_kept(*numbers: int) -> tuple[ScriptedStore, TransferSpec]:
     return store, replace(one, resumed=ResumedUpload("old", parts))
 
 
-# ── what is fetched ───────────────────────────────────────────────────────────────────────────────
+# ── what is read ───────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("readers", [1, 2, 4, 50])
-async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None:
+async def test_a_pinned_source_is_copied_whole_by_any_number_of_readers(readers: int) -> None:
     source, store, ledger = pinned(), ScriptedStore(), Written()
     copied = await copy(
         replace(transfer_spec(parts_of(PART)), readers=readers), source, OBSERVED, context(store, ledger)
@@ -122,7 +122,7 @@ async def test_a_pinned_source_arrives_whole_whoever_reads(readers: int) -> None
 
 @pytest.mark.parametrize("kept", [(), (1,), (11,), (2, 3, 7), tuple(range(1, 11)), tuple(range(1, 12))])
 @pytest.mark.parametrize("readers", [1, 4])
-async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], readers: int) -> None:
+async def test_only_missing_parts_are_read_and_sent(kept: tuple[int, ...], readers: int) -> None:
     store, one = with_kept(*kept)
     source, ledger, seen = pinned(), Written(), []
     carried = context(store, ledger)
@@ -141,7 +141,7 @@ async def test_only_what_is_missing_is_fetched_and_sent(kept: tuple[int, ...], r
     assert carried.budget.in_use == 0
 
 
-async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
+async def test_a_declared_digest_needs_one_stream_from_the_first_byte() -> None:
     declared = replace(transfer_spec(parts_of(PART), sha256="0" * 64), readers=4)
     source = pinned()
     with pytest.raises(ChecksumMismatch):
@@ -149,21 +149,21 @@ async def test_a_declared_digest_wants_one_stream_from_the_first_byte() -> None:
     assert source.log.opened == [(0, len(CONTENT))]
 
 
-# ── what is written down ──────────────────────────────────────────────────────────────────────────
-async def test_each_edge_is_written_before_the_next_step() -> None:
+# ── what is recorded ──────────────────────────────────────────────────────────────────────────
+async def test_each_step_is_recorded_before_the_next_request() -> None:
     store, ledger = ScriptedStore(), Written()
     store.log.append = lambda line: (ledger.lines.append(f"store: {line}"), None)[1]  # type: ignore[method-assign]
     await copy(transfer_spec(parts_of(PART, concurrency=1)), pinned(), OBSERVED, context(store, ledger))
     lines = ledger.lines
     assert lines[:3] == ["store: create", "store: created", "opened upload-1"]
     assert lines[3:6] == ["store: part 1", "store: part 1 ok", "part 1"]
-    assert lines[6] == "store: part 2", "a part's place is free once the journal has it"
+    assert lines[6] == "store: part 2", "the slot of a part is free when the journal has the part"
     assert lines[-2:] == ["completing", "store: complete"]
     assert ledger.parts == numbered(*range(1, 12))
     assert ledger.whole == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT))
 
 
-async def test_a_part_holds_its_place_until_it_is_written_down() -> None:
+async def test_a_part_keeps_its_slot_until_it_is_recorded() -> None:
     store, ledger = ScriptedStore(), Written(slow=asyncio.Event())
     task = asyncio.create_task(copy(transfer_spec(parts_of(PART, 2)), pinned(), OBSERVED, context(store, ledger)))
     await store.log.reached("part 2 ok")
@@ -178,7 +178,7 @@ async def test_a_part_holds_its_place_until_it_is_written_down() -> None:
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("how", ["part fails", "source fails", "cancelled", "ledger fails"])
-async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool) -> None:
+async def test_parts_stay_only_if_the_ledger_keeps_them(how: str, keep: bool) -> None:
     async def refuse(number: int) -> None:
         if how == "part fails" and number == 5:
             raise StoreDenied("403")
@@ -206,7 +206,7 @@ async def test_parts_stay_only_where_the_ledger_keeps_them(how: str, keep: bool)
 
 # ── streams that break ────────────────────────────────────────────────────────────────────────────
 def breaking(*offsets: int) -> Callable[[int], Awaitable[None]]:
-    """Each of these offsets fails once, as soon as it is reached."""
+    """The source breaks once at each of these offsets."""
     left = sorted(offsets)
 
     async def read(at: int) -> None:
@@ -226,7 +226,7 @@ async def through(source: MemorySource, run: PartRange, waits: Waits, tries: int
     return bytes(content)
 
 
-async def test_a_stream_goes_on_where_it_broke() -> None:
+async def test_a_stream_resumes_where_it_broke() -> None:
     source, waits = pinned(on_read=breaking(1000, 500_000)), Waits()
     assert await through(source, PartRange(100, 900_000), waits) == CONTENT[100:900_000]
     assert [end for _, end in source.log.opened] == [900_000] * 3
@@ -237,7 +237,7 @@ async def test_a_stream_goes_on_where_it_broke() -> None:
     assert source.log.open_now == 0
 
 
-async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
+async def test_a_stream_that_breaks_too_often_fails() -> None:
     source, waits = pinned(on_read=breaking(10, 11, 12)), Waits()
     with pytest.raises(SourceUnavailable, match="reset"):
         await through(source, PartRange(0, 900_000), waits)
@@ -246,13 +246,13 @@ async def test_a_stream_that_breaks_too_often_is_given_up() -> None:
     assert source.log.open_now == 0
 
 
-async def test_breaks_that_lie_far_apart_are_forgiven() -> None:
+async def test_breaks_far_apart_do_not_add_up() -> None:
     content = bytes(5 * BREAKS_RESET_AFTER)
     source = pinned(content, step=MiB, on_read=breaking(*(n * BREAKS_RESET_AFTER for n in range(1, 5))))
     assert len(await through(source, PartRange(0, len(content)), Waits(), tries=2, size=MiB)) == len(content)
 
 
-async def test_a_source_that_cannot_be_opened_at_first_is_asked_again() -> None:
+async def test_a_source_that_cannot_be_opened_at_first_is_retried() -> None:
     left = [2]
 
     async def closed(_start: int, _end: int) -> None:
@@ -265,7 +265,7 @@ async def test_a_source_that_cannot_be_opened_at_first_is_asked_again() -> None:
     assert waits == [7.5, 8.0]
 
 
-async def test_a_changed_source_is_not_gone_on_with() -> None:
+async def test_a_changed_source_is_not_resumed() -> None:
     async def changed(start: int, _end: int) -> None:
         if start:
             raise SourceChanged("another revision")
@@ -275,7 +275,7 @@ async def test_a_changed_source_is_not_gone_on_with() -> None:
         await through(source, PartRange(0, 900_000), Waits())
 
 
-async def test_a_connection_that_does_not_come_again_is_not_waited_for_with_a_buffer(
+async def test_reopening_a_stream_with_a_buffer_in_use_has_a_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resuming, "REOPEN_DEADLINE", 0.01)
@@ -292,7 +292,7 @@ async def test_a_reader_that_fails_stops_the_others() -> None:
     async def read(at: int) -> None:
         if at >= 9 * PART:
             raise SourceChanged("another")
-        if at > 2 * PART:  # the second reader proves its end there, and goes on to the tenth part
+        if at > 2 * PART:  # the second reader reaches its end there, and continues with the tenth part
             await asyncio.Event().wait()
 
     source, store = pinned(on_read=read), ScriptedStore()

@@ -1,4 +1,4 @@
-"""The retry loop: what passes, how long is waited, when it ends."""
+"""The retry loop: which errors are retried, how long it waits, and when it ends."""
 
 import pytest
 
@@ -47,14 +47,14 @@ async def test_the_last_error_is_raised_without_a_pause_after_it() -> None:
     assert calls.waited == [0.5, 1.0]
 
 
-async def test_an_error_that_does_not_pass_is_raised_at_once() -> None:
+async def test_an_error_that_is_not_retryable_is_raised_at_once() -> None:
     calls = Calls(StoreDenied("no"))
     with pytest.raises(StoreDenied):
         await calls.policy.run(calls.call, unavailable)
     assert (calls.count, calls.waited) == (1, [])
 
 
-async def test_a_retry_after_is_waited_for() -> None:
+async def test_the_pause_is_at_least_retry_after() -> None:
     calls = Calls(StoreUnavailable("slow down", retry_after=7.0))
     await calls.policy.run(calls.call, unavailable)
     assert calls.waited == [7.5]

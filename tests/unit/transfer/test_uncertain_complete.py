@@ -1,4 +1,4 @@
-"""A multipart upload without a ledger, as the library has it, whose completion nobody tells of."""
+"""A multipart upload without a ledger, as in the library, whose completion has an unknown outcome."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ OURS = NewObject(at=AT, options=ObjectOptions(metadata={META_TRANSFER: "t"}), ch
 
 
 class Store(MemoryStore):
-    """Loses each answer to Complete, after it `lands` or not, and answers HEAD with `head` from then on."""
+    """Loses each answer to Complete, which takes effect if `lands`, and answers HEAD with `head` afterwards."""
 
     lands = False
     head: MirrordError | None = None
@@ -55,7 +55,7 @@ async def upload(store: Store) -> None:
 
 @pytest.mark.parametrize("head", [StoreDenied("403"), StoreUnavailable("503", retry_after=1), None])
 @pytest.mark.parametrize("provider", ProviderName)
-async def test_it_is_left_open_unless_a_late_abort_is_harmless_and_head_shows_another(
+async def test_it_is_left_open_unless_a_late_abort_is_harmless_and_head_shows_no_object_of_ours(
     provider: ProviderName, head: MirrordError | None
 ) -> None:
     store = Store(profile(provider))
@@ -69,7 +69,7 @@ async def test_it_is_left_open_unless_a_late_abort_is_harmless_and_head_shows_an
 
 
 @pytest.mark.parametrize("provider", [ProviderName.AWS, ProviderName.SEAWEEDFS])
-async def test_the_upload_of_an_object_that_stands_is_not_aborted(provider: ProviderName) -> None:
+async def test_the_upload_of_an_object_that_exists_is_not_aborted(provider: ProviderName) -> None:
     store = Store(profile(provider))
     store.lands, store.head = True, StoreDenied("403")
     with pytest.raises(OutcomeUnknown):
@@ -77,8 +77,8 @@ async def test_the_upload_of_an_object_that_stands_is_not_aborted(provider: Prov
     assert len(store.uploads) == 1
 
 
-async def test_a_part_that_was_cut_short_is_never_left_out_of_the_object() -> None:
-    """Whoever cancels it: here the journal's own thread ended."""
+async def test_an_object_is_never_completed_without_a_cancelled_part() -> None:
+    """For any cause of the cancellation: here the journal's thread ended."""
 
     class Ending(NullLedger):
         async def part_done(self, part: Part) -> None:

@@ -1,4 +1,4 @@
-"""What settles a write whose answer cannot be trusted: which errors are asked about, repeated, or believed."""
+"""How the outcome of a write is resolved: after which errors a HEAD follows, and which are repeated or raised."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,7 @@ Step = MirrordError | StoredObject | None
 
 @dataclass
 class Store(MemoryStore):
-    """Answers to the write and to HEAD in the order given; the last one for ever."""
+    """Answers to the write and to HEAD in the given order; the last one is repeated."""
 
     writes: Sequence[Step] = ()
     heads: Sequence[Step] = (None,)
@@ -73,14 +73,14 @@ class Store(MemoryStore):
             size=3,
             whole=WHOLE,
             proves=lambda _: proves,
-            etags=etags or believed(),
+            etags=etags or agreed(),
             retry=RetryPolicy(rule=WRITE_BACKOFF, sleep=self.sleep, chance=lambda: 0.5),
         )
         return await write.resolve(self.ask)
 
 
-def believed() -> ETagAgreement:
-    """The ETag of this store's etags is known to be the one that HEAD shows."""
+def agreed() -> ETagAgreement:
+    """Earlier HEADs of this bucket agreed with the ETags of the answers."""
     etags = ETagAgreement()
     etags.observe(AT, agrees=True)
     return etags
@@ -110,7 +110,7 @@ AWAY, BUSY = StoreUnavailable("away"), StoreUnavailable("busy", retry_after=5.0)
         ([InvalidPart("a bit"), ANSWER], [None], "write write", ANSWER),
     ],
 )
-async def test_it_ends_with_what_stands(
+async def test_it_returns_the_object_as_stored(
     writes: Sequence[Step], heads: Sequence[Step], log: str, result: StoredObject
 ) -> None:
     store = Store(writes=writes, heads=heads)
@@ -134,7 +134,7 @@ async def test_it_ends_with_what_stands(
         ([LOST], [StoreDenied("403")], "write head", OutcomeUnknown),
     ],
 )
-async def test_it_raises_what_says_that_it_did_not_happen_or_that_nobody_knows(
+async def test_it_raises_the_refusal_or_that_the_outcome_is_unknown(
     writes: Sequence[Step], heads: Sequence[Step], log: str, raised: MirrordError | type[MirrordError]
 ) -> None:
     store = Store(writes=writes, heads=heads)
@@ -144,29 +144,29 @@ async def test_it_raises_what_says_that_it_did_not_happen_or_that_nobody_knows(
     assert store.log == log.split()
 
 
-async def test_an_object_without_a_transfers_id_is_not_guessed_about() -> None:
+async def test_without_a_transfer_id_there_is_no_guess() -> None:
     store = Store(writes=[LOST], heads=[OURS])
     with pytest.raises(OutcomeUnknown):
         await store.resolve(None)
     assert store.log == ["write"]
 
 
-async def test_pauses_double_with_chance() -> None:
+async def test_pauses_double_with_random_jitter() -> None:
     store = Store(writes=[AWAY])
     with pytest.raises(StoreUnavailable):
         await store.resolve()
     assert store.slept == [0.125, 0.25, 0.5]
 
 
-# ── an answer that says it worked ─────────────────────────────────────────────────────────────────
-async def test_an_answer_is_believed_if_it_proves_the_bytes_and_its_etag_is_known_to_be_true() -> None:
+# ── an answer that reports success ─────────────────────────────────────────────────────────────────
+async def test_no_head_follows_if_the_answer_proves_the_bytes_and_its_etag_is_reliable() -> None:
     store = Store(writes=[ANSWER])
     assert await store.resolve() == ANSWER
     assert store.log == ["write"]
 
 
 @pytest.mark.parametrize("proves", [True, False])
-async def test_what_is_not_known_is_asked_once(proves: bool) -> None:
+async def test_else_one_head_follows(proves: bool) -> None:
     store = Store(writes=[ANSWER], heads=[OURS])
     assert await store.resolve(proves=proves, etags=ETagAgreement()) == OURS
     assert store.log == ["write", "head"]
@@ -175,26 +175,26 @@ async def test_what_is_not_known_is_asked_once(proves: bool) -> None:
 
 
 @pytest.mark.parametrize("head", [None, StoreDenied("403"), StoreUnavailable("503"), standing("another transfer's")])
-async def test_where_no_head_shows_the_object_the_answer_stands(head: Step) -> None:
+async def test_if_head_fails_or_shows_another_object_the_answer_counts(head: Step) -> None:
     store = Store(writes=[ANSWER], heads=[head])
     assert await store.resolve(etags=ETagAgreement()) == ANSWER
     assert store.log == ["write", "head"]
 
 
-async def test_an_answer_that_proves_nothing_and_after_which_nothing_stands_there_is_not_believed() -> None:
+async def test_success_without_proof_and_without_an_object_is_an_unknown_outcome() -> None:
     store = Store(writes=[ANSWER], heads=[None])
     with pytest.raises(OutcomeUnknown, match="check endpoint_url"):
         await store.resolve(proves=False)
     assert store.log == ["write", "head", "head"] * WRITE_BACKOFF.tries
 
 
-async def test_an_object_without_an_etag_settles_nothing() -> None:
+async def test_an_object_without_an_etag_resolves_nothing() -> None:
     store = Store(writes=[LOST], heads=[replace(OURS, etag='""')])
     with pytest.raises(OutcomeUnknown):
         await store.resolve()
 
 
-async def test_answers_are_believed_once_a_head_agreed_and_never_again_once_one_did_not() -> None:
+async def test_answers_count_after_a_head_agreed_and_never_again_after_one_disagreed() -> None:
     etags, agrees = ETagAgreement(), replace(OURS, etag=ANSWER.etag)
     for heads, log in (([agrees], ["write", "head"]), ([agrees], ["write"])):
         store = Store(writes=[ANSWER], heads=heads)
@@ -203,4 +203,4 @@ async def test_answers_are_believed_once_a_head_agreed_and_never_again_once_one_
     etags.observe(AT, agrees=False)
     etags.observe(AT, agrees=True)
     assert not etags.confirmed(AT)
-    assert not believed().confirmed(replace(AT, bucket="other"))
+    assert not agreed().confirmed(replace(AT, bucket="other"))
