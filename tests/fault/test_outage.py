@@ -26,7 +26,7 @@ def entries(origin: Origin, bucket: str, count: int = ITEMS) -> str:
 
 
 def closed_port() -> int:
-    """A port at which nothing listens."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,7 +34,7 @@ def closed_port() -> int:
 
 
 def away(refusals: int, **headers: str) -> Behaviour:
-    """503 so many times, over all paths; good manners then."""
+    """503 for this number of requests, over all paths; then normal answers."""
     left = [refusals]
 
     def behave(reply: Reply, asked: Asked) -> None:
@@ -45,7 +45,7 @@ def away(refusals: int, **headers: str) -> Behaviour:
     return behave
 
 
-async def test_a_store_that_comes_back_costs_few_calls_and_no_item(
+async def test_a_store_outage_costs_few_calls_and_no_item(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     refusals = [6]
@@ -67,7 +67,7 @@ async def test_a_store_that_comes_back_costs_few_calls_and_no_item(
     assert done.err.count("does not answer, its items are held back") <= 1
 
 
-async def test_retry_after_holds_back_every_item_of_the_host(
+async def test_retry_after_blocks_every_item_of_the_host(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     file = manifest(tmp_path, store_proxy.server, entries(origin, bucket))
@@ -82,7 +82,7 @@ async def test_retry_after_holds_back_every_item_of_the_host(
 
 
 def mixed(origin: Origin, bucket: str, bad: int, good: int) -> tuple[str, list[str]]:
-    """Entries of which the first answer 500 for ever, on one host; the keys of the others."""
+    """Entries on one host, of which the first always get 500; and the keys of the others."""
     text = entries(origin, bucket, bad + good)
     for n in range(bad):
         origin.behave(f"/{n}", answers(500))
@@ -93,7 +93,7 @@ def keys_of(s3_client: Any, bucket: str) -> list[str]:
     return [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
-async def test_urls_that_answer_500_keep_none_of_their_host_from_being_copied(
+async def test_urls_that_answer_500_do_not_block_others_of_their_host(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     text, good = mixed(origin, bucket, bad=20, good=5)
@@ -109,7 +109,7 @@ async def test_urls_that_answer_500_keep_none_of_their_host_from_being_copied(
     assert "does not answer" not in done.err, "it did answer"
 
 
-async def test_a_host_that_answers_503_to_all_for_a_while_costs_no_item_its_attempts(
+async def test_503_for_all_urls_of_a_host_uses_up_no_attempts(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     file = manifest(tmp_path, store_proxy.server, entries(origin, bucket))
@@ -123,7 +123,7 @@ async def test_a_host_that_answers_503_to_all_for_a_while_costs_no_item_its_atte
 
 
 @pytest.mark.parametrize("operation", ["HeadObject", "PutObject"])
-async def test_keys_to_which_a_store_answers_503_keep_no_other_from_being_copied(
+async def test_keys_that_get_503_do_not_block_others_of_their_store(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin, operation: str
 ) -> None:
     bad = {str(n) for n in range(20)}
@@ -142,7 +142,7 @@ async def test_keys_to_which_a_store_answers_503_keep_no_other_from_being_copied
     )
 
 
-async def test_a_host_that_nobody_answers_at_is_given_up_soon(
+async def test_a_host_without_answers_is_given_up_soon(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     text = entries(origin, bucket, 50).replace(origin.url(""), f"http://127.0.0.1:{closed_port()}")
@@ -152,7 +152,7 @@ async def test_a_host_that_nobody_answers_at_is_given_up_soon(
     assert len(events(done, "item.retrying")) <= 4 + 6 + 6
 
 
-async def test_a_store_that_writes_nothing_for_a_while_costs_no_item_its_attempts(
+async def test_a_store_that_refuses_writes_for_a_while_uses_up_no_attempts(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     refusals = [60]
@@ -171,4 +171,4 @@ async def test_a_store_that_writes_nothing_for_a_while_costs_no_item_its_attempt
     assert len(keys_of(s3_client, bucket)) == ITEMS
     failed = events(done, "transfer.failed")
     assert failed
-    assert max(line["attempt"] for line in failed) <= 2, "an outage is one attempt at most"
+    assert max(line["attempt"] for line in failed) <= 2, "an outage costs at most one attempt"

@@ -1,7 +1,7 @@
-"""A store that misbehaves, before the real sync program: fault x operation x what must come of it.
+"""The real `sync` with a faulty store: fault x operation x expected result.
 
-Each row is judged by boto3 and by what the proxy forwarded: the bytes, the object that stood before, open uploads, how
-many writes reached the store, one terminal event an attempt, and what the report (its exit code) says.
+Each row is verified with boto3 and with the requests that the proxy forwarded: the bytes, the previous object, open
+uploads, the number of writes at the store, one terminal event for each attempt, and the report with its exit code.
 """
 
 from collections import Counter
@@ -49,7 +49,7 @@ DEADLINE = 2.0  # seconds; of each call to a store that stalls, and of those to 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between tries are unit tested; here they are as good as none, unless the store asks for one."""
+    """Unit tests cover the pauses between tries. Here they are almost zero, unless the store sends Retry-After."""
     monkeypatch.setattr("mirrord.transfer.retry.pause", lambda rule, failures, chance, retry_after=None: 0.01)
 
 
@@ -62,7 +62,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class World:
-    """One item, a proxy before the store, and what a sync of it said."""
+    """One item, a proxy in front of the store, and the report of a sync."""
 
     home: Path
     proxy: StoreProxy
@@ -91,7 +91,7 @@ class World:
 
     @property
     def writes(self) -> int:
-        """Writes of the object that the store did."""
+        """How many writes of the object the store did."""
         return sum(one.operation in VISIBLE and one.forwarded and one.status == 200 for one in self.proxy.calls)
 
     def stands(self) -> bytes | str:
@@ -147,12 +147,12 @@ ONCE = [
     ("CompleteMultipartUpload", faults.works_and_says(412, "PreconditionFailed")),
 ]
 WRITTEN_AGAIN = {"PutObject: works and says 409 ConditionalRequestConflict"}
-"""The store says that it did not, and it did: what anybody would believe."""
+"""The write succeeded, and the store answers that it did not."""
 ANOTHER_ATTEMPT = {
-    "PutObject: 503 SlowDown",  # the store named a time: the breaker holds all its items back until then
-    *(f"HeadObject: {word}" for word in WORDS[:3]),  # a lost answer to it is asked for again by the HTTP client
+    "PutObject: 503 SlowDown",  # the store sent Retry-After: the breaker blocks all its items until then
+    *(f"HeadObject: {word}" for word in WORDS[:3]),  # the HTTP client repeats it after a lost answer
 }
-"""What the attempt leaves to the next one. HEAD: nothing was begun."""
+"""What the attempt leaves for the next one. HEAD: nothing began."""
 
 
 def named(row: tuple[str, Word]) -> str:
@@ -160,7 +160,7 @@ def named(row: tuple[str, Word]) -> str:
 
 
 @pytest.mark.parametrize("row", ONCE, ids=named)
-async def test_a_fault_that_comes_once_is_mended_with_one_write(
+async def test_a_fault_that_happens_once_costs_no_second_write(
     world: Callable[..., World], row: tuple[str, Word]
 ) -> None:
     operation, word = row
@@ -211,7 +211,7 @@ class Lasting:
     state: State
     reason: Reason
     says: str
-    lands: bool = False  # the object is there all the same
+    lands: bool = False  # the object exists nevertheless
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.word}"
@@ -258,7 +258,7 @@ async def test_a_fault_that_lasts_leaves_the_old_object_and_a_message_and_passes
     assert (one.uploads(), await one.journaled()) == ([], [])
 
 
-# ── outcomes that nobody told ─────────────────────────────────────────────────────────────────────
+# ── unknown outcomes ─────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("content", [PUT, MULTIPART], ids=["put", "multipart"])
 async def test_a_lost_answer_under_overwrite_never_is_no_conflict(
     world: Callable[..., World], content: Generated
@@ -273,8 +273,8 @@ async def test_a_lost_answer_under_overwrite_never_is_no_conflict(
     assert one.stands() == content.sha256()
 
 
-async def test_our_own_earlier_try_that_lands_late_is_no_conflict(world: Callable[..., World]) -> None:
-    """The store says 412 to the second try: the first has come about since the HEAD that did not find it."""
+async def test_our_own_earlier_try_that_takes_effect_late_is_no_conflict(world: Callable[..., World]) -> None:
+    """The store answers 412 to the second try, because the first took effect after the HEAD that did not find it."""
     one = world(options=", overwrite: never")
     one.entry()
     first, second = faults.lands_late()
@@ -286,8 +286,10 @@ async def test_our_own_earlier_try_that_lands_late_is_no_conflict(world: Callabl
 
 
 @pytest.mark.parametrize("content", [PUT, MULTIPART], ids=["put", "multipart"])
-async def test_a_strangers_object_under_overwrite_never_is_one(world: Callable[..., World], content: Generated) -> None:
-    """It came between our look and our write: the store refuses, and the HEAD says that it is not ours."""
+async def test_an_object_of_another_program_under_overwrite_never_is_a_conflict(
+    world: Callable[..., World], content: Generated
+) -> None:
+    """It appeared between our check and our write: the store refuses, and HEAD shows that it is not ours."""
     one = world(content=content, options=", overwrite: never")
     one.entry()
     Faults(one.proxy).on("HeadObject", faults.answers(404, "NoSuchKey"))
@@ -300,7 +302,7 @@ async def test_a_strangers_object_under_overwrite_never_is_one(world: Callable[.
     assert one.ends_agree()
 
 
-async def test_a_complete_that_worked_and_says_no_such_upload_when_repeated(world: Callable[..., World]) -> None:
+async def test_a_complete_that_succeeded_and_answers_no_such_upload_when_repeated(world: Callable[..., World]) -> None:
     one = world(content=MULTIPART)
     one.entry()
     first = faults.works_and_says(503, "ServiceUnavailable")
@@ -322,10 +324,10 @@ async def test_an_upload_that_is_gone_starts_over(world: Callable[..., World]) -
     assert one.uploads() == []
 
 
-async def test_a_write_whose_outcome_the_store_will_not_tell_is_not_repeated_until_it_does(
+async def test_a_write_with_unknown_outcome_is_not_repeated_before_a_head(
     world: Callable[..., World],
 ) -> None:
-    """The attempt fails, and the next one asks before it writes."""
+    """The attempt fails, and the next one makes a HEAD before it writes."""
     one = world()
     one.entry()
     planted = Faults(one.proxy)
@@ -336,7 +338,7 @@ async def test_a_write_whose_outcome_the_store_will_not_tell_is_not_repeated_unt
     assert await one.journaled() == []
 
 
-# ── uploads that come to nothing ──────────────────────────────────────────────────────────────────
+# ── uploads that are aborted ──────────────────────────────────────────────────────────────────
 ABORTS = [faults.internal_error, faults.unavailable, faults.not_sent, faults.answer_lost]
 
 
@@ -353,7 +355,7 @@ async def test_an_abort_that_fails_once_is_repeated(world: Callable[..., World],
 
 
 @pytest.mark.parametrize("word", [faults.internal_error, faults.denied, faults.not_sent], ids=str)
-async def test_an_abort_that_fails_for_now_is_for_the_next_sweep(world: Callable[..., World], word: Word) -> None:
+async def test_an_abort_that_keeps_failing_is_left_to_the_next_sweep(world: Callable[..., World], word: Word) -> None:
     one = world(content=MULTIPART, options=f", checksum: 'sha256:{'0' * 64}'")
     one.entry()
     planted = Faults(one.proxy).on("AbortMultipartUpload", word, times=ALWAYS)
@@ -370,7 +372,7 @@ async def test_an_abort_that_fails_for_now_is_for_the_next_sweep(world: Callable
     assert one.proxy.counts["AbortMultipartUpload"] == 0
 
 
-# ── what the command says ─────────────────────────────────────────────────────────────────────────
+# ── exit codes of the command ─────────────────────────────────────────────────────────────────────────
 async def test_the_command_ends_well_after_a_fault_and_with_1_while_it_lasts(
     world: Callable[..., World],
 ) -> None:

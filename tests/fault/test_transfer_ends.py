@@ -1,4 +1,4 @@
-"""Whatever ends a transfer of the real `mirrord run`, its end is told, and nothing goes on saying that it runs."""
+"""The real `mirrord run` reports the end of every transfer, for any cause, and then shows it as running no longer."""
 
 import os
 import resource
@@ -28,7 +28,7 @@ def open_late(self, *given, **more):
 
 FileSource.open = open_late
 """
-"""Each file whose name says so is gone when it is opened: between the start of its transfer and the first byte."""
+"""Each file with `goes` in its path is deleted before it is opened: after the start of its transfer."""
 
 
 async def nothing_runs(daemon: Daemon) -> bool:
@@ -37,7 +37,7 @@ async def nothing_runs(daemon: Daemon) -> bool:
     return not status["running"] and "Transferring" not in status["totals"] and in_flight == 0
 
 
-async def test_files_that_go_between_the_start_and_the_open(
+async def test_files_deleted_between_the_start_and_the_open(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any
 ) -> None:
     inbox, patch = tmp_path / "inbox", tmp_path / "patch"
@@ -61,7 +61,7 @@ async def test_files_that_go_between_the_start_and_the_open(
     assert [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]] == ["stays.csv"]
 
 
-async def test_a_journal_that_cannot_be_written_in_mid_transfer(
+async def test_a_journal_that_cannot_be_written_during_a_transfer(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     url = origin.publish("/large", Generated(24 * MiB, seed=5))

@@ -34,14 +34,14 @@ def file(tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin) -
 
 @pytest.fixture
 def other(tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin) -> Path:
-    """A manifest that has no part in it."""
+    """A manifest without the entry."""
     return manifest(
         tmp_path, store_proxy.server, f"mirrors:\n  {origin.publish('/o', b'o')}: s3://{bucket}/o\n", name="other.yaml"
     )
 
 
 def silenced(proxy: StoreProxy, complete: Word) -> Faults:
-    """From the completion on, which fares so, HEAD is refused."""
+    """The completion gets this fault, and every later HEAD is refused."""
     return Faults(proxy).on(COMPLETE, complete).on("HeadObject", faults.denied, skip=1, times=ALWAYS)
 
 
@@ -50,7 +50,7 @@ def set_aside(file: Path) -> Path:
 
 
 def age(home: Path, seconds: float) -> None:
-    """The completion was asked for longer ago."""
+    """Make the time of the completion request earlier."""
     (state,) = (home / "state").rglob("state.db")
     journal = sqlite3.connect(state)
     with journal:
@@ -59,7 +59,7 @@ def age(home: Path, seconds: float) -> None:
 
 
 @LOST
-async def test_sync_leaves_it_open_says_so_and_the_next_one_settles_it(
+async def test_sync_leaves_it_open_and_reports_it_and_the_next_one_resolves_it(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, file: Path, complete: Word
 ) -> None:
     planted = silenced(store_proxy, complete)
@@ -75,10 +75,10 @@ async def test_sync_leaves_it_open_says_so_and_the_next_one_settles_it(
     assert digest_of(s3_client, bucket, "large.bin") == CONTENT.sha256()
     assert store_proxy.counts[ABORT] == 0
     if complete is faults.answer_lost:
-        assert store_proxy.writes == 0, "the object is its work, and nothing is sent again"
+        assert store_proxy.writes == 0, "the upload made the object, and nothing is sent again"
 
 
-async def test_an_upload_that_came_to_nothing_is_swept_by_a_later_start_and_not_before(
+async def test_an_upload_without_an_object_is_swept_by_a_later_start_and_not_before(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, file: Path, other: Path
 ) -> None:
     planted = silenced(store_proxy, faults.not_sent)
@@ -96,7 +96,7 @@ async def test_an_upload_that_came_to_nothing_is_swept_by_a_later_start_and_not_
 
 
 @LOST
-async def test_copy_leaves_it_open_and_says_so(
+async def test_copy_leaves_it_open_and_reports_it(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, complete: Word
 ) -> None:
     config = tmp_path / "stores.yaml"
@@ -113,7 +113,7 @@ async def test_copy_leaves_it_open_and_says_so(
 
 @LOST
 @pytest.mark.parametrize("edit", ["leaves", "stays"])
-async def test_the_daemon_aborts_nothing_whether_the_item_leaves_or_not(
+async def test_the_daemon_aborts_nothing_even_if_the_item_is_removed(
     tmp_path: Path,
     store_proxy: StoreProxy,
     bucket: str,
@@ -142,7 +142,7 @@ async def test_the_daemon_aborts_nothing_whether_the_item_leaves_or_not(
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_killed_while_it_waited_for_the_completion_the_next_start_asks_first(
+async def test_killed_while_it_waited_for_the_completion_the_next_start_makes_a_head_first(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, file: Path, answered: bool
 ) -> None:
     assert await kill_at(Held(COMPLETE, answered=answered), store_proxy, tmp_path, file)
@@ -156,7 +156,7 @@ async def test_killed_while_it_waited_for_the_completion_the_next_start_asks_fir
 
 @LOST
 @pytest.mark.parametrize("call", ["uploader", "stream_file"])
-async def test_the_library_aborts_nothing_either(
+async def test_the_library_also_aborts_nothing(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, complete: Word, call: str
 ) -> None:
     server = store_proxy.server

@@ -1,4 +1,4 @@
-"""Stores whose answers are no proof, before the real command: endpoints that are no S3, other ETags, false copies."""
+"""The real command with stores whose answers prove nothing: endpoints without S3, other ETags, wrong copies."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def levels(done: Completed) -> dict[str, str]:
     return {one["key"]: one["integrity"] for one in events(done, "transfer.completed")}
 
 
-# ── endpoints that are no S3 ──────────────────────────────────────────────────────────────────────
+# ── endpoints without S3 ──────────────────────────────────────────────────────────────────────
 async def empty_200(seen: Seen, request: web.Request) -> web.StreamResponse:
     await request.read()
     return web.Response(status=404 if request.method == "HEAD" else 200)
@@ -49,7 +49,7 @@ async def all_200(seen: Seen, request: web.Request) -> web.StreamResponse:
 
 
 async def echo(seen: Seen, request: web.Request) -> web.StreamResponse:
-    """An ETag and the checksum as it came, and nothing stored."""
+    """Answers with an ETag and the checksum of the request, and stores nothing."""
     await request.read()
     sums = {name: value for name, value in request.headers.items() if name.lower().startswith("x-amz-checksum-")}
     return web.Response(status=404 if request.method == "HEAD" else 200, headers={"ETag": '"e"', **sums})
@@ -68,10 +68,10 @@ async def empty_etag(seen: Seen, request: web.Request) -> web.StreamResponse:
         ("r2", empty_etag, "delete"),
     ],
 )
-async def test_what_no_store_keeps_is_no_copy_and_its_file_stays(
+async def test_an_endpoint_that_stores_nothing_has_no_copy_and_the_file_stays(
     tmp_path: Path, proxied: Callable[[Server], StoreProxy], provider: str, answer: Answer, after: Any
 ) -> None:
-    proxy = proxied(Server("http://127.0.0.1:9"))  # nobody is ever asked there
+    proxy = proxied(Server("http://127.0.0.1:9"))  # never requested
     proxy.before = answer
     inbox = tmp_path / "inbox"
     inbox.mkdir()
@@ -92,7 +92,7 @@ async def test_what_no_store_keeps_is_no_copy_and_its_file_stays(
 
 
 @pytest.mark.parametrize("after", ["delete", {"move": "done"}])
-async def test_a_checksum_that_is_said_back_is_no_object_and_its_file_stays(
+async def test_a_repeated_checksum_is_no_proof_of_an_object_and_the_file_stays(
     tmp_path: Path, proxied: Callable[[Server], StoreProxy], after: Any
 ) -> None:
     proxy = proxied(Server("http://127.0.0.1:9"))
@@ -107,10 +107,10 @@ async def test_a_checksum_that_is_said_back_is_no_object_and_its_file_stays(
     assert not (tmp_path / "done").exists()
 
 
-async def test_where_head_is_refused_after_the_write_the_file_stays(
+async def test_if_head_is_refused_after_the_write_the_file_stays(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
-    """Rights to put only, at a store that answers 404 for what is missing."""
+    """Credentials that may only put, at a store that answers 404 for missing objects."""
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     (inbox / "a.csv").write_bytes(b"1;2\n")
@@ -151,14 +151,14 @@ async def test_a_part_without_an_etag_is_sent_again(
 async def rclone(
     proxied: Callable[[Server], StoreProxy], rclone_serve: Server
 ) -> AsyncIterator[tuple[StoreProxy, str]]:
-    """`rclone serve s3` behind a proxy, and a bucket of it: Complete answers `"…-3"`, HEAD shows the MD5."""
+    """`rclone serve s3` behind a proxy, and one of its buckets: Complete answers `"…-3"`, HEAD shows the MD5."""
     client = rclone_serve.client()
     yield proxied(rclone_serve), fresh_bucket(client)
     client.close()
 
 
 def older(state: Path) -> None:
-    """The journal as a mirrord wrote it that knew no HEAD after Complete, and as the migration leaves it."""
+    """The journal of a version without the HEAD after Complete, as the migration leaves it."""
     with closing(sqlite3.connect(state)) as journal:
         journal.execute("""UPDATE items SET etag = '"0123456789abcdef0123456789abcdef-3"', etag_from_head = 0""")
         journal.commit()
@@ -203,10 +203,10 @@ async def test_an_object_whose_etag_is_not_that_of_the_answer_is_sent_once(
     client.close()
 
 
-async def test_an_empty_etag_in_the_answer_to_complete_is_settled_by_head(
+async def test_an_empty_etag_in_the_answer_to_complete_is_resolved_by_head(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
-    """As Ceph RGW 16 answers."""
+    """The answer of Ceph RGW 16."""
 
     async def empty(seen: Seen, request: web.Request) -> web.StreamResponse | None:
         if seen.operation != "CompleteMultipartUpload":
@@ -264,7 +264,7 @@ async def test_sha256_in_parts_is_a_composite_checksum_that_head_shows(
     assert store_proxy.counts["GetObject"] == 0
 
 
-async def test_what_no_head_shows_is_read_back_and_plan_says_how_much(
+async def test_a_checksum_that_no_head_shows_means_read_back_and_plan_shows_how_much(
     tmp_path: Path, rclone: tuple[StoreProxy, str], origin: Origin
 ) -> None:
     proxy, bucket = rclone
@@ -288,7 +288,7 @@ async def test_what_no_head_shows_is_read_back_and_plan_says_how_much(
         ({}, None),
     ],
 )
-async def test_the_library_says_that_the_store_holds_other_bytes(
+async def test_the_library_raises_if_the_store_has_other_bytes(
     store_proxy: StoreProxy, bucket: str, s3_client: Any, shown: dict[str, str], error: type[Exception] | None
 ) -> None:
     async def other(seen: Seen, request: web.Request) -> web.StreamResponse | None:
@@ -313,7 +313,7 @@ async def test_the_library_says_that_the_store_holds_other_bytes(
 
 
 @pytest.mark.parametrize("framing", ["chunked", "until closed"])
-async def test_an_object_that_comes_without_its_length_is_read_back(
+async def test_an_object_without_content_length_is_read_back(
     tmp_path: Path, rclone: tuple[StoreProxy, str], origin: Origin, framing: str
 ) -> None:
     proxy, bucket = rclone
@@ -345,10 +345,10 @@ async def test_an_object_that_comes_without_its_length_is_read_back(
 
 
 # ── copies by the store ───────────────────────────────────────────────────────────────────────────
-async def test_a_copy_that_shows_another_checksum_is_none(
+async def test_a_copy_with_another_checksum_does_not_count(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
-    """As MinIO with compression: the bytes are right, and SDK clients refuse to read them for the false checksum."""
+    """As MinIO with compression: the bytes are correct, but SDK clients refuse them because of the wrong checksum."""
 
     async def false(seen: Seen, request: web.Request) -> web.StreamResponse | None:
         copied = store_proxy.counts["CopyObject"] and not store_proxy.counts["PutObject"]
