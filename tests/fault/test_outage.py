@@ -1,6 +1,6 @@
-"""A store and a host that are away for a while, before the real command: what they are asked, and how it ends.
+"""The real command with a store or host in an outage: which requests it makes, and how it ends.
 
-The pauses of the command are a tenth of what they are; their lengths are held by the tests of `planning.timing`.
+The pauses of the command are a tenth of the real ones. The tests of `planning.timing` verify their lengths.
 """
 
 import json
