@@ -1,7 +1,7 @@
-"""The API of a running daemon, asked by commands: the same dataclasses that the daemon answered with.
+"""A client of a running daemon's API: returns the same dataclasses that the daemon sends.
 
-Owns the requests, their deadline, and the words for what goes wrong. Follows no redirect and uses no proxy: the token
-goes to the address that was named and nowhere else.
+Owns the requests, their deadline and the error texts. Follows no redirect and uses no proxy: the token is sent only to
+the given address.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from mirrord.model import State
 from mirrord.status import ItemPage, ItemStatus, Status
 
 DEADLINE = 10.0
-"""Seconds for one answer."""
+"""Seconds for one response."""
 _REFUSED = {401: "the token is wrong: set MIRRORD_API_TOKEN to the manifest's daemon.api_token"}
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Response:
     status: int
     body: Any
 
 
 class ApiClient:
-    """One daemon at `url`, inside `async with`. Raises ValueError for a URL that is none of http or https.
+    """The daemon at `url`, inside `async with`. Raises ValueError for a URL that is neither http nor https.
 
-    Every call raises NoDaemon if nothing, or no mirrord, answers there, and DaemonRefused with the daemon's words.
+    Every call raises NoDaemon if no mirrord answers there, and DaemonRefused with the daemon's message.
     """
 
     def __init__(self, url: str, token: str = "") -> None:
@@ -58,56 +58,56 @@ class ApiClient:
             await session.close()
 
     async def status(self) -> Status:
-        return self._read(Status, await self._ask("GET", "/api/v1/status"))
+        return self._read(Status, await self._request("GET", "/api/v1/status"))
 
     async def items(
         self, *, state: State | None = None, text: str = "", cursor: str = "", limit: int = 100
     ) -> ItemPage:
         """One page, as `ports.Control.items`."""
-        asked = {"state": "" if state is None else state.value, "q": text, "cursor": cursor, "limit": str(limit)}
-        return self._read(ItemPage, await self._ask("GET", "/api/v1/items", asked))
+        query = {"state": "" if state is None else state.value, "q": text, "cursor": cursor, "limit": str(limit)}
+        return self._read(ItemPage, await self._request("GET", "/api/v1/items", query))
 
     async def item(self, item_id: str) -> ItemStatus | None:
         """None if there is no such item."""
-        said = await self._ask("GET", f"/api/v1/items/{quote(item_id, safe='')}", missing=True)
-        return None if said.status == 404 else self._read(ItemStatus, said)
+        response = await self._request("GET", f"/api/v1/items/{quote(item_id, safe='')}", missing=True)
+        return None if response.status == 404 else self._read(ItemStatus, response)
 
     async def trigger(self, item_id: str) -> bool:
-        """Have the item looked at now; False if it left meanwhile."""
-        said = await self._ask("POST", f"/api/v1/items/{quote(item_id, safe='')}/sync", missing=True)
-        return said.status != 404
+        """Check the item now; False if there is no such item any more."""
+        response = await self._request("POST", f"/api/v1/items/{quote(item_id, safe='')}/sync", missing=True)
+        return response.status != 404
 
-    async def _ask(
-        self, method: str, path: str, asked: dict[str, str] | None = None, *, missing: bool = False
-    ) -> _Said:
-        """The answer if it is a success, or with `missing` a 404 of the daemon's own."""
+    async def _request(
+        self, method: str, path: str, query: dict[str, str] | None = None, *, missing: bool = False
+    ) -> _Response:
+        """The response if it is a success, or with `missing` a 404 of the daemon."""
         assert self._session is not None
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             async with self._session.request(
-                method, self.url + path, params=asked, headers=headers, allow_redirects=False
+                method, self.url + path, params=query, headers=headers, allow_redirects=False
             ) as answer:
-                said = _Said(answer.status, await answer.json())
+                response = _Response(answer.status, await answer.json())
         except (aiohttp.ContentTypeError, ValueError):
-            raise self._stranger() from None
+            raise self._not_mirrord() from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoDaemon(f"no daemon answers at {self.url}: {_why(error)}") from error
-        if said.status < 300 or (missing and said.status == 404):
-            return said
-        if not isinstance(said.body, dict) or "message" not in said.body:
-            raise self._stranger()
-        raise DaemonRefused(f"{self.url}: {_REFUSED.get(said.status, said.body['message'])}")
+        if response.status < 300 or (missing and response.status == 404):
+            return response
+        if not isinstance(response.body, dict) or "message" not in response.body:
+            raise self._not_mirrord()
+        raise DaemonRefused(f"{self.url}: {_REFUSED.get(response.status, response.body['message'])}")
 
-    def _read(self, shape: type[T], said: _Said) -> T:
+    def _read(self, shape: type[T], response: _Response) -> T:
         try:
-            return TypeAdapter(shape).validate_python(said.body)
+            return TypeAdapter(shape).validate_python(response.body)
         except ValidationError as error:
             where = ".".join(map(str, error.errors()[0]["loc"]))
             raise NoDaemon(
                 f"what answers at {self.url} is no mirrord, or of another version than this command ({where})"
             ) from None
 
-    def _stranger(self) -> NoDaemon:
+    def _not_mirrord(self) -> NoDaemon:
         return NoDaemon(f"what answers at {self.url} is no mirrord")
 
 

@@ -1,4 +1,4 @@
-"""`mirrord run` and `mirrord sync`: from manifests to objects, for good or once."""
+"""`mirrord run` and `mirrord sync`: from manifests to objects, continuously or once."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import click
 
 from mirrord.cli import options, running
 from mirrord.cli.exits import FAILED, INVALID
-from mirrord.cli.show import details, observing, say, summary, watching
+from mirrord.cli.show import details, observing, print_line, showing_progress, summary
 from mirrord.cli.signals import process
 from mirrord.daemon.run import serve
 from mirrord.errors import ManifestError
@@ -36,7 +36,7 @@ def run(paths: Sequence[str], **flags: str | None) -> int:
 
 
 def _settings(paths: Sequence[str], flags: dict[str, str | None]) -> Settings:
-    """What the manifests say for the process. What else they say is read again by the daemon, and not held here."""
+    """The settings of the process. The daemon reads the manifests again, so that they are not kept here."""
     desired = read(paths, os.environ, again=True)
     if desired.problems and not desired.sound:
         raise ManifestError(desired.problems)
@@ -50,23 +50,23 @@ def _settings(paths: Sequence[str], flags: dict[str, str | None]) -> Settings:
 @options.verbose
 @options.running
 def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, verbose: bool, **flags: str | None) -> int:
-    """Look at every item of the manifests at PATH... now, copy what differs, and end.
+    """Check every item of the manifests at PATH... now, copy what differs, and end.
 
-    Exit code: 0 all in sync, 1 an item is not, 2 there is no manifest or no item that --only means, 75 another
+    Exit code: 0 all in sync, 1 an item is not, 2 there is no manifest or no item that --only matches, 75 another
     mirrord holds the state, 78 a manifest is invalid.
     """
     desired = options.desired_at(paths)
     settings = options.checked(desired, flags)
-    with watching(settings, verbose=verbose) as observer:
+    with showing_progress(settings, verbose=verbose) as observer:
         report = running.run(sync_desired(desired, settings, observer, only, prune_max))
     options.require_match(desired, only, report.seen)
-    return told(report)
+    return exit_code_of(report)
 
 
-def told(report: Report) -> int:
-    """Print the report; the exit code that it stands for."""
+def exit_code_of(report: Report) -> int:
+    """Print the report; returns the exit code."""
     for line in details(report):
-        say(line)
+        print_line(line)
     click.echo(summary(report))
     if report.problems:
         return INVALID

@@ -1,7 +1,7 @@
-"""`mirrord demo`: the whole of it in one directory: an embedded store, a sample origin, a manifest and an inbox.
+"""`mirrord demo`: mirrord in one directory, with an embedded store, a sample origin, a manifest and an inbox.
 
-Owns what it tells the person, and that the page finds a free port. The work itself is `daemon.run`'s, or with `--once`
-`daemon.api.sync`'s, as any manifest gets it.
+Owns the printed instructions and the choice of a free port. The work is that of `daemon.run`, or with `--once` of
+`programs.api.sync`, as for any manifest.
 """
 
 import errno
@@ -18,7 +18,7 @@ import click
 
 from mirrord.cli import options
 from mirrord.cli.running import run, run_daemon
-from mirrord.cli.show import say, summary, watching
+from mirrord.cli.show import print_line, showing_progress, summary
 from mirrord.cli.signals import process
 from mirrord.daemon.run import serve
 from mirrord.demo.directory import ORIGIN, DemoDirectory
@@ -34,15 +34,15 @@ from mirrord.settings import Settings, parse_listen
 from mirrord.units import MiB, format_size
 
 ORIGIN_PORT = 8421
-"""Where the origin listens if it can: with the same address, the next demo finds nothing to move."""
+"""The preferred port of the origin: with the same address, the next demo copies nothing again."""
 PACE = 12 * MiB
-"""Bytes a second that the live demo's origin sends."""
+"""Bytes per second that the origin of the live demo sends."""
 NEWS_EVERY = 20.0
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Make two passes, then end with a summary.")
-@click.option("--dir", "directory", default="demo", show_default=True, help="Where the demo lives.")
+@click.option("--dir", "directory", default="demo", show_default=True, help="Directory of the demo.")
 @options.verbose
 def demo(once: bool, directory: str, verbose: bool) -> int:
     """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it."""
@@ -52,7 +52,7 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
         return run(_twice(place, verbose=verbose))
     try:
         run_daemon(_live(place, verbose=verbose))
-    except KeyboardInterrupt:  # before there was a daemon that could stop in order
+    except KeyboardInterrupt:  # before the daemon handled signals
         click.echo("demo: ended before it began", err=True)
     return 0
 
@@ -60,7 +60,7 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
 # ── live ──────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Says where everything is, once the daemon is ready. `instead_of` is the address that was taken, else empty."""
+    """Prints where everything is, once the daemon is ready. `instead_of` is the address that was in use, else empty."""
 
     place: DemoDirectory
     origin: str
@@ -71,7 +71,7 @@ class Welcome:
     def __call__(self, event: Event) -> None:
         if isinstance(event, DaemonReady):
             for line in self._lines(event.url):
-                say(line)
+                print_line(line)
 
     def _lines(self, page: str) -> list[str]:
         taken = f"   ({self.instead_of} is taken)" if self.instead_of else ""
@@ -91,7 +91,7 @@ class Welcome:
 
 
 def command(*arguments: str) -> str:
-    """This program with other arguments, for another terminal: its PATH and directory may be others."""
+    """This program with other arguments, for a terminal with any PATH and directory."""
     program = Path(sys.argv[0])
     this = [sys.executable, "-m", "mirrord"] if program.suffix == ".py" else [str(program.absolute())]
     return shlex.join([*this, *arguments])
@@ -106,7 +106,7 @@ async def _live(place: DemoDirectory, *, verbose: bool) -> None:
             raise ManifestError(desired.problems)
         wanted = _settings(desired, environ)
         settings = on_a_free_port(wanted)
-        observer = life.enter_context(watching(settings, verbose=verbose))
+        observer = life.enter_context(showing_progress(settings, verbose=verbose))
         store = await life.enter_async_context(EmbeddedStore(settings.directory)) if _embeds(desired) else None
         taken = wanted.listen if settings is not wanted else ""
         observer.add(Welcome(place, origin.url, store, settings.directory / "embedded.json", taken))
@@ -125,7 +125,7 @@ def _embeds(desired: Desired) -> bool:
 
 
 def on_a_free_port(settings: Settings) -> Settings:
-    """The same settings if their address can be listened on, or is wrong; with any free port if it is taken."""
+    """The same settings if their address is free or invalid; with any free port if it is in use."""
     if settings.listen == "none":
         return settings
     try:
@@ -136,7 +136,7 @@ def on_a_free_port(settings: Settings) -> Settings:
         raise click.UsageError(f"daemon.listen: {error}") from error
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            return settings  # the server says what is wrong with it
+            return settings  # the server reports the error
         return replace(settings, listen=settings.listen.rpartition(":")[0] + ":0")
 
 
@@ -149,7 +149,7 @@ async def _twice(place: DemoDirectory, *, verbose: bool) -> int:
         for number in (1, 2):
             before = origin.body_bytes
             settings = _settings(read([str(place.manifest)], environ), environ)
-            with watching(settings, verbose=verbose) as observer:
+            with showing_progress(settings, verbose=verbose) as observer:
                 reports.append(await sync([str(place.manifest)], environ=environ, observer=observer))
             click.echo(f"pass {number}: {summary(reports[-1])}; the origin sent {_sent(origin.body_bytes - before)}")
     return int(any(report.failed or report.problems for report in reports))

@@ -1,7 +1,8 @@
-"""Process 1 of a container: a small parent that passes signals on and reaps orphans; mirrord itself is its child.
+"""Process 1 of a container: a small parent that forwards signals and reaps orphans; mirrord itself is its child.
 
-Every process whose parent has ended becomes a child of process 1, and stays a zombie until that asks for it. A parent
-of its own does that without taking the exit codes of mirrord's own children away from those who wait for them.
+A process whose parent has ended becomes a child of process 1, and stays a zombie until process 1 reads its exit status.
+A separate parent does that; in mirrord itself it could take the exit codes of mirrord's own children from the code that
+waits for them.
 """
 
 import os
@@ -14,7 +15,10 @@ _SI_KERNEL = 0x80  # siginfo(2): a terminal sent it, to the whole process group 
 
 
 def fork_as_init() -> None:
-    """As process 1, return in a child, and serve it until it ends; else do nothing. Before there are threads."""
+    """As process 1, fork: return in the child, and serve it in the parent until it ends. Else do nothing.
+
+    Call it before any thread starts.
+    """
     if os.getpid() != 1:
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
@@ -25,7 +29,7 @@ def fork_as_init() -> None:
 
 
 def _serve(child: int) -> int:
-    """The child's exit code, as a shell says it."""
+    """The child's exit code, as a shell reports it."""
     while (code := _reap(child)) is None:
         received = signal.sigwaitinfo(_AWAITED)
         if received.si_signo in _FORWARDED and received.si_code != _SI_KERNEL:
@@ -35,7 +39,7 @@ def _serve(child: int) -> int:
 
 
 def _reap(child: int) -> int | None:
-    """Take note of all that have ended; the code of `child` if it is among them."""
+    """Reap all ended processes; the exit code of `child` if it is one of them."""
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:

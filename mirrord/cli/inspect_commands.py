@@ -1,4 +1,4 @@
-"""`mirrord plan`, `validate` and `schema`: questions about manifests. Nothing is written anywhere."""
+"""`mirrord plan`, `validate` and `schema`: read manifests and write nothing."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import click
 from mirrord.cli import options
 from mirrord.cli.exits import CHANGES, FAILED, INVALID
 from mirrord.cli.running import run
-from mirrord.cli.show import observing, say
+from mirrord.cli.show import observing, print_line
 from mirrord.cli.show_plan import in_json as plan_in_json
 from mirrord.cli.show_plan import lines
 from mirrord.manifest.discover import discover
@@ -28,7 +28,7 @@ from mirrord.settings import default_config
 def plan(paths: Sequence[str], only: Sequence[str], in_json: bool, exit_code: bool, **flags: str | None) -> int:
     """Show what `sync` would do with the manifests at PATH... now, and why. Reads only; runs beside a daemon.
 
-    Exit code: 0 all well, 1 an item is Blocked or could not be looked at, 3 there are changes (with --exit-code),
+    Exit code: 0 all well, 1 an item is Blocked or could not be checked, 3 there are changes (with --exit-code),
     78 a manifest is invalid. Of several the last one named here.
     """
     desired = options.desired_at(paths)
@@ -40,12 +40,12 @@ def plan(paths: Sequence[str], only: Sequence[str], in_json: bool, exit_code: bo
         click.echo(json.dumps(plan_in_json(found), indent=2))
     else:
         for line in lines(found):
-            say(line)
-    return planned(found, exit_code)
+            print_line(line)
+    return exit_code_of(found, exit_code)
 
 
-def planned(found: Plan, exit_code: bool) -> int:
-    """The exit code that a plan stands for."""
+def exit_code_of(found: Plan, exit_code: bool) -> int:
+    """The exit code of a plan."""
     if found.problems:
         return INVALID
     if exit_code and found.changes:

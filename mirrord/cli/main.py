@@ -1,7 +1,7 @@
-"""The command group: which commands there are, and which exit code each kind of error ends with.
+"""The command group: the list of commands, and the exit code of each kind of error.
 
 Owns the mapping from errors to SPEC section 3's exit codes, and `--version`. A command's module is imported only when
-the command is named, so that `--help` stays quick.
+the command is used, so that `--help` is fast.
 """
 
 import errno
@@ -19,21 +19,21 @@ from mirrord.cli.standard_streams import OutputFailed, hush, written
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
 
 _COMMANDS = {
-    "run": ("mirrord.cli.daemon_commands", "the daemon: follow manifests and folders until told to stop"),
-    "sync": ("mirrord.cli.daemon_commands", "look at every item now, copy what differs, and end"),
+    "run": ("mirrord.cli.daemon_commands", "the daemon: follow manifests and folders until it is stopped"),
+    "sync": ("mirrord.cli.daemon_commands", "check every item now, copy what differs, and end"),
     "plan": ("mirrord.cli.inspect_commands", "show what sync would do, and why"),
     "validate": ("mirrord.cli.inspect_commands", "check manifests, offline"),
     "verify": ("mirrord.cli.verify", "read objects back, and compare them with the journal and with files"),
-    "status": ("mirrord.cli.status_commands", "what the daemon does, or did"),
-    "trigger": ("mirrord.cli.status_commands", "have the daemon look at items now"),
+    "status": ("mirrord.cli.status_commands", "show what the daemon does, or did"),
+    "trigger": ("mirrord.cli.status_commands", "have the daemon check items now"),
     "schema": ("mirrord.cli.inspect_commands", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
-    "demo": ("mirrord.cli.demo", "see it work: embedded store, sample origin and inbox in ./demo"),
+    "demo": ("mirrord.cli.demo", "a demonstration: embedded store, sample origin and inbox in ./demo"),
 }
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when named."""
+    """A group that imports a command when it is used."""
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         with written():
@@ -61,7 +61,7 @@ class Commands(click.Group):
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Imports make 150,000 objects that stay: the collector does not walk them, now or ever (0.1 s a time)."""
+    """Imports create 150,000 permanent objects: the garbage collector skips them, now and later (0.1 s each time)."""
     gc.disable()
     try:
         yield
@@ -77,7 +77,7 @@ def commands() -> None:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Run one command line; returns its exit code. Every expected error is one clear text on stderr."""
+    """Run one command line; returns its exit code. Every expected error is one message on stderr."""
     try:
         with written():
             return _invoked(arguments)

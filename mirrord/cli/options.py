@@ -1,4 +1,4 @@
-"""Options that several commands share, spelled once, and the settings that they make."""
+"""Options that several commands share, and the settings that result from them."""
 
 import os
 import re
@@ -31,7 +31,7 @@ prune_max = click.option(
     metavar="PERCENT",
     help="The largest share of an entry's objects to delete; else ten objects, or a tenth.",
 )
-config = click.option("--config", metavar="PATH", help="Manifests whose daemon is meant.")
+config = click.option("--config", metavar="PATH", help="Manifests of the daemon.")
 url = click.option("--url", metavar="URL", help="Of a running daemon; else the one that runs on the state.")
 state = click.option("--state", metavar="PATH", help="The journal: sqlite:///path/state.db, or a directory.")
 
@@ -50,14 +50,14 @@ hosts = click.option("--hosts", metavar="NAMES", help="Names by which page and A
 
 
 def running(command: F) -> F:
-    """The settings that flags can override."""
+    """Add the flags that override settings."""
     for option in reversed(_RUNNING):
         command = option(command)
     return command
 
 
 def desired_at(given: Sequence[str]) -> Desired:
-    """What the manifests at PATH... ask for; a usage error if there is none."""
+    """The desired state of the manifests at PATH...; a usage error if there is no manifest."""
     paths = given or [default_config(os.environ)]
     desired = read(paths, os.environ)
     require_files(paths, desired.files)
@@ -65,13 +65,13 @@ def desired_at(given: Sequence[str]) -> Desired:
 
 
 def require_files(paths: Sequence[str], files: Sequence[str]) -> None:
-    """A usage error if `paths` hold no manifest: a command that ends has nothing to do then."""
+    """A usage error if there is no manifest at `paths`."""
     if not files:
         raise click.UsageError(f"no manifest in {', '.join(paths)}: a directory is searched for *.yaml and *.yml")
 
 
 def require_match(desired: Desired, only: Sequence[str], seen: int) -> None:
-    """A usage error if `--only` was given and means nothing; `seen`: how many items the run was about."""
+    """A usage error if `--only` was given and matches nothing; `seen`: the number of items of the run."""
     folders = (folder.entry for folder in desired.expansion.folders)
     if only and not seen and not desired.problems and not any(matches(entry, "", only) for entry in folders):
         raise click.UsageError(f"--only {' '.join(only)}: no entry has such a name, and no item such a key")

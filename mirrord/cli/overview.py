@@ -1,22 +1,22 @@
-"""What `status` shows: the daemon's own word where one runs, else what the journal recorded.
+"""The data of `status`: from the running daemon, else from the journal.
 
-Owns the choice between the two, and what is fetched of each. How it reads is `show_status`'s.
+Owns the choice between the two, and what is read from each. `show_status` formats it.
 """
 
 from dataclasses import dataclass
 
 from mirrord.cli.api_client import ApiClient
-from mirrord.daemon.presence import found
+from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon
-from mirrord.programs.offline import WORST_FIRST, Whereabouts, recorded
+from mirrord.programs.offline import WORST_FIRST, StateLocation, recorded
 from mirrord.status import ItemStatus, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The whole at one moment. `url` is the daemon's; empty: none answered, and this is what the journal says.
+    """The status at one moment. `url` is the daemon's; empty: no daemon answered, and the journal is the source.
 
-    `left` holds at most as many items as were asked for; `why` says why no daemon was asked.
+    `left` has at most as many items as requested; `why` gives the reason why the journal was read.
     """
 
     status: Status
@@ -27,26 +27,26 @@ class Overview:
     last_written: float | None = None
 
 
-async def overview(url: str | None, place: Whereabouts, limit: int) -> Overview:
-    """Ask the daemon at `url`, else the one that runs on the state, else read the journal.
+async def overview(url: str | None, place: StateLocation, limit: int) -> Overview:
+    """The status from the daemon at `url`, else from the daemon of the state, else from the journal.
 
-    Raises NoDaemon and DaemonRefused only for a `url` that was named, JournalError and its children.
+    Raises NoDaemon and DaemonRefused only for a given `url`, and JournalError and its children.
     """
     if url is not None:
         return await _of_daemon(url, limit)
-    daemon = found(place.settings.directory)
+    daemon = running_daemon(place.settings.directory)
     why = "no daemon runs here"
     if daemon is not None and not daemon.url:
-        why = f"the daemon (pid {daemon.pid}) listens nowhere (daemon.listen: none)"
+        why = f"the daemon (pid {daemon.pid}) has no HTTP server (daemon.listen: none)"
     elif daemon is not None:
         try:
-            asked = await _of_daemon(daemon.url, limit)
+            overview_of_daemon = await _of_daemon(daemon.url, limit)
         except NoDaemon as error:
             why = f"{error} (daemon.json names pid {daemon.pid})"
         else:
-            if asked.status.pid == daemon.pid:
-                return asked
-            why = f"no daemon runs here ({daemon.url} is that of another, pid {asked.status.pid})"
+            if overview_of_daemon.status.pid == daemon.pid:
+                return overview_of_daemon
+            why = f"no daemon runs here ({daemon.url} is that of another, pid {overview_of_daemon.status.pid})"
     journal = await recorded(place.settings, limit)
     return Overview(
         status=journal.status,

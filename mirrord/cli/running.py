@@ -1,6 +1,6 @@
-"""Running an async program to its end from a command: the event loop, and signals that ask it to stop.
+"""Runs an async program from a command: the event loop, and signals that stop it.
 
-The loop runs in a thread of its own: the main thread only waits, and is free to answer signals whatever the loop does.
+The loop runs in its own thread. The main thread only waits, so that it handles signals also while the loop hangs.
 """
 
 import asyncio
@@ -15,30 +15,30 @@ from mirrord.cli.signals import process
 T = TypeVar("T")
 
 STOP_WITHIN = 25.0
-"""Seconds in which a command that was told to stop undoes what it had begun."""
+"""Seconds for a command that is stopped to undo unfinished work."""
 START_WITHIN = 2.0
-"""Seconds in which a daemon ends that has not begun to work: nothing is to be undone."""
+"""Seconds until a daemon ends that has not started its work: there is nothing to undo."""
 _TURN = 0.001
-"""Seconds until a thread that computes lets the loop have the interpreter: with Python's 5 ms, an answer that takes
-the loop ten turns would come 50 ms late while a folder is scanned."""
+"""Seconds until a computing thread must release the interpreter. With Python's 5 ms, a response that needs ten steps of
+the loop would be 50 ms late during the scan of a folder."""
 
 
 def run(program: Coroutine[Any, Any, T], *, within: float = STOP_WITHIN) -> T:
     """Run `program` on uvloop. SIGTERM and Ctrl-C cancel it: KeyboardInterrupt is raised."""
     sys.setswitchinterval(_TURN)
     stop, result = _Stop(), Future[T]()
-    with process.answered(stop=stop, within=within):
+    with process.handling(stop=stop, within=within):
         Thread(target=_run_into, args=(result, _stoppable(program, stop)), name="loop", daemon=True).start()
         return process.wait_for(result)
 
 
 def run_daemon(program: Coroutine[Any, Any, T]) -> T:
-    """As `run`, until the daemon answers signals itself."""
+    """As `run`, until the daemon installs its own handling of signals."""
     return run(program, within=START_WITHIN)
 
 
 class _Stop:
-    """Cancels a task when called, also if that is before there is one."""
+    """Cancels a task when called, also if the task does not exist yet."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -57,7 +57,7 @@ class _Stop:
 
 
 def _run_into(result: Future[T], program: Coroutine[Any, Any, T]) -> None:
-    import uvloop  # here, so that the signals are answered before it is loaded
+    import uvloop  # here, so that signals are handled before it is loaded
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,4 +1,4 @@
-"""What commands show while they work, and how a report reads."""
+"""Output of commands: logs and progress bars while they work, and the text of a report."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -29,10 +29,10 @@ def observing(log_format: str, log_level: str) -> Iterator[Observers]:
 
 
 @contextmanager
-def watching(settings: Settings, *, verbose: bool) -> Iterator[Observers]:
+def showing_progress(settings: Settings, *, verbose: bool) -> Iterator[Observers]:
     """For commands that end, and the demo: at a terminal bars and problems, with `verbose` a line for each item.
 
-    Elsewhere, and where a log format or the level debug was asked for, the log as `observing` writes it.
+    Elsewhere, and with a given log format or the level debug, the log as `observing` writes it.
     """
     if not sys.stderr.isatty() or settings.log_format != "auto" or settings.log_level == "debug":
         with observing(settings.log_format, settings.log_level) as observer:
@@ -46,7 +46,7 @@ def watching(settings: Settings, *, verbose: bool) -> Iterator[Observers]:
 @contextmanager
 def _drawing(telling: Callable[[], Observer]) -> Iterator[Observers]:
     first = telling()
-    process.before_leaving = drain
+    process.before_exit = drain
     try:
         with ProgressObserver() as progress:
             yield Observers([first, progress])
@@ -55,12 +55,12 @@ def _drawing(telling: Callable[[], Observer]) -> Iterator[Observers]:
 
 
 def _beside_bars(line: str) -> None:
-    """The bars let lines that are written to stderr appear above them."""
+    """Lines that are written to stderr appear above the bars."""
     click.echo(line, err=True)
 
 
-def say(line: str) -> None:
-    """Print one line to stdout. Names of files may hold control characters, and bytes that are no text."""
+def print_line(line: str) -> None:
+    """Print one line to stdout. File names may contain control characters, and bytes that are not valid text."""
     click.echo(printable(line))
 
 
@@ -73,7 +73,7 @@ def summary(report: Report) -> str:
 
 
 def details(report: Report) -> Iterator[str]:
-    """A line for each item that is not in sync, each folder read in part, each fault of a manifest."""
+    """A line for each item that is not in sync, each incomplete folder, and each problem of a manifest."""
     yield from (_left(left) for left in report.left)
     yield from (f"incomplete: {folder}" for folder in report.incomplete)
     yield from (f"invalid: {problem}" for problem in report.problems)
@@ -86,5 +86,5 @@ def _left(left: Left) -> str:
 
 
 def _word(state: State) -> str:
-    """What is left of a state when the command has ended: there is no next try."""
+    """A state at the end of a command: Retrying is `failed`, because there is no next try."""
     return "failed" if state is State.RETRYING else state.value

@@ -1,10 +1,10 @@
-"""How a plan reads: a line for each change and for each item that would stay out of sync, then the sum; or as JSON."""
+"""Formats a plan: a line for each change and each item that would stay out of sync, then a summary; or as JSON."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from mirrord.model import Item, MoveFile, State
-from mirrord.programs.plan import Copy, Leaving, NewBucket, Plan, Removal
+from mirrord.programs.plan import NewBucket, Plan, PlannedCopy, PlannedDeletion, PlannedFileRemoval
 from mirrord.programs.report import Left
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
@@ -13,9 +13,9 @@ _SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
 
 
 def lines(found: Plan) -> Iterator[str]:
-    """`+` is a write, `-` a deletion or a file that leaves, `!` what cannot be done, `.` what waits or is suspended.
+    """`+` is a write, `-` a deletion or a move of a file, `!` a problem, `.` a waiting or suspended item.
 
-    The rest is counted.
+    Unchanged items are only counted.
     """
     yield from map(_bucket, found.buckets)
     yield from map(_copy, found.copies)
@@ -53,7 +53,7 @@ def _bucket(new: NewBucket) -> str:
     return f"+ create bucket s3://{new.bucket}  (declared by store {new.store}, does not exist)"
 
 
-def _copy(copy: Copy) -> str:
+def _copy(copy: PlannedCopy) -> str:
     size = "size unknown" if copy.size is None else format_size(copy.size)
     source = copy.item.shown_source
     size += ", then read back" if copy.readback else ""
@@ -61,11 +61,11 @@ def _copy(copy: Copy) -> str:
     return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {how})"
 
 
-def _removal(removal: Removal) -> str:
+def _removal(removal: PlannedDeletion) -> str:
     return f"- delete {removal.item.destination}  ({removal.why}: {removal.item.shown_source})"
 
 
-def _leaving(leaving: Leaving) -> str:
+def _leaving(leaving: PlannedFileRemoval) -> str:
     what = f"delete {leaving.item.shown_source}"
     if isinstance(leaving.removal, MoveFile):
         what = f"move {leaving.item.shown_source}  -> {leaving.removal.directory}"
@@ -81,7 +81,7 @@ def _left(left: Left) -> str:
 
 
 def in_json(found: Plan) -> Json:
-    """The plan in JSON's own types, without secrets: the shape that docs/commands.md promises."""
+    """The plan as JSON values, without secrets, in the form that docs/commands.md documents."""
     return as_json(
         {
             "changes": [
@@ -106,18 +106,18 @@ def _bucket_json(new: NewBucket) -> dict[str, object]:
     return {"action": "create-bucket", "store": new.store, "destination": f"s3://{new.bucket}", "why": why}
 
 
-def _copy_json(copy: Copy) -> dict[str, object]:
+def _copy_json(copy: PlannedCopy) -> dict[str, object]:
     read = {"readback": copy.size} if copy.readback else {}
     original = {"copied_from": str(copy.original)} if copy.original is not None else {}
     what = {"why": copy.why, "kind": copy.kind, "size": copy.size}
     return {"action": "copy", **_item_json(copy.item), **what, **read, **original}
 
 
-def _removal_json(removal: Removal) -> dict[str, object]:
+def _removal_json(removal: PlannedDeletion) -> dict[str, object]:
     return {"action": "delete", **_item_json(removal.item), "why": removal.why}
 
 
-def _leaving_json(leaving: Leaving) -> dict[str, object]:
+def _leaving_json(leaving: PlannedFileRemoval) -> dict[str, object]:
     action, where = "delete-file", {}
     if isinstance(leaving.removal, MoveFile):
         action, where = "move-file", {"to": leaving.removal.directory}

@@ -1,4 +1,4 @@
-"""How an overview reads: as text for people, as JSON for programs. Pure."""
+"""Formats an overview: as text for people, as JSON for programs. Pure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
 
 
 def in_json(shown: Overview) -> Json:
-    """The shape that docs/commands.md promises: the same keys with a daemon and without."""
+    """The form that docs/commands.md documents: the same keys with a daemon and without."""
     status = shown.status
     daemon = {
         "url": shown.url,

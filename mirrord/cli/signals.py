@@ -1,11 +1,11 @@
-"""SIGTERM, SIGINT and SIGHUP, from the first line of the program to its last.
+"""SIGTERM, SIGINT and SIGHUP, from the start of the process to its end.
 
 Owns what each signal does at each moment. Before there is work that must end in order, SIGTERM and SIGINT end the
-process at once, and SIGHUP is remembered. Python runs these functions in the main thread: `running` keeps the event
-loop out of that thread, so that a signal is answered, and its deadline counts, even while the loop hangs. The main
-thread waits on a pipe that every signal writes to: the kernel may interrupt any thread, not just this one.
+process at once, and SIGHUP is kept for later. Python runs signal handlers in the main thread. `running` runs the event
+loop in another thread, so that signals are handled, and the deadline counts, also while the loop hangs. The main thread
+waits on a pipe that every signal writes to, because the kernel may interrupt any thread.
 
-Imports nothing of mirrord but exit codes: it is in force before anything else is loaded.
+Imports nothing of mirrord but exit codes: the handlers are installed before anything else is loaded.
 """
 
 import os
@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mirrord.cli.exits import FAILED
 
-if TYPE_CHECKING:  # at run time it would cost more than everything else here
+if TYPE_CHECKING:  # this import would take longer than all others here
     from concurrent.futures import Future
 
 T = TypeVar("T")
 
 _DAEMONS = frozenset({"run", "demo"})
-"""Commands whose end by a signal is a success, and for which SIGHUP means reload."""
+"""For these commands the end by a signal is a success, and SIGHUP means reload."""
 _STDERR = 2
 
 
-_HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Blocked by the first line of `__main__`, so that they wait for `install`, also across an exec."""
+_BLOCKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""The first line of `__main__` blocks them, so that they wait for `install`, also across an exec."""
 
 
-class Answer(NamedTuple):
-    """What signals do while some work goes on."""
+class SignalActions(NamedTuple):
+    """The effects of signals during some work."""
 
     stop: Callable[[], object]
     within: float
@@ -42,44 +42,44 @@ class Answer(NamedTuple):
 
 
 class Signals:
-    """The signals of this process. `install` first; `answered` while there is work."""
+    """The signals of this process. Call `install` first; enter `handling` for the time of some work."""
 
     def __init__(self) -> None:
         self._daemon = False
-        self._answer: Answer | None = None
+        self._actions: SignalActions | None = None
         self._stopping = False
-        self._hung_up = False
-        self.before_leaving: Callable[[], object] = lambda: None
-        """What `leave` does first: it writes the log, within bounds."""
+        self._reload_requested = False
+        self.before_exit: Callable[[], object] = lambda: None
+        """Called first by `exit_now`: it writes the log, within a time limit."""
 
     def install(self, arguments: Sequence[str]) -> None:
-        """Take the signals over, for the command that these arguments name. In the main thread."""
+        """Install the handlers for the command that these arguments name. Call it in the main thread."""
         self._daemon = next((one for one in arguments if not one.startswith("-")), "") in _DAEMONS
-        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGTERM, self._on_stop)
         if self._daemon or signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._stop)
+            signal.signal(signal.SIGINT, self._on_stop)
         if self._daemon:
-            signal.signal(signal.SIGHUP, self._hang_up)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+            signal.signal(signal.SIGHUP, self._on_hangup)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
 
     @contextmanager
-    def answered(
+    def handling(
         self, *, stop: Callable[[], object], within: float, reload: Callable[[], object] | None = None
     ) -> Iterator[None]:
         """The first SIGTERM or SIGINT calls `stop`, and ends the process after `within` seconds if it still runs then;
-        a second one ends it at once. SIGHUP, also one that came before, calls `reload` if there is one."""
-        before, self._answer = self._answer, Answer(stop, within, reload)
-        if reload is not None and self._hung_up:
-            self._hung_up = False
+        a second one ends it at once. SIGHUP, also an earlier one, calls `reload` if it is given."""
+        before, self._actions = self._actions, SignalActions(stop, within, reload)
+        if reload is not None and self._reload_requested:
+            self._reload_requested = False
             reload()
         try:
             yield
         finally:
-            self._answer = before
+            self._actions = before
 
     def wait_for(self, result: "Future[T]") -> T:
-        """The result, once it is there; signals are answered meanwhile. In the main thread."""
-        reading, writing = os.pipe()  # stays open: a signal may come until the very end
+        """Wait for the result; signals are handled meanwhile. Call it in the main thread."""
+        reading, writing = os.pipe()  # stays open: a signal may arrive until the process ends
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         result.add_done_callback(lambda _: os.write(writing, b"."))
@@ -87,36 +87,36 @@ class Signals:
             os.read(reading, 4096)
         return result.result()
 
-    def leave(self) -> None:
-        """End the process at once and as it stands: with success if it is a daemon. From any thread."""
-        self.before_leaving()
+    def exit_now(self) -> None:
+        """End the process at once, without cleanup: with success if it is a daemon. From any thread."""
+        self.before_exit()
         os._exit(self._code)
 
     @property
     def _code(self) -> int:
         return 0 if self._daemon else FAILED
 
-    # ── in the main thread, between two of its steps ──────────────────────────────────────────────
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        answer = self._answer
-        if answer is None:
+    # ── handlers: Python calls them in the main thread ──────────────────────────────────────────────
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        actions = self._actions
+        if actions is None:
             self._end_at_once()
         elif self._stopping:
             _die(number)
         else:
             self._stopping = True
-            deadline = Timer(answer.within, self.leave)
+            deadline = Timer(actions.within, self.exit_now)
             deadline.daemon = True
             deadline.start()
             with suppress(RuntimeError):  # the loop has just closed
-                answer.stop()
+                actions.stop()
 
-    def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
-        if self._answer is None or self._answer.reload is None:
-            self._hung_up = True
+    def _on_hangup(self, _number: int, _frame: FrameType | None) -> None:
+        if self._actions is None or self._actions.reload is None:
+            self._reload_requested = True
             return
         with suppress(RuntimeError):
-            self._answer.reload()
+            self._actions.reload()
 
     def _end_at_once(self) -> None:
         if not self._daemon and select.select([], [_STDERR], [], 0)[1]:
@@ -126,7 +126,7 @@ class Signals:
 
 
 def _die(number: int) -> None:
-    """End as the signal does by itself. Process 1 is spared by its kernel, and exits as a shell would say it."""
+    """End by the default action of the signal. The kernel ignores it for process 1, which exits with a shell's code."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
     os._exit(128 + number)

@@ -1,6 +1,6 @@
-"""stdin, stdout and stderr: there from the start, whatever the caller closed, and quiet at the end, whatever went away.
+"""stdin, stdout and stderr: open also if the caller closed them, and without tracebacks if the reader has gone.
 
-Owns the exit codes of an output that cannot be written. Imports nothing of mirrord but exit codes: it comes first.
+Owns the exit codes of output that cannot be written. Imports nothing of mirrord but exit codes: it is imported first.
 """
 
 import errno
@@ -15,8 +15,8 @@ from mirrord.cli.exits import CLOSED, FAILED
 
 
 def open_closed() -> None:
-    """Make /dev/null of those that are closed: else the first files that are opened get their numbers, and what is
-    meant for people goes into the journal."""
+    """Open closed descriptors as /dev/null. Else the first opened files would get their numbers, and output for people
+    would be written into the journal."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -36,7 +36,7 @@ class OutputFailed(Exception):
 
 
 class Output(io.TextIOWrapper):
-    """stdout that raises OutputFailed, which no error of another file can be taken for."""
+    """stdout that raises OutputFailed, so that its errors differ from those of other files."""
 
     def write(self, text: str) -> int:
         try:
@@ -52,7 +52,7 @@ class Output(io.TextIOWrapper):
 
 
 class Errors(io.TextIOWrapper):
-    """stderr that drops what a full disk does not take: the exit code of a command stays what it is."""
+    """stderr that drops output that a full disk refuses: the exit code of the command stays the same."""
 
     def write(self, text: str) -> int:
         with _dropped():
@@ -74,7 +74,7 @@ def _dropped() -> Iterator[None]:
 
 
 def guard() -> None:
-    """Make stdout an `Output`, and stderr `Errors`; they are the process's own (`sys.__stderr__`) from now on."""
+    """Replace stdout by an `Output` and stderr by `Errors`, also as `sys.__stdout__` and `sys.__stderr__`."""
     sys.stdout = _guarded(sys.stdout, Output)
     sys.stderr = _guarded(sys.stderr, Errors)
     vars(sys).update(__stdout__=sys.stdout, __stderr__=sys.stderr)
@@ -89,7 +89,7 @@ def _guarded(stream: TextIO, kind: type[io.TextIOWrapper]) -> TextIO:
 
 @contextmanager
 def written() -> Iterator[None]:
-    """Everything that was printed is out at the end. Raises OutputFailed, also for a stderr that is not read."""
+    """Flush stdout at the end. Raises OutputFailed, also if the reader of stderr has gone."""
     try:
         yield
         sys.stdout.flush()
@@ -98,7 +98,7 @@ def written() -> Iterator[None]:
 
 
 def hush() -> None:
-    """Have what is left of the output go nowhere: Python writes it once more at its end."""
+    """Redirect unwritten output to /dev/null: Python tries to write it again at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:

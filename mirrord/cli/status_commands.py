@@ -1,4 +1,4 @@
-"""`mirrord status` and `mirrord trigger`: a running daemon, asked from outside."""
+"""`mirrord status` and `mirrord trigger`: requests to a running daemon."""
 
 import asyncio
 import json
@@ -14,25 +14,25 @@ from mirrord.cli.api_client import ApiClient
 from mirrord.cli.exits import FAILED
 from mirrord.cli.overview import Overview, overview
 from mirrord.cli.running import run
-from mirrord.cli.show import say
+from mirrord.cli.show import print_line
 from mirrord.cli.show_status import in_json as status_in_json
 from mirrord.cli.show_status import lines
 from mirrord.cli.trigger import trigger_all
-from mirrord.daemon.presence import found
+from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon, printable
-from mirrord.programs.offline import Whereabouts, whereabouts
+from mirrord.programs.offline import StateLocation, locate_state
 
 TOKEN = "MIRRORD_API_TOKEN"
 LISTED = 20
-"""Items not in sync that are shown as text; JSON has `LISTED_JSON`."""
+"""Most items not in sync that are shown as text; JSON has `LISTED_JSON`."""
 LISTED_JSON = 1_000
 EVERY = 1.0
-"""Seconds between two looks with --watch."""
+"""Seconds between two updates with --watch."""
 
 
 @click.command()
 @click.option("--json", "in_json", is_flag=True, help="One JSON document; with --watch one a line.")
-@click.option("--watch", is_flag=True, help="Look again every second until interrupted.")
+@click.option("--watch", is_flag=True, help="Update every second until interrupted.")
 @options.url
 @options.state
 @options.config
@@ -60,10 +60,10 @@ def status(in_json: bool, watch: bool, url: str | None, state: str | None, confi
 @options.state
 @options.config
 def trigger(items: Sequence[str], url: str | None, state: str | None, config: str | None) -> int:
-    """Have the daemon look at items now: an id, s3://bucket/key, or globs on entry names and keys.
+    """Have the daemon check items now: an id, s3://bucket/key, or globs on entry names and keys.
 
     Needs the API token in $MIRRORD_API_TOKEN. Exit code: 0 triggered, 1 no daemon runs or it refused, or a
-    GLOB_OR_ITEM means nothing; the others are triggered all the same.
+    GLOB_OR_ITEM matches nothing; the others are triggered in any case.
     """
     _checked_url(url)
     address = url or _daemon_url(_place(config, state))
@@ -72,15 +72,15 @@ def trigger(items: Sequence[str], url: str | None, state: str | None, config: st
         raise click.UsageError(f"trigger needs the API token: set {TOKEN} to the manifest's daemon.api_token")
     done = run(trigger_all(ApiClient(address, token), items))
     for line in done.lines:
-        say(line)
+        print_line(line)
     for pattern in done.unmatched:
         click.echo(f"mirrord: {pattern}: no item has this id, object, key or entry", err=True)
     return FAILED if done.unmatched else 0
 
 
-def _place(config: str | None, state: str | None) -> Whereabouts:
+def _place(config: str | None, state: str | None) -> StateLocation:
     try:
-        place = whereabouts(config, state, os.environ)
+        place = locate_state(config, state, os.environ)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     for problem in place.problems:
@@ -95,15 +95,15 @@ def _checked_url(url: str | None) -> None:
         raise click.UsageError(f"--url: {error}") from error
 
 
-def _daemon_url(place: Whereabouts) -> str:
-    daemon = found(place.settings.directory)
+def _daemon_url(place: StateLocation) -> str:
+    daemon = running_daemon(place.settings.directory)
     if daemon is None:
         raise NoDaemon(
             f"no daemon runs on the state in {place.settings.directory}; start one with `mirrord run`, or name it "
             "with --url, --state or --config"
         )
     if not daemon.url:
-        raise NoDaemon(f"the daemon (pid {daemon.pid}) listens nowhere: set daemon.listen in its manifest")
+        raise NoDaemon(f"the daemon (pid {daemon.pid}) has no HTTP server: set daemon.listen in its manifest")
     return daemon.url
 
 
@@ -112,11 +112,11 @@ def _tell(shown: Overview, in_json: bool) -> None:
         click.echo(json.dumps(status_in_json(shown), indent=2))
     else:
         for line in lines(shown, time.time()):
-            say(line)
+            print_line(line)
 
 
-async def _follow(url: str | None, place: Whereabouts, limit: int, in_json: bool) -> None:
-    """Redraw on a terminal; elsewhere one look after another."""
+async def _follow(url: str | None, place: StateLocation, limit: int, in_json: bool) -> None:
+    """Redraw on a terminal; elsewhere print one status after another."""
     with _drawing(in_json) as draw:
         while True:
             draw(await overview(url, place, limit))

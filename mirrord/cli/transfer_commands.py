@@ -7,7 +7,7 @@ import click
 
 from mirrord.cli import options
 from mirrord.cli.running import run
-from mirrord.cli.show import watching
+from mirrord.cli.show import showing_progress
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused, ManifestError
 from mirrord.manifest.schema.document import StoreSection
@@ -41,7 +41,7 @@ def copy(
 ) -> int:
     """Copy SRC, a URL or a path, to one object. A TO that ends with / keeps the source's last name.
 
-    A copy that failed goes on where it was when the same command comes again within 24 hours.
+    A failed copy is resumed if the same command runs again within 24 hours.
     """
     if fault := source_fault(source):
         raise click.UsageError(f"SRC {fault}")
@@ -53,7 +53,7 @@ def copy(
     settings = options.checked(desired, flags)
     chosen = _declared(desired, store) if config else _described(provider, endpoint_url, region)
     item = _bound(source, to, chosen)
-    with watching(settings, verbose=flags["verbose"]) as observer:
+    with showing_progress(settings, verbose=flags["verbose"]) as observer:
         outcome = run(copy_item(item, chosen, settings, observer))
     if outcome.state is not State.SYNCED:
         raise click.ClickException(f"{item.destination}: {outcome.message}")

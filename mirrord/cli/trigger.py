@@ -1,7 +1,7 @@
-"""Which items of a running daemon a GLOB_OR_ITEM means, and asking for a look at each.
+"""Finds the items of a running daemon that GLOB_OR_ITEM arguments select, and triggers a check of each.
 
-Owns the meaning of the words on the command line (SPEC sections 1 and 3): an id, `s3://bucket/key`, a key, an entry's
-name, the last three also as globs. The daemon narrows the list down; what counts is decided here.
+Owns the meaning of the arguments (SPEC sections 1 and 3): an id, `s3://bucket/key`, a key or an entry's name, the last
+three also as globs. The daemon filters the list by a literal text; the exact match is made here.
 """
 
 import re
@@ -14,31 +14,31 @@ from mirrord.scheduling.workers import work_through
 from mirrord.status import ItemStatus
 
 _ID = re.compile(r"[0-9a-f]{16}")
-_SIGNS = re.compile(r"[*?\ud800-\udfff]")  # bytes that are no text cannot be asked for
-_PAGE = 1_000  # the most that the API gives
-_LONGEST = 1_024  # characters that the API looks for
+_SIGNS = re.compile(r"[*?\ud800-\udfff]")  # the API cannot search for bytes that are not valid text
+_PAGE = 1_000  # the API's limit for a page
+_LONGEST = 1_024  # the API's limit for a search text, in characters
 _AT_A_TIME = 8
 _SHOWN = 20
 
 
 @dataclass(slots=True)
-class Triggered:
-    """What came of it: items by id, and the patterns that meant none."""
+class TriggerResult:
+    """The triggered items by id, and the patterns that matched none."""
 
     items: dict[str, ItemStatus] = field(default_factory=dict)
     unmatched: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
-        """Each item, or the first ones and how many there are."""
+        """A line for each item, or for the first ones and a line with the number of the others."""
         every = sorted(self.items.values(), key=lambda one: one.destination)
         shown = [f"triggered {one.destination} ({one.id})" for one in every[:_SHOWN]]
         return shown if len(every) <= _SHOWN else [*shown, f"and {len(every) - _SHOWN:,} more"]
 
 
-async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> Triggered:
-    """Trigger every item that one of the patterns means, each once. Raises NoDaemon and DaemonRefused."""
-    done = Triggered()
+async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> TriggerResult:
+    """Trigger every item that matches one of the patterns, each once. Raises NoDaemon and DaemonRefused."""
+    done = TriggerResult()
 
     async def ask(item: ItemStatus) -> None:
         if await api.trigger(item.id):
@@ -49,7 +49,7 @@ async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> Triggered:
     return done
 
 
-async def _meant(api: ApiClient, patterns: Sequence[str], done: Triggered) -> AsyncIterator[ItemStatus]:
+async def _meant(api: ApiClient, patterns: Sequence[str], done: TriggerResult) -> AsyncIterator[ItemStatus]:
     seen: set[str] = set()
     for pattern in patterns:
         matched = False
@@ -83,9 +83,10 @@ def means(pattern: str, item: ItemStatus) -> bool:
 
 
 def literal(pattern: str) -> str:
-    """The longest text that every key or entry's name has which the pattern means: what the daemon is to look for.
+    """The longest text that every key or entry's name must contain to match the pattern; the daemon searches for it.
 
-    The bucket of an `s3://bucket/key` is in neither, so only the key counts. Behind a `[` nothing is certain.
+    The bucket of an `s3://bucket/key` is in neither, so only the key counts. Text after a `[` is not used: it may be a
+    set of characters.
     """
     if pattern.startswith("s3://"):
         pattern = pattern.removeprefix("s3://").partition("/")[2]

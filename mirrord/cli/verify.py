@@ -1,4 +1,4 @@
-"""`mirrord verify`: do the objects still hold what was stored?"""
+"""`mirrord verify`: compares objects with what was stored."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ import click
 from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
 from mirrord.cli.running import run
-from mirrord.cli.show import observing, say
+from mirrord.cli.show import observing, print_line
 from mirrord.programs.verify import Verified
 from mirrord.programs.verify import verify as verify_desired
 from mirrord.units import format_duration, format_size
@@ -17,11 +17,11 @@ from mirrord.units import format_duration, format_size
 @options.paths
 @options.only
 @options.running
-@click.option("--shallow", is_flag=True, help="Ask for heads only: ETag, size and the store's checksum.")
+@click.option("--shallow", is_flag=True, help="Compare heads only: ETag, size and the store's checksum.")
 def verify(paths: Sequence[str], only: Sequence[str], shallow: bool, **flags: str | None) -> int:
     """Read the objects of the manifests at PATH... back, and compare them with the journal and with their files.
 
-    Reads only; runs beside a daemon. Exit code: 0 all equal, 1 a difference, or an object that could not be looked at,
+    Reads only; runs beside a daemon. Exit code: 0 all equal, 1 a difference, or an object that could not be checked,
     78 a manifest is invalid. Of several the last one named here.
     """
     desired = options.desired_at(paths)
@@ -30,12 +30,12 @@ def verify(paths: Sequence[str], only: Sequence[str], shallow: bool, **flags: st
         found = run(verify_desired(desired, settings, observer, only, shallow=shallow))
     options.require_match(desired, only, found.seen)
     for line in lines(found):
-        say(line)
+        print_line(line)
     return INVALID if found.problems else 0 if found.sound else FAILED
 
 
 def lines(found: Verified) -> Iterator[str]:
-    """A line for each object that differs, could not be looked at, or could not be proven; then the sum."""
+    """A line for each object that differs, could not be checked, or could not be proven; then the summary."""
     yield from (f"differs {one.at}: {one.message}" for one in found.differing)
     yield from (f"failed {one.at}: {one.message}" for one in found.failed)
     yield from (f"unproven {one.at}: {one.message}" for one in found.unproven)

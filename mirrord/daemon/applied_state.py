@@ -45,7 +45,7 @@ class AppliedState:
             changed_stores = await self.stores.replace(current.loaded.stores)
             items = {item.id: item for item in current.expansion.items}
             folders = {spec.entry: spec for spec in current.expansion.folders}
-            self.health.keep(items)
+            self.health.track(items)
             await self.files.replace(current.expansion.folders, tuple(items.values()))
             removed_folders = await self.folders.stop_outdated(folders)
             difference = await self.scheduler.apply(items, changed_stores)

@@ -33,7 +33,7 @@ STEP = 0.25
 PROGRESS_EVERY = 0.5
 """Seconds between two progress events of one transfer that subscribers see."""
 BACKLOG = 512
-"""Backlog of one subscriber in events; then the oldest is dropped."""
+"""Most events that wait for one subscriber; then the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ class _Sample:
 
 @dataclass(slots=True)
 class _Run:
-    """One running transfer; `told` is when its progress was last sent to subscribers."""
+    """One running transfer; `reported` is when its progress was last sent to subscribers."""
 
     event: TransferEvent
     started: float  # since the epoch
     size: int | None
     now: _Sample
     samples: deque[_Sample] = field(default_factory=deque)
-    told: float = float("-inf")
+    reported: float = float("-inf")
     message: str = ""
 
     def advance(self, event: TransferProgress, at: float) -> None:
@@ -199,9 +199,9 @@ class Board:
             run = self._begin(event, event.size)
         at = self._clock.monotonic()
         run.advance(event, at)
-        if at - run.told < self._progress_every:
+        if at - run.reported < self._progress_every:
             return False
-        run.told = at
+        run.reported = at
         return True
 
 

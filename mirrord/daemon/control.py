@@ -1,7 +1,7 @@
-"""The running daemon as its page, API and signals see it: `ports.Control` over journal, scheduler, folders and board.
+"""`ports.Control` over journal, scheduler, folders and board: the running daemon for its page, API and signals.
 
-Owns how what is recorded, what runs and what waits in folders become one picture. Changes nothing but by asking the
-scheduler or the reload.
+Owns the merge of records, running transfers and waiting files into pages of items. Changes nothing, except by `trigger`
+and `reload`.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 _log = getLogger(__name__)
 
 _MOST_EMPTY = 20
-"""Pages in a row that a filter may leave empty before the caller has to ask for the next."""
+"""Most empty pages in a row that are skipped in one call; after that an empty page with a cursor is returned."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Controller:
-    """Implements `ports.Control`. `stopping` makes it not ready for good."""
+    """Implements `ports.Control`. With `stopping` it is not ready."""
 
     applied: AppliedState
     supervisor: Supervisor
@@ -45,7 +45,7 @@ class Controller:
     started: float
     """Seconds since the epoch."""
     read_again: Callable[[], Awaitable[None]]
-    """Reads the manifests, and all that they refer to, again."""
+    """Reads the manifests and the files that they refer to again."""
     stopping: bool = False
     _journal_problem: str | None = field(default=None, init=False)
 
@@ -60,7 +60,7 @@ class Controller:
         return self.supervisor.problem()
 
     async def check_journal(self) -> None:
-        """Whether the journal's file is still the one that is open; JournalError, logged once, if it is not."""
+        """Raises JournalError, logged once, if the file of the journal was replaced or cannot be read."""
         try:
             await self.journal.last_written()
         except JournalError as error:
@@ -110,7 +110,7 @@ class Controller:
         return (await self._with_gone_files([shown]))[0]
 
     async def _with_gone_files(self, shown: Sequence[ItemStatus]) -> Sequence[ItemStatus]:
-        return await with_gone_files(shown, self.applied.folders.specs(), self.applied.files.ask)
+        return await with_gone_files(shown, self.applied.folders.specs(), self.applied.files.run_in_pool)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self.board.subscribe()
@@ -130,8 +130,8 @@ class Controller:
     async def _page(
         self, state: State | None, entry: str | None, text: str | None, cursor: str | None, limit: int
     ) -> ItemPage:
-        """Items from the next `limit` recorded ones, and those not recorded between them. What is laid over the
-        records decides what fits the filter, so that a page may hold less than there is."""
+        """Items from the next `limit` records, and the unrecorded ones between them. The filter applies to the state
+        that the overlay gives, so that a page may have fewer items than `limit` before the end."""
         unrecorded = state is State.TRANSFERRING
         records = (
             []
@@ -159,11 +159,11 @@ class Controller:
         return ItemPage(items=tuple(page), cursor=last)
 
     async def _overlay(self, entry: str | None, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
-        """What is laid over the records: all that runs, and those held back that are meant."""
+        """The overlay of the records: all running items, and the waiting files for which `is_meant` is true."""
         overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
         async for one in in_turns(self.applied.folders.waiting(entry)):
             if is_meant(one):
-                overlay.hold(one)
+                overlay.add(one)
         return overlay
 
     def _recorded(self, record: Record) -> ItemStatus | None:

@@ -1,7 +1,7 @@
-"""The running daemon: starts work, counts, stops in order.
+"""The running daemon: start of the work, counts, orderly stop.
 
-Owns what happens from the first applied manifest to the last ended transfer. `daemon.run` opens and closes what it
-works with.
+Owns everything between the first applied manifest and the end of the last transfer. `daemon.run` opens and closes its
+parts.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ _log = getLogger(__name__)
 
 COUNT_EVERY = 2.0
 """Seconds between two counts of the items by state."""
-LOOKS = 48
-"""Looks at a time beside the transfers: long transfers must not keep other items from being looked at."""
+CHECKS = 48
+"""Checks at a time beside the transfers: long transfers must not delay the checks of other items."""
 UNDO = 5.0
-"""Seconds of the grace, half of it at most, that are left for undoing what did not end."""
+"""Seconds at the end of the grace, at most half of it, for undoing unfinished transfers."""
 CLOSE = 1.0
-"""Seconds of the grace, a sixth of it at most, that are left for closing."""
+"""Seconds at the end of the grace, at most a sixth of it, for closing."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,13 +48,13 @@ class Daemon:
     notifier: Notifier
     observer: Observer
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set by whoever wants the daemon to end."""
+    """Set it to end the daemon."""
 
     # ── startup ───────────────────────────────────────────────────────────────────────────────────
     async def start(self, url: str) -> None:
-        """Apply what the manifests say, begin to work, and say so."""
+        """Apply the manifests, start the work, and report that the daemon is ready."""
         await self.applied.apply()
-        self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + LOOKS), finite=True)
+        self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + CHECKS), finite=True)
         self.supervisor.start("manifests", self.follower.run)
         self.supervisor.start("sweep", self.engine.sweeper.run)
         self.supervisor.start("totals", self.count)
@@ -64,25 +64,25 @@ class Daemon:
 
     # ── main loop ─────────────────────────────────────────────────────────────────────────────────
     async def count(self) -> None:
-        """Keep the totals that metrics show."""
+        """Keep the totals for metrics up to date."""
         while True:
             try:
                 await self.controller.check_journal()
                 counts = await self.controller.counts()
-            except JournalError:  # said by the controller
+            except JournalError:  # logged by the controller
                 await self.engine.clock.sleep(COUNT_EVERY)
                 continue
             self.notifier.status(", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no items")
             await self.engine.clock.sleep(COUNT_EVERY)
 
     async def feed_watchdog(self) -> None:
-        """For systemd: the loop turns (it got here), and nothing that must run is dead."""
+        """Notify systemd while the event loop runs and no background task fails."""
         await keep_watchdog(self.notifier, self.supervisor.problem, self.engine.clock)
 
     # ── shutdown ──────────────────────────────────────────────────────────────────────────────────
     async def finish(self) -> bool:
-        """No new work; what runs ends, or is undone, within the grace. False if some of it did not: whatever waits for
-        a store or a source that answers nothing, which a restart settles as after kill -9."""
+        """Start no new work; running transfers end, or are undone, within the grace. False if some did not, because a
+        store or a source does not answer; the next start recovers them as after kill -9."""
         grace = self.settings.shutdown_grace
         self.controller.stopping = True
         self.notifier.stopping()
@@ -98,8 +98,8 @@ class Daemon:
         return True
 
     def _abandon(self, transfers: Sequence[TransferEvent]) -> None:
-        """The terminal event of what is cut short in earnest: nothing of it comes to speak again."""
-        _log.warning("the grace is spent and %d transfers still wait for an answer: they are left", len(transfers))
+        """The terminal event of each transfer that the end of the process cuts off: no other event of it follows."""
+        _log.warning("the grace is over and %d transfers still wait for an answer: they are left", len(transfers))
         for one in transfers:
             self.observer(
                 TransferInterrupted(

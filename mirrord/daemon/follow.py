@@ -1,7 +1,7 @@
-"""The manifests, read again when they change, and applied.
+"""Reads the manifests again when they change, and applies them.
 
-Owns when the files are read, and that what could not be applied is tried again. Leaves to `daemon.manifests` what is in
-force, and to `daemon.applied_state` how that is applied.
+Owns when the files are read, and the retry of a failed application. `daemon.manifests` holds what is in force, and
+`daemon.applied_state` applies it.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.systemd import Notifier
 from mirrord.sources.watch import Watch
 
-LOOK_EVERY = 1.0
+READ_EVERY = 1.0
 """Seconds between two comparisons of the manifests' contents, with or without events."""
 
 
@@ -29,18 +29,18 @@ class ManifestFollower:
     _unapplied: bool = field(default=False, init=False)
 
     async def run(self) -> None:
-        """Read the manifests when an event says so, and each second in any case."""
+        """Read the manifests at each event of their directories, and each second in any case."""
         async with Watch(self.manifests.directories) as hints:
             while True:
                 await self._read()
                 try:
-                    async with asyncio.timeout(LOOK_EVERY):
+                    async with asyncio.timeout(READ_EVERY):
                         await hints.changed()
                 except TimeoutError:
                     continue
 
     async def reload(self) -> None:
-        """Read everything again, also what manifests refer to (SIGHUP, `POST /api/v1/reload`)."""
+        """Read the manifests and the files that they refer to again (SIGHUP, `POST /api/v1/reload`)."""
         self.notifier.reloading()
         try:
             await self._read(again=True)
@@ -50,7 +50,7 @@ class ManifestFollower:
     async def _read(self, *, again: bool = False) -> None:
         """Read the manifests and the stores' keys and certificates, and apply what changed."""
         async with self._reading:
-            if await self.manifests.look(again=again) or self._unapplied:
+            if await self.manifests.read(again=again) or self._unapplied:
                 self._unapplied = True  # if applying fails, the next call tries again
                 self.restarts.compare(self.manifests.current.loaded.daemon)
                 await self.applied.apply()

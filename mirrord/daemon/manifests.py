@@ -1,8 +1,8 @@
-"""The manifests of a running daemon: read, read again when they change, and held to what is in force.
+"""The manifests of a running daemon: their current contents, and which version of each is in force.
 
-Owns which files there are, what was last read of each, and when a missing one counts as gone. Events wake it, contents
-decide: a file is taken once two reads a moment apart agree, so that a half-written one is rarely seen. The rules of
-what is in force are `planning.items.in_force`'s; what to do about a change is `daemon.run`'s.
+Owns the list of files, the last content of each, and when a missing file counts as removed. A content counts once two
+reads a moment apart return the same bytes, so that a half-written file is rarely used. `planning.items.in_force`
+decides which versions are in force; `daemon.follow` decides when to read, and applies the changes.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ from mirrord.status import FileStatus
 _log = getLogger(__name__)
 
 AGREE_AFTER = 0.1
-"""Seconds between the two reads that must agree."""
+"""Seconds between the two reads that must return the same bytes."""
 MOST_READS = 10
 GONE_AFTER = 10.0
 """Seconds after which a missing file is out of force."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one file holds now, by digest of its bytes; `content` is None if it cannot be read (see `problems`)."""
+class FileContent:
+    """One file as read now, with a digest of its bytes; `content` is None if it cannot be read (see `problems`)."""
 
     digest: str
     content: bytes | None = field(default=None, repr=False)
@@ -44,7 +44,7 @@ class Seen:
 
 
 class Manifests:
-    """`look()` reads; `current` is what is in force. Use from one task at a time."""
+    """`read()` reads the files; `current` is what is in force. Use from one task at a time."""
 
     def __init__(self, paths: Sequence[str], environ: Mapping[str, str], clock: Clock, observer: Observer) -> None:
         self._paths = tuple(paths)
@@ -53,22 +53,22 @@ class Manifests:
         self._observer = observer
         self._seen: dict[str, str] = {}
         self._missing: dict[str, float] = {}
-        self._departed: dict[str, ManifestVersions] = {}  # files that are gone, whose stores others still use
+        self._removed: dict[str, ManifestVersions] = {}  # removed files whose stores other files still use
         self._loaded: dict[str, float] = {}
         self._admitted: set[object] = set()  # pairs of folders
         self.current: InForce = resolve((), environ)
 
     @property
     def directories(self) -> tuple[str, ...]:
-        """Which directories to watch: those named, and those that hold a named file."""
+        """The directories to watch: the named ones, and those of named files."""
         return tuple({path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)) for path in self._paths})
 
-    async def look(self, *, again: bool = False) -> bool:
-        """Read everything; True if what is in force, or what is wrong, may have changed.
+    async def read(self, *, again: bool = False) -> bool:
+        """Read all files; True if what is in force, or a problem, may have changed.
 
-        `again` parses files whose bytes are the same too: what they refer to (`${file:…}`) may have changed.
+        `again` also parses files with the same bytes: the files that they refer to (`${file:…}`) may have changed.
         """
-        seen = await self._agreed()
+        seen = await self._stable_contents()
         changed = {file for file, one in seen.items() if again or self._seen.get(file) != one.digest}
         back = self._missing.keys() & seen.keys()
         gone = self._gone(seen)
@@ -92,41 +92,41 @@ class Manifests:
         )
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
-    async def _agreed(self) -> dict[str, Seen]:
-        """What the files hold, once two reads agree, or after a second of trying."""
+    async def _stable_contents(self) -> dict[str, FileContent]:
+        """The contents of the files, once two reads agree, or after a second."""
         seen = await asyncio.to_thread(_read_all, self._paths)
         for _ in range(MOST_READS):
             if all(self._seen.get(file) == one.digest for file, one in seen.items()):
                 return seen
             before = _digests(seen)
-            seen = {}  # contents are held once
+            seen = {}  # so that no content is in memory twice
             await self._clock.sleep(AGREE_AFTER)
             seen = await asyncio.to_thread(_read_all, self._paths)
             if _digests(seen) == before:
                 return seen
         return seen
 
-    def _gone(self, seen: Mapping[str, Seen]) -> set[str]:
-        """Files that have been missing for GONE_AFTER; remembers those that are missing now."""
+    def _gone(self, seen: Mapping[str, FileContent]) -> set[str]:
+        """Files that have been missing for GONE_AFTER. Updates the set of missing files."""
         now = self._clock.monotonic()
         known = {one.file for one in self.current.versions}
         self._missing = {file: self._missing.get(file, now) for file in known - seen.keys()}
         return {file for file, since in self._missing.items() if now - since >= GONE_AFTER}
 
     # ── admitting ─────────────────────────────────────────────────────────────────────────────────
-    async def _admit(self, seen: Mapping[str, Seen], changed: set[str], gone: set[str]) -> None:
+    async def _admit(self, seen: Mapping[str, FileContent], changed: set[str], gone: set[str]) -> None:
         before = {one.file: one for one in self.current.versions}
         leaving = {
             file: ManifestVersions(file=file, good=without_entries(good))
             for file in gone
             if (good := before[file].good)
         }
-        departed = {file: one for file, one in {**self._departed, **leaving}.items() if file not in seen}
+        removed = {file: one for file, one in {**self._removed, **leaving}.items() if file not in seen}
         order = [*seen, *(file for file in before if file not in seen and file not in gone)]
-        self.current, self._departed = await asyncio.to_thread(
-            _settled,
+        self.current, self._removed = await asyncio.to_thread(
+            _resolved,
             lambda: [_next(file, before.get(file), seen.get(file), file in changed, self._environ) for file in order],
-            departed,
+            removed,
             self._environ,
             lambda: OverlapCheck(Mounts.now(), self._admitted),
             {item.id: item for item in self.current.expansion.items},
@@ -134,9 +134,9 @@ class Manifests:
         known = {file: digest for file, digest in self._seen.items() if file in before and file not in gone}
         self._seen = {**known, **_digests(seen)}
         self._missing = {file: since for file, since in self._missing.items() if file not in gone}
-        self._tell(before, gone)
+        self._report(before, gone)
 
-    def _tell(self, before: Mapping[str, ManifestVersions], gone: set[str]) -> None:
+    def _report(self, before: Mapping[str, ManifestVersions], gone: set[str]) -> None:
         items = {share.manifest.file: len(share.items) for share in self.current.expansion.files}
         for one in self.current.versions:
             was = before.get(one.file)
@@ -150,31 +150,31 @@ class Manifests:
         for file in sorted(gone):
             self._loaded.pop(file, None)
             self._observer(ManifestRemoved(file=file))
-            if file in self._departed:
+            if file in self._removed:
                 _log.warning(
-                    "%s is gone; its stores serve on, since other files use them: declare them elsewhere", file
+                    "%s is gone; its stores stay in use, because other files need them: declare them elsewhere", file
                 )
 
 
-def _settled(
+def _resolved(
     read: Callable[[], Sequence[ManifestVersions]],
-    departed: Mapping[str, ManifestVersions],
+    removed: Mapping[str, ManifestVersions],
     environ: Mapping[str, str],
     check: Callable[[], Overlap],
     known: Mapping[str, Item],
 ) -> tuple[InForce, dict[str, ManifestVersions]]:
-    """What is in force now, and which of the `departed` files are needed for it. For a thread: 20,000 entries take a
-    second to read and expand."""
+    """What is in force now, and the `removed` files that are needed for it. Call it in a thread: reading and expanding
+    20,000 entries takes a second."""
     files, overlap = read(), check()
     current = resolve(files, environ, overlap, known)
-    if not departed or not (current.loaded.problems or current.expansion.problems):
+    if not removed or not (current.loaded.problems or current.expansion.problems):
         return current, {}
-    current = resolve([*files, *departed.values()], environ, overlap, known)
-    return replace(current, versions=tuple(one for one in current.versions if one.file not in departed)), dict(departed)
+    current = resolve([*files, *removed.values()], environ, overlap, known)
+    return replace(current, versions=tuple(one for one in current.versions if one.file not in removed)), dict(removed)
 
 
-def _read_all(paths: Sequence[str]) -> dict[str, Seen]:
-    """Every file there is now, each once; a PATH that is missing has none."""
+def _read_all(paths: Sequence[str]) -> dict[str, FileContent]:
+    """Every existing file, once; a missing PATH has none."""
     found: dict[str, str] = {}
     for path in paths:
         try:
@@ -186,22 +186,22 @@ def _read_all(paths: Sequence[str]) -> dict[str, Seen]:
     return {file: _read(file) for file in found.values()}
 
 
-def _digests(seen: Mapping[str, Seen]) -> dict[str, str]:
+def _digests(seen: Mapping[str, FileContent]) -> dict[str, str]:
     return {file: one.digest for file, one in seen.items()}
 
 
-def _read(file: str) -> Seen:
+def _read(file: str) -> FileContent:
     try:
         content = load.read(file)
     except ManifestError as error:
-        return Seen(f"unreadable: {error}", problems=error.problems)
-    return Seen(sha256(content).hexdigest(), content)
+        return FileContent(f"unreadable: {error}", problems=error.problems)
+    return FileContent(sha256(content).hexdigest(), content)
 
 
 def _next(
-    file: str, known: ManifestVersions | None, seen: Seen | None, changed: bool, environ: Mapping[str, str]
+    file: str, known: ManifestVersions | None, seen: FileContent | None, changed: bool, environ: Mapping[str, str]
 ) -> ManifestVersions:
-    """The versions of one file, before it is checked together with the others."""
+    """The versions of one file, before the check together with the other files."""
     known = known or ManifestVersions(file=file)
     if seen is None or not changed:
         return known

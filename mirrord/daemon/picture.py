@@ -1,8 +1,8 @@
-"""One picture of the items: what is recorded, what waits in folders, what runs now; for lists and totals alike.
+"""The current state of items, from records, files that wait in folders, and running transfers.
 
-Owns which of these counts where they differ: an item that runs is Transferring, else one that its folder holds back is
-what the folder says, else it is as recorded. Totals and lists both follow it, so that they cannot contradict each
-other.
+Owns which of these counts where they differ: a running item is Transferring; else a file that waits in its folder has
+the state that the folder gives; else the item is as recorded. Lists and totals use the same rule, so that they never
+contradict each other.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from mirrord.ports import Clock, JournalQueries
 from mirrord.status import ItemStatus, Progress
 
 FRESH_FOR = 5.0
-"""Totals are shown again for so many times as long as it took to count them, while the same items run."""
+"""While the same items run, totals are reused for this many times the duration of their count."""
 LONGEST_FRESH = 1.0
 """Seconds."""
 FILE_DEADLINE = 1.0
-"""Seconds for the file system to say which files of a page are gone."""
+"""Seconds for the file systems to answer which files of a page are gone."""
 FILE_GONE = {"keep": "its file is gone, the object stays (delete: keep)", "mirror": "its file is gone"}
-"""What is said of an item by its folder's `delete`."""
+"""The message of an item whose file is gone, by its folder's `delete`."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """How many items are in each state, counted again once that is worth its price."""
+    """How many items are in each state. A count is reused for a time that is proportional to its cost."""
 
     journal: JournalQueries
     clock: Clock
-    held: Callable[[], Iterable[WaitingFile]]
+    waiting: Callable[[], Iterable[WaitingFile]]
     running: Callable[[], Sequence[TransferEvent]]
     last: Mapping[State, int] = field(default_factory=dict)
     _fresh_until: float = float("-inf")
@@ -53,7 +53,7 @@ class Totals:
 
     async def _count(self, running: Sequence[str]) -> Mapping[State, int]:
         records = await self.journal.recorded(running)
-        totals, held = Counter(await self.journal.totals()), dict[str, WaitingFile]()
+        totals, waiting = Counter(await self.journal.totals()), dict[str, WaitingFile]()
         for item_id in running:
             record = records.get(item_id)
             _move(
@@ -61,15 +61,15 @@ class Totals:
                 State.TRANSFERRING,
                 record.condition.state if record is not None and record.removed is None else None,
             )
-        async for one in in_turns(self.held()):
+        async for one in in_turns(self.waiting()):
             if one.item_id in running:
                 continue
-            if one.state is State.BLOCKED:  # its object may be another file's that waits, which then is what is shown
-                held[one.item_id] = one
+            if one.state is State.BLOCKED:  # another file with the same object may wait: that one is then shown
+                waiting[one.item_id] = one
             else:
-                held.pop(one.item_id, None)
+                waiting.pop(one.item_id, None)
                 _move(totals, one.state, one.recorded)
-        for one in held.values():
+        for one in waiting.values():
             _move(totals, one.state, one.recorded)
         return {state: count for state, count in totals.items() if count > 0}
 
@@ -81,31 +81,31 @@ def _move(totals: Counter[State], state: State, recorded: State | None) -> None:
 
 
 class Overlay:
-    """What runs and what is held back, of the items that one answer is about."""
+    """Running items and waiting files that replace the records of one answer."""
 
     def __init__(self, running: Mapping[str, Item], progress: Callable[[str], Progress | None]) -> None:
         self._running = running
         self._progress = progress
-        self._held: dict[str, WaitingFile] = {}
+        self._waiting: dict[str, WaitingFile] = {}
 
-    def hold(self, one: WaitingFile) -> None:
-        """A file that waits is shown rather than one that is in conflict over the same object."""
-        if one.state is not State.BLOCKED or one.item_id not in self._held:
-            self._held[one.item_id] = one
+    def add(self, one: WaitingFile) -> None:
+        """Of two files with the same object, the one that waits is shown, not the one in conflict."""
+        if one.state is not State.BLOCKED or one.item_id not in self._waiting:
+            self._waiting[one.item_id] = one
 
     def keep_first(self, most: int, state: State | None, wanted: Set[str]) -> None:
-        """Of those held back keep the `wanted` ones and, by their ids, the first of the others in this state."""
-        shown = (one.item_id for one in self._held.values() if state in (None, one.state))
+        """Of the waiting files keep the `wanted` ones and, by id, the first `most` others in this state."""
+        shown = (one.item_id for one in self._waiting.values() if state in (None, one.state))
         known = wanted | self._running.keys()
         others = nsmallest(most, (item_id for item_id in shown if item_id not in known))
-        self._held = {item_id: self._held[item_id] for item_id in (*others, *(wanted & self._held.keys()))}
+        self._waiting = {item_id: self._waiting[item_id] for item_id in (*others, *(wanted & self._waiting.keys()))}
 
     def ids(self) -> Collection[str]:
-        """All that have something laid over them."""
-        return self._running.keys() | self._held.keys()
+        """The items whose record is replaced."""
+        return self._running.keys() | self._waiting.keys()
 
     def status(self, item_id: str, recorded: ItemStatus | None) -> ItemStatus | None:
-        """The item as it is now; None: it is not known."""
+        """The item as it is now; None if it is unknown."""
         if (progress := self._progress(item_id)) is not None and item_id in self._running:
             return replace(
                 recorded or _unrecorded(self._running[item_id], progress),
@@ -114,11 +114,11 @@ class Overlay:
                 message=progress.message,
                 progress=progress,
             )
-        return self._held[item_id].status() if item_id in self._held else recorded
+        return self._waiting[item_id].status() if item_id in self._waiting else recorded
 
 
 def _unrecorded(item: Item, progress: Progress) -> ItemStatus:
-    """A new file of a folder: it is recorded once it was sent."""
+    """A new file of a folder: it has no record until its transfer ends."""
     at = item.destination
     return ItemStatus(
         id=item.id,
@@ -131,26 +131,29 @@ def _unrecorded(item: Item, progress: Progress) -> ItemStatus:
     )
 
 
-Ask = Callable[[str, Callable[[], frozenset[str]]], Awaitable[frozenset[str]]]
+RunInPool = Callable[[str, Callable[[], frozenset[str]]], Awaitable[frozenset[str]]]
 """The result of a blocking call about the folder at this path. Raises SourceTimedOut if it does not answer."""
 
 
 async def with_gone_files(
-    shown: Sequence[ItemStatus], folders: Mapping[str, FolderSpec], ask: Ask
+    shown: Sequence[ItemStatus], folders: Mapping[str, FolderSpec], run_in_pool: RunInPool
 ) -> Sequence[ItemStatus]:
-    """The same, saying of which files nothing but the object is left. `folders` by entry.
+    """The same items, with a message where the file is gone and only the object is left. `folders` by entry.
 
-    The wait for file systems that do not answer is bounded, and spares the others.
+    Waits at most FILE_DEADLINE seconds for file systems that do not answer; the other answers still count.
     """
-    asked: dict[str, dict[str, str]] = {}
+    paths_of: dict[str, dict[str, str]] = {}
     for one in shown:
         path = file_path(one.source)
         if path is not None and one.entry in folders and one.state is State.SYNCED and not one.message:
-            asked.setdefault(one.entry, {})[one.id] = path
-    if not asked:
+            paths_of.setdefault(one.entry, {})[one.id] = path
+    if not paths_of:
         return shown
-    asking = [asyncio.ensure_future(ask(folders[entry].path, partial(_gone, paths))) for entry, paths in asked.items()]
-    done, late = await asyncio.wait(asking, timeout=FILE_DEADLINE)
+    checks = [
+        asyncio.ensure_future(run_in_pool(folders[entry].path, partial(_gone, paths)))
+        for entry, paths in paths_of.items()
+    ]
+    done, late = await asyncio.wait(checks, timeout=FILE_DEADLINE)
     await drain(late)
     gone = frozenset(item_id for one in done if not one.exception() for item_id in one.result())
     return [replace(one, message=FILE_GONE[folders[one.entry].delete]) if one.id in gone else one for one in shown]
@@ -161,7 +164,7 @@ def _gone(paths: Mapping[str, str]) -> frozenset[str]:
 
 
 def _is_gone(path: str) -> bool:
-    """Only where the directory says that the name is not there: what cannot be asked may stand."""
+    """True only if the directory has no such name: after any other error the file may exist."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -172,7 +175,7 @@ def _is_gone(path: str) -> bool:
 
 
 def recorded_status(record: Record, due: float | None) -> ItemStatus | None:
-    """The item as recorded; None if it is no item any more. `due`: when it is checked next, if that is known."""
+    """The item as recorded; None if it was removed. `due`: the time of its next check, if known."""
     if record.removed is not None:
         return None
     shown = record.condition if due is None else replace(record.condition, next_check=due)

@@ -1,7 +1,8 @@
-"""`daemon.json` in the state directory: that a daemon runs here, and where it can be asked.
+"""`daemon.json` in the state directory: the process id and the URL of the running daemon.
 
-Owns the file (0600): written whole by the daemon once it listens, removed when it ends, and read by `status` and
-`trigger`. What kill -9 left behind names a process that is gone, and counts as no daemon. Holds no secret.
+Owns the file (mode 0600). The daemon writes it atomically once it listens, and removes it at its end; `status` and
+`trigger` read it. A file that kill -9 left names a process that no longer exists, and counts as no daemon. The file
+holds no secret.
 """
 
 import json
@@ -20,7 +21,7 @@ PRESENCE_FILE = "daemon.json"
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A daemon that runs. `url` is empty if it listens nowhere."""
+    """A running daemon. `url` is empty if it has no HTTP server."""
 
     pid: int
     url: str
@@ -28,10 +29,10 @@ class Presence:
 
 
 @contextmanager
-def present(directory: Path, url: str) -> Iterator[None]:
-    """Say that this process is the daemon of the state in `directory`, for as long as the context lasts.
+def registered(directory: Path, url: str) -> Iterator[None]:
+    """Register this process as the daemon of the state in `directory` until the context ends. Needs the StateLock.
 
-    Raises JournalUnavailable if the file cannot be written. Whoever enters holds the StateLock.
+    Raises JournalUnavailable if the file cannot be written.
     """
     mine = Presence(os.getpid(), url, __version__)
     private_directory(directory)
@@ -44,17 +45,17 @@ def present(directory: Path, url: str) -> Iterator[None]:
                 (directory / PRESENCE_FILE).unlink()
 
 
-def found(directory: Path) -> Presence | None:
-    """The daemon that runs on the state in `directory`; None if there is none."""
-    said = _read(directory / PRESENCE_FILE)
-    return said if said is not None and _lives(said.pid) else None
+def running_daemon(directory: Path) -> Presence | None:
+    """The running daemon of the state in `directory`; None if there is none."""
+    presence = _read(directory / PRESENCE_FILE)
+    return presence if presence is not None and _lives(presence.pid) else None
 
 
 def _write(path: Path, presence: Presence) -> None:
     fresh = path.with_suffix(".json.new")
     try:
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as stream:
-            os.fchmod(stream.fileno(), 0o600)  # the umask may have taken some of it
+            os.fchmod(stream.fileno(), 0o600)  # the umask may have removed bits
             json.dump(asdict(presence), stream)
         fresh.replace(path)
     except OSError as error:
@@ -62,16 +63,16 @@ def _write(path: Path, presence: Presence) -> None:
 
 
 def _read(path: Path) -> Presence | None:
-    """What the file says; None if there is none, or if it is not ours to read or understand."""
+    """The content of the file; None if it is missing, not readable or not valid."""
     try:
-        said = json.loads(path.read_text())
-        return Presence(int(said["pid"]), str(said["url"] or ""), str(said["version"]))
+        content = json.loads(path.read_text())
+        return Presence(int(content["pid"]), str(content["url"] or ""), str(content["version"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _lives(pid: int) -> bool:
-    """Whether it is a process other than this one: a pid is taken again soon where each container counts from 1."""
+    """Whether another process with this id runs. Each container counts from 1, so an id is soon used again."""
     if pid <= 0 or pid == os.getpid():
         return False
     try:
@@ -84,7 +85,7 @@ def _lives(pid: int) -> bool:
 
 
 def _ended(pid: int) -> bool:
-    """Whether it has ended and only waits for its parent to take notice (proc(5), state Z)."""
+    """Whether it has ended and its parent has not read its exit status yet (proc(5), state Z)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,6 +1,6 @@
-"""What the `daemon:` block asks for and a running process does not take up: said once, until it asks for other things.
+"""Reports settings of the `daemon:` block that changed and need a restart: once for each change.
 
-Owns the names of the settings, as they are written in a manifest. Changes nothing: a restart does.
+Owns the names of the settings as they are written in a manifest. Does not apply them.
 """
 
 from collections.abc import Callable
@@ -20,23 +20,23 @@ _WRITTEN = {
 
 
 class Restarts:
-    """`wanted` gives what a start with this block would run with: flags and variables win over it."""
+    """`wanted` returns the settings that a start with this block would use: flags and variables win over the block."""
 
     def __init__(self, wanted: Callable[[DaemonSection], Settings]) -> None:
         self._wanted = wanted
         self._running: Settings | None = None
-        self._said: Settings | None = None
+        self._reported: Settings | None = None
 
     def compare(self, block: DaemonSection) -> None:
-        """Say which settings of the block in force need a restart, unless that was said already. The first block is
-        the one that the process was started with."""
+        """Report the settings of the block in force that need a restart, unless they were reported already. The first
+        call gives the block that the process was started with."""
         wanted = self._wanted(block)
         if self._running is None:
             self._running = wanted
         names = [f"daemon.{_WRITTEN.get(name, name)}" for name in _differing(self._running, wanted)]
-        if names and wanted != self._said:
+        if names and wanted != self._reported:
             _log.warning("changed in the manifests, and in force only after a restart: %s", ", ".join(names))
-        self._said = wanted
+        self._reported = wanted
 
 
 def _differing(one: Settings, other: Settings) -> list[str]:

@@ -1,7 +1,7 @@
-"""`mirrord run`: startup, the main loop, shutdown; read from top to bottom.
+"""`mirrord run`: startup, main loop, shutdown; in this order in the file.
 
-Owns what is opened in which order, and what SIGTERM, SIGINT and SIGHUP mean for the daemon; how they arrive is
-`Process`'s. What happens in between is the work of `daemon.daemon`.
+Owns the order of opening, and what SIGTERM, SIGINT and SIGHUP mean for the daemon. `Process` receives the signals.
+`daemon.daemon` does the work between startup and shutdown.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.picture import Totals
-from mirrord.daemon.presence import present
+from mirrord.daemon.presence import registered
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
@@ -49,20 +49,20 @@ _log = getLogger(__name__)
 Flags = Mapping[str, str | None]
 NO_FLAGS: Flags = MappingProxyType({})
 SHORTEST_GRACE = 1.0
-"""Seconds that closing gets at least."""
+"""Least seconds for closing."""
 
 
 class Process(Protocol):
-    """The process that the daemon runs in, as far as signals and its end go. Implemented by `cli`."""
+    """The signals and the end of the process that the daemon runs in. Implemented by `cli`."""
 
-    def answered(
+    def handling(
         self, *, stop: Callable[[], object], within: float, reload: Callable[[], object]
     ) -> AbstractContextManager[None]:
-        """SIGTERM and SIGINT call `stop` once, from another thread, and end the process after `within` seconds whatever
-        it does then; SIGHUP, also one that came before, calls `reload`."""
+        """SIGTERM and SIGINT call `stop` once, from another thread, and end the process after `within` seconds in any
+        case; SIGHUP, also an earlier one, calls `reload`."""
 
-    def leave(self) -> None:
-        """End the process at once and as it stands, with success. From any thread."""
+    def exit_now(self) -> None:
+        """End the process at once, without cleanup, with success. From any thread."""
 
 
 async def serve(
@@ -75,19 +75,19 @@ async def serve(
 ) -> None:
     """Run until SIGTERM or SIGINT. `settings` were resolved from `flags`, `environ` and the manifests.
 
-    What does not end within the grace ends with the process. Journal, store and source are used to that: it is kill -9.
+    A transfer that does not end within the grace ends with the process, as after kill -9: the next start recovers it.
 
     Raises ManifestError if there are manifests and none is valid, JournalLocked and other JournalErrors, ListenFailed.
     """
     async with startup(paths, settings, environ, observers, flags) as daemon, listening(daemon, settings) as url:
-        with present(settings.directory, url):
+        with registered(settings.directory, url):
             await daemon.start(url)
             async with signals(daemon, process):
                 await daemon.stop.wait()
                 ended = await daemon.finish()
-        if not ended:  # closing would wait for what cannot be waited for
+        if not ended:  # closing would wait for a store or a source that does not answer
             observers(DaemonStopped())
-            process.leave()
+            process.exit_now()
     observers(DaemonStopped())
 
 
@@ -95,18 +95,18 @@ async def serve(
 async def startup(
     paths: Sequence[str], settings: Settings, environ: Mapping[str, str], observers: Observers, flags: Flags
 ) -> AsyncIterator[Daemon]:
-    """Everything but the web server, open and not yet at work."""
+    """Everything but the web server, open; no work has started."""
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
     async with engine(settings, {}, observers, DAEMON_RETRIES) as opened, Supervisor(opened.clock) as supervisor:
         manifests = Manifests(paths, environ, opened.clock, observers)
         daemon = assembled(opened, manifests, restarts, supervisor, settings, environ, observers)
-        await manifests.look()
+        await manifests.read()
         restarts.compare(manifests.current.loaded.daemon)
         files = manifests.statuses()
         if files and not any(file.in_force for file in files):
             raise ManifestError([problem for file in files for problem in file.problems])
         if not files:
-            _log.warning("there is no manifest in %s yet: nothing to do until there is", ", ".join(paths))
+            _log.warning("there is no manifest in %s yet: nothing to do until there is one", ", ".join(paths))
         yield daemon
 
 
@@ -201,7 +201,7 @@ def _readings(folders: FolderLoops, totals: Totals, health: Health, budget: Budg
 
 @asynccontextmanager
 async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
-    """The web server around the daemon; its URL, empty if `listen` is none. Closed last, so that /readyz can tell."""
+    """The web server of the daemon and its URL, empty if `listen` is none. Closes last: /readyz reports the stop."""
     if settings.listen == "none":
         yield ""
         return
@@ -213,8 +213,8 @@ async def listening(daemon: Daemon, settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def signals(daemon: Daemon, process: Process) -> AsyncIterator[None]:
-    """SIGTERM and SIGINT stop, SIGHUP reloads. The deadline of the end counts from the signal, not from when the loop
-    learns of it: a loop that hangs does not outlast the grace."""
+    """SIGTERM and SIGINT stop, SIGHUP reloads. The deadline counts from the signal, not from the moment when the event
+    loop handles it: the process ends within the grace also if the loop hangs."""
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -223,7 +223,7 @@ async def signals(daemon: Daemon, process: Process) -> AsyncIterator[None]:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    with process.answered(
+    with process.handling(
         stop=partial(loop.call_soon_threadsafe, daemon.stop.set),
         within=max(daemon.settings.shutdown_grace, SHORTEST_GRACE),
         reload=partial(loop.call_soon_threadsafe, reload),

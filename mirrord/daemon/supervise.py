@@ -1,7 +1,6 @@
-"""The background tasks of a daemon: named, begun again when they die, ended together.
+"""The background tasks of a daemon: each has a name and is restarted when it fails; all end together.
 
-Owns the pauses between deaths and who is failing. Refuses to know what a task does. A task that returns has died too,
-unless it was declared to end.
+Owns the pauses before restarts, and which tasks are failing. A task that returns has failed too, unless it is `finite`.
 """
 
 import asyncio
@@ -18,18 +17,18 @@ from mirrord.ports import Clock
 _log = getLogger(__name__)
 
 RESTARTS = Backoff(base=1.0, cap=30.0, jitter=0.5)
-WELL_AFTER = 10.0
-"""Seconds that a task must live after a death until it counts as well again."""
+RECOVERED_AFTER = 10.0
+"""Seconds that a restarted task must run until it no longer counts as failing."""
 
-Work = Callable[[], Coroutine[Any, Any, None]]
+TaskFactory = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
-class Watched:
-    """One task: how often it died in a row, when it began, and of what it died last."""
+class SupervisedTask:
+    """One task: its failures in a row, its start time and its last error."""
 
     deaths: int = 0
-    began: float | None = None  # None: dead, to be begun again
+    began: float | None = None  # None: waits for its restart
     cause: str = ""
 
 
@@ -40,7 +39,7 @@ class Supervisor:
         self._clock = clock
         self._chance = chance
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._watched: dict[str, Watched] = {}
+        self._supervised: dict[str, SupervisedTask] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,18 +47,18 @@ class Supervisor:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def start(self, name: str, work: Work, *, finite: bool = False) -> None:
-        """Run `work` until it is stopped, begun anew each time it dies; `finite`: it may end by returning.
+    def start(self, name: str, work: TaskFactory, *, finite: bool = False) -> None:
+        """Run `work` until it is stopped, and restart it each time it fails; `finite`: it may end by returning.
 
-        A name belongs to one task at a time: ValueError.
+        Raises ValueError if a task with this name runs.
         """
         if name in self._tasks:
             raise ValueError(f"a task is called {name} already")
-        self._watched[name] = Watched()
+        self._supervised[name] = SupervisedTask()
         self._tasks[name] = asyncio.create_task(self._keep(name, work, finite), name=name)
 
     async def stop(self, name: str) -> None:
-        """Cancel the task and wait until it has ended; one that there is not is no error."""
+        """Cancel the task and wait until it has ended; an unknown name is no error."""
         if task := self._tasks.get(name):
             await drain([task])
             self._forget(name, task)
@@ -73,23 +72,23 @@ class Supervisor:
 
     @property
     def names(self) -> frozenset[str]:
-        """The tasks that run or are to be begun again."""
+        """The tasks that run or wait for their restart."""
         return frozenset(self._tasks)
 
     @property
     def failing(self) -> Mapping[str, str]:
-        """The tasks that are dead, or were begun again only just, each with what it died of."""
+        """Tasks that wait for a restart, or were restarted less than RECOVERED_AFTER seconds ago, with their errors."""
         now = self._clock.monotonic()
-        return {name: one.cause for name, one in self._watched.items() if one.cause and not _recovered(one, now)}
+        return {name: one.cause for name, one in self._supervised.items() if one.cause and not _recovered(one, now)}
 
     def problem(self) -> str | None:
         """The failing tasks in words; None if there are none."""
         return ", ".join(f"{name}: {why}" for name, why in sorted(self.failing.items())) or None
 
-    async def _keep(self, name: str, work: Work, finite: bool) -> None:
-        watched = self._watched[name]
+    async def _keep(self, name: str, work: TaskFactory, finite: bool) -> None:
+        supervised = self._supervised[name]
         while True:
-            watched.began = self._clock.monotonic()
+            supervised.began = self._clock.monotonic()
             life = asyncio.create_task(work(), name=name)
             try:
                 await asyncio.wait([life])
@@ -99,23 +98,23 @@ class Supervisor:
             if finite and not life.cancelled() and error is None:
                 self._forget(name, self._tasks[name])
                 return
-            await self._pause(name, watched, _cause(life, error), error)
+            await self._pause(name, supervised, _cause(life, error), error)
 
-    async def _pause(self, name: str, watched: Watched, cause: str, error: BaseException | None) -> None:
-        if _recovered(watched, self._clock.monotonic()):
-            watched.deaths = 0
-        watched.deaths, watched.cause, watched.began = watched.deaths + 1, cause, None
-        wait = pause(RESTARTS, watched.deaths, self._chance())
-        _log.error("task %s died (%s), begun again in %.1f s", name, cause, wait, exc_info=error)
+    async def _pause(self, name: str, supervised: SupervisedTask, cause: str, error: BaseException | None) -> None:
+        if _recovered(supervised, self._clock.monotonic()):
+            supervised.deaths = 0
+        supervised.deaths, supervised.cause, supervised.began = supervised.deaths + 1, cause, None
+        wait = pause(RESTARTS, supervised.deaths, self._chance())
+        _log.error("task %s died (%s), restarted in %.1f s", name, cause, wait, exc_info=error)
         await self._clock.sleep(wait)
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
         if self._tasks.get(name) is task:
-            del self._tasks[name], self._watched[name]
+            del self._tasks[name], self._supervised[name]
 
 
-def _recovered(watched: Watched, now: float) -> bool:
-    return watched.began is not None and now - watched.began >= WELL_AFTER
+def _recovered(supervised: SupervisedTask, now: float) -> bool:
+    return supervised.began is not None and now - supervised.began >= RECOVERED_AFTER
 
 
 def _cause(life: asyncio.Task[None], error: BaseException | None) -> str:

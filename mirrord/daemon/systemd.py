@@ -1,7 +1,7 @@
-"""What systemd is told: ready, reloading, status, stopping, and the watchdog; nothing where no systemd asks.
+"""Notifications to systemd: ready, reloading, status, stopping and the watchdog.
 
-Owns the datagrams of sd_notify(3) over $NOTIFY_SOCKET, without a library. Refuses to fail or to hold up the daemon:
-what cannot be sent is logged once. When to say what is `daemon.run`'s.
+Owns the datagrams of sd_notify(3) over $NOTIFY_SOCKET, without a library. Never fails and never delays the daemon: the
+first notification that cannot be sent is logged. The callers decide when to notify.
 """
 
 import os
@@ -14,25 +14,25 @@ from mirrord.ports import Clock
 
 _log = getLogger(__name__)
 
-_PATIENCE = 0.2  # seconds; systemd reads at once, or is in no state to
+_SEND_DEADLINE = 0.2  # seconds; systemd reads at once, or does not read at all
 _LONGEST_STATUS = 1000  # characters
 
 
 class Notifier:
-    """Tells the service manager what the daemon does. Without $NOTIFY_SOCKET every call does nothing."""
+    """Notifies the service manager. Without $NOTIFY_SOCKET every call does nothing."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
-        self._complained = False
+        self._failure_logged = False
         self.watchdog_interval = _watchdog_interval(environ) if self._address else None
-        """Seconds within which systemd wants to hear of a healthy daemon; None: it does not."""
+        """Seconds within which systemd expects a notification; None: no watchdog."""
 
     def ready(self, status: str = "") -> None:
-        """Started, or done with a reload."""
+        """The start or a reload is complete."""
         self._send("READY=1", _status(status))
 
     def reloading(self, status: str = "") -> None:
-        """A reload begins; `ready` ends it. The time is what Type=notify-reload asks for (sd_notify(3))."""
+        """A reload begins; `ready` ends it. Type=notify-reload needs the time (sd_notify(3))."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now}", _status(status))
 
@@ -41,11 +41,11 @@ class Notifier:
         self._send(_status(text))
 
     def stopping(self, status: str = "") -> None:
-        """No new work from here on."""
+        """The daemon starts no new work."""
         self._send("STOPPING=1", _status(status))
 
     def alive(self) -> None:
-        """Push the watchdog's deadline back."""
+        """Restart the watchdog's deadline."""
         self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
@@ -54,19 +54,19 @@ class Notifier:
         message = "\n".join(line for line in lines if line).encode()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
-                one.settimeout(_PATIENCE)
+                one.settimeout(_SEND_DEADLINE)
                 one.sendto(message, self._address)
         except OSError as error:
-            if not self._complained:
+            if not self._failure_logged:
                 _log.warning("systemd cannot be told (%s): %s", error, message.decode().splitlines()[0])
-            self._complained = True
+            self._failure_logged = True
 
 
 async def keep_watchdog(notifier: Notifier, problem_of: Callable[[], str | None], clock: Clock) -> None:
-    """Tell systemd twice within its deadline that the daemon lives, for as long as `problem_of` finds nothing wrong.
+    """Notify systemd twice within its deadline, for as long as `problem_of` returns None.
 
-    A loop that does not turn gets here as little as one whose self-check fails: systemd restarts either. Returns at
-    once where no watchdog is asked for.
+    Neither an event loop that hangs nor a failing self-check notifies: systemd then restarts the daemon. Returns at
+    once if there is no watchdog.
     """
     if notifier.watchdog_interval is None:
         return
@@ -74,7 +74,7 @@ async def keep_watchdog(notifier: Notifier, problem_of: Callable[[], str | None]
     while True:
         problem = problem_of()
         if problem and not complaint:
-            _log.error("the self-check fails, systemd's watchdog is not fed until it passes: %s", problem)
+            _log.error("the self-check fails, no notification to systemd's watchdog until it passes: %s", problem)
         complaint = problem
         if not problem:
             notifier.alive()
@@ -82,7 +82,7 @@ async def keep_watchdog(notifier: Notifier, problem_of: Callable[[], str | None]
 
 
 def _address(name: str) -> str | None:
-    """The socket's address: a path, or with `@` in front a name in Linux's abstract namespace; None for others."""
+    """The socket's address: a path, or after `@` a name in Linux's abstract namespace; None for anything else."""
     if name.startswith("@"):
         return "\0" + name[1:]
     return name if name.startswith("/") else None
@@ -97,6 +97,6 @@ def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
 
 
 def _status(text: str) -> str:
-    """One line: whatever follows a line break would be a message of its own."""
+    """One line: text after a line break would be another message."""
     line = " ".join(text.split())[:_LONGEST_STATUS]
     return f"STATUS={line}" if line else ""

@@ -1,7 +1,7 @@
-"""The buckets that one store declares: created where they do not exist, each on its own.
+"""The declared buckets of one store: each missing one is created.
 
-Owns which of them could not be created, and how those that exist differ from what is declared. A bucket that cannot be
-created fails the items of that bucket only, and is tried again with the next of them.
+Owns which buckets could not be created, and how existing buckets differ from their declaration. A bucket that cannot
+be created fails the items of that bucket only; the next of these items tries again.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from mirrord.ports import ObjectStore
 _log = getLogger(__name__)
 
 PAUSE = 5.0
-"""Seconds within which a bucket that was refused is not asked for again: many items may need it."""
+"""Seconds until a failed creation is tried again: many items may need the bucket."""
 CHECK_EVERY = 10.0
-"""Seconds between two questions whether a declared bucket still stands, while its items are looked at."""
+"""Seconds between two checks that a declared bucket still exists, while its items are checked."""
 _ENABLED = "Enabled"
 
 
@@ -30,38 +30,38 @@ class Buckets:
         self._read_only = read_only
         self._failed: dict[str, tuple[float, StoreError]] = {}  # when, and why
         self._checked: dict[str, float] = {}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self.missing: set[str] = set()
-        """Those that would be created."""
+        """Buckets that would be created."""
         self.differences: dict[str, str] = {}
-        """How buckets that exist differ from what is declared, by name, in words for people."""
+        """How existing buckets differ from their declaration: a text for people, by name."""
 
     async def prepare(self) -> None:
-        """Create what is missing. What fails is remembered for `require`."""
-        async with self._turn:
-            await asyncio.gather(*(self._tried(bucket) for bucket in self._declared))
+        """Create the missing buckets. `require` raises the errors."""
+        async with self._lock:
+            await asyncio.gather(*(self._try(bucket) for bucket in self._declared))
 
     async def require(self, bucket: str) -> None:
-        """Raises StoreError if the bucket is declared and could not be created. One that vanished is made again."""
-        if bucket not in self._failed and not self._unchecked(bucket):
+        """Create a declared bucket again if it was deleted. Raises StoreError if it could not be created."""
+        if bucket not in self._failed and not self._check_is_due(bucket):
             return
-        async with self._turn:
+        async with self._lock:
             failed = self._failed.get(bucket)
-            due = _is_due(*failed) if failed is not None else await self._vanished(bucket)
+            due = _is_due(*failed) if failed is not None else await self._is_gone(bucket)
             if due:
-                await self._tried(bucket)
+                await self._try(bucket)
             if bucket in self._failed:
                 error = self._failed[bucket][1]
                 raise type(error)(str(error), retry_after=error.retry_after) from error
 
-    def _unchecked(self, bucket: str) -> bool:
+    def _check_is_due(self, bucket: str) -> bool:
         wanted = self._declared.get(bucket)
         if wanted is None or not wanted.create or self._read_only:
             return False
         return _now() - self._checked.get(bucket, float("-inf")) >= CHECK_EVERY
 
-    async def _vanished(self, bucket: str) -> bool:
-        if not self._unchecked(bucket):
+    async def _is_gone(self, bucket: str) -> bool:
+        if not self._check_is_due(bucket):
             return False
         self._checked[bucket] = _now()
         try:
@@ -69,16 +69,16 @@ class Buckets:
         except StoreError:
             return False
 
-    async def _tried(self, bucket: str) -> None:
+    async def _try(self, bucket: str) -> None:
         self._checked[bucket] = _now()
         try:
-            await self._prepared(bucket, self._declared[bucket])
+            await self._prepare(bucket, self._declared[bucket])
         except StoreError as error:
             self._failed[bucket] = _now(), error
         else:
             self._failed.pop(bucket, None)
 
-    async def _prepared(self, bucket: str, wanted: BucketOptions) -> None:
+    async def _prepare(self, bucket: str, wanted: BucketOptions) -> None:
         if wanted.create and self._read_only:
             stood = await self._store.has_bucket(bucket)
             if not stood:

@@ -1,9 +1,9 @@
-"""Files and folders of this machine as sources, listings and hints, one pool of threads for each root.
+"""Local files and folders as sources, listings and hints, with one pool of threads for each root.
 
-Owns which pool serves what: a folder's files, its scans and the questions about its directory share one; a file outside
-of folders shares that of its mount. Files on their way out of a folder have pools of their own: a copy to another file
-system may take long, and scans and reads need threads meanwhile. The comparison of all folders' directories has one
-too: one that hangs must not look like another folder's fault.
+Owns the choice of the pool. The files of a folder, its scans and other calls about its directory share one pool. A file
+outside of folders uses the pool of its mount. The removal of uploaded files has its own pools: a copy to another file
+system may take long, and scans and reads need threads meanwhile. The comparison of the directories of all folders also
+has its own pool, so that a directory that hangs does not count as a fault of another folder.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -26,14 +26,14 @@ T = TypeVar("T")
 
 
 class LocalFiles:
-    """`own`: the state's directory, of which nothing is uploaded."""
+    """`own`: the state directory; nothing of it is uploaded."""
 
     def __init__(self, own: OwnPaths) -> None:
         self._own = own
         self._pools = FilePools()
         self._directories = FilePool("the directory of a folder")
         self.overlaps = Overlaps(Mounts.now)
-        """Which files several folders match; to be told of the folders."""
+        """Which files are matched by several folders."""
 
     def source(self, file: File) -> FileSource:
         """The file as a source."""
@@ -57,7 +57,7 @@ class LocalFiles:
         """Hints of changes in the folder. Raises OSError where it does not answer, and, for `watch: auto`, where some
         changes come without events."""
         try:
-            silent = await self.ask(spec.path, partial(silence_at, spec.path))
+            silent = await self.run_in_pool(spec.path, partial(silence_at, spec.path))
         except SourceTimedOut as error:
             raise OSError(str(error)) from error
         if spec.times.watch == "auto" and silent:
@@ -66,14 +66,14 @@ class LocalFiles:
             yield hints
 
     def quarantine(self) -> FolderQuarantine:
-        """The way of uploaded files out of their folders."""
+        """Moves uploaded files out of their folders."""
         return FolderQuarantine(self._own, self._pools)
 
     async def rival(self, item: Item) -> str:
         """See `Overlaps.rival`. Raises SourceTimedOut if the item's folder does not answer."""
         if item.folder_file is None or item.folder_file.root is None or not self.overlaps.concerns(item):
             return ""
-        return await self.ask(item.folder_file.root, partial(self.overlaps.rival, item))
+        return await self.run_in_pool(item.folder_file.root, partial(self.overlaps.rival, item))
 
     async def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item]) -> None:
         """See `Overlaps.replace`. While a folder's directory does not answer, no file is taken away."""
@@ -87,6 +87,6 @@ class LocalFiles:
         with suppress(SourceTimedOut):
             await self._directories.run(partial(self.overlaps.refresh, entry, linked))
 
-    async def ask(self, root: str, work: Callable[[], T]) -> T:
+    async def run_in_pool(self, root: str, work: Callable[[], T]) -> T:
         """The result of a blocking call about the folder at `root`. Raises SourceTimedOut if it does not answer."""
         return await self._pools.of_root(root).run(work)

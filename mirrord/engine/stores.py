@@ -1,7 +1,7 @@
-"""The stores of one process: each opened when an item first needs it, once, and closed at the end.
+"""The stores of one process: each is opened once, when an item first needs it, and closed at the end.
 
-Owns which class serves a store and the life of the embedded one; `buckets` creates those that are declared. A store
-that cannot be opened fails the items that need it, and is tried again with the next.
+Owns the choice of a store's class, and the lifetime of the embedded store; `buckets` creates the declared buckets. A
+store that cannot be opened fails the items that need it; the next of these items tries again.
 
 With `read_only` nothing is made: declared buckets that do not stand are in `missing`, and for an embedded store that
 never ran an `EmptyStore` stands in.
@@ -28,7 +28,7 @@ from mirrord.s3.session import S3Store
 _log = getLogger(__name__)
 
 RENEW_DEADLINE = 30.0
-"""Seconds that the AWS chain (`credential_process`, a metadata service) gets to give keys."""
+"""Seconds for the AWS credential chain (`credential_process`, a metadata service) to return keys."""
 
 
 class Stores:
@@ -40,7 +40,7 @@ class Stores:
         self._read_only = read_only
         self._buckets: dict[str, Buckets] = {}
         self._open: dict[str, tuple[StoreOptions, ObjectStore]] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self._versions: dict[str, int] = {}
         self._refused: dict[str, FileStats] = {}  # stores that could not be opened, and the state of their files then
         self._life = AsyncExitStack()
@@ -52,46 +52,48 @@ class Stores:
         await self._life.aclose()
 
     async def replace(self, options: Mapping[str, StoreOptions]) -> set[str]:
-        """Serve these from now on; the names of those that changed. Who uses a former one goes on to its end."""
+        """Use these options from now on; returns the names of changed stores. A running transfer keeps its store."""
         changed = {name for name, one in options.items() if name in self._options and self._options[name] != one}
-        self._options = options  # what is open is closed with all others: a transfer may still run over it
+        self._options = options  # a replaced store stays open until the end: a transfer may still use it
         return changed
 
     @property
     def missing(self) -> set[tuple[str, str]]:
-        """(store, bucket) of each bucket that would be created, of the stores opened so far."""
+        """(store, bucket) of each bucket that would be created, in the stores opened so far."""
         return {(name, bucket) for name, one in self._buckets.items() for bucket in one.missing}
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """How buckets that exist differ from what is declared, of the stores opened so far."""
+        """How existing buckets differ from their declaration, in the stores opened so far."""
         found = (one.differences[bucket] for one in self._buckets.values() for bucket in one.differences)
         return tuple(sorted(found))
 
     async def of(self, item: Item) -> ObjectStore:
-        """The open store of an item. Raises too what the creation of its bucket raised, where that is declared."""
+        """The open store of an item. Raises StoreError, also if its declared bucket could not be created."""
         name = item.destination.store
         store = await self.named(name)
         await self._buckets[name].require(item.destination.bucket)
         return store
 
-    async def at(self, place: Destination) -> ObjectStore:
+    async def at(self, destination: Destination) -> ObjectStore:
         """The open store where an object of the journal stands: of that name, else any at that endpoint.
 
         StoreRefused: none is declared any more."""
-        options = self._options.get(place.store)
-        if options is not None and options.endpoint == place.endpoint:
-            return await self.named(place.store)
-        other = next((name for name, one in self._options.items() if one.endpoint == place.endpoint), None)
+        options = self._options.get(destination.store)
+        if options is not None and options.endpoint == destination.endpoint:
+            return await self.named(destination.store)
+        other = next((name for name, one in self._options.items() if one.endpoint == destination.endpoint), None)
         if other is not None:
             return await self.named(other)
         if options is not None:
-            raise StoreRefused(f"the store {place.store!r} was at {place.endpoint} and is now at {options.endpoint}")
-        return await self.named(place.store)
+            raise StoreRefused(
+                f"the store {destination.store!r} was at {destination.endpoint} and is now at {options.endpoint}"
+            )
+        return await self.named(destination.store)
 
     async def named(self, name: str) -> ObjectStore:
-        """The open store of that name. Raises what opening it raises."""
-        async with self._turns.setdefault(name, asyncio.Lock()):
+        """The open store of that name. Raises StoreError if it cannot be opened."""
+        async with self._locks.setdefault(name, asyncio.Lock()):
             options = self._options.get(name)
             if options is None:
                 raise StoreRefused(f"no store is named {name!r}")
@@ -99,8 +101,8 @@ class Stores:
                 self._refused[name] = file_stats(security_files(options))
                 self._open[name] = options, await self._opened(name, options)
                 del self._refused[name]
-                # What stands by now (botocore's models, our modules, the items) stays: 100,000s of objects, through
-                # which the collector would walk again and again, each time stopping the loop for up to 0.3 s.
+                # What exists by now (botocore's models, our modules, the items) stays: each full collection would
+                # visit 100,000s of objects and stop the loop for up to 0.3 s.
                 gc.freeze()
             return self._open[name][1]
 
@@ -146,4 +148,4 @@ async def _renew(store: S3Store, again: bool) -> None:
         async with asyncio.timeout(RENEW_DEADLINE):
             await (store.reload() if again else store.reload_changed())
     except (StoreError, TimeoutError) as error:
-        _log.warning("what the store had before stays in use: %s", str(error) or "its keys were not read in time")
+        _log.warning("the former keys and certificates stay in use: %s", str(error) or "the keys were not read in time")

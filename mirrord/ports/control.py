@@ -1,4 +1,4 @@
-"""A running daemon, as its web page, API and signals see it."""
+"""The interface of a running daemon for its web page, its API and signals."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,10 +10,11 @@ from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
 
 
 class Control(Protocol):
-    """A running daemon, as its web page, API and signals see it. Implemented by `daemon`."""
+    """A running daemon. Implemented by `daemon`."""
 
     def not_ready(self) -> str | None:
-        """None when ready: a valid manifest is in force, the journal writable, not stopping. Else why not."""
+        """None when ready: a valid manifest is in force, the journal is writable, and mirrord is not stopping. Else the
+        reason."""
 
     async def status(self) -> Status: ...
 
@@ -26,15 +27,15 @@ class Control(Protocol):
         cursor: str | None = None,
         limit: int = 100,
     ) -> ItemPage:
-        """Items by id after `cursor`; `text` is looked for in key, source and entry. `limit` from 1 to 1000."""
+        """Items by id after `cursor`; `text` is searched in key, source and entry. `limit` is from 1 to 1000."""
 
     async def item(self, item_id: str) -> ItemStatus | None: ...
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Events from now on; a slow subscriber loses the oldest, never holds up the core."""
+        """Events from now on. A slow subscriber loses the oldest events and never delays the core."""
 
     async def trigger(self, item_id: str) -> bool:
-        """Look at the item now; False if there is no such item."""
+        """Check the item now; False if there is no such item."""
 
     async def reload(self) -> Sequence[FileStatus]:
-        """Read the manifests again now, and say what each file's state is."""
+        """Read the manifests again now; returns the state of each file."""

@@ -1,4 +1,4 @@
-"""mirrord's programs for other programs: what `mirrord sync` and `mirrord plan` do, each as one call."""
+"""The Python API: `mirrord sync` and `mirrord plan`, each as one call."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from mirrord.telemetry.fanout import unobserved
 
 
 def settings_for(desired: Desired, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
-    """What to run with. Raises ValueError naming a flag or variable that cannot be read."""
+    """The settings of a run. Raises ValueError that names the invalid flag or variable."""
     return resolve(flags, environ, desired.daemon)
 
 
@@ -30,12 +30,13 @@ async def sync(
     environ: Mapping[str, str] | None = None,
     observer: Observer = unobserved,
 ) -> Report:
-    """Look at every item of the manifests at `paths` now, copy what differs, and report.
+    """Check every item of the manifests at `paths` now, copy what differs, and report.
 
     `only`: globs on entry names and keys. `prune_max`: the share of an entry's objects, from 0 to 1, that may be
-    deleted. `state`: the journal, else the manifests', else the user's. Raises PathMissing, JournalLocked and other
-    JournalErrors, and MirrordError for local files where Python's file system encoding is not UTF-8; what is wrong
-    with manifests and items is in the report.
+    deleted. `state`: the journal; default: that of the manifests, else that of the user.
+
+    Raises PathMissing, JournalLocked and other JournalErrors, and MirrordError for local files where Python's file
+    system encoding is not UTF-8. The report has the problems of manifests and items.
     """
     environ = os.environ if environ is None else environ
     desired = _readable(read(paths, environ))
@@ -52,7 +53,7 @@ async def plan(
 ) -> Plan:
     """What `sync` with the same arguments would do now, and why. Reads only, and runs beside a daemon.
 
-    Raises PathMissing, JournalTooNew and other JournalErrors; what is wrong with manifests and items is in the plan.
+    Raises PathMissing, JournalTooNew and other JournalErrors. The plan has the problems of manifests and items.
     """
     environ = os.environ if environ is None else environ
     desired = _readable(read(paths, environ))
@@ -60,7 +61,7 @@ async def plan(
 
 
 def _readable(desired: Desired) -> Desired:
-    """Raises MirrordError where Python reads the names of files in another coding: they would be other names."""
+    """Raises MirrordError where Python decodes file names with another encoding: the keys would differ."""
     local = desired.expansion.folders or any(isinstance(item.origin, File) for item in desired.expansion.items)
     if local and sys.getfilesystemencoding() != "utf-8":
         raise MirrordError(

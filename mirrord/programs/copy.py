@@ -1,4 +1,4 @@
-"""`copy`: one source to one object, journaled like any transfer."""
+"""`copy`: one source to one object, with the same journal as any transfer."""
 
 import os
 
@@ -17,9 +17,9 @@ from mirrord.settings import Settings
 
 
 def bound(source: str, to: str, store: StoreOptions) -> Item:
-    """The item that `copy SRC s3://…` means. A path is a local file; a `to` that ends with / keeps the source's name.
+    """The item of `copy SRC s3://…`. A path is a local file; a `to` that ends with / keeps the source's name.
 
-    Raises KeyRefused for an object that cannot be.
+    Raises KeyRefused for an object that cannot exist.
     """
     path = os.path.expanduser(source) if source.startswith("~/") else source
     origin = origin_at(source if "://" in source else file_address(os.path.abspath(path)))
@@ -37,7 +37,7 @@ def bound(source: str, to: str, store: StoreOptions) -> Item:
 
 
 def source_fault(source: str) -> str:
-    """What is wrong with SRC that can be known without a request, without its secrets; empty: nothing."""
+    """The fault of SRC that is found without a request, without its secrets; empty if there is none."""
     scheme, separator, path = source.partition("://")
     if not separator:
         return _path_fault(os.path.expanduser(source) if source.startswith("~/") else source)
@@ -61,16 +61,16 @@ def _path_fault(path: str) -> str:
 
 
 async def copy(item: Item, store: StoreOptions, settings: Settings, observer: Observer) -> Outcome:
-    """Make the object equal to the source, trying again what may pass. Raises JournalError and its children.
+    """Make the object equal to the source; transient errors are retried. Raises JournalError and its children.
 
-    The item's record is that of an item which left the manifests: `status` does not count it, and what a failed copy
-    left at the store is swept a day later.
+    The item is recorded as removed from the manifests: `status` does not count it, and the sweep removes what a failed
+    copy left at the store a day later.
     """
     async with engine(settings, {store.name: store}, observer) as opened, opened.sweeper.beside():
         record = await opened.journal.record(item.id)
         if record is not None and record.removed is None and record.entry != COPY_ENTRY:  # a manifest has the object
             return await reconcile_with_retries(opened.reconciler, item, opened.clock)
-        if record is None:  # kill -9 must not leave an upload that no record explains
+        if record is None:  # after kill -9 each upload must belong to a record
             await opened.journal.save(with_outcome(item, None, Outcome(state=State.PENDING), opened.clock.now()))
         await opened.journal.retire([item.id], opened.clock.now())
         try:

@@ -1,6 +1,6 @@
-"""What manifests ask for, read once: items, folders, stores, the `daemon:` block, and what is wrong.
+"""The desired state, read once: items, folders, stores, the `daemon:` block, and problems.
 
-Owns the way from PATHs to `Desired`. A faulty file is left out and reported; the others apply.
+Owns the steps from PATHs to `Desired`. An invalid file is left out and reported; the other files apply.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from mirrord.sources.mounts import Mounts
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The desired state. `problems` are in the order of `files`; `expansion` holds only what is sound."""
+    """The desired state. `problems` are in the order of `files`; `expansion` has the valid parts only."""
 
     files: tuple[str, ...]
     loaded: Loaded
@@ -36,14 +36,14 @@ class Desired:
 
     @property
     def daemon(self) -> dict[str, Any]:
-        """What the `daemon:` block sets, by the names of `settings.Settings`."""
+        """The values of the `daemon:` block, by the field names of `settings.Settings`."""
         return daemon_settings(self.loaded.daemon)
 
 
 def read(paths: Sequence[str], environ: Mapping[str, str], *, again: bool = False) -> Desired:
-    """Everything that the manifests at `paths` ask for. Raises PathMissing.
+    """The desired state of the manifests at `paths`. Raises PathMissing.
 
-    A path may be a pipe, or `-` for standard input; but not if they are to be read `again`.
+    A path may be a pipe, or `-` for standard input, unless the manifests will be read `again`.
     """
     files = discover(paths)
     loaded = load_all(files, environ, pipes=() if again else paths)
@@ -53,7 +53,7 @@ def read(paths: Sequence[str], environ: Mapping[str, str], *, again: bool = Fals
 
 
 def problems_of(paths: Sequence[str], environ: Mapping[str, str], *, allow_unset: bool) -> tuple[Problem, ...]:
-    """Every problem of the manifests at these paths that can be found offline."""
+    """Every problem of the manifests at `paths` that can be found offline."""
     overlap = OverlapCheck(Mounts.now())
     return validate(discover(paths), environ, allow_unset=allow_unset, overlap=overlap, pipes=paths)
 
@@ -71,10 +71,10 @@ def announce(desired: Desired, observer: Observer) -> None:
 
 
 def selected(item: Item, only: Sequence[str]) -> bool:
-    """Whether `--only` means this item: a glob on the entry's name or on the key. No glob means all."""
+    """Whether `--only` selects this item: a glob on the entry's name or on the key. No glob selects all."""
     return matches(item.entry, item.destination.key, only)
 
 
 def matches(entry: str, key: str, only: Sequence[str]) -> bool:
-    """As `selected`, by the names alone."""
+    """As `selected`, for an entry's name and a key."""
     return not only or any(fnmatchcase(name, glob) for name in (entry, key) for glob in only)

@@ -1,7 +1,7 @@
-"""What can be known of a state without its daemon: where it is, whether a daemon runs, and what the journal says.
+"""The state without its daemon: where it is, and what the journal recorded.
 
-Owns the reading for commands that only look. Resolves no `${…}` of a manifest but those of its `daemon:` block, takes
-no lock and writes nothing.
+For commands that only read: takes no lock and writes nothing. Of a manifest it resolves only the `${…}` of the
+`daemon:` block.
 """
 
 import os
@@ -23,8 +23,8 @@ from mirrord.status import ItemStatus, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where the state is. `problems`: of files whose `daemon:` block, if they have one, could not be read."""
+class StateLocation:
+    """Where the state is. `problems`: those of files whose `daemon:` block, if any, could not be read."""
 
     settings: Settings
     problems: tuple[Problem, ...] = ()
@@ -32,7 +32,7 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The journal at one moment. `left`: items that are not in sync, the worst first, up to a limit."""
+    """The journal at one moment. `left`: items that are not in sync, in the order of WORST_FIRST, up to a limit."""
 
     status: Status
     left: tuple[ItemStatus, ...]
@@ -40,25 +40,25 @@ class Recorded:
 
 
 WORST_FIRST = (State.BLOCKED, State.RETRYING, State.WAITING, State.PENDING, State.SUSPENDED)
-"""States that are not in sync, in the order in which people want to see them."""
+"""States that are not in sync, in the order in which they are shown."""
 
 
-def whereabouts(config: str | None, state: str | None, environ: Mapping[str, str]) -> Whereabouts:
-    """Where the state of these manifests is: `state` and $MIRRORD_STATE win over them.
+def locate_state(config: str | None, state: str | None, environ: Mapping[str, str]) -> StateLocation:
+    """Where the state of these manifests is; `state` and $MIRRORD_STATE win over the manifests.
 
-    Raises PathMissing for a `config` that does not exist, ValueError for a `state` that names none.
+    Raises PathMissing for a `config` that does not exist, ValueError for an invalid `state`.
     """
     path = config or default_config(environ)
     if state or environ.get("MIRRORD_STATE") or not (config or os.path.exists(path)):
-        return Whereabouts(resolve({"state": state}, environ, {}))
+        return StateLocation(resolve({"state": state}, environ, {}))
     block, problems = _daemon_block(path, environ)
     if block is not None:
-        return Whereabouts(resolve({}, environ, daemon_settings(block)))
-    return Whereabouts(resolve({}, environ, {}), problems)
+        return StateLocation(resolve({}, environ, daemon_settings(block)))
+    return StateLocation(resolve({}, environ, {}), problems)
 
 
 def _daemon_block(path: str, environ: Mapping[str, str]) -> tuple[DaemonSection | None, tuple[Problem, ...]]:
-    """The one `daemon:` block of the files at `path`, and what is wrong with files that may have had it."""
+    """The `daemon:` block of the files at `path`; without one, the problems of files that may contain it."""
     problems: list[Problem] = []
     for file in discover([path]):
         try:
@@ -72,7 +72,7 @@ def _daemon_block(path: str, environ: Mapping[str, str]) -> tuple[DaemonSection 
 
 
 async def recorded(settings: Settings, limit: int) -> Recorded:
-    """What the journal says, with at most `limit` items that are not in sync. Raises JournalError and its children."""
+    """The journal's content, with at most `limit` items that are not in sync. Raises JournalError and its children."""
     async with read_journal(settings) as journal:
         left: list[ItemStatus] = []
         for state in WORST_FIRST:

@@ -1,7 +1,7 @@
-"""`plan`: what `sync` would do and why. The same reconciler, with the last step withheld (`reconcile.dry_run`).
+"""`plan`: what `sync` would do and why. Uses the same reconciler without its last step (`reconcile.dry_run`).
 
-Owns the program and its answer. Reads only: the journal without its lock, heads of objects and buckets, heads of
-sources (an answer is closed before its body is read), files that were touched or renamed, and lists of declared
+Owns the program and its result. Reads only: the journal without its lock, heads of objects and buckets, heads of
+sources (a response is closed before its body is read), files that were modified or renamed, and lists of declared
 checksums. A store that no item needs is not opened.
 """
 
@@ -44,21 +44,21 @@ class NewBucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """An object that would be written. `size` in bytes, None where the source does not say."""
+class PlannedCopy:
+    """An object that would be written. `size` in bytes, None if the source does not give it."""
 
     item: Item
     why: str
     kind: TransferKind
     size: int | None
     original: Destination | None = None
-    """The object that the store would copy, so that no byte is sent; None: the bytes are sent."""
+    """The object that the store would copy, so that no bytes are sent; None: the bytes are sent."""
     readback: bool = False
-    """It will be read back: the entry says so, or the last copy of its kind at this store had to be."""
+    """It will be read back: by the entry's option, or because the last copy of its kind at this store was."""
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class PlannedDeletion:
     """An object that would be deleted."""
 
     item: Item
@@ -66,8 +66,8 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
-    """A local file that `removal` would take away, once its copy is proven."""
+class PlannedFileRemoval:
+    """A local file that `removal` would delete or move, once its copy is proven."""
 
     item: Item
     removal: FileRemoval
@@ -78,9 +78,9 @@ class Plan(Result):
     """The result of `plan`; each list is sorted."""
 
     buckets: list[NewBucket] = field(default_factory=list)
-    copies: list[Copy] = field(default_factory=list)
-    removals: list[Removal] = field(default_factory=list)
-    leaving: list[Leaving] = field(default_factory=list)
+    copies: list[PlannedCopy] = field(default_factory=list)
+    removals: list[PlannedDeletion] = field(default_factory=list)
+    leaving: list[PlannedFileRemoval] = field(default_factory=list)
     adopted: int = 0
     """Of those unchanged: equal objects that are not in the journal yet."""
     differences: tuple[str, ...] = ()
@@ -133,9 +133,9 @@ def _position(item: Item) -> tuple[str, str, str]:
 
 
 class _Planning:
-    """One run: has each item reconciled as a dry run, and sorts what is due into the plan.
+    """One run: reconciles each item as a dry run, and adds the result to the plan.
 
-    `rival` as of `AfterUpload`. Every item is tried once, on its own: no breaker holds one back for another's failure.
+    Every item is tried once, without breakers: a failure of one item does not block another.
     """
 
     def __init__(self, found: Plan, adapters: Adapters, settings: Settings) -> None:
@@ -153,7 +153,7 @@ class _Planning:
         self._plan.differences = self._adapters.stores.differences
         self._plan.sort()
 
-    def _with_readback(self, copy: Copy) -> Copy:
+    def _with_readback(self, copy: PlannedCopy) -> PlannedCopy:
         known = (copy.item.destination.store, copy.kind) in self._without_checksum
         return replace(copy, readback=copy.item.options.readback or known)
 
@@ -195,11 +195,11 @@ class _Planning:
     def _add(self, item: Item, outcome: Outcome, dry_run: DryRun) -> None:
         self._note_readback(item, dry_run)
         if (due := dry_run.copy_due) is not None:
-            self._plan.copies.append(Copy(item, due.why, due.kind, due.size, due.original))
+            self._plan.copies.append(PlannedCopy(item, due.why, due.kind, due.size, due.original))
             if dry_run.store is not None and dry_run.store.provider.checksum is not ChecksumKind.NONE:
                 self._leave(item)
         elif outcome.pruned:
-            self._plan.removals.append(Removal(item, "its file is gone"))
+            self._plan.removals.append(PlannedDeletion(item, "its file is gone"))
         elif outcome.state is not State.SYNCED:
             self._plan.left.append(Left(item, outcome))
         elif not item.gone:
@@ -222,10 +222,10 @@ class _Planning:
 
     def _leave(self, item: Item) -> None:
         if not isinstance(item.after_upload, KeepFile):
-            self._plan.leaving.append(Leaving(item, item.after_upload))
+            self._plan.leaving.append(PlannedFileRemoval(item, item.after_upload))
 
     async def _require_bucket(self, item: Item, store: ObjectStore) -> None:
-        """HEAD of an object tells no missing bucket from a missing object."""
+        """Raises BucketMissing. HEAD of an object cannot distinguish a missing bucket from a missing object."""
         at = item.destination
         pair = at.store, at.bucket
         if pair not in self._buckets:
@@ -240,8 +240,8 @@ async def _stands(store: ObjectStore, bucket: str) -> bool:
     try:
         return await store.has_bucket(bucket)
     except StoreDenied:
-        return True  # who may not ask about buckets may still write to them
+        return True  # without permission for HEAD of buckets, writes may still be allowed
 
 
 def _never(_failures: int, _retry_after: float | None) -> None:
-    """`plan` tries everything once."""
+    """No retries: `plan` tries everything once."""

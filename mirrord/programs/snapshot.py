@@ -1,7 +1,7 @@
-"""Every item that manifests ask for, once: the mirrors' items, then those that the folders hold now.
+"""Every item of the manifests, once: the items of mirrors, then the files that the folders hold now.
 
-Owns the scan of each folder and the one wait in which all of them settle, for programs that end: `sync` and `plan`.
-Markers are not waited for: a file without its own is left Waiting.
+For programs that end, `sync` and `plan`. Owns the scan of each folder, and one wait during which the files of all
+folders settle. Does not wait for markers: a file without its marker is left Waiting.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,13 +24,13 @@ from mirrord.programs.desired import Desired, selected
 from mirrord.sources.folder import FoundFile, SettledFolder
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")
-"""What is to be said of an item whose file changed within `settle`."""
+"""The outcome of an item whose file changed within `settle`."""
 _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """An item, and why it is not to be moved now; None: it may be."""
+    """An item, and the outcome if it must wait; None: it may be transferred."""
 
     item: Item
     waits: Outcome | None = None
@@ -38,21 +38,21 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotOptions:
-    """What a program wants of its snapshot."""
+    """The options of a snapshot."""
 
     cause: str
-    """The program's name, as the event of each folder's scan gives it."""
+    """The program's name, for the event of each folder's scan."""
     only: Sequence[str]
     """Globs on entry names and keys; empty: everything."""
     prune_max: float | None = None
-    """The share of an entry's objects, from 0 to 1, that may be deleted; None: as the guard has it."""
+    """The share of an entry's objects, from 0 to 1, that may be deleted; None: the default of the prune guard."""
     reads_only: bool = False
-    """Whether nothing may be recorded."""
+    """Record nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Snapshot:
-    """All items at one moment: read `items` to its end, then `incomplete`."""
+    """All items at one moment. Read `items` to its end, then `incomplete`."""
 
     desired: Desired
     journal: JournalRecords
@@ -61,25 +61,25 @@ class Snapshot:
     options: SnapshotOptions
     files: LocalFiles
     resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
-    """Goes on with files that were found set aside by `after_upload`; None: they are left."""
+    """Continues with files that `after_upload` had put into quarantine; None: they are left."""
     incomplete: list[str] = field(default_factory=list, init=False)
-    """What could not be read wholly, each with why."""
+    """Folders that could not be read completely, each with the reason."""
 
     async def items(self) -> AsyncIterator[PlannedItem]:
-        """Each item that `only` means. Raises JournalError."""
+        """Each item that `only` selects. Raises JournalError."""
         specs = self.desired.expansion.folders
         folders = [(spec, self._listing(spec)) for spec in specs if not self.options.only or self._may_match(spec)]
         for spec, listing in folders:
             await listing.look()
             await self.files.refresh(spec.entry, listing.linked)
             if await self._resumed(spec, listing):
-                await listing.look()  # what was put back is to be seen as what settled
+                await listing.look()  # files that were put back are new to the first scan
         for item in self.desired.expansion.items:
             if selected(item, self.options.only):
                 yield PlannedItem(item)
         for spec, listing in folders:
-            async for turn in self._found(spec, listing):
-                yield turn
+            async for planned in self._found(spec, listing):
+                yield planned
 
     def _may_match(self, spec: FolderSpec) -> bool:
         return any(
@@ -95,11 +95,11 @@ class Snapshot:
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
                 files += len(batch)
-                bound = await self._bound(spec, batch)
+                bound = await self._bound_items(spec, batch)
                 if prunes:
-                    await self._note(seen, bound)
-                for turn in await self._turns(spec, listing, bound):
-                    yield turn
+                    await self._note_seen(seen, bound)
+                for planned in await self._planned(spec, listing, bound):
+                    yield planned
         await self._resumed(spec, listing)
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
         duration = self.clock.monotonic() - began
@@ -114,8 +114,8 @@ class Snapshot:
         self.observer(rescanned)
         if trusted(complete=listing.complete, files=files):
             seen.root = listing.root
-            async for turn in self._gone(spec, listing, seen, prunes=prunes):
-                yield turn
+            async for planned in self._gone(spec, listing, seen, prunes=prunes):
+                yield planned
 
     async def _resumed(self, spec: FolderSpec, listing: SettledFolder) -> bool:
         if self.resume is None or not listing.asides:
@@ -126,7 +126,7 @@ class Snapshot:
     async def _gone(
         self, spec: FolderSpec, listing: SettledFolder, seen: ScannedItems, *, prunes: bool
     ) -> AsyncIterator[PlannedItem]:
-        """The items whose files are gone; where the guard holds, the first of them, Blocked."""
+        """The items whose files are gone; if the prune guard refuses, only the first of them, Blocked."""
         missing = MissingFiles(
             spec=spec, listing=listing, journal=self.journal, observer=self.observer, clock=self.clock
         )
@@ -146,35 +146,35 @@ class Snapshot:
             if record.item_id not in mirrored:
                 yield PlannedItem(item)
 
-    async def _note(self, seen: ScannedItems, bound: Sequence[tuple[FoundFile, Item]]) -> None:
+    async def _note_seen(self, seen: ScannedItems, bound: Sequence[tuple[FoundFile, Item]]) -> None:
         records = await self.journal.recorded([item.id for _, item in bound])
         for one, item in bound:
             seen.add_found(item, records.get(item.id), one.revision.file)
 
-    async def _turns(
+    async def _planned(
         self, spec: FolderSpec, listing: SettledFolder, bound: Sequence[tuple[FoundFile, Item]]
     ) -> list[PlannedItem]:
         mine = [(one, item) for one, item in bound if selected(item, self.options.only)]
-        unmarked = await self._unmarked(spec, listing, [(one, item) for one, item in mine if one.settled])
-        return [PlannedItem(item, unmarked.get(item.id) if one.settled else SETTLING) for one, item in mine]
+        without_marker = await self._without_marker(spec, listing, [(one, item) for one, item in mine if one.settled])
+        return [PlannedItem(item, without_marker.get(item.id) if one.settled else SETTLING) for one, item in mine]
 
-    async def _unmarked(
+    async def _without_marker(
         self, spec: FolderSpec, listing: SettledFolder, found: Sequence[tuple[FoundFile, Item]]
     ) -> dict[str, Outcome]:
-        """The items whose files lack their markers, by id, each with what is to be said of it."""
+        """The outcomes of items whose files have no marker yet, by item id."""
         if spec.selection.ready is None:
             return {}
         markers = Markers(spec.selection.ready)
-        standing = await listing.existing({name for one, _ in found for name in markers.of(one.name)})
-        lacking = [(one, item) for one, item in found if standing.isdisjoint(markers.of(one.name))]
-        records = await self.journal.recorded([item.id for _, item in lacking])
+        existing = await listing.existing({name for one, _ in found for name in markers.of(one.name)})
+        missing_marker = [(one, item) for one, item in found if existing.isdisjoint(markers.of(one.name))]
+        records = await self.journal.recorded([item.id for _, item in missing_marker])
         return {
             item.id: Outcome(state=State.WAITING, reason=Reason.NO_MARKER, message=markers.missing(one.name))
-            for one, item in lacking
+            for one, item in missing_marker
             if not needs_no_marker(records.get(item.id), one.revision.file)
         }
 
-    async def _bound(self, spec: FolderSpec, found: Sequence[FoundFile]) -> list[tuple[FoundFile, Item]]:
+    async def _bound_items(self, spec: FolderSpec, found: Sequence[FoundFile]) -> list[tuple[FoundFile, Item]]:
         bound = []
         for one, item in await Binding(spec, self.journal).items(found):
             if isinstance(item, Item):

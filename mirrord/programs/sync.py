@@ -1,6 +1,6 @@
-"""`sync`: every item looked at once, now; folders scanned once; then the end.
+"""`sync`: checks every item once, now, and scans every folder once.
 
-Owns the order of the run and its report. `every` and cron are not asked.
+Owns the order of the run and its report. Ignores `every` and cron.
 """
 
 from collections.abc import Sequence

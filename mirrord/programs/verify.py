@@ -1,7 +1,7 @@
-"""`verify`: objects against the journal, and against their files where these are at hand. Reads only, takes no lock.
+"""`verify`: compares objects with the journal, and with their local files where these exist. Reads only, takes no lock.
 
-Owns which objects are meant: those of the manifests' mirrors, and what the journal holds of their folders. A daemon may
-run meanwhile: a difference counts only if the journal still says the same after it was seen.
+Owns the choice of the objects: those of the manifests' mirrors, and the recorded ones of their folders. A daemon may
+run at the same time: a difference counts only if the record is still the same after the comparison.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -31,13 +31,13 @@ from mirrord.transfer.verify import (
     read_checksums,
 )
 
-LOOKS = 3
-"""How often an object is looked at while the journal's word on it changes."""
+MOST_CHECKS = 3
+"""Most comparisons of an object while its record changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One object, and what is to be said of it."""
+    """One object, and the result of its comparison."""
 
     at: Destination
     message: str
@@ -53,14 +53,14 @@ class Verified:
     """Read from stores."""
     differing: list[Finding] = field(default_factory=list)
     failed: list[Finding] = field(default_factory=list)
-    """What could not be looked at, each with why."""
+    """Objects that could not be compared, each with the reason."""
     unproven: list[Finding] = field(default_factory=list)
-    """Of those equal: nothing more than size and ETag could be compared."""
+    """Equal objects of which only size and ETag could be compared."""
     duration: float = 0.0
 
     @property
     def seen(self) -> int:
-        """How many objects the run was about."""
+        """Number of objects of the run."""
         return self.equal + len(self.differing) + len(self.failed)
 
     @property
@@ -70,7 +70,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """What is to be verified: where it stands now, and what the journal said when it was listed."""
+    """An object to verify: its address, and its record at the time of the listing."""
 
     at: Destination
     item_id: str
@@ -82,7 +82,7 @@ class _Object:
 async def verify(
     desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = (), *, shallow: bool = False
 ) -> Verified:
-    """Compare every object that `only` means; `shallow` by HEADs only. Raises JournalError and its children only."""
+    """Compare every object that `only` selects; `shallow`: by HEAD only. Raises JournalError and its children only."""
     announce(desired, observer)
     clock, found = SystemClock(), Verified(problems=desired.problems)
     began = clock.monotonic()
@@ -98,7 +98,7 @@ async def verify(
 
 
 async def _objects(desired: Desired, journal: JournalQueries, only: Sequence[str]) -> AsyncIterator[_Object]:
-    """The mirrors' objects, recorded or not, then those that the journal has of the folders."""
+    """The objects of mirrors, recorded or not, then the recorded objects of folders."""
     mirrors = {item.id: item for item in desired.expansion.items}
     for item in mirrors.values():
         if matches(item.entry, item.destination.key, only):
@@ -115,7 +115,7 @@ async def _objects(desired: Desired, journal: JournalQueries, only: Sequence[str
 
 
 class _Verifying:
-    """One run. Without a budget only heads are asked for."""
+    """One run. Without a budget it compares heads only."""
 
     def __init__(self, found: Verified, journal: JournalQueries, stores: Stores, budget: Budget | None) -> None:
         self._found = found
@@ -124,11 +124,11 @@ class _Verifying:
         self._stores = stores
         self._budget = budget
         self._down: set[str] = set()
-        """Stores that failed through all repeats: other objects there are asked for once, until one is answered."""
+        """Stores that failed through all retries: other objects there are tried once, until one call succeeds."""
 
     async def handle(self, one: _Object) -> None:
         try:
-            verdict = await self._repeated(one)
+            verdict = await self._with_retries(one)
         except JournalError:
             raise
         except MirrordError as error:
@@ -144,12 +144,12 @@ class _Verifying:
                 Finding(one.at, "size and ETag are equal, but the journal has no checksum of it")
             )
 
-    async def _repeated(self, one: _Object) -> Comparison:
-        """A transient error (a 5xx, a lost connection, a body cut short) is repeated, as `sync` does."""
+    async def _with_retries(self, one: _Object) -> Comparison:
+        """Retries transient errors (a 5xx, a lost connection, a truncated body), as `sync` does."""
         store = one.at.store
         try:
             verdict = await PART_RETRY.run(
-                lambda: self._settled(one),
+                lambda: self._stable_verdict(one),
                 lambda error: error.recovery is Recovery.RETRY and store not in self._down,
             )
         except MirrordError as error:
@@ -159,10 +159,10 @@ class _Verifying:
         self._down.discard(store)
         return verdict
 
-    async def _settled(self, one: _Object) -> Comparison:
+    async def _stable_verdict(self, one: _Object) -> Comparison:
         record, verdict = one.record, Comparison()
-        for _ in range(LOOKS):
-            verdict = await self._look(one, record)
+        for _ in range(MOST_CHECKS):
+            verdict = await self._check(one, record)
             if not verdict.differs:
                 break
             again = await self._journal.record(one.item_id)
@@ -171,22 +171,22 @@ class _Verifying:
             record = again
         return verdict
 
-    async def _look(self, one: _Object, record: Record | None) -> Comparison:
+    async def _check(self, one: _Object, record: Record | None) -> Comparison:
         if record is None or record.revision is None:
-            return Comparison("not mirrored yet: the journal knows no object of it")
+            return Comparison("not mirrored yet: the journal has no object of it")
         store = await self._stores.named(one.at.store)
         verdict = compare_head(record, await store.head_object(one.at))
         if verdict.differs or self._budget is None:
             return verdict
         kinds = checksum_kinds(record)
         found = await object_checksums(store, one.at, kinds, self._budget)
-        file, changed = await self._file(one, record.revision, kinds)
+        file, changed = await self._file_digests(one, record.revision, kinds)
         return Comparison(changed, read=found.size) if changed else compare_content(record, found, file)
 
-    async def _file(
+    async def _file_digests(
         self, one: _Object, revision: Revision, kinds: Sequence[ChecksumKind]
     ) -> tuple[ContentChecksums | None, str]:
-        """What the file is now, if it still is there; or that it is another one than was mirrored."""
+        """The digests of the file, None if it does not exist; or a text if it changed since it was mirrored."""
         if one.path is None or self._budget is None:
             return None, ""
         pool = self._pools.of_file(one.path) if one.root is None else self._pools.of_root(one.root)
@@ -195,13 +195,13 @@ class _Verifying:
                 observed = await source.probe()
             except SourceMissing:
                 return None, ""
-            assert observed is not None  # nothing is known, so nothing is unchanged
-            if _touched(observed.revision.file, revision.file):
+            assert observed is not None  # None would mean unchanged, which needs a known revision
+            if _was_modified(observed.revision.file, revision.file):
                 return None, "the file changed since it was mirrored"
             async with source.open(observed) as stream:
                 return await read_checksums(stream, kinds, self._budget), ""
 
 
-def _touched(now: FileIdentity | None, then: FileIdentity | None) -> bool:
+def _was_modified(now: FileIdentity | None, then: FileIdentity | None) -> bool:
     """Size or time changed. Device, inode and ctime change when a tree is moved, and the bytes are compared anyway."""
     return then is not None and now is not None and (now.size, now.mtime_ns) != (then.size, then.mtime_ns)

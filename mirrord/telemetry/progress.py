@@ -70,7 +70,7 @@ class Moving:
 
 
 @dataclass(slots=True)
-class Tally:
+class RunTotals:
     """The run as a whole. `total` is 0 while it is unknown; `sent` includes bytes of ended attempts."""
 
     total: int
@@ -78,16 +78,16 @@ class Tally:
     sent: int = 0
 
 
-def remaining(tally: Tally, running: list[Moving], elapsed: float, rate: float) -> float | None:
+def remaining(totals: RunTotals, running: list[Moving], elapsed: float, rate: float) -> float | None:
     """Estimated seconds until the end; None if unknown. The larger of: the waiting items at the average time per item,
     and the bytes of the running transfers at the current rate."""
-    waiting = tally.total - tally.done - len(running)
-    if (waiting > 0 and not tally.done) or any(one.size is None for one in running):
+    waiting = totals.total - totals.done - len(running)
+    if (waiting > 0 and not totals.done) or any(one.size is None for one in running):
         return None
     left = sum(max(0, (one.size or 0) - one.sent) for one in running)
     if left and not rate:
         return None
-    items = elapsed * waiting / tally.done if waiting > 0 else 0.0
+    items = elapsed * waiting / totals.done if waiting > 0 else 0.0
     return max(items, left / rate if left else 0.0)
 
 
@@ -109,7 +109,7 @@ class ProgressObserver:
         self._console = console or Console(stderr=True)
         self._clock = clock
         self._told = total is not None
-        self._tally = Tally(total or 0)
+        self._totals = RunTotals(total or 0)
         self._running: dict[str, Moving] = {}
         self._failed: set[str] = set()
         self._progress: Progress | None = None
@@ -154,7 +154,7 @@ class ProgressObserver:
 
     def _expect(self, items: int) -> None:
         if not self._told:
-            self._tally.total += items
+            self._totals.total += items
 
     @_count.register
     def _(self, event: TransferStarted) -> None:
@@ -170,13 +170,13 @@ class ProgressObserver:
     def _(self, event: TransferProgress) -> None:
         moving = self._moving(event)
         moving.size = event.size
-        self._tally.sent += event.bytes_sent - moving.sent
+        self._totals.sent += event.bytes_sent - moving.sent
         moving.sent = event.bytes_sent
 
     @_count.register
     def _(self, event: TransferCompleted) -> None:
-        self._tally.sent += (0 if event.copied.reused else event.copied.size) - self._moving(event).sent
-        self._tally.done += 1
+        self._totals.sent += (0 if event.copied.reused else event.copied.size) - self._moving(event).sent
+        self._totals.done += 1
         self._end(event)
 
     @_count.register
@@ -196,7 +196,7 @@ class ProgressObserver:
 
     @_count.register
     def _(self, _event: ItemUnchanged) -> None:
-        self._tally.done += 1
+        self._totals.done += 1
 
     @_count.register
     def _(self, event: ItemBlocked) -> None:
@@ -206,7 +206,7 @@ class ProgressObserver:
         """Count the item once: a permanent failure of a transfer is followed by item.blocked."""
         if item_id not in self._failed:
             self._failed.add(item_id)
-            self._tally.done += 1
+            self._totals.done += 1
 
     def _moving(self, event: TransferEvent) -> Moving:
         moving = self._running.get(event.transfer_id)
@@ -232,17 +232,17 @@ class ProgressObserver:
         progress.refresh()
 
     def _draw_whole(self, progress: Progress, now: float) -> None:
-        tally, running = self._tally, list(self._running.values())
-        rate = self._rate.at(now, tally.sent)
-        total = max(tally.total, tally.done + len(running)) if tally.total else None
-        left = remaining(tally, running, now - self._began, rate)
+        totals, running = self._totals, list(self._running.values())
+        rate = self._rate.at(now, totals.sent)
+        total = max(totals.total, totals.done + len(running)) if totals.total else None
+        left = remaining(totals, running, now - self._began, rate)
         hidden = f", {len(running) - BARS} more running" if len(running) > BARS else ""
         progress.update(
             self._whole,
-            description=f"{tally.done}{f'/{total}' if total else ''} items{hidden}",
-            completed=tally.done + sum(map(share, running)),
+            description=f"{totals.done}{f'/{total}' if total else ''} items{hidden}",
+            completed=totals.done + sum(map(share, running)),
             total=total,
-            amount=format_size(tally.sent),
+            amount=format_size(totals.sent),
             pace=_pace(rate, left),
         )
 

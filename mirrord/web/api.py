@@ -1,4 +1,4 @@
-"""The API's answers: a request's words to `ports.Control`, its dataclasses back as JSON. Holds no state of its own."""
+"""The handlers of the API: they call `ports.Control` and return its dataclasses as JSON. Without state."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,18 +9,18 @@ from mirrord.model import State
 from mirrord.ports import Control
 from mirrord.status import ItemPage, ItemStatus, Status
 from mirrord.web import openapi
-from mirrord.web.query import MOST, ItemsQuery, items_query, nothing_asked
+from mirrord.web.query import MOST, ItemsQuery, items_query, no_parameters
 from mirrord.web.routes import (
     EVENTS,
     TEXT,
-    Answer,
     Failure,
     Parameter,
     Reloaded,
     Returned,
     Route,
+    RouteHandler,
     Triggered,
-    answer_json,
+    json_response,
 )
 from mirrord.web.stream import Streams
 
@@ -31,7 +31,7 @@ _ITEM = Parameter(name="id", text="An item's id", place="path", schema={"type": 
 
 
 class Api:
-    """Answers for every route but the page's; `routes` is the table that makes them reachable."""
+    """Handlers for every route but the page; `routes` is the table of routes."""
 
     def __init__(self, control: Control, metrics: Callable[[], Awaitable[bytes]], streams: Streams) -> None:
         self._control = control
@@ -49,35 +49,35 @@ class Api:
     async def metrics(self, _request: web.Request) -> web.StreamResponse:
         return web.Response(body=await self._metrics(), headers={"Content-Type": METRICS})
 
-    # ── what there is ─────────────────────────────────────────────────────────────────────────────
+    # ── reads ─────────────────────────────────────────────────────────────────────────────
     async def status(self, request: web.Request) -> web.StreamResponse:
-        _checked(nothing_asked, request)
-        return answer_json(await self._control.status())
+        _checked(no_parameters, request)
+        return json_response(await self._control.status())
 
     async def items(self, request: web.Request) -> web.StreamResponse:
-        asked = _checked(items_query, request)
+        query = _checked(items_query, request)
         page = await self._control.items(
-            state=asked.state, entry=asked.entry, text=asked.q, cursor=asked.cursor, limit=asked.limit
+            state=query.state, entry=query.entry, text=query.q, cursor=query.cursor, limit=query.limit
         )
-        return answer_json(page)
+        return json_response(page)
 
     async def item(self, request: web.Request) -> web.StreamResponse:
-        _checked(nothing_asked, request)
+        _checked(no_parameters, request)
         item_id = request.match_info["id"]
         found = await self._control.item(item_id)
-        return answer_json(found) if found else _no_item(item_id)
+        return json_response(found) if found else _no_item(item_id)
 
     async def openapi(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response(openapi.document(self.routes()))
 
-    # ── what can be asked for ─────────────────────────────────────────────────────────────────────
+    # ── writes ─────────────────────────────────────────────────────────────────────
     async def sync(self, request: web.Request) -> web.StreamResponse:
         item_id = request.match_info["id"]
         known = await self._control.trigger(item_id)
-        return answer_json(Triggered(item_id), status=202) if known else _no_item(item_id)
+        return json_response(Triggered(item_id), status=202) if known else _no_item(item_id)
 
     async def reload(self, _request: web.Request) -> web.StreamResponse:
-        return answer_json(Reloaded(tuple(await self._control.reload())))
+        return json_response(Reloaded(tuple(await self._control.reload())))
 
     # ── the table ─────────────────────────────────────────────────────────────────────────────────
     def routes(self) -> tuple[Route, ...]:
@@ -85,7 +85,7 @@ class Api:
 
     def _probes(self) -> tuple[Route, ...]:
         return (
-            _get("/livez", self.livez, "The event loop turns", Returned("It does", media=TEXT)),
+            _get("/livez", self.livez, "The event loop runs", Returned("It runs", media=TEXT)),
             Route(
                 method="GET",
                 path="/readyz",
@@ -98,7 +98,7 @@ class Api:
 
     def _reads(self) -> tuple[Route, ...]:
         return (
-            _get("/api/v1/status", self.status, "The whole at this moment", Returned("Status", Status)),
+            _get("/api/v1/status", self.status, "The status at this moment", Returned("Status", Status)),
             Route(
                 method="GET",
                 path="/api/v1/items",
@@ -130,7 +130,7 @@ class Api:
                 method="POST",
                 path="/api/v1/items/{id}/sync",
                 answer=self.sync,
-                summary="Look at the item now, whatever its schedule says",
+                summary="Check the item now, independent of its schedule",
                 returns={202: Returned("It is queued", Triggered), 404: Returned("No such item", Failure)},
                 parameters=(_ITEM,),
                 needs_token=True,
@@ -150,7 +150,7 @@ _ITEMS_PARAMETERS = (
     Parameter(name="state", text="Only items in this state", schema={"type": "string", "enum": [*State]}),
     Parameter(name="entry", text="Only items of the entry with this name"),
     Parameter(name="q", text="Only items with this text in key, source or entry"),
-    Parameter(name="cursor", text="What the page before gave"),
+    Parameter(name="cursor", text="The cursor of the previous page"),
     Parameter(
         name="limit",
         text="Items of a page",
@@ -159,12 +159,12 @@ _ITEMS_PARAMETERS = (
 )
 
 
-def _get(path: str, answer: Answer, summary: str, returned: Returned) -> Route:
+def _get(path: str, answer: RouteHandler, summary: str, returned: Returned) -> Route:
     return Route(method="GET", path=path, answer=answer, summary=summary, returns={200: returned})
 
 
 def _checked(check: Callable[[list[tuple[str, str]]], T], request: web.Request) -> T:
-    """What the query asks for; 400 with what was expected."""
+    """The checked query; else status 400 with the expected form."""
     try:
         return check(list(request.query.items()))
     except ValueError as error:
@@ -172,4 +172,4 @@ def _checked(check: Callable[[list[tuple[str, str]]], T], request: web.Request) 
 
 
 def _no_item(item_id: str) -> web.Response:
-    return answer_json(Failure(f"there is no item {item_id!r}"), status=404)
+    return json_response(Failure(f"there is no item {item_id!r}"), status=404)

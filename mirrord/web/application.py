@@ -1,7 +1,7 @@
-"""The web application: routes, the page's files, the token before every POST, errors as JSON, headers on everything.
+"""The web application: routes, the files of the page, the token for every POST, errors as JSON, and common headers.
 
-Owns what is common to all answers. Knows the daemon only as `ports.Control`; no answer allows another origin to read
-it, and what changes something needs a header that no form of another site can send.
+Owns what is common to all responses. Uses the daemon only through `ports.Control`. No response allows another origin
+to read it. Each request that changes something needs a header that a form of another site cannot send.
 """
 
 import hmac
@@ -16,7 +16,7 @@ from mirrord.errors import MirrordError
 from mirrord.ports import Control
 from mirrord.web.api import Api
 from mirrord.web.hosts import LOOPBACK, Hosts
-from mirrord.web.routes import Answer, Failure, answer_json, problem
+from mirrord.web.routes import Failure, RouteHandler, json_response, problem_response
 from mirrord.web.stream import HEARTBEAT, Streams
 
 _log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ def application(
     hosts: Hosts = LOOPBACK,
     heartbeat: float = HEARTBEAT,
 ) -> web.Application:
-    """Everything that a daemon serves, asked by one of `hosts`. Without a `token` (or an empty one) POST is refused."""
-    app = web.Application(middlewares=[_failures, _asked_by(hosts)])
+    """The application of a daemon that answers to `hosts`. Without a `token` (or with an empty one) POST is refused."""
+    app = web.Application(middlewares=[_failures, _checks_host(hosts)])
     streams = Streams(control, heartbeat=heartbeat)
     for route in Api(control, metrics, streams).routes():
         answer = _guarded(route.answer, token) if route.needs_token else route.answer
@@ -66,16 +66,16 @@ def application(
     return app
 
 
-def _file(name: str, media: str) -> Answer:
+def _file(name: str, media: str) -> RouteHandler:
     async def answer(_request: web.Request) -> web.StreamResponse:
-        headers = {"Content-Type": media, "Cache-Control": "no-cache"}  # asked for again, by its ETag
+        headers = {"Content-Type": media, "Cache-Control": "no-cache"}  # the browser validates it by its ETag
         return web.FileResponse(_PAGE / name, headers=headers)
 
     return answer
 
 
-def _guarded(answer: Answer, token: str | None) -> Answer:
-    """`answer`, once the caller has shown the token."""
+def _guarded(answer: RouteHandler, token: str | None) -> RouteHandler:
+    """`answer`, after a check of the token."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         if not token:
@@ -95,20 +95,22 @@ def _shows(request: web.Request, token: str) -> bool:
     return right and scheme.lower() == "bearer"
 
 
-def _asked_by(hosts: Hosts) -> Middleware:
-    """Only requests that name one of `hosts`, or no host at all, are answered. Probes are, whatever they name."""
+def _checks_host(hosts: Hosts) -> Middleware:
+    """Refuse requests that name a host that is not in `hosts`. Probes, and requests without a host, are answered."""
 
     @web.middleware
-    async def asked_by(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def checks_host(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path not in _PROBES and not all(map(hosts.known, _named(request))):
-            return problem(421, f"{request.host!r} is no name of this mirrord; if it is, add it to daemon.hosts")
+            return problem_response(
+                421, f"{request.host!r} is no name of this mirrord; if it is, add it to daemon.hosts"
+            )
         return await handler(request)
 
-    return asked_by
+    return checks_host
 
 
 def _named(request: web.Request) -> list[str]:
-    """The hosts that a request names: in Host, and before its path (RFC 9112 3.2.2). Through a Unix socket, none."""
+    """The hosts that a request names: in Host, and before its path (RFC 9112 3.2.2). None through a Unix socket."""
     if request.transport is None or isinstance(request.transport.get_extra_info("sockname"), str | bytes):
         return []
     named = [request.headers.get("Host", "")] + [request.host] * (not request.raw_path.startswith("/"))
@@ -117,26 +119,26 @@ def _named(request: web.Request) -> list[str]:
 
 @web.middleware
 async def _failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal as JSON with a message; a fault of ours is logged and named as such."""
+    """Every error as JSON with a message; an internal error is logged."""
     try:
         return await handler(request)
     except web.HTTPException as refusal:
         if refusal.status < 400:
             raise
         kept = {name: refusal.headers[name] for name in ("Allow", "WWW-Authenticate") if name in refusal.headers}
-        return answer_json(Failure(_message(request, refusal)), status=refusal.status, headers=kept)
+        return json_response(Failure(_message(request, refusal)), status=refusal.status, headers=kept)
     except MirrordError as error:
-        return answer_json(Failure(str(error)), status=503)
+        return json_response(Failure(str(error)), status=503)
     except Exception:
         _log.exception("internal error while answering %s %s", request.method, request.path)
-        if request.writer.output_size:  # half an answer is out: only closing the connection says that it broke
+        if request.writer.output_size:  # part of the response is sent: only a closed connection shows the error
             raise
-        return answer_json(Failure("internal error, please report it (see the log)"), status=500)
+        return json_response(Failure("internal error, please report it (see the log)"), status=500)
 
 
 def _message(request: web.Request, refusal: web.HTTPException) -> str:
     if isinstance(refusal, web.HTTPNotFound):
-        return f"nothing is served at {request.path}; /api/v1/openapi.json says what is"
+        return f"nothing is served at {request.path}; see /api/v1/openapi.json"
     if isinstance(refusal, web.HTTPMethodNotAllowed):
         return f"{request.path} takes {', '.join(sorted(refusal.allowed_methods))}, not {refusal.method}"
     return refusal.text or refusal.reason

@@ -1,7 +1,7 @@
-"""Dataclasses as JSON: one rule for the whole API.
+"""Dataclasses as JSON, by one rule for the whole API.
 
-Owns the rule: fields by their names, enums by their values, what is hidden from repr (sources with secrets, headers,
-keys) left out, an item by what may be shown of it, always valid UTF-8 and no NaN.
+Fields by their names, enums by their values; fields that are hidden from repr (sources with secrets, headers, keys)
+are left out; an item by its fields without secrets; always valid UTF-8 and no NaN.
 """
 
 import json
@@ -18,7 +18,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 def as_json(value: object) -> Json:
-    """`value` in JSON's own types. TypeError for what no dataclass of ours holds."""
+    """`value` in JSON's own types. Raises TypeError for other types than those of our dataclasses."""
     match value:
         case Enum():
             return as_json(value.value)
@@ -27,7 +27,7 @@ def as_json(value: object) -> Json:
         case float():
             return value if math.isfinite(value) else None
         case str():
-            return value.encode("utf-8", "replace").decode()  # a file's name may hold bytes that are no text
+            return value.encode("utf-8", "replace").decode()  # a file name may contain bytes that are not valid text
         case Item():
             return _item(value)
         case Copied():

@@ -1,8 +1,8 @@
-"""The connections of the server: how many at a time, and how long one may stay without a request.
+"""The connections of the server: their largest number, and their deadlines.
 
-Owns the deadlines that aiohttp does not have. A connection is closed if the head of a request is not there within 10 s
-of its first byte (for the first request: of the connection), or after 60 s without a request. Where there are too many,
-the one that has been without a request longest makes room; if all are at work, the new one is closed.
+Owns the deadlines that aiohttp does not have. A connection is closed if the head of a request is not complete within
+10 s of its first byte (for the first request: of the connection), or after 60 s without a request. If there are too
+many, the connection that has been idle longest is closed; if none is idle, the new one is closed.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ MOST = 256
 HEAD_WITHIN = 10.0
 IDLE_WITHIN = 60.0
 _SHARE = 4
-"""At most one in so many of the process's descriptors is a connection: transfers and folders need theirs."""
+"""At most one in so many descriptors of the process is a connection: transfers and folders need the others."""
 
 
 def connections_of(descriptors: int) -> int:
-    """How many connections there may be at a time."""
+    """Most connections at a time."""
     return max(1, min(MOST, descriptors // _SHARE))
 
 
 class Connections:
-    """Call it for the protocol of a new connection; `at_work` while a request of one is answered."""
+    """Call it for the protocol of a new connection. Enter `at_work` while a request is answered."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Connections:
 
     @contextmanager
     def at_work(self, protocol: asyncio.BaseProtocol) -> Iterator[None]:
-        """While a request is answered, its connection has no deadline here."""
+        """Its connection has no deadline while a request is answered."""
         if connection := self._open.get(protocol):
             connection.expect(None)
         try:
@@ -69,26 +69,26 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """Passes everything on to aiohttp's protocol, `inner`, and closes the transport when its time is up."""
+    """Forwards every call to aiohttp's protocol, `inner`, and closes the transport at its deadline."""
 
     def __init__(self, connections: Connections, inner: asyncio.Protocol) -> None:
         self._connections = connections
         self.inner = inner
         self.between = False
-        """A request was answered, and no byte of the next has come."""
+        """A request was answered, and no byte of the next one has arrived."""
         self.idle = True
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
     def expect(self, within: float | None) -> None:
-        """Close after so many seconds; None: a request is at work."""
+        """Close after so many seconds; None: a request is being answered."""
         if self._deadline is not None:
             self._deadline.cancel()
         self.between, self.idle = False, within is not None
         self._deadline = None if within is None else asyncio.get_running_loop().call_later(within, self.close)
 
     def close(self) -> None:
-        """At once: what a reader has not taken by now is lost."""
+        """Close at once: data that the peer has not read yet is lost."""
         self._connections.closed(self)
         if self._transport is None:
             return
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class does not inherit from it
         self.inner.connection_made(transport)
         self._connections.opened(self)
 

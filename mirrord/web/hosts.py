@@ -1,7 +1,7 @@
-"""By which names this server may be asked: the defence against DNS rebinding (a page of another site that asks us by a
-name of its own, which resolves to our address).
+"""The host names that this server answers to: the defence against DNS rebinding (a page of another site sends requests
+to a name of that site, which resolves to our address).
 
-Pure. An IP literal cannot be rebound, so every one is ours. Ports never count.
+Pure. An IP literal cannot be rebound, so each one is accepted. Ports are ignored.
 """
 
 import re
@@ -20,7 +20,7 @@ class Hosts:
     suffixes: tuple[str, ...] = ()
 
     def known(self, host: str) -> bool:
-        """Whether a Host header names us; what is no host at all does not."""
+        """Whether a Host header has one of our names; False for an invalid one."""
         parts = _AUTHORITY.fullmatch(host.strip())
         if parts is None:
             return _is_address(host.strip())
@@ -31,12 +31,12 @@ class Hosts:
 
 
 LOOPBACK = Hosts()
-"""What is ours wherever we listen."""
+"""The names that are accepted for every listen address."""
 
 
 def hosts_of(listen: str, machine: str, declared: Iterable[str]) -> Hosts:
-    """Ours: localhost, the host that is listened on, this machine's name (whole and its first label), and `declared`,
-    where `*.suffix` is every name below it."""
+    """localhost, the listen host, this machine's name (whole, and its first label), and the `declared` names, where
+    `*.suffix` is every name below it."""
     plain = [_plain(one) for one in declared]
     names = {"localhost", _plain(listen), _plain(machine), _plain(machine).partition(".")[0]}
     names |= {one for one in plain if not one.startswith("*.")}

@@ -1,4 +1,4 @@
-"""The API described by itself: OpenAPI 3.1 made of the table of routes and of the dataclasses they answer with."""
+"""The OpenAPI 3.1 document, made from the table of routes and the dataclasses of their responses."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -26,7 +26,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "mirrord",
             "version": __version__,
-            "description": "A running daemon, as its status page sees it. Times are seconds since the epoch (UTC), "
+            "description": "A running daemon. Times are seconds since the epoch (UTC), "
             "durations seconds, sizes bytes. Every error has a body with a message.",
         },
         "paths": paths,
@@ -40,7 +40,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 def _schemas(shapes: Iterable[type]) -> tuple[dict[type, Any], dict[str, Any]]:
-    """Each shape's reference, and the schemas they lead to."""
+    """The reference of each shape, and all schemas."""
     mode: JsonSchemaMode = "serialization"
     adapters: list[tuple[type, JsonSchemaMode, TypeAdapter[Any]]]
     adapters = [(shape, mode, TypeAdapter(shape)) for shape in dict.fromkeys(shapes)]
@@ -54,7 +54,7 @@ def _operation(route: Route, references: Mapping[type, Any]) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
         "responses": {str(status): _response(returned, references) for status, returned in route.returns.items()},
     }
-    operation["responses"]["default"] = _response(Returned("Anything else: why not", Failure), references)
+    operation["responses"]["default"] = _response(Returned("An error", Failure), references)
     if route.parameters:
         operation["parameters"] = [_parameter(one) for one in route.parameters]
     if route.needs_token:

@@ -1,4 +1,4 @@
-"""What a caller may ask of the list of items; anything else is a ValueError that says what is expected."""
+"""The query of the list of items. Any other query is a ValueError with the expected form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemsQuery:
-    """As `ports.Control.items` takes it; `q` is its `text`."""
+    """The arguments of `ports.Control.items`; `q` is its `text`."""
 
     state: State | None = None
     entry: str | None = None
@@ -23,33 +23,33 @@ class ItemsQuery:
 
 
 def items_query(pairs: list[tuple[str, str]]) -> ItemsQuery:
-    """From the query's pairs in their order. An empty value is as good as none."""
-    asked = _once(pairs)
-    _known(asked)
-    texts = {name: asked[name] for name in ("entry", "q", "cursor") if asked.get(name)}
-    return ItemsQuery(state=_state(asked.get("state", "")), limit=_limit(asked.get("limit", "")), **texts)
+    """From the query's pairs in their order. An empty value counts as absent."""
+    query = _once(pairs)
+    _known(query)
+    texts = {name: query[name] for name in ("entry", "q", "cursor") if query.get(name)}
+    return ItemsQuery(state=_state(query.get("state", "")), limit=_limit(query.get("limit", "")), **texts)
 
 
-def nothing_asked(pairs: list[tuple[str, str]]) -> None:
+def no_parameters(pairs: list[tuple[str, str]]) -> None:
     """For paths without parameters."""
     if pairs:
         raise ValueError(f"{pairs[0][0]!r} is no parameter of this path: it has none")
 
 
 def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    asked: dict[str, str] = {}
+    query: dict[str, str] = {}
     for name, value in pairs:
-        if name in asked:
+        if name in query:
             raise ValueError(f"{name!r} stands twice in the query: give it once")
         if len(value) > LONGEST:
             raise ValueError(f"{name!r} has {len(value)} characters: at most {LONGEST} are read")
-        asked[name] = value
-    return asked
+        query[name] = value
+    return query
 
 
-def _known(asked: Mapping[str, str]) -> None:
+def _known(query: Mapping[str, str]) -> None:
     names = [one.name for one in fields(ItemsQuery)]
-    for name in asked:
+    for name in query:
         if name not in names:
             raise ValueError(f"{name!r} is no parameter of this path: it has {', '.join(names)}")
 

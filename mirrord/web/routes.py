@@ -1,4 +1,4 @@
-"""The shape of the API: what a route is, what it asks for and answers with. Routing and OpenAPI are both made of it."""
+"""Routes of the API: parameters and responses. Routing and the OpenAPI document are both made from them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from aiohttp import web
 from mirrord.status import FileStatus
 from mirrord.web.as_json import Json, as_json, dumps
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
 
@@ -26,7 +26,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What comes with one status code: a dataclass as JSON, or text."""
+    """The body for one status code: a dataclass as JSON, or text."""
 
     text: str
     shape: type | None = None
@@ -39,24 +39,24 @@ class Route:
 
     method: str
     path: str
-    answer: Answer
+    answer: RouteHandler
     summary: str
     returns: Mapping[int, Returned]
     parameters: tuple[Parameter, ...] = ()
     needs_token: bool = False
 
 
-# ── bodies that are of the API alone ──────────────────────────────────────────────────────────────
+# ── bodies that only the API uses ──────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The body of every answer of 400 and above."""
+    """The body of every response with status 400 or above."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """The item is looked at as soon as a worker is free."""
+    """The item is checked as soon as a worker is free."""
 
     id: str
 
@@ -68,13 +68,13 @@ class Reloaded:
     files: tuple[FileStatus, ...]
 
 
-def answer_json(shape: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A dataclass of ours as the body."""
+def json_response(shape: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A dataclass as the body."""
     return web.json_response(as_json(shape), status=status, headers=headers, dumps=dumps)
 
 
-def problem(status: int, message: str) -> web.Response:
-    """An RFC 9457 problem document, with `message` as every other error has it."""
+def problem_response(status: int, message: str) -> web.Response:
+    """An RFC 9457 problem document, with `message` as in every other error."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
     media = {"Content-Type": "application/problem+json"}
     return web.Response(body=dumps({**body, "message": message}).encode(), status=status, headers=media)

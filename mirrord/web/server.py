@@ -1,4 +1,4 @@
-"""A listening server around an application: its address, its life, a clear word when the address cannot be had."""
+"""A listening HTTP server for an application: its address, start and end, and clear errors of the address."""
 
 import asyncio
 import errno
@@ -18,9 +18,9 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Server:
-    """Serves `app` inside `async with`; `url`, without a slash at its end, is where this machine reaches it.
+    """Serves `app` inside `async with`; `url`, without a slash at its end, is its address on this machine.
 
-    Raises ValueError for a `listen` that is no address, ListenFailed where it cannot be had.
+    Raises ValueError for an invalid `listen`, and ListenFailed if the address is not available.
     """
 
     def __init__(self, listen: str, app: web.Application, *, connections: int = MOST) -> None:

@@ -1,7 +1,7 @@
-"""Events as a stream that a browser's EventSource reads (WHATWG HTML 9.2): one event a message, comments between.
+"""Events as a stream for a browser's EventSource (WHATWG HTML 9.2): one event a message, and comments between them.
 
-Owns the number of streams and their end: with the server, with the events, or with a reader that takes nothing for a
-while. Thinning and bounded backlogs are the subscription's, which `Control` gives.
+Owns the number of streams and their end: with the server, with the events, or with a reader that reads nothing until a
+deadline. The subscription of `Control` drops progress events and bounds the backlog.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from mirrord.web.as_json import dumps, event_json
 from mirrord.web.routes import EVENTS
 
 MOST = 64
-"""Streams at a time; each holds a connection and a backlog."""
+"""Streams at a time; each uses a connection and a backlog."""
 HEARTBEAT = 10.0
-"""Seconds of silence before a comment is sent, so that proxies and readers know the stream lives."""
+"""Seconds without an event after which a comment is sent, so that proxies and readers keep the stream open."""
 READER_DEADLINE = 30.0
-"""Seconds for a reader to take one message."""
+"""Seconds for a reader to read one message."""
 RECONNECT_MS = 2000
 _HEADERS = {"Content-Type": EVENTS, "X-Accel-Buffering": "no"}
 
@@ -39,7 +39,7 @@ class Streams:
         self._stopping.set()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """One stream, for as long as anybody wants it."""
+        """One stream, until the reader or the server ends it."""
         if self._stopping.is_set():
             raise web.HTTPServiceUnavailable(text="stopping")
         if request.method == "HEAD":
@@ -56,7 +56,7 @@ class Streams:
     async def _stream(self, request: web.Request, events: AsyncIterator[Event]) -> web.StreamResponse:
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
-        with suppress(ConnectionResetError, TimeoutError):  # the reader went away, or takes nothing
+        with suppress(ConnectionResetError, TimeoutError):  # the reader has gone, or reads nothing
             await _write(response, f"retry: {RECONNECT_MS}\n\n")
             await self._pass_on(response, events)
         return response
@@ -80,12 +80,12 @@ class Streams:
 
 
 def message(event: Event) -> str:
-    """One server-sent message: JSON has no line breaks of its own, so one `data` line holds it."""
+    """One server-sent message: this JSON has no line breaks, so one `data` line is enough."""
     return f"event: {event.name}\ndata: {dumps(event_json(event))}\n\n"
 
 
 async def _next(events: AsyncIterator[Event]) -> Event | None:
-    """The next event; None at the end of events (a task cannot raise StopAsyncIteration usefully)."""
+    """The next event; None at the end of events (a task must not raise StopAsyncIteration)."""
     return await anext(events, None)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mirrord.daemon.daemon import LOOKS
+from mirrord.daemon.daemon import CHECKS
 from mirrord.units import MiB
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.measuring import SOAK, report
@@ -154,7 +154,7 @@ async def test_an_outage_under_load_loses_nothing_and_hammers_at_nobody(
     assert stores == {"default": False}, "it was said"
     assert ready == 200, "the daemon itself is well"
     assert "Blocked" not in totals, "nobody has to do anything about it"
-    assert len(refused) <= 10 * (AT_ONCE + LOOKS) + 5 * OUTAGE, "a few calls for each that was under way, no loop"
+    assert len(refused) <= 10 * (AT_ONCE + CHECKS) + 5 * OUTAGE, "a few calls for each that was under way, no loop"
     assert late <= 20 + 5 * max(0, OUTAGE - QUIET_AFTER), "then only one at a time asks whether the store is back"
     uploads_left = s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     assert uploads_left == []

@@ -79,7 +79,7 @@ async def test_an_error_shows_and_clears(control: ScriptedControl, browser: Brow
     control.start(item, 9)
     control.fail(item, Reason.SOURCE_DENIED, "example.org answered 403")
     await browser.until("#attention", "SourceDenied: example.org answered 403")
-    await browser.until("#summary", "1 item needs a person")
+    await browser.until("#summary", "1 item is blocked")
     await browser.until("#rows .why", "SourceDenied: example.org answered 403")
     assert await browser.run("return document.title") == "1 blocked · mirrord"
     control.start(item, 9)

@@ -67,7 +67,7 @@ async def test_an_error_shows_with_its_reason_and_clears_once_the_origin_has_the
             f"  {origin.url}/late.txt: {{to: 's3://{bucket}/late.txt', every: 1s}}\n"
         )
         async with shown(tmp_path, mirrors, weed, browser) as daemon:
-            await browser.until("#summary", "1 item needs a person")
+            await browser.until("#summary", "1 item is blocked")
             await browser.until("#attention .name", f"s3://{bucket}/late.txt")
             await browser.until("#attention .why", "SourceMissing")
             await browser.until("#attention .why", "404")

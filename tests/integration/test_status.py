@@ -256,7 +256,7 @@ async def test_with_nothing_at_all_that_is_said(tmp_path: Path) -> None:
     ("url", "pid", "said"),
     [
         ("http://127.0.0.1:1", None, "no daemon answers at http://127.0.0.1:1: Connection refused (daemon.json names"),
-        ("", None, "listens nowhere (daemon.listen: none); the journal"),
+        ("", None, "has no HTTP server (daemon.listen: none); the journal"),
         ("http://127.0.0.1:1", 2**22 + 1, "no daemon runs here; the journal"),  # above the largest pid of Linux
     ],
 )
@@ -364,7 +364,7 @@ async def test_without_a_daemon_it_says_what_to_do(tmp_path: Path) -> None:
     assert "start one with `mirrord run`" in done.err
     announce(tmp_path / "state" / "mirrord", "")
     done = await mirrord("trigger", "a", home=tmp_path, env=env)
-    assert "listens nowhere: set daemon.listen" in done.err
+    assert "has no HTTP server: set daemon.listen" in done.err
     done = await mirrord("trigger", "a", "--url", "http://127.0.0.1:1", home=tmp_path, env=env)
     assert "no daemon answers at http://127.0.0.1:1" in done.err
     assert (await mirrord("trigger", home=tmp_path, env=env)).code == 2

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mirrord.daemon.presence import found
+from mirrord.daemon.presence import running_daemon
 from mirrord.s3.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import PATIENCE, store_section
@@ -73,7 +73,7 @@ async def test_items_are_copied_probes_answered_and_sigterm_obeyed(
     arguments = ["run", "--listen", "127.0.0.1:0", "--log-level", level, str(file)]
     with unread(arguments, environment(tmp_path), tmp_path) as process:
         await eventually(lambda: keys_in(s3_client, bucket) == set(keys))
-        daemon = found(tmp_path / "state" / "mirrord")
+        daemon = running_daemon(tmp_path / "state" / "mirrord")
         assert daemon is not None
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
             for path in ("/livez", "/readyz", "/api/v1/status"):
@@ -89,7 +89,7 @@ async def test_a_second_signal_ends_it_at_once_though_its_log_is_not_written(tmp
     (tmp_path / "conf").mkdir()
     env = environment(tmp_path, {"MIRRORD_SHUTDOWN_GRACE": "600s"})
     with unread(["run", "--listen", "127.0.0.1:0", "conf"], env, tmp_path) as process:
-        await eventually(lambda: found(tmp_path / "state" / "mirrord"))
+        await eventually(lambda: running_daemon(tmp_path / "state" / "mirrord"))
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, PATIENCE) in (0, -signal.SIGTERM, -signal.SIGINT)
@@ -114,7 +114,7 @@ from mirrord.cli.signals import process
 process.install(["run"])
 
 async def hangs() -> None:
-    with process.answered(stop=lambda: None, within=0.5, reload=lambda: None):
+    with process.handling(stop=lambda: None, within=0.5, reload=lambda: None):
         print("stuck", flush=True)
         time.sleep(600)  # the loop does not turn
 

@@ -1,4 +1,4 @@
-// What is on the page. Text goes in as textContent only: a key or a message may hold anything.
+// Draws the page. Texts are set as textContent only: a key or a message may contain anything.
 
 import {
   STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, share, size, span, spot, storesDown, summary, things, unreadable,
@@ -15,20 +15,20 @@ function make(tag, className = "", text = null) {
   return made;
 }
 
-// Characters that would not be seen, or turn what is around them: shown as what they are.
+// Invisible characters, and those that change the direction of text: shown as escapes.
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 export function plain(text) {
   return text.replace(UNSEEN, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function say(element, said) {
-  const text = plain(said);
+function setText(element, shown) {
+  const text = plain(shown);
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Makes `parent`'s children stand for `list`, in its order, keeping the element of each key (and so focus and motion).
-// A key that comes twice is told apart by how often it came before.
+// Makes the children of `parent` show `list` in its order, and keeps the element of each key (and so focus and motion).
+// A repeated key is made unique by its number of earlier occurrences.
 function keep(parent, list, keyOf, build, update) {
   const standing = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   const times = new Map();
@@ -58,9 +58,9 @@ function parts(tag, ...names) {
   return made;
 }
 
-// Absolute on hover, relative in the text.
+// Relative time in the text, absolute time on hover.
 function when(element, seconds, text) {
-  say(element, text);
+  setText(element, text);
   element.title = moment(seconds);
 }
 
@@ -75,8 +75,8 @@ function setBadge(element, state) {
 // ── the top ───────────────────────────────────────────────────────────────────────────────────────
 export function drawSummary(status) {
   const [mood, whole, note] = summary(status);
-  say(at("summary"), whole);
-  say(at("summary-note"), note);
+  setText(at("summary"), whole);
+  setText(at("summary-note"), note);
   document.body.dataset.mood = mood;
 }
 
@@ -92,7 +92,7 @@ export function drawTotals(status, chosen, choose) {
     return tile;
   };
   keep(at("totals"), list, (one) => one.state, build, (tile, { state, number }) => {
-    say(part(tile, "figure"), count(number));
+    setText(part(tile, "figure"), count(number));
     tile.firstChild.setAttribute("aria-pressed", String(state === chosen));
     tile.classList.toggle("none", !number);
   });
@@ -109,8 +109,8 @@ export function drawMoving(running, totals) {
   const rest = running.length - shown.length;
   const none = at("moving-none");
   none.hidden = running.length > 0 && !rest;
-  if (rest) say(none, `and ${things(rest, "more transfer")}.`);
-  else say(none, totals.Transferring ? "Transfers are starting." : "Nothing is being copied right now.");
+  if (rest) setText(none, `and ${things(rest, "more transfer")}.`);
+  else setText(none, totals.Transferring ? "Transfers are starting." : "Nothing is being copied right now.");
 }
 
 function buildMoving(transfer) {
@@ -124,7 +124,7 @@ function buildMoving(transfer) {
 }
 
 function updateMoving(card, transfer) {
-  say(part(card, "name"), transfer.destination);
+  setText(part(card, "name"), transfer.destination);
   const sent = share(transfer.bytes_sent, transfer.size);
   const read = share(transfer.bytes_read, transfer.size);
   const bar = part(card, "bar");
@@ -134,7 +134,7 @@ function updateMoving(card, transfer) {
   if (sent === null) bar.removeAttribute("aria-valuenow");
   else bar.setAttribute("aria-valuenow", String(Math.floor(100 * sent)));
   const whole = transfer.size === null ? "" : ` of ${size(transfer.size)}`;
-  const said = [
+  const texts = [
     sent === null ? "" : `${Math.floor(100 * sent)} %`,
     `${size(transfer.bytes_sent)}${whole} sent`,
     transfer.bytes_read > transfer.bytes_sent ? `${size(transfer.bytes_read)} read` : "",
@@ -142,7 +142,7 @@ function updateMoving(card, transfer) {
     left(transfer),
     transfer.attempt > 1 ? `attempt ${transfer.attempt}` : "",
   ];
-  say(part(card, "numbers"), said.filter(Boolean).join(" · "));
+  setText(part(card, "numbers"), texts.filter(Boolean).join(" · "));
 }
 
 // ── items ─────────────────────────────────────────────────────────────────────────────────────────
@@ -157,11 +157,11 @@ export function drawAttention(list, more) {
   }, (card, one) => {
     setBadge(card.firstChild, one.badge);
     card.className = one.mood;
-    say(part(card, "name"), one.name);
-    keep(part(card, "whys"), one.why.filter(Boolean), (why) => why, () => make("li", "why"), (line, why) => say(line, why));
-    say(part(card, "numbers"), one.numbers);
+    setText(part(card, "name"), one.name);
+    keep(part(card, "whys"), one.why.filter(Boolean), (why) => why, () => make("li", "why"), (line, why) => setText(line, why));
+    setText(part(card, "numbers"), one.numbers);
   });
-  say(at("attention-title"), more ? "Needs attention (the first of them)" : "Needs attention");
+  setText(at("attention-title"), more ? "Needs attention (the first of them)" : "Needs attention");
 }
 
 export function drawItems(page, place, now) {
@@ -169,12 +169,12 @@ export function drawItems(page, place, now) {
   const none = at("items-none");
   none.hidden = page.items.length > 0;
   at("items").hidden = !page.items.length;
-  say(none, place.filtered ? "No item fits the filter." : "There are no items.");
+  setText(none, place.filtered ? "No item fits the filter." : "There are no items.");
   at("page-back").disabled = place.number === 1;
   at("page-next").disabled = page.cursor === null;
   const pager = place.number > 1 || page.cursor !== null;
   at("page-back").hidden = at("page-next").hidden = !pager;
-  say(at("page-text"), pager ? `page ${place.number}` : "");
+  setText(at("page-text"), pager ? `page ${place.number}` : "");
 }
 
 function buildRow(one) {
@@ -184,22 +184,22 @@ function buildRow(one) {
   const object = make("td", "object");
   object.append(make("p", "name"), make("p", "source"), make("p", "why"));
   row.append(state, object, make("td", "since"), make("td", "copied"), make("td", "next"), make("td", "size number"));
-  ["State", "Object", "Since", "Last copied", "Next look", "Size"].forEach((label, place) => (row.cells[place].dataset.label = label));
+  ["State", "Object", "Since", "Last copied", "Next check", "Size"].forEach((label, place) => (row.cells[place].dataset.label = label));
   return row;
 }
 
 function updateRow(row, one, now) {
   setBadge(part(row, "badge"), one.state);
-  say(part(row, "name"), one.destination);
-  say(part(row, "source"), one.entry && !one.destination.endsWith(`/${one.entry}`) ? `${one.source} · ${one.entry}` : one.source);
-  say(part(row, "why"), because(one));
+  setText(part(row, "name"), one.destination);
+  setText(part(row, "source"), one.entry && !one.destination.endsWith(`/${one.entry}`) ? `${one.source} · ${one.entry}` : one.source);
+  setText(part(row, "why"), because(one));
   if (one.since) when(part(row, "since"), one.since, ago(one.since, now));
-  if (one.synced_at === null) say(part(row, "copied"), "–");
+  if (one.synced_at === null) setText(part(row, "copied"), "–");
   else when(part(row, "copied"), one.synced_at, ago(one.synced_at, now));
-  if (one.next_check === null) say(part(row, "next"), "–");
+  if (one.next_check === null) setText(part(row, "next"), "–");
   else when(part(row, "next"), one.next_check, ahead(one.next_check, now));
   const cell = part(row, "size");
-  say(cell, one.size === null ? "–" : size(one.size));
+  setText(cell, one.size === null ? "–" : size(one.size));
   cell.title = one.integrity ? `proven by ${one.integrity}` : "";
 }
 
@@ -217,14 +217,14 @@ export function drawFiles(files, now) {
   };
   drawCards("files", files, (one) => one.file, build, (card, one) => {
     card.classList.toggle("bad", !one.valid);
-    say(part(card, "name"), one.file);
+    setText(part(card, "name"), one.file);
     const loaded = one.loaded === null ? "" : `loaded ${ago(one.loaded, now)}`;
     const held = one.in_force ? things(one.items, "item") : "";
     const rejected = one.valid ? "" : `rejected; ${inForce(one)}`;
-    say(part(card, "numbers"), [rejected, held, loaded].filter(Boolean).join(" · "));
+    setText(part(card, "numbers"), [rejected, held, loaded].filter(Boolean).join(" · "));
     keep(part(card, "problems"), one.problems, spot, () => parts("li", "spot", "why"), (line, problem) => {
-      say(part(line, "spot"), spot(problem));
-      say(part(line, "why"), problem.message);
+      setText(part(line, "spot"), spot(problem));
+      setText(part(line, "why"), problem.message);
     });
   });
 }
@@ -232,37 +232,37 @@ export function drawFiles(files, now) {
 export function drawFolders(folders, now) {
   drawCards("folders", folders, (one) => one.name, () => parts("li", "name", "numbers", "why"), (card, one) => {
     card.classList.toggle("bad", Boolean(folderTrouble(one)));
-    say(part(card, "name"), one.path);
+    setText(part(card, "name"), one.path);
     const scanned = one.last_scan === null ? "not scanned yet" : `scanned ${ago(one.last_scan, now)}`;
     const named = one.name === one.path ? "" : one.name;
-    say(part(card, "numbers"), [named, things(one.files, "file"), scanned, `watched by ${one.watching}`].filter(Boolean).join(" · "));
-    say(part(card, "why"), [folderTrouble(one), folderLeft(one)].filter(Boolean).join("; "));
+    setText(part(card, "numbers"), [named, things(one.files, "file"), scanned, `watched by ${one.watching}`].filter(Boolean).join(" · "));
+    setText(part(card, "why"), [folderTrouble(one), folderLeft(one)].filter(Boolean).join("; "));
   });
 }
 
 export function drawStores(stores) {
   drawCards("stores", Object.entries(stores), ([name]) => name, () => parts("li", "name", "numbers"), (card, [name, up]) => {
     card.classList.toggle("bad", !up);
-    say(part(card, "name"), name);
-    say(part(card, "numbers"), up ? "answered the last call" : "did not answer the last call");
+    setText(part(card, "name"), name);
+    setText(part(card, "numbers"), up ? "answered the last call" : "did not answer the last call");
   });
 }
 
 export function drawAbout(status, now) {
-  say(at("about"), `mirrord ${status.version} · process ${status.pid} · up ${span(Math.max(0, now - status.started))}`);
+  setText(at("about"), `mirrord ${status.version} · process ${status.pid} · up ${span(Math.max(0, now - status.started))}`);
   at("differences").hidden = !status.differences.length;
-  keep(at("differences-list"), status.differences, (one) => one, () => make("li"), (line, one) => say(line, one));
+  keep(at("differences-list"), status.differences, (one) => one, () => make("li"), (line, one) => setText(line, one));
   at("promises").hidden = !status.not_enforced.length;
-  keep(at("promises-list"), status.not_enforced, (one) => one, () => make("li"), (line, one) => say(line, one));
+  keep(at("promises-list"), status.not_enforced, (one) => one, () => make("li"), (line, one) => setText(line, one));
 }
 
-// ── whether any of it is true ─────────────────────────────────────────────────────────────────────
+// ── connection ─────────────────────────────────────────────────────────────────────
 export function drawLink(link) {
   document.body.dataset.link = link.state;
-  say(at("link-text"), link.text);
+  setText(at("link-text"), link.text);
   at("gone").hidden = !link.notice;
-  say(at("gone-text"), link.notice);
-  say(at("gone-age"), link.age);
+  setText(at("gone-text"), link.notice);
+  setText(at("gone-age"), link.age);
 }
 
 export function drawTitle(status, link) {

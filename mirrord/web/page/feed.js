@@ -1,6 +1,6 @@
-// What the daemon says: answers asked for, events streamed, and when it was last heard.
+// Requests to the daemon, its stream of events, and the time of its last response or event.
 
-const PATIENCE = 5000; // ms for one answer
+const TIMEOUT = 5000; // ms for one response
 const REOPEN = 3000; // ms until a refused stream is tried again
 
 const NAMES = [
@@ -14,7 +14,7 @@ const NAMES = [
 export class Feed {
   streaming = false;
   heard = null; // Date.now() of the last answer or event
-  skew = 0; // ms that the daemon's clock is ahead of ours
+  skew = 0; // ms that the daemon's clock is ahead of the browser's
   #stream = null;
   #reopen = null;
 
@@ -30,7 +30,7 @@ export class Feed {
 
   // JSON from the daemon. Throws a TypeError or DOMException if it cannot be reached, else an Error with its message.
   async ask(path) {
-    const answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE), cache: "no-store" });
+    const answer = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
     const body = await answer.json();
     this.#hear();
     const date = Date.parse(answer.headers.get("Date")) + 500; // the header counts whole seconds
@@ -49,7 +49,7 @@ export class Feed {
       this.#set(true);
     };
     stream.onerror = () => {
-      if (stream.readyState === EventSource.CLOSED) this.#again(stream); // refused; else the browser reconnects
+      if (stream.readyState === EventSource.CLOSED) this.#again(stream); // refused: reopen it here; else the browser reconnects
       this.#set(false);
     };
     for (const name of NAMES) {

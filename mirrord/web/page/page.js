@@ -1,4 +1,4 @@
-// The status page: asks, listens, draws, and says so when it no longer knows.
+// The status page: requests the status, receives events, draws, and reports when the daemon does not answer.
 
 import * as draw from "./draw.js";
 import { Feed } from "./feed.js";
@@ -6,51 +6,51 @@ import { STATES, concerns, span } from "./words.js";
 
 const PAGE_SIZE = 50;
 const ATTENTION = 6; // items of each kind that are shown at the top
-const EVERY = { moving: 2000, calm: 5000, polling: 2000, hidden: 15000 }; // ms between looks
-const SOON = 500; // ms from an event to the look that it asks for, so that a burst asks once
-const SILENCE = 9000; // ms without a word after which the daemon counts as gone
+const EVERY = { moving: 2000, calm: 5000, polling: 2000, hidden: 15000 }; // ms between two updates
+const SOON = 500; // ms from an event to the update that it causes, so that a burst causes one update
+const SILENCE = 9000; // ms without a response or event after which the daemon counts as gone
 
-const asked = new URLSearchParams(location.search);
+const initial = new URLSearchParams(location.search);
 const view = {
   status: null,
   running: new Map(), // transfer id -> transfer
   page: { items: [], cursor: null },
   attention: { items: [], more: false },
-  state: STATES.includes(asked.get("state")) ? asked.get("state") : "",
-  text: asked.get("q") ?? "",
-  cursors: [""], // where each page up to this one begins
+  state: STATES.includes(initial.get("state")) ? initial.get("state") : "",
+  text: initial.get("q") ?? "",
+  cursors: [""], // the cursor of each page up to this one
   unreachable: false,
-  failure: "", // what the daemon said when it could answer, but not that
+  failure: "", // the daemon's message when it answered with an error
 };
 const feed = new Feed(onEvent, onStream);
 let timer = null;
-let looking = false;
-let lookAgain = false;
+let updating = false;
+let updateAgain = false;
 let newsAt = 0; // Date.now() of the last event
 
-// ── asking ────────────────────────────────────────────────────────────────────────────────────────
-async function look() {
-  if (looking) {
-    lookAgain = true;
+// ── requests ────────────────────────────────────────────────────────────────────────────────────────
+async function update() {
+  if (updating) {
+    updateAgain = true;
     return;
   }
   clearTimeout(timer);
-  looking = true;
-  lookAgain = false;
+  updating = true;
+  updateAgain = false;
   try {
-    await lookOnce();
+    await updateOnce();
     view.unreachable = false;
     view.failure = "";
   } catch (error) {
     view.unreachable = error instanceof TypeError || error instanceof DOMException || error instanceof SyntaxError;
     view.failure = view.unreachable ? "" : error.message;
   }
-  looking = false;
+  updating = false;
   drawAll();
-  lookIn(lookAgain ? SOON : pause());
+  updateIn(updateAgain ? SOON : pause());
 }
 
-async function lookOnce() {
+async function updateOnce() {
   const query = itemsQuery();
   const [status, page] = await Promise.all([feed.ask("api/v1/status"), feed.ask(`api/v1/items?${query}`)]);
   view.status = status;
@@ -59,7 +59,7 @@ async function lookOnce() {
   view.attention = await attention(status.totals);
 }
 
-// A page of the items; the filter and the place in the list, as the API takes them.
+// The query of the current page of items: filter and cursor.
 function itemsQuery() {
   const query = new URLSearchParams({ limit: PAGE_SIZE });
   if (view.state) query.set("state", view.state);
@@ -74,7 +74,7 @@ async function attention(totals) {
   return { items: pages.flatMap((page) => page.items), more: pages.some((page) => page.cursor !== null) };
 }
 
-// An answer may be older than the events that came while it was on its way.
+// A response may be older than the events that arrived in the meantime.
 function ahead(transfer) {
   const known = view.running.get(transfer.transfer_id);
   if (!known) return transfer;
@@ -84,23 +84,23 @@ function ahead(transfer) {
 function pause() {
   if (document.hidden) return EVERY.hidden;
   if (!feed.streaming || view.unreachable || view.failure) return EVERY.polling;
-  const fresh = Date.now() - newsAt < EVERY.moving; // the totals that came with the look after it may be older
+  const fresh = Date.now() - newsAt < EVERY.moving; // totals received just after an event may be older than it
   return fresh || view.running.size ? EVERY.moving : EVERY.calm;
 }
 
-function lookIn(delay) {
+function updateIn(delay) {
   clearTimeout(timer);
-  timer = setTimeout(look, delay);
+  timer = setTimeout(update, delay);
   timerDue = Date.now() + delay;
 }
 let timerDue = Infinity;
 
-function lookSoon() {
-  if (looking) lookAgain = true;
-  else if (timerDue > Date.now() + SOON) lookIn(SOON);
+function updateSoon() {
+  if (updating) updateAgain = true;
+  else if (timerDue > Date.now() + SOON) updateIn(SOON);
 }
 
-// ── hearing ───────────────────────────────────────────────────────────────────────────────────────
+// ── events ───────────────────────────────────────────────────────────────────────────────────────
 function onEvent(name, event) {
   newsAt = Date.now();
   const transfer = view.running.get(event.transfer_id);
@@ -110,19 +110,19 @@ function onEvent(name, event) {
     return;
   }
   if (["transfer.completed", "transfer.failed", "transfer.interrupted"].includes(name)) view.running.delete(event.transfer_id);
-  lookSoon();
+  updateSoon();
 }
 
 function onStream() {
   drawLink();
-  look();
+  update();
 }
 
 // ── drawing ───────────────────────────────────────────────────────────────────────────────────────
 function drawAll() {
   drawLink();
   if (!view.status) return;
-  const now = gone() ? feed.heard / 1000 + feed.skew / 1000 : feed.now(); // ages stand still with what they belong to
+  const now = gone() ? feed.heard / 1000 + feed.skew / 1000 : feed.now(); // ages stop when the data is not updated
   draw.drawSummary(view.status);
   draw.drawTotals(view.status, view.state, choose);
   drawMoving();
@@ -171,12 +171,12 @@ function fromTheStart() {
   if (view.state) query.set("state", view.state);
   if (view.text) query.set("q", view.text);
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
-  look();
+  update();
 }
 
 function turn(cursors) {
   view.cursors = cursors;
-  look();
+  update();
   draw.at("items-title").focus();
 }
 
@@ -201,16 +201,16 @@ function listen() {
   document.addEventListener("visibilitychange", onVisibility);
 }
 
-// A browser keeps six connections to a host: a page that nobody sees gives its stream back, and asks now and then.
+// A browser has six connections to a host: a hidden page closes its stream, and polls slowly.
 function onVisibility() {
   if (document.hidden) feed.close();
   else {
     feed.open();
-    look();
+    update();
   }
 }
 
 listen();
 if (!document.hidden) feed.open();
-look();
+update();
 setInterval(drawAll, 1000);

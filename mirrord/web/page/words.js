@@ -1,4 +1,4 @@
-// How quantities and moments are said. Pure: numbers in, text out.
+// Texts of quantities, times and states. Pure functions.
 
 const UNITS = [["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]];
 const SPANS = [["d", 86400, "h", 3600], ["h", 3600, "min", 60], ["min", 60, "s", 1]];
@@ -30,7 +30,7 @@ export const moment = (at) => new Date(at * 1000).toLocaleString();
 
 export const things = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
-// How much of a transfer is done, 0 to 1; null where the source does not say how long it is.
+// The share of a transfer that is done, 0 to 1; null if the source does not give the size.
 export const share = (bytes, whole) => (whole === null ? null : whole === 0 ? 1 : Math.min(1, bytes / whole));
 
 export function left(transfer) {
@@ -39,7 +39,7 @@ export function left(transfer) {
   return rest > 0 ? `about ${span(rest / transfer.rate)} left` : "finishing";
 }
 
-// One sentence that says how things stand, and one that says what it means.
+// The mood, the headline and a note.
 export function summary(status) {
   const of = (state) => status.totals[state] ?? 0;
   const all = Object.values(status.totals).reduce((sum, one) => sum + one, 0);
@@ -49,22 +49,22 @@ export function summary(status) {
   const [unread, down] = [status.folders.filter(unreadable).length, storesDown(status).length];
   if (status.not_ready) return ["bad", `Not ready: ${status.not_ready}`, all ? `${upToDate}.` : ""];
   const urgent = [
-    of("Blocked") ? `${things(of("Blocked"), "item")} ${of("Blocked") === 1 ? "needs" : "need"} a person` : "",
+    of("Blocked") ? `${things(of("Blocked"), "item")} ${of("Blocked") === 1 ? "is" : "are"} blocked` : "",
     rejected ? `${things(rejected, "manifest")} ${rejected === 1 ? "is" : "are"} rejected` : "",
     unread ? `${things(unread, "folder")} cannot be read` : "",
     down ? `${things(down, "store")} ${down === 1 ? "does" : "do"} not answer` : "",
   ].filter(Boolean);
   if (urgent.length) return ["bad", urgent.join(", "), all ? `${upToDate}.` : ""];
-  if (!all) return ["calm", "No items yet", "An entry in a manifest, or a file in a watched folder, makes one."];
+  if (!all) return ["calm", "No items yet", "An entry in a manifest, or a file in a watched folder, creates one."];
   if (of("Retrying")) return ["warn", `${things(of("Retrying"), "item")} failed and will be tried again`, `${upToDate}.`];
   if (onTheWay) return ["busy", upToDate, `${count(onTheWay)} on the way.`];
   const suspended = of("Suspended") ? ` ${count(of("Suspended"))} suspended.` : "";
   if (!of("Synced")) return ["calm", "Nothing to do", "Every item is suspended."];
   const whole = all === 1 ? "The one object is up to date" : `All ${count(of("Synced"))} objects are up to date`;
-  return ["good", whole, `Equal to the last revision seen of each source.${suspended}`];
+  return ["good", whole, `Equal to the last known revision of each source.${suspended}`];
 }
 
-// A folder of which the last scan could not read everything.
+// A folder whose last scan was not complete.
 export const unreadable = (folder) => !folder.complete;
 
 export const storesDown = (status) => Object.entries(status.stores).filter(([, up]) => !up).map(([name]) => name);
@@ -79,15 +79,15 @@ export function inForce(file) {
 export const spot = (problem) => [`line ${problem.line}, column ${problem.column}`, problem.path].filter(Boolean).join(" · ");
 
 export function folderTrouble(folder) {
-  const unread = folder.complete ? "" : "not everything could be read, so nothing is taken for gone";
+  const unread = folder.complete ? "" : "not everything could be read, so no file counts as gone";
   return [folder.problem, unread].filter(Boolean).join("; ");
 }
 
-// What is left of a folder by a rule: no trouble, but to be seen.
+// Files that a rule left out: not a problem, but shown.
 export const folderLeft = (folder) =>
   folder.left_out.length ? `left: ${folder.left_out.map((one) => `${things(one.count, one.kind)} (${one.count > 1 ? "first: " : ""}${one.first})`).join(", ")}` : "";
 
-// Everything that somebody should look at, the gravest first: {key, mood, badge, name, why, numbers}.
+// Everything that needs attention, the most serious first: {key, mood, badge, name, why, numbers}.
 export function concerns(status, items, now) {
   const mood = { Blocked: "bad", Retrying: "warn" };
   return [
@@ -105,7 +105,7 @@ export function concerns(status, items, now) {
       key: item.id, mood: mood[item.state], badge: item.state, name: item.destination, why: [because(item)],
       numbers: [
         item.since ? `since ${span(Math.max(0, now - item.since))}` : "",
-        item.next_check === null ? "" : `next ${item.state === "Retrying" ? "try" : "look"} ${ahead(item.next_check, now)}`,
+        item.next_check === null ? "" : `next ${item.state === "Retrying" ? "try" : "check"} ${ahead(item.next_check, now)}`,
       ].filter(Boolean).join(" · "),
     })),
   ];

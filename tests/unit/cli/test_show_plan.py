@@ -2,11 +2,11 @@
 
 import json
 
-from mirrord.cli.inspect_commands import planned
+from mirrord.cli.inspect_commands import exit_code_of
 from mirrord.cli.show_plan import in_json, lines
 from mirrord.errors import Problem, Reason
 from mirrord.model import Destination, Item, Outcome, State, TransferKind, origin_at
-from mirrord.programs.plan import Copy, NewBucket, Plan
+from mirrord.programs.plan import NewBucket, Plan, PlannedCopy
 from mirrord.programs.report import Left
 from mirrord.units import GiB
 
@@ -20,8 +20,8 @@ FULL = Plan(
     problems=(Problem("m.yaml", 2, 5, "mirrors[0].to", "is missing"),),
     buckets=[NewBucket("main", "fresh")],
     copies=[
-        Copy(item("a"), "the object is missing", TransferKind.PUT, 5),
-        Copy(item("b"), "the source changed", TransferKind.MULTIPART, None),
+        PlannedCopy(item("a"), "the object is missing", TransferKind.PUT, 5),
+        PlannedCopy(item("b"), "the source changed", TransferKind.MULTIPART, None),
     ],
     left=[
         Left(item("c"), Outcome(state=State.BLOCKED, reason=Reason.SOURCE_MISSING, message="404")),
@@ -55,9 +55,9 @@ def test_each_change_is_a_line_and_what_stays_as_it_is_only_counted() -> None:
 
 def test_what_will_be_read_back_is_said_and_summed() -> None:
     copies = [
-        Copy(item("a"), "the source changed", TransferKind.MULTIPART, 5 * GiB, readback=True),
-        Copy(item("b"), "the source changed", TransferKind.PUT, 5),
-        Copy(item("c"), "the source changed", TransferKind.MULTIPART, None, readback=True),
+        PlannedCopy(item("a"), "the source changed", TransferKind.MULTIPART, 5 * GiB, readback=True),
+        PlannedCopy(item("b"), "the source changed", TransferKind.PUT, 5),
+        PlannedCopy(item("c"), "the source changed", TransferKind.MULTIPART, None, readback=True),
     ]
     found = Plan(copies=copies)
     said = list(lines(found))
@@ -118,4 +118,4 @@ def test_exit_codes_by_rank() -> None:
         (FULL, True, 78),
         (FULL, False, 78),
     ]
-    assert [planned(plan, flag) for plan, flag, _ in cases] == [code for *_, code in cases]
+    assert [exit_code_of(plan, flag) for plan, flag, _ in cases] == [code for *_, code in cases]

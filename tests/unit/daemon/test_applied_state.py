@@ -83,7 +83,7 @@ class Scene:
     async def apply(self, **files: str) -> None:
         for name, text in files.items():
             (self.directory / f"{name}.yaml").write_text(text)
-        await self.manifests.look()
+        await self.manifests.read()
         await self.applied.apply()
 
     async def removed(self, entry: str) -> bool:

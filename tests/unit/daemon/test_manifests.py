@@ -50,7 +50,7 @@ async def passed(manifests: Manifests, clock: AutoAdvancingClock, seconds: float
     """Time with a look each second, as the daemon has it."""
     for _ in range(round(seconds)):
         await clock.sleep(1)
-        await manifests.look()
+        await manifests.read()
 
 
 async def test_a_file_that_is_whole_a_moment_later_is_never_seen_half_written(
@@ -59,7 +59,7 @@ async def test_a_file_that_is_whole_a_moment_later_is_never_seen_half_written(
     file = tmp_path / "a.yaml"
     file.write_text(entry("x")[:-9])
     clock.meanwhile = lambda: file.write_text(entry("x"))
-    assert await manifests.look()
+    assert await manifests.read()
     assert told.names() == [("manifest.loaded", "a.yaml")]
     assert keys(manifests) == ["x"]
     assert clock.monotonic() == pytest.approx(2 * AGREE_AFTER), "two reads had to agree"
@@ -71,7 +71,7 @@ async def test_a_file_that_changes_all_the_time_is_taken_after_a_second(
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
     clock.meanwhile = lambda: file.write_text(file.read_text() + "# more\n")
-    assert await manifests.look()
+    assert await manifests.read()
     assert keys(manifests) == ["x"]
     assert clock.monotonic() < 1.5
 
@@ -79,11 +79,11 @@ async def test_a_file_that_changes_all_the_time_is_taken_after_a_second(
 async def test_only_content_counts(tmp_path: Path, manifests: Manifests, told: Told) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
-    assert await manifests.look()
+    assert await manifests.read()
     file.unlink()
     file.write_text(entry("x"))
-    assert not await manifests.look()
-    assert await manifests.look(again=True)
+    assert not await manifests.read()
+    assert await manifests.read(again=True)
     assert told.names() == [("manifest.loaded", "a.yaml")]
 
 
@@ -92,7 +92,7 @@ async def test_a_missing_file_is_in_force_for_ten_seconds_and_gone_once(
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
-    await manifests.look()
+    await manifests.read()
     file.unlink()
     await passed(manifests, clock, GONE_AFTER)
     assert keys(manifests) == ["x"]
@@ -109,7 +109,7 @@ async def test_a_file_that_is_back_in_time_was_never_gone(
 ) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(entry("x"))
-    await manifests.look()
+    await manifests.read()
     for _ in range(3):
         file.unlink()
         await passed(manifests, clock, GONE_AFTER - 2)
@@ -130,7 +130,7 @@ async def test_stores_of_a_file_that_is_gone_serve_whoever_uses_them_until_it_is
     stores = tmp_path / "a.yaml"
     stores.write_text(STORES + entry("own", "one"))
     (tmp_path / "b.yaml").write_text(entry("x", "two"))
-    await manifests.look()
+    await manifests.read()
     assert keys(manifests) == ["own", "x"]
     told.clear()
     stores.unlink()
@@ -140,11 +140,11 @@ async def test_stores_of_a_file_that_is_gone_serve_whoever_uses_them_until_it_is
     assert [Path(one.file).name for one in manifests.statuses()] == ["b.yaml"]
     # another file takes its entry, whose object is free
     (tmp_path / "c.yaml").write_text(entry("own", "one"))
-    await manifests.look()
+    await manifests.read()
     assert keys(manifests) == ["x", "own"]
     (tmp_path / "c.yaml").write_text(entry("other", "one"))
     stores.write_text(STORES + entry("own", "one"))
-    await manifests.look()
+    await manifests.read()
     assert keys(manifests) == ["own", "x", "other"]
     assert all(one.valid for one in manifests.statuses())
 
@@ -154,7 +154,7 @@ async def test_stores_that_are_declared_elsewhere_meanwhile_are_that_files(
 ) -> None:
     (tmp_path / "a.yaml").write_text(STORES)
     (tmp_path / "b.yaml").write_text(entry("x", "two"))
-    await manifests.look()
+    await manifests.read()
     (tmp_path / "a.yaml").rename(tmp_path / "z.yaml")
     await passed(manifests, clock, GONE_AFTER + 2)
     assert keys(manifests) == ["x"]
@@ -164,5 +164,5 @@ async def test_stores_that_are_declared_elsewhere_meanwhile_are_that_files(
 async def test_a_file_named_twice_is_one_file(tmp_path: Path, clock: AutoAdvancingClock, told: Told) -> None:
     (tmp_path / "a.yaml").write_text(entry("x"))
     twice = Manifests([str(tmp_path), f"{tmp_path}/./a.yaml"], {}, clock, told)
-    await twice.look()
+    await twice.read()
     assert [one.valid for one in twice.statuses()] == [True]

@@ -83,7 +83,7 @@ class FakeAppliedState:
     def files(self) -> "FakeAppliedState":
         return self
 
-    async def ask(self, root: str, work: Callable[[], T]) -> T:
+    async def run_in_pool(self, root: str, work: Callable[[], T]) -> T:
         return await ask(root, work)
 
     @property

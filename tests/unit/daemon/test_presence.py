@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from mirrord._version import __version__
-from mirrord.daemon.presence import PRESENCE_FILE, Presence, found, present
+from mirrord.daemon.presence import PRESENCE_FILE, Presence, registered, running_daemon
 from mirrord.errors import JournalUnavailable
 
 URL = "http://127.0.0.1:8420"
@@ -36,7 +36,7 @@ def say(directory: Path, **changed: object) -> None:
 def test_it_stands_while_the_daemon_runs_and_is_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        with present(tmp_path / "state", URL):
+        with registered(tmp_path / "state", URL):
             file = tmp_path / "state" / PRESENCE_FILE
             assert json.loads(file.read_text()) == {"pid": os.getpid(), "url": URL, "version": __version__}
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -48,40 +48,40 @@ def test_it_stands_while_the_daemon_runs_and_is_private(tmp_path: Path) -> None:
 
 
 def test_it_goes_with_an_error_too_and_takes_no_others_file(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), present(tmp_path, URL):
+    with pytest.raises(RuntimeError), registered(tmp_path, URL):
         raise RuntimeError
     assert os.listdir(tmp_path) == []
-    with present(tmp_path, URL):
+    with registered(tmp_path, URL):
         say(tmp_path)
     assert os.listdir(tmp_path) == [PRESENCE_FILE]
 
 
 def test_a_living_daemon_is_found(tmp_path: Path) -> None:
     say(tmp_path)
-    assert found(tmp_path) == Presence(os.getppid(), URL, "9.9")
+    assert running_daemon(tmp_path) == Presence(os.getppid(), URL, "9.9")
     say(tmp_path, url="")
-    assert found(tmp_path) == Presence(os.getppid(), "", "9.9")
+    assert running_daemon(tmp_path) == Presence(os.getppid(), "", "9.9")
 
 
 def test_what_kill_9_left_counts_as_no_daemon(tmp_path: Path, other: subprocess.Popen[bytes]) -> None:
     say(tmp_path, pid=other.pid)
-    assert found(tmp_path) is not None
+    assert running_daemon(tmp_path) is not None
     other.kill()
     os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
-    assert found(tmp_path) is None, "ended, and its parent has not noticed yet"
+    assert running_daemon(tmp_path) is None, "ended, and its parent has not noticed yet"
     other.wait()
-    assert found(tmp_path) is None
+    assert running_daemon(tmp_path) is None
 
 
 def test_another_users_daemon_lives(tmp_path: Path) -> None:
     say(tmp_path)
     with patch("os.kill", side_effect=PermissionError):
-        assert found(tmp_path) is not None
+        assert running_daemon(tmp_path) is not None
 
 
 def test_our_own_pid_is_a_pid_taken_again(tmp_path: Path) -> None:
     say(tmp_path, pid=os.getpid())
-    assert found(tmp_path) is None
+    assert running_daemon(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_our_own_pid_is_a_pid_taken_again(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_understood_is_no_daemon(tmp_path: Path, content: str) -> None:
     (tmp_path / PRESENCE_FILE).write_bytes(content.encode("utf-8", "surrogateescape"))
-    assert found(tmp_path) is None
-    assert found(tmp_path / "nowhere") is None
+    assert running_daemon(tmp_path) is None
+    assert running_daemon(tmp_path / "nowhere") is None
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "daemon.json.new").mkdir()
-    with pytest.raises(JournalUnavailable, match=r"cannot write .*daemon\.json"), present(tmp_path, URL):
+    with pytest.raises(JournalUnavailable, match=r"cannot write .*daemon\.json"), registered(tmp_path, URL):
         pass

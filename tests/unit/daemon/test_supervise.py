@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mirrord.daemon import supervise
-from mirrord.daemon.supervise import RESTARTS, WELL_AFTER, Supervisor
+from mirrord.daemon.supervise import RECOVERED_AFTER, RESTARTS, Supervisor
 from mirrord.testing import ManualClock
 
 
@@ -53,7 +53,7 @@ async def test_a_task_that_dies_is_begun_again_and_said(
     await clock.advance(RESTARTS.base)
     assert work.began == [0, 5 + RESTARTS.base]
     assert list(tasks.failing) == ["queue"], "alive, but who knows for how long"
-    await clock.advance(WELL_AFTER)
+    await clock.advance(RECOVERED_AFTER)
     assert tasks.failing == {}
     (said,) = (one for one in caplog.records if one.name == supervise.__name__)
     assert said.exc_info is not None
@@ -79,10 +79,10 @@ async def test_deaths_in_a_row_come_ever_more_slowly(tasks: Supervisor, clock: M
 
 async def test_a_long_life_is_a_new_beginning(tasks: Supervisor, clock: ManualClock) -> None:
     fault = KeyError("fault")
-    work = Work(clock, (0, fault), (0, fault), (0, fault), (WELL_AFTER, fault))
+    work = Work(clock, (0, fault), (0, fault), (0, fault), (RECOVERED_AFTER, fault))
     tasks.start("queue", work)
     await clock.advance(100)
-    assert work.began == [0, 1, 3, 7, 7 + WELL_AFTER + RESTARTS.base]
+    assert work.began == [0, 1, 3, 7, 7 + RECOVERED_AFTER + RESTARTS.base]
 
 
 @pytest.mark.parametrize(

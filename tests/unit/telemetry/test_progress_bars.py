@@ -20,7 +20,7 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import Copied, Destination, Integrity, Item, Revision, TransferKind, origin_at
-from mirrord.telemetry.progress import BARS, Moving, ProgressObserver, Rate, Tally, remaining
+from mirrord.telemetry.progress import BARS, Moving, ProgressObserver, Rate, RunTotals, remaining
 from mirrord.units import MiB
 
 
@@ -288,18 +288,18 @@ def running(size: int | None, sent: int) -> Moving:
 
 
 @pytest.mark.parametrize(
-    ("tally", "transfers", "elapsed", "rate", "expected"),
+    ("totals", "transfers", "elapsed", "rate", "expected"),
     [
-        pytest.param(Tally(10, 0), [], 5.0, 0.0, None, id="nothing done yet"),
-        pytest.param(Tally(10, 5), [], 5.0, 0.0, 5.0, id="items at their pace"),
-        pytest.param(Tally(1, 0), [running(100, 40)], 5.0, 20.0, 3.0, id="one transfer: its bytes"),
-        pytest.param(Tally(10, 5), [running(1000, 0)], 5.0, 10.0, 100.0, id="the longer of both"),
-        pytest.param(Tally(1, 0), [running(None, 40)], 5.0, 20.0, None, id="unknown size"),
-        pytest.param(Tally(1, 0), [running(100, 40)], 5.0, 0.0, None, id="nothing moves"),
-        pytest.param(Tally(3, 3), [], 5.0, 0.0, 0.0, id="the end"),
+        pytest.param(RunTotals(10, 0), [], 5.0, 0.0, None, id="nothing done yet"),
+        pytest.param(RunTotals(10, 5), [], 5.0, 0.0, 5.0, id="items at their pace"),
+        pytest.param(RunTotals(1, 0), [running(100, 40)], 5.0, 20.0, 3.0, id="one transfer: its bytes"),
+        pytest.param(RunTotals(10, 5), [running(1000, 0)], 5.0, 10.0, 100.0, id="the longer of both"),
+        pytest.param(RunTotals(1, 0), [running(None, 40)], 5.0, 20.0, None, id="unknown size"),
+        pytest.param(RunTotals(1, 0), [running(100, 40)], 5.0, 0.0, None, id="nothing moves"),
+        pytest.param(RunTotals(3, 3), [], 5.0, 0.0, 0.0, id="the end"),
     ],
 )
 def test_what_remains(
-    tally: Tally, transfers: list[Moving], elapsed: float, rate: float, expected: float | None
+    totals: RunTotals, transfers: list[Moving], elapsed: float, rate: float, expected: float | None
 ) -> None:
-    assert remaining(tally, transfers, elapsed, rate) == expected
+    assert remaining(totals, transfers, elapsed, rate) == expected

@@ -3,7 +3,7 @@
 import pytest
 
 from mirrord.model import State
-from mirrord.web.query import LONGEST, ItemsQuery, items_query, nothing_asked
+from mirrord.web.query import LONGEST, ItemsQuery, items_query, no_parameters
 
 
 def test_nothing_asked_is_everything() -> None:
@@ -38,6 +38,6 @@ def test_anything_else_is_refused_with_what_is_expected(pairs: list[tuple[str, s
 
 
 def test_a_path_without_parameters_has_none() -> None:
-    nothing_asked([])
+    no_parameters([])
     with pytest.raises(ValueError, match="'q' is no parameter of this path: it has none"):
-        nothing_asked([("q", "a")])
+        no_parameters([("q", "a")])
