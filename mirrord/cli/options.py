@@ -46,7 +46,7 @@ _RUNNING = (
 
 verbose = click.option("--verbose", "-v", is_flag=True, help="At a terminal, a line for each item, not only problems.")
 listen = click.option("--listen", metavar="HOST:PORT", help="Where page, API and metrics are served; none: nowhere.")
-hosts = click.option("--hosts", metavar="NAMES", help="Names by which page and API may be asked too: a,b.")
+hosts = click.option("--hosts", metavar="NAMES", help="More host names that page and API answer to: a,b.")
 
 
 def running(command: F) -> F:

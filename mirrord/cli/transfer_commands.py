@@ -18,6 +18,9 @@ from mirrord.programs.copy import copy as copy_item
 from mirrord.programs.desired import Desired, read
 from mirrord.units import format_size
 
+_DESCRIPTION = ("provider", "endpoint_url", "region")
+"""Flags that describe a store without a manifest."""
+
 
 @click.command()
 @click.argument("source", metavar="SRC")
@@ -29,29 +32,17 @@ from mirrord.units import format_size
 @click.option("--region", metavar="REGION", help="Region of the store.")
 @options.verbose
 @options.running
-def copy(
-    source: str,
-    to: str,
-    store: str | None,
-    config: str | None,
-    provider: str | None,
-    endpoint_url: str | None,
-    region: str | None,
-    **flags: Any,
-) -> int:
+def copy(source: str, to: str, store: str | None, config: str | None, **flags: Any) -> int:
     """Copy SRC, a URL or a path, to one object. A TO that ends with / keeps the source's last name.
 
     A failed copy is resumed if the same command runs again within 24 hours.
     """
-    if fault := source_fault(source):
-        raise click.UsageError(f"SRC {fault}")
-    if not to.startswith("s3://"):
-        raise click.UsageError(f"{to!r} is no object; write s3://bucket/key")
+    _check_arguments(source, to)
     desired = read([config] if config else [], os.environ)
     if desired.problems:
         raise ManifestError(desired.problems)
     settings = options.checked(desired, flags)
-    chosen = _declared(desired, store) if config else _described(provider, endpoint_url, region)
+    chosen = _declared(desired, store) if config else _described(**{name: flags[name] for name in _DESCRIPTION})
     item = _bound(source, to, chosen)
     with showing_progress(settings, verbose=flags["verbose"]) as observer:
         outcome = run(copy_item(item, chosen, settings, observer))
@@ -60,6 +51,13 @@ def copy(
     moved = f"{format_size(outcome.copied.size)} copied" if outcome.copied else "unchanged"
     click.echo(f"{item.shown_source} -> {item.destination}: {moved}")
     return 0
+
+
+def _check_arguments(source: str, to: str) -> None:
+    if fault := source_fault(source):
+        raise click.UsageError(f"SRC {fault}")
+    if not to.startswith("s3://"):
+        raise click.UsageError(f"{to!r} is no object; write s3://bucket/key")
 
 
 def _bound(source: str, to: str, store: StoreOptions) -> Item:

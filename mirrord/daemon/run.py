@@ -127,16 +127,7 @@ def assembled(
     metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, queue))
     observers.add(health, board, metrics)
     follower = ManifestFollower(manifests=manifests, applied=applied, restarts=restarts, notifier=notifier)
-    controller = Controller(
-        applied=applied,
-        supervisor=supervisor,
-        journal=opened.journal,
-        board=board,
-        health=health,
-        totals=totals,
-        started=opened.clock.now(),
-        read_again=follower.reload,
-    )
+    controller = _controller(opened, applied, supervisor, board, health, totals, follower)
     return Daemon(
         settings=settings,
         engine=replace(opened, sweeper=replace(opened.sweeper, check=applied.trigger)),
@@ -147,6 +138,27 @@ def assembled(
         metrics=metrics,
         notifier=notifier,
         observer=observers,
+    )
+
+
+def _controller(
+    opened: Engine,
+    applied: AppliedState,
+    supervisor: Supervisor,
+    board: Board,
+    health: Health,
+    totals: Totals,
+    follower: ManifestFollower,
+) -> Controller:
+    return Controller(
+        applied=applied,
+        supervisor=supervisor,
+        journal=opened.journal,
+        board=board,
+        health=health,
+        totals=totals,
+        started=opened.clock.now(),
+        read_again=follower.reload,
     )
 
 
@@ -165,15 +177,7 @@ def _applied_state(
         clock=opened.clock,
         released=opened.released,
     )
-    folders = FolderLoops(
-        scheduler=scheduler,
-        after_upload=opened.after_upload,
-        files=opened.files,
-        journal=opened.journal,
-        supervisor=supervisor,
-        observer=observer,
-        clock=opened.clock,
-    )
+    folders = _folder_loops(opened, scheduler, supervisor, observer)
     return AppliedState(
         manifests=manifests,
         scheduler=scheduler,
@@ -182,6 +186,18 @@ def _applied_state(
         files=opened.files,
         journal=opened.journal,
         health=health,
+        clock=opened.clock,
+    )
+
+
+def _folder_loops(opened: Engine, scheduler: Scheduler, supervisor: Supervisor, observer: Observer) -> FolderLoops:
+    return FolderLoops(
+        scheduler=scheduler,
+        after_upload=opened.after_upload,
+        files=opened.files,
+        journal=opened.journal,
+        supervisor=supervisor,
+        observer=observer,
         clock=opened.clock,
     )
 

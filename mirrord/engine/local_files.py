@@ -83,7 +83,7 @@ class LocalFiles:
             self.overlaps.lose(str(error))
 
     async def refresh(self, entry: str, linked: Collection[str]) -> None:
-        """See `Overlaps.refresh`. While a folder's directory does not answer, what was known stays."""
+        """See `Overlaps.refresh`. Changes nothing while a directory does not answer."""
         with suppress(SourceTimedOut):
             await self._directories.run(partial(self.overlaps.refresh, entry, linked))
 

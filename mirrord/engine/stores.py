@@ -3,8 +3,8 @@
 Owns the choice of a store's class, and the lifetime of the embedded store; `buckets` creates the declared buckets. A
 store that cannot be opened fails the items that need it; the next of these items tries again.
 
-With `read_only` nothing is made: declared buckets that do not stand are in `missing`, and for an embedded store that
-never ran an `EmptyStore` stands in.
+With `read_only` nothing is created: missing declared buckets are in `missing`, and an `EmptyStore` replaces an embedded
+store that never ran.
 """
 
 import asyncio
@@ -76,9 +76,9 @@ class Stores:
         return store
 
     async def at(self, destination: Destination) -> ObjectStore:
-        """The open store where an object of the journal stands: of that name, else any at that endpoint.
+        """The open store of a recorded object: the store of that name, else any store at that endpoint.
 
-        StoreRefused: none is declared any more."""
+        Raises StoreRefused if no such store is declared any more."""
         options = self._options.get(destination.store)
         if options is not None and options.endpoint == destination.endpoint:
             return await self.named(destination.store)
@@ -107,8 +107,9 @@ class Stores:
             return self._open[name][1]
 
     async def renewed(self, *, again: bool = False) -> set[str]:
-        """The stores whose keys or certificates were replaced since the last call, in use from now on. With `again`
-        they are read whether or not a file tells so, and stores that could not be opened count too."""
+        """Use replaced keys and certificates from now on; returns the names of their stores.
+
+        `again`: read them also where no file changed, and include stores that could not be opened."""
         names = await self._repaired(again=again)
         for name, (_, store) in tuple(self._open.items()):
             if isinstance(store, S3Store):

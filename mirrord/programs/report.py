@@ -8,7 +8,7 @@ from mirrord.errors import Problem
 from mirrord.model import Item, Outcome, State
 
 _NO_FAILURE = frozenset({State.WAITING, State.SUSPENDED})
-"""States out of sync that are no failure: nobody has to act, and no retry is due."""
+"""States out of sync that are not failures."""
 
 
 @dataclass(frozen=True, slots=True)

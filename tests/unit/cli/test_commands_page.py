@@ -1,4 +1,4 @@
-"""docs/commands.md names every command, with every option that it has and none that it has not."""
+"""docs/commands.md has every command with exactly its options."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_every_command_has_its_section() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_options_listed_are_those_that_the_command_has(name: str) -> None:
+def test_the_listed_options_are_those_of_the_command(name: str) -> None:
     command = commands.get_command(click.Context(commands), name)
     assert command is not None
     has = {one.opts[0] for one in command.params if isinstance(one, click.Option)}
@@ -28,7 +28,7 @@ def test_the_options_listed_are_those_that_the_command_has(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_help_says_what_the_command_does(name: str) -> None:
+def test_the_help_describes_the_command(name: str) -> None:
     command = commands.get_command(click.Context(commands), name)
     assert command is not None
     assert command.help

@@ -36,7 +36,7 @@ FULL = Plan(
 )
 
 
-def test_each_change_is_a_line_and_what_stays_as_it_is_only_counted() -> None:
+def test_each_change_is_a_line_and_unchanged_items_are_counted() -> None:
     assert list(lines(FULL)) == [
         "+ create bucket s3://fresh  (declared by store main, does not exist)",
         "+ copy s3://bucket/a  <- https://h/a  (the object is missing; 5 B, put)",
@@ -53,7 +53,7 @@ def test_each_change_is_a_line_and_what_stays_as_it_is_only_counted() -> None:
     assert list(lines(Plan(unchanged=3, duration=0.25))) == ["0 to copy (0 B), 3 unchanged; looked at in 250ms"]
 
 
-def test_what_will_be_read_back_is_said_and_summed() -> None:
+def test_read_back_copies_are_marked_and_summed() -> None:
     copies = [
         PlannedCopy(item("a"), "the source changed", TransferKind.MULTIPART, 5 * GiB, readback=True),
         PlannedCopy(item("b"), "the source changed", TransferKind.PUT, 5),

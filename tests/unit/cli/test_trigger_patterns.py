@@ -1,4 +1,4 @@
-"""What a GLOB_OR_ITEM of `trigger` means, and that the daemon is never asked for too little."""
+"""The items that a GLOB_OR_ITEM of `trigger` selects, and the search text for the daemon."""
 
 from fnmatch import fnmatchcase
 
@@ -44,11 +44,11 @@ def item(key: str, entry: str = "logs", bucket: str = "data") -> ItemStatus:
         ("", False),
     ],
 )
-def test_what_a_pattern_means(pattern: str, meant: bool) -> None:
+def test_a_pattern_selects_items(pattern: str, meant: bool) -> None:
     assert means(pattern, item("a/b.txt")) is meant
 
 
-def test_a_key_that_looks_like_a_glob_is_meant_by_itself() -> None:
+def test_a_key_with_glob_characters_matches_itself() -> None:
     assert means("odd[1]*.txt", item("odd[1]*.txt"))
     assert means("s3://data/odd[1]*.txt", item("odd[1]*.txt"))
 
@@ -66,7 +66,7 @@ def test_a_key_that_looks_like_a_glob_is_meant_by_itself() -> None:
         ("bad-\udcff-name", "-name"),
     ],
 )
-def test_what_the_daemon_is_asked_to_look_for(pattern: str, text: str) -> None:
+def test_the_search_text_of_a_pattern(pattern: str, text: str) -> None:
     assert literal(pattern) == text
 
 
@@ -74,7 +74,7 @@ NAMES = st.text("ab/[]*?!s3:", max_size=8)
 
 
 @given(NAMES, NAMES, st.sampled_from(["", "s3://", "s3://data/"]), NAMES)
-def test_what_is_meant_is_found_by_what_the_daemon_is_asked_for(key: str, entry: str, head: str, rest: str) -> None:
+def test_the_search_text_finds_every_selected_item(key: str, entry: str, head: str, rest: str) -> None:
     one, pattern = item(key, entry), head + rest
     if means(pattern, one):
         assert mentions(literal(pattern), key, one.source, entry)

@@ -1,4 +1,4 @@
-"""What runs for the manifests in force: which items count as having left while no daemon ran."""
+"""The applied state: which items count as removed while no daemon ran."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -98,13 +98,13 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield Scene(tmp_path, supervisor)
 
 
-async def test_what_left_while_no_daemon_ran_is_retired_at_its_start(scene: Scene) -> None:
+async def test_items_removed_while_no_daemon_ran_are_retired_at_the_start(scene: Scene) -> None:
     await scene.journal.save(recorded("y"))
     await scene.apply(a=SOUND)
     assert await scene.removed("y")
 
 
-async def test_a_file_that_is_bad_at_the_start_retires_none_of_its_items_until_it_is_sound(scene: Scene) -> None:
+async def test_an_invalid_file_at_the_start_retires_no_item_until_it_is_valid(scene: Scene) -> None:
     await scene.journal.save_all([recorded("y"), recorded("left")])
     await scene.apply(a=SOUND, b=BROKEN)
     assert not await scene.removed("y")

@@ -1,4 +1,4 @@
-"""The live board: what runs and how fast, and what a subscriber sees of it."""
+"""The board: running transfers, their rates, and the events for subscribers."""
 
 import asyncio
 
@@ -52,7 +52,7 @@ def ends(item: Item = ITEM) -> list[Event]:
     ]
 
 
-def test_a_running_transfer_is_shown_as_it_stands(board: Board, clock: AutoAdvancingClock) -> None:
+def test_a_running_transfer_is_shown_with_its_current_values(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     clock.move(2)
     board(moved(8 * MiB, 4 * MiB))
@@ -66,20 +66,20 @@ def test_a_running_transfer_is_shown_as_it_stands(board: Board, clock: AutoAdvan
 
 
 @pytest.mark.parametrize("end", ends(), ids=lambda event: event.name)
-def test_every_end_takes_it_off(board: Board, end: Event) -> None:
+def test_every_end_event_removes_the_transfer(board: Board, end: Event) -> None:
     board(started())
     assert board.running()
     board(end)
     assert board.running() == ()
 
 
-def test_a_change_to_transferring_leaves_it(board: Board) -> None:
+def test_a_change_to_transferring_keeps_the_transfer(board: Board) -> None:
     board(started())
     board(ItemChanged(item=ITEM, state=State.TRANSFERRING))
     assert len(board.running()) == 1
 
 
-def test_what_a_transfer_does_beside_sending_is_shown_until_its_end(board: Board) -> None:
+def test_the_step_of_a_transfer_is_shown_until_its_end(board: Board) -> None:
     board(started())
     board(ItemChanged(item=ITEM, state=State.TRANSFERRING, message="read back"))
     board(moved(1))
@@ -98,7 +98,7 @@ def test_an_attempt_that_never_ended_is_replaced_by_the_next(board: Board, clock
     assert (shown.transfer_id, shown.bytes_read) == ("next", 0)
 
 
-def test_progress_of_a_transfer_whose_start_was_not_seen_counts(board: Board) -> None:
+def test_progress_without_a_start_event_counts(board: Board) -> None:
     board(moved(7, 3))
     assert [(one.bytes_read, one.bytes_sent) for one in board.running()] == [(7, 3)]
 
@@ -112,7 +112,7 @@ def test_the_longest_running_comes_first(board: Board) -> None:
     assert [one.transfer_id for one in board.running()] == ["2", "3"]
 
 
-def test_the_rate_is_of_the_last_seconds(board: Board, clock: AutoAdvancingClock) -> None:
+def test_the_rate_covers_the_last_seconds(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     read = 0
     for rate in [MiB] * 40 + [3 * MiB] * 40:  # a quarter of a second each: 10 s, then 10 s at three times the speed
@@ -122,7 +122,7 @@ def test_the_rate_is_of_the_last_seconds(board: Board, clock: AutoAdvancingClock
     assert board.running()[0].rate == pytest.approx(3 * MiB)
 
 
-def test_what_was_resumed_is_shown_at_once_and_is_no_speed(board: Board, clock: AutoAdvancingClock) -> None:
+def test_resumed_bytes_are_shown_at_once_and_do_not_count_for_the_rate(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     board(TransferResumed(item=ITEM, transfer_id="t", parts=8, bytes=64 * MiB))
     (shown,) = board.running()
@@ -132,7 +132,7 @@ def test_what_was_resumed_is_shown_at_once_and_is_no_speed(board: Board, clock: 
     assert board.running()[0].rate == pytest.approx(2 * MiB)
 
 
-def test_the_rate_fades_while_nothing_moves(board: Board, clock: AutoAdvancingClock) -> None:
+def test_the_rate_decreases_while_no_bytes_move(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     clock.move(1)
     board(moved(10 * MiB))
@@ -143,7 +143,7 @@ def test_the_rate_fades_while_nothing_moves(board: Board, clock: AutoAdvancingCl
     assert board.running()[0].rate < MiB / 50
 
 
-def test_parts_that_come_seldom_still_make_a_rate(board: Board, clock: AutoAdvancingClock) -> None:
+def test_rare_large_parts_give_a_steady_rate(board: Board, clock: AutoAdvancingClock) -> None:
     """8 MiB every 8 s, longer than the window: the rate is 1 MiB/s, never 0, never 8."""
     board(started())
     clock.move(7)
@@ -155,7 +155,7 @@ def test_parts_that_come_seldom_still_make_a_rate(board: Board, clock: AutoAdvan
             assert 0.5 * MiB <= board.running()[0].rate <= 1.1 * MiB
 
 
-def test_samples_are_bounded_whatever_comes(board: Board, clock: AutoAdvancingClock) -> None:
+def test_the_number_of_samples_is_bounded(board: Board, clock: AutoAdvancingClock) -> None:
     board(started())
     for step in range(20_000):
         clock.move(0.001)
@@ -164,7 +164,7 @@ def test_samples_are_bounded_whatever_comes(board: Board, clock: AutoAdvancingCl
     assert len(run.samples) <= WINDOW / STEP + 2
 
 
-async def test_a_subscriber_sees_events_from_its_beginning_on(board: Board) -> None:
+async def test_a_subscriber_gets_events_from_its_start(board: Board) -> None:
     board(started())
     async with board.subscribe() as events:
         board(ItemUnchanged(item=ITEM))
@@ -176,7 +176,7 @@ async def test_a_subscriber_sees_events_from_its_beginning_on(board: Board) -> N
         assert (await waiting).name == "item.changed"
 
 
-async def test_a_slow_subscriber_loses_the_oldest_and_others_lose_nothing(board: Board) -> None:
+async def test_a_slow_subscriber_loses_the_oldest_events_and_others_lose_none(board: Board) -> None:
     async with board.subscribe() as slow, board.subscribe() as quick:
         seen = []
         for number in range(5):
@@ -189,7 +189,7 @@ async def test_a_slow_subscriber_loses_the_oldest_and_others_lose_nothing(board:
         assert slow.lost == 2
 
 
-async def test_progress_is_thinned_for_subscribers_but_not_for_the_board(
+async def test_subscribers_get_only_some_progress_events_and_the_board_all(
     board: Board, clock: AutoAdvancingClock
 ) -> None:
     async with board.subscribe() as events:
@@ -205,7 +205,7 @@ async def test_progress_is_thinned_for_subscribers_but_not_for_the_board(
         assert board.running()[0].bytes_read == 6
 
 
-async def test_closing_ends_every_subscription_after_what_waits(board: Board) -> None:
+async def test_closing_ends_every_subscription_after_its_backlog(board: Board) -> None:
     async with board.subscribe() as events:
         board(ItemUnchanged(item=ITEM))
         board.close()
@@ -214,7 +214,7 @@ async def test_closing_ends_every_subscription_after_what_waits(board: Board) ->
         assert [event async for event in late] == []
 
 
-async def test_a_subscriber_that_left_is_forgotten(board: Board) -> None:
+async def test_a_closed_subscription_is_removed(board: Board) -> None:
     async with board.subscribe():
         assert len(board._subscriptions) == 1
     assert not board._subscriptions

@@ -1,4 +1,4 @@
-"""What events say of stores and entries."""
+"""Health of stores and freshness of entries, from events."""
 
 from mirrord.daemon.health import Health
 from mirrord.errors import Reason
@@ -12,7 +12,7 @@ def item(key: str, entry: str, store: str = "s") -> Item:
     return Item(id=at.item_id, entry=entry, origin=origin_at("http://h/x"), destination=at)
 
 
-def test_a_store_is_down_from_its_first_silence_to_its_next_answer() -> None:
+def test_a_store_is_down_from_a_store_fault_to_the_next_success() -> None:
     health = Health(ManualClock())
     one = item("a", "e")
     assert health.stores() == {}
@@ -25,7 +25,7 @@ def test_a_store_is_down_from_its_first_silence_to_its_next_answer() -> None:
     assert health.stores() == {"s": True}
 
 
-async def test_an_entry_is_as_stale_as_its_longest_neglected_item() -> None:
+async def test_an_entry_is_as_stale_as_its_stalest_item() -> None:
     clock = ManualClock()
     health = Health(clock)
     first, second, other = item("a", "e"), item("b", "e"), item("c", "f")

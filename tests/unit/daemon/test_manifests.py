@@ -1,4 +1,4 @@
-"""The manifests of a running daemon by a clock turned by hand: agreeing reads, ten seconds of patience, stores kept."""
+"""The manifests of a running daemon with a test clock: reads that agree, missing files, kept stores."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ async def passed(manifests: Manifests, clock: AutoAdvancingClock, seconds: float
         await manifests.read()
 
 
-async def test_a_file_that_is_whole_a_moment_later_is_never_seen_half_written(
+async def test_a_half_written_file_that_is_complete_a_moment_later_is_not_used(
     tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     file = tmp_path / "a.yaml"
@@ -65,7 +65,7 @@ async def test_a_file_that_is_whole_a_moment_later_is_never_seen_half_written(
     assert clock.monotonic() == pytest.approx(2 * AGREE_AFTER), "two reads had to agree"
 
 
-async def test_a_file_that_changes_all_the_time_is_taken_after_a_second(
+async def test_a_file_that_changes_all_the_time_is_used_after_a_second(
     tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock
 ) -> None:
     file = tmp_path / "a.yaml"
@@ -87,7 +87,7 @@ async def test_only_content_counts(tmp_path: Path, manifests: Manifests, told: T
     assert told.names() == [("manifest.loaded", "a.yaml")]
 
 
-async def test_a_missing_file_is_in_force_for_ten_seconds_and_gone_once(
+async def test_a_missing_file_is_in_force_for_ten_seconds_and_removed_once(
     tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     file = tmp_path / "a.yaml"
@@ -104,7 +104,7 @@ async def test_a_missing_file_is_in_force_for_ten_seconds_and_gone_once(
     assert told.names() == [("manifest.loaded", "a.yaml"), ("manifest.removed", "a.yaml")]
 
 
-async def test_a_file_that_is_back_in_time_was_never_gone(
+async def test_a_file_that_returns_within_ten_seconds_is_not_removed(
     tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     file = tmp_path / "a.yaml"
@@ -124,7 +124,7 @@ async def test_a_file_that_is_back_in_time_was_never_gone(
     assert keys(manifests) == ["y"]
 
 
-async def test_stores_of_a_file_that_is_gone_serve_whoever_uses_them_until_it_is_back(
+async def test_stores_of_a_removed_file_stay_while_other_files_use_them(
     tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock, told: Told
 ) -> None:
     stores = tmp_path / "a.yaml"
@@ -149,7 +149,7 @@ async def test_stores_of_a_file_that_is_gone_serve_whoever_uses_them_until_it_is
     assert all(one.valid for one in manifests.statuses())
 
 
-async def test_stores_that_are_declared_elsewhere_meanwhile_are_that_files(
+async def test_a_new_declaration_of_a_removed_files_store_replaces_it(
     tmp_path: Path, manifests: Manifests, clock: AutoAdvancingClock
 ) -> None:
     (tmp_path / "a.yaml").write_text(STORES)

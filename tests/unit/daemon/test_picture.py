@@ -1,4 +1,4 @@
-"""Totals and lists of items are one picture, however what is recorded, held back and running lies over each other."""
+"""Totals and lists of items agree for every combination of records, waiting files and running transfers."""
 
 import asyncio
 from collections import Counter
@@ -142,7 +142,7 @@ class World:
     running=st.sets(st.integers(0, ITEMS)),
     limit=st.integers(1, 8),
 )
-def test_rows_and_totals_are_one_picture(
+def test_rows_and_totals_agree(
     recorded: dict[int, State], held: list[tuple[int, State]], running: set[int], limit: int
 ) -> None:
     async def compare() -> None:
@@ -172,13 +172,13 @@ async def test_a_new_file_that_is_sent_is_shown_before_it_is_recorded() -> None:
     assert (await world.control.items()).items == ()
 
 
-async def test_a_transfer_that_runs_shows_no_reason_of_before() -> None:
+async def test_a_running_transfer_shows_no_earlier_reason() -> None:
     world = World({1: State.RETRYING}, [], {1})
     (row,) = (await world.control.items()).items
     assert (row.state, row.message, row.reason) == (State.TRANSFERRING, "", None)
 
 
-async def test_totals_that_are_dear_are_counted_less_often() -> None:
+async def test_slow_counts_of_totals_are_made_less_often() -> None:
     world, counted = World({}, [], set()), 0
 
     async def totals() -> Mapping[State, int]:
@@ -202,7 +202,7 @@ async def test_totals_that_are_dear_are_counted_less_often() -> None:
 
 
 @pytest.mark.parametrize("delete", ["keep", "mirror"])
-async def test_a_deleted_files_row_says_so(tmp_path: Path, delete: str) -> None:
+async def test_the_row_of_a_deleted_file_has_a_message(tmp_path: Path, delete: str) -> None:
     (tmp_path / "stands").touch()
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "no directory").touch()
@@ -224,7 +224,7 @@ async def test_a_deleted_files_row_says_so(tmp_path: Path, delete: str) -> None:
     }
 
 
-async def test_only_files_of_folders_that_are_in_sync_are_looked_for(tmp_path: Path) -> None:
+async def test_only_synced_files_of_folders_are_checked(tmp_path: Path) -> None:
     gone = {"source": f"file://{tmp_path}/gone", "destination": "", "store": ""}
     rows = [
         ItemStatus(id="1", entry="mirror", state=State.SYNCED, **gone),
@@ -235,7 +235,7 @@ async def test_only_files_of_folders_that_are_in_sync_are_looked_for(tmp_path: P
     assert await with_gone_files(rows, {"in": replace(SPEC, entry="in", path=str(tmp_path))}, ask) == rows
 
 
-async def test_a_folder_that_does_not_answer_hides_nothing_of_the_others(
+async def test_a_folder_that_does_not_answer_does_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hang(root: str, work: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""daemon.json: who wrote it, who may read it, and when it counts."""
+"""daemon.json: its content, its mode, and when it counts as a running daemon."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def say(directory: Path, **changed: object) -> None:
     (directory / PRESENCE_FILE).write_text(json.dumps(said))
 
 
-def test_it_stands_while_the_daemon_runs_and_is_private(tmp_path: Path) -> None:
+def test_it_exists_while_the_daemon_runs_and_is_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with registered(tmp_path / "state", URL):
@@ -47,7 +47,7 @@ def test_it_stands_while_the_daemon_runs_and_is_private(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "state") == []
 
 
-def test_it_goes_with_an_error_too_and_takes_no_others_file(tmp_path: Path) -> None:
+def test_it_is_removed_after_an_error_and_another_daemons_file_is_kept(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), registered(tmp_path, URL):
         raise RuntimeError
     assert os.listdir(tmp_path) == []
@@ -56,14 +56,14 @@ def test_it_goes_with_an_error_too_and_takes_no_others_file(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == [PRESENCE_FILE]
 
 
-def test_a_living_daemon_is_found(tmp_path: Path) -> None:
+def test_a_running_daemon_is_found(tmp_path: Path) -> None:
     say(tmp_path)
     assert running_daemon(tmp_path) == Presence(os.getppid(), URL, "9.9")
     say(tmp_path, url="")
     assert running_daemon(tmp_path) == Presence(os.getppid(), "", "9.9")
 
 
-def test_what_kill_9_left_counts_as_no_daemon(tmp_path: Path, other: subprocess.Popen[bytes]) -> None:
+def test_a_file_left_by_kill_9_counts_as_no_daemon(tmp_path: Path, other: subprocess.Popen[bytes]) -> None:
     say(tmp_path, pid=other.pid)
     assert running_daemon(tmp_path) is not None
     other.kill()
@@ -73,13 +73,13 @@ def test_what_kill_9_left_counts_as_no_daemon(tmp_path: Path, other: subprocess.
     assert running_daemon(tmp_path) is None
 
 
-def test_another_users_daemon_lives(tmp_path: Path) -> None:
+def test_a_daemon_of_another_user_counts(tmp_path: Path) -> None:
     say(tmp_path)
     with patch("os.kill", side_effect=PermissionError):
         assert running_daemon(tmp_path) is not None
 
 
-def test_our_own_pid_is_a_pid_taken_again(tmp_path: Path) -> None:
+def test_our_own_pid_counts_as_reused(tmp_path: Path) -> None:
     say(tmp_path, pid=os.getpid())
     assert running_daemon(tmp_path) is None
 
@@ -97,13 +97,13 @@ def test_our_own_pid_is_a_pid_taken_again(tmp_path: Path) -> None:
         f'{{"pid": {10**30}, "url": "", "version": ""}}',
     ],
 )
-def test_what_cannot_be_understood_is_no_daemon(tmp_path: Path, content: str) -> None:
+def test_an_invalid_file_counts_as_no_daemon(tmp_path: Path, content: str) -> None:
     (tmp_path / PRESENCE_FILE).write_bytes(content.encode("utf-8", "surrogateescape"))
     assert running_daemon(tmp_path) is None
     assert running_daemon(tmp_path / "nowhere") is None
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "daemon.json.new").mkdir()
     with pytest.raises(JournalUnavailable, match=r"cannot write .*daemon\.json"), registered(tmp_path, URL):
         pass

@@ -1,4 +1,4 @@
-"""Which changes of the `daemon:` block are said to need a restart, and how often."""
+"""Reports of changes of the `daemon:` block that need a restart."""
 
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return messages
 
 
-def test_what_changed_is_named_as_it_is_written(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
+def test_changed_settings_are_named_as_in_a_manifest(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
     restarts.compare(DaemonSection())
     assert said(caplog) == []
     block = DaemonSection.model_validate(
@@ -38,7 +38,7 @@ def test_what_changed_is_named_as_it_is_written(restarts: Restarts, caplog: pyte
     assert "hidden" not in line
 
 
-def test_it_is_said_once_for_each_change(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_change_is_reported_once(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
     first, second = (
         DaemonSection.model_validate({"shutdown_grace": "3s"}),
         DaemonSection.model_validate({"shutdown_grace": "4s"}),
@@ -48,7 +48,7 @@ def test_it_is_said_once_for_each_change(restarts: Restarts, caplog: pytest.LogC
         assert len(said(caplog)) == lines, block
 
 
-def test_what_a_flag_decides_has_not_changed(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_setting_that_a_flag_overrides_has_not_changed(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
     for transfers in (4, 5):
         restarts.compare(DaemonSection.model_validate({"transfers": transfers}))
     assert said(caplog) == []

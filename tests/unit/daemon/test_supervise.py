@@ -1,4 +1,4 @@
-"""Background tasks that die are begun again, ever more slowly, and everyone can see which."""
+"""Background tasks that fail are restarted with growing pauses, and reported as failing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ async def tasks(clock: ManualClock) -> AsyncIterator[Supervisor]:
         yield tasks
 
 
-async def test_a_task_that_dies_is_begun_again_and_said(
+async def test_a_failed_task_is_restarted_and_reported(
     tasks: Supervisor, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = Work(clock, (5, KeyError("fault")))
@@ -60,7 +60,7 @@ async def test_a_task_that_dies_is_begun_again_and_said(
     assert "task queue died" in said.getMessage()
 
 
-async def test_other_tasks_go_on(tasks: Supervisor, clock: ManualClock) -> None:
+async def test_other_tasks_continue(tasks: Supervisor, clock: ManualClock) -> None:
     dies, lives = Work(clock, (5, KeyError("fault"))), Work(clock)
     tasks.start("dies", dies)
     tasks.start("lives", lives)
@@ -68,7 +68,7 @@ async def test_other_tasks_go_on(tasks: Supervisor, clock: ManualClock) -> None:
     assert (lives.began, lives.ended) == ([0], 0)
 
 
-async def test_deaths_in_a_row_come_ever_more_slowly(tasks: Supervisor, clock: ManualClock) -> None:
+async def test_pauses_grow_with_failures_in_a_row(tasks: Supervisor, clock: ManualClock) -> None:
     work = Work(clock, *[(0.0, KeyError("fault"))] * 20)
     tasks.start("queue", work)
     await clock.advance(200)
@@ -77,7 +77,7 @@ async def test_deaths_in_a_row_come_ever_more_slowly(tasks: Supervisor, clock: M
     assert set(pauses[6:]) == {30}
 
 
-async def test_a_long_life_is_a_new_beginning(tasks: Supervisor, clock: ManualClock) -> None:
+async def test_a_long_run_resets_the_pauses(tasks: Supervisor, clock: ManualClock) -> None:
     fault = KeyError("fault")
     work = Work(clock, (0, fault), (0, fault), (0, fault), (RECOVERED_AFTER, fault))
     tasks.start("queue", work)
@@ -88,7 +88,7 @@ async def test_a_long_life_is_a_new_beginning(tasks: Supervisor, clock: ManualCl
 @pytest.mark.parametrize(
     ("death", "cause"), [(None, "it returned"), (asyncio.CancelledError(), "it was cancelled by itself")]
 )
-async def test_returning_and_cancelling_oneself_are_deaths_too(
+async def test_returning_and_cancelling_itself_are_failures(
     tasks: Supervisor, clock: ManualClock, death: BaseException | None, cause: str
 ) -> None:
     work = Work(clock, (5, death))
@@ -99,7 +99,7 @@ async def test_returning_and_cancelling_oneself_are_deaths_too(
     assert len(work.began) == 2
 
 
-async def test_a_finite_task_may_return_but_not_die(tasks: Supervisor, clock: ManualClock) -> None:
+async def test_a_finite_task_may_return_but_not_fail(tasks: Supervisor, clock: ManualClock) -> None:
     work = Work(clock, (5, KeyError("fault")), (5, None))
     tasks.start("sweep", work, finite=True)
     await clock.advance(100)
@@ -125,7 +125,7 @@ async def test_one_task_is_stopped_and_its_name_is_free(tasks: Supervisor, clock
     assert work.began == [0, 5]
 
 
-async def test_a_dead_task_can_be_stopped_too(tasks: Supervisor, clock: ManualClock) -> None:
+async def test_a_failed_task_can_be_stopped(tasks: Supervisor, clock: ManualClock) -> None:
     work = Work(clock, (0, KeyError("fault")))
     tasks.start("folder a", work)
     await clock.settle()

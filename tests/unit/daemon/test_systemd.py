@@ -1,4 +1,4 @@
-"""What a service manager reads from NOTIFY_SOCKET, played by a datagram socket."""
+"""The messages that a service manager reads from NOTIFY_SOCKET; a datagram socket replaces it."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def test_a_life_in_messages(manager: Manager) -> None:
+def test_the_messages_from_start_to_stop(manager: Manager) -> None:
     notifier = Notifier(manager.environ)
     notifier.ready("serving at http://127.0.0.1:8420")
     notifier.status("3 Synced")
@@ -74,7 +74,7 @@ def test_a_status_is_one_line_and_no_other_message(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "relative", "vsock:2:1234"])
-def test_without_a_socket_nothing_is_said(address: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_socket_nothing_is_sent(address: str, caplog: pytest.LogCaptureFixture) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"})
     notifier.ready()
     notifier.reloading()
@@ -84,9 +84,7 @@ def test_without_a_socket_nothing_is_said(address: str, caplog: pytest.LogCaptur
     assert not caplog.records
 
 
-def test_a_manager_that_is_gone_is_named_once_and_harms_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_manager_is_logged_once_and_has_no_effect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "nobody")})
     notifier.ready()
     notifier.stopping()
@@ -95,7 +93,7 @@ def test_a_manager_that_is_gone_is_named_once_and_harms_nothing(
     ]
 
 
-def test_a_manager_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_manager_that_does_not_read_delays_nothing(tmp_path: Path) -> None:
     manager = Manager(str(tmp_path / "notify"))
     notifier = Notifier(manager.environ)
     manager.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -130,11 +128,11 @@ def test_a_manager_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
         ({}, None),
     ],
 )
-def test_whether_a_watchdog_is_asked_for(environ: dict[str, str], expected: float | None) -> None:
+def test_whether_there_is_a_watchdog(environ: dict[str, str], expected: float | None) -> None:
     assert Notifier({"NOTIFY_SOCKET": "/run/notify", **environ}).watchdog_interval == expected
 
 
-async def test_the_watchdog_is_fed_twice_in_its_time_while_all_is_well(
+async def test_the_watchdog_is_notified_twice_within_its_deadline_without_problems(
     manager: Manager, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     notifier = Notifier({**manager.environ, "WATCHDOG_USEC": "30000000"})
@@ -154,6 +152,6 @@ async def test_the_watchdog_is_fed_twice_in_its_time_while_all_is_well(
     await asyncio.wait([feeding])
 
 
-async def test_without_a_watchdog_there_is_nothing_to_do(manager: Manager, clock: ManualClock) -> None:
+async def test_without_a_watchdog_nothing_is_sent(manager: Manager, clock: ManualClock) -> None:
     await asyncio.wait_for(keep_watchdog(Notifier(manager.environ), lambda: None, clock), 5)
     assert manager.told() == []

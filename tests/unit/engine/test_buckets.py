@@ -1,4 +1,4 @@
-"""Declared buckets: each is created on its own, tried again, and compared where it exists."""
+"""Declared buckets: each is created separately, retried, and compared if it exists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ async def test_a_bucket_that_cannot_be_created_fails_only_its_own_items(error: S
     assert set(store.buckets) == {"good"}
 
 
-async def test_it_is_asked_for_again_after_a_pause(later: Callable[[float], None]) -> None:
+async def test_creation_is_retried_after_a_pause(later: Callable[[float], None]) -> None:
     store = Store(refused={"bad": StoreDenied("403")})
     made = declared(store, bad=CREATE)
     await made.prepare()
@@ -75,7 +75,7 @@ async def test_it_is_asked_for_again_after_a_pause(later: Callable[[float], None
     assert (store.asked, set(store.buckets)) == (["bad", "bad"], {"bad"})
 
 
-async def test_what_may_pass_is_tried_again_at_once() -> None:
+async def test_a_transient_error_is_retried_at_once() -> None:
     store = Store(refused={"bad": StoreUnavailable("503")})
     made = declared(store, bad=CREATE)
     await made.prepare()
@@ -84,7 +84,7 @@ async def test_what_may_pass_is_tried_again_at_once() -> None:
     assert set(store.buckets) == {"bad"}
 
 
-async def test_a_bucket_that_vanished_is_made_again_by_a_later_look(later: Callable[[float], None]) -> None:
+async def test_a_deleted_bucket_is_created_again_by_a_later_check(later: Callable[[float], None]) -> None:
     store = Store()
     made = declared(store, here=VERSIONED)
     await made.prepare()
@@ -100,7 +100,7 @@ async def test_a_bucket_that_vanished_is_made_again_by_a_later_look(later: Calla
         await made.require("here")
 
 
-async def test_a_bucket_that_may_not_be_looked_at_blocks_nothing(
+async def test_a_bucket_without_permission_for_head_blocks_nothing(
     later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store()
@@ -116,7 +116,7 @@ async def test_a_bucket_that_may_not_be_looked_at_blocks_nothing(
     assert store.asked == ["here"]
 
 
-async def test_versioning_is_switched_on_only_in_a_bucket_that_is_created(caplog: pytest.LogCaptureFixture) -> None:
+async def test_versioning_is_enabled_only_in_a_bucket_that_is_created(caplog: pytest.LogCaptureFixture) -> None:
     store = Store()
     store.buckets["old"] = {}
     made = declared(store, old=VERSIONED, new=VERSIONED, other=CREATE)
@@ -139,7 +139,7 @@ async def test_a_bucket_with_versioning_does_not_differ(create: bool, read_only:
 
 
 @pytest.mark.parametrize("create", [True, False])
-async def test_one_that_looks_makes_nothing_and_names_it_all(create: bool) -> None:
+async def test_read_only_creates_nothing_and_lists_missing_buckets(create: bool) -> None:
     store = Store()
     store.buckets["old"] = {}
     wanted = BucketOptions(create=create, versioning=True)
@@ -150,7 +150,7 @@ async def test_one_that_looks_makes_nothing_and_names_it_all(create: bool) -> No
     assert made.missing == ({"new"} if create else set())
 
 
-async def test_versioning_that_may_not_be_asked_for_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_versioning_without_permission_to_read_it_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
 
     async def denied(_: str) -> str:

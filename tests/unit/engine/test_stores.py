@@ -1,4 +1,4 @@
-"""Open stores of a running daemon when what is declared of them changes. Opening asks no network."""
+"""Open stores of a running daemon when their declarations change. Opening uses no network."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,19 +23,19 @@ async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
         yield opened
 
 
-async def test_a_store_that_stays_as_it_is_stays_open(stores: Stores) -> None:
+async def test_an_unchanged_store_stays_open(stores: Stores) -> None:
     first = await stores.named("a")
     assert await stores.replace(declared("one")) == set()
     assert await stores.named("a") is first
 
 
-async def test_a_changed_store_is_named_and_opened_anew(stores: Stores) -> None:
+async def test_a_changed_store_is_reported_and_opened_again(stores: Stores) -> None:
     first = await stores.named("a")
     assert await stores.replace({**declared("two"), **declared("three", "b")}) == {"a"}
     assert await stores.named("a") is not first
 
 
-async def test_an_object_of_the_journal_is_found_at_its_endpoint_whatever_the_store_is_called_now(
+async def test_a_recorded_object_is_found_at_its_endpoint_after_a_rename_of_the_store(
     stores: Stores,
 ) -> None:
     there = Destination("a", "http://s:1", "bucket", "key")
@@ -44,13 +44,13 @@ async def test_an_object_of_the_journal_is_found_at_its_endpoint_whatever_the_st
     assert await stores.at(there) is await stores.named("b")
 
 
-async def test_an_object_at_an_endpoint_of_no_declared_store_is_never_sought_elsewhere(stores: Stores) -> None:
+async def test_an_object_at_an_undeclared_endpoint_is_not_searched_elsewhere(stores: Stores) -> None:
     await stores.replace(declared("one", endpoint="http://other:1"))
     with pytest.raises(StoreRefused, match="the store 'a' was at http://s:1 and is now at http://other:1"):
         await stores.at(Destination("a", "http://s:1", "bucket", "key"))
 
 
-async def test_a_store_that_left_and_came_back_otherwise_is_opened_anew(stores: Stores) -> None:
+async def test_a_store_that_returns_with_other_options_is_opened_again(stores: Stores) -> None:
     first = await stores.named("a")
     assert await stores.replace({}) == set()
     with pytest.raises(StoreRefused, match="no store is named 'a'"):

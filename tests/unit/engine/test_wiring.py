@@ -1,4 +1,4 @@
-"""The engine of a program: what an earlier process left is settled before any transfer runs. No store is asked."""
+"""The engine of a program: it gives up transfers of an earlier process before any transfer runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Log lines go through a thread: nobody waits for a pipe that is not read, and what is lost is counted."""
+"""The thread that writes log lines: callers never wait for an unread pipe, and lost lines are counted."""
 
 import errno
 import fcntl
@@ -47,7 +47,7 @@ def read_all(pipe: Pipe, count: int) -> bytes:
     return found
 
 
-def test_lines_come_whole_and_in_order(pipe: Pipe) -> None:
+def test_lines_are_complete_and_in_order(pipe: Pipe) -> None:
     writer = LogWriter(pipe[1], Losses())
     reader: Queue[bytes] = Queue()
     Thread(target=lambda: reader.put(read_all(pipe, 100 * 2000)), daemon=True).start()
@@ -57,7 +57,7 @@ def test_lines_come_whole_and_in_order(pipe: Pipe) -> None:
     assert reader.get(timeout=10).decode() == "".join(map(line, range(2000)))
 
 
-def test_an_unread_pipe_holds_up_no_caller_and_what_is_lost_is_reported_once_it_is_read(pipe: Pipe) -> None:
+def test_an_unread_pipe_delays_no_caller_and_lost_lines_are_reported_after_it_is_read(pipe: Pipe) -> None:
     losses = Losses()
     writer = LogWriter(pipe[1], losses, limit=10_000)
     for number in range(1000):
@@ -77,7 +77,7 @@ def test_an_unread_pipe_holds_up_no_caller_and_what_is_lost_is_reported_once_it_
     assert read_all(pipe, 100).decode() == line(1)
 
 
-def test_what_the_report_writes_itself_stands_in_the_place_of_the_lost_lines(pipe: Pipe) -> None:
+def test_the_report_of_lost_lines_is_written_where_they_are_missing(pipe: Pipe) -> None:
     writer = LogWriter(pipe[1], lambda lines: writer.write(f"lost {lines}\n"), limit=10_000)
     for number in range(500):
         writer.write(line(number))
@@ -91,7 +91,7 @@ def test_what_the_report_writes_itself_stands_in_the_place_of_the_lost_lines(pip
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF])
-def test_lines_that_are_refused_are_reported_once_one_comes_through(
+def test_refused_lines_are_reported_after_the_next_written_line(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     refusing = Event()
@@ -116,7 +116,7 @@ def test_lines_that_are_refused_are_reported_once_one_comes_through(
     assert read_all(pipe, 100).decode() == line(3)
 
 
-def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) -> None:
+def test_writing_waits_for_a_non_blocking_descriptor(pipe: Pipe) -> None:
     os.set_blocking(pipe[1], False)
     writer = LogWriter(pipe[1], Losses())
     for number in range(200):
@@ -125,7 +125,7 @@ def test_a_descriptor_that_somebody_made_non_blocking_is_waited_for(pipe: Pipe) 
     assert writer.drain(60, 10)
 
 
-def test_text_that_is_no_unicode_is_written_all_the_same(pipe: Pipe) -> None:
+def test_text_that_is_not_unicode_is_written(pipe: Pipe) -> None:
     writer = LogWriter(pipe[1], Losses())
     writer.write("bad-\udcff\n")
     assert read_all(pipe, 11) == b"bad-\\udcff\n"

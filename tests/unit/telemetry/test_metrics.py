@@ -102,7 +102,7 @@ def test_every_name_of_the_contract_is_exposed_and_none_beside_the_process(metri
     assert "_created" not in rendered(metrics)
 
 
-def test_what_is_read_at_the_scrape(metrics: Metrics) -> None:
+def test_values_that_are_read_at_the_scrape(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_items", {"state": "Synced"}) == 3
     assert value(metrics, "mirrord_items", {"state": "Retrying"}) == 0
     assert value(metrics, "mirrord_item_staleness_seconds", {"entry": "geo"}) == 12.5
@@ -115,7 +115,7 @@ def test_what_is_read_at_the_scrape(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_folder_last_scan_timestamp_seconds", {"folder": "share"}) == 1_700_000_001.5
 
 
-def test_what_runs(metrics: Metrics) -> None:
+def test_running_transfers(metrics: Metrics) -> None:
     labels = [line for line in rendered(metrics).splitlines() if line.startswith("mirrord_build_info{")]
     assert len(labels) == 1
     assert f'version="{__version__}"' in labels[0]
@@ -156,7 +156,7 @@ def test_a_new_attempt_counts_its_bytes_from_zero(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_transfers_in_flight") == 1
 
 
-def test_what_was_resumed_is_not_counted_as_moved_again(metrics: Metrics) -> None:
+def test_resumed_bytes_are_not_counted_again(metrics: Metrics) -> None:
     metrics(started())
     metrics(TransferResumed(item=ITEM, transfer_id="t", parts=6, bytes=60))
     metrics(moved(70, 60))
@@ -166,7 +166,7 @@ def test_what_was_resumed_is_not_counted_as_moved_again(metrics: Metrics) -> Non
     assert value(metrics, "mirrord_parts_total", {"outcome": "resumed"}) == 6
 
 
-def test_a_failure_that_is_tried_again_and_one_that_is_not(metrics: Metrics) -> None:
+def test_a_failure_with_a_retry_and_one_without(metrics: Metrics) -> None:
     metrics(failed(retry_in=3.0))
     metrics(failed(retry_in=None))
     assert value(metrics, "mirrord_retries_total", {"reason": "StoreUnavailable"}) == 1
@@ -184,7 +184,7 @@ def test_an_interrupted_transfer(metrics: Metrics) -> None:
     assert value(metrics, "mirrord_transfer_duration_seconds_count") == 0
 
 
-def test_an_attempt_whose_end_nobody_told_is_not_in_flight_for_ever(metrics: Metrics) -> None:
+def test_an_attempt_without_an_end_event_does_not_stay_in_flight(metrics: Metrics) -> None:
     metrics(started())
     metrics(ItemChanged(item=ITEM, state=State.TRANSFERRING))
     assert value(metrics, "mirrord_transfers_in_flight") == 1
@@ -204,7 +204,7 @@ def test_manifests(metrics: Metrics) -> None:
         assert value(metrics, "mirrord_manifest_reloads_total", {"outcome": outcome}) == 1
 
 
-def test_a_file_whose_name_is_no_text_does_not_break_the_scrape(metrics: Metrics) -> None:
+def test_a_file_name_that_is_not_utf_8_does_not_break_the_scrape(metrics: Metrics) -> None:
     metrics(ManifestLoaded(file="/etc/\udcff\n.yaml", items=0))
     assert value(metrics, "mirrord_manifest_valid", {"file": "/etc/?\n.yaml"}) == 1
 
@@ -247,7 +247,7 @@ def test_checks_that_failed_are_counted_by_reason(metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize("entries", [0, 1, MOST_STALE, MOST_STALE + 1, 5_000])
-def test_the_stalest_entries_are_named_and_the_others_are_one(entries: int) -> None:
+def test_the_stalest_entries_have_series_and_the_others_share_one(entries: int) -> None:
     shown = stalest({f"entry {n}": float(n) for n in range(entries)})
     assert len(shown) == min(entries, MOST_STALE + 1)
     named = {f"entry {n}": float(n) for n in range(entries)[-MOST_STALE:]}

@@ -1,4 +1,4 @@
-"""Dataclasses as JSON: what is written, and above all what is not."""
+"""Dataclasses as JSON: the written fields, and the secret fields that are left out."""
 
 import json
 
@@ -42,15 +42,15 @@ def test_enums_become_plain_text() -> None:
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_numbers_that_json_has_not_are_null(number: float) -> None:
+def test_numbers_outside_json_are_null(number: float) -> None:
     assert dumps(as_json([number])) == "[null]"
 
 
-def test_a_name_that_is_no_text_is_still_valid_json() -> None:
+def test_a_name_that_is_not_utf_8_is_valid_json() -> None:
     assert dumps(as_json("a\udcffb")).encode() == b'"a?b"'
 
 
-def test_secrets_stay_where_they_are() -> None:
+def test_secrets_are_left_out() -> None:
     item = item_of("a", SECRET)
     shown = json.dumps(
         [
@@ -88,7 +88,7 @@ def test_an_event_is_flat_as_in_the_log() -> None:
     }
 
 
-def test_a_copy_is_said_without_the_sources_validators() -> None:
+def test_a_copy_is_written_without_the_validators_of_the_source() -> None:
     shown = event_json(TransferCompleted(item=item_of("a"), transfer_id="t", copied=copied("t", 9), duration=1))
     assert isinstance(shown, dict)
     assert shown["copied"] == {"kind": "put", "size": 9, "parts": 1, "integrity": "full-object checksum"}
@@ -99,12 +99,12 @@ def test_an_event_without_an_item() -> None:
     assert shown == {"event": "upload.aborted", "item": None, "bucket": "b", "key": "k", "upload_id": "u"}
 
 
-def test_what_has_no_form_is_refused() -> None:
+def test_a_value_without_a_json_form_is_an_error() -> None:
     with pytest.raises(TypeError, match="object has no form in JSON"):
         as_json(object())
 
 
-def test_one_event_is_one_message_whatever_it_holds() -> None:
+def test_one_event_is_one_message() -> None:
     event = ItemChanged(item=item_of("a\nb\r\n\ndata: x"), state=State.BLOCKED, message="line\nline\u2028\x85")
     text = message(event)
     assert text.startswith("event: item.changed\ndata: {")

@@ -1,4 +1,4 @@
-"""The bounds of the server's connections: how many, and how long without a request."""
+"""The limits of the server's connections: their number, and their time without a request."""
 
 import asyncio
 
@@ -54,7 +54,7 @@ async def ended(transport: Transport) -> str:
     return transport.how
 
 
-async def test_a_head_that_does_not_come_ends_the_connection() -> None:
+async def test_a_missing_head_ends_the_connection() -> None:
     connections = Connections(Inner, head_within=SHORT, idle_within=LONG)
     connection, transport = connect(connections)
     connection.data_received(b"GET / HT")  # a first byte wins no time
@@ -62,7 +62,7 @@ async def test_a_head_that_does_not_come_ends_the_connection() -> None:
     assert len(connections) == 0
 
 
-async def test_a_request_at_work_has_all_the_time_and_an_idle_connection_has_not() -> None:
+async def test_a_request_has_no_deadline_and_an_idle_connection_has_one() -> None:
     inners: list[Inner] = []
     connections = Connections(lambda: inners.append(Inner()) or inners[-1], head_within=SHORT, idle_within=SHORT)
     connection, transport = connect(connections)
@@ -85,12 +85,12 @@ async def test_the_head_of_a_later_request_has_its_own_deadline() -> None:
     assert inner.received == b"G"
 
 
-async def test_a_reader_that_takes_nothing_is_cut_off() -> None:
+async def test_a_reader_that_reads_nothing_is_disconnected() -> None:
     _, transport = connect(Connections(Inner, head_within=SHORT), unread=1)
     assert await ended(transport) == "aborted"
 
 
-async def test_where_there_are_too_many_the_longest_idle_makes_room() -> None:
+async def test_with_too_many_connections_the_longest_idle_one_is_closed() -> None:
     inners: list[Inner] = []
     connections = Connections(lambda: inners.append(Inner()) or inners[-1], most=3, head_within=LONG)
     transports = [connect(connections)[1] for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Which Host headers are ours."""
+"""The Host headers that are accepted."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_unknown(host: str) -> None:
     assert not OURS.known(host)
 
 
-def test_without_a_word_only_what_cannot_be_rebound_is_ours() -> None:
+def test_by_default_only_localhost_and_ip_literals_are_accepted() -> None:
     assert LOOPBACK.known("localhost:1")
     assert LOOPBACK.known("192.0.2.1")
     assert not LOOPBACK.known("node-7")

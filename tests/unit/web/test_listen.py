@@ -15,13 +15,13 @@ from mirrord.settings import parse_listen
         ("0.0.0.0:8420", "0.0.0.0", 8420),
     ],
 )
-def test_what_is_an_address(listen: str, host: str, port: int) -> None:
+def test_valid_addresses(listen: str, host: str, port: int) -> None:
     assert parse_listen(listen) == (host, port)
 
 
 @pytest.mark.parametrize(
     "listen", ["", "8420", ":8420", "::1:8420", "[::1]", "host:65536", "host:", "a b:1", "host:-1"]
 )
-def test_what_is_none(listen: str) -> None:
+def test_invalid_addresses(listen: str) -> None:
     with pytest.raises(ValueError, match="write host:port"):
         parse_listen(listen)

@@ -1,4 +1,4 @@
-"""What may be asked of the list of items."""
+"""The query of the list of items."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from mirrord.model import State
 from mirrord.web.query import LONGEST, ItemsQuery, items_query, no_parameters
 
 
-def test_nothing_asked_is_everything() -> None:
+def test_an_empty_query_selects_everything() -> None:
     assert items_query([]) == ItemsQuery()
     assert items_query([("state", ""), ("limit", ""), ("q", "")]) == ItemsQuery()
 
 
-def test_everything_asked() -> None:
+def test_all_parameters() -> None:
     pairs = [("state", "Blocked"), ("entry", "geo"), ("q", "a b"), ("cursor", "c"), ("limit", "1000")]
     assert items_query(pairs) == ItemsQuery(state=State.BLOCKED, entry="geo", q="a b", cursor="c", limit=1000)
 
@@ -32,7 +32,7 @@ def test_everything_asked() -> None:
         ([("q", "a" * (LONGEST + 1))], "1025 characters: at most 1024"),
     ],
 )
-def test_anything_else_is_refused_with_what_is_expected(pairs: list[tuple[str, str]], words: str) -> None:
+def test_an_invalid_query_is_an_error_with_the_expected_form(pairs: list[tuple[str, str]], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         items_query(pairs)
 
