@@ -1,4 +1,4 @@
-"""Parts of tests of `transfer`: sources, jobs, and a scripted store that keeps what happened in order."""
+"""Parts of tests of `transfer`: sources, specs, and a scripted store that records its calls in order."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -23,12 +23,12 @@ AT = Destination("default", "http://store", "bucket", "key.bin")
 
 
 def source_of(content: bytes, *, length: int | None = -1, step: int = 1 << 16, **more: Any) -> MemorySource:
-    """A source that is read as one stream, and announces this length; -1: the true one."""
+    """A source that is read as one stream and declares this length; -1: the true one."""
     return MemorySource(content, ranges=False, step=step, claims=lambda size: size if length == -1 else length, **more)
 
 
 class Log(list[str]):
-    """What happened, in order; a line can be awaited."""
+    """The calls in order. A test can wait for a line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class ScriptedStore(MemoryStore):
         return {key: kept.content for key, kept in self.buckets[AT.bucket].items()}
 
     def hold(self, content: bytes) -> None:
-        """Let an object stand at `AT`."""
+        """Put an object at `AT`."""
         stored = StoredObject(size=len(content), etag='"before"')
         self.buckets[AT.bucket][AT.key] = MemoryObject(content, stored, ObjectOptions())
 

@@ -174,10 +174,10 @@ async def test_parts_in_flight_and_buffers_stay_below_their_limits() -> None:
         await asyncio.sleep(0)
 
     store = ScriptedStore(on={"part": look})
-    jobs = [transfer_spec(parts_of(PART, concurrency=4)) for _ in range(6)]
+    specs = [transfer_spec(parts_of(PART, concurrency=4)) for _ in range(6)]
     sources = [source_of(CONTENT, length=None if n % 2 else -1) for n in range(6)]
     carried = TransferContext(store=store, budget=budget)
-    await asyncio.gather(*(copy(one, s, s.observed, carried) for one, s in zip(jobs, sources, strict=True)))
+    await asyncio.gather(*(copy(one, s, s.observed, carried) for one, s in zip(specs, sources, strict=True)))
     assert 4 * PART <= highest <= MiB
     assert budget.in_use == 0
 
