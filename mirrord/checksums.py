@@ -1,7 +1,7 @@
-"""Checksums of bytes, as S3 headers carry them: base64 of the big-endian digest. The only importer of awscrt.
+"""Checksums of bytes in the form of S3's headers: base64 of the big-endian digest. The only importer of awscrt.
 
-Owns computing, combining and running checksums. sha256 and md5 cannot be combined: that is an error. A large buffer is
-hashed in a thread (awscrt and hashlib release the GIL), a small one on the event loop: see `_INLINE`.
+Owns computing, combining and incremental checksums. sha256 and md5 cannot be combined: that is an error. A large buffer
+is hashed in a thread (awscrt and hashlib release the GIL), a small one on the event loop: see `_INLINE`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from awscrt import checksums as crt
 from mirrord.model import Checksum, ChecksumKind
 from mirrord.units import KiB, MiB
 
-CrcFunction = Callable[[Any, int], int]  # awscrt's types say bytes; it takes any buffer
+CrcFunction = Callable[[Any, int], int]  # awscrt's type hints require bytes; it accepts any buffer
 
 
 class _CrcKind(NamedTuple):
@@ -37,11 +37,11 @@ _INLINE = {
     ChecksumKind.MD5: 64 * KiB,
 }
 """Buffers up to these sizes are hashed on the event loop: that takes 80 to 180 us, and a thread hop takes 80 us on two
-cores. (A GiB takes 0.08 to 1.88 s.)"""
+cores. (1 GiB takes 0.08 to 1.88 s.)"""
 
 
 class RunningChecksum:
-    """A checksum over bytes that arrive in pieces. `checksum()` may be called at any time."""
+    """An incremental checksum. `checksum()` may be called at any time."""
 
     def __init__(self, kind: ChecksumKind) -> None:
         self.kind = kind
@@ -76,14 +76,15 @@ def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
 
 
 async def digest(kind: ChecksumKind, view: memoryview) -> Checksum | None:
-    """As `compute`; a large buffer is hashed in a thread. `view` must not change, even after a cancellation."""
+    """As `compute`; a large buffer is hashed in a thread. `view` must not change, also after a cancellation: the thread
+    may still read it."""
     if kind is ChecksumKind.NONE or view.nbytes <= _INLINE[kind]:
         return compute(kind, view)
     return await asyncio.to_thread(compute, kind, view)
 
 
 async def extend(running: RunningChecksum, view: memoryview) -> None:
-    """`running.update(view)`; a large buffer is hashed in a thread. As for `digest`, `view` must not change."""
+    """`running.update(view)`; a large buffer is hashed in a thread. `view` must not change, as in `digest`."""
     if running.kind is ChecksumKind.NONE or view.nbytes <= _INLINE[running.kind]:
         running.update(view)
     else:
@@ -91,13 +92,13 @@ async def extend(running: RunningChecksum, view: memoryview) -> None:
 
 
 def combines(kind: ChecksumKind) -> bool:
-    """Whether checksums of pieces give the checksum of the whole: the CRC kinds."""
+    """Whether the checksum of the whole can be computed from the checksums of its pieces: True for the CRC kinds."""
     return kind in _CRCS
 
 
 def combine(kind: ChecksumKind, pieces: Iterable[tuple[Checksum, int]]) -> Checksum:
-    """The checksum of the concatenation of pieces of known lengths (bytes). ValueError for kinds without a
-    combination."""
+    """The checksum of the concatenation of pieces of known lengths (bytes). ValueError: the kind cannot be
+    combined, or a piece has another kind."""
     if kind not in _CRCS:
         raise ValueError(f"{kind} checksums of pieces do not combine; only {', '.join(_CRCS)} do")
     whole = 0
@@ -109,12 +110,12 @@ def combine(kind: ChecksumKind, pieces: Iterable[tuple[Checksum, int]]) -> Check
 
 
 def composite(kind: ChecksumKind, pieces: Iterable[Checksum]) -> Checksum | None:
-    """The checksum of the pieces' digests one after the other: a COMPOSITE checksum of S3, without its `-N`."""
+    """The checksum of the concatenated digests of the pieces: S3's COMPOSITE checksum, without its `-N`."""
     return compute(kind, memoryview(b"".join(base64.b64decode(piece.value) for piece in pieces)))
 
 
 def hexadecimal(checksum: Checksum) -> str:
-    """The hex digest, as checksum files and ETags have it."""
+    """The hex digest, as in checksum files and ETags."""
     return base64.b64decode(checksum.value).hex()
 
 

@@ -1,6 +1,6 @@
-"""Profiles of providers as data: limits, key rules, checksum kinds. One row per provider, no code paths.
+"""Profiles of providers as data: limits, key rules, checksum kinds. One row for each provider, no code for one.
 
-Owns the facts that differ between S3-compatible stores (FIELD_NOTES 7, 8). No other module compares provider names.
+Owns the properties that differ between S3-compatible stores (FIELD_NOTES 7, 8). No other module compares their names.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Provider:
 
     name: ProviderName
     checksum: ChecksumKind = ChecksumKind.MD5
-    """The checksum kind that is sent with each write. What it proves is read from the store's answers
-    (`transfer.proof`)."""
+    """The checksum kind that is sent with each write. `transfer.proof` decides from the store's answers what it
+    proves."""
     min_part: int = 5 * MiB
     max_part: int = 5 * GiB
     max_parts: int = 10_000
@@ -29,13 +29,13 @@ class Provider:
     equal_parts: bool = False
     """All parts of an upload except the last must have the same size."""
     merges_slashes: bool = False
-    """`d//x` and `d/x` are one object, and `\\` is `/` (FIELD_NOTES table)."""
+    """`d//x` and `d/x` are the same object, and `\\` is `/` (FIELD_NOTES table)."""
 
 
 _PROFILES = {
     ProviderName.AWS: Provider(
         name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB, late_abort_harmless=True
-    ),  # "maximum object size 48.8 TiB": as many parts of 5 GiB as there may be
+    ),  # "maximum object size 48.8 TiB": 10,000 parts of 5 GiB
     ProviderName.MINIO: Provider(name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME, late_abort_harmless=True),
     ProviderName.SEAWEEDFS: Provider(name=ProviderName.SEAWEEDFS, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
     ProviderName.EMBEDDED: Provider(name=ProviderName.EMBEDDED, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
@@ -46,5 +46,5 @@ _PROFILES = {
 
 
 def profile(name: ProviderName) -> Provider:
-    """The profile of a provider; a provider without a row gets the generic limits."""
+    """The profile of a provider; the generic limits if it has no row."""
     return _PROFILES.get(name) or Provider(name=name)

@@ -1,8 +1,8 @@
-"""mirrord as a library: S3Client moves a buffer, a URL or a file into a bucket; MultipartUploader takes any chunks.
+"""mirrord as a library: S3Client copies a buffer, a URL or a file into a bucket; MultipartUploader takes chunks.
 
-Owns the interface of SPEC section 6 over the daemon's own transfer code: the same cutting, checksums, proofs and undo.
-Refuses to be a daemon: nothing is journaled and no whole transfer is tried again; errors are those of `errors`.
-An upload is aborted when its block fails; after kill -9 only the store's lifecycle rules can do that.
+Owns the interface of SPEC section 6. The daemon's transfer code does the work: the same part sizes, checksums, proofs
+and cleanup. There is no journal, and no whole transfer is retried; errors are those of `errors`. An upload is aborted
+when its block fails; after kill -9, only a lifecycle rule of the store can abort it.
 """
 
 from mirrord.client.s3_client import S3Client

@@ -1,6 +1,6 @@
-"""A store and its credentials, opened when needed: what S3Client's calls and MultipartUploader stand on.
+"""The connection of the library to one store, for S3Client and MultipartUploader.
 
-Owns the life of the library's connections. Bare, each use opens and closes its own; inside `async with`, one is kept.
+Owns when connections are opened and closed: inside `async with`, all calls share one; else each call opens its own.
 """
 
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from mirrord.units import MiB
 
 @dataclass(frozen=True, slots=True)
 class OpenConnection:
-    """What an open S3Client holds."""
+    """The open store and the sources for URLs."""
 
     store: ObjectStore
     http: HttpSources
@@ -34,7 +34,7 @@ async def open_connection(options: StoreOptions) -> AsyncIterator[OpenConnection
 
 
 class StoreConnection:
-    """See `S3Client`, whose constructor this is."""
+    """The options of one store and the resources that all its calls share. `S3Client` has the documentation."""
 
     def __init__(
         self,
@@ -56,29 +56,29 @@ class StoreConnection:
         )
         self.budget = Budget(memory_limit)
         self.etags = ETagAgreement()
-        self._kept: OpenConnection | None = None
-        self._life = AsyncExitStack()
+        self._open: OpenConnection | None = None
+        self._contexts = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        if self._kept is not None:
+        if self._open is not None:
             raise RuntimeError("this S3Client is open already")
-        self._kept = await self._life.enter_async_context(open_connection(self.options))
+        self._open = await self._contexts.enter_async_context(open_connection(self.options))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._kept = None
+        self._open = None
         self.budget.clear()
-        await self._life.__aexit__(kind, error, trace)
+        await self._contexts.__aexit__(kind, error, trace)
 
     def at(self, bucket: str, key: str) -> Destination:
         return Destination(self.options.name, self.options.endpoint, bucket, key)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[OpenConnection]:
-        if self._kept is not None:
-            yield self._kept
+        if self._open is not None:
+            yield self._open
         else:
             async with open_connection(self.options) as opened:
                 yield opened

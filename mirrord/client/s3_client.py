@@ -1,6 +1,6 @@
-"""S3Client: a buffer, a URL or a file into a bucket, in one awaited call each.
+"""S3Client: copies a buffer, a URL or a file into a bucket, with one awaited call each.
 
-Owns the four calls of SPEC section 6, over the daemon's own transfer code. No whole transfer is tried again.
+Owns the four calls of SPEC section 6. `transfer` does the work. No whole transfer is retried.
 """
 
 import os
@@ -26,21 +26,22 @@ from mirrord.transfer.spec import NewObject, TransferContext, TransferSpec
 from mirrord.units import MiB
 
 CHUNK = MiB
-STREAMS = 4
+CONCURRENCY = 4
 
 LocalPath = str | os.PathLike[str]
 
 
 class S3Client(StoreConnection):
-    """One store and its credentials. Bare, each call opens and closes a client; in `async with`, one is kept open.
+    """One store and its credentials. In `async with`, one connection stays open; else each call opens and closes one.
 
-    `endpoint_url=""` is AWS. Without keys, the AWS chain (environment, files, roles) is asked. `provider` (a name of
-    the manifest's) picks limits and checksums: `aws` without an endpoint, else `generic`, whose MD5 every store checks.
-    `memory_limit` (bytes) bounds the buffers of all streamed calls of this client together.
+    `endpoint_url=""` is AWS. Without keys, the credentials come from the AWS chain (environment, files, roles).
+    `provider` (a name of the manifest's `stores`) selects limits and checksums. The default is `aws` without an
+    endpoint, else `generic`, with MD5, which every store verifies. `memory_limit` (bytes) is the limit of the buffers
+    of all streamed calls of this client together.
     """
 
     async def upload_file(self, bucket: str, path: str, buffer: BytesLike | BytesIO) -> None:
-        """Store `buffer` (a BytesIO: all of it, wherever it stands) under the key `path`, in one put of up to 5 GiB."""
+        """Store `buffer` under the key `path`, in one put of at most 5 GiB. Of a BytesIO, all bytes are stored."""
         spec = self._spec(bucket, path, Observed(revision=Revision(address="buffer")), None)
         content = buffer.getbuffer() if isinstance(buffer, BytesIO) else memoryview(buffer)
         with content, content.cast("B") as body:
@@ -50,7 +51,7 @@ class S3Client(StoreConnection):
             proof.of_put(checksum, stored, len(body))
 
     async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:
-        """Fetch `url` whole into memory and store it in one put. For large things, `stream_upload`."""
+        """Fetch `url` into memory and store it in one put. Use `stream_upload` for large files."""
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
             observed = await _probe(source)
             content = await _read_whole(source, observed)
@@ -58,19 +59,20 @@ class S3Client(StoreConnection):
             await put(spec, source, observed, self._context(opened), memoryview(content))
 
     async def stream_upload(self, bucket: str, path: str, url: str) -> None:
-        """Fetch `url` and store it in parts while it comes, through MultipartUploader."""
+        """Fetch `url` and store it in parts while it arrives, with MultipartUploader."""
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
             observed = await _probe(source)
             spec = self._spec(bucket, path, observed, observed.revision.length)
             part_size = max(spec.layout.part_size, opened.store.provider.min_part)
-            async with SharedPoolUploader(self, spec.new, part_size=part_size, concurrency=STREAMS) as uploader:
+            async with SharedPoolUploader(self, spec.new, part_size=part_size, concurrency=CONCURRENCY) as uploader:
                 await _push(source, observed, uploader)
 
     async def stream_file(self, bucket: str, path: str, file: LocalPath | Reader) -> None:
-        """Store a file in bounded memory: one put if it is small, in parts if not.
+        """Store a file in bounded memory: one put for a small file, parts for a large one.
 
-        `file` is a path, or an open binary file or async reader (anything with `read(n)`), which is read from where
-        it stands and left open. A file at a path that changes meanwhile raises SourceChanged and stores nothing.
+        `file` is a path, or an open binary file or async reader (any object with `read(n)`). An open file is read from
+        its current position and stays open. If the file at a path changes meanwhile, SourceChanged is raised and
+        nothing is stored.
         """
         async with self.open() as opened, _file_source(file) as source:
             observed = await _probe(source)
@@ -125,5 +127,5 @@ async def _push(source: Source, observed: Observed, uploader: MultipartUploader)
 
 
 def _file_source(file: LocalPath | Reader) -> Source:
-    """A path means the file that it leads to: unlike a manifest's, it may be a symbolic link."""
+    """The source of a file. A path may be a symbolic link to the file, unlike in a manifest."""
     return FileSource(os.path.realpath(file)) if isinstance(file, str | os.PathLike) else ReaderSource(file)

@@ -1,6 +1,6 @@
-"""MultipartUploader: one object from chunks of any size, in parts, all or nothing.
+"""MultipartUploader: writes one object from chunks of any size, in parts. The object appears complete or not at all.
 
-Owns the library's face of `transfer.multipart` and `transfer.part_builder`; repeats none of their work.
+Owns the public interface; `transfer.multipart` and `transfer.part_builder` do the work.
 """
 
 from contextlib import AsyncExitStack
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 MIN_PART = 5 * MiB
 EQUAL_PART = 32 * MiB
-"""Where all parts must be of one size and the length is unknown: 312 GiB in 10,000 parts."""
+"""Used if all parts must have the same size and the length is unknown: 312 GiB in 10,000 parts."""
 BytesLike = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
-    """What an uploader holds from the start of its block on."""
+class _OpenUpload:
+    """The state of an uploader inside its block."""
 
     multipart: MultipartUpload
     builder: PartBuilder
@@ -42,14 +42,14 @@ class _Open:
 class MultipartUploader:
     """`async with MultipartUploader(client=…, bucket=…, key=…) as up: await up.upload_part(chunk)`.
 
-    A clean exit completes the upload, an error or cancellation aborts it and leaves the previous object as it was. If
-    the store then shows another length or checksum than was sent, it raises LengthMismatch or ChecksumMismatch.
-    `client` is an S3Client or an open aiobotocore S3 client, which stays its owner's to close (`provider` then names
-    its limits). A chunk of 5 MiB or more is one part, together with a smaller rest before it; smaller chunks are
-    gathered to parts of 5 MiB, and larger ones the more parts there are. With `part_size`, and where the store wants
-    equal parts (R2), all parts but the last have one size. With `concurrency` 1, `upload_part` returns when the parts
-    it filled are stored; with more, so many parts may be on their way while you go on. Memory: (concurrency + 1) x the
-    largest part. One task at a time may call.
+    If the block ends without an error, the upload is completed. An error or a cancellation aborts it; the previous
+    object is unchanged. If the completed object has another length or checksum than was sent, LengthMismatch or
+    ChecksumMismatch is raised. `client` is an S3Client, or an open aiobotocore S3 client, which the caller closes
+    (`provider` then selects its limits). A chunk of 5 MiB or more is one part, together with smaller bytes before it.
+    Smaller chunks are collected to parts of 5 MiB; the size grows with the number of parts. With `part_size`, and if
+    the store requires equal parts (R2), all parts except the last have the same size. With `concurrency` 1,
+    `upload_part` returns when the parts that it filled are stored; with a larger value, up to that many parts are sent
+    while the caller continues. Memory: (concurrency + 1) x the largest part. Only one task at a time may call.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class MultipartUploader:
         self._options = options
         self._provider = profile(ProviderName(provider))
         self._pool: Budget | None = None
-        self._life = AsyncExitStack()
-        self._upload: _Open | None = None
+        self._contexts = AsyncExitStack()
+        self._upload: _OpenUpload | None = None
         self.is_loading = True
-        """Until the object is completed; so for ever, if the upload was aborted."""
+        """True until the object is completed; it stays True after an abort."""
         self.mpu: dict[str, str] | None = None
-        """The answer of CreateMultipartUpload: Bucket, Key, UploadId."""
+        """The answer of CreateMultipartUpload (Bucket, Key, UploadId); None before the block starts."""
 
     @property
     def parts(self) -> list[dict[str, int | str]]:
-        """The parts stored so far, as CompleteMultipartUpload lists them: PartNumber and ETag."""
+        """The parts stored so far, in the form of CompleteMultipartUpload: PartNumber and ETag."""
         return [{"PartNumber": part.number, "ETag": part.etag} for part in self._stored()]
 
     @property
@@ -89,22 +89,22 @@ class MultipartUploader:
 
     @property
     def uploaded_size(self) -> float:
-        """What is stored so far, in MiB."""
+        """The size of the parts stored so far, in MiB."""
         return sum(part.size for part in self._stored()) / MiB
 
     async def __aenter__(self) -> Self:
         if self._upload is not None:
             raise RuntimeError("an uploader makes one object: create another for the next")
-        async with AsyncExitStack() as life:
-            store = await self._store(life)
+        async with AsyncExitStack() as contexts:
+            store = await self._open_store(contexts)
             size = self._least_part(store)
             budget = self._pool or Budget(size * (self._concurrency + 1))
             new = NewObject(at=self._at, options=self._described(), checksum=store.provider.checksum)
             upload = MultipartUpload(TransferContext(store=store, budget=budget), new, concurrency=self._concurrency)
-            await life.enter_async_context(upload)
+            await contexts.enter_async_context(upload)
             builder = self._builder(upload, budget, store, size)
-            life.callback(builder.close)
-            self._upload, self._life = _Open(upload, builder), life.pop_all()
+            contexts.callback(builder.close)
+            self._upload, self._contexts = _OpenUpload(upload, builder), contexts.pop_all()
         self.mpu = {"Bucket": self._at.bucket, "Key": self._at.key, "UploadId": str(upload.upload_id)}
         return self
 
@@ -112,10 +112,10 @@ class MultipartUploader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            await self._life.__aexit__(kind, error, trace)
+            await self._contexts.__aexit__(kind, error, trace)
             return
         upload = self._open_upload()
-        async with self._life:
+        async with self._contexts:
             await upload.builder.end()
             stored, whole = await upload.multipart.complete()
         parts = self._stored()
@@ -123,7 +123,7 @@ class MultipartUploader:
         self.is_loading = False
 
     async def upload_part(self, chunk: BytesLike) -> None:
-        """Take `chunk`, of any size, none included; it is copied, so it may be reused afterwards.
+        """Add `chunk`, of any size (also 0). It is copied, so its memory may be reused afterwards.
 
         Raises the error of any part that failed: EntityTooSmall, InvalidPart, NoSuchUpload, StoreUnavailable …
         """
@@ -136,13 +136,13 @@ class MultipartUploader:
     def _stored(self) -> list[Part]:
         return [part for _, part in sorted(self._upload.multipart.parts.items())] if self._upload else []
 
-    def _open_upload(self) -> "_Open":
+    def _open_upload(self) -> _OpenUpload:
         if self._upload is None or self.mpu is None:
             raise RuntimeError("the upload is not open: use `async with`")
         return self._upload
 
     def _builder(self, upload: MultipartUpload, budget: Budget, store: ObjectStore, size: int) -> PartBuilder:
-        """Parts of different sizes only where the pool is the upload's own."""
+        """Parts have different sizes only if no other upload uses the pool."""
         equal = store.provider.equal_parts or self._part_size is not None or self._pool is not None
         return PartBuilder(upload, budget, size, equal=equal, most=store.provider.max_part)
 
@@ -152,9 +152,9 @@ class MultipartUploader:
             raise ValueError(f"part_size is {asked:,}; {store.provider.name} takes parts of {least:,} bytes or more")
         return asked or (max(least, EQUAL_PART) if store.provider.equal_parts else least)
 
-    async def _store(self, life: AsyncExitStack) -> ObjectStore:
+    async def _open_store(self, contexts: AsyncExitStack) -> ObjectStore:
         if isinstance(self._client, StoreConnection):
-            return (await life.enter_async_context(self._client.open())).store
+            return (await contexts.enter_async_context(self._client.open())).store
         return S3Store.over(self._client, self._provider)
 
     def _described(self) -> ObjectOptions:
@@ -165,7 +165,7 @@ class MultipartUploader:
 
 
 class SharedPoolUploader(MultipartUploader):
-    """A MultipartUploader of an S3Client that takes its buffers from that client's pool, for an object described."""
+    """A MultipartUploader that uses the buffer pool of an S3Client, for an object whose options are known."""
 
     def __init__(self, connection: StoreConnection, new: NewObject, *, part_size: int, concurrency: int) -> None:
         bucket, key = new.at.bucket, new.at.key

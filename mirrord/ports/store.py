@@ -1,4 +1,4 @@
-"""One store's objects: S3's calls by their own names."""
+"""The port of an object store: the calls of S3, by S3's names."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,11 +19,12 @@ from mirrord.providers import Provider
 
 
 class ObjectStore(Protocol):
-    """One store's objects. Every call has a deadline scaled to its size and is tried once: retry is policy.
+    """The objects of one store. Each call is sent once, with a deadline that depends on its size: retries are policy
+    above this port.
 
-    All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a child; the writes also raise
-    OutcomeUnknown (sent, and no answer or one without an ETag), ChecksumMismatch (the store refused the bytes) and
-    PreconditionFailed."""
+    All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a subclass. Writes also raise
+    OutcomeUnknown (sent, and there was no answer or one without an ETag), ChecksumMismatch (the store refused the
+    bytes) and PreconditionFailed."""
 
     @property
     def provider(self) -> Provider:
@@ -38,7 +39,7 @@ class ObjectStore(Protocol):
         *,
         if_none_match: bool = False,
     ) -> StoredObject:
-        """PutObject. The store verifies `checksum` before the object becomes visible, where it can."""
+        """PutObject. A store that supports the kind verifies `checksum` before the object becomes visible."""
 
     async def copy_object(
         self,
@@ -50,19 +51,21 @@ class ObjectStore(Protocol):
         if_match: str,
         size: int,
     ) -> StoredObject:
-        """CopyObject: `at` gets the bytes of `source` (at this store, `size` of them, at most `provider.max_put`) with
-        these options in place of its own. PreconditionFailed if its ETag is not `if_match`, at stores that look, which
-        not all do; StoreRefused if it is gone. The answer need not tell the checksum: HEAD does."""
+        """CopyObject: write the bytes of `source`, an object of this store, to `at`, with these options instead of the
+        options of `source`. `size` is its length in bytes, at most `provider.max_put`. PreconditionFailed: its ETag is
+        not `if_match` (not all stores check). StoreRefused: it does not exist. The answer may have no checksum; that
+        of a HEAD has one."""
 
     async def create_upload(
         self, at: Destination, options: ObjectOptions, checksum: ChecksumKind = ChecksumKind.NONE
     ) -> str:
-        """CreateMultipartUpload; returns the upload id. A CRC makes a full-object checksum, SHA256 a composite one."""
+        """CreateMultipartUpload; returns the upload id. With a CRC, the object gets a full-object checksum; with
+        SHA256, a composite one."""
 
     async def upload_part(
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
-        """UploadPart; `number` from 1. Raises NoSuchUpload too; StoreUnavailable also for an answer without an ETag."""
+        """UploadPart; `number` from 1. Also raises NoSuchUpload, and StoreUnavailable for an answer without an ETag."""
 
     async def complete_upload(
         self,
@@ -75,13 +78,13 @@ class ObjectStore(Protocol):
     ) -> StoredObject:
         """CompleteMultipartUpload, parts ascending, with the full-object checksum.
 
-        Raises EntityTooSmall, InvalidPart, InvalidPartOrder, NoSuchUpload too."""
+        Also raises EntityTooSmall, InvalidPart, InvalidPartOrder, NoSuchUpload."""
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
-        """AbortMultipartUpload; an upload that is already gone is no error."""
+        """AbortMultipartUpload. No error if the upload does not exist."""
 
     async def head_object(self, at: Destination) -> StoredObject | None:
-        """The object as it stands (`from_head` is set), with its checksum where the store tells it; None: none does."""
+        """HeadObject: the object (`from_head` is set), with its checksum if the store shows one; None: no object."""
 
     def get_object(
         self, at: Destination, start: int = 0, end: int | None = None
@@ -89,28 +92,29 @@ class ObjectStore(Protocol):
         """The object's bytes [start, end)."""
 
     async def delete_object(self, at: Destination) -> None:
-        """DeleteObject; no error if there is none."""
+        """DeleteObject. No error if there is no object."""
 
     def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
-        """What the store holds of an open upload, ascending, without checksums. Raises NoSuchUpload too.
+        """ListParts: the parts of an open upload, ascending, without checksums. Also raises NoSuchUpload.
 
-        It confirms our own list and cannot replace it: stores may show a part that was sent twice as two."""
+        It confirms the list of the caller and cannot replace it: some stores show a part that was sent twice twice."""
 
     def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
-        """Every open multipart upload whose key starts with `prefix`."""
+        """ListMultipartUploads: all open multipart uploads whose key starts with `prefix`."""
 
     def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
-        """ListObjectVersions: every version of exactly this key, the newest first, delete markers left out; nothing
-        where the store keeps none."""
+        """ListObjectVersions: all versions of exactly this key, the newest first, without delete markers; none if the
+        store has no versions."""
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
-        """HeadObject of one version; None: it is gone."""
+        """HeadObject of one version; None: it does not exist."""
 
     async def bucket_versioning(self, bucket: str) -> str | None:
-        """GetBucketVersioning: `Enabled` or `Suspended`; None: the bucket never had versions, or the store has none."""
+        """GetBucketVersioning: `Enabled` or `Suspended`; None: never enabled, or not supported."""
 
     async def has_bucket(self, bucket: str) -> bool:
-        """HeadBucket. StoreDenied: its existence is not ours to know."""
+        """HeadBucket. StoreDenied: the credentials do not allow the question."""
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
-        """Create the bucket, with `versioning` switched on, if it does not exist; True if this call created it."""
+        """Create the bucket if it does not exist, with versioning enabled if `versioning`; True if this call created
+        it."""

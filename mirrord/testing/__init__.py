@@ -1,4 +1,4 @@
-"""Fakes of the ports, for tests of mirrord and of programs that use it. Each passes the port's contract suite.
+"""Fakes of the ports, for tests of mirrord and of programs that use it. Each passes the contract suite of its port.
 
 Owns `MemoryStore` (ObjectStore), `MemorySource` (Source), `MemoryJournal` (Journal) and `ManualClock` and
 `AutoAdvancingClock` (Clock). They use

@@ -1,19 +1,19 @@
-"""A fake of Clock: a test moves the time. No task waits in real time; sleepers wake in the order of their times."""
+"""A fake of Clock: the test sets the time. No task waits in real time; sleeping tasks wake in order of time."""
 
 import asyncio
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 
-_MOST_TURNS = 100_000
-_ENOUGH_TURNS = 200
-"""Turns of a loop that does not show what is ready (uvloop), after which nothing is taken to be ready any more."""
+_MAX_ITERATIONS = 100_000
+_UVLOOP_ITERATIONS = 200
+"""uvloop does not show which callbacks are ready: after this many iterations of the loop, none is assumed to be."""
 
 
 class ManualClock:
-    """`ports.Clock`. Time stands still except in `await clock.advance(60)`, during which a minute passes.
+    """`ports.Clock`. The time changes only in `advance`: `await clock.advance(60)` is one minute.
 
-    `now` is the start in seconds since the epoch; `monotonic` starts at 0. Threads and sockets are not waited for.
+    `now` is the start in seconds since the epoch; `monotonic` starts at 0. It does not wait for threads and sockets.
     """
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
@@ -29,7 +29,7 @@ class ManualClock:
         return self._elapsed
 
     def set_ahead(self, seconds: float) -> None:
-        """Set the wall clock ahead; below 0: back. The monotonic time stays."""
+        """Set the wall clock ahead; negative: back. The monotonic time does not change."""
         self._start += seconds
 
     async def sleep(self, seconds: float) -> None:
@@ -42,20 +42,20 @@ class ManualClock:
 
     @property
     def sleeping(self) -> int:
-        """How many tasks wait for time to pass."""
+        """The number of sleeping tasks."""
         return sum(not wake.done() for _, _, wake in self._sleepers)
 
     async def settle(self) -> None:
-        """Let every task run until it waits for time, a thread or a socket."""
+        """Run all tasks until each waits for the time, a thread or a socket."""
         ready = getattr(asyncio.get_running_loop(), "_ready", None)
-        for turn in range(_MOST_TURNS):
+        for iteration in range(_MAX_ITERATIONS):
             await asyncio.sleep(0)
-            if turn >= _ENOUGH_TURNS if ready is None else not ready:
+            if iteration >= _UVLOOP_ITERATIONS if ready is None else not ready:
                 return
-        raise AssertionError("a task runs without end and does not let time pass")
+        raise AssertionError("a task never waits for the time")
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass. Each sleeper wakes at its own time; what it starts may sleep within the same span."""
+        """Advance the time. Each sleeping task wakes at its own time, and may sleep again within the same call."""
         end = self._elapsed + seconds
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end:
@@ -70,7 +70,7 @@ class ManualClock:
 
 
 class AutoAdvancingClock(ManualClock):
-    """A clock whose sleepers wake at once: each sleep moves the time. For code that sleeps while nothing else runs.
+    """A clock whose `sleep` returns at once and advances the time. For code that sleeps while no other task runs.
 
     `slept` has the seconds of each sleep; `meanwhile` is called during each.
     """
@@ -81,7 +81,7 @@ class AutoAdvancingClock(ManualClock):
         self.slept: list[float] = []
 
     def move(self, seconds: float) -> None:
-        """Let time pass, at once."""
+        """Advance the time at once, without running other tasks."""
         self._elapsed += seconds
 
     async def sleep(self, seconds: float) -> None:

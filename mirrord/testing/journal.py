@@ -1,4 +1,4 @@
-"""A fake of Journal: the same contract, in memory. Nothing of it outlives the object."""
+"""A fake of Journal, in memory, with the same contract."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ from mirrord.ports.journal import MAX_MADE_FROM
 
 
 class MemoryJournal:
-    """`ports.Journal` in memory. What it holds outlives `async with`, and is lost with the object."""
+    """`ports.Journal` in memory. Its content stays after `async with`, and is lost with the object."""
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}

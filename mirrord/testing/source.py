@@ -1,7 +1,7 @@
 """A fake of Source: bytes in memory that a test may change at any time.
 
-Owns a source that keeps its word as a good server does: a stream is of the revision that was observed, or is refused.
-Scripted faults come from `fails`, `on_open` and `on_read`.
+A stream has the bytes of the revision that was observed, or is refused, as from a correct server. `fails` and
+`SourceHooks` script faults.
 """
 
 import asyncio
@@ -15,25 +15,25 @@ from mirrord.model import Observed, Revision
 from mirrord.ports import ByteStream
 
 
-def _true(size: int) -> int | None:
+def _same(size: int) -> int | None:
     return size
 
 
 async def _pass(*_: int) -> None:
-    """For hooks that are not set."""
+    """The default of hooks."""
 
 
 @dataclass
 class MemorySource:
-    """`ports.Source` of `content`. A test that changes `content` changes `etag` too. `log` tells what was asked."""
+    """`ports.Source` of `content`. A test that changes `content` must change `etag` too. `log` records all calls."""
 
     content: bytes | None = b"one"  # None: SourceMissing
     etag: str = '"1"'
     address: str = "x"
     content_type: str | None = None
     ranges: bool = True
-    step: int = 1 << 20  # most bytes of one read
-    claims: Callable[[int], int | None] = _true  # the length that it announces, by the true one; None: none
+    step: int = 1 << 20  # the maximum number of bytes of one read
+    claims: Callable[[int], int | None] = _same  # the announced length, from the true one; None: no length
     fails: Exception | None = None  # raised by each probe
     hooks: "SourceHooks" = field(default_factory=lambda: SourceHooks())
     log: "SourceLog" = field(default_factory=lambda: SourceLog())
@@ -42,7 +42,7 @@ class MemorySource:
     def observed(self) -> Observed:
         """The source as it is now. Raises SourceMissing."""
         if self.content is None:
-            raise SourceMissing(f"{self.address}: there is none")
+            raise SourceMissing(f"{self.address}: the source does not exist")
         revision = Revision(address=self.address, etag=self.etag, length=self.claims(len(self.content)))
         return Observed(revision=revision, content_type=self.content_type, ranges=self.ranges)
 
@@ -86,7 +86,7 @@ class MemorySource:
 
 @dataclass(slots=True)
 class SourceHooks:
-    """What happens at each open, with the range, and before each read, with its offset. They may raise or wait."""
+    """Called at each open with the range, and before each read with its offset. They may raise or wait."""
 
     on_open: Callable[[int, int], Awaitable[None]] = _pass
     on_read: Callable[[int], Awaitable[None]] = _pass
@@ -94,7 +94,7 @@ class SourceHooks:
 
 @dataclass(slots=True)
 class SourceLog:
-    """What a source was asked, in order."""
+    """The calls of a source, in order."""
 
     known: list[Revision | None] = field(default_factory=list)  # of each probe
     opened: list[tuple[int, int]] = field(default_factory=list)  # the bytes [start, end) of each stream
@@ -104,7 +104,7 @@ class SourceLog:
 
 
 class _SourceStream:
-    """`ports.ByteStream` of content[start:stop], as it was at its opening."""
+    """`ports.ByteStream` of content[start:stop], as it was when the stream was opened."""
 
     def __init__(self, source: MemorySource, content: bytes, start: int, stop: int) -> None:
         self._source = source

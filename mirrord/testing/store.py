@@ -1,7 +1,7 @@
 """A fake of ObjectStore: an object store in memory.
 
-Owns a store that refuses what a good S3 store refuses: wrong checksums, small parts, unknown parts and uploads, failed
-preconditions, missing buckets. The contract suite that tests real stores tests it too.
+It refuses what a correct S3 store refuses: wrong checksums, small parts, unknown parts and uploads, failed
+preconditions, missing buckets. The contract suite of real stores tests it too.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ from mirrord.providers import Provider, profile
 
 @dataclass(frozen=True, slots=True)
 class MemoryObject:
-    """An object as it is held: its bytes, what is said of it, and the options it was written with."""
+    """An object: its bytes, the result of a HEAD, and the options of its write."""
 
     content: bytes = field(repr=False)
     stored: StoredObject
@@ -57,7 +57,7 @@ class MemoryUpload:
 
 
 class MemoryStore:
-    """ports.ObjectStore in memory. `buckets[bucket][key]` and `uploads[id]` may be read by the test that owns it.
+    """`ports.ObjectStore` in memory. Tests may read `buckets[bucket][key]` and `uploads[id]`.
 
     `clock` gives the seconds since the epoch that Last-Modified and Initiated show; without one they are 0.
     """
@@ -70,7 +70,7 @@ class MemoryStore:
         self.regions: dict[str, str | None] = {}
         self.versioned: set[str] = set()
         self.versions: dict[tuple[str, str], list[MemoryObject]] = {}
-        """Of keys in versioned buckets, the newest last."""
+        """The versions of each (bucket, key) in versioned buckets, the newest last."""
         self.uploads: dict[str, MemoryUpload] = {}
 
     @property
@@ -100,7 +100,7 @@ class MemoryStore:
         checksum: ChecksumKind = ChecksumKind.NONE,
         *,
         if_match: str,
-        size: int,  # noqa: ARG002 - the port's: here nothing takes time
+        size: int,  # noqa: ARG002 - of the port; no call takes time here
     ) -> StoredObject:
         kept = self._bucket(source.bucket).get(source.key)
         self._bucket(at.bucket)
@@ -214,13 +214,13 @@ class MemoryStore:
 
     def _permit(self, at: Destination, if_none_match: bool) -> None:
         if at.key in self._bucket(at.bucket) and if_none_match:
-            raise PreconditionFailed(f"{at}: there is an object already")
+            raise PreconditionFailed(f"{at}: an object exists already")
 
     def _upload(self, at: Destination, upload_id: str) -> MemoryUpload:
         self._bucket(at.bucket)
         upload = self.uploads.get(upload_id)
         if upload is None or (upload.at.bucket, upload.at.key) != (at.bucket, at.key):
-            raise NoSuchUpload(f"{at}: there is no upload {upload_id}")
+            raise NoSuchUpload(f"{at}: upload {upload_id} does not exist")
         return upload
 
     def _pieces(self, at: Destination, upload: MemoryUpload, parts: Sequence[Part]) -> list[bytes]:
