@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.support.browser",
     "tests.support.origin",
     "tests.support.discarding",
+    "tests.support.journals",
 ]
 
 

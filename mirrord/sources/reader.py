@@ -52,7 +52,7 @@ class ReaderSource(Source):
     ) -> AsyncIterator[ByteStream]:
         """See `ports.Source`. Raises SourceRefused for a range."""
         if start or end is not None:
-            raise SourceRefused("an open file is read from where it stands to its end")
+            raise SourceRefused("an open file is read from its position to its end")
         yield ReaderStream(self._reader)
 
     def release(self) -> None:

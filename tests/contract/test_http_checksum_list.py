@@ -1,4 +1,4 @@
-"""Declared digests that stand in a list: where it is asked, what is sent there, what it must say."""
+"""Declared checksums in a list at a URL: which headers are sent to it, and what it must contain."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ def listed(url: str, sums: str, **http: object) -> Item:
     return declaring(item, DeclaredSum(url=sums))
 
 
-async def test_a_declared_checksum_may_stand_in_a_list(origin: Origin, sources: HttpSources) -> None:
+async def test_a_declared_checksum_is_read_from_a_list(origin: Origin, sources: HttpSources) -> None:
     sums = origin.publish("/SHA256SUMS", f"{B}  other.tar\n{A} *x y.tar\n".encode())
     item = listed(origin.url("/deep/x%20y.tar?sig=1"), sums)
     assert await sources.declared(item) == A
@@ -47,7 +47,9 @@ async def test_a_list_larger_than_a_read_is_read_whole(origin: Origin, sources: 
     assert await sources.declared(item) == f"{2999:064x}"
 
 
-async def test_the_entrys_secrets_go_to_a_list_at_its_own_origin_only(origin: Origin, sources: HttpSources) -> None:
+async def test_the_entrys_secrets_are_sent_to_a_list_at_its_own_origin_only(
+    origin: Origin, sources: HttpSources
+) -> None:
     origin.publish("/SUMS", A.encode())
     url = origin.url("/x").replace("//", "//user:pass@")
     for host, secret in (("127.0.0.1", True), ("localhost", False)):
@@ -58,14 +60,14 @@ async def test_the_entrys_secrets_go_to_a_list_at_its_own_origin_only(origin: Or
         assert ("authorization" in asked.headers) is secret
 
 
-async def test_secrets_do_not_follow_a_list_that_moved(origin: Origin, sources: HttpSources) -> None:
+async def test_secrets_do_not_follow_a_redirect_of_the_list(origin: Origin, sources: HttpSources) -> None:
     origin.publish("/SUMS", A.encode())
     origin.behave("/moved", redirects(origin.url("/SUMS", host="localhost")))
     assert await sources.declared(listed(origin.url("/x"), origin.url("/moved"), headers={"X-Token": "t"})) == A
     assert ["x-token" in asked.headers for asked in origin.log] == [True, False]
 
 
-async def test_a_list_that_does_not_say_is_refused(origin: Origin, sources: HttpSources) -> None:
+async def test_a_list_without_the_name_is_refused(origin: Origin, sources: HttpSources) -> None:
     sums = origin.publish("/SUMS", f"{A}  other\n".encode())
     with pytest.raises(SourceRefused, match=r"checksum: http://.*/SUMS names no sha256 of x$") as caught:
         await sources.declared(listed(origin.url("/x"), f"{sums}?token=secret"))
@@ -74,13 +76,13 @@ async def test_a_list_that_does_not_say_is_refused(origin: Origin, sources: Http
         await sources.declared(listed(origin.url("/x"), origin.url("/none")))
 
 
-async def test_what_is_too_large_to_be_a_list_is_left(origin: Origin, sources: HttpSources) -> None:
+async def test_a_list_that_is_too_large_is_refused(origin: Origin, sources: HttpSources) -> None:
     sums = origin.publish("/image.iso", Generated(2 * LARGEST, seed=1))
     with pytest.raises(SourceRefused, match=r"over 64\.0 MiB: no list"):
         await sources.declared(listed(origin.url("/x"), sums))
 
 
-async def test_a_list_is_read_while_the_items_own_answer_is_open(origin: Origin, sources: HttpSources) -> None:
+async def test_a_list_is_read_while_the_items_own_response_is_open(origin: Origin, sources: HttpSources) -> None:
     url, sums = origin.publish("/x", Generated(10_000_000, seed=1)), origin.publish("/SUMS", A.encode())
     item = listed(url, sums)
     async with sources.source(item) as source:

@@ -1,6 +1,6 @@
-"""Framings as odd as those in the wild, from an origin of raw bytes: taken as other clients take them, or refused.
+"""Malformed and unusual framings from an origin of raw bytes: accepted as other clients accept them, or refused.
 
-Never an outage: what cannot be taken is SourceRefused, with the reason, and quotes nothing of the answer.
+They never count as an outage: a refused response is SourceRefused, with the reason and without a quote of the response.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ def raw_deflate(body: bytes) -> bytes:
     return zlib.compress(body)[2:-4]
 
 
-TAKEN = {
+ACCEPTED = {
     "equal lengths": response(LENGTH, LENGTH, body=BODY),
     "one length twice": response(f"{LENGTH}, {len(BODY)}", body=BODY),
     "identity": response("Transfer-Encoding: identity", LENGTH, body=BODY),
@@ -72,11 +72,11 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("name", ACCEPTED)
 @pytest.mark.parametrize("stays", [False, True], ids=["closes", "stays"])
-async def test_what_other_clients_take_is_taken(sources: HttpSources, name: str, stays: bool) -> None:
-    lasts = b"\r\nContent-Length" in TAKEN[name] or b"chunked" in TAKEN[name]
-    assert await fetched(sources, TAKEN[name], stays=stays and lasts) == BODY
+async def test_framings_that_other_clients_accept_are_accepted(sources: HttpSources, name: str, stays: bool) -> None:
+    lasts = b"\r\nContent-Length" in ACCEPTED[name] or b"chunked" in ACCEPTED[name]
+    assert await fetched(sources, ACCEPTED[name], stays=stays and lasts) == BODY
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_what_other_clients_take_is_taken(sources: HttpSources, name: str,
         (response("Transfer-Encoding: chunked", body=b"3\r\nabcs3cret\r\n"), "Expected"),
     ],
 )
-async def test_what_is_ambiguous_is_refused_with_its_reason(sources: HttpSources, answer: bytes, words: str) -> None:
+async def test_ambiguous_framings_are_refused_with_the_reason(sources: HttpSources, answer: bytes, words: str) -> None:
     with pytest.raises(SourceRefused, match=r"^http://127\.0\.0\.1:\d+/it: ") as caught:
         await fetched(sources, answer)
     assert words in str(caught.value)
@@ -106,13 +106,13 @@ async def test_what_is_ambiguous_is_refused_with_its_reason(sources: HttpSources
     assert "s3cret" not in repr(caught.value.__cause__)
 
 
-async def test_a_coded_body_that_is_cut_is_no_end(sources: HttpSources) -> None:
+async def test_an_encoded_body_cut_short_fails(sources: HttpSources) -> None:
     whole = gzip.compress(BODY)
     with pytest.raises(SourceUnavailable, match="cut short in its transfer coding gzip"):
         await fetched(sources, response("Transfer-Encoding: gzip", body=whole[:-4]))
 
 
-async def test_a_bomb_takes_no_memory_and_leaves_others_their_turns(sources: HttpSources) -> None:
+async def test_a_decompression_bomb_does_not_block_the_loop(sources: HttpSources) -> None:
     bomb = gzip.compress(bytes(64 * MiB))
     answer = response("Transfer-Encoding: gzip, chunked", body=chunks(bomb, MiB))
     worst, total = await beside(lambda: fetched(sources, answer))
@@ -121,7 +121,7 @@ async def test_a_bomb_takes_no_memory_and_leaves_others_their_turns(sources: Htt
 
 
 # ── floods ────────────────────────────────────────────────────────────────────────────────────────
-async def test_a_flood_of_interim_answers_is_refused(sources: HttpSources) -> None:
+async def test_too_many_interim_responses_are_refused(sources: HttpSources) -> None:
     async def flood(writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(EARLY * 1000)
@@ -142,7 +142,7 @@ async def test_a_head_without_end_is_refused(sources: HttpSources) -> None:
         await fetched(sources, flood)
 
 
-async def test_answers_that_nobody_asked_for_close_the_connection(sources: HttpSources) -> None:
+async def test_unrequested_responses_close_the_connection(sources: HttpSources) -> None:
     left = asyncio.Event()
 
     async def flood(writer: asyncio.StreamWriter) -> None:
@@ -178,29 +178,29 @@ async def test_the_body_of_a_redirect_is_not_read(sources: HttpSources) -> None:
         await fetched(sources, flood)
     async with asyncio.timeout(10):
         await left.wait()
-    assert sent < 32 * MiB  # what the kernel and one buffer of the client hold
+    assert sent < 32 * MiB  # the buffers of the kernel and one of the client
 
 
-# ── turns ─────────────────────────────────────────────────────────────────────────────────────────
+# ── the loop ────────────────────────────────────────────────────────────────────────────────────────
 async def beside(work: Callable[[], object]) -> tuple[float, int]:
-    """The longest time in which the loop did not run others while `work` did, and how much that brought."""
+    """The longest time that the loop was blocked while `work` ran, and the number of bytes that `work` returned."""
     worst, last, done = 0.0, monotonic(), asyncio.Event()
 
-    async def look() -> None:
+    async def watch() -> None:
         nonlocal worst, last
         while not done.is_set():
             await asyncio.sleep(0)
             now = monotonic()
             worst, last = max(worst, now - last), now
 
-    looking = asyncio.create_task(look())
-    brought = await work()  # type: ignore[misc]
+    watching = asyncio.create_task(watch())
+    result = await work()  # type: ignore[misc]
     done.set()
-    await looking
-    return worst, len(brought) if isinstance(brought, bytes) else brought
+    await watching
+    return worst, len(result) if isinstance(result, bytes) else result
 
 
-async def test_bodies_in_chunks_of_one_byte_leave_others_their_turns(sources: HttpSources) -> None:
+async def test_bodies_in_chunks_of_one_byte_do_not_block_the_loop(sources: HttpSources) -> None:
     answer = response("Transfer-Encoding: chunked", body=chunks(b"x" * 300_000, 1))
     healthy = response("Content-Length: 8000000", body=bytes(8_000_000))
 
@@ -211,10 +211,10 @@ async def test_bodies_in_chunks_of_one_byte_leave_others_their_turns(sources: Ht
 
     worst, total = await beside(all_of_them)
     assert total == 3_000_000
-    assert worst < 1.0, "the loop stood still"
+    assert worst < 1.0, "the loop was blocked"
 
 
-async def test_a_body_broken_off_amid_chunks_of_one_byte(sources: HttpSources) -> None:
+async def test_a_body_in_chunks_of_one_byte_cut_short_fails(sources: HttpSources) -> None:
     answer = response("Transfer-Encoding: chunked", body=chunks(b"x" * 5000, 1)[:-5])
     async with raw_origin(answer) as origin, sources.source(item_of(origin.url)) as it:
         with pytest.raises(SourceError, match="cut short"):

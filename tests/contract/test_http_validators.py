@@ -1,4 +1,4 @@
-"""Conditional and ranged requests against a real origin: which answers are believed, and what is asked instead."""
+"""Conditional and range requests to a real origin: which responses are trusted, and which requests follow."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ def conditional(asked: Asked) -> bool:
 
 
 # ── not modified ──────────────────────────────────────────────────────────────────────────────────
-async def test_not_modified_with_another_etag_is_asked_again(origin: Origin, it: HttpSource) -> None:
+async def test_not_modified_with_another_etag_leads_to_a_plain_request(origin: Origin, it: HttpSource) -> None:
     known = (await looked(it)).revision
     origin.publish("/it", b"rolled back")
 
@@ -64,7 +64,7 @@ async def test_not_modified_with_another_etag_is_asked_again(origin: Origin, it:
     assert [conditional(asked) for asked in origin.log] == [False, True, False]
 
 
-async def test_not_modified_with_an_older_date_is_asked_again(origin: Origin, it: HttpSource) -> None:
+async def test_not_modified_with_an_older_date_leads_to_a_plain_request(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", misbehaviour.without("ETag"))
     known = (await looked(it)).revision
     older = formatdate(1_600_000_000, usegmt=True)
@@ -83,7 +83,7 @@ async def test_not_modified_with_an_older_date_is_asked_again(origin: Origin, it
 
 
 @pytest.mark.parametrize("etag", ["", "W/"])
-async def test_not_modified_of_what_is_known_is_believed(origin: Origin, it: HttpSource, etag: str) -> None:
+async def test_not_modified_with_the_known_etag_is_trusted(origin: Origin, it: HttpSource, etag: str) -> None:
     known = (await looked(it)).revision
     origin.behave("/it", lambda reply, asked: reply.headers.update(ETag=etag + (known.etag or "")))
     async with it:
@@ -91,7 +91,7 @@ async def test_not_modified_of_what_is_known_is_believed(origin: Origin, it: Htt
     assert len(origin.log) == 2
 
 
-async def test_a_date_is_not_asked_about_beside_an_etag(origin: Origin, it: HttpSource) -> None:
+async def test_a_date_is_not_sent_beside_an_etag(origin: Origin, it: HttpSource) -> None:
     known = (await looked(it)).revision
     assert known.last_modified
     async with it:
@@ -100,18 +100,18 @@ async def test_a_date_is_not_asked_about_beside_an_etag(origin: Origin, it: Http
 
 
 @pytest.mark.parametrize("etag", ["v1", '"v1', "'v1'", '"v 1"', "W/v1", '"v1", "v2"'])
-async def test_an_etag_that_is_none_is_not_sent_back(origin: Origin, it: HttpSource, etag: str) -> None:
+async def test_a_malformed_etag_is_not_sent_back(origin: Origin, it: HttpSource, etag: str) -> None:
     origin.behave("/it", misbehaviour.says(ETag=etag, Last_Modified="yesterday"))
     known = (await looked(it)).revision
     async with it:
         observed = await it.probe(known)
-        assert observed is None or observed.revision == known, "it still tells whether anything changed"
+        assert observed is None or observed.revision == known, "it is still compared"
         assert not (await looked(it)).ranges
     assert not any(conditional(asked) for asked in origin.log)
 
 
 # ── dates that are no validators ──────────────────────────────────────────────────────────────────
-async def test_a_date_of_the_second_of_the_answer_says_nothing(origin: Origin, it: HttpSource) -> None:
+async def test_a_date_of_the_second_of_the_response_is_no_validator(origin: Origin, it: HttpSource) -> None:
     def fresh(reply: Reply, asked: Asked) -> None:
         reply.headers.pop("ETag", None)
         now = format_datetime(datetime.now(UTC), usegmt=True)
@@ -142,7 +142,7 @@ async def test_refused_conditions_are_left_out_for_a_day(
     assert [conditional(asked) for asked in origin.log] == [False, True, False]
     assert [record for record in caplog.records if record.levelno == logging.WARNING and str(status) in record.message]
 
-    again = sources.source(item_of(origin.url("/it"), idle_timeout=5.0))  # the next look
+    again = sources.source(item_of(origin.url("/it"), idle_timeout=5.0))  # the next check
     async with again:
         await again.probe(known)
     assert [conditional(asked) for asked in origin.log[3:]] == [False]
@@ -153,17 +153,17 @@ async def test_refused_conditions_are_left_out_for_a_day(
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 412, 501])
-async def test_what_is_refused_plainly_too_is_an_error(origin: Origin, it: HttpSource, status: int) -> None:
+async def test_a_plain_request_that_is_refused_too_is_an_error(origin: Origin, it: HttpSource, status: int) -> None:
     known = (await looked(it)).revision
     origin.behave("/it", misbehaviour.answers(status))
-    for _ in range(2):  # nothing is remembered of it
+    for _ in range(2):  # no refusal is recorded
         async with it:
             with pytest.raises(SourceError, match=f"answered {status}"):
                 await it.probe(known)
     assert [conditional(asked) for asked in origin.log] == [False, True, False, True, False]
 
 
-async def test_other_refusals_are_not_asked_again(origin: Origin, it: HttpSource) -> None:
+async def test_other_statuses_lead_to_no_second_request(origin: Origin, it: HttpSource) -> None:
     known = (await looked(it)).revision
     for status in (401, 404, 429, 500, 503):
         origin.behave("/it", misbehaviour.answers(status))
@@ -192,7 +192,7 @@ async def test_refused_ranges_are_left_out_for_a_day(
         assert (await looked(it)).ranges
 
 
-async def test_a_precondition_that_failed_means_another_revision(origin: Origin, it: HttpSource) -> None:
+async def test_a_412_to_a_range_means_another_revision(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", refuses("range", 412))
     observed = await looked(it)
     with pytest.raises(SourceChanged, match="another revision"):
@@ -201,7 +201,7 @@ async def test_a_precondition_that_failed_means_another_revision(origin: Origin,
         assert (await looked(it)).ranges, "no refusal"
 
 
-async def test_a_range_denied_like_everything_else_is_no_refusal_of_ranges(origin: Origin, it: HttpSource) -> None:
+async def test_a_range_denied_like_every_request_is_no_refusal_of_ranges(origin: Origin, it: HttpSource) -> None:
     observed = await looked(it)
     origin.behave("/it", misbehaviour.answers(403))
     with pytest.raises(SourceChanged):
@@ -213,7 +213,7 @@ async def test_a_range_denied_like_everything_else_is_no_refusal_of_ranges(origi
         assert (await looked(it)).ranges
 
 
-# ── headers that S3 cannot carry ──────────────────────────────────────────────────────────────────
+# ── headers that S3 cannot store ──────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("field", "kept"),
     [
@@ -228,7 +228,7 @@ async def test_a_range_denied_like_everything_else_is_no_refusal_of_ranges(origi
         ("Last-Modified: \xe9\x02", None),
     ],
 )
-async def test_bytes_that_no_object_can_have(
+async def test_header_bytes_that_an_object_cannot_have(
     sources: HttpSources, field: str, kept: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = response(field, "Content-Length: 4", body=b"body")

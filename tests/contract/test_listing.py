@@ -28,7 +28,7 @@ async def found_in(listing: Folder | SettledFolder) -> dict[str, FoundFile]:
     return {each.name: each for each in found}
 
 
-async def test_every_file_with_its_identity(make: Make, tmp_path: Path) -> None:
+async def test_every_file_is_listed_with_its_identity(make: Make, tmp_path: Path) -> None:
     names = {"a", "b c/ä.txt", "d/e/f/g.csv", "d/e/h"} | {f"many/{number}" for number in range(1000)}
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ async def test_every_file_with_its_identity(make: Make, tmp_path: Path) -> None:
     assert not listing.problems
 
 
-async def test_patterns_choose_and_prune(make: Make, tmp_path: Path) -> None:
+async def test_patterns_select_files_and_skip_directories(make: Make, tmp_path: Path) -> None:
     for name in ("a.csv", "a.txt", ".hidden.csv", "d/b.csv", "d/b.csv.part", ".git/c.csv", "out/d.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -56,7 +56,7 @@ async def test_patterns_choose_and_prune(make: Make, tmp_path: Path) -> None:
     assert listing.complete
 
 
-async def test_markers_are_left_out_and_can_be_asked_for(make: Make, tmp_path: Path) -> None:
+async def test_markers_are_excluded_and_can_be_queried(make: Make, tmp_path: Path) -> None:
     for name in ("a.csv", "a.csv.done", "b.csv", "d/.c.done", "d/c"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -72,7 +72,7 @@ async def test_markers_are_left_out_and_can_be_asked_for(make: Make, tmp_path: P
     }
 
 
-async def test_what_is_gone_from_a_place_that_is_there(make: Make, tmp_path: Path) -> None:
+async def test_absent_files_of_a_root_that_exists(make: Make, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for name in ("stands", "file", "d/out.tmp"):
         (tmp_path / name).touch()
@@ -82,26 +82,26 @@ async def test_what_is_gone_from_a_place_that_is_there(make: Make, tmp_path: Pat
     here = os.stat(tmp_path).st_dev
     listing = make(str(tmp_path))
     files = ("stands", "d/out.tmp", "gone", "d/gone", "no/such/dir", "file/below", "d", "link", "fifo", "away/below")
-    gone = {"gone", "d/gone", "no/such/dir", "file/below", "d"}  # of links and FIFOs something stands there
+    gone = {"gone", "d/gone", "no/such/dir", "file/below", "d"}  # a link or a FIFO exists
     assert await listing.absent(dict.fromkeys(files, here)) == gone
-    assert await listing.absent(dict.fromkeys(files)) == gone, "where the device is not known"
+    assert await listing.absent(dict.fromkeys(files)) == gone, "the device is unknown"
     assert await listing.absent(dict.fromkeys(files, here + 1)) == frozenset(), "something is not mounted"
     assert await make(str(tmp_path / "missing")).absent({"a": here, "b/c": None}) == frozenset(), "the root is missing"
-    assert await listing.absent({"n" * 300: here}) == frozenset(), "what cannot be asked about"
+    assert await listing.absent({"n" * 300: here}) == frozenset(), "cannot be examined"
 
 
 def socket_at(directory: Path, name: str) -> None:
     with socket.socket(socket.AF_UNIX) as unix:
-        place = os.open(directory, os.O_RDONLY)  # the path itself may be too long for a socket's name
-        unix.bind(f"/proc/self/fd/{place}/{name}")
-        os.close(place)
+        descriptor = os.open(directory, os.O_RDONLY)  # the path itself may be too long for a socket's name
+        unix.bind(f"/proc/self/fd/{descriptor}/{name}")
+        os.close(descriptor)
 
 
 def left(listing: Folder | SettledFolder) -> dict[str, tuple[int, str]]:
     return {one.kind: (one.count, one.first) for one in listing.left_out}
 
 
-async def test_links_and_what_is_no_file_are_counted_and_left(make: Make, tmp_path: Path) -> None:
+async def test_links_and_special_files_are_counted_and_skipped(make: Make, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "d").mkdir(parents=True)
     (root / "file").touch()
@@ -130,7 +130,7 @@ async def test_links_and_what_is_no_file_are_counted_and_left(make: Make, tmp_pa
     assert left(listing) == {"symbolic link": (3, "dangling"), "FIFO": (1, "e\\nf"), "socket": (1, "socket")}
 
 
-async def test_devices_are_left(make: Make) -> None:
+async def test_devices_are_skipped(make: Make) -> None:
     listing = make("/dev", ["/null", "/zero"], ["*/"])
     assert await found_in(listing) == {}
     assert left(listing)["device"] == (2, "null")
@@ -165,7 +165,7 @@ async def test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so(make: Ma
     assert await listing.existing({"link", "d/tree/a", "nowhere", "d/tree"}) == {"link", "d/tree/a"}
 
 
-async def test_a_loop_of_links_is_cut_once(make: Make, tmp_path: Path) -> None:
+async def test_a_loop_of_links_is_left_out(make: Make, tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     (root / "d").mkdir(parents=True)
     outside.mkdir()
@@ -175,12 +175,12 @@ async def test_a_loop_of_links_is_cut_once(make: Make, tmp_path: Path) -> None:
     (outside / "back").symlink_to(root)
     (root / "twice").symlink_to("d")
     listing = make(str(root), follow=True)
-    assert (await found_in(listing)).keys() == {"d/file", "twice/file"}, "the same directory by two ways is no loop"
+    assert (await found_in(listing)).keys() == {"d/file", "twice/file"}, "the same directory by two paths is no loop"
     assert left(listing) == {"looping link": (3, "d/up")}
     assert listing.complete
 
 
-async def test_what_stands_behind_a_link_is_not_gone(make: Make, tmp_path: Path) -> None:
+async def test_a_file_behind_a_link_is_not_absent(make: Make, tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     root.mkdir()
     outside.mkdir()
@@ -191,15 +191,15 @@ async def test_what_stands_behind_a_link_is_not_gone(make: Make, tmp_path: Path)
     files = ("tree/file", "tree/gone", "a", "nowhere", "nowhere/below", "gone")
     here = os.stat(root).st_dev
     assert await listing.absent(dict.fromkeys(files, here)) == {"tree/gone", "gone"}
-    assert await listing.absent(dict.fromkeys(files, here + 1)) == frozenset(), "it was on what is not mounted now"
+    assert await listing.absent(dict.fromkeys(files, here + 1)) == frozenset(), "its file system is not mounted now"
 
 
-async def test_a_directory_swapped_for_a_link_leads_nowhere(make: Make, tmp_path: Path) -> None:
+async def test_a_directory_that_is_replaced_by_a_link_is_not_followed(make: Make, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "d").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret").touch()
-    for number in range(600):  # more than one batch, so `d` is still ahead when the first file is here
+    for number in range(600):  # more than one batch: `d` is read after the first file is yielded
         (root / str(number)).touch()
     names = set()
     async for found in make(str(root)).enumerate():
@@ -227,10 +227,10 @@ async def test_a_root_that_cannot_be_read_is_incomplete(make: Make, tmp_path: Pa
     assert "cannot be read" in listing.problems[0].message
 
 
-async def test_an_unreadable_directory_stops_nothing_else(make: Make, tmp_path: Path) -> None:
+async def test_an_unreadable_directory_does_not_stop_the_scan(make: Make, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     place = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(4096 // 250 + 1):  # no permission stops root, but no path may be longer than 4,096 bytes
+    for _ in range(4096 // 250 + 1):  # permissions do not stop root, but a path has at most 4,096 bytes
         os.mkdir("d" * 250, dir_fd=place)
         inner = os.open("d" * 250, os.O_RDONLY, dir_fd=place)
         os.close(place)
@@ -242,7 +242,7 @@ async def test_an_unreadable_directory_stops_nothing_else(make: Make, tmp_path: 
     assert ["name too long" in problem.message for problem in listing.problems] == [True]
 
 
-async def test_a_name_that_is_no_text_is_reported_and_stops_nothing(make: Make, tmp_path: Path) -> None:
+async def test_a_name_that_is_not_utf_8_is_reported_and_does_not_stop_the_scan(make: Make, tmp_path: Path) -> None:
     raw = os.fsencode(tmp_path)
     for name in (b"good", b"bad-\xff", b".hidden-\xff"):
         os.close(os.open(raw + b"/" + name, os.O_CREAT))
@@ -255,7 +255,7 @@ async def test_a_name_that_is_no_text_is_reported_and_stops_nothing(make: Make, 
     assert left(listing) == {"non-UTF-8 name": (2, "bad-\\xff")}
 
 
-async def test_a_second_listing_sees_what_is_there_then(make: Make, tmp_path: Path) -> None:
+async def test_a_second_scan_sees_the_files_of_its_time(make: Make, tmp_path: Path) -> None:
     listing = make(str(tmp_path / "root"))
     assert await found_in(listing) == {}
     assert not listing.complete
@@ -266,7 +266,7 @@ async def test_a_second_listing_sees_what_is_there_then(make: Make, tmp_path: Pa
     assert listing.problems == ()
 
 
-async def test_a_listing_left_early_is_incomplete_and_leaves_nothing_open(make: Make, tmp_path: Path) -> None:
+async def test_a_scan_that_is_stopped_early_is_incomplete_and_closes_its_files(make: Make, tmp_path: Path) -> None:
     for number in range(1000):
         (tmp_path / str(number)).touch()
     listing = make(str(tmp_path))
@@ -279,7 +279,7 @@ async def test_a_listing_left_early_is_incomplete_and_leaves_nothing_open(make: 
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-async def test_a_scan_leaves_the_loop_its_turns(make: Make, tmp_path: Path) -> None:
+async def test_a_scan_does_not_block_the_loop(make: Make, tmp_path: Path) -> None:
     for number in range(3000):
         (tmp_path / str(number)).touch()
     turns = 0

@@ -1,4 +1,4 @@
-"""Files that are on their way out of a folder: no listing yields them, each scan knows them by their own names."""
+"""Files that `after_upload` set aside: no listing yields them, and each scan reports them by their original names."""
 
 import asyncio
 import os
@@ -14,20 +14,20 @@ LONG = "l" * 251 + ".csv"
 
 
 @pytest.mark.parametrize("exclude", [(), ("!.*",)], ids=["plain", "hidden names brought back"])
-async def test_each_is_known_by_the_name_that_it_had(tmp_path: Path, exclude: tuple[str, ...]) -> None:
+async def test_each_is_reported_by_its_original_name(tmp_path: Path, exclude: tuple[str, ...]) -> None:
     def laid_out() -> dict[str, FileIdentity]:
         names = {"a.csv", LONG, "sub/b.csv", f"sub/{LONG}", "sub/deep/.c"}
         for name in names:
             path = tmp_path / name
-            place = path.parent / quarantine_name(path.name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(name)
+            aside = path.parent / quarantine_name(path.name)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(name)
         (tmp_path / "stays").write_text("stays")
         (tmp_path / f"{QUARANTINE}-link").symlink_to(tmp_path / "stays")
         (tmp_path / f"{QUARANTINE}-directory").mkdir()
         (tmp_path / f"{QUARANTINE}-").touch()
         (tmp_path / os.fsdecode(b"sub/" + QUARANTINE.encode() + b"-\xff")).touch()
-        return {name: FileIdentity.of(os.lstat(_place(tmp_path / name))) for name in names}
+        return {name: FileIdentity.of(os.lstat(_aside(tmp_path / name))) for name in names}
 
     expected = await asyncio.to_thread(laid_out)
     folder = Folder(str(tmp_path), exclude=exclude)
@@ -38,7 +38,7 @@ async def test_each_is_known_by_the_name_that_it_had(tmp_path: Path, exclude: tu
     assert folder.complete
 
 
-async def test_those_that_have_gone_since_are_known_no_more(tmp_path: Path) -> None:
+async def test_deleted_ones_are_no_longer_reported(tmp_path: Path) -> None:
     aside = tmp_path / quarantine_name("a")
     aside.touch()
     folder = Folder(str(tmp_path))
@@ -49,5 +49,5 @@ async def test_those_that_have_gone_since_are_known_no_more(tmp_path: Path) -> N
     assert folder.asides == ()
 
 
-def _place(path: Path) -> Path:
+def _aside(path: Path) -> Path:
     return path.parent / quarantine_name(path.name)

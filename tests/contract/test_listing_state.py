@@ -1,4 +1,4 @@
-"""The state's directory in a folder: no listing ever yields anything of it."""
+"""The state directory in a folder: no listing yields a file of it."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("at", ["state", "sub/deep/state"])
 @pytest.mark.parametrize("include", [(), ("**",), ("*.db", "a", "b")])
-async def test_below_the_folder_it_is_left_whole(root: Path, at: str, include: tuple[str, ...]) -> None:
+async def test_below_the_folder_it_is_skipped_as_a_whole(root: Path, at: str, include: tuple[str, ...]) -> None:
     settings = state_in(root / at)
     (root / at / "stranger").write_text("x")
     folder = Folder(str(root), include, own=settings.own_paths)
@@ -45,18 +45,18 @@ async def test_below_the_folder_it_is_left_whole(root: Path, at: str, include: t
     assert await names(folder, *hinted) == {"a", "sub/b"}
 
 
-async def test_where_the_folder_is_the_state_s_directory_the_state_s_own_names_are_left(root: Path) -> None:
+async def test_a_folder_that_is_the_state_directory_skips_the_states_own_names(root: Path) -> None:
     settings = state_in(root)
     folder = Folder(str(root), own=settings.own_paths)
     assert await names(folder) == {"a", "sub/b"}
     assert await names(folder, *OWN, "embedded", "a") == {"a"}
 
 
-async def test_a_folder_beside_the_journal_is_a_folder_as_any(root: Path, tmp_path: Path) -> None:
+async def test_a_folder_beside_the_state_directory_lists_all_files(root: Path, tmp_path: Path) -> None:
     assert await names(Folder(str(root), own=state_in(tmp_path).own_paths)) == {"a", "sub/b"}
 
 
-async def test_a_folder_inside_of_it_lists_nothing_and_says_so(tmp_path: Path) -> None:
+async def test_a_folder_inside_of_it_lists_nothing_and_reports_the_reason(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path / "embedded"), own=state_in(tmp_path).own_paths)
     assert await names(folder) == set()
     assert not folder.complete
@@ -64,7 +64,7 @@ async def test_a_folder_inside_of_it_lists_nothing_and_says_so(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("follow", [True, False])
-async def test_no_link_leads_into_it(root: Path, tmp_path: Path, follow: bool) -> None:
+async def test_no_link_into_it_is_followed(root: Path, tmp_path: Path, follow: bool) -> None:
     settings = state_in(tmp_path / "state")
     links = {"all": "state", "part": "state/embedded/vol", "file": "state/state.db"}
     for name, target in links.items():

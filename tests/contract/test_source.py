@@ -20,7 +20,7 @@ BODY = b"".join(Generated(700_001, seed=4).pieces())
 
 
 class Original(Protocol):
-    """A place whose bytes a test may change, and the source that reads it."""
+    """Bytes that a test can change, and the source that reads them."""
 
     def write(self, body: bytes) -> None: ...
     def remove(self) -> None: ...
@@ -111,7 +111,7 @@ async def test_a_buffer_of_any_size_gets_every_byte(original: Original, buffer: 
         observed = await looked(source)
         async with source.open(observed) as stream:
             assert await drained(stream, buffer) == BODY[:3001]
-            assert await stream.readinto(memoryview(bytearray(1))) == 0  # the end stays the end
+            assert await stream.readinto(memoryview(bytearray(1))) == 0  # and at the end again
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_a_range_is_that_part_of_the_source(original: Original, start: int
         assert await read(source, observed, start, end) == BODY[start:end]
 
 
-async def test_ranges_may_be_read_side_by_side(original: Original) -> None:
+async def test_ranges_may_be_read_in_parallel(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
         observed = await looked(source)
@@ -134,7 +134,7 @@ async def test_ranges_may_be_read_side_by_side(original: Original) -> None:
             assert await drained(first) == BODY[:400_000]
 
 
-async def test_what_is_known_and_unchanged_is_not_observed_again(original: Original) -> None:
+async def test_a_known_revision_that_is_unchanged_gives_none(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
         known = (await looked(source)).revision
@@ -155,7 +155,7 @@ async def test_a_new_version_is_observed(original: Original) -> None:
         assert await read(source, observed) == BODY[::-1]
 
 
-async def test_a_revision_of_another_address_is_not_believed(original: Original) -> None:
+async def test_a_known_revision_of_another_address_is_ignored(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
         revision = (await looked(source)).revision
@@ -181,17 +181,17 @@ async def test_a_range_of_a_changed_source_is_refused(original: Original) -> Non
             await read(source, observed, 1000)
 
 
-async def test_what_is_opened_is_what_was_observed_or_refused(original: Original) -> None:
+async def test_a_changed_source_is_refused_by_a_later_open(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
         observed = await looked(source)
     original.write(BODY[::-1])
-    async with original.source() as source:  # a later source, so nothing of the first is still open
+    async with original.source() as source:  # a new source, without an open response
         with pytest.raises(SourceChanged):
             await read(source, observed)
 
 
-async def test_a_missing_source_is_named(original: Original) -> None:
+async def test_a_missing_source_is_named_in_the_error(original: Original) -> None:
     original.write(BODY)
     original.remove()
     async with original.source() as source:

@@ -1,35 +1,21 @@
-"""Sources that change or lie in mid-transfer, over a real local origin: what is stored is one revision, whole.
+"""Sources that change or misbehave during a transfer, with a real local origin: the object is one whole revision.
 
 In one process, with a store and a journal in memory and small parts, so that hundreds of runs take seconds.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mirrord.events import Event, TransferCompleted, TransferFailed, TransferInterrupted, TransferResumed
-from mirrord.model import (
-    Destination,
-    HttpOptions,
-    Item,
-    Options,
-    Outcome,
-    ProviderName,
-    State,
-    UploadOptions,
-    origin_at,
-)
-from mirrord.providers import profile
-from mirrord.reconcile.reconciler import Reconciler
-from mirrord.reconcile.transfers import Transfers
+from mirrord.events import TransferCompleted, TransferFailed, TransferInterrupted, TransferResumed
+from mirrord.model import State, origin_at
 from mirrord.sources.http import HttpSources
-from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
+from tests.support.changing_source import AT, PART, SIZE, World, ranges_asked, whole, world
 from tests.support.origin import (
     Asked,
     Behaviour,
@@ -50,97 +36,25 @@ from tests.support.origin import (
     without,
 )
 
-PART = MiB
-SIZE = 6 * PART + 77
 RUNS = 100
-AT = Destination("default", "http://store", "bucket", "key")
-
-
-@dataclass
-class World:
-    """A reconciler over the origin, a store that takes parts of 1 MiB, and all that was said."""
-
-    sources: HttpSources
-    item: Item
-    store: MemoryStore = field(
-        default_factory=lambda: MemoryStore(replace(profile(ProviderName.SEAWEEDFS), min_part=PART))
-    )
-    journal: MemoryJournal = field(default_factory=MemoryJournal)
-    events: list[Event] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store.buckets["bucket"] = {}
-
-        async def store_of(item: Item) -> MemoryStore:
-            return self.store
-
-        clock, note = ManualClock(0.0), self.events.append
-        self.reconciler = Reconciler(
-            journal=self.journal,
-            store_of=store_of,
-            source_of=self.sources.source,
-            transfers=Transfers(
-                journal=self.journal, observer=note, clock=clock, budget=Budget(64 * MiB), slots=asyncio.Semaphore(16)
-            ),
-            observer=note,
-            clock=clock,
-            retry=lambda failures, after: 0.0,
-        )
-
-    async def settle(self, tries: int = 8) -> Outcome:
-        for failures in range(tries):
-            outcome = await self.reconciler.reconcile(self.item, failures)
-            if outcome.state is State.SYNCED:
-                break
-        return outcome
-
-    def said(self, kind: type[Event]) -> list[Event]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def content(self) -> bytes:
-        return self.store.buckets["bucket"]["key"].content
-
-    async def unfinished(self) -> int:
-        return len([one async for one in self.journal.unfinished()])
-
-
-@asynccontextmanager
-async def world(origin: Origin, connections: int = 4, path: str = "/x") -> AsyncIterator[World]:
-    options = Options(
-        http=HttpOptions(connections=connections, idle_timeout=0.5, min_rate=0),
-        upload=UploadOptions(multipart_threshold=PART, part_size=PART),
-    )
-    async with HttpSources() as sources:
-        yield World(
-            sources, Item(id=AT.item_id, entry="e", origin=origin_at(origin.url(path)), destination=AT, options=options)
-        )
-
-
-def whole(content: Generated) -> bytes:
-    return b"".join(content.pieces())
-
-
-def ranges_asked(origin: Origin) -> list[str]:
-    return [asked.headers["range"] for asked in origin.asked("/x") if "range" in asked.headers]
 
 
 # ── parallel ranges ───────────────────────────────────────────────────────────────────────────────
-async def test_pinned_ranges_are_read_side_by_side_as_many_as_connections_says(origin: Origin) -> None:
+async def test_pinned_ranges_are_read_in_parallel_up_to_connections(origin: Origin) -> None:
     content = Generated(SIZE, 1)
     for connections, ranges in ((1, 0), (2, 2), (4, 6)):
         origin.publish("/x", content)
         origin.log.clear()
         async with world(origin, connections) as one:
-            assert (await one.settle()).state is State.SYNCED
+            assert (await one.reconcile()).state is State.SYNCED
             assert one.content == whole(content)
-        # The first piece comes from the answer to the look; every other one is asked for by its range, and pinned.
+        # The response to the probe has the first part; each other part is a pinned range request.
         assert len(ranges_asked(origin)) == ranges
         assert all("if-range" in asked.headers for asked in origin.asked("/x") if "range" in asked.headers)
 
 
-async def test_side_by_side_means_at_the_same_time(origin: Origin) -> None:
-    """Each of four answers waits until all four are asked for."""
+async def test_ranges_are_requested_at_the_same_time(origin: Origin) -> None:
+    """Each of four responses waits until all four are requested."""
     origin.publish("/x", Generated(SIZE, 1))
     asked: set[str] = set()
 
@@ -151,12 +65,12 @@ async def test_side_by_side_means_at_the_same_time(origin: Origin) -> None:
 
     origin.behave("/x", first_piece_waits)
     async with world(origin) as one, asyncio.timeout(30):
-        looking = asyncio.create_task(one.settle())
+        running = asyncio.create_task(one.reconcile())
         while len(asked) < 4:
-            assert not looking.done()
+            assert not running.done()
             await asyncio.sleep(0.01)
-        looking.cancel()
-        await asyncio.wait([looking])
+        running.cancel()
+        await asyncio.wait([running])
 
 
 @pytest.mark.parametrize("slots", [1, 2, 8])
@@ -164,16 +78,16 @@ async def test_side_by_side_means_at_the_same_time(origin: Origin) -> None:
 async def test_many_items_of_one_host_share_few_connections_slots_and_buffers(
     origin: Origin, slots: int, memory: int
 ) -> None:
-    """Whoever holds one of the three waits for another, and none of them for ever."""
+    """A transfer that has one of the three waits for another, and no wait is without end."""
     urls = [origin.publish(f"/{n}", Generated(SIZE, n)) for n in range(8)]
     async with HttpSources(per_host=2) as sources, world(origin) as one:
         one.sources = sources
         transfers = replace(one.reconciler.transfers, slots=asyncio.Semaphore(slots), budget=Budget(memory))
         reconciler = replace(one.reconciler, source_of=sources.source, transfers=transfers)
-        places = [replace(AT, key=str(n)) for n in range(8)]
+        destinations = [replace(AT, key=str(n)) for n in range(8)]
         items = [
             replace(one.item, id=at.item_id, destination=at, origin=origin_at(url))
-            for at, url in zip(places, urls, strict=True)
+            for at, url in zip(destinations, urls, strict=True)
         ]
         async with asyncio.timeout(30):
             outcomes = await asyncio.gather(*map(reconciler.reconcile, items))
@@ -182,9 +96,9 @@ async def test_many_items_of_one_host_share_few_connections_slots_and_buffers(
         assert [stored[str(n)].content == whole(Generated(SIZE, n)) for n in range(8)] == [True] * 8
 
 
-# ── what breaks the pin falls back to one stream ──────────────────────────────────────────────────
+# ── fallback to one stream ──────────────────────────────────────────────────
 def on_ranges(behaviour: Behaviour) -> Behaviour:
-    """Only answers to a Range are altered."""
+    """Only responses to a Range are changed."""
     return lambda reply, asked: behaviour(reply, asked) if "range" in asked.headers else None
 
 
@@ -204,23 +118,23 @@ PIN_BREAKERS: dict[str, Callable[[], Behaviour]] = {
     "another total": lambda: on_ranges(says(Content_Range=f"bytes {PART}-{2 * PART - 1}/{SIZE + 1}")),
     "no Content-Range": lambda: on_ranges(without("Content-Range")),
     "multipart/byteranges": lambda: on_ranges(multipart_byteranges),
-    "a coding that the whole has not": lambda: on_ranges(forces_gzip()),
+    "another content coding": lambda: on_ranges(forces_gzip()),
 }
 
 
 @pytest.mark.parametrize("name", PIN_BREAKERS)
-async def test_an_answer_that_breaks_the_pin_leads_to_one_whole_stream(origin: Origin, name: str) -> None:
+async def test_a_response_that_is_not_the_pinned_range_leads_to_one_whole_stream(origin: Origin, name: str) -> None:
     content = Generated(SIZE, 2)
     origin.publish("/x", content)
     origin.behave("/x", PIN_BREAKERS[name]())
     async with world(origin) as one:
-        outcome = await one.settle(1)
+        outcome = await one.reconcile(1)
         assert outcome.state is State.SYNCED, outcome
         assert one.content == whole(content)
         assert one.store.uploads == {}
         assert await one.unfinished() == 0
-        assert one.said(TransferFailed) == []
-        assert len(one.said(TransferCompleted)) == 1
+        assert one.events_of(TransferFailed) == []
+        assert len(one.events_of(TransferCompleted)) == 1
     assert "range" not in origin.log[-1].headers
     assert origin.log[-1].sent == SIZE
 
@@ -231,21 +145,21 @@ async def test_without_a_strong_validator_or_ranges_one_stream_is_read(origin: O
     origin.publish("/x", content)
     origin.behave("/x", broken)
     async with world(origin) as one:
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         assert one.content == whole(content)
     assert [asked.sent for asked in origin.log] == [SIZE]
 
 
 # ── streams that break ────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("connections", [1, 4])
-async def test_a_pinned_stream_is_continued_where_it_broke(origin: Origin, connections: int) -> None:
+async def test_a_pinned_stream_is_resumed_where_it_broke(origin: Origin, connections: int) -> None:
     content = Generated(SIZE, 3)
     origin.publish("/x", content)
     origin.behave("/x", once(stalls_after(MiB // 2)), on_ranges(once(cut_after(PART // 3))))
     async with world(origin, connections) as one:
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         assert one.content == whole(content)
-        assert one.said(TransferFailed) == []
+        assert one.events_of(TransferFailed) == []
     assert sum(asked.status == 206 for asked in origin.log) >= 2
 
 
@@ -254,93 +168,93 @@ async def test_a_stream_that_is_not_pinned_is_begun_again(origin: Origin) -> Non
     origin.publish("/x", content)
     origin.behave("/x", without("ETag"), once(cut_after(3 * PART)))
     async with world(origin) as one:
-        assert (await one.settle(1)).state is State.RETRYING
+        assert (await one.reconcile(1)).state is State.RETRYING
         assert one.store.uploads == {}
         assert await one.unfinished() == 0
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         assert one.content == whole(content)
-        assert one.said(TransferResumed) == []
+        assert one.events_of(TransferResumed) == []
 
 
-async def test_a_source_that_always_breaks_at_once_is_given_up_with_its_parts_kept(origin: Origin) -> None:
+async def test_a_source_that_always_breaks_is_retried_later_with_its_parts_kept(origin: Origin) -> None:
     origin.publish("/x", Generated(SIZE, 3))
     origin.behave("/x", stalls_after(PART * 5 // 4), on_ranges(answers(503)))
     async with world(origin, 1) as one:
-        assert (await one.settle(1)).state is State.RETRYING
+        assert (await one.reconcile(1)).state is State.RETRYING
         (upload,) = one.store.uploads.values()
         kept = len(upload.parts)
         assert kept > 0
         origin.behave("/x")
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         assert one.content == whole(Generated(SIZE, 3))
-        (resumed,) = one.said(TransferResumed)
+        (resumed,) = one.events_of(TransferResumed)
         assert isinstance(resumed, TransferResumed)
         assert (resumed.parts, resumed.bytes) == (kept, kept * PART)
 
 
-async def test_more_bytes_than_the_range_that_was_granted_are_not_taken(origin: Origin) -> None:
+async def test_more_bytes_than_the_range_fail(origin: Origin) -> None:
     origin.publish("/x", Generated(SIZE, 3))
     origin.behave("/x", on_ranges(resizes_body(1)))
     async with world(origin) as one:
-        assert (await one.settle(2)).state is State.RETRYING
+        assert (await one.reconcile(2)).state is State.RETRYING
         assert "key" not in one.store.buckets["bucket"]
 
 
 # ── interruptions ─────────────────────────────────────────────────────────────────────────────────
 async def interrupted(one: World, parts: int) -> None:
-    """Cancel the look once the journal has so many parts."""
-    looking = asyncio.create_task(one.settle(1))
+    """Cancel the attempt once the journal has so many parts."""
+    running = asyncio.create_task(one.reconcile(1))
     while len(await one.journal.parts(next(iter(one.journal._transfers), ""))) < parts:
-        assert not looking.done()
+        assert not running.done()
         await asyncio.sleep(0.005)
-    looking.cancel()
+    running.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await looking
+        await running
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-async def test_an_interruption_keeps_the_parts_where_they_can_be_used(origin: Origin, pinned: bool) -> None:
+async def test_an_interruption_keeps_the_parts_of_a_pinned_source(origin: Origin, pinned: bool) -> None:
     content = Generated(SIZE, 4)
     origin.publish("/x", content)
     slow = [] if pinned else [without("ETag")]
     origin.behave("/x", *slow, stalls_after(PART * 9 // 4))
     async with world(origin, 1) as one:
         await interrupted(one, 2)
-        (said,) = one.said(TransferInterrupted)
+        (said,) = one.events_of(TransferInterrupted)
         assert isinstance(said, TransferInterrupted)
         assert said.outcome == ("parts kept" if pinned else "parts dropped")
         assert len(one.store.uploads) == await one.unfinished() == pinned
         origin.behave("/x", *slow)
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         assert one.content == whole(content)
-        assert len(one.said(TransferResumed)) == pinned
+        assert len(one.events_of(TransferResumed)) == pinned
         assert one.store.uploads == {}
         assert await one.unfinished() == 0
 
 
-async def test_a_source_that_is_gone_after_an_interruption_leaves_no_upload(origin: Origin) -> None:
+async def test_a_source_that_is_missing_after_an_interruption_leaves_no_upload(origin: Origin) -> None:
     origin.publish("/x", Generated(SIZE, 4))
     origin.behave("/x", stalls_after(PART * 9 // 4))
     async with world(origin, 1) as one:
         await interrupted(one, 2)
         origin.behave("/x", answers(404))
-        assert (await one.settle(1)).state is State.BLOCKED
+        assert (await one.reconcile(1)).state is State.BLOCKED
         assert one.store.uploads == {}
         assert await one.unfinished() == 0
 
 
-async def test_a_source_that_went_back_to_what_stands_leaves_no_upload(origin: Origin) -> None:
+async def test_a_source_that_returned_to_the_stored_revision_leaves_no_upload(origin: Origin) -> None:
     first, second = Generated(SIZE, 4), Generated(SIZE, 5)
     origin.publish("/x", first)
     published = origin._published["/x"]
     async with world(origin) as one:
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         origin.publish("/x", second)
         origin.behave("/x", stalls_after(PART * 9 // 4))
         await interrupted(one, 2)
         origin.behave("/x")
         origin._published["/x"] = published
-        assert (await one.settle(1)).copied is None
+        assert (await one.reconcile(1)).copied is None
         assert one.content == whole(first)
         assert one.store.uploads == {}
         assert await one.unfinished() == 0
@@ -353,16 +267,16 @@ async def test_an_upload_that_vanished_at_the_store_is_begun_again(origin: Origi
         await interrupted(one, 2)
         origin.behave("/x")
         one.store.uploads.clear()
-        assert (await one.settle(1)).state is State.SYNCED
+        assert (await one.reconcile(1)).state is State.SYNCED
         assert one.content == whole(Generated(SIZE, 4))
-        assert one.said(TransferResumed) == []
+        assert one.events_of(TransferResumed) == []
         assert await one.unfinished() == 0
 
 
 # ── never a mixture ───────────────────────────────────────────────────────────────────────────────
 @dataclass
 class Changing:
-    """Publishes another version once so many requests came, and once more later; breaks some answers."""
+    """Publishes another version at random requests, at most four in all; cuts some responses."""
 
     origin: Origin
     chance: random.Random
@@ -377,7 +291,7 @@ class Changing:
     def __call__(self, reply: Reply, asked: Asked) -> None:
         self.seen += 1
         if self.chance.random() < 0.25 and len(self.versions) < 4:
-            self.publish()  # what follows is of the new version; this answer still of the old one
+            self.publish()  # later responses are of the new version, this one of the old version
         if self.chance.random() < 0.3:
             reply.cut_at = self.chance.randrange(reply.end - reply.start + 1)
 
@@ -394,7 +308,7 @@ MANNERS: list[Callable[[], Behaviour]] = [
 ]
 
 
-async def test_a_source_that_changes_in_mid_transfer_never_yields_a_mixture(origin: Origin) -> None:
+async def test_a_source_that_changes_during_a_transfer_never_yields_a_mixture(origin: Origin) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     resumed = 0
@@ -405,16 +319,16 @@ async def test_a_source_that_changes_in_mid_transfer_never_yields_a_mixture(orig
         origin.behave("/x", chance.choice(MANNERS)(), changing)
         async with world(origin, chance.choice((1, 2, 4))) as one:
             for _ in range(3):
-                looking = asyncio.create_task(one.settle(3))
-                await asyncio.wait([looking], timeout=chance.choice((None, chance.random() / 10)))
-                looking.cancel()
-                await asyncio.wait([looking])
+                running = asyncio.create_task(one.reconcile(3))
+                await asyncio.wait([running], timeout=chance.choice((None, chance.random() / 10)))
+                running.cancel()
+                await asyncio.wait([running])
             if kept := one.store.buckets["bucket"].get("key"):
                 assert kept.content in [whole(version) for version in changing.versions], f"run {number}: a mixture"
             origin.behave("/x")
-            assert (await one.settle(3)).state is State.SYNCED
+            assert (await one.reconcile(3)).state is State.SYNCED
             assert one.content == whole(changing.versions[-1]), f"run {number}"
             assert one.store.uploads == {}, f"run {number}"
             assert await one.unfinished() == 0
-            resumed += len(one.said(TransferResumed))
+            resumed += len(one.events_of(TransferResumed))
     assert resumed > 0

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PRELUDE = """
 import asyncio, ctypes, itertools, os, resource, sys
 from pathlib import Path
-ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: dies with the test
+ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG: ends with the test
 from mirrord.errors import JournalUnavailable
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite import SqliteJournal
@@ -86,7 +86,7 @@ async def main():
             except JournalUnavailable as error:
                 say("still full")
         assert await journal.record(at("k0").item_id), "reading goes on"
-        assert [one.id async for one in journal.unfinished()] == ["old"], "neither half of finish stands"
+        assert [one.id async for one in journal.unfinished()] == ["old"], "no part of finish is committed"
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await journal.finish("old", record("old"))
         say(saved)
@@ -107,7 +107,7 @@ def running(script: str, path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("lines", [1, 500, 3_000])
-async def test_every_commit_that_returned_stands_after_kill_9(tmp_path: Path, lines: int) -> None:
+async def test_every_commit_that_returned_survives_kill_9(tmp_path: Path, lines: int) -> None:
     path = tmp_path / "state" / "state.db"
     with running(STREAM, path) as process:
         said = [process.stdout.readline() for _ in range(lines)]
@@ -124,14 +124,14 @@ async def test_every_commit_that_returned_stands_after_kill_9(tmp_path: Path, li
     async with SqliteJournal(path) as journal:
         recorded = {one.destination.key async for one in journal.records()}
         unfinished = {one.id async for one in journal.unfinished()}
-    assert seen == recorded, "a reader beside a crashed daemon's files sees the same"
+    assert seen == recorded, "a reader of a crashed daemon's files reads the same"
     assert finished <= recorded
-    assert begun - recorded <= unfinished, "every intent is settled or stands"
+    assert begun - recorded <= unfinished, "every intent is finished or unfinished"
     assert not recorded & unfinished, "finish is one commit of both"
     assert len(unfinished) <= 16
 
 
-def test_a_lock_held_by_another_process_is_freed_by_kill_9(tmp_path: Path) -> None:
+def test_the_lock_of_another_process_is_released_by_kill_9(tmp_path: Path) -> None:
     with running(HOLD, tmp_path) as process:
         assert process.stdout.readline() == "held\n"
         with pytest.raises(JournalLocked, match=rf"\(pid {process.pid}\)"), StateLock(tmp_path):
@@ -142,7 +142,7 @@ def test_a_lock_held_by_another_process_is_freed_by_kill_9(tmp_path: Path) -> No
             pass
 
 
-def test_a_programs_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:
     with StateLock(tmp_path):
         child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     try:
@@ -152,7 +152,7 @@ def test_a_programs_child_does_not_keep_the_lock(tmp_path: Path) -> None:
         child.communicate()
 
 
-async def test_a_full_disk_is_said_and_left_behind_once_there_is_space(tmp_path: Path) -> None:
+async def test_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with running(FILL, path) as process:
         said, errors = process.communicate()

@@ -1,7 +1,7 @@
-"""What origins do wrong x what comes of it, all at once before the real command: no fault harms its neighbours.
+"""Faults of origins and their outcomes, all in one run of the real command: no fault affects another item.
 
-For each row: the bytes that stand afterwards (the old object's where the copy failed), the state and reason, one
-terminal event an attempt, no open upload; for the whole run the exit code.
+For each row: the bytes of the object afterwards (the old ones where the copy failed), the state and reason, one
+terminal event for each attempt, no open upload; for the whole run the exit code.
 """
 
 import gzip
@@ -44,7 +44,7 @@ from tests.support.origin import (
 from tests.support.syncing import events, manifest, sync
 from tests.support.weed import Server
 
-OLD = b"the object that stood before"
+OLD = b"the object before"
 SMALL = b"".join(Generated(20_000, seed=1).pieces())
 LARGE = b"".join(Generated(12 * MiB + 77, seed=2).pieces())
 UNPINNED = without("Accept-Ranges")
@@ -54,22 +54,22 @@ DIGEST = {"checksum": f"sha256:{sha256(SMALL).hexdigest()}"}
 
 @dataclass(frozen=True)
 class Row:
-    """A source and how it misbehaves -> what `sync` makes of it. `stands` None: as it was before."""
+    """A source, its faults, and the outcome of `sync`. `stored` None: the old object remains."""
 
     behaviours: tuple[Behaviour, ...]
-    stands: bytes | None = None
+    stored: bytes | None = None
     ends: str = ""  # state and reason; empty: in sync
     body: bytes = SMALL
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def kept(*behaviours: Behaviour, body: bytes = SMALL, **options: Any) -> Row:
-    """In sync all the same."""
+def synced(*behaviours: Behaviour, body: bytes = SMALL, **options: Any) -> Row:
+    """The item is in sync although the origin misbehaves."""
     return Row(behaviours, body, body=body, options=options)
 
 
 def large(*behaviours: Behaviour) -> Row:
-    return kept(*behaviours, body=LARGE, **IN_PARTS)
+    return synced(*behaviours, body=LARGE, **IN_PARTS)
 
 
 def fails(ends: str, *behaviours: Behaviour, body: bytes = SMALL, **options: Any) -> Row:
@@ -82,22 +82,22 @@ def in_a_second() -> str:
 
 UNAVAILABLE = "failed SourceUnavailable"
 ROWS: dict[str, Row] = {
-    "nothing": kept(),
+    "nothing": synced(),
     "nothing-in-parts": large(),
     # truncation
-    "cut-once": kept(once(cut_after(9_000))),
+    "cut-once": synced(once(cut_after(9_000))),
     "cut-once-in-parts": large(once(cut_after(6 * MiB))),
-    "cut-once-unpinned": kept(UNPINNED, once(cut_after(9_000))),
+    "cut-once-unpinned": synced(UNPINNED, once(cut_after(9_000))),
     "cut-once-unpinned-in-parts": large(UNPINNED, once(cut_after(6 * MiB))),
-    "cut-chunks-once": kept(chunked(), once(cut_after(9_000))),
+    "cut-chunks-once": synced(chunked(), once(cut_after(9_000))),
     "cut-always": fails(UNAVAILABLE, UNPINNED, cut_after(9_000)),
     "cut-always-in-parts": fails(UNAVAILABLE, UNPINNED, cut_after(6 * MiB), body=LARGE, **IN_PARTS),
     "cut-chunks-always": fails(UNAVAILABLE, chunked(), cut_after(9_000)),
     "cut-at-once": fails(UNAVAILABLE, UNPINNED, cut_after(0)),
     "cut-unframed-declared": fails("Blocked ChecksumMismatch", unframed(), cut_after(9_000), **DIGEST),
     # without a length
-    "chunked": kept(chunked()),
-    "unframed": kept(unframed()),
+    "chunked": synced(chunked()),
+    "unframed": synced(unframed()),
     "unframed-in-parts": large(unframed()),
     "endless": fails("Blocked TooLarge", endless(), max_size="1MiB"),
     "endless-in-parts": fails("Blocked TooLarge", endless(), max_size="17MiB", body=LARGE, **IN_PARTS),
@@ -111,8 +111,8 @@ ROWS: dict[str, Row] = {
     "no-validators": large(without("ETag", "Last-Modified")),
     "rotating-etag": large(rotating_etag()),
     # silence and slowness
-    "stall-once": kept(UNPINNED, once(stalls_after(9_000)), http={"idle_timeout": "2s"}),
-    "stall-once-pinned": kept(once(stalls_after(9_000)), http={"idle_timeout": "2s"}),
+    "stall-once": synced(UNPINNED, once(stalls_after(9_000)), http={"idle_timeout": "2s"}),
+    "stall-once-pinned": synced(once(stalls_after(9_000)), http={"idle_timeout": "2s"}),
     "stall-always": fails(UNAVAILABLE, UNPINNED, stalls_after(9_000), http={"idle_timeout": "1s"}),
     "drip": fails(UNAVAILABLE, UNPINNED, drips(0.02), http={"idle_timeout": "1s", "min_rate": "10KiB/s"}),
     # statuses
@@ -123,39 +123,39 @@ ROWS: dict[str, Row] = {
     "418": fails("Blocked SourceRefused", answers(418)),
     "206-unasked": fails("Blocked SourceRefused", answers(206)),
     "304-unasked": fails("Blocked SourceRefused", answers(304)),
-    "503-once": kept(once(answers(503))),
+    "503-once": synced(once(answers(503))),
     "503-always": fails(UNAVAILABLE, answers(503)),
-    "429-retry-after": kept(once(answers(429, Retry_After="1"))),
-    "503-retry-after-date": kept(once(answers(503, Retry_After=in_a_second()))),
-    "503-retry-after-nonsense": kept(once(answers(503, Retry_After="soon"))),
-    "head-refused": kept(refuses_head()),
+    "429-retry-after": synced(once(answers(429, Retry_After="1"))),
+    "503-retry-after-date": synced(once(answers(503, Retry_After=in_a_second()))),
+    "503-retry-after-nonsense": synced(once(answers(503, Retry_After="soon"))),
+    "head-refused": synced(refuses_head()),
     # redirects
     "redirect-loop": fails("Blocked SourceRefused", redirects("redirect-loop"), http={"max_redirects": 3}),
     "redirect-to-ftp": fails("Blocked SourceRefused", redirects("ftp://127.0.0.1/x")),
     "redirect-to-metadata": fails("Blocked SourceRefused", redirects("http://169.254.169.254/latest/meta-data/")),
     "redirect-to-nowhere": fails("Blocked SourceRefused", answers(302)),
-    "redirect": kept(redirects("nothing")),
+    "redirect": synced(redirects("nothing")),
     # contents
     "gzip-forced": Row((forces_gzip(),), gzip.compress(SMALL, mtime=0)),
     "login-page": fails(
         "Blocked SourceRefused", says(Content_Type="text/html"), expect={"content_type": "application/gzip"}
     ),
-    "declared": kept(**DIGEST),
+    "declared": synced(**DIGEST),
     "declared-otherwise": fails("Blocked ChecksumMismatch", body=b"other bytes", **DIGEST),
-    "declared-cut-once": kept(once(cut_after(9_000)), **DIGEST),
+    "declared-cut-once": synced(once(cut_after(9_000)), **DIGEST),
 }
 
 
 @dataclass
 class Run:
-    """What one `sync` over all rows came to."""
+    """The results of one `sync` over all rows."""
 
     done: Completed
     objects: dict[str, bytes]
     encodings: dict[str, str]
     uploads: list[Any]
     terminal: Counter[tuple[str, int]]  # by key and attempt
-    started: set[tuple[str, int]]  # more than once where ranges turned out to be lies
+    started: set[tuple[str, int]]  # more than once where ranges are wrong
     methods: set[str]
 
 
@@ -188,22 +188,22 @@ async def run(tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin:
     )
 
 
-def said_of(run: Run, bucket: str, name: str) -> str:
+def line_of(run: Run, bucket: str, name: str) -> str:
     lines = [line for line in run.done.out.splitlines() if f": s3://{bucket}/{name}: " in line]
     assert len(lines) <= 1, lines
     return lines[0] if lines else ""
 
 
-async def test_every_fault_comes_to_what_it_must(run: Run, bucket: str) -> None:
+async def test_every_fault_has_its_outcome(run: Run, bucket: str) -> None:
     wrong = []
     for name, row in ROWS.items():
-        line = said_of(run, bucket, name)
+        line = line_of(run, bucket, name)
         if line.partition(": ")[0] != row.ends:
             wrong.append(f"{name}: ends {line or 'in sync'}, not {row.ends or 'in sync'}")
-        if run.objects[name] != (OLD if row.stands is None else row.stands):
-            wrong.append(f"{name}: other bytes stand ({len(run.objects[name])})")
+        if run.objects[name] != (OLD if row.stored is None else row.stored):
+            wrong.append(f"{name}: other bytes are stored ({len(run.objects[name])})")
         ended = {attempt: count for (key, attempt), count in run.terminal.items() if key == name}
-        if row.stands is not None and not ended:
+        if row.stored is not None and not ended:
             wrong.append(f"{name}: no terminal event")
         if any(count != 1 for count in ended.values()):
             wrong.append(f"{name}: terminal events an attempt: {ended}")

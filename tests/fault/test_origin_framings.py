@@ -1,6 +1,6 @@
-"""Origins of raw bytes before the real command: odd framings are taken or Blocked once, and floods take no memory.
+"""Origins of raw bytes and the real command: unusual framings are accepted or Blocked once; floods take no memory.
 
-None of it is an outage: five items that are refused do not hold back a sixth on the same host.
+None of them counts as an outage: five refused items do not delay a sixth on the same host.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.support.weed import Server
 
 BODY = b"some bytes of a body\n" * 40
 LENGTH = f"Content-Length: {len(BODY)}"
-TAKEN = {
+ACCEPTED = {
     "double": response(LENGTH, LENGTH, body=BODY),
     "identity": response("Transfer-Encoding: identity", LENGTH, body=BODY),
     "space": response(f"Content-Length : {len(BODY)}", body=BODY),
@@ -48,7 +48,7 @@ FIRST = {
 }
 
 
-async def test_odd_framings_and_floods(tmp_path: Path, weed: Server, bucket: str, s3_client: Any) -> None:
+async def test_unusual_framings_and_floods(tmp_path: Path, weed: Server, bucket: str, s3_client: Any) -> None:
     async def answer(writer: asyncio.StreamWriter) -> None:
         path = origin.requests[-1].split()[1].removeprefix("/")
         if path in FLOODS:
@@ -56,22 +56,22 @@ async def test_odd_framings_and_floods(tmp_path: Path, weed: Server, bucket: str
             while True:
                 writer.write(FLOODS[path])
                 await writer.drain()
-        writer.write((TAKEN | REFUSED)[path])
+        writer.write((ACCEPTED | REFUSED)[path])
 
     async with raw_origin(answer) as origin:
-        names = [*REFUSED, *FLOODS, *TAKEN]
+        names = [*REFUSED, *FLOODS, *ACCEPTED]
         urls = {origin.url.replace("/it", f"/{name}"): f"s3://{bucket}/{name}" for name in names}
         text = f"daemon: {{transfers: 1, memory_limit: 64MiB}}\nmirrors: {json.dumps(urls, indent=1)}\n"
         done = await sync(tmp_path, manifest(tmp_path, weed, text))
     assert done.code == 1
     assert "Traceback" not in done.err
-    for name in TAKEN:
+    for name in ACCEPTED:
         stored = s3_client.get_object(Bucket=bucket, Key=name)
         assert stored["Body"].read() == BODY, done.said
         assert not stored.get("ContentEncoding"), name
     for name in (*REFUSED, *FLOODS):
         assert f"Blocked SourceRefused: s3://{bucket}/{name}: " in done.out, done.said
     asked = [request.split()[1] for request in origin.requests]
-    assert sorted(asked) == sorted(f"/{name}" for name in names), "each was asked once"
+    assert sorted(asked) == sorted(f"/{name}" for name in names), "one request for each"
     assert s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
     assert done.peak < MEMORY_BOUND

@@ -1,6 +1,6 @@
-"""Origins that refuse conditions or ranges, lie about "not modified", or send odd headers, before the real command.
+"""Origins that refuse conditions or ranges, answer a wrong 304, or send malformed headers, with the real command.
 
-Two passes: everything is copied by the first; the second finds what changed and nothing else, and Blocks nothing.
+Two passes: the first copies everything; the second copies only what changed, and no item is Blocked.
 """
 
 import json
@@ -35,7 +35,7 @@ def refuses(names: set[str], status: int) -> Behaviour:
 
 
 def not_modified(reply: Reply, asked: Asked) -> None:
-    """304 to every condition, with the ETag of what is served."""
+    """304 to every conditional request, with the ETag of the current version."""
     if CONDITIONS & asked.headers.keys():
         reply.empty(304, ETag=reply.headers["ETag"])
 
@@ -48,7 +48,7 @@ def of_this_second(reply: Reply, asked: Asked) -> None:
         reply.empty(304)
 
 
-async def test_what_changed_is_found_and_nothing_is_blocked(
+async def test_changes_are_found_and_no_item_is_blocked(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     behaviours: dict[str, tuple[Behaviour, ...]] = {
@@ -94,7 +94,7 @@ async def test_what_changed_is_found_and_nothing_is_blocked(
     assert "Traceback" not in first.err + second.err
     assert stored("rolled") == stored("fresh") == SMALL[::-1]
     sent = {line["key"] for line in events(second, "transfer.completed")}
-    assert sent <= {"rolled", "fresh", *ODD}, "the rest is unchanged"
+    assert sent <= {"rolled", "fresh", *ODD}, "the others are unchanged"
     for name in ("latin-1", "control", "escape", "encoding"):
         assert any("what an object cannot have" in line and f"/{name}:" in line for line in first.err.splitlines()), (
             name

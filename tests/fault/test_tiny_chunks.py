@@ -1,4 +1,4 @@
-"""Ten origins that send their bodies in chunks of one byte, before the real command: others go on, and it answers."""
+"""Ten origins with bodies in chunks of one byte, and the real command: other items go on, and its API answers."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ DRIPS = 10
 HEALTHY = 20
 
 
-async def test_beside_ten_origins_of_tiny_chunks_healthy_items_go_on(
+async def test_ten_origins_with_tiny_chunks_do_not_stop_other_items(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     body = b"x" * 4096

@@ -1,4 +1,4 @@
-"""The journal's file: its modes, reading it beside a writer without writing, damage, commits in groups."""
+"""The journal's file: modes, readers beside a writer, damage, grouped commits, a removed file, a full disk."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-async def test_the_constructor_touches_nothing(tmp_path: Path) -> None:
+async def test_the_constructor_creates_no_file(tmp_path: Path) -> None:
     SqliteJournal(tmp_path / "state" / "state.db")
     assert names(tmp_path) == set()
 
@@ -68,7 +68,7 @@ async def test_directory_and_files_are_private_whatever_the_umask(tmp_path: Path
         assert modes(tmp_path / "state") == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
 
 
-async def test_a_file_with_a_wide_mode_is_narrowed_and_a_standing_directory_left(tmp_path: Path) -> None:
+async def test_the_mode_of_an_existing_file_is_narrowed_and_of_a_directory_kept(tmp_path: Path) -> None:
     directory = tmp_path / "shared"
     directory.mkdir(0o755)
     (directory / "state.db").touch(0o644)
@@ -78,7 +78,7 @@ async def test_a_file_with_a_wide_mode_is_narrowed_and_a_standing_directory_left
 
 
 @pytest.mark.parametrize("name", ["a b?c=d&mode=memory#e%41.db", os.fsdecode(b"bad-\xff.db")])
-async def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+async def test_any_file_name_works(tmp_path: Path, name: str) -> None:
     async with SqliteJournal(tmp_path / name) as journal:
         await journal.save(record())
     assert names(tmp_path) == {name}
@@ -86,14 +86,14 @@ async def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
         assert await journal.record(record().item_id) == record()
 
 
-async def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+async def test_a_directory_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(JournalUnavailable, match=r"cannot make .*file/state for the state: .*--state"):
         async with SqliteJournal(tmp_path / "file" / "state" / "state.db"):
             pass
 
 
-async def test_a_journal_that_is_not_open_says_so(tmp_path: Path) -> None:
+async def test_a_journal_that_is_not_open_raises(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "state.db")
     with pytest.raises(JournalError, match="not open"):
         await journal.save(record())
@@ -104,7 +104,7 @@ async def test_a_journal_that_is_not_open_says_so(tmp_path: Path) -> None:
 
 
 # ── reading only ──────────────────────────────────────────────────────────────────────────────────
-async def test_a_reader_of_no_journal_finds_it_empty_and_makes_nothing(tmp_path: Path) -> None:
+async def test_a_reader_of_a_missing_journal_finds_it_empty_and_creates_nothing(tmp_path: Path) -> None:
     async with SqliteJournal(tmp_path / "state" / "state.db", read_only=True) as reader:
         assert [one async for one in reader.records()] == []
         assert (await reader.page(), await reader.totals(), await reader.last_written()) == ([], {}, None)
@@ -113,7 +113,7 @@ async def test_a_reader_of_no_journal_finds_it_empty_and_makes_nothing(tmp_path:
     assert names(tmp_path) == set()
 
 
-async def test_a_reader_of_a_journal_at_rest_writes_nothing(tmp_path: Path) -> None:
+async def test_a_reader_without_a_writer_writes_nothing(tmp_path: Path) -> None:
     async with SqliteJournal(tmp_path / "state.db") as journal:
         await journal.save(record())
     before = contents(tmp_path)
@@ -123,7 +123,7 @@ async def test_a_reader_of_a_journal_at_rest_writes_nothing(tmp_path: Path) -> N
     assert contents(tmp_path) == before
 
 
-async def test_a_reader_knows_when_the_writer_wrote_whether_it_lives_or_not(tmp_path: Path) -> None:
+async def test_a_reader_has_the_time_of_the_last_write_with_and_without_a_writer(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     async with SqliteJournal(path) as writer, SqliteJournal(path, read_only=True) as reader:
         await writer.save(record())
@@ -135,7 +135,7 @@ async def test_a_reader_knows_when_the_writer_wrote_whether_it_lives_or_not(tmp_
         assert await reader.last_written() == 3_000
 
 
-async def test_a_reader_follows_a_live_writer(tmp_path: Path) -> None:
+async def test_a_reader_sees_the_commits_of_a_running_writer(tmp_path: Path) -> None:
     async with SqliteJournal(tmp_path / "state.db") as writer:
         await writer.save(record(message="first"))
         async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
@@ -144,7 +144,7 @@ async def test_a_reader_follows_a_live_writer(tmp_path: Path) -> None:
             assert await reader.record(record().item_id) == record(message="second")
 
 
-async def test_a_reader_notices_a_writer_that_comes_and_goes(tmp_path: Path) -> None:
+async def test_a_reader_sees_the_commits_of_a_writer_that_starts_and_ends(tmp_path: Path) -> None:
     async with SqliteJournal(tmp_path / "state.db") as writer:
         await writer.save(record(message="before"))
     async with SqliteJournal(tmp_path / "state.db", read_only=True) as reader:
@@ -177,14 +177,14 @@ async def test_a_reader_of_an_older_schema_reads_a_migrated_copy(
 
 # ── damage ────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("read_only", [False, True])
-async def test_a_file_that_is_no_database_gets_a_remedy(tmp_path: Path, read_only: bool) -> None:
+async def test_a_file_that_is_no_database_is_an_error_with_a_remedy(tmp_path: Path, read_only: bool) -> None:
     (tmp_path / "state.db").write_bytes(b"not a database" * 1_000)
     with pytest.raises(JournalError, match=r"state\.db is damaged: .*move it away"):
         async with SqliteJournal(tmp_path / "state.db", read_only=read_only):
             pass
 
 
-async def test_a_damaged_page_gets_a_remedy(tmp_path: Path) -> None:
+async def test_a_damaged_page_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     async with SqliteJournal(path) as journal:
         await asyncio.gather(*(journal.save(record(f"k/{number}")) for number in range(500)))
@@ -206,7 +206,7 @@ class CountingDatabase(Database):
         super()._commit(statements)
 
 
-async def test_what_is_asked_while_a_commit_runs_is_committed_together(tmp_path: Path) -> None:
+async def test_writes_during_a_commit_are_committed_together(tmp_path: Path) -> None:
     async with CountingDatabase(tmp_path / "state.db") as database:
         saves = [Statement("save_record", from_record(record(f"k/{number}"))) for number in range(100)]
         await asyncio.gather(*map(database.write, saves))
@@ -214,7 +214,7 @@ async def test_what_is_asked_while_a_commit_runs_is_committed_together(tmp_path:
         assert len(database.groups) <= 2
 
 
-async def test_a_group_that_fails_leaves_nothing_and_the_next_one_stands(tmp_path: Path) -> None:
+async def test_a_group_that_fails_commits_nothing_and_the_next_one_succeeds(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     async with SqliteJournal(path) as journal:
         other = sqlite3.connect(path)
@@ -246,7 +246,7 @@ async def test_finish_commits_both_or_neither(tmp_path: Path, refused: str) -> N
         assert await journal.record(record().item_id) is None
 
 
-async def test_leaving_waits_for_what_was_asked(tmp_path: Path) -> None:
+async def test_leaving_waits_for_queued_writes(tmp_path: Path) -> None:
     async with SqliteJournal(tmp_path / "state.db") as journal:
         saving = asyncio.create_task(journal.save(record()))
         await asyncio.sleep(0)
@@ -255,9 +255,9 @@ async def test_leaving_waits_for_what_was_asked(tmp_path: Path) -> None:
         assert await reader.record(record().item_id) == record()
 
 
-# ── its place, and its disk ───────────────────────────────────────────────────────────────────────
+# ── a removed file, a full disk ───────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("how", ["removed", "renamed", "replaced"])
-async def test_a_file_that_went_while_it_is_open_takes_no_more_records(tmp_path: Path, how: str) -> None:
+async def test_an_open_file_that_is_removed_or_replaced_accepts_no_records(tmp_path: Path, how: str) -> None:
     path = tmp_path / "state.db"
     async with SqliteJournal(path) as journal:
         await journal.save(record("before"))
@@ -284,12 +284,12 @@ async def test_the_wal_stays_small_where_the_disk_is_short_of_space(
         return wal.stat().st_size
 
     async with SqliteJournal(path) as journal:
-        assert await write(journal) > 512 * 1024, "there is much space: SQLite decides"
+        assert await write(journal) > 512 * 1024, "enough space: SQLite's default"
         monkeypatch.setattr(connection, "SHORT_OF_SPACE", 1 << 62)
         assert await write(journal) < 300 * 1024
 
 
-async def test_a_checkpoint_gives_back_what_the_wal_once_grew_to(tmp_path: Path) -> None:
+async def test_a_checkpoint_limits_the_size_of_the_wal(tmp_path: Path) -> None:
     wal = tmp_path / "state.db-wal"
     async with SqliteJournal(tmp_path / "state.db") as journal:
         await journal.save_all([record(f"{number}", message="x" * 5000) for number in range(2000)])

@@ -1,4 +1,4 @@
-"""The schema's versions: older is migrated step by step, newer and foreign files are refused."""
+"""The schema's versions: an older one is migrated step by step, newer and foreign files are refused."""
 
 import re
 import sqlite3
@@ -47,13 +47,13 @@ def test_every_query_is_one_statement_of_the_schema(connection: sqlite3.Connecti
 
 @pytest.mark.parametrize("name", [name for name in queries() if name.startswith("page")])
 def test_a_page_is_read_in_order_and_not_sorted(connection: sqlite3.Connection, name: str) -> None:
-    """Whoever asks for 100 of a million items gets them at the cost of 100."""
+    """A page of 100 of a million items must cost no more than 100 rows."""
     migrate(connection, Path("state.db"), SHIPPED)
     (step,) = plan_of(connection, name)
     assert re.fullmatch(r"SEARCH items USING INDEX items_\w+ \(.*item_id>\? AND item_id<\?\)", step)
 
 
-def test_totals_are_counted_without_touching_a_record(connection: sqlite3.Connection) -> None:
+def test_totals_are_counted_without_reading_records(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     assert plan_of(connection, "totals") == ["SCAN items USING COVERING INDEX items_by_state"]
 
@@ -92,7 +92,9 @@ def test_a_journal_of_the_first_schema_gets_uploads_and_keeps_its_intents(connec
     assert found == [("t", None, 0, "none")]
 
 
-def test_an_upload_that_an_older_mirrord_was_completing_counts_as_asked_for_now(connection: sqlite3.Connection) -> None:
+def test_an_upload_that_an_older_mirrord_was_completing_gets_the_time_of_the_migration(
+    connection: sqlite3.Connection,
+) -> None:
     migrate(connection, Path("state.db"), SHIPPED[:5])
     for name, kind, completing in (("mpu", "multipart", 1), ("parts", "multipart", 0), ("put", "put", 1)):
         connection.execute(
@@ -106,7 +108,7 @@ def test_an_upload_that_an_older_mirrord_was_completing_counts_as_asked_for_now(
     assert abs(found["mpu"] - time.time()) < 60
 
 
-def test_the_etags_of_an_older_journal_count_as_shown_by_no_head(connection: sqlite3.Connection) -> None:
+def test_the_etags_of_an_older_journal_are_not_from_a_head(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED[:7])
     connection.execute(
         "INSERT INTO items (item_id, entry, source, store, endpoint, bucket, key, state, message, since, etag) "
@@ -123,7 +125,7 @@ def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None
     assert connection.execute("PRAGMA schema_version").fetchone() == before
 
 
-def test_a_migration_that_fails_leaves_the_schema_before_it_whole(connection: sqlite3.Connection) -> None:
+def test_a_migration_that_fails_keeps_the_previous_schema(connection: sqlite3.Connection) -> None:
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection, Path("state.db"), [*SHIPPED, NEXT, BROKEN])
     assert version(connection) == NEXT.version

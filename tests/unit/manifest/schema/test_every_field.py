@@ -20,6 +20,7 @@ OBJECTS = "tests/contract/test_object_store.py"
 ARGUMENTS = "tests/unit/s3/test_s3_arguments.py"
 CHANGING = "tests/fault/test_changing_source.py"
 HTTP = "tests/contract/test_http_source.py"
+HTTP_CONNECTIONS = "tests/contract/test_http_connections.py"
 SETTINGS = "tests/integration/test_store_settings.py"
 LIFECYCLE = "tests/integration/test_run_lifecycle.py"
 SCHEDULE = "tests/unit/planning/timing/test_schedule.py"
@@ -39,7 +40,7 @@ BEHAVIOUR = {
     "daemon.memory_limit": f"{SYNC}::test_more_than_the_bound_by_url_and_by_file_in_bounded_memory",
     "daemon.log.format": "tests/unit/telemetry/test_log_setup.py::test_the_format_follows_the_terminal_unless_told",
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
-    "daemon.per_host.connections": f"{HTTP}::test_connections_to_one_host_are_bounded",
+    "daemon.per_host.connections": f"{HTTP_CONNECTIONS}::test_connections_to_one_host_are_bounded",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
     "daemon.hosts": "tests/integration/test_web_hosts.py::test_names_of_the_manifest_flag_and_variable_are_answered",
@@ -85,22 +86,22 @@ BEHAVIOUR = {
     "mirrors.url": f"{EXPAND}::test_the_destination_of_an_object",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
     "mirrors.checksum.digest": "tests/integration/test_trust.py::test_a_declared_checksum_decides_what_becomes_visible",
-    "mirrors.checksum.url": "tests/contract/test_http_checksum_list.py::test_a_declared_checksum_may_stand_in_a_list",
+    "mirrors.checksum.url": "tests/contract/test_http_checksum_list.py::test_a_declared_checksum_is_read_from_a_list",
     "mirrors.every": f"{SCHEDULE}::test_the_grid_of_every",
     "mirrors.cron": f"{SCHEDULE}::test_the_first_check_by_cron",
     "mirrors.timezone": f"{SCHEDULE}::test_cron",
-    "mirrors.http.headers": f"{HTTP}::test_headers_go_to_the_entrys_own_origin_only",
+    "mirrors.http.headers": f"{HTTP_CONNECTIONS}::test_headers_are_sent_to_the_entrys_own_origin_only",
     "mirrors.http.bearer": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
     "mirrors.http.basic.username": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
     "mirrors.http.basic.password": f"{EXPAND}::test_credentials_of_a_source_become_a_header",
-    "mirrors.http.connections": f"{CHANGING}::test_pinned_ranges_are_read_side_by_side_as_many_as_connections_says",
-    "mirrors.http.idle_timeout": f"{HTTP}::test_silence_ends_at_the_idle_timeout",
-    "mirrors.http.min_rate": f"{HTTP}::test_a_drip_ends_at_the_least_rate",
-    "mirrors.http.max_redirects": f"{HTTP}::test_redirects_are_counted",
+    "mirrors.http.connections": f"{CHANGING}::test_pinned_ranges_are_read_in_parallel_up_to_connections",
+    "mirrors.http.idle_timeout": f"{HTTP}::test_silence_fails_after_the_idle_timeout",
+    "mirrors.http.min_rate": f"{HTTP}::test_a_body_below_the_minimum_rate_fails",
+    "mirrors.http.max_redirects": f"{HTTP_CONNECTIONS}::test_redirects_are_counted",
     "mirrors.expect.content_type": "tests/unit/transfer/test_copy.py::test_refused_before_any_read",
     "folders.path": f"{EXPAND}::test_a_folder_is_relative_to_its_manifest",
-    "folders.include": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
-    "folders.exclude": "tests/contract/test_listing.py::test_patterns_choose_and_prune",
+    "folders.include": "tests/contract/test_listing.py::test_patterns_select_files_and_skip_directories",
+    "folders.exclude": "tests/contract/test_listing.py::test_patterns_select_files_and_skip_directories",
     "folders.key": f"{EXPAND}::test_the_key_of_a_file",
     "folders.watch": f"{LOOKS}::test_polling_by_setting_asks_for_no_events",
     "folders.poll_interval": f"{LOOKS}::test_without_events_it_polls_with_one_warning_until_they_come",
