@@ -8,13 +8,14 @@ caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memo
 from mirrord.ports.control import Control
 from mirrord.ports.journal import Journal, JournalQueries, JournalRecords, JournalTransfers
 from mirrord.ports.listing import FolderListing, Found, Hints, Listing, ListingProblem
-from mirrord.ports.queue import Queue, Work
+from mirrord.ports.queue import CheckItem, Queue
 from mirrord.ports.runtime import Clock, Observer
 from mirrord.ports.source import ByteStream, Source
 from mirrord.ports.store import ObjectStore
 
 __all__ = [
     "ByteStream",
+    "CheckItem",
     "Clock",
     "Control",
     "FolderListing",
@@ -30,5 +31,4 @@ __all__ = [
     "Observer",
     "Queue",
     "Source",
-    "Work",
 ]

@@ -3,35 +3,38 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-Work = Callable[[str], Coroutine[Any, Any, None]]
+CheckItem = Callable[[str], Coroutine[Any, Any, None]]
 """One check of the item with this id, from its beginning to its end."""
 
 
 class Queue(Protocol):
     """Which items to check, and when. Delivery is at least once; two checks of one item never overlap.
 
-    An item has at most one ticket: the time from which it is to be checked. The queue may be another process's: every
-    answer is asynchronous, and an effect on running work is observed by whoever does that work."""
+    An item has at most one ticket: the time from which it may be checked. The queue may run in another process: every
+    call is asynchronous, and only the process that runs a check can observe that it was cancelled.
+    """
 
     async def enqueue(self, item_id: str, delay: float = 0.0) -> None:
         """Ask for a check in `delay` seconds. If the item has a ticket, the earlier time counts.
 
         If the item is being checked, the ticket is used after that check. A negative delay sorts before all tickets
-        that are due."""
+        that are due.
+        """
 
     async def cancel(self, item_id: str) -> None:
         """Drop the item's ticket, and request that its running check is cancelled. Does not wait for the end of it.
 
         A ticket that is enqueued after this call stays valid."""
 
-    async def run(self, work: Work, concurrency: int) -> None:
+    async def run(self, work: CheckItem, concurrency: int) -> None:
         """Call `work` for each item that becomes due, `concurrency` at a time, until stopped or cancelled.
 
         When cancelled, it cancels the running checks, waits for their end, and keeps these items for the next run. An
-        exception of `work` is logged, and the item is checked again later."""
+        exception of `work` is logged, and the item is checked again later.
+        """
 
     async def stop(self, grace: float) -> None:
         """Start no more checks. Running ones have `grace` seconds, then are cancelled and awaited. `run` returns."""
 
     async def due(self) -> int:
-        """How many items wait although their time has come: a higher concurrency would start them at once."""
+        """How many items are due and wait only because `concurrency` checks run."""

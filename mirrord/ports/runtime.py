@@ -1,4 +1,4 @@
-"""Who receives events, and time."""
+"""The receiver of events, and the clock."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ class Observer(Protocol):
 
 
 class Clock(Protocol):
-    """Time for the core, so that tests own it."""
+    """Time, as a port, so that tests control it."""
 
     def now(self) -> float:
         """Seconds since the epoch, UTC."""

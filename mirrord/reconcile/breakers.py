@@ -1,8 +1,8 @@
-"""The breakers of one process: one for each store and each host of sources; who is held back, and what is learned.
+"""The breakers of one process: one for each store and each host of sources.
 
-Owns which errors tell of an outage. An item that is held back was not tried: nothing is asked, counted, recorded or
-said of it but the outcome. What opens, slows and closes a breaker is `planning.timing.breaker`'s; that it did is one
-line in the log. Those held back that never failed are released as soon as it closes.
+Owns which errors count as an outage, and which items wait. An item that waits is not checked: no request is sent for
+it, and only the outcome is reported: nothing is counted or recorded. `planning.timing.breaker` decides when a breaker
+opens, slows and closes; each change is one line in the log. When it closes, items that never failed stop waiting.
 """
 
 import math
@@ -43,15 +43,15 @@ from mirrord.planning.timing.breaker import (
 _log = getLogger(__name__)
 
 MOST_FAILURES = 1_000
-"""Programs that end ask no more of a host or store of which so many answers in a row were 5xx or 429."""
+"""Programs that end send no more requests to a host or store after so many answers in a row with 5xx or 429."""
 EACH = 0.002
-"""Seconds between two questions of those that are held back, whether they may go on."""
+"""Seconds between two checks of waiting items, whether they may go on."""
 _OUTAGES = (SourceUnavailable, StoreUnavailable, OutcomeUnknown)
 _ANSWERS = (SourceDenied, SourceMissing, StoreDenied, BucketMissing, PreconditionFailed)
 _OWN_PORTS = {"http": 80, "https": 443}
 
-Part = tuple[Reason, str]
-"""What an item depends on: the reason to give while it does not answer, and its name."""
+Dependency = tuple[Reason, str]
+"""A store or host that an item needs: the reason of an item that waits for it, and its name."""
 
 
 Release = Callable[[Collection[str]], None]
@@ -64,161 +64,166 @@ def _ignore(_item_ids: Collection[str]) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Breakers:
-    """Asked before each try of an item, and told what came of it. Times are monotonic seconds.
+    """Called before each attempt at an item, and with its result. Times are monotonic seconds.
 
-    After `tries` failed probes in a row without a good answer between them, who failed is told that this was all for
-    now: programs that end must come to their end. `release` is told which items need not wait any longer.
+    After `tries` failed probes in a row without a good answer between them, no further attempt is due (`retry_in` is
+    None): programs that end must end. `release` is called with the items that need not wait any longer.
     """
 
     tries: float = math.inf
     chance: Callable[[], float] = random  # uniform in [0, 1)
     release: Release = _ignore
-    _states: dict[Part, Breaker] = field(default_factory=dict, init=False)
-    _why: dict[Part, str] = field(default_factory=dict, init=False)
-    _waiting: dict[Part, dict[str, bool]] = field(default_factory=dict, init=False)
-    """Ids of the items that wait for a breaker, each with whether it never failed."""
+    _states: dict[Dependency, Breaker] = field(default_factory=dict, init=False)
+    _why: dict[Dependency, str] = field(default_factory=dict, init=False)
+    _waiting: dict[Dependency, dict[str, bool]] = field(default_factory=dict, init=False)
+    """Ids of the items that wait for a breaker; True: the item never failed."""
 
-    def held(self, item: Item, now: float, *, fresh: bool = True) -> Outcome | None:
-        """What to say of an item that must not be tried now; None: it is let through, and `leave` must follow.
+    def admit(self, item: Item, now: float, *, fresh: bool = True) -> Outcome | None:
+        """The outcome of an item that must wait now; None: it may be checked, and `leave` must follow.
 
         `fresh`: the item has not failed since it last succeeded.
         """
-        parts = _parts(item)
-        wait, part = max((waits(self._of(part), now, fresh=fresh), part) for part in parts)
+        dependencies = _dependencies(item)
+        wait, dependency = max((waits(self._of(one), now, fresh=fresh), one) for one in dependencies)
         if wait:
-            return self._held(part, item, now, wait, fresh=fresh)
-        for part in parts:
-            self._waiting.get(part, {}).pop(item.id, None)
-            self._keep(part, admitted(self._of(part), item.id, now + PROBE_TIMEOUT))
+            return self._waiting_outcome(dependency, item, now, wait, fresh=fresh)
+        for dependency in dependencies:
+            self._waiting.get(dependency, {}).pop(item.id, None)
+            self._keep(dependency, admitted(self._of(dependency), item.id, now + PROBE_TIMEOUT))
         return None
 
     def leave(self, item: Item) -> None:
-        """The try of an item that was let through is over."""
-        for part in _parts(item):
-            self._keep(part, returned(self._of(part), item.id))
+        """The attempt at an item that was let through has ended."""
+        for dependency in _dependencies(item):
+            self._keep(dependency, returned(self._of(dependency), item.id))
 
     def answered(self, item: Item, now: float, *, store: bool) -> None:
-        """The item's source answered; with `store` its store did too."""
-        for part in _parts(item):
-            if store or part[0] is Reason.SOURCE_UNAVAILABLE:
-                self._answered(part, now)
+        """The item's source answered; with `store` its store, too."""
+        for dependency in _dependencies(item):
+            if store or dependency[0] is Reason.SOURCE_UNAVAILABLE:
+                self._answered(dependency, now)
 
     def reached(self, item: Item) -> None:
-        """The item's store answered a read, and the answer to a write is what counts."""
-        part = _store(item)
-        self._keep(part, reached(self._of(part)))
+        """The item's store answered a read; only the answer to the write that follows decides."""
+        dependency = _store(item)
+        self._keep(dependency, reached(self._of(dependency)))
 
     def failed(self, item: Item, error: MirrordError, now: float, *, begun: bool, fresh: bool) -> Outcome | None:
-        """A try of the item ended with `error`; `begun`: bytes were moving, so the source had answered.
+        """An attempt at the item ended with `error`; `begun`: bytes were moving, so the source had answered.
 
-        What to say of it where everything failed lately, so that the try is not counted. None: it counts. A body that
-        breaks off says nothing of the host, but an answer with a status does.
+        Returns the outcome if its store or host failed for every item lately, so that the attempt is not counted; None:
+        it counts. A body that breaks off is no evidence about the host, but an answer with a status is.
         """
-        part = next((one for one in _parts(item) if one[0] is error.reason), None)
+        dependency = next((one for one in _dependencies(item) if one[0] is error.reason), None)
         if isinstance(error, _ANSWERS):
             source = isinstance(error, SourceDenied | SourceMissing)
             self.answered(item, now, store=True) if source else self._answered(_store(item), now)
-        elif part is not None and isinstance(error, _OUTAGES):
+        elif dependency is not None and isinstance(error, _OUTAGES):
             body = begun and isinstance(error, SourceUnavailable)
             if not body or error.answered or error.retry_after:
-                return self._failed(part, item, error, now, fresh=fresh)
+                return self._failed(dependency, item, error, now, fresh=fresh)
         return None
 
-    # ── one part ──────────────────────────────────────────────────────────────────────────────────
-    def _of(self, part: Part) -> Breaker:
-        return self._states.get(part, Breaker())
+    # ── one store or host ─────────────────────────────────────────────────────────────────────────
+    def _of(self, dependency: Dependency) -> Breaker:
+        return self._states.get(dependency, Breaker())
 
-    def _keep(self, part: Part, state: Breaker) -> None:
-        """Closed breakers that suspect nobody take no memory: hosts come and go."""
+    def _keep(self, dependency: Dependency, state: Breaker) -> None:
+        """Closed breakers without failures use no memory, because the hosts change over time."""
         if state == Breaker():
-            self._states.pop(part, None)
-            self._why.pop(part, None)
+            self._states.pop(dependency, None)
+            self._why.pop(dependency, None)
         else:
-            self._states[part] = state
+            self._states[dependency] = state
 
-    def _answered(self, part: Part, now: float) -> None:
-        before = self._of(part)
-        self._keep(part, answered(before, now))
-        if before.opened and not self._of(part).opened:
-            _log.warning("%s answers again", part[1])
-            waiting = self._waiting.pop(part, {})
+    def _answered(self, dependency: Dependency, now: float) -> None:
+        before = self._of(dependency)
+        self._keep(dependency, answered(before, now))
+        if before.opened and not self._of(dependency).opened:
+            _log.warning("%s answers again", dependency[1])
+            waiting = self._waiting.pop(dependency, {})
             self.release([item_id for item_id, fresh in waiting.items() if fresh])
 
-    def _failed(self, part: Part, item: Item, error: MirrordError, now: float, *, fresh: bool) -> Outcome | None:
-        before = self._of(part)
+    def _failed(
+        self, dependency: Dependency, item: Item, error: MirrordError, now: float, *, fresh: bool
+    ) -> Outcome | None:
+        before = self._of(dependency)
         after = failed(before, item.id, now, self.chance(), error.retry_after, answer=error.answered, fresh=fresh)
-        self._keep(part, after)
-        self._why[part] = str(error)
-        self._say(part, before, after)
+        self._keep(dependency, after)
+        self._why[dependency] = str(error)
+        self._log_change(dependency, before, after)
         if not before.opened:
             return None
-        if self._spent(after):
-            self.release(self._waiting.pop(part, {}))  # to be told so
-            return self._outcome(part, str(error), None)
-        wait = self._wait(part, after, now, waits(after, now))
-        self._waiting.setdefault(part, {})[item.id] = False
-        return self._outcome(part, str(error), wait * (1.0 + self.chance()))
+        if self._is_final(after):
+            self.release(self._waiting.pop(dependency, {}))  # each of them then gets its last outcome
+            return self._outcome(dependency, str(error), None)
+        wait = self._wait(dependency, after, now, waits(after, now))
+        self._waiting.setdefault(dependency, {})[item.id] = False
+        return self._outcome(dependency, str(error), wait * (1.0 + self.chance()))
 
-    def _say(self, part: Part, before: Breaker, after: Breaker) -> None:
+    def _log_change(self, dependency: Dependency, before: Breaker, after: Breaker) -> None:
+        why = dependency[1], self._why[dependency]
         if is_open(after) and not is_open(before):
-            _log.warning("%s does not answer, its items are held back: %s", part[1], self._why[part])
+            _log.warning("%s does not answer, its items are held back: %s", *why)
         elif after.opened and not before.opened:
-            _log.warning("%s answers with errors, its items are tried one at a time: %s", part[1], self._why[part])
+            _log.warning(
+                "%s answers with errors, its items are tried one at a time: %s", dependency[1], self._why[dependency]
+            )
 
-    def _held(self, part: Part, item: Item, now: float, wait: float, *, fresh: bool) -> Outcome:
-        """The crowd comes back over as long again as it was held, not in one moment."""
-        state = self._of(part)
+    def _waiting_outcome(self, dependency: Dependency, item: Item, now: float, wait: float, *, fresh: bool) -> Outcome:
+        """The outcome of an item that waits. The retries are spread over a period as long as the wait."""
+        state = self._of(dependency)
         does = "does not answer" if is_open(state) else "answers with errors"
-        message = f"held back while {part[1]} {does}: {self._why.get(part, 'unknown')}"
+        message = f"held back while {dependency[1]} {does}: {self._why.get(dependency, 'unknown')}"
         first = fresh and not is_open(state)
-        if self._spent(state, fresh=first):
-            return self._outcome(part, message, None, tried=False)
-        self._waiting.setdefault(part, {})[item.id] = fresh
+        if self._is_final(state, fresh=first):
+            return self._outcome(dependency, message, None, tried=False)
+        self._waiting.setdefault(dependency, {})[item.id] = fresh
         if first and not in_retry_after(state, now):
             state, moment = reserved(state, now, wait)
-            self._keep(part, state)
+            self._keep(dependency, state)
             if moment is not None:
-                return self._outcome(part, message, moment, tried=False)
+                return self._outcome(dependency, message, moment, tried=False)
             wait = RULE.cap
         elif not fresh:
-            wait = self._wait(part, state, now, wait)
-        return self._outcome(part, message, wait * (1.0 + self.chance()), tried=False)
+            wait = self._wait(dependency, state, now, wait)
+        return self._outcome(dependency, message, wait * (1.0 + self.chance()), tried=False)
 
-    def _wait(self, part: Part, state: Breaker, now: float, wait: float) -> float:
-        """Seconds for one that failed. Those that are promised their moments may all be good: it comes to see, the
-        less often the more there are."""
+    def _wait(self, dependency: Dependency, state: Breaker, now: float, wait: float) -> float:
+        """Seconds until the next attempt at an item that failed. Items that never failed have reserved times; it is
+        tried between them, less often the more items wait."""
         if in_retry_after(state, now) or is_open(state):
             return wait
-        return min(wait, max(RULE.base, state.until - now, EACH * len(self._waiting.get(part, ()))))
+        return min(wait, max(RULE.base, state.until - now, EACH * len(self._waiting.get(dependency, ()))))
 
-    def _spent(self, state: Breaker, *, fresh: bool = False) -> bool:
-        """Whether a program that ends has asked for long enough."""
+    def _is_final(self, state: Breaker, *, fresh: bool = False) -> bool:
+        """Whether no further attempt is due, in a program that ends."""
         if fresh:
             return state.failures >= MOST_FAILURES and self.tries < math.inf
         return state.opened >= self.tries
 
-    def _outcome(self, part: Part, message: str, retry_in: float | None, *, tried: bool = True) -> Outcome:
+    def _outcome(self, dependency: Dependency, message: str, retry_in: float | None, *, tried: bool = True) -> Outcome:
         return Outcome(
-            state=State.RETRYING, reason=part[0], message=message, retry_in=retry_in, tried=tried, counts=False
+            state=State.RETRYING, reason=dependency[0], message=message, retry_in=retry_in, tried=tried, counts=False
         )
 
 
-def _parts(item: Item) -> list[Part]:
-    host = _host(item.origin.text) if isinstance(item.origin, Url) else ""
+def _dependencies(item: Item) -> list[Dependency]:
+    host = _host(item.origin.text) if isinstance(item.origin, Url) else None
     return [_store(item), *([(Reason.SOURCE_UNAVAILABLE, host)] if host else [])]
 
 
-def _store(item: Item) -> Part:
+def _store(item: Item) -> Dependency:
     return Reason.STORE_UNAVAILABLE, f"store {item.destination.store!r}"
 
 
-def _host(source: str) -> str:
-    """`host example.org:443`; empty for sources that are on no host."""
+def _host(source: str) -> str | None:
+    """`host example.org:443`; None for a source without a host."""
     scheme = source.partition("://")[0]
     if scheme not in _OWN_PORTS:
-        return ""
+        return None
     try:
-        parts = urlsplit(source)
-        return f"host {parts.hostname}:{parts.port or _OWN_PORTS[scheme]}"
-    except ValueError:  # refused by the source itself, in its own words
-        return ""
+        dependencies = urlsplit(source)
+        return f"host {dependencies.hostname}:{dependencies.port or _OWN_PORTS[scheme]}"
+    except ValueError:  # the source itself refuses it, with its own message
+        return None

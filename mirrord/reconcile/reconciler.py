@@ -21,7 +21,7 @@ from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.observation import Observation, observe
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
-from mirrord.reconcile.removal import KEPT, Removal
+from mirrord.reconcile.removal import KEPT, ObjectRemoval
 from mirrord.reconcile.reuse import CopySourceGuard
 from mirrord.reconcile.transfer_attempt import TransferAttempt, internal_error
 
@@ -94,7 +94,7 @@ class Reconciler:
         """
         if item.options.suspend:
             return await self._record(item, await self.journal.record(item.id), Outcome(state=State.SUSPENDED))
-        waits = self.breakers.held(item, self.clock.monotonic(), fresh=not failures)
+        waits = self.breakers.admit(item, self.clock.monotonic(), fresh=not failures)
         if waits is not None:
             return waits
         attempt = TransferAttempt.of(item, failures + 1, self.observer, self.clock)
@@ -184,7 +184,7 @@ class Reconciler:
         if item.id in self.transfers.copy_sources:  # copied to the new name of its file: a later scan removes it
             return KEPT
         await self._give_up(item)
-        removal = Removal(self.journal, self.observer, self.clock, self.transfers.delete)
+        removal = ObjectRemoval(self.journal, self.observer, self.clock, self.transfers.delete)
         async with self.source_of(item) as source:
             return await removal.remove(item, record, store, source)
 

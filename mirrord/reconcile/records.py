@@ -1,6 +1,6 @@
-"""What the journal shall say of an item after a look at it. Pure.
+"""The record of an item after a check. Pure.
 
-Owns the mapping from outcomes to records: a failure never wipes what is known of the object that stands.
+Owns the mapping from outcomes to records: a failure never deletes what is recorded of the object at the key.
 """
 
 from dataclasses import replace
@@ -61,7 +61,7 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> 
 
 
 def with_finished(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:
-    """The record of an item that is not checked, whose object turned out to be the work of `transfer`."""
+    """The record of an item that is not checked here, whose object `transfer` wrote."""
     proven = copied.integrity is not Integrity.LENGTH
     written = _written(copied, transfer.options_digest, now)
     return replace(
@@ -85,8 +85,8 @@ def _written(copied: Copied, written_with: str | None, now: float) -> RecordedOb
 
 
 def with_other_bytes(item: Item, copied: Copied, now: float) -> Record:
-    """The record of an object that stands and holds other bytes: of no revision, so nothing adopts it, and the next
-    look writes it again."""
+    """The record of an object that holds other bytes: without a revision, so it is never adopted, and the next check
+    writes it again."""
     nothing = replace(copied, revision=Revision(address=copied.revision.address))
     record = with_copy(item, None, nothing, now)
     return replace(
@@ -116,7 +116,7 @@ def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: fl
 def touched(item: Item, record: Record, observed: Observed) -> bool:
     """Whether the file, found to hold the recorded bytes, is another state of it than the recorded one.
 
-    The device counts only for who takes the file away: nothing but this very file may go.
+    The device counts only if the file is removed after the upload: no other file may be removed.
     """
     known, now = record.revision, observed.revision
     if known is None or now.file is None:
@@ -135,7 +135,7 @@ def with_revision(item: Item, record: Record, observed: Observed, now: float) ->
 
 
 def is_news(record: Record | None, outcome: Outcome) -> bool:
-    """Whether the outcome says anything that the record does not."""
+    """Whether the outcome differs from the record."""
     if record is None or record.removed is not None:
         return True
     known = record.condition

@@ -1,8 +1,8 @@
-"""An item whose file is gone and whose folder says `delete: mirror`: its object goes, if it is the journal's own.
+"""An item whose file is gone, in a folder with `delete: mirror`: delete its object, if mirrord wrote it.
 
-Owns the last look before the deletion, in the item's own lane, and the order of it: the file is still gone, the object
-is ours, delete, then forget in the journal. Killed between any two, the next pass begins again and finds the rest to
-do. Whether it may be deleted at all is `planning.decisions.prune`'s word, asked before.
+Owns the last check before the deletion, during which no other check of the item runs, and its order: the file is still
+gone, the object is the recorded one, delete it, then forget it in the journal. If the process is killed between two
+steps, the next pass repeats them. `planning.decisions.prune` decided before whether the object may be deleted at all.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,8 +19,8 @@ PRUNED = Outcome(state=State.SYNCED, pruned=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """Carries out removals. Raises what the store, the source and the journal raise."""
+class ObjectRemoval:
+    """Removals of objects. Raises what the store, the source and the journal raise."""
 
     journal: JournalRecords
     observer: Observer
@@ -28,7 +28,7 @@ class Removal:
     delete: Callable[[ObjectStore, Destination], Awaitable[None]]
 
     async def remove(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Outcome:
-        """Delete the item's object and retire the item. A file that came back, or an object of others, stays."""
+        """Delete the item's object and retire the item. A file that is back, or an object of another program, stays."""
         if record is None or record.removed is not None or await _is_back(source):
             return KEPT
         if record.object.etag is None:
@@ -51,13 +51,13 @@ class Removal:
 async def _is_back(source: Source) -> bool:
     try:
         await source.probe()
-    except (SourceMissing, SourceRefused):  # refused: what stands there now is no file
+    except (SourceMissing, SourceRefused):  # refused: it is no regular file now
         return False
     return True
 
 
 def without_object(record: Record, now: float) -> Record:
-    """The item left, and nothing is known of an object: should the file come back, the store is asked."""
+    """The record of an item that was removed, without an object: if the file comes back, the store is asked."""
     return replace(
         record,
         condition=replace(

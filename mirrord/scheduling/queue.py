@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from logging import getLogger
 
 from mirrord.aio import drain
-from mirrord.ports import Clock, Work
+from mirrord.ports import CheckItem, Clock
 
 _log = getLogger(__name__)
 
@@ -85,7 +85,7 @@ class LocalQueue:
         self._clock = clock
         self._tickets = Tickets()  # of items that are not being checked
         self._running: dict[str, RunningCheck] = {}
-        self._work: Work | None = None
+        self._work: CheckItem | None = None
         self._concurrency = 0
         self._timer: asyncio.Task[None] | None = None
         self._timer_due = math.inf
@@ -113,7 +113,7 @@ class LocalQueue:
         return self._tickets.overdue(self._clock.monotonic())
 
     # ── checks ───────────────────────────────────────────────────────────────────────────────────
-    async def run(self, work: Work, concurrency: int) -> None:
+    async def run(self, work: CheckItem, concurrency: int) -> None:
         """See ports.Queue."""
         if self._work is not None:
             raise RuntimeError("this queue runs already")
@@ -156,7 +156,7 @@ class LocalQueue:
         free = self._work is not None and len(self._running) < self._concurrency
         self._set_timer(self._tickets.next_due() if free else math.inf)
 
-    def _start(self, work: Work, item_id: str) -> None:
+    def _start(self, work: CheckItem, item_id: str) -> None:
         task = asyncio.create_task(work(item_id))
         self._running[item_id] = RunningCheck(task)
         task.add_done_callback(lambda _: self._ended(item_id))

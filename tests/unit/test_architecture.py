@@ -181,7 +181,6 @@ def test_the_page_about_the_architecture_names_every_package() -> None:
 NOT_YET_UNIQUE: frozenset[str] = frozenset(
     {
         "Event",
-        "Part",
         "Stopped",
     }
 )

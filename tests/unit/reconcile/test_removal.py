@@ -19,7 +19,6 @@ from mirrord.model import (
     State,
 )
 from mirrord.ports import ObjectStore
-from mirrord.reconcile.removal import Removal
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
 from tests.support.records import make_record, with_fields
 
@@ -57,7 +56,7 @@ class World:
         await self.journal.save(record)
 
     async def remove(self, found: Exception | None = None) -> Outcome:
-        removal = Removal(self.journal, self.events.append, ManualClock(), delete_object)
+        removal = ObjectRemoval(self.journal, self.events.append, ManualClock(), delete_object)
         place = MemorySource(fails=found or SourceMissing("gone"))
         return await removal.remove(ITEM, await self.record(), self.store, place)
 
@@ -98,7 +97,7 @@ async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, fou
 
 async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
     before = await world.record()
-    removal = Removal(world.journal, world.events.append, ManualClock(), delete_object)
+    removal = ObjectRemoval(world.journal, world.events.append, ManualClock(), delete_object)
     outcome = await removal.remove(ITEM, before, world.store, MemorySource())
     assert not outcome.pruned
     assert world.stands

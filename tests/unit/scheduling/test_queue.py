@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrord.ports import Work
+from mirrord.ports import CheckItem
 from mirrord.scheduling.queue import AFTER_FAULT, LocalQueue
 from mirrord.testing import ManualClock
 
@@ -43,7 +43,7 @@ class Bench:
         self.ended.append((item_id, self.clock.monotonic()))
 
     @asynccontextmanager
-    async def working(self, concurrency: int = 4, work: Work | None = None) -> AsyncIterator["Bench"]:
+    async def working(self, concurrency: int = 4, work: CheckItem | None = None) -> AsyncIterator["Bench"]:
         running = asyncio.create_task(self.queue.run(work or self.look, concurrency))
         await self.clock.settle()
         try:
