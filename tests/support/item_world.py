@@ -61,7 +61,7 @@ class World:
             retry=lambda failures, after: None if failures >= self.tries else 7.0,
         )
 
-    async def look(self, failures: int = 0, **options: object) -> Outcome:
+    async def check(self, failures: int = 0, **options: object) -> Outcome:
         self.events.clear()
         item = replace(self.item, options=make_options(**options))
         return await self.reconciler.reconcile(item, failures)

@@ -105,7 +105,7 @@ class World:
         self.sources.append(MemorySource(b"x", ranges=False, fails=fails, hooks=SourceHooks(on_open=opened)))
         return self.sources[-1]
 
-    async def look(self, n: int, store: str = "one", host: str = "a.example", failures: int = 0) -> Outcome:
+    async def check(self, n: int, store: str = "one", host: str = "a.example", failures: int = 0) -> Outcome:
         return await self.reconciler.reconcile(item_of(n, store, host), failures)
 
 
@@ -116,7 +116,7 @@ def world() -> World:
 
 async def outage(world: World, store: str = "one", host: str = "a.example") -> None:
     for n in range(SUSPECTS):
-        assert (await world.look(n, store, host)).tried
+        assert (await world.check(n, store, host)).tried
 
 
 async def test_while_a_store_is_down_it_is_asked_by_one_probe_at_a_time(world: World) -> None:
@@ -126,7 +126,7 @@ async def test_while_a_store_is_down_it_is_asked_by_one_probe_at_a_time(world: W
     assert store.asked == SUSPECTS
     said, asked = len(world.events), world.asked
 
-    outcomes = [await world.look(n) for n in range(100)]
+    outcomes = [await world.check(n) for n in range(100)]
     assert {(one.state, one.reason, one.tried) for one in outcomes} == {
         (State.RETRYING, Reason.STORE_UNAVAILABLE, False)
     }
@@ -136,69 +136,69 @@ async def test_while_a_store_is_down_it_is_asked_by_one_probe_at_a_time(world: W
     assert len([one async for one in world.journal.records()]) == SUSPECTS
 
     await world.clock.advance(0.5)
-    outcomes = await asyncio.gather(*(world.look(n) for n in range(100)))
+    outcomes = await asyncio.gather(*(world.check(n) for n in range(100)))
     assert store.asked == SUSPECTS + 1
     assert [one.tried for one in outcomes].count(True) == 1
-    assert (await world.look(200)).retry_in == 1.0  # for longer
+    assert (await world.check(200)).retry_in == 1.0  # for longer
 
 
 async def test_another_store_and_another_host_go_on(world: World) -> None:
     world.stores["one"].down = StoreUnavailable("refused")
     await outage(world)
-    assert (await world.look(1, store="two")).state is State.SYNCED
+    assert (await world.check(1, store="two")).state is State.SYNCED
 
 
 async def test_what_the_probe_finds_working_is_open_to_all(world: World) -> None:
     world.stores["one"].down = StoreUnavailable("refused")
     await outage(world)
     world.stores["one"].down = None
-    assert not (await world.look(7)).tried
+    assert not (await world.check(7)).tried
     await world.clock.advance(0.5)
     for n in range(20):
-        assert (await world.look(n)).state is State.SYNCED
+        assert (await world.check(n)).state is State.SYNCED
 
 
 async def test_a_host_that_is_down_holds_back_its_items_only(world: World) -> None:
     world.host_says = SourceUnavailable("refused")
     await outage(world)
-    held = await world.look(50, store="two")
+    held = await world.check(50, store="two")
     assert (held.tried, held.reason) == (False, Reason.SOURCE_UNAVAILABLE)
     assert "host a.example:80" in held.message
     world.host_says = None
-    assert (await world.look(51, host="b.example")).state is State.SYNCED
+    assert (await world.check(51, host="b.example")).state is State.SYNCED
 
 
 async def test_a_missing_source_is_an_answer(world: World) -> None:
     for n in range(3 * SUSPECTS):
         world.host_says = SourceMissing("404") if n % SUSPECTS == 0 else SourceUnavailable("refused")
-        assert (await world.look(n)).tried
+        assert (await world.check(n)).tried
 
 
 async def test_bodies_that_break_off_say_nothing_of_the_host(world: World) -> None:
     world.body_breaks = SourceUnavailable("cut short")
     for n in range(3 * SUSPECTS):
-        assert (await world.look(n)).tried
+        assert (await world.check(n)).tried
 
 
 async def test_retry_after_of_a_body_that_breaks_off_counts_for_the_whole_host(world: World) -> None:
     world.body_breaks = SourceUnavailable("answered 503 to a range", retry_after=30.0)
-    assert (await world.look(1)).tried
+    assert (await world.check(1)).tried
     world.body_breaks = None
-    held = await world.look(2)
+    held = await world.check(2)
     assert (held.tried, held.retry_in) == (False, 30.0)
     assert world.asked == 1
 
 
 async def test_retry_after_counts_for_the_whole_host(world: World) -> None:
     world.host_says = SourceUnavailable("429", retry_after=30.0)
-    assert (await world.look(1)).tried
+    assert (await world.check(1)).tried
     world.host_says = None
-    held = await world.look(2)
+    held = await world.check(2)
     assert (held.tried, held.retry_in) == (False, 30.0)
     assert world.asked == 1
     await world.clock.advance(30.0)
-    assert (await world.look(2)).state is State.SYNCED
-    assert (await world.look(3)).state is State.SYNCED
+    assert (await world.check(2)).state is State.SYNCED
+    assert (await world.check(3)).state is State.SYNCED
 
 
 async def test_a_probe_that_was_cancelled_lets_another_try(world: World) -> None:
@@ -206,12 +206,12 @@ async def test_a_probe_that_was_cancelled_lets_another_try(world: World) -> None
     await outage(world)
     world.stores["one"].down = None
     await world.clock.advance(0.5)
-    probe = asyncio.create_task(world.look(1))
+    probe = asyncio.create_task(world.check(1))
     await asyncio.sleep(0)
-    assert not (await world.look(2)).tried
+    assert not (await world.check(2)).tried
     probe.cancel()
     await asyncio.gather(probe, return_exceptions=True)
-    assert (await world.look(2)).state is State.SYNCED
+    assert (await world.check(2)).state is State.SYNCED
 
 
 async def test_a_program_that_ends_is_told_when_enough_was_tried() -> None:
@@ -226,13 +226,13 @@ async def test_a_program_that_ends_is_told_when_enough_was_tried() -> None:
     assert (last.state, last.retry_in) == (State.RETRYING, None)
     assert world.stores["one"].asked <= SUSPECTS + 3
     before = world.stores["one"].asked
-    assert [(await world.look(n)).retry_in for n in range(100, 110)][1:] == [None] * 9
+    assert [(await world.check(n)).retry_in for n in range(100, 110)][1:] == [None] * 9
     assert world.stores["one"].asked <= before + 1
 
 
 async def test_nothing_is_kept_of_those_that_answer(world: World) -> None:
     for n in range(10):
-        await world.look(n, host=f"host-{n}.example")
+        await world.check(n, host=f"host-{n}.example")
     assert world.reconciler.breakers._states == {}
 
 
@@ -240,7 +240,7 @@ async def test_nothing_is_kept_of_those_that_answer(world: World) -> None:
 async def test_a_host_that_answers_5xx_is_asked_by_one_at_a_time_and_counts_no_attempt(world: World) -> None:
     world.host_says = answer(503)
     await outage(world)
-    outcomes = await asyncio.gather(*(world.look(n) for n in range(100, 200)))
+    outcomes = await asyncio.gather(*(world.check(n) for n in range(100, 200)))
     tried = [one for one in outcomes if one.tried]
     assert (len(tried), world.asked) == (1, SUSPECTS + 1)
     assert (tried[0].state, tried[0].failures_after(0), tried[0].failures_after(3)) == (State.RETRYING, 1, 3)
@@ -250,16 +250,16 @@ async def test_a_host_that_answers_5xx_is_asked_by_one_at_a_time_and_counts_no_a
 async def test_those_that_never_failed_go_first(world: World) -> None:
     world.host_says = answer(503)
     await outage(world)
-    assert not (await world.look(0, failures=1)).tried, "it failed just now"
-    probe = asyncio.create_task(world.look(100))
+    assert not (await world.check(0, failures=1)).tried, "it failed just now"
+    probe = asyncio.create_task(world.check(100))
     await asyncio.sleep(0)
-    held = await world.look(101)
+    held = await world.check(101)
     assert held.retry_in is not None
     assert (await probe).tried
-    assert (await world.look(0, failures=1)).retry_in is not None
+    assert (await world.check(0, failures=1)).retry_in is not None
     await world.clock.advance(held.retry_in)
-    assert not (await world.look(0, failures=1)).tried, "101 is expected"
-    assert (await world.look(101)).tried
+    assert not (await world.check(0, failures=1)).tried, "101 is expected"
+    assert (await world.check(101)).tried
 
 
 async def test_bad_items_among_good_ones_of_a_host_hold_nobody_up_for_long(world: World) -> None:
@@ -267,22 +267,22 @@ async def test_bad_items_among_good_ones_of_a_host_hold_nobody_up_for_long(world
     await outage(world)
     released: list[str] = []
     world.reconciler.breakers.release = released.extend
-    probe = asyncio.create_task(world.look(100))
+    probe = asyncio.create_task(world.check(100))
     await asyncio.sleep(0)
-    assert not (await world.look(101)).tried
+    assert not (await world.check(101)).tried
     assert (await probe).state is State.SYNCED
     assert released == [item_of(101).id], "one good answer ends it"
     for n in range(100, 120):
-        assert (await world.look(n)).state is State.SYNCED
-    assert (await world.look(0, failures=1)).failures_after(1) == 2, "there were good answers: it is this item's own"
+        assert (await world.check(n)).state is State.SYNCED
+    assert (await world.check(0, failures=1)).failures_after(1) == 2, "there were good answers: it is this item's own"
 
 
 async def test_a_body_that_is_refused_with_a_status_counts(world: World) -> None:
     world.body_breaks = answer(503)
     for n in range(SUSPECTS):
-        assert (await world.look(n)).failures_after(0) == 1
+        assert (await world.check(n)).failures_after(0) == 1
     (state,) = world.reconciler.breakers._states.values()
-    assert len(state.suspects) == 1, "each look began with a good answer"
+    assert len(state.suspects) == 1, "each check began with a good answer"
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("503 SlowDown", answered=True)])
@@ -290,13 +290,13 @@ async def test_a_store_that_answers_5xx_is_slowed_too(world: World, error: Mirro
     store = world.stores["one"]
     store.down = error
     await outage(world)
-    outcomes = await asyncio.gather(*(world.look(n) for n in range(100, 150)))
+    outcomes = await asyncio.gather(*(world.check(n) for n in range(100, 150)))
     assert [one.tried for one in outcomes].count(True) == 1
     assert store.asked == SUSPECTS + 1
     store.down = None
     await world.clock.advance(1.0)
-    assert (await world.look(100)).state is State.SYNCED
-    assert (await world.look(101)).state is State.SYNCED
+    assert (await world.check(100)).state is State.SYNCED
+    assert (await world.check(101)).state is State.SYNCED
 
 
 async def test_a_sync_of_many_bad_items_before_good_ones_copies_these_and_ends(world: World) -> None:
@@ -346,25 +346,25 @@ async def test_a_sync_of_a_host_that_only_answers_5xx_asks_every_item_once_and_e
 async def test_a_store_that_reads_and_does_not_write_is_slowed_too(world: World) -> None:
     store = world.stores["one"]
     store.refuses = StoreUnavailable("503 SlowDown", retry_after=1.0, answered=True)
-    assert (await world.look(0)).tried
+    assert (await world.check(0)).tried
     await world.clock.advance(1.0)
     asked = store.asked
-    outcomes = await asyncio.gather(*(world.look(n) for n in range(1, 30)))
+    outcomes = await asyncio.gather(*(world.check(n) for n in range(1, 30)))
     assert [one.tried for one in outcomes].count(True) == 1
     assert store.asked == asked + 1
     store.refuses = None
     await world.clock.advance(30.0)
     for n in range(1, 30):
-        assert (await world.look(n)).state is State.SYNCED
+        assert (await world.check(n)).state is State.SYNCED
 
 
 async def test_after_the_time_that_a_server_asked_for_each_gets_a_moment_of_its_own(world: World) -> None:
     world.host_says = answer(429, 10.0)
-    await world.look(0)
+    await world.check(0)
     world.host_says = answer(429)
     await world.clock.advance(10.0)
-    probe = asyncio.create_task(world.look(1))
+    probe = asyncio.create_task(world.check(1))
     await asyncio.sleep(0)
-    waits = [(await world.look(n)).retry_in for n in range(2, 12)]
+    waits = [(await world.check(n)).retry_in for n in range(2, 12)]
     assert waits == sorted(set(waits)), "none comes back at the same time as another"
     await probe

@@ -69,19 +69,19 @@ ERRORS: tuple[Callable[[], BaseException], ...] = (
 class Fault:
     """Raised by the call with this number to a port, before or after it was served; `lasting`: by all that follow."""
 
-    error: Callable[[], BaseException] | None  # None: the look is cancelled from outside
+    error: Callable[[], BaseException] | None  # None: the check is cancelled from outside
     number: int
     lasting: bool
     calls: int = 0
-    look: "asyncio.Task[Any] | None" = None
+    check: "asyncio.Task[Any] | None" = None
 
     def call(self) -> None:
         self.calls += 1
         if self.calls == self.number or (self.lasting and self.calls > self.number):
             if self.error is not None:
                 raise self.error()
-            if self.look is not None:
-                self.look.cancel()
+            if self.check is not None:
+                self.check.cancel()
 
 
 class Faulty:
@@ -184,15 +184,15 @@ class Scene(World):
         self.board(event)
         self.metrics(event)
 
-    async def look_at(self) -> Outcome:
+    async def check_item(self) -> Outcome:
         return await self.reconciler.reconcile(self.item)
 
-    async def looked_at(self, fault: Fault, failures: int) -> None:
-        fault.look = asyncio.create_task(self.reconciler.reconcile(self.item, failures))
+    async def check_with(self, fault: Fault, failures: int) -> None:
+        fault.check = asyncio.create_task(self.reconciler.reconcile(self.item, failures))
         with suppress(Exception, asyncio.CancelledError, Abrupt):
-            await fault.look
+            await fault.check
 
-    def check(self) -> None:
+    def assert_one_end_each(self) -> None:
         running: set[str] = set()
         for event in self.events:
             if isinstance(event, TransferStarted):
@@ -243,12 +243,12 @@ def test_each_start_has_one_end(
         fault = Fault(error, number, lasting)
         scene.meets(port, fault)
         for failures in range(2):
-            await scene.looked_at(fault, failures)
-            scene.check()
+            await scene.check_with(fault, failures)
+            scene.assert_one_end_each()
         scene.meets("none", fault)
         scene.reconciler = replace(scene.reconciler, breakers=type(scene.reconciler.breakers)())
-        await scene.looked_at(fault, 0)
-        scene.check()
+        await scene.check_with(fault, 0)
+        scene.assert_one_end_each()
         if not folder or error is not ERRORS[1]:
             assert scene.store.buckets["bucket"][AT.key].content == content, "all is well in the end"
 
@@ -265,7 +265,7 @@ async def test_a_folders_file_that_goes_between_start_and_open_is_interrupted() 
         yield
 
     scene.origin.open = gone  # type: ignore[assignment, method-assign]
-    outcome = await scene.look_at()
+    outcome = await scene.check_item()
     assert outcome.state is State.SYNCED
     assert scene.said() == [TransferStarted, TransferInterrupted]
 
@@ -274,7 +274,7 @@ async def test_a_journal_that_fails_in_mid_transfer_ends_it_as_failed() -> None:
     scene = Scene(content=LARGE)
     scene.meets("journal", Fault(lambda: JournalUnavailable("No space left on device"), 12, lasting=True))
     with pytest.raises(JournalUnavailable):
-        await scene.look_at()
+        await scene.check_item()
     kinds = [kind for kind in scene.said() if kind is TransferStarted or kind in ENDS]
     assert kinds == [TransferStarted, TransferFailed]
     (failed,) = [event for event in scene.events if isinstance(event, TransferFailed)]
@@ -292,5 +292,5 @@ async def test_a_journal_that_fails_in_mid_transfer_ends_it_as_failed() -> None:
 async def test_a_check_that_fails_starts_and_ends_no_transfer(error: Exception, said: list[type[Event]]) -> None:
     scene = Scene()
     scene.origin.fails = error
-    await scene.look_at()
+    await scene.check_item()
     assert scene.said() == said

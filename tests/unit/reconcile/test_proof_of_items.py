@@ -31,7 +31,7 @@ PUT, PARTS, LARGE = b"some bytes", b"x" * (11 * MiB), b"x" * (17 * MiB)
 async def test_what_a_store_did_not_confirm_is_read_back(content: bytes, kind: ChecksumKind) -> None:
     world = careless(ProviderName.GENERIC, kind)
     world.origin.content = content
-    outcome = await world.look(upload=UploadOptions(part_size=5 * MiB))
+    outcome = await world.check(upload=UploadOptions(part_size=5 * MiB))
     assert outcome.copied is not None
     assert outcome.copied.integrity is Integrity.READBACK
     record = await world.journal.record(world.item.id)
@@ -41,13 +41,13 @@ async def test_what_a_store_did_not_confirm_is_read_back(content: bytes, kind: C
 
 
 async def test_a_good_store_is_read_back_only_when_it_is_asked_for(world: World) -> None:
-    outcome = await world.look()
+    outcome = await world.check()
     assert outcome.copied is not None
     assert outcome.copied.integrity is Integrity.FULL_OBJECT
-    again = await world.look(readback=True)
+    again = await world.check(readback=True)
     assert again.copied is not None
     assert again.copied.integrity is Integrity.READBACK
-    assert (await world.look(readback=True)).copied is None
+    assert (await world.check(readback=True)).copied is None
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def world() -> World:
 async def test_other_bytes_do_not_count_and_are_written_again(content: bytes) -> None:
     world = careless(ProviderName.GENERIC, flips=1)
     world.origin.content = content
-    outcome = await world.look()
+    outcome = await world.check()
     assert (outcome.state, outcome.reason, outcome.copied) == (State.RETRYING, Reason.CHECKSUM_MISMATCH, None)
     record = await world.journal.record(world.item.id)
     assert record is not None
     assert (record.condition.state, record.object.integrity) == (State.RETRYING, None)
     assert await world.unfinished() == 0
-    outcome = await world.look(1)
+    outcome = await world.check(1)
     assert outcome.copied is not None
     assert outcome.copied.integrity is Integrity.READBACK
     assert world.content == content
@@ -74,23 +74,23 @@ async def test_other_bytes_do_not_count_and_are_written_again(content: bytes) ->
 async def test_a_store_that_keeps_other_bytes_for_ever_is_never_synced() -> None:
     world = careless(ProviderName.GENERIC, flips=99)
     for failures in range(3):
-        assert (await world.look(failures)).state is State.RETRYING
+        assert (await world.check(failures)).state is State.RETRYING
 
 
 async def test_what_has_no_checksum_at_all_is_length_only_or_refused() -> None:
     world = careless(ProviderName.GENERIC, ChecksumKind.NONE)
-    outcome = await world.look()
+    outcome = await world.check()
     assert outcome.copied is not None
     assert outcome.copied.integrity is Integrity.LENGTH
     world = careless(ProviderName.GENERIC, ChecksumKind.NONE)
-    outcome = await world.look(readback=True)
+    outcome = await world.check(readback=True)
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.STORE_REFUSED)
     assert "another than none" in outcome.message
 
 
 async def test_the_md5_of_a_generic_store_counts_if_its_etag_shows_it() -> None:
     world = World(store=MemoryStore(profile(ProviderName.GENERIC)))
-    outcome = await world.look()
+    outcome = await world.check()
     assert outcome.copied is not None
     assert outcome.copied.integrity is Integrity.MD5
     assert outcome.copied.checksum == checksums.compute(ChecksumKind.MD5, memoryview(world.origin.content))
@@ -98,7 +98,7 @@ async def test_the_md5_of_a_generic_store_counts_if_its_etag_shows_it() -> None:
 
 async def test_the_kept_object_is_ours(world: World) -> None:
     """The world above stands: what is read back is what the item's object holds."""
-    await world.look(readback=True)
+    await world.check(readback=True)
     assert world.store.buckets["bucket"][AT.key].content == world.origin.content
 
 
@@ -113,13 +113,13 @@ async def test_the_status_says_beforehand_what_is_read_back_for_long(
     said: list[tuple[int, str]] = []
     get = world.store.get_object
 
-    def looked(at: Destination, start: int = 0, end: int | None = None):  # type: ignore[no-untyped-def]
+    def read_back(at: Destination, start: int = 0, end: int | None = None):  # type: ignore[no-untyped-def]
         changes = [event for event in world.events if isinstance(event, ItemChanged)]
         said.extend((len(changes), event.message) for event in changes if event.state is State.TRANSFERRING)
         return get(at, start, end)
 
-    monkeypatch.setattr(world.store, "get_object", looked)
-    outcome = await world.look(readback=asked, upload=UploadOptions(part_size=5 * MiB))
+    monkeypatch.setattr(world.store, "get_object", read_back)
+    outcome = await world.check(readback=asked, upload=UploadOptions(part_size=5 * MiB))
     assert outcome.state is State.SYNCED
     why = "verify: readback" if asked else "the store showed no checksum of it"
     assert said == [(1, f"11.0 MiB are stored and now read back: {why}")]
@@ -127,7 +127,7 @@ async def test_the_status_says_beforehand_what_is_read_back_for_long(
 
 async def test_a_short_read_back_is_not_worth_a_word() -> None:
     world = careless(ProviderName.AWS)
-    await world.look()
+    await world.check()
     assert not any(event.state is State.TRANSFERRING for event in world.events if isinstance(event, ItemChanged))
 
 
@@ -157,7 +157,7 @@ async def test_a_checksum_that_head_shows_counts(content: bytes, kind: ChecksumK
     store = Mute(replace(profile(ProviderName.AWS), checksum=kind))
     world = World(store=store)
     world.origin.content = content
-    outcome = await world.look(upload=UploadOptions(part_size=5 * MiB))
+    outcome = await world.check(upload=UploadOptions(part_size=5 * MiB))
     assert outcome.copied is not None
     assert outcome.copied.integrity is (level if content is LARGE else Integrity.FULL_OBJECT)
     assert (outcome.copied.etag_from_head, store.heads) == (True, 1)
@@ -165,7 +165,7 @@ async def test_a_checksum_that_head_shows_counts(content: bytes, kind: ChecksumK
 
 @pytest.mark.parametrize("provider", [ProviderName.AWS, ProviderName.MINIO, ProviderName.SEAWEEDFS])
 async def test_a_profile_proves_nothing(provider: ProviderName) -> None:
-    outcome = await careless(provider).look()
+    outcome = await careless(provider).check()
     assert outcome.copied is not None
     assert outcome.copied.integrity is Integrity.READBACK
 
@@ -191,13 +191,13 @@ async def test_the_record_has_the_etag_that_head_shows(store: type[MemoryStore],
     world.origin.content = LARGE
     for etag in ('"1"', '"2"', '"3"'):
         world.origin.etag = etag
-        assert (await world.look(upload=UploadOptions(part_size=5 * MiB))).copied is not None
+        assert (await world.check(upload=UploadOptions(part_size=5 * MiB))).copied is not None
         record = await world.journal.record(world.item.id)
         assert record is not None
         assert record.object.etag == world.store.buckets["bucket"][AT.key].stored.etag
         assert record.object.etag_from_head
-    assert world.store.heads == heads + 2  # type: ignore[attr-defined]  # two looks before later copies
-    assert (await world.look(upload=UploadOptions(part_size=5 * MiB))).copied is None
+    assert world.store.heads == heads + 2  # type: ignore[attr-defined]  # two checks before later copies
+    assert (await world.check(upload=UploadOptions(part_size=5 * MiB))).copied is None
 
 
 async def test_answers_that_were_seen_to_agree_are_followed_by_no_head() -> None:
@@ -211,19 +211,19 @@ async def test_answers_that_were_seen_to_agree_are_followed_by_no_head() -> None
     store = Counting()
     world = World(store=store)
     world.origin.content = LARGE
-    for number, heads in (("1", 2), ("2", 3)):  # the look's own, and the first Complete's
+    for number, heads in (("1", 2), ("2", 3)):  # the check's own, and the first Complete's
         world.origin.etag = f'"{number}"'
-        assert (await world.look(upload=UploadOptions(part_size=5 * MiB))).copied is not None
+        assert (await world.check(upload=UploadOptions(part_size=5 * MiB))).copied is not None
         assert store.heads == heads
 
 
 async def test_an_old_journal_heals_once_and_then_sees_drift() -> None:
     world = World()
-    await world.look()
+    await world.check()
     known = await world.journal.record(world.item.id)
     assert known is not None
     await world.journal.save(with_fields(known, etag='"of an answer-3"', etag_from_head=False))
-    assert (await world.look()).copied is None
+    assert (await world.check()).copied is None
     healed = await world.journal.record(world.item.id)
     assert healed is not None
     assert (healed.object.etag, healed.object.etag_from_head) == (
@@ -233,18 +233,18 @@ async def test_an_old_journal_heals_once_and_then_sees_drift() -> None:
     assert not any(isinstance(event, ItemDrifted) for event in world.events)
     kept = world.store.buckets["bucket"][AT.key]
     world.store.buckets["bucket"][AT.key] = replace(kept, stored=replace(kept.stored, etag='"later"'))
-    assert (await world.look()).copied is not None
+    assert (await world.check()).copied is not None
     assert any(isinstance(event, ItemDrifted) for event in world.events)
 
 
 async def test_an_object_of_another_checksum_does_not_heal_a_journal() -> None:
     world = World()
-    await world.look()
+    await world.check()
     known = await world.journal.record(world.item.id)
     assert known is not None
     other = checksums.compute(ChecksumKind.CRC64NVME, memoryview(b"other"))
     await world.journal.save(with_fields(known, etag='"of an answer-3"', checksum=other, etag_from_head=False))
-    assert (await world.look()).copied is not None
+    assert (await world.check()).copied is not None
 
 
 # ── a store that contradicts itself ───────────────────────────────────────────────────────────────
@@ -271,13 +271,13 @@ async def test_what_head_contradicts_is_adopted_by_nobody_and_written_again(
 ) -> None:
     world = World(store=Contradicting(wrong))
     world.origin.content = content
-    outcome = await world.look(upload=UploadOptions(part_size=5 * MiB))
+    outcome = await world.check(upload=UploadOptions(part_size=5 * MiB))
     assert outcome.copied is None
     assert outcome.state in (State.RETRYING, State.BLOCKED)
     record = await world.journal.record(world.item.id)
     assert record is not None
     assert (record.condition.state, record.object.integrity) == (outcome.state, None)
     assert await world.unfinished() == 0
-    outcome = await world.look(1, upload=UploadOptions(part_size=5 * MiB))
+    outcome = await world.check(1, upload=UploadOptions(part_size=5 * MiB))
     assert outcome.copied is not None, "it is written, and not adopted by its own stamp"
     assert outcome.copied.integrity is Integrity.FULL_OBJECT

@@ -1,4 +1,4 @@
-"""One look at one item, against a store and a journal in memory: what is written, recorded and said."""
+"""One check one item, against a store and a journal in memory: what is written, recorded and said."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def world() -> World:
 
 
 async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -> None:
-    outcome = await world.look()
+    outcome = await world.check()
     assert outcome.state is State.SYNCED
     assert outcome.copied is not None
     assert world.content == b"one"
@@ -51,7 +51,7 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
     assert kept.options.content_type == "text/plain"
     assert await world.unfinished() == 0
 
-    again = await world.look()
+    again = await world.check()
     assert (again.state, again.copied) == (State.SYNCED, None)
     assert world.said() == [ItemUnchanged]
     assert len(world.origin.log.opened) == 1
@@ -59,27 +59,27 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
 
 
 async def test_a_changed_source_is_copied_again(world: World) -> None:
-    await world.look()
+    await world.check()
     world.origin.content, world.origin.etag = b"two!", '"2"'
-    await world.look()
+    await world.check()
     assert world.content == b"two!"
 
 
 async def test_a_lost_journal_adopts_what_stands(world: World) -> None:
-    await world.look()
+    await world.check()
     world.journal._records.clear()
-    outcome = await world.look()
+    outcome = await world.check()
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
     assert len(world.origin.log.opened) == 1
-    assert (await world.look()).copied is None
+    assert (await world.check()).copied is None
     assert world.origin.log.known[-1] is not None
 
 
 @pytest.mark.parametrize("drift", list(Drift))
 async def test_an_object_deleted_behind_our_back(world: World, drift: Drift) -> None:
-    await world.look(drift=drift)
+    await world.check(drift=drift)
     del world.store.buckets["bucket"][AT.key]
-    outcome = await world.look(drift=drift)
+    outcome = await world.check(drift=drift)
     if drift is Drift.REPAIR:
         assert world.content == b"one"
         assert world.said() == [ItemDrifted, TransferStarted, TransferCompleted]
@@ -91,17 +91,17 @@ async def test_an_object_deleted_behind_our_back(world: World, drift: Drift) -> 
 
 
 async def test_other_object_options_write_the_object_again(world: World) -> None:
-    await world.look()
-    outcome = await world.look(object=ObjectOptions(cache_control="no-store"))
+    await world.check()
+    outcome = await world.check(object=ObjectOptions(cache_control="no-store"))
     assert outcome.copied is not None
     assert world.store.buckets["bucket"][AT.key].options.cache_control == "no-store"
-    assert (await world.look(object=ObjectOptions(cache_control="no-store"))).copied is None
+    assert (await world.check(object=ObjectOptions(cache_control="no-store"))).copied is None
 
 
 async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: World) -> None:
-    await world.look()
+    await world.check()
     world.origin.fails = SourceMissing("answered 404")
-    outcome = await world.look()
+    outcome = await world.check()
     assert (outcome.state, outcome.reason, outcome.retry_in) == (State.BLOCKED, Reason.SOURCE_MISSING, None)
     assert world.said() == [ItemBlocked]
     record = await world.journal.record(AT.item_id)
@@ -112,7 +112,7 @@ async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: Wor
         True,
     )
     world.origin.fails = None
-    assert (await world.look()).copied is None
+    assert (await world.check()).copied is None
     mended = await world.journal.record(AT.item_id)
     assert mended is not None
     assert (mended.condition.state, mended.condition.reason, mended.condition.message) == (State.SYNCED, None, "")
@@ -122,37 +122,37 @@ async def test_a_folders_file_that_vanished_is_no_failure(world: World) -> None:
     """What stands stays Synced, at the same revision; what never was sent is no item any more, until it is back."""
     world.item = replace(world.item, origin=File("/in", "x"))
     world.origin.fails = SourceMissing("no such file")
-    assert (await world.look()).state is State.SYNCED
+    assert (await world.check()).state is State.SYNCED
     assert await world.journal.record(AT.item_id) is None
     world.origin.fails = SourceUnavailable("busy")
-    await world.look()
+    await world.check()
     world.origin.fails = SourceMissing("no such file")
-    await world.look()
+    await world.check()
     assert world.said() == []
     left = await world.journal.record(AT.item_id)
     assert left is not None
     assert left.removed is not None
     world.origin.fails = None
-    assert (await world.look()).copied is not None
+    assert (await world.check()).copied is not None
     stood = await world.journal.record(AT.item_id)
     world.origin.fails = SourceMissing("no such file")
-    assert (await world.look()).state is State.SYNCED
+    assert (await world.check()).state is State.SYNCED
     assert world.said() == []
     assert await world.journal.record(AT.item_id) == stood
 
 
 async def test_a_transient_failure_is_retried_until_the_rule_says_no(world: World) -> None:
     world.origin.fails = SourceUnavailable("refused")
-    first = await world.look(failures=0)
+    first = await world.check(failures=0)
     assert (first.state, first.retry_in) == (State.RETRYING, 7.0)
     assert world.said() == [ItemRetrying]
-    last = await world.look(failures=2)
+    last = await world.check(failures=2)
     assert (last.state, last.retry_in) == (State.RETRYING, None)
 
 
 async def test_a_failure_at_the_store_ends_in_one_terminal_event_and_no_intent(world: World) -> None:
     del world.store.buckets["bucket"]
-    outcome = await world.look()
+    outcome = await world.check()
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.BUCKET_MISSING)
     terminal = [one for one in world.said() if one in (TransferCompleted, TransferFailed, TransferInterrupted)]
     assert len(terminal) <= 1
@@ -168,7 +168,7 @@ async def test_a_cancelled_transfer_is_interrupted_and_leaves_no_intent(world: W
         await asyncio.Event().wait()
 
     world.origin.hooks.on_read = hang
-    task = asyncio.create_task(world.look())
+    task = asyncio.create_task(world.check())
     await reads.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -180,35 +180,35 @@ async def test_a_cancelled_transfer_is_interrupted_and_leaves_no_intent(world: W
 
 async def test_a_fault_of_ours_blocks_one_item_and_says_so(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.origin.fails = ZeroDivisionError("oops")
-    outcome = await world.look()
+    outcome = await world.check()
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.INTERNAL_ERROR)
     assert "ZeroDivisionError" in outcome.message
     assert "oops" in caplog.text
 
 
-async def test_a_suspended_item_is_not_looked_at(world: World) -> None:
-    outcome = await world.look(suspend=True)
+async def test_a_suspended_item_is_not_checked(world: World) -> None:
+    outcome = await world.check(suspend=True)
     assert outcome.state is State.SUSPENDED
     assert world.origin.log.known == []
 
 
 async def test_an_object_that_mirrord_did_not_write_is_left_alone_under_owned(world: World) -> None:
     await world.store.put_object(AT, memoryview(b"theirs"), ObjectOptions())
-    outcome = await world.look(overwrite=Overwrite.OWNED)
+    outcome = await world.check(overwrite=Overwrite.OWNED)
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
     assert "was not written by mirrord" in outcome.message
     assert world.content == b"theirs"
 
 
 async def test_under_owned_a_change_of_the_source_is_written_over_our_own_object(world: World) -> None:
-    assert (await world.look(overwrite=Overwrite.OWNED)).copied
+    assert (await world.check(overwrite=Overwrite.OWNED)).copied
     world.origin.content, world.origin.etag = b"two", '"2"'
-    assert (await world.look(overwrite=Overwrite.OWNED)).copied
+    assert (await world.check(overwrite=Overwrite.OWNED)).copied
     assert world.content == b"two"
 
 
 @pytest.mark.parametrize("overwrite", [Overwrite.OWNED, Overwrite.NEVER])
-async def test_an_object_that_appeared_since_the_look_is_not_replaced(world: World, overwrite: Overwrite) -> None:
+async def test_an_object_that_appeared_since_the_check_is_not_replaced(world: World, overwrite: Overwrite) -> None:
     opened = world.origin.open
 
     @asynccontextmanager
@@ -218,19 +218,19 @@ async def test_an_object_that_appeared_since_the_look_is_not_replaced(world: Wor
             yield stream
 
     world.origin.open = intruded  # type: ignore[method-assign]
-    outcome = await world.look(overwrite=overwrite)
+    outcome = await world.check(overwrite=overwrite)
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
     assert world.content == b"theirs"
 
 
-async def test_a_copy_waits_for_its_slot_and_a_look_does_not(world: World) -> None:
-    await world.look()
+async def test_a_copy_waits_for_its_slot_and_a_check_does_not(world: World) -> None:
+    await world.check()
     slots = world.reconciler.transfers.slots
     for _ in range(4):
         await slots.acquire()
-    assert (await world.look()).state is State.SYNCED
+    assert (await world.check()).state is State.SYNCED
     world.origin.content, world.origin.etag = b"two", '"2"'
-    copying = asyncio.create_task(world.look())
+    copying = asyncio.create_task(world.check())
     for _ in range(50):
         await asyncio.sleep(0)
     assert world.content == b"one"
@@ -243,7 +243,7 @@ async def test_a_source_that_changed_while_its_copy_waited_for_a_slot_is_recorde
     slots = world.reconciler.transfers.slots
     for _ in range(4):
         await slots.acquire()
-    copying = asyncio.create_task(world.look())
+    copying = asyncio.create_task(world.check())
     for _ in range(50):
         await asyncio.sleep(0)
     world.origin.content, world.origin.etag = b"two!", '"2"'

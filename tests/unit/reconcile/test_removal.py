@@ -1,4 +1,4 @@
-"""The last look before an object is deleted because its file is gone: what is deleted, what stays, what is recorded."""
+"""The last check before an object is deleted because its file is gone: what is deleted, kept and recorded."""
 
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from mirrord.model import (
     State,
 )
 from mirrord.ports import ObjectStore
+from mirrord.reconcile.removal import ObjectRemoval
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
 from tests.support.records import make_record, with_fields
 
@@ -104,7 +105,7 @@ async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
     assert await world.record() == before
 
 
-async def test_a_place_that_cannot_be_looked_at_keeps_its_object(world: World) -> None:
+async def test_a_place_that_cannot_be_checked_keeps_its_object(world: World) -> None:
     with pytest.raises(SourceDenied):
         await world.remove(SourceDenied("permission denied"))
     assert world.stands
@@ -141,7 +142,7 @@ async def test_an_item_without_object_just_leaves(world: World) -> None:
     assert (await world.record()).removed is not None
 
 
-async def test_killed_after_the_deletion_the_next_look_does_the_rest(world: World) -> None:
+async def test_killed_after_the_deletion_the_next_check_does_the_rest(world: World) -> None:
     class Killed(Exception):
         pass
 

@@ -222,7 +222,7 @@ async def test_a_copy_whose_answer_was_lost_is_found(folder: Folder) -> None:
     assert (folder.asked, folder.content_of("new")) == ((0, 1), CONTENT)
 
 
-async def test_a_copy_that_nobody_can_tell_of_is_settled_by_the_next_look(folder: Folder) -> None:
+async def test_a_copy_that_nobody_can_tell_of_is_settled_by_the_next_check(folder: Folder) -> None:
     folder.rename()
     heads = 0
     head = folder.copies.head_object
@@ -230,7 +230,7 @@ async def test_a_copy_that_nobody_can_tell_of_is_settled_by_the_next_look(folder
     async def silent(at: Destination) -> StoredObject | None:
         nonlocal heads
         heads += 1
-        if heads > 1:  # the first is the look's own
+        if heads > 1:  # the first is the check's own
             raise StoreUnavailable("503", retry_after=1.0)
         return await head(at)
 
@@ -278,7 +278,7 @@ async def test_a_copy_that_is_other_bytes_does_not_count(folder: Folder) -> None
     assert (folder.asked, folder.content_of("new")) == ((1, 1), CONTENT)
 
 
-async def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
+async def test_a_file_that_changes_while_it_is_read_is_checked_again(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.rename()
@@ -298,7 +298,7 @@ async def test_a_file_that_changes_while_it_is_read_is_looked_at_again(
 
 
 async def test_an_object_is_not_deleted_while_it_is_copied(folder: Folder) -> None:
-    """The folder says `delete: mirror`, and the file's old name is looked at while the new one is read."""
+    """The folder says `delete: mirror`, and the file's old name is checked while the new one is read."""
     folder.rename()
     gone = replace(folder.named("old"), gone=True)
     copy, outcomes = folder.copies.copy_object, []

@@ -65,10 +65,10 @@ def files(tmp_path: Path) -> Files:
 
 
 async def test_a_touched_file_sends_nothing_and_is_known_as_it_is_now(files: Files) -> None:
-    await files.look()
+    await files.check()
     before = await files.record()
     files.touch()
-    outcome = await files.look()
+    outcome = await files.check()
     assert (outcome.state, outcome.copied, files.puts) == (State.SYNCED, None, 1)
     assert files.said() == [ItemUnchanged]
     after = await files.record()
@@ -92,27 +92,27 @@ async def test_a_touched_file_sends_nothing_and_is_known_as_it_is_now(files: Fil
 
 
 async def test_other_bytes_of_the_same_length_are_sent(files: Files) -> None:
-    await files.look()
+    await files.check()
     files.touch(b"CONTENT")
-    assert (await files.look()).copied is not None
+    assert (await files.check()).copied is not None
     assert files.said() == [TransferStarted, TransferCompleted]
     assert (files.content, files.puts) == (b"CONTENT", 2)
 
 
 async def test_other_bytes_are_found_behind_an_mtime_that_was_set_back(files: Files) -> None:
     """As a chmod, only the ctime tells of it."""
-    await files.look()
+    await files.check()
     before = os.stat(files.path)
     files.path.write_bytes(b"CONTENT")
     os.utime(files.path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    await files.look()
+    await files.check()
     assert files.content == b"CONTENT"
 
 
 async def test_a_file_that_changes_while_it_is_read_is_not_believed(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await files.look()
+    await files.check()
     files.touch()
     confirm = FileSource.confirm
 
@@ -121,30 +121,30 @@ async def test_a_file_that_changes_while_it_is_read_is_not_believed(
         await confirm(source, observed)
 
     monkeypatch.setattr(FileSource, "confirm", change)
-    outcome = await files.look()
+    outcome = await files.check()
     assert (outcome.state, outcome.reason) == (State.RETRYING, Reason.SOURCE_CHANGED)
     assert files.said() == [ItemRetrying], "none was started"
     monkeypatch.undo()
-    await files.look()
+    await files.check()
     assert (files.content, files.puts) == (b"CONTENT", 2)
 
 
 async def test_a_file_is_read_in_a_slot(files: Files) -> None:
-    await files.look()
+    await files.check()
     files.touch()
     slots = files.reconciler.transfers.slots
     for _ in range(4):
         await slots.acquire()
-    looking = asyncio.create_task(files.look())
+    checking = asyncio.create_task(files.check())
     for _ in range(100):  # far more turns of the loop than it needs to the end
         await asyncio.sleep(0)
-    assert not looking.done()
+    assert not checking.done()
     slots.release()
-    assert (await looking).state is State.SYNCED
+    assert (await checking).state is State.SYNCED
 
 
 async def test_a_record_without_a_checksum_holds_nothing(files: Files) -> None:
-    await files.look()
+    await files.check()
     async with FileSource(str(files.path)) as source:
         observed = await source.probe()
         assert observed is not None

@@ -23,7 +23,7 @@ def changing() -> World:
 
 async def test_a_source_that_changed_is_read_again_at_once() -> None:
     world = changing()
-    assert (await world.look(upload=IN_PARTS)).state is State.SYNCED
+    assert (await world.check(upload=IN_PARTS)).state is State.SYNCED
     assert len(world.origin.log.opened) > 1
     assert world.store.uploads == {}
     assert await world.journal.open_of(AT.item_id) == []
@@ -37,6 +37,6 @@ async def test_an_upload_whose_abort_failed_stays_in_the_journal_with_its_id() -
         raise StoreUnavailable("503", retry_after=9.0)
 
     world.store.abort_upload = unavailable  # type: ignore[method-assign]
-    assert (await world.look(upload=IN_PARTS)).state is State.RETRYING
+    assert (await world.check(upload=IN_PARTS)).state is State.RETRYING
     (left,) = await world.journal.open_of(AT.item_id)
     assert [left.progress.upload_id] == list(world.store.uploads)

@@ -49,7 +49,7 @@ class Doubtful:
         return [one.id async for one in self.world.journal.given_up()]
 
 
-def doubtful(provider: ProviderName = ProviderName.SEAWEEDFS, *, looks: bool = False) -> Doubtful:
+def doubtful(provider: ProviderName = ProviderName.SEAWEEDFS, *, checks: bool = False) -> Doubtful:
     world, clock = World(), ManualClock()
     world.store = MemoryStore(profile(provider), clock=clock.now)
     world.store.buckets["bucket"] = {}
@@ -57,9 +57,9 @@ def doubtful(provider: ProviderName = ProviderName.SEAWEEDFS, *, looks: bool = F
     object.__setattr__(world.reconciler.transfers, "clock", clock)
 
     async def check(_: str) -> bool:
-        if looks:
-            await world.look()
-        return looks
+        if checks:
+            await world.check()
+        return checks
 
     async def store_at(_: object) -> MemoryStore:
         return world.store
@@ -132,15 +132,15 @@ async def test_an_attempt_whose_completion_nobody_tells_of_aborts_nothing(
     one = doubtful(provider)
     one.world.origin.content = LARGE
     await lose(one.world, lands=lands, then=head)
-    outcome = await one.world.look(upload=IN_PARTS)
+    outcome = await one.world.check(upload=IN_PARTS)
     assert outcome.state is State.RETRYING
     assert len(one.uploads) == 1
     assert UploadAborted not in one.world.said()
     (left,) = await one.world.journal.open_of(AT.item_id)
     assert left.progress.complete_requested == one.clock.now()
 
-    # The next look is Blocked: HEAD is refused before anything else. It gives the transfer up, and aborts nothing.
-    await one.world.look(1, upload=IN_PARTS)
+    # The next check is Blocked: HEAD is refused before anything else. It gives the transfer up, and aborts nothing.
+    await one.world.check(1, upload=IN_PARTS)
     await one.clock.advance(COMPLETE_WINDOW + 1)
     await one.sweeper.sweep()
     assert len(one.uploads) == 1, "a HEAD that is refused proves nothing"
@@ -157,12 +157,12 @@ async def test_a_completion_that_is_cancelled_and_unanswered_aborts_nothing() ->
         raise OutcomeUnknown("no answer")
 
     one.world.store.complete_upload = lost  # type: ignore[method-assign]
-    look = asyncio.create_task(one.world.look(upload=IN_PARTS))
+    check = asyncio.create_task(one.world.check(upload=IN_PARTS))
     await reached.wait()
-    look.cancel()
+    check.cancel()
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
-        await look
+        await check
     assert len(one.uploads) == 1
     assert [left.progress.complete_requested for left in await one.world.journal.open_of(AT.item_id)] == [
         one.clock.now()
@@ -178,7 +178,7 @@ async def test_a_completion_that_the_store_refused_is_aborted_at_once(refusal: M
         raise refusal
 
     one.world.store.complete_upload = refuse  # type: ignore[method-assign]
-    assert (await one.world.look(upload=IN_PARTS)).state is State.BLOCKED
+    assert (await one.world.check(upload=IN_PARTS)).state is State.BLOCKED
     assert (one.uploads, await one.world.journal.open_of(AT.item_id)) == ([], [])
 
 
@@ -186,7 +186,7 @@ async def test_where_late_aborts_are_harmless_a_head_decides_at_once() -> None:
     one = doubtful(ProviderName.MINIO)
     one.world.origin.content = LARGE
     await lose(one.world, lands=False, then=None)
-    assert (await one.world.look(upload=IN_PARTS)).state is State.RETRYING
+    assert (await one.world.check(upload=IN_PARTS)).state is State.RETRYING
     assert one.uploads == []
 
 
@@ -201,13 +201,13 @@ async def give_up(one: Doubtful, transfer: Transfer, way: str) -> None:
         await one.world.journal.save(replace(record, removed=one.clock.now() - 7200))
         await one.sweeper.sweep()
     elif way == "superseded":
-        await one.world.look()
+        await one.world.check()
     elif way == "blocked":
         one.world.origin.content = LARGE
-        await one.world.look(max_size=1)
+        await one.world.check(max_size=1)
     elif way == "gone":
         one.world.item = replace(one.world.item, gone=True)
-        await one.world.look()
+        await one.world.check()
     else:
         await one.world.journal.give_up(transfer.id, one.clock.now())
 
@@ -272,10 +272,10 @@ async def test_with_an_object_that_shows_another_checksum_it_is_forgotten_and_no
 
 
 async def test_a_newer_object_that_the_late_completion_replaced_is_written_again() -> None:
-    """The check when the window ends: the journal says whose object stands, and the next look copies the newer."""
-    one = doubtful(looks=True)
+    """The check when the window ends: the journal says whose object stands, and the next check copies the newer."""
+    one = doubtful(checks=True)
     transfer = await opened(one)
-    assert (await one.world.look()).copied is not None
+    assert (await one.world.check()).copied is not None
     assert one.world.content == b"one"
     await completed(one, transfer)
     await one.clock.advance(COMPLETE_WINDOW)
@@ -337,7 +337,7 @@ async def test_a_program_that_ends_lists_them(caplog: pytest.LogCaptureFixture) 
     one = doubtful()
     transfer = await opened(one)
     async with one.sweeper.beside():
-        await one.world.look()
+        await one.world.check()
     assert one.uploads == [transfer.progress.upload_id]
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert str(transfer.progress.upload_id) in line
@@ -359,12 +359,12 @@ async def test_an_upload_whose_id_was_not_said_is_swept_by_the_same_program(canc
         raise OutcomeUnknown("the answer has no UploadId", retry_after=1)
 
     one.world.store.create_upload = lost  # type: ignore[method-assign]
-    look = asyncio.create_task(one.world.look(upload=IN_PARTS))
+    check = asyncio.create_task(one.world.check(upload=IN_PARTS))
     await asked.wait()
     if cancelled:
-        look.cancel()
+        check.cancel()
     go_on.set()
-    await asyncio.wait([look])
+    await asyncio.wait([check])
     assert len(one.uploads) == 1
     await one.sweeper.sweep()
     assert one.uploads == []

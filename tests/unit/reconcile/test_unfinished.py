@@ -1,4 +1,4 @@
-"""What earlier attempts left, and how the next look settles it: landed writes, uploads, proofs that were not made."""
+"""What earlier attempts left, and how the next check settles it: landed writes, uploads, proofs that were not made."""
 
 import asyncio
 from dataclasses import replace
@@ -65,7 +65,7 @@ async def stands(world: World, transfer_id: str, content: bytes = b"one") -> Sto
 async def test_an_object_with_the_intents_id_was_written_by_it(world: World, intent: Transfer) -> None:
     await world.journal.begin(intent)
     standing = await stands(world, intent.id)
-    outcome = await world.look()
+    outcome = await world.check()
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
     assert world.said() == [ItemUnchanged]
     assert len(world.origin.log.opened) == 0
@@ -79,7 +79,7 @@ async def test_an_object_with_the_intents_id_was_written_by_it(world: World, int
 async def test_another_ones_object_is_not_taken_for_it(world: World) -> None:
     await world.journal.begin(INTENT)
     await stands(world, "a-stranger", b"???")
-    assert (await world.look()).copied is not None
+    assert (await world.check()).copied is not None
     assert world.content == b"one"
     assert await world.unfinished() == 0
 
@@ -91,14 +91,14 @@ async def test_an_object_whose_checksum_is_not_what_was_sent_is_not_taken_for_it
     kept = world.store.buckets["bucket"][AT.key]
     other = Checksum(ChecksumKind.CRC64NVME, "BBBBBBBBBBA=")
     world.store.buckets["bucket"][AT.key] = replace(kept, stored=replace(kept.stored, checksum=other))
-    assert (await world.look()).copied is not None
+    assert (await world.check()).copied is not None
     assert world.content == b"one"
 
 
 async def test_options_that_changed_since_the_landed_write_write_again(world: World) -> None:
     await world.journal.begin(INTENT)
     await stands(world, "t-1")
-    outcome = await world.look(object=ObjectOptions(cache_control="no-store"))
+    outcome = await world.check(object=ObjectOptions(cache_control="no-store"))
     assert outcome.copied is not None
     assert world.store.buckets["bucket"][AT.key].options.cache_control == "no-store"
 
@@ -107,7 +107,7 @@ async def test_a_source_that_changed_since_the_landed_write_is_copied_again(worl
     await world.journal.begin(INTENT)
     await stands(world, "t-1")
     world.origin.content, world.origin.etag = b"two!", '"2"'
-    assert (await world.look()).copied is not None
+    assert (await world.check()).copied is not None
     assert world.content == b"two!"
     assert world.said()[-1] is TransferCompleted
     assert await world.unfinished() == 0
@@ -117,7 +117,7 @@ async def test_a_failure_after_the_landed_write_was_recorded_does_not_wipe_it(wo
     await world.journal.begin(INTENT)
     standing = await stands(world, "t-1")
     world.origin.fails = SourceMissing("404")
-    assert (await world.look()).state is State.BLOCKED
+    assert (await world.check()).state is State.BLOCKED
     record = await world.journal.record(AT.item_id)
     assert record is not None
     assert (record.condition.reason, record.object.etag, record.object.transfer_id) == (
@@ -136,13 +136,13 @@ async def opened(world: World) -> str:
 @pytest.mark.parametrize("why", ["copied anew", "unchanged", "gone", "blocked"])
 async def test_an_upload_that_nobody_goes_on_with_is_aborted(world: World, why: str) -> None:
     if why in ("unchanged", "blocked"):
-        await world.look()
+        await world.check()
     upload_id = await opened(world)
     if why == "gone":
         world.origin.fails = SourceMissing("404")
     if why == "blocked":
         world.origin.content, world.origin.etag = b"login page", '"9"'
-    await world.look(max_size=5 if why == "blocked" else None)
+    await world.check(max_size=5 if why == "blocked" else None)
     assert world.store.uploads == {}
     assert [event.upload_id for event in world.events if isinstance(event, UploadAborted)] == [upload_id]
     assert await world.unfinished() == 0
@@ -155,7 +155,7 @@ async def test_an_abort_that_the_store_refuses_is_left_to_the_sweep(world: World
         raise StoreUnavailable("503")
 
     world.store.abort_upload = refuse  # type: ignore[method-assign]
-    assert (await world.look()).state is State.SYNCED
+    assert (await world.check()).state is State.SYNCED
     assert await world.unfinished() == 0
     assert [transfer.progress.upload_id async for transfer in world.journal.given_up()] == [upload_id]
 
@@ -163,7 +163,7 @@ async def test_an_abort_that_the_store_refuses_is_left_to_the_sweep(world: World
 # ── a write that stands and was not yet proven ────────────────────────────────────────────────────
 @pytest.mark.parametrize("flips", [0, 1])
 @pytest.mark.parametrize("how", ["unreadable", "killed"])
-async def test_the_proof_that_was_cut_off_is_made_by_the_next_look(how: str, flips: int) -> None:
+async def test_the_proof_that_was_cut_off_is_made_by_the_next_check(how: str, flips: int) -> None:
     world = careless(ProviderName.GENERIC, flips=flips)
     read, reached = world.store.get_object, asyncio.Event()
 
@@ -174,14 +174,14 @@ async def test_the_proof_that_was_cut_off_is_made_by_the_next_look(how: str, fli
     world.store.get_object = unreadable  # type: ignore[assignment, method-assign]
     if how == "killed":
         with pytest.raises(asyncio.CancelledError):
-            await world.look()
+            await world.check()
     else:
-        assert (await world.look()).state is State.RETRYING
+        assert (await world.check()).state is State.RETRYING
         assert world.said()[-1] is TransferFailed
     assert await world.unfinished() == 1
 
     world.store.get_object = read  # type: ignore[method-assign]
-    outcome = await world.look(1)
+    outcome = await world.check(1)
     record = await world.journal.record(AT.item_id)
     assert record is not None
     if flips:
@@ -190,7 +190,7 @@ async def test_the_proof_that_was_cut_off_is_made_by_the_next_look(how: str, fli
             Reason.CHECKSUM_MISMATCH,
             None,
         )
-        assert (await world.look(2)).copied is not None
+        assert (await world.check(2)).copied is not None
         assert world.content == b"one"
     else:
         assert (outcome.state, outcome.copied, record.object.integrity) == (State.SYNCED, None, Integrity.READBACK)
@@ -218,10 +218,10 @@ async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
 
     world.store.get_object = killed  # type: ignore[assignment, method-assign]
     with pytest.raises(asyncio.CancelledError):
-        await world.look()
+        await world.check()
     board, seen = Board(ManualClock(1000.0)), list[tuple[str, int | None, int]]()
 
-    def looked(*given: object, **more: object) -> object:
+    def read_back(*given: object, **more: object) -> object:
         for event in world.events:
             board(event)
         seen.extend((one.message, one.size, one.bytes_sent) for one in board.running())
@@ -230,8 +230,8 @@ async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
             raise fault
         return read(*given, **more)  # type: ignore[arg-type]
 
-    world.store.get_object = looked  # type: ignore[assignment, method-assign]
-    await world.look(1)
+    world.store.get_object = read_back  # type: ignore[assignment, method-assign]
+    await world.check(1)
     assert seen == [("3 B are stored and now read back: the store showed no checksum of it", 3, 3)]
     assert world.said()[:2] == [TransferStarted, TransferResumed]
     ends = [event for event in world.events if isinstance(event, TransferCompleted | TransferFailed)]
@@ -243,7 +243,7 @@ async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
     assert await world.unfinished() == int(isinstance(fault, StoreUnavailable))
 
 
-async def test_a_lost_answer_that_head_could_not_settle_is_settled_by_the_next_look(world: World) -> None:
+async def test_a_lost_answer_that_head_could_not_settle_is_settled_by_the_next_check(world: World) -> None:
     put, head = world.store.put_object, world.store.head_object
 
     async def lost(*given: object, **more: object) -> StoredObject:
@@ -255,10 +255,10 @@ async def test_a_lost_answer_that_head_could_not_settle_is_settled_by_the_next_l
         raise StoreUnavailable("503", retry_after=9)
 
     world.store.put_object = lost  # type: ignore[method-assign]
-    assert (await world.look()).state is State.RETRYING
+    assert (await world.check()).state is State.RETRYING
     assert await world.unfinished() == 1
     world.store.head_object = head  # type: ignore[method-assign]
-    outcome = await world.look(1)
+    outcome = await world.check(1)
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
     assert len(world.origin.log.opened) == 1
     assert await world.unfinished() == 0

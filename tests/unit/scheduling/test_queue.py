@@ -16,7 +16,7 @@ from mirrord.testing import ManualClock
 
 
 class Bench:
-    """A queue at work whose looks take as long as the test says, and what happened when."""
+    """A queue at work whose checks take as long as the test says, and what happened when."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -28,7 +28,7 @@ class Bench:
         self.running: list[str] = []
         self.most = 0
 
-    async def look(self, item_id: str) -> None:
+    async def check(self, item_id: str) -> None:
         self.began.append((item_id, self.clock.monotonic()))
         self.running.append(item_id)
         self.most = max(self.most, len(self.running))
@@ -44,7 +44,7 @@ class Bench:
 
     @asynccontextmanager
     async def working(self, concurrency: int = 4, work: CheckItem | None = None) -> AsyncIterator["Bench"]:
-        running = asyncio.create_task(self.queue.run(work or self.look, concurrency))
+        running = asyncio.create_task(self.queue.run(work or self.check, concurrency))
         await self.clock.settle()
         try:
             yield self
@@ -62,7 +62,7 @@ async def bench() -> Bench:
     return Bench()
 
 
-async def test_each_item_is_looked_at_when_its_time_comes(bench: Bench) -> None:
+async def test_each_item_is_checked_when_its_time_comes(bench: Bench) -> None:
     async with bench.working():
         await bench.queue.enqueue("late", 30)
         await bench.queue.enqueue("soon", 10)
@@ -91,7 +91,7 @@ async def test_of_two_wishes_the_sooner_wins(bench: Bench) -> None:
     assert bench.began == [("a", 10.0)]
 
 
-async def test_a_wish_made_during_the_look_is_honoured_afterwards(bench: Bench) -> None:
+async def test_a_wish_made_during_the_check_is_honoured_afterwards(bench: Bench) -> None:
     bench.takes = 10
     async with bench.working():
         await bench.queue.enqueue("a")
@@ -103,9 +103,9 @@ async def test_a_wish_made_during_the_look_is_honoured_afterwards(bench: Bench) 
     assert bench.began == [("a", 0.0), ("a", 10.0)]
 
 
-async def test_a_look_may_wish_for_the_next(bench: Bench) -> None:
+async def test_a_check_may_wish_for_the_next(bench: Bench) -> None:
     async def again(item_id: str) -> None:
-        await bench.look(item_id)
+        await bench.check(item_id)
         await bench.queue.enqueue(item_id, 10)
 
     async with bench.working(work=again):
@@ -138,12 +138,12 @@ async def test_cancel_drops_the_wish(bench: Bench) -> None:
     assert bench.order == ["b"]
 
 
-async def test_cancel_requests_the_end_of_the_look_and_returns_before_it(bench: Bench) -> None:
+async def test_cancel_requests_the_end_of_the_check_and_returns_before_it(bench: Bench) -> None:
     undone = asyncio.Event()
 
     async def undoing(item_id: str) -> None:
         try:
-            await bench.look(item_id)
+            await bench.check(item_id)
         finally:
             await asyncio.sleep(0)
             undone.set()
@@ -161,7 +161,7 @@ async def test_cancel_requests_the_end_of_the_look_and_returns_before_it(bench: 
     assert bench.order == bench.cancelled == ["a"]
 
 
-async def test_a_wish_made_while_a_look_is_being_cancelled_stands(bench: Bench) -> None:
+async def test_a_wish_made_while_a_check_is_being_cancelled_stands(bench: Bench) -> None:
     bench.takes = 10
     async with bench.working():
         await bench.queue.enqueue("a")
@@ -175,7 +175,7 @@ async def test_a_wish_made_while_a_look_is_being_cancelled_stands(bench: Bench) 
 
 async def test_stop_starts_nothing_more_and_lets_what_runs_end(bench: Bench) -> None:
     bench.takes = 10
-    running = asyncio.create_task(bench.queue.run(bench.look, 1))
+    running = asyncio.create_task(bench.queue.run(bench.check, 1))
     await bench.queue.enqueue("a")
     await bench.queue.enqueue("b", 1)
     await bench.clock.advance(5)
@@ -189,7 +189,7 @@ async def test_stop_starts_nothing_more_and_lets_what_runs_end(bench: Bench) -> 
 
 async def test_stop_cancels_after_its_grace(bench: Bench) -> None:
     bench.takes = 100
-    running = asyncio.create_task(bench.queue.run(bench.look, 2))
+    running = asyncio.create_task(bench.queue.run(bench.check, 2))
     await bench.queue.enqueue("a")
     await bench.queue.enqueue("b")
     await bench.clock.advance(5)
@@ -200,13 +200,13 @@ async def test_stop_cancels_after_its_grace(bench: Bench) -> None:
     await stopping
     await running
     assert sorted(bench.cancelled) == ["a", "b"]
-    await bench.queue.run(bench.look, 2)
+    await bench.queue.run(bench.check, 2)
     assert len(bench.began) == 2, "a queue that was stopped stays so"
 
 
 async def test_a_stop_that_is_itself_cancelled_cancels_what_runs_at_once(bench: Bench) -> None:
     bench.takes = 100
-    running = asyncio.create_task(bench.queue.run(bench.look, 2))
+    running = asyncio.create_task(bench.queue.run(bench.check, 2))
     await bench.queue.enqueue("a")
     await bench.clock.settle()
     stopping = asyncio.create_task(bench.queue.stop(20))
@@ -229,7 +229,7 @@ async def test_what_a_cancelled_run_cut_short_comes_first_in_the_next(bench: Ben
 
 async def test_work_that_raises_ends_nobody_and_comes_again(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     async def faulty(item_id: str) -> None:
-        await bench.look(item_id)
+        await bench.check(item_id)
         if item_id == "bad" and len(bench.began) < 3:
             raise KeyError("fault")
 
@@ -244,7 +244,7 @@ async def test_work_that_raises_ends_nobody_and_comes_again(bench: Bench, caplog
 async def test_it_runs_once_at_a_time(bench: Bench) -> None:
     async with bench.working():
         with pytest.raises(RuntimeError, match="runs already"):
-            await bench.queue.run(bench.look, 1)
+            await bench.queue.run(bench.check, 1)
 
 
 async def test_without_anything_due_nothing_wakes(bench: Bench) -> None:
@@ -270,7 +270,7 @@ def test_whatever_is_asked_no_wish_is_lost_and_no_item_overlaps(
     async def play() -> None:
         bench = Bench()
         bench.takes = takes
-        wished: dict[str, float] = {}  # the last wish that nothing dropped: no look before it was made counts
+        wished: dict[str, float] = {}  # the last wish that nothing dropped: no check before it was made counts
         inside: set[str] = set()
 
         async def alone(item_id: str) -> None:
@@ -278,7 +278,7 @@ def test_whatever_is_asked_no_wish_is_lost_and_no_item_overlaps(
             inside.add(item_id)
             wished.pop(item_id, None)
             try:
-                await bench.look(item_id)
+                await bench.check(item_id)
             finally:
                 inside.remove(item_id)
 

@@ -86,25 +86,25 @@ class FailingJournal(MemoryJournal):
 
 
 class Stage:
-    """A scheduler at work; what is looked at when, and what comes of it, is the test's word."""
+    """A scheduler at work; what is checked when, and what comes of it, is the test's word."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.began = self.clock.now()
         self.journal = FailingJournal()
         self.queue = LocalQueue(self.clock)
-        self.looks: list[tuple[str, float]] = []  # key, seconds since the beginning
+        self.checks: list[tuple[str, float]] = []  # key, seconds since the beginning
         self.failures: list[int] = []
         self.cancelled: list[str] = []
         self.takes = 0.0
         self.outcomes: dict[str, list[Outcome]] = {}
         self.body: Callable[[Item], Awaitable[None]] | None = None
         self.scheduler = Scheduler(
-            reconcile=self.look, queue=self.queue, journal=self.journal, clock=self.clock, chance=lambda: 0.5
+            reconcile=self.check, queue=self.queue, journal=self.journal, clock=self.clock, chance=lambda: 0.5
         )
 
-    async def look(self, one: Item, failures: int) -> Outcome:
-        self.looks.append((one.destination.key, self.clock.monotonic()))
+    async def check(self, one: Item, failures: int) -> Outcome:
+        self.checks.append((one.destination.key, self.clock.monotonic()))
         self.failures.append(failures)
         try:
             if self.body:
@@ -127,7 +127,7 @@ class Stage:
             await asyncio.wait([running])
 
     def times(self, key: str = "k") -> list[float]:
-        return [round(at, 3) for one, at in self.looks if one == key]
+        return [round(at, 3) for one, at in self.checks if one == key]
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 # ── schedules ─────────────────────────────────────────────────────────────────────────────────────
-async def test_an_item_is_looked_at_once_and_then_at_every(stage: Stage) -> None:
+async def test_an_item_is_checked_once_and_then_at_every(stage: Stage) -> None:
     stage.takes = 7
     found = await stage.scheduler.apply(by_id(item()))
     assert found == Difference(added=[item()])
@@ -146,7 +146,7 @@ async def test_an_item_is_looked_at_once_and_then_at_every(stage: Stage) -> None
     assert stage.times() == [0, 100, 200, 300]
 
 
-async def test_a_look_that_overruns_skips_ticks_and_never_overlaps(stage: Stage) -> None:
+async def test_a_check_that_overruns_skips_ticks_and_never_overlaps(stage: Stage) -> None:
     stage.takes = 130
     await stage.scheduler.apply(by_id(item()))
     await stage.clock.advance(700)
@@ -157,7 +157,7 @@ async def test_a_crowd_is_spread_over_a_second(stage: Stage) -> None:
     stage.scheduler.chance = iter([number / 1000 for number in range(1000)] + [0.5] * 10_000).__next__
     await stage.scheduler.apply(by_id(*(item(str(number)) for number in range(1000))))
     await stage.clock.advance(1)
-    at = [at for _, at in stage.looks]
+    at = [at for _, at in stage.checks]
     assert len(at) == 1000
     assert sum(moment < 0.1 for moment in at) < 150
 
@@ -177,7 +177,7 @@ async def test_what_a_breaker_holds_back_is_no_failure(stage: Stage) -> None:
     assert stage.failures == [0, 1, 1, 1, 1, 2]
 
 
-async def test_a_permanent_failure_is_looked_at_again_at_every(stage: Stage) -> None:
+async def test_a_permanent_failure_is_checked_again_at_every(stage: Stage) -> None:
     stage.outcomes["k"] = [MISSING, DENIED]
     await stage.scheduler.apply(by_id(item()))
     await stage.clock.advance(250)
@@ -228,7 +228,7 @@ async def test_a_trigger_goes_before_all_that_is_due_and_moves_no_tick() -> None
         assert await stage.scheduler.trigger(items[4].id)
         assert not await stage.scheduler.trigger("0" * 16)
         await stage.clock.advance(20)
-        assert stage.looks[0][0] == "4"
+        assert stage.checks[0][0] == "4"
         await stage.scheduler.trigger(items[4].id)
         await stage.clock.advance(85)
     assert len(stage.times("4")) == 3
@@ -246,7 +246,7 @@ async def test_unchanged_items_go_on_untouched_even_while_they_run(stage: Stage)
     assert (stage.times("a"), stage.times("b")) == ([0, 100.0], [0, 100.0])
 
 
-async def test_a_changed_item_that_waits_is_looked_at_now(stage: Stage) -> None:
+async def test_a_changed_item_that_waits_is_checked_now(stage: Stage) -> None:
     await stage.scheduler.apply(by_id(item()))
     await stage.clock.advance(50)
     await stage.scheduler.apply(by_id(item(source="https://example.org/b")))
@@ -366,12 +366,12 @@ async def test_after_a_restart_fresh_records_keep_their_time(stage: Stage, crowd
     await stage.journal.save(synced(done, None))
     await stage.scheduler.apply(by_id(*fresh, stale, done))
     await stage.clock.advance(10)
-    assert [key for key, _ in stage.looks] == ["stale"]
+    assert [key for key, _ in stage.checks] == ["stale"]
     await stage.clock.advance(600)
-    assert {key for key, _ in stage.looks} == {one.destination.key for one in (*fresh, stale)}
+    assert {key for key, _ in stage.checks} == {one.destination.key for one in (*fresh, stale)}
 
 
-async def test_a_distant_next_look_is_journaled_and_a_near_one_is_not(stage: Stage) -> None:
+async def test_a_distant_next_check_is_journaled_and_a_near_one_is_not(stage: Stage) -> None:
     near, far = item("near", every=WORTH_KEEPING - 1), item("far", every=3600.0)
     for one in (near, far):
         await stage.journal.save(synced(one, None))
@@ -398,7 +398,7 @@ async def test_a_retry_leaves_the_next_check_to_the_reconciler(stage: Stage) -> 
     assert record.condition.next_check is None
 
 
-async def test_new_items_are_recorded_as_pending_before_their_look_and_returned_ones_again_in_force() -> None:
+async def test_new_items_are_recorded_as_pending_before_their_check_and_returned_ones_again_in_force() -> None:
     stage = Stage()
     back = item("back")
     await stage.journal.save(synced(back, None))
@@ -412,7 +412,7 @@ async def test_new_items_are_recorded_as_pending_before_their_look_and_returned_
 
 
 # ── folders ───────────────────────────────────────────────────────────────────────────────────────
-async def test_a_file_is_looked_at_until_it_is_settled_and_then_forgotten(stage: Stage) -> None:
+async def test_a_file_is_checked_until_it_is_settled_and_then_forgotten(stage: Stage) -> None:
     stage.outcomes["k"] = [retrying(5), DENIED, SYNCED]
     await stage.scheduler.submit(item())
     await stage.clock.advance(1000)
@@ -429,7 +429,7 @@ async def test_a_file_that_is_done_or_gone_is_forgotten(stage: Stage, outcome: O
     assert stage.scheduler.item(item().id) is None
 
 
-async def test_a_file_submitted_while_it_is_looked_at_is_looked_at_again(stage: Stage) -> None:
+async def test_a_file_submitted_while_it_is_checked_is_checked_again(stage: Stage) -> None:
     stage.takes = 30
     await stage.scheduler.submit(item())
     await stage.clock.advance(10)
@@ -481,14 +481,14 @@ async def test_who_submits_too_much_waits(stage: Stage, monkeypatch: pytest.Monk
 
     submitting = asyncio.create_task(all_of_them())
     await stage.clock.advance(10)
-    assert len(stage.looks) == 3
+    assert len(stage.checks) == 3
     await stage.clock.advance(100)
     assert submitting.done()
-    assert len(stage.looks) == 5
+    assert len(stage.checks) == 5
 
 
 # ── a journal that fails ──────────────────────────────────────────────────────────────────────────
-async def test_while_the_journal_cannot_be_written_nothing_is_looked_at(
+async def test_while_the_journal_cannot_be_written_nothing_is_checked(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     items = [item(str(number)) for number in range(20)]
@@ -500,15 +500,15 @@ async def test_while_the_journal_cannot_be_written_nothing_is_looked_at(
             raise JournalUnavailable("disk full")
 
     stage.body, stage.journal.writes = failing, False
-    before = len(stage.looks)
+    before = len(stage.checks)
     await stage.clock.advance(500)
     assert stage.scheduler.journal_problem == "disk full"
-    assert len(stage.looks) - before <= len(items), "a full disk stops all but the looks that found it"
+    assert len(stage.checks) - before <= len(items), "a full disk stops all but the checks that found it"
     stage.journal.writes = True
     await stage.clock.advance(31)
     assert stage.scheduler.journal_problem is None
     await stage.clock.advance(100)
-    late = {key for key, at in stage.looks if at > 550}
+    late = {key for key, at in stage.checks if at > 550}
     assert late == {one.destination.key for one in items}, "nothing is lost"
     assert len([one for one in caplog.records if one.name == records.__name__]) == 2, "one line a change"
 
@@ -541,7 +541,7 @@ async def test_a_wave_of_failures_counts_once(stage: Stage) -> None:
     await stage.clock.advance(1.1)
     broken = False
     await stage.clock.advance(3)
-    assert len(stage.looks) == 16
+    assert len(stage.checks) == 16
 
 
 async def test_a_journal_that_cannot_be_read_at_a_reload_delays_but_loses_nothing(stage: Stage) -> None:
@@ -556,7 +556,7 @@ async def test_a_journal_that_cannot_be_read_at_a_reload_delays_but_loses_nothin
 
 
 # ── the end ───────────────────────────────────────────────────────────────────────────────────────
-async def test_stop_lets_looks_end_within_the_grace_and_cancels_the_rest() -> None:
+async def test_stop_lets_checks_end_within_the_grace_and_cancels_the_rest() -> None:
     stage = Stage()
     stage.takes = 10
     running = asyncio.create_task(stage.scheduler.run(2))

@@ -82,7 +82,7 @@ BEHAVIOUR = {
     "*.overwrite": DECIDE,
     "*.drift": DECIDE,
     "*.verify": "tests/unit/reconcile/test_proof_of_items.py::test_a_good_store_is_read_back_only_when_it_is_asked_for",
-    "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_looked_at",
+    "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_checked",
     "mirrors.url": f"{EXPAND}::test_the_destination_of_an_object",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
     "mirrors.checksum.digest": "tests/integration/test_trust.py::test_a_declared_checksum_decides_what_becomes_visible",
