@@ -98,7 +98,7 @@ SMALL = b"the last part may be small"
 # ── single objects ────────────────────────────────────────────────────────────────────────────────
 @every_store
 @pytest.mark.parametrize("content", [b"", b"x", b"hello" * 100_000], ids=["empty", "one byte", "500 kB"])
-async def test_what_was_put_is_got(subject: Subject, content: bytes) -> None:
+async def test_get_returns_the_bytes_of_a_put(subject: Subject, content: bytes) -> None:
     put = await subject.store.put_object(subject.at(), memoryview(content), PLAIN)
     head = await subject.store.head_object(subject.at())
     assert head is not None
@@ -111,7 +111,7 @@ async def test_what_was_put_is_got(subject: Subject, content: bytes) -> None:
 @pytest.mark.parametrize(
     "key", ["with space/and+plus", "ünï/çødé 漢字.bin", "a%2Fb%20c", "q?x=1&y=#z", "~tilde/(paren)'quote"]
 )
-async def test_a_key_is_taken_as_it_is(subject: Subject, key: str) -> None:
+async def test_keys_are_not_changed(subject: Subject, key: str) -> None:
     await subject.store.put_object(subject.at(key), memoryview(key.encode()), PLAIN)
     assert await read(subject.store, subject.at(key)) == key.encode()
     await subject.store.delete_object(subject.at(key))
@@ -143,7 +143,7 @@ async def test_metadata_comes_back_decoded_and_in_lower_case(subject: Subject) -
 
 
 @every_store
-async def test_nothing_stands_where_nothing_was_put(subject: Subject) -> None:
+async def test_a_missing_object_is_none(subject: Subject) -> None:
     assert await subject.store.head_object(subject.at("absent")) is None
     await subject.store.delete_object(subject.at("absent"))
     with pytest.raises(StoreRefused):
@@ -168,7 +168,7 @@ async def test_bytes_that_differ_from_their_checksum_never_become_visible(subjec
 
 
 @able_store
-async def test_the_store_tells_the_full_object_checksum(subject: Subject) -> None:
+async def test_the_store_shows_the_full_object_checksum(subject: Subject) -> None:
     put = await subject.store.put_object(subject.at(), memoryview(b"bytes"), PLAIN, crc(b"bytes"))
     head = await subject.store.head_object(subject.at())
     assert head is not None
@@ -198,7 +198,7 @@ async def test_a_copy_has_the_bytes_and_options_of_its_own(subject: Subject) -> 
 
 
 @able_store
-async def test_a_copy_tells_the_checksum_that_its_source_was_stored_with(subject: Subject) -> None:
+async def test_a_copy_shows_the_checksum_that_its_source_was_stored_with(subject: Subject) -> None:
     """Of a put, and of an upload in parts, whose checksum is of the whole."""
     kind = ChecksumKind.CRC64NVME
     put = await subject.store.put_object(subject.at("put"), memoryview(SMALL), PLAIN, crc(SMALL))
@@ -326,7 +326,7 @@ async def test_an_upload_that_is_gone_is_named(subject: Subject) -> None:
 
 
 @every_store
-async def test_to_abort_again_is_no_error(subject: Subject) -> None:
+async def test_a_second_abort_is_no_error(subject: Subject) -> None:
     upload_id, _ = await upload(subject, SMALL)
     await subject.store.abort_upload(subject.at(), upload_id)
     await subject.store.abort_upload(subject.at(), upload_id)
@@ -381,14 +381,14 @@ async def test_a_part_sent_twice_is_completed_as_the_one_that_is_named(subject: 
 
 # ── buckets ───────────────────────────────────────────────────────────────────────────────────────
 @every_store
-async def test_a_bucket_is_made_once(subject: Subject) -> None:
+async def test_a_bucket_is_created_once(subject: Subject) -> None:
     await subject.store.put_object(subject.at(), memoryview(b"x"), PLAIN)
     assert not await subject.store.ensure_bucket(subject.bucket)
     assert await read(subject.store, subject.at()) == b"x"
 
 
 @every_store
-async def test_a_bucket_stands_or_does_not(subject: Subject) -> None:
+async def test_has_bucket_shows_whether_a_bucket_exists(subject: Subject) -> None:
     assert await subject.store.has_bucket(subject.bucket)
     assert not await subject.store.has_bucket("no-such-bucket")
 
@@ -419,7 +419,7 @@ async def test_versioning_is_switched_on_only_for_a_bucket_that_is_created(subje
 
 
 @pytest.mark.parametrize("subject", ["rclone_serve"], indirect=True)
-async def test_a_store_without_versions_says_that_a_bucket_has_none(subject: Subject) -> None:
+async def test_a_bucket_of_a_store_without_versions_has_no_versioning(subject: Subject) -> None:
     assert await subject.store.bucket_versioning(subject.bucket) is None
 
 

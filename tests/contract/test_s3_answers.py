@@ -1,4 +1,4 @@
-"""Answers that say 200 and prove nothing: what S3Store makes of a missing or empty ETag."""
+"""Answers with status 200 that prove no success: a missing or empty ETag, invalid fields."""
 
 from collections.abc import Awaitable, Callable
 
@@ -36,7 +36,7 @@ def answer(operation: str, etag: bytes | None) -> bytes:
 
 @pytest.mark.parametrize("operation", XML)
 @pytest.mark.parametrize("etag", [b"\n  \n", b'"e"</ETag><ETag>"f"'], ids=["blank", "two"])
-async def test_an_etag_that_is_blank_or_twice_there_is_none(operation: str, etag: bytes) -> None:
+async def test_a_blank_or_repeated_etag_counts_as_missing(operation: str, etag: bytes) -> None:
     call, error = CALLS[operation]
     async with answering(answer(operation, etag)) as options, S3Store(options) as store:
         with pytest.raises(error, match="the answer has no ETag"):
@@ -45,7 +45,7 @@ async def test_an_etag_that_is_blank_or_twice_there_is_none(operation: str, etag
 
 @pytest.mark.parametrize("etag", [None, b"", b'""', b'W/""'])
 @pytest.mark.parametrize("operation", CALLS)
-async def test_an_answer_without_an_etag_is_no_success(operation: str, etag: bytes | None) -> None:
+async def test_an_answer_without_an_etag_is_an_error(operation: str, etag: bytes | None) -> None:
     call, error = CALLS[operation]
     async with answering(answer(operation, etag)) as options, S3Store(options) as store:
         with pytest.raises(error, match=f"{operation} s3://data/a/key .*check that endpoint_url"):
@@ -53,7 +53,7 @@ async def test_an_answer_without_an_etag_is_no_success(operation: str, etag: byt
 
 
 @pytest.mark.parametrize("operation", CALLS)
-async def test_an_answer_with_one_is(operation: str) -> None:
+async def test_an_answer_with_an_etag_is_a_success(operation: str) -> None:
     call, _ = CALLS[operation]
     async with answering(answer(operation, b'"e"')) as options, S3Store(options) as store:
         assert await call(store)
@@ -76,7 +76,7 @@ def versions(*, markers: str = "", truncated: str = "true", entry: str = "<Versi
         f"<NextKeyMarker>{AT.key}</NextKeyMarker><NextVersionIdMarker></NextVersionIdMarker>",
     ],
 )
-async def test_half_a_list_of_versions_does_not_pass_for_the_whole(markers: str) -> None:
+async def test_a_truncated_list_of_versions_without_a_marker_is_an_error(markers: str) -> None:
     async with answering(versions(markers=markers)) as options, S3Store(options) as store:
         with pytest.raises(StoreUnavailable, match="ListObjectVersions s3://data/a/key: the list is cut off"):
             assert [one.version_id async for one in store.list_versions(AT)]
@@ -101,7 +101,7 @@ def odd(headers: bytes = b"", body: bytes = b"", status: bytes = b"200 OK") -> b
 
 
 @pytest.mark.parametrize("date", [b"", b"yesterday", b"0000-00-00T00:00:00Z"])
-async def test_a_date_that_cannot_be_read_is_none(date: bytes) -> None:
+async def test_an_invalid_date_is_none(date: bytes) -> None:
     async with answering(odd(b"Last-Modified: %s\r\n" % date)) as options, S3Store(options) as store:
         head = await store.head_object(AT)
         assert head is not None
@@ -127,7 +127,7 @@ async def test_a_date_that_cannot_be_read_is_none(date: bytes) -> None:
     ],
     ids=["number of a head", "number of a put", "code"],
 )
-async def test_a_field_of_another_type_is_no_answer_of_s3(
+async def test_a_field_of_another_type_is_an_error(
     raw: bytes, call: Callable[[S3Store], Awaitable[object]], error: type[MirrordError]
 ) -> None:
     async with answering(raw) as options, S3Store(options) as store:

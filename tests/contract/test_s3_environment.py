@@ -1,5 +1,5 @@
-"""What of the environment a store obeys: proxies but for loopback, certificates where TLS is spoken, AWS files where it
-has no keys of its own."""
+"""The environment variables and files that a store uses: proxies except on loopback, certificate authorities with TLS,
+AWS files if the store declares no keys."""
 
 import os
 import ssl
@@ -30,7 +30,7 @@ def nothing_ambient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def far(scheme: str = "http", **more: object) -> StoreOptions:
-    """A store that only a proxy reaches."""
+    """A store that can be reached only through a proxy."""
     return StoreOptions(name="far", endpoint_url=f"{scheme}://store.invalid", credentials=KEYS, **more)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-async def test_no_proxy_stands_before_a_store_on_loopback(
+async def test_no_proxy_is_used_for_a_store_on_loopback(
     weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, NOBODY)
@@ -96,7 +96,7 @@ async def test_a_proxy_that_does_not_answer_is_named_without_its_password(
         (403, StoreDenied, "a web page, not S3"),
     ],
 )
-async def test_a_proxy_that_answers_in_the_stores_stead_is_named(
+async def test_the_error_names_a_proxy_that_answers_instead_of_the_store(
     monkeypatch: pytest.MonkeyPatch, status: int, kind: type[MirrordError], words: str
 ) -> None:
     asked: list[str] = []
@@ -169,7 +169,7 @@ async def test_a_ca_file_without_a_certificate_is_named(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "ca_file"])
-async def test_what_vouches_for_a_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+async def test_each_setting_of_authorities_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return refusal(404)
 
@@ -202,7 +202,7 @@ def _subject_hash() -> str:
 # ── AWS files ─────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("own", [True, False], ids=["keys", "anonymous"])
 @pytest.mark.parametrize("broken", ["a missing profile", "a broken config", "broken credentials"])
-async def test_aws_files_are_not_read_where_a_store_has_its_own_keys(
+async def test_aws_files_are_not_read_for_a_store_with_declared_keys(
     weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool, broken: str
 ) -> None:
     (tmp_path / "config").write_text("[default\nregion" if broken == "a broken config" else "[default]\n")

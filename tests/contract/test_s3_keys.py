@@ -57,7 +57,7 @@ async def put(store: S3Store, at: Destination) -> None:
 
 
 @pytest.mark.parametrize("write", [in_place, renamed, linked])
-async def test_a_multipart_upload_goes_on_with_keys_replaced_in_the_file(
+async def test_a_multipart_upload_continues_with_keys_replaced_in_the_file(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, write: Callable[[Path, str], None]
 ) -> None:
     ring, file = Keyring(store_proxy, "OLD", "NEW"), tmp_path / "credentials"
@@ -102,10 +102,10 @@ async def test_a_file_that_changes_is_read_before_the_old_keys_are_refused(
     ],
 )
 @pytest.mark.parametrize("operation", ["put", "head"])
-async def test_keys_of_a_process_are_asked_for_again_when_the_store_refuses_them(
+async def test_keys_of_a_process_are_loaded_again_when_the_store_refuses_them(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, code: str, status: int, operation: str
 ) -> None:
-    """No file tells that `credential_process` would answer otherwise. A HEAD's refusal has no code: a GET tells it."""
+    """`credential_process` has no file that changes. The error response of a HEAD has no code: a GET finds it."""
     ring = Keyring(store_proxy, "OLD", code=code, status=status)
     told = tmp_path / "told.json"
     script = f"import pathlib; print(pathlib.Path({str(told)!r}).read_text())"
@@ -124,7 +124,7 @@ async def test_keys_of_a_process_are_asked_for_again_when_the_store_refuses_them
 
 
 @pytest.mark.parametrize("broken", ["", "[default\n", "[other]\naws_access_key_id = X\n"])
-async def test_keys_in_use_outlast_a_file_that_has_none(
+async def test_keys_in_use_stay_if_the_file_has_none(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
     monkeypatch.setattr(security, "FILE_CHECK_INTERVAL", 0.0)
@@ -140,7 +140,7 @@ async def test_keys_in_use_outlast_a_file_that_has_none(
     assert ring.seen == ["OLD", "OLD", "NEW"]
 
 
-async def test_keys_that_come_only_after_the_store_was_opened_are_used(
+async def test_keys_written_after_the_store_was_opened_are_used(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(security, "FILE_CHECK_INTERVAL", 0.0)
@@ -153,7 +153,7 @@ async def test_keys_that_come_only_after_the_store_was_opened_are_used(
         await put(store, at)
 
 
-async def test_keys_are_not_asked_for_with_each_refusal(
+async def test_keys_are_not_loaded_again_after_each_refusal(
     store_proxy: StoreProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(security, "RELOAD_PAUSE", 60.0)
@@ -184,7 +184,7 @@ async def test_keys_are_not_asked_for_with_each_refusal(
         ),
     ],
 )
-async def test_a_process_that_gives_no_keys_is_asked_again_later(
+async def test_a_process_without_keys_is_a_transient_error(
     store_proxy: StoreProxy, tmp_path: Path, process: str, words: str
 ) -> None:
     (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")

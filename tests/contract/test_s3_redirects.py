@@ -1,4 +1,4 @@
-"""A store that redirects: another region is asked anew, with a signature for it; anything else is an error."""
+"""A store that redirects: a call for another region is signed and sent again; any other redirect is an error."""
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -78,7 +78,7 @@ STORIES: list[Callable[[S3Store, Destination], Awaitable[None]]] = [put, multipa
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda one: one.__name__)
 @pytest.mark.parametrize("refuse", REFUSALS.values(), ids=REFUSALS.keys())
-async def test_a_bucket_of_another_region_is_asked_there_and_its_region_remembered(
+async def test_the_region_of_a_bucket_is_used_for_all_later_calls(
     store_proxy: StoreProxy, bucket: str, refuse: Reply, story: Callable[[S3Store, Destination], Awaitable[None]]
 ) -> None:
     region = Region("eu-west-9", refuse)
@@ -128,7 +128,7 @@ async def test_a_bucket_is_created_at_the_endpoint_of_its_region(store_proxy: St
     assert store_proxy.counts["CreateBucket"] == 2
 
 
-async def test_a_store_that_always_names_another_region_is_asked_twice(store_proxy: StoreProxy, bucket: str) -> None:
+async def test_a_store_that_always_names_another_region_gets_two_calls(store_proxy: StoreProxy, bucket: str) -> None:
     store_proxy.before = always(lambda: refusal(301, "PermanentRedirect", {"x-amz-bucket-region": "eu-west-9"}))
     async with S3Store(store_proxy.server.options()) as store:
         with pytest.raises(StoreRefused, match="PermanentRedirect"):
@@ -137,7 +137,7 @@ async def test_a_store_that_always_names_another_region_is_asked_twice(store_pro
 
 
 @pytest.mark.parametrize("region", ["", "eu-west-9.evil.example/#", "evil.example", "a b", "-x", "X" * 64])
-async def test_what_is_no_region_is_not_followed(store_proxy: StoreProxy, bucket: str, region: str) -> None:
+async def test_an_invalid_region_is_not_used(store_proxy: StoreProxy, bucket: str, region: str) -> None:
     store_proxy.before = always(lambda: refusal(301, "PermanentRedirect", {"x-amz-bucket-region": region}))
     async with S3Store(store_proxy.server.options()) as store:
         with pytest.raises(StoreRefused, match="redirects without naming a region"):
@@ -148,7 +148,7 @@ async def test_what_is_no_region_is_not_followed(store_proxy: StoreProxy, bucket
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("bare", [True, False], ids=["no document", "a document"])
 async def test_no_other_redirect_is_followed(weed: Server, store_proxy: StoreProxy, status: int, bare: bool) -> None:
-    """Neither signature nor session token leaves for another host, and the error names the place without secrets."""
+    """No signature and no session token is sent to another host; the error names the target without secrets."""
     there = Elsewhere()
     token = Credentials(access_key_id="AKIA", secret_access_key="s", session_token="a-token-of-the-test")
     async with serving(there.answer) as place:

@@ -1,4 +1,4 @@
-"""Refusals that come without S3's words, and answers that are not S3's: each is named, with what to do."""
+"""Error responses without an S3 error code, and answers that are not S3: each error has a reason and advice."""
 
 import asyncio
 import ssl
@@ -75,7 +75,7 @@ HEADS: list[tuple[str, Callable[[S3Store], Awaitable[object]]]] = [
         (401, "Unauthorized", "planted"),
     ],
 )
-async def test_a_head_refused_without_words_is_named_by_one_get(
+async def test_one_get_finds_the_reason_of_a_refused_head(
     head: Callable[[S3Store], Awaitable[object]], status: int, code: str, advice: str
 ) -> None:
     async with answering({"HEAD": says(status), "GET": says(status, code)}) as (store, asked):
@@ -85,7 +85,7 @@ async def test_a_head_refused_without_words_is_named_by_one_get(
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch"])
-async def test_minio_names_it_in_the_head_itself(code: str) -> None:
+async def test_minio_sends_the_reason_with_the_head(code: str) -> None:
     headers = {"x-minio-error-code": code, "x-minio-error-desc": '"The key you gave is not right."'}
     async with answering({"HEAD": says(403, headers=headers)}) as (store, asked):
         with pytest.raises(StoreDenied, match=f"{code}: The key you gave is not right; check credentials"):
@@ -94,7 +94,7 @@ async def test_minio_names_it_in_the_head_itself(code: str) -> None:
 
 
 @pytest.mark.parametrize("get", [says(206), says(416), says(503, "SlowDown"), says(403)])
-async def test_a_get_that_names_nothing_changes_nothing(get: Answer) -> None:
+async def test_a_get_without_a_code_changes_nothing(get: Answer) -> None:
     async with answering({"HEAD": says(403), "GET": get}) as (store, _):
         with pytest.raises(StoreDenied, match=r"HTTP 403 Forbidden|SlowDown") as caught:
             await store.head_object(AT)
@@ -110,8 +110,8 @@ async def test_a_wrong_clock_shows_in_the_date_of_a_refusal(hours: int) -> None:
             await store.head_object(AT)
 
 
-async def test_a_missing_bucket_is_told_from_an_unknown_key() -> None:
-    """versitygw answers 404 to a HEAD of an access key that it does not know."""
+async def test_a_missing_bucket_is_distinguished_from_an_unknown_key() -> None:
+    """versitygw answers 404 to a HEAD with an unknown access key."""
     async with answering({"HEAD": says(404), "GET": says(404, "NoSuchBucket")}) as (store, _):
         assert not await store.has_bucket("data")
     async with answering({"HEAD": says(404), "GET": says(403, "InvalidAccessKeyId")}) as (store, _):
@@ -123,7 +123,7 @@ async def test_a_missing_bucket_is_told_from_an_unknown_key() -> None:
     ("wrong", "code"),
     [({"access_key_id": "nobody"}, "InvalidAccessKeyId"), ({"secret_access_key": "x"}, "SignatureDoesNotMatch")],
 )
-async def test_a_real_store_tells_a_wrong_key_from_a_wrong_secret(
+async def test_a_real_store_distinguishes_a_wrong_key_from_a_wrong_secret(
     weed: Server, bucket: str, wrong: dict[str, str], code: str
 ) -> None:
     async with S3Store(weed.options(credentials=replace(weed.credentials, **wrong))) as store:
@@ -142,7 +142,7 @@ async def test_a_real_store_tells_a_wrong_key_from_a_wrong_secret(
         b"<Error><Code>InvalidArgument</Code><Message></Message></Error>",
     ],
 )
-async def test_a_document_without_a_message_is_not_none(body: bytes) -> None:
+async def test_a_document_without_a_message_shows_its_code(body: bytes) -> None:
     answer: Answer = lambda request: web.Response(status=400, body=body)  # noqa: E731
     async with answering({"PUT": answer}) as (store, _):
         with pytest.raises(StoreRefused, match=r"InvalidArgument$"):
@@ -152,7 +152,7 @@ async def test_a_document_without_a_message_is_not_none(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"<Error><Code/></Error>", b"<Error/>", b"<Error><Message>m</Message></Error>", b"<x"]
 )
-async def test_a_document_without_a_code_gives_the_status(body: bytes) -> None:
+async def test_a_document_without_a_code_shows_the_status(body: bytes) -> None:
     answer: Answer = lambda request: web.Response(status=400, body=body, content_type="application/xml")  # noqa: E731
     async with answering({"PUT": answer}) as (store, _):
         with pytest.raises(StoreRefused, match="HTTP 400 Bad Request") as caught:
@@ -170,7 +170,7 @@ async def test_a_document_without_a_code_gives_the_status(body: bytes) -> None:
         (400, "text/html", b"<html/>"),
     ],
 )
-async def test_what_is_no_s3_gets_a_hint(status: int, kind: str, body: bytes) -> None:
+async def test_an_answer_that_is_not_s3_gets_a_hint(status: int, kind: str, body: bytes) -> None:
     answer: Answer = lambda request: web.Response(status=status, body=body, content_type=kind)  # noqa: E731
     async with answering({"PUT": answer}) as (store, _):
         with pytest.raises((StoreRefused, StoreDenied), match=f"HTTP {status} .*not S3; check endpoint_url"):
@@ -237,7 +237,7 @@ CALLS: dict[str, Callable[[S3Store], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("port", [*TLS_PORTS, "OpenSSL"])
-async def test_http_at_a_tls_port_says_so_at_once(port: str, call: Callable[[S3Store], Awaitable[object]]) -> None:
+async def test_http_to_a_tls_port_is_reported_at_once(port: str, call: Callable[[S3Store], Awaitable[object]]) -> None:
     tls = self_signed() if port == "OpenSSL" else None  # which closes without a word
     server = await asyncio.start_server(TLS_PORTS.get(port, _silent), "127.0.0.1", 0, ssl=tls)
     async with server, S3Store(at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")) as store:
@@ -246,7 +246,7 @@ async def test_http_at_a_tls_port_says_so_at_once(port: str, call: Callable[[S3S
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.6\r\n", b"?"])
-async def test_https_at_a_plain_port_says_so_at_once(answer: bytes) -> None:
+async def test_https_to_a_plain_port_is_reported_at_once(answer: bytes) -> None:
     server = await asyncio.start_server(_raw(answer), "127.0.0.1", 0)
     async with server, S3Store(at(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")) as store:
         with pytest.raises((StoreRefused, StoreUnavailable), match="TLS") as caught:
@@ -300,7 +300,7 @@ def _endless(status: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWri
 
 @pytest.mark.parametrize("status", [b"500 Internal Server Error", b"403 Forbidden", b"301 Moved", b"200 OK"])
 @pytest.mark.parametrize("operation", ["put", "complete", "list", "create"])
-async def test_an_answer_without_end_takes_bounded_memory(status: bytes, operation: str) -> None:
+async def test_an_endless_answer_uses_bounded_memory(status: bytes, operation: str) -> None:
     server = await asyncio.start_server(_endless(status), "127.0.0.1", 0)
     calls: dict[str, Callable[[S3Store], Awaitable[object]]] = {
         "put": lambda store: store.put_object(AT, memoryview(b"x"), PLAIN),

@@ -1,4 +1,4 @@
-"""What S3Store promises beyond the port: named failures, deadlines, unknown outcomes, what it puts on the wire."""
+"""The contract of S3Store beyond the port: errors, deadlines, unknown outcomes, the requests that it sends."""
 
 import asyncio
 import logging
@@ -104,7 +104,7 @@ async def test_the_aws_chain_signs_when_nothing_is_declared(
         ({"ca_file": "/no/such/ca.pem"}, StoreRefused, "/no/such/ca.pem"),
     ],
 )
-async def test_a_store_that_cannot_be_opened_says_why(
+async def test_the_error_of_a_store_that_cannot_be_opened_has_the_reason(
     weed: Server, changed: dict[str, object], kind: type[MirrordError], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
@@ -143,7 +143,7 @@ async def test_a_store_that_stops_reading_hits_the_deadline() -> None:
 
 
 async def test_a_write_that_was_given_up_frees_its_socket() -> None:
-    """Its unsent bytes are dropped: a store that never reads on would else keep a socket and a buffer for each try."""
+    """Its unsent bytes are dropped: else a store that stops reading keeps a socket and a buffer for each attempt."""
     large = memoryview(bytes(32 * 1024 * 1024))
     async with answering(None) as options, S3Store(options, deadline=0.5 - len(large) / MIN_RATE) as store:
         with pytest.raises(OutcomeUnknown):
@@ -190,7 +190,7 @@ async def test_an_answer_that_is_not_s3_is_named() -> None:
             await store.list_buckets()
 
 
-async def test_a_body_cut_short_is_never_an_end() -> None:
+async def test_a_body_that_is_cut_short_is_an_error() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this"
     async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
         with pytest.raises(StoreUnavailable):
@@ -215,14 +215,14 @@ async def test_a_body_without_a_length_is_read_to_its_end(framed: bytes) -> None
     assert content == b"only this"
 
 
-async def test_a_body_in_chunks_that_is_cut_short_is_never_an_end() -> None:
+async def test_a_body_in_chunks_that_is_cut_short_is_an_error() -> None:
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nonly\r\n"
     async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
         with pytest.raises(StoreUnavailable):
             await _read_to_end(stream)
 
 
-async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
+async def test_a_slow_object_hits_the_deadline_of_its_bytes() -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
@@ -243,7 +243,7 @@ async def test_an_object_that_drips_hits_the_deadline_of_its_bytes() -> None:
     await asyncio.wait_for(left.wait(), 60)  # the connection was closed, with most of the body unread
 
 
-async def test_a_slow_reader_makes_no_slow_store() -> None:
+async def test_time_between_reads_does_not_count() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + bytes(2000)
     async with answering(raw) as options, S3Store(options) as store, store.get_object(AT) as stream:
         store._calls = replace(store._calls, deadline=1.0)
@@ -254,7 +254,7 @@ async def test_a_slow_reader_makes_no_slow_store() -> None:
     assert size == 2000
 
 
-async def test_retry_after_is_handed_on() -> None:
+async def test_an_error_has_the_retry_after_of_the_answer() -> None:
     raw = b"HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
     async with answering(raw) as options, S3Store(options) as store:
         with pytest.raises(StoreUnavailable) as caught:
@@ -262,7 +262,7 @@ async def test_retry_after_is_handed_on() -> None:
     assert caught.value.retry_after == 7.0
 
 
-async def test_a_cancellation_passes_unwrapped() -> None:
+async def test_a_cancellation_is_not_translated() -> None:
     async with answering(None) as options, S3Store(options) as store:
         task = asyncio.create_task(store.put_object(AT, BODY, PLAIN))
         await asyncio.sleep(0)
@@ -321,7 +321,7 @@ async def test_the_calls_work_over_a_bare_client(weed: Server, bucket: str) -> N
             await store.put_object(replace(at, bucket="no-such-bucket"), BODY, PLAIN)
 
 
-async def test_a_store_that_is_not_open_says_so(weed: Server) -> None:
+async def test_a_call_on_a_closed_store_is_an_error(weed: Server) -> None:
     store = S3Store(weed.options())
     with pytest.raises(RuntimeError, match="async with"):
         await store.head_object(AT)

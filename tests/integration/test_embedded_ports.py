@@ -115,7 +115,7 @@ async def test_http_serves_and_changes_no_object(running: Running) -> None:
     assert await running.store.list_buckets() == [AT.bucket]
 
 
-async def test_grpc_answers_nobody_without_the_certificate(running: Running) -> None:
+async def test_grpc_requires_the_certificate(running: Running) -> None:
     assert len(running.grpc) == 5
     for port in running.grpc:
         assert HTTP2_SETTINGS not in await asyncio.to_thread(plain_http2, port), port
@@ -152,7 +152,7 @@ def frame(connection: socket.socket) -> bytes:
         return b""
 
 
-async def test_weed_shell_of_a_stranger_gets_nowhere(running: Running, tmp_path: Path) -> None:
+async def test_weed_shell_without_the_certificate_fails(running: Running, tmp_path: Path) -> None:
     master = next(port for port in running.http if port == running.s3 + 1)
     shell = await asyncio.create_subprocess_exec(
         *(find_weed(), "shell", f"-master=127.0.0.1:{master}"),
@@ -188,7 +188,7 @@ async def test_files_and_sockets_are_for_the_owner_only(running: Running) -> Non
     assert all(stat.S_IMODE(os.stat(path).st_mode) & 0o077 == 0 for path in sockets)
 
 
-async def test_each_start_says_what_stays_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_start_logs_what_is_not_protected(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         caplog.clear()
         async with EmbeddedStore(tmp_path), EmbeddedStore(tmp_path):  # the second one joins
@@ -198,7 +198,7 @@ async def test_each_start_says_what_stays_open(tmp_path: Path, caplog: pytest.Lo
     assert certificate.splitlines()[1] not in caplog.text
 
 
-async def test_a_directory_of_before_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_directory_of_an_older_version_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that a version without keys and certificate has made and filled."""
     (tmp_path / "embedded").mkdir(mode=0o755)
     with monkeypatch.context() as before:

@@ -1,4 +1,4 @@
-"""`provider: embedded` with the real SeaweedFS: started, joined, kept, and never left behind."""
+"""`provider: embedded` with the real SeaweedFS: it starts, is shared, keeps its objects, and ends with its command."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ def _gone_within(port: int, seconds: float) -> bool:
     return False
 
 
-async def test_started_joined_kept_and_stopped(tmp_path: Path) -> None:
+async def test_a_second_command_uses_the_store_and_the_first_stops_it(tmp_path: Path) -> None:
     async with EmbeddedStore(tmp_path) as first:
         options = first.options(DECLARED)
         assert (options.name, options.endpoint) == ("default", "embedded")
@@ -95,7 +95,7 @@ async def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
         assert str(embedded.credentials.secret_access_key) not in repr(embedded.credentials)
 
 
-async def test_kill_9_leaves_none_behind_and_loses_nothing(tmp_path: Path) -> None:
+async def test_kill_9_ends_the_store_and_loses_nothing(tmp_path: Path) -> None:
     holder = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDER, str(tmp_path), stdout=subprocess.PIPE)
     try:
         assert holder.stdout is not None
@@ -112,7 +112,7 @@ async def test_kill_9_leaves_none_behind_and_loses_nothing(tmp_path: Path) -> No
         assert await store.head_object(AT) is not None
 
 
-async def test_two_that_begin_at_once_share_one(tmp_path: Path) -> None:
+async def test_two_commands_that_begin_at_the_same_time_share_one_store(tmp_path: Path) -> None:
     first, second = EmbeddedStore(tmp_path), EmbeddedStore(tmp_path)
     await asyncio.gather(first.__aenter__(), second.__aenter__())
     try:
@@ -130,7 +130,7 @@ async def test_a_ctrl_c_on_the_terminal_does_not_reach_it(tmp_path: Path) -> Non
         await store.list_buckets()
 
 
-async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
+async def test_a_failed_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "embedded").mkdir()
     (tmp_path / "embedded" / "filerldb2").write_text("a file where weed needs a directory")
     with pytest.raises(StoreUnavailable, match=r"embedded store did not start: .*filerldb2"):
@@ -138,7 +138,7 @@ async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> No
             pytest.fail("it started")
 
 
-async def test_a_damaged_address_says_what_to_remove(tmp_path: Path) -> None:
+async def test_a_damaged_embedded_json_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "embedded.json").write_text("{")
     with pytest.raises(StoreRefused, match=r"embedded\.json is damaged"):
         async with EmbeddedStore(tmp_path):
@@ -213,7 +213,9 @@ async def test_it_is_ready_when_it_stores_an_object_and_gives_it_back(
     assert s3_client.list_buckets()["Buckets"] == before, "its check leaves nothing behind"
 
 
-def test_one_that_does_not_heed_is_killed_after_the_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stubborn = tmp_path / "stubborn"
     stubborn.write_text("#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 0.05; done\n")
     stubborn.chmod(0o700)

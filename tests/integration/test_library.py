@@ -1,4 +1,4 @@
-"""The library against a real store: each call, each way to hold it, each error by its name. boto3 reads back."""
+"""The library with a real store: each call, inside and outside of a block, and each error. boto3 reads the objects."""
 
 import ast
 import asyncio
@@ -78,7 +78,7 @@ def origin() -> Iterator[str]:
 
 @pytest.fixture
 async def client(weed: Server) -> AsyncIterator[S3Client]:
-    """Kept open; bare in `test_bare_each_call_opens_and_closes_its_own`."""
+    """Kept open; bare in `test_outside_a_block_each_call_opens_and_closes_a_connection`."""
     async with new_client(weed) as made:
         yield made
 
@@ -112,7 +112,7 @@ async def test_upload_file(client: S3Client, bucket: str, s3_client: Any, wrap: 
     assert s3_client.head_object(Bucket=bucket, Key="a/b.csv")["ContentType"] == "text/csv"
 
 
-async def test_bare_each_call_opens_and_closes_its_own(
+async def test_outside_a_block_each_call_opens_and_closes_a_connection(
     weed: Server, bucket: str, s3_client: Any, origin: str, tmp_path: Path
 ) -> None:
     bare = new_client(weed)
@@ -291,7 +291,7 @@ async def test_a_part_is_stored_when_upload_part_returns(any_client: Any, bucket
     assert stored(s3_client, bucket, "k") == CONTENT[: 6 * MiB]
 
 
-async def test_no_bytes_at_all_make_an_empty_object(any_client: Any, bucket: str, s3_client: Any) -> None:
+async def test_without_bytes_the_object_is_empty(any_client: Any, bucket: str, s3_client: Any) -> None:
     async with MultipartUploader(client=any_client, bucket=bucket, key="empty") as up:
         pass
     assert stored(s3_client, bucket, "empty") == b""
@@ -299,7 +299,7 @@ async def test_no_bytes_at_all_make_an_empty_object(any_client: Any, bucket: str
 
 
 @pytest.mark.parametrize("provider", ["seaweedfs", "minio", "aws", "generic", "r2"])
-async def test_no_bytes_at_all_have_no_checksum_at_complete(
+async def test_without_bytes_complete_has_no_checksum(
     store_proxy: StoreProxy, bucket: str, s3_client: Any, provider: str
 ) -> None:
     """MinIO refuses it with one."""
@@ -395,7 +395,7 @@ async def test_a_cancelled_upload_is_aborted(any_client: Any, bucket: str, s3_cl
     assert open_uploads(s3_client, bucket) == []
 
 
-async def test_an_upload_that_somebody_aborted_says_so(any_client: Any, bucket: str, s3_client: Any) -> None:
+async def test_an_upload_that_another_program_aborted_is_an_error(any_client: Any, bucket: str, s3_client: Any) -> None:
     async def work() -> None:
         async with MultipartUploader(client=any_client, bucket=bucket, key="k") as up:
             await up.upload_part(CONTENT[: 5 * MiB])
@@ -419,7 +419,7 @@ async def test_a_part_that_the_store_lost_is_named(weed: Server, bucket: str) ->
         await work()
 
 
-async def test_using_it_wrongly_is_said(weed: Server, bucket: str) -> None:
+async def test_wrong_use_is_an_error(weed: Server, bucket: str) -> None:
     up = MultipartUploader(client=new_client(weed), bucket=bucket, key="k")
     with pytest.raises(RuntimeError, match="async with"):
         await up.upload_part(b"x")

@@ -1,4 +1,4 @@
-"""Settings that show on the wire or in what runs at once, seen at a proxy before a real store."""
+"""Settings that change requests or their concurrency, observed at a proxy in front of a real store."""
 
 import asyncio
 import json
@@ -120,7 +120,7 @@ async def test_sync_reaches_a_bucket_of_another_region(
     assert sizes == {"small": 1, "large": 21 * MiB}
 
 
-async def test_sync_follows_no_redirect_to_another_place(
+async def test_sync_follows_no_redirect_to_another_host(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     there = Elsewhere()
@@ -135,7 +135,7 @@ async def test_sync_follows_no_redirect_to_another_place(
 
 
 @pytest.mark.parametrize("embedded", [False, True], ids=["loopback", "embedded"])
-async def test_no_proxy_of_the_environment_stands_before_a_local_store(
+async def test_no_proxy_of_the_environment_is_used_for_a_local_store(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, embedded: bool
 ) -> None:
     """Nor do AWS variables that are broken matter to a store with its own keys."""

@@ -33,7 +33,7 @@ def test_check_values(kind: ChecksumKind, hexadecimal: str) -> None:
     assert checksums.hexadecimal(checksum) == hexadecimal
 
 
-def test_none_is_none() -> None:
+def test_the_kind_none_has_no_checksum() -> None:
     assert checksums.compute(ChecksumKind.NONE, memoryview(b"abc")) is None
     assert not checksums.combines(ChecksumKind.NONE)
 
@@ -45,7 +45,7 @@ def test_combined_pieces_equal_the_whole(pieces: list[bytes], kind: ChecksumKind
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.sampled_from(KINDS))
-def test_running_equals_the_whole(pieces: list[bytes], kind: ChecksumKind) -> None:
+def test_an_incremental_checksum_equals_that_of_the_whole(pieces: list[bytes], kind: ChecksumKind) -> None:
     running = checksums.RunningChecksum(kind)
     for piece in pieces:
         running.update(memoryview(piece))
@@ -53,7 +53,7 @@ def test_running_equals_the_whole(pieces: list[bytes], kind: ChecksumKind) -> No
     assert running.length == sum(map(len, pieces))
 
 
-def test_what_does_not_combine_is_refused() -> None:
+def test_kinds_that_cannot_be_combined_are_refused() -> None:
     with pytest.raises(ValueError, match="do not combine"):
         checksums.combine(ChecksumKind.SHA256, [])
     stray = checksums.compute(ChecksumKind.CRC32, memoryview(b"a"))

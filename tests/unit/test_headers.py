@@ -35,11 +35,11 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
     assert retry_after(value, NOW) == seconds
 
 
-def test_a_date_in_retry_after_says_nothing_without_a_time_to_compare_it_with() -> None:
+def test_a_date_in_retry_after_is_ignored_without_a_time_to_compare() -> None:
     assert retry_after(formatdate(NOW + 90, usegmt=True), None) is None
     assert retry_after("90", None) == 90.0
 
 
 @pytest.mark.parametrize("value", [None, "", "yesterday", "Fri, 99 Jan 2027 08:00:00 GMT"])
-def test_no_date(value: str | None) -> None:
+def test_text_that_is_not_a_date_is_none(value: str | None) -> None:
     assert http_date(value) is None

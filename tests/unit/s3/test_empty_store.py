@@ -1,4 +1,4 @@
-"""An embedded store that never ran, as `plan` sees it: reads find nothing, and nothing can be written."""
+"""An embedded store that never ran, for `plan`: reads find nothing, writes are refused."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

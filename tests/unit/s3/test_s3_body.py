@@ -33,14 +33,14 @@ def test_a_signer_reads_and_rewinds() -> None:
     assert body.read() == CONTENT
 
 
-async def test_a_slice_on_its_way_does_not_change_when_the_buffer_is_filled_again() -> None:
+async def test_a_slice_does_not_change_when_the_buffer_is_filled_again() -> None:
     buffer = bytearray(b"the first part")
     pieces = await _sent(BufferBody(memoryview(buffer)))
     buffer[:] = b"another part!!"
     assert b"".join(pieces) == b"the first part"
 
 
-async def test_nothing_leaves_after_the_call() -> None:
+async def test_nothing_is_sent_after_close() -> None:
     body = BufferBody(memoryview(CONTENT))
     slices = aiter(body)
     await anext(slices)

@@ -1,4 +1,4 @@
-"""Which address a call is signed for and sent to, seen in the place of the HTTP client. No socket is opened."""
+"""The host and region of each request, recorded instead of sent. No socket is opened."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -68,7 +68,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         ("http://store:9000", "path", "store:9000", "store:9000"),
     ],
 )
-async def test_a_region_is_asked_at_the_same_kind_of_endpoint(
+async def test_the_endpoint_of_another_region_has_the_same_form(
     asked: list[tuple[str, str]], endpoint: str | None, addressing: str, first: str, then: str
 ) -> None:
     options = StoreOptions(name="s", endpoint_url=endpoint, region="us-east-2", addressing=addressing, credentials=KEYS)
@@ -79,10 +79,8 @@ async def test_a_region_is_asked_at_the_same_kind_of_endpoint(
     assert asked == [(first, "us-east-2"), (then, "eu-west-1"), (then, "eu-west-1")]
 
 
-async def test_the_sdk_follows_no_region_by_itself(
-    asked: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its own search asks HeadBucket again and again where a store redirects without naming a region."""
+async def test_the_sdk_itself_searches_no_region(asked: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's search repeats HeadBucket without end if a store redirects without a region."""
     calls: list[str] = []
 
     async def send(self: HttpSession, request: Any) -> Answer:

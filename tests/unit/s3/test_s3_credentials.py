@@ -1,4 +1,4 @@
-"""Which files a store's keys and certificates come from."""
+"""The files of a store's keys and certificate authorities."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mirrord.s3.credentials import security_files
 def test_files_are_known_where_the_aws_configuration_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    """Else opening the store is an internal error, where it is one of the profile."""
+    """Otherwise the error at the opening of the store is an internal one, not that of the profile."""
     config, keys = tmp_path / "config", tmp_path / "credentials"
     config.write_text("[" if broken == "no configuration" else "")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -23,7 +23,7 @@ def test_files_are_known_where_the_aws_configuration_cannot_be_read(
     assert set(security_files(StoreOptions(name="s"))) == {config, keys}
 
 
-def test_a_user_without_a_home_has_no_such_files_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_directory_has_no_such_files_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.getuid", lambda: 54321)

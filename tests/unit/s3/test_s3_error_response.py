@@ -1,4 +1,4 @@
-"""Where a refusal says what it means."""
+"""The fields of error responses."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ def answer(fault: dict[str, Any] | None = None, **headers: str) -> dict[str, Any
         ),
     ],
 )
-def test_code_and_words(response: dict[str, Any], code: str | None, message: str) -> None:
+def test_code_and_message(response: dict[str, Any], code: str | None, message: str) -> None:
     assert (code_of(response), message_of(response)) == (code, message)
 
 
@@ -63,5 +63,5 @@ def test_the_clock_is_compared_with_the_date(date: str, ahead: float) -> None:
         (answer(content_type="application/json"), False),
     ],
 )
-def test_whether_s3_answered(response: dict[str, Any], s3: bool) -> None:
+def test_answers_of_s3_are_recognised(response: dict[str, Any], s3: bool) -> None:
     assert is_s3(response) is s3

@@ -1,4 +1,4 @@
-"""One table: what a store's answer, or its silence, means for a read and for a write."""
+"""One table: the errors of answers and of missing answers, for a read and for a write."""
 
 import ssl
 from typing import Any
@@ -56,13 +56,13 @@ def answer(code: str, status: int, message: str = "", **headers: str) -> dict[st
         ("EntityTooLarge", 400, errors.StoreRefused, errors.StoreRefused),
     ],
 )
-def test_an_answer_means(code: str, status: int, read: type[Exception], write: type[Exception]) -> None:
+def test_an_answer_is_translated(code: str, status: int, read: type[Exception], write: type[Exception]) -> None:
     assert type(from_answer(READ, answer(code, status))) is read
     assert type(from_answer(WRITE, answer(code, status))) is write
 
 
 class ConnectorError(OSError):
-    """As the HTTP client's: it alone carries `os_error`, host and port."""
+    """Like the error of the HTTP client's connector, which alone has `os_error`, host and port."""
 
     def __init__(self, failed: OSError) -> None:
         super().__init__(failed.errno, "long words")
@@ -95,7 +95,7 @@ URL = "http://store.example:9000/data/k"
         (sdk.ParamValidationError(report="Invalid bucket name"), errors.StoreRefused, None),
     ],
 )
-def test_no_answer_means(error: Exception, read: type[Exception], write: type[Exception] | None) -> None:
+def test_a_missing_answer_is_translated(error: Exception, read: type[Exception], write: type[Exception] | None) -> None:
     """`None`: the same for a write, since nothing of it was sent."""
     assert type(from_transport(READ, error)) is read
     assert type(from_transport(WRITE, error)) is (write or read)
@@ -107,7 +107,7 @@ def test_a_refused_connection_names_host_and_cause() -> None:
     assert str(from_transport(WRITE, error)) == words
 
 
-def test_a_message_is_one_line_in_the_stores_own_words_with_what_to_do() -> None:
+def test_a_message_is_one_line_with_the_stores_message_and_advice() -> None:
     said = str(from_answer(WRITE, answer("NoSuchBucket", 404, "The bucket\n does not exist.")))
     assert said == (
         "PutObject s3://data/k at store 'default': NoSuchBucket: The bucket does not exist; "
@@ -115,11 +115,11 @@ def test_a_message_is_one_line_in_the_stores_own_words_with_what_to_do() -> None
     )
 
 
-def test_a_long_story_is_cut() -> None:
+def test_a_long_message_is_cut() -> None:
     assert len(str(from_answer(WRITE, answer("InvalidRequest", 400, "word " * 1000)))) < 400
 
 
-def test_signed_strings_of_an_answer_are_not_repeated() -> None:
+def test_signed_strings_of_an_answer_are_not_in_the_message() -> None:
     assert "a-secret" not in str(from_answer(WRITE, answer("SignatureDoesNotMatch", 403, "no match")))
 
 

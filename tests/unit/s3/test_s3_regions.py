@@ -1,4 +1,4 @@
-"""Which region an answer names, and where that region's endpoint is."""
+"""The region that an answer names, and the endpoint of that region."""
 
 from typing import Any
 

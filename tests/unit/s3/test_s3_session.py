@@ -23,7 +23,7 @@ from mirrord.s3.session import client_config, provider_of, signs_payload
         ("http://localhost.example", True),
     ],
 )
-def test_bodies_are_signed_only_where_the_wire_is_open(endpoint: str | None, signs: bool) -> None:
+def test_bodies_are_signed_only_without_tls_and_loopback(endpoint: str | None, signs: bool) -> None:
     assert signs_payload(endpoint) is signs
     assert client_config(StoreOptions(name="s", endpoint_url=endpoint)).s3["payload_signing_enabled"] is signs
 
@@ -46,7 +46,7 @@ def test_addressing_is_as_declared(addressing: str) -> None:
     assert client_config(StoreOptions(name="s", addressing=addressing)).s3["addressing_style"] == addressing
 
 
-def test_a_declared_checksum_wins_over_the_providers_best() -> None:
+def test_a_declared_checksum_replaces_that_of_the_provider() -> None:
     assert provider_of(StoreOptions(name="s", provider=ProviderName.AWS)).checksum is ChecksumKind.CRC64NVME
     declared = StoreOptions(name="s", provider=ProviderName.AWS, checksum=ChecksumKind.MD5)
     assert provider_of(declared).checksum is ChecksumKind.MD5

@@ -1,4 +1,4 @@
-"""Answers that XML cannot carry, or that come compressed although nobody asked."""
+"""Answers with characters that XML forbids, and answers that are compressed without a request for it."""
 
 import gzip
 import zlib
@@ -19,29 +19,29 @@ def parsed(body: bytes) -> tuple[str, str]:
 
 @pytest.mark.parametrize("code", [*range(0, 9), 0xB, 0xC, *range(0xE, 0x20), 0xFFFE, 0xFFFF])
 @pytest.mark.parametrize("form", ["{0}", "&#x{1:x};", "&#X{1:X};", "&#{1};", "&#x{1:06x};"])
-def test_a_key_with_a_character_that_xml_forbids_hides_no_upload_id(code: int, form: str) -> None:
+def test_the_upload_id_is_read_although_the_key_has_a_forbidden_character(code: int, form: str) -> None:
     written = form.replace("&#X", "&#x").format(chr(code), code)
     key, upload_id = parsed(readable(CREATED.format(f"a{written}b").encode(), {}, LIMIT))
     assert upload_id == "u-1"
     assert restored(key) == f"a{chr(code)}b"
 
 
-def test_surrogates_as_references_are_carried_too() -> None:
+def test_references_to_surrogates_are_replaced() -> None:
     assert parsed(readable(CREATED.format("a&#xD800;").encode(), {}, LIMIT))[1] == "u-1"
 
 
-def test_a_carriage_return_in_a_key_stays_one() -> None:
+def test_a_carriage_return_in_a_key_is_preserved() -> None:
     key, _ = parsed(readable(CREATED.format("a\rb").encode(), {}, LIMIT))
     assert restored(key) == "a\rb"
 
 
 @pytest.mark.parametrize("text", ["plain", "ünï 漢字 😀", "&amp;&#x41;&#9;", "&#xFFFF", ""])
-def test_what_xml_can_carry_stays_as_it_is(text: str) -> None:
+def test_allowed_characters_are_unchanged(text: str) -> None:
     body = CREATED.format(text).encode()
     assert readable(body, {}, LIMIT) == body
 
 
-def test_bytes_that_are_no_xml_stay_as_they_are() -> None:
+def test_bytes_that_are_not_xml_are_unchanged() -> None:
     assert readable(b"\x00\x07&#7;", {}, LIMIT) == b"\x00\x07&#7;"
 
 
@@ -67,7 +67,7 @@ def test_a_compressed_answer_is_decoded(pack, headers: dict[str, str]) -> None: 
 
 
 @pytest.mark.parametrize("body", [gzip.compress(bytes(2 * LIMIT)), gzip.compress(b"<a/>")[:-9], b"<a/>"])
-def test_what_cannot_be_decoded_within_the_limit_stays_as_it_came(body: bytes) -> None:
+def test_a_body_over_the_limit_is_unchanged(body: bytes) -> None:
     assert readable(body, {"content-encoding": "gzip"}, LIMIT) == body
 
 
@@ -92,5 +92,5 @@ def test_a_listed_key_is_decoded_only_if_the_answer_says_so(text: str, encoded: 
 
 
 @pytest.mark.parametrize(("key", "speakable"), [("a b/ü", True), ("a\tb", True), ("a\x07", False), ("a\r", False)])
-def test_names_that_no_answer_can_carry(key: str, speakable: bool) -> None:
+def test_keys_that_xml_cannot_represent_are_recognised(key: str, speakable: bool) -> None:
     assert fits_in_xml(key) is speakable
