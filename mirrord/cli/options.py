@@ -32,7 +32,7 @@ prune_max = click.option(
     help="The largest share of an entry's objects to delete; else ten objects, or a tenth.",
 )
 config = click.option("--config", metavar="PATH", help="Manifests of the daemon.")
-url = click.option("--url", metavar="URL", help="Of a running daemon; else the one that runs on the state.")
+url = click.option("--url", metavar="URL", help="URL of a running daemon; default: the daemon of the state.")
 state = click.option("--state", metavar="PATH", help="The journal: sqlite:///path/state.db, or a directory.")
 
 _RUNNING = (
@@ -45,7 +45,7 @@ _RUNNING = (
 
 
 verbose = click.option("--verbose", "-v", is_flag=True, help="At a terminal, a line for each item, not only problems.")
-listen = click.option("--listen", metavar="HOST:PORT", help="Where page, API and metrics are served; none: nowhere.")
+listen = click.option("--listen", metavar="HOST:PORT", help="Address of page, API and metrics; none: no HTTP server.")
 hosts = click.option("--hosts", metavar="NAMES", help="More host names that page and API answer to: a,b.")
 
 

@@ -40,13 +40,13 @@ async def overview(url: str | None, place: StateLocation, limit: int) -> Overvie
         why = f"the daemon (pid {daemon.pid}) has no HTTP server (daemon.listen: none)"
     elif daemon is not None:
         try:
-            overview_of_daemon = await _of_daemon(daemon.url, limit)
+            from_daemon = await _of_daemon(daemon.url, limit)
         except NoDaemon as error:
             why = f"{error} (daemon.json names pid {daemon.pid})"
         else:
-            if overview_of_daemon.status.pid == daemon.pid:
-                return overview_of_daemon
-            why = f"no daemon runs here ({daemon.url} is that of another, pid {overview_of_daemon.status.pid})"
+            if from_daemon.status.pid == daemon.pid:
+                return from_daemon
+            why = f"no daemon runs here ({daemon.url} is that of another, pid {from_daemon.status.pid})"
     journal = await recorded(place.settings, limit)
     return Overview(
         status=journal.status,

@@ -45,7 +45,7 @@ def status(in_json: bool, watch: bool, url: str | None, state: str | None, confi
     place = _place(config, state)
     limit = LISTED_JSON if in_json else LISTED
     if not watch:
-        _tell(run(overview(url, place, limit)), in_json)
+        _print_status(run(overview(url, place, limit)), in_json)
         return 0
     try:
         run(_follow(url, place, limit, in_json))
@@ -107,7 +107,7 @@ def _daemon_url(place: StateLocation) -> str:
     return daemon.url
 
 
-def _tell(shown: Overview, in_json: bool) -> None:
+def _print_status(shown: Overview, in_json: bool) -> None:
     if in_json:
         click.echo(json.dumps(status_in_json(shown), indent=2))
     else:

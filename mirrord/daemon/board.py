@@ -1,4 +1,4 @@
-"""What runs now, collected from events: transfers with their current rate, and events for subscribers.
+"""Running transfers with their current rate, from events; and the events for subscribers.
 
 Memory is bounded: one entry per running item, a fixed backlog per subscriber. Items that do not run are in the journal
 only. A slow subscriber never delays others: it loses its oldest events, and gets only some progress events.
@@ -114,8 +114,7 @@ class Subscription:
 
 
 class Board:
-    """`ports.Observer` that keeps the live view. Used on one event loop; `clock` gives monotonic and wall-clock
-    time."""
+    """`ports.Observer` that keeps the running transfers. Use on one event loop."""
 
     def __init__(self, clock: Clock, *, progress_every: float = PROGRESS_EVERY, backlog: int = BACKLOG) -> None:
         self._clock = clock
@@ -167,7 +166,7 @@ class Board:
         for subscription in self._subscriptions:
             subscription.close()
 
-    # ── what events change ────────────────────────────────────────────────────────────────────────
+    # ── events ────────────────────────────────────────────────────────────────────────
     def _note(self, event: Event) -> bool:
         """Whether the event is for subscribers."""
         match event:

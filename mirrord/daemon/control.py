@@ -122,7 +122,7 @@ class Controller:
         await self.read_again()
         return self.applied.manifests.statuses()
 
-    # ── the picture ───────────────────────────────────────────────────────────────────────────────
+    # ── pages and totals ───────────────────────────────────────────────────────────────────────────────
     async def counts(self) -> Mapping[State, int]:
         """The totals; a running item counts as Transferring only."""
         return await self.totals.now()

@@ -113,7 +113,7 @@ class Manifests:
         self._missing = {file: self._missing.get(file, now) for file in known - seen.keys()}
         return {file for file, since in self._missing.items() if now - since >= GONE_AFTER}
 
-    # ── admitting ─────────────────────────────────────────────────────────────────────────────────
+    # ── versions in force ─────────────────────────────────────────────────────────────────────────────────
     async def _admit(self, seen: Mapping[str, FileContent], changed: set[str], gone: set[str]) -> None:
         before = {one.file: one for one in self.current.versions}
         leaving = {

@@ -91,7 +91,7 @@ class Buckets:
             await self._compare_versioning(bucket)
 
     async def _compare_versioning(self, bucket: str) -> None:
-        """Versioning of a bucket that exists is its owner's to change: it cannot be undone."""
+        """Note missing versioning of an existing bucket. Only its owner enables it: it cannot be undone."""
         try:
             status = await self._store.bucket_versioning(bucket)
         except StoreError as error:

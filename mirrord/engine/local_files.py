@@ -76,7 +76,7 @@ class LocalFiles:
         return await self.run_in_pool(item.folder_file.root, partial(self.overlaps.rival, item))
 
     async def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item]) -> None:
-        """See `Overlaps.replace`. While a folder's directory does not answer, no file is taken away."""
+        """See `Overlaps.replace`. While a folder's directory does not answer, no file is removed."""
         try:
             await self._directories.run(partial(self.overlaps.replace, folders, mirrors))
         except SourceTimedOut as error:

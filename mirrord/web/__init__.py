@@ -1,1 +1,1 @@
-"""What mirrord serves over HTTP: status page, API, metrics and health."""
+"""The HTTP server: status page, API, metrics and health."""
