@@ -70,17 +70,14 @@ class DryRun:
         unfinished: Sequence[Transfer] = (),  # noqa: ARG002 - bytes at the store are part of the copy's size
     ) -> Outcome:
         """Note what the copy would do. Raises the error that it would end with before its first byte."""
-        if seen.observed is None:
-            raise ValueError("a copy needs an observed source")
-        item, observed, vacant = attempt.item, seen.observed, seen.standing is None
-        due = DueCopy(
-            item=item, source=source, observed=observed, store=store, sha256=await self.declared(item), vacant=vacant
-        )
+        item = attempt.item
+        due = DueCopy.of(item, source, store, seen, await self.declared(item))
+        observed = due.observed
         original, kind = await self._original(attempt, due), TransferKind.PUT
         if original is None:
             kind = part_layout(observed.revision.length, item.options.upload, store.provider, self.budget.limit).kind
             refuse(observed, item.options.requires.max_size, item.options.requires.content_type)
-        if vacant:
+        if due.vacant:
             await self.require_bucket(item, store)
         self.copy_due = WithheldCopy(seen.decision.message, kind, observed.revision.length, original)
         return Outcome(state=State.SYNCED)

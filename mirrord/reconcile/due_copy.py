@@ -1,6 +1,7 @@
 """One revision of one item that is to be copied: the intent for the journal, the spec for `transfer`."""
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 from mirrord.model import Item, Observed, Overwrite, Transfer, TransferKind
 from mirrord.planning.decisions.decide import options_digest
@@ -8,6 +9,7 @@ from mirrord.planning.decisions.describe import described
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import ObjectStore, Source
+from mirrord.reconcile.observation import Observation
 from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.spec import NewObject, SourceDemands, TransferSpec
 
@@ -24,6 +26,15 @@ class DueCopy:
     """The declared digest of the source's bytes, in hex; None: nothing is declared."""
     vacant: bool
     """The check found no object at the key."""
+
+    @classmethod
+    def of(cls, item: Item, source: Source, store: ObjectStore, seen: Observation, sha256: str | None) -> Self:
+        """The copy that the check `seen` found to be due. Raises ValueError if it did not observe the source."""
+        if seen.observed is None:
+            raise ValueError("a copy needs an observed source")
+        return cls(
+            item=item, source=source, observed=seen.observed, store=store, sha256=sha256, vacant=seen.standing is None
+        )
 
     @property
     def resumable(self) -> bool:

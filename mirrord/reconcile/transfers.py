@@ -94,15 +94,8 @@ class Transfers:
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
         it. A source that does not keep to pinned ranges is observed once more and read as one stream.
         """
-        async with self._slot(source, seen) as observed:
-            due = DueCopy(
-                item=attempt.item,
-                source=source,
-                observed=observed,
-                store=store,
-                sha256=await self.declared(attempt.item),
-                vacant=seen.standing is None,
-            )
+        async with self._slot(source, seen) as current:
+            due = DueCopy.of(attempt.item, source, store, current, await self.declared(attempt.item))
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:
                 try:
@@ -119,15 +112,14 @@ class Transfers:
         return Outcome(state=State.SYNCED, copied=copied)
 
     @asynccontextmanager
-    async def _slot(self, source: Source, seen: Observation) -> AsyncIterator[Observed]:
-        """A slot, and the source as it is once there is one: it is observed again after a wait."""
-        if seen.observed is None:
-            raise ValueError("a copy needs an observed source")
+    async def _slot(self, source: Source, seen: Observation) -> AsyncIterator[Observation]:
+        """A slot, and the observation: the source is observed again after a wait for the slot."""
         waits = self.slots.locked()
         if waits:  # its connection may be the one that a transfer with a slot waits for
             source.release()
         async with self.slots:
-            yield (await source.probe() if waits else None) or seen.observed
+            observed = await source.probe() if waits else None
+            yield replace(seen, observed=observed) if observed else seen
 
     async def _recorded(self, attempt: TransferAttempt, copied: Copied, record: Record | None) -> None:
         attempt.kind = copied.kind
