@@ -19,7 +19,7 @@ from mirrord.model import Item, Record
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, JournalRecords, Observer
 from mirrord.scheduling.scheduler import Scheduler
-from mirrord.sources.folder import Folder
+from mirrord.sources.folder import LocalFolder
 from mirrord.status import FolderStatus
 
 
@@ -97,12 +97,12 @@ class FolderLoops:
         loop = self._loops[spec.entry] = FolderLoop(spec, ports)
         self.supervisor.start(_task(spec.entry), loop.run)
 
-    async def _scanned(self, spec: FolderSpec, listing: Folder) -> None:
+    async def _scanned(self, spec: FolderSpec, listing: LocalFolder) -> None:
         """Runs after each complete scan."""
         await self.files.refresh(spec.entry, listing.linked)
-        await self.after_upload.resume(spec, listing.asides)
+        await self.after_upload.resume(spec, listing.quarantined)
 
-    async def _taken(self, entry: str, item: Item, record: Record | None) -> str:
+    async def _taken(self, entry: str, item: Item, record: Record | None) -> str | None:
         """Which other source in force has this item's object."""
         mirror = self.scheduler.item(item.id)
         if mirror is not None and mirror.folder_file is None:
@@ -110,7 +110,7 @@ class FolderLoops:
         other = self._loops.get(record.entry) if record is not None and record.entry != entry else None
         if other is not None and record is not None and await _may_have(other, record.source, item.id):
             return f"{record.source} in the folder {record.entry}"
-        return ""
+        return None
 
 
 async def _may_have(folder: FolderLoop, source: str, item_id: str) -> bool:

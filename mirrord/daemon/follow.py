@@ -11,7 +11,7 @@ from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.systemd import Notifier
-from mirrord.sources.watch import Watch
+from mirrord.sources.watch import DirectoryWatch
 
 READ_EVERY = 1.0
 """Seconds between two comparisons of the manifests' contents, with or without events."""
@@ -30,7 +30,7 @@ class ManifestFollower:
 
     async def run(self) -> None:
         """Read the manifests at each event of their directories, and each second in any case."""
-        async with Watch(self.manifests.directories) as hints:
+        async with DirectoryWatch(self.manifests.directories) as hints:
             while True:
                 await self._read()
                 try:

@@ -2,11 +2,12 @@
 
 Owns the choice of the pool. The files of a folder, its scans and other calls about its directory share one pool. A file
 outside of folders uses the pool of its mount. The removal of uploaded files has its own pools: a copy to another file
-system may take long, and scans and reads need threads meanwhile. The comparison of the directories of all folders also
-has its own pool, so that a directory that hangs does not count as a fault of another folder.
+system may take long, and scans and reads need threads meanwhile. Each folder is located by its own threads, so that one
+that hangs does not delay another folder.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
@@ -17,10 +18,12 @@ from mirrord.model import File, Item
 from mirrord.ports import Hints
 from mirrord.settings import OwnPaths
 from mirrord.sources.file import FileSource, file_source
-from mirrord.sources.folder import Folder, FolderQuarantine, Overlaps
+from mirrord.sources.folder import FolderQuarantine, LocalFolder, Overlaps
+from mirrord.sources.folder.directories import Directories, DirectoryKey, FolderLocation
+from mirrord.sources.folder.overlap import Survey, directory_of, local_sources, relevant
 from mirrord.sources.mounts import Mounts, silence_at
 from mirrord.sources.pool import FilePool, FilePools
-from mirrord.sources.watch import Watch
+from mirrord.sources.watch import DirectoryWatch
 
 T = TypeVar("T")
 
@@ -31,7 +34,6 @@ class LocalFiles:
     def __init__(self, own: OwnPaths) -> None:
         self._own = own
         self._pools = FilePools()
-        self._directories = FilePool("the directory of a folder")
         self.overlaps = Overlaps(Mounts.now)
         """Which files are matched by several folders."""
 
@@ -39,10 +41,10 @@ class LocalFiles:
         """The file as a source."""
         return file_source(file, self._own, self._pools)
 
-    def listing(self, spec: FolderSpec) -> Folder:
+    def listing(self, spec: FolderSpec) -> LocalFolder:
         """The files of a folder."""
         pool = self._pools.of_root(spec.path)
-        return Folder(
+        return LocalFolder(
             spec.path,
             spec.selection.include,
             spec.selection.exclude,
@@ -62,30 +64,57 @@ class LocalFiles:
             raise OSError(str(error)) from error
         if spec.times.watch == "auto" and silent:
             raise OSError(silent)
-        async with Watch([spec.path], recursive=True) as hints:
+        async with DirectoryWatch([spec.path], recursive=True) as hints:
             yield hints
 
     def quarantine(self) -> FolderQuarantine:
         """Moves uploaded files out of their folders."""
         return FolderQuarantine(self._own, self._pools)
 
-    async def rival(self, item: Item) -> str:
+    async def rival(self, item: Item) -> str | None:
         """See `Overlaps.rival`. Raises SourceTimedOut if the item's folder does not answer."""
         if item.folder_file is None or item.folder_file.root is None or not self.overlaps.concerns(item):
-            return ""
+            return None
         return await self.run_in_pool(item.folder_file.root, partial(self.overlaps.rival, item))
 
     async def replace(self, folders: Sequence[FolderSpec], mirrors: Iterable[Item]) -> None:
-        """See `Overlaps.replace`. While a folder's directory does not answer, no file is removed."""
-        try:
-            await self._directories.run(partial(self.overlaps.replace, folders, mirrors))
-        except SourceTimedOut as error:
-            self.overlaps.lose(str(error))
+        """See `Overlaps.replace`. Folders whose roots do not answer are located by a later scan of theirs."""
+        sources = local_sources(mirrors)
+        directories = self.overlaps.directories()
+        specs = relevant(folders, sources)
+        located = await asyncio.gather(*(self._located(spec, directories) for spec in specs))
+        known = {spec.entry: location for spec, location in zip(specs, located, strict=True) if location is not None}
+        keys = await self._keys_of({directory_of(path) for path in sources} if specs else set(), directories)
+        self.overlaps.replace(folders, sources, Survey(directories, known, keys))
 
     async def refresh(self, entry: str, linked: Collection[str]) -> None:
-        """See `Overlaps.refresh`. Changes nothing while a directory does not answer."""
-        with suppress(SourceTimedOut):
-            await self._directories.run(partial(self.overlaps.refresh, entry, linked))
+        """The folder was scanned: it follows these links to directories. Locate it again, if that is of use."""
+        spec = self.overlaps.follow(entry, linked)
+        if spec is not None:
+            directories = self.overlaps.directories()
+            location = await self._located(spec, directories)
+            if location is not None:
+                self.overlaps.update(Survey(directories, {entry: location}))
+
+    async def _located(self, spec: FolderSpec, directories: Directories) -> FolderLocation | None:
+        """Where the folder is; None if its root does not answer, at once while it is known to be down."""
+        if self._pools.of_root(spec.path).problem:
+            return None
+        try:
+            return await self.run_in_pool(spec.path, partial(self.overlaps.locate, spec, directories))
+        except SourceTimedOut:
+            return None
+
+    async def _keys_of(self, paths: Collection[str], directories: Directories) -> Mapping[str, DirectoryKey]:
+        """The directories at these paths, asked about in threads of their mounts; without those that do not answer."""
+        by_pool: dict[FilePool, list[str]] = {}
+        for path in paths:
+            by_pool.setdefault(self._pools.of_file(path), []).append(path)
+        found: dict[str, DirectoryKey] = {}
+        for pool, some in by_pool.items():
+            with suppress(SourceTimedOut):
+                found |= await pool.run(partial(directories.keys, some))
+        return found
 
     async def run_in_pool(self, root: str, work: Callable[[], T]) -> T:
         """The result of a blocking call about the folder at `root`. Raises SourceTimedOut if it does not answer."""

@@ -17,6 +17,7 @@ from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.read_only_journal import ReadOnlyJournal
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
+from mirrord.folders.copy_proof import CopyProof
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, Item
@@ -162,12 +163,16 @@ def _transfers(
 
 def _after_upload(adapters: Adapters, reconciler: Reconciler, observer: Observer, budget: Budget) -> AfterUpload:
     return AfterUpload(
-        looks=reconciler,
-        asides=adapters.files.quarantine(),
+        reconciler=reconciler,
+        quarantine=adapters.files.quarantine(),
         journal=adapters.journal,
-        store_of=adapters.stores.of,
-        source_of=adapters.source_of,
-        budget=budget,
+        proof=CopyProof(
+            journal=adapters.journal,
+            store_of=adapters.stores.of,
+            source_of=adapters.source_of,
+            budget=budget,
+            observer=observer,
+        ),
         observer=observer,
         clock=adapters.clock,
         rival=adapters.files.rival,

@@ -1,1 +1,1 @@
-"""Folders: which of their files become items, which wait, and what happens to files that are gone or uploaded."""
+"""Folders: which of their files become items, which wait, and what happens when files are gone or uploaded."""

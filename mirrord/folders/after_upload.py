@@ -1,10 +1,11 @@
-"""What comes after an upload where a folder says `after_upload`: prove, mark, let the file go, record what came of it.
+"""The steps after an upload in a folder with `after_upload`: prove the copy, mark the record, remove the file, record
+it.
 
-Owns the order of these steps around a look at an item, in its own lane. A file goes only once the journal has a proven
-copy of it and a HEAD after the write showed the object with its transfer's id and length; of an object that was merely
-adopted the bytes are compared first. Where HEAD is refused the file stays. The record says that the file departs before
-it does, so that a file which is gone was taken away by us whatever killed us. An item whose file left stays in sync.
-What a kill left set aside is found by the folder's scans (`resume`). The file system's part is behind `Quarantine`.
+Owns the order of these steps, after the check of an item. A file is removed only when the journal has a proven copy and
+a HEAD after the write showed the object with its transfer id and length. For an adopted object, the bytes are compared
+first. If HEAD is refused, the file remains. The record is marked before the file is removed, so after a kill a missing
+file is known as removed by mirrord. An item whose file was removed stays in sync. Folder scans find files that a kill
+left set aside (`resume`). The file operations are behind `Quarantine`.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,18 +20,17 @@ from mirrord.errors import (
     KeyRefused,
     ReadbackMismatch,
     Reason,
-    SourceChanged,
     SourceError,
     SourceTimedOut,
     StoreError,
 )
 from mirrord.events import ItemBlocked, ItemChanged
 from mirrord.folders.binding import Binding
+from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import (
     Drift,
     FileIdentity,
     FileRemoval,
-    Integrity,
     Item,
     KeepFile,
     MoveFile,
@@ -39,7 +39,6 @@ from mirrord.model import (
     Revision,
     State,
 )
-from mirrord.planning.decisions.decide import identifies_bytes
 from mirrord.planning.decisions.file_removal import (
     RemovalResult,
     is_removed,
@@ -48,103 +47,122 @@ from mirrord.planning.decisions.file_removal import (
     why_lost,
     why_unproven,
 )
-from mirrord.planning.decisions.object_identity import with_shown_etag
-from mirrord.ports import Clock, Found, Journal, ObjectStore, Observer, Source
+from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.reconcile.records import is_news, with_outcome
-from mirrord.reconcile.transfer_attempt import LONG_READBACK
 from mirrord.scheduling.workers import Reconciles
-from mirrord.transfer.budget import Budget
-from mirrord.transfer.verify import (
-    checksum_kinds,
-    compare_content,
-    has_recorded_bytes,
-    object_checksums,
-    read_checksums,
-)
-from mirrord.units import format_size
 
 _log = getLogger(__name__)
 
 AGAIN = 5.0
-"""Seconds before a file that had to be put back is tried again: putting it back looks like a change of it."""
+"""Seconds until the removal of a file that was put back is tried again: putting it back looks like a change."""
 _MOST_PUT_BACK = 10_000
 
 
 class Quarantine(Protocol):
-    """The way of uploaded files out of a folder. `root` is the folder's path, `name` the file's, relative to it.
+    """Removes uploaded files from a folder. `root` is the folder's path, `name` the file's name, relative to it.
 
-    Replaces nothing, and raises nothing because of what befalls files. Killed between any two steps, it leaves the file
-    under its own name or set aside, where the folder's next scan finds it.
+    Never replaces a file. Errors of files are returned, not raised. A kill between two steps leaves the file under its
+    own name, or set aside, where the folder's next scan finds it.
     """
 
-    async def stands(self, root: str, name: str) -> bool:
-        """Whether anything has that path now. Raises SourceTimedOut if the folder does not answer."""
+    async def exists(self, root: str, name: str) -> bool:
+        """Whether anything exists at that path now. Raises SourceTimedOut if the folder does not answer."""
 
-    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
-        """Take the file away, if it is the proven one and nobody writes to it: into `move`, or, if that is None, for
-        good. A file moved keeps its name relative to `root`, with a number if that is taken.
+    async def remove(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
+        """Remove the file, if it is the proven one and no process has it open for writing: move it to the directory
+        `move`, or delete it (None). A moved file keeps its name relative to `root`, with a number if the name is taken.
         """
 
     async def resume(self, root: str, name: str, proven: FileIdentity | None, move: str | None) -> RemovalResult:
-        """Go on with a file that was set aside by one who was killed; None: nothing is proven, so it is put back."""
+        """Finish the removal of a file that was set aside before a kill. `proven` None: no proof, so it is put back."""
 
 
-async def no_rival(item: Item) -> str:  # noqa: ARG001
+class _Removals:
+    """Which removals run now, and which files were put back. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.busy: set[str] = set()
+        """The ids of items whose files are being removed."""
+        self._not_before: dict[str, float] = {}
+
+    @contextmanager
+    def removing(self, item_id: str) -> Iterator[None]:
+        """The file of this item is being removed."""
+        self.busy.add(item_id)
+        try:
+            yield
+        finally:
+            self.busy.discard(item_id)
+
+    def put_back(self, item_id: str, now: float) -> None:
+        """The file was put back: do not try again too soon."""
+        if len(self._not_before) >= _MOST_PUT_BACK:
+            self._not_before.clear()
+        self._not_before[item_id] = now + AGAIN
+
+    def is_too_soon(self, item_id: str, now: float) -> bool:
+        """Whether the file was put back less than `AGAIN` seconds ago."""
+        return now < self._not_before.get(item_id, 0.0)
+
+
+async def no_rival(item: Item) -> str | None:  # noqa: ARG001
     """`AfterUpload.rival` where there is one folder."""
-    return ""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterUpload(Reconciles):
-    """`reconcile` is the reconciler's, and lets the file go if its folder says so. Raises JournalError only."""
+    """`reconcile` checks an item like the reconciler, then removes its file if the folder wants it. Raises JournalError
+    only."""
 
-    looks: Reconciles
-    asides: Quarantine
+    reconciler: Reconciles
+    quarantine: Quarantine
     journal: Journal
-    store_of: Callable[[Item], Awaitable[ObjectStore]]
-    source_of: Callable[[Item], Source]
-    budget: Budget
+    proof: CopyProof
     observer: Observer
     clock: Clock
-    rival: Callable[[Item], Awaitable[str]] = no_rival
-    """Why a folder's file must stay as it is, since another folder matches it; empty if none does. Raises
+    rival: Callable[[Item], Awaitable[str | None]] = no_rival
+    """Why a folder's file must remain as it is, since another folder matches it; None if none does. Raises
     SourceTimedOut if the folder does not answer."""
-    _busy: set[str] = field(default_factory=set)
-    _put_back: dict[str, float] = field(default_factory=dict)  # item id -> when (monotonic)
+    _state: _Removals = field(default_factory=_Removals)
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
-        """One look at the item; its file goes if the object is proven to be its copy."""
+        """Check the item; remove its file if the object is proven to be its copy."""
         try:
             return await self._reconciled(item, failures)
-        except SourceTimedOut:  # the folder does not answer, as the look says; the file stays
-            return await self.looks.reconcile(item, failures)
+        except SourceTimedOut:  # the folder does not answer, as the check reports; the file remains
+            return await self.reconciler.reconcile(item, failures)
 
     async def _reconciled(self, item: Item, failures: int) -> Outcome:
-        if not item.options.suspend and (why := await self.rival(item)) and await self.asides.stands(*_place(item)):
+        if (
+            not item.options.suspend
+            and (why := await self.rival(item))
+            and await self.quarantine.exists(*_file_of(item))
+        ):
             return await self._conflict(item, why)
         if not item.removes_file or item.options.suspend:
-            return await self.looks.reconcile(item, failures)
+            return await self.reconciler.reconcile(item, failures)
         before = await self.journal.record(item.id)
-        is_gone = before is not None and is_removed(before) and not await self.asides.stands(*_place(item))
+        is_gone = before is not None and is_removed(before) and not await self.quarantine.exists(*_file_of(item))
         if before is not None and is_gone and not await self.journal.unfinished_of(item.id):
             return await self._left(item, before)
-        outcome = await self.looks.reconcile(item, failures)
-        if outcome.state is not State.SYNCED or outcome.pruned or item.id in self._busy:
+        outcome = await self.reconciler.reconcile(item, failures)
+        if outcome.state is not State.SYNCED or outcome.pruned or item.id in self._state.busy:
             return outcome
-        with self._lane(item):
-            return await self._depart(item, outcome, before.condition.message if before else "")
+        with self._state.removing(item.id):
+            return await self._remove(item, outcome, before.condition.message if before else "")
 
     async def resume(self, spec: FolderSpec, found: Sequence[Found]) -> None:
-        """Go on with files of a folder that a scan found set aside, unless they are on their way now."""
+        """Finish the removal of files that a scan found set aside, unless a removal runs now."""
         for one, item in await Binding(spec, self.journal).items(found):
             if isinstance(item, KeyRefused):
-                await self.asides.resume(spec.path, one.name, None, None)
-            elif item.id not in self._busy:
-                with self._lane(item):
+                await self.quarantine.resume(spec.path, one.name, None, None)
+            elif item.id not in self._state.busy:
+                with self._state.removing(item.id):
                     await self._resume(item)
 
     async def _conflict(self, item: Item, why: str) -> Outcome:
-        """The file stays and is not copied: another folder needs it, too."""
+        """The file remains and is not copied: another folder needs it, too."""
         outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)
         record = await self.journal.record(item.id)
         if is_news(record, outcome):
@@ -153,141 +171,90 @@ class AfterUpload(Reconciles):
             self.observer(ItemChanged(item=item, state=outcome.state, reason=outcome.reason, message=why))
         return outcome
 
-    @contextmanager
-    def _lane(self, item: Item) -> Iterator[None]:
-        self._busy.add(item.id)
-        try:
-            yield
-        finally:
-            self._busy.discard(item.id)
-
-    # ── a file that is to go ──────────────────────────────────────────────────────────────────────
-    async def _depart(self, item: Item, outcome: Outcome, message: str) -> Outcome:
+    # ── removal ───────────────────────────────────────────────────────────────────────────────────
+    async def _remove(self, item: Item, outcome: Outcome, message: str) -> Outcome:
         record = await self.journal.record(item.id)
-        if record is None or self._too_soon(item):
+        if record is None or self._state.is_too_soon(item.id, self.clock.monotonic()):
             return outcome
         if why := why_unproven(record):
             return await self._note(item, record, RemovalResult(why=why), message)
         try:
             if outcome.copied is None or not outcome.copied.etag_from_head:
-                record = await self._still_proven(item, record)
+                record = await self.proof.prove(item, record)
         except ReadbackMismatch as error:
             return await self._doubted(item, record, error)
         except (StoreError, SourceError, IntegrityError) as error:
             return await self._note(item, record, RemovalResult(why=str(error)), message)
         record, file = await self._marked(record)
-        return await self._note(item, record, await self.asides.depart(*_place(item), file, _move(item)), message)
+        return await self._note(item, record, await self.quarantine.remove(*_file_of(item), file, _move(item)), message)
 
     async def _marked(self, record: Record) -> tuple[Record, FileIdentity]:
-        """The record, saying that the file departs; and the file that was proven."""
+        """Mark the record, so that the file may be removed. Returns the record, and the file that was proven."""
         revision = record.revision
         if revision is None or revision.file is None:
-            raise AssertionError("it is not proven")
+            raise AssertionError("the copy is not proven")
         if not revision.departs:
             record = replace(record, revision=replace(revision, departs=True))
             await self.journal.save(record)
         return record, revision.file
 
-    async def _still_proven(self, item: Item, record: Record) -> Record:
-        """The record, if the object is as recorded and known to hold the file's bytes. Raises what says otherwise."""
-        store = await self.store_of(item)
-        standing = await store.head_object(item.destination)
-        if why := why_lost(record, standing):
-            raise SourceChanged(why)
-        if record.object.integrity is not None:
-            return record if standing is None else with_shown_etag(record, standing)
-        async with self.source_of(item) as source:
-            observed = await source.probe()
-            if observed is None or record.revision is None or observed.revision.file != record.revision.file:
-                raise SourceChanged("it changed since it was looked at")
-            if identifies_bytes(record) and await has_recorded_bytes(source, observed, record, self.budget):
-                return replace(record, object=replace(record.object, integrity=Integrity.FULL_OBJECT))
-            record = await self._reading_back(item, record)
-            kinds = checksum_kinds(record)
-            async with source.open(observed) as stream:
-                file = await read_checksums(stream, kinds, self.budget)
-            await source.confirm(observed)
-        verdict = compare_content(record, await object_checksums(store, item.destination, kinds, self.budget), file)
-        if verdict.differs:
-            raise ReadbackMismatch(verdict.differs)
-        return replace(record, object=replace(record.object, integrity=Integrity.READBACK))
-
-    async def _reading_back(self, item: Item, record: Record) -> Record:
-        """The record, saying that an adopted object is read back, if that takes a while."""
-        if (record.object.size or 0) <= LONG_READBACK:
-            return record
-        says = f"{format_size(record.object.size or 0)} are now read back: the store showed no checksum of them"
-        record = replace(record, condition=replace(record.condition, message=says))
-        await self.journal.save(record)
-        _log.info("%s: %s", item.destination, record.condition.message, extra={"item": item.id})
-        self.observer(ItemChanged(item=item, state=record.condition.state, message=record.condition.message))
-        return record
-
     async def _doubted(self, item: Item, record: Record, error: ReadbackMismatch) -> Outcome:
-        """What was adopted holds other bytes: it is of no revision, so the next look writes it."""
+        """The adopted object has other bytes: it is recorded without a revision, so the next check writes it."""
         outcome = Outcome(state=State.RETRYING, reason=error.reason, message=str(error), retry_in=1.0)
         nothing = None if record.revision is None else Revision(address=record.revision.address)
         await self.journal.save(replace(with_outcome(item, record, outcome, self.clock.now()), revision=nothing))
         return outcome
 
-    def _too_soon(self, item: Item) -> bool:
-        return self.clock.monotonic() < self._put_back.get(item.id, 0.0)
-
-    async def _note(self, item: Item, record: Record, departure: RemovalResult, message: str) -> Outcome:
-        """Record what came of it; what the record said before, in `message`, is not said aloud again."""
-        revision, says = record.revision, ""
-        if departure.gone:
-            says = removed_message(departure.at)
-        elif departure.why:
-            says = kept_message(_removal(item), departure.why)
-            revision = replace(revision, departs=None, file=departure.file or revision.file) if revision else None
-            if departure.file is not None:
-                self._wait(item)
-        if says and says != message:
-            _log.log(30 if departure.why else 20, "%s: %s", item.shown_source, says, extra={"item": item.id})
-        noted = replace(record, revision=revision, condition=replace(record.condition, message=says))
+    async def _note(self, item: Item, record: Record, result: RemovalResult, message: str) -> Outcome:
+        """Record the result of the removal. `message`, that of the record before, is not logged again."""
+        revision, text = record.revision, ""
+        if result.gone:
+            text = removed_message(result.at)
+        elif result.why:
+            text = kept_message(_removal(item), result.why)
+            revision = replace(revision, departs=None, file=result.file or revision.file) if revision else None
+            if result.file is not None:
+                self._state.put_back(item.id, self.clock.monotonic())
+        if text and text != message:
+            _log.log(30 if result.why else 20, "%s: %s", item.shown_source, text, extra={"item": item.id})
+        noted = replace(record, revision=revision, condition=replace(record.condition, message=text))
         known = await self.journal.record(item.id)
         if noted != known or _departs(noted) != _departs(known):
             await self.journal.save(noted)
         if noted != known:
-            self.observer(ItemChanged(item=item, state=noted.condition.state, message=says))
-        return Outcome(state=State.SYNCED, message=says)
+            self.observer(ItemChanged(item=item, state=noted.condition.state, message=text))
+        return Outcome(state=State.SYNCED, message=text)
 
-    def _wait(self, item: Item) -> None:
-        if len(self._put_back) >= _MOST_PUT_BACK:
-            self._put_back.clear()
-        self._put_back[item.id] = self.clock.monotonic() + AGAIN
-
-    # ── a file that was on its way when we were killed ────────────────────────────────────────────
+    # ── a removal that a kill interrupted ─────────────────────────────────────────────────────────
     async def _resume(self, item: Item) -> None:
         record = await self.journal.record(item.id)
         try:
             proven = await self._proven(item, record)
         except (StoreError, SourceTimedOut):
-            return  # it stays where it is: the next scan finds it again
+            return  # it remains set aside: the next scan finds it again
         file = proven.revision.file if proven is not None and proven.revision is not None else None
-        departure = await self.asides.resume(*_place(item), file, _move(item))
-        if proven is not None and (departure.gone or departure.why):
-            await self._note(item, proven, departure, proven.condition.message)
+        result = await self.quarantine.resume(*_file_of(item), file, _move(item))
+        if proven is not None and (result.gone or result.why):
+            await self._note(item, proven, result, proven.condition.message)
 
     async def _proven(self, item: Item, record: Record | None) -> Record | None:
-        """The record, if by it the file may go."""
+        """The record, if it allows the removal of the file; else None."""
         if not item.removes_file or item.options.suspend or why_unproven(record) or await self.rival(item):
             return None
         if record is None or record.object.integrity is None:
             return None
-        store = await self.store_of(item)
+        store = await self.proof.store_of(item)
         return None if why_lost(record, await store.head_object(item.destination)) else record
 
-    # ── a file that is gone ───────────────────────────────────────────────────────────────────────
+    # ── a file that was removed ───────────────────────────────────────────────────────────────────
     async def _left(self, item: Item, record: Record) -> Outcome:
-        """The file left after its upload: the item is in sync as long as its object stands. Nothing can mend it."""
+        """The file was removed after its upload: the item is in sync while its object exists. It cannot be repaired."""
         why = None
         if item.options.drift is not Drift.IGNORE:
             try:
-                store = await self.store_of(item)
+                store = await self.proof.store_of(item)
                 why = why_lost(record, await store.head_object(item.destination))
-            except StoreError:  # nothing is known to have changed
+            except StoreError:  # no change is known
                 return Outcome(
                     state=record.condition.state, reason=record.condition.reason, message=record.condition.message
                 )
@@ -303,7 +270,7 @@ class AfterUpload(Reconciles):
         return outcome
 
 
-def _place(item: Item) -> tuple[str, str]:
+def _file_of(item: Item) -> tuple[str, str]:
     """The folder's path, and the file's name in it."""
     file = item.folder_file
     if file is None or file.root is None:

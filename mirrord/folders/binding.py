@@ -1,8 +1,8 @@
-"""Which object each file of a folder has: the folder's key template, and the date that a path keeps.
+"""Which object each file of a folder has: by the folder's key template, and by the date that a path keeps.
 
-Owns the question for dates, one to the journal for many files, and none where keys have no date. A path that the
-journal knows keeps its date, whatever its file's mtime is by now and whatever its entry is called; a new one takes its
-mtime. The key itself is `planning.items.bind.item_of`'s.
+Owns the query for dates: one for many files, and none where keys have no date. A recorded path keeps its date, even if
+its file's mtime or its entry's name has changed; a new path gets its mtime. `planning.items.bind.item_of` makes the
+key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,15 @@ F = TypeVar("F", bound=Found)
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Binds the files of one folder. `pending`: the dates of files that are on their way to a first record, by name."""
+    """Binds the files of one folder. `pending`: the dates of submitted files that have no record yet, by name."""
 
     spec: FolderSpec
     journal: JournalQueries
     pending: Mapping[str, float] = field(default_factory=dict)
 
     async def items(self, found: Sequence[F]) -> list[tuple[F, Item | KeyRefused]]:
-        """Each file with its item, or with why it can have none. Some hundreds at a time. Raises JournalError."""
+        """Each file with its item, or with the reason why it has none. For some hundreds at once. Raises
+        JournalError."""
         dates = await self._dates([one.name for one in found]) if has_date(self.spec) else {}
         return [(one, self._item(one, dates)) for one in found]
 
@@ -45,9 +46,9 @@ class Binding:
             return error
 
     def address(self, name: str) -> str:
-        """The source of the file of that name."""
+        """The source address of the file of that name."""
         return file_of(self.spec, name).address
 
     def name_of(self, source: str) -> str | None:
-        """The name of the file that is this source; None: it is not in this folder."""
+        """The name of the file with this source address; None: it is not in this folder."""
         return name_of(self.spec, source)

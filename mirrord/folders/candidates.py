@@ -1,10 +1,10 @@
-"""The files of one folder that are not done: one table with one entry a file. Pure.
+"""The files of one folder that are not done: a table with one entry for each file. Pure.
 
-Owns when a file counts as settled (two equal stats, at least one `settle` apart: guarantee 7), which file claims which
-object, and the bounds of memory. A file is unsettled, waits for its marker, was submitted, or is in conflict: a new
-entry replaces the old one, of whatever kind. A file that is done has no entry. Which entry a file gets is decided in
-`folders.intake` and `folders.conflicts`. Names are relative to the folder. A full table takes no new files of that
-kind; a later scan finds them again.
+Owns when a file counts as settled (two equal stats, at least `settle` seconds apart: guarantee 7), which file claims
+which object, and the bounds of memory. A file is unsettled, waits for its marker, was submitted, or is in conflict. A
+new entry replaces the old one of any kind. A file that is done has no entry. `folders.intake` and `folders.conflicts`
+decide which entry a file gets. Names are relative to the folder. A full table takes no new files of that kind; a later
+scan finds them again.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,15 @@ from mirrord.model import FileIdentity, Item, State
 from mirrord.units import format_duration, format_size
 
 MOST_UNSETTLED = 50_000
-"""About 400 bytes each, so 20 MB at the most."""
+"""About 400 bytes each, so at most 20 MB."""
 MOST_UNMARKED = 50_000
-"""About 300 bytes each, so 15 MB at the most."""
+"""About 300 bytes each, so at most 15 MB."""
 MOST_CONFLICTS = 1_000
 """Conflicts that are kept to be shown. The other files in conflict are not submitted either."""
 MOST_SUBMITTED = 10_000
-"""Above this number, the journal is asked about the oldest submitted files, and those that are done are removed."""
+"""Above this number, the records of the oldest submitted files are read, and those that are done are removed."""
 MOST_DUE = 2_000
-"""Names of one look: to sort 50,000 names at once would block the loop for 0.14 s."""
+"""Most names of one check: sorting 50,000 names at once would block the loop for 0.14 s."""
 _ASKED = 256
 
 
@@ -37,20 +37,20 @@ class Unsettled:
     first: float
     """When it was first seen unsettled."""
     since: float
-    """When it was first seen as it is now."""
+    """When it was first seen in its present state."""
     changes: int = 0
     grew: bool = False
     dated: float | None = None
     """As `Item.dated`."""
     recorded: State | None = None
-    """The item's state in the journal, which Waiting replaces; None: the journal has none."""
+    """The recorded state of the item, which Waiting replaces when shown; None: there is no record."""
 
     def changed(self, file: FileIdentity, now: float) -> "Unsettled":
         """The same file after a change that was seen at `now`."""
         return replace(self, file=file, since=now, changes=self.changes + 1, grew=file.size > self.file.size)
 
     def message(self, now: float) -> str:
-        """What the file waits for, to show to people."""
+        """What the file waits for, for status and page."""
         ago = format_duration(now - self.since)
         size = format_size(self.file.size)
         if not self.changes:
@@ -60,7 +60,7 @@ class Unsettled:
 
 @dataclass(slots=True)
 class AwaitingMarker:
-    """A settled file without its marker. `since`: seconds since the epoch; `scan`: the last that saw it so."""
+    """A settled file without its marker. `since`: seconds since the epoch; `scan`: the last scan that saw it so."""
 
     item_id: str
     file: FileIdentity
@@ -74,7 +74,7 @@ class AwaitingMarker:
 
 @dataclass(slots=True)
 class Submitted:
-    """A file that the scheduler was given in this state; `scan` is the last whole scan that saw it so."""
+    """A file that was submitted in this state; `scan` is the last whole scan that saw it so."""
 
     item_id: str
     file: FileIdentity
@@ -83,7 +83,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A file whose object another source has. `since`: seconds since the epoch; `recorded`: as of `Unsettled`."""
+    """A file whose object another source has. `since`: seconds since the epoch; `recorded`: as in `Unsettled`."""
 
     item: Item
     message: str
@@ -106,22 +106,22 @@ class Candidates:
 
     settle: float
     unsettled: dict[str, Unsettled] = field(default_factory=dict)
-    """The file that settles first comes first."""
+    """In the order in which they settle."""
     unmarked: dict[str, AwaitingMarker] = field(default_factory=dict)
     submitted: dict[str, Submitted] = field(default_factory=dict)
-    """The oldest comes first."""
+    """The oldest first."""
     conflicts: dict[str, Conflict] = field(default_factory=dict)
     dates: dict[str, float] = field(default_factory=dict)
-    """`Item.dated` of files that were submitted, until it is known that they are recorded."""
+    """`Item.dated` of submitted files, until they are recorded."""
     scan: int = 0
     """Number of the current or last whole scan."""
     full: bool = False
-    """Some unsettled file found no room since the last whole scan began."""
+    """An unsettled file was not added since the last whole scan began, because the table was full."""
     _claims: dict[str, str] = field(default_factory=dict)  # item id -> name, of files that wait or were submitted
 
     # ── one file ─────────────────────────────────────────────────────────────────────────────────
     def put(self, name: str, entry: Candidate) -> bool:
-        """Make this the file's entry. An entry of the same kind keeps its place. False: no room, the file has none."""
+        """Make this the file's entry. An entry of the same kind keeps its position. False: the table is full."""
         match entry:
             case Unsettled():
                 return self._put(self.unsettled, name, entry, MOST_UNSETTLED)
@@ -134,7 +134,7 @@ class Candidates:
                 return self._put(self.conflicts, name, entry, MOST_CONFLICTS)
 
     def submit(self, name: str, item: Item, file: FileIdentity) -> None:
-        """The scheduler was given the item of this file as it is."""
+        """The item of this file was submitted in this state."""
         self.forget(name)
         self.put(name, Submitted(item.id, file, self.scan))
         self.claim(name)
@@ -142,19 +142,19 @@ class Candidates:
             self.dates[name] = item.dated
 
     def forget(self, name: str) -> None:
-        """The file is done or gone: it has no entry, claims no object, and its date is recorded or void."""
+        """The file is done or gone: remove its entry, its claim and its date."""
         self._drop(name)
         self.dates.pop(name, None)
 
     def see(self, name: str, seen: Unsettled, began: float) -> bool:
-        """Whether the file is settled, by a stat taken between `began` and `seen.since`. If not, it gets an entry."""
+        """Whether the file is settled, by a stat made between `began` and `seen.since`. If not, it gets an entry."""
         known = self.unsettled.get(name)
         if self.settle <= 0 or (known is not None and known.file == seen.file and began >= self._due(known)):
             return True
         if known is None:
             self.full |= not self.put(name, seen)
         elif known.file != seen.file:
-            del self.unsettled[name]  # it goes to the end of the order
+            del self.unsettled[name]  # it moves to the end of the order
             self.unsettled[name] = known.changed(seen.file, seen.since)
         return False
 
@@ -178,7 +178,7 @@ class Candidates:
 
     # ── claims ───────────────────────────────────────────────────────────────────────────────────
     def claim(self, name: str) -> None:
-        """From now on this file claims its object, whichever file did before. Nothing, if it has no entry."""
+        """From now on this file claims its object, in place of any other file. No effect if it has no entry."""
         entry = self.unsettled.get(name) or self.unmarked.get(name) or self.submitted.get(name)
         if entry is not None:
             self._claims[entry.item_id] = name
@@ -198,7 +198,7 @@ class Candidates:
         self.full = False
 
     def forget_unseen(self) -> None:
-        """The scan was complete: what it did not see is gone. Unsettled files are looked at one by one instead."""
+        """The scan was complete: forget what it did not see. Unsettled files are checked one by one instead."""
         tables: tuple[dict[str, AwaitingMarker] | dict[str, Submitted] | dict[str, Conflict], ...]
         tables = (self.submitted, self.unmarked, self.conflicts)
         for name in [name for table in tables for name, one in table.items() if one.scan != self.scan]:
@@ -206,7 +206,7 @@ class Candidates:
 
     # ── orders ───────────────────────────────────────────────────────────────────────────────────
     def due(self, now: float) -> list[str]:
-        """The unsettled files whose second look may be taken now; the first `MOST_DUE` of them."""
+        """The unsettled files whose second stat is due now; the first `MOST_DUE` of them."""
         names: list[str] = []
         for name, one in self.unsettled.items():
             if self._due(one) > now or len(names) >= MOST_DUE:
@@ -216,7 +216,7 @@ class Candidates:
 
     @property
     def next_due(self) -> float | None:
-        """When the next file may settle; None if there is none."""
+        """When the next file may be settled; None if there is none."""
         first = next(iter(self.unsettled.values()), None)
         return None if first is None else self._due(first)
 
@@ -228,5 +228,5 @@ class Candidates:
         return list(islice(self.submitted.items(), _ASKED)) if len(self.submitted) > MOST_SUBMITTED else []
 
     def still_submitted(self, name: str) -> None:
-        """The scheduler is not done with it: it goes to the end of the order."""
+        """The item is not done: move it to the end of the order."""
         self.submitted[name] = self.submitted.pop(name)

@@ -1,15 +1,15 @@
 """Which files of a folder are submitted to the scheduler, and which wait.
 
-Owns the order of the questions about each file that a listing found: does the journal know it as it is, has another
-source its object (`folders.conflicts`), has the scheduler got it as it is, is it settled, does its marker stand. The
-answers are kept in `folders.candidates`. `folders.loop` decides when to look at the folder.
+Owns the order of the checks of each file that a listing found: is it recorded as it is, does another source have its
+object (`folders.conflicts`), was it submitted as it is, is it settled, does its marker exist. `folders.candidates`
+keeps the results. `folders.loop` decides when the folder is scanned.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import LeftOut, Reason, printable
+from mirrord.errors import KeyRefused, LeftOut, Reason, printable
 from mirrord.events import FolderSettled
 from mirrord.folders.binding import Binding
 from mirrord.folders.candidates import AwaitingMarker, Candidates, Unsettled
@@ -25,7 +25,7 @@ from mirrord.ports import Found
 
 
 def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
-    """Whether the journal says that nothing is to be done about the file as it is now."""
+    """Whether nothing is left to do for the file as it is now, by its record."""
     if record is None:
         return False
     if item.options.suspend:
@@ -34,12 +34,47 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
 
 
 def needs_no_marker(record: Record | None, file: FileIdentity | None) -> bool:
-    """Whether the file was uploaded as it is: a marker that is gone since does not hold back what is left to do."""
+    """Whether the file was uploaded as it is: then a missing marker does not delay what is left to do."""
     return record is not None and record.revision is not None and same_state(file, record.revision.file)
 
 
+@dataclass(slots=True)
+class RefusedNames:
+    """The files of the last whole scan whose names make no key."""
+
+    count: int = 0
+    first: str = ""
+    """The first by name."""
+    example: str | None = None
+    """The first that was found, with the reason."""
+
+    def add(self, name: str, error: KeyRefused) -> None:
+        """Count one file."""
+        self.count += 1
+        self.first = min(name, self.first or name)
+        if self.example is None:
+            self.example = f"{printable(name)}: {error}"
+
+    def problems(self) -> Iterator[str]:
+        """The example, and how many more there are."""
+        if self.example is not None:
+            yield self.example
+        if self.count > 1:
+            yield f"{self.count - 1:,} more names make no key"
+
+
+@dataclass(slots=True)
+class Submissions:
+    """What was submitted since the last report, and how long that took."""
+
+    files: int = 0
+    bytes: int = 0
+    waited: float = 0.0
+    """Seconds spent waiting for `submit`, in total."""
+
+
 class FileIntake:
-    """The files of one folder on their way to the scheduler. For one caller at a time."""
+    """Checks the files of one folder and submits them to the scheduler. For one caller at a time."""
 
     def __init__(self, spec: FolderSpec, ports: FolderPorts) -> None:
         self._spec = spec
@@ -49,23 +84,20 @@ class FileIntake:
         self._binding = Binding(spec, ports.journal, self.candidates.dates)
         self.conflicts = Conflicts(self._binding, ports, self.candidates)
         self._is_scanning = False
-        self._refused: list[str] = []  # the first of the last whole scan
-        self._first_refused = ""  # by name
-        self._refusals = self._submitted = self._bytes = 0
+        self._refused = RefusedNames()
+        self._submissions = Submissions()
         self._seen: ScannedItems | None = None
-        self.held_up = 0.0
-        """Seconds spent waiting for `submit`, all together."""
 
     # ── what a listing found ─────────────────────────────────────────────────────────────────────
     def begin_scan(self) -> None:
         """A scan of the whole folder begins."""
         self._is_scanning = True
         self.candidates.begin_scan()
-        self._refusals, self._refused, self._first_refused = 0, [], ""
+        self._refused = RefusedNames()
         self._seen = ScannedItems() if self._spec.delete == "mirror" else None
 
     def end_scan(self, complete: bool) -> ScannedItems | None:
-        """It came to its end; if it was complete, what it did not see is gone. Returns what it saw, for pruning."""
+        """The scan ended. If it was complete, files that it did not see are gone. Returns what it saw, for pruning."""
         self._is_scanning = False
         if complete:
             self.candidates.forget_unseen()
@@ -73,9 +105,9 @@ class FileIntake:
         return seen
 
     async def see(self, found: Sequence[Found], began: float) -> None:
-        """Files that were looked at since `began` (monotonic). Raises JournalError and what `submit` raises."""
+        """Take files that were read since `began` (monotonic). Raises JournalError and the errors of `submit`."""
         now = self._ports.clock.monotonic()
-        asked = await self._bound([one for one in found if self._is_open(one, began, now)])
+        asked = await self._bound([one for one in found if self._needs_lookup(one, began, now)])
         records = await self._records([item.id for _, item in asked])
         self._note(found, asked, records)
         marked = await self._marked([(one, records.get(item.id)) for one, item in asked])
@@ -84,46 +116,50 @@ class FileIntake:
         await self._forget_done()
 
     def marked(self, hinted: Iterable[str]) -> set[str]:
-        """The files that wait for a marker which is among the hinted names."""
+        """The files that wait for a marker, if the marker is among the hinted names."""
         unmarked = self.candidates.unmarked
         if self._markers is None or not unmarked:
             return set()
-        come = frozenset(filter(self._markers.is_marker, hinted))
-        return set(self._markers.marked(unmarked, come)) if come else set()
+        markers = frozenset(filter(self._markers.is_marker, hinted))
+        return set(self._markers.marked(unmarked, markers)) if markers else set()
 
-    def tell(self) -> None:
-        """Say what was submitted since this was last called."""
-        if self._submitted:
+    def report(self) -> None:
+        """Emit an event of what was submitted since the last call."""
+        done = self._submissions
+        if done.files:
             waiting = len(self.candidates.unsettled) + len(self.candidates.unmarked)
-            event = FolderSettled(folder=self._spec.entry, files=self._submitted, bytes=self._bytes, waiting=waiting)
+            event = FolderSettled(folder=self._spec.entry, files=done.files, bytes=done.bytes, waiting=waiting)
             self._ports.observer(event)
-        self._submitted = self._bytes = 0
+        done.files = done.bytes = 0
 
-    def _is_open(self, found: Found, began: float, now: float) -> bool:
-        """Whether its last stat leaves a question: a file that goes on being unsettled costs no look-up."""
+    @property
+    def waited(self) -> float:
+        """Seconds spent waiting for `submit`, in total."""
+        return self._submissions.waited
+
+    def _needs_lookup(self, found: Found, began: float, now: float) -> bool:
+        """Whether the file needs a look-up: a file that remains unsettled needs none."""
         known, file = self.candidates.unsettled.get(found.name), found.revision.file
         if file is None:
             return False
         return known is None or self.candidates.see(found.name, replace(known, file=file, since=now), began)
 
     async def _bound(self, found: Sequence[Found]) -> Sequence[tuple[Found, Item]]:
-        """The files with their items; those that can have none are counted."""
+        """The files with their items. Files whose names make no key are counted."""
         bound = []
         for one, item in await self._binding.items(found):
             if isinstance(item, Item):
                 bound.append((one, item))
             else:
-                self._refusals += 1
-                self._refused = self._refused or [f"{printable(one.name)}: {item}"]
-                self._first_refused = min(one.name, self._first_refused or one.name)
+                self._refused.add(one.name, item)
         return bound
 
     async def _records(self, item_ids: Sequence[str]) -> Mapping[str, Record]:
-        """What the journal knows of these: the one place to ask it for many at once."""
+        """The records of these items, read at once."""
         return await self._ports.journal.recorded(item_ids) if item_ids else {}
 
     def _note(self, found: Sequence[Found], asked: Sequence[tuple[Found, Item]], records: Mapping[str, Record]) -> None:
-        """Remember what a whole scan saw: by its item, or by the one that it waits as."""
+        """Remember what a whole scan saw: each file by its item."""
         if self._seen is None:
             return
         for one in found:
@@ -133,13 +169,13 @@ class FileIntake:
             self._seen.add_found(item, records.get(item.id), one.revision.file)
 
     async def _marked(self, asked: Sequence[tuple[Found, Record | None]]) -> frozenset[str]:
-        """The names of the files that need no marker, or have it."""
+        """The names of the files that need no marker or have one."""
         markers = self._markers
         if markers is None:
             return frozenset(one.name for one, _ in asked)
         lacking = [one.name for one, record in asked if not needs_no_marker(record, one.revision.file)]
-        standing = await self._ports.listing.existing({marker for name in lacking for marker in markers.of(name)})
-        without = set(lacking).difference(markers.marked(lacking, standing))
+        existing = await self._ports.listing.existing({marker for name in lacking for marker in markers.of(name)})
+        without = set(lacking).difference(markers.marked(lacking, existing))
         return frozenset(one.name for one, _ in asked if one.name not in without)
 
     async def _judge(self, found: Found, item: Item, record: Record | None, began: float, *, ready: bool) -> None:
@@ -148,7 +184,7 @@ class FileIntake:
         if file is None or mirrored(item, record, file):
             self.candidates.forget(name)
             if item.removes_file and self._is_scanning and not item.options.suspend:
-                await self._ports.submit(item)  # it should have left: that is tried again by each whole scan
+                await self._ports.submit(item)  # it should be removed: each whole scan tries that again
         elif await self.conflicts.is_lost(name, item, record):
             return
         elif before is not None and before.file == file and not _was_missed(record):
@@ -161,7 +197,7 @@ class FileIntake:
             self._await_marker(name, item, state_of(record), file)
 
     def _is_settled(self, name: str, item: Item, recorded: State | None, file: FileIdentity, began: float) -> bool:
-        """A file that waits for its marker as it is was found settled before."""
+        """A file that waits for its marker, and is unchanged, was settled before."""
         awaiting = self.candidates.unmarked.get(name)
         if awaiting is not None and awaiting.file == file:
             return True
@@ -179,13 +215,13 @@ class FileIntake:
     async def _submit(self, name: str, item: Item, file: FileIdentity) -> None:
         began = self._ports.clock.monotonic()
         await self._ports.submit(item)
-        self.held_up += self._ports.clock.monotonic() - began
+        self._submissions.waited += self._ports.clock.monotonic() - began
         self.candidates.submit(name, item, file)
-        self._submitted += 1
-        self._bytes += file.size
+        self._submissions.files += 1
+        self._submissions.bytes += file.size
 
     async def _forget_done(self) -> None:
-        """Keep the submitted files few: those at the front came first, and most of them are done."""
+        """Limit the number of submitted files: the oldest are at the front, and most of those are done."""
         oldest = self.candidates.oldest_submitted()
         records = await self._records([one.item_id for _, one in oldest])
         for name, one in oldest:
@@ -195,19 +231,18 @@ class FileIntake:
             else:
                 self.candidates.still_submitted(name)
 
-    # ── what is to be seen ───────────────────────────────────────────────────────────────────────
+    # ── status ───────────────────────────────────────────────────────────────────────────────────
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """The names that make no key."""
-        first = printable(self._first_refused)
-        return (LeftOut("refused name", self._refusals, first),) if self._refusals else ()
+        refused = self._refused
+        return (LeftOut("refused name", refused.count, printable(refused.first)),) if refused.count else ()
 
     @property
     def problems(self) -> Sequence[str]:
-        """What the last whole scan found that a person must mend, beside what could not be listed."""
-        problems = self._refused + [f"{self._refusals - 1:,} more names make no key"] * (self._refusals > 1)
+        """Problems of the last whole scan that a person must solve, besides what could not be listed."""
         first = next(iter(self.candidates.conflicts.values()), None)
-        return [*problems, *([] if first is None else [first.message])]
+        return [*self._refused.problems(), *([] if first is None else [first.message])]
 
     def waiting(self) -> Iterator[WaitingFile]:
         """The files that are not submitted: in conflict, without marker, or unsettled. See `waiting_files`."""
@@ -215,5 +250,5 @@ class FileIntake:
 
 
 def _was_missed(record: Record | None) -> bool:
-    """Whether the scheduler found no file and gave it up: it was away for a while, and is back."""
+    """Whether the scheduler found no file and gave up. The file is back."""
     return record is not None and record.condition.reason is Reason.SOURCE_MISSING

@@ -1,7 +1,6 @@
-"""What one watched folder's loop is given to work with.
+"""The ports of one watched folder's loop.
 
-Owns the names of its seams, so that whoever stands on the way of a file (arrivals, conflicts, pruning) knows these and
-not each other.
+Owns their names, so that intake, conflicts and pruning depend on these and not on each other.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,23 +11,23 @@ from mirrord.model import Item, Record
 from mirrord.ports import Clock, FolderListing, Hints, JournalRecords, Observer
 
 Submit = Callable[[Item], Awaitable[None]]
-"""Have the item looked at soon, once more if it is looked at now. May wait, to hold up who finds more than is done."""
-Taken = Callable[[Item, Record | None], Awaitable[str]]
-"""Who else in force has this item's object (a mirror, another folder's file), in words; empty if nobody."""
+"""Have the item checked soon; once more if a check runs now. May wait while the queue is full."""
+Taken = Callable[[Item, Record | None], Awaitable[str | None]]
+"""Which other entry in force (a mirror, another folder's file) has this item's object, as text; None if none has."""
 
 
-async def nobody(item: Item, record: Record | None) -> str:  # noqa: ARG001
+async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: ARG001
     """`Taken` where there is one folder and nothing else."""
-    return ""
+    return None
 
 
 async def nothing() -> None:
-    """`FolderPorts.resume` where no file is ever set aside."""
+    """`FolderPorts.resume` where files are never set aside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderPorts:
-    """What a folder's loop works with. `watch` may raise OSError where events are not to be had."""
+    """The ports of a folder's loop. `watch` raises OSError if events are not available."""
 
     listing: FolderListing
     watch: Callable[[], AbstractAsyncContextManager[Hints]]
@@ -36,6 +35,6 @@ class FolderPorts:
     submit: Submit
     observer: Observer
     clock: Clock
-    taken: Taken = nobody
+    taken: Taken = not_taken
     resume: Callable[[], Awaitable[None]] = nothing
-    """Go on with files that the last whole scan found set aside on their way out. Raises JournalError."""
+    """Finish the removal of files that the last whole scan found set aside. Raises JournalError."""

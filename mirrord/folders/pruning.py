@@ -1,9 +1,10 @@
-"""One folder's deletions while it is watched: after each whole scan that can be trusted, what is gone is submitted.
+"""One folder's deletions while it is watched: after each whole scan that is trusted, items whose files are gone are
+submitted.
 
-Owns the pause between the scan and the deletions (a `settle` and more, for editors take files away for a moment, and
-what was renamed is copied from the object that goes), and what is said while the guard holds them back. Beside the
-folder's loop, so that nothing that arrives waits for it; the deletion itself is a look by the scheduler, in the item's
-own lane.
+Owns the pause between the scan and the deletions (`settle` and more: editors remove files for a moment, and a renamed
+file is copied from the object that will be deleted), and the problem that is shown while the guard blocks deletions.
+Runs beside the folder's loop, so that new files do not wait for it. The scheduler's check of the item deletes the
+object.
 """
 
 import asyncio
@@ -16,17 +17,17 @@ from mirrord.planning.decisions.prune import ScannedItems
 from mirrord.ports import Clock
 
 RENAMED = 1.0
-"""Seconds more: a file that the same scan found under another name is settled by then, and its object copied from the
-one that goes."""
+"""Seconds in addition to `settle`: by then, a file that the same scan found under a new name is settled, and its object
+is copied from the old one."""
 
 
 class Pruning:
-    """`await pruning.run()`; `offer` what each scan saw. `claimed`: whether a file that waits has the item's object."""
+    """`await pruning.run()`; `offer` what each scan saw. `claimed`: whether a waiting file claims the item's object."""
 
     def __init__(
         self, missing: MissingFiles, submit: Submit, taken: Taken, claimed: Callable[[str], bool], clock: Clock
     ) -> None:
-        self._missing = missing
+        self.missing = missing
         self._submit = submit
         self._taken = taken
         self._claimed = claimed
@@ -34,15 +35,15 @@ class Pruning:
         self._seen: ScannedItems | None = None
         self._news = asyncio.Event()
         self.problem: str | None = None
-        """Why what is gone is not deleted; None if it is."""
+        """Why objects of missing files are not deleted; None if they are."""
 
     def offer(self, seen: ScannedItems) -> None:
-        """What a whole scan saw, that can be trusted; a later one takes the place of one not yet begun with."""
+        """Take what a trusted whole scan saw. It replaces an earlier scan that was not processed yet."""
         self._seen = seen
         self._news.set()
 
     async def run(self) -> None:
-        """Follow the scans until cancelled. A journal that fails is tried again with the next."""
+        """Process the scans until cancelled. After an error of the journal, the next scan tries again."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -55,15 +56,15 @@ class Pruning:
                 self.problem = f"nothing is deleted: {error}"
 
     async def _prune(self, seen: ScannedItems) -> None:
-        gone = await self._missing.find(seen)
+        gone = await self.missing.find(seen)
         if gone.item_ids:
-            await self._clock.sleep(self._missing.spec.times.settle + RENAMED)
-            gone = await self._missing.find(seen)
+            await self._clock.sleep(self.missing.spec.times.settle + RENAMED)
+            gone = await self.missing.find(seen)
         self.problem = refused(gone)
         if self.problem:
-            await self._missing.block(gone, self.problem)
+            await self.missing.block(gone, self.problem)
             return
-        await self._missing.keep_root(seen.root)
-        async for item, record in self._missing.items(gone):
+        await self.missing.keep_root(seen.root)
+        async for item, record in self.missing.items(gone):
             if not self._claimed(item.id) and not await self._taken(item, record):
                 await self._submit(item)

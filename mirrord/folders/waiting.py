@@ -1,6 +1,6 @@
-"""The files of one folder that are not submitted yet, as they are shown: in conflict, without marker, or unsettled.
+"""The status of the files of one folder that are not submitted yet: in conflict, without marker, or unsettled.
 
-Owns how they are shown and nothing else. There may be 100,000, so that a status is made only where it is shown.
+Owns only their status. There may be 100,000, so a status is made only when it is shown.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from mirrord.status import ItemStatus
 
 
 class WaitingFile(NamedTuple):
-    """A file that is not submitted yet; `state` replaces the recorded one, if there is any."""
+    """A file that is not submitted yet. `state` replaces the recorded state, if there is one."""
 
     item_id: str
     state: State
@@ -27,14 +27,14 @@ class WaitingFile(NamedTuple):
 
 
 def waiting_files(spec: FolderSpec, clock: Clock, candidates: Candidates) -> Iterator[WaitingFile]:
-    """All of them. Each kind is read when the iteration reaches it.
+    """All waiting files. Each kind is read when the iteration reaches it.
 
-    A file in conflict has the id of its object, as the file that holds the object has.
+    A file in conflict has the same item id as the file that has the object.
     """
     for conflict in tuple(candidates.conflicts.values()):
         yield WaitingFile(conflict.item.id, State.BLOCKED, conflict.recorded, partial(_blocked, conflict))
-    for name, lacking in tuple(candidates.unmarked.items()):
-        yield WaitingFile(lacking.item_id, State.WAITING, lacking.recorded, partial(_unmarked, spec, name, lacking))
+    for name, unmarked in tuple(candidates.unmarked.items()):
+        yield WaitingFile(unmarked.item_id, State.WAITING, unmarked.recorded, partial(_unmarked, spec, name, unmarked))
     for name, one in tuple(candidates.unsettled.items()):
         yield WaitingFile(one.item_id, State.WAITING, one.recorded, partial(_unsettled, spec, name, one, clock))
 

@@ -64,8 +64,8 @@ class FolderListing(Listing, Protocol):
         """
 
     @property
-    def down(self) -> str:
-        """Why the folder does not answer; empty while it does. Known from the calls that were made last."""
+    def down(self) -> str | None:
+        """Why the folder does not answer; None while it does. Known from the calls that were made last."""
 
     @property
     def root(self) -> tuple[int, int] | None:

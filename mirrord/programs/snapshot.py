@@ -70,10 +70,10 @@ class Snapshot:
         specs = self.desired.expansion.folders
         folders = [(spec, self._listing(spec)) for spec in specs if not self.options.only or self._may_match(spec)]
         for spec, listing in folders:
-            await listing.look()
+            await listing.first_scan()
             await self.files.refresh(spec.entry, listing.linked)
             if await self._resumed(spec, listing):
-                await listing.look()  # files that were put back are new to the first scan
+                await listing.first_scan()  # files that were put back are new to the first scan
         for item in self.desired.expansion.items:
             if selected(item, self.options.only):
                 yield PlannedItem(item)
@@ -118,9 +118,9 @@ class Snapshot:
                 yield planned
 
     async def _resumed(self, spec: FolderSpec, listing: SettledFolder) -> bool:
-        if self.resume is None or not listing.asides:
+        if self.resume is None or not listing.quarantined:
             return False
-        await self.resume(spec, listing.asides)
+        await self.resume(spec, listing.quarantined)
         return True
 
     async def _gone(

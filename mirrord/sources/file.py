@@ -1,11 +1,11 @@
-"""One local file as a Source: identity by stat(2), reads straight into the caller's buffer.
+"""One local file as a Source: its identity is from stat(2); reads go directly into the caller's buffer.
 
-Owns the proof that the bytes are of one state of the file: the identity is checked when it is opened, again after the
-last byte, and on the path. Refuses whatever is not a regular file, the last symbolic link of a path, and a path that
-leaves its root by `..` or any link; where links are followed, the identity is that of what they lead to.
+Owns the proof that the bytes are of one state of the file: the identity is checked when the file is opened, again after
+the last byte, and at the path. Refuses everything but regular files, a path whose last part is a symbolic link, and a
+path that leaves its root by `..` or any link. Where links are followed, the identity is that of the target.
 
-Every system call is made in the threads of the root's `FilePool`, so that a file system that hangs blocks nothing
-else. What belongs together is one call there: a small file is opened, checked, read and closed in one.
+Every system call runs in the threads of the root's `FilePool`, so that a file system that hangs blocks nothing else.
+What belongs together is one call there: a small file is opened, checked, read and closed in one call.
 """
 
 import errno
@@ -26,7 +26,7 @@ from mirrord.sources.pool import FilePool, FilePools
 from mirrord.units import MiB
 
 READ_MOST = 4 * MiB
-"""One read's limit, so that progress shows. A file up to this size is not kept open between reads."""
+"""Most bytes of one read, so that progress is visible. A file up to this size is not kept open between reads."""
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -41,7 +41,8 @@ _KINDS = {
 
 
 def file_source(file: File, own: OwnPaths | None = None, pools: FilePools | None = None) -> "FileSource":
-    """The source of a file. What is in `own` is refused; what a folder found is none of it."""
+    """The source of a file. A path in `own` is refused, except for files that a folder found: its scan leaves them
+    out."""
     pool = None
     if pools is not None:
         pool = pools.of_file(file.path) if file.root is None else pools.of_root(file.root)
@@ -49,9 +50,9 @@ def file_source(file: File, own: OwnPaths | None = None, pools: FilePools | None
 
 
 class FileSource(Source):
-    """The file at `path` (absolute). With `root`, a folder's path: no link below it is followed on the way.
+    """The file at `path` (absolute). With `root`, a folder's path, no link below the root is followed.
 
-    With `follow` links are followed, the last one too. Without a `pool` it has one of its own.
+    With `follow`, links are followed, also the last one. Without `pool` the source creates its own pool.
     """
 
     def __init__(
@@ -80,14 +81,14 @@ class FileSource(Source):
     ) -> None:
         file, self._file = self._file, None
         if file is not None:
-            with suppress(SourceTimedOut):  # whatever hangs there: the file is closed once it goes on
+            with suppress(SourceTimedOut):  # the close hangs: it is done when the file system answers
                 await finish(self._pool.run(partial(os.close, file)))
         if self._is_own_pool:
             self._pool.rest()
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
-        """See `ports.Source`. One stat; whether it may be read shows at opening. A file without blocks, as all of
-        procfs and sysfs are, and empty and sparse ones, is opened to see if its size is true."""
+        """See `ports.Source`. One stat; permission to read is checked at opening. A file without blocks (all files of
+        procfs and sysfs, empty and sparse files) is opened to check whether its size is true."""
         return await self._pool.run(partial(self._probed, known))
 
     def _probed(self, known: Revision | None) -> Observed | None:
@@ -106,15 +107,15 @@ class FileSource(Source):
 
     @asynccontextmanager
     async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """See `ports.Source`. A large file is opened once for all streams of the source, and closed with it; a small
-        one for each read: that another revision stands there shows when it is read."""
+        """See `ports.Source`. A large file is opened once for all streams of the source, and closed with the source. A
+        small file is opened for each read; a read fails if the file has another revision."""
         length = observed.revision.length or 0
         if self._file is None and length > READ_MOST:
             self._file = await self._pool.run(partial(self._opened_as, observed), os.close)
         yield FileStream(partial(self._read, observed), self._pool, start, length if end is None else end)
 
     def _read(self, observed: Observed, view: memoryview, at: int) -> int:
-        """Read from the open file, or from one that is open for this read only."""
+        """Read from the open file, or open it for this read only."""
         if self._file is not None:
             return self._read_from(self._file, view, at)
         file = self._opened_as(observed)
@@ -140,7 +141,7 @@ class FileSource(Source):
             os.close(file)
 
     def _opened_as(self, observed: Observed) -> int:
-        """The file, open, if it is the one observed."""
+        """Open the file. Raises SourceChanged if it is not the observed one."""
         file = self._opened()
         try:
             found = os.fstat(file)
@@ -159,14 +160,14 @@ class FileSource(Source):
             return _open_beneath(self._root, steps) if self._root else os.open(self._path, _FLAGS)
 
     def release(self) -> None:
-        """Nothing is kept open for later."""
+        """Nothing is kept open between probe and open."""
 
     async def confirm(self, observed: Observed) -> None:
         """See `ports.Source`: the file that was read, and the file now at the path, are the one observed."""
         await self._pool.run(partial(self._confirm, observed))
 
     def _confirm(self, observed: Observed) -> None:
-        if self._file is not None:  # asked first: over NFS an open file's attributes are fresher than a path's
+        if self._file is not None:  # first: over NFS an open file's attributes are fresher than a path's
             self._same(os.fstat(self._file), observed)
         try:
             found = self._stat(self._path)
@@ -192,7 +193,7 @@ class FileStream:
     async def readinto(self, view: memoryview) -> int:
         """See `ports.ByteStream`. Raises SourceChanged if the file became shorter, SourceUnavailable if it fails.
 
-        After a cancellation or SourceTimedOut a thread may still write into `view`: its owner discards the buffer, as
+        After a cancellation or SourceTimedOut, a thread may still write into `view`: the buffer's owner discards it, as
         after every error (`transfer.budget`).
         """
         want = min(len(view), self._end - self._at, READ_MOST)
@@ -205,12 +206,12 @@ class FileStream:
 
 
 def _true_size(file: int, path: str) -> None:
-    """Raises SourceRefused for a file whose bytes do not end where its size says, as those of procfs and sysfs."""
+    """Raises SourceRefused for a file whose bytes do not end at its size, like those of procfs and sysfs."""
     size = os.fstat(file).st_size
     try:
         last, more = os.pread(file, 1, size - 1) if size else b"-", os.pread(file, 1, size)
         is_true = bool(last) and not more
-    except OSError:  # one that would wait for bytes, or that has no such place
+    except OSError:  # a file that would wait for bytes, or has no such position
         is_true = False
     if not is_true and os.fstat(file).st_size == size:
         raise SourceRefused(f"{path}: its size is not true, as of files of procfs and sysfs: copy it to a regular file")
@@ -222,7 +223,7 @@ def _regular(found: os.stat_result, path: str) -> None:
 
 
 def _below(root: str, path: str) -> Sequence[str]:
-    """The names on the way from `root` to `path`. Raises SourceRefused if it is no way down."""
+    """The path segments from `root` to `path`. Raises SourceRefused if `path` is not below `root`."""
     below = path.removeprefix(root.rstrip("/") + "/")
     steps = below.split("/")
     if below == path or not {"", ".", ".."}.isdisjoint(steps):
@@ -231,21 +232,21 @@ def _below(root: str, path: str) -> Sequence[str]:
 
 
 def _open_beneath(root: str, steps: Sequence[str]) -> int:
-    """Open segment by segment from `root`, so that a directory swapped for a link leads nowhere."""
+    """Open segment by segment from `root`, so that a directory that was replaced by a link is not followed."""
     *directories, name = steps
-    place = os.open(root, _DIRECTORY)
+    opened = os.open(root, _DIRECTORY)
     try:
         for directory in directories:
-            outer, place = place, os.open(directory, _DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+            outer, opened = opened, os.open(directory, _DIRECTORY | os.O_NOFOLLOW, dir_fd=opened)
             os.close(outer)
-        return os.open(name, _FLAGS, dir_fd=place)
+        return os.open(name, _FLAGS, dir_fd=opened)
     finally:
-        os.close(place)
+        os.close(opened)
 
 
 @contextmanager
 def translated(path: str) -> Iterator[None]:
-    """What the file system raises, in the words of `errors`."""
+    """Translate errors of the file system to those of `errors`."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,8 +1,8 @@
-"""Which file system a path is on, by /proc/self/mountinfo, and whether the kernel tells of every change there.
+"""Which file system a path is on, by /proc/self/mountinfo, and whether the kernel reports every change there.
 
-Owns the list of file systems whose changes come from elsewhere (another machine, a process behind FUSE, the lower
-layers of a read-only overlay), so that inotify misses them. What cannot be told is taken to have events: a rescan
-on a timer finds what they miss. Tells also by which other paths a bind mount shows the same directory.
+Owns the list of file systems that are changed from elsewhere (another machine, a process behind FUSE, the lower layers
+of a read-only overlay), so that inotify misses changes. An unknown file system is taken to have events: the rescan on a
+timer finds what they miss. Owns also which other paths lead to the same directory by a bind mount.
 """
 
 import os
@@ -22,9 +22,9 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of mountinfo: where, what, and with which options of the file system itself.
+    """One line of mountinfo: mount point, type, and the options of the file system itself.
 
-    `device` (major:minor) names the file system, `root` is the directory of it that is mounted at `point`.
+    `device` (major:minor) is the file system; `root` is its directory that is mounted at `point`.
     """
 
     point: str
@@ -42,7 +42,7 @@ class Mounts:
 
     @classmethod
     def now(cls) -> Self:
-        """As the kernel lists them; none where it has no such list."""
+        """As the kernel lists them; empty on a system without that list."""
         try:
             with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as lines:
                 return cls(tuple(parse(lines)))
@@ -55,26 +55,26 @@ class Mounts:
         return [one.point for one in self.mounts if one.point.startswith(above) and one.point != path]
 
     def aliases(self, path: str) -> list[str]:
-        """The other paths at which mounts show the same directory (absolute, without links)."""
+        """The other paths of the same directory, through other mounts (absolute, without links)."""
         own = mount_of(path, self.mounts)
         if own is None:
             return []
-        place = _below(own.root, path.removeprefix(own.point.rstrip("/")))
+        inside = _below(own.root, path.removeprefix(own.point.rstrip("/")))
         found = [
-            _below(one.point, place.removeprefix(one.root.rstrip("/")))
+            _below(one.point, inside.removeprefix(one.root.rstrip("/")))
             for one in self.mounts
-            if one.device == own.device and _contains(one.root, place)
+            if one.device == own.device and _contains(one.root, inside)
         ]
         return [one for one in dict.fromkeys(found) if one != path and self._shows(one, own.device)]
 
     def _shows(self, path: str, device: str) -> bool:
-        """Whether no later mount hides that path."""
+        """Whether the path is on that device, so that no later mount hides it."""
         mount = mount_of(path, self.mounts)
         return mount is not None and mount.device == device
 
 
 def parse(lines: Iterable[str]) -> Iterator[Mount]:
-    """The mounts, in order; lines of another form are passed over. Format: proc_pid_mountinfo(5)."""
+    """The mounts, in order. Lines of another form are ignored. Format: proc_pid_mountinfo(5)."""
     for line in lines:
         mount, separator, rest = line.rstrip("\n").partition(" - ")
         fields, about = mount.split(" "), rest.split(" ")
@@ -84,7 +84,8 @@ def parse(lines: Iterable[str]) -> Iterator[Mount]:
 
 
 def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
-    """The mount that `path` (absolute, without links) is on: the longest point, of several the one mounted last."""
+    """The mount that `path` (absolute, without links) is on: the one with the longest mount point; of equal ones the
+    last."""
     best: Mount | None = None
     for mount in mounts:
         if _contains(mount.point, path) and (best is None or len(mount.point) >= len(best.point)):
@@ -92,19 +93,20 @@ def mount_of(path: str, mounts: Iterable[Mount]) -> Mount | None:
     return best
 
 
-def silent(mount: Mount) -> str:
-    """Why changes on this file system may come without events; empty if the kernel tells of all."""
+def silent(mount: Mount) -> str | None:
+    """Why changes on this file system may come without events; None if the kernel reports all of them."""
     if mount.kind in _FROM_ELSEWHERE or mount.kind.startswith("fuse."):
         return f"{mount.point} is {mount.kind}, where changes come without events"
     if mount.kind == "overlay" and not any(option.startswith("upperdir=") for option in mount.options):
         return f"{mount.point} is a read-only overlay, whose layers change without events"
-    return ""
+    return None
 
 
-def silence_at(path: str) -> str:
-    """Why changes below `path` may come without events; empty if the kernel tells of all, or nothing can be told."""
+def silence_at(path: str) -> str | None:
+    """Why changes below `path` may come without events; None if the kernel reports all of them, or if the file system
+    is not known."""
     mount = mount_of(os.path.realpath(path), Mounts.now().mounts)
-    return silent(mount) if mount is not None else ""
+    return silent(mount) if mount is not None else None
 
 
 def _contains(directory: str, path: str) -> bool:

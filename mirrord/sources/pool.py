@@ -1,23 +1,23 @@
 """Blocking file-system calls off the event loop: a bounded pool of threads for each root.
 
-Owns the threads and the rule of silence. A root is a folder's directory, or the mount point of a file outside of
-folders. A root that hangs (NFS, FUSE, a dying disk) can block at most `THREADS` threads, which belong to it alone: the
-loop and all other roots go on. The threads are daemon threads, so that a hung call cannot keep the process alive;
-asyncio's own executor is joined at the end of `asyncio.run`. They end when there was no work for a while, so that a
+Owns the threads, and the rule when a root is down. A root is a folder's directory, or the mount point of a file outside
+of folders. A root that hangs (NFS, FUSE, a failing disk) blocks at most `THREADS` threads, which belong to it alone:
+the event loop and all other roots go on. The threads are daemon threads, so that a hanging call cannot keep the process
+alive; asyncio's own executor is joined at the end of `asyncio.run`. A thread ends when it had no work for a while, so a
 pool needs no closing.
 
-Batches: a thread takes the next call without waiting while there are any, and answers go to the loop in one wake-up
-for all that came since the last. So many small calls at once cost less than a thread hop each. A caller also makes
-one call of what belongs together: stat, open and read of a small file, 64 names of a scan.
+Batches: a thread takes the next call without waiting while there are any, and one wake-up of the loop delivers all
+results that are ready. So many small calls at once cost less than a thread hop each. A caller also puts what belongs
+together into one call: open, check, read and close of a small file, or 64 names of a scan.
 
-What a call does to its file is the caller's business (`file`, `folder`). A call returns its own data or changes only
-what nobody else uses: the caller may be gone when it ends.
+What a call does with its file is the caller's task (`file`, `folder`). A call must return its own data, or change only
+what nothing else uses: its caller may be gone when it ends.
 """
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -30,20 +30,20 @@ from mirrord.sources.mounts import Mounts, mount_of
 T = TypeVar("T")
 
 THREADS = 2
-"""Threads of one root, at most."""
+"""Most threads of one root."""
 SILENCE = 30.0
-"""Seconds without an answer after which a call has failed, and the root is down."""
+"""Seconds without an answer until a call fails and the root is down."""
 IDLE = 5.0
-"""Seconds without work after which a thread ends."""
+"""Seconds without work until a thread ends."""
 MOUNTS_FOR = 10.0
 """Seconds for which a list of mounts is used."""
 
 
 @dataclass(slots=True, eq=False)
 class _Call(Generic[T]):
-    """One call. The thread writes `began`, `result` and `error`; all else belongs to the loop."""
+    """One call. The thread writes `began`, `result` and `error`; everything else belongs to the loop."""
 
-    work: Callable[[], T] | None  # None once it was made, so that nothing of its caller is kept
+    work: Callable[[], T] | None  # None after the call, so that nothing of its caller is kept
     future: asyncio.Future[T]
     drop: Callable[[T], object] | None
     began: float | None = None  # monotonic; None while it waits for a thread
@@ -51,80 +51,53 @@ class _Call(Generic[T]):
     error: BaseException | None = None
 
 
-class FilePool:
-    """`await pool.run(work)` makes the call `work()` in a thread. Belongs to one event loop.
+class _Threads:
+    """The threads of one root. `deliver` is called in the loop when results are ready."""
 
-    `silence` in seconds. `patient`: a call that was begun is awaited however long it takes; what waits behind it
-    fails all the same.
-    """
-
-    def __init__(self, root: str, *, silence: float = SILENCE, patient: bool = False) -> None:
+    def __init__(self, root: str, deliver: Callable[[], None]) -> None:
         self._root = root
-        self._silence = silence
-        self._patient = patient
-        self._problem = ""
-        self._open: dict[_Call[Any], None] = {}  # waiting, or under way; in order
-        self._hung: set[_Call[Any]] = set()  # under way for longer than `silence`
-        self._answered = 0.0  # when the last answer came (monotonic)
-        self._timer: asyncio.TimerHandle | None = None
+        self._deliver = deliver
         self._lock = threading.Lock()  # a thread ends only while no call waits
-        self._waiting: SimpleQueue[_Call[Any] | None] = SimpleQueue()  # None: its taker ends
-        self._threads = 0
+        self._waiting: SimpleQueue[_Call[Any] | None] = SimpleQueue()  # None: the thread that takes it ends
+        self._count = 0
         self._making: dict[int, _Call[Any]] = {}  # by thread
-        self._answers: deque[_Call[Any]] = deque()
+        self._done: deque[_Call[Any]] = deque()
         self._woken = False
 
-    @property
-    def problem(self) -> str:
-        """Why the root is down; empty while it answers."""
-        return self._problem
-
-    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None) -> T:
-        """The result of `work()`, made in a thread. Raises what it raises.
-
-        Raises SourceTimedOut if it takes longer than `silence`, or at once while all threads are blocked for
-        longer than that. Then, and after a cancellation, the call may still go on: its late result is handed to
-        `drop` in a thread of this pool, and the root is up again.
-        """
-        if len(self._hung) >= THREADS:
-            raise self._unavailable()
-        call: _Call[T] = _Call(work, asyncio.get_running_loop().create_future(), drop)
-        self._open[call] = None
-        self._submit(call)
-        if self._timer is None:
-            self._watch(self._silence)
-        try:
-            return await call.future
-        finally:
-            if call.began is None:  # cancelled before it was begun: it keeps nothing of its caller
-                call.work = None
-
-    def _submit(self, call: _Call[Any]) -> None:
+    # ── in the loop ───────────────────────────────────────────────────────────────────────────────
+    def submit(self, call: _Call[Any], wanted: int) -> None:
+        """Have the call made, by at most `wanted` threads."""
         with self._lock:
             self._waiting.put(call)
-            if self._threads < min(THREADS, len(self._open) + len(self._hung)):
-                self._threads += 1
+            if self._count < min(THREADS, wanted):
+                self._count += 1
                 threading.Thread(target=self._serve, name=f"files {self._root}", daemon=True).start()
 
     def rest(self) -> None:
-        """Let the threads end now, after what waits, rather than when they were idle for a while."""
+        """End the threads after the waiting calls."""
         with self._lock:
-            for _ in range(self._threads):
+            for _ in range(self._count):
                 self._waiting.put(None)
-            self._threads = 0
+            self._count = 0
 
+    def take_done(self) -> Iterator[_Call[Any]]:
+        """The calls that were made since the last time."""
+        self._woken = False
+        while self._done:
+            yield self._done.popleft()
+
+    # ── in the threads ────────────────────────────────────────────────────────────────────────────
     def alive(self) -> None:
-        """Called from a call that takes long, in its thread: it makes progress, so its silence begins anew."""
+        """See `FilePool.alive`."""
         if call := self._making.get(threading.get_ident()):
             call.began = monotonic()
 
-    # ── in the threads ────────────────────────────────────────────────────────────────────────────
     def _serve(self) -> None:
         while self._served():
             pass
 
     def _served(self) -> bool:
-        """Make the next call. Keeps nothing of it: a view that the thread still holds would keep its buffer."""
+        """Make the next call. Keeps nothing of it: a view that a thread keeps would keep its buffer."""
         call = self._next()
         if call is None:
             return False
@@ -138,7 +111,7 @@ class FilePool:
                 call.error = error
         call.work = work = None
         self._making.pop(threading.get_ident(), None)
-        self._answer(call)
+        self._finish(call)
         return True
 
     def _next(self) -> _Call[Any] | None:
@@ -148,28 +121,79 @@ class FilePool:
                 return self._waiting.get(timeout=IDLE)
             with self._lock:
                 if self._waiting.empty():
-                    self._threads -= 1
+                    self._count -= 1
                     return None
 
-    def _answer(self, call: _Call[Any]) -> None:
-        self._answers.append(call)
-        if not self._woken:  # else the loop is on its way, and takes this answer too
+    def _finish(self, call: _Call[Any]) -> None:
+        self._done.append(call)
+        if not self._woken:  # otherwise the pending wake-up delivers this result too
             self._woken = True
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is closed: no caller waits any more
                 call.future.get_loop().call_soon_threadsafe(self._deliver)
 
-    # ── in the loop ───────────────────────────────────────────────────────────────────────────────
+
+class FilePool:
+    """`await pool.run(work)` makes the call `work()` in a thread. Belongs to one event loop.
+
+    `silence` in seconds. `patient`: a call that began may take any time; calls that wait for a thread still fail.
+    """
+
+    def __init__(self, root: str, *, silence: float = SILENCE, patient: bool = False) -> None:
+        self._root = root
+        self._silence = silence
+        self._patient = patient
+        self._problem: str | None = None
+        self._open: dict[_Call[Any], None] = {}  # calls that wait or run, in order
+        self._hung: set[_Call[Any]] = set()  # calls that run for longer than `silence`
+        self._answered = 0.0  # when the last call ended (monotonic)
+        self._timer: asyncio.TimerHandle | None = None
+        self._threads = _Threads(root, self._deliver)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the root is down; None while it answers."""
+        return self._problem
+
+    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None) -> T:
+        """The result of `work()`, made in a thread. Raises what it raises.
+
+        Raises SourceTimedOut if it takes longer than `silence`, and at once while all threads are blocked for longer
+        than that. After that, and after a cancellation, the call may still run: its late result is passed to `drop` in
+        a thread of this pool, and the root is up again.
+        """
+        if len(self._hung) >= THREADS:
+            raise self._unavailable()
+        call: _Call[T] = _Call(work, asyncio.get_running_loop().create_future(), drop)
+        self._submit(call)
+        if self._timer is None:
+            self._watch(self._silence)
+        try:
+            return await call.future
+        finally:
+            if call.began is None:  # cancelled before it began: keep nothing of its caller
+                call.work = None
+
+    def rest(self) -> None:
+        """End the threads after the waiting calls, instead of after `IDLE` seconds."""
+        self._threads.rest()
+
+    def alive(self) -> None:
+        """Called in the thread of a long call: the call makes progress, so its `silence` starts again."""
+        self._threads.alive()
+
+    def _submit(self, call: _Call[Any]) -> None:
+        self._open[call] = None
+        self._threads.submit(call, len(self._open) + len(self._hung))
+
     def _deliver(self) -> None:
-        self._woken = False
-        while self._answers:
-            call = self._answers.popleft()
+        for call in self._threads.take_done():
             self._open.pop(call, None)
             self._hung.discard(call)
             if call.began is not None:
-                self._answered, self._problem = monotonic(), ""
-            self._settle(call)
+                self._answered, self._problem = monotonic(), None
+            self._resolve(call)
 
-    def _settle(self, call: _Call[Any]) -> None:
+    def _resolve(self, call: _Call[Any]) -> None:
         if not call.future.done():
             if call.error is not None:
                 call.future.set_exception(call.error)
@@ -177,14 +201,13 @@ class FilePool:
                 call.future.set_result(call.result)
         elif call.drop is not None and call.error is None and call.began is not None:
             late = _Call(_dropping(call.drop, call.result), call.future.get_loop().create_future(), None)
-            self._open[late] = None
             self._submit(late)
 
     def _watch(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
 
     def _check(self) -> None:
-        """Fail what is overdue, and all that waits once no thread is left."""
+        """Fail overdue calls, and all waiting calls if no thread is left."""
         self._timer, now = None, monotonic()
         for call in [one for one in self._open if one.began is not None and now - one.began >= self._silence]:
             self._problem = self._problem or self._silent(call)
@@ -199,10 +222,10 @@ class FilePool:
             dues = (now if one.began is None else one.began for one in self._open)
             self._watch(max(0.01, min(dues) + self._silence - now))
 
-    def _silent(self, call: _Call[Any]) -> str:
-        """Why the root is down, if nothing was answered since the call began."""
+    def _silent(self, call: _Call[Any]) -> str | None:
+        """Why the root is down; None if any call was answered since this one began."""
         assert call.began is not None
-        return "" if self._answered > call.began else f"{self._root} has not answered for {self._silence:g} s"
+        return None if self._answered > call.began else f"{self._root} has not answered for {self._silence:g} s"
 
     def _fail(self, call: _Call[Any]) -> None:
         if not call.future.done():
@@ -233,7 +256,7 @@ class FilePools:
         return self._pools[root]
 
     def of_file(self, path: str) -> FilePool:
-        """The pool of a file outside of folders (absolute): of the mount that its path, as it is written, is on."""
+        """The pool of a file outside of folders (absolute): that of the mount of its path, as written."""
         now = monotonic()
         if now >= self._mounts_until:
             self._mounts, self._mounts_until = Mounts.now(), now + MOUNTS_FOR

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity, file_address, fingerprint
-from mirrord.sources.folder import Folder, FoundFile, SettledFolder
+from mirrord.sources.folder import FoundFile, LocalFolder, SettledFolder
 from mirrord.testing import AutoAdvancingClock
 
-Make = Callable[..., Folder | SettledFolder]
+Make = Callable[..., LocalFolder | SettledFolder]
 
 
 @pytest.fixture(params=["folder", "settled folder"])
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "folder":
-        return Folder
-    return lambda *about, **more: SettledFolder(Folder(*about, **more), 2.0, AutoAdvancingClock())
+        return LocalFolder
+    return lambda *about, **more: SettledFolder(LocalFolder(*about, **more), 2.0, AutoAdvancingClock())
 
 
-async def found_in(listing: Folder | SettledFolder) -> dict[str, FoundFile]:
+async def found_in(listing: LocalFolder | SettledFolder) -> dict[str, FoundFile]:
     found = [found async for found in listing.enumerate()]
     assert len({each.name for each in found}) == len(found), "each name once"
     return {each.name: each for each in found}
@@ -97,7 +97,7 @@ def socket_at(directory: Path, name: str) -> None:
         os.close(descriptor)
 
 
-def left(listing: Folder | SettledFolder) -> dict[str, tuple[int, str]]:
+def left(listing: LocalFolder | SettledFolder) -> dict[str, tuple[int, str]]:
     return {one.kind: (one.count, one.first) for one in listing.left_out}
 
 
@@ -138,7 +138,7 @@ async def test_devices_are_skipped(make: Make) -> None:
 
 
 # ── links that are followed ───────────────────────────────────────────────────────────────────────
-async def test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so(make: Make, tmp_path: Path) -> None:
+async def test_a_link_counts_as_its_target_with_follow_symlinks(make: Make, tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     (root / "d").mkdir(parents=True)
     (outside / "deep").mkdir(parents=True)

@@ -6,8 +6,8 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.settings import Settings
-from mirrord.sources.folder import Folder
-from mirrord.sources.folder.aside import FolderQuarantine
+from mirrord.sources.folder import LocalFolder
+from mirrord.sources.folder.quarantine import FolderQuarantine
 from mirrord.sources.folder.walk import STATE
 
 OWN = ("state.db", "state.db-wal", "state.db-shm", "lock", "daemon.json", "embedded.json", "embedded/vol/1.dat")
@@ -20,7 +20,7 @@ def state_in(directory: Path) -> Settings:
     return Settings(state=directory / "state.db")
 
 
-async def names(folder: Folder, *hinted: str) -> set[str]:
+async def names(folder: LocalFolder, *hinted: str) -> set[str]:
     return {one.name async for one in (folder.scan(hinted) if hinted else folder.enumerate())}
 
 
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
 async def test_below_the_folder_it_is_skipped_as_a_whole(root: Path, at: str, include: tuple[str, ...]) -> None:
     settings = state_in(root / at)
     (root / at / "stranger").write_text("x")
-    folder = Folder(str(root), include, own=settings.own_paths)
+    folder = LocalFolder(str(root), include, own=settings.own_paths)
     assert await names(folder) == {"a", "sub/b"}
     assert folder.complete
     assert [(one.kind, one.first) for one in folder.left_out] == [(STATE, at)]
@@ -47,17 +47,17 @@ async def test_below_the_folder_it_is_skipped_as_a_whole(root: Path, at: str, in
 
 async def test_a_folder_that_is_the_state_directory_skips_the_states_own_names(root: Path) -> None:
     settings = state_in(root)
-    folder = Folder(str(root), own=settings.own_paths)
+    folder = LocalFolder(str(root), own=settings.own_paths)
     assert await names(folder) == {"a", "sub/b"}
     assert await names(folder, *OWN, "embedded", "a") == {"a"}
 
 
 async def test_a_folder_beside_the_state_directory_lists_all_files(root: Path, tmp_path: Path) -> None:
-    assert await names(Folder(str(root), own=state_in(tmp_path).own_paths)) == {"a", "sub/b"}
+    assert await names(LocalFolder(str(root), own=state_in(tmp_path).own_paths)) == {"a", "sub/b"}
 
 
 async def test_a_folder_inside_of_it_lists_nothing_and_reports_the_reason(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path / "embedded"), own=state_in(tmp_path).own_paths)
+    folder = LocalFolder(str(tmp_path / "embedded"), own=state_in(tmp_path).own_paths)
     assert await names(folder) == set()
     assert not folder.complete
     assert "state directory" in folder.problems[0].message
@@ -69,7 +69,7 @@ async def test_no_link_into_it_is_followed(root: Path, tmp_path: Path, follow: b
     links = {"all": "state", "part": "state/embedded/vol", "file": "state/state.db"}
     for name, target in links.items():
         (root / name).symlink_to(tmp_path / target)
-    folder = Folder(str(root), follow=follow, own=settings.own_paths)
+    folder = LocalFolder(str(root), follow=follow, own=settings.own_paths)
     assert await names(folder) == {"a", "sub/b"}
     assert await names(folder, "all/state.db", "part/1.dat", "file", "all", "part") == set()
 
@@ -80,12 +80,12 @@ async def test_a_link_to_the_folder_or_the_state_changes_nothing(root: Path, tmp
     (tmp_path / "link").symlink_to(root)
     settings = Settings(state=(tmp_path / "link" if by_link else root) / "state" / "state.db")
     place = root if by_link else tmp_path / "link"
-    assert await names(Folder(str(place), own=settings.own_paths)) == {"a", "sub/b"}
+    assert await names(LocalFolder(str(place), own=settings.own_paths)) == {"a", "sub/b"}
 
 
 async def test_it_is_logged_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    folder = Folder(str(root), own=state_in(root / "state").own_paths)
+    folder = LocalFolder(str(root), own=state_in(root / "state").own_paths)
     for _ in range(3):
         await names(folder)
     assert len([one for one in caplog.records if "state" in one.getMessage()]) == 1
@@ -95,6 +95,6 @@ async def test_no_file_is_moved_into_it(root: Path) -> None:
     settings = state_in(root / "state")
     for move in (root / "state", root / "state" / "embedded"):
         proven = FileIdentity.of((root / "a").stat())
-        departure = await FolderQuarantine(settings.own_paths).depart(str(root), "a", proven, str(move))
+        departure = await FolderQuarantine(settings.own_paths).remove(str(root), "a", proven, str(move))
         assert "state directory" in departure.why
         assert (root / "a").exists()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from mirrord.journal.sqlite import SqliteJournal
+from mirrord.sources.file import READ_MOST
 from mirrord.units import MiB
 from tests.support.daemon import Daemon, running
 from tests.support.gate import Gate
@@ -176,9 +177,12 @@ async def test_a_multipart_upload_of_a_file_that_changes_never_becomes_visible(
 async def test_a_put_of_a_file_that_changes_once_it_is_open_never_becomes_visible(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
-    """Another file's parts, held before the store, have all the memory; so each file is open and cannot be read."""
+    """Another file's parts, held before the store, have all the memory; so each file is open and cannot be read.
+
+    The files are larger than `READ_MOST`: a smaller one is open only while it is read.
+    """
     fields = {"memory_limit": "24MiB", "upload": {"part_size": "8MiB"}}
-    async with world(tmp_path, store_proxy, bucket, 2 * MiB, s3_client, **fields) as one:
+    async with world(tmp_path, store_proxy, bucket, READ_MOST + 1000, s3_client, **fields) as one:
         gate = Gate.before(store_proxy, "UploadPart")
         large = os.urandom(24 * MiB)
         one.witness.may("large", etag(large, 8 * MiB))

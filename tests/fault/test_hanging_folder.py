@@ -136,3 +136,32 @@ async def test_the_process_ends_within_its_grace_while_reads_hang(
         began = time.monotonic()
         assert await daemon.stop() == 0
         assert time.monotonic() - began < GRACE + 2
+
+
+def with_after_upload(file: Path, mirrored: Path, bucket: str) -> tuple[str, str]:
+    """The manifest `file` where the folder `well` deletes its files; and the same with a mirror added."""
+    text = file.read_text().replace("delete: mirror", "include: ['*.csv']")
+    text = text.replace("name: well,", "name: well, after_upload: delete,")
+    return text, f"{text}mirrors: [{{url: 'file://{mirrored}', to: 's3://{bucket}/mirrored'}}]\n"
+
+
+async def test_a_reload_while_a_root_hangs_delays_no_file_of_another_folder(
+    tmp_path: Path, weed: Server, bucket: str, hanging: Hanging
+) -> None:
+    manifest(tmp_path, weed, bucket)
+    file, mirrored, uploaded = tmp_path / "m.yaml", tmp_path / "mirrored", tmp_path / "well" / "b.csv"
+    before, after = with_after_upload(file, mirrored, bucket)
+    file.write_text(before)
+    (tmp_path / "hangs" / "a.csv").write_text("a")
+    mirrored.write_text("m")
+    async with running(tmp_path, str(file), env=hanging.env) as daemon:
+        await daemon.synced("hangs/a.csv")
+        hanging.close()
+        await daemon.wait_for(lambda: hanging.entered)
+        file.write_text(after)
+        await daemon.synced("hangs/a.csv", "mirrored")
+        uploaded.write_text("b")
+        await daemon.wait_for(lambda: not uploaded.exists())
+        await daemon.synced("hangs/a.csv", "mirrored", "well/b.csv")
+        assert not daemon.logged("item.blocked")
+        hanging.open()

@@ -24,8 +24,8 @@ from mirrord.folders.ports import FolderPorts
 from mirrord.model import File, FileIdentity, Item, Outcome, Revision, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
-from mirrord.sources.folder import Folder
-from mirrord.sources.watch import Watch, inotify
+from mirrord.sources.folder import LocalFolder
+from mirrord.sources.watch import DirectoryWatch, inotify
 from mirrord.testing import MemoryJournal
 from tests.support.records import with_fields
 
@@ -46,10 +46,10 @@ class Inbox:
         target = FolderTarget(store="default", endpoint="http://store", bucket="bucket")
         self.spec = with_fields(FolderSpec(entry="inbox", path=str(root), target=target), **spec)
         ports = FolderPorts(
-            listing=Folder(
+            listing=LocalFolder(
                 self.spec.path, self.spec.selection.include, self.spec.selection.exclude, self.spec.selection.ready
             ),
-            watch=partial(Watch, [self.spec.path], recursive=True),
+            watch=partial(DirectoryWatch, [self.spec.path], recursive=True),
             journal=self.journal,
             submit=self.submit,
             observer=self.take,
@@ -281,7 +281,7 @@ async def test_what_no_event_told_is_found_by_the_timer(root: Path, monkeypatch:
     def full(*_: object) -> bool:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(inotify.Instance, "_add", full)
+    monkeypatch.setattr(inotify.WatchedTree, "_add", full)
     async with Inbox(root).followed() as inbox:
         assert inbox.loop.status().watching == "poll"
         assert "max_user_watches" in inbox.loop.status().problem

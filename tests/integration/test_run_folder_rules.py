@@ -13,6 +13,7 @@ from mirrord.settings import Settings
 from mirrord.sources import mounts
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.folder_world import SPEC
+from tests.support.records import with_fields
 from tests.support.weed import Server
 from tests.support.witness import keys_in
 
@@ -72,7 +73,7 @@ async def test_a_file_system_without_events_is_polled_unless_told_otherwise(
     with pytest.raises(OSError, match="is nfs4, where changes come without events"):
         async with files.hints(spec):
             pytest.fail("it was watched")
-    async with files.hints(replace(spec, watch="events")) as hints:
+    async with files.hints(with_fields(spec, watch="events")) as hints:
         assert hints.watching == "events"
         (inbox / "a").touch()
         assert str(inbox / "a") in await hints.changed()

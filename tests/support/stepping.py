@@ -19,7 +19,7 @@ EVENTS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"}
 
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.sources import pool
-from mirrord.sources.folder import aside, renames
+from mirrord.sources.folder import quarantine, renames
 
 here, taken = threading.local(), {}
 
@@ -71,7 +71,7 @@ if STEPPING:
     pool.THREADS = 250  # many files stop at once, each in a thread
     pool.FilePools.__init__.__kwdefaults__["silence"] = 600.0  # and a root that stops is not down
     sys.addaudithook(hook)
-    aside._departed, aside._resumed = named(aside._departed), named(aside._resumed)
+    quarantine._removed, quarantine._resumed = named(quarantine._removed), named(quarantine._resumed)
     SqliteJournal.finish = journaled(SqliteJournal.finish, lambda _id, record: record)
     SqliteJournal.save = journaled(SqliteJournal.save, lambda record: record)
 

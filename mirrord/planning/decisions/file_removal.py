@@ -1,7 +1,7 @@
 """When an uploaded file may be deleted or moved (`after_upload`), its reserved name meanwhile, and the messages. Pure.
 
 Owns the rule that a file is removed only if its copy is proven, the reserved names, and the numbers of files whose name
-is in use. `folders.after_upload` owns the steps, `sources.folder.aside` the changes of files.
+is in use. `folders.after_upload` owns the steps, `sources.folder.quarantine` the changes of files.
 """
 
 import os
@@ -27,13 +27,13 @@ class RemovalResult:
     """The result of the removal of a file. `gone`: it was deleted, or moved to `at`. Otherwise it exists; `why`: the
     reason.
 
-    `why` empty: it is not the proven file, so it is checked like any other file. `file`: the new identity of the proven
+    `why` None: it is not the proven file, so it is checked like any other file. `file`: the new identity of the proven
     file after it got its name back.
     """
 
     gone: bool = False
-    at: str = ""
-    why: str = ""
+    at: str | None = None
+    why: str | None = None
     file: FileIdentity | None = None
 
 
@@ -109,8 +109,8 @@ def is_removed(record: Record | None) -> bool:
     return record.condition.state is State.SYNCED or record.condition.reason is Reason.DRIFTED
 
 
-def removed_message(at: str) -> str:
-    """The message of an item whose file was deleted or moved."""
+def removed_message(at: str | None) -> str:
+    """The message of an item whose file was moved to `at`, or deleted (None)."""
     return f"uploaded, then moved to {at}" if at else "uploaded, then deleted"
 
 

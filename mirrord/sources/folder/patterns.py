@@ -4,9 +4,11 @@ Owns `include`, `exclude` and the names that are out by themselves: temporary on
 """
 
 from collections.abc import Iterable
+from typing import Self
 
 from pathspec import GitIgnoreSpec
 
+from mirrord.declared import FileSelection
 from mirrord.planning.decisions.markers import Markers
 
 TEMPORARY = (".*", "*~", "*.part", "*.tmp", "*.swp")
@@ -26,6 +28,17 @@ class Patterns:
         self._takes_all = not any(pattern.include is not None for pattern in self._include.patterns)  # comments
         self._exclude = GitIgnoreSpec.from_lines((*TEMPORARY, *exclude))
         self._markers = markers
+
+    @classmethod
+    def of(cls, selection: FileSelection) -> Self:
+        """The patterns of a folder."""
+        markers = None if selection.ready is None else Markers(selection.ready)
+        return cls(selection.include, selection.exclude, markers)
+
+    def match(self, file: str) -> bool:
+        """Whether this file counts and all directories on its path are entered."""
+        cuts = (at for at, sign in enumerate(file) if sign == "/")
+        return all(self.enters(file[:at]) for at in cuts) and self.takes(file)
 
     def enters(self, directory: str) -> bool:
         """Whether anything below this directory may count."""

@@ -1,7 +1,7 @@
-"""Renames that never replace, and copies where a rename cannot go: the file system's part of moving a file away.
+"""Renames that never replace a file, and copies to another file system where a rename is not possible.
 
-Owns renameat2(2) with RENAME_NOREPLACE, by link and unlink where a file system has no such thing, and a copy across
-file systems that is on disk and compared before it gets its name. All paths are relative to open directories.
+Owns renameat2(2) with RENAME_NOREPLACE, with link and unlink where a file system does not support it, and the copy
+across file systems, which is on disk and compared before it gets its name. Paths are relative to open directories.
 """
 
 import ctypes
@@ -15,55 +15,55 @@ from mirrord.planning.decisions.file_removal import numbered_names
 from mirrord.units import MiB
 
 _NOREPLACE = 1
-_PIECE = MiB
-_NOT_HAD = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # NFS has no RENAME_NOREPLACE, but links
+_CHUNK = MiB
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # NFS has no RENAME_NOREPLACE, but links
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 Stop = Callable[[], bool]
-"""Whether what takes long is to be given up."""
+"""Whether a long copy should stop."""
 
 
-class Stopped(OSError):
-    """A copy was given up, for mirrord ends."""
+class CopyStopped(OSError):
+    """A copy was stopped because mirrord ends."""
 
 
-def rename(old: str, new: str, old_place: int, new_place: int) -> None:
+def rename(old: str, new: str, old_directory: int, new_directory: int) -> None:
     """Give `old` the name `new`, replacing nothing. Raises FileExistsError, and OSError (EXDEV across file systems)."""
-    sys.audit("os.rename", old, new, old_place, new_place)
+    sys.audit("os.rename", old, new, old_directory, new_directory)
     if _renameat2 is not None:
-        if _renameat2(old_place, os.fsencode(old), new_place, os.fsencode(new), _NOREPLACE) == 0:
+        if _renameat2(old_directory, os.fsencode(old), new_directory, os.fsencode(new), _NOREPLACE) == 0:
             return
-        if (code := ctypes.get_errno()) not in _NOT_HAD:
+        if (code := ctypes.get_errno()) not in _UNSUPPORTED:
             raise OSError(code, os.strerror(code), new)
-    os.link(old, new, src_dir_fd=old_place, dst_dir_fd=new_place, follow_symlinks=False)
-    os.unlink(old, dir_fd=old_place)
+    os.link(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory, follow_symlinks=False)
+    os.unlink(old, dir_fd=old_directory)
 
 
-def renamed(old: str, name: str, old_place: int, new_place: int) -> str:
-    """Give `old` that name, or with a number where it is taken: the name it has now."""
-    file = os.stat(old, dir_fd=old_place, follow_symlinks=False)
+def renamed(old: str, name: str, old_directory: int, new_directory: int) -> str:
+    """Give `old` that name, or with a number where it is taken. Returns the new name."""
+    file = os.stat(old, dir_fd=old_directory, follow_symlinks=False)
     for new in numbered_names(name):
         try:
-            rename(old, new, old_place, new_place)
+            rename(old, new, old_directory, new_directory)
         except FileExistsError:
-            if not os.path.samestat(os.stat(new, dir_fd=new_place, follow_symlinks=False), file):
+            if not os.path.samestat(os.stat(new, dir_fd=new_directory, follow_symlinks=False), file):
                 continue
-            os.unlink(old, dir_fd=old_place)  # linked already, by one who was killed before the unlink
+            os.unlink(old, dir_fd=old_directory)  # linked already, before a kill
         return new
     raise AssertionError("numbers have no end")
 
 
-def copied(file: int, name: str, temporary: str, place: int, stop: Stop) -> str:
-    """Copy an open file into `place`, on disk and compared, as `name` or with a number: the name that it has there.
+def copied(file: int, name: str, temporary: str, directory: int, stop: Stop) -> str:
+    """Copy an open file into the directory `directory`, as `name` or with a number. Returns its name there.
 
-    What stands there under the name and is the same already counts: it was copied by one who was killed then. Raises
-    OSError, Stopped if `stop` says so; then nothing is left but maybe `temporary`, which the next try writes over.
+    The copy is on disk and compared. An equal file of that name counts as the copy: it was made before a kill. Raises
+    OSError, and CopyStopped if `stop()` is true; then at most `temporary` is left, which the next try overwrites.
     """
-    if _is_copy(file, name, place, stop):
+    if _is_copy(file, name, directory, stop):
         return name
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    written = os.open(temporary, flags, 0o600, dir_fd=place)
+    written = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:
         try:
             _fill(written, file, stop)
@@ -71,24 +71,24 @@ def copied(file: int, name: str, temporary: str, place: int, stop: Stop) -> str:
                 raise OSError(errno.EIO, "the copy differs from the file", name)
         finally:
             os.close(written)
-        there = renamed(temporary, name, place, place)
-        os.fsync(place)
+        there = renamed(temporary, name, directory, directory)
+        os.fsync(directory)
         return there
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary, dir_fd=place)
+            os.unlink(temporary, dir_fd=directory)
         raise
 
 
 def _fill(written: int, file: int, stop: Stop) -> None:
     found, offset = os.fstat(file), 0
-    while piece := os.pread(file, _PIECE, offset):
+    while chunk := os.pread(file, _CHUNK, offset):
         if stop():
-            raise Stopped(errno.EINTR, "mirrord ends")
-        view = memoryview(piece)
+            raise CopyStopped(errno.EINTR, "mirrord ends")
+        view = memoryview(chunk)
         while view:
             view = view[os.write(written, view) :]
-        offset += len(piece)
+        offset += len(chunk)
     with suppress(PermissionError):
         os.fchown(written, found.st_uid, found.st_gid)
     os.fchmod(written, found.st_mode & 0o777)
@@ -96,9 +96,9 @@ def _fill(written: int, file: int, stop: Stop) -> None:
     os.fsync(written)
 
 
-def _is_copy(file: int, name: str, place: int, stop: Stop) -> bool:
+def _is_copy(file: int, name: str, directory: int, stop: Stop) -> bool:
     try:
-        other = os.open(name, _READ | os.O_NONBLOCK, dir_fd=place)
+        other = os.open(name, _READ | os.O_NONBLOCK, dir_fd=directory)
     except OSError:
         return False
     try:
@@ -111,11 +111,11 @@ def _is_copy(file: int, name: str, place: int, stop: Stop) -> bool:
 def _same_bytes(one: int, other: int, stop: Stop) -> bool:
     offset = 0
     while True:
-        piece = os.pread(one, _PIECE, offset)
-        if piece != os.pread(other, _PIECE, offset):
+        chunk = os.pread(one, _CHUNK, offset)
+        if chunk != os.pread(other, _CHUNK, offset):
             return False
-        if not piece:
+        if not chunk:
             return True
         if stop():
-            raise Stopped(errno.EINTR, "mirrord ends")
-        offset += len(piece)
+            raise CopyStopped(errno.EINTR, "mirrord ends")
+        offset += len(chunk)

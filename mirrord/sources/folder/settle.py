@@ -1,7 +1,7 @@
-"""Whether the files of a folder are at rest: two equal stats, one settle apart (guarantee 7).
+"""Whether the files of a folder are settled: two equal stats, `settle` seconds apart (guarantee 7).
 
-Owns the comparison for a folder that is scanned once, as `sync` does. The first look keeps eight bytes a file, so that
-a million new files need no more than 8 MiB; the second is the listing itself.
+Owns the comparison for a folder that is scanned once, as `sync` does. The first scan keeps eight bytes for each file,
+so a million new files need at most 8 MiB. The second scan is the listing itself.
 """
 
 from array import array
@@ -13,16 +13,17 @@ from dataclasses import replace
 from mirrord.errors import LeftOut
 from mirrord.model import FileIdentity
 from mirrord.ports import Clock, Listing
-from mirrord.sources.folder.scan import Folder
+from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.folder.walk import FolderProblem, FoundFile
 
-_SHARDS = 1024  # each is sorted by itself: sorting a million at once would hold the interpreter for half a second
+_SHARDS = 1024  # each is sorted on its own: sorting a million at once would hold the interpreter lock for 0.5 s
 
 
 class Stats:
-    """The stats of one look at many files, to be recognised in a later one. Pure.
+    """The stats of many files from one scan, to compare with a later scan. Pure.
 
-    Keeps a 64-bit hash a file: among a million files that changed, one is mistaken with probability 1e-13 each.
+    Keeps a 64-bit hash for each file: among a million files, a changed file is taken for unchanged with probability
+    1e-13.
     """
 
     def __init__(self) -> None:
@@ -30,17 +31,17 @@ class Stats:
         self._sorted = [True] * _SHARDS
 
     def add(self, name: str, file: FileIdentity) -> None:
-        """Remember this file as it is."""
+        """Add this file in its present state."""
         mark = hash((name, file))
         self._shards[mark % _SHARDS].append(mark)
         self._sorted[mark % _SHARDS] = False
 
     def holds(self, name: str, file: FileIdentity) -> bool:
-        """Whether this file was remembered exactly as it is now."""
+        """Whether this file was added in the same state as now."""
         mark = hash((name, file))
         shard = self._shard(mark % _SHARDS)
-        place = bisect_left(shard, mark)
-        return place < len(shard) and shard[place] == mark
+        at = bisect_left(shard, mark)
+        return at < len(shard) and shard[at] == mark
 
     def _shard(self, number: int) -> "array[int]":
         if not self._sorted[number]:
@@ -50,12 +51,12 @@ class Stats:
 
 
 class SettledFolder(Listing):
-    """A folder whose files say whether they are settled. `settle` in seconds; 0 takes each file as it is.
+    """A folder whose files have `settled` set. `settle` in seconds; with 0 every file is settled.
 
-    Several folders share one wait: `look` at each, then enumerate each.
+    Several folders share one wait: call `first_scan` for each, then enumerate each.
     """
 
-    def __init__(self, folder: Folder, settle: float, clock: Clock) -> None:
+    def __init__(self, folder: LocalFolder, settle: float, clock: Clock) -> None:
         self._folder = folder
         self._settle = settle
         self._clock = clock
@@ -78,27 +79,27 @@ class SettledFolder(Listing):
         return self._folder.left_out
 
     @property
-    def asides(self) -> tuple[FoundFile, ...]:
-        """Of the last scan, by `look` or `enumerate`."""
-        return self._folder.asides
+    def quarantined(self) -> tuple[FoundFile, ...]:
+        """Of the last scan, by `first_scan` or `enumerate`."""
+        return self._folder.quarantined
 
     @property
     def root(self) -> tuple[int, int] | None:
-        """Of the last scan, by `look` or `enumerate`."""
+        """Of the last scan, by `first_scan` or `enumerate`."""
         return self._folder.root
 
     @property
     def linked(self) -> tuple[str, ...]:
-        """Of the last scan, by `look` or `enumerate`."""
+        """Of the last scan, by `first_scan` or `enumerate`."""
         return self._folder.linked
 
     @property
-    def down(self) -> str:
+    def down(self) -> str | None:
         """See `ports.FolderListing`."""
         return self._folder.down
 
-    async def look(self) -> None:
-        """The first stat of each file, from whose end the settle is counted."""
+    async def first_scan(self) -> None:
+        """Make the first stat of each file. `settle` is counted from its end."""
         first = Stats()
         if self._settle > 0:
             async with aclosing(self._folder.enumerate()) as files:
@@ -116,17 +117,17 @@ class SettledFolder(Listing):
         return await self._folder.absent(files)
 
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
-        """See `ports.Listing`. Waits until a settle after `look` (which it does first if nobody did)."""
+        """See `ports.Listing`. Waits until `settle` seconds after `first_scan`, which it calls if it was not called."""
         if self._first is None:
-            await self.look()
+            await self.first_scan()
         first, self._first = self._first or Stats(), None
         left = self._since + self._settle - self._clock.monotonic()
         if left > 0:
             await self._clock.sleep(left)
         async with aclosing(self._folder.enumerate()) as files:
             async for found in files:
-                yield found if self._at_rest(first, found) else replace(found, settled=False)
+                yield found if self._is_settled(first, found) else replace(found, settled=False)
 
-    def _at_rest(self, first: Stats, found: FoundFile) -> bool:
+    def _is_settled(self, first: Stats, found: FoundFile) -> bool:
         file = found.revision.file
         return self._settle <= 0 or (file is not None and first.holds(found.name, file))

@@ -1,12 +1,12 @@
 """Hints that something changed below some directories, from the kernel's events.
 
-Owns one thread a `Watch`, and the bounded set of paths between the thread and its reader. Refuses to be the truth:
-events get lost (FIELD_NOTES 14), so a reader looks on a timer too, and takes a hint as a reason to look now. Never
-raises because of what happens to the directories: where events cannot be had, `watching` becomes "poll" and `problem`
-says why, once. Trees are read by `inotify` where the system has it, all else by `portable` (watchfiles).
+Owns one thread for each `DirectoryWatch`, and the bounded set of changed paths between the thread and its user. Events
+get lost (FIELD_NOTES 14): a user must also scan on a timer, and takes a hint only as a reason to scan now. No error of
+the directories is raised: where events are not available, `watching` is "poll", and `problem` gives the reason. Trees
+are read by `inotify` where the system has it, everything else by `portable` (watchfiles).
 
-A root that is missing, removed, or replaced by another directory is found again within a second; the root itself is
-then handed on as a hint, as it is when events were lost, or when more paths changed than are kept.
+A root that is missing, removed, or replaced by another directory is found again within a second. The root itself is
+then reported as changed; so it is when events were lost, or when more paths changed than are kept.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from logging import getLogger
@@ -24,7 +24,7 @@ from typing import Self
 
 from mirrord.aio import finish
 from mirrord.sources.watch import portable
-from mirrord.sources.watch.reader import Follow
+from mirrord.sources.watch.reader import EventReader
 
 if sys.platform == "linux":
     from mirrord.sources.watch import inotify as of_trees
@@ -34,61 +34,57 @@ else:
 _log = getLogger(__name__)
 
 KEPT_PATHS = 10_000
-"""More changed paths than this between two reads are handed on as their roots."""
+"""If more paths change between two reads, their roots are reported instead."""
 
-_LOOK = 1.0  # seconds between two looks at the roots themselves
-_LEAVE = 2.0  # seconds; a thread notices a stop within a tenth of one
-_AGAIN = 60.0  # seconds until events are tried again after they failed
-_PAUSE_OF_DURATION = 4.0  # so many times as long as the watches took to stand is the pause before they are set anew
+_ROOTS_EVERY = 1.0  # seconds between two checks of the roots themselves
+_LEAVE = 2.0  # most seconds to wait for the thread's end; it notices a stop within 0.1 s
+_RETRY = 60.0  # seconds until events are tried again after an error
+_PAUSE_OF_DURATION = 4.0  # the pause before the watches are set again, as a multiple of the time that setting them took
 
 
-class Watch:
-    """`async with Watch(["/srv/inbox"], recursive=True) as hints: async for paths in hints: …`
+class DirectoryWatch:
+    """`async with DirectoryWatch(["/srv/inbox"], recursive=True) as hints: async for paths in hints: …`
 
-    Entering returns once the events flow (or cannot be had), so that a first look made after it misses nothing. A
-    root is a directory; to watch a file, watch its directory (a ConfigMap's `..data` swap shows there only). Paths
-    begin with the root as it was given, and name what changed, appeared or went.
+    Created in a running event loop. Entering returns when the events flow (or are not available), so a first scan
+    after it misses nothing. A root is a directory; to watch a file, watch its directory (the swap of a ConfigMap's
+    `..data` is visible only there). Paths start with the root as it was given; they were changed, created or removed.
     """
 
     def __init__(
-        self, roots: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow: Follow | None = None
+        self, roots: Iterable[str | os.PathLike[str]], *, recursive: bool = False, reader: EventReader | None = None
     ) -> None:
-        """`follow` reads the events; by default the system's best for what is watched."""
+        """`reader` reads the events; by default the best one of the system."""
         self._roots = tuple(dict.fromkeys(os.fspath(root) for root in roots))
-        self._recursive = recursive
-        self._follow: Follow = follow or (of_trees.follow if recursive else portable.follow)
         self._problem: str | None = None
         self._changed: set[str] = set()
         self._news = asyncio.Event()
-        self._stop = threading.Event()
-        self._standing = asyncio.Event()
-        self._stood = 0.0  # when the watches stood (monotonic)
-        self._loop: asyncio.AbstractEventLoop
-        self._thread = threading.Thread(target=self._live, name="watch", daemon=True)
+        self._watching = asyncio.Event()  # set once the watches are set, or are not available
+        used = reader or (of_trees.read_events if recursive else portable.read_events)
+        report = partial(_on_loop, asyncio.get_running_loop(), self._take)
+        self._thread = _EventThread(self._roots, used, report, recursive=recursive)
 
     @property
     def watching(self) -> str:
-        """`events`, or `poll` while the reader's timer is all there is."""
+        """`events`, or `poll` while events are not available."""
         return "poll" if self._problem else "events"
 
     @property
     def problem(self) -> str | None:
-        """Why events cannot be had; None if they can. A change of it is handed on as a hint of every root."""
+        """Why events are not available; None if they are. When it changes, every root is reported as changed."""
         return self._problem
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
         self._thread.start()
         try:
-            await self._standing.wait()
+            await self._watching.wait()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Wait for the thread's end, unless a file system that hangs keeps it: then it ends with its call."""
-        self._stop.set()
+        """Wait for the thread's end. If a file system hangs, the thread ends later, with its call."""
+        self._thread.stop.set()
         await finish(asyncio.to_thread(self._thread.join, _LEAVE))
 
     def __aiter__(self) -> Self:
@@ -98,15 +94,14 @@ class Watch:
         return await self.changed()
 
     async def changed(self) -> frozenset[str]:
-        """Wait for the next paths that may have changed, at least one. Being cancelled loses none."""
+        """Wait for the next paths that may have changed, at least one. A cancellation loses none."""
         await self._news.wait()
         self._news.clear()
         changed, self._changed = self._changed, set()
         return frozenset(changed)
 
-    # ── on the loop ──────────────────────────────────────────────────────────────────────────────
     def _take(self, paths: Iterable[str], problem: str | None) -> None:
-        self._standing.set()
+        self._watching.set()
         if problem and not self._problem:
             _log.warning("watching without events: %s", problem)
         if problem != self._problem:
@@ -117,19 +112,40 @@ class Watch:
         if self._changed:
             self._news.set()
 
-    # ── on the thread ────────────────────────────────────────────────────────────────────────────
-    def _live(self) -> None:
-        missed: tuple[str, ...] = ()  # the first look comes after the first watch stands; each new one had a gap
-        while not self._stop.is_set():
-            began = self._stood = time.monotonic()
+
+ReportChanges = Callable[[Iterable[str], str | None], None]
+"""Called in the thread with changed paths, and why events are not available, or None."""
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, take: ReportChanges, paths: Iterable[str], problem: str | None) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the watch has no user any more
+        loop.call_soon_threadsafe(take, paths, problem)
+
+
+class _EventThread(threading.Thread):
+    """Reads the events of the roots, and starts again when the roots change, until `stop` is set."""
+
+    def __init__(self, roots: tuple[str, ...], reader: EventReader, report: ReportChanges, *, recursive: bool) -> None:
+        super().__init__(name="watch", daemon=True)
+        self.stop = threading.Event()
+        self.reader = reader
+        self._roots = roots
+        self._recursive = recursive
+        self._report = report
+        self._watching_since = 0.0  # monotonic
+
+    def run(self) -> None:
+        missed: tuple[str, ...] = ()  # the first scan follows the first watches; all later ones had a gap before them
+        while not self.stop.is_set():
+            began = self._watching_since = time.monotonic()
             if problem := self._followed(missed):
-                self._hand_on((), problem)
-                self._stop.wait(_AGAIN)
-            self._stop.wait(_PAUSE_OF_DURATION * (self._stood - began))
+                self._report((), problem)
+                self.stop.wait(_RETRY)
+            self.stop.wait(_PAUSE_OF_DURATION * (self._watching_since - began))
             missed = self._roots
 
     def _followed(self, missed: tuple[str, ...]) -> str | None:
-        """Hand on events until the roots are others than when it began: None, or why events cannot be had."""
+        """ReportChanges events until the roots change. Returns None, or why events are not available."""
         roots = {root: _identity(root) for root in self._roots}
         present = [root for root, found in roots.items() if found]
         if unread := next((root for root in present if not os.access(root, os.R_OK | os.X_OK)), None):
@@ -137,33 +153,30 @@ class Watch:
         try:
             for changed in self._events(present, missed):
                 if changed:
-                    self._hand_on(changed)
+                    self._report(changed, None)
                 if roots != {root: _identity(root) for root in self._roots}:
                     break
         except FileNotFoundError:
-            self._stop.wait(_LOOK)  # it went between the two looks
+            self.stop.wait(_ROOTS_EVERY)  # a root was removed after the check
         except OSError as error:
             return f"no events for {', '.join(present)}: {error}{_remedy(error)}"
         return None
 
     def _events(self, present: Sequence[str], missed: tuple[str, ...]) -> Iterator[set[str]]:
-        """Every batch of changes, and an empty one each second at least; ends once stopped, or if to be begun anew."""
-        standing = partial(self._stand, missed)
+        """Every batch of changes, and an empty one at least each second. Ends when stopped, or to be started again."""
+        on_watching, should_stop = partial(self._watch_is_set, missed), self.stop.is_set
         if present:
-            stopped = self._stop.is_set
-            yield from self._follow(present, recursive=self._recursive, standing=standing, stopped=stopped, every=_LOOK)
+            yield from self.reader(
+                present, recursive=self._recursive, on_watching=on_watching, should_stop=should_stop, every=_ROOTS_EVERY
+            )
             return
-        standing()
-        while not self._stop.wait(_LOOK):
+        on_watching()
+        while not self.stop.wait(_ROOTS_EVERY):
             yield set()
 
-    def _stand(self, missed: tuple[str, ...]) -> None:
-        self._stood = time.monotonic()
-        self._hand_on(missed)
-
-    def _hand_on(self, paths: Iterable[str], problem: str | None = None) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody reads any more
-            self._loop.call_soon_threadsafe(self._take, paths, problem)
+    def _watch_is_set(self, missed: tuple[str, ...]) -> None:
+        self._watching_since = time.monotonic()
+        self._report(missed, None)
 
 
 def _remedy(error: OSError) -> str:
@@ -176,7 +189,7 @@ def _remedy(error: OSError) -> str:
 
 
 def _identity(root: str) -> tuple[int, int] | None:
-    """Device and inode of a root; None while it is not there."""
+    """Device and inode of a root; None if it is missing."""
     try:
         found = os.stat(root)
     except OSError:

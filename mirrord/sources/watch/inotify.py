@@ -1,15 +1,15 @@
-"""The kernel's own events of whole trees, by inotify(7): Linux only. Blocking; lives on the threads of `Watch`es.
+"""The kernel's events of whole trees, by inotify(7). Linux only. All calls block; they run in a watch's thread.
 
-Owns one inotify instance for all trees of the process (a user has 128 by default, for all programs together), and
-which directory each of its watches stands for. Asked directly because watchfiles cannot do what a large folder needs:
-it holds the interpreter while it walks a tree (0.4 s for 200,000 files, in which nothing else of the process runs),
-follows links, wakes up at every step, and passes over the kernel's word that events were lost. Here a walk reads
-directories only, lets others run between any two names, and follows no link below a root. The bindings on PyPI would
-save the four calls below, and leave the walk and its races to us.
+Owns one inotify instance for all trees of the process (the default limit is 128 instances a user, over all programs),
+and the directory of each of its watches. It does not use watchfiles, because that is not fit for a large folder: it
+holds the interpreter lock while it walks a tree (0.4 s for 200,000 files, in which nothing else of the process runs),
+follows links, wakes up at every step, and ignores the kernel's report that events were lost. Here a walk reads
+directories only, releases the interpreter lock between two names, and follows no link below a root. The bindings on
+PyPI would replace only the four system calls below; the walk and its races would still be ours.
 
-A directory that comes is watched with all below it before it is hinted at, so that who then looks below it misses
-nothing. A directory that is moved is let go of with all below it, since its watches would tell of it by its old path.
-Where events were lost, or a root went, or something was unmounted, `follow` ends, and is begun anew by its caller.
+A new directory is watched with all below it before a hint of it is passed on, so a scan that follows the hint misses
+nothing. A moved directory is unwatched with all below it, because its watches would report its old path. When events
+were lost, a root was removed or moved, or a file system was unmounted, `read_events` ends; the caller starts it again.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from mirrord.sources.watch.reader import Standing, Stopped
+from mirrord.sources.watch.reader import OnWatching, ShouldStop
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _UNMOUNT, _OVERFLOW, _IGNORED = 0x400, 0x800, 0x2000, 0x4000, 0x8000
@@ -34,55 +34,55 @@ _ADD_TO_MASK = 0x20000000  # a directory of two trees has one watch
 _CHANGES = _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
 _BELOW = _CHANGES | _ONLY_DIRECTORY | _NOT_OF_UNLINKED | _NOT_THROUGH_LINKS
 _OF_ROOT = _CHANGES | _ONLY_DIRECTORY | _NOT_OF_UNLINKED | _DELETE_SELF | _MOVE_SELF  # a root may be a link
-_BEGIN_ANEW = _OVERFLOW | _UNMOUNT | _DELETE_SELF | _MOVE_SELF
+_RESTART = _OVERFLOW | _UNMOUNT | _DELETE_SELF | _MOVE_SELF
 
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 _READ = 256 * 1024
 _MOST_QUEUED = 8_192
-"""Events that wait for one tree; more are lost for it, as they would be in the kernel's queue."""
-_GATHER = 0.005  # seconds between two reads, at least: a storm makes batches, an event alone is handed on at once
-_TURN = 0.1  # seconds until a stop is noticed
+"""Most events that wait for one tree. Further events are lost for it, as they are when the kernel's queue is full."""
+_GATHER = 0.005  # least seconds between two reads: many events make batches, a single event is passed on at once
+_TURN = 0.1  # most seconds until a stop is noticed
 _EXHAUSTED = {errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
-def follow(
-    roots: Sequence[str], *, recursive: bool, standing: Standing, stopped: Stopped, every: float
+def read_events(
+    roots: Sequence[str], *, recursive: bool, on_watching: OnWatching, should_stop: ShouldStop, every: float
 ) -> Iterator[set[str]]:
-    """See `reader.Follow`. Raises ENOSPC for too many directories, EMFILE for too many instances or files."""
-    with Instance(recursive, stopped) as tree:
+    """See `reader.EventReader`. Raises ENOSPC for too many directories, EMFILE for too many instances or files."""
+    with WatchedTree(recursive, should_stop) as tree:
         for root in roots:
             tree.watch_root(root)
-        standing()
-        told = time.monotonic()
-        while not stopped() and not tree.spent:
+        on_watching()
+        reported = time.monotonic()
+        while not should_stop() and not tree.is_stale:
             changed = tree.read(_TURN)
-            if changed or time.monotonic() - told >= every:
+            if changed or time.monotonic() - reported >= every:
                 yield changed
-                told = time.monotonic()
+                reported = time.monotonic()
             if changed:
                 time.sleep(_GATHER)
 
 
-Event = tuple[int, int, str]
-"""Watch, mask and name; the name is empty for an event about the watched directory itself."""
+KernelEvent = tuple[int, int, str]
+"""Watch, mask and name. The name is empty if the event is about the watched directory itself."""
 
 
-class Kernel:
-    """The process's inotify instance: open while any tree is watched. A thread reads it and hands each tree its events.
+class Inotify:
+    """The inotify instance of the process, open while any tree is watched. Its thread gives each tree its events.
 
-    A directory that is in two trees has one watch, whose mask is what both ask for.
+    A directory in two trees has one watch, whose mask is the union of both masks.
     """
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._lock = threading.Lock()  # so that no event is handed on between a watch and its entry here
-        self._trees: set[Instance] = set()
-        self._masks: dict[int, dict[Instance, int]] = {}  # by watch
+        self._lock = threading.Lock()  # no event is passed on between the creation of a watch and its entry here
+        self._trees: set[WatchedTree] = set()
+        self._masks: dict[int, dict[WatchedTree, int]] = {}  # by watch
         self._file = -1
         self._thread: threading.Thread | None = None
 
-    def enter(self, tree: "Instance") -> None:
-        """A tree is to be watched. Raises OSError."""
+    def enter(self, tree: "WatchedTree") -> None:
+        """Add a tree. Raises OSError."""
         with self._lock:
             if self._file < 0:
                 self._file = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -92,8 +92,8 @@ class Kernel:
                 self._thread.start()
             self._trees.add(tree)
 
-    def leave(self, tree: "Instance", watches: Iterable[int]) -> None:
-        """It is watched no more; these are its watches."""
+    def leave(self, tree: "WatchedTree", watches: Iterable[int]) -> None:
+        """Remove a tree, with its watches."""
         with self._lock:
             self._trees.discard(tree)
             thread = None if self._trees else self._thread
@@ -101,26 +101,26 @@ class Kernel:
                 self._masks.clear()
                 self._thread, self._file = None, -1
         if thread is not None:
-            thread.join()  # it closes the file, and with it every watch
+            thread.join()  # it closes the file, which ends every watch
             return
         for watch in watches:
             self.remove(tree, watch)
 
-    def add(self, tree: "Instance", path: str, mask: int) -> int:
-        """Watch this directory for the tree: the watch. Raises OSError.
+    def add(self, tree: "WatchedTree", path: str, mask: int) -> int:
+        """Watch this directory for the tree, and return the watch. Raises OSError.
 
-        The path is looked up before the lock is taken: where a file system hangs, the other trees go on.
+        The path is resolved before the lock is taken: while a file system hangs, the other trees go on.
         """
         links = os.O_NOFOLLOW if mask & _NOT_THROUGH_LINKS else 0
-        place = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | links)
+        directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | links)
         try:
             with self._lock:
-                return self._watch(tree, place, path, mask)
+                return self._watch(tree, directory, path, mask)
         finally:
-            os.close(place)
+            os.close(directory)
 
-    def _watch(self, tree: "Instance", place: int, path: str, mask: int) -> int:
-        found = b"/proc/self/fd/%d" % place
+    def _watch(self, tree: "WatchedTree", directory: int, path: str, mask: int) -> int:
+        found = b"/proc/self/fd/%d" % directory
         watch: int = self._libc.inotify_add_watch(self._file, found, mask & ~_NOT_THROUGH_LINKS | _ADD_TO_MASK)
         if watch < 0:
             raise _error(path)
@@ -128,8 +128,8 @@ class Kernel:
         masks[tree] = masks.get(tree, 0) | mask
         return watch
 
-    def remove(self, tree: "Instance", watch: int) -> None:
-        """Watch it no more for the tree."""
+    def remove(self, tree: "WatchedTree", watch: int) -> None:
+        """End this watch for the tree."""
         with self._lock:
             masks = self._masks.get(watch, {})
             if masks.pop(tree, None) is not None and not masks:
@@ -137,19 +137,19 @@ class Kernel:
                 self._libc.inotify_rm_watch(self._file, watch)
 
     def _read(self, file: int) -> None:
-        """On the thread, until the last tree left."""
+        """Runs in the thread until the last tree is removed."""
         poll = select.poll()
         poll.register(file, select.POLLIN)
         try:
             while self._file == file:
                 if poll.poll(_TURN * 1000):
                     with self._lock:
-                        if self._file == file:  # else the last tree left meanwhile
-                            self._hand_on(os.read(file, _READ))
+                        if self._file == file:  # else the last tree was removed meanwhile
+                            self._pass_on(os.read(file, _READ))
         finally:
             os.close(file)
 
-    def _hand_on(self, buffer: bytes) -> None:
+    def _pass_on(self, buffer: bytes) -> None:
         for event in _events(buffer):
             watch, mask, _ = event
             masks = self._masks.get(watch, {})
@@ -162,32 +162,32 @@ class Kernel:
                     tree.take(event)
 
 
-_KERNEL = Kernel()
+_INOTIFY = Inotify()
 
 
-class Instance:
-    """One watched tree; `spent` once its watches are no longer all that should stand."""
+class WatchedTree:
+    """One watched tree. `is_stale`: its watches are no longer complete, or events were lost."""
 
-    def __init__(self, recursive: bool, stopped: Stopped) -> None:
-        self.spent = False
+    def __init__(self, recursive: bool, should_stop: ShouldStop) -> None:
+        self.is_stale = False
         self._recursive = recursive
-        self._stopped = stopped
-        self._paths: dict[int, str] = {}  # watch -> its directory, beginning with a root
-        self._queued: deque[Event] = deque()  # one thread appends, another takes
+        self._should_stop = should_stop
+        self._paths: dict[int, str] = {}  # watch -> its directory, which starts with a root
+        self._queued: deque[KernelEvent] = deque()  # one thread appends, another removes
         self._lost = False
         self._news = threading.Event()
 
     def __enter__(self) -> Self:
-        _KERNEL.enter(self)
+        _INOTIFY.enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _KERNEL.leave(self, tuple(self._paths))
+        _INOTIFY.leave(self, tuple(self._paths))
 
-    def take(self, event: Event) -> None:
-        """One more event, from the kernel's thread."""
+    def take(self, event: KernelEvent) -> None:
+        """Add an event. Called in the thread of `Inotify`."""
         if len(self._queued) < _MOST_QUEUED:
             self._queued.append(event)
         else:
@@ -195,58 +195,58 @@ class Instance:
         self._news.set()
 
     def watch_root(self, root: str) -> None:
-        """Watch this directory, and all below it if so asked. Raises OSError."""
+        """Watch this directory, and all below it if the tree is recursive. Raises OSError."""
         self._add(root, _OF_ROOT)
         if self._recursive:
             self._watch_below(root)
 
     def read(self, patience: float) -> set[str]:
-        """The paths that changed, as soon as there are any; none after that many seconds."""
+        """Wait for changed paths, at most `patience` seconds. Returns an empty set if there are none."""
         if not self._news.wait(patience):
             return set()
         self._news.clear()
-        self.spent = self.spent or self._lost
+        self.is_stale = self.is_stale or self._lost
         changed: set[str] = set()
         for _ in range(len(self._queued)):
             watch, mask, name = self._queued.popleft()
-            if path := self._understood(watch, mask, name):
+            if path := self._path_of(watch, mask, name):
                 changed.add(path)
         return changed
 
-    def _understood(self, watch: int, mask: int, name: str) -> str:
-        """The path that an event is about; empty if it is about none that is watched."""
-        if mask & _BEGIN_ANEW:
-            self.spent = True
+    def _path_of(self, watch: int, mask: int, name: str) -> str | None:
+        """The path that an event is about; None if it is not watched."""
+        if mask & _RESTART:
+            self.is_stale = True
         if mask & _IGNORED:
             self._paths.pop(watch, None)
-            return ""
-        place = self._paths.get(watch)
-        if place is None or not name:
-            return place or ""
-        path = _joined(place, name)
+            return None
+        directory = self._paths.get(watch)
+        if directory is None or not name:
+            return directory
+        path = _joined(directory, name)
         if self._recursive and mask & _IS_DIRECTORY:
             self._directory_changed(path, mask)
         return path
 
     def _directory_changed(self, path: str, mask: int) -> None:
         if mask & _MOVED_FROM:
-            self._let_go(path)
-        elif not mask & _DELETE and self._added(path):  # it came, or can be read since its mode changed
+            self._unwatch_below(path)
+        elif not mask & _DELETE and self._added(path):  # it is new, or its mode changed and it can be read now
             self._watch_below(path)
 
-    def _let_go(self, path: str) -> None:
+    def _unwatch_below(self, path: str) -> None:
         below = f"{path}/"
         for watch in [watch for watch, one in self._paths.items() if one == path or one.startswith(below)]:
             del self._paths[watch]
-            _KERNEL.remove(self, watch)
+            _INOTIFY.remove(self, watch)
 
     def _watch_below(self, root: str) -> None:
         ahead = [root]
-        while ahead and not self._stopped():
+        while ahead and not self._should_stop():
             ahead.extend(path for path in _directories_in(ahead.pop()) if self._added(path))
 
     def _added(self, path: str) -> bool:
-        """Watch a directory below a root; False if it was watched already, or cannot be: the scan tells of that."""
+        """Watch a directory below a root. False if it was watched already, or cannot be, which the scan reports."""
         try:
             return self._add(path, _BELOW)
         except OSError as error:
@@ -255,13 +255,13 @@ class Instance:
             return False
 
     def _add(self, path: str, mask: int) -> bool:
-        watch = _KERNEL.add(self, path, mask)
+        watch = _INOTIFY.add(self, path, mask)
         is_new = self._paths.get(watch) != path
         self._paths[watch] = path
         return is_new
 
 
-def _events(buffer: bytes) -> Iterator[Event]:
+def _events(buffer: bytes) -> Iterator[KernelEvent]:
     at = 0
     while at < len(buffer):
         watch, mask, _, length = _EVENT.unpack_from(buffer, at)
@@ -279,8 +279,8 @@ def _directories_in(path: str) -> Iterable[str]:
         return ()
 
 
-def _joined(place: str, name: str) -> str:
-    return f"{place}{name}" if place.endswith("/") else f"{place}/{name}"
+def _joined(directory: str, name: str) -> str:
+    return f"{directory}{name}" if directory.endswith("/") else f"{directory}/{name}"
 
 
 def _error(path: str) -> OSError:

@@ -1,23 +1,23 @@
-"""What a reader of events is: the one seam between `Watch` and the two of them, `inotify` and `portable`."""
+"""The protocol of event readers, between `DirectoryWatch` and its two readers, `inotify` and `portable`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-Standing = Callable[[], object]
-"""Called once, as soon as what is to be watched is: what changes from then on is handed on."""
-Stopped = Callable[[], bool]
-"""Whether to end; asked every tenth of a second at least."""
+OnWatching = Callable[[], object]
+"""Called once, as soon as all watches are set. Each later change is reported."""
+ShouldStop = Callable[[], bool]
+"""Whether the reader should end. Called at least every 0.1 s."""
 
 
-class Follow(Protocol):
+class EventReader(Protocol):
     """Reads events on the calling thread."""
 
     def __call__(
-        self, roots: Sequence[str], *, recursive: bool, standing: Standing, stopped: Stopped, every: float
+        self, roots: Sequence[str], *, recursive: bool, on_watching: OnWatching, should_stop: ShouldStop, every: float
     ) -> Iterator[set[str]]:
-        """Each batch of changed paths, and an empty one after `every` seconds without any.
+        """Yield each batch of changed paths, and an empty one after `every` seconds without changes.
 
-        Ends once stopped, or when what is watched is no longer what is there; then it is to be called anew. Raises
-        OSError where events cannot be had, FileNotFoundError where a root is gone.
+        Ends when `should_stop()` is true, and when the watches are no longer complete: then the caller starts again.
+        Raises OSError if events are not available, FileNotFoundError if a root is missing.
         """
         ...

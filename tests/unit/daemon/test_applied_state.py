@@ -13,6 +13,7 @@ from mirrord.daemon.supervise import Supervisor
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
+from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import Destination, Item, Outcome, Record, State
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
@@ -43,12 +44,16 @@ class Scene:
         folders = FolderLoops(
             scheduler=scheduler,
             after_upload=AfterUpload(
-                looks=self,
-                asides=files.quarantine(),
+                reconciler=self,
+                quarantine=files.quarantine(),
                 journal=self.journal,
-                store_of=self.store_of,
-                source_of=self.source_of,
-                budget=Budget(MiB),
+                proof=CopyProof(
+                    journal=self.journal,
+                    store_of=self.store_of,
+                    source_of=self.source_of,
+                    budget=Budget(MiB),
+                    observer=self.ignore,
+                ),
                 observer=self.ignore,
                 clock=clock,
             ),

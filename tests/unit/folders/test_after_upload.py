@@ -11,6 +11,7 @@ from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.errors import Reason, SourceTimedOut, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked
 from mirrord.folders.after_upload import AGAIN, AfterUpload
+from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import (
     META_TRANSFER,
     Checksum,
@@ -118,13 +119,17 @@ class World:
 
     def __post_init__(self) -> None:
         self.journal = MemoryJournal()
-        self.departures = AfterUpload(
-            looks=self,
-            asides=self,
+        self.after_upload = AfterUpload(
+            reconciler=self,
+            quarantine=self,
             journal=self.journal,
-            store_of=self.store_of,
-            source_of=self.source_of,
-            budget=Budget(MiB),
+            proof=CopyProof(
+                journal=self.journal,
+                store_of=self.store_of,
+                source_of=self.source_of,
+                budget=Budget(MiB),
+                observer=self.events.append,
+            ),
             observer=self.events.append,
             clock=self.clock,
         )
@@ -132,12 +137,12 @@ class World:
     async def look(self, item: Item = ITEM) -> Outcome:
         if self.record is not None and await self.journal.record(item.id) is None:
             await self.journal.save(self.record)
-        return await self.departures.reconcile(item)
+        return await self.after_upload.reconcile(item)
 
     async def resume(self, spec: FolderSpec = SPEC, name: str = "sub/a") -> None:
         if self.record is not None:
             await self.journal.save(self.record)
-        await self.departures.resume(spec, [FoundFile(name, Revision(address="x", file=FILE))])
+        await self.after_upload.resume(spec, [FoundFile(name, Revision(address="x", file=FILE))])
 
     async def recorded(self) -> Record:
         record = await self.journal.record(ITEM.id)
@@ -150,15 +155,15 @@ class World:
         return self.outcome
 
     # the file system
-    async def stands(self, root: str, name: str) -> bool:
+    async def exists(self, root: str, name: str) -> bool:
         assert (root, name) == ("/srv/inbox", "sub/a")
         return self.here
 
-    async def depart(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
+    async def remove(self, root: str, name: str, proven: FileIdentity, move: str | None) -> RemovalResult:
         record = await self.recorded()
         assert record.revision is not None
         assert record.revision.departs, "it is known before it happens"
-        self.asked.append(f"depart {root} {name} {move}")
+        self.asked.append(f"remove {root} {name} {move}")
         self.proven.append(proven)
         return self.answer
 
@@ -205,8 +210,10 @@ class Store(MemoryStore):
 def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., World]:
     def made(**given: object) -> World:
         found = World(**given)  # type: ignore[arg-type]
-        asides = type("Quarantine", (), {"stands": found.stands, "depart": found.depart, "resume": found.resume_one})
-        found.departures = replace(found.departures, asides=asides)
+        quarantine = type(
+            "Quarantine", (), {"exists": found.exists, "remove": found.remove, "resume": found.resume_one}
+        )
+        found.after_upload = replace(found.after_upload, quarantine=quarantine)
         return found
 
     return made
@@ -220,20 +227,20 @@ Made = Callable[..., World]
     ("removal", "says"),
     [(DeleteFile(), "uploaded, then deleted"), (MoveFile("/done"), "uploaded, then moved to /done/sub/a")],
 )
-async def test_a_copy_made_just_now_lets_the_file_go(world: Made, removal: FileRemoval, says: str) -> None:
+async def test_a_new_copy_removes_the_file(world: Made, removal: FileRemoval, says: str) -> None:
     move = removal.directory if isinstance(removal, MoveFile) else None
-    found = world(answer=RemovalResult(gone=True, at="/done/sub/a" if move else ""))
+    found = world(answer=RemovalResult(gone=True, at="/done/sub/a" if move else None))
     assert await found.look(with_after(removal)) == Outcome(state=State.SYNCED, message=says)
-    assert found.asked == ["look", f"depart /srv/inbox sub/a {move}"]
+    assert found.asked == ["look", f"remove /srv/inbox sub/a {move}"]
     assert found.proven == [FILE]
     record = await found.recorded()
     assert (record.condition.state, record.condition.message) == (State.SYNCED, says)
 
 
-async def test_a_file_that_was_synced_before_goes_if_the_object_still_is_ours(world: Made) -> None:
+async def test_a_file_that_was_in_sync_is_removed_if_the_object_is_still_ours(world: Made) -> None:
     found = world(outcome=SYNCED)
     await found.look()
-    assert found.asked == ["look", "head", "depart /srv/inbox sub/a None"]
+    assert found.asked == ["look", "head", "remove /srv/inbox sub/a None"]
 
 
 @pytest.mark.parametrize("standing", [None, replace(STANDING, etag='"f"'), replace(STANDING, metadata={})])
@@ -247,13 +254,13 @@ async def test_another_object_keeps_the_file(world: Made, standing: StoredObject
 UNSHOWN = replace(COPIED, etag_from_head=False)
 
 
-async def test_a_copy_whose_write_was_followed_by_no_head_is_looked_at_before_its_file_goes(world: Made) -> None:
+async def test_a_copy_without_a_head_after_its_write_gets_one_before_its_file_is_removed(world: Made) -> None:
     """Its answer's ETag need not be the one that HEAD shows: the transfer's id and the length decide."""
     shown = replace(STANDING, etag='"shown"')
     record = with_fields(RECORD, etag_from_head=False)
     found = world(outcome=replace(SYNCED, copied=UNSHOWN), record=record, standing=shown)
     await found.look()
-    assert found.asked == ["look", "head", "depart /srv/inbox sub/a None"]
+    assert found.asked == ["look", "head", "remove /srv/inbox sub/a None"]
     assert ((await found.recorded()).object.etag, (await found.recorded()).object.etag_from_head) == ('"shown"', True)
 
 
@@ -304,7 +311,7 @@ async def test_length_is_no_proof(world: Made) -> None:
         Outcome(state=State.SYNCED, pruned=True),
     ],
 )
-async def test_what_is_not_in_sync_stays(world: Made, outcome: Outcome) -> None:
+async def test_a_file_that_is_not_in_sync_remains(world: Made, outcome: Outcome) -> None:
     found = world(outcome=outcome)
     assert await found.look() == outcome
     assert found.asked == ["look"]
@@ -315,7 +322,7 @@ async def test_what_is_not_in_sync_stays(world: Made, outcome: Outcome) -> None:
     [with_after(KeepFile()), replace(ITEM, options=Options(suspend=True))],
     ids=["keep", "suspended"],
 )
-async def test_other_items_are_the_reconcilers_alone(world: Made, item: Item) -> None:
+async def test_other_items_are_only_reconciled(world: Made, item: Item) -> None:
     found = world(here=False)
     assert await found.look(item) == found.outcome
     assert found.asked == ["look"]
@@ -325,21 +332,21 @@ async def test_other_items_are_the_reconcilers_alone(world: Made, item: Item) ->
 async def test_an_adopted_object_with_a_checksum_is_compared_with_the_file(world: Made) -> None:
     found = world(outcome=SYNCED, record=ADOPTED)
     await found.look()
-    assert found.asked == ["look", "head", "read the file", "depart /srv/inbox sub/a None"]
+    assert found.asked == ["look", "head", "read the file", "remove /srv/inbox sub/a None"]
     assert (await found.recorded()).object.integrity is Integrity.FULL_OBJECT
 
 
 async def test_an_adopted_object_without_one_is_read_back(world: Made) -> None:
     found = world(outcome=SYNCED, record=with_fields(ADOPTED, checksum=None))
     await found.look()
-    assert found.asked[2:] == ["read the file", "read the object", "depart /srv/inbox sub/a None"]
+    assert found.asked[2:] == ["read the file", "read the object", "remove /srv/inbox sub/a None"]
     assert (await found.recorded()).object.integrity is Integrity.READBACK
 
 
 async def test_a_long_read_back_of_an_adopted_object_is_in_the_status_before_it(
     world: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mirrord.folders.after_upload.LONG_READBACK", 2)
+    monkeypatch.setattr("mirrord.folders.copy_proof.LONG_READBACK", 2)
     found = world(outcome=SYNCED, record=with_fields(ADOPTED, checksum=None))
     says, messages, save = "are now read back: the store showed no checksum", list[str](), found.journal.save
 
@@ -364,7 +371,7 @@ async def test_an_adopted_object_of_other_bytes_is_written_again(world: Made, ch
 
 
 # ── a file that stays ─────────────────────────────────────────────────────────────────────────────
-async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytest.LogCaptureFixture) -> None:
+async def test_why_a_file_remains_is_logged_once_and_recorded(world: Made, caplog: pytest.LogCaptureFixture) -> None:
     found = world(outcome=SYNCED, answer=RemovalResult(why="Permission denied"))
     for _ in range(3):
         outcome = await found.look()
@@ -377,7 +384,7 @@ async def test_why_it_stays_is_said_once_and_recorded(world: Made, caplog: pytes
     assert not record.revision.departs, "should it go now, it was not us"
 
 
-async def test_a_file_that_was_put_back_is_known_and_left_in_peace_for_a_while(world: Made) -> None:
+async def test_a_file_that_was_put_back_is_recorded_and_not_tried_again_for_a_while(world: Made) -> None:
     now = replace(FILE, ctime_ns=9)
     found = world(answer=RemovalResult(why="No space left on device", file=now))
     await found.look()
@@ -391,21 +398,21 @@ async def test_a_file_that_was_put_back_is_known_and_left_in_peace_for_a_while(w
     assert found.proven == [FILE, now]
 
 
-async def test_another_file_in_its_place_is_nobodys_business_here(world: Made) -> None:
+async def test_another_file_of_that_name_is_not_touched(world: Made) -> None:
     found = world(answer=RemovalResult())
     assert await found.look() == SYNCED
     assert (await found.recorded()).condition.message == ""
 
 
 # ── a file that is gone ───────────────────────────────────────────────────────────────────────────
-async def test_an_item_whose_file_left_stays_in_sync(world: Made) -> None:
+async def test_an_item_whose_file_was_removed_remains_in_sync(world: Made) -> None:
     found = world(here=False, record=with_fields(RECORD, message="uploaded, then deleted"))
     assert await found.look() == Outcome(state=State.SYNCED, message="uploaded, then deleted")
     assert found.asked == ["head"]
     assert found.events == []
 
 
-async def test_its_object_gone_too_is_drift_that_nothing_can_mend(world: Made) -> None:
+async def test_a_missing_object_of_a_removed_file_is_drift_that_cannot_be_repaired(world: Made) -> None:
     found = world(here=False, standing=None)
     outcome = await found.look()
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.DRIFTED)
@@ -443,7 +450,7 @@ async def test_a_transfer_that_is_unfinished_is_the_reconcilers_to_settle(world:
 
 
 # ── killed, and begun again ───────────────────────────────────────────────────────────────────────
-async def test_a_proven_file_goes_on_its_way(world: Made) -> None:
+async def test_the_removal_of_a_proven_file_is_finished(world: Made) -> None:
     found = world()
     await found.resume()
     assert found.asked == ["head", "resume /srv/inbox sub/a None"]
@@ -471,7 +478,7 @@ async def test_any_other_is_put_back(
     assert found.proven == [None]
 
 
-async def test_while_the_store_is_down_it_stays_set_aside(world: Made) -> None:
+async def test_while_the_store_is_down_a_file_remains_set_aside(world: Made) -> None:
     found = world(down=True)
     await found.resume()
     assert found.asked == []
@@ -483,62 +490,62 @@ async def test_a_name_that_makes_no_key_is_put_back(world: Made) -> None:
     assert found.proven == [None]
 
 
-async def test_a_file_that_is_on_its_way_now_is_not_begun_with_again(world: Made) -> None:
+async def test_a_removal_that_runs_is_not_started_again(world: Made) -> None:
     found = world()
-    plain = found.depart
+    plain = found.remove
 
     async def meanwhile(*given: object) -> RemovalResult:
         await found.resume()
         return await plain(*given)  # type: ignore[arg-type]
 
-    found.departures.asides.depart = meanwhile  # type: ignore[method-assign]
+    found.after_upload.quarantine.remove = meanwhile  # type: ignore[method-assign]
     await found.look()
-    assert found.asked == ["look", "depart /srv/inbox sub/a None"]
+    assert found.asked == ["look", "remove /srv/inbox sub/a None"]
 
 
-async def test_a_check_leaves_a_file_alone_while_its_departure_is_resumed(world: Made) -> None:
+async def test_a_check_does_not_touch_a_file_while_its_removal_is_resumed(world: Made) -> None:
     found = world(outcome=SYNCED)
-    plain = found.departures.asides.resume
+    plain = found.after_upload.quarantine.resume
 
     async def meanwhile(*given: object) -> RemovalResult:
         await found.look()
         return await plain(*given)  # type: ignore[arg-type]
 
-    found.departures.asides.resume = meanwhile  # type: ignore[method-assign]
+    found.after_upload.quarantine.resume = meanwhile  # type: ignore[method-assign]
     await found.resume()
     assert found.asked == ["head", "look", "resume /srv/inbox sub/a None"]
     await found.look()
-    assert found.asked[3:] == ["look", "head", "depart /srv/inbox sub/a None"]
+    assert found.asked[3:] == ["look", "head", "remove /srv/inbox sub/a None"]
 
 
 # ── a folder that does not answer ─────────────────────────────────────────────────────────────────
-async def unanswered(_item: Item) -> str:
+async def unanswered(_item: Item) -> str | None:
     raise SourceTimedOut("/srv/inbox has not answered for 30 s")
 
 
-async def test_a_file_of_a_folder_that_does_not_answer_is_looked_at_and_stays(world: Made) -> None:
+async def test_a_file_of_a_folder_that_does_not_answer_is_checked_and_remains(world: Made) -> None:
     found = world(outcome=SYNCED)
-    found.departures = replace(found.departures, rival=unanswered)
+    found.after_upload = replace(found.after_upload, rival=unanswered)
     assert await found.look() == SYNCED
     assert found.asked == ["look"]
 
 
 async def test_what_was_set_aside_waits_until_the_folder_answers(world: Made) -> None:
     found = world()
-    found.departures = replace(found.departures, rival=unanswered)
+    found.after_upload = replace(found.after_upload, rival=unanswered)
     await found.resume()
     assert found.asked == []
 
 
 # ── a file that another folder matches, too ───────────────────────────────────────────────────────
-async def another_folder(_item: Item) -> str:
+async def another_folder(_item: Item) -> str | None:
     return "another folder matches it"
 
 
 @pytest.mark.parametrize("after", [DeleteFile(), MoveFile("/done"), KeepFile()])
-async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileAction) -> None:
+async def test_a_file_with_a_rival_is_neither_copied_nor_removed(world: Made, after: FileAction) -> None:
     found = world()
-    found.departures = replace(found.departures, rival=another_folder)
+    found.after_upload = replace(found.after_upload, rival=another_folder)
     item = with_after(after)
     for _ in range(2):
         outcome = await found.look(item)
@@ -553,15 +560,15 @@ async def test_it_is_neither_copied_nor_taken_away(world: Made, after: FileActio
     assert len(found.events) == 2, "it is said once"
 
 
-async def test_a_file_that_is_gone_is_looked_at_as_ever(world: Made) -> None:
+async def test_a_missing_file_with_a_rival_is_checked_as_usual(world: Made) -> None:
     found = world(here=False, record=None)
-    found.departures = replace(found.departures, rival=another_folder)
+    found.after_upload = replace(found.after_upload, rival=another_folder)
     await found.look(with_after(KeepFile()))
     assert found.asked == ["look"]
 
 
-async def test_what_was_set_aside_goes_back(world: Made) -> None:
+async def test_a_file_with_a_rival_that_was_set_aside_is_put_back(world: Made) -> None:
     found = world()
-    found.departures = replace(found.departures, rival=another_folder)
+    found.after_upload = replace(found.after_upload, rival=another_folder)
     await found.resume()
     assert found.proven == [None]

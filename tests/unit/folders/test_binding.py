@@ -94,7 +94,7 @@ async def test_a_growing_file_is_recorded_with_its_last_mtime(worlds: list[World
     assert set(world.loop._intake.candidates._claims) == {world.items["a"].id}, "no claim on the other days is left"
 
 
-async def test_files_that_go_and_come_back(worlds: list[World]) -> None:
+async def test_files_that_are_removed_and_created_again(worlds: list[World]) -> None:
     world = await dated(worlds, delete="mirror")
     put(world, "a", day=1)
     put(world, "b", day=1)

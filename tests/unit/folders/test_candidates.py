@@ -50,7 +50,7 @@ def test_the_first_to_settle_is_at_the_front() -> None:
     candidates.forget("a")
 
 
-def test_no_more_are_due_at_once_than_a_look_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_names_due_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mirrord.folders.candidates.MOST_DUE", 2)
     candidates = Candidates(2.0)
     for name in "abc":
@@ -72,7 +72,7 @@ def test_no_more_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None
     assert [name for name, _ in candidates.unsettled.items()] == ["b", "a"]
 
 
-def test_what_a_waiting_file_says_of_itself() -> None:
+def test_the_messages_of_waiting_files() -> None:
     candidates = Candidates(60.0)
 
     def said(file: FileIdentity, at: float, now: float) -> str:

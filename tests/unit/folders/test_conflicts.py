@@ -41,7 +41,7 @@ async def test_of_two_files_with_one_key_the_first_by_name_has_it(
     assert world.loop.status().problem == ""
 
 
-async def test_a_conflict_ends_with_its_file_though_no_event_tells(worlds: list[World]) -> None:
+async def test_a_conflict_ends_with_its_file_without_an_event(worlds: list[World]) -> None:
     worlds.append(world := World(key="in/{name}"))
     world.tree.write("a/x")
     world.tree.write("b/x")
@@ -53,7 +53,7 @@ async def test_a_conflict_ends_with_its_file_though_no_event_tells(worlds: list[
     assert world.names == ["a/x"]
 
 
-async def test_a_file_that_comes_later_but_is_first_by_name_takes_the_key(world: World) -> None:
+async def test_a_later_file_that_is_first_by_name_gets_the_key(world: World) -> None:
     world.spec = with_fields(world.spec, key="in/{name}")
     world.loop = world.new_loop()
     world.tree.write("b/x")

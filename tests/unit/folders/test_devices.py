@@ -59,7 +59,9 @@ async def test_files_on_devices_of_other_numbers_are_not_sent_again(worlds: list
 
 
 @pytest.mark.parametrize(("top", "sub"), [(1, 2), (11, 2), (1, 12), (11, 12), (2, 1), (2, 3)])
-async def test_what_is_gone_still_goes(worlds: list[World], mounts: Mounts, top: int, sub: int) -> None:
+async def test_the_object_of_a_missing_file_is_still_deleted(
+    worlds: list[World], mounts: Mounts, top: int, sub: int
+) -> None:
     (world,) = worlds
     mounts.number(top=top, sub=sub)
     del world.tree.files["a"], world.tree.files["sub/c"]
@@ -67,7 +69,7 @@ async def test_what_is_gone_still_goes(worlds: list[World], mounts: Mounts, top:
     assert set(world.gone) == {"a", "sub/c"}
 
 
-async def test_it_goes_a_pass_later_too(worlds: list[World], mounts: Mounts) -> None:
+async def test_the_object_is_deleted_one_scan_later_too(worlds: list[World], mounts: Mounts) -> None:
     (world,) = worlds
     mounts.number(top=11, sub=12)
     await world.live(130)

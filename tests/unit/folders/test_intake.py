@@ -27,7 +27,7 @@ async def test_a_file_is_submitted_once_it_has_rested_for_a_settle(worlds: list[
     assert [(event.folder, event.files, event.waiting) for event in world.said(FolderSettled)] == [("inbox", 1, 0)] * 2
 
 
-async def test_a_growing_file_waits_and_says_why(world: World) -> None:
+async def test_a_growing_file_waits_with_a_reason(world: World) -> None:
     world.tree.write("a", 1 * MiB)
     await world.live(1)
     (waiting,) = world.held().values()
@@ -55,7 +55,7 @@ async def test_a_hint_of_a_change_restarts_the_settle_at_once(world: World) -> N
     assert world.submitted == [(3.5, "a")]
 
 
-async def test_a_file_that_goes_before_it_settles_is_forgotten(world: World) -> None:
+async def test_a_file_that_is_removed_before_it_settles_is_forgotten(world: World) -> None:
     world.tree.write("a")
     world.tree.write("b")
     await world.live(0.5)
@@ -68,7 +68,7 @@ async def test_a_file_that_goes_before_it_settles_is_forgotten(world: World) -> 
     assert world.submitted == []
 
 
-async def test_more_unsettled_files_than_there_is_room_for_come_in_turns(
+async def test_more_unsettled_files_than_the_table_holds_are_submitted_in_turns(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mirrord.folders.candidates.MOST_UNSETTLED", 10)
@@ -83,7 +83,7 @@ async def test_more_unsettled_files_than_there_is_room_for_come_in_turns(
 
 
 # ── markers ───────────────────────────────────────────────────────────────────────────────────────
-async def test_a_file_is_submitted_once_its_marker_stands(worlds: list[World]) -> None:
+async def test_a_file_is_submitted_when_its_marker_exists(worlds: list[World]) -> None:
     worlds.append(world := World(ready="*.done", rescan=300.0))
     world.tree.write("d/a.csv")
     await world.live(1)
@@ -151,7 +151,7 @@ async def test_what_was_uploaded_needs_its_marker_no_longer_until_it_changes(wor
     assert world.held()["a"].reason is Reason.NO_MARKER
 
 
-async def test_a_file_that_goes_without_its_marker_is_forgotten(worlds: list[World]) -> None:
+async def test_a_file_that_is_removed_without_its_marker_is_forgotten(worlds: list[World]) -> None:
     worlds.append(world := World(ready="*.done"))
     world.tree.write("hinted")
     world.tree.write("unseen")

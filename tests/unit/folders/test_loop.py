@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mirrord.events import FolderOverflowed, FolderRescanned
-from mirrord.folders import loop
+from mirrord.folders import due, listener
 from mirrord.model import Item
 from tests.support.folder_world import ROOT, Tree, World
 
@@ -45,7 +45,7 @@ async def test_a_hinted_file_does_not_wait_for_the_pause_after_a_long_scan(world
     assert world.names == ["a"]
 
 
-async def test_who_is_held_up_by_the_scheduler_makes_no_pause_of_it(worlds: list[World]) -> None:
+async def test_waiting_for_the_scheduler_does_not_lengthen_the_pause(worlds: list[World]) -> None:
     worlds.append(world := World(settle=0.0))
 
     async def submit(item: Item) -> None:
@@ -62,7 +62,7 @@ async def test_who_is_held_up_by_the_scheduler_makes_no_pause_of_it(worlds: list
     assert len(world.submitted) == 2
 
 
-async def test_names_below_a_hinted_directory_are_looked_at_once(world: World) -> None:
+async def test_names_below_a_hinted_directory_are_scanned_once(world: World) -> None:
     await world.live(1)
     for name in ("d/a", "d/e/b", "dd"):
         world.tree.write(name)
@@ -72,7 +72,7 @@ async def test_names_below_a_hinted_directory_are_looked_at_once(world: World) -
     assert world.held().keys() == {"d/a", "d/e/b", "dd"}
 
 
-async def test_a_new_directory_is_looked_at_once_more(world: World) -> None:
+async def test_a_new_directory_is_scanned_once_more(world: World) -> None:
     await world.live(1)
     world.kernel.hint("new")
     await world.live(1)
@@ -83,7 +83,7 @@ async def test_a_new_directory_is_looked_at_once_more(world: World) -> None:
 
 
 async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "MOST_HINTED", 5)
+    monkeypatch.setattr(due, "MOST_HINTED", 5)
     await world.live(1)
     world.tree.write("other")
     world.kernel.hint(*"abcdef")
@@ -93,8 +93,8 @@ async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch:
     assert world.names == ["other"]
 
 
-async def test_an_overflow_is_said_once_for_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "MOST_HINTED", 5)
+async def test_an_overflow_is_reported_once_for_a_scan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due, "MOST_HINTED", 5)
     world.tree.takes = 10.0
     await world.live(1)
     for _ in range(3):
@@ -118,7 +118,7 @@ async def test_a_hint_of_the_root_is_a_scan(world: World) -> None:
     assert world.names == ["a"]
 
 
-async def test_what_was_hinted_at_before_a_scan_is_not_looked_at_after_it(world: World) -> None:
+async def test_names_hinted_at_before_a_scan_are_not_scanned_after_it(world: World) -> None:
     await world.live(1)
     world.tree.write("a")
     world.kernel.paths.put_nowait(frozenset({ROOT, f"{ROOT}/a"}))
@@ -135,7 +135,7 @@ async def test_a_person_may_ask_for_a_scan(world: World) -> None:
 
 
 # ── no events ─────────────────────────────────────────────────────────────────────────────────────
-async def test_without_events_it_polls_with_one_warning_until_they_come(
+async def test_without_events_a_folder_is_polled_with_one_warning_until_there_are_events(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.kernel.refuses = OSError(28, "inotify watch limit reached")
@@ -144,7 +144,7 @@ async def test_without_events_it_polls_with_one_warning_until_they_come(
     assert status.watching == "poll"
     assert "watch limit" in status.problem
     assert 23 <= world.tree.scans <= 27, "every 5 s"
-    assert len([one for one in caplog.records if one.name == loop.__name__]) == 1
+    assert len([one for one in caplog.records if one.name == listener.__name__]) == 1
     world.kernel.refuses = None
     await world.live(60)
     assert world.loop.status().watching == "events"
@@ -183,7 +183,7 @@ async def test_polling_by_setting_asks_for_no_events(worlds: list[World]) -> Non
 
 
 # ── trouble ───────────────────────────────────────────────────────────────────────────────────────
-async def test_a_root_that_is_gone_is_said_and_found_again(world: World) -> None:
+async def test_a_missing_root_is_reported_and_found_again(world: World) -> None:
     world.tree.write("a")
     await world.live(3)
     assert world.loop.status().complete
@@ -219,7 +219,7 @@ async def test_an_unreadable_part_stops_nothing_and_hurries_nothing(world: World
     assert world.loop.status().problem == f"{ROOT}/x: denied (and 1 more)"
 
 
-async def test_a_name_that_makes_no_key_is_said_and_stops_nothing(world: World) -> None:
+async def test_a_name_that_makes_no_key_is_reported_and_stops_nothing(world: World) -> None:
     for name in ("x" * 1100, "y" * 1100, "good"):
         world.tree.write(name)
     await world.live(3)
@@ -233,7 +233,7 @@ async def test_a_name_that_makes_no_key_is_said_and_stops_nothing(world: World) 
     assert world.loop.status().problem == ""
 
 
-async def test_a_journal_that_fails_is_said_and_waited_for(world: World) -> None:
+async def test_a_failing_journal_is_reported_and_tried_again(world: World) -> None:
     world.journal.broken = True
     world.tree.write("a")
     await world.live(21)

@@ -26,7 +26,7 @@ class Leaving(World):
 
 
 @pytest.mark.parametrize(("after", "times"), [(KeepFile(), 1), (DeleteFile(), 4), (MoveFile("/done"), 4)])
-async def test_a_file_that_lingers_is_tried_again_by_each_whole_scan_and_by_nothing_else(
+async def test_only_whole_scans_try_the_removal_of_a_remaining_file_again(
     worlds: list[World], after: FileAction, times: int
 ) -> None:
     worlds.append(world := World(after_upload=after, settle=0.0, rescan=60.0))
@@ -54,7 +54,7 @@ async def test_not_while_the_folder_is_suspended(worlds: list[World]) -> None:
     assert len(world.names) <= submitted + 1, "once, to be recorded as suspended"
 
 
-async def test_each_whole_scan_goes_on_with_what_was_set_aside(worlds: list[World]) -> None:
+async def test_each_whole_scan_resumes_the_removal_of_files_that_were_set_aside(worlds: list[World]) -> None:
     worlds.append(world := Leaving(after_upload=DeleteFile(), rescan=60.0))
     await world.live(1)
     assert world.resumed == 1
@@ -65,7 +65,9 @@ async def test_each_whole_scan_goes_on_with_what_was_set_aside(worlds: list[Worl
     assert world.resumed == 2
 
 
-async def test_the_way_of_files_of_ours_is_no_hint(worlds: list[World], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_of_files_that_are_set_aside_are_no_hints(
+    worlds: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "MOST_HINTED", 3)
     worlds.append(world := World(after_upload=DeleteFile(), rescan=300.0))
     await world.live(1)

@@ -25,7 +25,7 @@ async def mirrored(worlds: list[World], count: int, **spec: Any) -> World:
     return world
 
 
-async def test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_so(worlds: list[World]) -> None:
+async def test_the_object_of_a_missing_file_is_deleted_with_delete_mirror(worlds: list[World]) -> None:
     world = await mirrored(worlds, 3)
     del world.tree.files["f1"]
     await world.live(57)
@@ -39,7 +39,7 @@ async def test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_s
     assert world.gone == ["f1"]
 
 
-async def test_a_file_that_was_renamed_is_looked_at_before_its_old_object_goes(worlds: list[World]) -> None:
+async def test_a_renamed_file_is_submitted_before_its_old_object_is_deleted(worlds: list[World]) -> None:
     """One scan finds the new name and misses the old one: what is copied must stand until then."""
     world = await mirrored(worlds, 3)
     del world.tree.files["f1"]
@@ -55,7 +55,7 @@ async def test_a_file_that_was_renamed_is_looked_at_before_its_old_object_goes(w
     assert world.gone == ["f1"]
 
 
-async def test_a_file_that_after_upload_took_away_is_not_gone(worlds: list[World]) -> None:
+async def test_a_file_that_after_upload_removed_does_not_count_as_missing(worlds: list[World]) -> None:
     world = await mirrored(worlds, 3)
     record = await world.journal.record(world.items["f1"].id)
     assert record is not None
@@ -95,7 +95,7 @@ async def test_a_folder_that_cannot_be_trusted_deletes_nothing(worlds: list[Worl
 
 
 @pytest.mark.parametrize("back", [True, False])
-async def test_a_file_that_comes_back_within_the_settle_keeps_its_object(worlds: list[World], back: bool) -> None:
+async def test_a_file_that_is_created_again_within_the_settle_keeps_its_object(worlds: list[World], back: bool) -> None:
     world = await mirrored(worlds, 3, settle=10.0)
     file = world.tree.files.pop("f1")
     await world.live(49)

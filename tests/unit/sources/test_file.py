@@ -222,7 +222,7 @@ async def test_a_directory_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("swapped", ["link", "fifo", "socket"])
-async def test_a_file_of_a_folder_swapped_after_the_look_is_never_read(tmp_path: Path, swapped: str) -> None:
+async def test_a_file_of_a_folder_that_was_replaced_after_the_probe_is_never_read(tmp_path: Path, swapped: str) -> None:
     root, path = tmp_path / "root", tmp_path / "root" / "d" / "f"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"mine")
@@ -292,7 +292,7 @@ async def test_a_touched_file_is_another_revision(tmp_path: Path) -> None:
 
 # ── files whose size is not true ──────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("path", ["/proc/self/status", "/proc/version", "/sys/devices/system/cpu/online"])
-async def test_a_file_whose_size_is_not_true_is_refused(path: str) -> None:
+async def test_a_file_with_a_false_size_is_refused(path: str) -> None:
     async with FileSource(path) as source:
         with pytest.raises(SourceRefused, match="size is not true"):
             await source.probe()

@@ -56,14 +56,14 @@ async def up_again(pool: FilePool) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_a_call_is_made_in_a_daemon_thread_and_its_result_and_error_come_back() -> None:
+async def test_a_call_runs_in_a_daemon_thread_and_returns_its_result_or_error() -> None:
     pool = FilePool("/root")
     thread = await pool.run(threading.current_thread)
     assert thread.daemon
     assert thread is not threading.main_thread()
     with pytest.raises(ZeroDivisionError):
         await pool.run(lambda: 1 // 0)
-    assert pool.problem == ""
+    assert pool.problem is None
 
 
 async def test_there_are_two_threads_at_most(gate: Gate) -> None:
@@ -89,7 +89,7 @@ async def test_many_calls_wake_the_loop_few_times(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     calls = [asyncio.ensure_future(pool.run(partial(int, number))) for number in range(500)]
     await asyncio.sleep(0)  # all are submitted
-    while len(pool._answers) < 500:
+    while len(pool._threads._done) < 500:
         time.sleep(0.001)  # noqa: ASYNC251 - the loop is busy, the threads are not
     assert await asyncio.gather(*calls) == list(range(500))
     assert woken == 1
@@ -111,7 +111,7 @@ async def test_a_free_thread_still_asks_and_its_answer_brings_the_root_up(gate: 
         await pool.run(gate)
     assert pool.problem
     assert await pool.run(partial(int, 1)) == 1
-    assert pool.problem == ""
+    assert pool.problem is None
 
 
 async def test_one_call_that_hangs_while_others_are_answered_fails_alone(gate: Gate) -> None:
@@ -122,10 +122,10 @@ async def test_one_call_that_hangs_while_others_are_answered_fails_alone(gate: G
         await pool.run(partial(time.sleep, 0.001))
     with pytest.raises(SourceTimedOut, match="a call has not been answered"):
         await hanging
-    assert pool.problem == ""
+    assert pool.problem is None
 
 
-async def test_with_all_threads_blocked_what_waits_fails_and_what_comes_is_refused_at_once(gate: Gate) -> None:
+async def test_with_all_threads_blocked_waiting_calls_fail_and_new_ones_are_refused(gate: Gate) -> None:
     pool, made = FilePool("/root", silence=SILENCE), list[int]()
     calls: list[asyncio.Future[Any]] = [asyncio.ensure_future(pool.run(gate)) for _ in range(THREADS)]
     calls += [asyncio.ensure_future(pool.run(partial(made.append, 1))) for _ in range(3)]
@@ -196,7 +196,7 @@ async def test_a_patient_pool_waits_for_what_was_begun_and_for_nothing_behind_it
     assert pool.problem
     gate.open()
     assert await asyncio.gather(*calls) == ["late"] * THREADS
-    assert pool.problem == ""
+    assert pool.problem is None
 
 
 async def test_a_long_call_that_makes_progress_is_not_silent(gate: Gate) -> None:
@@ -209,7 +209,7 @@ async def test_a_long_call_that_makes_progress_is_not_silent(gate: Gate) -> None
         return "copied"
 
     assert await pool.run(copy) == "copied"
-    assert pool.problem == ""
+    assert pool.problem is None
 
 
 async def test_nothing_of_a_call_is_kept_by_a_thread() -> None:
@@ -227,7 +227,7 @@ async def test_threads_end_when_there_is_no_work(monkeypatch: pytest.MonkeyPatch
     assert await pool.run(threading.current_thread) is not thread
 
 
-async def test_threads_end_at_once_when_told_to_and_others_take_what_comes_later() -> None:
+async def test_rest_ends_the_threads_and_later_calls_start_others() -> None:
     pool = FilePool("/root")
     thread = await pool.run(threading.current_thread)
     pool.rest()

@@ -104,12 +104,11 @@ BEHAVIOUR = {
     "folders.exclude": "tests/contract/test_listing.py::test_patterns_select_files_and_skip_directories",
     "folders.key": f"{EXPAND}::test_the_key_of_a_file",
     "folders.watch": f"{LOOKS}::test_polling_by_setting_asks_for_no_events",
-    "folders.poll_interval": f"{LOOKS}::test_without_events_it_polls_with_one_warning_until_they_come",
+    "folders.poll_interval": f"{LOOKS}::test_without_events_a_folder_is_polled_with_one_warning_until_there_are_events",
     "folders.rescan": "tests/integration/test_folder_loop.py::test_what_no_event_told_is_found_by_the_timer",
-    "folders.ready": f"{ARRIVALS}::test_a_file_is_submitted_once_its_marker_stands",
-    "folders.delete": f"{DELETIONS}::test_a_file_that_is_gone_takes_its_object_with_it_if_the_folder_says_so",
-    "folders.follow_symlinks": "tests/contract/test_listing.py::"
-    "test_a_link_stands_for_what_it_leads_to_if_the_folder_says_so",
+    "folders.ready": f"{ARRIVALS}::test_a_file_is_submitted_when_its_marker_exists",
+    "folders.delete": f"{DELETIONS}::test_the_object_of_a_missing_file_is_deleted_with_delete_mirror",
+    "folders.follow_symlinks": "tests/contract/test_listing.py::test_a_link_counts_as_its_target_with_follow_symlinks",
     "folders.after_upload.move": "tests/integration/test_after_upload.py"
     "::test_run_takes_uploaded_files_away_and_their_items_stay_in_sync",
     "folders.settle": f"{SETTLE}::test_what_changes_within_the_settle_may_still_be_growing",

@@ -138,7 +138,7 @@ def test_which_records_allow_a_missing_file() -> None:
 
 
 def test_the_messages_of_items() -> None:
-    assert removed_message("") == "uploaded, then deleted"
+    assert removed_message(None) == "uploaded, then deleted"
     assert removed_message("/done/a") == "uploaded, then moved to /done/a"
     assert kept_message(DeleteFile(), "no") == "uploaded, but the file could not be deleted: no"
     assert kept_message(MoveFile("/done"), "no") == "uploaded, but the file could not be moved: no"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.sources.folder import Folder, SettledFolder, Stats
+from mirrord.sources.folder import LocalFolder, SettledFolder, Stats
 from mirrord.testing import AutoAdvancingClock
 
 FILE = FileIdentity(1, 2, 3, 4, 5)
@@ -49,7 +49,7 @@ async def test_what_changes_within_the_settle_may_still_be_growing(tmp_path: Pat
         (tmp_path / "new").write_text("new")
 
     clock.meanwhile = others
-    folder = SettledFolder(Folder(str(tmp_path)), 2.0, clock)
+    folder = SettledFolder(LocalFolder(str(tmp_path)), 2.0, clock)
     assert await listed(folder) == {"still": True, "grows": False, "swapped": False, "new": False}
     assert clock.slept == [2.0]
     clock.meanwhile = None
@@ -62,9 +62,9 @@ async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
-        folders.append(SettledFolder(Folder(str(tmp_path / name)), 2.0, clock))
+        folders.append(SettledFolder(LocalFolder(str(tmp_path / name)), 2.0, clock))
     for folder in folders:
-        await folder.look()
+        await folder.first_scan()
         clock.move(0.5)
     assert [await listed(folder) for folder in folders] == [{"file": True}] * 2
     assert clock.slept == [1.0, 0.5]
@@ -73,5 +73,5 @@ async def test_several_folders_share_one_wait(tmp_path: Path) -> None:
 async def test_no_settle_takes_each_file_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     clock = AutoAdvancingClock()
-    assert await listed(SettledFolder(Folder(str(tmp_path)), 0.0, clock)) == {"file": True}
+    assert await listed(SettledFolder(LocalFolder(str(tmp_path)), 0.0, clock)) == {"file": True}
     assert clock.slept == []

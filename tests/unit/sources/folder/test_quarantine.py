@@ -15,8 +15,8 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.file_removal import QUARANTINE, RemovalResult, quarantine_name
-from mirrord.sources.folder import aside, renames
-from mirrord.sources.folder.aside import FolderQuarantine
+from mirrord.sources.folder import quarantine, renames
+from mirrord.sources.folder.quarantine import FolderQuarantine
 
 LONG = "l" * 251 + ".csv"
 
@@ -68,7 +68,7 @@ def reserved(root: Path) -> list[Path]:
 
 
 async def depart(root: Path, name: str, move: Path | None = None, proven: FileIdentity | None = None) -> RemovalResult:
-    return await FolderQuarantine().depart(str(root), name, proven or identity(root / name), move and str(move))
+    return await FolderQuarantine().remove(str(root), name, proven or identity(root / name), move and str(move))
 
 
 async def resume(root: Path, name: str, proven: FileIdentity | None, move: Path | None = None) -> RemovalResult:
@@ -95,7 +95,7 @@ async def test_a_proven_file_is_deleted_and_nothing_else(root: Path, name: str) 
     assert sorted(os.listdir(root)) == ["other", "sub"]
 
 
-async def test_of_a_hard_link_one_name_goes(root: Path) -> None:
+async def test_one_name_of_a_hard_link_is_removed(root: Path) -> None:
     (root / "a").write_bytes(b"a")
     (root / "sub" / "b").hardlink_to(root / "a")
     assert (await depart(root, "a")).gone
@@ -112,7 +112,7 @@ async def test_many_with_long_names_at_once(root: Path) -> None:
 
 # ── a writer who comes back ───────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("change", ["append", "replace", "remove", "touch", "directory", "link"])
-async def test_another_state_of_the_file_is_left_alone(root: Path, change: str) -> None:
+async def test_another_state_of_the_file_is_not_touched(root: Path, change: str) -> None:
     path = root / "a"
     path.write_bytes(b"a")
     proven = identity(path)
@@ -137,7 +137,7 @@ async def test_another_state_of_the_file_is_left_alone(root: Path, change: str) 
     assert not reserved(root)
 
 
-async def test_who_has_it_open_for_writing_loses_nothing(root: Path) -> None:
+async def test_a_process_that_has_the_file_open_for_writing_loses_nothing(root: Path) -> None:
     path = root / "a"
     with path.open("wb", buffering=0) as writer:
         writer.write(b"a")
@@ -151,12 +151,12 @@ async def test_who_has_it_open_for_writing_loses_nothing(root: Path) -> None:
 
 @pytest.mark.parametrize("moment", ["before the last look", "after it was renamed"])
 @pytest.mark.parametrize("closed", [True, False])
-async def test_who_writes_while_it_is_set_aside_gets_it_back(
+async def test_a_file_that_is_written_to_while_set_aside_is_put_back(
     root: Path, monkeypatch: pytest.MonkeyPatch, moment: str, closed: bool
 ) -> None:
     path, writers = root / "a", []
     path.write_bytes(b"a")
-    plain = aside.rename
+    plain = quarantine.rename
 
     def meanwhile(old: str, new: str, old_place: int, new_place: int) -> None:
         if moment == "before the last look":
@@ -168,7 +168,7 @@ async def test_who_writes_while_it_is_set_aside_gets_it_back(
             writers[0].write(b"b")
             writers[0].close()
 
-    monkeypatch.setattr(aside, "rename", meanwhile)
+    monkeypatch.setattr(quarantine, "rename", meanwhile)
     assert await depart(root, "a") == RemovalResult()
     if not closed:
         writers[0].write(b"b")
@@ -176,7 +176,7 @@ async def test_who_writes_while_it_is_set_aside_gets_it_back(
     assert tree(root) == {"a": b"ab"}
 
 
-async def test_who_writes_anew_while_an_old_one_is_put_back_loses_neither(root: Path) -> None:
+async def test_a_new_file_while_the_old_one_is_put_back_loses_neither(root: Path) -> None:
     for content in (b"1", b"2", b"3"):
         (root / "a.csv").write_bytes(content)
         put_aside(root, "a.csv")
@@ -194,12 +194,12 @@ async def test_no_second_file_is_set_aside_over_the_first(root: Path) -> None:
     assert sorted(tree(root).values()) == [b"first", b"second"]
 
 
-def test_a_writer_who_comes_in_the_moment_of_the_question_ends_nobody(
+def test_a_writer_that_opens_the_file_during_the_lease_ends_no_process(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kernel signals a broken lease with SIGIO, by default the end of the process."""
     (root / "a").write_bytes(b"a")
-    plain, asked = aside.fcntl, []
+    plain, asked = quarantine.fcntl, []
 
     def watched(file: int, command: int, *given: int) -> object:
         answer = plain(file, command, *given)
@@ -209,16 +209,16 @@ def test_a_writer_who_comes_in_the_moment_of_the_question_ends_nobody(
             asked.append(plain(file, fcntl.F_GETSIG))
         return answer
 
-    monkeypatch.setattr(aside, "fcntl", watched)
+    monkeypatch.setattr(quarantine, "fcntl", watched)
     with (root / "a").open("rb") as file:
-        assert aside._at_rest(file.fileno())
+        assert quarantine._at_rest(file.fileno())
     assert asked == [signal.SIGURG]
 
 
 # ── killed, and begun again ───────────────────────────────────────────────────────────────────────
 @pytest.mark.usefixtures("means")
 @pytest.mark.parametrize("name", ["a", f"sub/{LONG}"])
-async def test_a_proven_file_that_was_set_aside_goes(root: Path, name: str) -> None:
+async def test_a_proven_file_that_was_set_aside_is_removed(root: Path, name: str) -> None:
     (root / name).write_bytes(b"a")
     proven = put_aside(root, name)
     assert await resume(root, name, proven) == RemovalResult(gone=True)
@@ -271,7 +271,7 @@ async def test_a_file_is_moved_with_its_directories_and_replaces_nothing(root: P
 
 
 @pytest.mark.usefixtures("way")
-async def test_the_directory_is_made_but_not_what_it_stands_in(root: Path, done: Path) -> None:
+async def test_the_directory_is_created_but_not_its_parent(root: Path, done: Path) -> None:
     (root / "a").write_bytes(b"a")
     before = identity(root / "a")
     answer = await depart(root, "a", done / "deep")
@@ -324,19 +324,19 @@ async def test_a_writer_during_a_copy_gets_the_file_back(
     if way != "copy":
         return
     (root / "a").write_bytes(b"a")
-    plain = aside.copied
+    plain = quarantine.copied
 
     def slowly(*given: object) -> str:
         there = plain(*given)  # type: ignore[arg-type]
         (root / quarantine_name("a")).write_bytes(b"ab")
         return there
 
-    monkeypatch.setattr(aside, "copied", slowly)
+    monkeypatch.setattr(quarantine, "copied", slowly)
     assert not (await depart(root, "a", done)).gone
     assert (tree(root), tree(done)) == ({"a": b"ab"}, {})
 
 
-async def test_a_copy_made_by_one_who_was_killed_then_is_not_made_again(root: Path, done: Path, way: str) -> None:
+async def test_a_copy_that_was_made_before_a_kill_is_not_made_again(root: Path, done: Path, way: str) -> None:
     if way != "copy":
         return
     os.mkdir(done)
@@ -395,7 +395,7 @@ async def test_a_directory_that_may_not_be_written_keeps_its_file(root: Path, mo
         def refused(*_: object) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        monkeypatch.setattr(aside, "rename", refused)
+        monkeypatch.setattr(quarantine, "rename", refused)
     (root / "sub").chmod(0o500)
     try:
         assert await depart(root, "sub/a") == RemovalResult(why="Permission denied")
@@ -409,11 +409,11 @@ async def test_a_file_system_without_leases_is_gone_on_without(root: Path, monke
         raise OSError(errno.EINVAL, "Invalid argument")
 
     (root / "a").write_bytes(b"a")
-    monkeypatch.setattr(aside, "fcntl", none)
+    monkeypatch.setattr(quarantine, "fcntl", none)
     assert (await depart(root, "a")).gone
 
 
-async def test_a_link_on_the_way_is_not_followed(root: Path, tmp_path: Path) -> None:
+async def test_a_link_in_the_path_is_not_followed(root: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a").write_bytes(b"a")
     (root / "link").symlink_to(tmp_path / "elsewhere")

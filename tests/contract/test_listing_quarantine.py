@@ -8,7 +8,7 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.file_removal import QUARANTINE, quarantine_name
-from mirrord.sources.folder import Folder
+from mirrord.sources.folder import LocalFolder
 
 LONG = "l" * 251 + ".csv"
 
@@ -30,23 +30,23 @@ async def test_each_is_reported_by_its_original_name(tmp_path: Path, exclude: tu
         return {name: FileIdentity.of(os.lstat(_aside(tmp_path / name))) for name in names}
 
     expected = await asyncio.to_thread(laid_out)
-    folder = Folder(str(tmp_path), exclude=exclude)
-    assert folder.asides == ()
+    folder = LocalFolder(str(tmp_path), exclude=exclude)
+    assert folder.quarantined == ()
     for _ in range(2):
         assert [one.name async for one in folder.enumerate()] == ["stays"]
-        assert {one.name: one.revision.file for one in folder.asides} == expected
+        assert {one.name: one.revision.file for one in folder.quarantined} == expected
     assert folder.complete
 
 
 async def test_deleted_ones_are_no_longer_reported(tmp_path: Path) -> None:
     aside = tmp_path / quarantine_name("a")
     aside.touch()
-    folder = Folder(str(tmp_path))
+    folder = LocalFolder(str(tmp_path))
     assert [one async for one in folder.enumerate()] == []
-    assert [one.name for one in folder.asides] == ["a"]
+    assert [one.name for one in folder.quarantined] == ["a"]
     aside.unlink()
     assert [one async for one in folder.enumerate()] == []
-    assert folder.asides == ()
+    assert folder.quarantined == ()
 
 
 def _aside(path: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.sources.folder import Folder
+from mirrord.sources.folder import LocalFolder
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-async def names_at(folder: Folder, names: Iterable[str]) -> list[str]:
+async def names_at(folder: LocalFolder, names: Iterable[str]) -> list[str]:
     return sorted([found.name async for found in folder.scan(names)])
 
 
@@ -57,12 +57,12 @@ async def names_at(folder: Folder, names: Iterable[str]) -> list[str]:
     ],
 )
 async def test_a_name_leads_to_what_a_scan_would_find_there(root: Path, at: str, found: list[str]) -> None:
-    assert await names_at(Folder(str(root), exclude=["/out/"]), [at]) == found
+    assert await names_at(LocalFolder(str(root), exclude=["/out/"]), [at]) == found
 
 
 async def test_where_links_are_followed_a_name_leads_through_them(root: Path) -> None:
     (root / "d" / "up").symlink_to("..")
-    folder = Folder(str(root), exclude=["/out/"], follow=True)
+    folder = LocalFolder(str(root), exclude=["/out/"], follow=True)
     found = {
         "link/secret.csv": ["link/secret.csv"],
         "link": ["link/secret.csv"],
@@ -76,10 +76,10 @@ async def test_where_links_are_followed_a_name_leads_through_them(root: Path) ->
     assert {at: await names_at(folder, [at]) for at in found} == found
 
 
-async def test_many_names_and_what_stat_says_of_them(root: Path) -> None:
+async def test_many_names_and_their_stats(root: Path) -> None:
     for number in range(1000):
         (root / f"n{number}").touch()
-    folder = Folder(str(root))
+    folder = LocalFolder(str(root))
     wanted = [f"n{number}" for number in range(0, 1000, 2)] + ["gone", "d"]
     assert len(await names_at(folder, wanted)) == 502
     (found,) = [found async for found in folder.scan(["a.csv"])]
@@ -88,8 +88,8 @@ async def test_many_names_and_what_stat_says_of_them(root: Path) -> None:
     assert found.revision.file == FileIdentity.of(os.stat(root / "a.csv"))
 
 
-async def test_it_leaves_what_the_last_scan_said_alone(root: Path, tmp_path: Path) -> None:
-    folder = Folder(str(root))
+async def test_a_scan_of_names_keeps_the_result_of_the_last_whole_scan(root: Path, tmp_path: Path) -> None:
+    folder = LocalFolder(str(root))
     await names_at(folder, ["a.csv"])
     assert not folder.complete
     assert [found async for found in folder.enumerate()]
@@ -100,13 +100,13 @@ async def test_it_leaves_what_the_last_scan_said_alone(root: Path, tmp_path: Pat
 
 
 async def test_a_root_that_is_gone_has_nothing(tmp_path: Path) -> None:
-    assert await names_at(Folder(str(tmp_path / "gone")), ["a", "b/c"]) == []
+    assert await names_at(LocalFolder(str(tmp_path / "gone")), ["a", "b/c"]) == []
 
 
-async def test_a_look_within_a_scan_and_left_early_leaves_nothing_open(root: Path) -> None:
+async def test_a_scan_of_names_that_ends_early_leaves_nothing_open(root: Path) -> None:
     for number in range(1000):
         (root / "d" / str(number)).touch()
-    folder = Folder(str(root))
+    folder = LocalFolder(str(root))
     await names_at(folder, ["d"])
     before = len(os.listdir("/proc/self/fd"))
     scan = folder.enumerate()
