@@ -94,7 +94,7 @@ class LocalFiles:
             directories = self.overlaps.directories()
             location = await self._located(spec, directories)
             if location is not None:
-                self.overlaps.update(Survey(directories, {entry: location}))
+                self.overlaps.update(spec, Survey(directories, {entry: location}))
 
     async def _located(self, spec: FolderSpec, directories: Directories) -> FolderLocation | None:
         """Where the folder is; None if its root does not answer, at once while it is known to be down."""

@@ -136,9 +136,10 @@ class Overlaps:
         folders = relevant(self._folders.values(), self._sources)
         return next((spec for spec in folders if spec.entry == entry), None)
 
-    def update(self, survey: Survey) -> None:
-        """Some folders were located again."""
-        self._use(survey.over(self._survey))
+    def update(self, spec: FolderSpec, survey: Survey) -> None:
+        """This folder was located again. No effect if it was replaced meanwhile."""
+        if _same_directories(spec, self._folders.get(spec.entry)):
+            self._use(survey.over(self._survey))
 
     def _use(self, survey: Survey) -> None:
         folders = relevant(self._folders.values(), self._sources)

@@ -42,7 +42,7 @@ def rescan(overlaps: Overlaps, spec: FolderSpec, *linked: str) -> None:
     """As `LocalFiles.refresh`."""
     assert overlaps.follow(spec.entry, linked) == spec
     directories = overlaps.directories()
-    overlaps.update(Survey(directories, {spec.entry: overlaps.locate(spec, directories)}))
+    overlaps.update(spec, Survey(directories, {spec.entry: overlaps.locate(spec, directories)}))
 
 
 @pytest.fixture
@@ -212,6 +212,17 @@ def test_a_folder_that_answered_before_keeps_its_location(home: Path) -> None:
     moved = replace(other, path=str(home / "away"))
     replace_folders(overlaps, [one, moved], silent=[moved])
     assert (overlaps.rival(item_of(one, "sub/a.csv", 0.0)) or "").startswith(UNKNOWN)
+
+
+def test_a_location_that_comes_after_its_folder_was_replaced_is_not_used(home: Path) -> None:
+    one, other = taking(home / "in"), folder(home / "in/sub", "b")
+    overlaps = Overlaps()
+    replace_folders(overlaps, [one, other])
+    directories = overlaps.directories()
+    late = Survey(directories, {"b": overlaps.locate(other, directories)})
+    replace_folders(overlaps, [one, replace(other, path=str(home / "away"))])
+    overlaps.update(other, late)
+    assert overlaps.rival(item_of(one, "sub/a.csv", 0.0)) is None
 
 
 def test_where_no_folder_removes_files_none_is_asked_about(home: Path) -> None:
