@@ -7,6 +7,7 @@ from typing import Any
 
 import mirrord
 from mirrord.folders.after_upload import AfterUpload
+from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import StoredObject
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
@@ -35,12 +36,16 @@ async def test_few_calls_lie_between_a_check_and_the_stores_put() -> None:
     world = World(store=store)
     reconciler = world.reconciler
     after_upload = AfterUpload(
-        looks=reconciler,
-        asides=None,  # type: ignore[arg-type] # only for files of folders
+        reconciler=reconciler,
+        quarantine=None,  # type: ignore[arg-type] # only for files of folders
         journal=world.journal,
-        store_of=reconciler.store_of,
-        source_of=reconciler.source_of,
-        budget=Budget(MiB),
+        proof=CopyProof(
+            journal=world.journal,
+            store_of=reconciler.store_of,
+            source_of=reconciler.source_of,
+            budget=Budget(MiB),
+            observer=world.events.append,
+        ),
         observer=world.events.append,
         clock=clock,
     )
