@@ -1,4 +1,4 @@
-"""Every test may ask for the real stores of `tests.support`; none starts unless a test does."""
+"""Makes the fixtures of `tests.support` available to every test. A store starts only when a test uses its fixture."""
 
 import os
 import signal
@@ -6,12 +6,12 @@ import signal
 import pytest
 from hypothesis import settings
 
-# What an example takes says more of the machine than of the code; a failure prints how to repeat it.
+# No deadline: the time of an example depends on the machine. A failure prints how to repeat it.
 settings.register_profile("mirrord", deadline=None, print_blob=True)
 settings.load_profile("mirrord")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell that began the run in its background had it ignore Ctrl-C, and so would every command that a test starts.
+    # A shell that runs pytest in the background makes it ignore SIGINT; every command of a test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
@@ -28,5 +28,5 @@ pytest_plugins = [
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: one more than there are cores, because many tests wait for a process or a timer."""
+    """`-n auto`: number of cores + 1, because many tests wait for a process or a timer."""
     return (os.cpu_count() or 1) + 1

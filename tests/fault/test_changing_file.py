@@ -21,7 +21,7 @@ from mirrord.sources.file import READ_MOST
 from mirrord.units import MiB
 from tests.support.daemon import Daemon, running
 from tests.support.gate import Gate
-from tests.support.inbox import Witness, emptied, manifest, md5
+from tests.support.inbox import BucketWatch, emptied, manifest, md5
 from tests.support.proxy import StoreProxy
 from tests.support.witness import keys_in, uploads
 
@@ -87,7 +87,7 @@ class World:
     proxy: StoreProxy
     root: Path
     files: list[Changing]
-    witness: Witness
+    witness: BucketWatch
 
     def calls(self, operation: str) -> Counter[str]:
         return Counter(call.key for call in self.proxy.calls if call.operation == operation)
@@ -118,18 +118,18 @@ async def world(
         path.write_bytes(b"first")
     daemon_section = f"daemon: {{memory_limit: {fields.pop('memory_limit', '256MiB')}}}\n"
     file.write_text(daemon_section + manifest(proxy.server, root, bucket, settle="50ms", rescan="1s", **fields))
-    with Witness(proxy.upstream, bucket) as witness:
+    with BucketWatch(proxy.upstream, bucket) as witness:
         for one in files:
             if one.path in known:
-                witness.may(one.path.name, b"first")
+                witness.allow(one.path.name, b"first")
             if one.new is not None:
-                witness.may(one.path.name, etag(one.new, PART))
+                witness.allow(one.path.name, etag(one.new, PART))
         async with running(home, str(file)) as daemon:
             await daemon.synced(*(path.name for path in known), seconds=PATIENCE)
             proxy.clear()
             yield World(daemon, proxy, root, files, witness)
     emptied(s3_client, bucket)
-    assert witness.strangers == []
+    assert witness.unexpected == []
 
 
 async def final(world: World, bucket: str, s3_client: Any, home: Path) -> None:
@@ -185,7 +185,7 @@ async def test_a_put_of_a_file_that_changes_once_it_is_open_never_becomes_visibl
     async with world(tmp_path, store_proxy, bucket, READ_MOST + 1000, s3_client, **fields) as one:
         gate = Gate.before(store_proxy, "UploadPart")
         large = os.urandom(24 * MiB)
-        one.witness.may("large", etag(large, 8 * MiB))
+        one.witness.allow("large", etag(large, 8 * MiB))
         (one.root / "large").write_bytes(large)
         await one.daemon.wait_for(lambda: gate.held == 3, PATIENCE, "three parts of the large file")
         for file in one.files:

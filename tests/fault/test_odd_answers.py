@@ -98,7 +98,7 @@ async def test_uploads_whose_ids_are_not_said_are_swept(
 ) -> None:
     store_proxy.rewrite = rewrite
     file = folder(tmp_path, store_proxy, bucket)
-    done = await sync(tmp_path, file, hurry=10.0)
+    done = await sync(tmp_path, file, speed=10.0)
     assert done.code == 1, done.said
     assert "the answer has no UploadId" in done.out + done.err
     assert "internal error" not in done.out + done.err

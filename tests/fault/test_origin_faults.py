@@ -175,7 +175,7 @@ async def run(tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin:
         s3_client.put_object(Bucket=bucket, Key=name, Body=OLD)
     entries = [entry(origin, bucket, name, row) for name, row in ROWS.items()]
     text = f"daemon: {{transfers: 64, per_host: {{connections: 64}}}}\nmirrors: {json.dumps(entries)}\n"
-    done = await sync(tmp_path, manifest(tmp_path, weed, text), seconds=240, hurry=5.0)
+    done = await sync(tmp_path, manifest(tmp_path, weed, text), seconds=240, speed=5.0)
     answers = {name: s3_client.get_object(Bucket=bucket, Key=name) for name in ROWS}
     return Run(
         done,

@@ -17,7 +17,7 @@ from tests.support.proxy import Seen, StoreProxy
 from tests.support.syncing import events, manifest, sync
 
 ITEMS = 60
-HURRY = 10.0
+SPEED = 10.0
 
 
 def entries(origin: Origin, bucket: str, count: int = ITEMS) -> str:
@@ -57,7 +57,7 @@ async def test_a_store_outage_costs_few_calls_and_no_item(
         return web.Response(status=503)
 
     store_proxy.before = refuse  # type: ignore[assignment]
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), hurry=HURRY)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), speed=SPEED)
     assert done.code == 0, done.said
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert store_proxy.counts == {"HeadObject": ITEMS + 6, "PutObject": ITEMS}
@@ -74,7 +74,7 @@ async def test_retry_after_blocks_every_item_of_the_host(
     busy = away(1, Retry_After="1")
     for n in range(ITEMS):
         origin.behave(f"/{n}", busy)
-    done = await sync(tmp_path, file, hurry=HURRY)
+    done = await sync(tmp_path, file, speed=SPEED)
     assert done.code == 0, done.said
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert len(origin.log) == ITEMS + 1
@@ -97,7 +97,7 @@ async def test_urls_that_answer_500_do_not_block_others_of_their_host(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     text, good = mixed(origin, bucket, bad=20, good=5)
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, hurry=HURRY)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, speed=SPEED)
     assert done.code == 1, done.said
     assert keys_of(s3_client, bucket) == good
     asked = Counter(one.path for one in origin.log)
@@ -116,7 +116,7 @@ async def test_503_for_all_urls_of_a_host_uses_up_no_attempts(
     busy = away(40)
     for n in range(ITEMS):
         origin.behave(f"/{n}", busy)
-    done = await sync(tmp_path, file, seconds=120, hurry=HURRY)
+    done = await sync(tmp_path, file, seconds=120, speed=SPEED)
     assert done.code == 0, done.said
     assert len(keys_of(s3_client, bucket)) == ITEMS
     assert len(origin.log) == ITEMS + 40
@@ -134,7 +134,7 @@ async def test_keys_that_get_503_do_not_block_others_of_their_store(
 
     store_proxy.before = refuse  # type: ignore[assignment]
     file = manifest(tmp_path, store_proxy.server, entries(origin, bucket, 25))
-    done = await sync(tmp_path, file, seconds=180, hurry=HURRY)
+    done = await sync(tmp_path, file, seconds=180, speed=SPEED)
     assert done.code == 1, done.said
     assert keys_of(s3_client, bucket) == ["20", "21", "22", "23", "24"]
     assert len(events(done, "transfer.started")) == len(
@@ -146,7 +146,7 @@ async def test_a_host_without_answers_is_given_up_soon(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     text = entries(origin, bucket, 50).replace(origin.url(""), f"http://127.0.0.1:{closed_port()}")
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, hurry=HURRY)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, speed=SPEED)
     assert done.code == 1, done.said
     assert done.err.count("does not answer, its items are held back") == 1
     assert len(events(done, "item.retrying")) <= 4 + 6 + 6
@@ -165,7 +165,7 @@ async def test_a_store_that_refuses_writes_for_a_while_uses_up_no_attempts(
 
     store_proxy.before = refuse  # type: ignore[assignment]
     done = await sync(
-        tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), seconds=120, hurry=HURRY
+        tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), seconds=120, speed=SPEED
     )
     assert done.code == 0, done.said
     assert len(keys_of(s3_client, bucket)) == ITEMS

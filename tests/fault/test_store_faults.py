@@ -146,7 +146,7 @@ ONCE = [
     ("CompleteMultipartUpload", faults.works_and_says(404, "NoSuchUpload")),
     ("CompleteMultipartUpload", faults.works_and_says(412, "PreconditionFailed")),
 ]
-WRITTEN_AGAIN = {"PutObject: works and says 409 ConditionalRequestConflict"}
+WRITTEN_AGAIN = {"PutObject: works and answers 409 ConditionalRequestConflict"}
 """The write succeeded, and the store answers that it did not."""
 ANOTHER_ATTEMPT = {
     "PutObject: 503 SlowDown",  # the store sent Retry-After: the breaker blocks all its items until then

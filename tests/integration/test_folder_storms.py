@@ -48,7 +48,7 @@ async def test_a_slow_writer(watched: Open) -> None:
         settle="2s"
     ) as inbox:  # its pauses are short beside this, also where the test has to wait for a core
         pieces = [b"%d" % number * 50_000 for number in range(20)]
-        inbox.witness.may("slow", b"".join(pieces))
+        inbox.witness.allow("slow", b"".join(pieces))
         with (inbox.root / "slow").open("wb", buffering=0) as file:
             for piece in pieces:
                 file.write(piece)
@@ -62,7 +62,7 @@ async def test_an_append_after_the_settle(watched: Open) -> None:
         content = b""
         for number in range(3):
             content += b"%d" % number * 1000
-            inbox.witness.may("log", content)
+            inbox.witness.allow("log", content)
             with (inbox.root / "log").open("ab") as file:
                 file.write(content[-1000:])
             await inbox.equal()
@@ -73,7 +73,7 @@ async def test_written_elsewhere_then_renamed(watched: Open) -> None:
     async with watched() as inbox:
         content = b"x" * 300_000
         for temporary, name in ((".a", "a"), ("b.part", "b"), ("c.tmp", "c"), ("d~", "d"), ("../outside", "e")):
-            inbox.witness.may(name, content)
+            inbox.witness.allow(name, content)
             half = len(content) // 2
             with (inbox.root / temporary).open("wb", buffering=0) as file:
                 file.write(content[:half])
@@ -109,7 +109,7 @@ async def test_brought_by_rsync(watched: Open) -> None:
     async with watched() as inbox:
         for lap in range(2):
             content = os.urandom(400_000)
-            inbox.witness.may("sub/film", content)
+            inbox.witness.allow("sub/film", content)
             (inbox.root / "sub").mkdir(exist_ok=True)
             temporary = inbox.root / "sub" / f".film.Xy7{lap}Qa"
             with temporary.open("wb", buffering=0) as file:
@@ -126,8 +126,8 @@ async def test_hard_links(watched: Open) -> None:
     """Each name is an object; what is written through one name is there under all of them."""
     async with watched() as inbox:
         for name in ("one", "two", "deep/three"):
-            inbox.witness.may(name, b"shared")
-            inbox.witness.may(name, b"shared, and more")
+            inbox.witness.allow(name, b"shared")
+            inbox.witness.allow(name, b"shared, and more")
         inbox.write("one", b"shared")
         (inbox.root / "deep").mkdir()
         os.link(inbox.root / "one", inbox.root / "two")
@@ -152,11 +152,11 @@ async def test_a_big_directory_moved_in_then_renamed(watched: Open, tmp_path: Pa
     """Its new keys arrive; under `delete: keep` the old ones stay."""
     _fill(tmp_path / "big", files=500, directories=25)
     async with watched() as inbox:
-        inbox.may_have("big", tmp_path / "big")
+        inbox.allow_all("big", tmp_path / "big")
         (tmp_path / "big").rename(inbox.root / "big")
         await inbox.equal()
         before = tree(inbox.root)
-        inbox.may_have("renamed", inbox.root / "big")
+        inbox.allow_all("renamed", inbox.root / "big")
         (inbox.root / "big").rename(inbox.root / "renamed")
         await inbox.equal(kept=before)
         await inbox.once()
@@ -173,7 +173,7 @@ async def test_an_archive_unpacked(unproxied: Open, tmp_path: Path) -> None:
             tar.addfile(entry, BytesIO(content))
     async with unproxied(rescan="3s") as inbox:
         for name, content in contents.items():
-            inbox.witness.may(name, content)
+            inbox.witness.allow(name, content)
         unpacker = await asyncio.create_subprocess_exec("tar", "-xf", str(archive), "-C", str(inbox.root))
         assert await unpacker.wait() == 0
         took = await inbox.equal(seconds=1500 if SOAK else 400)
@@ -232,7 +232,7 @@ def _storm(inbox: Inbox, events: int, lap: int) -> None:
             for file in opened:
                 file.write(b"x")
     for name in names:
-        inbox.witness.may(name, b"x" * rounds)
+        inbox.witness.allow(name, b"x" * rounds)
     for number in range(50):
         inbox.write(f"new{lap}/{number}/file", b"%d" % number)
 
@@ -265,17 +265,17 @@ async def test_events_lost_while_it_is_paused(watched: Open) -> None:
     """Files come, change, are renamed and go; more than the queue holds. Not a restart, a rescan finds them."""
     async with watched() as inbox:
         _fill(inbox.root, files=200, directories=10)
-        inbox.may_have("", inbox.root)
+        inbox.allow_all("", inbox.root)
         await inbox.equal()
         before = tree(inbox.root)
         await _stopped(inbox)
         await asyncio.to_thread(_overflow, inbox)
-        inbox.may_have("moved", inbox.root / "d1")
+        inbox.allow_all("moved", inbox.root / "d1")
         (inbox.root / "d1").rename(inbox.root / "moved")
         shutil.rmtree(inbox.root / "d2")
         inbox.write("d3/deeper/f3", b"changed")
         os.truncate(inbox.root / "d4/deeper/f4", 1)
-        inbox.witness.may("d4/deeper/f4", md5(b"4"))
+        inbox.witness.allow("d4/deeper/f4", md5(b"4"))
         inbox.daemon.signal(signal.SIGCONT)
         await inbox.equal(kept=before | tree(inbox.root), seconds=RESCAN + SETTLE + 60)
         await inbox.once(**{"d3/deeper/f3": 2, "d4/deeper/f4": 2})

@@ -1,7 +1,7 @@
 """Writers that leave a name standing with something else behind it: replaced by rename, or written over in place.
 
-As tests/integration/test_folder_storms.py: the real `mirrord run`, and a witness who never sees a part of a file. All
-of them write at once, into one folder.
+As tests/integration/test_folder_storms.py: the real `mirrord run`, and a thread that must never list a part of a file.
+All of them write at once, into one folder.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ async def replace_within_the_settle(inbox: Inbox) -> None:
     for number in range(8):
         replaced(inbox, "hasty", b"%02d" % number * 1000)
         await asyncio.sleep(2 * PAUSE)
-    inbox.witness.may("hasty", b"last" * 500)
+    inbox.witness.allow("hasty", b"last" * 500)
     replaced(inbox, "hasty", b"last" * 500)
     await arrived(inbox, "hasty", b"last" * 500)
 
@@ -44,7 +44,7 @@ async def replace_within_the_settle(inbox: Inbox) -> None:
 async def replace_after_each_settle(inbox: Inbox) -> None:
     for number in range(3):
         content = b"version %d" % number
-        inbox.witness.may("patient", content)
+        inbox.witness.allow("patient", content)
         replaced(inbox, "patient", content)
         await arrived(inbox, "patient", content)
 
@@ -61,7 +61,7 @@ async def rsync_inplace(inbox: Inbox) -> None:
         content = content[:length].ljust(length, b".")
         for at in range(0, length, 100_000):
             content[at : at + 10_000] = os.urandom(10_000)
-        inbox.witness.may("image", bytes(content))
+        inbox.witness.allow("image", bytes(content))
         file = os.open(inbox.root / "image", os.O_WRONLY)
         try:
             for at in range(0, length, 50_000):
@@ -80,7 +80,7 @@ async def vim_backupcopy(inbox: Inbox) -> None:
     await arrived(inbox, "notes", b"first")
     for number in range(2):
         content = b"saved %d\n" % number * 20_000
-        inbox.witness.may("notes", content)
+        inbox.witness.allow("notes", content)
         (inbox.root / "notes~").write_bytes((inbox.root / "notes").read_bytes())
         with (inbox.root / "notes").open("wb", buffering=0) as file:
             file.write(content[:100_000])

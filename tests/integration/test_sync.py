@@ -212,7 +212,7 @@ async def test_what_fails_is_one_clear_line_and_the_others_are_done(
         f"  {good}?again: s3://no-such-bucket-here/good\n",
     )
     origin.publish("/good", b"good")
-    done = await sync(tmp_path, file, hurry=10.0)
+    done = await sync(tmp_path, file, speed=10.0)
     assert done.code == 1, done.said
     assert s3_client.get_object(Bucket=bucket, Key="good")["Body"].read() == b"good"
     lines = done.out.splitlines()

@@ -1,6 +1,7 @@
-"""Fixture `browser`: a headless Chromium that the tests of one module share, and what it said and asked for.
+"""Fixture `browser`: a headless Chromium that the tests of one module share, with its console log and its requests.
 
-Found as programs of the system; without them the tests skip. It resolves no name, so nothing can leave the machine.
+Chromium and chromedriver are programs of the system; if one is missing, the tests skip. The browser resolves no host
+names, so no request can leave the machine.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from tests.support.only_browser_skips import MISSING_BROWSER
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # root in a container has none
+    "--no-sandbox",  # root in a container has no sandbox
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--disable-quic",
@@ -31,7 +32,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--remote-debugging-pipe",  # its other end dies with chromedriver, and the browser with it
+    "--remote-debugging-pipe",  # the browser exits when chromedriver, the other end of the pipe, exits
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
 PATIENCE = 60.0
@@ -43,13 +44,13 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Browser:
-    """One window. Calls wait on a thread, so that the server under test answers meanwhile."""
+    """One window. Its calls block in a thread, so that the event loop of the server under test goes on."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self._driver = driver
 
     async def open(self, url: str, width: int = 1200, height: int = 900) -> None:
-        """A fresh page; what was said before is forgotten."""
+        """Load the page; discards the console messages and requests so far."""
         await asyncio.to_thread(self._open, url, width, height)
 
     def _open(self, url: str, width: int, height: int) -> None:
@@ -61,26 +62,26 @@ class Browser:
         self._driver.get(url)
 
     async def run(self, script: str, *arguments: object) -> Any:
-        """What a script returns."""
+        """Run JavaScript in the page; its return value."""
         return await asyncio.to_thread(self._driver.execute_script, script, *arguments)
 
     async def texts(self, selector: str) -> list[str]:
-        """textContent of every element that fits."""
+        """textContent of every element that matches the selector."""
         found: list[str] = await self.run(
             "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", selector
         )
         return found
 
     async def seen(self, selector: str) -> str:
-        """What a person reads there: nothing of what is hidden."""
+        """The visible text of the first element that matches; empty if the element is hidden or missing."""
         return str(await self.run(_SEEN, selector))
 
     async def until(self, selector: str, text: str) -> None:
-        """Wait until a person reads `text` in the first element that fits."""
+        """Wait until the visible text of the first element that matches contains `text`."""
         try:
             await asyncio.to_thread(self._until, selector, text)
         except WebDriverException:
-            pytest.fail(f"{selector} never said {text!r}; it says {await self.seen(selector)!r}")
+            pytest.fail(f"{selector} never showed {text!r}; it shows {await self.seen(selector)!r}")
 
     def _until(self, selector: str, text: str) -> None:
         wait = WebDriverWait(self._driver, PATIENCE, poll_frequency=0.05)
@@ -90,18 +91,18 @@ class Browser:
         await self.run("document.querySelector(arguments[0]).click()", selector)
 
     async def complaints(self) -> list[str]:
-        """Errors of the console since `open` or the last call: exceptions, refused policies, failed requests."""
+        """Errors in the console since `open` or the last call: exceptions, policy violations, failed requests."""
         lines = await asyncio.to_thread(self._driver.get_log, "browser")
         return [str(line["message"]) for line in lines if line["level"] in ("SEVERE", "WARNING")]
 
     async def requests(self) -> list[str]:
-        """The address of every request since `open` or the last call."""
+        """The URL of every request since `open` or the last call."""
         lines = await asyncio.to_thread(self._driver.get_log, "performance")
         messages = [json.loads(line["message"])["message"] for line in lines]
         return [one["params"]["request"]["url"] for one in messages if one["method"] == "Network.requestWillBeSent"]
 
 
-def _dies_with_us() -> None:
+def _exit_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -117,7 +118,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = Service(chromedriver, popen_kw={"preexec_fn": _dies_with_us})
+    service = Service(chromedriver, popen_kw={"preexec_fn": _exit_with_parent})
     driver = webdriver.Chrome(options=options, service=service)
     try:
         yield Browser(driver)

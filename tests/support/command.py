@@ -1,6 +1,6 @@
-"""Runs the real `mirrord` command as a process of its own, with an environment that holds nothing of ours.
+"""Runs the real `mirrord` command as a separate process, with a minimal environment.
 
-The process is forked from one that has imported mirrord (`preloaded`), unless a test is about what comes before that.
+The process is forked from one that has already imported mirrord (`preloaded`), unless a test needs a fresh interpreter.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from mirrord.s3.weed import killed_with_parent
 from tests.support.preloaded import REPOSITORY, Forked, fork
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
-"""Variables that a process needs to run at all; everything else would make tests depend on who runs them."""
+"""Variables that every process needs. Others are not passed on: tests must not depend on the user's environment."""
 AT_START = re.compile(r"PYTHON|LANG|LC_|LOCPATH|SSL_|NO_COLOR|FORCE_COLOR|BOTO_")
-"""Variables that an interpreter or a library reads once, when it starts."""
+"""Variables that the interpreter or a library reads only once, at its start."""
 POLL = 0.05
 LONGEST_LINE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command ended. `peak` is VmHWM in bytes as last seen before the end."""
+    """Result of a command. `peak` is the last value of VmHWM that was read before the end, in bytes."""
 
     code: int
     out: str
@@ -51,12 +51,12 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def obeys_modes() -> Callable[[], None]:
-    """As `killed_with_parent`, for a child that modes of files stop as they stop other users, even if it is root."""
-    dies, kernel = killed_with_parent(), CDLL(None)
+    """As `killed_with_parent`; the child also obeys the modes of files even if it runs as root."""
+    set_death_signal, kernel = killed_with_parent(), CDLL(None)
 
     def before_exec() -> None:
-        if dies is not None:
-            dies()
+        if set_death_signal is not None:
+            set_death_signal()
         if os.geteuid() == 0:
             for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
                 kernel.prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
@@ -79,16 +79,16 @@ async def start(
     *,
     modes: bool = False,
     fresh: bool = False,
-    hurry: float = 1.0,
+    speed: float = 1.0,
 ) -> Process:
-    """Start `mirrord` with both outputs piped; the caller ends it, and so does the end of this process.
+    """Start `mirrord` with both outputs piped. The caller ends it; it also ends with this process.
 
-    `fresh`: in an interpreter of its own, for a test of its start or of its memory. `hurry`: its clock runs so many
-    times faster, see `preloaded.fork`. With `modes`, see `obeys_modes`.
+    `fresh`: in a new interpreter, for a test of the start or of the memory. `speed`: the factor by which its clock
+    runs faster, see `preloaded.fork`. `modes`: see `obeys_modes`.
     """
     if not (fresh or modes or _differs_at_start(env)):
-        return await fork(arguments, env, cwd, limit=LONGEST_LINE, hurry=hurry)
-    assert hurry == 1.0, "a fresh interpreter keeps its clock"
+        return await fork(arguments, env, cwd, limit=LONGEST_LINE, speed=speed)
+    assert speed == 1.0, "the clock of a fresh interpreter cannot run faster"
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -111,10 +111,10 @@ async def mirrord(
     cwd: Path | None = None,
     seconds: float = 120,
     fresh: bool = False,
-    hurry: float = 1.0,
+    speed: float = 1.0,
 ) -> Completed:
-    """Run `mirrord` to its end; killed after `seconds`. `fresh`, `hurry`: see `start`."""
-    process = await start(arguments, environment(home, env), cwd or home, fresh=fresh, hurry=hurry)
+    """Run `mirrord` to its end; killed after `seconds`. `fresh`, `speed`: see `start`."""
+    process = await start(arguments, environment(home, env), cwd or home, fresh=fresh, speed=speed)
     peaks: list[int] = []
     watch = asyncio.create_task(_watch_peak(process.pid, peaks))
     try:
@@ -129,7 +129,7 @@ async def mirrord(
 
 
 def peak_memory(pid: int) -> int | None:
-    """VmHWM of a process in bytes; None once it is gone."""
+    """VmHWM of a process in bytes; None if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Runs the real `mirrord run` as a process of its own: its log as it comes, its API, metrics and signals.
+"""Runs the real `mirrord run` as a separate process, with access to its log, API and metrics, and to signals.
 
 `running(...)` waits for `daemon.ready` in the log and kills the process at the end, if the test did not stop it.
 """
@@ -20,9 +20,9 @@ from tests.support.command import Process, environment, start
 from tests.support.weed import Server
 
 PATIENCE = 60.0
-"""Seconds that a test waits for what takes milliseconds on an idle machine."""
+"""Time-out in seconds for conditions that take milliseconds on an idle machine."""
 POLL = 0.02
-"""Seconds between two looks at what no event announces."""
+"""Interval in seconds at which a condition is evaluated if no new log line arrives."""
 TOKEN = "t0ken-of-the-test"
 ENDS = ("transfer.completed", "transfer.failed", "transfer.interrupted")
 
@@ -30,7 +30,7 @@ Line = dict[str, Any]
 
 
 class Daemon:
-    """One running process. `lines` are its JSON log lines so far, `noise` whatever else came out of it."""
+    """One running process. `lines` are its JSON log lines so far, `noise` all its other output."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -55,27 +55,27 @@ class Daemon:
 
     @property
     def said(self) -> str:
-        """Everything that it wrote, for a failed test."""
+        """All output so far, for the message of a failed assertion."""
         return "\n".join([*(json.dumps(line) for line in self.lines), *self.noise])
 
     def logged(self, event: str, *, since: int = 0, **fields: object) -> list[Line]:
-        """The lines of this event from the `since`-th line on, with these fields; `file` and `key` may be endings."""
+        """Log lines of this event with these fields, from index `since` on; `file` and `key` may be path suffixes."""
         return [line for line in self.lines[since:] if line["event"] == event and _has(line, fields)]
 
     async def log(self, event: str, *, since: int = 0, seconds: float = PATIENCE, **fields: object) -> Line:
-        """The first such line, awaited."""
+        """Wait for the first such line (see `logged`)."""
         await self.wait_for(lambda: self.logged(event, since=since, **fields), seconds, f"{event} {fields}")
         return self.logged(event, since=since, **fields)[0]
 
     @property
     def mark(self) -> int:
-        """Where the log is now, for `since`."""
+        """The number of log lines so far, for `since`."""
         return len(self.lines)
 
     async def wait_for(self, done: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> Any:
-        """What `done` (a function, or one that returns an awaitable) says once that is true.
+        """Wait until the result of `done` (a function or a coroutine function) is true; that result.
 
-        It is asked with each line of the log, and at short intervals for what no line announces.
+        `done` is called after each new log line and every POLL seconds. Raises AssertionError after `seconds`.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -99,7 +99,7 @@ class Daemon:
 
     # ── HTTP ──────────────────────────────────────────────────────────────────────────────────────
     async def ask(self, path: str, method: str = "GET", *, token: str = "") -> tuple[int, str]:
-        """Status and text of one request."""
+        """Send one request; its status and body."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -107,13 +107,13 @@ class Daemon:
             return answer.status, await answer.text()
 
     async def api(self, path: str) -> Any:
-        """What GET /api/v1/… says."""
+        """The JSON of GET /api/v1/…; asserts status 200."""
         status, text = await self.ask(f"/api/v1/{path}")
         assert status == 200, (status, text)
         return json.loads(text)
 
     async def items(self, query: str = "") -> dict[str, Line]:
-        """All items by their keys."""
+        """All items of the API by key, over all pages."""
         found: dict[str, Line] = {}
         cursor = ""
         while True:
@@ -124,11 +124,11 @@ class Daemon:
             cursor = f"&cursor={page['cursor']}"
 
     async def states(self) -> dict[str, str]:
-        """The items' states by their keys."""
+        """The states of all items by key."""
         return {key: one["state"] for key, one in (await self.items()).items()}
 
     async def synced(self, *keys: str, seconds: float = PATIENCE) -> None:
-        """Wait until exactly these keys are shown, and are Synced."""
+        """Wait until the API lists exactly these keys, all of them Synced."""
 
         async def done() -> bool:
             return await self.states() == dict.fromkeys(keys, "Synced")
@@ -136,7 +136,7 @@ class Daemon:
         await self.wait_for(done, seconds, f"Synced: {keys}")
 
     async def metrics(self) -> dict[str, float]:
-        """Every sample, by name and labels as they are written."""
+        """Every sample of /metrics, by its name and labels in the exposition format."""
         status, text = await self.ask("/metrics")
         assert status == 200, (status, text)
         samples = (re.fullmatch(r"([a-z_]+(?:\{.*\})?) (\S+)", line) for line in text.splitlines())
@@ -148,27 +148,27 @@ class Daemon:
         outcomes = ("loaded", "rejected", "removed")
         return {one: int(found.get(f'mirrord_manifest_reloads_total{{outcome="{one}"}}', 0)) for one in outcomes}
 
-    # ── its end ───────────────────────────────────────────────────────────────────────────────────
+    # ── the end ───────────────────────────────────────────────────────────────────────────────────
     def signal(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
     async def ended(self, seconds: float = PATIENCE) -> int:
-        """The exit code, once all that it wrote was read."""
+        """Wait for the end of the process and of its output; the exit code."""
         try:
             async with asyncio.timeout(seconds):
                 code = await self.process.wait()
                 await asyncio.gather(*self._reading)
         except TimeoutError:
-            raise AssertionError(f"it did not end within {seconds} s\n{self.said}") from None
+            raise AssertionError(f"the process did not end within {seconds} s\n{self.said}") from None
         return code
 
     async def stop(self, seconds: float = PATIENCE) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM and wait for the end; the exit code."""
         self.signal(signal.SIGTERM)
         return await self.ended(seconds)
 
     async def kill(self) -> None:
-        """kill -9, unless it has ended."""
+        """Send SIGKILL, unless the process has ended."""
         if self.process.returncode is None:
             self.process.kill()
         await self.ended()
@@ -180,13 +180,13 @@ class Daemon:
 
 
 async def scans(daemon: Daemon) -> float:
-    """How many whole scans there were."""
+    """The number of complete scans so far, over all folders."""
     found = await daemon.metrics()
     return sum(value for name, value in found.items() if name.startswith("mirrord_folder_rescans_total"))
 
 
 async def scanned(daemon: Daemon, times: int) -> None:
-    """Until so many whole scans have passed."""
+    """Wait for this many further complete scans."""
     until = await scans(daemon) + times
 
     async def enough() -> bool:
@@ -196,7 +196,7 @@ async def scanned(daemon: Daemon, times: int) -> None:
 
 
 def one_end_for_each_start(daemon: Daemon) -> bool:
-    """Whether each attempt that it told of ended in exactly one terminal event."""
+    """Whether each attempt in the log has exactly one terminal event."""
     begun = Counter(line["transfer_id"] for line in daemon.logged("transfer.started"))
     ended = Counter(line["transfer_id"] for end in ENDS for line in daemon.logged(end))
     return begun == ended
@@ -218,7 +218,7 @@ async def started(
     modes: bool = False,
     fresh: bool = False,
 ) -> AsyncIterator[Daemon]:
-    """`mirrord run` with these arguments, as soon as the process is there; killed at the end."""
+    """Start `mirrord run` with these arguments, without waiting for daemon.ready; killed at the end."""
     given = ["run", "--listen", listen, *arguments] if listen else ["run", *arguments]
     daemon = Daemon(await start(given, environment(home, env), home, modes=modes, fresh=fresh))
     try:
@@ -236,7 +236,7 @@ async def running(
     modes: bool = False,
     fresh: bool = False,
 ) -> AsyncIterator[Daemon]:
-    """`mirrord run` that has said daemon.ready. Nothing of it may be a fault of ours.
+    """`mirrord run` after its event daemon.ready. At the end its output must contain no traceback or internal error.
 
     `modes`, `fresh`: see `command.start`.
     """
@@ -250,7 +250,7 @@ async def running(
 
 
 def store_section(server: Server, name: str = "default", **keys: str) -> str:
-    """The `stores:` of a manifest; `keys` override the credentials."""
+    """The section `stores` of a manifest; `keys` override the credentials."""
     credentials = {"access_key_id": server.access_key_id, "secret_access_key": server.secret_access_key} | keys
     return (
         f"stores:\n  {name}:\n    provider: seaweedfs\n"

@@ -1,7 +1,7 @@
-"""Fixture `discarding`: a store that keeps nothing but counts: for memory, where a real store's disk would not do.
+"""Fixture `discarding`: a store that counts calls and bytes and keeps no data, for transfers larger than the disk.
 
-It speaks as much S3 as one transfer needs, and claims what a verifying store claims: each checksum that it was sent
-comes back. Nothing about integrity can be shown with it. It runs on a thread of its own.
+It implements only the S3 calls of one transfer. It returns each checksum that it receives without verifying it, so it
+cannot be used for tests of integrity. It runs in its own thread.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ _EMPTY = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMult
 
 @dataclass
 class Discarding:
-    """Calls by operation, and bytes of bodies taken."""
+    """Counts of calls by operation, and of body bytes received."""
 
     server: Server = field(default_factory=lambda: Server("http://127.0.0.1:0"))
     calls: Counter[str] = field(default_factory=Counter)
-    taken: int = 0
+    received: int = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         name, _, _ = operation(request.method, request.raw_path, request.headers)
         self.calls[name] += 1
         async for piece in request.content.iter_any():
-            self.taken += len(piece) if name in ("PutObject", "UploadPart") else 0
+            self.received += len(piece) if name in ("PutObject", "UploadPart") else 0
         crc = {_CRC: request.headers[_CRC]} if _CRC in request.headers else {}
         if name == "HeadObject":
             return web.Response(status=404)
@@ -50,7 +50,7 @@ class Discarding:
 
 @pytest.fixture
 def discarding() -> Iterator[Discarding]:
-    """A new one for each test."""
+    """A new store for each test."""
     store = Discarding()
     ready, stop = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-"""Stores that redirect, and the place that they redirect to: faults for a StoreProxy, and a server that only counts."""
+"""Stores that redirect or refuse a region: faults for a StoreProxy, and a server that records redirected requests."""
 
 import asyncio
 from collections import Counter
@@ -10,16 +10,16 @@ from aiohttp import web
 from tests.support.proxy import Fault, Seen
 
 Reply = Callable[[web.BaseRequest, str], web.Response]
-"""How a store refuses a request that was signed for another region than its own (the second argument)."""
+"""Makes the refusal of a request that is signed for another region than the store's, which is the second argument."""
 
 
 def signed_region(request: web.BaseRequest) -> str:
-    """The region that a request was signed for."""
+    """The region in the signature of a request."""
     return request.headers.get("Authorization", "////").split("/")[2]
 
 
 class Region:
-    """A store whose buckets are in `region`: what is signed for another is refused. `refused` counts by operation."""
+    """A store in `region`: refuses requests signed for another region. `refused` counts them by operation."""
 
     def __init__(self, region: str, refuse: Reply) -> None:
         self.region = region
@@ -35,19 +35,19 @@ class Region:
 
 
 async def drain(request: web.BaseRequest) -> None:
-    """Read a body of any size, and forget it."""
+    """Read and discard a body of any size."""
     async for _ in request.content.iter_any():
         pass
 
 
 def document(code: str, **more: str) -> bytes:
-    """S3's error document."""
+    """An error document of S3; `more` are further elements."""
     tags = "".join(f"<{name}>{text}</{name}>" for name, text in more.items())
     return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>planted</Message>{tags}</Error>'.encode()
 
 
 def refusal(status: int, code: str = "", headers: dict[str, str] | None = None, **more: str) -> web.Response:
-    """A refusal with a document, if there is a `code`."""
+    """An error response, with a document if `code` is not empty."""
     body = document(code, **more) if code else b""
     return web.Response(status=status, body=body, content_type="application/xml", headers=headers)
 
@@ -64,7 +64,7 @@ def always(made: Callable[[], web.Response]) -> Fault:
 async def serving(
     answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: object
 ) -> AsyncIterator[str]:
-    """A server on a free loopback port; its URL's host and port."""
+    """A server on a free loopback port; yields host:port."""
     runner = web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, **options)  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ async def serving(
 
 
 class Elsewhere:
-    """Takes anything, as a thief would: what it was asked is in `asked`."""
+    """A server that accepts every request, as an attacker's server would, and records it in `asked`."""
 
     def __init__(self) -> None:
         self.asked: list[web.BaseRequest] = []

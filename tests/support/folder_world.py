@@ -1,4 +1,4 @@
-"""A folder's loop with all that it touches: a scripted listing, hints by hand, a clock that is turned."""
+"""A folder loop over a scripted listing, manual change hints and a manual clock."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
@@ -29,7 +29,7 @@ SPEC = FolderSpec(
 
 @dataclass
 class Tree:
-    """ports.FolderListing: files by name; a look takes `takes` seconds."""
+    """ports.FolderListing over files by name; each scan takes `takes` seconds."""
 
     clock: ManualClock
     files: dict[str, FileIdentity] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Tree:
         return frozenset(name for name, at in files.items() if name not in self.files and at == self.device)
 
     async def _yielded(self, names: tuple[str, ...]) -> AsyncIterator[SimpleNamespace]:
-        assert self.open == 0, "one look at a time"
+        assert self.open == 0, "one scan at a time"
         self.open += 1
         try:
             if self.takes:
@@ -88,7 +88,7 @@ class Tree:
 
 
 class Kernel:
-    """ports.Hints, and the way to them."""
+    """ports.Hints, and the function that opens them."""
 
     def __init__(self) -> None:
         self.paths: asyncio.Queue[frozenset[str] | OSError] = asyncio.Queue()
@@ -126,7 +126,7 @@ class FailingJournal(MemoryJournal):
 
 
 class World:
-    """A running loop and everything it touches."""
+    """A folder loop with its listing, hints, journal and clock; records events and submitted items."""
 
     def __init__(self, **spec: Any) -> None:
         self.clock = ManualClock()
@@ -137,14 +137,14 @@ class World:
         self.submitted: list[tuple[float, str]] = []
         self.gone: list[str] = []
         self.items: dict[str, Item] = {}
-        self.owners: dict[str, str] = {}  # item id -> who has it
+        self.owners: dict[str, str] = {}  # item id -> the entry that owns it
         self.spec = with_fields(SPEC, **spec)
         self.loop = self.new_loop()
         self.task: asyncio.Task[None] | None = None
 
     def new_loop(self) -> FolderLoop:
         ports = FolderPorts(
-            listing=self.tree,  # type: ignore[arg-type]  # its files are plain
+            listing=self.tree,  # type: ignore[arg-type]  # it yields plain namespaces
             watch=self.kernel.open,
             journal=self.journal,
             submit=self.submit,
@@ -168,7 +168,7 @@ class World:
         return self.owners.get(item.id, "")
 
     async def mirror(self, *names: str) -> None:
-        """What the scheduler does with what it was given, in the end."""
+        """Record the submitted items of these names as Synced, as the scheduler does after their transfers."""
         for name in names:
             item, file = self.items[name], self.tree.files[name]
             done = with_outcome(item, None, Outcome(state=State.SYNCED), 0.0)

@@ -1,4 +1,4 @@
-"""A gate before a store: calls of some kinds are held back until a test lets them pass."""
+"""A gate in front of a store: calls of chosen operations wait until the test opens the gate."""
 
 import asyncio
 import threading
@@ -11,23 +11,23 @@ PATIENCE = 20.0
 
 
 class Gate:
-    """Holds calls to a store back: `gate = Gate.before(proxy, "UploadPart")`. For the test's thread."""
+    """Makes calls to a store wait: `gate = Gate.before(proxy, "UploadPart")`. Its methods are for the test's thread."""
 
     def __init__(self, *operations: str, after: int = 0, key: str = "", part: int = 0) -> None:
-        """Let `after` calls of these operations (on this key, of this part) pass, hold the others until `open`."""
+        """Forwards the first `after` calls of these operations (on this key, this part); later ones wait for `open`."""
         self._operations = operations
         self._left = after
         self._key = key
         self._part = part
         self.held = 0
-        """How many calls came to be held."""
+        """The number of calls that were made to wait."""
         self._reached = threading.Event()
         self._opened = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None  # the proxy's
+        self._loop: asyncio.AbstractEventLoop | None = None  # the event loop of the proxy
 
     @classmethod
     def before(cls, proxy: StoreProxy, *operations: str, after: int = 0, key: str = "", part: int = 0) -> "Gate":
-        """A gate in this proxy from now on."""
+        """Install a gate in this proxy."""
         gate = cls(*operations, after=after, key=key, part=part)
         proxy.before = gate
         return gate
@@ -47,10 +47,10 @@ class Gate:
         return None
 
     async def reached(self, seconds: float = PATIENCE) -> None:
-        """Wait until a call is held."""
-        assert await asyncio.to_thread(self._reached.wait, seconds), "no call came to the gate"
+        """Wait until a call waits at the gate."""
+        assert await asyncio.to_thread(self._reached.wait, seconds), "no call reached the gate"
 
     def open(self) -> None:
-        """Let everything pass, also what was held. Once `reached`."""
+        """Let all calls pass, including those that wait. Call it only after `reached`."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._opened.set)

@@ -1,7 +1,7 @@
-"""A directory whose file system hangs: calls about it block until the test lets them go, in a real `mirrord` process.
+"""A directory whose file system hangs: system calls on it block until the test opens a gate. For real processes.
 
-`env` makes Python load a `sitecustomize` that wraps the system calls; it also shortens the silence after which a root
-is down. A call blocks as on a dead NFS server: in the kernel, here by opening a FIFO that nobody writes to.
+`env` makes Python load a `sitecustomize` that wraps the system calls; it also shortens the time without an answer after
+which a root is down. A call blocks in the kernel, as with a dead NFS server: it opens a FIFO that has no writer.
 """
 
 import os
@@ -20,19 +20,19 @@ _exists, _open, _read_link = os.path.lexists, os.open, os.readlink
 _entered = os.environ["HANGS_ENTERED"]
 
 
-def _path(about, dir_fd):
-    if isinstance(about, int):
-        return _read_link(f"/proc/self/fd/{{about}}")
-    text = os.fsdecode(about)
+def _path(target, dir_fd):
+    if isinstance(target, int):
+        return _read_link(f"/proc/self/fd/{{target}}")
+    text = os.fsdecode(target)
     return text if dir_fd is None else f"{{_read_link(f'/proc/self/fd/{{dir_fd}}')}}/{{text}}"
 
 
 def _hanging(call):
-    def made(about=".", *more, dir_fd=None, **named):
-        if _path(about, dir_fd).startswith({root!r}) and os.access({gate!r}, os.F_OK):
+    def made(target=".", *more, dir_fd=None, **named):
+        if _path(target, dir_fd).startswith({root!r}) and os.access({gate!r}, os.F_OK):
             os.close(_open(_entered, os.O_CREAT | os.O_WRONLY))
             os.close(_open({gate!r}, os.O_RDONLY))
-        return call(about, *more, **({{}} if dir_fd is None else {{"dir_fd": dir_fd}}), **named)
+        return call(target, *more, **({{}} if dir_fd is None else {{"dir_fd": dir_fd}}), **named)
 
     return made
 
@@ -43,7 +43,7 @@ for _name in ("stat", "lstat", "open", "scandir", "preadv", "fstat"):
 
 
 class Hanging:
-    """`hanging = Hanging(tmp_path, root)`; run the daemon with `hanging.env`; `close` and `open` the gate."""
+    """`hanging = Hanging(tmp_path, root, silence)`; run the daemon with `hanging.env`; `close` and `open` the gate."""
 
     def __init__(self, home: Path, root: Path, silence: float) -> None:
         self._gate = home / "gate"
@@ -59,16 +59,16 @@ class Hanging:
 
     @property
     def entered(self) -> bool:
-        """Whether a call hangs since `close`."""
+        """Whether a call has blocked since `close`."""
         return self._entered.exists()
 
     def close(self) -> None:
-        """From now on every call about the directory hangs."""
+        """From now on every call on the directory blocks."""
         self._entered.unlink(missing_ok=True)
         os.mkfifo(self._gate)
 
     def open(self) -> None:
-        """Let go of all calls that hang; new ones are answered."""
+        """Continue all blocked calls; new calls do not block."""
         if self._gate.exists():
             waker = os.open(self._gate, os.O_RDWR)
             self._gate.unlink()

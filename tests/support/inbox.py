@@ -1,8 +1,8 @@
-"""A watched folder before the real `mirrord run`, a counting proxy, and a witness who never stops reading the bucket.
+"""A folder watched by the real `mirrord run`, a counting proxy, and a thread that lists the bucket all the time.
 
-`folder(...)` starts the daemon on a folder. `Witness` is a thread of its own: each object that it ever lists must be
-one of the whole contents that its file ever had, as they were told by `may`. Contents stay below a single put, so that
-an ETag is an MD5.
+`folder(...)` starts the daemon on a folder. `BucketWatch` verifies each object that it lists: its content must be one
+of the complete contents that the test announced for this file with `allow`. All contents are small enough for a single
+put, so that an ETag is an MD5.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ SETTLE = 0.5
 RESCAN = 1.0
 
 Sums = dict[str, str]
-"""MD5 by name."""
+"""MD5 digests in hex, by file name or key."""
 
 
 def md5(content: bytes) -> str:
@@ -33,7 +33,7 @@ def md5(content: bytes) -> str:
 
 
 def tree(root: Path) -> Sums:
-    """Every file below `root` whose name counts, as it is."""
+    """The MD5 of every file below `root`, except the names that mirrord excludes by default."""
     found: Sums = {}
     for directory, names, files in os.walk(root):
         names[:] = [name for name in names if not name.startswith(".")]
@@ -45,12 +45,12 @@ def tree(root: Path) -> Sums:
 
 
 def files_below(root: Path) -> list[Path]:
-    """What stands below it, but directories; one that goes while it is read is passed over, as pathlib would not."""
+    """All paths below `root` except directories. Ignores directories that disappear meanwhile; pathlib would raise."""
     return [Path(directory, name) for directory, _, names in os.walk(root) for name in names]
 
 
 def objects(client: Any, bucket: str) -> Sums:
-    """The bucket as boto3 lists it."""
+    """The ETags of all objects of the bucket by key, listed by boto3."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return {one["Key"]: one["ETag"].strip('"') for page in pages for one in page.get("Contents", ())}
 
@@ -62,36 +62,38 @@ def emptied(client: Any, bucket: str) -> None:
             client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
 
-class Witness:
-    """Reads the bucket over and over on a thread; `strangers` is what it must not have seen."""
+class BucketWatch:
+    """Lists the bucket again and again in a thread; `unexpected` are objects whose content was never allowed."""
 
     def __init__(self, server: Server, bucket: str) -> None:
         self.bucket = bucket
-        self.looks = 0
-        self.strangers: list[str] = []
+        self.listings = 0
+        self.unexpected: list[str] = []
         self.latest: Sums = {}
         self._whole: dict[str, set[str]] = {}
         self._client = server.client()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="bucket-watch", daemon=True)
 
-    def may(self, name: str, content: bytes | str) -> None:
-        """The file has this whole content from now on, or soon; said before its last byte is written. Or its MD5."""
+    def allow(self, name: str, content: bytes | str) -> None:
+        """Allow this complete content (or its MD5) for the file. Call it before the last byte is written."""
         self._whole.setdefault(name, set()).add(content if isinstance(content, str) else md5(content))
 
-    def _look(self) -> None:
-        """One look, judged."""
+    def _verify(self) -> None:
+        """List the bucket once and verify it."""
         listed = objects(self._client, self.bucket)
-        self.looks, self.latest = self.looks + 1, listed
-        self.strangers += [f"{key}: {sum_}" for key, sum_ in listed.items() if sum_ not in self._whole.get(key, ())]
+        self.listings, self.latest = self.listings + 1, listed
+        self.unexpected += [f"{key}: {sum_}" for key, sum_ in listed.items() if sum_ not in self._whole.get(key, ())]
 
     def _watch(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
-            self._look()
-            self._stop.wait(max(0.03, 5 * (time.monotonic() - began)))  # it shares its cores with what it looks at
+            self._verify()
+            self._stop.wait(
+                max(0.03, 5 * (time.monotonic() - began))
+            )  # limits its load: it shares the cores with the daemon and the store
 
-    def __enter__(self) -> "Witness":
+    def __enter__(self) -> "BucketWatch":
         self._thread.start()
         return self
 
@@ -102,29 +104,29 @@ class Witness:
 
 
 class Inbox:
-    """The folder at `root`, whose files go to the bucket under their own names."""
+    """The folder at `root`; the keys of its objects are the relative paths of its files."""
 
-    def __init__(self, root: Path, daemon: Daemon, proxy: StoreProxy | None, witness: Witness) -> None:
+    def __init__(self, root: Path, daemon: Daemon, proxy: StoreProxy | None, witness: BucketWatch) -> None:
         self.root = root
         self.daemon = daemon
         self.witness = witness
         self._proxy = proxy
 
     def write(self, name: str, content: bytes) -> None:
-        """A whole file, under its own name from the start."""
-        self.witness.may(name, content)
+        """Write a complete file directly under its final name."""
+        self.witness.allow(name, content)
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    def may_have(self, place: str, directory: Path) -> None:
-        """All of `directory` may come to stand at `place`."""
+    def allow_all(self, prefix: str, directory: Path) -> None:
+        """Allow all contents of `directory` under `prefix` (empty: the root), before it is moved there."""
         for name, sum_ in tree(directory).items():
-            self.witness.may(f"{place}/{name}" if place else name, sum_)
+            self.witness.allow(f"{prefix}/{name}" if prefix else name, sum_)
 
     @property
     def puts(self) -> Counter[str]:
-        """How often each object was written: as the proxy saw it, without one as the log says."""
+        """The number of writes of each object: counted by the proxy, or in the log if there is no proxy."""
         if self._proxy is None:
             return Counter(line["key"] for line in self.daemon.logged("transfer.completed"))
         return Counter(
@@ -135,7 +137,7 @@ class Inbox:
         )
 
     async def equal(self, kept: Mapping[str, str] = {}, seconds: float = 60.0) -> float:
-        """Wait until the bucket is the tree and what was `kept` of former files; how long that took."""
+        """Wait until the bucket equals the folder plus `kept`, objects of former files; seconds that it took."""
         began = time.monotonic()
         wanted = await asyncio.to_thread(tree, self.root) | dict(kept)
         while self.witness.latest != wanted:
@@ -143,14 +145,14 @@ class Inbox:
                 listed = self.witness.latest
                 missing, more = wanted.items() - listed.items(), listed.items() - wanted.items()
                 raise AssertionError(
-                    f"not within {seconds} s: {len(missing)} missing, as {sorted(missing)[:5]}; {len(more)} others, as "
+                    f"not within {seconds} s: {len(missing)} missing: {sorted(missing)[:5]}; {len(more)} others: "
                     f"{sorted(more)[:5]}\n{self.daemon.said[-6000:]}"
                 )
             await asyncio.sleep(0.05)
         return time.monotonic() - began
 
     async def scanned(self, times: int = 2) -> None:
-        """Until the folder was scanned that often from its beginning on: what was to come has come."""
+        """Wait until this many complete scans ended; after two, every scan that was running before has ended too."""
         for _ in range(times):
             before = (await self.status())["last_scan"]
 
@@ -164,14 +166,14 @@ class Inbox:
         return dict(folder)
 
     async def once(self, **times: int) -> None:
-        """Each file was written once, or so many times; asked when another scan has passed."""
+        """Assert after further scans that each object was written once, or the given number of times."""
         await self.scanned()
         wrong = {key: count for key, count in self.puts.items() if count != times.get(key, 1)}
         assert not wrong, (wrong, self.daemon.said[-6000:])
 
 
 def manifest(server: Server, root: Path, bucket: str, **fields: Any) -> str:
-    """One folder; `fields` are written as JSON."""
+    """A manifest of one folder; `fields` are written as JSON."""
     given = {"path": str(root), "to": f"s3://{bucket}/", "settle": f"{SETTLE}s", "rescan": f"{RESCAN}s"} | fields
     return store_section(server) + f"folders:\n  - {json.dumps(given)}\n"
 
@@ -180,14 +182,14 @@ def manifest(server: Server, root: Path, bucket: str, **fields: Any) -> str:
 async def folder(
     home: Path, server: Server, bucket: str, proxy: StoreProxy | None = None, **fields: Any
 ) -> AsyncIterator[Inbox]:
-    """`mirrord run` on the folder `home`/inbox, through the proxy if there is one. No stranger was seen at its end."""
+    """`mirrord run` on the folder `home`/inbox, through the proxy if given. At the end all objects must be allowed."""
     root, file = home / "inbox", home / "m.yaml"
     root.mkdir(exist_ok=True)
     file.write_text(manifest(proxy.server if proxy else server, root, bucket, **fields))
-    with Witness(server, bucket) as witness:
+    with BucketWatch(server, bucket) as witness:
         for name, sum_ in tree(root).items():
-            witness.may(name, sum_)
+            witness.allow(name, sum_)
         async with running(home, str(file)) as daemon:
             yield Inbox(root, daemon, proxy, witness)
-    assert witness.looks > 1
-    assert not witness.strangers, f"seen in the bucket, and no whole file: {witness.strangers[:5]}"
+    assert witness.listings > 1
+    assert not witness.unexpected, f"objects that are no complete file: {witness.unexpected[:5]}"

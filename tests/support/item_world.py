@@ -1,4 +1,4 @@
-"""A reconciler of one item over a source, a store and a journal in memory."""
+"""A reconciler of one item, with a source, a store and a journal in memory."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ AT = Destination("default", "http://store", "bucket", "a/key.txt")
 
 @dataclass
 class World:
-    """A reconciler and everything it touches."""
+    """A reconciler with its source, store, journal and the events that it reports."""
 
     origin: MemorySource = field(default_factory=lambda: MemorySource(ranges=False))
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -78,8 +78,8 @@ class World:
         return len([transfer async for transfer in self.journal.unfinished()])
 
 
-class Careless(MemoryStore):
-    """Ignores checksums, tells none, and its ETags mean nothing; flips the last byte of what it keeps `flips` times."""
+class UnverifyingStore(MemoryStore):
+    """Ignores and returns no checksums, has random ETags, and damages the last byte of the first `flips` objects."""
 
     flips = 0
     reads = 0
@@ -94,11 +94,11 @@ class Careless(MemoryStore):
         if_none_match: bool = False,
     ) -> StoredObject:
         stored = await super().put_object(at, body, options, None, if_none_match=if_none_match)
-        return self._marred(at, stored)
+        return self._damaged(at, stored)
 
     async def complete_upload(self, at, upload_id, parts, checksum=None, *, if_none_match=False):  # type: ignore[no-untyped-def]
         stored = await super().complete_upload(at, upload_id, parts, None, if_none_match=if_none_match)
-        return self._marred(at, stored)
+        return self._damaged(at, stored)
 
     async def upload_part(self, at, upload_id, number, body, checksum=None):  # type: ignore[no-untyped-def]
         return await super().upload_part(at, upload_id, number, body, None)
@@ -107,21 +107,21 @@ class Careless(MemoryStore):
         self.reads += 1
         return super().get_object(at, start, end)
 
-    def _marred(self, at: Destination, stored: StoredObject) -> StoredObject:
+    def _damaged(self, at: Destination, stored: StoredObject) -> StoredObject:
         kept = self.buckets[at.bucket][at.key]
         content = kept.content
         if self.flips:
             self.flips -= 1
             content = content[:-1] + bytes([content[-1] ^ 1])
         random_etag = f'"{len(self.buckets)}-{id(stored)}"'
-        stood = replace(kept.stored, etag=random_etag, checksum=None)
-        self.buckets[at.bucket][at.key] = MemoryObject(content, stood, kept.options)
+        kept_as = replace(kept.stored, etag=random_etag, checksum=None)
+        self.buckets[at.bucket][at.key] = MemoryObject(content, kept_as, kept.options)
         return replace(stored, etag=random_etag, checksum=None)
 
 
 def careless(provider: ProviderName, kind: ChecksumKind | None = None, flips: int = 0) -> World:
-    """A world whose store is `Careless`, of this provider and with this kind of checksum."""
+    """A world with an `UnverifyingStore` of this provider and kind of checksum."""
     made = profile(provider)
-    store = Careless(made if kind is None else replace(made, checksum=kind))
+    store = UnverifyingStore(made if kind is None else replace(made, checksum=kind))
     store.flips = flips
     return World(store=store)

@@ -1,4 +1,4 @@
-"""A store whose valid keys a test chooses: a StoreProxy that takes them and signs anew for the real store behind it."""
+"""A store whose valid access keys a test chooses: a StoreProxy that checks them and signs for the real store."""
 
 from aiohttp import web
 from botocore.auth import S3SigV4Auth
@@ -14,13 +14,13 @@ _UNSIGNED_BODY = {"client_config": Config(s3={"payload_signing_enabled": False})
 
 
 class Keyring:
-    """`valid`: the access keys that the store takes at present; `seen`: those of the calls so far, in order."""
+    """`valid`: access keys that are accepted now; `seen`: the access keys of the calls so far, in order."""
 
     def __init__(self, proxy: StoreProxy, *valid: str, code: str = "InvalidAccessKeyId", status: int = 403) -> None:
         self.valid = set(valid)
         self.seen: list[str] = []
         self.also: Fault | None = None
-        """Asked of each call with a valid key."""
+        """A further fault for each call with a valid key."""
         self._refusal = code, status
         server = proxy.upstream
         self._keys = Credentials(server.access_key_id, server.secret_access_key)

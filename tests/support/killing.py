@@ -1,4 +1,4 @@
-"""`mirrord sync`, killed at an exact moment: the proxy holds a call to the store, then the process is killed."""
+"""`mirrord sync`, killed at an exact moment: while a call to the store waits in the proxy."""
 
 import asyncio
 import signal
@@ -15,7 +15,8 @@ from tests.support.proxy import Seen, StoreProxy
 
 
 class Held:
-    """From the `nth` call of `operation` ("": any) on, `count` are held: before the store has them, or `answered`."""
+    """Makes `count` calls of `operation` ("": any) wait, from the `nth` on: before the store gets them or, with
+    `answered`, after its answer."""
 
     def __init__(self, operation: str, nth: int = 1, count: int = 1, *, answered: bool = False) -> None:
         self.operation = operation
@@ -62,7 +63,7 @@ async def _syncing(home: Path, file: Path) -> AsyncIterator[Process]:
 
 
 async def kill_at(held: Held, proxy: StoreProxy, home: Path, file: Path, *, later: float = 0.0) -> bool:
-    """Run `sync` and kill it while the calls are held; False: it ended before they came."""
+    """Run `sync` and kill it while the calls wait. False: it ended before these calls."""
     held.set_on(proxy)
     try:
         async with _syncing(home, file) as process:

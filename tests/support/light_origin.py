@@ -1,7 +1,7 @@
-"""An origin that costs next to nothing, in a process of its own: 1,000 requests a second are a few percent of a core.
+"""An origin with very low CPU use, in a separate process: 1,000 requests a second take a few percent of a core.
 
-It serves a short text at any path, 304 to whoever has it, as late as the first number in the query says (`?after=0.2`,
-seconds), and remembers when each request came and was answered. For tests that measure the asker, not the origin.
+It serves a short text at any path, and 304 to a request with the right validator. `?after=0.2` delays the answer by
+this number of seconds. It records when each request arrived and was answered. For tests that measure the client.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _WHOLE = (
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request. Times by the machine's monotonic clock, in seconds."""
+    """One request. Times are seconds of the machine's monotonic clock."""
 
     path: str
     came: float
@@ -35,14 +35,14 @@ class Visit:
 
 
 class _Connection(asyncio.Protocol):
-    """HTTP/1.1 as far as one client of ours goes: requests without bodies, one after the other."""
+    """The part of HTTP/1.1 that mirrord needs: requests without bodies, one after the other."""
 
     def __init__(self, visits: list[tuple[str, float, float, int]]) -> None:
         self._visits = visits
         self._unread = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        self._transport = cast(asyncio.Transport, transport)  # transports of uvloop are no subclasses of it
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
@@ -68,7 +68,7 @@ async def _main(log: Path) -> None:
     visits: list[tuple[str, float, float, int]] = []
     server = await asyncio.get_running_loop().create_server(lambda: _Connection(visits), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
-    while await asyncio.to_thread(sys.stdin.readline):  # until whoever started us ends, or lets go
+    while await asyncio.to_thread(sys.stdin.readline):  # until the parent process ends or closes the pipe
         await asyncio.to_thread(log.write_text, json.dumps(visits))
         print("written", flush=True)
 
@@ -82,7 +82,7 @@ class LightOrigin:
         self._log = log
 
     async def visits(self) -> list[Visit]:
-        """Every request that was answered so far, in the order of the answers."""
+        """All answered requests so far, in the order of the answers."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(b"write\n")
@@ -92,7 +92,7 @@ class LightOrigin:
 
 @asynccontextmanager
 async def light_origin(directory: Path) -> AsyncIterator[LightOrigin]:
-    """The origin's process; it ends with the context, or with this process."""
+    """Start the origin; its process ends with the context or with this process."""
     log = directory / "visits.json"
     process = await asyncio.create_subprocess_exec(
         sys.executable,

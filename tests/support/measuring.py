@@ -1,7 +1,7 @@
-"""What a process costs, what the machine is, and results in the one form that all measurements have.
+"""CPU and memory use of a process, facts about the machine, and the format of all results.
 
-A result is JSON below tests/bench/results (not committed): the scenario, its numbers, and the machine's facts beside
-them, for a number without its machine says nothing.
+A result is a JSON file below tests/bench/results (not committed): the scenario, its numbers, and facts about the
+machine, without which numbers cannot be compared.
 """
 
 import json
@@ -20,12 +20,12 @@ from mirrord.units import MiB
 
 RESULTS = Path(__file__).resolve().parents[1] / "bench" / "results"
 SOAK = bool(os.environ.get("MIRRORD_SOAK"))
-"""Whether long runs are wanted (`make soak`)."""
+"""Whether to run the long measurements (`make soak`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used up to now: CPU seconds, user and system; resident bytes, now and at most."""
+    """CPU seconds (user and system) of a process so far, and its resident memory in bytes: now, and the peak."""
 
     cpu: float
     resident: int
@@ -33,7 +33,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """From /proc; raises FileNotFoundError once the process is gone."""
+    """Read from /proc; raises FileNotFoundError if the process has ended."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     status = dict(re.findall(r"(Vm\w+):\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()))
     ticks = int(fields[11]) + int(fields[12])
@@ -41,13 +41,13 @@ def usage(pid: int) -> Usage:
 
 
 def busy() -> float:
-    """CPU seconds that all cores together were busy since the machine started (proc_stat(5))."""
+    """Busy CPU seconds of all cores since the machine started (proc_stat(5))."""
     user, nice, system, _idle, _wait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> dict[str, Any]:
-    """Facts about this machine, and how busy it is: numbers of a busy one are noise."""
+    """Facts about this machine, with its load: numbers from a busy machine are not reliable."""
     model = re.search(r"model name\s+: (.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
     return {
@@ -61,11 +61,11 @@ def machine() -> dict[str, Any]:
 
 
 _WORK, _WORK_TAKES = 1_000_000, 0.025
-"""Additions, and the seconds that they take on an idle core of the machine on which the figures were set."""
+"""A number of additions, and the seconds that they take on an idle core of the reference machine of the limits."""
 
 
 def stretched(seconds: float) -> float:
-    """So many seconds of the machine on which the figures were set, on this one as busy as it is now; no fewer."""
+    """Scale seconds of the reference machine to this machine under its present load; never less than `seconds`."""
     took = []
     for _ in range(3):
         began = time.monotonic()
@@ -75,12 +75,12 @@ def stretched(seconds: float) -> float:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value below which that part of the values lies."""
+    """The value below which this part (0 to 1) of the values lies."""
     return sorted(values)[min(len(values) - 1, int(part * len(values)))]
 
 
 def report(scenario: str, numbers: Mapping[str, Any]) -> Path:
-    """Print the numbers, and keep them beside the machine's facts."""
+    """Print the numbers and write them to a file with the facts about the machine; the path of the file."""
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     result = {
         "scenario": scenario,

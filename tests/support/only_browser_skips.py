@@ -20,12 +20,12 @@ class OnlyBrowserSkips:
         self.refused: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._look(report)
+        self._check(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self._look(report)
+        self._check(report)
 
-    def _look(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+    def _check(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         if report.skipped and not hasattr(report, "wasxfail"):
             reason = _reason(report)
             if not reason.startswith(MISSING_BROWSER):

@@ -1,4 +1,4 @@
-"""Which S3 operation an HTTP request is, from its method, path and query (S3 API Reference)."""
+"""Finds the S3 operation of an HTTP request from its method, path, query and headers (S3 API Reference)."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote
@@ -48,18 +48,22 @@ _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 
 
 def operation(method: str, raw_path: str, headers: Mapping[str, str]) -> tuple[str, str, str]:
-    """(operation, bucket, key) of a path-style request; an unknown one is named by its method and query."""
+    """(operation, bucket, key) of a path-style request. The name of an unknown operation is its method and query."""
     path, _, query = raw_path.partition("?")
     bucket, _, key = unquote(path).lstrip("/").partition("/")
-    asked = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
-    return _named(method, bucket, key, asked, "x-amz-copy-source" in {name.lower() for name in headers}), bucket, key
+    parameters = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+    return (
+        _named(method, bucket, key, parameters, "x-amz-copy-source" in {name.lower() for name in headers}),
+        bucket,
+        key,
+    )
 
 
-def _named(method: str, bucket: str, key: str, asked: list[str], copies: bool) -> str:
+def _named(method: str, bucket: str, key: str, parameters: list[str], copies: bool) -> str:
     if not bucket:
         return "ListBuckets"
-    for name in asked:
+    for name in parameters:
         if found := (_OBJECT_QUERY if key else _BUCKET_QUERY).get((method, name)):
             return _COPIES.get(found, found) if copies else found
     found = (_OBJECT if key else _BUCKET).get(method)
-    return (_COPIES.get(found, found) if copies else found) if found else f"{method} ?{'&'.join(asked)}"
+    return (_COPIES.get(found, found) if copies else found) if found else f"{method} ?{'&'.join(parameters)}"

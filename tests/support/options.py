@@ -1,4 +1,4 @@
-"""Options of items with every field by its own name, whichever group holds it."""
+"""Makes options of items from a flat list of fields, without their groups."""
 
 from dataclasses import fields
 from typing import Any

@@ -1,7 +1,7 @@
-"""Fixture `origin`: a real local web server that serves what a test publishes, logs each request, and can misbehave.
+"""Fixture `origin`: a real local web server that serves published content, logs each request, and can misbehave.
 
-It runs on a thread of its own, so that async tests, blocking tests and subprocesses can ask it. A behaviour is a
-function that alters the reply which RFC 9110 would want; `BEHAVIOURS` names them all. A new one is one function there.
+It runs in its own thread, so that async tests, blocking tests and subprocesses can use it. A behaviour is a function
+that changes the correct reply of RFC 9110. `BEHAVIOURS` lists all behaviours; add new ones there.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ __all__ = ["Generated", "Text"]
 
 @dataclass
 class Asked:
-    """One request as it was answered. `sent` counts bytes of the body; `over` is set when it is answered or broken."""
+    """One request and its answer. `sent` counts body bytes; `over` is set after the answer or a broken connection."""
 
     method: str
     path: str
@@ -31,13 +31,13 @@ class Asked:
     headers: dict[str, str]  # names in lower case
     status: int = 0
     sent: int = 0
-    left: bool = False  # the client went away before the end
+    left: bool = False  # the client closed the connection before the end
     over: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
 class Reply:
-    """What is about to be sent: bytes [start, end) of the content, until a behaviour says otherwise."""
+    """The reply to send: bytes [start, end) of the content, unless a behaviour changes it."""
 
     status: int
     headers: dict[str, str]
@@ -46,9 +46,9 @@ class Reply:
     end: int
     framing: str = "length"  # chunked; close: the body ends with the connection
     cut_at: int | None = None  # bytes of body after which the connection is closed
-    stall_at: int | None = None  # bytes of body after which nothing comes any more
+    stall_at: int | None = None  # bytes of body after which no more bytes are sent
     drip: float | None = None  # seconds before each byte
-    endless: bool = False  # the content again and again
+    endless: bool = False  # repeat the content
 
     def empty(self, status: int, **headers: str) -> None:
         self.status, self.headers, self.content = status, dict(headers), Text(b"")
@@ -60,7 +60,7 @@ Behaviour = Callable[[Reply, Asked], None]
 
 # ── behaviours ────────────────────────────────────────────────────────────────────────────────────
 def answers(status: int, **headers: str) -> Behaviour:
-    """This status with no body; header names with `_` for `-`."""
+    """Answer with this status and no body; header names have `_` for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda reply, asked: reply.empty(status, **named)
 
@@ -70,17 +70,17 @@ def redirects(to: str, status: int = 302) -> Behaviour:
 
 
 def cut_after(size: int) -> Behaviour:
-    """The announced length is never reached."""
+    """Close the connection after this many bytes, before the announced length."""
     return lambda reply, asked: setattr(reply, "cut_at", size)
 
 
 def stalls_after(size: int) -> Behaviour:
-    """Silence with the connection open."""
+    """Stop after this many bytes and keep the connection open."""
     return lambda reply, asked: setattr(reply, "stall_at", size)
 
 
 def drips(seconds: float) -> Behaviour:
-    """A byte at a time."""
+    """Send one byte at a time, with this pause before each."""
     return lambda reply, asked: setattr(reply, "drip", seconds)
 
 
@@ -89,12 +89,12 @@ def chunked() -> Behaviour:
 
 
 def unframed() -> Behaviour:
-    """No length and no chunks: the end of the connection is the end of the body."""
+    """No Content-Length and no chunks: the end of the connection ends the body."""
     return lambda reply, asked: setattr(reply, "framing", "close")
 
 
 def endless() -> Behaviour:
-    """The content again and again, in chunks, until the client leaves."""
+    """Repeat the content in chunks until the client closes the connection."""
 
     def again(reply: Reply, asked: Asked) -> None:
         reply.framing, reply.endless = "chunked", True
@@ -103,12 +103,12 @@ def endless() -> Behaviour:
 
 
 def refuses_head() -> Behaviour:
-    """405 to whoever asks for the head alone, as signed URLs and some CDNs do."""
+    """405 to HEAD, as with signed URLs and some CDNs."""
     return lambda reply, asked: reply.empty(405) if asked.method == "HEAD" else None
 
 
 def without(*names: str) -> Behaviour:
-    """These response headers are not sent."""
+    """Remove these response headers."""
 
     def drop(reply: Reply, asked: Asked) -> None:
         for name in names:
@@ -118,7 +118,7 @@ def without(*names: str) -> Behaviour:
 
 
 def says(**headers: str) -> Behaviour:
-    """These response headers instead of the true ones."""
+    """Set these response headers instead of the correct ones."""
     return lambda reply, asked: reply.headers.update({k.replace("_", "-"): v for k, v in headers.items()})
 
 
@@ -127,13 +127,13 @@ def weak_etag() -> Behaviour:
 
 
 def rotating_etag() -> Behaviour:
-    """Another ETag with each answer."""
+    """A different ETag in each answer."""
     numbers = count()
     return lambda reply, asked: reply.headers.update(ETag=f'"rotating-{next(numbers)}"')
 
 
 def ignores_range() -> Behaviour:
-    """The whole with 200, whatever was asked."""
+    """Answer 200 with the whole content to a Range request."""
 
     def whole(reply: Reply, asked: Asked) -> None:
         reply.status, reply.start, reply.end = 200, 0, reply.content.size
@@ -143,7 +143,7 @@ def ignores_range() -> Behaviour:
 
 
 def shifts_range(by: int = 1) -> Behaviour:
-    """A range beside the one that was asked, and it says so."""
+    """Send a shifted range, with the Content-Range of the shifted one."""
 
     def shift(reply: Reply, asked: Asked) -> None:
         if reply.status == 206:
@@ -154,7 +154,7 @@ def shifts_range(by: int = 1) -> Behaviour:
 
 
 def resizes_body(by: int) -> Behaviour:
-    """So many bytes more or fewer than the headers say, in well-formed chunks."""
+    """Send `by` bytes more (or, if negative, fewer) than the headers announce, in well-formed chunks."""
 
     def resize(reply: Reply, asked: Asked) -> None:
         reply.end += by
@@ -164,7 +164,7 @@ def resizes_body(by: int) -> Behaviour:
 
 
 def forces_gzip() -> Behaviour:
-    """A coding that nobody asked for."""
+    """Send Content-Encoding gzip, which was not requested."""
 
     def zipped(reply: Reply, asked: Asked) -> None:
         body = b"".join(reply.content.pieces(reply.start, reply.end))
@@ -176,9 +176,9 @@ def forces_gzip() -> Behaviour:
 
 
 def once(behaviour: Behaviour) -> Behaviour:
-    """Only the first answer; good manners afterwards."""
-    turns = count()
-    return lambda reply, asked: behaviour(reply, asked) if next(turns) == 0 else None
+    """Apply the behaviour only to the first answer."""
+    answered = count()
+    return lambda reply, asked: behaviour(reply, asked) if next(answered) == 0 else None
 
 
 BEHAVIOURS: dict[str, Callable[..., Behaviour]] = {
@@ -207,7 +207,7 @@ BEHAVIOURS: dict[str, Callable[..., Behaviour]] = {
 
 # ── the server ────────────────────────────────────────────────────────────────────────────────────
 class Origin:
-    """What is published, what was asked. `url` ends without a slash; `host` may name it another way."""
+    """The published content and the log of requests."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -220,7 +220,7 @@ class Origin:
         return f"http://{host}:{self.port}{path}"
 
     def publish(self, path: str, body: bytes | Path | Generated, *, content_type: str = "text/plain") -> str:
-        """Serve this at `path`, as a new version, with good manners; returns the URL."""
+        """Serve this content at `path` as a new version; its URL."""
         content = body if isinstance(body, Generated) else Text(body if isinstance(body, bytes) else body.read_bytes())
         version = next(self._versions)
         self._published[path] = Published(content, f'"v{version}"', 1_700_000_000 + version, content_type)
@@ -233,18 +233,18 @@ class Origin:
                 self.publish(f"/{file.relative_to(directory)}", file)
 
     def withdraw(self, path: str) -> None:
-        """404 from now on."""
+        """Answer 404 at `path` from now on."""
         self._published.pop(path, None)
 
     def behave(self, path: str, *behaviours: Behaviour) -> None:
-        """Answers to `path` are altered by these, in order; none: good manners again."""
+        """Set the behaviours of `path`, applied in this order; without any, replies are correct again."""
         self._behaviours[path] = behaviours
 
     def asked(self, path: str) -> list[Asked]:
         return [asked for asked in self.log if asked.path == path]
 
     def body_bytes(self) -> int:
-        """Bytes of all bodies sent."""
+        """Body bytes of all answers so far."""
         return sum(asked.sent for asked in self.log)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -315,7 +315,7 @@ async def _body(reply: Reply, asked: Asked, write: Callable[[bytes], Any]) -> No
     end = reply.end if reply.cut_at is None else min(reply.end, reply.start + reply.cut_at)
     for piece in _pieces(reply, end):
         if reply.stall_at is not None and asked.sent >= reply.stall_at:
-            await asyncio.Event().wait()  # until the client leaves
+            await asyncio.Event().wait()  # until the client closes the connection
         if reply.drip is not None:
             await asyncio.sleep(reply.drip)
         await write(piece)

@@ -1,13 +1,13 @@
 """A process that has imported all of mirrord and forks for each command that a test runs.
 
-An import costs nearly a second of CPU, a fork a few milliseconds. The child is a process of its own with the given
-arguments, environment, directory and descriptors; it enters `mirrord.__main__.main` as a fresh interpreter does, and
-signals, memory and exit code are its own. What happens before `main`, and what an interpreter or a library reads from
-the environment when it starts, is not seen this way: `command.start` then starts a fresh interpreter.
+An import takes nearly a second of CPU, a fork a few milliseconds. The child is a separate process with the given
+arguments, environment, directory and descriptors, and with its own signals, memory and exit code. It calls
+`mirrord.__main__.main` as a fresh interpreter does. Tests of the time before `main`, and of variables that the
+interpreter or a library reads at its start, need a fresh interpreter: `command.start` starts one for them.
 
-This module is both sides: `fork` in the process of the tests, `main` in the process that forks (`-m`). Each request is
-one message with four descriptors: the three standard streams, and a socket that is told the process id at once and the
-exit status at the end.
+This module has both sides: `fork` in the process of the tests, `main` in the process that forks (`-m`). Each request is
+one message with four descriptors: the three standard streams, and a socket that receives the process id at once and
+the exit status at the end.
 """
 
 import asyncio
@@ -37,28 +37,28 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_REQUEST = 128 * 1024
 _DESCRIPTORS = 4
 _EOF_WITHIN = 5.0
-"""Seconds after its end in which the outputs of a process are read to their ends. A child of it may hold them open."""
+"""Seconds after the end of a process for reading the rest of its outputs. A child of it may keep them open."""
 
 
 # ── in the process of the tests ───────────────────────────────────────────────────────────────────
 class Forked:
-    """A command that was forked; as much of `asyncio.subprocess.Process` as tests use."""
+    """A forked command, with the part of `asyncio.subprocess.Process` that tests use."""
 
     stdin = None
 
-    def __init__(self, pid: int, told: socket.socket, outputs: Sequence["_Output"]) -> None:
+    def __init__(self, pid: int, reports: socket.socket, outputs: Sequence["_Output"]) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self.stdout, self.stderr = (one.reader for one in outputs)
         self._outputs = outputs
         self._ended = asyncio.Event()
-        self._told = told
-        asyncio.get_running_loop().add_reader(told, self._end)
+        self._reports = reports
+        asyncio.get_running_loop().add_reader(reports, self._end)
 
     def _end(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._told)
-        self.returncode = os.waitstatus_to_exitcode(int(self._told.recv(64)))
-        self._told.close()
+        asyncio.get_running_loop().remove_reader(self._reports)
+        self.returncode = os.waitstatus_to_exitcode(int(self._reports.recv(64)))
+        self._reports.close()
         self._ended.set()
 
     async def wait(self) -> int:
@@ -84,11 +84,11 @@ class Forked:
 
 
 class _Output(asyncio.StreamReaderProtocol):
-    """The end of a pipe that we read."""
+    """The read end of a pipe for an output of the command."""
 
     def __init__(self, limit: int) -> None:
         self.reader = asyncio.StreamReader(limit)
-        self._gone = asyncio.Event()
+        self._lost = asyncio.Event()
         super().__init__(self.reader)
 
     async def open(self, descriptor: int) -> None:
@@ -97,22 +97,22 @@ class _Output(asyncio.StreamReaderProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._gone.set()
+        self._lost.set()
 
     async def closed(self) -> None:
         try:
             async with asyncio.timeout(_EOF_WITHIN):
-                await self._gone.wait()
+                await self._lost.wait()
         except TimeoutError:
             self._pipe.close()
 
 
 async def fork(
-    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, limit: int, hurry: float = 1.0
+    arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, *, limit: int, speed: float = 1.0
 ) -> Forked:
     """Run `mirrord` with these arguments, stdin empty and both outputs piped; lines may have `limit` bytes.
 
-    `hurry`: how many seconds pass in one for retries, breakers and schedules.
+    `speed`: how many seconds of retries, breakers and schedules pass in one real second.
     """
     ours, theirs = socket.socketpair()
     outputs, given = [_Output(limit), _Output(limit)], [os.open(os.devnull, os.O_RDONLY)]
@@ -120,7 +120,7 @@ async def fork(
         reading, writing = os.pipe()
         await one.open(reading)
         given.append(writing)
-    request = json.dumps([list(arguments), dict(env), str(cwd or Path.cwd()), hurry]).encode()
+    request = json.dumps([list(arguments), dict(env), str(cwd or Path.cwd()), speed]).encode()
     assert len(request) < LONGEST_REQUEST
     with theirs:
         socket.send_fds(_forking_process(), [request], [*given, theirs.fileno()])
@@ -135,7 +135,7 @@ _started: list[socket.socket] = []
 
 
 def _forking_process() -> socket.socket:
-    """Where requests go: a process that is started when it is first needed, and that ends with this one."""
+    """The socket to the process that forks. It is started at the first call and ends with this process."""
     if not _started:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * LONGEST_REQUEST)
@@ -160,42 +160,42 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 # ── in the process that forks ─────────────────────────────────────────────────────────────────────
 class _Children:
-    """The commands that run, each with the socket that is told of its end."""
+    """The running commands, each with the socket that receives its exit status."""
 
     def __init__(self) -> None:
-        self._told: dict[int, socket.socket] = {}
+        self._reports: dict[int, socket.socket] = {}
         self.woken, self._waking = os.pipe()
         os.set_blocking(self._waking, False)
         signal.set_wakeup_fd(self._waking)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def add(self, pid: int, told: socket.socket) -> None:
-        self._told[pid] = told
-        told.send(b"%d" % pid)
+    def add(self, pid: int, reports: socket.socket) -> None:
+        self._reports[pid] = reports
+        reports.send(b"%d" % pid)
 
     def reap(self) -> None:
         os.read(self.woken, 4096)
-        while self._told:
+        while self._reports:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            with self._told.pop(pid) as told, suppress(OSError):  # the test may be over
-                told.send(b"%d" % status)
+            with self._reports.pop(pid) as reports, suppress(OSError):  # the test may be over
+                reports.send(b"%d" % status)
 
     def leave(self) -> None:
-        """In a child: none of this is its business."""
+        """In a child: close what belongs to the process that forks, and restore its signal handling."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         for one in (self.woken, self._waking):
             os.close(one)
-        for told in self._told.values():
-            told.close()
+        for reports in self._reports.values():
+            reports.close()
 
 
 def _serve(requests: socket.socket) -> bool:
-    """Fork for each request. True: this is a child that is to run its command. False: there are no more requests."""
+    """Fork for each request. True in a child, which must run its command. False after the last request."""
     children = _Children()
-    dies = killed_with_parent()
+    set_death_signal = killed_with_parent()
     while True:
         ready, _, _ = select.select([requests, children.woken], [], [])
         if children.woken in ready:
@@ -208,8 +208,8 @@ def _serve(requests: socket.socket) -> bool:
         if (pid := os.fork()) == 0:
             children.leave()
             requests.close()
-            if dies is not None:
-                dies()
+            if set_death_signal is not None:
+                set_death_signal()
             _become(request, descriptors)
             return True
         children.add(pid, socket.socket(fileno=descriptors[-1]))
@@ -218,8 +218,8 @@ def _serve(requests: socket.socket) -> bool:
 
 
 def _become(request: bytes, descriptors: Sequence[int]) -> None:
-    """Make this the process that was asked for, in all that an exec would have given it."""
-    arguments, env, cwd, hurry = json.loads(request)
+    """Set descriptors, directory, environment, arguments and clock of this process as the request says."""
+    arguments, env, cwd, speed = json.loads(request)
     for number, one in enumerate(descriptors[:-1]):
         os.dup2(one, number)
     for one in descriptors:
@@ -228,14 +228,14 @@ def _become(request: bytes, descriptors: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(cast(dict[str, str], env))
     time.tzset()
-    if hurry != 1.0:
-        _hurry(hurry)
+    if speed != 1.0:
+        _speed_up(speed)
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         _reopen(name, number)
     sys.argv = [str(Path(mirrord.__file__).with_name("__main__.py")), *arguments]
 
 
-def _hurry(factor: float) -> None:
+def _speed_up(factor: float) -> None:
     began = time.monotonic()
 
     async def pause(seconds: float) -> None:
@@ -249,11 +249,11 @@ def _hurry(factor: float) -> None:
 
     SystemClock.sleep, SystemClock.monotonic = sleep, monotonic  # type: ignore[method-assign]
     for policy in (PART_RETRY, WRITE_RETRY):
-        object.__setattr__(policy, "sleep", pause)  # frozen
+        object.__setattr__(policy, "sleep", pause)  # a frozen dataclass
 
 
 def _reopen(name: str, number: int) -> None:
-    """A standard stream as the interpreter makes it: it looks at the descriptor, which may be of another kind now."""
+    """Make a standard stream as the interpreter does: its buffering depends on the kind of the new descriptor."""
     old = getattr(sys, name)
     mode, line = ("w" if number else "r"), number == 2 or os.isatty(number)
     stream = os.fdopen(number, mode, 1 if line else -1, encoding=old.encoding, errors=old.errors, closefd=False)
@@ -264,7 +264,7 @@ def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     for module in ("uvloop", *(one.name for one in pkgutil.walk_packages(mirrord.__path__, "mirrord."))):
         importlib.import_module(module)
-    gc.freeze()  # a collection would copy these pages in every child
+    gc.freeze()  # a garbage collection would copy these memory pages in every child
     if _serve(requests):
         importlib.import_module("mirrord.__main__").main()
 

@@ -1,9 +1,9 @@
-"""Fixture `store_proxy`: a transparent HTTP proxy before a store that counts calls by S3 operation.
+"""Fixture `store_proxy`: a transparent HTTP proxy in front of a store that counts calls by S3 operation.
 
-It passes the Host header, raw path and query untouched, since SigV4 signs them, and streams both ways. It runs on a
-thread of its own, so that tests of any kind (async, blocking, subprocess) can talk through it. `before` and `after`
-are the places for faults: each sees a call and may answer in the store's stead, wait, or cut the connection; `damage`
-alters what goes to the store. `store_faults` has a vocabulary for them.
+It forwards the Host header, raw path and query unchanged, because SigV4 signs them, and streams in both directions. It
+runs in its own thread, so that tests of any kind (async, blocking, subprocess) can use it. `before` and `after` are
+hooks for faults: each receives a call and may answer instead of the store, wait, or cut the connection. `damage`
+changes the bodies on the way to the store. `store_faults` has ready-made faults.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _CHUNK = 256 * 1024
 
 @dataclass
 class Seen:
-    """One call as it passed: bytes are of bodies, `status` is 0 until the store has answered."""
+    """One call: `sent` and `received` count body bytes, `status` is 0 until the answer."""
 
     operation: str
     bucket: str
@@ -39,33 +39,34 @@ class Seen:
     sent: int = 0
     received: int = 0
     status: int = 0
-    forwarded: bool = False  # the store was asked
-    over: bool = False  # answered or broken off, on both sides
+    forwarded: bool = False  # sent to the store
+    over: bool = False  # answered or cut, on both sides
 
 
 Fault = Callable[[Seen, web.Request], Awaitable[web.StreamResponse | None]]
-"""None: go on. A response: answered instead. To cut: `request.transport.abort()`, then raise ConnectionResetError."""
+"""None: go on. A response: the answer instead of the store's. To cut the connection: `request.transport.abort()`, then
+raise ConnectionResetError."""
 
 SELF_SIGNED = Path(__file__).parent / "selfsigned.pem"
 
 
 def self_signed() -> ssl.SSLContext:
-    """A server's side of TLS, with the certificate of SELF_SIGNED, for localhost."""
+    """The TLS context of a server with the certificate SELF_SIGNED, for localhost."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(SELF_SIGNED)
     return context
 
 
 Damage = Callable[[Seen, bytes], bytes]
-"""Given each piece of a body on its way to the store, and the call so far; returns as many bytes."""
+"""Gets the call so far and each piece of its body before it is forwarded; returns the same number of bytes."""
 
 
 Rewrite = Callable[[Seen, CIMultiDict[str], bytes], bytes]
-"""Given the whole body of an answer and its headers, which it may change; returns what is answered instead."""
+"""Gets the call, the headers of the answer, which it may change, and its whole body; returns the new body."""
 
 
 class StoreProxy:
-    """`calls` in the order they came, from any thread; `before`, `after` and `damage` may be set at any time."""
+    """`calls` are in the order of arrival, readable from any thread; hooks may be set at any time."""
 
     def __init__(self, server: Server, *, tls: bool = False) -> None:
         self.upstream = server
@@ -77,14 +78,14 @@ class StoreProxy:
         self.rewrite: Rewrite | None = None
         self.endpoint_url = ""
         self.spoiled: set[str] = set()
-        """Operations whose answers have their bodies' bytes changed: as a bad disk or cable would."""
+        """Operations whose answers get damaged bodies, as from a bad disk or cable."""
         self.sign: Callable[[str, str, CIMultiDict[str]], None] | None = None
-        """Given method, URL and headers of a request on its way to the store; may sign it in its sender's stead."""
+        """Gets method, URL and headers of a request before it is forwarded; may replace its signature."""
         self._session: aiohttp.ClientSession | None = None
 
     @property
     def server(self) -> Server:
-        """The store as seen through the proxy."""
+        """The store at the address of the proxy."""
         return replace(self.upstream, endpoint_url=self.endpoint_url)
 
     @property
@@ -93,20 +94,20 @@ class StoreProxy:
 
     @property
     def writes(self) -> int:
-        """Calls that change the store."""
+        """The number of calls that change the store."""
         return sum(call.operation in WRITES for call in self.calls)
 
     @property
     def bytes_sent(self) -> int:
-        """Body bytes that went to the store."""
+        """The number of body bytes sent to the store."""
         return sum(call.sent for call in self.calls)
 
     def clear(self) -> None:
         self.calls.clear()
 
     async def idle(self) -> None:
-        """Wait until no call is under way: what a client left behind has reached the store, or never will."""
-        while not all(call.over for call in self.calls):  # noqa: ASYNC110 - the calls are on another thread
+        """Wait until no call is in progress: then no request of a client that ended can reach the store later."""
+        while not all(call.over for call in self.calls):  # noqa: ASYNC110 - the calls are in another thread
             await asyncio.sleep(0.01)
 
     async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
@@ -165,7 +166,7 @@ class StoreProxy:
             yield piece
 
     async def forward(self, request: web.BaseRequest, body: bytes) -> int:
-        """Send a request that was read by a fault to the store after all; the status of the answer."""
+        """Send a request to the store whose body a fault has read; the status of the answer."""
         async with self._ask(Seen(*operation(request.method, request.raw_path, request.headers)), request, body) as one:
             return int(one.status)
 
@@ -187,7 +188,7 @@ class StoreProxy:
 
 @pytest.fixture
 def proxied() -> Iterator[Callable[..., StoreProxy]]:
-    """Put a counting proxy before any server: `proxied(weed)`, or `proxied(weed, tls=True)`."""
+    """Start a counting proxy in front of any server: `proxied(weed)`, or `proxied(weed, tls=True)`."""
     stops: list[Callable[[], None]] = []
 
     def start(server: Server, *, tls: bool = False) -> StoreProxy:
@@ -211,7 +212,7 @@ def proxied() -> Iterator[Callable[..., StoreProxy]]:
 
 @pytest.fixture
 def store_proxy(proxied: Callable[..., StoreProxy], weed: Server) -> StoreProxy:
-    """A counting proxy before the session's SeaweedFS."""
+    """A counting proxy in front of the session's SeaweedFS."""
     return proxied(weed)
 
 

@@ -1,4 +1,4 @@
-"""An origin of bytes: what it sends is written out, so that heads and framings can be as odd as those in the wild."""
+"""An origin that sends given raw bytes, for unusual or invalid headers and framings of real servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,26 +10,26 @@ Sends = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class RawOrigin:
-    """`url` ends in `/it`; `requests` are the heads that came, as text."""
+    """`url` ends in `/it`; `requests` are the heads of the requests, as text."""
 
     url: str = ""
     requests: list[str] = field(default_factory=list)
 
 
 def response(*fields: str, body: bytes = b"", status: str = "HTTP/1.1 200 OK") -> bytes:
-    """A head of these lines, and a body."""
+    """An HTTP response with these header lines and this body."""
     return "\r\n".join([status, *fields, "", ""]).encode("latin-1") + body
 
 
 def chunks(body: bytes, size: int) -> bytes:
-    """`body` in chunks of `size` bytes, with the last one."""
+    """`body` in chunks of `size` bytes, with the last chunk of size 0."""
     cut = (body[start : start + size] for start in range(0, len(body), size))
     return b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in cut) + b"0\r\n\r\n"
 
 
 @asynccontextmanager
 async def raw_origin(answer: bytes | Sends, *, stays: bool = False) -> AsyncIterator[RawOrigin]:
-    """Answers each request with these bytes, or lets `answer` write. `stays`: the connection is kept for the next."""
+    """Answers each request with these bytes, or calls `answer` to write. `stays`: connections are kept open."""
     origin = RawOrigin()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""A store made of raw bytes: a server that takes one request and answers with what a test says, or never."""
+"""A store that reads one request a connection and answers with given raw bytes, or never."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,14 +8,14 @@ from mirrord.declared import Credentials, StoreOptions
 from mirrord.model import Destination, ProviderName
 
 _TLS = b"\x16"
-"""How a TLS client begins: S3Store asks so whether a port that closes connections speaks TLS. This one does not."""
+"""First byte of a TLS handshake: S3Store probes a port that closes connections for TLS. This server has no TLS."""
 BODY = memoryview(b"some bytes")
 AT = Destination("elsewhere", "http://elsewhere", "data", "a/key")
 
 
 @asynccontextmanager
 async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
-    """A server that takes a request and answers with `raw`, or, for None, never."""
+    """A server that reads a request and answers with `raw`; never, if it is None."""
     stop = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,7 +41,7 @@ async def answering(raw: bytes | None) -> AsyncIterator[StoreOptions]:
 
 
 def store_at(port: int) -> StoreOptions:
-    """A declared store at this port of the loopback."""
+    """A declared store at this loopback port."""
     credentials = Credentials(access_key_id="AKIA", secret_access_key="a-secret-of-the-test")
     return StoreOptions(
         name="elsewhere",

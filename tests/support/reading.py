@@ -1,4 +1,4 @@
-"""Reading a source to its end, as a transfer does: into a buffer of the reader's own."""
+"""Reads a source to its end as a transfer does: into a buffer of the reader."""
 
 from mirrord.model import Destination, HttpOptions, Item, Observed, Options, origin_at
 from mirrord.ports import ByteStream, Source
@@ -13,7 +13,7 @@ def item_of(source: str, **http: object) -> Item:
 
 
 async def drained(stream: ByteStream, buffer: int = 64 * 1024) -> bytes:
-    """What the stream yields to its end, through one buffer that is used again and again."""
+    """Read a stream to its end through one buffer that is reused; all its bytes."""
     view, whole = memoryview(bytearray(buffer)), bytearray()
     while count := await stream.readinto(view):
         whole += view[:count]
@@ -21,13 +21,13 @@ async def drained(stream: ByteStream, buffer: int = 64 * 1024) -> bytes:
 
 
 async def read(source: Source, observed: Observed, start: int = 0, end: int | None = None) -> bytes:
-    """Bytes [start, end) of the observed revision."""
+    """Read bytes [start, end) of the observed revision."""
     async with source.open(observed, start, end) as stream:
         return await drained(stream)
 
 
 async def looked(source: Source) -> Observed:
-    """What an unconditional look sees."""
+    """The observation of an unconditional probe."""
     observed = await source.probe()
     assert observed is not None
     return observed

@@ -1,6 +1,6 @@
-"""The tables of docs/manifest.md and README.md, made from the schema, so that they cannot differ from it.
+"""Generates the tables of docs/manifest.md and README.md from the schema, so that they cannot differ from it.
 
-`python -m tests.support.reference` writes them between their markers; tests/integration/test_readme.py compares.
+`python -m tests.support.reference` writes them between their markers; tests/integration/test_readme.py compares them.
 """
 
 import re
@@ -31,7 +31,7 @@ def _forms(schema: Schema) -> Iterator[Schema]:
 
 
 def _inner(schema: Schema) -> tuple[str, str] | None:
-    """The section in a field, and the next step of its path: a plain field, in a list, or by name."""
+    """The section that a field contains, and the next step of its path: a plain field, in a list, or by name."""
     for one in _forms(schema):
         by_name = next(iter(one.get("patternProperties", {}).values()), {})
         for value, step in ((one, "."), (one.get("items", {}), "[]."), (by_name, ".NAME.")):
@@ -54,7 +54,7 @@ def _meaning(schema: Schema) -> str:
 
 
 def _fields(definitions: dict[str, Schema], section: str, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each field of a section and of the sections in it, by its dotted path, with its row."""
+    """(dotted path, row of the table) of each field of a section and of the sections in it."""
     required = definitions[section].get("required", [])
     for name, schema in definitions[section]["properties"].items():
         path, inner = prefix + name, _inner(schema)
@@ -113,7 +113,7 @@ def write() -> None:
         rows = table(name)
         text, count = between(name).subn(lambda _, rows=rows: rows, page.read_text())
         if count != 1:
-            raise SystemExit(f"{page.name} has no list {name}")
+            raise SystemExit(f"{page.name} has no table {name}")
         page.write_text(text)
 
 

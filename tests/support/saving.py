@@ -1,4 +1,4 @@
-"""How manifests are saved by those who save them: an editor's rename, a kubelet's swap; and what a small one says."""
+"""Saves manifests as an editor does (rename) and as the kubelet does (swap of a link); and a small manifest."""
 
 import os
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ from tests.support.origin import Origin
 
 
 def mirrors(origin: Origin, bucket: str, *keys: str, more: str = "") -> str:
-    """One entry for each key, its source at /key; `more` are further fields."""
+    """A manifest's section `mirrors`: an entry for each key, with the source at /key; `more` are further fields."""
     lines = (f"  - {{url: '{origin.url(f'/{key}')}', to: 's3://{bucket}/{key}'{more}}}\n" for key in keys)
     return "mirrors:\n" + "".join(lines)
 
 
 def replaced(file: Path, text: str) -> None:
-    """As vim saves with `backupcopy=no`: a new file is renamed over the old one."""
+    """Save as vim with `backupcopy=no`: rename a new file over the old one."""
     fresh = file.with_name(f".{file.name}.swp4913")
     fresh.write_text(text)
     fresh.rename(file)
 
 
 class ConfigMap:
-    """A directory as the kubelet keeps it: names -> ..data/name, ..data -> a directory that is swapped in one step."""
+    """A directory as the kubelet mounts it: names -> ..data/name, ..data -> a directory that is replaced atomically."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -29,7 +29,7 @@ class ConfigMap:
         directory.mkdir()
 
     def swap(self, files: Mapping[str, str]) -> None:
-        """Mount these contents, as the kubelet's AtomicWriter does it."""
+        """Mount these contents as the kubelet's AtomicWriter does."""
         self._version += 1
         fresh, former = self.directory / f"..v{self._version}", self.directory / f"..v{self._version - 1}"
         fresh.mkdir()

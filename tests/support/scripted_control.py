@@ -1,4 +1,4 @@
-"""A daemon that does only what its test says: `ports.Control` over a dictionary of items and a real `Board`."""
+"""A daemon under full control of a test: `ports.Control` over a dictionary of items and a real `Board`."""
 
 import asyncio
 import time
@@ -46,17 +46,17 @@ def copied(transfer_id: str, size: int, parts: int = 1) -> Copied:
 
 
 async def no_metrics() -> bytes:
-    """What `application` asks for at each scrape, where a test is about something else."""
+    """Metrics for `application`, for tests that do not use them."""
     return b""
 
 
 async def one_metric() -> bytes:
-    """The same, with a sample that can be recognized."""
+    """Metrics with one sample that a test can find."""
     return b"mirrord_items 1\n"
 
 
 class ScriptedControl:
-    """What it says of itself is what was put into it; what was asked of it is kept in `triggered` and `reloads`."""
+    """Returns the state that the test sets; records its calls in `triggered`, `reloads` and `asked`."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
@@ -71,13 +71,13 @@ class ScriptedControl:
         self.failure: Exception | None = None
         self.triggered: list[str] = []
         self.reloads = 0
-        self.left = asyncio.Event()  # a subscriber went
+        self.left = asyncio.Event()  # set when a subscriber has left
         self.asked: list[dict[str, object]] = []
         self.started = time.time()
 
-    # ── what the test says ────────────────────────────────────────────────────────────────────────
+    # ── for the test ──────────────────────────────────────────────────────────────────────────────
     def put(self, item: Item, state: State = State.SYNCED, **fields: object) -> Item:
-        """The item stands so, from before anybody looked."""
+        """Add an item in this state, without an event."""
         self.things[item.id] = item
         at = item.destination
         self.shown[item.id] = ItemStatus(
@@ -93,7 +93,7 @@ class ScriptedControl:
         return item
 
     def change(self, item: Item, state: State, reason: Reason | None = None, message: str = "", **more: object) -> None:
-        """The item's state changes, and everybody is told."""
+        """Change the item's state, with an event."""
         fields = {"state": state, "reason": reason, "message": message, "since": self.clock.now(), **more}
         self.shown[item.id] = replace(self.shown[item.id], **fields)  # type: ignore[arg-type]
         self.tell(ItemChanged(item=item, state=state, reason=reason, message=message))

@@ -1,9 +1,9 @@
-"""A `mirrord` process that stops before a step of a file's way out of its folder, until it is killed or let go.
+"""A `mirrord` process that stops before a step of a file's after-upload action, until it is killed or released.
 
-`sitecustomize(place)` is put before everything else that the process imports. The n-th step of a file called
-`<n>-….csv` is the one that waits: `stopped/<name>` then says which step it is. Steps are what changes the file system
-(as Python's audit events tell, in the thread of that file) and the edges of the journal. `ended/<name>` tells that a
-file went its way without a stop.
+The process imports the `sitecustomize` of `place` first. For a file called `<n>-….csv` it stops before step n and
+writes the name of this step to `stopped/<name>`. Steps are all changes of the file system (from Python's audit events,
+in the thread of that file), and the points before and after each write to the journal. `ended/<name>` means that the
+action for this file ended without a stop.
 """
 
 from pathlib import Path
@@ -68,8 +68,8 @@ def journaled(function, of):
     return called
 
 if STEPPING:
-    pool.THREADS = 250  # many files stop at once, each in a thread
-    pool.FilePools.__init__.__kwdefaults__["silence"] = 600.0  # and a root that stops is not down
+    pool.THREADS = 250  # many files stop at the same time, each in a thread
+    pool.FilePools.__init__.__kwdefaults__["silence"] = 600.0  # a root whose threads are stopped must not count as down
     sys.addaudithook(hook)
     quarantine._removed, quarantine._resumed = named(quarantine._removed), named(quarantine._resumed)
     SqliteJournal.finish = journaled(SqliteJournal.finish, lambda _id, record: record)
@@ -88,10 +88,10 @@ if ACROSS:
 
 
 class Stepping:
-    """Where such a process finds its orders, and where it says how far it came."""
+    """The directory through which a test controls such a process and reads its steps."""
 
     def __init__(self, place: Path, *, across: bool = False) -> None:
-        """`across`: no rename leads out of a directory, as if each were a file system."""
+        """`across`: renames between directories fail with EXDEV, as if each were a separate file system."""
         self.place = place
         for directory in ("stopped", "ended"):
             (place / directory).mkdir(parents=True)
@@ -101,16 +101,16 @@ class Stepping:
             (place / "across").touch()
 
     def stopped(self) -> dict[str, str]:
-        """The step before which each file stands, by the file's name."""
+        """The step before which each file is stopped, by the file's name."""
         return {path.name: path.read_text() for path in (self.place / "stopped").iterdir()}
 
     def ended(self) -> set[str]:
         return {path.name for path in (self.place / "ended").iterdir()}
 
     def let_go(self) -> None:
-        """Everything goes on."""
+        """Continue all stopped files."""
         (self.place / "released").touch()
 
     def end(self) -> None:
-        """A process that begins from now on stops nowhere."""
+        """Processes that start from now on do not stop."""
         (self.place / "stepping").unlink()

@@ -1,7 +1,7 @@
-"""What can go wrong between mirrord and a store, in words: `Faults(proxy).on("PutObject", answer_lost)`.
+"""Named faults between mirrord and a store: `Faults(proxy).on("PutObject", answer_lost)`.
 
-Each word is a fault at one of three places: before the store is asked, in the body on its way to it, or after it has
-answered. A rule applies to the first `times` calls of its operation after `skip` of them, or to all.
+Each fault acts at one of three points: before the request is forwarded, on its body, or after the store has answered.
+A rule skips the first `skip` calls of its operation and applies to the next `times` calls.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ ALWAYS = 10**9
 
 @dataclass(frozen=True)
 class Word:
-    """One fault: what happens `before` the store is asked, in the body (`damage`), or `after` it has answered."""
+    """One fault: `before` the request is forwarded, on its body (`damage`), or `after` the store has answered."""
 
     name: str
     before: Act | None = None
@@ -39,7 +39,7 @@ class Rule:
     met: int = 0
 
     def applies(self, operation: str) -> bool:
-        """Whether this call is one of those; counts it."""
+        """Whether the rule applies to this call; counts the call."""
         if operation != self.operation:
             return False
         self.met += 1
@@ -47,7 +47,7 @@ class Rule:
 
 
 class Faults:
-    """The rules of one proxy, in force until `lift`. `met` tells how often any of them came to act."""
+    """The rules of one proxy, in force until `lift`. `met` counts the calls to which a rule applied."""
 
     def __init__(self, proxy: StoreProxy) -> None:
         self._proxy = proxy
@@ -94,14 +94,14 @@ def _answering(status: int, code: str, headers: dict[str, str]) -> Act:
 
 
 def answers(status: int, code: str, **headers: str) -> Word:
-    """The store is not asked; header names with `_` for `-`."""
+    """This answer without forwarding the request; header names have `_` for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Word(f"{status} {code}", before=_answering(status, code, named))
 
 
 def works_and_says(status: int, code: str) -> Word:
-    """The store does what was asked, and the answer says something else."""
-    return Word(f"works and says {status} {code}", after=_answering(status, code, {}))
+    """The store executes the request, and the answer is this error."""
+    return Word(f"works and answers {status} {code}", after=_answering(status, code, {}))
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────
@@ -112,9 +112,9 @@ async def _reset(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamRespo
 
 
 async def _stall(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
-    """Until the client leaves: the proxy's server does not cancel its handlers, so ask the connection."""
+    """Wait until the client closes the connection. Polled: the proxy's server does not cancel its handlers."""
     assert request.protocol is not None
-    while request.protocol.connected:  # noqa: ASYNC110 - there is no event for it
+    while request.protocol.connected:  # noqa: ASYNC110 - aiohttp has no event for it
         await asyncio.sleep(0.05)
     raise ConnectionResetError
 
@@ -137,16 +137,16 @@ slow_down = answers(503, "SlowDown", Retry_After="1")
 too_many = answers(429, "TooManyRequests")
 denied = answers(403, "AccessDenied")
 error_in_200 = answers(200, "InternalError")
-not_sent = Word("reset before the store is asked", before=_reset)
+not_sent = Word("reset before forwarding", before=_reset)
 answer_lost = Word("answer lost", after=_reset)
-stalls = Word("stalls before the store is asked", before=_stall)
+stalls = Word("stalls before forwarding", before=_stall)
 answer_stalls = Word("answer stalls", after=_stall)
 answer_truncated = Word("answer truncated", after=_truncate)
-body_damaged = Word("a bit flips on the way", damage=_flip)
+body_damaged = Word("a bit of the body is flipped", damage=_flip)
 
 
 def lands_late() -> tuple[Word, Word]:
-    """(first, second): the first call breaks off and is done only when the second comes, just before that one."""
+    """(first, second): the first call is cut; the store gets it only just before the second call."""
     held: list[Any] = []
 
     async def first(proxy: StoreProxy, request: web.BaseRequest) -> web.StreamResponse:
@@ -156,4 +156,4 @@ def lands_late() -> tuple[Word, Word]:
     async def second(proxy: StoreProxy, request: web.BaseRequest) -> None:
         assert await proxy.forward(*held.pop()) == 200
 
-    return Word("breaks off", before=first), Word("the first lands first", before=second)
+    return Word("cut", before=first), Word("the first takes effect first", before=second)

@@ -1,4 +1,4 @@
-"""`mirrord sync` on a manifest, as people run it, and what it said and stored."""
+"""Runs the real `mirrord sync` on a manifest; reads its log and the stored objects."""
 
 import hashlib
 import json
@@ -11,23 +11,23 @@ from tests.support.daemon import store_section
 from tests.support.weed import Server
 
 MEMORY_BOUND = 64 * MiB + 160 * MiB
-"""Guarantee 8, for a `memory_limit` of 64 MiB."""
+"""Bound of guarantee 8 for a `memory_limit` of 64 MiB, in bytes."""
 
 
 def manifest(home: Path, server: Server, body: str, name: str = "m.yaml", **changed: str) -> Path:
-    """The manifest `name` of this store and these entries; `changed` overrides the credentials."""
+    """Write the manifest `name` with this store and this body; `changed` overrides the credentials."""
     file = home / name
     file.write_text(store_section(server, **changed) + body)
     return file
 
 
 async def sync(home: Path, file: Path, *more: str, **given: Any) -> Completed:
-    """Run it to its end; `given` is for `mirrord`."""
+    """Run `mirrord sync` to its end; `given` are arguments of `command.mirrord`."""
     return await mirrord("sync", str(file), "--log-format", "json", *more, home=home, **given)
 
 
 def events(done: Completed, name: str) -> list[dict[str, Any]]:
-    """The lines of its log with this event."""
+    """The log lines of this event."""
     lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == name]
 

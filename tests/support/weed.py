@@ -1,4 +1,4 @@
-"""Fixtures over one real SeaweedFS per pytest session: `weed`, `bucket`, `store`, `s3_client` (boto3, the witness)."""
+"""Fixtures of one real SeaweedFS per pytest session: `weed`, `bucket`, `store`, `s3_client` (boto3)."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ SESSION_PREFIX = b"mirrord-weed-"
 
 @dataclass(frozen=True)
 class Server:
-    """An S3 server that runs for the tests: where it is, and who may ask it."""
+    """An S3 server for the tests: its address and its credentials."""
 
     endpoint_url: str
     access_key_id: str = "test-access-key"
@@ -51,7 +51,7 @@ class Server:
         return Destination(options.name, options.endpoint, bucket, key)
 
     def client(self, **config: Any) -> Any:
-        """A boto3 client: independent of mirrord's own."""
+        """A boto3 client, independent of mirrord's S3 client."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint_url,
@@ -62,7 +62,7 @@ class Server:
         )
 
     def wait_until_ready(self, alive: Any) -> None:
-        """Poll until it takes our credentials; there is no event to await in another process."""
+        """Poll until the server accepts the credentials. Raises RuntimeError after READY_DEADLINE or if it ended."""
         client = self.client(connect_timeout=2, read_timeout=5)
         deadline = time.monotonic() + READY_DEADLINE
         while True:
@@ -78,20 +78,20 @@ class Server:
 
 
 def children_of(process: int) -> list[int]:
-    """The processes that any of its threads has started and that still are there, dead ones included."""
+    """Process ids of the children of all its threads, including zombies."""
     lists = [task / "children" for task in Path(f"/proc/{process}/task").iterdir()]
     return [int(child) for one in lists for child in one.read_text().split()]
 
 
 def embedded_processes() -> list[int]:
-    """The SeaweedFS processes that this one has started and still has, but for the session's."""
+    """Process ids of this process's SeaweedFS children, without that of the session."""
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children_of(os.getpid())}
     return [pid for pid, command in commands.items() if b"weed\0mini" in command and SESSION_PREFIX not in command]
 
 
 @pytest.fixture(scope="session")
 def weed() -> Iterator[Server]:
-    """One real SeaweedFS for the whole session, in a directory and a port range of its own."""
+    """One real SeaweedFS for the whole session, with its own directory and port range."""
     with tempfile.TemporaryDirectory(prefix=SESSION_PREFIX.decode(), ignore_cleanup_errors=True) as directory:
         port = free_port()
         server = Server(f"http://{HOST}:{port}")
@@ -106,7 +106,7 @@ def weed() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def s3_client(weed: Server) -> Iterator[Any]:
-    """boto3 at the session's SeaweedFS: reads back what mirrord wrote, knowing nothing of mirrord."""
+    """A boto3 client of the session's SeaweedFS, to read what mirrord wrote independently of mirrord's code."""
     client = weed.client()
     yield client
     client.close()
@@ -120,9 +120,9 @@ def fresh_bucket(client: Any) -> str:
 
 @pytest.fixture
 def bucket(s3_client: Any) -> Iterator[str]:
-    """A new, empty bucket at the session's SeaweedFS, gone with the test.
+    """A new, empty bucket at the session's SeaweedFS, deleted after the test.
 
-    weed gives each bucket a volume of its own and has about 70 of them: buckets that stay would starve later tests.
+    weed needs a volume for each bucket and has about 70 volumes: buckets that stay would leave none for later tests.
     """
     name = fresh_bucket(s3_client)
     yield name

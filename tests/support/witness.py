@@ -1,4 +1,4 @@
-"""What stands at a store, as boto3 sees it."""
+"""Reads objects and uploads of a store with boto3."""
 
 from typing import Any
 
@@ -16,5 +16,5 @@ def keys_in(s3_client: Any, bucket: str) -> set[str]:
 
 
 def uploads(s3_client: Any, bucket: str) -> list[str]:
-    """The keys of all multipart uploads that are open."""
+    """The keys of all open multipart uploads."""
     return [one["Key"] for one in s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
