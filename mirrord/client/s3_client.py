@@ -21,7 +21,7 @@ from mirrord.sources.reader import Reader, ReaderSource
 from mirrord.transfer import proof
 from mirrord.transfer.copy import copy
 from mirrord.transfer.part_reader import PartReader
-from mirrord.transfer.put import put, put_body
+from mirrord.transfer.put import put, put_request, put_write
 from mirrord.transfer.spec import NewObject, TransferContext, TransferSpec
 from mirrord.units import MiB
 
@@ -47,7 +47,9 @@ class S3Client(StoreConnection):
         with content, content.cast("B") as body:
             checksum = await checksums.digest(spec.new.checksum, body)
             async with self.open() as opened:
-                stored = await put_body(spec.new, self._context(opened), body, checksum)
+                new, context = spec.new, self._context(opened)
+                request = put_request(new, context, body, checksum)
+                stored = await put_write(new, context, len(body), checksum).resolve(request)
             proof.of_put(checksum, stored, len(body))
 
     async def fetch_and_upload(self, bucket: str, path: str, url: str) -> None:

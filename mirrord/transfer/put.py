@@ -5,6 +5,7 @@ The caller has verified that the body is complete. `writes` resolves the outcome
 sent from the same buffer.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from mirrord import checksums
@@ -21,13 +22,13 @@ async def put(
 ) -> Copied:
     """Send `body`, all bytes of the revision `observed`, as one object.
 
-    Raises SourceChanged before anything is sent, and what `put_body` and `proof.of_put` raise.
+    Raises SourceChanged before anything is sent, and what `ObjectWrite.resolve` and `proof.of_put` raise.
     """
     new = spec.new
     checksum = await checksums.digest(new.checksum, body)
     await source.confirm(observed)
     await context.ledger.completing(checksum)
-    stored = await put_body(new, context, body, checksum)
+    stored = await put_write(new, context, len(body), checksum).resolve(put_request(new, context, body, checksum))
     try:
         integrity = proof.of_put(checksum, stored, len(body))
     except IntegrityError:
@@ -46,19 +47,21 @@ async def put(
     )
 
 
-async def put_body(
+def put_request(
     new: NewObject, context: TransferContext, body: memoryview, checksum: Checksum | None
-) -> StoredObject:
-    """Put `body`, whose checksum is `checksum`, and resolve the outcome. Raises what `ObjectWrite.resolve` raises."""
-    write = ObjectWrite(
+) -> Callable[[], Awaitable[StoredObject]]:
+    """PutObject of `body`, to be called once for each try."""
+    return partial(context.store.put_object, new.at, body, new.options, checksum, if_none_match=new.if_none_match)
+
+
+def put_write(new: NewObject, context: TransferContext, size: int, checksum: Checksum | None) -> ObjectWrite:
+    """The write of `size` bytes in one PutObject, proven by `checksum`."""
+    return ObjectWrite(
         store=context.store,
         at=new.at,
         transfer_id=new.transfer_id,
-        size=len(body),
+        size=size,
         whole=checksum,
         proves=lambda answer: checksum is None or proof.put_level(checksum, answer) is not Integrity.LENGTH,
         retry=context.retry.of_writes,
-    )
-    return await write.resolve(
-        partial(context.store.put_object, new.at, body, new.options, checksum, if_none_match=new.if_none_match)
     )

@@ -34,6 +34,10 @@ _REPEATED = (OutcomeUnknown, StoreUnavailable, ChecksumMismatch, InvalidPart)
 buffer still has the bytes that were hashed."""
 
 
+class _Unresolved(OutcomeUnknown):
+    """HEAD could not show whether the write happened. Not repeated in this attempt: that could be a second write."""
+
+
 def has_transfer_id(transfer_id: str, current: StoredObject | None) -> bool:
     """Whether the object has this transfer's id. The id is random and is set before the first byte is sent."""
     return current is not None and current.metadata.get(META_TRANSFER) == transfer_id
@@ -99,26 +103,16 @@ class ObjectWrite:
 
         Raises the error after which the write certainly did not happen, or OutcomeUnknown if no HEAD could show that.
         """
-        outcome = await self.retry.run(partial(self._request_once, request), self._retryable)
-        if isinstance(outcome, OutcomeUnknown):
-            raise outcome
-        return outcome
-
-    async def _request_once(self, request: Callable[[], Awaitable[StoredObject]]) -> StoredObject | OutcomeUnknown:
-        """The object after one request. Returns OutcomeUnknown, which is not repeated, if no HEAD could resolve it.
-
-        Raises the error if the write did not happen.
-        """
-        try:
-            return await self._confirmed(await request())
-        except _DOUBTFUL as error:
-            try:
-                current = await self._current(error)
-            except OutcomeUnknown as unknown:
-                return unknown
-            if current is None:
-                raise
-            return current
+        async for one_try in self.retry.tries(self._retryable):
+            with one_try:
+                try:
+                    return await self._confirmed(await request())
+                except _DOUBTFUL as error:
+                    current = await self._current(error)
+                    if current is None:
+                        raise
+                    return current
+        raise AssertionError("the last try returns or raises")
 
     async def _confirmed(self, answer: StoredObject) -> StoredObject:
         """The object as a HEAD shows it. Returns `answer` if no HEAD is needed, or if HEAD fails (403, an outage).
@@ -143,7 +137,7 @@ class ObjectWrite:
 
     def _retryable(self, error: MirrordError) -> bool:
         """No repeat if the store sent Retry-After: the breaker enforces it, for all items of the store."""
-        if not isinstance(error, _REPEATED) or error.retry_after:
+        if not isinstance(error, _REPEATED) or isinstance(error, _Unresolved) or error.retry_after:
             return False
         return self.transfer_id is not None or not isinstance(error, OutcomeUnknown)
 
@@ -157,7 +151,7 @@ class ObjectWrite:
                 lambda error: isinstance(error, StoreUnavailable) and not error.retry_after,
             )
         except StoreError as error:
-            raise OutcomeUnknown(
+            raise _Unresolved(
                 f"{doubt}; HEAD could not show whether it happened: {error}", answered=error.answered
             ) from doubt
         ours = confirms_write(self.transfer_id, self.whole, current) and current and current.size == self.size
