@@ -13,9 +13,9 @@ import sys
 def main() -> None:
     """Run the command line; the process ends with SPEC section 3's exit codes."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))  # until `install`
-    from mirrord.cli.init import fork_as_init
-    from mirrord.cli.signals import process
-    from mirrord.cli.standard_streams import guard, open_closed
+    from mirrord.cli.process.init import fork_as_init
+    from mirrord.cli.process.signals import process
+    from mirrord.cli.process.standard_streams import guard, open_closed
 
     open_closed()
     speak_utf8()

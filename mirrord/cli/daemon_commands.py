@@ -6,10 +6,11 @@ from contextlib import suppress
 
 import click
 
-from mirrord.cli import options, running
+from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
-from mirrord.cli.show import details, observing, print_line, showing_progress, summary
-from mirrord.cli.signals import process
+from mirrord.cli.process import running
+from mirrord.cli.process.signals import process
+from mirrord.cli.show.lines import details, observing, print_line, showing_progress, summary
 from mirrord.daemon.run import serve
 from mirrord.errors import ManifestError
 from mirrord.programs.desired import read

@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 
 from mirrord.cli import options
-from mirrord.cli.running import run, run_daemon
-from mirrord.cli.show import print_line, showing_progress, summary
-from mirrord.cli.signals import process
+from mirrord.cli.process.running import run, run_daemon
+from mirrord.cli.process.signals import process
+from mirrord.cli.show.lines import print_line, showing_progress, summary
 from mirrord.daemon.run import serve
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
@@ -29,7 +29,7 @@ from mirrord.model import ProviderName
 from mirrord.programs.api import settings_for, sync
 from mirrord.programs.desired import Desired, read
 from mirrord.programs.report import Report
-from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.embedded.store import EmbeddedStore
 from mirrord.settings import Settings, parse_listen
 from mirrord.units import MiB, format_size
 

@@ -8,10 +8,10 @@ import click
 
 from mirrord.cli import options
 from mirrord.cli.exits import CHANGES, FAILED, INVALID
-from mirrord.cli.running import run
-from mirrord.cli.show import observing, print_line
-from mirrord.cli.show_plan import in_json as plan_in_json
-from mirrord.cli.show_plan import lines
+from mirrord.cli.process.running import run
+from mirrord.cli.show.lines import observing, print_line
+from mirrord.cli.show.plan import in_json as plan_in_json
+from mirrord.cli.show.plan import lines
 from mirrord.manifest.discover import discover
 from mirrord.programs.desired import problems_of
 from mirrord.programs.plan import Plan

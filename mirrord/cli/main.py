@@ -15,7 +15,7 @@ import click
 
 from mirrord._version import __version__
 from mirrord.cli.exits import CLOSED, FAILED, INVALID, LOCKED, USAGE
-from mirrord.cli.standard_streams import OutputFailed, hush, written
+from mirrord.cli.process.standard_streams import OutputFailed, hush, written
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
 
 _COMMANDS = {

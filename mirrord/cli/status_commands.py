@@ -12,11 +12,11 @@ import click
 from mirrord.cli import options
 from mirrord.cli.api_client import ApiClient
 from mirrord.cli.exits import FAILED
-from mirrord.cli.overview import Overview, overview
-from mirrord.cli.running import run
-from mirrord.cli.show import print_line
-from mirrord.cli.show_status import in_json as status_in_json
-from mirrord.cli.show_status import lines
+from mirrord.cli.process.running import run
+from mirrord.cli.show.lines import print_line
+from mirrord.cli.show.overview import Overview, overview
+from mirrord.cli.show.status import in_json as status_in_json
+from mirrord.cli.show.status import lines
 from mirrord.cli.trigger import trigger_all
 from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon, printable

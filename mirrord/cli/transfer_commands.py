@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from mirrord.cli import options
-from mirrord.cli.running import run
-from mirrord.cli.show import showing_progress
+from mirrord.cli.process.running import run
+from mirrord.cli.show.lines import showing_progress
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused, ManifestError
 from mirrord.manifest.schema.document import StoreSection

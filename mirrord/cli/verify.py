@@ -6,8 +6,8 @@ import click
 
 from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
-from mirrord.cli.running import run
-from mirrord.cli.show import observing, print_line
+from mirrord.cli.process.running import run
+from mirrord.cli.show.lines import observing, print_line
 from mirrord.programs.verify import Verified
 from mirrord.programs.verify import verify as verify_desired
 from mirrord.units import format_duration, format_size

@@ -21,7 +21,7 @@ from mirrord.errors import StoreError, StoreRefused
 from mirrord.model import Destination, Item, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.s3.credentials import FileStats, file_stats, security_files
-from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.embedded.store import EmbeddedStore
 from mirrord.s3.empty_store import EmptyStore
 from mirrord.s3.session import S3Store
 

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from mirrord.model import Destination
+from mirrord.s3.answers.errors import bounded
 from mirrord.s3.call import StoreCall
-from mirrord.s3.errors import bounded
 from mirrord.units import KiB
 
 DEADLINE = 30.0

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mirrord.s3.error_response import code_of
-from mirrord.s3.head_reason import add_reason
+from mirrord.s3.answers.error_response import code_of
+from mirrord.s3.answers.head_reason import add_reason
 from mirrord.s3.regions import region_of
 from mirrord.s3.security import StoreSecurity
 

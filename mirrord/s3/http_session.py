@@ -24,8 +24,8 @@ from botocore.httpsession import ProxyConfiguration
 from yarl import URL
 
 from mirrord.model import shown
+from mirrord.s3.answers.xml_repair import readable
 from mirrord.s3.authorities import CertificateAuthorities
-from mirrord.s3.xml_repair import readable
 from mirrord.units import KiB, MiB
 
 REFUSAL_LIMIT = 64 * KiB

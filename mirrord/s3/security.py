@@ -11,10 +11,10 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mirrord.s3.answers.error_response import STALE_CREDENTIALS, code_of
+from mirrord.s3.answers.transport import is_rejected_certificate
 from mirrord.s3.authorities import CertificateAuthorities
 from mirrord.s3.credentials import FileStats, StoreCredentials, file_stats
-from mirrord.s3.error_response import STALE_CREDENTIALS, code_of
-from mirrord.s3.transport import is_rejected_certificate
 
 _log = getLogger(__name__)
 

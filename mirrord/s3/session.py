@@ -29,6 +29,7 @@ from mirrord._version import __version__
 from mirrord.declared import StoreOptions
 from mirrord.model import ProviderName, shown
 from mirrord.providers import Provider, profile
+from mirrord.s3.answers.transport import from_transport
 from mirrord.s3.authorities import CertificateAuthorities
 from mirrord.s3.bounded_calls import DEADLINE
 from mirrord.s3.call import StoreCall
@@ -38,7 +39,6 @@ from mirrord.s3.http_session import HttpSession
 from mirrord.s3.regions import endpoint_in
 from mirrord.s3.security import StoreSecurity
 from mirrord.s3.store import ClientStore
-from mirrord.s3.transport import from_transport
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

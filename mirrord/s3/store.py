@@ -21,12 +21,13 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider
-from mirrord.s3 import arguments, results
+from mirrord.s3 import arguments
+from mirrord.s3.answers import results
+from mirrord.s3.answers.errors import code_of_cause, status_of_cause
+from mirrord.s3.answers.xml_repair import fits_in_xml
 from mirrord.s3.body import BufferBody
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
-from mirrord.s3.errors import code_of_cause, status_of_cause
 from mirrord.s3.object_stream import ObjectStream
-from mirrord.s3.xml_repair import fits_in_xml
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

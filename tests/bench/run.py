@@ -24,7 +24,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mirrord.s3.weed import HOST, WeedProcess, free_port, killed_with_parent
+from mirrord.s3.embedded.weed import HOST, WeedProcess, free_port, killed_with_parent
 from mirrord.units import GiB, KiB, MiB
 from tests.support.measuring import machine, report
 from tests.support.weed import Server, fresh_bucket

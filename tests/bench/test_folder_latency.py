@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mirrord.s3.weed import killed_with_parent
+from mirrord.s3.embedded.weed import killed_with_parent
 from tests.support.daemon import running
 from tests.support.inbox import emptied, manifest
 from tests.support.measuring import mib, quantile, report, usage

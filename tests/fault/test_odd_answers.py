@@ -35,7 +35,7 @@ def zipped(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:
     if not body or seen.operation == "GetObject":
         return body
     headers["Content-Encoding"] = "gzip"
-    return gzip.compress(body)
+    return gzip.compress(body, mtime=0)
 
 
 def without_upload_id(seen: Seen, headers: CIMultiDict[str], body: bytes) -> bytes:

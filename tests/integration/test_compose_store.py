@@ -17,7 +17,7 @@ import yaml
 from aiohttp import web
 from botocore.exceptions import ClientError
 
-from mirrord.s3.weed import HOST, find_weed, free_port, killed_with_parent
+from mirrord.s3.embedded.weed import HOST, find_weed, free_port, killed_with_parent
 from tests.support.command import mirrord
 from tests.support.weed import Server
 

@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 
 from mirrord.demo.sample_origin import SampleOrigin
-from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.embedded.store import EmbeddedStore
 from mirrord.units import MiB
 from tests.support.command import mirrord
 from tests.support.proxy import StoreProxy

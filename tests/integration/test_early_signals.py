@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.s3.weed import killed_with_parent
+from mirrord.s3.embedded.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import Daemon, started
 

@@ -23,10 +23,10 @@ import pytest
 
 from mirrord.errors import StoreRefused
 from mirrord.model import Destination, ObjectOptions
-from mirrord.s3 import weed as weed_module
-from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.embedded import weed as weed_module
+from mirrord.s3.embedded.store import EmbeddedStore
+from mirrord.s3.embedded.weed import find_weed
 from mirrord.s3.session import S3Store
-from mirrord.s3.weed import find_weed
 from tests.support.weed import embedded_processes
 
 CONTENT = b"only for those who have the keys"
@@ -192,7 +192,7 @@ async def test_each_start_logs_what_is_not_protected(tmp_path: Path, caplog: pyt
     for _ in range(2):
         caplog.clear()
         async with EmbeddedStore(tmp_path), EmbeddedStore(tmp_path):  # the second one joins
-            (line,) = [one.getMessage() for one in caplog.records if one.name == "mirrord.s3.embedded"]
+            (line,) = [one.getMessage() for one in caplog.records if one.name == "mirrord.s3.embedded.store"]
             assert "names of buckets" in line
     certificate = (tmp_path / "embedded" / "grpc.pem").read_text()
     assert certificate.splitlines()[1] not in caplog.text

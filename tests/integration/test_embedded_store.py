@@ -19,9 +19,9 @@ from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import Reason, Recovery, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions, ProviderName, State
 from mirrord.programs.api import sync
-from mirrord.s3 import embedded as embedded_module
-from mirrord.s3 import weed as weed_module
-from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.embedded import store as embedded_module
+from mirrord.s3.embedded import weed as weed_module
+from mirrord.s3.embedded.store import EmbeddedStore
 from mirrord.s3.session import S3Store
 from tests.support.proxy import StoreProxy
 from tests.support.store_faults import Faults, internal_error
@@ -33,7 +33,7 @@ DECLARED = StoreOptions(name="default", provider=ProviderName.EMBEDDED)
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from mirrord.s3.embedded import EmbeddedStore
+from mirrord.s3.embedded.store import EmbeddedStore
 
 async def main():
     async with EmbeddedStore(Path(sys.argv[1])) as embedded:

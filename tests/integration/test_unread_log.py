@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from mirrord.daemon.presence import running_daemon
-from mirrord.s3.weed import killed_with_parent
+from mirrord.s3.embedded.weed import killed_with_parent
 from tests.support.command import environment
 from tests.support.daemon import PATIENCE, store_section
 from tests.support.origin import Origin
@@ -108,8 +108,8 @@ async def test_sync_ends_too(tmp_path: Path, weed: Server, bucket: str, s3_clien
 
 STUCK = """
 import sys, time
-from mirrord.cli import running
-from mirrord.cli.signals import process
+from mirrord.cli.process import running
+from mirrord.cli.process.signals import process
 
 process.install(["run"])
 

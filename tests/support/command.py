@@ -12,7 +12,7 @@ from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirrord.s3.weed import killed_with_parent
+from mirrord.s3.embedded.weed import killed_with_parent
 from tests.support.preloaded import REPOSITORY, Forked, fork
 
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")

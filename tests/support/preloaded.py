@@ -30,7 +30,7 @@ from typing import cast
 
 import mirrord
 from mirrord.engine.clock import SystemClock
-from mirrord.s3.weed import killed_with_parent
+from mirrord.s3.embedded.weed import killed_with_parent
 from mirrord.transfer.retry import PART_RETRY, WRITE_RETRY
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import ProviderName
-from mirrord.s3.weed import HOST, killed_with_parent
+from mirrord.s3.embedded.weed import HOST, killed_with_parent
 from tests.support.weed import Server
 
 

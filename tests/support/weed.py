@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.model import Destination, ProviderName
+from mirrord.s3.embedded.weed import HOST, WeedProcess, free_port
 from mirrord.s3.session import S3Store
-from mirrord.s3.weed import HOST, WeedProcess, free_port
 
 READY_DEADLINE = 60.0
 SESSION_PREFIX = b"mirrord-weed-"

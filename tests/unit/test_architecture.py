@@ -22,7 +22,7 @@ SUBMODULES = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or
 Rule = Callable[[str, ast.Module], Iterator[str]]
 
 EXITS = frozenset({"print", "exit", "quit", "sys.exit", "os._exit", "os.abort", "SystemExit"})
-CHILDS_EXITS = {"mirrord.s3.weed": {"os._exit"}}  # between fork and exec, in a child whose parent is gone
+CHILDS_EXITS = {"mirrord.s3.embedded.weed": {"os._exit"}}  # between fork and exec, in a child whose parent is gone
 CLIENT_NAMES = re.compile(r"Client\w*|request|\w*Connector|TraceConfig|CookieJar|DummyCookieJar|client\w*|connector")
 
 
@@ -106,9 +106,9 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (prints_or_exits, "mirrord.transfer", "print('done')"),
     (prints_or_exits, "mirrord.daemon.run", "import sys\nsys.exit(1)"),
     (prints_or_exits, "mirrord.daemon.run", "from sys import exit"),
-    (prints_or_exits, "mirrord.s3.embedded", "raise SystemExit(3)"),
-    (prints_or_exits, "mirrord.s3.embedded", "import os\nos._exit(1)"),
-    (prints_or_exits, "mirrord.s3.embedded", "raise SystemExit"),
+    (prints_or_exits, "mirrord.s3.embedded.store", "raise SystemExit(3)"),
+    (prints_or_exits, "mirrord.s3.embedded.store", "import os\nos._exit(1)"),
+    (prints_or_exits, "mirrord.s3.embedded.store", "raise SystemExit"),
     (imports_the_bare_package, "mirrord.web.page", "import mirrord"),
     (imports_the_bare_package, "mirrord.web.page", "from mirrord import __version__"),
     (imports_the_bare_package, "mirrord.web.page", "from .page import x"),
@@ -123,7 +123,7 @@ BREACHES: list[tuple[Rule, str, str]] = [
 
 ALLOWED: list[tuple[Rule, str, str]] = [
     (prints_or_exits, "mirrord.cli.output", "print('done')"),
-    (prints_or_exits, "mirrord.s3.weed", "import os\nos._exit(1)"),
+    (prints_or_exits, "mirrord.s3.embedded.weed", "import os\nos._exit(1)"),
     (imports_the_bare_package, "mirrord.web.page", "from mirrord import units\nfrom mirrord.model import Item"),
     (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp import web\nimport aiohttp\nx = aiohttp.hdrs"),
     (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp\ndef f(): aiohttp.ClientSession()"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.s3.error_response import clock_skew, code_of, is_s3, message_of
+from mirrord.s3.answers.error_response import clock_skew, code_of, is_s3, message_of
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from mirrord import errors
+from mirrord.s3.answers.errors import from_answer
+from mirrord.s3.answers.transport import from_transport
 from mirrord.s3.call import StoreCall
-from mirrord.s3.errors import from_answer
-from mirrord.s3.transport import from_transport
 
 READ = StoreCall("HeadObject", "default", "data", "k")
 WRITE = StoreCall("PutObject", "default", "data", "k", write=True)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrord.model import Checksum, ChecksumKind
-from mirrord.s3 import arguments, results
+from mirrord.s3 import arguments
+from mirrord.s3.answers import results
 
 CRC = Checksum(ChecksumKind.CRC64NVME, "RH9Kj0hgZpY=")
 

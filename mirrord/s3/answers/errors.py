@@ -29,8 +29,7 @@ from mirrord.errors import (
 )
 from mirrord.headers import http_date, retry_after
 from mirrord.model import shown
-from mirrord.s3.call import StoreCall
-from mirrord.s3.error_response import (
+from mirrord.s3.answers.error_response import (
     MAX_CLOCK_SKEW,
     STALE_CREDENTIALS,
     clock_skew,
@@ -40,7 +39,8 @@ from mirrord.s3.error_response import (
     message_of,
     status_of,
 )
-from mirrord.s3.transport import UNANSWERED, from_transport, no_answer
+from mirrord.s3.answers.transport import UNANSWERED, from_transport, no_answer
+from mirrord.s3.call import StoreCall
 
 ErrorType = type[MirrordError]
 

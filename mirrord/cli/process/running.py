@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any, TypeVar
 
-from mirrord.cli.signals import process
+from mirrord.cli.process.signals import process
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mirrord.s3.error_response import code_of, status_of
+from mirrord.s3.answers.error_response import code_of, status_of
+from mirrord.s3.answers.transport import UNANSWERED
 from mirrord.s3.http_session import PlainHttpAtTls
 from mirrord.s3.regions import region_of
-from mirrord.s3.transport import UNANSWERED
 
 _AMBIGUOUS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozenset({400, 401, 403, 404})}
 """Statuses of a HEAD that have several causes."""

@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-from mirrord.cli.signals import process
+from mirrord.cli.process.signals import process
 from mirrord.errors import printable
 from mirrord.model import State
 from mirrord.ports import Observer

@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 from mirrord.declared import Credentials
 from mirrord.errors import StoreRefused, StoreUnavailable
-from mirrord.s3.weed_security import protection
+from mirrord.s3.embedded.weed_security import protection
 
 HOST = "127.0.0.1"
 _SERVERS = ("s3", "master", "filer", "volume", "admin")

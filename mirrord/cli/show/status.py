@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from mirrord.cli.overview import Overview
+from mirrord.cli.show.overview import Overview
 from mirrord.model import State
 from mirrord.status import FileStatus, FolderStatus, ItemStatus, Progress
 from mirrord.units import format_duration, format_size

@@ -11,8 +11,8 @@ from typing import Any
 
 from mirrord.headers import http_date
 from mirrord.model import Checksum, ChecksumKind, ObjectVersion, Part, StoredObject, Upload
+from mirrord.s3.answers.xml_repair import key_of
 from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
-from mirrord.s3.xml_repair import key_of
 
 
 def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredObject:

@@ -21,9 +21,9 @@ from typing import Self
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import MirrordError, StoreError, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions, ProviderName
+from mirrord.s3.embedded.weed import HOST, WeedProcess, free_port
+from mirrord.s3.embedded.weed_security import UNPROTECTED
 from mirrord.s3.session import S3Store
-from mirrord.s3.weed import HOST, WeedProcess, free_port
-from mirrord.s3.weed_security import UNPROTECTED
 
 _log = getLogger(__name__)
 

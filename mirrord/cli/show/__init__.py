@@ -1,0 +1,1 @@
+"""How commands show plans, status and reports, as text or JSON."""
