@@ -1,7 +1,8 @@
-"""`make bench`: mirrord beside rclone and s5cmd on this machine, in turns, at one SeaweedFS; medians and the spread.
+"""`make bench`: compares mirrord with rclone and s5cmd on this machine and one SeaweedFS; medians and spread.
 
-Each tool runs as a process of its own with its usual settings, into a new bucket that is counted afterwards. CPU is
-the tool's, from wait4(2); store and origin work beside it on the same cores. Results: JSON below tests/bench/results.
+Each tool runs as a separate process with its default settings, into a new bucket whose objects are counted afterwards.
+CPU is that of the tool alone, from wait4(2); store and origin use the same cores. Results: JSON below
+tests/bench/results.
 """
 
 import argparse
@@ -34,7 +35,7 @@ REPEATS = 5
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run cost: seconds, CPU seconds (user and system), bytes resident at most."""
+    """The cost of one run: wall-clock seconds, CPU seconds (user and system), peak resident bytes."""
 
     wall: float
     cpu: float
@@ -43,7 +44,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where everything is. `work` is a directory for what lasts one run."""
+    """The store and a directory `work` for temporary files."""
 
     server: Server
     work: Path
@@ -64,7 +65,7 @@ Tool = Callable[[Bench, str, str], Command]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`source` is a directory or a URL; `count` objects of `size` bytes in all must stand in the end."""
+    """`source` is a directory or a URL; at the end the bucket must have `count` objects of `size` bytes in total."""
 
     name: str
     source: str
@@ -110,13 +111,13 @@ def s5cmd_folder(bench: Bench, source: str, bucket: str) -> Command:
 
 
 def program(name: str) -> str:
-    """Its path, beside this Python first; empty if there is none."""
+    """The path of a program: next to this Python, else on PATH; empty if it is missing."""
     return shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name) or ""
 
 
 # ── one run ───────────────────────────────────────────────────────────────────────────────────────
 def run(bench: Bench, scenario: Scenario, tool: Tool) -> Run:
-    """One run into a new bucket, which is counted and dropped. Raises CalledProcessError, AssertionError."""
+    """One run into a new bucket, which is verified and deleted. Raises CalledProcessError, AssertionError."""
     client = bench.server.client()
     bucket = fresh_bucket(client)
     try:
@@ -142,7 +143,7 @@ def timed(arguments: Sequence[str], environ: Mapping[str, str]) -> Run:
 
 
 def measured(bench: Bench, scenario: Scenario, repeats: int) -> dict[str, list[Run]]:
-    """Every tool once unmeasured, then all in turn, in another order each time."""
+    """Run every tool once without measuring, then all tools `repeats` times, each time in a random order."""
     runs: dict[str, list[Run]] = {name: [] for name in scenario.tools}
     for turn in range(repeats + 1):
         for name in random.sample(list(scenario.tools), len(scenario.tools)):
@@ -153,7 +154,7 @@ def measured(bench: Bench, scenario: Scenario, repeats: int) -> dict[str, list[R
     return runs
 
 
-# ── what they work on ─────────────────────────────────────────────────────────────────────────────
+# ── stores and sources ────────────────────────────────────────────────────────────────────────────
 @contextmanager
 def store(directory: Path) -> Iterator[Server]:
     port = free_port()
@@ -183,7 +184,7 @@ def large_file(path: Path, size: int) -> Path:
 
 @contextmanager
 def origin(directory: Path) -> Iterator[str]:
-    """A web server over a directory, in a process of its own; sendfile(2), ETag and ranges by aiohttp."""
+    """A web server for a directory, in a separate process; sendfile(2), ETag and ranges by aiohttp."""
     arguments = [sys.executable, "-m", "tests.bench.run", "--serve", str(directory)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, preexec_fn=killed_with_parent()) as process:
         try:
@@ -203,7 +204,7 @@ async def serve(directory: str) -> None:
     await asyncio.Event().wait()
 
 
-# ── the whole ─────────────────────────────────────────────────────────────────────────────────────
+# ── all runs ──────────────────────────────────────────────────────────────────────────────────────
 def scenarios(place: Path, life: ExitStack, wanted: str, size: int) -> Iterator[Scenario]:
     if wanted in ("all", "folder"):
         files = many_files(place / "files", 2000, 4 * KiB)
@@ -219,7 +220,7 @@ def scenarios(place: Path, life: ExitStack, wanted: str, size: int) -> Iterator[
 
 
 def table(scenario: Scenario, runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Print a line for each tool; the same as numbers."""
+    """Print a line for each tool; its numbers by tool."""
     numbers: dict[str, Any] = {}
     print(f"\n{scenario.name}\n{'':10}{'wall s':>8}{'from':>8}{'to':>8}{'CPU s':>8}{'peak MiB':>10}")
     for name, costs in runs.items():

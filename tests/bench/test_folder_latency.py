@@ -1,9 +1,9 @@
-"""How soon a file that is renamed into a watched folder can be read from the store, and what waiting for it costs.
+"""Measures the time from a rename into a watched folder until the object is readable, and the cost of an idle daemon.
 
-`pytest -s tests/bench/test_folder_latency.py`, on a machine that does nothing else. In turns, a block of bare puts, one
-of drops into mirrord's folder and one into ferry-ingest's (a Rust binary: `pip install ferry-ingest` puts `ferry` on
-PATH), all to the same store and with one daemon running at a time, each by its defaults but for `settle: 0s`. Where
-its binary is not, the peer is left out and that is said. Results are JSON, see `tests.support.measuring`.
+`pytest -s tests/bench/test_folder_latency.py`, on an otherwise idle machine. It repeats three blocks: plain puts, files
+for mirrord's folder, and files for the folder of ferry-ingest (a Rust binary: `pip install ferry-ingest` puts `ferry`
+on PATH). All go to the same store, with one daemon at a time, with defaults except `settle: 0s`. Without its binary
+ferry-ingest is left out, and the result reports it. Results are JSON, see `tests.support.measuring`.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ from tests.support.weed import Server
 
 BLOCKS, IN_A_BLOCK, UNCOUNTED = 6, 10, 2
 BETWEEN = 0.25
-"""Seconds of rest after each measurement: more than the 0.1 s for which ferry-ingest gathers events."""
+"""Pause in seconds after each measurement: longer than the 0.1 s for which ferry-ingest collects events."""
 IDLE = 20.0
 SIZE = 10_000
 UNIT = "run"
-"""A directory in either folder that takes all the files: ferry-ingest ships none that lies in its root itself."""
+"""The directory in each folder for all files: ferry-ingest ignores files directly in its root."""
 PATIENCE = 30.0
 
 MOST_MORE = 0.025
@@ -45,7 +45,7 @@ MOST_IDLE = 0.01
 
 
 class Reader:
-    """One warm connection to the store, by URLs signed beforehand: as little as a client can do."""
+    """An open connection to the store with presigned URLs: the minimum work of a client."""
 
     def __init__(self, client: Any, server: Server, bucket: str) -> None:
         self._client = client
@@ -67,8 +67,8 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Folders below `home`, one for each tool, each of which goes to the prefix of its name."""
+class Folders:
+    """Folders below `home`, one for each tool; the tool's name is the prefix of its objects."""
 
     home: Path
     server: Server
@@ -88,13 +88,13 @@ class Place:
         return took
 
     def drop(self, tool: str, name: str) -> float:
-        """From the rename into the folder until the object can be read."""
+        """Seconds from the rename into the folder until the object can be read."""
         url, outside = self.reader.url("get_object", f"{tool}/{UNIT}/{name}"), self.home / "outside"
         outside.write_bytes(self.content)
         began = time.monotonic()
         outside.rename(self.root(tool) / UNIT / name)
         while self.reader.ask("GET", url) != (200, self.content):
-            assert time.monotonic() - began < PATIENCE, f"{tool} did not bring {name}"
+            assert time.monotonic() - began < PATIENCE, f"{tool} did not upload {name}"
         return time.monotonic() - began
 
 
@@ -106,42 +106,45 @@ def one_block(measure: Callable[[str], float], block: int) -> list[float]:
     return took[UNCOUNTED:]
 
 
-# ── the tools: each follows its folder, and is known by its process id ────────────────────────────
+# ── the tools: each yields the process id of a daemon for its folder ──────────────────────────────
 @asynccontextmanager
-async def mirroring(place: Place) -> AsyncIterator[int]:
-    file, root = place.home / "m.yaml", place.root("mirrord")
-    to = f"s3://{place.bucket}/mirrord/"
-    file.write_text(manifest(place.server, root, place.bucket, to=to, settle="0s", rescan="60s"))
-    async with running(place.home, str(file)) as daemon:
+async def mirroring(folders: Folders) -> AsyncIterator[int]:
+    file, root = folders.home / "m.yaml", folders.root("mirrord")
+    to = f"s3://{folders.bucket}/mirrord/"
+    file.write_text(manifest(folders.server, root, folders.bucket, to=to, settle="0s", rescan="60s"))
+    async with running(folders.home, str(file)) as daemon:
         yield daemon.process.pid
 
 
 def ferry() -> str:
-    """The path of its binary, beside this Python first; empty if there is none."""
+    """The path of its binary: next to this Python, else on PATH; empty if it is missing."""
     return shutil.which("ferry", path=sysconfig.get_path("scripts")) or shutil.which("ferry") or ""
 
 
 @asynccontextmanager
-async def ferrying(place: Place) -> AsyncIterator[int]:
-    keys = {"aws_access_key_id": place.server.access_key_id, "aws_secret_access_key": place.server.secret_access_key}
+async def ferrying(folders: Folders) -> AsyncIterator[int]:
+    keys = {
+        "aws_access_key_id": folders.server.access_key_id,
+        "aws_secret_access_key": folders.server.secret_access_key,
+    }
     store = {
-        "url": f"s3://{place.bucket}/",
-        "endpoint": place.server.endpoint_url,
+        "url": f"s3://{folders.bucket}/",
+        "endpoint": folders.server.endpoint_url,
         "region": "us-east-1",
         "options": {**keys, "allow_http": "true"},
     }
     pipeline = {
         "name": "inbox",
-        "root": str(place.root("ferry")),
+        "root": str(folders.root("ferry")),
         "prefix": "ferry",
         "destinations": ["store"],
         "mode": "stream",
         "upload": "file",
         "settle": "0s",
     }
-    file, state = place.home / "ferry.yaml", str(place.home / "ferry-state")
+    file, state = folders.home / "ferry.yaml", str(folders.home / "ferry-state")
     file.write_text(json.dumps({"state_dir": state, "stores": {"store": store}, "pipelines": [pipeline]}))
-    with (place.home / "ferry.log").open("ab") as log:
+    with (folders.home / "ferry.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             ferry(),
             "watch",
@@ -158,7 +161,7 @@ async def ferrying(place: Place) -> AsyncIterator[int]:
             await process.wait()
 
 
-Follow = Callable[[Place], AbstractAsyncContextManager[int]]
+Follow = Callable[[Folders], AbstractAsyncContextManager[int]]
 TOOLS: dict[str, Follow] = {"mirrord": mirroring, "ferry": ferrying}
 
 
@@ -172,28 +175,28 @@ def _ms(seconds: float) -> float:
 
 
 async def idle(pid: int) -> dict[str, float]:
-    """What it costs while nothing happens: CPU in percent of a core, and memory."""
+    """Cost of an idle daemon: CPU in percent of a core, and resident MiB."""
     before = usage(pid).cpu
     await asyncio.sleep(IDLE)
     after = usage(pid)
     return {"idle_cpu_percent": round((after.cpu - before) / IDLE * 100, 2), "resident_mib": mib(after.resident)}
 
 
-async def measured(place: Place, tools: Sequence[str]) -> dict[str, dict[str, float]]:
-    """The figures of bare puts and of each tool."""
+async def measured(folders: Folders, tools: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The figures of plain puts and of each tool."""
     took: dict[str, list[float]] = {one: [] for one in ("bare_put", *tools)}
-    quiet: dict[str, dict[str, float]] = {}
+    idle_costs: dict[str, dict[str, float]] = {}
     for block in range(BLOCKS):
-        took["bare_put"] += await asyncio.to_thread(one_block, place.bare_put, block)
+        took["bare_put"] += await asyncio.to_thread(one_block, folders.bare_put, block)
         for tool in tools:
-            async with TOOLS[tool](place) as pid:
-                drop = partial(place.drop, tool)
+            async with TOOLS[tool](folders) as pid:
+                drop = partial(folders.drop, tool)
                 took[tool] += await asyncio.to_thread(one_block, drop, block)
                 if block == BLOCKS - 1:
-                    quiet[tool] = await idle(pid)
+                    idle_costs[tool] = await idle(pid)
     bare = median(took["bare_put"])
     return {
-        one: figures(each) | {"more_p50_ms": _ms(median(each) - bare)} | quiet.get(one, {})
+        one: figures(each) | {"more_p50_ms": _ms(median(each) - bare)} | idle_costs.get(one, {})
         for one, each in took.items()
     }
 
@@ -204,11 +207,11 @@ async def test_how_soon_a_file_is_readable_and_how_quiet_it_is(
 ) -> None:
     tools = ["mirrord", "ferry"] if ferry() else ["mirrord"]
     reader = Reader(s3_client, weed, bucket)
-    place = Place(tmp_path, weed, bucket, reader, os.urandom(SIZE))
+    folders = Folders(tmp_path, weed, bucket, reader, os.urandom(SIZE))
     for tool in tools:
-        (place.root(tool) / UNIT).mkdir(parents=True)
+        (folders.root(tool) / UNIT).mkdir(parents=True)
     try:
-        numbers = await measured(place, tools)
+        numbers = await measured(folders, tools)
     finally:
         reader.close()
         emptied(s3_client, bucket)

@@ -1,9 +1,9 @@
-"""What a watched folder of very many files costs: scans of unchanged ones, and a first start with nothing but new ones.
+"""Measures a watched folder of very many files: scans of unchanged files, and a first start with new files only.
 
-`pytest -s tests/bench/test_folder_scale.py`, on a machine that does nothing else. 200,000 files, with MIRRORD_SOAK=1 a
-million too, or as many as MIRRORD_BENCH_FILES says; once a thousand a directory, once all in one. The journal is filled
-as an earlier run would have left it; how it is with a million new ones is measured until NEW_SENT of them are sent.
-Results are JSON beside the machine's facts, see `tests.support.measuring`.
+`pytest -s tests/bench/test_folder_scale.py`, on an otherwise idle machine. 200,000 files, with MIRRORD_SOAK=1 also a
+million, or MIRRORD_BENCH_FILES files; both with 1,000 files a directory and with all in one directory. For unchanged
+files the test fills the journal as an earlier run would. With new files it measures until NEW_SENT of them are sent.
+Results are JSON with facts about the machine, see `tests.support.measuring`.
 """
 
 import asyncio
@@ -39,9 +39,9 @@ MOST_STALL = 0.1
 MOST_MEMORY = 250 * 1024 * 1024
 
 
-# ── a folder of which everything was mirrored ─────────────────────────────────────────────────────
+# ── a folder whose files are all mirrored ─────────────────────────────────────────────────────────
 def made(root: Path, files: int, shape: str) -> Iterator[str]:
-    """The names of so many empty files, as they are made."""
+    """Create this many empty files; yields their names."""
     root.mkdir(parents=True)
     for number in range(files):
         directory = "" if shape == "flat" else f"d{number // IN_A_DIRECTORY:04}/"
@@ -53,7 +53,7 @@ def made(root: Path, files: int, shape: str) -> Iterator[str]:
 
 
 def mirrored(spec: FolderSpec, name: str, now: float) -> Record:
-    """What the journal says of a file that was sent."""
+    """The journal's record of a mirrored file."""
     found = FileIdentity.of(os.stat(f"{spec.path}/{name}"))
     item = item_of(spec, name, found.mtime_ns / 1e9)
     return with_fields(
@@ -68,7 +68,7 @@ def mirrored(spec: FolderSpec, name: str, now: float) -> Record:
 
 
 async def filled(home: Path, spec: FolderSpec, names: Iterator[str]) -> None:
-    """The folder and the journal of it."""
+    """Write a journal with the records of these files."""
     now = time.time()
     async with SqliteJournal(home / "state" / "mirrord" / "state.db") as journal:
         batch: list[Record] = []
@@ -82,7 +82,10 @@ async def filled(home: Path, spec: FolderSpec, names: Iterator[str]) -> None:
 
 @asynccontextmanager
 async def asked(daemon: Daemon, took: list[float]) -> AsyncIterator[None]:
-    """/livez all the time: whoever holds the loop up keeps it waiting. Our own collector must not."""
+    """Measure answers of /livez all the time: they are late if the daemon's event loop is blocked.
+
+    The garbage collector of the test is off, because its pauses would be measured too.
+    """
 
     async def ask() -> None:
         while True:
@@ -142,7 +145,7 @@ async def test_a_rescan_of_unchanged_files(files: int, shape: str, tmp_path: Pat
     }
     report(f"folder-rescan-{shape}-{files}", numbers)
     assert [scan["files"] for scan in scans] == [files] * len(scans)
-    assert sent == 0, "what is unchanged is not sent"
+    assert sent == 0, "an unchanged file was sent"
     assert used.peak < MOST_MEMORY
     assert max(took) < MOST_STALL
 
@@ -150,7 +153,7 @@ async def test_a_rescan_of_unchanged_files(files: int, shape: str, tmp_path: Pat
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("files", SIZES)
 async def test_a_first_start_with_nothing_but_new_files(files: int, tmp_path: Path, discarding: Discarding) -> None:
-    """Bounded while most of the folder is still to be sent: what is not in the journal is not in memory either."""
+    """Memory stays bounded while most files are not sent yet: files without a record must not be kept in memory."""
     for _ in made(tmp_path / "inbox", files, "tree"):
         pass
     file = tmp_path / "m.yaml"
@@ -176,7 +179,7 @@ async def test_a_first_start_with_nothing_but_new_files(files: int, tmp_path: Pa
 
 
 async def _scan(daemon: Daemon, number: int) -> Line:
-    """The line of the `number`-th whole scan, from 0 on."""
+    """The log line of the complete scan with this number, from 0."""
     await daemon.wait_for(lambda: len(daemon.logged("folder.rescanned")) > number, 900, f"scan {number}")
     return daemon.logged("folder.rescanned")[number]
 

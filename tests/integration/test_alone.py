@@ -1,4 +1,4 @@
-"""What the marker `alone` means to a run with workers: pytest in a subprocess, on a suite that is written here."""
+"""The marker `alone` in a run with workers: pytest in a subprocess, on the small suite below."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import json, os, pathlib, time, pytest
 
 HERE = pathlib.Path(__file__).parent
 
-def lasts(name, seconds):
+def sleep(name, seconds):
     began = time.monotonic()
     time.sleep(seconds)
     line = [name, os.environ["PYTEST_XDIST_WORKER"], began, time.monotonic()]
@@ -22,10 +22,10 @@ def lasts(name, seconds):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("number", range(2))
-def test_alone(number): lasts(f"alone{number}", 0.1)
+def test_alone(number): sleep(f"alone{number}", 0.1)
 
 @pytest.mark.parametrize("number", range(6))
-def test_beside(number): lasts(f"beside{number}", 0.3 if number == 5 else 0.05)
+def test_beside(number): sleep(f"beside{number}", 0.3 if number == 5 else 0.05)
 """
 
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml without an engine: its flags on the tests' SeaweedFS, its manifest on mirrord beside it."""
+"""docker-compose.yml without Docker: its flags on the SeaweedFS of the tests, and its manifest with mirrord."""
 
 import asyncio
 import json
@@ -22,20 +22,20 @@ from tests.support.command import mirrord
 from tests.support.weed import Server
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.xdist_group("compose")  # they share a store of their own
+pytestmark = pytest.mark.xdist_group("compose")  # they share one store
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 STORE, MIRRORD = COMPOSE["services"]["store"], COMPOSE["services"]["mirrord"]
 SERVERS = ("s3", "master", "filer", "volume", "admin")
 
 
 def given(service: Any) -> dict[str, str]:
-    """The service's variables as compose sets them in an environment without any."""
+    """The service's variables as compose sets them in an empty environment."""
     return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for name, value in service["environment"].items()}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The composition's store, but for its directory, address and ports."""
+    """The store of docker-compose.yml, with another directory, address and ports."""
     directory, port, keys = tmp_path_factory.mktemp("data"), free_port(), given(STORE)
     moved = {"-dir": str(directory), "-ip.bind": HOST}
     flags = [flag for flag in STORE["command"][1:] if flag.partition("=")[0] not in moved]
@@ -63,9 +63,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process.wait()
 
 
-def test_the_flags_turn_off_what_is_said(store: Server) -> None:
-    said = set(STORE["command"])
-    assert {"-admin.ui=false", "-master.telemetry=false", "-s3.autoCreateBucket=false", "-webdav=false"} <= said
+def test_the_flags_turn_off_unused_services(store: Server) -> None:
+    flags = set(STORE["command"])
+    assert {"-admin.ui=false", "-master.telemetry=false", "-s3.autoCreateBucket=false", "-webdav=false"} <= flags
     client = store.client()
     try:
         with pytest.raises(ClientError, match="NoSuchBucket"):
@@ -91,7 +91,9 @@ async def test_of_its_http_ports_only_s3_serves(store: Server) -> None:
 
 async def test_the_health_check_asks_what_the_store_answers(store: Server) -> None:
     _, program, *arguments, url = STORE["healthcheck"]["test"]
-    assert (program, arguments) == ("wget", ["-q", "-O", "/dev/null"]), "BusyBox has it, and these of its options"
+    assert (program, arguments) == ("wget", ["-q", "-O", "/dev/null"]), (
+        "BusyBox must have this program and these options"
+    )
     published = STORE["ports"][0].rpartition(":")[2]
     path = url.removeprefix(f"http://127.0.0.1:{published}")
     async with aiohttp.ClientSession() as session, session.get(store.endpoint_url + path) as answer:
@@ -99,7 +101,7 @@ async def test_the_health_check_asks_what_the_store_answers(store: Server) -> No
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 1)], ids=["turns", "fails", "is not there"])
-async def test_the_images_health_check_says_what_the_page_answers(status: int | None, code: int) -> None:
+async def test_the_health_check_of_the_image_follows_the_answer_of_the_page(status: int | None, code: int) -> None:
     (check,) = re.findall(
         r"^HEALTHCHECK .*?CMD (\[.*?\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE | re.DOTALL
     )

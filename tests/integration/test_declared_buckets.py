@@ -19,7 +19,7 @@ from tests.support.syncing import sync
 
 @pytest.fixture
 def new_bucket(s3_client: Any) -> Iterator[str]:
-    """A name; the bucket is removed at the end, if there is one."""
+    """An unused bucket name; the bucket is deleted at the end if it exists."""
     name = f"made-{uuid4().hex[:12]}"
     yield name
     remove(s3_client, name)
@@ -61,7 +61,7 @@ async def test_a_bucket_that_cannot_be_created_blocks_only_its_own_items(
     assert f"s3://{bucket}/a" not in done.out
 
 
-async def test_a_bucket_that_vanishes_is_made_again_by_the_next_look(
+async def test_a_bucket_that_disappears_is_created_again_by_the_next_check(
     tmp_path: Path, store_proxy: StoreProxy, new_bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     url = origin.publish("/a", b"content")

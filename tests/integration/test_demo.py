@@ -90,7 +90,7 @@ async def test_the_second_pass_writes_nothing_as_a_proxy_before_the_store_counts
     assert second[1:] == ("0", "0 B", "3", "no body bytes")
     counts = store_proxy.counts
     assert counts["UploadPart"] == 8
-    # Pass 1 alone writes this much; a pass 2 that wrote anything would add to it.
+    # Pass 1 makes all these writes; any write of pass 2 would add to them.
     assert (counts["PutObject"], counts["CreateMultipartUpload"], counts["CompleteMultipartUpload"]) == (2, 1, 1)
     assert store_proxy.writes == 8 + 2 + 1 + 1
     assert_equal_to_the_originals(s3_client, bucket, KEYS - {"news.txt"}, place / "inbox")

@@ -1,4 +1,4 @@
-"""`mirrord demo`, live: what a newcomer runs first, edits, drops files into, and ends with Ctrl-C."""
+"""`mirrord demo` without --once: its printed paths, edits of the manifest, new files, and Ctrl-C."""
 
 import asyncio
 import json
@@ -28,24 +28,24 @@ from tests.support.command import environment, start
 from tests.support.weed import children_of
 
 SECONDS = 60.0
-"""A sign of life comes within seconds; a loaded machine gets some more."""
-PLACE = re.compile(r"^  (page|manifest|inbox|store|origin) +(\S+)", re.MULTILINE)
+"""Time-out; an idle machine needs a few seconds."""
+PRINTED = re.compile(r"^  (page|manifest|inbox|store|origin) +(\S+)", re.MULTILINE)
 
 
 class Demo:
-    """One running demo: what it printed, its page, and boto3 at its store by what it says of it."""
+    """One running demo: its output, its page, and a boto3 client with the printed address of its store."""
 
     def __init__(self, process: asyncio.subprocess.Process, out: str) -> None:
         self.process = process
         self.out = out
-        self.places = dict(PLACE.findall(out))
-        self.inbox, self.manifest = Path(self.places["inbox"]), Path(self.places["manifest"])
+        self.printed = dict(PRINTED.findall(out))
+        self.inbox, self.manifest = Path(self.printed["inbox"]), Path(self.printed["manifest"])
         named = re.search(r"keys in (\S+)", out)
         assert named, out
         keys = json.loads(Path(named[1]).read_text())
         self.client = boto3.client(
             "s3",
-            endpoint_url=self.places["store"],
+            endpoint_url=self.printed["store"],
             region_name="us-east-1",
             aws_access_key_id=keys["access_key_id"],
             aws_secret_access_key=keys["secret_access_key"],
@@ -53,12 +53,12 @@ class Demo:
         )
 
     async def get(self, path: str) -> Any:
-        async with aiohttp.ClientSession() as session, session.get(self.places["page"] + path) as answer:
+        async with aiohttp.ClientSession() as session, session.get(self.printed["page"] + path) as answer:
             assert answer.status == 200, await answer.text()
             return await (answer.json() if path.startswith("/api") else answer.text())
 
     async def object(self, key: str) -> bytes:
-        """The object's bytes, once it stands."""
+        """Wait until the object exists; its bytes."""
         return await until(lambda: self._body(key))
 
     def _body(self, key: str) -> bytes | None:
@@ -67,7 +67,7 @@ class Demo:
         return None
 
     async def item(self, text: str, state: str) -> dict[str, Any]:
-        """The one item that `text` finds, once it is in that state."""
+        """Wait until the only item that matches `text` has this state; the item."""
         async with asyncio.timeout(SECONDS):
             while True:
                 found = (await self.get(f"/api/v1/items?q={text}"))["items"]
@@ -76,19 +76,19 @@ class Demo:
                 await asyncio.sleep(0.1)
 
 
-async def until(look: Callable[[], Any]) -> Any:
-    """What `look` finds in another process, where there is no event to await."""
+async def until(find: Callable[[], Any]) -> Any:
+    """Poll until `find` returns something else than None; its result."""
     async with asyncio.timeout(SECONDS):
-        while (found := await asyncio.to_thread(look)) is None:  # noqa: ASYNC110
+        while (found := await asyncio.to_thread(find)) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     return found
 
 
 @asynccontextmanager
 async def live(tmp_path: Path, **variables: str) -> AsyncIterator[Demo]:
-    """A demo with log lines out of the way and little patience at its end; killed if the test did not end it."""
-    said = {"MIRRORD_LOG_LEVEL": "error", "MIRRORD_SHUTDOWN_GRACE": "1s", **variables}
-    process = await start(["demo"], environment(tmp_path, said), tmp_path)
+    """A running demo without log lines and with a short shutdown grace; killed if the test did not end it."""
+    env = {"MIRRORD_LOG_LEVEL": "error", "MIRRORD_SHUTDOWN_GRACE": "1s", **variables}
+    process = await start(["demo"], environment(tmp_path, env), tmp_path)
     assert process.stdout
     try:
         async with asyncio.timeout(120):
@@ -107,7 +107,7 @@ async def live(tmp_path: Path, **variables: str) -> AsyncIterator[Demo]:
 
 
 async def ends(demo: Demo, number: signal.Signals) -> None:
-    """It does on this signal, with nothing to say."""
+    """Assert that the demo ends on this signal with code 0 and without errors."""
     demo.process.send_signal(number)
     _, err = await asyncio.wait_for(demo.process.communicate(), 60)
     assert demo.process.returncode == 0, err.decode()
@@ -115,21 +115,21 @@ async def ends(demo: Demo, number: signal.Signals) -> None:
 
 
 def weed_of(pid: int) -> int:
-    """The process that serves the demo's store: its only child."""
+    """The process id of the demo's store, its only child."""
     names = {child: Path(f"/proc/{child}/comm").read_text().strip() for child in children_of(pid)}
     assert list(names.values()) == ["weed"], names
     return next(iter(names))
 
 
 def _has_ended(pid: int) -> bool:
-    """Gone, or dead and waiting for whoever inherited it to take note."""
+    """Whether the process has ended or is a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
-async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
+async def test_the_printed_paths_and_addresses_work(tmp_path: Path) -> None:
     async with live(tmp_path) as demo:
         assert "<title>mirrord" in await demo.get("/")
         for key in ("hello.txt", "parts/part-two.txt"):
@@ -149,7 +149,7 @@ async def test_everything_it_prints_is_true(tmp_path: Path) -> None:
 
         assert (await demo.item("large.bin", "Synced"))["size"] == 64 * 1024 * 1024
         first = await demo.object("news.txt")
-        demo.process.send_signal(signal.SIGHUP)  # the origin's address outlives a reload
+        demo.process.send_signal(signal.SIGHUP)  # the address of the origin is the same after a reload
         assert await until(lambda: demo._body("news.txt") if demo._body("news.txt") != first else None)
 
 
@@ -164,7 +164,7 @@ def test_the_manifest_names_its_state_whatever_the_directory_is_called(tmp_path:
 
 
 async def test_the_status_line_that_it_prints_works_beside_it(tmp_path: Path) -> None:
-    """In another terminal: another directory, none of the demo's variables, no `mirrord` on PATH."""
+    """Run it as in another terminal: other directory, without the demo's variables, no `mirrord` on PATH."""
     async with live(tmp_path) as demo:
         (line,) = re.findall(r"^  status +(.*mirrord status --config .*)$", demo.out, re.MULTILINE)
         await demo.object("hello.txt")
@@ -172,7 +172,7 @@ async def test_the_status_line_that_it_prints_works_beside_it(tmp_path: Path) ->
         other = await asyncio.create_subprocess_shell(line, env=env, cwd="/", stdout=PIPE, stderr=STDOUT)
         said = (await asyncio.wait_for(other.communicate(), 60))[0].decode()
         assert other.returncode == 0, said
-        assert demo.places["page"] in said
+        assert demo.printed["page"] in said
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_it_ends_cleanly_and_leaves_no_store_behind(tmp_path: Path) -> Non
     async with live(tmp_path) as demo:
         weed = weed_of(demo.process.pid)
         await ends(demo, signal.SIGTERM)
-        # Asked to end, or else killed by the kernel with its parent: either way it takes a moment to be gone.
+        # Stopped by the demo, or killed by the kernel with its parent: both take a moment.
         await until(lambda: True if _has_ended(weed) else None)
         assert not (tmp_path / "demo" / "state" / "daemon.json").exists()
 

@@ -1,7 +1,7 @@
-"""The systemd unit and the Kubernetes objects hold together: with each other, with the image, with what mirrord does.
+"""The systemd unit and the Kubernetes objects agree with each other, with the image and with mirrord.
 
-Offline. Kubernetes refuses unknown fields only when it is asked to, and kubectl is not here to ask: the schema below
-names every field that the files may use, with the spelling and the types of Kubernetes 1.32.
+Offline. Kubernetes rejects unknown fields only with validation, which needs kubectl and a cluster. Instead, the schema
+below has every field that the files may use, with the spelling and the types of Kubernetes 1.32.
 """
 
 import configparser
@@ -37,7 +37,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 # ── systemd ───────────────────────────────────────────────────────────────────────────────────────
 class Unit(configparser.ConfigParser):
-    """The unit as sections of keys; a key given twice has all its values, line by line."""
+    """The unit as sections of keys; a key that is given several times has one value a line."""
 
     def __init__(self) -> None:
         super().__init__(strict=False, interpolation=None, delimiters=("=",), comment_prefixes=("#",))
@@ -76,20 +76,22 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
 def test_it_runs_a_command_that_exists(service: Any) -> None:
     program, *arguments = service["ExecStart"].split()
     assert program == "/opt/mirrord/bin/mirrord"
-    assert "/opt/mirrord/bin" in DOCKERFILE, "one place in both"
+    assert "/opt/mirrord/bin" in DOCKERFILE, "the unit and the image use the same path"
     assert arguments == ["run", "/etc/mirrord"]
     assert commands.get_command(click.Context(commands), "run") is not None
 
 
-def test_it_is_told_and_tells(service: Any) -> None:
+def test_it_notifies_systemd_and_reloads_by_sighup(service: Any) -> None:
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
     assert service["ExecReload"].endswith("kill -HUP $MAINPID")
-    assert seconds(service["WatchdogSec"]) >= 4 * 10, "a task that died once is well again within one missed feed"
+    assert seconds(service["WatchdogSec"]) >= 4 * 10, (
+        "the supervisor restarts a failed task within one missed watchdog message"
+    )
 
 
 def test_it_has_time_to_stop(service: Any) -> None:
     assert seconds(service["TimeoutStopSec"]) > DEFAULTS.shutdown_grace + 10
-    assert service["KillMode"] == "mixed", "SIGTERM is the daemon's alone; what it started ends with it"
+    assert service["KillMode"] == "mixed", "only the daemon gets SIGTERM; its children end with it"
 
 
 def test_it_restarts_after_all_that_may_heal(service: Any) -> None:
@@ -99,7 +101,7 @@ def test_it_restarts_after_all_that_may_heal(service: Any) -> None:
     assert Unit()["Unit"]["StartLimitIntervalSec"] == "0"
 
 
-def test_its_state_is_where_mirrord_looks(service: Any) -> None:
+def test_its_state_directory_is_the_one_of_mirrord(service: Any) -> None:
     directory = f"/var/lib/{service['StateDirectory']}"
     settings = resolve({}, {"STATE_DIRECTORY": directory}, {})
     assert settings.directory == Path(directory)
@@ -334,7 +336,7 @@ def test_it_is_unprivileged_and_writes_to_its_volumes_only() -> None:
     (user,) = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
     assert (str(security["runAsUser"]), str(security["runAsGroup"])) == user
     assert security["runAsNonRoot"] is True
-    assert security["fsGroup"] == security["runAsGroup"], "a fresh volume is root's"
+    assert security["fsGroup"] == security["runAsGroup"], "a new volume belongs to root"
     assert MIRRORD["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -346,7 +348,7 @@ def test_it_is_unprivileged_and_writes_to_its_volumes_only() -> None:
 def test_ports_and_paths_are_those_that_mirrord_serves() -> None:
     settings = resolve({}, ENVIRON, {})
     host, _, port = settings.listen.rpartition(":")
-    assert host == "0.0.0.0", "the kubelet asks from outside the pod"
+    assert host == "0.0.0.0", "the kubelet probes from outside the pod"
     assert MIRRORD["ports"] == [{"name": "http", "containerPort": int(port)}]
     (served,) = OBJECTS["Service"]["spec"]["ports"]
     assert (served["port"], served["targetPort"]) == (int(port), "http")
@@ -362,7 +364,7 @@ def test_ports_and_paths_are_those_that_mirrord_serves() -> None:
 def test_its_state_is_below_a_volume_and_its_own() -> None:
     mounts = {mount["name"]: mount["mountPath"] for mount in MIRRORD["volumeMounts"]}
     directory = resolve({}, ENVIRON, {}).directory
-    assert directory.parent == Path(mounts["state"]), "fsGroup opens the mount itself to the group"
+    assert directory.parent == Path(mounts["state"]), "fsGroup makes the mount accessible to the group"
     assert mounts["manifests"] == MIRRORD["args"][1]
     assert all("subPath" not in mount for mount in MIRRORD["volumeMounts"])
 
@@ -375,7 +377,7 @@ def test_it_has_time_to_stop_and_memory_to_work() -> None:
 
 
 def test_the_manifest_of_the_config_map_works(tmp_path: Path) -> None:
-    """As the pod sees it: a mount of links into `..data`, the variables of the Secret."""
+    """The ConfigMap as in the pod: a mount of links into `..data`, with the variables of the Secret."""
     data = tmp_path / "..2026"
     data.mkdir()
     (tmp_path / "..data").symlink_to("..2026")

@@ -1,4 +1,4 @@
-"""Signals that come before the program is there, and process 1 of a container."""
+"""Signals during the start, before the signal handlers of the program, and mirrord as process 1 of a container."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ sys.meta_path.insert(0, Signalling())
 from mirrord.__main__ import main
 main()
 """
-"""mirrord, which gets a signal when it begins to import a module."""
+"""Start mirrord; it sends itself the signal `name` when it imports `module`."""
 MANY = 100_000
 
 
@@ -89,12 +89,12 @@ async def test_sigterm_while_very_many_mirrors_load_ends_it_soon(tmp_path: Path)
     (tmp_path / "m.yaml").write_text(f"{store}mirrors:\n{''.join(lines)}")
     async with started(tmp_path, "m.yaml") as daemon:
         memory = Path(f"/proc/{daemon.process.pid}/statm")
-        await daemon.wait_for(lambda: int(memory.read_text().split()[1]) > 30_000, what="it reads")  # pages
+        await daemon.wait_for(lambda: int(memory.read_text().split()[1]) > 30_000, what="it reads")  # memory pages
         assert await daemon.stop(20) == 0
         assert not daemon.lines, daemon.said
         assert not daemon.noise, daemon.said
     async with started(tmp_path, "m.yaml") as daemon:
-        await daemon.wait_for((tmp_path / "state" / "mirrord" / "state.db").exists, 180, "it has opened the journal")
+        await daemon.wait_for((tmp_path / "state" / "mirrord" / "state.db").exists, 180, "the journal is open")
         assert await daemon.stop(20) == 0
         assert not daemon.noise, daemon.said
 
@@ -105,11 +105,11 @@ _can = shutil.which("unshare") is not None and subprocess.run([*UNSHARE, "true"]
 AS_FIRST = """
 import os, sys
 for _ in range(3):
-    if os.fork() == 0:  # a child that process 1 inherits: the parent of mirrord's own child made it
+    if os.fork() == 0:  # an orphan: process 1 becomes its parent
         os._exit(0)
 os.execv(sys.executable, [sys.executable, "-m", "mirrord", *sys.argv[1:]])
 """
-"""Becomes mirrord as process 1, with children that it does not know."""
+"""A program that starts orphans and then becomes mirrord as process 1."""
 
 
 @pytest.mark.skipif(not _can, reason="no namespaces for this user")
@@ -136,7 +136,7 @@ async def test_as_process_1_it_obeys_signals_and_reaps_orphans(tmp_path: Path, n
         await daemon.log("daemon.ready")
         (first,) = children(process.pid)
         (mirrord,) = children(first)
-        assert state(mirrord) != "Z", "the orphans are gone, and mirrord is there"
+        assert state(mirrord) != "Z", "the orphans are reaped, and mirrord still runs"
         os.kill(first, signal.SIGHUP)
         os.kill(first, number)
         assert await daemon.ended() == code, daemon.said

@@ -1,4 +1,4 @@
-"""A folder's key with `{date}`: a path keeps its date, in `sync`, `plan` and `run` alike."""
+"""A folder's key with `{date}`: a path keeps its first date, in `sync`, `plan` and `run`."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ FIRST = 1_700_000_000  # 2023-11-14
 
 
 def write(path: Path, text: str, day: int) -> None:
-    """A file that says so, last changed on that day, and there at once with both."""
+    """Write a file with this text and the modification time of this day; it appears by a rename with both."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}")
     fresh.write_text(text)
@@ -51,7 +51,7 @@ async def test_a_file_that_is_edited_another_day_overwrites_its_object(
 
     async with running(tmp_path, str(file)) as daemon:
         await daemon.log("folder.rescanned")
-        assert daemon.logged("transfer.started") == [], "what sync bound is bound"
+        assert daemon.logged("transfer.started") == [], "run must use the keys that sync has bound"
         write(inbox / "a", "three", day=9)
         write(inbox / "c", "new", day=9)
         for key in ("in/2023/11/14/a", "in/2023/11/23/c"):

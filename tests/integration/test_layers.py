@@ -1,7 +1,6 @@
 """Every import contract of pyproject.toml is enforced: a violation planted in a copy of the package breaks it by name.
 
-A planted violation is code that its author could have meant: it uses what it imports, and ruff and mypy find nothing
-wrong with it. So only the contract can find it.
+A planted violation is valid code: it uses its imports, and ruff and mypy accept it. So only the contract can find it.
 """
 
 import os
@@ -18,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-pytestmark = pytest.mark.xdist_group("planted")  # one run of import-linter serves them
+pytestmark = pytest.mark.xdist_group("planted")  # they share one run of import-linter
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS: dict[str, dict[str, Any]] = {c["id"]: c for c in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
@@ -45,7 +44,7 @@ def using(dotted: str, name: str, code: str) -> str:
 
 
 def upward(contract: str, lower: str, higher: str) -> Plant:
-    """A new module of one package that uses a new module of another."""
+    """A new module of a lower package that imports a new module of a higher package."""
     label = f"{contract}_{lower}_{higher}".replace("-", "_").replace(".", "_").replace("/", "_")
     path, content = constant(higher, f"used_by_{label}")
     user = using(
@@ -55,7 +54,7 @@ def upward(contract: str, lower: str, higher: str) -> Plant:
 
 
 def foreign(contract: str, package: str, dotted: str, name: str, code: str) -> Plant:
-    """A new module of one package that uses a library which its contract forbids."""
+    """A new module that imports a library which a contract forbids for its package."""
     label = f"{contract}_{package}_{dotted}".replace("-", "_").replace(".", "_")
     return Plant(contract, label, {f"mirrord/{package}/uses_{label}.py": using(dotted, name, code)})
 
@@ -64,7 +63,7 @@ def adapters(contract: str) -> list[str]:
     return [dotted.removeprefix("mirrord.") for dotted in CONTRACTS[contract]["forbidden_modules"]]
 
 
-OURS = "def ours(error: Exception) -> bool:\n    return isinstance(error, ClientError)\n"
+IS_CLIENT_ERROR = "def is_client_error(error: Exception) -> bool:\n    return isinstance(error, ClientError)\n"
 VERSION = "def version() -> str:\n    return sqlite_version\n"
 NOW = "def now(clock: Clock) -> float:\n    return clock.now()\n"
 SESSION = "def session() -> AioSession:\n    return AioSession()\n"
@@ -108,10 +107,10 @@ PLANTS = [
     foreign("pure", "manifest", "sqlite3", "sqlite_version", VERSION),
     foreign("pure", "planning", "mirrord.aio", "finish", "def known() -> bool:\n    return callable(finish)\n"),
     foreign("aiobotocore", "transfer", "aiobotocore.session", "AioSession", SESSION),
-    foreign("aiobotocore", "sources", "botocore.exceptions", "ClientError", OURS),
-    foreign("aiohttp", "transfer", "aiohttp", "ClientError", OURS),
+    foreign("aiobotocore", "sources", "botocore.exceptions", "ClientError", IS_CLIENT_ERROR),
+    foreign("aiohttp", "transfer", "aiohttp", "ClientError", IS_CLIENT_ERROR),
     foreign("aiohttp", "daemon", "aiohttp.web", "Application", APPLICATION),
-    foreign("aiohttp", "cli", "aiohttp", "ClientError", OURS),
+    foreign("aiohttp", "cli", "aiohttp", "ClientError", IS_CLIENT_ERROR),
     foreign("sql", "reconcile", "sqlite3", "sqlite_version", VERSION),
     foreign("awscrt", "transfer", "awscrt.checksums", "crc32", CHECKSUM),
     foreign("watchfiles", "reconcile", "watchfiles", "Change", CHANGE),
@@ -122,12 +121,12 @@ def plant(at: Path, *plants: Plant) -> None:
     shutil.copytree(ROOT / "mirrord", at / "mirrord", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", at)
     for path, content in (pair for one in plants for pair in one.files.items()):
-        assert not (at / path).exists(), f"{path} stands already"
+        assert not (at / path).exists(), f"{path} exists already"
         (at / path).write_text(content)
 
 
 def tool(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A development tool of this environment, on the copy: its own directory comes first on sys.path."""
+    """Run a development tool of this environment on the copy; `cwd` is first on sys.path."""
     environ = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [str(BIN / command[0]), *command[1:]], cwd=cwd, env=environ, capture_output=True, text=True, timeout=240
@@ -138,7 +137,7 @@ def lint_imports(cwd: Path) -> subprocess.CompletedProcess[str]:
     return tool("lint-imports", "--no-logo", "--no-cache", cwd=cwd)
 
 
-def test_the_package_as_it_stands_keeps_every_contract(tmp_path: Path) -> None:
+def test_the_package_keeps_every_contract(tmp_path: Path) -> None:
     plant(tmp_path)
     done = lint_imports(tmp_path)
     assert done.returncode == 0, done.stdout
@@ -148,7 +147,7 @@ def test_the_package_as_it_stands_keeps_every_contract(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What import-linter says of a copy with every plant in it, which costs what one of them does."""
+    """The report of import-linter on a copy with all violations; one run takes as long as for one violation."""
     at = tmp_path_factory.mktemp("planted")
     plant(at, *PLANTS)
     done = lint_imports(at)
@@ -156,7 +155,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout
 
 
-def culprits(report: str, contract: str) -> str:
+def modules_named(report: str, contract: str) -> str:
     """The part of the report on one broken contract: from its underlined name to the next one."""
     names = "|".join(re.escape(one["name"]) for one in CONTRACTS.values())
     parts = re.split(rf"^({names})\n-+$", report, flags=re.MULTILINE)
@@ -166,8 +165,10 @@ def culprits(report: str, contract: str) -> str:
 @pytest.mark.parametrize("one", PLANTS, ids=lambda one: one.label)
 def test_a_planted_violation_breaks_its_contract_by_name(one: Plant, broken: str) -> None:
     assert f"{CONTRACTS[one.contract]['name']} BROKEN" in broken
-    named = set(re.findall(r"[\w.]+", culprits(broken, one.contract)))
-    assert any(path.removesuffix(".py").replace("/", ".") in named for path in one.files), "the culprit is named"
+    named = set(re.findall(r"[\w.]+", modules_named(broken, one.contract)))
+    assert any(path.removesuffix(".py").replace("/", ".") in named for path in one.files), (
+        "the report must name the planted module"
+    )
 
 
 def test_every_contract_has_a_planted_violation() -> None:

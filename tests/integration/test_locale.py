@@ -1,4 +1,4 @@
-"""Names of files are bytes read as UTF-8 whatever the locale is, and no output fails because of an encoding."""
+"""File names are read as UTF-8 in any locale, and no output fails because of an encoding."""
 
 import os
 import subprocess
@@ -20,10 +20,10 @@ PLAIN = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 
 @pytest.fixture(scope="module")
 def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the locale en_US.ISO-8859-1, which systems have no more; empty where it cannot be made."""
+    """A directory with the locale en_US.ISO-8859-1, compiled for the test; empty if localedef cannot compile it."""
     place = tmp_path_factory.mktemp("locales")
     made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(place / "en_US.ISO-8859-1")]
-    with suppress(OSError):  # the plain locale is tested all the same
+    with suppress(OSError):  # the locale C is tested anyway
         subprocess.run(made, check=False, capture_output=True)
     return place
 
@@ -46,7 +46,7 @@ NAMES = ("café.txt", "日本/naïve.txt", "e\u0301.txt", "plain.txt")
 
 
 def home_with(home: Path, weed: Server, bucket: str) -> Path:
-    """Folder, manifest and keys with names beyond ASCII."""
+    """A folder, a manifest and keys with names outside ASCII."""
     inbox = home / "bo\u00eete"
     for name in NAMES:
         (inbox / name).parent.mkdir(parents=True, exist_ok=True)
@@ -133,8 +133,8 @@ except mirrord.MirrordError as error:
 
 
 @pytest.mark.parametrize("name", ["sync", "plan"])
-def test_a_program_that_reads_names_in_another_coding_is_told(tmp_path: Path, name: str) -> None:
-    """It cannot be started anew, and would delete and write other keys."""
+def test_a_program_that_reads_file_names_in_another_encoding_gets_an_error(tmp_path: Path, name: str) -> None:
+    """A library cannot restart its program in UTF-8 mode; with wrong names it would write and delete other keys."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "m.yaml").write_text("folders:\n  - {path: inbox, to: 's3://bucket/'}\n")
     command = [sys.executable, "-c", PROGRAM, name, str(tmp_path / "m.yaml")]

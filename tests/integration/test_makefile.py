@@ -1,4 +1,4 @@
-"""How the Makefile finds a Python on a machine it knows nothing of, and what CI calls. Nothing is installed here."""
+"""The Makefile's search for a Python on any machine, and the goals that CI uses. These tests install nothing."""
 
 import os
 import re
@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[2]
 OLD = "exit 1"
 BARE = f'case "$*" in *ensurepip*) exit 1 ;; esac\nexec {sys.executable} "$@"'
 GOOD = f'case "$1 $2" in "-m venv") shift 2; set -- -m venv --without-pip "$@" ;; esac\nexec {sys.executable} "$@"'
-"""A sound Python. Its environments come without pip, whose installation takes seconds and is never used here."""
+"""A working Python. Its environments have no pip: the installation takes seconds and is not needed here."""
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A PATH with what make's recipes need and no Python."""
+    """A directory for PATH with the programs of make's recipes and without Python."""
     path = tmp_path / "bin"
     path.mkdir()
     for name in ("sh", "test", "rm", "touch"):
@@ -47,7 +47,7 @@ def environment(machine: Path) -> Path:
 
 
 @pytest.mark.parametrize("pythons", [{}, {"python3": OLD}, {"python3": OLD, "python3_12": OLD}], ids=str)
-def test_without_a_suitable_python_it_says_what_to_do(pythons: dict[str, str], machine: Path) -> None:
+def test_without_a_suitable_python_the_error_names_the_remedy(pythons: dict[str, str], machine: Path) -> None:
     install(machine, **pythons)
     done = make(machine, "test")
     assert done.returncode == 2

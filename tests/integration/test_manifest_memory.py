@@ -1,4 +1,4 @@
-"""The memory of a manifest of very many mirrors, loaded under the real daemon, and the size of its metrics."""
+"""The memory of the real daemon with a manifest of very many mirrors, and the size of its metrics."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ STORE = "stores: {default: {provider: seaweedfs, endpoint_url: 'http://127.0.0.1
 
 
 def write(file: Path, *, more: int = 0) -> None:
-    """So many mirrors of an origin that does not answer, each with an option of its own."""
+    """Write a manifest of this many mirrors with an option each; the origin does not answer."""
     entry = "  - {{url: 'http://127.0.0.1:1/data/set/{0:06d}.bin', to: 's3://bucket/data/{0:06d}.bin', every: 6h}}\n"
     with file.open("w") as stream:
         stream.write(f"{STORE}mirrors:\n")
@@ -23,7 +23,7 @@ def write(file: Path, *, more: int = 0) -> None:
 
 @pytest.mark.timeout(600)
 async def test_very_many_mirrors_are_loaded_within_the_bound_and_one_line_of_them_edited(tmp_path: Path) -> None:
-    """During an edit the manifest before it is still in force: both are held."""
+    """During an edit the old manifest is still in force: both are in memory."""
     file = tmp_path / "m.yaml"
     write(file)
     async with running(tmp_path, str(file), fresh=True) as daemon:
@@ -35,5 +35,5 @@ async def test_very_many_mirrors_are_loaded_within_the_bound_and_one_line_of_the
         peak = peak_memory(daemon.process.pid) or 0
         print(f"VmHWM {loaded / MiB:.0f} MiB once loaded, {peak / MiB:.0f} MiB after an edit, of {BOUND / MiB:.0f}")
         assert 0 < loaded <= peak < BOUND
-        assert len(shown) < 1_000, "metrics do not grow with items"
+        assert len(shown) < 1_000, "the size of metrics must not grow with the number of items"
         await daemon.kill()

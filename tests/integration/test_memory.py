@@ -1,4 +1,4 @@
-"""Guarantee 8 at sizes that no test machine stores: a generated source, a store that keeps nothing."""
+"""Guarantee 8 for objects larger than the disk of a test machine: generated source, store that keeps no data."""
 
 import json
 import os
@@ -40,6 +40,6 @@ async def test_a_large_object_takes_no_more_memory_than_it_may(
     assert discarding.received == size
     parts = discarding.calls["UploadPart"]
     assert (discarding.calls["CreateMultipartUpload"], discarding.calls["CompleteMultipartUpload"]) == (1, 1)
-    assert discarding.calls.total() - parts - 2 <= 3, discarding.calls  # the look at the object, and the sweep
+    assert discarding.calls.total() - parts - 2 <= 3, discarding.calls  # HEAD of the object, and the sweep of uploads
     print(f"{size // GiB} GiB in {parts} parts: VmHWM {done.peak / MiB:.0f} MiB of {BOUND / MiB:.0f}")
     assert 0 < done.peak < BOUND

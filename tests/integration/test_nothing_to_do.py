@@ -1,4 +1,4 @@
-"""Commands that end, asked for nothing: no manifest at PATH, or an `--only` that means no entry and no item."""
+"""Commands without any work: no manifest at PATH, or an `--only` that matches no entry and no item."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ async def test_an_only_that_means_nothing_is_a_usage_error(command: str, weed: S
     ended = await mirrord(command, str(file), "--only", "nosuch*", home=tmp_path)
     assert ended.code == 2, ended.said
     assert "--only nosuch*: no entry has such a name, and no item such a key" in ended.err
-    file.write_text(f"{file.read_text()}\nmirors: []\n")  # what is meant may be in what is wrong
+    file.write_text(f"{file.read_text()}\nmirors: []\n")  # the invalid file could have the entry
     ended = await mirrord(command, str(file), "--only", "nosuch*", home=tmp_path)
     assert ended.code == 78, ended.said
 
@@ -41,7 +41,7 @@ async def test_a_folder_that_is_named_and_empty_is_something(weed: Server, tmp_p
     assert ended.code == 0, ended.said
 
 
-async def test_run_starts_on_an_empty_directory_and_says_so_once(tmp_path: Path) -> None:
+async def test_run_starts_on_an_empty_directory_and_logs_it_once(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     process = await start(["run", "empty", "--listen", "none", "--log-format", "json"], environment(tmp_path), tmp_path)
     assert process.stderr is not None

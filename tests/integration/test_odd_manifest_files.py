@@ -17,7 +17,7 @@ FOLDER = "folders:\n  - {path: inbox, to: 's3://bucket/'}\n"
 
 
 async def piped(home: Path, shell: str) -> tuple[int, str]:
-    """A command of bash, in which `mirrord` is ours."""
+    """Run a command in bash, with a function `mirrord` that runs this package."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",

@@ -14,11 +14,11 @@ from tests.support.syncing import manifest, sync
 
 WRITES = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CopyObject", "DeleteObject")
 OLDEST = 5
-"""The schema's version in the first mirrord that people had."""
+"""The schema version of the first released mirrord."""
 
 
 def as_of(version: int, state: Path) -> None:
-    """Rewrite a journal as the mirrord with that schema would have left it: what it did not know is not in it."""
+    """Rewrite a journal to an older schema version: without its later tables and columns."""
     steps: list[Migration] = [step for step in migrations() if step.version <= version]
     old = state.with_name("old.db")
     with sqlite3.connect(old, isolation_level=None) as connection:
@@ -64,7 +64,7 @@ async def test_nothing_is_sent_again(
         assert "0 copied (0 B), 4 unchanged" in done.out
         assert {name: store_proxy.counts[name] for name in WRITES} == dict.fromkeys(WRITES, 0)
 
-    (inbox / "small.csv").unlink()  # and what the old journal says is ours can still be deleted, and only that
+    (inbox / "small.csv").unlink()  # objects that the old journal records as owned can be deleted, and no others
     done = await sync(tmp_path, file)
     assert "1 deleted" in done.out, done.said
     assert {one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]} == {

@@ -1,4 +1,4 @@
-"""What CI does with a skip, seen from outside: pytest in a subprocess with the plugin, on suites written here."""
+"""The plugin of CI that makes skips fail: pytest in a subprocess with the plugin, on the small suites below."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ PASSES = "def test_works(): pass\n"
 
 @pytest.fixture(params=[[], ["-p", "xdist", "-n", "2"]], ids=["one process", "workers"])
 def workers(request: pytest.FixtureRequest) -> list[str]:
-    """Arguments of pytest: as tests are run by hand, and as `make test` runs them."""
+    """Arguments of pytest: run by hand, and run by `make test`."""
     found: list[str] = request.param
     return found
 
@@ -54,7 +54,7 @@ def test_a_skip_fails_the_run_and_is_named(suite: str, tmp_path: Path, workers: 
     done = run(PASSES + suite, tmp_path, workers)
     assert done.returncode == 1, done.stdout
     assert "skips that fail this run" in done.stdout
-    assert " 1 skipped" in done.stdout.splitlines()[-1], "pytest's closing line stays the last"
+    assert " 1 skipped" in done.stdout.splitlines()[-1], "the summary line of pytest must stay the last line"
 
 
 def test_without_the_plugin_a_skip_passes(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The status page in a real browser: it tells the truth while things go well, badly, and not at all."""
+"""The status page in a real browser: correct during success, failures, and without a daemon."""
 
 from collections.abc import AsyncIterator
 
@@ -13,9 +13,9 @@ from mirrord.web.server import Server
 from tests.support.browser import Browser
 from tests.support.scripted_control import ScriptedControl, item_of, no_metrics
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser serves them
+pytestmark = pytest.mark.xdist_group("browser")  # they share one browser
 HOSTILE = """<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"""
-DIRECTION = "\u202e"  # what follows it reads backwards: a file that looks like another
+DIRECTION = "\u202e"  # RIGHT-TO-LEFT OVERRIDE: the following text is shown backwards, to hide the real name of a file
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def server_of(control: ScriptedControl, listen: str = "127.0.0.1:0") -> Server:
 
 @pytest.fixture
 async def url(control: ScriptedControl, browser: Browser) -> AsyncIterator[str]:
-    """The page's address. At the end: nothing in the console, and nobody else was asked."""
+    """The page's URL. Asserts at the end an empty console, and requests to this server only."""
     async with server_of(control) as server:
         yield server.url
         assert await browser.complaints() == []
         asked = await browser.requests()
-        assert asked, "the page asked for something"
+        assert asked, "the page made no request"
         assert [address for address in asked if not address.startswith(server.url + "/")] == []
 
 
@@ -164,9 +164,9 @@ async def test_hostile_names_are_text(control: ScriptedControl, browser: Browser
         for why in await browser.texts("#folders .why")
     )
     names = await browser.texts("#rows .name")
-    assert any(name.endswith("\\u202e") for name in names), "what cannot be seen is shown as what it is"
+    assert any(name.endswith("\\u202e") for name in names), "an invisible character must be shown escaped"
     assert not any(DIRECTION in name for name in names)
-    assert await browser.run("return document.querySelectorAll('img').length") == 1, "the brand's, no other"
+    assert await browser.run("return document.querySelectorAll('img').length") == 1, "only the logo"
     assert await browser.run("return document.querySelectorAll('main script').length") == 0
     assert "owned" not in await browser.run("return document.title")
 
@@ -210,7 +210,9 @@ async def test_a_narrow_screen_is_never_scrolled_sideways(control: ScriptedContr
     assert await browser.run("return document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_a_daemon_that_is_gone_is_said_to_be_and_found_again(control: ScriptedControl, browser: Browser) -> None:
+async def test_the_page_shows_that_the_daemon_ended_and_finds_it_again(
+    control: ScriptedControl, browser: Browser
+) -> None:
     control.put(item_of("a.bin"), State.SYNCED)
     async with server_of(control) as server:
         await browser.open(server.url)

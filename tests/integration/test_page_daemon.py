@@ -1,4 +1,4 @@
-"""The status page of a real daemon in a real browser: what moves moves, what fails says why, no daemon is no news."""
+"""The status page of a real daemon in a real browser: progress, reasons of failures, and a daemon that ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,12 +13,12 @@ from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.weed import Server
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser serves them
+pytestmark = pytest.mark.xdist_group("browser")  # they share one browser
 
 
 @asynccontextmanager
 async def shown(home: Path, mirrors: str, weed: Server, browser: Browser) -> AsyncIterator[Daemon]:
-    """A daemon on these mirrors, its page open. At the end nothing is in the console, and nobody else was asked."""
+    """A daemon with these mirrors and its open page. Asserts an empty console and requests to the daemon only."""
     (home / "mirrord.yaml").write_text(store_section(weed) + "mirrors:\n" + mirrors)
     async with running(home, str(home / "mirrord.yaml")) as daemon:
         await browser.open(daemon.url)
@@ -27,7 +27,7 @@ async def shown(home: Path, mirrors: str, weed: Server, browser: Browser) -> Asy
         if daemon.process.returncode is None:
             assert await browser.complaints() == []
         asked = await browser.requests()
-        assert asked, "the page asked for something"
+        assert asked, "the page made no request"
         assert [address for address in asked if not address.startswith(daemon.url + "/")] == []
 
 
@@ -38,7 +38,7 @@ async def test_the_progress_of_a_slow_transfer_moves(
         SampleOrigin(pace=12 * MiB) as origin,
         shown(tmp_path, f"  {origin.url}/hello.txt: s3://{bucket}/hello.txt\n", weed, browser) as daemon,
     ):
-        await browser.until("#summary", "The one object is up to date")  # the page is there before it begins
+        await browser.until("#summary", "The one object is up to date")  # the page is open before the transfer starts
         with (tmp_path / "mirrord.yaml").open("a") as manifest:
             manifest.write(f"  {origin.url}/large.bin: {{to: 's3://{bucket}/large.bin', http: {{connections: 1}}}}\n")
         await browser.until("#moving .name", f"s3://{bucket}/large.bin")
@@ -96,7 +96,7 @@ async def test_an_edited_manifest_and_its_faults_show(
             await browser.until("#summary", "The one object is up to date")
 
 
-async def test_a_daemon_that_ended_is_said_to_be_gone(
+async def test_the_page_shows_that_the_daemon_ended(
     tmp_path: Path, weed: Server, bucket: str, browser: Browser
 ) -> None:
     async with SampleOrigin() as origin:

@@ -1,4 +1,4 @@
-"""`mirrord plan` against a real store and origin: what it says, and that it writes nothing and reads no body."""
+"""`mirrord plan` with a real store and origin: its report, and that it writes nothing and reads no body."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.support.weed import Server
 
 HUGE = 64 * MiB
 IN_FLIGHT = 24 * MiB
-"""What an origin may have handed to the kernel and to aiohttp before it sees that nobody reads on."""
+"""Bytes that an origin may send into buffers of the kernel and of aiohttp, although the client reads no body."""
 
 
 async def plan(home: Path, file: Path, *more: str) -> Completed:
@@ -35,7 +35,7 @@ def tree(directory: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-async def test_it_says_what_sync_would_do_and_writes_nothing(
+async def test_it_reports_the_actions_of_sync_and_writes_nothing(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     inbox = tmp_path / "inbox"
@@ -82,7 +82,7 @@ async def test_it_says_what_sync_would_do_and_writes_nothing(
     assert asked.sent < IN_FLIGHT
 
     done = await sync(tmp_path, file)
-    assert "4 copied" in done.out, "what was planned is what is done"
+    assert "4 copied" in done.out, "sync must do what plan reported"
 
 
 async def test_its_json_and_its_exit_codes(tmp_path: Path, weed: Server, bucket: str, origin: Origin) -> None:

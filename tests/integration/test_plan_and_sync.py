@@ -1,4 +1,4 @@
-"""What `plan` predicts is what the next `sync` does: by its report, and by the store's calls as a proxy counts them."""
+"""`plan` predicts the next `sync`: compared with its report, and with the store calls that a proxy counts."""
 
 import os
 from collections import Counter
@@ -37,7 +37,7 @@ class World:
         return await mirrord.sync([str(self.file)], state=str(self.state), environ={})
 
     def replace(self, key: str) -> None:
-        """A stranger writes the object."""
+        """Another program writes the object."""
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"a stranger's")
 
 
@@ -65,7 +65,7 @@ def new(world: World) -> None:
 
 
 def unchanged(world: World) -> None:
-    """Nothing happens."""
+    """No change."""
 
 
 def touched(world: World) -> None:
@@ -94,7 +94,7 @@ def deleted_and_its_object_replaced(world: World) -> None:
     (world.root / "a").unlink()
 
 
-def replaced_by_a_stranger(world: World) -> None:
+def replaced_by_another_program(world: World) -> None:
     world.origin.publish("/mine", b"mine, changed")
     world.replace("mine")
 
@@ -114,7 +114,7 @@ def withdrawn(world: World) -> None:
         (renamed_and_its_object_replaced, {"PutObject": 1}, []),
         (deleted, {"DeleteObject": 1}, []),
         (deleted_and_its_object_replaced, {}, []),
-        (replaced_by_a_stranger, {}, ["Conflict"]),
+        (replaced_by_another_program, {}, ["Conflict"]),
         (withdrawn, {}, ["SourceMissing"]),
     ],
 )
@@ -136,7 +136,7 @@ async def test_sync_does_what_plan_predicts(
     world.proxy.clear()
     report = await world.sync()
     done = {name: world.proxy.counts[name] for name in predicted}
-    if happens is not renamed_and_its_object_replaced:  # there `sync` asks for a copy first, and the store refuses it
+    if happens is not renamed_and_its_object_replaced:  # `sync` tries a server-side copy first, which the store refuses
         assert (done, world.proxy.writes) == (predicted, sum(predicted.values()))
     assert done["PutObject"] == predicted["PutObject"]
     assert world.proxy.bytes_sent >= sum(copy.size or 0 for copy in sent)

@@ -1,4 +1,4 @@
-"""A forked command is the process that a fresh interpreter makes: output, environment, directory, signals and end."""
+"""A forked command equals one in a fresh interpreter: output, environment, directory, signals and exit code."""
 
 import asyncio
 import os
@@ -14,14 +14,14 @@ REFUSED = "mirrors: {'http://h/${NAME}': 's3://b/'}\nwrong: 1\n"
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["fly"], ["validate", "m.yaml"], ["status"]], ids=str)
-async def test_it_says_what_a_fresh_one_says(tmp_path: Path, arguments: list[str]) -> None:
+async def test_its_output_equals_that_of_a_fresh_interpreter(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "m.yaml").write_text(REFUSED)
     forked, fresh = [await mirrord(*arguments, home=tmp_path, env={"NAME": "n"}, fresh=one) for one in (False, True)]
     assert (forked.code, forked.out, forked.err) == (fresh.code, fresh.out, fresh.err)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)])
-async def test_it_takes_signals_and_its_end_is_told(tmp_path: Path, number: int, code: int) -> None:
+async def test_it_receives_signals_and_its_exit_status_is_reported(tmp_path: Path, number: int, code: int) -> None:
     (tmp_path / "conf").mkdir()
     process = await start(
         ["run", "--log-format", "json", "--listen", "127.0.0.1:0", "conf"], environment(tmp_path), tmp_path

@@ -1,8 +1,8 @@
-"""The README is true: its commands run as printed, its lists are those of the code, its links lead somewhere.
+"""The README is correct: its commands run as printed, its lists agree with the code, the targets of its links exist.
 
-Fences are marked: `yaml file=NAME` is written to NAME; `console tested` is run line by line in one directory, where
-`# exits N` after a command is its exit code, else 0, and the lines below it stand in its output in that order, with `…`
-for what differs from run to run; `python tested` is run as a program against the test store.
+Fences have marks. `yaml file=NAME` is written to NAME. `console tested` is run line by line in one directory:
+`# exits N` after a command is its exit code, else 0; its output must contain the lines below it in this order, where
+`…` matches anything. `python tested` is run as a program with the test store.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ class Fence:
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """Each command, and a pattern for what it says."""
+        """Each command with a pattern of its output."""
         blocks = re.split(r"^\$ ", self.body, flags=re.MULTILINE)
         assert not blocks[0], "a console fence begins with a command"
         lines = [block.splitlines() for block in blocks[1:]]
-        return [(first, ".*".join(map(pattern, said))) for first, *said in lines]
+        return [(first, ".*".join(map(pattern, output))) for first, *output in lines]
 
 
 def pattern(line: str) -> str:
@@ -58,8 +58,8 @@ def fences(language: str, marks: str) -> list[Fence]:
 
 
 def exit_code(command: str) -> int:
-    said = re.search(r"# exits (\d+)$", command)
-    return int(said[1]) if said else 0
+    found = re.search(r"# exits (\d+)$", command)
+    return int(found[1]) if found else 0
 
 
 async def shell(command: str, cwd: Path, env: dict[str, str]) -> tuple[int, str]:
@@ -77,9 +77,9 @@ async def test_the_commands_run_as_printed(tmp_path: Path) -> None:
     for fence in fences("yaml", r"file=\S+"):
         (tmp_path / fence.marks.removeprefix("file=")).write_text(fence.body)
     for command, expected in (pair for fence in fences("console", "tested") for pair in fence.commands):
-        code, said = await shell(command, tmp_path, env)
-        assert code == exit_code(command), f"$ {command}\n{said}"
-        assert re.search(expected, said, re.MULTILINE | re.DOTALL), f"$ {command}\n{said}"
+        code, output = await shell(command, tmp_path, env)
+        assert code == exit_code(command), f"$ {command}\n{output}"
+        assert re.search(expected, output, re.MULTILINE | re.DOTALL), f"$ {command}\n{output}"
 
 
 async def test_the_program_runs_as_printed(tmp_path: Path, weed: Server, s3_client: Any) -> None:
@@ -91,15 +91,15 @@ async def test_the_program_runs_as_printed(tmp_path: Path, weed: Server, s3_clie
             "MINIO_ROOT_USER": weed.access_key_id,
             "MINIO_ROOT_PASSWORD": weed.secret_access_key,
         }
-        code, said = await shell(f"{sys.executable} program.py", tmp_path, env)
-        assert code == 0, said
+        code, output = await shell(f"{sys.executable} program.py", tmp_path, env)
+        assert code == 0, output
     assert s3_client.get_object(Bucket="datasets", Key="hello.txt")["Body"].read() == b"hello"
     assert s3_client.get_object(Bucket="datasets", Key="large.bin")["Body"].read() == b"x" * 12_000_000
     s3_client.delete_bucket(Bucket="datasets")
 
 
 def example_manifests() -> dict[str, str]:
-    """Every manifest that a page or configs/examples shows."""
+    """Every manifest in the pages and in configs/examples."""
     shown = {path.name: path.read_text() for path in sorted((ROOT / "configs" / "examples").glob("*.yaml"))}
     for page in PAGES:
         for number, found in enumerate(FENCE.finditer(page.read_text())):
@@ -113,9 +113,9 @@ def test_a_manifest_that_is_shown_is_valid(name: str, text: str) -> None:
     assert parse(name, text.encode(), {}, allow_unset=True).document.mirrors or "folders" in text
 
 
-def test_make_knows_every_goal_that_is_named() -> None:
+def test_every_make_goal_of_the_readme_exists() -> None:
     goals = [command for fence in fences("console", "") for command, _ in fence.commands]
-    assert all(goal.startswith("make ") for goal in goals), "another command is to be marked as tested"
+    assert all(goal.startswith("make ") for goal in goals), "mark a fence with other commands as tested"
     for goal in goals:
         done = subprocess.run(
             ["make", "--dry-run", *goal.split()[1:]],
@@ -144,21 +144,21 @@ def test_a_list_made_from_the_schema_is_up_to_date(name: str) -> None:
     assert found == [reference.table(name)], "run `python -m tests.support.reference`"
 
 
-def test_every_guarantee_says_how_far_it_holds() -> None:
+def test_every_guarantee_has_its_status() -> None:
     section = README.split("## Guarantees", 1)[1].split("\n## ", 1)[0]
     guarantees = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
     assert [int(number) for number in guarantees[::2]] == list(range(1, 11))
     assert all(re.search(r"\*(Holds|In\s+part|To\s+come)\b", text) for text in guarantees[1::2])
 
 
-def test_its_size_and_whose_name_it_shares() -> None:
+def test_its_size_and_the_note_on_the_shared_name() -> None:
     assert len(README.splitlines()) < 200
     assert "not the Kubernetes debugging tool of the same name" in README
     assert len((ROOT / "docs" / "architecture.md").read_text().splitlines()) < 150
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_targets_of_links_exist(page: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if "://" not in link:
             assert (page.parent / link.partition("#")[0]).exists(), link

@@ -1,4 +1,4 @@
-"""`mirrord run` on a folder with rules: objects go when their files go, and files wait for their markers."""
+"""`mirrord run` on a folder with rules: deletion of objects whose files are gone, and files that wait for markers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ async def test_files_that_go_and_files_without_markers(
         assert len(daemon.logged("item.pruned")) == 1
         await daemon.wait_for(partial(totals_are, daemon, {"Synced": 3, "Waiting": 1}))
         (inbox / "c.done").unlink()
-        (inbox / "c").write_text("c again")  # its object stands; that it waits is what counts
+        (inbox / "c").write_text("c again")  # its object exists, but the file counts as waiting
         await daemon.wait_for(partial(totals_are, daemon, {"Synced": 2, "Waiting": 2}))
         measured = await daemon.metrics()
         assert {state: measured[f'mirrord_items{{state="{state}"}}'] for state in ("Synced", "Waiting")} == {
@@ -57,11 +57,11 @@ async def test_files_that_go_and_files_without_markers(
 
 
 async def totals_are(daemon: Daemon, wanted: Mapping[str, int]) -> bool:
-    """What status and page say in their first line."""
+    """The numbers in the first line of status and page."""
     return bool((await daemon.api("status"))["totals"] == wanted)
 
 
-async def test_a_file_system_without_events_is_polled_unless_told_otherwise(
+async def test_a_file_system_without_events_is_polled_unless_the_folder_sets_watch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = tmp_path / "inbox"

@@ -1,4 +1,4 @@
-"""Keys and certificates that are replaced under a real `mirrord run`: it goes on without a restart."""
+"""Keys and certificates that are replaced during a real `mirrord run`: it continues without a restart."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ from tests.support.weed import Server
 
 
 def chain(home: Path) -> Mapping[str, str]:
-    """Where the AWS chain of the daemon looks."""
+    """Environment for the AWS credential chain of the daemon."""
     return {
         "AWS_CONFIG_FILE": str(home / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"),
@@ -34,11 +34,11 @@ def manifest(home: Path, endpoint: str, body: str, store: str = "") -> str:
 
 
 def process(home: Path, key: str) -> None:
-    """`credential_process` whose answer, and no file that mirrord knows of, changes."""
+    """A `credential_process` whose answer changes, while no file that mirrord watches changes."""
     (home / "told.json").write_text(f'{{"Version": 1, "AccessKeyId": "{key}", "SecretAccessKey": "s"}}')
     script = home / "script.py"
     if not script.exists():
-        script.write_text(f"import pathlib; print(pathlib.Path({str(home / 'told.json')!r}).read_text())")
+        script.write_text(f"import pathlib; print(pathlib.Path({str(home / 'keys.json')!r}).read_text())")
         (home / "config").write_text(f"[default]\ncredential_process = {sys.executable} {script}\n")
 
 
@@ -46,7 +46,7 @@ async def blocked(daemon: Daemon, key: str) -> bool:
     return (await daemon.states()).get(key) == "Blocked"
 
 
-async def test_a_multipart_in_progress_goes_on_with_replaced_keys(
+async def test_a_multipart_in_progress_continues_with_replaced_keys(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     ring = Keyring(store_proxy, "OLD")
@@ -68,7 +68,7 @@ async def test_a_multipart_in_progress_goes_on_with_replaced_keys(
     assert set(ring.seen) == {"OLD", "NEW"}
 
 
-async def test_items_that_the_store_refused_are_looked_at_when_the_file_changes(
+async def test_items_that_the_store_refused_are_checked_when_the_file_changes(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     Keyring(store_proxy, "NEW")

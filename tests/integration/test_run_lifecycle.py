@@ -1,4 +1,4 @@
-"""`mirrord run` from its start to its end, as systemd, Kubernetes and people start, stop and kill it."""
+"""`mirrord run` from start to end, as systemd, Kubernetes and users start, stop and kill it."""
 
 import asyncio
 import json
@@ -54,12 +54,12 @@ async def test_dropped_files_are_copied_also_while_much_else_runs(
         wanted = {*urls, *(f"in/{name}" for name in names)}
         await daemon.wait_for(lambda: len(daemon.logged("transfer.completed")) == len(wanted), 180)
         await daemon.synced(*wanted)
-        # dropped on an idle daemon: there within the settle, its look, and the copy
+        # a new file for an idle daemon: stored after the settle time, the check and the copy
         mark, began = daemon.mark, time.monotonic()
         (inbox / "last.csv").write_bytes(b"last")
         await daemon.log("transfer.completed", since=mark, key="in/last.csv")
         assert time.monotonic() - began < 30, "long before a rescan"
-        # and once more with other bytes
+        # again with other bytes
         mark = daemon.mark
         (inbox / "last.csv").write_bytes(b"at last")
         await daemon.log("transfer.completed", since=mark, key="in/last.csv")
@@ -92,7 +92,7 @@ async def test_kill_dash_nine_loses_nothing(
         await daemon.kill()
         assert daemon.process.returncode == -signal.SIGKILL
         presence = tmp_path / "state" / "mirrord" / "daemon.json"
-        assert json.loads(presence.read_text())["pid"] == daemon.process.pid, "it could not remove it"
+        assert json.loads(presence.read_text())["pid"] == daemon.process.pid, "a killed process cannot remove its file"
     gate.open()
     async with running(tmp_path, file) as daemon:
         assert json.loads(presence.read_text())["pid"] == daemon.process.pid
@@ -108,7 +108,7 @@ async def test_kill_dash_nine_loses_nothing(
 
 
 # ── starts ────────────────────────────────────────────────────────────────────────────────────────
-async def test_of_two_daemons_on_one_state_the_second_says_so(
+async def test_a_second_daemon_on_the_same_state_ends_with_an_error(
     tmp_path: Path, weed: Server, bucket: str, origin: Origin
 ) -> None:
     origin.publish("/a", b"a")
@@ -142,7 +142,7 @@ async def test_it_starts_when_one_file_is_valid_and_not_when_none_is(
         assert await daemon.ask("/readyz") == (200, "ready\n")
 
 
-async def test_an_empty_directory_is_valid_and_said_once(
+async def test_an_empty_directory_is_valid_and_logged_once(
     tmp_path: Path, weed: Server, bucket: str, origin: Origin
 ) -> None:
     conf = tmp_path / "conf"
@@ -159,7 +159,7 @@ async def test_an_empty_directory_is_valid_and_said_once(
     assert missing.code == 2, missing.said
 
 
-async def test_daemon_json_says_where_it_is_and_goes_with_it(tmp_path: Path) -> None:
+async def test_daemon_json_has_its_address_and_is_removed_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     presence = tmp_path / "state" / "mirrord" / "daemon.json"
     async with running(tmp_path, "conf") as daemon:
@@ -245,33 +245,35 @@ def _version(journal: Path) -> int:
 
 # ── systemd ───────────────────────────────────────────────────────────────────────────────────────
 class FakeSystemd(asyncio.DatagramProtocol):
-    """What came to $NOTIFY_SOCKET, one list of lines for each datagram."""
+    """The datagrams received at $NOTIFY_SOCKET, each as a list of lines."""
 
     def __init__(self) -> None:
-        self.said: list[list[str]] = []
+        self.received: list[list[str]] = []
 
     def datagram_received(self, datagram: bytes, addr: object) -> None:
-        self.said.append(datagram.decode().split("\n"))
+        self.received.append(datagram.decode().split("\n"))
 
-    def heard(self, line: str, since: int = 0) -> bool:
-        return any(line in said for said in self.said[since:])
+    def has_received(self, line: str, since: int = 0) -> bool:
+        return any(line in lines for lines in self.received[since:])
 
     def count(self, line: str) -> int:
-        return sum(line in said for said in self.said)
+        return sum(line in lines for lines in self.received)
 
 
 @asynccontextmanager
 async def fake_systemd(path: Path) -> AsyncIterator[FakeSystemd]:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening.bind(str(path))
-    transport, heard = await asyncio.get_running_loop().create_datagram_endpoint(FakeSystemd, sock=listening)
+    transport, systemd = await asyncio.get_running_loop().create_datagram_endpoint(FakeSystemd, sock=listening)
     try:
-        yield heard
+        yield systemd
     finally:
         transport.close()
 
 
-async def test_systemd_is_told_everything(tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin) -> None:
+async def test_systemd_is_notified_of_each_change(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
+) -> None:
     origin.publish("/large", Generated(40 * MiB, seed=6))
     file = manifest(tmp_path, store_proxy.server, mirrors(origin, bucket, "large"))
     gate = Gate.before(store_proxy, "UploadPart", after=1)
@@ -279,24 +281,26 @@ async def test_systemd_is_told_everything(tmp_path: Path, store_proxy: StoreProx
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
         async with running(tmp_path, file, env=env) as daemon:
             await gate.reached()
-            assert systemd.heard("READY=1")
-            assert systemd.said[0][0] == "READY=1", "nothing is said before it is ready"
+            assert systemd.has_received("READY=1")
+            assert systemd.received[0][0] == "READY=1", "the first message must be READY=1"
             await daemon.wait_for(lambda: systemd.count("WATCHDOG=1") >= 4)
             await daemon.wait_for(
-                lambda: any("Transferring" in said[0] for said in systemd.said if said[0].startswith("STATUS="))
+                lambda: any("Transferring" in lines[0] for lines in systemd.received if lines[0].startswith("STATUS="))
             )
-            mark = len(systemd.said)
+            mark = len(systemd.received)
             daemon.signal(signal.SIGHUP)
-            await daemon.wait_for(lambda: systemd.heard("READY=1", mark))
-            reloading = next(said for said in systemd.said[mark:] if "RELOADING=1" in said)
+            await daemon.wait_for(lambda: systemd.has_received("READY=1", mark))
+            reloading = next(lines for lines in systemd.received[mark:] if "RELOADING=1" in lines)
             assert reloading[1].startswith("MONOTONIC_USEC=")
-            assert systemd.said.index(reloading) < next(
-                number for number, said in enumerate(systemd.said) if number >= mark and "READY=1" in said
+            assert systemd.received.index(reloading) < next(
+                number for number, lines in enumerate(systemd.received) if number >= mark and "READY=1" in lines
             )
-            mark = len(systemd.said)
+            mark = len(systemd.received)
             daemon.signal(signal.SIGTERM)
-            await daemon.wait_for(lambda: systemd.heard("STOPPING=1", mark))
-            await daemon.wait_for(lambda: systemd.heard("WATCHDOG=1", mark) or daemon.process.returncode is not None)
+            await daemon.wait_for(lambda: systemd.has_received("STOPPING=1", mark))
+            await daemon.wait_for(
+                lambda: systemd.has_received("WATCHDOG=1", mark) or daemon.process.returncode is not None
+            )
             gate.open()
             assert await daemon.ended() == 0
-            assert not systemd.heard("READY=1", mark)
+            assert not systemd.has_received("READY=1", mark)

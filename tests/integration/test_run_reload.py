@@ -1,4 +1,4 @@
-"""Manifests edited, added, removed, broken and mended under a real `mirrord run`: what stays in force, what is said."""
+"""Manifests edited, added, removed, broken and repaired during a real `mirrord run`: what is in force and reported."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ from tests.support.weed import Server
 from tests.support.witness import stored
 
 TAKES_EFFECT = 2.0
-"""Seconds from a save until the changed items have been looked at, with 1,000 items; see `stretched`."""
+"""Bound in seconds from a save until the changed items are checked, with 1,000 items; see `stretched`."""
 CROWD = 1000
 BROKEN = "mirrors:\n  - urll: http://h/x\n"
 
@@ -84,7 +84,7 @@ async def test_with_a_thousand_items_every_kind_of_save_takes_effect_at_once(
         changed = mirrors(origin, bucket, *keys, "plain", "renamed").replace("/k7'", "/other'", 1)
         await saved(file.write_text, changed, "k7")
         assert stored(s3_client, bucket, "k7") == b"other"
-        assert len(origin.log) - asked <= 12, "the items that did not change were left alone"
+        assert len(origin.log) - asked <= 12, "unchanged items must not be checked"
         assert all(asked.path in ("/plain", "/renamed", "/other") for asked in origin.log[asked:])
 
         # removed
@@ -96,7 +96,7 @@ async def test_with_a_thousand_items_every_kind_of_save_takes_effect_at_once(
         assert stored(s3_client, bucket, "k0") == b"k0"
         assert stored(s3_client, bucket, "renamed") == b"renamed"
 
-        # the same bytes again: nothing
+        # the same bytes again: no effect
         mark = daemon.mark
         file.write_text(file.read_text())
         replaced(conf / "new.yaml", mirrors(origin, bucket, "third"))
@@ -134,12 +134,12 @@ async def test_a_broken_half_written_or_emptied_file_keeps_its_last_good_version
             assert status["problems"]
             assert await daemon.states() == {"a": "Synced", "c": "Synced"}
             assert (await daemon.ask("/readyz"))[0] == 200
-        # the last good one is at work: what it asks for is still done
+        # the last valid version is in force: its entries are still mirrored
         s3_client.delete_object(Bucket=bucket, Key="a")
         await sync_now(daemon, "a")
         await daemon.wait_for(lambda: daemon.logged("item.drifted", key="a"))
         await daemon.wait_for(lambda: len(daemon.logged("transfer.completed", key="a")) == 2)
-        # mended by what it said before, then by the whole
+        # repaired by its former text, then by a new one
         mark = daemon.mark
         file.write_text(mirrors(origin, bucket, "a"))
         await daemon.log("manifest.loaded", since=mark, file="m.yaml", items=1)
@@ -174,8 +174,8 @@ async def test_a_deleted_file_is_in_force_for_ten_seconds_and_its_objects_stay(
         moved.rename(tmp_path / "aside")
         await daemon.wait_for(lambda: _missing(daemon, gone, moved))
         assert await daemon.states() == {"a": "Synced", "b": "Synced", "c": "Synced"}
-        (tmp_path / "aside").rename(moved)  # back within the ten seconds
-        await daemon.wait_for(lambda: _standing(daemon, moved))
+        (tmp_path / "aside").rename(moved)  # restored within ten seconds
+        await daemon.wait_for(lambda: _in_force(daemon, moved))
         removed = await daemon.log("manifest.removed", since=mark, file="gone.yaml")
         assert 9.5 < seconds_after(began, removed) < 60
         await daemon.log("manifest.removed", since=mark, file="stores.yaml")
@@ -183,11 +183,11 @@ async def test_a_deleted_file_is_in_force_for_ten_seconds_and_its_objects_stay(
         assert stored(s3_client, bucket, "a") == b"a"
         assert await valid(daemon, gone) is None
         assert await daemon.reloads() == {"loaded": 5, "rejected": 0, "removed": 2}
-        # stores of a file that is gone serve as long as another file uses them
+        # stores of a removed file stay in use as long as another file uses them
         s3_client.delete_object(Bucket=bucket, Key="c")
         await sync_now(daemon, "c")
         await daemon.wait_for(lambda: len(daemon.logged("transfer.completed", key="c")) == 2)
-        # and a file that comes back is a new one
+        # a file that is restored later is a new one
         mark = daemon.mark
         gone.write_text(mirrors(origin, bucket, "a"))
         used.write_text(store_section(weed, "second") + mirrors(origin, bucket, "d"))
@@ -201,7 +201,7 @@ async def _missing(daemon: Daemon, *files: Path) -> bool:
     return all(one is not None and not one["valid"] and one["in_force"] for one in found)
 
 
-async def _standing(daemon: Daemon, file: Path) -> bool:
+async def _in_force(daemon: Daemon, file: Path) -> bool:
     found = await file_status(daemon, file)
     return found is not None and bool(found["valid"])
 
@@ -265,10 +265,10 @@ async def test_of_two_files_that_collide_the_one_that_changed_is_the_bad_one(
         assert "1.yaml:3:" in rejected["problems"][0]
         assert "2.yaml:2" in rejected["problems"][0]
         assert (await valid(daemon, first), await valid(daemon, second)) == (0, 1)
-        second.write_text(mirrors(origin, bucket, "x"))  # it gives way: the first one comes into force by itself
+        second.write_text(mirrors(origin, bucket, "x"))  # it is removed: the first one comes into force without a save
         await daemon.synced("a", "b", "x")
         assert (await valid(daemon, first), await valid(daemon, second)) == (1, 1)
-        # a store is declared twice: the fault of the file that did it, whose other entries wait with it
+        # a store is declared twice: only the file that did it is rejected, with all its entries
         mark = daemon.mark
         second.write_text(store_section(weed) + mirrors(origin, bucket, "x", "y"))
         rejected = await daemon.log("manifest.rejected", since=mark, file="2.yaml")
@@ -276,13 +276,13 @@ async def test_of_two_files_that_collide_the_one_that_changed_is_the_bad_one(
         assert await daemon.states() == {"a": "Synced", "b": "Synced", "x": "Synced"}
         second.write_text(mirrors(origin, bucket, "x", "y", more=", store: default"))
         await daemon.synced("a", "b", "x", "y")
-        # a file that takes the store away from the others
+        # a file that renames the store of the other files
         mark = daemon.mark
         (conf / "base.yaml").write_text(f"daemon: {{api_token: {TOKEN}}}\n" + store_section(weed, "renamed"))
         await daemon.log("manifest.rejected", since=mark, file="base.yaml")
         assert await daemon.states() == dict.fromkeys(("a", "b", "x", "y"), "Synced")
         assert (await daemon.ask("/readyz"))[0] == 200
-        # until every file that used it says the new name
+        # until every file that uses it has the new name
         mark = daemon.mark
         for file, keys in ((first, ("a", "b")), (second, ("x", "y"))):
             file.write_text(mirrors(origin, bucket, *keys, more=", store: renamed"))
@@ -354,8 +354,8 @@ async def test_what_a_manifest_refers_to_is_read_again_on_sighup_and_post_reload
         assert "mistyped" not in daemon.said
 
 
-# ── what runs ─────────────────────────────────────────────────────────────────────────────────────
-async def test_a_reload_goes_on_with_what_is_unchanged_and_cuts_short_what_changed_or_left(
+# ── transfers ─────────────────────────────────────────────────────────────────────────────────────
+async def test_a_reload_continues_unchanged_transfers_and_cancels_those_of_changed_or_removed_items(
     tmp_path: Path, conf: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     sizes = {"stays": 40, "changes": 41, "leaves": 42}
@@ -401,7 +401,7 @@ async def test_settings_that_need_a_restart_say_so_once(
     publish(origin, "a")
     (conf / "base.yaml").write_text("daemon: {transfers: 4, listen: '127.0.0.1:1'}\n" + store_section(weed))
     (conf / "m.yaml").write_text(mirrors(origin, bucket, "a"))
-    async with running(tmp_path, str(conf)) as daemon:  # --listen wins over the file's
+    async with running(tmp_path, str(conf)) as daemon:  # --listen overrides the file's
         await daemon.synced("a")
         said = [line for line in daemon.lines if "restart" in line["event"]]
         assert said == []

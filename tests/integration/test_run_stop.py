@@ -1,4 +1,4 @@
-"""`mirrord run` told to stop: what ends, what is cut short, what is left, and how long that takes."""
+"""`mirrord run` that is stopped: what is finished, cancelled or left for the next start, and how long it takes."""
 
 import signal
 import time
@@ -18,7 +18,7 @@ from tests.support.witness import keys_in, uploads
 
 GRACE = 3.0
 OVERHEAD = 20.0
-"""Seconds that a process may take to end beyond its grace, on a busy machine; a store could hold it up for minutes."""
+"""Seconds after the grace within which the process must end on a busy machine; a store could delay it for minutes."""
 
 
 def manifest(home: Path, server: Server, body: str, *, grace: float = GRACE) -> str:
@@ -130,7 +130,7 @@ async def test_a_store_that_answers_nothing_holds_up_no_end(
 ) -> None:
     origin.publish("/small", b"small")
     origin.publish("/large", Generated(24 * MiB, seed=4))
-    origin.behave("/large", without("ETag", "Last-Modified", "Accept-Ranges"))  # so that its undo asks the store
+    origin.behave("/large", without("ETag", "Last-Modified", "Accept-Ranges"))  # not resumable: its upload is aborted
     file = manifest(tmp_path, store_proxy.server, mirrors(origin, bucket, "small", "large"), grace=1)
     stalled = {operation, "AbortMultipartUpload"} | ({"UploadPart"} if operation == "AbortMultipartUpload" else set())
     gate = Gate.before(store_proxy, *stalled)
@@ -144,7 +144,7 @@ async def test_a_store_that_answers_nothing_holds_up_no_end(
     await store_proxy.idle()
     async with running(tmp_path, file) as daemon:
         await daemon.synced("small", "large")
-    # One that was to be completed may be, for a while yet: this store could destroy the object with it.
+    # An upload whose completion was requested may still be completed; an abort at this store could delete the object.
     assert uploads(s3_client, bucket) == (["large"] if operation == "CompleteMultipartUpload" else [])
 
 
@@ -167,7 +167,7 @@ async def test_a_second_sigterm_ends_it_at_once(
     assert uploads(s3_client, bucket) == []
 
 
-async def test_a_sigterm_that_comes_while_it_starts_ends_it_too(tmp_path: Path) -> None:
+async def test_a_sigterm_during_the_start_ends_it_too(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     async with started(tmp_path, "conf") as daemon:
         state = tmp_path / "state" / "mirrord" / "state.db"

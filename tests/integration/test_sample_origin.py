@@ -1,4 +1,4 @@
-"""The demo's origin keeps RFC 9110, counts what it sends, and holds no large file in memory."""
+"""The origin of the demo conforms to RFC 9110, counts its body bytes, and keeps no large file in memory."""
 
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -91,7 +91,7 @@ def test_generated_bytes_depend_on_place_and_seed_only() -> None:
     assert b"".join(Generated(MiB, seed=7).pieces(300_001, 900_000)) == whole[300_001:900_000]
     assert b"".join(Generated(MiB, seed=8).pieces()) != whole
     blocks = {whole[start : start + 256 * 1024] for start in range(0, MiB, 256 * 1024)}
-    assert len(blocks) == 4  # so a shuffled copy is not the same
+    assert len(blocks) == 4  # so that a copy in another order differs
 
 
 def test_a_huge_file_is_no_memory() -> None:

@@ -1,4 +1,4 @@
-"""Userinfo and queries of URLs before the real command: in no output, in no log line, in no file of the state."""
+"""Userinfo and queries of URLs with the real command: never in output, log lines or files of the state."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,14 @@ from tests.support.origin import Origin, answers, redirects
 from tests.support.syncing import manifest
 from tests.support.weed import Server
 
-SECRETS = ("s3cretPW", "s3cretTOKEN", "s3cretSIG", "czNjcmV0")  # the last begins their base64
+SECRETS = ("s3cretPW", "s3cretTOKEN", "s3cretSIG", "czNjcmV0")  # the last one is the start of their base64
 
 
 def clean(said: str) -> None:
     assert not any(secret in said for secret in SECRETS), said
 
 
-async def test_no_secret_of_a_url_is_said_or_kept(
+async def test_no_secret_of_a_url_is_shown_or_stored(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     origin.publish("/whole", b"bytes")

@@ -1,4 +1,4 @@
-"""What `mirrord run` shows of folders, stores and queue, in API and metrics, is what happens."""
+"""API and metrics of `mirrord run` show the real state of folders, stores and the queue."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from tests.support.weed import Server
 
 
 async def shows(daemon: Daemon, **wanted: float) -> bool:
-    """Whether these samples, by name and labels as they are written after `mirrord_`, are so."""
+    """Whether these samples have these values; names without `mirrord_`, with labels."""
     found = await daemon.metrics()
     return all(found.get(f"mirrord_{name}") == value for name, value in wanted.items())
 
@@ -63,7 +63,7 @@ async def test_a_store_that_is_away_is_down_and_checks_that_failed_are_counted(
         assert not daemon.logged("transfer.failed"), "none was started"
 
 
-async def test_the_row_of_a_deleted_file_says_so_and_when_it_was_copied(
+async def test_the_row_of_a_deleted_file_shows_the_deletion_and_the_time_of_its_copy(
     tmp_path: Path, weed: Server, bucket: str
 ) -> None:
     inbox = tmp_path / "inbox"
@@ -108,7 +108,7 @@ async def test_the_queue_counts_what_is_due_and_not_begun_and_totals_are_the_row
             found = await daemon.metrics()
             return found["mirrord_transfers_in_flight"] == 2 and found["mirrord_queue_items"] == many - 2 - 48
 
-        await daemon.wait_for(waits, 60, "two are sent, 48 are looked at beside them, the others are due")
+        await daemon.wait_for(waits, 60, "two transfers, 48 checks at the same time, the others are due")
         totals: dict[str, Any] = (await daemon.api("status"))["totals"]
         states = list((await daemon.states()).values())
         assert totals == {state: states.count(state) for state in set(states)}

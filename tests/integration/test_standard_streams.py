@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr that are closed, full, or whose reader went away."""
+"""stdin, stdout and stderr that are closed, full, or have lost their reader."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.support.witness import stored
 
 
 def shell(home: Path, line: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """One line of bash, in which `mirrord` is ours."""
+    """Run a line of bash, with a function `mirrord` that runs this package."""
     return subprocess.run(
         ["bash", "-c", f'mirrord() {{ "{sys.executable}" -m mirrord "$@"; }}; {line}'],
         env=environment(home, env),
@@ -49,7 +49,7 @@ async def test_closed_descriptors_harm_nothing(
     assert "Traceback" not in done.stderr
     assert stored(s3_client, bucket, "a") == b"a"
     journal = (tmp_path / "state" / "mirrord" / "state.db").read_bytes()
-    assert journal.startswith(b"SQLite format 3"), "nothing was printed into it"
+    assert journal.startswith(b"SQLite format 3"), "the closed descriptor must not be reused for output"
 
 
 MANIFEST = "folders: [{path: inbox, to: 's3://bucket/'}]\n"
@@ -66,7 +66,7 @@ COMMANDS = [
 
 
 def into(output: int, home: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """The command with this stdout."""
+    """Run the command with this descriptor as stdout."""
     (home / "m.yaml").write_text(MANIFEST)
     (home / "inbox").mkdir()
     return subprocess.run(
@@ -119,7 +119,7 @@ async def test_sync_and_copy_do_their_work_first(
     tmp_path: Path, manifest: str, weed: Server, bucket: str, s3_client: Any, origin: Origin, output: str, code: int
 ) -> None:
     (tmp_path / "b").write_bytes(b"b")
-    os.mkfifo(tmp_path / "gone")  # whose reader goes before anything is written
+    os.mkfifo(tmp_path / "gone")  # a pipe whose reader closes it before the first write
     for key, command in (("a", f"sync {manifest}"), ("b", f"copy b s3://{bucket}/b --config {manifest}")):
         line = f"{{ test {output} = gone && (exec 9<gone) & }}; exec 8>{output}; wait; mirrord {command} >&8"
         done = await asyncio.to_thread(shell, tmp_path, line)
@@ -129,7 +129,7 @@ async def test_sync_and_copy_do_their_work_first(
 
 
 @pytest.mark.parametrize("output", [">/dev/full 2>/dev/full", ">&- 2>&-", "2> >(true)"])
-async def test_run_goes_on_whatever_becomes_of_its_outputs(
+async def test_run_continues_with_closed_or_full_outputs(
     tmp_path: Path, manifest: str, bucket: str, s3_client: Any, output: str
 ) -> None:
     line = f"exec {sys.executable} -m mirrord run --listen 127.0.0.1:0 {manifest} {output}"

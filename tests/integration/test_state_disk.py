@@ -1,4 +1,4 @@
-"""The disk of the state: full, tiny, or with its journal removed; and a user who has no home for it."""
+"""The disk of the state: full, very small, or with a removed journal; and a user without a home directory."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ print("all written")
 
 
 async def on_a_small_disk(home: Path, script: str, *arguments: str) -> tuple[int, str, str]:
-    """Run lines of bash in which $disk is an empty file system of 3 MiB, $python ours, and $1 … the arguments."""
+    """Run bash with $disk, an empty file system of 3 MiB, $python, this interpreter, and the arguments as $1 …."""
     (home / "disk").mkdir()
     env = environment(home, {"disk": str(home / "disk"), "python": sys.executable})
     process = await asyncio.create_subprocess_exec(
@@ -96,8 +96,8 @@ async def test_a_demo_on_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not _can, reason="no namespaces for this user")
-async def test_a_demo_that_a_full_disk_interrupted_begins_anew(tmp_path: Path) -> None:
-    """An empty manifest that is left behind would be refused by every later start."""
+async def test_a_demo_that_a_full_disk_interrupted_leaves_no_files(tmp_path: Path) -> None:
+    """A left-over empty manifest would make every later start fail."""
     full = 'mkdir -p "$disk/demo/inbox"; dd if=/dev/zero of="$disk/fill" bs=1k 2>/dev/null; '
     demo = '"$python" -m mirrord demo --dir "$disk/demo"'
     script = f'{full}{demo} 2>/dev/null; test $? = 1 || exit 3; find "$disk/demo" -type f'
@@ -118,11 +118,11 @@ async def test_a_journal_that_is_removed_while_it_runs_makes_it_not_ready(tmp_pa
         for file in (tmp_path / "state" / "mirrord").glob("state.db*"):
             file.unlink()
 
-        async def told() -> bool:
+        async def not_ready() -> bool:
             status, text = await daemon.ask("/readyz")
             return status == 503 and "was removed or replaced" in text
 
-        await daemon.wait_for(told)
+        await daemon.wait_for(not_ready)
         assert (await daemon.ask("/livez"))[0] == 200
         assert "restart mirrord" in json.loads((await daemon.ask("/api/v1/status"))[1])["not_ready"]
         assert len([line for line in daemon.lines if "was removed or replaced" in line["event"]]) == 1
@@ -137,7 +137,7 @@ _can_be_nobody = _can and subprocess.run([*NO_HOME, "true"], check=False).return
 
 
 async def without_home(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """The command of a user whom no passwd file knows; its exit code, and what it said."""
+    """Run the command as a user without an entry in passwd; its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         *NO_HOME,
         sys.executable,
@@ -151,9 +151,9 @@ async def without_home(home: Path, *arguments: str, env: Mapping[str, str] | Non
         preexec_fn=killed_with_parent(),
     )
     async with asyncio.timeout(PATIENCE):
-        said, _ = await process.communicate()
+        out, _ = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, said.decode()
+    return process.returncode, out.decode()
 
 
 @pytest.mark.skipif(not _can_be_nobody, reason="no namespaces for this user")
@@ -166,20 +166,20 @@ async def test_a_user_without_a_home_works_with_a_state_that_is_named(
     (tmp_path / "m.yaml").write_text(daemon + store_section(weed) + mirrors(origin, bucket, "a"))
     flags = ["--state", str(tmp_path / "s")] if named == "flag" else []
     env = {"MIRRORD_STATE": str(tmp_path / "s")} if named == "variable" else {}
-    code, said = await without_home(tmp_path, "sync", "m.yaml", *flags, env=env)
-    assert (code, "Traceback" in said) == (0, False), said
-    code, said = await without_home(tmp_path, "plan", "m.yaml", *flags, env=env)
-    assert (code, "Traceback" in said) == (0, False), said
+    code, out = await without_home(tmp_path, "sync", "m.yaml", *flags, env=env)
+    assert (code, "Traceback" in out) == (0, False), out
+    code, out = await without_home(tmp_path, "plan", "m.yaml", *flags, env=env)
+    assert (code, "Traceback" in out) == (0, False), out
     config = [] if flags else ["--config", "m.yaml"]
-    code, said = await without_home(tmp_path, "status", *flags, *config, env=env)
-    assert (code, "1 Synced" in said) == (0, True), said
+    code, out = await without_home(tmp_path, "status", *flags, *config, env=env)
+    assert (code, "1 Synced" in out) == (0, True), out
 
 
 @pytest.mark.skipif(not _can_be_nobody, reason="no namespaces for this user")
 @pytest.mark.parametrize("command", ["run m.yaml", "sync m.yaml", "plan m.yaml", "status"])
 async def test_without_one_the_error_names_the_remedy(tmp_path: Path, command: str) -> None:
     (tmp_path / "m.yaml").write_text(MANIFEST)
-    code, said = await without_home(tmp_path, *command.split())
-    assert code == 2, said
-    assert f"user {NOBODY} has no home directory for the state; set daemon.state, --state, MIRRORD_STATE" in said
-    assert "Traceback" not in said
+    code, out = await without_home(tmp_path, *command.split())
+    assert code == 2, out
+    assert f"user {NOBODY} has no home directory for the state; set daemon.state, --state, MIRRORD_STATE" in out
+    assert "Traceback" not in out

@@ -1,4 +1,4 @@
-"""A folder that the state directory is in: through the real commands, on a real store."""
+"""A folder that contains the state directory: with the real commands and a real store."""
 
 from pathlib import Path
 from typing import Any

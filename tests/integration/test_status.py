@@ -1,4 +1,4 @@
-"""`mirrord status` and `mirrord trigger` as processes, against a served control and against a journal alone."""
+"""`mirrord status` and `mirrord trigger` as processes, with a scripted daemon and with a journal only."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ LEFT_OUT = (LeftOut("FIFO", 1, "x"), LeftOut("symbolic link", 3, "a\x1b[2J"))
 
 
 class Control(ScriptedControl):
-    """The scripted daemon as a process that lives: this one."""
+    """A scripted daemon with the process id of this process, which runs."""
 
     async def status(self) -> Status:
         return replace(await super().status(), pid=os.getpid())
@@ -37,7 +37,7 @@ class Control(ScriptedControl):
 
 @dataclass
 class Served:
-    """A scripted daemon that is served, and a home whose state says so."""
+    """A scripted daemon with an HTTP server, and a home whose state has its address."""
 
     control: Control
     url: str
@@ -62,7 +62,7 @@ def announce(directory: Path, url: str, pid: int | None = None) -> None:
 
 
 def busy(control: Control) -> None:
-    """Something of everything."""
+    """Set items, folders, files and stores in all kinds of states."""
     control.put(item_of("good.bin"), State.SYNCED)
     control.put(item_of("gone.bin"), State.BLOCKED, reason=Reason.SOURCE_MISSING, message="answered 404")
     running = control.put(item_of("big.iso"), State.PENDING)
@@ -152,7 +152,7 @@ async def test_a_url_wins_and_must_answer(served: Served, tmp_path: Path) -> Non
     assert "write it like http://127.0.0.1:8420" in done.err
 
 
-async def test_what_is_no_mirrord_is_said(served: Served, origin: Any) -> None:
+async def test_another_program_at_the_address_is_an_error(served: Served, origin: Any) -> None:
     done = await served.run("status", "--url", origin.url(""))
     assert (done.code, done.err) == (1, f"mirrord: what answers at {origin.url('')} is no mirrord\n")
 
@@ -219,7 +219,7 @@ async def write_journal(state: Path, *records: Record) -> None:
     os.utime(state, (1_700_000_000, 1_700_000_000))
 
 
-async def test_with_no_daemon_the_journal_is_read_and_its_age_said_first(tmp_path: Path) -> None:
+async def test_without_a_daemon_the_journal_is_read_and_its_age_shown_first(tmp_path: Path) -> None:
     state = tmp_path / "state" / "mirrord" / "state.db"
     await write_journal(
         state,
@@ -241,10 +241,10 @@ async def test_with_no_daemon_the_journal_is_read_and_its_age_said_first(tmp_pat
     found = json.loads((await mirrord("status", "--json", home=tmp_path)).out)
     assert (found["daemon"], found["journal"], found["last_written"]) == (None, str(state), 1_700_000_000)
     assert [one["destination"] for one in found["left"]] == ["s3://data/bad", "s3://data/again"]
-    assert {path.name for path in state.parent.iterdir()} == before, "nothing was written there"
+    assert {path.name for path in state.parent.iterdir()} == before, "status must not write to the state"
 
 
-async def test_with_nothing_at_all_that_is_said(tmp_path: Path) -> None:
+async def test_without_daemon_and_journal_the_output_reports_both(tmp_path: Path) -> None:
     done = await mirrord("status", home=tmp_path)
     assert done.code == 0, done.said
     state = tmp_path / "state" / "mirrord" / "state.db"
@@ -253,25 +253,25 @@ async def test_with_nothing_at_all_that_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "pid", "said"),
+    ("url", "pid", "shown"),
     [
         ("http://127.0.0.1:1", None, "no daemon answers at http://127.0.0.1:1: Connection refused (daemon.json names"),
         ("", None, "has no HTTP server (daemon.listen: none); the journal"),
         ("http://127.0.0.1:1", 2**22 + 1, "no daemon runs here; the journal"),  # above the largest pid of Linux
     ],
 )
-async def test_a_daemon_that_cannot_be_asked_is_named(tmp_path: Path, url: str, pid: int | None, said: str) -> None:
+async def test_a_daemon_that_does_not_answer_is_named(tmp_path: Path, url: str, pid: int | None, shown: str) -> None:
     state = tmp_path / "state.db"
     await write_journal(state, record("good", State.SYNCED))
     announce(tmp_path, url, pid)
     with StateLock(tmp_path):
         done = await mirrord("status", "--state", str(tmp_path), home=tmp_path)
     assert done.code == 0, done.said
-    assert said in done.out.splitlines()[0]
+    assert shown in done.out.splitlines()[0]
     assert "items: 1 Synced" in done.out
 
 
-async def test_another_daemon_at_the_address_is_not_taken_for_ours(served: Served) -> None:
+async def test_a_daemon_with_another_state_at_the_address_is_not_used(served: Served) -> None:
     announce(served.home / "state" / "mirrord", served.url, os.getppid())
     done = await served.run("status")
     assert f"no daemon runs here ({served.url} is that of another, pid {os.getpid()}), and" in done.out
@@ -320,7 +320,7 @@ async def test_items_are_triggered_by_id_object_key_entry_and_glob(served: Serve
         )
 
 
-async def test_what_means_nothing_is_said_and_the_rest_triggered(served: Served) -> None:
+async def test_unknown_arguments_are_reported_and_the_others_triggered(served: Served) -> None:
     served.control.put(item_of("a"))
     done = await served.run("trigger", "nothing/*", "a", "f" * 16)
     assert done.code == 1
@@ -356,7 +356,7 @@ async def test_a_token_is_needed_and_must_be_right(served: Served) -> None:
     assert "POST is off: set daemon.api_token in the manifest" in done.err
 
 
-async def test_without_a_daemon_it_says_what_to_do(tmp_path: Path) -> None:
+async def test_without_a_daemon_the_error_names_the_remedy(tmp_path: Path) -> None:
     env = {"MIRRORD_API_TOKEN": TOKEN}
     done = await mirrord("trigger", "a", home=tmp_path, env=env)
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""The counting proxy itself: what later tests trust it for."""
+"""Tests of the counting proxy that other tests rely on."""
 
 from typing import Any
 
@@ -34,13 +34,13 @@ def test_an_operation_is_named(method: str, path: str, named: tuple[str, str, st
     assert operation(method, path, {}) == named
 
 
-def test_a_copy_is_told_from_a_put() -> None:
+def test_a_copy_is_distinguished_from_a_put() -> None:
     assert operation("PUT", "/b/k", {"X-Amz-Copy-Source": "/b/j"})[0] == "CopyObject"
     assert "CopyObject" in WRITES
 
 
 def test_another_clients_signed_calls_pass_and_are_counted(store_proxy: StoreProxy, bucket: str) -> None:
-    """boto3 signs host, path and query: it would be refused if the proxy changed one of them."""
+    """boto3 signs host, path and query: the store would refuse a request if the proxy changed one of them."""
     client, key = store_proxy.server.client(), "a b+c/ü%20.bin"
     client.put_object(Bucket=bucket, Key=key, Body=b"x" * 300_000)
     assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"x" * 300_000

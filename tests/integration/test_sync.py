@@ -1,4 +1,4 @@
-"""`mirrord sync` as people run it: a process of its own, a real store, a real origin."""
+"""`mirrord sync` as users run it: a separate process, a real store, a real origin."""
 
 import hashlib
 from pathlib import Path
@@ -75,7 +75,7 @@ async def test_a_file_without_its_marker_is_left_waiting_and_listed(
     assert "no marker: waits for b.csv.done or b.done" in line
     (inbox / "c.done").unlink()
     again = await sync(tmp_path, tmp_path / "m.yaml")
-    assert "2 unchanged" in again.out, "a marker that is gone since holds nothing back"
+    assert "2 unchanged" in again.out, "a file that is marked as ready stays ready without its marker"
 
 
 async def test_objects_of_files_that_are_gone_are_deleted_within_the_guard(
@@ -107,7 +107,7 @@ async def test_objects_of_files_that_are_gone_are_deleted_within_the_guard(
     assert done.code == 0, done.said
     assert "2 deleted" in done.out
     assert len(events(done, "item.pruned")) == 2
-    assert keys() == [f"{number:02}" for number in range(2, 20)], "not what a stranger wrote"
+    assert keys() == [f"{number:02}" for number in range(2, 20)], "an object of another program must stay"
     assert "deleted" not in (await sync(tmp_path, file)).out
 
     inbox.rename(tmp_path / "away")
@@ -168,7 +168,7 @@ async def test_more_than_the_bound_by_url_and_by_file_in_bounded_memory(
     assert 0 < done.peak < MEMORY_BOUND
 
 
-async def test_many_small_files_cost_a_put_and_a_look_each(
+async def test_many_small_files_cost_a_put_and_a_head_each(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
     inbox = tmp_path / "inbox"
@@ -195,7 +195,7 @@ async def test_many_small_files_cost_a_put_and_a_look_each(
 
 @pytest.fixture
 def refused_port(origin: Origin) -> str:
-    """A loopback address where nothing listens: port 1 needs root, and no test runs a server there."""
+    """A loopback address without a listener: port 1 needs root, and no test runs a server there."""
     return "http://127.0.0.1:1/gone"
 
 
@@ -259,7 +259,7 @@ async def test_exit_codes_of_bad_usage(tmp_path: Path) -> None:
     assert (await mirrord("sync", "empty", home=tmp_path)).code == 2
 
 
-async def test_copy_moves_one_source_and_says_unchanged_the_next_time(
+async def test_copy_copies_one_source_and_reports_unchanged_the_next_time(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     env = {"AWS_ACCESS_KEY_ID": weed.access_key_id, "AWS_SECRET_ACCESS_KEY": weed.secret_access_key}

@@ -1,4 +1,4 @@
-"""`sync` and `copy` at a real terminal (a pty): bars and problems; lines for each item only with -v."""
+"""`sync` and `copy` at a real terminal (a pty): progress bars and problems; lines for each item only with -v."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ PLAIN = {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "100"}
 
 
 async def at_a_terminal(*arguments: str, home: Path, env: dict[str, str] | None = None) -> tuple[int, str]:
-    """The exit code, and everything that appeared on the terminal."""
+    """The exit code and all output on the terminal."""
     ours, theirs = os.openpty()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mirrord", *arguments, env=environment(home, PLAIN | (env or {})), cwd=home,
@@ -56,7 +56,7 @@ def manifest(tmp_path: Path, weed: Server, bucket: str, origin: Origin) -> Path:
     return file
 
 
-async def test_sync_says_problems_and_at_its_end_what_failed(manifest: Path, tmp_path: Path, bucket: str) -> None:
+async def test_sync_shows_problems_and_at_its_end_the_failed_items(manifest: Path, tmp_path: Path, bucket: str) -> None:
     code, seen = await at_a_terminal("sync", str(manifest), home=tmp_path)
     assert code == 1, seen
     assert f"blocked s3://{bucket}/missing" in seen
@@ -65,7 +65,7 @@ async def test_sync_says_problems_and_at_its_end_what_failed(manifest: Path, tmp
     assert "1 copied (4 B), 0 unchanged, 1 Blocked in" in seen
 
 
-async def test_with_v_sync_says_one_short_line_an_item(manifest: Path, tmp_path: Path, bucket: str) -> None:
+async def test_with_v_sync_prints_one_short_line_an_item(manifest: Path, tmp_path: Path, bucket: str) -> None:
     _, seen = await at_a_terminal("sync", "-v", str(manifest), home=tmp_path)
     lines = [line.strip() for line in seen.splitlines() if f"s3://{bucket}/good" in line]
     assert lines == [f"copied s3://{bucket}/good (4 B)"], seen

@@ -1,4 +1,4 @@
-"""`mirrord run` whose stderr is a pipe that nobody reads: it works on, answers, and ends in time."""
+"""`mirrord run` whose stderr is a pipe without reads: it continues its work, answers, and ends in time."""
 
 import asyncio
 import os
@@ -27,15 +27,15 @@ GRACE = 2.0
 OVERHEAD = 15.0
 POLL = 0.05
 ITEMS = 200
-"""Their lines at level debug are several times what a pipe holds."""
+"""Their log lines at level debug are several times the capacity of a pipe."""
 
 
 @contextmanager
 def unread(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`mirrord` with a stderr that is a full pipe; ended at the end."""
+    """Start `mirrord` with a full pipe as stderr; its process is ended at the end."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    os.write(writing, b"x" * (1 << 20))  # what fits
+    os.write(writing, b"x" * (1 << 20))  # writes as much as fits
     os.set_blocking(writing, True)
     process = subprocess.Popen(
         [sys.executable, "-m", "mirrord", *arguments],
@@ -57,7 +57,7 @@ def unread(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> Itera
 
 async def eventually(done: Any, seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(done):  # noqa: ASYNC110  no event tells
+        while not await asyncio.to_thread(done):  # noqa: ASYNC110  there is no event to wait for
             await asyncio.sleep(POLL)
 
 
@@ -116,7 +116,7 @@ process.install(["run"])
 async def hangs() -> None:
     with process.handling(stop=lambda: None, within=0.5, reload=lambda: None):
         print("stuck", flush=True)
-        time.sleep(600)  # the loop does not turn
+        time.sleep(600)  # blocks the event loop
 
 running.run(hangs())
 """

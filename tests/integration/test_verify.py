@@ -1,4 +1,4 @@
-"""`mirrord verify` as people run it: what it finds, and that it leaves everything as it is."""
+"""`mirrord verify` as users run it: its results, and that it changes nothing."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ LARGE = Generated(12 * MiB, seed=9)
 
 @pytest.fixture
 async def file(tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin) -> Path:
-    """Four objects in sync: a put, parts, a declared digest, a folder's file."""
+    """A manifest with four objects in sync: a put, a multipart upload, a declared digest, a file of a folder."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / "note.txt").write_bytes(b"a note")
     digest = hashlib.sha256(b"declared").hexdigest()
@@ -124,7 +124,7 @@ async def test_a_file_that_is_another_now(tmp_path: Path, file: Path, bucket: st
     note.write_bytes(b"A NOTE")
     changed = await verify(tmp_path, file)
     assert f"differs s3://{bucket}/in/note.txt: the file changed since it was mirrored" in changed.out, changed.said
-    os.utime(note, ns=(stood.st_atime_ns, stood.st_mtime_ns))  # as bit rot would have it
+    os.utime(note, ns=(stood.st_atime_ns, stood.st_mtime_ns))  # as by a bit error of the disk
     rotten = await verify(tmp_path, file)
     assert f"differs s3://{bucket}/in/note.txt: the object and its file differ" in rotten.out, rotten.said
     assert rotten.code == 1

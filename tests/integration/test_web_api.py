@@ -1,4 +1,4 @@
-"""The web application over a real socket, asked by a real client; the daemon behind it is scripted."""
+"""The web application with a real socket and a real client; its daemon is scripted."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Site:
-    """A server with its control, and a client of it."""
+    """A server, its control and an HTTP client."""
 
     def __init__(self, control: ScriptedControl, url: str, session: aiohttp.ClientSession) -> None:
         self.control = control
@@ -52,7 +52,7 @@ async def site(token: str | None) -> AsyncIterator[Site]:
 
 
 class Reader:
-    """Reads a stream of events as a browser does: (event, data) pairs, and comments as (None, text)."""
+    """Reads server-sent events as a browser does: (event, data) pairs, and comments as (None, text)."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._lines = answer.content
@@ -69,7 +69,7 @@ class Reader:
         raise EOFError
 
     async def event(self) -> Any:
-        """The next event, comments skipped."""
+        """The next event; skips comments."""
         while True:
             name, data = await self.message()
             if name is not None:
@@ -87,7 +87,7 @@ async def test_probes_and_metrics(site: Site) -> None:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def test_not_ready_says_why_and_is_alive_all_the_same(site: Site) -> None:
+async def test_not_ready_gives_the_reason_while_livez_answers_200(site: Site) -> None:
     site.control.reason_not_ready = "stopping"
     assert await site.get("/readyz", 503) == "stopping\n"
     assert await site.get("/livez") == "alive\n"
@@ -164,12 +164,12 @@ async def test_every_refusal_is_json_with_a_message(site: Site, path: str, statu
     assert words in (await site.get(path, status))["message"]
 
 
-async def test_a_failing_journal_is_said(site: Site) -> None:
+async def test_a_failing_journal_is_reported(site: Site) -> None:
     site.control.failure = JournalUnavailable("the disk is full")
     assert (await site.get("/api/v1/status", 503))["message"] == "the disk is full"
 
 
-async def test_a_fault_of_ours_is_logged_and_shows_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_is_logged_and_its_text_not_shown(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.control.failure = ZeroDivisionError("hunter2")
     body = await site.get("/api/v1/status", 500)
     assert body["message"] == "internal error, please report it (see the log)"
@@ -225,7 +225,7 @@ async def test_events_arrive_as_they_happen(site: Site) -> None:
     async with site.session.get(site.url + "/api/v1/events") as answer:
         assert answer.content_type == "text/event-stream"
         reader = Reader(answer)
-        assert await reader.message() == (None, "still here"), "it is open, and says so while nothing happens"
+        assert await reader.message() == (None, "still here"), "an idle stream must send comments"
         site.control.start(item, 100)
         site.control.fail(item, Reason.SOURCE_DENIED, "403")
         names = [await reader.event() for _ in range(4)]
@@ -287,7 +287,7 @@ async def test_the_page_and_all_that_it_names_are_served(site: Site) -> None:
     page = await site.get("/")
     assert "<script>" not in page
     assert " style=" not in page
-    assert "//" not in page.replace("<!doctype html>", ""), "no other host is named"
+    assert "//" not in page.replace("<!doctype html>", ""), "the page must not name another host"
     for path, kind in {
         "page.css": "text/css",
         "page.js": "text/javascript",
@@ -321,7 +321,7 @@ async def test_the_document_names_every_route_and_nothing_else(site: Site) -> No
         assert ("security" in document["paths"][path][method.lower()]) == (method == "POST")
 
 
-async def test_real_answers_are_as_the_document_says(site: Site) -> None:
+async def test_real_answers_conform_to_the_openapi_document(site: Site) -> None:
     control = site.control
     item = control.put(item_of("a.bin"), State.PENDING)
     other = control.put(item_of("b.bin"), State.PENDING)

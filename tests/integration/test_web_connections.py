@@ -1,4 +1,4 @@
-"""Hundreds of idle connections to the page: the daemon answers, and copies, all the same."""
+"""Hundreds of idle connections to the page: the daemon still answers and copies."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from tests.support.weed import Server
 
 IDLE = 900
 OURS = 150
-"""Descriptors that the daemon has for everything else."""
+"""The daemon's limit of file descriptors in this test."""
 
 
 async def test_idle_connections_use_up_neither_the_page_nor_the_descriptors(

@@ -1,4 +1,4 @@
-"""By which names page and API may be asked (SPEC section 7): anything else is answered 421."""
+"""Host names under which page and API answer (SPEC section 7); others get 421."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ PATHS = ("/", "/page.js", "/metrics", "/api/v1/status", "/api/v1/events", "/api/
 
 
 async def raw(url: str, request: str) -> tuple[int, dict[str, str], bytes]:
-    """Send exactly this; status, headers and body of the answer."""
+    """Send these bytes; status, headers and body of the answer."""
     at = urlsplit(url)
     reader, writer = await asyncio.open_connection(at.hostname, at.port)
     try:
@@ -60,7 +60,7 @@ async def test_the_answer_is_a_problem_document_that_names_the_remedy(url: str) 
     assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_post_is_refused_before_the_token_is_looked_at(url: str) -> None:
+async def test_post_is_refused_before_the_token_is_checked(url: str) -> None:
     request = (
         "POST /api/v1/reload HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer token\r\nContent-Length: 0\r\n\r\n"
     )
@@ -85,7 +85,7 @@ async def test_a_request_that_names_no_host_is_answered(url: str) -> None:
 
 
 async def test_the_host_before_the_path_counts(url: str) -> None:
-    """RFC 9112 3.2.2: it wins over Host."""
+    """RFC 9112 3.2.2: an absolute request target overrides Host."""
     for line in ("GET http://evil.example/api/v1/status HTTP/1.1", "GET http://evil.example:80/ HTTP/1.0"):
         assert (await raw(url, f"{line}\r\nHost: localhost\r\n\r\n"))[0] == 421
     assert (await raw(url, "GET http://localhost/api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n"))[0] == 200
@@ -103,7 +103,7 @@ async def test_head_is_get_without_a_body(url: str, path: str) -> None:
         head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
         got, _, body = rest.partition(b"\r\n\r\n")
     writer.close()
-    assert _lines(head) == _lines(got), "nothing stands between them, and the same is said"
+    assert _lines(head) == _lines(got), "both answers must be equal, without other bytes between them"
     assert f"content-length: {len(body)}" in _lines(got)
 
 

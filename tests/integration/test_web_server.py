@@ -1,4 +1,4 @@
-"""The listening server: its address, and a clear word when the address cannot be had."""
+"""The listening server: its address, and clear errors for an address that it cannot use."""
 
 import socket
 
