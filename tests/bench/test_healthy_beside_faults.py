@@ -18,14 +18,14 @@ from tests.support.store_faults import answers, internal_error, not_sent
 from tests.support.syncing import events, manifest, sync
 
 FAULTY, HEALTHY, ROUNDS = 12, 48, 3
-WORDS = (internal_error, not_sent, answers(403, "AccessDenied"), answers(503, "ServiceUnavailable"))
+FAULTS = (internal_error, not_sent, answers(403, "AccessDenied"), answers(503, "ServiceUnavailable"))
 WRITES = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
 
 
 async def medians(home: Path, proxy: StoreProxy, file: Path) -> tuple[float, int]:
     done = await sync(home, file)
     ended = [line["duration_ms"] for line in events(done, "transfer.completed") if line["key"].startswith("healthy")]
-    assert len(ended) == HEALTHY, done.said
+    assert len(ended) == HEALTHY, done.output
     return statistics.median(ended), len(events(done, "transfer.failed") + events(done, "item.retrying"))
 
 
@@ -36,7 +36,7 @@ async def test_healthy_items_beside_faulty_ones(
     async def fail(seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
         if seen.operation not in WRITES or not seen.key.startswith("faulty"):
             return None
-        word = WORDS[int(seen.key.removeprefix("faulty")) % len(WORDS)]
+        word = FAULTS[int(seen.key.removeprefix("faulty")) % len(FAULTS)]
         assert word.before is not None
         return await word.before(store_proxy, request)
 

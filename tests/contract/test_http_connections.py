@@ -13,7 +13,7 @@ from mirrord.sources.http import HttpSource, HttpSources
 from mirrord.sources.http.addresses import AddressRules
 from tests.support import origin as misbehaviour
 from tests.support.origin import Asked, Generated, Origin
-from tests.support.reading import drained, item_of, looked, read
+from tests.support.reading import drained, item_of, probed, read
 
 SIZE = 900_000
 WHOLE = Generated(SIZE, seed=1)
@@ -43,7 +43,7 @@ async def test_headers_are_sent_to_the_entrys_own_origin_only(origin: Origin, so
     origin.behave("/start", misbehaviour.redirects("/near"))
     origin.behave("/near", misbehaviour.redirects(origin.url("/it", host="localhost")))
     async with sources.source(item_of(origin.url("/start"), headers={"X-Token": "t"})) as source:
-        assert await read(source, await looked(source)) == BODY
+        assert await read(source, await probed(source)) == BODY
     assert ["x-token" in asked.headers for asked in origin.log] == [True, True, False]
 
 
@@ -52,7 +52,7 @@ async def test_validators_are_sent_only_to_the_url_that_sent_them(origin: Origin
     origin.publish("/v2", BODY)
     origin.behave("/latest", misbehaviour.redirects("/v1?X-Amz-Signature=1"))
     async with sources.source(item_of(origin.url("/latest"))) as source:
-        known = (await looked(source)).revision
+        known = (await probed(source)).revision
         origin.behave("/latest", misbehaviour.redirects("/v1?X-Amz-Signature=2"))
         assert await source.probe(known) is None
         origin.behave("/latest", misbehaviour.redirects("/v2?X-Amz-Signature=3"))
@@ -65,7 +65,7 @@ async def test_ranges_follow_redirects(origin: Origin, sources: HttpSources) -> 
     origin.publish("/v1", BODY)
     origin.behave("/latest", misbehaviour.redirects("/v1"))
     async with sources.source(item_of(origin.url("/latest"))) as source:
-        assert await read(source, await looked(source), 7, 77) == BODY[7:77]
+        assert await read(source, await probed(source), 7, 77) == BODY[7:77]
     assert ["range" in asked.headers for asked in origin.log] == [False, False, False, True]
 
 
@@ -152,18 +152,18 @@ async def test_a_malformed_url_is_refused_without_its_secret(sources: HttpSource
 async def test_leaving_early_closes_the_connection(origin: Origin, sources: HttpSources) -> None:
     url = origin.publish("/it", Generated(64 << 20))
     async with sources.source(item_of(url)) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed) as stream:
             await stream.readinto(memoryview(bytearray(10)))
         assert (await over(origin.log[-1])).left
-        await looked(source)  # open, never read
+        await probed(source)  # open, never read
     assert (await over(origin.log[-1])).left
 
 
 async def test_cancellation_is_not_translated(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", misbehaviour.stalls_after(1000))
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         async with it.open(observed) as stream:
             reading = asyncio.create_task(drained(stream))
             await asyncio.sleep(0)

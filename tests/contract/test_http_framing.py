@@ -16,7 +16,7 @@ from mirrord.sources.http import HttpSources
 from mirrord.sources.http.protocol import LARGEST_HEAD, MOST_INTERIM
 from mirrord.units import KiB, MiB
 from tests.support.raw_origin import Sends, chunks, raw_origin, response
-from tests.support.reading import drained, item_of, looked, read
+from tests.support.reading import drained, item_of, probed, read
 
 BODY = b"some bytes of a body\n" * 40
 LENGTH = f"Content-Length: {len(BODY)}"
@@ -31,7 +31,7 @@ async def sources() -> AsyncIterator[HttpSources]:
 
 async def fetched(sources: HttpSources, answer: bytes | Sends, *, stays: bool = False) -> bytes:
     async with raw_origin(answer, stays=stays) as origin, sources.source(item_of(origin.url, idle_timeout=5.0)) as it:
-        return await read(it, await looked(it))
+        return await read(it, await probed(it))
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -54,8 +54,8 @@ ACCEPTED = {
     "no reason": response(LENGTH, body=BODY, status="HTTP/1.1 200"),
     "1.0": response(body=BODY, status="HTTP/1.0 200 OK"),
     "203": response(LENGTH, body=BODY, status="HTTP/1.1 203 Non-Authoritative Information"),
-    "longer than said": response(LENGTH, body=BODY + b"rubbish"),
-    "longer than said, close": response(LENGTH, "Connection: close", body=BODY + b"\r\n\r\nrubbish"),
+    "longer than announced": response(LENGTH, body=BODY + b"rubbish"),
+    "longer than announced, close": response(LENGTH, "Connection: close", body=BODY + b"\r\n\r\nrubbish"),
     "another answer behind": response(LENGTH, body=BODY) * 3,
     "early hints": EARLY * 3 + response(LENGTH, body=BODY),
     "blank lines first": b"\r\n\r\n" + response(LENGTH, body=BODY),
@@ -155,7 +155,7 @@ async def test_unrequested_responses_close_the_connection(sources: HttpSources) 
             left.set()
 
     async with raw_origin(flood) as origin, sources.source(item_of(origin.url)) as it:
-        assert await read(it, await looked(it)) == BODY
+        assert await read(it, await probed(it)) == BODY
         async with asyncio.timeout(10):
             await left.wait()
 
@@ -218,5 +218,5 @@ async def test_a_body_in_chunks_of_one_byte_cut_short_fails(sources: HttpSources
     answer = response("Transfer-Encoding: chunked", body=chunks(b"x" * 5000, 1)[:-5])
     async with raw_origin(answer) as origin, sources.source(item_of(origin.url)) as it:
         with pytest.raises(SourceError, match="cut short"):
-            async with it.open(await looked(it)) as stream:
+            async with it.open(await probed(it)) as stream:
                 await drained(stream)

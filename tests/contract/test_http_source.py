@@ -21,7 +21,7 @@ from mirrord.testing import ManualClock
 from mirrord.units import KiB, MiB
 from tests.support import origin as misbehaviour
 from tests.support.origin import Asked, Behaviour, Generated, Origin
-from tests.support.reading import item_of, looked, read
+from tests.support.reading import item_of, probed, read
 
 SIZE = 900_000
 WHOLE = Generated(SIZE, seed=1)
@@ -56,13 +56,13 @@ async def over(asked: Asked) -> Asked:
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────
 async def test_probe_and_copy_cost_one_request(origin: Origin, it: HttpSource) -> None:
     async with it:
-        assert await read(it, await looked(it)) == BODY
+        assert await read(it, await probed(it)) == BODY
     assert [asked.status for asked in origin.log] == [200]
 
 
 async def test_an_unchanged_source_costs_one_request_and_no_body(origin: Origin, it: HttpSource) -> None:
     async with it:
-        known = (await looked(it)).revision
+        known = (await probed(it)).revision
     await over(origin.log[-1])
     sent = origin.body_bytes()
     async with it:
@@ -76,14 +76,14 @@ async def test_an_unchanged_source_costs_one_request_and_no_body(origin: Origin,
 async def test_a_date_without_an_etag_is_sent(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", misbehaviour.without("ETag"))
     async with it:
-        known = (await looked(it)).revision
+        known = (await probed(it)).revision
         assert known.etag is None
         assert await it.probe(known) is None
 
 
 async def test_a_200_with_the_same_strong_etag_is_unchanged(origin: Origin, it: HttpSource) -> None:
     async with it:
-        known = (await looked(it)).revision
+        known = (await probed(it)).revision
     origin.publish("/it", b"new bytes under the old tag")
     origin.behave("/it", misbehaviour.says(ETag=known.etag or ""))
     async with it:
@@ -92,7 +92,7 @@ async def test_a_200_with_the_same_strong_etag_is_unchanged(origin: Origin, it: 
 
 async def test_validators_of_another_url_are_not_sent(origin: Origin, it: HttpSource, sources: HttpSources) -> None:
     async with it:
-        known = (await looked(it)).revision
+        known = (await probed(it)).revision
     other = sources.source(item_of(origin.publish("/other", BODY)))
     async with other:
         assert await other.probe(known) is not None
@@ -178,7 +178,7 @@ async def test_each_status_raises_its_error(
 async def test_a_forced_content_coding_is_reported_and_not_decoded(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", misbehaviour.forces_gzip())
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         assert observed.content_encoding == "gzip"
         assert observed.content_type == "text/plain"
         coded = await read(it, observed)
@@ -190,7 +190,7 @@ async def test_a_forced_content_coding_is_reported_and_not_decoded(origin: Origi
 async def test_a_body_of_unknown_length_is_read_to_its_end(origin: Origin, it: HttpSource, framing: Behaviour) -> None:
     origin.behave("/it", framing)
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         assert observed.revision.length is None
         assert not observed.ranges
         assert await read(it, observed) == BODY
@@ -201,7 +201,7 @@ async def test_a_body_of_unknown_length_is_read_to_its_end(origin: Origin, it: H
 async def test_a_body_cut_short_fails(origin: Origin, it: HttpSource, framing: Behaviour, size: int) -> None:
     origin.behave("/it", framing, misbehaviour.cut_after(size))
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         with pytest.raises(SourceUnavailable, match=f"cut short at {size} of"):
             await read(it, observed)
 
@@ -210,7 +210,7 @@ async def test_silence_fails_after_the_idle_timeout(origin: Origin, sources: Htt
     url = origin.publish("/it", WHOLE)
     origin.behave("/it", misbehaviour.stalls_after(1000))
     async with sources.source(item_of(url, idle_timeout=1.0)) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         with pytest.raises(SourceUnavailable, match=r"silent for 1 s at 1000 of 900000 bytes"):
             await read(source, observed)
 
@@ -221,7 +221,7 @@ async def test_a_body_below_the_minimum_rate_fails(origin: Origin) -> None:
     seconds = count()  # each call of the clock is one second later: every read waited a second
     item = item_of(url, idle_timeout=20.0, min_rate=KiB)
     async with HttpSources(monotonic=lambda: float(next(seconds))) as sources, sources.source(item) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         with pytest.raises(SourceUnavailable, match=r"/it: slower than min_rate \(1\.0 KiB/s\) at \d+ of 900000"):
             await read(source, observed)
     assert 40 <= next(seconds) <= 44  # one window
@@ -234,7 +234,7 @@ async def test_a_slow_reader_does_not_count_as_a_slow_source(origin: Origin) -> 
     async with (
         HttpSources(monotonic=clock.monotonic) as sources,
         sources.source(item) as source,
-        source.open(await looked(source)) as stream,
+        source.open(await probed(source)) as stream,
     ):
         view, size = memoryview(bytearray(64 * KiB)), 0
         while came := await stream.readinto(view):
@@ -275,7 +275,7 @@ async def test_a_response_that_is_not_http_has_a_one_line_error(sources: HttpSou
 # ── ranges ────────────────────────────────────────────────────────────────────────────────────────
 async def test_a_range_is_pinned_by_its_strong_etag(origin: Origin, it: HttpSource) -> None:
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         assert await read(it, observed, 10, 20) == BODY[10:20]
     assert origin.log[-1].headers["range"] == "bytes=10-19"
     assert origin.log[-1].headers["if-range"] == observed.revision.etag
@@ -308,7 +308,7 @@ async def test_a_range_is_pinned_by_its_strong_etag(origin: Origin, it: HttpSour
 )
 async def test_any_other_range_than_requested_is_refused(origin: Origin, it: HttpSource, behaviour: Behaviour) -> None:
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         origin.behave("/it", behaviour)
         with pytest.raises(SourceChanged) as caught:
             await read(it, observed, 1000)
@@ -323,7 +323,7 @@ async def test_any_other_range_than_requested_is_refused(origin: Origin, it: Htt
 async def test_without_a_strong_etag_there_are_no_ranges(origin: Origin, it: HttpSource, behaviour: Behaviour) -> None:
     origin.behave("/it", behaviour)
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         assert not observed.ranges
         with pytest.raises(SourceRefused):
             await read(it, observed, 1000)
@@ -331,7 +331,7 @@ async def test_without_a_strong_etag_there_are_no_ranges(origin: Origin, it: Htt
 
 async def test_a_range_cut_short_fails(origin: Origin, it: HttpSource) -> None:
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         origin.behave("/it", misbehaviour.cut_after(99))
         with pytest.raises(SourceUnavailable, match="cut short at 99 of 800000 bytes"):
             await read(it, observed, 100_000)
@@ -342,7 +342,7 @@ async def test_a_range_of_another_size_than_announced_fails(
     origin: Origin, it: HttpSource, by: int, words: str
 ) -> None:
     async with it:
-        observed = await looked(it)
+        observed = await probed(it)
         origin.behave("/it", misbehaviour.resizes_body(by))
         with pytest.raises(SourceUnavailable, match=words):
             await read(it, observed, 1000, 5000)

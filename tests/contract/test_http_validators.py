@@ -13,7 +13,7 @@ from mirrord.testing import ManualClock
 from tests.support import origin as misbehaviour
 from tests.support.origin import Asked, Behaviour, Generated, Origin, Reply
 from tests.support.raw_origin import raw_origin, response
-from tests.support.reading import item_of, looked, read
+from tests.support.reading import item_of, probed, read
 
 SIZE = 200_000
 WHOLE = Generated(SIZE, seed=1)
@@ -49,7 +49,7 @@ def conditional(asked: Asked) -> bool:
 
 # ── not modified ──────────────────────────────────────────────────────────────────────────────────
 async def test_not_modified_with_another_etag_leads_to_a_plain_request(origin: Origin, it: HttpSource) -> None:
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     origin.publish("/it", b"rolled back")
 
     def lies(reply: Reply, asked: Asked) -> None:
@@ -66,7 +66,7 @@ async def test_not_modified_with_another_etag_leads_to_a_plain_request(origin: O
 
 async def test_not_modified_with_an_older_date_leads_to_a_plain_request(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", misbehaviour.without("ETag"))
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     older = formatdate(1_600_000_000, usegmt=True)
 
     def lies(reply: Reply, asked: Asked) -> None:
@@ -84,7 +84,7 @@ async def test_not_modified_with_an_older_date_leads_to_a_plain_request(origin: 
 
 @pytest.mark.parametrize("etag", ["", "W/"])
 async def test_not_modified_with_the_known_etag_is_trusted(origin: Origin, it: HttpSource, etag: str) -> None:
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     origin.behave("/it", lambda reply, asked: reply.headers.update(ETag=etag + (known.etag or "")))
     async with it:
         assert await it.probe(known) is None
@@ -92,7 +92,7 @@ async def test_not_modified_with_the_known_etag_is_trusted(origin: Origin, it: H
 
 
 async def test_a_date_is_not_sent_beside_an_etag(origin: Origin, it: HttpSource) -> None:
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     assert known.last_modified
     async with it:
         assert await it.probe(known) is None
@@ -102,11 +102,11 @@ async def test_a_date_is_not_sent_beside_an_etag(origin: Origin, it: HttpSource)
 @pytest.mark.parametrize("etag", ["v1", '"v1', "'v1'", '"v 1"', "W/v1", '"v1", "v2"'])
 async def test_a_malformed_etag_is_not_sent_back(origin: Origin, it: HttpSource, etag: str) -> None:
     origin.behave("/it", misbehaviour.says(ETag=etag, Last_Modified="yesterday"))
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     async with it:
         observed = await it.probe(known)
         assert observed is None or observed.revision == known, "it is still compared"
-        assert not (await looked(it)).ranges
+        assert not (await probed(it)).ranges
     assert not any(conditional(asked) for asked in origin.log)
 
 
@@ -118,7 +118,7 @@ async def test_a_date_of_the_second_of_the_response_is_no_validator(origin: Orig
         reply.headers.update(Date=now, **{"Last-Modified": now})
 
     origin.behave("/it", fresh)
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     assert known.last_modified is None
     async with it:
         assert await it.probe(known) is not None
@@ -135,7 +135,7 @@ async def test_refused_conditions_are_left_out_for_a_day(
     left = "Last-Modified" if validator == "ETag" else "ETag"
     header = "if-none-match" if validator == "ETag" else "if-modified-since"
     origin.behave("/it", misbehaviour.without(left), refuses(header, status))
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     async with it:
         observed = await it.probe(known)
         assert observed is None or observed.revision == known
@@ -154,7 +154,7 @@ async def test_refused_conditions_are_left_out_for_a_day(
 
 @pytest.mark.parametrize("status", [400, 403, 405, 412, 501])
 async def test_a_plain_request_that_is_refused_too_is_an_error(origin: Origin, it: HttpSource, status: int) -> None:
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     origin.behave("/it", misbehaviour.answers(status))
     for _ in range(2):  # no refusal is recorded
         async with it:
@@ -164,7 +164,7 @@ async def test_a_plain_request_that_is_refused_too_is_an_error(origin: Origin, i
 
 
 async def test_other_statuses_lead_to_no_second_request(origin: Origin, it: HttpSource) -> None:
-    known = (await looked(it)).revision
+    known = (await probed(it)).revision
     for status in (401, 404, 429, 500, 503):
         origin.behave("/it", misbehaviour.answers(status))
         before = len(origin.log)
@@ -179,30 +179,30 @@ async def test_refused_ranges_are_left_out_for_a_day(
     origin: Origin, it: HttpSource, clock: ManualClock, status: int
 ) -> None:
     origin.behave("/it", refuses("range", status))
-    observed = await looked(it)
+    observed = await probed(it)
     assert observed.ranges
     with pytest.raises(SourceChanged, match=f"answered {status} to a range: it refuses ranges"):
         await read(it, observed, 1000)
     async with it:
-        again = await looked(it)
+        again = await probed(it)
         assert not again.ranges
         assert await read(it, again) == BODY
     await clock.advance(DAY)
     async with it:
-        assert (await looked(it)).ranges
+        assert (await probed(it)).ranges
 
 
 async def test_a_412_to_a_range_means_another_revision(origin: Origin, it: HttpSource) -> None:
     origin.behave("/it", refuses("range", 412))
-    observed = await looked(it)
+    observed = await probed(it)
     with pytest.raises(SourceChanged, match="another revision"):
         await read(it, observed, 1000)
     async with it:
-        assert (await looked(it)).ranges, "no refusal"
+        assert (await probed(it)).ranges, "no refusal"
 
 
 async def test_a_range_denied_like_every_request_is_no_refusal_of_ranges(origin: Origin, it: HttpSource) -> None:
-    observed = await looked(it)
+    observed = await probed(it)
     origin.behave("/it", misbehaviour.answers(403))
     with pytest.raises(SourceChanged):
         await read(it, observed, 1000)
@@ -210,7 +210,7 @@ async def test_a_range_denied_like_every_request_is_no_refusal_of_ranges(origin:
         await it.probe()
     origin.behave("/it")
     async with it:
-        assert (await looked(it)).ranges
+        assert (await probed(it)).ranges
 
 
 # ── headers that S3 cannot store ──────────────────────────────────────────────────────────────────
@@ -233,7 +233,7 @@ async def test_header_bytes_that_an_object_cannot_have(
 ) -> None:
     answer = response(field, "Content-Length: 4", body=b"body")
     async with raw_origin(answer) as raw, sources.source(item_of(raw.url)) as it:
-        observed = await looked(it)
+        observed = await probed(it)
         assert observed.content_type == kept
         assert observed.content_encoding is None
         assert await read(it, observed) == b"body"

@@ -13,7 +13,7 @@ from mirrord.declared import Credentials
 from mirrord.errors import StoreRefused
 from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions
 from mirrord.s3.session import S3Store
-from tests.support.elsewhere import Elsewhere, Region, Reply, always, refusal, serving
+from tests.support.elsewhere import RedirectTarget, Region, Reply, always, refusal, serving
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.weed import Server
 
@@ -149,7 +149,7 @@ async def test_an_invalid_region_is_not_used(store_proxy: StoreProxy, bucket: st
 @pytest.mark.parametrize("bare", [True, False], ids=["no document", "a document"])
 async def test_no_other_redirect_is_followed(weed: Server, store_proxy: StoreProxy, status: int, bare: bool) -> None:
     """No signature and no session token is sent to another host; the error names the target without secrets."""
-    there = Elsewhere()
+    there = RedirectTarget()
     token = Credentials(access_key_id="AKIA", secret_access_key="s", session_token="a-token-of-the-test")
     async with serving(there.answer) as place:
         location = {"Location": f"http://user:secret@{place}/b/k?X-Amz-Signature=sig"}

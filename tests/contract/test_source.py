@@ -14,7 +14,7 @@ from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
 from mirrord.testing import MemorySource
 from tests.support.origin import Generated, Origin
-from tests.support.reading import drained, item_of, looked, read
+from tests.support.reading import drained, item_of, probed, read
 
 BODY = b"".join(Generated(700_001, seed=4).pieces())
 
@@ -89,7 +89,7 @@ async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 async def test_the_whole_stream_is_the_source(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
         assert observed.revision.length == len(BODY)
         assert await read(source, observed) == BODY
         await source.confirm(observed)
@@ -98,7 +98,7 @@ async def test_the_whole_stream_is_the_source(original: Original) -> None:
 async def test_an_empty_source_is_read_as_empty(original: Original) -> None:
     original.write(b"")
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
         assert observed.revision.length == 0
         assert await read(source, observed) == b""
         await source.confirm(observed)
@@ -108,7 +108,7 @@ async def test_an_empty_source_is_read_as_empty(original: Original) -> None:
 async def test_a_buffer_of_any_size_gets_every_byte(original: Original, buffer: int) -> None:
     original.write(BODY[:3001])
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed) as stream:
             assert await drained(stream, buffer) == BODY[:3001]
             assert await stream.readinto(memoryview(bytearray(1))) == 0  # and at the end again
@@ -120,7 +120,7 @@ async def test_a_buffer_of_any_size_gets_every_byte(original: Original, buffer: 
 async def test_a_range_is_that_part_of_the_source(original: Original, start: int, end: int | None) -> None:
     original.write(BODY)
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
         assert observed.ranges
         assert await read(source, observed, start, end) == BODY[start:end]
 
@@ -128,7 +128,7 @@ async def test_a_range_is_that_part_of_the_source(original: Original, start: int
 async def test_ranges_may_be_read_in_parallel(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed, 0, 400_000) as first, source.open(observed, 400_000) as second:
             assert await drained(second) == BODY[400_000:]
             assert await drained(first) == BODY[:400_000]
@@ -137,7 +137,7 @@ async def test_ranges_may_be_read_in_parallel(original: Original) -> None:
 async def test_a_known_revision_that_is_unchanged_gives_none(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        known = (await looked(source)).revision
+        known = (await probed(source)).revision
     async with original.source() as source:
         assert await source.probe(known) is None
         assert await source.probe(known) is None
@@ -146,7 +146,7 @@ async def test_a_known_revision_that_is_unchanged_gives_none(original: Original)
 async def test_a_new_version_is_observed(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        known = (await looked(source)).revision
+        known = (await probed(source)).revision
     original.write(BODY[::-1])
     async with original.source() as source:
         observed = await source.probe(known)
@@ -158,7 +158,7 @@ async def test_a_new_version_is_observed(original: Original) -> None:
 async def test_a_known_revision_of_another_address_is_ignored(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        revision = (await looked(source)).revision
+        revision = (await probed(source)).revision
     other = Revision(
         address="0" * 16,
         etag=revision.etag,
@@ -175,7 +175,7 @@ async def test_a_known_revision_of_another_address_is_ignored(original: Original
 async def test_a_range_of_a_changed_source_is_refused(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
         original.write(BODY[::-1])
         with pytest.raises(SourceChanged):
             await read(source, observed, 1000)
@@ -184,7 +184,7 @@ async def test_a_range_of_a_changed_source_is_refused(original: Original) -> Non
 async def test_a_changed_source_is_refused_by_a_later_open(original: Original) -> None:
     original.write(BODY)
     async with original.source() as source:
-        observed = await looked(source)
+        observed = await probed(source)
     original.write(BODY[::-1])
     async with original.source() as source:  # a new source, without an open response
         with pytest.raises(SourceChanged):
@@ -204,7 +204,7 @@ async def test_leaving_twice_and_leaving_early_are_no_error(original: Original) 
     before = len(os.listdir("/proc/self/fd")) if isinstance(original, LocalFile) else None
     source = original.source()
     async with source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed) as stream:
             assert await stream.readinto(memoryview(bytearray(10))) == 10
     await source.__aexit__(None, None, None)
@@ -216,7 +216,7 @@ async def test_an_error_of_the_reader_passes_through(original: Original) -> None
     original.write(BODY)
 
     async def broken_reader() -> None:
-        async with original.source() as source, source.open(await looked(source)) as stream:
+        async with original.source() as source, source.open(await probed(source)) as stream:
             await stream.readinto(memoryview(bytearray(10)))
             raise ZeroDivisionError
 

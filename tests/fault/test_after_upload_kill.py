@@ -1,7 +1,7 @@
-"""`after_upload` and kill -9 of the real `mirrord run` at each step from the proof to the end of a file, with and
-without a writer who comes back in that moment: the file or its proven copy always stands, and nothing written is lost.
+"""`after_upload` and kill -9 of the real `mirrord run` at each step from the proof to the removal of a file, with and
+without another write at that moment: the file or its proven copy always exists, and no written bytes are lost.
 
-One process has a file for each step, and each file stops before its own: so one kill is a kill at every step.
+One process has a file for each step, and each file stops before its step: one kill is a kill at every step.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from tests.support.stepping import Stepping
 from tests.support.weed import Server
 
 STEPS = 13
-"""More than any way has, so that files which stop nowhere show that all steps were met."""
-WRITERS = ("nobody", "anew", "appends", "long")
+"""More steps than any action has: files that do not stop prove that all steps were covered."""
+WRITERS = ("none", "anew", "appends", "long")
 PATIENCE = 60.0
 WAYS = [("delete", True), ("delete", False), ("move", True), ("move across file systems", True)]
 if SOAK:
@@ -45,8 +45,8 @@ def name_of(step: int, writer: str) -> str:
 NAMES = {name_of(step, writer): writer for step in range(1, STEPS + 1) for writer in WRITERS}
 
 
-class Place:
-    """The folder, where its files go, and what each file had in it."""
+class Folder:
+    """The folder, the target directory of `move`, and all contents that each file ever had."""
 
     def __init__(self, home: Path, server: Server, bucket: str, after: str) -> None:
         self.inbox, self.done = home / "inbox", home / "done"
@@ -65,7 +65,7 @@ class Place:
         return files_below(self.inbox)
 
     def contents(self, name: str) -> list[bytes]:
-        """What stands of the file, wherever it is now."""
+        """All present contents of the file: in the folder, in quarantine and in the target directory."""
         stem = name.removesuffix(".csv")
         found = [
             self.inbox / name,
@@ -76,14 +76,14 @@ class Place:
         return [content for path in found if (content := read(path)) is not None]
 
     def lost(self, name: str, client: Any, bucket: str) -> bool:
-        """Whether neither the file nor its copy stands, as it was before any writer came back."""
-        for _ in range(3):  # it may be on its way from one name to another
+        """Whether neither the file nor its object has a content that was written."""
+        for _ in range(3):  # a rename may be in progress
             if any(content.startswith(self.written[name][0]) for content in self.contents(name)):
                 return False
         return objects(client, bucket).get(name) not in {md5(content) for content in self.written[name]}
 
     def write(self, name: str, writer: str, kept: ExitStack) -> IO[bytes] | None:
-        """The writer comes back; one who appends keeps the file open."""
+        """Write the file again; a writer that appends keeps it open."""
         path = self.inbox / name
         if writer == "anew":
             self.note(name, b"anew, and longer than before " + name.encode())
@@ -109,16 +109,16 @@ def read(path: Path) -> bytes | None:
 
 
 @contextmanager
-def witnessed(place: Place, watched: set[str], server: Server, bucket: str) -> Iterator[list[str]]:
-    """Looks all the time whether each watched file or its copy stands; the names of those lost."""
+def loss_detector(folder: Folder, watched: set[str], server: Server, bucket: str) -> Iterator[list[str]]:
+    """Verify all the time that each watched file or its object exists; yields the names of lost files."""
     lost: list[str] = []
     stop, client = threading.Event(), server.client()
 
     def watch() -> None:
         while not stop.is_set():
-            hidden = [name for name in tuple(watched) if not place.contents(name)]
+            hidden = [name for name in tuple(watched) if not folder.contents(name)]
             copies = objects(client, bucket) if hidden else {}
-            lost.extend(name for name in hidden if copies.get(name) != md5(place.written[name][0]))
+            lost.extend(name for name in hidden if copies.get(name) != md5(folder.written[name][0]))
             stop.wait(0.02)
 
     thread = threading.Thread(target=watch)
@@ -133,51 +133,53 @@ def witnessed(place: Place, watched: set[str], server: Server, bucket: str) -> I
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("after", "killed"), WAYS)
-async def test_at_each_step_the_file_or_its_proven_copy_stands(
+async def test_at_each_step_the_file_or_its_proven_copy_exists(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, after: str, killed: bool
 ) -> None:
-    place = Place(tmp_path, weed, bucket, after)
+    folder = Folder(tmp_path, weed, bucket, after)
     stepping = Stepping(tmp_path / "stepping", across=after.endswith("systems"))
-    env = {"PYTHONPATH": f"{stepping.place}{os.pathsep}{REPOSITORY}"}
+    env = {"PYTHONPATH": f"{stepping.directory}{os.pathsep}{REPOSITORY}"}
     watched = set(NAMES)
-    with ExitStack() as kept, witnessed(place, watched, weed, bucket) as lost:
-        async with running(tmp_path, str(place.file), env=env) as daemon:
+    with ExitStack() as kept, loss_detector(folder, watched, weed, bucket) as lost:
+        async with running(tmp_path, str(folder.file), env=env) as daemon:
             await daemon.wait_for(
                 lambda: stepping.stopped().keys() | stepping.ended() >= NAMES.keys(), PATIENCE, "all at their steps"
             )
             stopped = stepping.stopped()
             if killed:
                 await daemon.kill()
-            assert stepping.ended() - stopped.keys(), "some files went all the way, so every step was met"
-            assert [name for name in NAMES if place.lost(name, s3_client, bucket)] == []
+            assert stepping.ended() - stopped.keys(), "files without a stop prove that every step was covered"
+            assert [name for name in NAMES if folder.lost(name, s3_client, bucket)] == []
             watched -= {name for name, writer in NAMES.items() if writer in ("anew", "appends")}
-            streams = {name: place.write(name, writer, kept) for name, writer in NAMES.items() if name in stopped}
+            streams = {name: folder.write(name, writer, kept) for name, writer in NAMES.items() if name in stopped}
             if not killed:
-                stepping.let_go()
-                await finished(daemon, place, streams)
+                stepping.release()
+                await finished(daemon, folder, streams)
         if killed:
             stepping.end()
-            async with running(tmp_path, str(place.file), env=env) as daemon:
-                await finished(daemon, place, streams)
+            async with running(tmp_path, str(folder.file), env=env) as daemon:
+                await finished(daemon, folder, streams)
     assert lost == []
     listed = objects(s3_client, bucket)
-    assert {name: listed.get(name) for name in NAMES} == {name: md5(place.latest[name]) for name in NAMES}
+    assert {name: listed.get(name) for name in NAMES} == {name: md5(folder.latest[name]) for name in NAMES}
     assert listed.keys() == NAMES.keys()
-    assert list(place.inbox.rglob("*")) == []
+    assert list(folder.inbox.rglob("*")) == []
     if after != "delete":
-        moved = sorted(path.read_bytes() for path in place.done.rglob("*"))
-        assert set(moved) >= set(place.latest.values()), "what was written last was moved"
-        assert set(moved) <= {content for written in place.written.values() for content in written}
+        moved = sorted(path.read_bytes() for path in folder.done.rglob("*"))
+        assert set(moved) >= set(folder.latest.values()), "the last written content was moved"
+        assert set(moved) <= {content for written in folder.written.values() for content in written}
         assert len(moved) == len(set(moved)), "and nothing twice"
-        assert not list(place.done.glob(f"{QUARANTINE}*"))
+        assert not list(folder.done.glob(f"{QUARANTINE}*"))
 
 
-async def finished(daemon: Any, place: Place, streams: dict[str, IO[bytes] | None]) -> None:
-    """Whoever has a file open writes once more and ends; then all files leave."""
-    await daemon.wait_for(lambda: len(place.files()) <= sum(map(bool, streams.values())), PATIENCE, "the rest to leave")
+async def finished(daemon: Any, folder: Folder, streams: dict[str, IO[bytes] | None]) -> None:
+    """Writers with an open file write again and close it; then all files are removed."""
+    await daemon.wait_for(
+        lambda: len(folder.files()) <= sum(map(bool, streams.values())), PATIENCE, "the rest to leave"
+    )
     for name, stream in streams.items():
         if stream is not None:
             await asyncio.to_thread(stream.write, b", twice")
-            place.note(name, place.latest[name] + b", twice")
+            folder.note(name, folder.latest[name] + b", twice")
             stream.close()
-    await daemon.wait_for(lambda: not place.files(), PATIENCE, "all to leave")
+    await daemon.wait_for(lambda: not folder.files(), PATIENCE, "all to leave")

@@ -1,8 +1,8 @@
 """Files of a watched folder that change while the real `mirrord run` reads them for an upload.
 
-Grown, cut, written over in place (its mtime put back), replaced by a rename, removed: while nothing, a part or all of
-it was read. The moment is exact: the files wait for memory, or for a part that is held before the store. A witness
-reads the bucket throughout: it sees what stood before and what the file is at the end, never what was between.
+Grown, truncated, overwritten in place (with its old mtime), replaced by a rename, removed: before any byte, after a
+part or after all of it was read. The moment is exact: the files wait for memory, or for a part that waits at the proxy.
+A thread lists the bucket all the time: it must see only the object before and the final content, nothing in between.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.support.daemon import Daemon, running
 from tests.support.gate import Gate
 from tests.support.inbox import BucketWatch, emptied, manifest, md5
 from tests.support.proxy import StoreProxy
-from tests.support.witness import keys_in, uploads
+from tests.support.stored import keys_in, uploads
 
 PART = 5 * MiB
 CHANGES = ("grown", "cut", "in place", "replaced", "removed")
@@ -31,7 +31,7 @@ PATIENCE = 60.0
 
 
 def etag(content: bytes, part: int) -> str:
-    """As S3 makes it of an upload in such parts; of one part at most, of a put."""
+    """The ETag of S3 for an upload in parts of this size; for a single put if one part is enough."""
     if len(content) <= part:
         return md5(content)
     digests = [bytes.fromhex(md5(content[at : at + part])) for at in range(0, len(content), part)]
@@ -40,7 +40,7 @@ def etag(content: bytes, part: int) -> str:
 
 @dataclass
 class Changing:
-    """One file, its first content `old`, and the `change` that befalls it."""
+    """One file, its content `old`, and the `change` to it."""
 
     path: Path
     change: str
@@ -48,7 +48,7 @@ class Changing:
 
     @property
     def new(self) -> bytes | None:
-        """Its content afterwards."""
+        """The content after the change; None: removed."""
         middle = len(self.old) // 2
         match self.change:
             case "grown":
@@ -61,7 +61,7 @@ class Changing:
                 return self.old[::-1]
         return None
 
-    def happen(self) -> None:
+    def apply(self) -> None:
         new = self.new
         if new is None:
             self.path.unlink()
@@ -81,19 +81,19 @@ class Changing:
 
 @dataclass
 class World:
-    """The daemon on its folder; each of the files has an object of a first content, but "fresh" has none yet."""
+    """A daemon and its folder; each file has an object of a first content, only "fresh" has none yet."""
 
     daemon: Daemon
     proxy: StoreProxy
     root: Path
     files: list[Changing]
-    witness: BucketWatch
+    watch: BucketWatch
 
     def calls(self, operation: str) -> Counter[str]:
         return Counter(call.key for call in self.proxy.calls if call.operation == operation)
 
     async def until_open(self) -> None:
-        """Until the daemon has each of the files open."""
+        """Wait until the daemon has opened each of the files."""
         descriptors = Path(f"/proc/{self.daemon.process.pid}/fd")
 
         def opened() -> bool:
@@ -107,7 +107,7 @@ class World:
 async def world(
     home: Path, proxy: StoreProxy, bucket: str, size: int, s3_client: Any, **fields: Any
 ) -> AsyncIterator[World]:
-    """Started on the first contents, which have been uploaded; the files' `old` contents are of `size` bytes."""
+    """A daemon that has uploaded the first contents; then the files get their `old` contents of `size` bytes."""
     root, file, chance = home / "inbox", home / "m.yaml", Random(size)
     root.mkdir()
     names = {change.replace(" ", "-"): change for change in CHANGES}
@@ -118,27 +118,27 @@ async def world(
         path.write_bytes(b"first")
     daemon_section = f"daemon: {{memory_limit: {fields.pop('memory_limit', '256MiB')}}}\n"
     file.write_text(daemon_section + manifest(proxy.server, root, bucket, settle="50ms", rescan="1s", **fields))
-    with BucketWatch(proxy.upstream, bucket) as witness:
+    with BucketWatch(proxy.upstream, bucket) as watch:
         for one in files:
             if one.path in known:
-                witness.allow(one.path.name, b"first")
+                watch.allow(one.path.name, b"first")
             if one.new is not None:
-                witness.allow(one.path.name, etag(one.new, PART))
+                watch.allow(one.path.name, etag(one.new, PART))
         async with running(home, str(file)) as daemon:
             await daemon.synced(*(path.name for path in known), seconds=PATIENCE)
             proxy.clear()
-            yield World(daemon, proxy, root, files, witness)
+            yield World(daemon, proxy, root, files, watch)
     emptied(s3_client, bucket)
-    assert witness.unexpected == []
+    assert watch.unexpected == []
 
 
 async def final(world: World, bucket: str, s3_client: Any, home: Path) -> None:
-    """The bucket is the folder and what stood of removed files; nothing is left open, blocked or tried again."""
+    """Wait until the bucket equals the folder plus objects of removed files; no upload is open, no item fails."""
     wanted = {"removed": md5(b"first")}
     for one in world.files:
         if one.new is not None:
             wanted[one.path.name] = etag(one.new, PART)
-    await world.daemon.wait_for(lambda: world.witness.latest == wanted, PATIENCE, "bucket == folder")
+    await world.daemon.wait_for(lambda: world.watch.latest == wanted, PATIENCE, "bucket == folder")
     await world.daemon.synced(*wanted, seconds=PATIENCE)
     assert world.daemon.logged("item.blocked") == []
     assert await world.daemon.stop(PATIENCE) == 0
@@ -157,7 +157,7 @@ def discarded(world: World) -> set[str]:
 async def test_a_multipart_upload_of_a_file_that_changes_never_becomes_visible(
     held: str, tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
-    """With one part on its way the next one is read and waits, and a third is not read yet."""
+    """While one part is in flight, the next one is read and waits, and a third is not read yet."""
     upload = {"multipart_threshold": "5MiB", "part_size": "5MiB", "concurrency": 1}
     async with world(tmp_path, store_proxy, bucket, 2 * PART + 1000, s3_client, upload=upload) as one:
         gate = Gate.before(store_proxy, "UploadPart", part=1 if held.startswith("a part") else 3)
@@ -165,7 +165,7 @@ async def test_a_multipart_upload_of_a_file_that_changes_never_becomes_visible(
             file.path.write_bytes(file.old)
         await one.daemon.wait_for(lambda: gate.held == len(one.files), PATIENCE, "a part of each file")
         for file in one.files:
-            file.happen()
+            file.apply()
         gate.open()
         await final(one, bucket, s3_client, tmp_path)
         names = {file.path.name for file in one.files}
@@ -177,7 +177,7 @@ async def test_a_multipart_upload_of_a_file_that_changes_never_becomes_visible(
 async def test_a_put_of_a_file_that_changes_once_it_is_open_never_becomes_visible(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
-    """Another file's parts, held before the store, have all the memory; so each file is open and cannot be read.
+    """Parts of another file that wait at the proxy take all the memory; so each file is open but cannot be read.
 
     The files are larger than `READ_MOST`: a smaller one is open only while it is read.
     """
@@ -185,14 +185,14 @@ async def test_a_put_of_a_file_that_changes_once_it_is_open_never_becomes_visibl
     async with world(tmp_path, store_proxy, bucket, READ_MOST + 1000, s3_client, **fields) as one:
         gate = Gate.before(store_proxy, "UploadPart")
         large = os.urandom(24 * MiB)
-        one.witness.allow("large", etag(large, 8 * MiB))
+        one.watch.allow("large", etag(large, 8 * MiB))
         (one.root / "large").write_bytes(large)
         await one.daemon.wait_for(lambda: gate.held == 3, PATIENCE, "three parts of the large file")
         for file in one.files:
             file.path.write_bytes(file.old)
         await one.until_open()
         for file in one.files:
-            file.happen()
+            file.apply()
         (one.root / "large").unlink()
         gate.open()
         await final(one, bucket, s3_client, tmp_path)

@@ -220,9 +220,9 @@ async def test_an_interruption_keeps_the_parts_of_a_pinned_source(origin: Origin
     origin.behave("/x", *slow, stalls_after(PART * 9 // 4))
     async with world(origin, 1) as one:
         await interrupted(one, 2)
-        (said,) = one.events_of(TransferInterrupted)
-        assert isinstance(said, TransferInterrupted)
-        assert said.outcome == ("parts kept" if pinned else "parts dropped")
+        (interrupted_event,) = one.events_of(TransferInterrupted)
+        assert isinstance(interrupted_event, TransferInterrupted)
+        assert interrupted_event.outcome == ("parts kept" if pinned else "parts dropped")
         assert len(one.store.uploads) == await one.unfinished() == pinned
         origin.behave("/x", *slow)
         assert (await one.reconcile(1)).state is State.SYNCED

@@ -47,7 +47,7 @@ async def test_sync_of_many_files_goes_through(
         tmp_path,
         manifest(tmp_path, store_proxy.server, f"folders:\n  - {{path: {inbox}, to: 's3://{bucket}/', settle: 0s}}\n"),
     )
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert len(s3_client.list_objects_v2(Bucket=bucket)["Contents"]) == FILES
     assert "transfer.failed" not in done.err
     assert "item.retrying" not in done.err

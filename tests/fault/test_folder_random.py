@@ -1,8 +1,8 @@
-"""Random operations of several writers on a watched folder, against a model: at rest the bucket holds the tree.
+"""Random operations of several writers on a watched folder, with a model: at the end the bucket equals the folder.
 
-Each writer has a directory of its own and a model of it, in which every operation is made too. 10,000 operations by
-three seeds together, 100,000 with MIRRORD_SOAK=1; MIRRORD_SEED=n runs one seed again. The seed decides what each
-writer does; how the writers and mirrord interleave it cannot.
+Each writer has its own directory and a model of it, to which it applies every operation. 10,000 operations over
+three seeds, 100,000 with MIRRORD_SOAK=1; MIRRORD_SEED=n repeats one seed. The seed determines the operations of each
+writer, but not how the writers and mirrord interleave.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ SEEDS = [int(os.environ["MIRRORD_SEED"])] if "MIRRORD_SEED" in os.environ else [
 WRITERS = 4
 RESCAN, SETTLE = 2.0, 0.2
 PAUSE, REST = 0.004, 0.3
-"""Seconds between two operations of a writer, mostly and now and then: then some files settle in the midst of it."""
+"""Seconds between two operations of a writer: usual and occasional pause. In the latter some files settle."""
 DRAIN = 600.0 if SOAK else 60.0
-"""Seconds for what was queued to be sent, beside whatever else the machine does."""
+"""Time-out in seconds until all queued files are sent, on a busy machine."""
 
 
 class Writer(threading.Thread):
-    """Makes random operations below `home`, and the same ones in `files` (contents by path) and `directories`."""
+    """Makes random operations below `home` and applies them to `files` (contents by path) and `directories`."""
 
     def __init__(self, home: Path, seed: int, operations: int) -> None:
         super().__init__(name=home.name, daemon=True)
@@ -77,7 +77,7 @@ class Writer(threading.Thread):
         return self._chance.randbytes(self._chance.choice((0, 1, 100, 5_000, 60_000)))
 
     def _create(self) -> bool:
-        """A new file, or another one over an old one, in pieces or in one."""
+        """Write a new file or overwrite an old one, in one or several pieces."""
         path, content = self._free_path(), self._content()
         if path in self.directories:
             return False
@@ -108,7 +108,7 @@ class Writer(threading.Thread):
         return True
 
     def _rename(self) -> bool:
-        """To a new name, or over another file."""
+        """Rename a file to a new name or over another file."""
         path, other = self._some_file(), self._free_path()
         if path is None or other in self.directories or path == other:
             return False
@@ -132,7 +132,7 @@ class Writer(threading.Thread):
         return True
 
     def _rmdir(self) -> bool:
-        """With all that is in it."""
+        """Rename or delete a directory with its contents."""
         path = self._chance.choice(self.directories)
         if path == self._home:
             return False
@@ -156,7 +156,7 @@ class Writer(threading.Thread):
         return True
 
     def _move_model(self, path: Path, other: Path | None) -> None:
-        """All below `path` is below `other` from now on, or gone."""
+        """In the model: move everything below `path` to `other`, or delete it."""
         files = {one: content for one, content in self.files.items() if one.is_relative_to(path)}
         directories = [one for one in self.directories if one.is_relative_to(path)]
         self.files = {one: content for one, content in self.files.items() if one not in files}
@@ -192,7 +192,7 @@ async def test_the_bucket_is_the_tree(seed: int, tmp_path: Path, weed: Server, o
         wrote = time.monotonic() - began
         wanted = await asyncio.to_thread(tree, root)
         model = {name: one for writer in writers for name, one in writer.sums(root).items()}
-        assert wanted == model, "the writers' model is not their tree"
+        assert wanted == model, "the model differs from the folder"
         took = await _equal(s3_client, own_bucket, wanted, daemon)
         sent = len(daemon.logged("transfer.completed"))
     operations = sum((writer.done for writer in writers), Counter[str]())
@@ -203,7 +203,7 @@ async def test_the_bucket_is_the_tree(seed: int, tmp_path: Path, weed: Server, o
 
 
 async def _equal(client: Any, bucket: str, wanted: Sums, daemon: Daemon) -> float:
-    """Wait until each of these stands in the bucket as it is; former files' objects are there too (delete: keep)."""
+    """Wait until the bucket has each of these contents; objects of former files may exist too (delete: keep)."""
     began = time.monotonic()
     while True:
         listed = await asyncio.to_thread(objects, client, bucket)
@@ -211,5 +211,5 @@ async def _equal(client: Any, bucket: str, wanted: Sums, daemon: Daemon) -> floa
         took = time.monotonic() - began
         if not wrong:
             return took
-        assert took < RESCAN + SETTLE + DRAIN, f"{len(wrong)} files, as {sorted(wrong)[:5]}\n{daemon.said[-6000:]}"
+        assert took < RESCAN + SETTLE + DRAIN, f"{len(wrong)} files, as {sorted(wrong)[:5]}\n{daemon.output[-6000:]}"
         await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A folder whose file system hangs blocks nothing but itself, and not the end of the process."""
+"""A folder whose file system hangs blocks only itself, and does not block the end of the process."""
 
 import asyncio
 import time
@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.hanging import Hanging
+from tests.support.stored import keys_in
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 SILENCE = 1.0
 GRACE = 6.0
@@ -19,7 +19,7 @@ OFTEN = "settle: 50ms, rescan: 500ms, poll_interval: 200ms, delete: mirror"
 
 
 class Beats:
-    """Asks /livez all the time. `longest`: seconds between two answers."""
+    """Requests /livez all the time. `longest`: the maximum of the seconds between two answers."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
@@ -62,7 +62,7 @@ async def up(daemon: Daemon) -> dict[str, float | None]:
     return {name: samples.get(f'mirrord_folder_up{{folder="{name}"}}') for name in ("hangs", "well")}
 
 
-async def test_a_folder_that_hangs_is_down_and_all_else_goes_on_until_it_answers(
+async def test_a_folder_that_hangs_is_down_until_it_answers_and_others_are_not_affected(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, hanging: Hanging
 ) -> None:
     (tmp_path / "hangs" / "a").write_text("a")
@@ -88,7 +88,7 @@ async def test_a_folder_that_hangs_is_down_and_all_else_goes_on_until_it_answers
         assert (await daemon.ask("/readyz"))[0] == 200
         (tmp_path / "well" / "last").write_text("well")
         await daemon.synced(*keys, "well/last")
-        assert keys_in(s3_client, bucket) >= {"hangs/a"}  # nothing counts as gone
+        assert keys_in(s3_client, bucket) >= {"hangs/a"}  # no file counts as deleted
 
         hanging.open()
         await daemon.synced(*keys, "well/last", "hangs/b")
@@ -139,7 +139,7 @@ async def test_the_process_ends_within_its_grace_while_reads_hang(
 
 
 def with_after_upload(file: Path, mirrored: Path, bucket: str) -> tuple[str, str]:
-    """The manifest `file` where the folder `well` deletes its files; and the same with a mirror added."""
+    """The manifest `file` with `after_upload: delete` of the folder `well`; and the same with a mirror added."""
     text = file.read_text().replace("delete: mirror", "include: ['*.csv']")
     text = text.replace("name: well,", "name: well, after_upload: delete,")
     return text, f"{text}mirrors: [{{url: 'file://{mirrored}', to: 's3://{bucket}/mirrored'}}]\n"

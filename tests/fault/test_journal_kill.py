@@ -110,11 +110,11 @@ def running(script: str, path: Path) -> Iterator[subprocess.Popen[str]]:
 async def test_every_commit_that_returned_survives_kill_9(tmp_path: Path, lines: int) -> None:
     path = tmp_path / "state" / "state.db"
     with running(STREAM, path) as process:
-        said = [process.stdout.readline() for _ in range(lines)]
+        output = [process.stdout.readline() for _ in range(lines)]
         process.send_signal(signal.SIGKILL)
-        said += process.stdout.readlines()
+        output += process.stdout.readlines()
         assert process.wait() == -signal.SIGKILL, process.stderr.read()
-    words = [line.split() for line in said if line.endswith("\n")]
+    words = [line.split() for line in output if line.endswith("\n")]
     begun = {key for word, key in words if word == "begun"}
     finished = {key for word, key in words if word == "finished"}
     assert begun
@@ -155,9 +155,9 @@ def test_a_child_process_does_not_keep_the_lock(tmp_path: Path) -> None:
 async def test_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with running(FILL, path) as process:
-        said, errors = process.communicate()
+        output, errors = process.communicate()
     assert process.returncode == 0, errors
-    first, *again, saved = said.splitlines()
+    first, *again, saved = output.splitlines()
     assert "the journal" in first
     assert str(path) in first
     assert again == ["still full"] * 3

@@ -1,7 +1,7 @@
 """kill -9 of the real `mirrord sync` at each edge of a transfer and at random moments: guarantee 4.
 
-The moment is exact: a call to the store is held by the proxy, before the store has it or after it answered, and then
-the process is killed. What each run sent is counted at the proxy; the objects are read by boto3.
+The moment is exact: a call to the store waits in the proxy, before the store gets it or after it answered, and then
+the process is killed. The proxy counts the bytes of each run; boto3 reads the objects.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Transfer
 from mirrord.units import KiB, MiB
 from tests.support.command import environment, start
-from tests.support.killing import Held, kill_at, open_uploads
+from tests.support.killing import HeldCalls, kill_at, open_uploads
 from tests.support.measuring import SOAK
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
@@ -26,7 +26,7 @@ PART = 8 * MiB
 SIZE = 8 * PART
 LARGE = (100 if SOAK else 40) * MiB
 IN_FLIGHT = 4 * PART
-"""`upload.concurrency` parts: each holds its place until the journal has it, so four held ones mean no other."""
+"""`upload.concurrency` parts: a part is in flight until it is journaled, so four waiting parts mean no other."""
 RANDOM_KILLS = 50 if SOAK else 6
 SEED = int(os.environ.get("MIRRORD_SEED", "0")) or random.randrange(2**32)
 
@@ -46,7 +46,7 @@ WHOLE = Generated(SIZE, seed=5)
 
 @pytest.fixture(params=["url", "file"])
 def source(request: pytest.FixtureRequest, tmp_path: Path, origin: Origin) -> str:
-    """The address of eight parts."""
+    """The URL of a source of eight parts."""
     if request.param == "url":
         return origin.publish("/large.bin", WHOLE)
     with (tmp_path / "large.bin").open("wb") as stream:
@@ -56,13 +56,13 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, origin: Origin) -> st
 
 
 EDGES = {
-    "before create": (lambda: Held("CreateMultipartUpload"), None, 8),
-    "first parts on their way": (lambda: Held("UploadPart", 1, 4), 0, 8),
-    "four parts journaled, four on their way": (lambda: Held("UploadPart", 5, 4), 4, 4),
-    "a part stored, its answer lost": (lambda: Held("UploadPart", 6, answered=True), None, None),
-    "before complete": (lambda: Held("CompleteMultipartUpload"), 8, 0),
+    "before create": (lambda: HeldCalls("CreateMultipartUpload"), None, 8),
+    "first parts in flight": (lambda: HeldCalls("UploadPart", 1, 4), 0, 8),
+    "four parts journaled, four in flight": (lambda: HeldCalls("UploadPart", 5, 4), 4, 4),
+    "a part stored, its answer lost": (lambda: HeldCalls("UploadPart", 6, answered=True), None, None),
+    "before complete": (lambda: HeldCalls("CompleteMultipartUpload"), 8, 0),
 }
-"""When, and then: parts kept, and parts sent by the second run. None: depends on what else was in flight."""
+"""Moment -> (parts kept, parts sent by the second run). None: depends on the other parts in flight."""
 
 
 @pytest.mark.parametrize("edge", EDGES)
@@ -76,12 +76,12 @@ async def test_killed_at_an_edge_only_what_was_in_flight_is_sent_again(
     before = store_proxy.counts["UploadPart"]
 
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert digest_of(s3_client, bucket, "large.bin") == WHOLE.sha256()
     assert open_uploads(s3_client, bucket) == []
     again = store_proxy.counts["UploadPart"] - before
     resumed = events(done, "transfer.resumed")
-    assert again <= 8 - (before - 4), "no more than what was in flight is sent again"
+    assert again <= 8 - (before - 4), "only parts in flight may be sent again"
     assert sent in (None, again)
     assert kept in (None, *(line["parts"] for line in resumed))
     assert all(line["bytes"] == line["parts"] * PART for line in resumed)
@@ -89,17 +89,17 @@ async def test_killed_at_an_edge_only_what_was_in_flight_is_sent_again(
     assert await unfinished(tmp_path) == []
 
 
-async def test_killed_once_the_store_created_an_upload_whose_id_nobody_has(
+async def test_killed_after_the_store_created_an_upload_whose_id_is_not_journaled(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
-    """The object is made by another upload; the first is found by its journaled intent, and swept."""
+    """Another upload creates the object; the first one is found by its journaled intent and aborted."""
     url = origin.publish("/large.bin", Generated(20 * MiB, seed=1))
     file = manifest(tmp_path, store_proxy.server, f"mirrors:\n  {url}: s3://{bucket}/large.bin\n")
-    assert await kill_at(Held("CreateMultipartUpload", answered=True), store_proxy, tmp_path, file)
+    assert await kill_at(HeldCalls("CreateMultipartUpload", answered=True), store_proxy, tmp_path, file)
     (orphan,) = open_uploads(s3_client, bucket)
 
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert digest_of(s3_client, bucket, "large.bin") == Generated(20 * MiB, seed=1).sha256()
     assert [line["upload_id"] for line in events(done, "upload.aborted")] == [orphan]
     assert open_uploads(s3_client, bucket) == []
@@ -107,21 +107,21 @@ async def test_killed_once_the_store_created_an_upload_whose_id_nobody_has(
 
 
 @pytest.mark.parametrize(("operation", "size"), [("CompleteMultipartUpload", 20 * MiB), ("PutObject", 64 * KiB)])
-async def test_killed_once_the_object_stands_it_is_not_written_again(
+async def test_killed_after_the_object_exists_it_is_not_written_again(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin, operation: str, size: int
 ) -> None:
-    """Also over an object of an earlier revision, which the journal knows: the new one is no drift."""
+    """Also with a journaled object of an earlier revision: the new object must not count as drift."""
     file = manifest(
         tmp_path, store_proxy.server, f"mirrors:\n  {origin.publish('/a.bin', b'old')}: s3://{bucket}/a.bin\n"
     )
     assert (await sync(tmp_path, file)).code == 0
     origin.publish("/a.bin", Generated(size, seed=2))
-    assert await kill_at(Held(operation, answered=True), store_proxy, tmp_path, file)
+    assert await kill_at(HeldCalls(operation, answered=True), store_proxy, tmp_path, file)
     assert len(await unfinished(tmp_path)) == 1
 
     store_proxy.clear()
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert store_proxy.writes == 0
     assert events(done, "item.drifted") == []
     assert digest_of(s3_client, bucket, "a.bin") == Generated(size, seed=2).sha256()
@@ -134,7 +134,7 @@ async def test_killed_once_the_object_stands_it_is_not_written_again(
 async def test_killed_while_the_store_copies_a_renamed_file(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, answered: bool, copies: int
 ) -> None:
-    """Before the store was asked it is asked again, and once the copy stands it is found: no byte is sent."""
+    """Before the request it is sent again; after the copy the object is found. In both cases no byte is sent."""
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     (inbox / "old").write_bytes(b"content")
@@ -142,12 +142,12 @@ async def test_killed_while_the_store_copies_a_renamed_file(
     file = manifest(tmp_path, store_proxy.server, body)
     assert (await sync(tmp_path, file)).code == 0
     (inbox / "old").rename(inbox / "new")
-    assert await kill_at(Held("CopyObject", answered=answered), store_proxy, tmp_path, file)
+    assert await kill_at(HeldCalls("CopyObject", answered=answered), store_proxy, tmp_path, file)
     assert len(await unfinished(tmp_path)) == 1
 
     store_proxy.clear()
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert (store_proxy.writes, store_proxy.counts["CopyObject"], store_proxy.bytes_sent) == (copies, copies, 0)
     assert s3_client.get_object(Bucket=bucket, Key="new")["Body"].read() == b"content"
     assert await unfinished(tmp_path) == []
@@ -160,7 +160,7 @@ async def test_what_changed_between_kill_and_rerun_starts_clean(
     url = origin.publish("/large.bin", WHOLE)
     body = f"mirrors:\n  - {{url: '{url}', to: 's3://{bucket}/large.bin'"
     file = manifest(tmp_path, store_proxy.server, body + "}\n")
-    assert await kill_at(Held("UploadPart", 6), store_proxy, tmp_path, file)
+    assert await kill_at(HeldCalls("UploadPart", 6), store_proxy, tmp_path, file)
     (old,) = open_uploads(s3_client, bucket)
     expected = WHOLE
     if change == "content":
@@ -171,7 +171,7 @@ async def test_what_changed_between_kill_and_rerun_starts_clean(
 
     store_proxy.clear()
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert events(done, "transfer.resumed") == []
     assert [line["upload_id"] for line in events(done, "upload.aborted")] == [old]
     assert store_proxy.counts["AbortMultipartUpload"] == 1
@@ -188,14 +188,14 @@ async def test_copy_resumes_when_the_same_command_is_given_again(
     where = ["--provider", "seaweedfs", "--endpoint-url", server.endpoint_url]
     url = origin.publish("/large.bin", WHOLE)
     command = ["copy", url, f"s3://{bucket}/large.bin", *where]
-    held = Held("UploadPart", 5, 4)
+    held = HeldCalls("UploadPart", 5, 4)
     held.set_on(store_proxy)
     process = await start(command, environment(tmp_path, env), cwd=tmp_path)
     assert await held.reached()
     process.kill()
     await process.communicate()
     store_proxy.before = None
-    held.let_go()
+    held.release()
 
     process = await start(command, environment(tmp_path, env), cwd=tmp_path)
     out, err = await process.communicate()
@@ -209,7 +209,7 @@ async def test_copy_resumes_when_the_same_command_is_given_again(
 async def test_a_multipart_of_64_mib_costs_its_parts_and_two_calls_and_two_heads(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
-    """The second HEAD shows the ETag: nobody knows before whether the answers of this store name it."""
+    """The second HEAD returns the ETag: it is unknown before whether writes at this store return the same one."""
     url = origin.publish("/large.bin", Generated(64 * MiB))
     file = manifest(tmp_path, store_proxy.server, f"mirrors:\n  {url}: s3://{bucket}/large.bin\n")
     assert (await sync(tmp_path, file)).code == 0
@@ -220,7 +220,7 @@ async def test_a_multipart_of_64_mib_costs_its_parts_and_two_calls_and_two_heads
 
 # ── random moments ────────────────────────────────────────────────────────────────────────────────
 class Mixed:
-    """Small, large and folder items under one prefix, and what each object must be."""
+    """Small, large and folder items under one prefix, and the expected objects."""
 
     def __init__(self, home: Path, proxy: StoreProxy, origin: Origin, bucket: str, seed: int) -> None:
         home.mkdir()
@@ -259,11 +259,11 @@ async def test_killed_at_random_moments_all_objects_equal_their_sources(
         s3_client.create_bucket(Bucket=bucket)
         mixed = Mixed(tmp_path / str(number), store_proxy, origin, bucket, SEED + number)
         store_proxy.clear()
-        held = Held("", chance.randint(1, calls), answered=chance.random() < 0.5)
+        held = HeldCalls("", chance.randint(1, calls), answered=chance.random() < 0.5)
         kills += await kill_at(held, store_proxy, mixed.home, mixed.file, later=chance.choice((0, chance.random() / 5)))
 
         done = await sync(mixed.home, mixed.file)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         found = {key: digest_of(s3_client, bucket, key) for key in mixed.expected}
         assert found == mixed.expected
         assert await unfinished(mixed.home) == []

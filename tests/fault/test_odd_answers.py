@@ -86,8 +86,8 @@ async def test_such_a_file_is_uploaded_in_parts_once(
 ) -> None:
     store_proxy.rewrite = rewrite
     done = await sync(tmp_path, folder(tmp_path, store_proxy, bucket))
-    assert done.code == 0, done.said
-    assert store_proxy.counts["CreateMultipartUpload"] == 1, done.said
+    assert done.code == 0, done.output
+    assert store_proxy.counts["CreateMultipartUpload"] == 1, done.output
     assert uploads(s3_client, bucket) == []
     assert s3_client.head_object(Bucket=bucket, Key=KEY)["ContentLength"] == len(CONTENT)
 
@@ -99,7 +99,7 @@ async def test_uploads_whose_ids_are_not_said_are_swept(
     store_proxy.rewrite = rewrite
     file = folder(tmp_path, store_proxy, bucket)
     done = await sync(tmp_path, file, speed=10.0)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert "the answer has no UploadId" in done.out + done.err
     assert "internal error" not in done.out + done.err
     assert store_proxy.counts["CreateMultipartUpload"] > 1
@@ -107,7 +107,7 @@ async def test_uploads_whose_ids_are_not_said_are_swept(
 
     store_proxy.rewrite = None
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert uploads(s3_client, bucket) == []
 
 

@@ -207,7 +207,7 @@ async def test_every_fault_has_its_outcome(run: Run, bucket: str) -> None:
             wrong.append(f"{name}: no terminal event")
         if any(count != 1 for count in ended.values()):
             wrong.append(f"{name}: terminal events an attempt: {ended}")
-    assert not wrong, "\n".join([*wrong, run.done.said])
+    assert not wrong, "\n".join([*wrong, run.done.output])
     assert run.started <= run.terminal.keys(), "an attempt without an end"
     assert run.uploads == []
     assert run.encodings == {name: "gzip" if name == "gzip-forced" else "" for name in ROWS}

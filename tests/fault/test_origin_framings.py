@@ -67,10 +67,10 @@ async def test_unusual_framings_and_floods(tmp_path: Path, weed: Server, bucket:
     assert "Traceback" not in done.err
     for name in ACCEPTED:
         stored = s3_client.get_object(Bucket=bucket, Key=name)
-        assert stored["Body"].read() == BODY, done.said
+        assert stored["Body"].read() == BODY, done.output
         assert not stored.get("ContentEncoding"), name
     for name in (*REFUSED, *FLOODS):
-        assert f"Blocked SourceRefused: s3://{bucket}/{name}: " in done.out, done.said
+        assert f"Blocked SourceRefused: s3://{bucket}/{name}: " in done.out, done.output
     asked = [request.split()[1] for request in origin.requests]
     assert sorted(asked) == sorted(f"/{name}" for name in names), "one request for each"
     assert s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []

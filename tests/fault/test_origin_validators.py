@@ -82,7 +82,7 @@ async def test_changes_are_found_and_no_item_is_blocked(
         entries |= {odd.url.replace("/it", f"/{name}"): {"to": f"s3://{bucket}/{name}"} for name in ODD}
         file = manifest(tmp_path, weed, f"mirrors: {json.dumps(entries)}\n")
         first = await sync(tmp_path, file)
-        assert first.code == 0, first.said
+        assert first.code == 0, first.output
         for name in behaviours:
             assert stored(name) == (LARGE if name.startswith("range") else SMALL), name
         assert {stored(name) for name in ODD} == {b"body"}
@@ -90,7 +90,7 @@ async def test_changes_are_found_and_no_item_is_blocked(
         published("rolled", SMALL[::-1])
         published("fresh", SMALL[::-1])
         second = await sync(tmp_path, file)
-    assert second.code == 0, second.said
+    assert second.code == 0, second.output
     assert "Traceback" not in first.err + second.err
     assert stored("rolled") == stored("fresh") == SMALL[::-1]
     sent = {line["key"] for line in events(second, "transfer.completed")}

@@ -58,7 +58,7 @@ async def test_a_store_outage_costs_few_calls_and_no_item(
 
     store_proxy.before = refuse  # type: ignore[assignment]
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), speed=SPEED)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert store_proxy.counts == {"HeadObject": ITEMS + 6, "PutObject": ITEMS}
     assert sum(one.status == 503 for one in store_proxy.calls) == 6
@@ -75,7 +75,7 @@ async def test_retry_after_blocks_every_item_of_the_host(
     for n in range(ITEMS):
         origin.behave(f"/{n}", busy)
     done = await sync(tmp_path, file, speed=SPEED)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert s3_client.list_objects_v2(Bucket=bucket)["KeyCount"] == ITEMS
     assert len(origin.log) == ITEMS + 1
     assert len(events(done, "item.retrying")) == 1
@@ -98,7 +98,7 @@ async def test_urls_that_answer_500_do_not_block_others_of_their_host(
 ) -> None:
     text, good = mixed(origin, bucket, bad=20, good=5)
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, speed=SPEED)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert keys_of(s3_client, bucket) == good
     asked = Counter(one.path for one in origin.log)
     assert all(1 <= asked[f"/{n}"] <= 6 for n in range(20)), "once, and five more times at most"
@@ -117,7 +117,7 @@ async def test_503_for_all_urls_of_a_host_uses_up_no_attempts(
     for n in range(ITEMS):
         origin.behave(f"/{n}", busy)
     done = await sync(tmp_path, file, seconds=120, speed=SPEED)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert len(keys_of(s3_client, bucket)) == ITEMS
     assert len(origin.log) == ITEMS + 40
 
@@ -135,7 +135,7 @@ async def test_keys_that_get_503_do_not_block_others_of_their_store(
     store_proxy.before = refuse  # type: ignore[assignment]
     file = manifest(tmp_path, store_proxy.server, entries(origin, bucket, 25))
     done = await sync(tmp_path, file, seconds=180, speed=SPEED)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert keys_of(s3_client, bucket) == ["20", "21", "22", "23", "24"]
     assert len(events(done, "transfer.started")) == len(
         events(done, "transfer.completed") + events(done, "transfer.failed")
@@ -147,7 +147,7 @@ async def test_a_host_without_answers_is_given_up_soon(
 ) -> None:
     text = entries(origin, bucket, 50).replace(origin.url(""), f"http://127.0.0.1:{closed_port()}")
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, speed=SPEED)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert done.err.count("does not answer, its items are held back") == 1
     assert len(events(done, "item.retrying")) <= 4 + 6 + 6
 
@@ -167,7 +167,7 @@ async def test_a_store_that_refuses_writes_for_a_while_uses_up_no_attempts(
     done = await sync(
         tmp_path, manifest(tmp_path, store_proxy.server, entries(origin, bucket)), seconds=120, speed=SPEED
     )
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert len(keys_of(s3_client, bucket)) == ITEMS
     failed = events(done, "transfer.failed")
     assert failed

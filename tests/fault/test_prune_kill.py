@@ -1,8 +1,8 @@
 """kill -9 of the real `mirrord run` at each step of a deletion (`delete: mirror`), then the daemon again.
 
-The steps: the last look at the object, the DELETE on its way, its answer on its way, the journal's commit. The moment
-is exact: calls are held at the proxy, or the journal's write lock is held by the test. In the meantime some of the
-files come back. At the end the bucket and the journal are what the folder is, and each object went once or not at all.
+The steps: the last HEAD of the object, the DELETE before the store has it, its answer, the commit of the journal. The
+moment is exact: calls wait at the proxy, or the test has the write lock of the journal. Meanwhile some of the files are
+created again. At the end bucket and journal agree with the folder, and each object was deleted once or not at all.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from tests.support.proxy import Seen, StoreProxy
 
 KEPT = [f"kept/{number}" for number in range(5)]
 GOING = ["gone", "back", "returned"]
-"""For good; to come back as another file of the same content length; to come back as the very same file."""
+"""Deleted files: for good; replaced by another file of the same length; restored as the same file."""
 PATIENCE = 60.0
 
 
-class Held:
-    """One call of `operation` on each of `keys` is held, before the store has it or once it `answered`."""
+class HeldCalls:
+    """Makes one call of `operation` on each of `keys` wait: before the store gets it or after it `answered`."""
 
     def __init__(self, operation: str, keys: list[str], *, answered: bool) -> None:
         self._operation = operation
@@ -58,8 +58,8 @@ class Held:
     async def reached(self) -> None:
         assert await asyncio.to_thread(self._all.wait, PATIENCE), f"no {self._operation} of {self._missing}"
 
-    def let_go(self, *, lost: bool = False) -> None:
-        """Let the calls pass; `lost`: they never come to the store, and their answers never to the caller."""
+    def release(self, *, lost: bool = False) -> None:
+        """Let the calls pass; `lost`: the store never gets them, or the client never gets their answers."""
         self._lost = lost
         for loop, gate in self._opened:
             loop.call_soon_threadsafe(gate.set)
@@ -67,31 +67,31 @@ class Held:
 
 @contextmanager
 def write_lock(home: Path) -> Iterator[None]:
-    """Nothing can be committed to the journal meanwhile."""
+    """Prevent all commits to the journal."""
     (state,) = (home / "state").rglob("state.db")
     with closing(sqlite3.connect(state, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
 
 
-async def _killed_with_calls_held(daemon: Daemon, held: Held, home: Path) -> None:
+async def _killed_with_calls_held(daemon: Daemon, held: HeldCalls, home: Path) -> None:
     await daemon.kill()
-    held.let_go(lost=True)
+    held.release(lost=True)
 
 
-async def _killed_before_the_commit(daemon: Daemon, held: Held, home: Path) -> None:
+async def _killed_before_the_commit(daemon: Daemon, held: HeldCalls, home: Path) -> None:
     with write_lock(home):
-        held.let_go()
-        for _ in range(3):  # by then it has read the answers: it serves one turn of its loop after the other
+        held.release()
+        for _ in range(3):  # after these turns of its event loop it has read the answers
             assert (await daemon.ask("/livez"))[0] == 200
         await daemon.kill()
 
 
 STEPS = {
-    "the last look at the object": ("HeadObject", True, _killed_with_calls_held),
-    "the DELETE on its way": ("DeleteObject", False, _killed_with_calls_held),
-    "the DELETE's answer on its way": ("DeleteObject", True, _killed_with_calls_held),
-    "the journal's commit": ("DeleteObject", True, _killed_before_the_commit),
+    "the last HEAD of the object": ("HeadObject", True, _killed_with_calls_held),
+    "the DELETE in flight": ("DeleteObject", False, _killed_with_calls_held),
+    "the answer to DELETE in flight": ("DeleteObject", True, _killed_with_calls_held),
+    "the commit of the journal": ("DeleteObject", True, _killed_before_the_commit),
 }
 
 
@@ -103,7 +103,7 @@ async def records(home: Path) -> list[Record]:
 
 
 def deleted(proxy: StoreProxy) -> Counter[str]:
-    """How often the store was asked to delete each object."""
+    """The number of DELETE requests for each object."""
     assert proxy.counts["DeleteObjects"] == 0
     return Counter(call.key for call in proxy.calls if call.operation == "DeleteObject" and call.forwarded)
 
@@ -113,7 +113,7 @@ def put(proxy: StoreProxy) -> Counter[str]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_in_a_deletion_each_object_goes_once_and_no_other(
+async def test_killed_in_a_deletion_each_object_is_deleted_once_and_no_other(
     step: str, tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
     operation, answered, kill = STEPS[step]
@@ -122,12 +122,12 @@ async def test_killed_in_a_deletion_each_object_goes_once_and_no_other(
     for name in (*KEPT, *GOING, "overwritten"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"{name}, the first")
-    s3_client.put_object(Bucket=bucket, Key="stranger", Body=b"never a file")
+    s3_client.put_object(Bucket=bucket, Key="other", Body=b"never a file")
     file.write_text(manifest(store_proxy.server, root, bucket, settle="50ms", rescan="200ms", delete="mirror"))
     async with running(tmp_path, str(file)) as daemon:
         await daemon.synced(*KEPT, *GOING, "overwritten", seconds=PATIENCE)
         s3_client.put_object(Bucket=bucket, Key="overwritten", Body=b"another program's")
-        held = Held(operation, GOING, answered=answered)
+        held = HeldCalls(operation, GOING, answered=answered)
         held.set_on(store_proxy)
         for name in (*GOING, "overwritten"):
             (root / name).rename(away / name)
@@ -152,10 +152,10 @@ async def test_killed_in_a_deletion_each_object_goes_once_and_no_other(
     assert deleted(store_proxy) == once | {"gone": 1}
     puts = put(store_proxy) - puts
     assert puts["back"] == 1
-    assert set(puts) <= {"back", "returned"}, "what stood is not written again"
-    strangers = {"stranger": md5(b"never a file"), "overwritten": md5(b"another program's")}
-    standing = objects(s3_client, bucket)
-    assert standing == tree(root) | strangers
+    assert set(puts) <= {"back", "returned"}, "existing objects must not be written again"
+    others = {"other": md5(b"never a file"), "overwritten": md5(b"another program's")}
+    present = objects(s3_client, bucket)
+    assert present == tree(root) | others
     known = {one.destination.key: one for one in await records(tmp_path)}
     in_force = {key: (one.object.etag or "").strip('"') for key, one in known.items() if one.removed is None}
-    assert in_force == {key: standing[key] for key in tree(root)}
+    assert in_force == {key: present[key] for key in tree(root)}

@@ -34,7 +34,7 @@ from mirrord.units import KiB, MiB
 from tests.support import store_faults as faults
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
-from tests.support.store_faults import ALWAYS, Faults, Word
+from tests.support.store_faults import ALWAYS, Faults, StoreFault
 from tests.support.syncing import digest_of, manifest
 from tests.support.syncing import sync as sync_command
 
@@ -84,9 +84,9 @@ class World:
     async def sync(self) -> Report:
         self.events.clear()
         self.proxy.clear()
-        return await sync([str(self.home / "m.yaml")], state=f"sqlite://{self.state}", environ={}, observer=self.said)
+        return await sync([str(self.home / "m.yaml")], state=f"sqlite://{self.state}", environ={}, observer=self.record)
 
-    def said(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         self.events.append(event)
 
     @property
@@ -94,7 +94,7 @@ class World:
         """How many writes of the object the store did."""
         return sum(one.operation in VISIBLE and one.forwarded and one.status == 200 for one in self.proxy.calls)
 
-    def stands(self) -> bytes | str:
+    def stored(self) -> bytes | str:
         """The old object's bytes, or the digest of another; empty: none."""
         try:
             digest = digest_of(self.client, self.bucket, "key")
@@ -122,56 +122,56 @@ def world(tmp_path: Path, store_proxy: StoreProxy, s3_client: Any, bucket: str, 
 
 
 # ── once ──────────────────────────────────────────────────────────────────────────────────────────
-WORDS = [
+FAULTS = [
     faults.internal_error,
     faults.unavailable,
     faults.too_many,
     faults.not_sent,
     faults.answer_lost,
-    faults.works_and_says(500, "InternalError"),
+    faults.executes_and_answers(500, "InternalError"),
 ]
 ONCE = [
-    *((operation, word) for operation in ("PutObject", "CreateMultipartUpload", "UploadPart") for word in WORDS),
-    *(("CompleteMultipartUpload", word) for word in WORDS),
-    *(("HeadObject", word) for word in WORDS[:-1]),
+    *((operation, fault) for operation in ("PutObject", "CreateMultipartUpload", "UploadPart") for fault in FAULTS),
+    *(("CompleteMultipartUpload", fault) for fault in FAULTS),
+    *(("HeadObject", fault) for fault in FAULTS[:-1]),
     ("PutObject", faults.slow_down),
     ("PutObject", faults.body_damaged),
-    ("PutObject", faults.works_and_says(412, "PreconditionFailed")),
-    ("PutObject", faults.works_and_says(409, "ConditionalRequestConflict")),
+    ("PutObject", faults.executes_and_answers(412, "PreconditionFailed")),
+    ("PutObject", faults.executes_and_answers(409, "ConditionalRequestConflict")),
     ("UploadPart", faults.body_damaged),
     ("CompleteMultipartUpload", faults.body_damaged),
     ("CompleteMultipartUpload", faults.error_in_200),
-    ("CompleteMultipartUpload", faults.works_and_says(200, "InternalError")),
+    ("CompleteMultipartUpload", faults.executes_and_answers(200, "InternalError")),
     ("CompleteMultipartUpload", faults.answer_truncated),
-    ("CompleteMultipartUpload", faults.works_and_says(404, "NoSuchUpload")),
-    ("CompleteMultipartUpload", faults.works_and_says(412, "PreconditionFailed")),
+    ("CompleteMultipartUpload", faults.executes_and_answers(404, "NoSuchUpload")),
+    ("CompleteMultipartUpload", faults.executes_and_answers(412, "PreconditionFailed")),
 ]
 WRITTEN_AGAIN = {"PutObject: works and answers 409 ConditionalRequestConflict"}
 """The write succeeded, and the store answers that it did not."""
 ANOTHER_ATTEMPT = {
     "PutObject: 503 SlowDown",  # the store sent Retry-After: the breaker blocks all its items until then
-    *(f"HeadObject: {word}" for word in WORDS[:3]),  # the HTTP client repeats it after a lost answer
+    *(f"HeadObject: {fault}" for fault in FAULTS[:3]),  # the HTTP client repeats it after a lost answer
 }
 """What the attempt leaves for the next one. HEAD: nothing began."""
 
 
-def named(row: tuple[str, Word]) -> str:
+def named(row: tuple[str, StoreFault]) -> str:
     return f"{row[0]}: {row[1]}"
 
 
 @pytest.mark.parametrize("row", ONCE, ids=named)
 async def test_a_fault_that_happens_once_costs_no_second_write(
-    world: Callable[..., World], row: tuple[str, Word]
+    world: Callable[..., World], row: tuple[str, StoreFault]
 ) -> None:
-    operation, word = row
+    operation, fault = row
     one = world(content=PUT if operation in ("PutObject", "HeadObject") else MULTIPART)
     one.client.put_object(Bucket=one.bucket, Key="key", Body=OLD)
     one.entry()
-    planted = Faults(one.proxy).on(operation, word)
+    planted = Faults(one.proxy).on(operation, fault)
     report = await one.sync()
     assert planted.met == 1
     assert (report.failed, report.copied) == (False, 1), report.left
-    assert one.stands() == one.content.sha256()
+    assert one.stored() == one.content.sha256()
     assert one.uploads() == []
     assert one.writes == 1 + (named(row) in WRITTEN_AGAIN)
     assert one.ends_agree()
@@ -190,15 +190,17 @@ STALLED = [
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("row", STALLED, ids=named)
-async def test_a_call_that_stalls_ends_at_its_deadline(world: Callable[..., World], row: tuple[str, Word]) -> None:
-    operation, word = row
+async def test_a_call_that_stalls_ends_at_its_deadline(
+    world: Callable[..., World], row: tuple[str, StoreFault]
+) -> None:
+    operation, fault = row
     one = world(content=PUT if operation in ("PutObject", "HeadObject") else MULTIPART)
     one.entry()
-    planted = Faults(one.proxy).on(operation, word)
+    planted = Faults(one.proxy).on(operation, fault)
     report = await one.sync()
     assert planted.met == 1
     assert (report.failed, report.copied) == (False, 1), report.left
-    assert one.stands() == one.content.sha256()
+    assert one.stored() == one.content.sha256()
     assert (one.uploads(), one.writes) == ([], 1)
     assert one.ends_agree()
 
@@ -207,14 +209,14 @@ async def test_a_call_that_stalls_ends_at_its_deadline(world: Callable[..., Worl
 @dataclass(frozen=True)
 class Lasting:
     operation: str
-    word: Word
+    fault: StoreFault
     state: State
     reason: Reason
     says: str
     lands: bool = False  # the object exists nevertheless
 
     def __str__(self) -> str:
-        return f"{self.operation}: {self.word}"
+        return f"{self.operation}: {self.fault}"
 
 
 RETRYING = (State.RETRYING, Reason.STORE_UNAVAILABLE)
@@ -239,13 +241,13 @@ async def test_a_fault_that_lasts_leaves_the_old_object_and_a_message_and_passes
     one = world(content=PUT if row.operation in ("PutObject", "HeadObject") else MULTIPART)
     one.client.put_object(Bucket=one.bucket, Key="key", Body=OLD)
     one.entry()
-    planted = Faults(one.proxy).on(row.operation, row.word, times=ALWAYS)
+    planted = Faults(one.proxy).on(row.operation, row.fault, times=ALWAYS)
     report = await one.sync()
     (left,) = report.left
     assert (left.outcome.state, left.outcome.reason) == (row.state, row.reason)
     assert row.operation in left.outcome.message
     assert row.says in left.outcome.message
-    assert one.stands() == OLD
+    assert one.stored() == OLD
     assert one.writes == 0
     assert one.ends_agree()
     assert one.uploads() == [known for known in await one.journaled() if known is not None]
@@ -254,7 +256,7 @@ async def test_a_fault_that_lasts_leaves_the_old_object_and_a_message_and_passes
     planted.lift()
     again = await one.sync()
     assert (again.failed, again.copied, one.writes) == (False, 1, 1), again.left
-    assert one.stands() == one.content.sha256()
+    assert one.stored() == one.content.sha256()
     assert (one.uploads(), await one.journaled()) == ([], [])
 
 
@@ -270,7 +272,7 @@ async def test_a_lost_answer_under_overwrite_never_is_no_conflict(
     report = await one.sync()
     assert (report.failed, report.copied, one.writes) == (False, 1, 1), report.left
     assert one.proxy.counts[operation] == 1
-    assert one.stands() == content.sha256()
+    assert one.stored() == content.sha256()
 
 
 async def test_our_own_earlier_try_that_takes_effect_late_is_no_conflict(world: Callable[..., World]) -> None:
@@ -282,7 +284,7 @@ async def test_our_own_earlier_try_that_takes_effect_late_is_no_conflict(world: 
     report = await one.sync()
     assert [call.status for call in one.proxy.calls if call.operation == "PutObject"] == [0, 412]
     assert (report.failed, report.copied) == (False, 1), report.left
-    assert one.stands() == PUT.sha256()
+    assert one.stored() == PUT.sha256()
 
 
 @pytest.mark.parametrize("content", [PUT, MULTIPART], ids=["put", "multipart"])
@@ -297,7 +299,7 @@ async def test_an_object_of_another_program_under_overwrite_never_is_a_conflict(
     report = await one.sync()
     (left,) = report.left
     assert (left.outcome.state, left.outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
-    assert one.stands() == OLD
+    assert one.stored() == OLD
     assert one.uploads() == []
     assert one.ends_agree()
 
@@ -305,13 +307,13 @@ async def test_an_object_of_another_program_under_overwrite_never_is_a_conflict(
 async def test_a_complete_that_succeeded_and_answers_no_such_upload_when_repeated(world: Callable[..., World]) -> None:
     one = world(content=MULTIPART)
     one.entry()
-    first = faults.works_and_says(503, "ServiceUnavailable")
+    first = faults.executes_and_answers(503, "ServiceUnavailable")
     repeated = faults.answers(404, "NoSuchUpload")
     Faults(one.proxy).on("CompleteMultipartUpload", first).on("CompleteMultipartUpload", repeated, skip=1)
     report = await one.sync()
     assert (report.failed, report.copied, one.writes) == (False, 1, 1), report.left
     assert one.proxy.counts["CompleteMultipartUpload"] == 2
-    assert one.stands() == MULTIPART.sha256()
+    assert one.stored() == MULTIPART.sha256()
 
 
 async def test_an_upload_that_is_gone_starts_over(world: Callable[..., World]) -> None:
@@ -320,7 +322,7 @@ async def test_an_upload_that_is_gone_starts_over(world: Callable[..., World]) -
     Faults(one.proxy).on("CompleteMultipartUpload", faults.answers(404, "NoSuchUpload"))
     report = await one.sync()
     assert (report.failed, report.copied, one.writes) == (False, 1, 1), report.left
-    assert one.stands() == MULTIPART.sha256()
+    assert one.stored() == MULTIPART.sha256()
     assert one.uploads() == []
 
 
@@ -334,7 +336,7 @@ async def test_a_write_with_unknown_outcome_is_not_repeated_before_a_head(
     planted.on("PutObject", faults.answer_lost).on("HeadObject", faults.unavailable, skip=1, times=8)
     report = await one.sync()
     assert (report.failed, one.proxy.counts["PutObject"], one.writes) == (False, 1, 1), report.left
-    assert one.stands() == PUT.sha256()
+    assert one.stored() == PUT.sha256()
     assert await one.journaled() == []
 
 
@@ -342,23 +344,25 @@ async def test_a_write_with_unknown_outcome_is_not_repeated_before_a_head(
 ABORTS = [faults.internal_error, faults.unavailable, faults.not_sent, faults.answer_lost]
 
 
-@pytest.mark.parametrize("word", ABORTS, ids=str)
-async def test_an_abort_that_fails_once_is_repeated(world: Callable[..., World], word: Word) -> None:
+@pytest.mark.parametrize("fault", ABORTS, ids=str)
+async def test_an_abort_that_fails_once_is_repeated(world: Callable[..., World], fault: StoreFault) -> None:
     one = world(content=MULTIPART, options=f", checksum: 'sha256:{'0' * 64}'")
     one.entry()
-    planted = Faults(one.proxy).on("AbortMultipartUpload", word)
+    planted = Faults(one.proxy).on("AbortMultipartUpload", fault)
     report = await one.sync()
     assert planted.met == 1
     assert [left.outcome.reason for left in report.left] == [Reason.CHECKSUM_MISMATCH]
-    assert (one.stands(), one.writes, one.uploads()) == (b"", 0, [])
+    assert (one.stored(), one.writes, one.uploads()) == (b"", 0, [])
     assert one.ends_agree()
 
 
-@pytest.mark.parametrize("word", [faults.internal_error, faults.denied, faults.not_sent], ids=str)
-async def test_an_abort_that_keeps_failing_is_left_to_the_next_sweep(world: Callable[..., World], word: Word) -> None:
+@pytest.mark.parametrize("fault", [faults.internal_error, faults.denied, faults.not_sent], ids=str)
+async def test_an_abort_that_keeps_failing_is_left_to_the_next_sweep(
+    world: Callable[..., World], fault: StoreFault
+) -> None:
     one = world(content=MULTIPART, options=f", checksum: 'sha256:{'0' * 64}'")
     one.entry()
-    planted = Faults(one.proxy).on("AbortMultipartUpload", word, times=ALWAYS)
+    planted = Faults(one.proxy).on("AbortMultipartUpload", fault, times=ALWAYS)
     report = await one.sync()
     assert [left.outcome.reason for left in report.left] == [Reason.CHECKSUM_MISMATCH]
     (upload,) = one.uploads()
@@ -380,9 +384,9 @@ async def test_the_command_ends_well_after_a_fault_and_with_1_while_it_lasts(
     file = one.entry()
     planted = Faults(one.proxy).on("PutObject", faults.denied, times=ALWAYS)
     done = await sync_command(one.home, file)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert "AccessDenied" in done.out + done.err
     planted.lift()
     Faults(one.proxy).on("PutObject", faults.answer_lost)
     assert (await sync_command(one.home, file)).code == 0
-    assert one.stands() == PUT.sha256()
+    assert one.stored() == PUT.sha256()

@@ -1,4 +1,4 @@
-"""A store that is away while the daemon works: nothing is lost, nobody hammers at the door, and all is well afterwards.
+"""A store outage while the daemon works: nothing is lost, few requests are sent, and all items are synced afterwards.
 
 6 seconds of outage here, 20 with MIRRORD_SOAK=1 (`make soak`): calls are cut or answered 503, in turn. Files are
 dropped and URLs change before, while and after.
@@ -25,20 +25,20 @@ from tests.support.proxy import Seen, StoreProxy
 OUTAGE = 20.0 if SOAK else 6.0
 URLS, LARGE = 120, 2
 AT_ONCE = 8
-"""`transfers`: what runs when the store goes away fails once, then few calls ask whether it is back."""
+"""`transfers`: those running at the start of the outage fail once; then few calls probe the store."""
 QUIET_AFTER = 10.0
-"""Seconds in which whoever was under way asks what became of its write, and gives up. The long run gets beyond."""
+"""Seconds in which the running transfers verify their writes and give up. Only the long run takes longer."""
 BACK_WITHIN = 90.0
-"""Seconds from the end of the outage until all is well: the pauses grow with the outage, by full jitter."""
+"""Bound in seconds from the end of the outage until all items are Synced: pauses grow with it, by full jitter."""
 
 
 class Outage:
-    """The store's door: shut between `begin` and `end`. `refused` counts who came meanwhile, by the second."""
+    """Refuses all calls between `begin` and `end`. `refused` has their times in seconds since `begin`."""
 
     def __init__(self) -> None:
         self.since: float | None = None
         self.refused: list[float] = []
-        self._turns = itertools.count()
+        self._calls = itertools.count()
 
     def begin(self) -> None:
         self.since = time.monotonic()
@@ -50,14 +50,14 @@ class Outage:
         if self.since is None:
             return None
         self.refused.append(time.monotonic() - self.since)
-        if next(self._turns) % 2 and request.transport is not None:
+        if next(self._calls) % 2 and request.transport is not None:
             request.transport.abort()
             raise ConnectionResetError
         return web.Response(status=503)
 
 
 class Sources:
-    """What the store must hold in the end: URLs and files that come and change. Bytes differ from step to step."""
+    """URLs and files that are created and changed, with random contents, and the objects expected at the end."""
 
     def __init__(self, origin: Origin, inbox: Path) -> None:
         self._origin, self._inbox = origin, inbox
@@ -71,8 +71,8 @@ class Sources:
         self.expected[f"inbox/{name}"] = body = random.randbytes(size)
         (self._inbox / name).write_bytes(body)
 
-    async def go_on(self, step: str, seconds: float) -> None:
-        """Ten files and changes a second."""
+    async def change(self, step: str, seconds: float) -> None:
+        """Create ten files and change ten URLs a second."""
         for number in range(round(10 * seconds)):
             self.drop(f"{step}-{number}")
             self.publish(str(random.randrange(URLS)))
@@ -89,8 +89,8 @@ def manifest(proxy: StoreProxy, bucket: str, origin: Origin, inbox: Path) -> str
     )
 
 
-async def all_well(daemon: Daemon, sources: Sources, client: Any, bucket: str) -> bool:
-    """Every item Synced, every object what its source is now."""
+async def all_synced(daemon: Daemon, sources: Sources, client: Any, bucket: str) -> bool:
+    """Whether every item is Synced and every object equals its source."""
     states = await daemon.states()
     if set(states) != set(sources.expected) or set(states.values()) != {"Synced"}:
         return False
@@ -108,7 +108,7 @@ def equal(sources: Sources, client: Any, bucket: str) -> bool:
     return True
 
 
-async def test_an_outage_under_load_loses_nothing_and_hammers_at_nobody(
+async def test_an_outage_under_load_loses_nothing_and_sends_few_requests(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     inbox, outage = tmp_path / "inbox", Outage()
@@ -121,24 +121,24 @@ async def test_an_outage_under_load_loses_nothing_and_hammers_at_nobody(
     store_proxy.before = outage
     (tmp_path / "mirrord.yaml").write_text(manifest(store_proxy, bucket, origin, inbox))
     async with running(tmp_path, str(tmp_path / "mirrord.yaml")) as daemon:
-        await sources.go_on("before", 1)
+        await sources.change("before", 1)
         await daemon.wait_for(lambda: store_proxy.counts["PutObject"] >= URLS // 2, 60, "work under way")
         for number in range(LARGE):
             sources.publish(f"large-{number}", 20 * MiB)
         uploads = store_proxy.counts["CreateMultipartUpload"]
         await daemon.wait_for(
-            lambda: store_proxy.counts["CreateMultipartUpload"] > uploads, 60, "a large one under way"
+            lambda: store_proxy.counts["CreateMultipartUpload"] > uploads, 60, "a large one in progress"
         )
         outage.begin()
-        await sources.go_on("while", OUTAGE)
+        await sources.change("while", OUTAGE)
         totals = (await daemon.api("status"))["totals"]
         stores = (await daemon.api("status"))["stores"]
         ready, _ = await daemon.ask("/readyz")
         refused = list(outage.refused)
         outage.end()
         ended = time.monotonic()
-        await sources.go_on("after", 1)
-        await daemon.wait_for(lambda: all_well(daemon, sources, s3_client, bucket), BACK_WITHIN, "all is well")
+        await sources.change("after", 1)
+        await daemon.wait_for(lambda: all_synced(daemon, sources, s3_client, bucket), BACK_WITHIN, "all is well")
         took = time.monotonic() - ended
         assert await daemon.stop() == 0
     late = sum(at > QUIET_AFTER for at in refused)
@@ -151,10 +151,10 @@ async def test_an_outage_under_load_loses_nothing_and_hammers_at_nobody(
         "states_in_the_outage": totals,
     }
     report("store-outage", numbers)
-    assert stores == {"default": False}, "it was said"
-    assert ready == 200, "the daemon itself is well"
-    assert "Blocked" not in totals, "nobody has to do anything about it"
-    assert len(refused) <= 10 * (AT_ONCE + CHECKS) + 5 * OUTAGE, "a few calls for each that was under way, no loop"
-    assert late <= 20 + 5 * max(0, OUTAGE - QUIET_AFTER), "then only one at a time asks whether the store is back"
+    assert stores == {"default": False}, "the status must report the outage"
+    assert ready == 200, "the daemon itself is alive"
+    assert "Blocked" not in totals, "no item may be Blocked"
+    assert len(refused) <= 10 * (AT_ONCE + CHECKS) + 5 * OUTAGE, "a few calls for each running transfer, no loop"
+    assert late <= 20 + 5 * max(0, OUTAGE - QUIET_AFTER), "later only one probe at a time"
     uploads_left = s3_client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     assert uploads_left == []

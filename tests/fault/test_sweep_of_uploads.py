@@ -1,4 +1,4 @@
-"""What kill -9 left between Create and the journal, at a real store: swept by the next program; strangers are not."""
+"""Uploads that kill -9 leaves between Create and the journal, at a real store: the next program aborts only these."""
 
 import sqlite3
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from mirrord.units import MiB
 from tests.support.daemon import running
-from tests.support.killing import Held, kill_at, open_uploads
+from tests.support.killing import HeldCalls, kill_at, open_uploads
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import events, manifest, sync
@@ -21,10 +21,10 @@ CONTENT = Generated(20 * MiB, seed=1)
 async def killed(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> tuple[Path, str]:
-    """The manifest of a sync that was killed once the store had opened its upload, and the upload's id."""
+    """The manifest of a sync that was killed after the store created its upload, and the upload's id."""
     url = origin.publish("/large.bin", CONTENT)
     file = manifest(tmp_path, store_proxy.server, f"mirrors:\n  {url}: s3://{bucket}/large.bin\n")
-    assert await kill_at(Held("CreateMultipartUpload", answered=True), store_proxy, tmp_path, file)
+    assert await kill_at(HeldCalls("CreateMultipartUpload", answered=True), store_proxy, tmp_path, file)
     (upload,) = open_uploads(s3_client, bucket)
     return file, upload
 
@@ -46,7 +46,7 @@ async def test_it_is_swept_although_its_entry_is_not_in_this_run(
     url = origin.publish("/other", b"other")
     other = manifest(tmp_path, store_proxy.server, f"mirrors:\n  {url}: s3://{bucket}/other\n", name="other.yaml")
     done = await sync(tmp_path, other)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert [line["upload_id"] for line in events(done, "upload.aborted")] == [orphan]
     assert open_uploads(s3_client, bucket) == []
 
@@ -54,7 +54,7 @@ async def test_it_is_swept_although_its_entry_is_not_in_this_run(
 async def test_an_upload_that_began_outside_the_intent_is_reported_once_and_stays(
     tmp_path: Path, bucket: str, s3_client: Any, killed: tuple[Path, str]
 ) -> None:
-    """The intent is made to be two hours older: the upload is another program's, then."""
+    """With an intent that is two hours older the upload counts as that of another program."""
     file, foreign = killed
     (state,) = (tmp_path / "state").rglob("state.db")
     journal = sqlite3.connect(state)
@@ -62,7 +62,7 @@ async def test_an_upload_that_began_outside_the_intent_is_reported_once_and_stay
         journal.execute("UPDATE transfers SET started = started - 7200, settled = started - 7000")
     journal.close()
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert open_uploads(s3_client, bucket) == [foreign]
     assert done.err.count(foreign) == 1
     assert "is not ours, and is left alone" in done.err

@@ -13,10 +13,10 @@ from mirrord.units import MiB
 from tests.support import store_faults as faults
 from tests.support.command import mirrord
 from tests.support.daemon import running, store_section
-from tests.support.killing import Held, kill_at, open_uploads
+from tests.support.killing import HeldCalls, kill_at, open_uploads
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
-from tests.support.store_faults import ALWAYS, Faults, Word
+from tests.support.store_faults import ALWAYS, Faults, StoreFault
 from tests.support.syncing import digest_of, events, manifest, sync
 
 CONTENT = Generated(11 * MiB, seed=6)
@@ -40,7 +40,7 @@ def other(tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin) 
     )
 
 
-def silenced(proxy: StoreProxy, complete: Word) -> Faults:
+def silenced(proxy: StoreProxy, complete: StoreFault) -> Faults:
     """The completion gets this fault, and every later HEAD is refused."""
     return Faults(proxy).on(COMPLETE, complete).on("HeadObject", faults.denied, skip=1, times=ALWAYS)
 
@@ -60,18 +60,18 @@ def age(home: Path, seconds: float) -> None:
 
 @LOST
 async def test_sync_leaves_it_open_and_reports_it_and_the_next_one_resolves_it(
-    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, file: Path, complete: Word
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, file: Path, complete: StoreFault
 ) -> None:
     planted = silenced(store_proxy, complete)
     done = await sync(tmp_path, file)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert store_proxy.counts[ABORT] == 0
     assert "the outcome is unknown; the next start settles it" in done.err
 
     planted.lift()
     store_proxy.clear()
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert digest_of(s3_client, bucket, "large.bin") == CONTENT.sha256()
     assert store_proxy.counts[ABORT] == 0
     if complete is faults.answer_lost:
@@ -86,18 +86,18 @@ async def test_an_upload_without_an_object_is_swept_by_a_later_start_and_not_bef
     (upload,) = open_uploads(s3_client, bucket)
     planted.lift()
     done = await sync(tmp_path, other)
-    assert (done.code, open_uploads(s3_client, bucket)) == (0, [upload]), done.said
+    assert (done.code, open_uploads(s3_client, bucket)) == (0, [upload]), done.output
     assert upload in done.err
 
     age(tmp_path, COMPLETE_WINDOW)
     done = await sync(tmp_path, other)
-    assert (done.code, open_uploads(s3_client, bucket)) == (0, []), done.said
+    assert (done.code, open_uploads(s3_client, bucket)) == (0, []), done.output
     assert [line["upload_id"] for line in events(done, "upload.aborted")] == [upload]
 
 
 @LOST
 async def test_copy_leaves_it_open_and_reports_it(
-    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, complete: Word
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, complete: StoreFault
 ) -> None:
     config = tmp_path / "stores.yaml"
     config.write_text(store_section(store_proxy.server))
@@ -105,7 +105,7 @@ async def test_copy_leaves_it_open_and_reports_it(
     silenced(store_proxy, complete)
     url = origin.publish("/copied.bin", large)
     done = await mirrord("copy", url, f"s3://{bucket}/copied.bin", "--config", str(config), home=tmp_path)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert store_proxy.counts[COMPLETE] == 1
     assert store_proxy.counts[ABORT] == 0
     assert "is left open" in done.err
@@ -120,7 +120,7 @@ async def test_the_daemon_aborts_nothing_even_if_the_item_is_removed(
     s3_client: Any,
     file: Path,
     other: Path,
-    complete: Word,
+    complete: StoreFault,
     edit: str,
 ) -> None:
     planted = silenced(store_proxy, complete)
@@ -131,7 +131,7 @@ async def test_the_daemon_aborts_nothing_even_if_the_item_is_removed(
             away.replace(file)
             await daemon.log("manifest.loaded", since=daemon.mark)
         assert await daemon.stop() == 0
-        assert "is left open" in daemon.said
+        assert "is left open" in daemon.output
     assert store_proxy.counts[ABORT] == 0
     planted.lift()
     if edit == "stays":
@@ -145,10 +145,10 @@ async def test_the_daemon_aborts_nothing_even_if_the_item_is_removed(
 async def test_killed_while_it_waited_for_the_completion_the_next_start_makes_a_head_first(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, file: Path, answered: bool
 ) -> None:
-    assert await kill_at(Held(COMPLETE, answered=answered), store_proxy, tmp_path, file)
+    assert await kill_at(HeldCalls(COMPLETE, answered=answered), store_proxy, tmp_path, file)
     store_proxy.clear()
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert store_proxy.counts[ABORT] == 0
     assert store_proxy.counts["UploadPart"] == 0
     assert digest_of(s3_client, bucket, "large.bin") == CONTENT.sha256()
@@ -157,7 +157,7 @@ async def test_killed_while_it_waited_for_the_completion_the_next_start_makes_a_
 @LOST
 @pytest.mark.parametrize("call", ["uploader", "stream_file"])
 async def test_the_library_also_aborts_nothing(
-    tmp_path: Path, store_proxy: StoreProxy, bucket: str, complete: Word, call: str
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, complete: StoreFault, call: str
 ) -> None:
     server = store_proxy.server
     client = S3Client(server.endpoint_url, server.access_key_id, server.secret_access_key)

@@ -102,7 +102,7 @@ async def test_a_repeated_checksum_is_no_proof_of_an_object_and_the_file_stays(
     (inbox / "a.csv").write_bytes(b"1;2\n")
     folder = {"path": "inbox", "to": "s3://bucket/", "settle": "50ms", "after_upload": after}
     done = await sync(tmp_path, manifest(tmp_path, proxy.server, "aws", folders=[folder]))
-    assert "the object was deleted" in done.said
+    assert "the object was deleted" in done.output
     assert (inbox / "a.csv").read_bytes() == b"1;2\n"
     assert not (tmp_path / "done").exists()
 
@@ -122,9 +122,9 @@ async def test_if_head_is_refused_after_the_write_the_file_stays(
     store_proxy.before = put_only
     folder = {"path": "inbox", "to": f"s3://{bucket}/", "settle": "50ms", "after_upload": "delete"}
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, folders=[folder]))
-    assert levels(done) == {"a.csv": "full-object checksum"}, done.said
+    assert levels(done) == {"a.csv": "full-object checksum"}, done.output
     assert (inbox / "a.csv").read_bytes() == b"1;2\n"
-    assert "uploaded, but the file could not be deleted: HeadObject" in done.said
+    assert "uploaded, but the file could not be deleted: HeadObject" in done.output
     assert s3_client.get_object(Bucket=bucket, Key="a.csv")["Body"].read() == b"1;2\n"
 
 
@@ -141,7 +141,7 @@ async def test_a_part_without_an_etag_is_sent_again(
     store_proxy.before = silent
     entry = {"url": origin.publish("/x", LARGE), "to": f"s3://{bucket}/x", "upload": PARTS}
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, mirrors=[entry]))
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert store_proxy.counts["UploadPart"] == 4
     assert s3_client.head_object(Bucket=bucket, Key="x")["ContentLength"] == 12 * MiB
 
@@ -179,7 +179,7 @@ async def test_an_object_whose_etag_is_not_that_of_the_answer_is_sent_once(
     state = tmp_path / "state.db"
     where = ("--state", f"sqlite://{state}")
     done = await sync(tmp_path, file, *where)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     md5 = {"large": "md5", "small": "md5"}
     assert levels(done) == (md5 if provider != "seaweedfs" else {"large": "readback", "small": "full-object checksum"})
     for age in ("new", "old", "healed"):
@@ -187,18 +187,18 @@ async def test_an_object_whose_etag_is_not_that_of_the_answer_is_sent_once(
             older(state)
         proxy.clear()
         again = await sync(tmp_path, file, *where)
-        assert "2 unchanged" in again.out, (age, again.said)
+        assert "2 unchanged" in again.out, (age, again.output)
         assert (proxy.writes, events(again, "item.drifted")) == (0, [])
         assert proxy.counts["GetObject"] == 0
     checked = await mirrord("verify", str(file), *where, home=tmp_path)
-    assert checked.code == 0, checked.said
+    assert checked.code == 0, checked.output
 
     client.put_object(Bucket=bucket, Key="large", Body=b"x" * 12 * MiB)
     drifted = await sync(tmp_path, file, *where)
-    assert len(events(drifted, "item.drifted")) == 1, drifted.said
+    assert len(events(drifted, "item.drifted")) == 1, drifted.output
     (inbox / "large").unlink()
     gone = await sync(tmp_path, file, *where)
-    assert gone.code == 0, gone.said
+    assert gone.code == 0, gone.output
     assert [one["Key"] for one in client.list_objects_v2(Bucket=bucket)["Contents"]] == ["small"]
     client.close()
 
@@ -218,7 +218,7 @@ async def test_an_empty_etag_in_the_answer_to_complete_is_resolved_by_head(
     entry = {"url": origin.publish("/x", LARGE), "to": f"s3://{bucket}/x", "upload": PARTS}
     file = manifest(tmp_path, store_proxy.server, "ceph", mirrors=[entry])
     done = await sync(tmp_path, file)
-    assert levels(done) == {"x": "md5"}, done.said
+    assert levels(done) == {"x": "md5"}, done.output
     assert store_proxy.counts["CompleteMultipartUpload"] == 1
     store_proxy.clear()
     assert "1 unchanged" in (await sync(tmp_path, file)).out
@@ -237,7 +237,7 @@ async def test_the_etag_of_a_put_may_differ_too(
     assert levels(await sync(tmp_path, file)) == dict.fromkeys("ab", "full-object checksum")
     store_proxy.clear()
     again = await sync(tmp_path, file)
-    assert "2 unchanged" in again.out, again.said
+    assert "2 unchanged" in again.out, again.output
     assert store_proxy.writes == 0
 
 
@@ -257,7 +257,7 @@ async def test_sha256_in_parts_is_a_composite_checksum_that_head_shows(
     store_proxy.before = strict
     entry = {"url": origin.publish("/x", LARGE), "to": f"s3://{bucket}/x", "upload": PARTS}
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, "aws", "sha256", mirrors=[entry]))
-    assert levels(done) == {"x": "composite checksum"}, done.said
+    assert levels(done) == {"x": "composite checksum"}, done.output
     assert asked == [("SHA256", "COMPOSITE")]
     shown = s3_client.head_object(Bucket=bucket, Key="x", ChecksumMode="ENABLED")
     assert (shown["ChecksumType"], shown["ChecksumSHA256"][-2:]) == ("COMPOSITE", "-3")
@@ -273,10 +273,10 @@ async def test_a_checksum_that_no_head_shows_means_read_back_and_plan_shows_how_
         entry = {"url": url, "to": f"s3://{bucket}/{checksum}", "upload": PARTS}
         file = manifest(tmp_path, proxy.server, "aws", checksum, mirrors=[entry])
         done = await sync(tmp_path, file, "--state", f"sqlite://{tmp_path}/{checksum}.db")
-        assert levels(done) == {checksum: "readback"}, done.said
+        assert levels(done) == {checksum: "readback"}, done.output
     origin.publish("/x", Generated(13 * MiB, seed=8))
     planned = await mirrord("plan", str(file), "--state", f"sqlite://{tmp_path}/crc64nvme.db", home=tmp_path)
-    assert "13.0 MiB to read back" in planned.out, planned.said
+    assert "13.0 MiB to read back" in planned.out, planned.output
     assert "then read back" in planned.out
 
 
@@ -338,9 +338,9 @@ async def test_an_object_without_content_length_is_read_back(
     entries = [{"url": url, "to": f"s3://{bucket}/{key}", "upload": PARTS} for key, url in urls.items()]
     file = manifest(tmp_path, proxy.server, "aws", mirrors=[entry | {"verify": "readback"} for entry in entries])
     planned = await mirrord("plan", str(file), home=tmp_path)
-    assert "12.0 MiB to read back" in planned.out, planned.said
+    assert "12.0 MiB to read back" in planned.out, planned.output
     done = await sync(tmp_path, file)
-    assert levels(done) == {"large": "readback", "small": "readback"}, done.said
+    assert levels(done) == {"large": "readback", "small": "readback"}, done.output
     client.close()
 
 
@@ -371,9 +371,9 @@ async def test_a_copy_with_another_checksum_does_not_count(
     (inbox / "old").rename(inbox / "new")
     store_proxy.clear()
     done = await sync(tmp_path, file)
-    assert levels(done) == {"new": "full-object checksum"}, done.said
+    assert levels(done) == {"new": "full-object checksum"}, done.output
     assert (store_proxy.counts["CopyObject"], store_proxy.counts["PutObject"]) == (1, 1)
     assert [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]] == ["new"]
     assert s3_client.get_object(Bucket=bucket, Key="new")["Body"].read() == b"1;2\n"
     checked = await mirrord("verify", str(file), home=tmp_path)
-    assert checked.code == 0, checked.said
+    assert checked.code == 0, checked.output

@@ -1,4 +1,4 @@
-"""`after_upload: delete | move` through the real `mirrord run`, `sync` and `plan`, on a real store."""
+"""`after_upload: delete | move` with the real `mirrord run`, `sync` and `plan` and a real store."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def drop(inbox: Path, files: dict[str, bytes] = BODY) -> None:
 def tree(root: Path) -> dict[str, bytes]:
     found = {}
     for path in files_below(root):
-        with suppress(FileNotFoundError):  # it left meanwhile
+        with suppress(FileNotFoundError):  # it has been removed meanwhile
             found[str(path.relative_to(root))] = path.read_bytes()
     return found
 
@@ -55,7 +55,7 @@ async def emptied(daemon: Daemon, inbox: Path) -> None:
     await daemon.wait_for(lambda: not files_below(inbox), 60, "an empty inbox")
 
 
-async def said(daemon: Daemon, key: str, message: str) -> None:
+async def until_message(daemon: Daemon, key: str, message: str) -> None:
     async def says() -> bool:
         return message in (await daemon.items()).get(key, {}).get("message", "")
 
@@ -72,7 +72,7 @@ async def test_run_takes_uploaded_files_away_and_their_items_stay_in_sync(
     async with running(tmp_path, file, env=env) as daemon:
         await emptied(daemon, inbox)
         message = "uploaded, then deleted" if after == "delete" else f"uploaded, then moved to {tmp_path}/done/a.csv"
-        await said(daemon, "a.csv", message)
+        await until_message(daemon, "a.csv", message)
         drop(inbox, {"a.csv": b"another"})
         await emptied(daemon, inbox)
         item = (await daemon.items())["a.csv"]
@@ -81,7 +81,7 @@ async def test_run_takes_uploaded_files_away_and_their_items_stay_in_sync(
         s3_client.delete_object(Bucket=bucket, Key="sub/b.csv")
         item = (await daemon.items())["sub/b.csv"]
         await daemon.ask(f"/api/v1/items/{item['id']}/sync", "POST", token=TOKEN)
-        await said(daemon, "sub/b.csv", "the object was deleted, and its file has left")
+        await until_message(daemon, "sub/b.csv", "the object was deleted, and its file has left")
     listed = objects(s3_client, bucket)
     assert listed == {key: sum_ for key, sum_ in SUMS.items() if key != "sub/b.csv"} | {"a.csv": md5(b"another")}
     if after != "delete":
@@ -94,19 +94,19 @@ async def test_run_takes_uploaded_files_away_and_their_items_stay_in_sync(
 
 
 async def sync(home: Path, file: str) -> list[Event]:
-    """What happened in a `sync` that ended well; in this process, for a quick test."""
+    """The events of a successful `sync`; in this process, for a fast test."""
     events: list[Event] = []
     report = await api.sync([file], state=str(home / "state"), environ={}, observer=events.append)
     assert not report.failed, report
     return events
 
 
-async def test_plan_says_what_sync_then_does(
+async def test_plan_predicts_the_next_sync(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
 ) -> None:
     drop(inbox, {"a.csv": b"a", "sub/b.csv": b"b"})
     file = declared(tmp_path, weed, bucket, {"move": "done"})
-    for _ in range(2):  # it changes nothing
+    for _ in range(2):  # plan changes nothing
         planned = await mirrord("plan", file, "--json", "--exit-code", home=tmp_path)
         changes = json.loads(planned.out)["changes"]
         assert planned.code == 3
@@ -119,7 +119,7 @@ async def test_plan_says_what_sync_then_does(
         assert changes[2]["to"] == str(tmp_path / "done")
     assert "2 files to take away" in (await mirrord("plan", file, home=tmp_path)).out
     done = await mirrord("sync", file, home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert (tree(inbox), tree(tmp_path / "done")) == ({}, {"a.csv": b"a", "sub/b.csv": b"b"})
     assert objects(s3_client, bucket) == {"a.csv": md5(b"a"), "sub/b.csv": md5(b"b")}
     assert (await mirrord("plan", file, "--exit-code", home=tmp_path)).code == 0
@@ -129,7 +129,7 @@ async def test_plan_says_what_sync_then_does(
 async def test_what_was_uploaded_before_leaves_once_its_object_is_found_standing(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
 ) -> None:
-    """Also with a journal that is lost: then the bytes are compared, and what differs is sent again first."""
+    """Also without a journal: then the bytes are compared, and different ones are sent again first."""
     drop(inbox, {"a": b"a", "b": b"b"})
     await sync(tmp_path, declared(tmp_path, weed, bucket, "keep"))
     assert set(tree(inbox)) == {"a", "b"}
@@ -145,7 +145,7 @@ async def test_what_was_uploaded_before_leaves_once_its_object_is_found_standing
 
 
 @pytest.mark.parametrize("kept", ["everything", "no journal", "not the content"])
-async def test_sync_goes_on_with_what_a_kill_left_set_aside(
+async def test_sync_finishes_quarantined_files_after_a_kill(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path, kept: str
 ) -> None:
     drop(inbox, BODY)
@@ -170,7 +170,7 @@ async def test_sync_goes_on_with_what_a_kill_left_set_aside(
 async def test_hard_links_leave_one_by_one(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, inbox: Path
 ) -> None:
-    """The end of one name changes the others' ctime: they leave all the same."""
+    """The removal of one name changes the ctime of the others: they are removed too."""
     drop(inbox, {"a": b"linked"})
     for name in ("b", "c", ".elsewhere"):
         os.link(inbox / "a", inbox / name)
@@ -178,7 +178,7 @@ async def test_hard_links_leave_one_by_one(
     async with running(tmp_path, file) as daemon:
         await daemon.wait_for(lambda: set(tree(inbox)) == {".elsewhere"}, 60, "the links to leave")
         for name in ("a", "b", "c"):
-            await said(daemon, name, "uploaded, then deleted")
+            await until_message(daemon, name, "uploaded, then deleted")
     assert objects(s3_client, bucket) == dict.fromkeys(("a", "b", "c"), md5(b"linked"))
     assert tree(inbox) == {".elsewhere": b"linked"}
 
@@ -203,12 +203,12 @@ async def test_a_store_that_proves_nothing_keeps_the_files_and_the_items_say_so(
     )
     assert "1 to copy" in (await mirrord("plan", file, home=tmp_path)).out
     async with running(tmp_path, file) as daemon:
-        await said(daemon, "a", "uploaded, but the file could not be deleted: the store confirmed nothing but")
+        await until_message(daemon, "a", "uploaded, but the file could not be deleted: the store confirmed nothing but")
         assert await daemon.states() == {"a": "Synced"}
     assert tree(inbox) == {"a": b"a"}
 
 
-async def test_what_hinders_is_said_and_tried_again_with_each_rescan_and_no_more(
+async def test_a_failed_action_is_reported_and_retried_at_each_rescan_only(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, inbox: Path
 ) -> None:
     (tmp_path / "done").write_bytes(b"no directory")
@@ -216,13 +216,13 @@ async def test_what_hinders_is_said_and_tried_again_with_each_rescan_and_no_more
     file = declared(tmp_path, store_proxy.server, bucket, {"move": "done"})
     with (inbox / "b").open("ab") as writer:
         async with running(tmp_path, file) as daemon:
-            await said(daemon, "a", f"the file could not be moved: {tmp_path}/done: Not a directory")
-            await said(daemon, "b", "somebody has it open for writing")
+            await until_message(daemon, "a", f"the file could not be moved: {tmp_path}/done: Not a directory")
+            await until_message(daemon, "b", "somebody has it open for writing")
             assert await daemon.states() == {"a": "Synced", "b": "Synced"}
             heads = store_proxy.counts["HeadObject"]
             before = await scans(daemon)
             await scanned(daemon, 4)
-            tries = await scans(daemon) - before + 2  # two may have been under way
+            tries = await scans(daemon) - before + 2  # two may have been in progress
             asked = store_proxy.counts["HeadObject"] - heads
             assert 4 <= asked <= 4 * tries, "two files, two HEADs each"
             assert store_proxy.counts["PutObject"] == 2
@@ -238,7 +238,7 @@ async def test_what_hinders_is_said_and_tried_again_with_each_rescan_and_no_more
 async def test_files_leave_with_their_dates_and_markers_stay(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, inbox: Path
 ) -> None:
-    """A name that comes again another day is another object: it is no edit of a file that has left."""
+    """A new file with the name of a removed file, on another day, is another object, not an edit."""
     (inbox / "_SUCCESS").touch()
     file = declared(tmp_path, weed, bucket, "delete", key="{date:%Y-%m-%d}/{path}", ready="_SUCCESS")
     env = {"MIRRORD_API_TOKEN": TOKEN}
@@ -248,7 +248,7 @@ async def test_files_leave_with_their_dates_and_markers_stay(
             os.utime(inbox / ".a", (moment, moment))
             (inbox / ".a").rename(inbox / "a")
             await daemon.wait_for(lambda: not (inbox / "a").exists(), 60, "a to leave")
-            await said(daemon, f"{day}/a", "uploaded, then deleted")
+            await until_message(daemon, f"{day}/a", "uploaded, then deleted")
         item = (await daemon.items())["2026-01-01/a"]
         await daemon.ask(f"/api/v1/items/{item['id']}/sync", "POST", token=TOKEN)
         await scanned(daemon, 2)

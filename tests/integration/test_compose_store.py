@@ -139,7 +139,7 @@ async def test_its_manifest_works_with_its_variables(store: Server, tmp_path: Pa
         home=tmp_path,
         env=variables | {"STORE_URL": store.endpoint_url},
     )
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     client = store.client()
     try:
         found = client.get_object(Bucket="datasets", Key="inbox/temperatures.csv")["Body"].read()

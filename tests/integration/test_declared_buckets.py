@@ -55,7 +55,7 @@ async def test_a_bucket_that_cannot_be_created_blocks_only_its_own_items(
         f"  - {{url: '{url}', to: 's3://{bucket}/a'}}\n  - {{url: '{url}?b', to: 's3://forbidden/b'}}\n",
     )
     done = await sync(tmp_path, file)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert s3_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"
     assert "s3://forbidden/b" in done.out
     assert f"s3://{bucket}/a" not in done.out
@@ -90,15 +90,15 @@ async def test_versioning_of_a_bucket_that_exists_is_named_and_not_changed(
     )
     words = f"s3://{bucket} at store 'default' exists and has no versioning"
     plan = await mirrord("plan", str(file), home=tmp_path)
-    assert f"! differs {words}" in plan.out, plan.said
+    assert f"! differs {words}" in plan.out, plan.output
     asked = await mirrord("plan", "--json", str(file), home=tmp_path)
-    assert [words in one for one in json.loads(asked.out)["differences"]] == [True], asked.said
+    assert [words in one for one in json.loads(asked.out)["differences"]] == [True], asked.output
 
     async with running(tmp_path, str(file)) as daemon:
         await daemon.synced("a", "b")
         (difference,) = (await daemon.api("status"))["differences"]
         assert words in difference
         status = await mirrord("status", "--url", daemon.url, home=tmp_path)
-        assert words in status.out, status.said
+        assert words in status.out, status.output
     assert s3_client.get_bucket_versioning(Bucket=bucket).get("Status") is None
     assert s3_client.get_bucket_versioning(Bucket=new_bucket)["Status"] == "Enabled"

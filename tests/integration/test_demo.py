@@ -42,9 +42,9 @@ def assert_equal_to_the_originals(client: Any, bucket: str, keys: set[str], inbo
 async def test_two_passes_on_the_embedded_store_and_every_object_equals_its_source(tmp_path: Path) -> None:
     for run in (1, 2):
         done = await mirrord("demo", "--once", home=tmp_path)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         passes = PASS.findall(done.out)
-        assert [number for number, *_ in passes] == ["1", "2"], done.said
+        assert [number for number, *_ in passes] == ["1", "2"], done.output
         if run == 1:
             assert passes[0][1:] == ("7", "64.0 MiB", "0", "64.0 MiB of bodies")
         assert passes[1][1:] == ("0", "0 B", "7", "no body bytes")
@@ -84,7 +84,7 @@ async def test_the_second_pass_writes_nothing_as_a_proxy_before_the_store_counts
         f"folders:\n  - {{path: inbox, to: 's3://{bucket}/inbox/', settle: 100ms}}\n"
     )
     done = await mirrord("demo", "--once", home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     first, second = PASS.findall(done.out)
     assert first[1:] == ("3", "64.0 MiB", "0", "64.0 MiB of bodies")
     assert second[1:] == ("0", "0 B", "3", "no body bytes")

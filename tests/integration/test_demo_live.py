@@ -170,9 +170,9 @@ async def test_the_status_line_that_it_prints_works_beside_it(tmp_path: Path) ->
         await demo.object("hello.txt")
         env = environment(tmp_path / "elsewhere") | {"PATH": "/usr/bin:/bin"}
         other = await asyncio.create_subprocess_shell(line, env=env, cwd="/", stdout=PIPE, stderr=STDOUT)
-        said = (await asyncio.wait_for(other.communicate(), 60))[0].decode()
-        assert other.returncode == 0, said
-        assert demo.printed["page"] in said
+        output = (await asyncio.wait_for(other.communicate(), 60))[0].decode()
+        assert other.returncode == 0, output
+        assert demo.printed["page"] in output
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Devices that got other numbers since the journal was written, as after a reboot: through the real commands.
+"""Devices whose numbers have changed since the journal was written, as after a reboot: with the real commands.
 
-No test may mount, so it is the journal that is given another number.
+Tests cannot mount, so they change the numbers in the journal.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from mirrord.units import MiB
 from tests.support.command import environment, mirrord, start
 from tests.support.daemon import running, store_section
 from tests.support.proxy import Seen, StoreProxy
+from tests.support.stored import keys_in
 from tests.support.syncing import digest_of
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 
 def renumber(home: Path, table: str, device: int, only: str = "%") -> None:
-    """Let the journal say that those files were on that device."""
+    """Set the device number of these files in the journal."""
     with sqlite3.connect(home / "state" / "mirrord" / "state.db") as journal:
         changed = journal.execute(
             f"UPDATE {table} SET revision = json_set(revision, '$.file[0]', ?) WHERE key LIKE ?", (device, only)
@@ -29,7 +29,7 @@ def renumber(home: Path, table: str, device: int, only: str = "%") -> None:
     journal.close()
 
 
-async def test_nothing_is_sent_or_read_again_and_what_is_gone_still_goes(
+async def test_nothing_is_sent_or_read_again_and_objects_of_deleted_files_are_deleted(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any
 ) -> None:
     inbox, file = tmp_path / "inbox", tmp_path / "m.yaml"
@@ -43,13 +43,13 @@ async def test_nothing_is_sent_or_read_again_and_what_is_gone_still_goes(
     renumber(tmp_path, "items", 1_000_002, only="sub/%")
 
     planned = await mirrord("plan", str(file), home=tmp_path)
-    assert "4 unchanged" in planned.out, planned.said
+    assert "4 unchanged" in planned.out, planned.output
     (inbox / "b").unlink()
     for name in ("x", "y"):
-        (inbox / "sub" / name).unlink()  # as if nothing were mounted at sub: nothing else says what its number is now
+        (inbox / "sub" / name).unlink()  # as if nothing were mounted at sub: its present number is unknown
     done = await mirrord("sync", str(file), home=tmp_path)
-    assert "0 copied" in done.out, done.said
-    assert "1 deleted" in done.out, done.said
+    assert "0 copied" in done.out, done.output
+    assert "1 deleted" in done.out, done.output
     assert keys_in(s3_client, bucket) == {"a", "sub/x", "sub/y"}
 
     async with running(tmp_path, str(file)) as daemon:
@@ -66,7 +66,9 @@ async def test_nothing_is_sent_or_read_again_and_what_is_gone_still_goes(
         assert await daemon.stop() == 0
 
 
-async def test_a_killed_upload_goes_on(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any) -> None:
+async def test_a_killed_upload_is_continued(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
     large = tmp_path / "inbox" / "large"
     large.parent.mkdir()
     large.write_bytes(os.urandom(32 * MiB))
@@ -81,13 +83,13 @@ async def test_a_killed_upload_goes_on(tmp_path: Path, store_proxy: StoreProxy, 
             process.send_signal(signal.SIGKILL)
 
     store_proxy.before = kill_at_the_fourth
-    _, said = await process.communicate()
-    assert process.returncode == -signal.SIGKILL, said.decode()
+    _, output = await process.communicate()
+    assert process.returncode == -signal.SIGKILL, output.decode()
     store_proxy.before = None
     renumber(tmp_path, "transfers", 1_000_001)
     store_proxy.clear()
     done = await mirrord("sync", str(file), home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     sent = [call.operation for call in store_proxy.calls if call.operation in ("CreateMultipartUpload", "UploadPart")]
     assert 1 <= len(sent) <= 2, sent
     assert set(sent) == {"UploadPart"}

@@ -66,9 +66,9 @@ async def test_a_signal_to_end_is_obeyed_from_the_first_line_on(
 ) -> None:
     (tmp_path / "m.yaml").write_text("folders: [{path: inbox, to: 's3://bucket/'}]\n")
     async with signalled(tmp_path, name, module, [command, "m.yaml"]) as daemon:
-        assert await daemon.ended() == code, daemon.said
+        assert await daemon.ended() == code, daemon.output
         assert [line for line in daemon.noise if line] == (["mirrord: interrupted"] if command == "sync" else []), (
-            daemon.said
+            daemon.output
         )
         assert not daemon.logged("daemon.ready")
 
@@ -80,7 +80,7 @@ async def test_a_hang_up_is_remembered_until_there_is_something_to_reload(tmp_pa
     async with signalled(tmp_path, "SIGHUP", module, ["run", "m.yaml"]) as daemon:
         await daemon.log("daemon.ready")
         assert await daemon.stop() == 0
-        assert not daemon.noise, daemon.said
+        assert not daemon.noise, daemon.output
 
 
 async def test_sigterm_while_very_many_mirrors_load_ends_it_soon(tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ async def test_sigterm_while_very_many_mirrors_load_ends_it_soon(tmp_path: Path)
         memory = Path(f"/proc/{daemon.process.pid}/statm")
         await daemon.wait_for(lambda: int(memory.read_text().split()[1]) > 30_000, what="it reads")  # memory pages
         assert await daemon.stop(20) == 0
-        assert not daemon.lines, daemon.said
-        assert not daemon.noise, daemon.said
+        assert not daemon.lines, daemon.output
+        assert not daemon.noise, daemon.output
     async with started(tmp_path, "m.yaml") as daemon:
         await daemon.wait_for((tmp_path / "state" / "mirrord" / "state.db").exists, 180, "the journal is open")
         assert await daemon.stop(20) == 0
-        assert not daemon.noise, daemon.said
+        assert not daemon.noise, daemon.output
 
 
 # ── process 1 ─────────────────────────────────────────────────────────────────────────────────────
@@ -139,9 +139,9 @@ async def test_as_process_1_it_obeys_signals_and_reaps_orphans(tmp_path: Path, n
         assert state(mirrord) != "Z", "the orphans are reaped, and mirrord still runs"
         os.kill(first, signal.SIGHUP)
         os.kill(first, number)
-        assert await daemon.ended() == code, daemon.said
+        assert await daemon.ended() == code, daemon.output
         assert daemon.lines[-1]["event"] == "daemon.stopped"
-        assert not daemon.noise, daemon.said
+        assert not daemon.noise, daemon.output
     finally:
         await daemon.close()
 

@@ -1,6 +1,6 @@
-"""The embedded store's ports other than S3: whoever has no credentials gets no object from them and changes none.
+"""The embedded store's ports other than S3: without credentials no object can be read or changed through them.
 
-Every listening port of the real SeaweedFS is found in /proc and asked as a stranger on the same machine would.
+The tests find every listening port of the real SeaweedFS in /proc and use it as another user of the machine would.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ HTTP2_SETTINGS = 4
 
 @dataclass(frozen=True)
 class Running:
-    """A started embedded store with one object, and what its process listens on."""
+    """A started embedded store with one object, and the listening ports of its process."""
 
     store: S3Store
     directory: Path
@@ -54,7 +54,7 @@ class Running:
 
     @property
     def file_id(self) -> str:
-        """The volume server's own name of the object's only chunk, read from the volume's file."""
+        """The file id of the object's only chunk, from the file of the volume."""
         (file,) = (self.directory / "embedded").glob(f"{AT.bucket}_*.dat")
         at = file.read_bytes().index(CONTENT)
         cookie, needle, _size, _length = struct.unpack(">IQII", file.read_bytes()[at - 20 : at])
@@ -80,7 +80,7 @@ def listening(process: int) -> list[int]:
 
 
 def form() -> aiohttp.FormData:
-    """A file as a browser's form sends it, which filer and volume server take."""
+    """The multipart form of a file, which filer and volume server accept."""
     body = aiohttp.FormData()
     body.add_field("file", b"changed", filename="file")
     return body
@@ -105,12 +105,12 @@ async def test_http_serves_and_changes_no_object(running: Running) -> None:
             async with session.request(
                 method, f"http://127.0.0.1:{port}{path}", data=body, allow_redirects=False
             ) as one:
-                said = await one.read()
-                assert CONTENT not in said, (port, method, path)
+                received = await one.read()
+                assert CONTENT not in received, (port, method, path)
                 assert "Authorization" not in one.headers, "a token for others"
-                assert not re.search(rb'"(fid|auth)"', said), (port, method, path, said)
+                assert not re.search(rb'"(fid|auth)"', received), (port, method, path, received)
                 if path in names or path in changing:
-                    assert one.status >= 400, (port, method, path, said)
+                    assert one.status >= 400, (port, method, path, received)
     assert await read(running.store) == CONTENT
     assert await running.store.list_buckets() == [AT.bucket]
 
@@ -126,7 +126,7 @@ async def test_grpc_requires_the_certificate(running: Running) -> None:
 
 
 def plain_http2(port: int) -> bytes:
-    """The kinds of the frames that the server begins with; a gRPC server begins with SETTINGS."""
+    """The types of the first frames of the server; those of a gRPC server start with SETTINGS."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         return frame(connection)
 
@@ -162,11 +162,11 @@ async def test_weed_shell_without_the_certificate_fails(running: Running, tmp_pa
     assert shell.stdin is not None
     shell.stdin.write(f"fs.cat /buckets/{AT.bucket}/{AT.key}\nlock\nfs.rm /buckets/{AT.bucket}/{AT.key}\n".encode())
     try:
-        said, _ = await asyncio.wait_for(shell.communicate(), 5)  # it asks the master for ever
+        received, _ = await asyncio.wait_for(shell.communicate(), 5)  # it tries to reach the master without end
     except TimeoutError:
         shell.kill()
-        said, _ = await shell.communicate()
-    assert CONTENT not in said
+        received, _ = await shell.communicate()
+    assert CONTENT not in received
     assert await read(running.store) == CONTENT
 
 
@@ -191,7 +191,7 @@ async def test_files_and_sockets_are_for_the_owner_only(running: Running) -> Non
 async def test_each_start_logs_what_is_not_protected(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         caplog.clear()
-        async with EmbeddedStore(tmp_path), EmbeddedStore(tmp_path):  # the second one joins
+        async with EmbeddedStore(tmp_path), EmbeddedStore(tmp_path):  # the second one uses the running store
             (line,) = [one.getMessage() for one in caplog.records if one.name == "mirrord.s3.embedded.store"]
             assert "names of buckets" in line
     certificate = (tmp_path / "embedded" / "grpc.pem").read_text()
@@ -199,7 +199,7 @@ async def test_each_start_logs_what_is_not_protected(tmp_path: Path, caplog: pyt
 
 
 async def test_a_directory_of_an_older_version_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that a version without keys and certificate has made and filled."""
+    """A store with data that an older version without keys and certificate has created."""
     (tmp_path / "embedded").mkdir(mode=0o755)
     with monkeypatch.context() as before:
         before.setattr(weed_module, "protection", lambda _: {})

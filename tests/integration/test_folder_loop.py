@@ -1,4 +1,4 @@
-"""A folder's loop on a real directory with real events: each settled file is submitted, once for each state of it."""
+"""A folder loop on a real directory with real events: it submits each version of a settled file exactly once."""
 
 import asyncio
 import errno
@@ -33,7 +33,7 @@ SETTLE = 0.15
 
 
 class Inbox:
-    """A real folder, its loop, and a scheduler that mirrors at once whatever it is given, if it still is there."""
+    """A real folder, its loop, and a scheduler that records each submitted file as mirrored if it still exists."""
 
     def __init__(self, root: Path, **spec: Any) -> None:
         self.root = root
@@ -93,7 +93,7 @@ class Inbox:
                 await self._news.wait()
 
     async def until_here(self) -> None:
-        """Until every file of the folder, as it is now, was submitted; then a little longer, for what is too much."""
+        """Wait until all present files are submitted, then a little longer, to detect superfluous submissions."""
         await self.until(lambda: not self.missing())
         await asyncio.sleep(3 * SETTLE)
         self.check()
@@ -109,7 +109,7 @@ class Inbox:
     def check(self) -> None:
         assert not self.missing()
         again = [one for one, times in Counter(self.submitted).items() if times > 1]
-        assert not again, "each state of a file once"
+        assert not again, "each version of a file exactly once"
 
     @property
     def names(self) -> list[str]:
@@ -141,7 +141,7 @@ async def test_what_is_there_at_the_start_and_what_is_dropped_later(root: Path) 
         assert inbox.names == ["before", "dropped"]
         assert SETTLE <= inbox.moments[-1] - dropped < SETTLE + 2
         assert inbox.loop.status().watching == "events"
-        assert inbox.causes == ["start"], "by a look, not by a scan"
+        assert inbox.causes == ["start"], "by a check of the file, not by a scan"
 
 
 async def test_markers_of_files_and_of_directories(root: Path) -> None:
@@ -150,7 +150,7 @@ async def test_markers_of_files_and_of_directories(root: Path) -> None:
     (root / "a.csv").write_text("x")
     async with Inbox(root, ready="*.done").followed() as inbox:
         async with asyncio.timeout(20):
-            while [one.status().reason for one in inbox.loop.waiting()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - no event says so
+            while [one.status().reason for one in inbox.loop.waiting()] != [Reason.NO_MARKER] * 2:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.01)
         (root / "a.csv.done").touch()
         await inbox.until(lambda: inbox.names == ["a.csv"])
@@ -266,7 +266,7 @@ async def test_a_root_that_is_removed_and_made_again(root: Path) -> None:
         assert sorted(inbox.names) == ["early0", "early1", "early2", "file0", "file1", "file2"]
 
 
-async def test_a_root_that_comes_late(tmp_path: Path) -> None:
+async def test_a_root_that_is_created_later(tmp_path: Path) -> None:
     async with Inbox(tmp_path / "late").followed() as inbox:
         assert not inbox.loop.status().complete
         (tmp_path / "late").mkdir()
@@ -275,8 +275,8 @@ async def test_a_root_that_comes_late(tmp_path: Path) -> None:
         assert inbox.names == ["a"]
 
 
-async def test_what_no_event_told_is_found_by_the_timer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel has no watch left; `tests/contract/test_watch.py` has it say so itself."""
+async def test_changes_without_events_are_found_by_the_timer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel has no free watch: simulated here, real in `tests/contract/test_watch.py`."""
 
     def full(*_: object) -> bool:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

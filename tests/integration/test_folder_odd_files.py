@@ -1,5 +1,4 @@
-"""What a watched folder does with odd files, through the real daemon: each has a result that shows, and none stops the
-good file beside it."""
+"""Unusual files in a watched folder of the real daemon: each has a visible result, and normal files are uploaded."""
 
 import os
 import socket
@@ -11,15 +10,15 @@ from unicodedata import normalize
 
 from tests.support.command import mirrord
 from tests.support.daemon import Daemon, running, store_section
+from tests.support.stored import keys_in, stored
 from tests.support.weed import Server
-from tests.support.witness import keys_in, stored
 
 COMPOSED, DECOMPOSED = normalize("NFC", "\u00e9"), normalize("NFD", "\u00e9")
 TAKEN = {
     "good": "good",
     "new\nline": "new\nline",
     "n" * 255: "n" * 255,
-    "a\\b": "a/b",  # as the store would make of it
+    "a\\b": "a/b",  # as the store would change it
     "screen\x1b[2J\x01\x7f": "screen\x1b[2J\x01\x7f",
     COMPOSED: COMPOSED,
     DECOMPOSED: DECOMPOSED,
@@ -29,11 +28,11 @@ TAKEN = {
     " sp ace ": " sp ace ",
     "'\"<&>": "'\"<&>",
 }
-"""Name -> key: odd, and uploaded all the same."""
+"""Name -> key of unusual files that are uploaded."""
 REFUSED = ("c\\..\\d", "/".join(["d" * 250] * 4 + ["over 1,024 bytes with the prefix"]))
-"""Names that make no lawful key."""
+"""Names that cannot be keys."""
 HIDDEN = ("..a", "...", ".hidden", "x~", "x.part")
-"""Temporary names, which are out."""
+"""Temporary names, which are excluded."""
 
 
 def make(folder: Path, names: Iterable[str], text: str = "") -> None:
@@ -91,11 +90,13 @@ async def test_each_odd_file_has_its_result_and_stops_no_other(
     try:
         async with running(tmp_path, file, modes=True) as daemon:
             passing = {f"odd/{name}" for name in ("becomes a FIFO", "becomes a link", "goes")}
-            await daemon.wait_for(lambda: keys_in(s3_client, bucket) == taken | passing, 60, "what can be taken is")
+            await daemon.wait_for(
+                lambda: keys_in(s3_client, bucket) == taken | passing, 60, "all files with possible keys are uploaded"
+            )
             assert stored(s3_client, bucket, f"odd/{COMPOSED}") == COMPOSED.encode()
             assert stored(s3_client, bucket, f"odd/{DECOMPOSED}") == DECOMPOSED.encode()
 
-            # ── what is left, and why ─────────────────────────────────────────────────────────────
+            # ── files that are left out ────────────────────────────────────────────────────────────
             await daemon.log("transfer.failed", key="odd/locked", reason="SourceDenied", seconds=60)
             locked = (await daemon.items())["odd/locked"]
             assert (locked["state"], locked["reason"]) == ("Blocked", "SourceDenied")
@@ -118,9 +119,9 @@ async def test_each_odd_file_has_its_result_and_stops_no_other(
             assert (
                 f"{odd}: left: 1 FIFO (fifo), 1 non-UTF-8 name (no-text-\\xff), 1 socket (socket), "
                 "3 symbolic links (first: dangling), 2 refused names (first: c\\..\\d)\n"
-            ) in shown.out, shown.said
+            ) in shown.out, shown.output
 
-            # ── a link or a FIFO in a file's place keeps its object ───────────────────────────────
+            # ── a file that becomes a link or a FIFO keeps its object ──────────────────────────────
             (odd / "becomes a FIFO").unlink()
             os.mkfifo(odd / "becomes a FIFO")
             (odd / "link").rename(odd / "becomes a link")
@@ -129,7 +130,7 @@ async def test_each_odd_file_has_its_result_and_stops_no_other(
             assert (await left(daemon, "odd"))["FIFO"] == (2, "becomes a FIFO")
             assert (await left(daemon, "odd"))["symbolic link"] == (3, "becomes a link")
 
-            # ── what is mended arrives ────────────────────────────────────────────────────────────
+            # ── repaired files are uploaded ───────────────────────────────────────────────────────────
             (odd / "locked").chmod(0o644)
             (shut / "closed").chmod(0o755)
             await daemon.log("transfer.completed", key="odd/locked", seconds=60)
@@ -142,7 +143,7 @@ async def test_each_odd_file_has_its_result_and_stops_no_other(
         (shut / "closed").chmod(0o755)
 
 
-async def test_links_are_followed_where_the_folder_says_so(
+async def test_links_are_followed_with_follow_symlinks(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any
 ) -> None:
     inbox, outside = tmp_path / "inbox", tmp_path / "outside"
@@ -160,7 +161,7 @@ async def test_links_are_followed_where_the_folder_says_so(
         seen = await folder_of(daemon, "inbox")
         assert (seen["complete"], seen["problem"], seen["watching"]) == (True, "", "poll")
 
-        (outside / "deep" / "c").write_text("no event of the folder tells of it")
+        (outside / "deep" / "c").write_text("the folder gets no event for it")
         await daemon.synced(*first, "inbox/tree/deep/c", seconds=60)
         (outside / "a").write_text("again")
         again = daemon.mark
@@ -171,11 +172,11 @@ async def test_links_are_followed_where_the_folder_says_so(
             "inbox/tree/a",
         }
 
-        (outside / "deep").rename(tmp_path / "deep")  # what was behind a link is gone: so are its objects
+        (outside / "deep").rename(tmp_path / "deep")  # the target of a link is deleted: its objects are deleted
         (inbox / "file").unlink()
         await daemon.log("item.pruned", key="inbox/file", seconds=60)
         await daemon.wait_for(lambda: len(daemon.logged("item.pruned")) == 3, 60)
-        outside.rename(tmp_path / "away")  # a link that leads nowhere any more deletes nothing
+        outside.rename(tmp_path / "away")  # a link whose target disappears deletes nothing
         await daemon.wait_for(lambda: daemon.logged("folder.rescanned", files=1), 60)
         (inbox / "goes").write_text("goes")
         await daemon.log("transfer.completed", key="inbox/goes", seconds=60)

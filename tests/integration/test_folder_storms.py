@@ -1,8 +1,8 @@
-"""A watched folder under whatever writers, editors and the kernel's queue do to it.
+"""A watched folder with all kinds of writers and editors, and with overflows of the kernel's event queue.
 
-The real `mirrord run`, a real store and real inotify events. At rest the bucket is the tree, without a restart, each
-file was written once, and a witness who read the bucket throughout saw nothing but whole files. MIRRORD_SOAK=1 makes
-the archive 50,000 files.
+The real `mirrord run`, a real store and real inotify events. At the end the bucket equals the folder without a restart,
+each object was written once, and a thread that lists the bucket all the time has seen complete files only.
+MIRRORD_SOAK=1 makes an archive of 50,000 files.
 """
 
 import asyncio
@@ -32,23 +32,21 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def watched(tmp_path: Path, weed: Server, bucket: str, store_proxy: StoreProxy) -> Open:
-    """`async with watched() as inbox`: the folder tmp_path/inbox is followed."""
+    """`async with watched() as inbox`: a daemon that watches the folder tmp_path/inbox."""
     return partial(folder, tmp_path, weed, bucket, store_proxy)
 
 
 @pytest.fixture
 def unproxied(tmp_path: Path, weed: Server, bucket: str) -> Open:
-    """As `watched`, for so many files that a proxy in Python would be most of what is waited for."""
+    """As `watched` but without a proxy, which would take most of the time with very many files."""
     return partial(folder, tmp_path, weed, bucket, None)
 
 
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────
 async def test_a_slow_writer(watched: Open) -> None:
-    async with watched(
-        settle="2s"
-    ) as inbox:  # its pauses are short beside this, also where the test has to wait for a core
+    async with watched(settle="2s") as inbox:  # longer than its pauses, even if the test has to wait for a core
         pieces = [b"%d" % number * 50_000 for number in range(20)]
-        inbox.witness.allow("slow", b"".join(pieces))
+        inbox.watch.allow("slow", b"".join(pieces))
         with (inbox.root / "slow").open("wb", buffering=0) as file:
             for piece in pieces:
                 file.write(piece)
@@ -62,7 +60,7 @@ async def test_an_append_after_the_settle(watched: Open) -> None:
         content = b""
         for number in range(3):
             content += b"%d" % number * 1000
-            inbox.witness.allow("log", content)
+            inbox.watch.allow("log", content)
             with (inbox.root / "log").open("ab") as file:
                 file.write(content[-1000:])
             await inbox.equal()
@@ -73,11 +71,11 @@ async def test_written_elsewhere_then_renamed(watched: Open) -> None:
     async with watched() as inbox:
         content = b"x" * 300_000
         for temporary, name in ((".a", "a"), ("b.part", "b"), ("c.tmp", "c"), ("d~", "d"), ("../outside", "e")):
-            inbox.witness.allow(name, content)
+            inbox.watch.allow(name, content)
             half = len(content) // 2
             with (inbox.root / temporary).open("wb", buffering=0) as file:
                 file.write(content[:half])
-                await asyncio.sleep(SETTLE * 1.5)  # at rest under its temporary name, and not to be seen
+                await asyncio.sleep(SETTLE * 1.5)  # settled under its temporary name, but excluded
                 file.write(content[half:])
             (inbox.root / temporary).rename(inbox.root / name)
         await inbox.equal()
@@ -86,7 +84,7 @@ async def test_written_elsewhere_then_renamed(watched: Open) -> None:
 
 
 async def test_saved_by_vim(watched: Open) -> None:
-    """backupcopy=no: try the directory with 4913, the old file becomes the backup, write anew, remove the backup."""
+    """backupcopy=no: test the directory with 4913, rename the old file to the backup, write, remove the backup."""
     async with watched() as inbox:
         inbox.write("notes", b"first")
         await inbox.equal()
@@ -105,29 +103,29 @@ async def test_saved_by_vim(watched: Open) -> None:
 
 
 async def test_brought_by_rsync(watched: Open) -> None:
-    """Into .name.XXXXXX, slowly, then the modification time, then the rename; once more over what is there."""
+    """Slowly into .name.XXXXXX, then set the modification time, then rename; later again over the same name."""
     async with watched() as inbox:
         for lap in range(2):
             content = os.urandom(400_000)
-            inbox.witness.allow("sub/film", content)
+            inbox.watch.allow("sub/film", content)
             (inbox.root / "sub").mkdir(exist_ok=True)
             temporary = inbox.root / "sub" / f".film.Xy7{lap}Qa"
             with temporary.open("wb", buffering=0) as file:
                 for at in range(0, len(content), 50_000):
                     file.write(content[at : at + 50_000])
                     await asyncio.sleep(SETTLE / 5)
-            os.utime(temporary, (1_600_000_000, 1_600_000_000))  # the sender's, both times the same
+            os.utime(temporary, (1_600_000_000, 1_600_000_000))  # the time of the sender's file, the same both times
             temporary.rename(inbox.root / "sub" / "film")
             await inbox.equal()
         await inbox.once(**{"sub/film": 2})
 
 
 async def test_hard_links(watched: Open) -> None:
-    """Each name is an object; what is written through one name is there under all of them."""
+    """Each name is an object; a write through one name changes the objects of all names."""
     async with watched() as inbox:
         for name in ("one", "two", "deep/three"):
-            inbox.witness.allow(name, b"shared")
-            inbox.witness.allow(name, b"shared, and more")
+            inbox.watch.allow(name, b"shared")
+            inbox.watch.allow(name, b"shared, and more")
         inbox.write("one", b"shared")
         (inbox.root / "deep").mkdir()
         os.link(inbox.root / "one", inbox.root / "two")
@@ -149,7 +147,7 @@ def _fill(directory: Path, files: int, directories: int) -> None:
 
 
 async def test_a_big_directory_moved_in_then_renamed(watched: Open, tmp_path: Path) -> None:
-    """Its new keys arrive; under `delete: keep` the old ones stay."""
+    """Its new keys are uploaded; with `delete: keep` the old ones stay."""
     _fill(tmp_path / "big", files=500, directories=25)
     async with watched() as inbox:
         inbox.allow_all("big", tmp_path / "big")
@@ -173,7 +171,7 @@ async def test_an_archive_unpacked(unproxied: Open, tmp_path: Path) -> None:
             tar.addfile(entry, BytesIO(content))
     async with unproxied(rescan="3s") as inbox:
         for name, content in contents.items():
-            inbox.witness.allow(name, content)
+            inbox.watch.allow(name, content)
         unpacker = await asyncio.create_subprocess_exec("tar", "-xf", str(archive), "-C", str(inbox.root))
         assert await unpacker.wait() == 0
         took = await inbox.equal(seconds=1500 if SOAK else 400)
@@ -182,7 +180,7 @@ async def test_an_archive_unpacked(unproxied: Open, tmp_path: Path) -> None:
         assert len(inbox.puts) == ARCHIVED
 
 
-# ── what befalls the root, and the kernel's queue ─────────────────────────────────────────────────
+# ── the root, and the kernel's queue ─────────────────────────────────────────────────────────────
 async def test_a_root_removed_and_made_again(watched: Open) -> None:
     async with watched() as inbox:
         kept = {}
@@ -192,7 +190,7 @@ async def test_a_root_removed_and_made_again(watched: Open) -> None:
             kept |= tree(inbox.root)
             shutil.rmtree(inbox.root)
             if lap:
-                await inbox.daemon.wait_for(partial(_incomplete, inbox), what="the loss to be seen")
+                await inbox.daemon.wait_for(partial(_incomplete, inbox), what="the loss is detected")
             inbox.write(f"early{lap}", b"early")
             await inbox.equal(kept)
             kept |= tree(inbox.root)
@@ -206,7 +204,7 @@ async def _incomplete(inbox: Inbox) -> bool:
 
 @contextmanager
 def _a_short_queue() -> Iterator[int]:
-    """An inotify queue of 16 events for whoever starts now, where we may set it; else as long as it is."""
+    """Set the inotify queue to 16 events for new processes, if permitted; its present length."""
     length = QUEUE.read_text()
     try:
         QUEUE.write_text("16")
@@ -220,7 +218,7 @@ def _a_short_queue() -> Iterator[int]:
 
 
 def _storm(inbox: Inbox, events: int, lap: int) -> None:
-    """At least so many events (two of one file in a row would count as one), then what none of them can tell.
+    """Make at least this many events (two in a row of one file count as one), then changes that these do not report.
 
     In the root itself, which is watched: a directory that comes while the daemon is stopped is not yet, and sends none.
     """
@@ -232,7 +230,7 @@ def _storm(inbox: Inbox, events: int, lap: int) -> None:
             for file in opened:
                 file.write(b"x")
     for name in names:
-        inbox.witness.allow(name, b"x" * rounds)
+        inbox.watch.allow(name, b"x" * rounds)
     for number in range(50):
         inbox.write(f"new{lap}/{number}/file", b"%d" % number)
 
@@ -247,11 +245,11 @@ async def _stopped(inbox: Inbox) -> None:
     await inbox.daemon.wait_for(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T", what="the pause")
 
 
-@pytest.mark.alone  # the length of the queue is a setting of the whole machine
+@pytest.mark.alone  # it changes a setting of the whole machine
 async def test_the_kernels_queue_overflows(watched: Open) -> None:
-    with _a_short_queue() as length:  # for as long as it runs: events that were lost are asked for anew
+    with _a_short_queue() as length:  # all the time: lost events must be found by rescans
         async with watched() as inbox:
-            await inbox.daemon.log("folder.rescanned", cause="start")  # its events stand
+            await inbox.daemon.log("folder.rescanned", cause="start")  # its events stay in the queue
             for lap in range(3):
                 await _stopped(inbox)
                 await asyncio.to_thread(_storm, inbox, 2 * length, lap)
@@ -262,7 +260,7 @@ async def test_the_kernels_queue_overflows(watched: Open) -> None:
 
 
 async def test_events_lost_while_it_is_paused(watched: Open) -> None:
-    """Files come, change, are renamed and go; more than the queue holds. Not a restart, a rescan finds them."""
+    """More creations, changes, renames and deletions than the queue holds. A rescan finds them, without a restart."""
     async with watched() as inbox:
         _fill(inbox.root, files=200, directories=10)
         inbox.allow_all("", inbox.root)
@@ -275,7 +273,7 @@ async def test_events_lost_while_it_is_paused(watched: Open) -> None:
         shutil.rmtree(inbox.root / "d2")
         inbox.write("d3/deeper/f3", b"changed")
         os.truncate(inbox.root / "d4/deeper/f4", 1)
-        inbox.witness.allow("d4/deeper/f4", md5(b"4"))
+        inbox.watch.allow("d4/deeper/f4", md5(b"4"))
         inbox.daemon.signal(signal.SIGCONT)
         await inbox.equal(kept=before | tree(inbox.root), seconds=RESCAN + SETTLE + 60)
         await inbox.once(**{"d3/deeper/f3": 2, "d4/deeper/f4": 2})

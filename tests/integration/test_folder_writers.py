@@ -1,7 +1,7 @@
-"""Writers that leave a name standing with something else behind it: replaced by rename, or written over in place.
+"""Writers that change the file of an existing name: replaced by a rename, or overwritten in place.
 
 As tests/integration/test_folder_storms.py: the real `mirrord run`, and a thread that must never list a part of a file.
-All of them write at once, into one folder.
+All of them write at the same time into one folder.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
 
 SETTLE = 1.5
-"""Seconds: long beside the pauses below, also where the test has to wait for a core."""
+"""Seconds: much longer than the pauses below, even if the test has to wait for a core."""
 PAUSE = 0.03
 SAME = (1_600_000_000, 1_600_000_000)
 
 
 async def arrived(inbox: Inbox, name: str, content: bytes | bytearray) -> None:
-    """Wait until this is what the object holds."""
-    await inbox.daemon.wait_for(lambda: inbox.witness.latest.get(name) == md5(bytes(content)), what=name)
+    """Wait until the object has this content."""
+    await inbox.daemon.wait_for(lambda: inbox.watch.latest.get(name) == md5(bytes(content)), what=name)
 
 
 def replaced(inbox: Inbox, name: str, content: bytes) -> None:
-    """By rename, always with the same mtime, so that of files of one size only inode and ctime tell."""
+    """By rename with the same mtime and size, so that only inode and ctime differ."""
     fresh = inbox.root / f".{name}.fresh"
     fresh.write_bytes(content)
     os.utime(fresh, SAME)
@@ -32,11 +32,11 @@ def replaced(inbox: Inbox, name: str, content: bytes) -> None:
 
 
 async def replace_within_the_settle(inbox: Inbox) -> None:
-    """Only the last one is sent."""
+    """Only the last version is sent."""
     for number in range(8):
         replaced(inbox, "hasty", b"%02d" % number * 1000)
         await asyncio.sleep(2 * PAUSE)
-    inbox.witness.allow("hasty", b"last" * 500)
+    inbox.watch.allow("hasty", b"last" * 500)
     replaced(inbox, "hasty", b"last" * 500)
     await arrived(inbox, "hasty", b"last" * 500)
 
@@ -44,13 +44,13 @@ async def replace_within_the_settle(inbox: Inbox) -> None:
 async def replace_after_each_settle(inbox: Inbox) -> None:
     for number in range(3):
         content = b"version %d" % number
-        inbox.witness.allow("patient", content)
+        inbox.watch.allow("patient", content)
         replaced(inbox, "patient", content)
         await arrived(inbox, "patient", content)
 
 
 async def rsync_inplace(inbox: Inbox) -> None:
-    """The file that stands is opened, its blocks are rewritten, it is cut to length, then gets the sender's mtime.
+    """Open the existing file, rewrite its blocks, truncate it to its new length, set the mtime of the sender's file.
 
     Until then it is a mixture, which nobody may see.
     """
@@ -61,7 +61,7 @@ async def rsync_inplace(inbox: Inbox) -> None:
         content = content[:length].ljust(length, b".")
         for at in range(0, length, 100_000):
             content[at : at + 10_000] = os.urandom(10_000)
-        inbox.witness.allow("image", bytes(content))
+        inbox.watch.allow("image", bytes(content))
         file = os.open(inbox.root / "image", os.O_WRONLY)
         try:
             for at in range(0, length, 50_000):
@@ -75,12 +75,12 @@ async def rsync_inplace(inbox: Inbox) -> None:
 
 
 async def vim_backupcopy(inbox: Inbox) -> None:
-    """backupcopy=yes, as for links and other people's files: copied to the backup, cut, written, synced."""
+    """backupcopy=yes, as for links and files of other users: copy to the backup, truncate, write, sync."""
     inbox.write("notes", b"first")
     await arrived(inbox, "notes", b"first")
     for number in range(2):
         content = b"saved %d\n" % number * 20_000
-        inbox.witness.allow("notes", content)
+        inbox.watch.allow("notes", content)
         (inbox.root / "notes~").write_bytes((inbox.root / "notes").read_bytes())
         with (inbox.root / "notes").open("wb", buffering=0) as file:
             file.write(content[:100_000])

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.support.command import Completed, mirrord
 from tests.support.daemon import running, store_section
+from tests.support.stored import keys_in, stored
 from tests.support.weed import Server
-from tests.support.witness import keys_in, stored
 
 DAY = 86_400
 FIRST = 1_700_000_000  # 2023-11-14
@@ -31,7 +31,7 @@ async def test_a_file_that_is_edited_another_day_overwrites_its_object(
 
     async def done(*arguments: str) -> Completed:
         completed = await mirrord(*arguments, str(file), home=tmp_path)
-        assert completed.code == 0, completed.said
+        assert completed.code == 0, completed.output
         return completed
 
     write(inbox / "a", "one", day=0)

@@ -36,7 +36,7 @@ CONTENT = os.urandom(21 * MiB + 333)
 
 
 class Origin(BaseHTTPRequestHandler):
-    """/whole.csv with a length, /chunked without, /cut that breaks off, anything else 404."""
+    """/whole.csv with a length, /chunked without, /cut with a broken connection, others 404."""
 
     protocol_version = "HTTP/1.1"
 
@@ -78,7 +78,7 @@ def origin() -> Iterator[str]:
 
 @pytest.fixture
 async def client(weed: Server) -> AsyncIterator[S3Client]:
-    """Kept open; bare in `test_outside_a_block_each_call_opens_and_closes_a_connection`."""
+    """An open client; `test_outside_a_block_each_call_opens_and_closes_a_connection` uses one without a block."""
     async with new_client(weed) as made:
         yield made
 
@@ -204,7 +204,7 @@ async def test_large_streams_in_a_small_memory_limit(
     ] * 4
 
 
-# ── what goes wrong ───────────────────────────────────────────────────────────────────────────────
+# ── errors ──────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("call", ["fetch_and_upload", "stream_upload"])
 @pytest.mark.parametrize(("path", "error"), [("/absent", SourceMissing), ("/cut", SourceUnavailable)])
 async def test_a_bad_source_stores_nothing(
@@ -302,7 +302,7 @@ async def test_without_bytes_the_object_is_empty(any_client: Any, bucket: str, s
 async def test_without_bytes_complete_has_no_checksum(
     store_proxy: StoreProxy, bucket: str, s3_client: Any, provider: str
 ) -> None:
-    """MinIO refuses it with one."""
+    """MinIO refuses this request with a checksum."""
     completed: list[dict[str, str]] = []
 
     async def look(seen: Seen, request: web.Request) -> None:
@@ -318,7 +318,7 @@ async def test_without_bytes_complete_has_no_checksum(
 
 
 def sizes_of(s3_client: Any, bucket: str, key: str) -> list[int]:
-    """Of the parts of an object."""
+    """The sizes of the parts of an object."""
     count = s3_client.head_object(Bucket=bucket, Key=key, PartNumber=1)["PartsCount"]
     asked = range(1, count + 1)
     return [s3_client.head_object(Bucket=bucket, Key=key, PartNumber=n)["ContentLength"] for n in asked]
@@ -432,7 +432,7 @@ async def test_wrong_use_is_an_error(weed: Server, bucket: str) -> None:
             pass
 
 
-# ── what the documentation shows ──────────────────────────────────────────────────────────────────
+# ── examples of the documentation ─────────────────────────────────────────────────────────────────
 ROOT = Path(__file__).parents[2]
 SAMPLE_URL = "https://www.rfc-editor.org/rfc/rfc9110.txt"
 

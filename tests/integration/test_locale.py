@@ -68,12 +68,12 @@ async def test_a_folder_copied_under_utf_8_is_the_same_under_another_locale(
     assert objects(s3_client, bucket).keys() == keys
     for command in ("validate", "plan", "sync", "verify"):
         done = await mirrord(command, str(manifest), home=tmp_path, env=env)
-        assert done.code == 0, done.said
-        assert "Error" not in done.said, done.said
+        assert done.code == 0, done.output
+        assert "Error" not in done.output, done.output
     assert objects(s3_client, bucket).keys() == keys
     (tmp_path / "bo\u00eete" / "neuf-\u00e9.txt").write_text("new")
     done = await mirrord("sync", str(manifest), home=tmp_path, env=env)
-    assert "1 copied" in done.out, done.said
+    assert "1 copied" in done.out, done.output
     assert objects(s3_client, bucket).keys() == keys | {"\u00fc/neuf-\u00e9.txt"}
 
 
@@ -99,17 +99,17 @@ async def test_errors_quote_such_names_and_copy_takes_them(
     wrong = tmp_path / "\u20ac.yaml"
     wrong.write_text("mirrors:\n  - url: \u20ac\u00e9\n    nam\u00e9: x\n", "utf-8")
     done = await mirrord("validate", str(wrong), home=tmp_path, env=env)
-    assert done.code == 78, done.said
-    assert "Traceback" not in done.said
+    assert done.code == 78, done.output
+    assert "Traceback" not in done.output
     done = await mirrord("validate", str(tmp_path / "\u20ac-missing"), home=tmp_path, env=env)
-    assert done.code == 2, done.said
+    assert done.code == 2, done.output
     source = str(tmp_path / "bo\u00eete" / "caf\u00e9.txt")
     to = ("copy", source, f"s3://{bucket}/copi\u00e9/", "--config", str(manifest))
     done = await mirrord(*to, home=tmp_path, env=env)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert objects(s3_client, bucket).keys() == {"copi\u00e9/caf\u00e9.txt"}
     done = await mirrord("status", "--config", str(manifest), home=tmp_path, env=env)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
 
 
 async def test_names_that_are_no_utf_8_are_shown_under_any_locale(
@@ -118,8 +118,8 @@ async def test_names_that_are_no_utf_8_are_shown_under_any_locale(
     manifest = home_with(tmp_path, weed, bucket)
     os.close(os.open(os.fsencode(tmp_path / "bo\u00eete") + b"/\xff.txt", os.O_CREAT | os.O_WRONLY))
     done = await mirrord("sync", str(manifest), home=tmp_path, env=env)
-    assert "Traceback" not in done.said, done.said
-    assert "\\xff.txt" in done.said, done.said
+    assert "Traceback" not in done.output, done.output
+    assert "\\xff.txt" in done.output, done.output
     assert objects(s3_client, bucket).keys() == {f"\u00fc/{name}" for name in NAMES}
 
 

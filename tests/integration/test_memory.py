@@ -36,7 +36,7 @@ async def test_a_large_object_takes_no_more_memory_than_it_may(
     if not says_length:
         origin.behave("/large.bin", chunked())
     done = await mirrord("sync", manifest(tmp_path, discarding, url), home=tmp_path, seconds=7000, fresh=True)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert discarding.received == size
     parts = discarding.calls["UploadPart"]
     assert (discarding.calls["CreateMultipartUpload"], discarding.calls["CompleteMultipartUpload"]) == (1, 1)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.command import environment, mirrord
 from tests.support.daemon import running, store_section
+from tests.support.stored import keys_in
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 FOLDER = "folders:\n  - {path: inbox, to: 's3://bucket/'}\n"
 
@@ -51,9 +51,9 @@ async def piped(home: Path, shell: str) -> tuple[int, str]:
 async def test_commands_that_end_read_pipes(tmp_path: Path, shell: str, code: int) -> None:
     (tmp_path / "m.yaml").write_text(FOLDER)
     (tmp_path / "good.yaml").write_text("mirrors: []\n")
-    ended, said = await piped(tmp_path, shell)
-    assert ended == code, said
-    assert "Traceback" not in said
+    ended, output = await piped(tmp_path, shell)
+    assert ended == code, output
+    assert "Traceback" not in output
 
 
 async def test_a_secret_that_is_a_pipe_and_a_manifest_that_is_one_hold_up_no_other(
@@ -90,6 +90,6 @@ async def test_copy_refuses_such_sources_by_name(tmp_path: Path, weed: Server, b
     (tmp_path / "m.yaml").write_text(store_section(weed))
     path = str(tmp_path / source)
     done = await mirrord("copy", path, f"s3://{bucket}/x", "--config", str(tmp_path / "m.yaml"), home=tmp_path)
-    assert done.code == 1, done.said
-    assert path in done.said
-    assert any(word in done.said for word in ("not true", "device", "FIFO")), done.said
+    assert done.code == 1, done.output
+    assert path in done.output
+    assert any(word in done.output for word in ("not true", "device", "FIFO")), done.output

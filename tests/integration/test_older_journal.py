@@ -53,20 +53,20 @@ async def test_nothing_is_sent_again(
     )
     file = manifest(tmp_path, store_proxy.server, body)
     first = await sync(tmp_path, file)
-    assert first.code == 0, first.said
+    assert first.code == 0, first.output
     assert "4 copied" in first.out
     as_of(version, tmp_path / "state" / "mirrord" / "state.db")
 
     for _ in range(2):
         store_proxy.clear()
         done = await sync(tmp_path, file)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         assert "0 copied (0 B), 4 unchanged" in done.out
         assert {name: store_proxy.counts[name] for name in WRITES} == dict.fromkeys(WRITES, 0)
 
     (inbox / "small.csv").unlink()  # objects that the old journal records as owned can be deleted, and no others
     done = await sync(tmp_path, file)
-    assert "1 deleted" in done.out, done.said
+    assert "1 deleted" in done.out, done.output
     assert {one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]} == {
         "small",
         "large.bin",

@@ -1,4 +1,4 @@
-"""Two folders that match the same file, of which one takes files away: through the real commands, on a real store."""
+"""Two folders that match the same file, one with `after_upload`: with the real commands and a real store."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def entry(path: str, to: str, **fields: Any) -> Entry:
 
 
 def write(home: Path, server: Server, *files: list[Entry]) -> list[str]:
-    """Manifests with these folders each; the first has the store."""
+    """Write a manifest for each list of folders; the first manifest has the store."""
     names = [f"{number}.yaml" for number in range(len(files))]
     for name, folders in zip(names, files, strict=True):
         (home / name).write_text(
@@ -62,15 +62,15 @@ async def test_validate_refuses_what_one_would_take_from_the_other(
     folders = [entry(one, "s3://bucket/one/", **fields), entry(other, "s3://bucket/other/", **more)]
     paths = write(home, weed, folders) if in_one_file else write(home, weed, folders[:1], folders[1:])
     done = await mirrord("validate", *paths, home=home)
-    assert done.code == (78 if refused else 0), done.said
-    assert not refused or ("after_upload" in done.err and "folders[" in done.err), done.said
+    assert done.code == (78 if refused else 0), done.output
+    assert not refused or ("after_upload" in done.err and "folders[" in done.err), done.output
 
 
 async def test_sync_refuses_too_and_takes_nothing(home: Path, weed: Server, bucket: str, s3_client: Any) -> None:
     (home / "in" / "sub" / "a.csv").write_text("a")
     folders = [entry("in", f"s3://{bucket}/1/", after_upload="delete"), entry("in/sub", f"s3://{bucket}/2/")]
     done = await mirrord("sync", *write(home, weed, folders), home=home)
-    assert done.code == 78, done.said
+    assert done.code == 78, done.output
     assert (home / "in" / "sub" / "a.csv").exists()
     assert objects(s3_client, bucket) == {}
 
@@ -81,7 +81,7 @@ async def states(daemon: Daemon) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("inner", ["in/sub", "link/sub"])
 @pytest.mark.parametrize("taker", [0, 1])
-async def test_a_file_that_comes_later_is_a_conflict_and_stays_until_one_lets_go_of_it(
+async def test_a_file_that_is_created_later_is_a_conflict_until_one_folder_excludes_it(
     home: Path, weed: Server, bucket: str, s3_client: Any, taker: int, inner: str
 ) -> None:
     folders = [
@@ -99,12 +99,12 @@ async def test_a_file_that_comes_later_is_a_conflict_and_stays_until_one_lets_go
         async def settled() -> bool:
             return await states(daemon) == wanted
 
-        await daemon.wait_for(settled, what="two conflicts, and the rest copied")
+        await daemon.wait_for(settled, what="two conflicts; all others are copied")
         await scanned(daemon, 4)
         assert (home / "in" / "sub" / "a.csv").read_text() == "a.csv"
         assert objects(s3_client, bucket).keys() == {"1/sub/c.csv", "2/b.txt"}
         planned = await mirrord("plan", *paths, home=home)
-        assert planned.code == 78, planned.said
+        assert planned.code == 78, planned.output
 
         other = 1 - taker
         rewrite(paths[other], store_section(weed) if other == 0 else "", [])
@@ -114,7 +114,7 @@ async def test_a_file_that_comes_later_is_a_conflict_and_stays_until_one_lets_go
         assert await daemon.stop() == 0
 
 
-async def test_what_stands_later_does_not_make_another_change_an_error(home: Path, weed: Server, bucket: str) -> None:
+async def test_a_later_conflict_does_not_make_another_change_an_error(home: Path, weed: Server, bucket: str) -> None:
     folders = [
         entry("in", f"s3://{bucket}/1/", include=["*.csv"], after_upload="delete"),
         entry("in/sub", f"s3://{bucket}/2/", include=["a.*"]),

@@ -69,7 +69,7 @@ async def test_it_reports_the_actions_of_sync_and_writes_nothing(
         f"+ copy s3://{bucket}/in/b.csv  <- file://{inbox}/b.csv  (the object is missing; 4 B, put)",
         f"+ copy s3://{bucket}/replaced  <- {origin.url('/replaced')}  (the object was replaced; 4 B, put)",
         f"! blocked s3://{bucket}/gone  <- {gone}  (SourceMissing: {gone}: answered 404 Not Found)",
-    ], done.said
+    ], done.output
     assert done.out.splitlines()[-1].startswith("4 to copy (64.0 MiB), 1 unchanged, 1 Blocked; looked at in ")
     assert done.code == 1
     assert store_proxy.writes == store_proxy.bytes_sent == 0
@@ -91,7 +91,7 @@ async def test_its_json_and_its_exit_codes(tmp_path: Path, weed: Server, bucket:
     file = manifest(tmp_path, weed, f"mirrors:\n  {secret}: s3://{bucket}/a\n")
     assert (await plan(tmp_path, file)).code == 0
     done = await plan(tmp_path, file, "--json", "--exit-code")
-    assert done.code == 3, done.said
+    assert done.code == 3, done.output
     found = json.loads(done.out)
     assert found.pop("duration") < 60
     (change,) = found.pop("changes")
@@ -112,7 +112,7 @@ async def test_its_json_and_its_exit_codes(tmp_path: Path, weed: Server, bucket:
 
     assert (await sync(tmp_path, file)).code == 0
     done = await plan(tmp_path, file, "--exit-code")
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert "0 to copy (0 B), 1 unchanged;" in done.out
     other = await plan(tmp_path, file, "--state", str(tmp_path / "other"))
     assert "0 to copy (0 B), 1 unchanged (1 new to the journal);" in other.out
@@ -122,7 +122,7 @@ async def test_its_json_and_its_exit_codes(tmp_path: Path, weed: Server, bucket:
     manifest(config, weed, f"mirrors:\n  {url}: s3://{bucket}/b\n", "good.yaml")
     (config / "bad.yaml").write_text("mirrors:\n  - urll: http://x/y\n")
     done = await plan(tmp_path, config, "--exit-code")
-    assert done.code == 78, done.said
+    assert done.code == 78, done.output
     assert f"+ copy s3://{bucket}/b" in done.out
     assert "! invalid " in done.out
     assert "bad.yaml:2:5" in done.out
@@ -144,7 +144,7 @@ async def test_what_sync_would_refuse_is_blocked(tmp_path: Path, weed: Server, b
         f"  {url}?4: {{to: 's3://{bucket}/listed', checksum: {{url: '{origin.url('/no-sums')}'}}}}\n",
     )
     done = await plan(tmp_path, file, "--exit-code", "--json")
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     found = json.loads(done.out)
     assert found["changes"] == []
     left = {one["destination"].rpartition("/")[2]: (one["state"], one["reason"]) for one in found["left"]}
@@ -169,7 +169,7 @@ async def test_a_declared_bucket_is_announced_and_not_made(
     )
     file.write_text(text)
     done = await plan(tmp_path, file, "--exit-code")
-    assert done.code == 3, done.said
+    assert done.code == 3, done.output
     assert done.out.splitlines()[:2] == [
         "+ create bucket s3://declared-here  (declared by store default, does not exist)",
         f"+ copy s3://declared-here/a  <- {url}  (the object is missing; 3 B, put)",
@@ -199,11 +199,11 @@ async def test_an_embedded_store_that_never_ran_is_not_made(tmp_path: Path) -> N
     (tmp_path / "m.yaml").write_text(EMBEDDED)
     for _ in range(2):
         done = await plan(tmp_path, tmp_path / "m.yaml")
-        assert "1 to copy (1 B), 1 bucket to create, 0 unchanged" in done.out, done.said
+        assert "1 to copy (1 B), 1 bucket to create, 0 unchanged" in done.out, done.output
         assert not (tmp_path / "state").exists()
     assert (await sync(tmp_path, tmp_path / "m.yaml")).code == 0
     done = await plan(tmp_path, tmp_path / "m.yaml", "--exit-code")
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert "0 to copy (0 B), 1 unchanged" in done.out
 
 
@@ -221,7 +221,7 @@ async def test_names_that_are_no_text_are_shown(tmp_path: Path, weed: Server, bu
     (inbox / "good").write_bytes(b"x")
     file = manifest(tmp_path, weed, f"folders:\n  - {{path: inbox, to: 's3://{bucket}/', settle: 0s}}\n")
     done = await plan(tmp_path, file)
-    assert f"+ copy s3://{bucket}/good" in done.out, done.said
+    assert f"+ copy s3://{bucket}/good" in done.out, done.output
     assert "Traceback" not in done.err
     assert json.loads((await plan(tmp_path, file, "--json")).out)["changes"]
 

@@ -1,4 +1,4 @@
-"""Another directory under a watched folder's path: through the real commands, on a real store."""
+"""A watched folder whose path becomes another directory: with the real commands and a real store."""
 
 import os
 import shutil
@@ -10,21 +10,21 @@ import pytest
 
 from tests.support.command import mirrord
 from tests.support.daemon import running, store_section
+from tests.support.stored import keys_in
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 NAMES = {"a", "b", "sub/c"}
 
 
 @pytest.fixture
 async def manifest(tmp_path: Path, weed: Server, bucket: str) -> str:
-    """A folder whose files were copied."""
+    """A folder whose files are mirrored."""
     fill(tmp_path / "inbox", NAMES)
     file = tmp_path / "m.yaml"
     rules = "settle: 0s, rescan: 300ms, delete: mirror"
     file.write_text(store_section(weed) + f"folders:\n  - {{path: inbox, to: 's3://{bucket}/', {rules}}}\n")
     done = await mirrord("sync", str(file), home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     return str(file)
 
 
@@ -44,18 +44,18 @@ async def test_sync_deletes_nothing_by_itself_and_all_by_word(
 ) -> None:
     replace_by(tmp_path, {"a", "new"})
     planned = await mirrord("plan", manifest, home=tmp_path)
-    assert "PruneGuard" in planned.out, planned.said
+    assert "PruneGuard" in planned.out, planned.output
     for _ in range(2):
         done = await mirrord("sync", manifest, home=tmp_path)
-        assert done.code == 1, done.said
-        assert "PruneGuard" in done.said
+        assert done.code == 1, done.output
+        assert "PruneGuard" in done.output
         assert keys_in(s3_client, bucket) == NAMES | {"new"}
     done = await mirrord("sync", manifest, "--prune-max", "100%", home=tmp_path)
-    assert "2 deleted" in done.out, done.said
+    assert "2 deleted" in done.out, done.output
     assert keys_in(s3_client, bucket) == {"a", "new"}
     (tmp_path / "inbox" / "new").unlink()
     done = await mirrord("sync", manifest, home=tmp_path)
-    assert "1 deleted" in done.out, done.said
+    assert "1 deleted" in done.out, done.output
 
 
 async def test_run_sees_a_replacement_too_and_the_former_directory_s_return(
@@ -86,5 +86,5 @@ async def test_a_device_of_another_number_is_no_other_directory(tmp_path: Path, 
     journal.close()
     (tmp_path / "inbox" / "b").unlink()
     done = await mirrord("sync", manifest, home=tmp_path)
-    assert done.code == 0, done.said
-    assert "1 deleted" in done.out, done.said
+    assert done.code == 0, done.output
+    assert "1 deleted" in done.out, done.output

@@ -14,8 +14,8 @@ from mirrord.sources import mounts
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.folder_world import SPEC
 from tests.support.records import with_fields
+from tests.support.stored import keys_in
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 
 async def test_files_that_go_and_files_without_markers(

@@ -20,8 +20,8 @@ from tests.support.gate import Gate
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.saving import mirrors
+from tests.support.stored import keys_in, stored, uploads
 from tests.support.weed import Server
-from tests.support.witness import keys_in, stored, uploads
 
 GRACE = 3.0
 BROKEN = "mirrors:\n  - urll: http://h/x\n"
@@ -115,7 +115,7 @@ async def test_a_second_daemon_on_the_same_state_ends_with_an_error(
     file = manifest(tmp_path, weed, mirrors(origin, bucket, "a"))
     async with running(tmp_path, file) as daemon:
         second = await mirrord("run", file, "--listen", "127.0.0.1:0", home=tmp_path, seconds=PATIENCE)
-        assert second.code == 75, second.said
+        assert second.code == 75, second.output
         assert str(daemon.process.pid) in second.err or "another mirrord" in second.err
         presence = json.loads((tmp_path / "state" / "mirrord" / "daemon.json").read_text())
         assert presence["pid"] == daemon.process.pid
@@ -130,7 +130,7 @@ async def test_it_starts_when_one_file_is_valid_and_not_when_none_is(
     (conf / "bad.yaml").write_text(BROKEN)
     for named in (str(conf), str(conf / "bad.yaml")):
         none = await mirrord("run", named, "--listen", "127.0.0.1:0", home=tmp_path, seconds=PATIENCE)
-        assert none.code == 78, none.said
+        assert none.code == 78, none.output
         assert "bad.yaml:2:5" in none.err
         assert "Traceback" not in none.err
     origin.publish("/a", b"a")
@@ -156,15 +156,15 @@ async def test_an_empty_directory_is_valid_and_logged_once(
         assert len([line for line in daemon.lines if "no manifest" in line["event"]]) == 1
         assert await daemon.stop() == 0
     missing = await mirrord("run", str(tmp_path / "nowhere"), home=tmp_path, seconds=PATIENCE)
-    assert missing.code == 2, missing.said
+    assert missing.code == 2, missing.output
 
 
 async def test_daemon_json_has_its_address_and_is_removed_at_its_end(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     presence = tmp_path / "state" / "mirrord" / "daemon.json"
     async with running(tmp_path, "conf") as daemon:
-        said = json.loads(presence.read_text())
-        assert (said["pid"], said["url"]) == (daemon.process.pid, daemon.url)
+        found = json.loads(presence.read_text())
+        assert (found["pid"], found["url"]) == (daemon.process.pid, daemon.url)
         assert stat.S_IMODE(presence.stat().st_mode) == 0o600
         assert stat.S_IMODE(presence.parent.stat().st_mode) == 0o700
         assert await daemon.stop() == 0
@@ -194,13 +194,13 @@ async def test_a_taken_port_is_a_clear_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         done = await mirrord("run", "conf", "--listen", address, home=tmp_path, seconds=PATIENCE)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert f"cannot listen on {address}" in done.err
     assert "port 0" in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "state" / "mirrord" / "daemon.json").exists()
     wrong = await mirrord("run", "conf", "--listen", "everywhere", home=tmp_path, seconds=PATIENCE)
-    assert wrong.code == 2, wrong.said
+    assert wrong.code == 2, wrong.output
     assert "--listen: 'everywhere' is no address" in wrong.err
     assert "Traceback" not in wrong.err
 
@@ -215,7 +215,7 @@ async def test_a_journal_of_a_newer_mirrord_is_refused_and_left_as_it_is(tmp_pat
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     done = await mirrord("run", "conf", "--listen", "127.0.0.1:0", home=tmp_path, seconds=PATIENCE)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert "schema 99" in done.err
     assert "newer mirrord" in done.err
     assert "Traceback" not in done.err

@@ -15,8 +15,8 @@ from tests.support.measuring import stretched
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
 from tests.support.saving import ConfigMap, mirrors, replaced
+from tests.support.stored import stored
 from tests.support.weed import Server
-from tests.support.witness import stored
 
 TAKES_EFFECT = 2.0
 """Bound in seconds from a save until the changed items are checked, with 1,000 items; see `stretched`."""
@@ -306,7 +306,7 @@ async def test_changed_credentials_are_used_for_every_item_of_the_store(
         assert (await daemon.metrics())['mirrord_store_up{store="default"}'] == 1
         (conf / "base.yaml").write_text(store_section(weed, secret_access_key="mistyped"))
         await daemon.wait_for(lambda: _states(daemon, a="Blocked", b="Blocked"))
-        assert "mistyped" not in daemon.said
+        assert "mistyped" not in daemon.output
         assert stored(s3_client, bucket, "a") == b"a"
         (conf / "base.yaml").write_text(store_section(weed))
         await daemon.synced("a", "b")
@@ -351,7 +351,7 @@ async def test_what_a_manifest_refers_to_is_read_again_on_sighup_and_post_reload
         secret.write_text(weed.secret_access_key)
         assert (await daemon.ask("/api/v1/reload", "POST", token=TOKEN))[0] == 200
         await daemon.synced("a")
-        assert "mistyped" not in daemon.said
+        assert "mistyped" not in daemon.output
 
 
 # ── transfers ─────────────────────────────────────────────────────────────────────────────────────
@@ -403,17 +403,17 @@ async def test_settings_that_need_a_restart_say_so_once(
     (conf / "m.yaml").write_text(mirrors(origin, bucket, "a"))
     async with running(tmp_path, str(conf)) as daemon:  # --listen overrides the file's
         await daemon.synced("a")
-        said = [line for line in daemon.lines if "restart" in line["event"]]
-        assert said == []
+        warnings = [line for line in daemon.lines if "restart" in line["event"]]
+        assert warnings == []
         changed = f"daemon: {{transfers: 5, listen: '127.0.0.1:2', api_token: {TOKEN}, log: {{level: debug}}}}\n"
         (conf / "base.yaml").write_text(changed + store_section(weed))
         await daemon.wait_for(lambda: [line for line in daemon.lines if "restart" in line["event"]])
         (conf / "base.yaml").write_text(changed + store_section(weed) + "# a comment\n")
         await daemon.wait_for(lambda: len(daemon.logged("manifest.loaded", file="base.yaml")) == 3)
-        (said,) = [line for line in daemon.lines if "restart" in line["event"]]
-        assert said["level"] == "warning"
+        (warning,) = [line for line in daemon.lines if "restart" in line["event"]]
+        assert warning["level"] == "warning"
         for name in ("daemon.transfers", "daemon.api_token", "daemon.log.level"):
-            assert name in said["event"]
-        assert "listen" not in said["event"]
-        assert TOKEN not in daemon.said
+            assert name in warning["event"]
+        assert "listen" not in warning["event"]
+        assert TOKEN not in daemon.output
         assert (await daemon.ask("/api/v1/reload", "POST", token=TOKEN))[0] == 403

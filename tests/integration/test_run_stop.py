@@ -13,8 +13,8 @@ from tests.support.gate import Gate
 from tests.support.origin import Generated, Origin, without
 from tests.support.proxy import StoreProxy
 from tests.support.saving import mirrors
+from tests.support.stored import keys_in, uploads
 from tests.support.weed import Server
-from tests.support.witness import keys_in, uploads
 
 GRACE = 3.0
 OVERHEAD = 20.0
@@ -30,7 +30,7 @@ def manifest(home: Path, server: Server, body: str, *, grace: float = GRACE) -> 
 async def stopped_within(daemon: Daemon, seconds: float) -> int:
     began = time.monotonic()
     code = await daemon.stop()
-    assert time.monotonic() - began < seconds, daemon.said
+    assert time.monotonic() - began < seconds, daemon.output
     return code
 
 
@@ -57,7 +57,7 @@ async def test_what_runs_at_sigterm_may_end_within_the_grace_and_nothing_new_beg
         assert daemon.logged("transfer.completed", key="large")
         assert daemon.lines[-1]["event"] == "daemon.stopped"
         assert one_end_for_each_start(daemon)
-        assert not [line for line in daemon.lines if line["level"] == "error"], daemon.said
+        assert not [line for line in daemon.lines if line["level"] == "error"], daemon.output
         assert not daemon.logged("transfer.started", key="late")
     assert (uploads(s3_client, bucket), keys_in(s3_client, bucket)) == ([], {"large"})
 
@@ -138,8 +138,8 @@ async def test_a_store_that_answers_nothing_holds_up_no_end(
         await gate.reached()
         assert await stopped_within(daemon, GRACE + OVERHEAD) == 0
         assert daemon.lines[-1]["event"] == "daemon.stopped"
-        assert one_end_for_each_start(daemon), daemon.said
-        assert not daemon.noise, daemon.said
+        assert one_end_for_each_start(daemon), daemon.output
+        assert not daemon.noise, daemon.output
     gate.open()
     await store_proxy.idle()
     async with running(tmp_path, file) as daemon:
@@ -173,4 +173,4 @@ async def test_a_sigterm_during_the_start_ends_it_too(tmp_path: Path) -> None:
         state = tmp_path / "state" / "mirrord" / "state.db"
         await daemon.wait_for(state.exists)
         assert await daemon.stop() == 0
-        assert not daemon.noise, daemon.said
+        assert not daemon.noise, daemon.output

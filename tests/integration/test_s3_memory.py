@@ -1,4 +1,4 @@
-"""Parts in flight cost their pooled buffers and little more (FIELD_NOTES 10b), measured in a process of its own."""
+"""Parts in flight take the memory of their pooled buffers and little more (FIELD_NOTES 10b); in a new process."""
 
 import json
 import subprocess
@@ -49,4 +49,4 @@ def test_four_parts_of_16_mib_in_flight(weed: Server, bucket: str, s3_client: An
     command = [sys.executable, "-c", PROGRAM, weed.endpoint_url, bucket, weed.access_key_id, weed.secret_access_key]
     peak = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=120).stdout)
     assert s3_client.head_object(Bucket=bucket, Key="large")["ContentLength"] == 8 << 24
-    assert (peak["after"] - peak["before"]) / 1024 < 16  # one part; a `bytes` body takes 50 MiB and more
+    assert (peak["after"] - peak["before"]) / 1024 < 16  # one part; with `bytes` bodies it would be 50 MiB and more

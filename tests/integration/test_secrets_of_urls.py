@@ -12,8 +12,8 @@ from tests.support.weed import Server
 SECRETS = ("s3cretPW", "s3cretTOKEN", "s3cretSIG", "czNjcmV0")  # the last one is the start of their base64
 
 
-def clean(said: str) -> None:
-    assert not any(secret in said for secret in SECRETS), said
+def clean(output: str) -> None:
+    assert not any(secret in output for secret in SECRETS), output
 
 
 async def test_no_secret_of_a_url_is_shown_or_stored(
@@ -32,9 +32,9 @@ async def test_no_secret_of_a_url_is_shown_or_stored(
     }
     file = manifest(tmp_path, weed, f"mirrors: {json.dumps(asked)}\n")
     for command in ("validate", "plan", "sync", "plan"):
-        clean((await mirrord(command, str(file), home=tmp_path)).said)
+        clean((await mirrord(command, str(file), home=tmp_path)).output)
     for command in ("status", "status --json"):
-        clean((await mirrord(*command.split(), "--config", str(file), home=tmp_path)).said)
+        clean((await mirrord(*command.split(), "--config", str(file), home=tmp_path)).output)
     for kept in (tmp_path / "state").rglob("*"):
         if kept.is_file():
             clean(kept.read_bytes().decode("latin-1"))
@@ -57,5 +57,5 @@ async def test_a_manifest_of_malformed_urls_is_refused_without_quoting_them(tmp_
     file = manifest(tmp_path, weed, f"mirrors: {json.dumps(entries)}\n")
     for command in ("validate", "plan", "sync", "run"):
         done = await mirrord(command, str(file), home=tmp_path)
-        assert done.code == 78, done.said
-        clean(done.said)
+        assert done.code == 78, done.output
+        clean(done.output)

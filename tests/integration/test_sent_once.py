@@ -1,5 +1,5 @@
-"""What the store has is not sent again: files touched, renamed and linked, through the real command and a counting
-proxy."""
+"""Bytes that the store has are not sent again: touched, renamed and linked files, with the real command and a
+counting proxy."""
 
 import os
 from collections import Counter
@@ -23,7 +23,7 @@ LATER = 2_000_000_000
 
 
 class Passes:
-    """A folder, the bucket that it goes to through the proxy, and `mirrord sync` over it."""
+    """A folder, its bucket behind the proxy, and `mirrord sync` of it."""
 
     def __init__(self, home: Path, proxy: StoreProxy, bucket: str, s3_client: Any, **fields: str) -> None:
         self.home, self.proxy, self.bucket, self._client = home, proxy, bucket, s3_client
@@ -41,15 +41,15 @@ class Passes:
         return self.root / name
 
     async def sync(self) -> Any:
-        """One pass; what went to the store is counted from its beginning."""
+        """One pass of `mirrord sync`; the proxy counts from its start."""
         self.proxy.clear()
         done = await sync(self.home, self.file)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         return done
 
     @property
     def sent(self) -> int:
-        """Bytes of bodies in the last pass."""
+        """Body bytes sent in the last pass."""
         return self.proxy.bytes_sent
 
     def keys(self) -> list[str]:
@@ -72,16 +72,16 @@ async def test_a_touched_file_sends_nothing(inbox: Passes) -> None:
 
     os.utime(path, (LATER, LATER))
     planned = await mirrord("plan", str(inbox.file), "--exit-code", home=inbox.home)
-    assert planned.code == 0, planned.said
+    assert planned.code == 0, planned.output
     touched = await inbox.sync()
-    assert (inbox.proxy.writes, inbox.sent) == (0, 0), touched.said
+    assert (inbox.proxy.writes, inbox.sent) == (0, 0), touched.output
     assert "1 unchanged" in touched.out
     assert not events(touched, "transfer.started")
 
     path.chmod(0o600)
     copy = inbox.root / ".copy.tmp"
     copy.write_bytes(path.read_bytes())
-    copy.rename(path)  # as rsync and git do
+    copy.rename(path)  # as rsync and git write files
     await inbox.sync()
     assert (inbox.proxy.writes, inbox.sent) == (0, 0)
 
@@ -89,7 +89,7 @@ async def test_a_touched_file_sends_nothing(inbox: Passes) -> None:
         stream.seek(10 * MiB)
         stream.write(b"other bytes")
     changed = await inbox.sync()
-    assert "1 copied" in changed.out, changed.said
+    assert "1 copied" in changed.out, changed.output
     assert inbox.sent > LARGE.size
     assert inbox.digest("large.bin") != LARGE.sha256()
 
@@ -109,7 +109,7 @@ async def test_a_renamed_file_is_copied_by_the_store(
     await inbox.sync()
     (inbox.root / "large.bin").rename(inbox.root / "renamed.bin")
     done = await inbox.sync()
-    assert (writes(inbox), inbox.sent) == ({"CopyObject": 1, "DeleteObject": 1}, 0), done.said
+    assert (writes(inbox), inbox.sent) == ({"CopyObject": 1, "DeleteObject": 1}, 0), done.output
     assert inbox.keys() == ["renamed.bin"]
     assert inbox.digest("renamed.bin") == LARGE.sha256()
     (completed,) = events(done, "transfer.completed")
@@ -129,7 +129,7 @@ async def test_a_renamed_directory_and_a_hard_link_are_copied_by_the_store(inbox
     (inbox.root / "a").rename(inbox.root / "b")
     os.link(inbox.root / "b" / "07", inbox.root / "linked")
     done = await inbox.sync()
-    assert (writes(inbox), inbox.sent) == ({"CopyObject": 21}, 0), done.said
+    assert (writes(inbox), inbox.sent) == ({"CopyObject": 21}, 0), done.output
     for number in range(20):
         assert inbox.digest(f"b/{number:02}") == inbox.digest(f"a/{number:02}")
     assert inbox.digest("linked") == inbox.digest("a/07")
@@ -153,13 +153,13 @@ async def test_a_watched_folder_sends_nothing_for_new_names(
         assert (store_proxy.counts["CopyObject"], store_proxy.writes, store_proxy.bytes_sent) == (2, 2, 0)
 
 
-async def test_an_object_that_a_stranger_replaced_is_not_copied(inbox: Passes, s3_client: Any) -> None:
+async def test_an_object_that_another_program_replaced_is_not_copied(inbox: Passes, s3_client: Any) -> None:
     path = inbox.large("large.bin")
     await inbox.sync()
     s3_client.put_object(Bucket=inbox.bucket, Key="large.bin", Body=b"of a stranger")
     path.rename(inbox.root / "renamed.bin")
     done = await inbox.sync()
-    assert writes(inbox)["CopyObject"] == 1, done.said
+    assert writes(inbox)["CopyObject"] == 1, done.output
     assert inbox.sent > LARGE.size
     assert inbox.digest("renamed.bin") == LARGE.sha256()
     assert len(events(done, "transfer.started")) == len(events(done, "transfer.completed")) == 1
@@ -168,7 +168,7 @@ async def test_an_object_that_a_stranger_replaced_is_not_copied(inbox: Passes, s
 async def test_a_poor_store_is_asked_for_no_copy(
     tmp_path: Path, proxied: Callable[[Server], StoreProxy], rclone_serve: Server
 ) -> None:
-    """It would copy whatever stands, and tell no checksum of it."""
+    """A server-side copy would copy the new object too, and return no checksum of it."""
     client = rclone_serve.client()
     inbox = Passes(tmp_path, proxied(rclone_serve), fresh_bucket(client), client)
     path = inbox.root / "old"

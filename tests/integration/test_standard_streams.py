@@ -15,8 +15,8 @@ from tests.support.command import environment
 from tests.support.daemon import PATIENCE, store_section
 from tests.support.origin import Origin
 from tests.support.saving import mirrors
+from tests.support.stored import stored
 from tests.support.weed import Server
-from tests.support.witness import stored
 
 
 def shell(home: Path, line: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

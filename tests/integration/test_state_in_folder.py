@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.command import mirrord
 from tests.support.daemon import running, scanned, store_section
+from tests.support.stored import keys_in
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 
 @pytest.fixture(params=["", "daemon: {state: 'sqlite:///HOME/state.db'}\n"], ids=["below", "beside the files"])
@@ -33,15 +33,15 @@ def add(manifest: str, text: str) -> None:
 async def test_only_the_folder_s_files_are_uploaded(tmp_path: Path, manifest: str, bucket: str, s3_client: Any) -> None:
     for _ in range(2):
         done = await mirrord("sync", manifest, home=tmp_path)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         assert keys_in(s3_client, bucket) == {"a"}
-    assert done.err.count("own state") == 1, done.said
+    assert done.err.count("own state") == 1, done.output
     async with running(tmp_path, manifest) as daemon:
         (tmp_path / "b").write_text("b")
         await daemon.synced("a", "b")
         await scanned(daemon, 3)
         assert await daemon.states() == {"a": "Synced", "b": "Synced"}
-        assert daemon.said.count("own state") == 1
+        assert daemon.output.count("own state") == 1
         assert await daemon.stop() == 0
     assert keys_in(s3_client, bucket) == {"a", "b"}
 
@@ -54,10 +54,10 @@ async def test_neither_copy_nor_a_mirror_takes_the_journal(
     (tmp_path / "link").symlink_to(journal.parent)
     for source in (journal, tmp_path / "link" / "state.db"):
         done = await mirrord("copy", str(source), f"s3://{bucket}/x", "--config", manifest, home=tmp_path)
-        assert done.code == 1, done.said
-        assert "own state" in done.said
+        assert done.code == 1, done.output
+        assert "own state" in done.output
     add(manifest, f"mirrors:\n  'file://{journal}': s3://{bucket}/y\n")
     done = await mirrord("sync", manifest, home=tmp_path)
-    assert done.code == 1, done.said
-    assert "own state" in done.said
+    assert done.code == 1, done.output
+    assert "own state" in done.output
     assert keys_in(s3_client, bucket) == {"a"}

@@ -57,8 +57,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 def announce(directory: Path, url: str, pid: int | None = None) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    said = {"pid": os.getpid() if pid is None else pid, "url": url, "version": "0.1.0"}
-    (directory / PRESENCE_FILE).write_text(json.dumps(said))
+    content = {"pid": os.getpid() if pid is None else pid, "url": url, "version": "0.1.0"}
+    (directory / PRESENCE_FILE).write_text(json.dumps(content))
 
 
 def busy(control: Control) -> None:
@@ -84,7 +84,7 @@ def busy(control: Control) -> None:
 async def test_the_daemon_is_found_and_its_picture_shown(served: Served) -> None:
     busy(served.control)
     done = await served.run("status")
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     first, totals, *rest = done.out.splitlines()
     assert first.startswith(f"mirrord 0.1.0 (pid {os.getpid()}) at {served.url}, up ")
     assert first.endswith(", ready")
@@ -105,7 +105,7 @@ async def test_the_daemon_is_found_and_its_picture_shown(served: Served) -> None
 async def test_its_json_has_every_key(served: Served) -> None:
     busy(served.control)
     done = await served.run("status", "--json")
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     found = json.loads(done.out)
     assert found["daemon"] == {
         "url": served.url,
@@ -142,7 +142,7 @@ async def test_a_url_wins_and_must_answer(served: Served, tmp_path: Path) -> Non
     other = tmp_path / "other"
     other.mkdir()
     done = await mirrord("status", "--url", served.url + "/", home=other)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert f"at {served.url}, up" in done.out
     done = await mirrord("status", "--url", "http://127.0.0.1:1", home=tmp_path)
     assert done.code == 1
@@ -168,12 +168,12 @@ async def test_watching_redraws_until_it_is_stopped(served: Served) -> None:
             while json.loads(await process.stdout.readline())["totals"] != {"Synced": 1}:
                 pass
             process.send_signal(signal.SIGINT)
-            _, said = await process.communicate()
+            _, errors = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert (process.returncode, said) == (0, b"")
+    assert (process.returncode, errors) == (0, b"")
 
 
 async def test_on_a_terminal_it_redraws_in_place(served: Served) -> None:
@@ -230,7 +230,7 @@ async def test_without_a_daemon_the_journal_is_read_and_its_age_shown_first(tmp_
     )
     before = {path.name for path in state.parent.iterdir()}
     done = await mirrord("status", home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     lines = done.out.splitlines()
     assert lines[0].startswith(f"no daemon runs here; the journal {state} was last written 2023-11-14 22:13:20 UTC, ")
     assert lines[1] == "items: 1 Synced, 1 Retrying, 1 Blocked"
@@ -246,7 +246,7 @@ async def test_without_a_daemon_the_journal_is_read_and_its_age_shown_first(tmp_
 
 async def test_without_daemon_and_journal_the_output_reports_both(tmp_path: Path) -> None:
     done = await mirrord("status", home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     state = tmp_path / "state" / "mirrord" / "state.db"
     assert done.out.splitlines()[:2] == [f"no daemon runs here, and there is no journal {state} yet", "items: none"]
     assert not (tmp_path / "state").exists()
@@ -266,7 +266,7 @@ async def test_a_daemon_that_does_not_answer_is_named(tmp_path: Path, url: str, 
     announce(tmp_path, url, pid)
     with StateLock(tmp_path):
         done = await mirrord("status", "--state", str(tmp_path), home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert shown in done.out.splitlines()[0]
     assert "items: 1 Synced" in done.out
 
@@ -287,7 +287,7 @@ async def test_the_state_of_manifests_is_found_without_their_secrets(tmp_path: P
         f"daemon: {{state: 'sqlite://{tmp_path}/${{WHERE}}/state.db', api_token: '${{file:/not/there}}'}}\n"
     )
     done = await mirrord("status", "--config", str(config), home=tmp_path, env={"WHERE": "elsewhere"})
-    assert (done.code, done.err) == (0, ""), done.said
+    assert (done.code, done.err) == (0, ""), done.output
     assert "items: 1 Synced" in done.out
     same = await mirrord("status", home=tmp_path, env={"WHERE": "elsewhere", "MIRRORD_CONFIG": str(config)})
     assert "items: 1 Synced" in same.out
@@ -313,7 +313,7 @@ async def test_items_are_triggered_by_id_object_key_entry_and_glob(served: Serve
     for patterns, keys in cases:
         served.control.triggered.clear()
         done = await served.run("trigger", *patterns)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         assert sorted(served.control.triggered) == sorted(things[key].id for key in keys), patterns
         assert sorted(done.out.splitlines()) == sorted(
             f"triggered s3://mirror/{key} ({things[key].id})" for key in keys
@@ -335,7 +335,7 @@ async def test_many_items_are_triggered_over_many_pages(served: Served) -> None:
     for number in range(1_050):
         served.control.put(item_of(f"k/{number}"))
     done = await served.run("trigger", "k/*")
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert len(set(served.control.triggered)) == len(served.control.triggered) == 1_050
     assert done.out.splitlines()[-1] == "and 1,030 more"
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from mirrord.units import MiB
 from tests.support.command import mirrord
-from tests.support.elsewhere import Elsewhere, Region, always, refusal, serving
+from tests.support.elsewhere import RedirectTarget, Region, always, refusal, serving
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import Seen, StoreProxy
 
@@ -38,9 +38,9 @@ async def test_transfers_bounds_what_runs_at_once(tmp_path: Path, store_proxy: S
             most = max(most, running)
             with suppress(TimeoutError):
                 async with asyncio.timeout(20):
-                    while most < transfers:  # noqa: ASYNC110 - the next one comes from another process
+                    while most < transfers:  # noqa: ASYNC110 - the next call is from another process
                         await asyncio.sleep(0.005)
-            await asyncio.sleep(0.05)  # long enough for one too many to come in, were it allowed to
+            await asyncio.sleep(0.05)  # long enough to detect a call above the limit
 
     async def leave(seen: Seen, request: web.Request) -> None:
         nonlocal running
@@ -56,7 +56,7 @@ async def test_transfers_bounds_what_runs_at_once(tmp_path: Path, store_proxy: S
         most = 0
         file = manifest(tmp_path, store_of(store_proxy), folder, f"daemon: {{transfers: {transfers}}}\n")
         done = await mirrord("sync", file, "--state", str(tmp_path / str(transfers)), home=tmp_path)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         for one in inbox.iterdir():  # new mtimes: the next pass has the same work
             one.write_bytes(b"y")
         assert most == transfers
@@ -76,7 +76,7 @@ async def test_the_region_is_signed_and_a_session_token_is_sent(
     store = store_of(store_proxy, region="eu-test-7", credentials=keys)
     body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
     done = await mirrord("sync", manifest(tmp_path, store, body), home=tmp_path)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert signed
     for authorization, token in signed:
         assert "/eu-test-7/s3/aws4_request" in authorization
@@ -100,7 +100,7 @@ async def test_a_declared_bucket_is_created_in_its_region(
     store = store_of(store_proxy, buckets={new: {"create": True, "region": "eu-west-9"}})
     body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
     done = await mirrord("sync", manifest(tmp_path, store, body), home=tmp_path)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert len(asked) == 1
     assert "<LocationConstraint>eu-west-9</LocationConstraint>" in asked[0]
 
@@ -108,14 +108,14 @@ async def test_a_declared_bucket_is_created_in_its_region(
 async def test_sync_reaches_a_bucket_of_another_region(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, s3_client: Any
 ) -> None:
-    """Put and multipart, each call but the first signed for the bucket's region at once."""
+    """Put and multipart: every call after the first is signed for the bucket's region."""
     region = Region("eu-west-9", lambda request, name: refusal(301, "PermanentRedirect", {"x-amz-bucket-region": name}))
     store_proxy.before = region.fault
     small, large = origin.publish("/small", b"a"), origin.publish("/large", Generated(21 * MiB, seed=3))
     body = f"mirrors:\n  {small}: s3://{bucket}/small\n  {large}: s3://{bucket}/large\n"
     done = await mirrord("sync", manifest(tmp_path, store_of(store_proxy), body), home=tmp_path)
-    assert done.code == 0, done.said
-    assert 1 <= region.refused.total() <= 2  # both began before the first answer
+    assert done.code == 0, done.output
+    assert 1 <= region.refused.total() <= 2  # both were sent before the first answer
     sizes = {one["Key"]: one["Size"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]}
     assert sizes == {"small": 1, "large": 21 * MiB}
 
@@ -123,13 +123,13 @@ async def test_sync_reaches_a_bucket_of_another_region(
 async def test_sync_follows_no_redirect_to_another_host(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
-    there = Elsewhere()
+    there = RedirectTarget()
     keys = {"access_key_id": "AKIA1", "secret_access_key": "s", "session_token": "token-1"}
     body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
     async with serving(there.answer) as place:
         store_proxy.before = always(lambda: refusal(307, headers={"Location": f"http://{place}/{bucket}/a"}))
         done = await mirrord("sync", manifest(tmp_path, store_of(store_proxy, credentials=keys), body), home=tmp_path)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert f"redirects to http://{place}/" in done.out + done.err
     assert there.asked == []
 
@@ -138,8 +138,8 @@ async def test_sync_follows_no_redirect_to_another_host(
 async def test_no_proxy_of_the_environment_is_used_for_a_local_store(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, embedded: bool
 ) -> None:
-    """Nor do AWS variables that are broken matter to a store with its own keys."""
-    proxy = Elsewhere()
+    """Invalid AWS variables have no effect on a store with its own keys either."""
+    proxy = RedirectTarget()
     store = json.dumps({"provider": "embedded", "buckets": {bucket: {"create": True}}})
     body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n"
     async with serving(proxy.answer) as place:
@@ -148,7 +148,7 @@ async def test_no_proxy_of_the_environment_is_used_for_a_local_store(
         env["AWS_PROFILE"] = "nobody"
         file = manifest(tmp_path, store if embedded else store_of(store_proxy), body)
         done = await mirrord("sync", file, home=tmp_path, env=env)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert proxy.asked == []
 
 
@@ -158,6 +158,6 @@ async def test_a_proxy_that_fails_is_named_without_its_password(tmp_path: Path, 
     body = f"mirrors:\n  {origin.publish('/a', b'a')}: s3://bucket/a\n"
     env = {"HTTP_PROXY": "http://user:pass-word@127.0.0.1:9"}
     done = await mirrord("plan", manifest(tmp_path, store, body), home=tmp_path, env=env)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert "through the proxy http://127.0.0.1:9: the proxy does not answer" in done.out + done.err
     assert "pass-word" not in done.out + done.err

@@ -35,7 +35,7 @@ async def test_urls_and_files_arrive_and_a_second_pass_moves_nothing(
         f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', settle: 100ms}}\n",
     )
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert s3_client.get_object(Bucket=bucket, Key="small.txt")["Body"].read() == b"small\n"
     assert s3_client.get_object(Bucket=bucket, Key="in/b c.csv")["Body"].read() == b"1;2\n"
     assert digest_of(s3_client, bucket, "deep/large.bin") == large.sha256()
@@ -51,7 +51,7 @@ async def test_urls_and_files_arrive_and_a_second_pass_moves_nothing(
     store_proxy.clear()
     origin.log.clear()
     again = await sync(tmp_path, file)
-    assert again.code == 0, again.said
+    assert again.code == 0, again.output
     assert "0 copied (0 B), 3 unchanged" in again.out
     assert (store_proxy.writes, store_proxy.bytes_sent, origin.body_bytes()) == (0, 0, 0)
     assert store_proxy.counts["HeadObject"] == 3
@@ -67,7 +67,7 @@ async def test_a_file_without_its_marker_is_left_waiting_and_listed(
         (inbox / name).write_text(name)
     body = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', settle: 0s, ready: '*.done'}}\n"
     done = await sync(tmp_path, manifest(tmp_path, weed, body))
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     keys = [one["Key"] for one in s3_client.list_objects_v2(Bucket=bucket)["Contents"]]
     assert keys == ["in/a.csv", "in/c.csv"]
     (line,) = [line for line in done.out.splitlines() if "in/b.csv" in line]
@@ -97,14 +97,14 @@ async def test_objects_of_files_that_are_gone_are_deleted_within_the_guard(
     s3_client.put_object(Bucket=bucket, Key="in/02", Body=b"a stranger's")
     (inbox / "sub").mkdir()
     partly = await sync(tmp_path, file, "--only", "inbox*")
-    assert len(keys()) == 20, (partly.said, "--only never prunes")
+    assert len(keys()) == 20, (partly.output, "--only never prunes")
     planned = await mirrord("plan", str(file), home=tmp_path)
     assert [line.split()[2] for line in planned.out.splitlines() if line.startswith("- delete")] == [
         f"s3://{bucket}/in/00",
         f"s3://{bucket}/in/01",
     ]
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert "2 deleted" in done.out
     assert len(events(done, "item.pruned")) == 2
     assert keys() == [f"{number:02}" for number in range(2, 20)], "an object of another program must stay"
@@ -112,18 +112,18 @@ async def test_objects_of_files_that_are_gone_are_deleted_within_the_guard(
 
     inbox.rename(tmp_path / "away")
     gone = await sync(tmp_path, file)
-    assert (gone.code, len(keys())) == (1, 18), gone.said
+    assert (gone.code, len(keys())) == (1, 18), gone.output
     inbox.mkdir()
     assert "deleted" not in (await sync(tmp_path, file)).out
     assert len(keys()) == 18, "an empty folder may be one that is not mounted"
 
     (inbox / "19").write_text("19")
     guarded = await sync(tmp_path, file)
-    assert (guarded.code, len(keys())) == (1, 18), guarded.said
+    assert (guarded.code, len(keys())) == (1, 18), guarded.output
     (line,) = [line for line in guarded.out.splitlines() if "PruneGuard" in line]
     assert "16 of 17 objects would be deleted" in line
     allowed = await sync(tmp_path, file, "--prune-max", "100%")
-    assert allowed.code == 0, allowed.said
+    assert allowed.code == 0, allowed.output
     assert keys() == ["02", "19"]
 
 
@@ -140,7 +140,7 @@ async def test_a_changed_source_and_a_deleted_object_are_mended(
     origin.publish("/a", b"two")
     s3_client.delete_object(Bucket=bucket, Key="b")
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert s3_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"two"
     assert s3_client.get_object(Bucket=bucket, Key="b")["Body"].read() == b"bbb"
     assert len(events(done, "item.drifted")) == 1
@@ -161,7 +161,7 @@ async def test_more_than_the_bound_by_url_and_by_file_in_bounded_memory(
         f"  file://{tmp_path}/big.bin: s3://{bucket}/file.bin\n",
     )
     done = await sync(tmp_path, file, seconds=300)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert digest_of(s3_client, bucket, "url.bin") == expected
     assert digest_of(s3_client, bucket, "file.bin") == expected
     print(f"VmHWM {done.peak / MiB:.0f} MiB of {MEMORY_BOUND / MiB:.0f}")
@@ -182,7 +182,7 @@ async def test_many_small_files_cost_a_put_and_a_head_each(
         f"daemon: {{memory_limit: 64MiB}}\nfolders:\n  - {{path: inbox, to: 's3://{bucket}/', settle: 100ms}}\n",
     )
     done = await sync(tmp_path, file, seconds=300)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert store_proxy.counts["PutObject"] == SMALL_FILES
     assert store_proxy.counts.total() - SMALL_FILES <= SMALL_FILES
     assert 0 < done.peak < MEMORY_BOUND
@@ -213,7 +213,7 @@ async def test_what_fails_is_one_clear_line_and_the_others_are_done(
     )
     origin.publish("/good", b"good")
     done = await sync(tmp_path, file, speed=10.0)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert s3_client.get_object(Bucket=bucket, Key="good")["Body"].read() == b"good"
     lines = done.out.splitlines()
     for words in (
@@ -221,7 +221,7 @@ async def test_what_fails_is_one_clear_line_and_the_others_are_done(
         ("failed SourceUnavailable", "/refused", "refused"),
         ("Blocked BucketMissing", "no-such-bucket-here", "create"),
     ):
-        assert len([line for line in lines if all(word in line for word in words)]) == 1, (words, done.said)
+        assert len([line for line in lines if all(word in line for word in words)]) == 1, (words, done.output)
     assert "Traceback" not in done.err
 
 
@@ -233,8 +233,8 @@ async def test_wrong_credentials_are_one_clear_line(tmp_path: Path, weed: Server
         secret_access_key="wrong-and-secret",
     )
     done = await sync(tmp_path, file)
-    assert done.code == 1, done.said
-    assert len([line for line in done.out.splitlines() if "Blocked StoreDenied" in line]) == 1, done.said
+    assert done.code == 1, done.output
+    assert len([line for line in done.out.splitlines() if "Blocked StoreDenied" in line]) == 1, done.output
     assert "wrong-and-secret" not in done.out + done.err
 
 
@@ -246,7 +246,7 @@ async def test_an_invalid_file_is_left_out_and_the_valid_one_is_synced(
     manifest(config, weed, f"mirrors:\n  {origin.publish('/a', b'a')}: s3://{bucket}/a\n", "good.yaml")
     (config / "bad.yaml").write_text("mirrors:\n  - urll: http://x/y\n")
     done = await sync(tmp_path, config)
-    assert done.code == 78, done.said
+    assert done.code == 78, done.output
     assert "bad.yaml:2:5" in done.out
     assert s3_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"a"
 
@@ -267,12 +267,12 @@ async def test_copy_copies_one_source_and_reports_unchanged_the_next_time(
     url = origin.publish("/pack/a b.txt", b"copied").replace(" ", "%20")
     for words in ("6 B copied", "unchanged"):
         done = await mirrord("copy", url, f"s3://{bucket}/in/", *where, home=tmp_path, env=env)
-        assert done.code == 0, done.said
+        assert done.code == 0, done.output
         assert words in done.out
     assert s3_client.get_object(Bucket=bucket, Key="in/a b.txt")["Body"].read() == b"copied"
     (tmp_path / "local.bin").write_bytes(b"file")
     done = await mirrord("copy", "local.bin", f"s3://{bucket}/local.bin", *where, home=tmp_path, env=env)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert s3_client.get_object(Bucket=bucket, Key="local.bin")["Body"].read() == b"file"
     gone = await mirrord("copy", origin.url("/none"), f"s3://{bucket}/none", *where, home=tmp_path, env=env)
     assert gone.code == 1

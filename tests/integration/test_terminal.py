@@ -102,9 +102,9 @@ async def test_copy_checks_its_arguments_before_it_asks_any_store(
 ) -> None:
     (tmp_path / "m.yaml").touch()
     ended = await mirrord("copy", source, to, "--endpoint-url", "http://127.0.0.1:9", home=tmp_path)
-    assert ended.code == 2, ended.said
+    assert ended.code == 2, ended.output
     assert words in ended.err
-    assert "hunter2" not in ended.said
+    assert "hunter2" not in ended.output
     assert not (tmp_path / "state").exists()
 
 
@@ -125,9 +125,9 @@ async def test_a_copy_that_failed_is_kept_and_is_not_in_status(
     await process.communicate()
     assert process.returncode == 1
     status = await mirrord("status", home=tmp_path)
-    assert "large.bin" not in status.out, status.said
+    assert "large.bin" not in status.out, status.output
     gate.open()
     again = await mirrord("copy", url, f"s3://{bucket}/large.bin", *where, home=tmp_path, env=env)
-    assert again.code == 0, again.said
+    assert again.code == 0, again.output
     assert store_proxy.counts["CreateMultipartUpload"] == 1
     assert "large.bin" not in (await mirrord("status", home=tmp_path)).out

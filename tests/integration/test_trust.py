@@ -1,4 +1,4 @@
-"""What makes a copy count, through the real command: declared digests, ownership, reading back."""
+"""Proof of copies with the real command: declared digests, ownership, reading back."""
 
 import json
 from hashlib import sha256
@@ -19,7 +19,7 @@ def listed(s3_client: Any, bucket: str) -> dict[str, bytes]:
     return {one["Key"]: s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found}
 
 
-async def test_a_declared_checksum_decides_what_becomes_visible(
+async def test_an_object_becomes_visible_only_with_the_declared_checksum(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     large = Generated(20 * MiB, seed=4)
@@ -38,7 +38,7 @@ async def test_a_declared_checksum_decides_what_becomes_visible(
     s3_client.put_object(Bucket=bucket, Key="bad", Body=b"before")
     file = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps(entries)}\n")
     done = await sync(tmp_path, file)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert {key: sha256(body).hexdigest() for key, body in listed(s3_client, bucket).items()} == {
         "good": good,
         "bad": sha256(b"before").hexdigest(),
@@ -55,7 +55,7 @@ async def test_a_declared_checksum_decides_what_becomes_visible(
     store_proxy.clear()
     origin.log.clear()
     again = await sync(tmp_path, file, "--only", "good", "--only", "large")
-    assert "2 unchanged" in again.out, again.said
+    assert "2 unchanged" in again.out, again.output
     assert (store_proxy.writes, origin.body_bytes(), len(origin.log)) == (0, 0, 2)
 
 
@@ -71,11 +71,11 @@ async def test_a_checksum_declared_later_is_proven_once(
     ):
         entry = {"url": url, "to": f"s3://{bucket}/x"} | ({"checksum": f"sha256:{declared}"} if declared else {})
         done = await sync(tmp_path, manifest(tmp_path, weed, f"mirrors: {json.dumps([entry])}\n"))
-        assert words in done.out, done.said
+        assert words in done.out, done.output
     assert listed(s3_client, bucket) == {"x": b"content"}
 
 
-async def test_a_copy_is_read_back_where_the_manifest_says_so(
+async def test_a_copy_is_read_back_if_the_manifest_requires_it(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:
     large = Generated(12 * MiB, seed=5)
@@ -87,7 +87,7 @@ async def test_a_copy_is_read_back_where_the_manifest_says_so(
     ]
     file = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps(entries)}\n")
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     levels = {one["key"]: one["integrity"] for one in events(done, "transfer.completed")}
     assert levels == {"small": "readback", "large": "readback", "other": "full-object checksum"}
     assert store_proxy.counts["GetObject"] == 2
@@ -108,7 +108,7 @@ async def test_what_reads_back_as_other_bytes_is_written_again(
 
     store_proxy.before = mend  # type: ignore[assignment]
     done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps([entry])}\n"))
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     (failed,) = events(done, "transfer.failed")
     assert failed["reason"] == "ChecksumMismatch"
     (completed,) = events(done, "transfer.completed")
@@ -135,7 +135,7 @@ async def test_a_poor_store_is_credited_with_what_it_shows(
     file = manifest(tmp_path, rclone_serve, text)
     file.write_text(content_of(file).replace("provider: seaweedfs", "provider: generic"))
     done = await sync(tmp_path, file)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     levels = {one["key"]: one["integrity"] for one in events(done, "transfer.completed")}
     assert levels == {"small": "md5", "large": "md5"}
     assert sha256(listed(client, bucket)["large"]).hexdigest() == large.sha256()
@@ -154,10 +154,8 @@ async def test_owned_objects_only(tmp_path: Path, weed: Server, bucket: str, s3_
     ]
     file = manifest(tmp_path, weed, f"mirrors: {json.dumps(entries)}\n")
     done = await sync(tmp_path, file)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     assert f"Blocked Conflict: s3://{bucket}/theirs" in done.out
     origin.publish("/x", b"two")
-    assert (
-        await sync(tmp_path, file, "--state", str(tmp_path / "another"))
-    ).code == 1  # a lost journal changes nothing
+    assert (await sync(tmp_path, file, "--state", str(tmp_path / "another"))).code == 1  # the same without a journal
     assert listed(s3_client, bucket) == {"ours": b"two", "theirs": b"theirs"}

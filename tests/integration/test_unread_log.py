@@ -20,8 +20,8 @@ from tests.support.command import environment
 from tests.support.daemon import PATIENCE, store_section
 from tests.support.origin import Origin
 from tests.support.saving import mirrors
+from tests.support.stored import keys_in
 from tests.support.weed import Server
-from tests.support.witness import keys_in
 
 GRACE = 2.0
 OVERHEAD = 15.0

@@ -16,7 +16,7 @@ from tests.support.proxy import StoreProxy
 from tests.support.store_faults import (
     ALWAYS,
     Faults,
-    Word,
+    StoreFault,
     answer_truncated,
     denied,
     internal_error,
@@ -51,7 +51,7 @@ async def file(tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Ori
     folder = {"path": "inbox", "to": f"s3://{bucket}/in/", "settle": "50ms"}
     made = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps(entries)}\nfolders: {json.dumps([folder])}\n")
     done = await sync(tmp_path, made)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     store_proxy.clear()
     origin.log.clear()
     return made
@@ -76,14 +76,14 @@ async def test_all_equal_and_nothing_written_beside_one_that_holds_the_state(
     with StateLock(state):
         before = shot(state)
         done = await verify(tmp_path, file)
-        assert done.code == 0, done.said
-        assert done.out.startswith("4 equal; 12.0 MiB read in "), done.said
+        assert done.code == 0, done.output
+        assert done.out.startswith("4 equal; 12.0 MiB read in "), done.output
         assert shot(state) == before
     assert (store_proxy.writes, len(origin.log)) == (0, 0)
     assert (store_proxy.counts["HeadObject"], store_proxy.counts["GetObject"]) == (4, 4)
     store_proxy.clear()
     shallow = await verify(tmp_path, file, "--shallow")
-    assert shallow.code == 0, shallow.said
+    assert shallow.code == 0, shallow.output
     assert shallow.out.startswith("4 equal; 0 B read in ")
     assert (store_proxy.counts["HeadObject"], store_proxy.counts["GetObject"]) == (4, 0)
 
@@ -96,14 +96,14 @@ async def test_objects_that_were_replaced_cut_or_deleted(
     s3_client.put_object(Bucket=bucket, Key="large", Body=b"short")
     s3_client.delete_object(Bucket=bucket, Key="in/note.txt")
     done = await verify(tmp_path, file, *([] if deep else ["--shallow"]))
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     lines = done.out.splitlines()
     assert lines[0] == f"differs s3://{bucket}/in/note.txt: the object is missing"
     assert lines[1].startswith(f"differs s3://{bucket}/large: the object has 5 bytes, 12,582,912 were stored")
     assert lines[2].startswith(f"differs s3://{bucket}/small: the object was replaced: its ETag is ")
     assert lines[3].startswith("1 equal, 3 differ; ")
     only = await verify(tmp_path, file, "--only", "declared")
-    assert (only.code, only.out.splitlines()[0][:7]) == (0, "1 equal"), only.said
+    assert (only.code, only.out.splitlines()[0][:7]) == (0, "1 equal"), only.output
 
 
 async def test_bytes_that_changed_under_their_etag_are_found_by_reading(
@@ -111,7 +111,7 @@ async def test_bytes_that_changed_under_their_etag_are_found_by_reading(
 ) -> None:
     store_proxy.spoiled.add("GetObject")
     done = await verify(tmp_path, file)
-    assert done.code == 1, done.said
+    assert done.code == 1, done.output
     differing = [line for line in done.out.splitlines() if line.startswith("differs")]
     assert len(differing) == 4
     assert all("the object's bytes changed: their crc64nvme is not what was stored" in line for line in differing)
@@ -123,10 +123,10 @@ async def test_a_file_that_is_another_now(tmp_path: Path, file: Path, bucket: st
     stood = note.stat()
     note.write_bytes(b"A NOTE")
     changed = await verify(tmp_path, file)
-    assert f"differs s3://{bucket}/in/note.txt: the file changed since it was mirrored" in changed.out, changed.said
+    assert f"differs s3://{bucket}/in/note.txt: the file changed since it was mirrored" in changed.out, changed.output
     os.utime(note, ns=(stood.st_atime_ns, stood.st_mtime_ns))  # as by a bit error of the disk
     rotten = await verify(tmp_path, file)
-    assert f"differs s3://{bucket}/in/note.txt: the object and its file differ" in rotten.out, rotten.said
+    assert f"differs s3://{bucket}/in/note.txt: the object and its file differ" in rotten.out, rotten.output
     assert rotten.code == 1
     note.unlink()
     assert (await verify(tmp_path, file)).code == 0
@@ -136,13 +136,13 @@ async def test_a_file_that_is_another_now(tmp_path: Path, file: Path, bucket: st
     ("head", "get"), [(internal_error, not_sent), (unavailable, answer_truncated), (not_sent, slow_down)], ids=str
 )
 async def test_transient_errors_are_repeated(
-    tmp_path: Path, file: Path, store_proxy: StoreProxy, head: Word, get: Word
+    tmp_path: Path, file: Path, store_proxy: StoreProxy, head: StoreFault, get: StoreFault
 ) -> None:
     faults = Faults(store_proxy).on("HeadObject", head, times=2).on("GetObject", get, times=2)
     done = await verify(tmp_path, file)
     faults.lift()
-    assert done.code == 0, done.said
-    assert done.out.startswith("4 equal; 12.0 MiB read in "), done.said
+    assert done.code == 0, done.output
+    assert done.out.startswith("4 equal; 12.0 MiB read in "), done.output
     assert store_proxy.counts["GetObject"] == 4 + 2
     assert store_proxy.counts["HeadObject"] >= 4 + 2
 
@@ -151,12 +151,12 @@ async def test_transient_errors_are_repeated(
     ("word", "most"), [(unavailable, 4 * 5), (denied, 4)], ids=["an outage", "no repeat would help"]
 )
 async def test_repeats_come_to_an_end(
-    tmp_path: Path, file: Path, store_proxy: StoreProxy, word: Word, most: int
+    tmp_path: Path, file: Path, store_proxy: StoreProxy, word: StoreFault, most: int
 ) -> None:
     faults = Faults(store_proxy).on("HeadObject", word, times=ALWAYS)
     done = await verify(tmp_path, file)
     faults.lift()
-    assert (done.code, done.out.count("failed s3://")) == (1, 4), done.said
+    assert (done.code, done.out.count("failed s3://")) == (1, 4), done.output
     assert store_proxy.counts["HeadObject"] <= most
 
 
@@ -169,7 +169,7 @@ async def test_what_was_never_mirrored_and_what_cannot_be_read(
     (more / "a.yaml").write_text(text.split("mirrors:")[0] + f"mirrors:\n  {origin.url('/x')}: s3://{bucket}/new\n")
     (more / "b.yaml").write_text("mirrors: [{}]\n")
     done = await verify(tmp_path, more)
-    assert done.code == 78, done.said
+    assert done.code == 78, done.output
     assert f"differs s3://{bucket}/new: not mirrored yet" in done.out
     assert "invalid " in done.out
     dead = text.replace("endpoint_url: http://127.0.0.1:", "endpoint_url: http://127.0.0.2:")

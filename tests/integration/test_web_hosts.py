@@ -53,10 +53,10 @@ async def test_a_strange_name_is_answered_nowhere(url: str, path: str) -> None:
 
 async def test_the_answer_is_a_problem_document_that_names_the_remedy(url: str) -> None:
     status, headers, body = await raw(url, "GET / HTTP/1.1\r\nHost: evil.example:1\r\n\r\n")
-    said = json.loads(body)
+    problem = json.loads(body)
     assert (status, headers["content-type"]) == (421, "application/problem+json")
-    assert (said["status"], said["title"], said["type"]) == (421, "Misdirected Request", "about:blank")
-    assert "daemon.hosts" in said["detail"]
+    assert (problem["status"], problem["title"], problem["type"]) == (421, "Misdirected Request", "about:blank")
+    assert "daemon.hosts" in problem["detail"]
     assert headers["x-content-type-options"] == "nosniff"
 
 

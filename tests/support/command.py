@@ -33,7 +33,7 @@ class Completed:
     peak: int
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 

@@ -54,7 +54,7 @@ class Daemon:
         self._news.set()
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """All output so far, for the message of a failed assertion."""
         return "\n".join([*(json.dumps(line) for line in self.lines), *self.noise])
 
@@ -88,7 +88,7 @@ class Daemon:
                     await self._pause()
         except TimeoutError:
             code = self.process.returncode
-            raise AssertionError(f"not within {seconds} s: {what or done}; exit {code}\n{self.said}") from None
+            raise AssertionError(f"not within {seconds} s: {what or done}; exit {code}\n{self.output}") from None
 
     async def _pause(self) -> None:
         try:
@@ -159,7 +159,7 @@ class Daemon:
                 code = await self.process.wait()
                 await asyncio.gather(*self._reading)
         except TimeoutError:
-            raise AssertionError(f"the process did not end within {seconds} s\n{self.said}") from None
+            raise AssertionError(f"the process did not end within {seconds} s\n{self.output}") from None
         return code
 
     async def stop(self, seconds: float = PATIENCE) -> int:
@@ -244,8 +244,8 @@ async def running(
         daemon.url = (await daemon.log("daemon.ready"))["url"]
         yield daemon
         await daemon.kill()
-        assert not any("Traceback" in text or "internal error" in text for text in (*daemon.noise, daemon.said)), (
-            daemon.said
+        assert not any("Traceback" in text or "internal error" in text for text in (*daemon.noise, daemon.output)), (
+            daemon.output
         )
 
 

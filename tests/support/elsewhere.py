@@ -75,7 +75,7 @@ async def serving(
         await runner.cleanup()
 
 
-class Elsewhere:
+class RedirectTarget:
     """A server that accepts every request, as an attacker's server would, and records it in `asked`."""
 
     def __init__(self) -> None:

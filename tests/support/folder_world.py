@@ -44,7 +44,7 @@ class Tree:
     complete: bool = False
     takes: float = 0.0
     scans: int = 0
-    looks: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
+    scanned: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
     open: int = 0
     inodes: int = 0
 
@@ -62,7 +62,7 @@ class Tree:
 
     async def scan(self, names: Iterable[str]) -> AsyncGenerator[SimpleNamespace]:
         wanted = tuple(sorted(names))
-        self.looks.append((self.clock.monotonic(), wanted))
+        self.scanned.append((self.clock.monotonic(), wanted))
         at = [name for name in self.files for one in wanted if name == one or name.startswith(f"{one}/")]
         async for found in self._yielded(() if self.missing else tuple(at)):
             yield found
@@ -200,14 +200,14 @@ class World:
     def names(self) -> list[str]:
         return [name for _, name in self.submitted]
 
-    def said(self, kind: type[Event]) -> list[Any]:
+    def events_of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
     def causes(self) -> list[str]:
-        return [event.cause for event in self.said(FolderRescanned)]
+        return [event.cause for event in self.events_of(FolderRescanned)]
 
-    def held(self) -> dict[str, ItemStatus]:
+    def waiting(self) -> dict[str, ItemStatus]:
         return {
-            one.source.removeprefix(f"file://{ROOT}/"): one for one in (held.status() for held in self.loop.waiting())
+            one.source.removeprefix(f"file://{ROOT}/"): one for one in (file.status() for file in self.loop.waiting())
         }

@@ -106,15 +106,15 @@ class BucketWatch:
 class Inbox:
     """The folder at `root`; the keys of its objects are the relative paths of its files."""
 
-    def __init__(self, root: Path, daemon: Daemon, proxy: StoreProxy | None, witness: BucketWatch) -> None:
+    def __init__(self, root: Path, daemon: Daemon, proxy: StoreProxy | None, watch: BucketWatch) -> None:
         self.root = root
         self.daemon = daemon
-        self.witness = witness
+        self.watch = watch
         self._proxy = proxy
 
     def write(self, name: str, content: bytes) -> None:
         """Write a complete file directly under its final name."""
-        self.witness.allow(name, content)
+        self.watch.allow(name, content)
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -122,7 +122,7 @@ class Inbox:
     def allow_all(self, prefix: str, directory: Path) -> None:
         """Allow all contents of `directory` under `prefix` (empty: the root), before it is moved there."""
         for name, sum_ in tree(directory).items():
-            self.witness.allow(f"{prefix}/{name}" if prefix else name, sum_)
+            self.watch.allow(f"{prefix}/{name}" if prefix else name, sum_)
 
     @property
     def puts(self) -> Counter[str]:
@@ -133,20 +133,20 @@ class Inbox:
             call.key
             for call in list(self._proxy.calls)
             if call.operation in ("PutObject", "CompleteMultipartUpload", "CopyObject")
-            and call.bucket == self.witness.bucket
+            and call.bucket == self.watch.bucket
         )
 
     async def equal(self, kept: Mapping[str, str] = {}, seconds: float = 60.0) -> float:
         """Wait until the bucket equals the folder plus `kept`, objects of former files; seconds that it took."""
         began = time.monotonic()
         wanted = await asyncio.to_thread(tree, self.root) | dict(kept)
-        while self.witness.latest != wanted:
+        while self.watch.latest != wanted:
             if time.monotonic() - began > seconds:
-                listed = self.witness.latest
+                listed = self.watch.latest
                 missing, more = wanted.items() - listed.items(), listed.items() - wanted.items()
                 raise AssertionError(
                     f"not within {seconds} s: {len(missing)} missing: {sorted(missing)[:5]}; {len(more)} others: "
-                    f"{sorted(more)[:5]}\n{self.daemon.said[-6000:]}"
+                    f"{sorted(more)[:5]}\n{self.daemon.output[-6000:]}"
                 )
             await asyncio.sleep(0.05)
         return time.monotonic() - began
@@ -169,7 +169,7 @@ class Inbox:
         """Assert after further scans that each object was written once, or the given number of times."""
         await self.scanned()
         wrong = {key: count for key, count in self.puts.items() if count != times.get(key, 1)}
-        assert not wrong, (wrong, self.daemon.said[-6000:])
+        assert not wrong, (wrong, self.daemon.output[-6000:])
 
 
 def manifest(server: Server, root: Path, bucket: str, **fields: Any) -> str:
@@ -186,10 +186,10 @@ async def folder(
     root, file = home / "inbox", home / "m.yaml"
     root.mkdir(exist_ok=True)
     file.write_text(manifest(proxy.server if proxy else server, root, bucket, **fields))
-    with BucketWatch(server, bucket) as witness:
+    with BucketWatch(server, bucket) as watch:
         for name, sum_ in tree(root).items():
-            witness.allow(name, sum_)
+            watch.allow(name, sum_)
         async with running(home, str(file)) as daemon:
-            yield Inbox(root, daemon, proxy, witness)
-    assert witness.listings > 1
-    assert not witness.unexpected, f"objects that are no complete file: {witness.unexpected[:5]}"
+            yield Inbox(root, daemon, proxy, watch)
+    assert watch.listings > 1
+    assert not watch.unexpected, f"objects that are no complete file: {watch.unexpected[:5]}"

@@ -66,7 +66,7 @@ class World:
         item = replace(self.item, options=make_options(**options))
         return await self.reconciler.reconcile(item, failures)
 
-    def said(self) -> list[type[Event]]:
+    def event_types(self) -> list[type[Event]]:
         return [type(event) for event in self.events if not isinstance(event, TransferProgress | ItemChanged)]
 
     @property

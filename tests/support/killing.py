@@ -14,7 +14,7 @@ from tests.support.command import Process, environment, start
 from tests.support.proxy import Seen, StoreProxy
 
 
-class Held:
+class HeldCalls:
     """Makes `count` calls of `operation` ("": any) wait, from the `nth` on: before the store gets them or, with
     `answered`, after its answer."""
 
@@ -45,7 +45,7 @@ class Held:
     async def reached(self, seconds: float = 60) -> bool:
         return await asyncio.to_thread(self._reached.wait, seconds)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._reached.set()
         for loop, gate in self._gates:
             loop.call_soon_threadsafe(gate.set)
@@ -62,7 +62,7 @@ async def _syncing(home: Path, file: Path) -> AsyncIterator[Process]:
         await process.communicate()
 
 
-async def kill_at(held: Held, proxy: StoreProxy, home: Path, file: Path, *, later: float = 0.0) -> bool:
+async def kill_at(held: HeldCalls, proxy: StoreProxy, home: Path, file: Path, *, later: float = 0.0) -> bool:
     """Run `sync` and kill it while the calls wait. False: it ended before these calls."""
     held.set_on(proxy)
     try:
@@ -76,7 +76,7 @@ async def kill_at(held: Held, proxy: StoreProxy, home: Path, file: Path, *, late
             return await ended == -signal.SIGKILL
     finally:
         proxy.before = proxy.after = None
-        held.let_go()
+        held.release()
         await reached
 
 

@@ -26,7 +26,7 @@ async def read(source: Source, observed: Observed, start: int = 0, end: int | No
         return await drained(stream)
 
 
-async def looked(source: Source) -> Observed:
+async def probed(source: Source) -> Observed:
     """The observation of an unconditional probe."""
     observed = await source.probe()
     assert observed is not None

@@ -1,6 +1,6 @@
 """A `mirrord` process that stops before a step of a file's after-upload action, until it is killed or released.
 
-The process imports the `sitecustomize` of `place` first. For a file called `<n>-….csv` it stops before step n and
+The process imports the `sitecustomize` of `directory` first. For a file called `<n>-….csv` it stops before step n and
 writes the name of this step to `stopped/<name>`. Steps are all changes of the file system (from Python's audit events,
 in the thread of that file), and the points before and after each write to the journal. `ended/<name>` means that the
 action for this file ended without a stop.
@@ -90,27 +90,27 @@ if ACROSS:
 class Stepping:
     """The directory through which a test controls such a process and reads its steps."""
 
-    def __init__(self, place: Path, *, across: bool = False) -> None:
+    def __init__(self, directory: Path, *, across: bool = False) -> None:
         """`across`: renames between directories fail with EXDEV, as if each were a separate file system."""
-        self.place = place
-        for directory in ("stopped", "ended"):
-            (place / directory).mkdir(parents=True)
-        (place / "sitecustomize.py").write_text(SOURCE)
-        (place / "stepping").touch()
+        self.directory = directory
+        for name in ("stopped", "ended"):
+            (directory / name).mkdir(parents=True)
+        (directory / "sitecustomize.py").write_text(SOURCE)
+        (directory / "stepping").touch()
         if across:
-            (place / "across").touch()
+            (directory / "across").touch()
 
     def stopped(self) -> dict[str, str]:
         """The step before which each file is stopped, by the file's name."""
-        return {path.name: path.read_text() for path in (self.place / "stopped").iterdir()}
+        return {path.name: path.read_text() for path in (self.directory / "stopped").iterdir()}
 
     def ended(self) -> set[str]:
-        return {path.name for path in (self.place / "ended").iterdir()}
+        return {path.name for path in (self.directory / "ended").iterdir()}
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Continue all stopped files."""
-        (self.place / "released").touch()
+        (self.directory / "released").touch()
 
     def end(self) -> None:
         """Processes that start from now on do not stop."""
-        (self.place / "stepping").unlink()
+        (self.directory / "stepping").unlink()

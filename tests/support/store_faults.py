@@ -18,7 +18,7 @@ ALWAYS = 10**9
 
 
 @dataclass(frozen=True)
-class Word:
+class StoreFault:
     """One fault: `before` the request is forwarded, on its body (`damage`), or `after` the store has answered."""
 
     name: str
@@ -33,7 +33,7 @@ class Word:
 @dataclass
 class Rule:
     operation: str
-    word: Word
+    fault: StoreFault
     times: int
     skip: int
     met: int = 0
@@ -52,19 +52,19 @@ class Faults:
     def __init__(self, proxy: StoreProxy) -> None:
         self._proxy = proxy
         self._rules: list[Rule] = []
-        self._acting: dict[int, Word] = {}
+        self._acting: dict[int, StoreFault] = {}
         self.met = 0
         proxy.before, proxy.after, proxy.damage = self._before, self._after, self._damage  # type: ignore[assignment]
 
-    def on(self, operation: str, word: Word, *, times: int = 1, skip: int = 0) -> "Faults":
-        self._rules.append(Rule(operation, word, times, skip))
+    def on(self, operation: str, fault: StoreFault, *, times: int = 1, skip: int = 0) -> "Faults":
+        self._rules.append(Rule(operation, fault, times, skip))
         return self
 
     def lift(self) -> None:
         self._proxy.before = self._proxy.after = self._proxy.damage = None
 
     async def _before(self, seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
-        acting = [rule.word for rule in self._rules if rule.applies(seen.operation)]
+        acting = [rule.fault for rule in self._rules if rule.applies(seen.operation)]
         if not acting:
             return None
         self.met += 1
@@ -72,12 +72,12 @@ class Faults:
         return await acting[0].before(self._proxy, request) if acting[0].before else None
 
     async def _after(self, seen: Seen, request: web.BaseRequest) -> web.StreamResponse | None:
-        word = self._acting.get(id(seen))
-        return await word.after(self._proxy, request) if word and word.after else None
+        fault = self._acting.get(id(seen))
+        return await fault.after(self._proxy, request) if fault and fault.after else None
 
     def _damage(self, seen: Seen, piece: bytes) -> bytes:
-        word = self._acting.get(id(seen))
-        return word.damage(piece) if word and word.damage and not seen.sent else piece
+        fault = self._acting.get(id(seen))
+        return fault.damage(piece) if fault and fault.damage and not seen.sent else piece
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────
@@ -93,15 +93,15 @@ def _answering(status: int, code: str, headers: dict[str, str]) -> Act:
     return act
 
 
-def answers(status: int, code: str, **headers: str) -> Word:
+def answers(status: int, code: str, **headers: str) -> StoreFault:
     """This answer without forwarding the request; header names have `_` for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Word(f"{status} {code}", before=_answering(status, code, named))
+    return StoreFault(f"{status} {code}", before=_answering(status, code, named))
 
 
-def works_and_says(status: int, code: str) -> Word:
+def executes_and_answers(status: int, code: str) -> StoreFault:
     """The store executes the request, and the answer is this error."""
-    return Word(f"works and answers {status} {code}", after=_answering(status, code, {}))
+    return StoreFault(f"works and answers {status} {code}", after=_answering(status, code, {}))
 
 
 # ── connections ───────────────────────────────────────────────────────────────────────────────────
@@ -137,15 +137,15 @@ slow_down = answers(503, "SlowDown", Retry_After="1")
 too_many = answers(429, "TooManyRequests")
 denied = answers(403, "AccessDenied")
 error_in_200 = answers(200, "InternalError")
-not_sent = Word("reset before forwarding", before=_reset)
-answer_lost = Word("answer lost", after=_reset)
-stalls = Word("stalls before forwarding", before=_stall)
-answer_stalls = Word("answer stalls", after=_stall)
-answer_truncated = Word("answer truncated", after=_truncate)
-body_damaged = Word("a bit of the body is flipped", damage=_flip)
+not_sent = StoreFault("reset before forwarding", before=_reset)
+answer_lost = StoreFault("answer lost", after=_reset)
+stalls = StoreFault("stalls before forwarding", before=_stall)
+answer_stalls = StoreFault("answer stalls", after=_stall)
+answer_truncated = StoreFault("answer truncated", after=_truncate)
+body_damaged = StoreFault("a bit of the body is flipped", damage=_flip)
 
 
-def lands_late() -> tuple[Word, Word]:
+def lands_late() -> tuple[StoreFault, StoreFault]:
     """(first, second): the first call is cut; the store gets it only just before the second call."""
     held: list[Any] = []
 
@@ -156,4 +156,4 @@ def lands_late() -> tuple[Word, Word]:
     async def second(proxy: StoreProxy, request: web.BaseRequest) -> None:
         assert await proxy.forward(*held.pop()) == 200
 
-    return Word("cut", before=first), Word("the first takes effect first", before=second)
+    return StoreFault("cut", before=first), StoreFault("the first takes effect first", before=second)

@@ -20,7 +20,7 @@ def restarts() -> Restarts:
     return Restarts(partial(wanted, {"transfers": "3"}))
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     messages = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return messages
@@ -28,12 +28,12 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_changed_settings_are_named_as_in_a_manifest(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
     restarts.compare(DaemonSection())
-    assert said(caplog) == []
+    assert messages(caplog) == []
     block = DaemonSection.model_validate(
         {"listen": "none", "log": {"level": "debug"}, "per_host": {"connections": 2}, "api_token": "hidden"}
     )
     restarts.compare(block)
-    (line,) = said(caplog)
+    (line,) = messages(caplog)
     assert "after a restart: daemon.log.level, daemon.listen, daemon.api_token, daemon.per_host.connections" in line
     assert "hidden" not in line
 
@@ -45,13 +45,13 @@ def test_each_change_is_reported_once(restarts: Restarts, caplog: pytest.LogCapt
     )
     for block, lines in ((first, 0), (first, 0), (second, 1), (second, 0), (first, 0), (second, 1)):
         restarts.compare(block)
-        assert len(said(caplog)) == lines, block
+        assert len(messages(caplog)) == lines, block
 
 
 def test_a_setting_that_a_flag_overrides_has_not_changed(restarts: Restarts, caplog: pytest.LogCaptureFixture) -> None:
     for transfers in (4, 5):
         restarts.compare(DaemonSection.model_validate({"transfers": transfers}))
-    assert said(caplog) == []
+    assert messages(caplog) == []
 
 
 def test_every_setting_of_the_block_is_compared() -> None:

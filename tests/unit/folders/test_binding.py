@@ -45,7 +45,7 @@ async def test_a_file_that_is_edited_another_day_keeps_its_object(worlds: list[W
     put(world, "b", day=2)
     world.kernel.hint("a", "b")
     await world.live(1)
-    waiting = {name: one.destination for name, one in world.held().items()}
+    waiting = {name: one.destination for name, one in world.waiting().items()}
     assert waiting == ({"a": "s3://bucket/in/01-01/a", "b": "s3://bucket/in/01-02/b"} if settle else {})
     await world.live(5)
     assert world.names == (["a", "b", "a"] if world.names[1] == "b" else ["a", "a", "b"])
@@ -83,10 +83,10 @@ async def test_a_growing_file_is_recorded_with_its_last_mtime(worlds: list[World
         put(world, "a", day)
         world.kernel.hint("a")
         await world.live(1)
-        assert [one.destination for one in world.held().values()] == ["s3://bucket/in/01-01/a"]
+        assert [one.destination for one in world.waiting().values()] == ["s3://bucket/in/01-01/a"]
     await world.live(3)
-    assert world.held()["a"].destination == "s3://bucket/in/01-03/a"
-    assert world.held()["a"].reason is Reason.NO_MARKER
+    assert world.waiting()["a"].destination == "s3://bucket/in/01-03/a"
+    assert world.waiting()["a"].reason is Reason.NO_MARKER
     world.tree.markers.add("a.done")
     world.kernel.hint("a.done")
     await world.live(1)
@@ -169,18 +169,18 @@ async def test_conflicts_are_of_the_dates_that_are_kept(worlds: list[World]) -> 
     put(world, "b/x", day=2)
     world.kernel.hint("b/x")
     await world.live(1)
-    assert world.held() == {}
+    assert world.waiting() == {}
     assert keys(world) == ["01-01/x", "01-02/x"]
     put(world, "c/x", day=1)
     world.kernel.hint("c/x")
     await world.live(1)
-    assert world.held()["c/x"].state is State.BLOCKED
+    assert world.waiting()["c/x"].state is State.BLOCKED
     item = world.items["a/x"]
     assert await world.loop.has(item.origin.address, item.id)
     put(world, "c/x", day=3)  # never recorded: its mtime is its date
     world.kernel.hint("c/x")
     await world.live(1)
-    assert world.held() == {}
+    assert world.waiting() == {}
     assert keys(world)[2] == "01-03/x"
 
 

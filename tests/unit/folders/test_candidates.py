@@ -75,16 +75,16 @@ def test_no_more_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_messages_of_waiting_files() -> None:
     candidates = Candidates(60.0)
 
-    def said(file: FileIdentity, at: float, now: float) -> str:
+    def shown(file: FileIdentity, at: float, now: float) -> str:
         see(candidates, "f", "id", file, at, at)
         known = candidates.unsettled.get("f")
         assert known is not None
         return known.message(now)
 
     small, large = FileIdentity(1, 2, 5 * MiB, 1, 1), FileIdentity(1, 2, 12 * MiB, 2, 2)
-    assert said(small, 0.0, 1.0) == "settling, 5.0 MiB, first seen 1s ago"
-    assert said(large, 4.0, 7.0) == "still growing, 12.0 MiB, changed 3s ago"
-    assert said(small, 9.0, 9.25) == "still changing, 5.0 MiB, changed 250ms ago"
+    assert shown(small, 0.0, 1.0) == "settling, 5.0 MiB, first seen 1s ago"
+    assert shown(large, 4.0, 7.0) == "still growing, 12.0 MiB, changed 3s ago"
+    assert shown(small, 9.0, 9.25) == "still changing, 5.0 MiB, changed 250ms ago"
 
 
 def entries(item_id: str) -> tuple[Candidate, ...]:

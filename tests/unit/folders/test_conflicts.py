@@ -22,22 +22,22 @@ async def test_of_two_files_with_one_key_the_first_by_name_has_it(
     assert world.names[-1] == "a/x"
     if settle:
         assert world.names == ["a/x"]
-    blocked = world.held()["b/x"]
+    blocked = world.waiting()["b/x"]
     assert (blocked.state, blocked.reason) == (State.BLOCKED, Reason.CONFLICT)
     assert "b/x and a/x have one object, s3://bucket/in/x" in blocked.message
     assert world.loop.status().problem == blocked.message
     await world.mirror("a/x")
     await world.live(180)
     assert world.names[-1] == "a/x"
-    assert [event.reason for event in world.said(ItemBlocked)] == [Reason.CONFLICT], "said once"
-    assert world.held().keys() == {"b/x"}
+    assert [event.reason for event in world.events_of(ItemBlocked)] == [Reason.CONFLICT], "said once"
+    assert world.waiting().keys() == {"b/x"}
     count = len(world.names)
 
     del world.tree.files["a/x"]
     world.kernel.hint("a/x")
     await world.live(65)
     assert world.names[count:] == ["b/x"]
-    assert world.held() == {}
+    assert world.waiting() == {}
     assert world.loop.status().problem == ""
 
 
@@ -46,10 +46,10 @@ async def test_a_conflict_ends_with_its_file_without_an_event(worlds: list[World
     world.tree.write("a/x")
     world.tree.write("b/x")
     await world.live(3)
-    assert world.held().keys() == {"b/x"}
+    assert world.waiting().keys() == {"b/x"}
     del world.tree.files["b/x"]
     await world.live(60)
-    assert world.held() == {}
+    assert world.waiting() == {}
     assert world.names == ["a/x"]
 
 
@@ -63,7 +63,7 @@ async def test_a_later_file_that_is_first_by_name_gets_the_key(world: World) -> 
     world.kernel.hint("a/x")
     await world.live(3)
     assert world.names == ["b/x", "a/x"]
-    assert world.held()["b/x"].state is State.BLOCKED
+    assert world.waiting()["b/x"].state is State.BLOCKED
     await world.mirror("a/x")
     await world.live(130)
     assert world.names == ["b/x", "a/x"], "it does not go back and forth"
@@ -72,11 +72,11 @@ async def test_a_later_file_that_is_first_by_name_gets_the_key(world: World) -> 
 async def test_an_object_that_another_entry_has_is_left_to_it(world: World) -> None:
     world.tree.write("a")
     await world.live(0.5)
-    (waiting,) = world.held().values()
+    (waiting,) = world.waiting().values()
     world.owners[waiting.id] = "mirror https://example.org/a"
     await world.live(3)
     assert world.names == []
-    assert "a and mirror https://example.org/a have one object" in world.held()["a"].message
+    assert "a and mirror https://example.org/a have one object" in world.waiting()["a"].message
     world.owners.clear()
     await world.live(65)
     assert world.names == ["a"]
@@ -100,5 +100,5 @@ async def test_conflicts_that_are_kept_are_bounded(worlds: list[World], monkeypa
         world.tree.write(f"{number:02}/x")
     await world.live(130)
     assert world.names == ["00/x"]
-    assert len(world.held()) == 5
-    assert len(world.said(ItemBlocked)) == 5
+    assert len(world.waiting()) == 5
+    assert len(world.events_of(ItemBlocked)) == 5

@@ -24,13 +24,15 @@ async def test_a_file_is_submitted_once_it_has_rested_for_a_settle(worlds: list[
     await world.live(settle + 1)
     assert world.submitted[1:] == [(2 * settle + 1, "b/c")]
     assert world.causes == ["start"]
-    assert [(event.folder, event.files, event.waiting) for event in world.said(FolderSettled)] == [("inbox", 1, 0)] * 2
+    assert [(event.folder, event.files, event.waiting) for event in world.events_of(FolderSettled)] == [
+        ("inbox", 1, 0)
+    ] * 2
 
 
 async def test_a_growing_file_waits_with_a_reason(world: World) -> None:
     world.tree.write("a", 1 * MiB)
     await world.live(1)
-    (waiting,) = world.held().values()
+    (waiting,) = world.waiting().values()
     assert (waiting.state, waiting.reason) == (State.WAITING, Reason.STILL_GROWING)
     assert (waiting.destination, waiting.store, waiting.entry) == ("s3://bucket/in/a", "default", "inbox")
     assert waiting.message == "settling, 1.0 MiB, first seen 1s ago"
@@ -39,11 +41,11 @@ async def test_a_growing_file_waits_with_a_reason(world: World) -> None:
         world.tree.write("a", size * MiB)
         await world.live(1)
     assert world.submitted == []
-    assert world.held()["a"].message.startswith("still growing, 1")
-    assert world.held()["a"].since == waiting.since
+    assert world.waiting()["a"].message.startswith("still growing, 1")
+    assert world.waiting()["a"].since == waiting.since
     await world.live(4)
     assert world.names == ["a"]
-    assert world.held() == {}
+    assert world.waiting() == {}
 
 
 async def test_a_hint_of_a_change_restarts_the_settle_at_once(world: World) -> None:
@@ -62,9 +64,9 @@ async def test_a_file_that_is_removed_before_it_settles_is_forgotten(world: Worl
     del world.tree.files["a"], world.tree.files["b"]
     world.kernel.hint("a")
     await world.live(0.5)
-    assert world.held().keys() == {"b"}, "only what was hinted at is looked at early"
+    assert world.waiting().keys() == {"b"}, "only what was hinted at is looked at early"
     await world.live(3)
-    assert world.held() == {}
+    assert world.waiting() == {}
     assert world.submitted == []
 
 
@@ -76,7 +78,7 @@ async def test_more_unsettled_files_than_the_table_holds_are_submitted_in_turns(
     for name in names:
         world.tree.write(name)
     await world.live(1)
-    assert len(world.held()) == 10
+    assert len(world.waiting()) == 10
     await world.live(9)
     assert sorted(world.names) == sorted(names)
     assert world.causes == ["start", "retry", "retry", "retry"]
@@ -87,9 +89,9 @@ async def test_a_file_is_submitted_when_its_marker_exists(worlds: list[World]) -
     worlds.append(world := World(ready="*.done", rescan=300.0))
     world.tree.write("d/a.csv")
     await world.live(1)
-    assert world.held()["d/a.csv"].reason is Reason.STILL_GROWING
+    assert world.waiting()["d/a.csv"].reason is Reason.STILL_GROWING
     await world.live(2)
-    waiting = world.held()["d/a.csv"]
+    waiting = world.waiting()["d/a.csv"]
     assert (waiting.state, waiting.reason) == (State.WAITING, Reason.NO_MARKER)
     assert waiting.message == "no marker: waits for d/a.csv.done or d/a.done"
     assert waiting.since == world.clock.now() - 1
@@ -97,12 +99,12 @@ async def test_a_file_is_submitted_when_its_marker_exists(worlds: list[World]) -
     world.kernel.hint("d/b.done")
     await world.live(5)
     assert world.submitted == []
-    assert world.held()["d/a.csv"].since == waiting.since
+    assert world.waiting()["d/a.csv"].since == waiting.since
     world.tree.markers.add("d/a.done")
     world.kernel.hint("d/a.done")
     await world.live(0.25)
     assert world.submitted == [(8.0, "d/a.csv")], "at once: it was settled already"
-    assert world.held() == {}
+    assert world.waiting() == {}
     assert world.causes == ["start"]
 
 
@@ -115,7 +117,7 @@ async def test_a_marked_file_still_has_to_settle(worlds: list[World]) -> None:
     world.kernel.hint("a", "_SUCCESS")
     await world.live(1)
     assert world.submitted == []
-    assert world.held()["a"].reason is Reason.STILL_GROWING
+    assert world.waiting()["a"].reason is Reason.STILL_GROWING
     await world.live(2)
     assert world.submitted == [(5.0, "a")]
 
@@ -128,7 +130,7 @@ async def test_a_marker_that_no_hint_told_of_is_found_by_the_rescan(worlds: list
     world.tree.markers.add("x/_SUCCESS")
     await world.live(60)
     assert sorted(world.names) == ["x/a", "x/y/b"]
-    assert world.held().keys() == {"z/c"}
+    assert world.waiting().keys() == {"z/c"}
 
 
 async def test_what_was_uploaded_needs_its_marker_no_longer_until_it_changes(worlds: list[World]) -> None:
@@ -148,7 +150,7 @@ async def test_what_was_uploaded_needs_its_marker_no_longer_until_it_changes(wor
     world.kernel.hint("a")
     await world.live(3)
     assert world.names == ["a", "a"]
-    assert world.held()["a"].reason is Reason.NO_MARKER
+    assert world.waiting()["a"].reason is Reason.NO_MARKER
 
 
 async def test_a_file_that_is_removed_without_its_marker_is_forgotten(worlds: list[World]) -> None:
@@ -159,10 +161,10 @@ async def test_a_file_that_is_removed_without_its_marker_is_forgotten(worlds: li
     world.tree.files.clear()
     world.kernel.hint("hinted")
     await world.live(1)
-    assert world.held().keys() == {"unseen"}
+    assert world.waiting().keys() == {"unseen"}
     world.tree.write("other")
     await world.live(60)
-    assert world.held().keys() == {"other"}
+    assert world.waiting().keys() == {"other"}
 
 
 async def test_more_files_without_marker_than_are_kept_are_found_all_the_same(
@@ -173,7 +175,7 @@ async def test_more_files_without_marker_than_are_kept_are_found_all_the_same(
     for number in range(20):
         world.tree.write(f"f{number}")
     await world.live(3)
-    assert len(world.held()) == 5
+    assert len(world.waiting()) == 5
     world.tree.markers.add("_SUCCESS")
     world.kernel.hint("_SUCCESS")
     await world.live(1)
@@ -197,8 +199,8 @@ async def test_what_the_journal_knows_is_not_submitted(world: World) -> None:
     world.loop = world.new_loop()
     await world.live(100)
     assert world.names == ["a", "b", "c"], "nor after a restart"
-    assert world.held() == {}
-    assert {looked for _, looked in world.tree.looks} == {("a", "b", "c")}, "one look for the settle, none later"
+    assert world.waiting() == {}
+    assert {names for _, names in world.tree.scanned} == {("a", "b", "c")}, "one check for the settle, none later"
 
 
 @pytest.mark.parametrize("what", ["options", "left the manifests"])

@@ -20,9 +20,9 @@ async def test_a_storm_of_hints_takes_a_fifth_of_the_time_at_most(world: World) 
     for _ in range(400):
         world.kernel.hint("a", "b/c", "x.tmp")
         await world.live(0.05)
-    assert 10 < len(world.tree.looks) <= 20 / 0.5 + 1
+    assert 10 < len(world.tree.scanned) <= 20 / 0.5 + 1
     assert world.tree.scans == 1
-    begins = [at for at, _ in world.tree.looks]
+    begins = [at for at, _ in world.tree.scanned]
     assert min(later - sooner for sooner, later in pairwise(begins)) >= 0.5 - 1e-9
 
 
@@ -68,8 +68,8 @@ async def test_names_below_a_hinted_directory_are_scanned_once(world: World) -> 
         world.tree.write(name)
     world.kernel.hint("d", "d/a", "d/e/b", "d/e", "dd")
     await world.live(0.25)
-    assert world.tree.looks == [(1.0, ("d", "dd"))]
-    assert world.held().keys() == {"d/a", "d/e/b", "dd"}
+    assert world.tree.scanned == [(1.0, ("d", "dd"))]
+    assert world.waiting().keys() == {"d/a", "d/e/b", "dd"}
 
 
 async def test_a_new_directory_is_scanned_once_more(world: World) -> None:
@@ -89,7 +89,7 @@ async def test_more_hints_than_are_kept_become_a_scan(world: World, monkeypatch:
     world.kernel.hint(*"abcdef")
     await world.live(3)
     assert world.causes == ["start", "event"]
-    assert len(world.said(FolderOverflowed)) == 1
+    assert len(world.events_of(FolderOverflowed)) == 1
     assert world.names == ["other"]
 
 
@@ -100,7 +100,7 @@ async def test_an_overflow_is_reported_once_for_a_scan(world: World, monkeypatch
     for _ in range(3):
         world.kernel.hint(*"abcdef")
         await world.live(1)
-    assert len(world.said(FolderOverflowed)) == 1
+    assert len(world.events_of(FolderOverflowed)) == 1
 
 
 async def test_a_scan_that_takes_long_is_made_again_after_a_rescan_at_the_latest(world: World) -> None:
@@ -124,7 +124,7 @@ async def test_names_hinted_at_before_a_scan_are_not_scanned_after_it(world: Wor
     world.kernel.paths.put_nowait(frozenset({ROOT, f"{ROOT}/a"}))
     await world.live(1)
     assert world.tree.scans == 2
-    assert world.tree.looks == []
+    assert world.tree.scanned == []
 
 
 async def test_a_person_may_ask_for_a_scan(world: World) -> None:
@@ -161,7 +161,7 @@ async def test_events_that_end_lead_to_a_scan(world: World) -> None:
     await world.live(3)
     assert world.causes == ["start", "retry"]
     assert world.names == ["a"]
-    assert [event.folder for event in world.said(FolderOverflowed)] == ["inbox"]
+    assert [event.folder for event in world.events_of(FolderOverflowed)] == ["inbox"]
     assert world.loop.status().watching == "poll"
     assert "watch died" in world.loop.status().problem
 
@@ -191,7 +191,7 @@ async def test_a_missing_root_is_reported_and_found_again(world: World) -> None:
     await world.live(60)
     status = world.loop.status()
     assert (status.complete, status.files, status.problem) == (False, 0, f"{ROOT}: cannot be read")
-    assert world.said(FolderRescanned)[-1].problem == f"{ROOT}: cannot be read"
+    assert world.events_of(FolderRescanned)[-1].problem == f"{ROOT}: cannot be read"
     world.tree.missing = False
     world.tree.write("b")
     await world.live(8)

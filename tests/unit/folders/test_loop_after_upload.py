@@ -73,5 +73,5 @@ async def test_events_of_files_that_are_set_aside_are_no_hints(
     await world.live(1)
     world.kernel.hint(*(f"sub/{QUARANTINE}-{n}" for n in range(50)), f"{QUARANTINE}/long")
     await world.live(20)
-    assert world.tree.looks == []
+    assert world.tree.scanned == []
     assert world.causes == ["start"]

@@ -117,7 +117,7 @@ async def test_too_many_at_once_block_the_entry_until_they_are_back(worlds: list
     assert (record.condition.state, record.condition.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
     assert "11 of 20 objects would be deleted" in record.condition.message
     assert record.condition.message in world.loop.status().problem
-    assert len(world.said(ItemBlocked)) == 1, "once for the entry"
+    assert len(world.events_of(ItemBlocked)) == 1, "once for the entry"
     world.tree.files |= away
     await world.live(61)
     assert sorted(world.names) == sorted([*(f"f{number}" for number in range(20)), *away]), "looked at again"

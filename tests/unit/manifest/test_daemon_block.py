@@ -51,7 +51,7 @@ def test_a_value_of_it_that_is_unset_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("daemon: {state: '${NOT_SET}'}", r"m.yaml:1:17: daemon.state: the variable NOT_SET is not set"),
         ("daemon: {state: '${file:/not/there}'}", r"m.yaml:1:17: daemon.state: the file /not/there cannot be read"),
@@ -62,6 +62,6 @@ def test_a_value_of_it_that_is_unset_is_left_out() -> None:
         ("", "the file is empty"),
     ],
 )
-def test_a_block_that_cannot_be_read_is_an_error(text: str, said: str) -> None:
-    with pytest.raises(ManifestError, match=said):
+def test_a_block_that_cannot_be_read_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
         block(text)

@@ -217,7 +217,7 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
     ],
 )
 def test_each_class_of_error_has_its_position_and_message(text: str, expected: str) -> None:
-    assert [said for said in problems(text) if said.startswith(expected)], problems(text)
+    assert [message for message in problems(text) if message.startswith(expected)], problems(text)
 
 
 def test_bytes_that_are_not_utf8_are_reported_by_line_and_column() -> None:

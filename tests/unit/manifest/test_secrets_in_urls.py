@@ -55,8 +55,8 @@ def test_no_problem_quotes_a_secret(place: str, url: str) -> None:
     text = PLACES[place].format(json.dumps(url)) + "\nfolders: [{path: 5}]\n"  # whatever the URL is, this is a problem
     with pytest.raises(ManifestError) as caught:
         Manifest.parse("m.yaml", text.encode(), {})
-    said = str(caught.value)
-    assert not any(secret in said for secret in ("PW", "WORD", "TOKEN", "AKIA")), said
+    message = str(caught.value)
+    assert not any(secret in message for secret in ("PW", "WORD", "TOKEN", "AKIA")), message
 
 
 def test_an_endpoint_has_no_userinfo() -> None:

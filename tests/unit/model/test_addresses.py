@@ -64,16 +64,16 @@ MALFORMED = {
 @pytest.mark.parametrize("address", MALFORMED)
 def test_no_form_of_an_address_shows_a_secret(address: str) -> None:
     assert shown(address) == MALFORMED[address]
-    for said in (shown(address), safe(address)):
-        assert not any(secret in said for secret in SECRETS), said
+    for text in (shown(address), safe(address)):
+        assert not any(secret in text for secret in SECRETS), text
 
 
 @pytest.mark.parametrize("address", [one for one in MALFORMED if one.strip().startswith(("h", "H", "/", "s", "p"))])
 def test_no_log_line_shows_one(address: str) -> None:
     """In the midst of a text an address ends at a space, and begins with a scheme or two slashes."""
     if " " not in address.strip() and "\t" not in address and not address.startswith("h.example"):
-        said = redact(f'cannot ask {address}: no; see ({address}) and "{address}"')
-        assert not any(secret in said for secret in SECRETS), said
+        text = redact(f'cannot ask {address}: no; see ({address}) and "{address}"')
+        assert not any(secret in text for secret in SECRETS), text
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ async def test_a_folders_file_that_goes_between_start_and_open_is_interrupted() 
     scene.origin.open = gone  # type: ignore[assignment, method-assign]
     outcome = await scene.check_item()
     assert outcome.state is State.SYNCED
-    assert scene.said() == [TransferStarted, TransferInterrupted]
+    assert scene.event_types() == [TransferStarted, TransferInterrupted]
 
 
 async def test_a_journal_that_fails_in_mid_transfer_ends_it_as_failed() -> None:
@@ -275,7 +275,7 @@ async def test_a_journal_that_fails_in_mid_transfer_ends_it_as_failed() -> None:
     scene.meets("journal", Fault(lambda: JournalUnavailable("No space left on device"), 12, lasting=True))
     with pytest.raises(JournalUnavailable):
         await scene.check_item()
-    kinds = [kind for kind in scene.said() if kind is TransferStarted or kind in ENDS]
+    kinds = [kind for kind in scene.event_types() if kind is TransferStarted or kind in ENDS]
     assert kinds == [TransferStarted, TransferFailed]
     (failed,) = [event for event in scene.events if isinstance(event, TransferFailed)]
     assert (failed.reason, failed.kind) == ("JournalUnavailable", "multipart")
@@ -293,4 +293,4 @@ async def test_a_check_that_fails_starts_and_ends_no_transfer(error: Exception, 
     scene = Scene()
     scene.origin.fails = error
     await scene.check_item()
-    assert scene.said() == said
+    assert scene.event_types() == said

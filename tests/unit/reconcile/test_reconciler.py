@@ -41,7 +41,7 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
     assert outcome.state is State.SYNCED
     assert outcome.copied is not None
     assert world.content == b"one"
-    assert world.said() == [TransferStarted, TransferCompleted]
+    assert world.event_types() == [TransferStarted, TransferCompleted]
     record = await world.journal.record(AT.item_id)
     assert record is not None
     assert (record.condition.state, record.object.size, record.object.synced_at) == (State.SYNCED, 3, 1000.0)
@@ -53,7 +53,7 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
 
     again = await world.check()
     assert (again.state, again.copied) == (State.SYNCED, None)
-    assert world.said() == [ItemUnchanged]
+    assert world.event_types() == [ItemUnchanged]
     assert len(world.origin.log.opened) == 1
     assert world.origin.log.known[-1] == record.revision
 
@@ -82,7 +82,7 @@ async def test_an_object_deleted_behind_our_back(world: World, drift: Drift) -> 
     outcome = await world.check(drift=drift)
     if drift is Drift.REPAIR:
         assert world.content == b"one"
-        assert world.said() == [ItemDrifted, TransferStarted, TransferCompleted]
+        assert world.event_types() == [ItemDrifted, TransferStarted, TransferCompleted]
     else:
         assert world.content is None
         assert (outcome.state, outcome.reason) == (
@@ -103,7 +103,7 @@ async def test_a_permanent_failure_is_blocked_and_keeps_what_is_known(world: Wor
     world.origin.fails = SourceMissing("answered 404")
     outcome = await world.check()
     assert (outcome.state, outcome.reason, outcome.retry_in) == (State.BLOCKED, Reason.SOURCE_MISSING, None)
-    assert world.said() == [ItemBlocked]
+    assert world.event_types() == [ItemBlocked]
     record = await world.journal.record(AT.item_id)
     assert record is not None
     assert (record.condition.state, record.condition.message, record.object.etag is not None) == (
@@ -128,7 +128,7 @@ async def test_a_folders_file_that_vanished_is_no_failure(world: World) -> None:
     await world.check()
     world.origin.fails = SourceMissing("no such file")
     await world.check()
-    assert world.said() == []
+    assert world.event_types() == []
     left = await world.journal.record(AT.item_id)
     assert left is not None
     assert left.removed is not None
@@ -137,7 +137,7 @@ async def test_a_folders_file_that_vanished_is_no_failure(world: World) -> None:
     stood = await world.journal.record(AT.item_id)
     world.origin.fails = SourceMissing("no such file")
     assert (await world.check()).state is State.SYNCED
-    assert world.said() == []
+    assert world.event_types() == []
     assert await world.journal.record(AT.item_id) == stood
 
 
@@ -145,7 +145,7 @@ async def test_a_transient_failure_is_retried_until_the_rule_says_no(world: Worl
     world.origin.fails = SourceUnavailable("refused")
     first = await world.check(failures=0)
     assert (first.state, first.retry_in) == (State.RETRYING, 7.0)
-    assert world.said() == [ItemRetrying]
+    assert world.event_types() == [ItemRetrying]
     last = await world.check(failures=2)
     assert (last.state, last.retry_in) == (State.RETRYING, None)
 
@@ -154,7 +154,7 @@ async def test_a_failure_at_the_store_ends_in_one_terminal_event_and_no_intent(w
     del world.store.buckets["bucket"]
     outcome = await world.check()
     assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.BUCKET_MISSING)
-    terminal = [one for one in world.said() if one in (TransferCompleted, TransferFailed, TransferInterrupted)]
+    terminal = [one for one in world.event_types() if one in (TransferCompleted, TransferFailed, TransferInterrupted)]
     assert len(terminal) <= 1
     assert await world.unfinished() == 0
     assert BucketMissing.reason is outcome.reason
@@ -173,7 +173,7 @@ async def test_a_cancelled_transfer_is_interrupted_and_leaves_no_intent(world: W
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert world.said() == [TransferStarted, TransferInterrupted]
+    assert world.event_types() == [TransferStarted, TransferInterrupted]
     assert await world.unfinished() == 0
     assert world.content is None
 

@@ -67,11 +67,11 @@ class World:
         return record
 
     @property
-    def stands(self) -> bool:
+    def exists(self) -> bool:
         return AT.key in self.store.buckets["bucket"]
 
     @property
-    def said(self) -> list[type[Event]]:
+    def event_types(self) -> list[type[Event]]:
         return [type(event) for event in self.events]
 
 
@@ -84,8 +84,8 @@ async def world() -> World:
 @pytest.mark.parametrize("found", [SourceMissing("no such file"), SourceRefused("it is a directory")])
 async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, found: Exception) -> None:
     assert (await world.remove(found)).pruned
-    assert not world.stands
-    assert world.said == [ItemPruned]
+    assert not world.exists
+    assert world.event_types == [ItemPruned]
     record = await world.record()
     assert record.removed is not None
     assert (record.revision, record.object.etag, record.object.transfer_id, record.object.size) == (
@@ -101,14 +101,14 @@ async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
     removal = ObjectRemoval(world.journal, world.events.append, ManualClock(), delete_object)
     outcome = await removal.remove(ITEM, before, world.store, MemorySource())
     assert not outcome.pruned
-    assert world.stands
+    assert world.exists
     assert await world.record() == before
 
 
 async def test_a_place_that_cannot_be_checked_keeps_its_object(world: World) -> None:
     with pytest.raises(SourceDenied):
         await world.remove(SourceDenied("permission denied"))
-    assert world.stands
+    assert world.exists
     assert (await world.record()).removed is None
 
 
@@ -117,28 +117,28 @@ async def test_an_object_that_others_wrote_stays_and_the_item_leaves(world: Worl
     stamp = ObjectOptions(metadata={META_TRANSFER: "t2" if change == "id" else "t1"})
     await world.store.put_object(AT, memoryview(b"one" if change == "id" else b"two"), stamp)
     assert not (await world.remove()).pruned
-    assert world.stands
-    assert world.said == [ItemBlocked]
+    assert world.exists
+    assert world.event_types == [ItemBlocked]
     assert (await world.record()).removed is not None
 
 
 async def test_an_object_whose_answer_named_another_etag_than_its_head_is_ours(world: World) -> None:
     await world.journal.save(with_fields(await world.record(), etag='"of the answer"', etag_from_head=False))
     assert (await world.remove()).pruned
-    assert not world.stands
+    assert not world.exists
 
 
 async def test_an_object_that_is_gone_already_is_no_news(world: World) -> None:
     await world.store.delete_object(AT)
     assert not (await world.remove()).pruned
-    assert world.said == []
+    assert world.event_types == []
     assert (await world.record()).removed is not None
 
 
 async def test_an_item_without_object_just_leaves(world: World) -> None:
     await world.journal.save(with_fields(await world.record(), etag=None, transfer_id=None))
     assert not (await world.remove()).pruned
-    assert world.stands, "it is not known to be ours"
+    assert world.exists, "it is not known to be ours"
     assert (await world.record()).removed is not None
 
 
@@ -155,7 +155,7 @@ async def test_killed_after_the_deletion_the_next_check_does_the_rest(world: Wor
     journal, world.journal = world.journal, dying
     with pytest.raises(Killed):
         await world.remove()
-    assert not world.stands
+    assert not world.exists
     world.journal = journal
     assert (await world.record()).removed is None
     await world.remove()

@@ -131,7 +131,7 @@ async def test_a_renamed_file_is_copied_by_the_store(folder: Folder) -> None:
     outcome = await folder.sync("new", object=ObjectOptions(metadata={"of": "new"}))
     assert outcome.state is State.SYNCED
     assert (folder.asked, folder.content_of("new")) == ((0, 1), CONTENT)
-    assert folder.said() == [TransferStarted, TransferCompleted]
+    assert folder.event_types() == [TransferStarted, TransferCompleted]
     (completed,) = (event for event in folder.events if isinstance(event, TransferCompleted))
     assert (completed.kind, completed.copied.reused, completed.copied.size) == (TransferKind.PUT, True, len(CONTENT))
     kept, record = folder.store.buckets["bucket"]["new"], await folder.record("new")
@@ -180,7 +180,7 @@ async def test_an_object_that_a_stranger_replaced_is_not_copied(folder: Folder) 
     folder.rename()
     assert (await folder.sync("new")).state is State.SYNCED
     assert (folder.asked, folder.content_of("new")) == ((2, 1), CONTENT)
-    assert folder.said() == [TransferStarted, TransferCompleted]
+    assert folder.event_types() == [TransferStarted, TransferCompleted]
     assert await folder.unfinished() == 0
 
 
@@ -199,7 +199,7 @@ async def test_what_the_store_will_not_copy_is_sent(folder: Folder, refusal: Mir
     folder.rename()
     assert (await folder.sync("new")).state is State.SYNCED
     assert (folder.asked, folder.content_of("new")) == ((1, 1), CONTENT)
-    assert folder.said() == [TransferStarted, TransferCompleted]
+    assert folder.event_types() == [TransferStarted, TransferCompleted]
     assert await folder.unfinished() == 0
 
 
@@ -208,7 +208,7 @@ async def test_a_store_that_is_away_is_asked_later_and_then_for_a_put(folder: Fo
     folder.rename()
     outcome = await folder.sync("new")
     assert (outcome.state, outcome.reason) == (State.RETRYING, Reason.STORE_UNAVAILABLE)
-    assert folder.said() == [ItemRetrying], "none was started"
+    assert folder.event_types() == [ItemRetrying], "none was started"
     assert await folder.unfinished() == 0
     folder.answers_again()
     assert (await folder.sync("new", failures=1)).state is State.SYNCED

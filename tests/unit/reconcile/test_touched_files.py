@@ -70,7 +70,7 @@ async def test_a_touched_file_sends_nothing_and_is_known_as_it_is_now(files: Fil
     files.touch()
     outcome = await files.check()
     assert (outcome.state, outcome.copied, files.puts) == (State.SYNCED, None, 1)
-    assert files.said() == [ItemUnchanged]
+    assert files.event_types() == [ItemUnchanged]
     after = await files.record()
     assert after.revision is not None
     assert after.revision.file == files.now != (before.revision.file if before.revision else None)
@@ -95,7 +95,7 @@ async def test_other_bytes_of_the_same_length_are_sent(files: Files) -> None:
     await files.check()
     files.touch(b"CONTENT")
     assert (await files.check()).copied is not None
-    assert files.said() == [TransferStarted, TransferCompleted]
+    assert files.event_types() == [TransferStarted, TransferCompleted]
     assert (files.content, files.puts) == (b"CONTENT", 2)
 
 
@@ -123,7 +123,7 @@ async def test_a_file_that_changes_while_it_is_read_is_not_believed(
     monkeypatch.setattr(FileSource, "confirm", change)
     outcome = await files.check()
     assert (outcome.state, outcome.reason) == (State.RETRYING, Reason.SOURCE_CHANGED)
-    assert files.said() == [ItemRetrying], "none was started"
+    assert files.event_types() == [ItemRetrying], "none was started"
     monkeypatch.undo()
     await files.check()
     assert (files.content, files.puts) == (b"CONTENT", 2)

@@ -135,7 +135,7 @@ async def test_an_attempt_whose_completion_nobody_tells_of_aborts_nothing(
     outcome = await one.world.check(upload=IN_PARTS)
     assert outcome.state is State.RETRYING
     assert len(one.uploads) == 1
-    assert UploadAborted not in one.world.said()
+    assert UploadAborted not in one.world.event_types()
     (left,) = await one.world.journal.open_of(AT.item_id)
     assert left.progress.complete_requested == one.clock.now()
 

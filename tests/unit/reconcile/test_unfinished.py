@@ -67,7 +67,7 @@ async def test_an_object_with_the_intents_id_was_written_by_it(world: World, int
     standing = await stands(world, intent.id)
     outcome = await world.check()
     assert (outcome.state, outcome.copied) == (State.SYNCED, None)
-    assert world.said() == [ItemUnchanged]
+    assert world.event_types() == [ItemUnchanged]
     assert len(world.origin.log.opened) == 0
     record = await world.journal.record(AT.item_id)
     assert record is not None
@@ -109,7 +109,7 @@ async def test_a_source_that_changed_since_the_landed_write_is_copied_again(worl
     world.origin.content, world.origin.etag = b"two!", '"2"'
     assert (await world.check()).copied is not None
     assert world.content == b"two!"
-    assert world.said()[-1] is TransferCompleted
+    assert world.event_types()[-1] is TransferCompleted
     assert await world.unfinished() == 0
 
 
@@ -177,7 +177,7 @@ async def test_the_proof_that_was_cut_off_is_made_by_the_next_check(how: str, fl
             await world.check()
     else:
         assert (await world.check()).state is State.RETRYING
-        assert world.said()[-1] is TransferFailed
+        assert world.event_types()[-1] is TransferFailed
     assert await world.unfinished() == 1
 
     world.store.get_object = read  # type: ignore[method-assign]
@@ -233,7 +233,7 @@ async def test_a_long_read_back_after_a_crash_is_in_the_status_before_it(
     world.store.get_object = read_back  # type: ignore[assignment, method-assign]
     await world.check(1)
     assert seen == [("3 B are stored and now read back: the store showed no checksum of it", 3, 3)]
-    assert world.said()[:2] == [TransferStarted, TransferResumed]
+    assert world.event_types()[:2] == [TransferStarted, TransferResumed]
     ends = [event for event in world.events if isinstance(event, TransferCompleted | TransferFailed)]
     assert isinstance(ends[0], end)
     assert says in getattr(ends[0], "message", "")

@@ -17,7 +17,7 @@ from mirrord.sources.file import FileSource
 from mirrord.sources.pool import FilePool
 from mirrord.transfer.budget import Budget
 from mirrord.units import KiB, MiB
-from tests.support.reading import looked, read
+from tests.support.reading import probed, read
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ async def test_no_system_call_is_made_in_the_loop(
     path.write_bytes(BODY[:size])
     in_loop.clear()
     async with FileSource(str(path), str(tmp_path) if below else None) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         assert await read(source, observed) == BODY[:size]
         await source.confirm(observed)
     assert in_loop == []
@@ -64,7 +64,7 @@ async def test_a_small_file_is_copied_in_three_calls_to_the_threads(tmp_path: Pa
     (tmp_path / "f").write_bytes(BODY[: 4 * KiB])
     pool = CountedPool(str(tmp_path))
     async with FileSource(str(tmp_path / "f"), str(tmp_path), pool=pool) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed) as stream:
             assert await stream.readinto(memoryview(bytearray(4 * KiB + 1))) == 4 * KiB
             assert await stream.readinto(memoryview(bytearray(1))) == 0
@@ -95,7 +95,7 @@ async def test_the_buffer_of_a_cancelled_read_is_not_lent_while_a_thread_may_wri
     (tmp_path / "f").write_bytes(BODY)
     budget = Budget(8 * MiB)
     async with FileSource(str(tmp_path / "f")) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed) as stream:
             monkeypatch.setattr(os, "preadv", slow)
             with pytest.raises(asyncio.CancelledError):  # noqa: PT012 - the buffer's end is part of it
@@ -115,7 +115,7 @@ async def test_a_read_without_an_answer_fails(tmp_path: Path, monkeypatch: pytes
     go_on = threading.Event()
     (tmp_path / "f").write_bytes(BODY)
     async with FileSource(str(tmp_path / "f"), pool=FilePool(str(tmp_path), silence=0.05)) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         async with source.open(observed) as stream:
             with monkeypatch.context() as hanging:
                 hanging.setattr(os, "preadv", lambda *_: go_on.wait(10))
@@ -139,7 +139,7 @@ async def test_only_regular_files_are_read(tmp_path: Path, kind: str, words: str
     path = tmp_path / "it"
     (tmp_path / "f").write_bytes(b"x")
     async with FileSource(str(tmp_path / "f")) as source:
-        observed = await looked(source)
+        observed = await probed(source)
     if kind == "directory":
         path.mkdir()
     elif kind == "link":
@@ -165,7 +165,7 @@ async def test_a_change_while_it_is_read_is_found(tmp_path: Path, change: str) -
     path = tmp_path / "f"
     path.write_bytes(BODY)
     async with FileSource(str(path)) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         with pytest.raises(SourceChanged, match=str(path)):  # noqa: PT012 - either step may find it
             async with source.open(observed) as stream:
                 await stream.readinto(memoryview(bytearray(1000)))
@@ -189,7 +189,7 @@ async def test_a_change_while_it_is_read_is_found(tmp_path: Path, change: str) -
 async def test_a_file_cut_short_ends_with_an_error(tmp_path: Path, size: int, words: str) -> None:
     path = tmp_path / "f"
     path.write_bytes(BODY[:size])
-    async with FileSource(str(path)) as source, source.open(await looked(source)) as stream:
+    async with FileSource(str(path)) as source, source.open(await probed(source)) as stream:
         await stream.readinto(memoryview(bytearray(600)))
         os.truncate(path, 600)
         with pytest.raises(SourceChanged, match=words):
@@ -203,7 +203,7 @@ async def test_no_path_leaves_its_root(tmp_path: Path, name: str) -> None:
     (tmp_path / "f").write_bytes(b"x")
     (root / "d" / "f").write_bytes(b"x")
     async with FileSource(str(tmp_path / "f")) as source:
-        observed = await looked(source)
+        observed = await probed(source)
     async with FileSource(f"{root}/{name}", str(root)) as source:
         with pytest.raises(SourceRefused, match="not inside"):
             await read(source, observed)
@@ -214,7 +214,7 @@ async def test_a_directory_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> N
     (root / "d").mkdir(parents=True)
     (root / "d" / "f").write_bytes(b"mine")
     async with FileSource(f"{root}/d/f", str(root)) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         (root / "d").rename(tmp_path / "d")  # the same file, inode and all, but outside
         (root / "d").symlink_to(tmp_path / "d")
         with pytest.raises(SourceError, match="symbolic link in a folder"):
@@ -228,7 +228,7 @@ async def test_a_file_of_a_folder_that_was_replaced_after_the_probe_is_never_rea
     path.write_bytes(b"mine")
     for follow in (False, True):
         async with FileSource(str(path), str(root), follow=follow) as source:
-            observed = await looked(source)
+            observed = await probed(source)
             path.rename(tmp_path / "f")
             if swapped == "link":
                 path.symlink_to("/etc/passwd")
@@ -254,7 +254,7 @@ async def test_a_link_that_is_followed_is_the_file_that_it_leads_to(tmp_path: Pa
     (root / "d").symlink_to(tmp_path / "outside")
     (tmp_path / "outside" / "link").symlink_to("f")
     async with FileSource(f"{root}/d/link", str(root), follow=True) as source:
-        observed = await looked(source)
+        observed = await probed(source)
         assert observed.revision.file == FileIdentity.of(os.stat(tmp_path / "outside" / "f"))
         assert await read(source, observed) == b"f"
         await source.confirm(observed)
@@ -285,7 +285,7 @@ async def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
 async def test_a_touched_file_is_another_revision(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     async with FileSource(str(tmp_path / "f")) as source:
-        known = (await looked(source)).revision
+        known = (await probed(source)).revision
         os.utime(tmp_path / "f", ns=(1, 1))
         assert await source.probe(known) is not None
 

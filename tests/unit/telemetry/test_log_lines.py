@@ -82,7 +82,7 @@ class Log:
     def lines(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.out.getvalue().splitlines()]
 
-    def said(self) -> list[tuple[object, object]]:
+    def levels(self) -> list[tuple[object, object]]:
         return [(line["event"], line["level"]) for line in self.lines()]
 
 
@@ -259,7 +259,7 @@ def test_a_short_transfer_has_no_progress(log: Log) -> None:
     tell(TransferStarted(**attempt))
     log.time = 4.9
     tell(moved(10))
-    assert log.said() == [("transfer.started", "info")]
+    assert log.levels() == [("transfer.started", "info")]
 
 
 def test_each_transfer_has_its_own_pace(log: Log) -> None:
@@ -295,10 +295,10 @@ def test_a_permanent_failure_is_said_once_until_the_item_is_well(log: Log) -> No
     tell = log.open("info")
     for _ in range(3):
         tell(BLOCKED)
-    assert log.said() == [("item.blocked", "error")]
+    assert log.levels() == [("item.blocked", "error")]
     tell(ItemUnchanged(item=ITEM))
     tell(BLOCKED)
-    assert log.said() == [("item.blocked", "error")] * 2
+    assert log.levels() == [("item.blocked", "error")] * 2
 
 
 def test_another_reason_is_news(log: Log) -> None:
@@ -306,7 +306,7 @@ def test_another_reason_is_news(log: Log) -> None:
     tell(BLOCKED)
     tell(replace(BLOCKED, reason=Reason.BUCKET_MISSING))
     tell(replace(BLOCKED, item=replace(ITEM, id="another")))
-    assert log.said() == [("item.blocked", "error")] * 3
+    assert log.levels() == [("item.blocked", "error")] * 3
 
 
 def test_an_attempt_that_failed_for_good_and_its_blocked_item_are_one_error(log: Log) -> None:
@@ -314,16 +314,16 @@ def test_an_attempt_that_failed_for_good_and_its_blocked_item_are_one_error(log:
     tell(TransferStarted(**attempt))
     tell(DENIED)
     tell(BLOCKED)
-    assert log.said() == [("transfer.started", "info"), ("transfer.failed", "error")]
+    assert log.levels() == [("transfer.started", "info"), ("transfer.failed", "error")]
     tell(DENIED)
-    assert log.said()[-1] == ("transfer.failed", "info"), "each attempt ends in a line, but the error is old"
+    assert log.levels()[-1] == ("transfer.failed", "info"), "each attempt ends in a line, but the error is old"
 
 
 def test_every_attempt_that_is_tried_again_says_so(log: Log) -> None:
     tell = log.open("info")
     for _ in range(3):
         tell(FAILED)
-    assert log.said() == [("transfer.failed", "warning")] * 3
+    assert log.levels() == [("transfer.failed", "warning")] * 3
 
 
 def test_only_scans_that_find_something_else_are_more_than_debug(log: Log) -> None:

@@ -79,11 +79,11 @@ def test_every_field_has_a_description() -> None:
 
 
 def test_defaults_are_written_as_people_write_them() -> None:
-    said = {name: field["default"] for name, field in fields(SCHEMA) if "default" in field}
-    assert said["MirrorSection.every"] == "1h"
-    assert said["DaemonSection.memory_limit"] == "256MiB"
-    assert said["HttpSection.min_rate"] == "1KiB/s"
-    assert said["FolderSection.after_upload"] == "keep"
-    assert said["MirrorSection.prune"] is False
-    assert said["FolderSection.settle"] == "2s"
-    assert said["UploadSection.part_size"] == "auto"
+    defaults = {name: field["default"] for name, field in fields(SCHEMA) if "default" in field}
+    assert defaults["MirrorSection.every"] == "1h"
+    assert defaults["DaemonSection.memory_limit"] == "256MiB"
+    assert defaults["HttpSection.min_rate"] == "1KiB/s"
+    assert defaults["FolderSection.after_upload"] == "keep"
+    assert defaults["MirrorSection.prune"] is False
+    assert defaults["FolderSection.settle"] == "2s"
+    assert defaults["UploadSection.part_size"] == "auto"

@@ -12,7 +12,7 @@ from mirrord.planning.items.expand import validate
 ENTRY = "mirrors:\n  - url: https://example.org/a\n    to: s3://bucket/a\n"
 
 
-def said(text: str, **environ: str) -> list[str]:
+def messages(text: str, **environ: str) -> list[str]:
     with pytest.raises(ManifestError) as caught:
         Manifest.parse("m.yaml", dedent(text).encode(), environ)
     return [str(problem).removeprefix("m.yaml:") for problem in caught.value.problems]
@@ -63,7 +63,7 @@ def said(text: str, **environ: str) -> list[str]:
     ],
 )
 def test_an_error_of_syntax_has_a_message_at_its_position(text: str, expected: str) -> None:
-    assert [line for line in said(text) if line.startswith(expected)], said(text)
+    assert [line for line in messages(text) if line.startswith(expected)], messages(text)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_error_of_syntax_has_a_message_at_its_position(text: str, expected: s
     ],
 )
 def test_words_of_other_tools_are_known(text: str, expected: str) -> None:
-    assert [line for line in said(text) if expected in line], said(text)
+    assert [line for line in messages(text) if expected in line], messages(text)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_words_of_other_tools_are_known(text: str, expected: str) -> None:
     ],
 )
 def test_a_reference_without_braces_is_an_error_without_the_secret(line: str, expected: str) -> None:
-    lines = said(f"{ENTRY}    {line}\n", DATE="today")
+    lines = messages(f"{ENTRY}    {line}\n", DATE="today")
     assert expected in lines[0]
     assert "word" not in lines[0]
 
@@ -136,7 +136,7 @@ def test_a_dollar_sign_without_a_name_is_a_dollar_sign(text: str, value: str) ->
     ],
 )
 def test_values_that_no_store_accepts_are_found_offline(line: str, expected: str) -> None:
-    assert any(expected in one for one in said(f"{ENTRY}    object: {{{line}}}\n"))
+    assert any(expected in one for one in messages(f"{ENTRY}    object: {{{line}}}\n"))
 
 
 @pytest.mark.parametrize("name", ["@daily", "@midnight", "@annually", "@hourly"])
@@ -182,7 +182,7 @@ def test_faults_of_all_kinds_are_reported_in_one_pass() -> None:
       - {url: https://h/d, to: s3://bbb/d, every: 1h, cron: '0 3 * * *'}
       - {url: https://h/e, to: s3://bbb/e, http: {bearer: a, connections: 0}}
     """
-    assert [line.partition(";")[0] for line in said(text)] == [
+    assert [line.partition(";")[0] for line in messages(text)] == [
         "3:40: mirrors[0].evry: unknown field",
         "4:5: mirrors[1].to: is missing",
         '4:31: mirrors[1].every: "5" is not a duration',
@@ -198,14 +198,14 @@ def test_consequences_of_a_fault_are_not_reported() -> None:
       - {url: https://h/a, to: s3://bbb/a, checksum: {url: nothing}}
       - {url: 'https://h/{v}', to: 's3://bbb/{v}', matrix: {v: [1]}}
     """
-    assert [line.partition(";")[0] for line in said(text)] == [
+    assert [line.partition(";")[0] for line in messages(text)] == [
         '3:56: mirrors[0].checksum.url: "nothing" is not an http:// or https:// URL',
         '4:61: mirrors[1].matrix.v[0]: "1" is no text',
     ]
 
 
 def test_a_folder_without_its_dash() -> None:
-    assert said("folders:\n  path: /x\n  to: s3://bbb/a/\n") == [
+    assert messages("folders:\n  path: /x\n  to: s3://bbb/a/\n") == [
         '2:3: folders: an entry begins with "- "; put it before this field'
     ]
 

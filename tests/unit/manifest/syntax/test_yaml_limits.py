@@ -85,7 +85,7 @@ MARKS = ("\n", "\n  ", "- ", ": ", '"', "|\n", ">\n", "---\n", "...\n", "%YAML 1
 PIECES = st.sampled_from((*WORDS.split(), *MARKS))
 
 
-def said(content: bytes) -> tuple[Problem, ...]:
+def problems_of(content: bytes) -> tuple[Problem, ...]:
     """What is wrong with a manifest, nothing if it is one; any other error than ManifestError comes through."""
     try:
         parse(content)
@@ -106,13 +106,13 @@ def fit_to_show(problems: tuple[Problem, ...]) -> bool:
 @example("\ud7ff\ufffe")
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_a_manifest_or_a_manifest_error(text: str) -> None:
-    assert fit_to_show(said(text.encode("utf-8", "surrogatepass")))
+    assert fit_to_show(problems_of(text.encode("utf-8", "surrogatepass")))
 
 
 @given(st.binary(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_a_manifest_or_a_manifest_error(content: bytes) -> None:
-    assert fit_to_show(said(content))
+    assert fit_to_show(problems_of(content))
 
 
 VALUES = st.recursive(
@@ -128,4 +128,4 @@ FIELDS = st.sampled_from(
 @given(st.sampled_from(["mirrors", "folders"]), st.lists(st.dictionaries(FIELDS, VALUES, max_size=4), max_size=3))
 @settings(max_examples=200, deadline=None)
 def test_any_value_in_any_field_is_accepted_or_a_manifest_error(section: str, entries: object) -> None:
-    assert fit_to_show(said(json.dumps({section: entries}).encode()))
+    assert fit_to_show(problems_of(json.dumps({section: entries}).encode()))
