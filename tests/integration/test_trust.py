@@ -19,7 +19,7 @@ def listed(s3_client: Any, bucket: str) -> dict[str, bytes]:
     return {one["Key"]: s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found}
 
 
-async def test_an_object_becomes_visible_only_with_the_declared_checksum(
+async def test_only_bytes_of_a_declared_checksum_are_stored(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     large = Generated(20 * MiB, seed=4)

@@ -85,7 +85,7 @@ BEHAVIOUR = {
     "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_checked",
     "mirrors.url": f"{EXPAND}::test_the_destination_of_an_object",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
-    "mirrors.checksum.digest": "tests/integration/test_trust.py::test_an_object_becomes_visible_only_with_the_declared_checksum",
+    "mirrors.checksum.digest": "tests/integration/test_trust.py::test_only_bytes_of_a_declared_checksum_are_stored",
     "mirrors.checksum.url": "tests/contract/test_http_checksum_list.py::test_a_declared_checksum_is_read_from_a_list",
     "mirrors.every": f"{SCHEDULE}::test_the_grid_of_every",
     "mirrors.cron": f"{SCHEDULE}::test_the_first_check_by_cron",
