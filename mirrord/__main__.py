@@ -1,7 +1,7 @@
 """`python -m mirrord`, and the `mirrord` script.
 
-First comes what the process needs before any other import: signals, standard streams, the encoding of names and output,
-and, as process 1, a parent that reaps orphans. `main` imports the rest: signals are blocked from its first line.
+First, the steps that must precede every other import: signals, standard streams, the encoding of names and output, and,
+as process 1, a parent that reaps orphans. `main` imports the rest: signals are blocked from its first line.
 """
 
 import io

@@ -228,7 +228,7 @@ class NoSuchUpload(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """A write was sent and no answer came. A HEAD must settle it before the next write to that key."""
+    """A write was sent and no answer came. A HEAD must resolve it before the next write to that key."""
 
     recovery = Recovery.RETRY
     reason = Reason.STORE_UNAVAILABLE

@@ -1,8 +1,8 @@
 """Typed events of what happened; logs, metrics and progress subscribe through `ports.Observer`.
 
 Owns the event names of SPEC section 6 and their fields. An event holds no secret and no time: a subscriber adds the
-time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none
-of these comes without it (`reconcile.transfer_attempt`).
+time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none of these is
+reported without it (`reconcile.transfer_attempt`).
 """
 
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class TransferEvent(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferStarted(TransferEvent):
     name = "transfer.started"
-    size: int | None = None  # None: the source does not say
+    size: int | None = None  # None: the source does not give it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Settings of a process: flags win over MIRRORD_* variables, and those over the manifest's `daemon:` block.
+"""Settings of a process: flags override MIRRORD_* variables, which override the manifest's `daemon:` block.
 
 Owns the defaults, the bounds and the merging; the manifest's schema takes both from here. An invalid value is an error
 that names its flag or variable. The result is one frozen `Settings`.
@@ -115,7 +115,8 @@ def _at_home(text: str) -> Path:
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
-    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free port. ValueError says what is expected."""
+    """Host and port of `host:port` or `[IPv6]:port`; port 0 is any free port. The ValueError names the expected
+    form."""
     match = _LISTEN.fullmatch(listen)
     if match is None or int(match["port"]) > 65535:
         raise ValueError(f"{listen!r} is no address to listen on; write host:port, like 127.0.0.1:8420 or [::1]:8420")

@@ -12,7 +12,7 @@ from mirrord.model import Integrity, Record, State, TransferKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A transfer that runs now. `size` is None where the source does not say; `rate` is the recent rate in bytes per
+    """A transfer that runs now. `size` is None if the source does not give it; `rate` is the recent rate in bytes per
     second."""
 
     item_id: str

@@ -1,4 +1,4 @@
-"""Sizes, durations and rates as people write them: `64MiB`, `10GB`, `6h`, `100MiB/s`; and back again.
+"""Sizes, durations and rates as users write them: `64MiB`, `10GB`, `6h`, `100MiB/s`; and back again.
 
 Owns parsing and formatting of quantities. Ambiguous text is an error: a number of seconds without a unit, `mb`.
 """
@@ -29,7 +29,7 @@ _DURATION_STEP = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `64MiB`, `10GB`, `1.5GiB` or `4096`. ValueError says what is expected."""
+    """Bytes in `64MiB`, `10GB`, `1.5GiB` or `4096`. The ValueError names the expected form."""
     match = _QUANTITY.fullmatch(text.strip())
     unit = _SIZES.get(match[2] or "B") if match else None
     if match is None or unit is None:
@@ -38,7 +38,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `6h`, `1h30m`, `250ms`. ValueError says what is expected."""
+    """Seconds in `90s`, `6h`, `1h30m`, `250ms`. The ValueError names the expected form."""
     text = text.strip()
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is not a duration; write a number with ms, s, m, h, d or w, like 90s or 6h")
@@ -46,7 +46,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_rate(text: str) -> int:
-    """Bytes per second in `100MiB/s`. ValueError says what is expected."""
+    """Bytes per second in `100MiB/s`. The ValueError names the expected form."""
     size, slash, second = text.strip().partition("/")
     if not slash or second != "s":
         raise ValueError(f"{text!r} is not a rate; write a size per second, like 20MiB/s")

@@ -1,1 +1,1 @@
-"""The composition root: chooses every concrete class and wires them; the programs that commands run."""
+"""The running daemon: startup, main loop, shutdown; the manifests in force, and the state that page and API show."""

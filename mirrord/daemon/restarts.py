@@ -20,7 +20,7 @@ _WRITTEN = {
 
 
 class Restarts:
-    """`wanted` returns the settings that a start with this block would use: flags and variables win over the block."""
+    """`wanted` returns the settings that a start with this block would use: flags and variables override the block."""
 
     def __init__(self, wanted: Callable[[DaemonSection], Settings]) -> None:
         self._wanted = wanted

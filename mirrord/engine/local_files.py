@@ -88,7 +88,7 @@ class LocalFiles:
         self.overlaps.replace(folders, sources, Survey(directories, known, keys))
 
     async def refresh(self, entry: str, linked: Collection[str]) -> None:
-        """The folder was scanned: it follows these links to directories. Locate it again, if that is of use."""
+        """The folder was scanned: it follows these links to directories. Locate it again if these links are new."""
         spec = self.overlaps.follow(entry, linked)
         if spec is not None:
             directories = self.overlaps.directories()
@@ -106,7 +106,7 @@ class LocalFiles:
             return None
 
     async def _keys_of(self, paths: Collection[str], directories: Directories) -> Mapping[str, DirectoryKey]:
-        """The directories at these paths, asked about in threads of their mounts; without those that do not answer."""
+        """The directories at these paths, examined in threads of their mounts; without those that do not answer."""
         by_pool: dict[FilePool, list[str]] = {}
         for path in paths:
             by_pool.setdefault(self._pools.of_file(path), []).append(path)

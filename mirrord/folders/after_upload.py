@@ -112,8 +112,8 @@ async def no_rival(item: Item) -> str | None:  # noqa: ARG001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterUpload(Reconciles):
-    """`reconcile` checks an item like the reconciler, then removes its file if the folder wants it. Raises JournalError
-    only."""
+    """`reconcile` checks an item like the reconciler, then removes its file if the folder has `after_upload`. Raises
+    JournalError only."""
 
     reconciler: Reconciles
     quarantine: Quarantine
@@ -162,7 +162,7 @@ class AfterUpload(Reconciles):
                     await self._resume(item)
 
     async def _conflict(self, item: Item, why: str) -> Outcome:
-        """The file remains and is not copied: another folder needs it, too."""
+        """The file remains and is not copied: another folder uses it, too."""
         outcome = Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=why)
         record = await self.journal.record(item.id)
         if is_news(record, outcome):

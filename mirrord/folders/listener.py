@@ -1,4 +1,4 @@
-"""Receives the hints of one folder, and asks for events again after they failed.
+"""Receives the hints of one folder, and requests events again after they failed.
 
 Owns what status shows of events: whether there are any, and why not. `folders.loop` decides what follows from a hint.
 """
@@ -13,7 +13,7 @@ from mirrord.ports import Hints
 _log = getLogger(__name__)
 
 EVENTS_AGAIN = 60.0
-"""Seconds until events are asked for again after they failed."""
+"""Seconds until events are requested again after they failed."""
 
 
 class HintListener:

@@ -102,7 +102,7 @@ class FolderLoop:
         if self._listener.problem:
             yield self._listener.problem
 
-    # ── life ─────────────────────────────────────────────────────────────────────────────────────
+    # ── main loop ────────────────────────────────────────────────────────────────────────────────
     async def run(self) -> None:
         """Follow the folder. Ends only by cancellation, or by a programming error."""
         self._times.cause = "start"

@@ -1,8 +1,8 @@
-"""Every seam of mirrord, one file each: what the core asks of the world. Adapters implement, `daemon` wires.
+"""The ports of mirrord, one file each: interfaces between the core and its adapters. `engine` chooses the adapters.
 
-Owns the shapes of Source, Listing, ObjectStore, Journal, Queue, Observer and Clock. All bytes cross these seams in the
-caller's own buffers (`readinto`, `memoryview`), so that whoever bounds the memory owns it. Errors are those of
-`errors`, already translated; nothing here wraps a cancellation.
+Owns the protocols Source, Listing, ObjectStore, Journal, Queue, Control, Observer and Clock. All bytes cross the ports
+in buffers of the caller (`readinto`, `memoryview`), so that the part that bounds the memory also owns it. Adapters
+raise the errors of `errors`; a cancellation is never wrapped.
 """
 
 from mirrord.ports.control import Control

@@ -100,7 +100,7 @@ class JournalTransfers(Protocol):
 
     Each step is committed before the next request to the store, so that after a kill the journal has everything that
     the store may hold. A transfer is *unfinished* from `begin` until `finish`, `abandon` or `give_up`. A transfer that
-    was given up does not go on; it is kept until `abandon`, because the store may hold something of it.
+    was given up is not resumed; it is kept until `abandon`, because the store may hold something of it.
 
     `opened`, `part_done`, `completing` and `complete_refused` also write to a transfer that was given up: the response
     to a request in flight may arrive later. The sweep needs these facts: it aborts by the upload's id, and it must not
@@ -122,7 +122,7 @@ class JournalTransfers(Protocol):
         """The store confirmed this part. A part with the same number is replaced."""
 
     async def completing(self, transfer_id: str, whole: Checksum | None, when: float) -> None:
-        """Every part is recorded, and the next request asks the store to make the object visible, with this checksum.
+        """Every part is recorded, and the next request makes the object visible, with this checksum.
 
         Written again for each retry. From now on the outcome is unknown (`JournaledProgress.complete_requested`).
         """
@@ -140,7 +140,7 @@ class JournalTransfers(Protocol):
         """Delete the transfer and its parts. It failed and left nothing at the store."""
 
     async def give_up(self, transfer_id: str, when: float) -> None:
-        """The transfer will not go on, and the store may hold something of it.
+        """The transfer will not be resumed, and the store may hold something of it.
 
         It is kept with its parts, as given up at `when`, until it is abandoned. A second call keeps the first time.
         """

@@ -113,7 +113,7 @@ class ObjectStore(Protocol):
         """GetBucketVersioning: `Enabled` or `Suspended`; None: never enabled, or not supported."""
 
     async def has_bucket(self, bucket: str) -> bool:
-        """HeadBucket. StoreDenied: the credentials do not allow the question."""
+        """HeadBucket. StoreDenied: the credentials do not allow this request."""
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         """Create the bucket if it does not exist, with versioning enabled if `versioning`; True if this call created

@@ -44,7 +44,7 @@ WORST_FIRST = (State.BLOCKED, State.RETRYING, State.WAITING, State.PENDING, Stat
 
 
 def locate_state(config: str | None, state: str | None, environ: Mapping[str, str]) -> StateLocation:
-    """Where the state of these manifests is; `state` and $MIRRORD_STATE win over the manifests.
+    """Where the state of these manifests is; `state` and $MIRRORD_STATE override the manifests.
 
     Raises PathMissing for a `config` that does not exist, ValueError for an invalid `state`.
     """

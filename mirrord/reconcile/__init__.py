@@ -1,1 +1,1 @@
-"""Making observed equal to desired, one item at a time, and recording what came of it."""
+"""Makes the object of one item equal to its source, and records the result."""

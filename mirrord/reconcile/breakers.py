@@ -1,8 +1,8 @@
 """The breakers of one process: one for each store and each host of sources.
 
 Owns which errors count as an outage, and which items wait. An item that waits is not checked: no request is sent for
-it, and only the outcome is reported: nothing is counted or recorded. `planning.timing.breaker` decides when a breaker
-opens, slows and closes; each change is one line in the log. When it closes, items that never failed stop waiting.
+it, its outcome is reported, and nothing is counted or recorded. `planning.timing.breaker` decides when a breaker opens,
+slows and closes; each change is one line in the log. When it closes, items that never failed stop waiting.
 """
 
 import math

@@ -1,8 +1,8 @@
 """A reconciler's actions without the last step: what `plan` reports about one item.
 
 Owns the prediction of a copy: whether the store would copy an object that it has, or which kind of write sends the
-bytes. Asks the store by HEADs only, reads files that were touched or renamed, and fetches lists of declared checksums.
-Changes nothing at the store; its journal must withhold writes, too. What is due is decided by the reconciler.
+bytes. Sends only HEADs to the store, reads files that were touched or renamed, and fetches lists of declared checksums.
+Changes nothing at the store; its journal must withhold writes, too. The reconciler decides what is due.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +44,7 @@ class DryRun:
     budget: Budget
     declared: Declared
     require_bucket: Callable[[Item, ObjectStore], Awaitable[None]]
-    """Raises BucketMissing: a HEAD of an object does not tell a missing bucket from a missing object."""
+    """Raises BucketMissing: a HEAD of an object cannot distinguish a missing bucket from a missing object."""
     copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
     record: Record | None = None
     store: ObjectStore | None = None

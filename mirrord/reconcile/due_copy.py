@@ -93,7 +93,7 @@ class DueCopy:
 
 
 def _only_if_none(overwrite: Overwrite, *, vacant: bool) -> bool:
-    """Whether the write must fail if an object stands at the key, because another program wrote it after the check."""
+    """Whether the write must fail if an object exists at the key, because another program wrote it after the check."""
     return overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and vacant)
 
 

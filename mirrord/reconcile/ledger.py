@@ -1,8 +1,8 @@
-"""The journal's steps of one transfer: each is written before the transfer goes on, and the last one after a failure.
+"""The journal's steps of one transfer: each is written before the next request, and one after a failure.
 
 Owns the rule which failures leave parts at the store for the next attempt (an interruption, and every error that may
-pass, if the source can be asked for the rest), and what the journal keeps of a transfer that failed. `transfer.ledger`
-defines when each step is written.
+pass, if the rest of the source can be requested), and what the journal keeps of a transfer that failed.
+`transfer.ledger` defines when each step is written.
 """
 
 from dataclasses import replace
@@ -37,7 +37,7 @@ class JournalLedger:
         await self._journal.opened(self._transfer.id, upload_id)
 
     async def unanswered(self) -> None:
-        """A second intent is journaled for the upload that may exist; this transfer goes on, and gets an id."""
+        """Record a second intent for the upload that may exist; this transfer continues, and gets an id."""
         lost = replace(self._transfer, id=uuid4().hex)
         await self._journal.begin(lost)
         await self._journal.give_up(lost.id, self._clock.now())
@@ -82,7 +82,7 @@ class JournalLedger:
     async def failed(self, error: BaseException) -> None:
         """Drop the intent if nothing of the transfer can be at the store; give up an upload whose id is unknown.
 
-        No attempt can go on with such an upload: the sweep looks for it.
+        No attempt can resume such an upload: the sweep searches for it.
         """
         if not self.unsettled(error):
             await finish(self._journal.abandon(self._transfer.id))
@@ -96,7 +96,7 @@ class JournalLedger:
 
 
 async def record_other_bytes(journal: JournalTransfers, attempt: TransferAttempt, copied: Copied) -> None:
-    """The object holds other bytes than were sent: end its transfer with a record of no revision, so that no check
+    """The object has other bytes than were sent: end its transfer with a record without a revision, so that no check
     adopts the object and the next one writes it again."""
     attempt.record = with_other_bytes(attempt.item, copied, attempt.clock.now())
     await finish(journal.finish(copied.transfer_id, attempt.record))

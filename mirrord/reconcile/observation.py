@@ -14,12 +14,12 @@ class Observation:
 
     record: Record | None
     standing: StoredObject | None
-    """The object at the item's key; None: there is none, or the store was not asked."""
+    """The object at the item's key; None: there is none, or no HEAD was sent."""
     observed: Observed | None
     """The source; None: it still is the recorded revision."""
     decision: Decision
     asked: bool
-    """Whether the store was asked."""
+    """Whether a HEAD was sent."""
 
     @property
     def touched(self) -> Observed | None:
@@ -35,7 +35,7 @@ class Observation:
 async def observe(
     item: Item, record: Record | None, store: ObjectStore, source: Source, *, since_asked: float = inf
 ) -> Observation:
-    """Observe and decide. At most one HEAD, and none if the store was asked `since_asked` seconds ago; one GET.
+    """Observe and decide: one GET and at most one HEAD, none if the last one, `since_asked` seconds ago, is recent.
 
     Raises StoreError and SourceError.
     """

@@ -1,8 +1,8 @@
-"""One item at a time: observe source and store, decide, carry the decision out, record what came of it.
+"""One check of one item: observe source and store, decide, carry the decision out, record the result.
 
 Owns the order of the steps and the item's record: the only place that writes an item's state. The rules are in
-`planning.decisions.decide`; `transfer.copy` moves the bytes. Returns an `Outcome`, and leaves to `scheduling` when the
-next check is.
+`planning.decisions.decide`; `transfer.copy` moves the bytes. Returns an `Outcome`, and leaves the time of the next
+check to `scheduling`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,7 +42,7 @@ class Actions(Protocol):
     def copy_sources(self) -> CopySourceGuard: ...
 
     async def resolve(self, attempt: TransferAttempt, store: ObjectStore) -> Sequence[Transfer]:
-        """The item's unfinished transfers, after those that turned out to be done ended. Updates `attempt.record`."""
+        """End those of the item's unfinished transfers that are done; returns the others. Updates `attempt.record`."""
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded. Raises SourceError."""
@@ -55,7 +55,8 @@ class Actions(Protocol):
         seen: Observation,
         unfinished: Sequence[Transfer] = (),
     ) -> Outcome:
-        """Make the object equal to the source (`seen.observed` is set), going on with one of `unfinished` if it can."""
+        """Make the object equal to the source (`seen.observed` is set); resume one of `unfinished` if that is
+        possible."""
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Give up an unfinished transfer that does not run."""
@@ -85,12 +86,12 @@ class Reconciler:
     retry: Retry
     breakers: Breakers = field(default_factory=Breakers)
     _asked: dict[str, float] = field(default_factory=dict)
-    """By item id, of items that are checked more often than their objects: when the store was last asked."""
+    """By item id, of items that are checked more often than their objects: when the last HEAD was sent."""
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
         """One check of `item`, after `failures` attempts in a row that failed. Raises JournalError only.
 
-        While a breaker holds the item back, neither source nor store is asked, and nothing is recorded.
+        While the item waits for a breaker, no request is sent, and nothing is recorded.
         """
         if item.options.suspend:
             return await self._record(item, await self.journal.record(item.id), Outcome(state=State.SUSPENDED))
@@ -189,7 +190,8 @@ class Reconciler:
             return await removal.remove(item, record, store, source)
 
     async def _vanished(self, item: Item, record: Record | None) -> Outcome:
-        """A folder's file was deleted before it was sent, which is no failure: its object stays, or it is no item.
+        """A folder's file was deleted before it was sent. This is no failure: an existing object stays; without one,
+        the item is dropped.
 
         If the file comes back, its folder finds it; `delete: mirror` deletes the object.
         """
@@ -236,7 +238,7 @@ class Reconciler:
         return await self._record(item, attempt.record, outcome)
 
     async def _record(self, item: Item, record: Record | None, outcome: Outcome) -> Outcome:
-        """Record the state, if it is news."""
+        """Record the state if it changed."""
         news = is_news(record, outcome)
         if outcome.state is State.BLOCKED and outcome.reason is not None:
             self.observer(ItemBlocked(item=item, reason=outcome.reason, message=outcome.message))

@@ -57,7 +57,8 @@ async def _is_back(source: Source) -> bool:
 
 
 def without_object(record: Record, now: float) -> Record:
-    """The record of an item that was removed, without an object: if the file comes back, the store is asked."""
+    """The record of an item that was removed, without an object: if the file comes back, the next check sends a
+    HEAD."""
     return replace(
         record,
         condition=replace(

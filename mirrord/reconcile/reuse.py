@@ -1,8 +1,8 @@
 """A file that the store has under another name, renamed or linked: the store copies that object, no byte is sent.
 
-Owns the order: find the object in the journal (`planning.decisions.reuse` decides which may serve), read the file to
-check that it still has those bytes, journal the intent, have exactly the recorded object copied, observe the result. If
-the store refuses any of it, the bytes are sent. An unknown outcome is resolved as for any write.
+Owns the order: find the object in the journal (`planning.decisions.reuse` decides which one may be copied), read the
+file to check that it still has those bytes, journal the intent, request a copy of exactly the recorded object, observe
+the result. If the store refuses any of it, the bytes are sent. An unknown outcome is resolved as for any write.
 """
 
 from collections import Counter

@@ -1,4 +1,5 @@
-"""One copy whose intent is in the journal: what `transfer.copy` needs, its progress, and what follows a failure."""
+"""One copy whose intent is in the journal: the parameters of `transfer.copy`, its progress, and the step after a
+failure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class RunningCopy:
     """Bytes that the store confirmed, those of an earlier attempt included."""
 
     def context(self, budget: Budget, etags: ETagAgreement) -> TransferContext:
-        """What the copy works with."""
+        """The context of the copy."""
         return TransferContext(
             store=self.due.store, budget=budget, ledger=self.ledger, etags=etags, aborted=self._aborted
         )

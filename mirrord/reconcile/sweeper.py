@@ -1,4 +1,4 @@
-"""The sweep: abort the uploads of mirrord that have no running transfer any more, whatever left them open.
+"""The sweep: abort the uploads of mirrord that have no running transfer any more, whatever the cause.
 
 Owns the end of transfers that were given up: an abort that failed is tried again; an upload whose id is not in the
 journal (kill -9, or a lost answer, between Create and the journal) is found by its key and its start time; one that may
@@ -30,11 +30,11 @@ SWEEP_EVERY = 300.0
 transfer was given up, a sweep costs one query of the journal."""
 SHORTEST_PAUSE = 1.0
 RETURNS = 3600.0
-"""Seconds in which an item that left the manifests may return and go on with its upload."""
+"""Seconds in which an item that left the manifests may return and resume its upload."""
 COPY_ENTRY = "copy"
 """Entry of the items of `mirrord copy`, which are in no manifest."""
 COPY_RETURNS = 86_400.0
-"""Seconds in which a `copy` that failed may be repeated and go on with its upload."""
+"""Seconds in which a `copy` that failed may be repeated and resume its upload."""
 
 StoreAt = Callable[[Destination], Awaitable[ObjectStore]]
 """The open store of an object. Raises StoreError, also if no store of that name and endpoint is declared any more."""
@@ -60,13 +60,13 @@ class UploadSweeper:
     """Uploads and keys that were reported; each is reported once."""
 
     async def begin(self) -> None:
-        """Give up transfers whose upload an earlier process requested and did not record. Asks no store."""
+        """Give up transfers whose upload an earlier process requested and did not record. Sends no request."""
         async for transfer in self.journal.unfinished():
             if lacks_upload_id(transfer):
                 await self.journal.give_up(transfer.id, self.clock.now())
 
     async def run(self) -> None:
-        """Sweep now and then on a timer, until cancelled. Raises JournalError."""
+        """Sweep on a timer, until cancelled. Raises JournalError."""
         while True:
             await self.sweep()
             await self.clock.sleep(await self._pause())
@@ -193,7 +193,7 @@ class UploadSweeper:
             await self.journal.abandon(transfer.id)
 
     def _report_foreign(self, at: Destination, upload: Upload) -> None:
-        words = "an upload stands open at %s that is not ours, and is left alone: %s"
+        words = "an upload is open at %s that is not ours, and is left alone: %s"
         self._report_once(upload.upload_id, words, at, upload.upload_id)
 
     def _report_once(self, about: str, words: str, *values: object) -> None:

@@ -1,8 +1,8 @@
 """The actions of a check that change the store: copies, deletions, and the end of unfinished transfers.
 
-Owns the order of the journal's steps and the bytes: begin before the store is asked to write, finish after the proof,
-abandon after the undo; `JournalLedger` writes the steps between them. `transfer.copy` moves the bytes. What to do about
-a failure is decided by the reconciler.
+Owns the order of the journal's steps and the bytes: begin before the first write to the store, finish after the proof,
+abandon after the undo; `JournalLedger` writes the steps between them. `transfer.copy` moves the bytes. The reconciler
+decides what follows a failure.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ class Transfers:
         seen: Observation,
         unfinished: Sequence[Transfer] = (),
     ) -> Outcome:
-        """Write the object and record it, going on with one of `unfinished`, the item's transfers, if one can resume.
+        """Write the object and record it; resume one of `unfinished`, the item's transfers, if that is possible.
 
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
         it. A source that does not keep to pinned ranges is observed once more and read as one stream.
@@ -141,7 +141,8 @@ class Transfers:
     async def _begun(
         self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]
     ) -> AsyncIterator[RunningCopy]:
-        """A copy, journaled: the transfer of an earlier attempt goes on, or a new one begins. A failure is recorded."""
+        """A copy, journaled: the transfer of an earlier attempt is resumed, or a new one begins. A failure is
+        recorded."""
         length, options, limit = due.observed.revision.length, attempt.item.options.upload, self.budget.limit
         layout = part_layout(length, options, due.store.provider, limit)
         wanted = due.intent(attempt.transfer_id, layout, self.clock.now())
@@ -167,7 +168,7 @@ class Transfers:
     async def _resumed(
         self, due: DueCopy, wanted: Transfer, unfinished: Sequence[Transfer]
     ) -> tuple[Transfer, ResumedUpload] | None:
-        """The latest of `unfinished` that can do what `wanted` asks for, with its upload; the others are given up."""
+        """The latest of `unfinished` that can replace the intent `wanted`, with its upload; the others are given up."""
         found: tuple[Transfer, ResumedUpload] | None = None
         for earlier in reversed(unfinished):
             upload = None

@@ -22,7 +22,7 @@ class Resolution(StrEnum):
 
 
 async def resolution_of(transfer: Transfer, store: ObjectStore, now: float) -> Resolution:
-    """Ask the store: one HEAD, and in versioned buckets one HEAD of each version that may be its. Raises StoreError."""
+    """Resolve it: one HEAD, and in versioned buckets one HEAD of each version that may be its. Raises StoreError."""
     standing = await store.head_object(transfer.destination)
     if has_transfer_id(transfer.id, standing):
         return (

@@ -1,9 +1,9 @@
 """Transfers of earlier attempts at an item that did not end, after a crash, an interruption or a lost answer.
 
-Owns their outcome (an object that carries a transfer's id was written by it, whatever its last answer was), the
-question which parts of an open upload can be used again, and the abort of the others. An upload that was requested and
-whose id no step recorded cannot be told from an upload of another program here: its intent is left to the sweep
-(`sweeper`), as is an upload that the store did not abort, or that may still be completed (`uncertain`).
+Owns their outcome (an object that carries a transfer's id was written by it, whatever its last answer was), which parts
+of an open upload can be used again, and the abort of the others. An upload that was requested and whose id no step
+recorded cannot be distinguished here from an upload of another program: its intent is left to the sweep (`sweeper`), as
+is an upload that the store did not abort, or that may still be completed (`uncertain`).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -38,10 +38,10 @@ class UnfinishedTransfers:
     async def resolve(
         self, item: Item, record: Record | None, store: ObjectStore, prove: Prove
     ) -> tuple[Record | None, Sequence[Transfer]]:
-        """The item's record, and its transfers that are still unfinished: one of them may turn out to be done.
+        """The item's record, and its transfers that are still unfinished; one that is found to be done is ended.
 
-        Asks the store (one HEAD) only if there are any. A finished transfer must still pass the same integrity check:
-        what cannot be proven any more is not done. An object of other bytes is recorded without a revision, so it is
+        Sends one HEAD, only if there are any. A finished transfer must still pass the same integrity check: a transfer
+        that cannot be proven any more is not done. An object of other bytes is recorded without a revision, so it is
         never adopted.
         """
         known = await self.journal.open_of(item.id)
@@ -88,7 +88,8 @@ class UnfinishedTransfers:
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Abort the upload of `transfer`, then forget the transfer. If that is not possible now it is given up.
 
-        The sweep then tries it again, finds the upload first, or waits until nothing can complete it any more.
+        The sweep then repeats the abort, after it found the upload's id, or after the upload can no longer be
+        completed.
         """
         if lacks_upload_id(transfer) or not await self._aborted(transfer, store, item):
             await self.journal.give_up(transfer.id, self.clock.now())
@@ -130,7 +131,7 @@ def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part])
     """The result of `transfer`, made from what a HEAD shows now."""
     reused = _is_store_copy(transfer)
     if not confirms_write(transfer.id, transfer.progress.whole, standing):
-        integrity = Integrity.LENGTH  # it is other bytes
+        integrity = Integrity.LENGTH  # it has other bytes
     elif reused:
         integrity = proof.of_copy(transfer.progress.whole, standing, transfer.revision.length)
     elif transfer.kind is TransferKind.PUT:

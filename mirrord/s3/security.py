@@ -1,7 +1,7 @@
 """The credentials and certificate authorities of one open store, read again when they were replaced.
 
-Owns when they are read: after a change of their files, after an error that replaced ones may solve, and at a reload.
-What cannot be read changes nothing. `credentials` and `authorities` own how they are read.
+Owns when they are read: after a change of their files, after an error that new ones may solve, and at a reload. If they
+cannot be read, the former ones stay in use. `credentials` and `authorities` own how they are read.
 """
 
 import asyncio

@@ -143,7 +143,7 @@ class LocalQueue:
         return [running.task for running in self._running.values()]
 
     def _plan_start(self) -> None:
-        """Start what is due in the next turn of the loop: many tickets that are added together cost one pass."""
+        """Start what is due in the loop's next iteration: many tickets that are added together cost one such call."""
         if self._work is not None and not self._start_planned:
             self._start_planned = True
             asyncio.get_running_loop().call_soon(self._start_due)

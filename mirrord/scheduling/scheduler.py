@@ -36,7 +36,7 @@ FIRST = -3600.0
 """Delay in seconds of a check that a user asked for: before all that are due."""
 MOST_FILES = 20_000
 """Unfinished files of folders; `submit` of one more waits."""
-_BATCH = 1_000  # items between two turns of the loop
+_BATCH = 1_000  # items after which the loop can run other tasks
 
 Reconcile = Callable[[Item, int], Awaitable[Outcome]]
 """`Reconciler.reconcile`: one check of an item, after so many failures in a row. Raises JournalError only."""

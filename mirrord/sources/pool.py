@@ -66,7 +66,7 @@ class _Threads:
 
     # ── in the loop ───────────────────────────────────────────────────────────────────────────────
     def submit(self, call: _Call[Any], wanted: int) -> None:
-        """Have the call made, by at most `wanted` threads."""
+        """Add a call, to be made by at most `wanted` threads."""
         with self._lock:
             self._waiting.put(call)
             if self._count < min(THREADS, wanted):

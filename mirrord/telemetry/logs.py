@@ -1,4 +1,4 @@
-"""The log: where lines go and how they look, for structlog and for the libraries that use stdlib logging.
+"""The log: the output and the format of its lines, for structlog and for the libraries that use stdlib logging.
 
 Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr: JSON, or text on a
 terminal. A thread writes them, so that no caller waits for their reader. `log_observer` decides which events are

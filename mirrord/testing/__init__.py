@@ -1,8 +1,8 @@
 """Fakes of the ports, for tests of mirrord and of programs that use it. Each passes the contract suite of its port.
 
 Owns `MemoryStore` (ObjectStore), `MemorySource` (Source), `MemoryJournal` (Journal) and `ManualClock` and
-`AutoAdvancingClock` (Clock). They use
-no network, no disk and no real time, and are neither fast nor durable. mirrord itself imports none of them.
+`AutoAdvancingClock` (Clock). They use no network, no disk and no real time, and are neither fast nor durable. mirrord
+itself imports none of them.
 """
 
 from mirrord.testing.clock import AutoAdvancingClock, ManualClock

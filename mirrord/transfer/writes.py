@@ -2,8 +2,8 @@
 
 Owns SPEC guarantee 6 within one attempt. The answer to such a write can be wrong: it can be lost, a 412 can be caused
 by our own earlier try, NoSuchUpload by a Complete that succeeded (FIELD_NOTES 2, 3, 9). A HEAD resolves the outcome, by
-the transfer's id in the object's metadata, before the next write to that key. Without such an id there is no guess: the
-outcome stays unknown.
+the transfer's id in the object's metadata, before the next write to that key. Without such an id the outcome stays
+unknown.
 
 A HEAD also follows a successful answer, unless the answer itself proves the bytes and, after Complete, earlier HEADs of
 the bucket agreed with the ETags of the answers.

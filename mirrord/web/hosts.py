@@ -1,5 +1,5 @@
-"""The host names that this server answers to: the defence against DNS rebinding (a page of another site sends requests
-to a name of that site, which resolves to our address).
+"""The host names that this server answers to: the protection against DNS rebinding (a page of another site sends
+requests to a name of that site, which resolves to our address).
 
 Pure. An IP literal cannot be rebound, so each one is accepted. Ports are ignored.
 """

@@ -1,6 +1,6 @@
 """NOT_YET: the one table of fields, and values of fields, that the schema has and mirrord does not implement yet.
 
-Any value but the default is an error, so that no manifest asks for something that will not happen. The change that adds
+Any value but the default is an error, so that no setting of a manifest is silently without effect. The change that adds
 the behaviour deletes the row. `*` means mirrors and folders; `defaults` are checked like the entries that use them.
 """
 

@@ -1,8 +1,8 @@
 """Whether a file, or a source's revision, is the recorded one, also after a reboot or a remount. Pure.
 
-Owns the case that a plain comparison gets wrong: a device number is valid only until the device is mounted again (NFS,
-btrfs, overlay, LVM and loop devices are numbered in order of their mounts), so an equal file with another device number
-is the same file. A write that keeps inode, size, mtime and ctime would need to set back the kernel's clock.
+Owns the case that a plain comparison does not cover: a device number is valid only until the device is mounted again
+(NFS, btrfs, overlay, LVM and loop devices are numbered in order of their mounts), so an equal file with another device
+number is the same file. A write that keeps inode, size, mtime and ctime would need to set back the kernel's clock.
 """
 
 from dataclasses import replace

@@ -1,1 +1,2 @@
-"""What a store answered, or why no answer came: results, refusals and transport errors as mirrord's own types."""
+"""The answers of a store, and calls without an answer: results, refusals and transport errors as mirrord's own
+types."""

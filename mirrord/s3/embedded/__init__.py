@@ -1,1 +1,1 @@
-"""The embedded store: one SeaweedFS process with generated credentials, and its life."""
+"""The embedded store: one SeaweedFS process with generated credentials, from start to stop."""

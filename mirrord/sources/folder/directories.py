@@ -1,7 +1,7 @@
 """Where directories are on this machine: compared by device and inode, through symbolic links, `..` and bind mounts.
 
-Owns the comparison of two directories, and the list of all directories that one is in. Each directory is asked about
-once by an instance, so an instance describes one moment. Which folders are compared, and why, is `overlap`'s.
+Owns the comparison of two directories, and the list of all directories that one is in. An instance examines each
+directory once, so an instance describes one moment. Which folders are compared, and why, is `overlap`'s.
 """
 
 import os
@@ -12,8 +12,8 @@ from typing import Protocol
 from mirrord.declared import FolderSpec
 
 DirectoryKey = tuple[int, int] | str
-"""A directory: device and inode, or its path without links. A path also matches a directory that did not exist yet
-when it was asked about."""
+"""A directory: device and inode, or its path without links. A path also matches a directory that did not exist yet when
+it was examined."""
 _MOST_CACHED = 10_000
 
 
@@ -36,7 +36,7 @@ class NoMounts(MountTable):
 
 
 class Directories:
-    """Answers about directories, each kept after the first question. Methods block; several threads may call them."""
+    """Answers about directories, each kept after the first query. Methods block; several threads may call them."""
 
     def __init__(self, mounts: MountTable) -> None:
         self._mounts = mounts

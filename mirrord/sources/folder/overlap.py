@@ -1,8 +1,8 @@
 """Which other folder, or mirror, reads a file that is about to be copied, by where their directories are.
 
 Owns the answer for each file while the process runs; `overlap_check` decides which folders may be declared together.
-Only pairs of folders count of which one removes files (`after_upload`). Two hard links count as two files: one goes,
-the other remains.
+Only pairs of folders count of which one removes files (`after_upload`). Two hard links count as two files: if one is
+removed, the other remains.
 """
 
 import os
@@ -99,7 +99,7 @@ class FolderIndex:
 class Overlaps:
     """The folders of this process: whether another one matches a file, too.
 
-    `locate` and `rival` block: call each in a thread of the root that it asks about, which may hang. A folder that does
+    `locate` and `rival` block: call each in a thread of the root that it examines, which may hang. A folder that does
     not answer keeps the location that it had. If it had none, a file waits if the folder would match it wherever the
     folder is; all other files go on.
     """
@@ -149,7 +149,7 @@ class Overlaps:
 
     # ── one file ──────────────────────────────────────────────────────────────────────────────────
     def concerns(self, item: Item) -> bool:
-        """Whether `rival` must be asked: it is a folder's file, and some folder removes files."""
+        """Whether `rival` must be called: it is a folder's file, and some folder removes files."""
         is_file = item.folder_file is not None and not item.gone
         return is_file and item.entry in self._folders and not self._index.is_empty
 

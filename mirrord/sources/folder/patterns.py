@@ -1,6 +1,6 @@
 """Which names of a folder count, by gitignore patterns. Pure.
 
-Owns `include`, `exclude` and the names that are out by themselves: temporary ones (SPEC section 2), and markers.
+Owns `include`, `exclude` and the names that never count: temporary ones (SPEC section 2), and markers.
 """
 
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ TEMPORARY = (".*", "*~", "*.part", "*.tmp", "*.swp")
 class Patterns:
     """Names are relative to the folder, `/` between segments. ValueError if a pattern is malformed.
 
-    `exclude` comes after the temporary names, so `!.well-known` brings a name back. As in git, nothing below a
-    directory that is out can be brought back, and the last pattern that matches decides.
+    `exclude` comes after the temporary names, so `!.well-known` includes a name again. As in git, nothing below a
+    directory that is excluded can be included again, and the last pattern that matches decides.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Patterns:
         return not self._exclude.match_file(f"{directory}/")
 
     def takes(self, file: str) -> bool:
-        """Whether this file counts; its directories are asked about on the way to it."""
+        """Whether this file counts; its directories are matched first, from the root down."""
         if self._markers is not None and self._markers.is_marker(file):
             return False
         included = self._takes_all or self._include.match_file(file)

@@ -145,7 +145,7 @@ class _EventThread(threading.Thread):
             missed = self._roots
 
     def _followed(self, missed: tuple[str, ...]) -> str | None:
-        """ReportChanges events until the roots change. Returns None, or why events are not available."""
+        """Report events until the roots change. Returns None, or why events are not available."""
         roots = {root: _identity(root) for root in self._roots}
         present = [root for root, found in roots.items() if found]
         if unread := next((root for root in present if not os.access(root, os.R_OK | os.X_OK)), None):

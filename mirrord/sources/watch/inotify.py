@@ -1,11 +1,11 @@
 """The kernel's events of whole trees, by inotify(7). Linux only. All calls block; they run in a watch's thread.
 
 Owns one inotify instance for all trees of the process (the default limit is 128 instances a user, over all programs),
-and the directory of each of its watches. It does not use watchfiles, because that is not fit for a large folder: it
+and the directory of each of its watches. It does not use watchfiles, because it is not suitable for a large folder: it
 holds the interpreter lock while it walks a tree (0.4 s for 200,000 files, in which nothing else of the process runs),
 follows links, wakes up at every step, and ignores the kernel's report that events were lost. Here a walk reads
 directories only, releases the interpreter lock between two names, and follows no link below a root. The bindings on
-PyPI would replace only the four system calls below; the walk and its races would still be ours.
+PyPI would replace only the four system calls below; the walk and its race conditions would still be in this module.
 
 A new directory is watched with all below it before a hint of it is passed on, so a scan that follows the hint misses
 nothing. A moved directory is unwatched with all below it, because its watches would report its old path. When events
