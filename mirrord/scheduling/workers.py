@@ -140,18 +140,19 @@ async def work_through(items: AsyncIterator[T], handle: Callable[[T], Awaitable[
     begun = asyncio.Semaphore(slots.count + MOST_WAITING)
 
     async def step(item: T) -> None:
-        try:
-            await handle(item)
-        finally:
-            slots.give_back()
-            begun.release()
+        await handle(item)
+
+    def ended(_: asyncio.Task[None]) -> None:
+        slots.give_back()
+        begun.release()
 
     async def begin_all(group: asyncio.TaskGroup) -> None:
         await slots.free()
         async for item in items:
             await begun.acquire()
             await slots.take()
-            group.create_task(step(item))
+            # A callback, because a task that is cancelled before its first step runs no `finally`.
+            group.create_task(step(item)).add_done_callback(ended)
             await slots.free()
 
     try:

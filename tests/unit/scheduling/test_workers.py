@@ -103,3 +103,22 @@ async def test_the_first_error_ends_the_others_and_is_raised_as_itself() -> None
     with pytest.raises(ValueError, match="an error"):
         await work_through(Numbers().all(), handle, 3)
     assert sorted(cancelled) == [0, 1]
+
+
+async def test_an_error_ends_a_call_that_waits_without_its_slot_although_the_slot_was_just_taken() -> None:
+    slots, go = Slots(1), asyncio.Event()
+
+    async def handle(number: int) -> None:
+        if number == 0:
+            async with slots.left():
+                await asyncio.Event().wait()
+        await go.wait()
+        raise ValueError(str(number))
+
+    working = asyncio.create_task(work_through(Numbers().all(), handle, slots))
+    await turns()
+    go.set()
+    await turns()
+    assert working.done(), "the task of the next call was cancelled before its first step, and kept the slot"
+    with pytest.raises(ValueError, match="1"):
+        await working
