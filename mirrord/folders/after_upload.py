@@ -128,29 +128,30 @@ class AfterUpload(Reconciles):
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
         """Check the item; remove its file if the object is proven to be its copy."""
+        removes = item.removes_file and not item.options.suspend
+        before = await self.journal.record(item.id) if removes else None
         try:
-            return await self._reconciled(item, failures)
+            if (unchecked := await self._without_check(item, before)) is not None:
+                return unchecked
         except SourceTimedOut:  # the folder does not answer, as the check reports; the file remains
-            return await self.reconciler.reconcile(item, failures)
+            removes = False
+        outcome = await self.reconciler.reconcile(item, failures)
+        if not removes or outcome.state is not State.SYNCED or outcome.pruned or item.id in self._state.busy:
+            return outcome
+        with self._state.removing(item.id):
+            return await self._remove(item, outcome, before.condition.message if before else "")
 
-    async def _reconciled(self, item: Item, failures: int) -> Outcome:
+    async def _without_check(self, item: Item, before: Record | None) -> Outcome | None:
+        """The outcome of an item that is not checked: another folder needs its file, or the file was removed."""
         if (
             not item.options.suspend
             and (why := await self.rival(item))
             and await self.quarantine.exists(*_file_of(item))
         ):
             return await self._conflict(item, why)
-        if not item.removes_file or item.options.suspend:
-            return await self.reconciler.reconcile(item, failures)
-        before = await self.journal.record(item.id)
-        is_gone = before is not None and is_removed(before) and not await self.quarantine.exists(*_file_of(item))
-        if before is not None and is_gone and not await self.journal.unfinished_of(item.id):
-            return await self._left(item, before)
-        outcome = await self.reconciler.reconcile(item, failures)
-        if outcome.state is not State.SYNCED or outcome.pruned or item.id in self._state.busy:
-            return outcome
-        with self._state.removing(item.id):
-            return await self._remove(item, outcome, before.condition.message if before else "")
+        if before is None or not is_removed(before) or await self.quarantine.exists(*_file_of(item)):
+            return None
+        return None if await self.journal.unfinished_of(item.id) else await self._left(item, before)
 
     async def resume(self, spec: FolderSpec, found: Sequence[Found]) -> None:
         """Finish the removal of files that a scan found set aside, unless a removal runs now."""

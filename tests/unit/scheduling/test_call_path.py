@@ -16,7 +16,7 @@ from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.item_world import World
 
-MOST_CALLS = 10
+MOST_CALLS = 9
 PACKAGE = Path(mirrord.__file__).parent
 
 
