@@ -23,7 +23,7 @@ from mirrord.cli.show.lines import print_line, showing_progress, summary
 from mirrord.daemon.run import serve
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
-from mirrord.errors import ManifestError
+from mirrord.errors import ListenFailed, ManifestError
 from mirrord.events import DaemonReady, Event
 from mirrord.model import ProviderName
 from mirrord.programs.api import settings_for, sync
@@ -60,13 +60,13 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
 # ── live ──────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Prints where everything is, once the daemon is ready. `instead_of` is the address that was in use, else empty."""
+    """Prints where everything is, once the daemon is ready. `wanted` is the address that the page should have had."""
 
     place: DemoDirectory
     origin: str
     store: EmbeddedStore | None
     keys: Path
-    instead_of: str
+    wanted: str
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, DaemonReady):
@@ -74,7 +74,8 @@ class Welcome:
                 print_line(line)
 
     def _lines(self, page: str) -> list[str]:
-        taken = f"   ({self.instead_of} is taken)" if self.instead_of else ""
+        port = self.wanted.rpartition(":")[2]
+        taken = f"   ({self.wanted} is taken)" if page and port != "0" and not page.endswith(f":{port}") else ""
         lines = [
             "",
             "The demo runs; Ctrl-C ends it.",
@@ -105,12 +106,16 @@ async def _live(place: DemoDirectory, *, verbose: bool) -> None:
         if not desired.sound:
             raise ManifestError(desired.problems)
         wanted = _settings(desired, environ)
-        settings = on_a_free_port(wanted)
-        observer = life.enter_context(showing_progress(settings, verbose=verbose))
-        store = await life.enter_async_context(EmbeddedStore(settings.directory)) if _embeds(desired) else None
-        taken = wanted.listen if settings is not wanted else ""
-        observer.add(Welcome(place, origin.url, store, settings.directory / "embedded.json", taken))
-        await serve([str(place.manifest)], settings, environ, observer, process)
+        observer = life.enter_context(showing_progress(wanted, verbose=verbose))
+        store = await life.enter_async_context(EmbeddedStore(wanted.directory)) if _embeds(desired) else None
+        observer.add(Welcome(place, origin.url, store, wanted.directory / "embedded.json", wanted.listen))
+        manifests, settings = [str(place.manifest)], on_a_free_port(wanted)
+        try:
+            await serve(manifests, settings, environ, observer, process)
+        except ListenFailed:  # perhaps another program took the port since it was free
+            if settings is not wanted or (settings := on_a_free_port(wanted)) is wanted:
+                raise
+            await serve(manifests, settings, environ, observer, process)
 
 
 def _settings(desired: Desired, environ: Mapping[str, str]) -> Settings:

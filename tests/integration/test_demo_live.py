@@ -18,9 +18,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from mirrord.cli import demo as demo_command
 from mirrord.cli.demo import command, on_a_free_port
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
+from mirrord.errors import ListenFailed
 from mirrord.programs.api import settings_for
 from mirrord.programs.desired import read
 from mirrord.settings import Settings
@@ -206,6 +208,27 @@ def test_a_taken_port_is_given_way_to() -> None:
         settings = Settings(state=Path("state.db"), listen=address)
         assert on_a_free_port(settings).listen == "127.0.0.1:0"
     assert on_a_free_port(settings) is settings
+
+
+async def test_a_port_that_is_taken_after_the_check_is_replaced_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    async def serve(_: object, settings: Settings, *__: object) -> None:
+        tried.append(settings.listen)
+        if len(tried) == 1:
+            raise ListenFailed("another program listens there")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("MIRRORD_LISTEN", address)
+        monkeypatch.setattr(demo_command, "on_a_free_port", lambda given: on_a_free_port(given) if tried else given)
+        monkeypatch.setattr(demo_command, "serve", serve)
+        directory = DemoDirectory(tmp_path / "demo")
+        directory.prepare()
+        await demo_command._live(directory, verbose=False)
+    assert tried == [address, "127.0.0.1:0"]
 
 
 async def test_a_taken_port_is_named_and_ctrl_c_ends_it_too(tmp_path: Path) -> None:
