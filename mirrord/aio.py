@@ -47,7 +47,7 @@ def _dropped(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-async def in_turns(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
+async def cooperatively(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
     """Yield each of many, and let other tasks run after every `size`. `many` must allow changes in between."""
     for number, one in enumerate(many, 1):
         yield one
@@ -68,7 +68,7 @@ async def batches(found: AsyncGenerator[T], size: int) -> AsyncGenerator[list[T]
         yield batch
 
 
-class Turns:
+class CooperativePause:
     """Lets other tasks run, for loops whose awaits may never suspend (reads of data that is buffered already)."""
 
     LONGEST = 0.005
@@ -77,8 +77,8 @@ class Turns:
     def __init__(self) -> None:
         self._began = monotonic()
 
-    async def give(self) -> None:
-        """Let other tasks run, if they had no chance for a while."""
+    async def when_due(self) -> None:
+        """Let other tasks run, if `LONGEST` seconds have passed since they last could."""
         if monotonic() - self._began >= self.LONGEST:
             await asyncio.sleep(0)
             self._began = monotonic()

@@ -123,8 +123,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+        position = f"{self.file}:{self.line}:{self.column}"
+        return f"{position}: {self.path}: {self.message}" if self.path else f"{position}: {self.message}"
 
 
 class PathMissing(MirrordError):

@@ -98,8 +98,8 @@ def state_path(text: str) -> Path:
     Raises ValueError for another kind of journal.
     """
     if text.startswith(_SQLITE):
-        place = text.removeprefix(_SQLITE)
-        return _at_home(place.removeprefix("/") if place.startswith("/~/") else place).absolute()
+        path_text = text.removeprefix(_SQLITE)
+        return _at_home(path_text.removeprefix("/") if path_text.startswith("/~/") else path_text).absolute()
     if "://" in text:
         raise ValueError(f"the journal is SQLite today: write sqlite:///path/state.db, not {text.split(':')[0]}://…")
     path = _at_home(text).absolute()
@@ -187,16 +187,16 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], daemon:
     chosen: dict[str, Any] = dict(daemon)
     for name in (one.name for one in fields(Settings)):
         variable, flag = f"MIRRORD_{name.upper()}", f"--{name.replace('_', '-')}"
-        for place, text in ((variable, environ.get(variable)), (flag, flags.get(name))):
+        for origin, text in ((variable, environ.get(variable)), (flag, flags.get(name))):
             if text:
-                chosen[name] = _read(name, place, text)
+                chosen[name] = _read(name, origin, text)
     if "state" not in chosen:
         chosen["state"] = default_state(environ)
     return Settings(**chosen)
 
 
-def _read(name: str, place: str, text: str) -> Any:
+def _read(name: str, origin: str, text: str) -> Any:
     try:
         return _READ[name](text)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        raise ValueError(f"{origin}: {error}") from None

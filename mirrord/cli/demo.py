@@ -46,12 +46,12 @@ NEWS_EVERY = 20.0
 @options.verbose
 def demo(once: bool, directory: str, verbose: bool) -> int:
     """See it work: embedded store, sample origin, sample manifest and inbox in ./demo. Ctrl-C ends it."""
-    place = DemoDirectory(Path(directory).absolute())
-    place.prepare()
+    demo_directory = DemoDirectory(Path(directory).absolute())
+    demo_directory.prepare()
     if once:
-        return run(_twice(place, verbose=verbose))
+        return run(_two_passes(demo_directory, verbose=verbose))
     try:
-        run_daemon(_live(place, verbose=verbose))
+        run_daemon(_live(demo_directory, verbose=verbose))
     except KeyboardInterrupt:  # before the daemon handled signals
         click.echo("demo: ended before it began", err=True)
     return 0
@@ -62,7 +62,7 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
 class Welcome:
     """Prints where everything is, once the daemon is ready. `wanted` is the address that the page should have had."""
 
-    place: DemoDirectory
+    demo_directory: DemoDirectory
     origin: str
     store: EmbeddedStore | None
     keys: Path
@@ -80,11 +80,11 @@ class Welcome:
             "",
             "The demo runs; Ctrl-C ends it.",
             f"  page      {page or 'none: listen is off'}{taken}",
-            f"  manifest  {self.place.manifest}",
+            f"  manifest  {self.demo_directory.manifest}",
             "            edit and save it: the page follows",
-            f"  inbox     {self.place.inbox}",
+            f"  inbox     {self.demo_directory.inbox}",
             "            drop a file: it becomes an object",
-            f"  status    {command('status', '--config', str(self.place.manifest))}",
+            f"  status    {command('status', '--config', str(self.demo_directory.manifest))}",
         ]
         if self.store is not None:
             lines += [f"  store     {self.store.endpoint_url}", f"            for any S3 client; keys in {self.keys}"]
@@ -98,18 +98,18 @@ def command(*arguments: str) -> str:
     return shlex.join([*this, *arguments])
 
 
-async def _live(place: DemoDirectory, *, verbose: bool) -> None:
+async def _live(demo_directory: DemoDirectory, *, verbose: bool) -> None:
     async with AsyncExitStack() as life:
         origin = await life.enter_async_context(SampleOrigin(port=ORIGIN_PORT, pace=PACE, news_every=NEWS_EVERY))
         environ = {**os.environ, ORIGIN: origin.url}
-        desired = read([str(place.manifest)], environ)
+        desired = read([str(demo_directory.manifest)], environ)
         if not desired.sound:
             raise ManifestError(desired.problems)
         wanted = _settings(desired, environ)
         observer = life.enter_context(showing_progress(wanted, verbose=verbose))
         store = await life.enter_async_context(EmbeddedStore(wanted.directory)) if _embeds(desired) else None
-        observer.add(Welcome(place, origin.url, store, wanted.directory / "embedded.json", wanted.listen))
-        manifests, settings = [str(place.manifest)], on_a_free_port(wanted)
+        observer.add(Welcome(demo_directory, origin.url, store, wanted.directory / "embedded.json", wanted.listen))
+        manifests, settings = [str(demo_directory.manifest)], on_a_free_port(wanted)
         try:
             await serve(manifests, settings, environ, observer, process)
         except ListenFailed:  # perhaps another program took the port since it was free
@@ -146,16 +146,16 @@ def on_a_free_port(settings: Settings) -> Settings:
 
 
 # ── once ──────────────────────────────────────────────────────────────────────────────────────────
-async def _twice(place: DemoDirectory, *, verbose: bool) -> int:
+async def _two_passes(demo_directory: DemoDirectory, *, verbose: bool) -> int:
     async with SampleOrigin(port=ORIGIN_PORT) as origin:
         environ = {**os.environ, ORIGIN: origin.url}
-        click.echo(f"demo: manifest {place.manifest}, inbox {place.inbox}, origin {origin.url}")
+        click.echo(f"demo: manifest {demo_directory.manifest}, inbox {demo_directory.inbox}, origin {origin.url}")
         reports: list[Report] = []
         for number in (1, 2):
             before = origin.body_bytes
-            settings = _settings(read([str(place.manifest)], environ), environ)
+            settings = _settings(read([str(demo_directory.manifest)], environ), environ)
             with showing_progress(settings, verbose=verbose) as observer:
-                reports.append(await sync([str(place.manifest)], environ=environ, observer=observer))
+                reports.append(await sync([str(demo_directory.manifest)], environ=environ, observer=observer))
             click.echo(f"pass {number}: {summary(reports[-1])}; the origin sent {_sent(origin.body_bytes - before)}")
     return int(any(report.failed or report.problems for report in reports))
 

@@ -15,7 +15,7 @@ import click
 
 from mirrord._version import __version__
 from mirrord.cli.exits import CLOSED, FAILED, INVALID, LOCKED, USAGE
-from mirrord.cli.process.standard_streams import OutputFailed, hush, written
+from mirrord.cli.process.standard_streams import OutputFailed, discard_output, written
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
 
 _COMMANDS = {
@@ -82,7 +82,7 @@ def invoke(arguments: Sequence[str]) -> int:
         with written():
             return _invoked(arguments)
     except OutputFailed as error:
-        hush()
+        discard_output()
         return error.code if error.code == CLOSED else _ended(error, error.code)
 
 

@@ -42,13 +42,13 @@ def status(in_json: bool, watch: bool, url: str | None, state: str | None, confi
     Exit code: 0 shown, whatever the items' states; 1 nothing answers at --url, or the journal cannot be read.
     """
     _checked_url(url)
-    place = _place(config, state)
+    location = _state_location(config, state)
     limit = LISTED_JSON if in_json else LISTED
     if not watch:
-        _print_status(run(overview(url, place, limit)), in_json)
+        _print_status(run(overview(url, location, limit)), in_json)
         return 0
     try:
-        run(_follow(url, place, limit, in_json))
+        run(_follow(url, location, limit, in_json))
     except KeyboardInterrupt:  # how watching ends
         return 0
     return 0
@@ -66,7 +66,7 @@ def trigger(items: Sequence[str], url: str | None, state: str | None, config: st
     GLOB_OR_ITEM matches nothing; the others are triggered in any case.
     """
     _checked_url(url)
-    address = url or _daemon_url(_place(config, state))
+    address = url or _daemon_url(_state_location(config, state))
     token = os.environ.get(TOKEN, "")
     if not token:
         raise click.UsageError(f"trigger needs the API token: set {TOKEN} to the manifest's daemon.api_token")
@@ -78,14 +78,14 @@ def trigger(items: Sequence[str], url: str | None, state: str | None, config: st
     return FAILED if done.unmatched else 0
 
 
-def _place(config: str | None, state: str | None) -> StateLocation:
+def _state_location(config: str | None, state: str | None) -> StateLocation:
     try:
-        place = locate_state(config, state, os.environ)
+        location = locate_state(config, state, os.environ)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    for problem in place.problems:
-        click.echo(f"mirrord: {problem}; looking in {place.settings.directory}", err=True)
-    return place
+    for problem in location.problems:
+        click.echo(f"mirrord: {problem}; looking in {location.settings.directory}", err=True)
+    return location
 
 
 def _checked_url(url: str | None) -> None:
@@ -95,11 +95,11 @@ def _checked_url(url: str | None) -> None:
         raise click.UsageError(f"--url: {error}") from error
 
 
-def _daemon_url(place: StateLocation) -> str:
-    daemon = running_daemon(place.settings.directory)
+def _daemon_url(location: StateLocation) -> str:
+    daemon = running_daemon(location.settings.directory)
     if daemon is None:
         raise NoDaemon(
-            f"no daemon runs on the state in {place.settings.directory}; start one with `mirrord run`, or name it "
+            f"no daemon runs on the state in {location.settings.directory}; start one with `mirrord run`, or name it "
             "with --url, --state or --config"
         )
     if not daemon.url:
@@ -115,11 +115,11 @@ def _print_status(shown: Overview, in_json: bool) -> None:
             print_line(line)
 
 
-async def _follow(url: str | None, place: StateLocation, limit: int, in_json: bool) -> None:
+async def _follow(url: str | None, location: StateLocation, limit: int, in_json: bool) -> None:
     """Redraw on a terminal; elsewhere print one status after another."""
     with _drawing(in_json) as draw:
         while True:
-            draw(await overview(url, place, limit))
+            draw(await overview(url, location, limit))
             await asyncio.sleep(EVERY)
 
 

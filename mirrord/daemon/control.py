@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from logging import getLogger
 
 from mirrord._version import __version__
-from mirrord.aio import in_turns
+from mirrord.aio import cooperatively
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.health import Health
@@ -161,7 +161,7 @@ class Controller:
     async def _overlay(self, entry: str | None, is_meant: Callable[[WaitingFile], bool]) -> Overlay:
         """The overlay of the records: all running items, and the waiting files for which `is_meant` is true."""
         overlay = Overlay({one.item.id: one.item for one in self.board.unfinished()}, self.board.progress)
-        async for one in in_turns(self.applied.folders.waiting(entry)):
+        async for one in cooperatively(self.applied.folders.waiting(entry)):
             if is_meant(one):
                 overlay.add(one)
         return overlay

@@ -58,7 +58,7 @@ class Daemon:
         self.supervisor.start("manifests", self.follower.run)
         self.supervisor.start("sweep", self.engine.sweeper.run)
         self.supervisor.start("totals", self.count)
-        self.supervisor.start("watchdog", self.feed_watchdog, finite=True)
+        self.supervisor.start("watchdog", self.notify_watchdog, finite=True)
         self.notifier.ready(f"serving at {url}" if url else "running")
         self.observer(DaemonReady(url=url, pid=os.getpid()))
 
@@ -75,7 +75,7 @@ class Daemon:
             self.notifier.status(", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no items")
             await self.engine.clock.sleep(COUNT_EVERY)
 
-    async def feed_watchdog(self) -> None:
+    async def notify_watchdog(self) -> None:
         """Notify systemd while the event loop runs and no background task fails."""
         await keep_watchdog(self.notifier, self.supervisor.problem, self.engine.clock)
 

@@ -206,11 +206,11 @@ def _next(
     if seen is None or not changed:
         return known
     if seen.content is None:
-        return replace(known, candidate=None, problems=seen.problems)
+        return replace(known, proposed=None, problems=seen.problems)
     try:
         manifest = Manifest.parse(file, seen.content, environ)
     except ManifestError as error:
-        return replace(known, candidate=None, problems=error.problems)
+        return replace(known, proposed=None, problems=error.problems)
     if known.good is not None and known.good.digest == manifest.digest:
-        return replace(known, candidate=None, problems=())
-    return replace(known, candidate=manifest)
+        return replace(known, proposed=None, problems=())
+    return replace(known, proposed=manifest)

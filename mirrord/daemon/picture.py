@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import nsmallest
 
-from mirrord.aio import drain, in_turns
+from mirrord.aio import cooperatively, drain
 from mirrord.declared import FolderSpec
 from mirrord.events import TransferEvent
 from mirrord.folders.waiting import WaitingFile
@@ -61,7 +61,7 @@ class Totals:
                 State.TRANSFERRING,
                 record.condition.state if record is not None and record.removed is None else None,
             )
-        async for one in in_turns(self.waiting()):
+        async for one in cooperatively(self.waiting()):
             if one.item_id in running:
                 continue
             if one.state is State.BLOCKED:  # another file with the same object may wait: that one is then shown

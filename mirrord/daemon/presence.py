@@ -48,7 +48,7 @@ def registered(directory: Path, url: str) -> Iterator[None]:
 def running_daemon(directory: Path) -> Presence | None:
     """The running daemon of the state in `directory`; None if there is none."""
     presence = _read(directory / PRESENCE_FILE)
-    return presence if presence is not None and _lives(presence.pid) else None
+    return presence if presence is not None and _is_running(presence.pid) else None
 
 
 def _write(path: Path, presence: Presence) -> None:
@@ -71,7 +71,7 @@ def _read(path: Path) -> Presence | None:
         return None
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     """Whether another process with this id runs. Each container counts from 1, so an id is soon used again."""
     if pid <= 0 or pid == os.getpid():
         return False

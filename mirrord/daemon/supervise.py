@@ -27,7 +27,7 @@ TaskFactory = Callable[[], Coroutine[Any, Any, None]]
 class SupervisedTask:
     """One task: its failures in a row, its start time and its last error."""
 
-    deaths: int = 0
+    failures: int = 0
     began: float | None = None  # None: waits for its restart
     cause: str = ""
 
@@ -102,9 +102,9 @@ class Supervisor:
 
     async def _pause(self, name: str, supervised: SupervisedTask, cause: str, error: BaseException | None) -> None:
         if _recovered(supervised, self._clock.monotonic()):
-            supervised.deaths = 0
-        supervised.deaths, supervised.cause, supervised.began = supervised.deaths + 1, cause, None
-        wait = pause(RESTARTS, supervised.deaths, self._chance())
+            supervised.failures = 0
+        supervised.failures, supervised.cause, supervised.began = supervised.failures + 1, cause, None
+        wait = pause(RESTARTS, supervised.failures, self._chance())
         _log.error("task %s died (%s), restarted in %.1f s", name, cause, wait, exc_info=error)
         await self._clock.sleep(wait)
 

@@ -70,12 +70,12 @@ async def keep_watchdog(notifier: Notifier, problem_of: Callable[[], str | None]
     """
     if notifier.watchdog_interval is None:
         return
-    complaint: str | None = None
+    reported: str | None = None
     while True:
         problem = problem_of()
-        if problem and not complaint:
+        if problem and not reported:
             _log.error("the self-check fails, no notification to systemd's watchdog until it passes: %s", problem)
-        complaint = problem
+        reported = problem
         if not problem:
             notifier.alive()
         await clock.sleep(notifier.watchdog_interval / 2)

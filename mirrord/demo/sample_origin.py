@@ -131,7 +131,7 @@ class SampleOrigin:
         self._port = port
         self._pace = pace
         self._news_every = news_every
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -190,7 +190,7 @@ class SampleOrigin:
     async def _wait_for(self, size: int) -> None:
         """Wait until this many bytes may be sent."""
         if self._pace is not None:
-            async with self._turn:
+            async with self._lock:
                 await asyncio.sleep(size / self._pace)
 
 

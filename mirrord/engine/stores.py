@@ -43,13 +43,13 @@ class Stores:
         self._locks: dict[str, asyncio.Lock] = {}
         self._versions: dict[str, int] = {}
         self._refused: dict[str, FileStats] = {}  # stores that could not be opened, and the state of their files then
-        self._life = AsyncExitStack()
+        self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._life.aclose()
+        await self._resources.aclose()
 
     async def replace(self, options: Mapping[str, StoreOptions]) -> set[str]:
         """Use these options from now on; returns the names of changed stores. A running transfer keeps its store."""
@@ -140,8 +140,8 @@ class Stores:
             embedded = EmbeddedStore(self._directory)
             if self._read_only and not embedded.exists:
                 return EmptyStore()
-            options = (await self._life.enter_async_context(embedded)).options(options)
-        return await self._life.enter_async_context(S3Store(options))
+            options = (await self._resources.enter_async_context(embedded)).options(options)
+        return await self._resources.enter_async_context(S3Store(options))
 
 
 async def _renew(store: S3Store, again: bool) -> None:

@@ -45,11 +45,11 @@ class CopyProof:
         Raises SourceChanged, ReadbackMismatch, and the errors of store and source.
         """
         store = await self.store_of(item)
-        standing = await store.head_object(item.destination)
-        if why := why_lost(record, standing):
+        stored = await store.head_object(item.destination)
+        if why := why_lost(record, stored):
             raise SourceChanged(why)
         if record.object.integrity is not None:
-            return record if standing is None else with_shown_etag(record, standing)
+            return record if stored is None else with_shown_etag(record, stored)
         return await self._compared(item, record, store)
 
     async def _compared(self, item: Item, record: Record, store: ObjectStore) -> Record:

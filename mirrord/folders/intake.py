@@ -112,7 +112,7 @@ class FileIntake:
         self._note(found, asked, records)
         marked = await self._marked([(one, records.get(item.id)) for one, item in asked])
         for one, item in asked:
-            await self._judge(one, item, records.get(item.id), began, ready=one.name in marked)
+            await self._check_file(one, item, records.get(item.id), began, ready=one.name in marked)
         await self._forget_done()
 
     def marked(self, hinted: Iterable[str]) -> set[str]:
@@ -178,7 +178,7 @@ class FileIntake:
         without = set(lacking).difference(markers.marked(lacking, existing))
         return frozenset(one.name for one, _ in asked if one.name not in without)
 
-    async def _judge(self, found: Found, item: Item, record: Record | None, began: float, *, ready: bool) -> None:
+    async def _check_file(self, found: Found, item: Item, record: Record | None, began: float, *, ready: bool) -> None:
         name, file = found.name, found.revision.file
         before = self.candidates.submitted.get(name)
         if file is None or mirrored(item, record, file):

@@ -229,14 +229,14 @@ class _Planning:
         at = item.destination
         pair = at.store, at.bucket
         if pair not in self._buckets:
-            self._buckets[pair] = pair in self._adapters.stores.missing or await _stands(store, at.bucket)
+            self._buckets[pair] = pair in self._adapters.stores.missing or await _bucket_exists(store, at.bucket)
         if not self._buckets[pair]:
             raise BucketMissing(
                 f"the bucket {at.bucket} does not exist; create it or set buckets.{at.bucket}.create: true"
             )
 
 
-async def _stands(store: ObjectStore, bucket: str) -> bool:
+async def _bucket_exists(store: ObjectStore, bucket: str) -> bool:
     try:
         return await store.has_bucket(bucket)
     except StoreDenied:

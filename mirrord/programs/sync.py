@@ -48,7 +48,7 @@ async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slo
     order = LastOf(slots.left)
 
     async def handle(planned: PlannedItem) -> None:
-        async with order.turn(last=planned.item.gone):
+        async with order.one_step(last=planned.item.gone):
             pauses = Pauses(slots, planned.item.id, opened.clock)
             outcome = planned.waits or await reconcile_with_retries(opened.after_upload, planned.item, pauses)
             report.add(planned.item, outcome)

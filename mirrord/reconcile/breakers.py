@@ -66,7 +66,7 @@ def _ignore(_item_ids: Collection[str]) -> None:
 class Breakers:
     """Called before each attempt at an item, and with its result. Times are monotonic seconds.
 
-    After `tries` failed probes in a row without a good answer between them, no further attempt is due (`retry_in` is
+    After `tries` failed trials in a row without a good answer between them, no further attempt is due (`retry_in` is
     None): programs that end must end. `release` is called with the items that need not wait any longer.
     """
 

@@ -86,8 +86,8 @@ class DryRun:
         record = await Reuse(self.journal, self.clock, self.budget, self.copy_sources).reusable_record(attempt, due)
         if record is None:
             return None
-        standing = await due.store.head_object(record.destination)
-        return record.destination if standing is not None and is_recorded(record, standing) else None
+        stored = await due.store.head_object(record.destination)
+        return record.destination if stored is not None and is_recorded(record, stored) else None
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Withheld."""

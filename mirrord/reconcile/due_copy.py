@@ -33,7 +33,7 @@ class DueCopy:
         if seen.observed is None:
             raise ValueError("a copy needs an observed source")
         return cls(
-            item=item, source=source, observed=seen.observed, store=store, sha256=sha256, vacant=seen.standing is None
+            item=item, source=source, observed=seen.observed, store=store, sha256=sha256, vacant=seen.stored is None
         )
 
     @property

@@ -72,7 +72,7 @@ class JournalLedger:
         """Nothing of the upload is left at the store."""
         self.upload_id = None
 
-    def unsettled(self, error: BaseException) -> bool:
+    def may_be_at_store(self, error: BaseException) -> bool:
         """Whether the store may hold, or come to hold, anything of this transfer although it failed with `error`."""
         if self._visible or self.upload_id is not None or isinstance(error, OutcomeUnknown):
             return True
@@ -84,7 +84,7 @@ class JournalLedger:
 
         No attempt can resume such an upload: the sweep searches for it.
         """
-        if not self.unsettled(error):
+        if not self.may_be_at_store(error):
             await finish(self._journal.abandon(self._transfer.id))
         elif self._lacks_upload_id:
             await finish(self._journal.give_up(self._transfer.id, self._clock.now()))

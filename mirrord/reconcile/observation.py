@@ -13,7 +13,7 @@ class Observation:
     """An item as one check found it."""
 
     record: Record | None
-    standing: StoredObject | None
+    stored: StoredObject | None
     """The object at the item's key; None: there is none, or no HEAD was sent."""
     observed: Observed | None
     """The source; None: it still is the recorded revision."""
@@ -28,7 +28,7 @@ class Observation:
 
     def compared(self, item: Item, *, equal: bool) -> "Observation":
         """The same observation, after the source's bytes were compared with the recorded ones."""
-        decision = decide(item, self.record, self.standing, self.observed, asked=self.asked, equal=equal)
+        decision = decide(item, self.record, self.stored, self.observed, asked=self.asked, equal=equal)
         return replace(self, decision=decision)
 
 
@@ -40,9 +40,9 @@ async def observe(
     Raises StoreError and SourceError.
     """
     asked = needs_head(item, record, since_asked)
-    standing = await store.head_object(item.destination) if asked else None
-    observed = await source.probe(known_revision(item, record, standing, asked=asked))
-    decision = decide(item, record, standing, observed, asked=asked)
+    stored = await store.head_object(item.destination) if asked else None
+    observed = await source.probe(known_revision(item, record, stored, asked=asked))
+    decision = decide(item, record, stored, observed, asked=asked)
     if decision.action is Action.COPY and observed is None:  # drift that a known revision cannot repair
         observed = await source.probe(None)
-    return Observation(record, standing, observed, decision, asked)
+    return Observation(record, stored, observed, decision, asked)

@@ -65,7 +65,7 @@ class Actions(Protocol):
         """Delete the object of an item whose file is gone. Raises StoreError."""
 
 
-def judge(error: MirrordError, failures: int, retry: Retry) -> Outcome:
+def outcome_of_error(error: MirrordError, failures: int, retry: Retry) -> Outcome:
     """Retrying after a transient error, also after the last attempt for now; Blocked after a permanent one."""
     if error.recovery in (Recovery.RETRY, Recovery.RESTART):
         retry_in = retry(failures, error.retry_after)
@@ -153,8 +153,8 @@ class Reconciler:
 
     async def _without_copy(self, item: Item, seen: Observation) -> Outcome:
         match seen.decision.action:
-            case Action.ADOPT if seen.observed is not None and seen.standing is not None:
-                return await self._adopt(item, seen.observed, seen.standing)
+            case Action.ADOPT if seen.observed is not None and seen.stored is not None:
+                return await self._adopt(item, seen.observed, seen.stored)
             case Action.BLOCK:
                 reason, message = seen.decision.reason, seen.decision.message
                 return await self._record(
@@ -169,8 +169,8 @@ class Reconciler:
         record, outcome = seen.record, Outcome(state=State.SYNCED)
         if (
             record is not None
-            and seen.standing is not None
-            and (shown := with_shown_etag(record, seen.standing)) is not record
+            and seen.stored is not None
+            and (shown := with_shown_etag(record, seen.stored)) is not record
         ):
             record = shown
             await self.journal.save(record)
@@ -189,7 +189,7 @@ class Reconciler:
         async with self.source_of(item) as source:
             return await removal.remove(item, record, store, source)
 
-    async def _vanished(self, item: Item, record: Record | None) -> Outcome:
+    async def _file_gone(self, item: Item, record: Record | None) -> Outcome:
         """A folder's file was deleted before it was sent. This is no failure: an existing object stays; without one,
         the item is dropped.
 
@@ -211,9 +211,9 @@ class Reconciler:
             with suppress(StoreError):
                 await self.transfers.discard(transfer, await self.store_of(item), item)
 
-    async def _adopt(self, item: Item, observed: Observed, standing: StoredObject) -> Outcome:
+    async def _adopt(self, item: Item, observed: Observed, stored: StoredObject) -> Outcome:
         """Record an object that already holds this revision: the journal was lost, or is new."""
-        await self.journal.save(with_adopted(item, observed, standing, self.clock.now()))
+        await self.journal.save(with_adopted(item, observed, stored, self.clock.now()))
         self.observer(ItemUnchanged(item=item))
         return Outcome(state=State.SYNCED, adopted=True)
 
@@ -226,13 +226,13 @@ class Reconciler:
         if error.recovery is Recovery.BLOCK:
             await self._give_up(item)
         if item.folder_file is not None and isinstance(error, SourceMissing):
-            return await self._vanished(item, attempt.record)
+            return await self._file_gone(item, attempt.record)
         return await self._record_failure(attempt, error)
 
     async def _record_failure(self, attempt: TransferAttempt, error: MirrordError) -> Outcome:
         item, fresh = attempt.item, attempt.number == 1
         outage = self.breakers.failed(item, error, self.clock.monotonic(), begun=attempt.running, fresh=fresh)
-        outcome = outage or judge(error, attempt.number, self.retry)
+        outcome = outage or outcome_of_error(error, attempt.number, self.retry)
         if attempt.running or outcome.state is State.RETRYING:
             attempt.failed(error, outcome.retry_in)
         return await self._record(item, attempt.record, outcome)

@@ -96,18 +96,18 @@ def with_other_bytes(item: Item, copied: Copied, now: float) -> Record:
     )
 
 
-def with_adopted(item: Item, observed: Observed, standing: StoredObject, now: float) -> Record:
+def with_adopted(item: Item, observed: Observed, stored: StoredObject, now: float) -> Record:
     """The record of an object that already held this revision: the journal was lost, or is new."""
     return replace(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
-        revision=adopted(observed.revision, standing),
+        revision=adopted(observed.revision, stored),
         object=RecordedObject(
-            transfer_id=standing.metadata.get(META_TRANSFER),
-            etag=standing.etag,
+            transfer_id=stored.metadata.get(META_TRANSFER),
+            etag=stored.etag,
             etag_from_head=True,
-            size=standing.size,
-            checksum=standing.checksum,
-            synced_at=standing.last_modified,
+            size=stored.size,
+            checksum=stored.checksum,
+            synced_at=stored.last_modified,
             options_digest=options_digest(item.options.object),
         ),
     )

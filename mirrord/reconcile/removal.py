@@ -34,18 +34,18 @@ class ObjectRemoval:
         if record.object.etag is None:
             await self.journal.retire([item.id], self.clock.now())
             return KEPT
-        standing = await store.head_object(item.destination)
-        if standing is not None and not is_ours(record, standing):
+        stored = await store.head_object(item.destination)
+        if stored is not None and not is_ours(record, stored):
             message = f"the file is gone, but {item.destination} was written by someone else since: it stays"
             self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
             await self.journal.retire([item.id], self.clock.now())
             return KEPT
-        if standing is not None:
+        if stored is not None:
             await self.delete(store, item.destination)
         await self.journal.save(without_object(record, self.clock.now()))
-        if standing is not None:
+        if stored is not None:
             self.observer(ItemPruned(item=item))
-        return PRUNED if standing is not None else KEPT
+        return PRUNED if stored is not None else KEPT
 
 
 async def _is_back(source: Source) -> bool:

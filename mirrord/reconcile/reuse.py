@@ -96,25 +96,25 @@ class Reuse:
         intent = due.intent(attempt.transfer_id, _LAYOUT, self.clock.now())
         intent = replace(intent, progress=JournaledProgress(whole=record.object.checksum))
         await self.journal.begin(intent)
-        standing = await self._copy_of(due, record, intent)
-        if standing is None:
+        stored = await self._copy_of(due, record, intent)
+        if stored is None:
             await finish(self.journal.abandon(intent.id))
-        elif _is_copy(record, standing):
-            return as_copied(intent, standing, ())
+        elif _is_copy(record, stored):
+            return as_copied(intent, stored, ())
         else:
             _log.info("%s is sent: the store's copy has another length or checksum than its source", intent.destination)
-            await record_other_bytes(self.journal, attempt, as_copied(intent, standing, ()))
+            await record_other_bytes(self.journal, attempt, as_copied(intent, stored, ()))
         attempt.renew()
         return None
 
     async def _copy_of(self, due: DueCopy, record: Record, intent: Transfer) -> StoredObject | None:
         """The object at the key after the store copied `record`'s object, as a HEAD shows it: the answer has neither
         its length nor its transfer id, and not always a checksum. None: refused, or already replaced."""
-        stored = await self._requested(due, record, intent)
-        if stored is None or stored.from_head:
-            return stored
-        standing = await due.store.head_object(intent.destination)
-        return standing if confirms_write(intent.id, None, standing) else None
+        answer = await self._requested(due, record, intent)
+        if answer is None or answer.from_head:
+            return answer
+        stored = await due.store.head_object(intent.destination)
+        return stored if confirms_write(intent.id, None, stored) else None
 
     async def _requested(self, due: DueCopy, record: Record, intent: Transfer) -> StoredObject | None:
         """The answer to CopyObject, its outcome resolved. None: the store refuses it."""
@@ -134,7 +134,7 @@ class Reuse:
             raise
 
 
-def _is_copy(record: Record, standing: StoredObject) -> bool:
+def _is_copy(record: Record, stored: StoredObject) -> bool:
     """Whether the object is a copy of the recorded one, as far as the store shows. MinIO computes a false checksum
     where it compresses, and SDK clients refuse to read such an object."""
-    return standing.size == record.object.size and standing.checksum in (None, record.object.checksum)
+    return stored.size == record.object.size and stored.checksum in (None, record.object.checksum)

@@ -48,7 +48,7 @@ class RunningCopy:
     async def failed(self, journal: JournalTransfers, error: BaseException) -> None:
         """Record what the store may hold of the transfer after `error`."""
         ledger, attempt = self.ledger, self.attempt
-        attempt.unsettled = ledger.unsettled(error)
+        attempt.may_be_at_store = ledger.may_be_at_store(error)
         attempt.kept = ledger.upload_id is not None and ledger.keeps(error)
         if ledger.stored is not None:
             await record_other_bytes(journal, attempt, as_copied(self.transfer, ledger.stored, ()))

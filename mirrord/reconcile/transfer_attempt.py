@@ -46,7 +46,7 @@ class TransferAttempt:
     transfer_id: str  # of the transfer that runs, or else of the next one
     kind: TransferKind | None = None  # of the transfer that runs; None: no start was reported, or its end was
     record: Record | None = None  # the journal's record of the item, as this attempt last read or wrote it
-    unsettled: bool = False  # it failed, and the store may hold something of it
+    may_be_at_store: bool = False  # it failed, and the store may hold something of it
     kept: bool = False  # it failed, and its parts stay for the next attempt
 
     @classmethod

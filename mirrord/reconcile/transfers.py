@@ -105,7 +105,7 @@ class Transfers:
                         running.ledger.completed()
                         copied = await self._proven(attempt, store, made)
                 except SourceChanged:
-                    if attempt.unsettled or (again := await due.in_one_stream()) is None:
+                    if attempt.may_be_at_store or (again := await due.in_one_stream()) is None:
                         raise
                     due, unfinished = again, ()
             await finish(self._recorded(attempt, copied, seen.record))

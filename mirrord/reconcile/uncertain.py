@@ -23,11 +23,9 @@ class Resolution(StrEnum):
 
 async def resolution_of(transfer: Transfer, store: ObjectStore, now: float) -> Resolution:
     """Resolve it: one HEAD, and in versioned buckets one HEAD of each version that may be its. Raises StoreError."""
-    standing = await store.head_object(transfer.destination)
-    if has_transfer_id(transfer.id, standing):
-        return (
-            Resolution.FINISH if confirms_write(transfer.id, transfer.progress.whole, standing) else Resolution.FORGET
-        )
+    stored = await store.head_object(transfer.destination)
+    if has_transfer_id(transfer.id, stored):
+        return Resolution.FINISH if confirms_write(transfer.id, transfer.progress.whole, stored) else Resolution.FORGET
     if store.provider.late_abort_harmless:
         return Resolution.ABORT
     if now < (window_ends(transfer) or 0.0):
@@ -41,7 +39,7 @@ async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:
         return False
     async for version in store.list_versions(at):
         if may_be_result(transfer, version.last_modified):
-            standing = await store.head_version(at, version.version_id)
-            if has_transfer_id(transfer.id, standing):
+            stored = await store.head_version(at, version.version_id)
+            if has_transfer_id(transfer.id, stored):
                 return True
     return False

@@ -49,22 +49,22 @@ class UnfinishedTransfers:
         possible = [transfer for transfer in known if transfer.progress.given_up is None or uncertain(transfer)]
         if not possible:
             return record, left
-        standing = await store.head_object(item.destination)
-        done = next((one for one in possible if standing is not None and is_written_by(one.id, standing)), None)
-        if done is None or standing is None:
+        stored = await store.head_object(item.destination)
+        done = next((one for one in possible if stored is not None and is_written_by(one.id, stored)), None)
+        if done is None or stored is None:
             return record, left
-        resolved = await self._record_of(item, record, done, standing, prove)
+        resolved = await self._record_of(item, record, done, stored, prove)
         if resolved is None:
             return record, left
         await self.journal.finish(done.id, resolved)
         return resolved, [transfer for transfer in left if transfer is not done]
 
     async def _record_of(
-        self, item: Item, record: Record | None, done: Transfer, standing: StoredObject, prove: Prove
+        self, item: Item, record: Record | None, done: Transfer, stored: StoredObject, prove: Prove
     ) -> Record | None:
-        """The item's record after `done`, which wrote the object `standing`; None: the store refuses the proof."""
-        copied = as_copied(done, standing, await self.journal.parts(done.id))
-        if not confirms_write(done.id, done.progress.whole, standing):
+        """The item's record after `done`, which wrote the object `stored`; None: the store refuses the proof."""
+        copied = as_copied(done, stored, await self.journal.parts(done.id))
+        if not confirms_write(done.id, done.progress.whole, stored):
             return with_other_bytes(item, copied, self.clock.now())
         try:
             copied = await prove(copied)
@@ -117,36 +117,36 @@ async def record_finished(transfer: Transfer, store: ObjectStore, journal: Journ
     An object that the store does not prove now is recorded without a revision: if the item comes back, it is written
     again.
     """
-    record, standing = await journal.record(transfer.item_id), await store.head_object(transfer.destination)
-    if standing is None or not confirms_write(transfer.id, transfer.progress.whole, standing):
+    record, stored = await journal.record(transfer.item_id), await store.head_object(transfer.destination)
+    if stored is None or not confirms_write(transfer.id, transfer.progress.whole, stored):
         return
     if record is None:  # the metadata of the object is all that is known
         await journal.abandon(transfer.id)
         return
-    copied = as_copied(transfer, standing, await journal.parts(transfer.id))
+    copied = as_copied(transfer, stored, await journal.parts(transfer.id))
     await journal.finish(transfer.id, with_finished(record, transfer, copied, now))
 
 
-def as_copied(transfer: Transfer, standing: StoredObject, parts: Sequence[Part]) -> Copied:
+def as_copied(transfer: Transfer, stored: StoredObject, parts: Sequence[Part]) -> Copied:
     """The result of `transfer`, made from what a HEAD shows now."""
     reused = _is_store_copy(transfer)
-    if not confirms_write(transfer.id, transfer.progress.whole, standing):
+    if not confirms_write(transfer.id, transfer.progress.whole, stored):
         integrity = Integrity.LENGTH  # it has other bytes
     elif reused:
-        integrity = proof.of_copy(transfer.progress.whole, standing, transfer.revision.length)
+        integrity = proof.of_copy(transfer.progress.whole, stored, transfer.revision.length)
     elif transfer.kind is TransferKind.PUT:
-        integrity = proof.of_put(transfer.progress.whole or standing.checksum, standing, standing.size)
+        integrity = proof.of_put(transfer.progress.whole or stored.checksum, stored, stored.size)
     else:
-        integrity = proof.of_multipart(transfer.progress.whole, parts, standing, standing.size)
+        integrity = proof.of_multipart(transfer.progress.whole, parts, stored, stored.size)
     return Copied(
         transfer_id=transfer.id,
-        revision=adopted(transfer.revision, standing),
+        revision=adopted(transfer.revision, stored),
         kind=transfer.kind,
-        size=standing.size,
+        size=stored.size,
         parts=len(parts) or 1,
-        etag=standing.etag,
+        etag=stored.etag,
         etag_from_head=True,
-        checksum=transfer.progress.whole or standing.checksum,
+        checksum=transfer.progress.whole or stored.checksum,
         integrity=integrity,
         reused=reused,
     )

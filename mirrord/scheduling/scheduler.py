@@ -15,7 +15,7 @@ from logging import getLogger
 from math import inf
 from random import random
 
-from mirrord.aio import drain, in_turns
+from mirrord.aio import cooperatively, drain
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, Record, State
 from mirrord.planning.items.difference import Difference, difference, same_work
@@ -268,7 +268,7 @@ class Scheduler:
                 before = offset
 
     async def _clock_was_set(self, jump: float) -> None:
-        async for scheduled in in_turns(self._items):
+        async for scheduled in cooperatively(self._items):
             item_id, now = scheduled.item.id, self.clock.now()
             if scheduled.awaits_cron and self._items.get(item_id) is scheduled and item_id not in self._running:
                 scheduled.tick = scheduled.due = tick_after_jump(

@@ -49,17 +49,17 @@ class Slots:
     def __init__(self, count: int) -> None:
         self.count = count
         self._free = asyncio.Semaphore(count)
-        self._asleep: dict[str, asyncio.Task[None]] = {}
+        self._sleeping: dict[str, asyncio.Task[None]] = {}
 
     async def take(self) -> None:
         """Wait for a slot and take it."""
         await self._free.acquire()
 
-    def give_back(self) -> None:
+    def free_slot(self) -> None:
         """Free the slot that was taken."""
         self._free.release()
 
-    async def free(self) -> None:
+    async def wait_until_free(self) -> None:
         """Wait until a slot is free, and take none."""
         async with self._free:
             pass
@@ -67,7 +67,7 @@ class Slots:
     @asynccontextmanager
     async def left(self) -> AsyncIterator[None]:
         """Without the slot that was taken; take one again at the end."""
-        self.give_back()
+        self.free_slot()
         try:
             yield
         finally:
@@ -77,18 +77,18 @@ class Slots:
         """Without a slot, until `sleep` ends or `wake` is called for the item."""
         async with self.left():
             sleeping = asyncio.ensure_future(sleep)
-            self._asleep[item_id] = sleeping
+            self._sleeping[item_id] = sleeping
             try:
                 await asyncio.wait([sleeping])
             finally:
-                self._asleep.pop(item_id, None)
+                self._sleeping.pop(item_id, None)
                 await drain([sleeping])
 
     def wake(self, item_ids: Collection[str]) -> None:
         """End the pauses of these items."""
         for item_id in item_ids:
-            if item_id in self._asleep:
-                self._asleep[item_id].cancel()
+            if item_id in self._sleeping:
+                self._sleeping[item_id].cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class LastOf:
         self._ended.set()
 
     @asynccontextmanager
-    async def turn(self, *, last: bool) -> AsyncIterator[None]:
+    async def one_step(self, *, last: bool) -> AsyncIterator[None]:
         """One step. A `last` one begins at a moment when none of the others runs."""
         if last:
             while self._running:
@@ -143,17 +143,17 @@ async def work_through(items: AsyncIterator[T], handle: Callable[[T], Awaitable[
         await handle(item)
 
     def ended(_: asyncio.Task[None]) -> None:
-        slots.give_back()
+        slots.free_slot()
         begun.release()
 
     async def begin_all(group: asyncio.TaskGroup) -> None:
-        await slots.free()
+        await slots.wait_until_free()
         async for item in items:
             await begun.acquire()
             await slots.take()
             # A callback, because a task that is cancelled before its first step runs no `finally`.
             group.create_task(step(item)).add_done_callback(ended)
-            await slots.free()
+            await slots.wait_until_free()
 
     try:
         async with asyncio.TaskGroup() as group:

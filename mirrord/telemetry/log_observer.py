@@ -55,25 +55,25 @@ class LogObserver:
         self._folders: dict[str, tuple[object, ...]] = {}  # folder -> result of its last scan
 
     def __call__(self, event: Event) -> None:
-        self._tell(event)
+        self._log_event(event)
 
     @singledispatchmethod
-    def _tell(self, event: Event) -> None:
+    def _log_event(self, event: Event) -> None:
         """Log an event without a rule of its own: its plain fields, and its item as shown."""
         values = {field.name: getattr(event, field.name) for field in fields(event)}
         item = _item(values["item"]) if isinstance(values.get("item"), Item) else {}
         self._logger.info(event.name, **item, **{n: v for n, v in values.items() if isinstance(v, str | int | float)})
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: ItemChanged) -> None:
         """Not logged: it is for the status page and metrics."""
 
     # ── manifests and folders ─────────────────────────────────────────────────────────────────────
-    @_tell.register
+    @_log_event.register
     def _(self, event: ManifestRejected) -> None:
         self._logger.error(event.name, file=event.file, problems=[str(problem) for problem in event.problems])
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: FolderRescanned) -> None:
         found = (event.complete, event.files, event.problem, event.left_out)
         write = self._logger.info if event.complete else self._logger.warning
@@ -92,24 +92,24 @@ class LogObserver:
             **_known(problem=event.problem or None, left=", ".join(map(str, event.left_out)) or None),
         )
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: FolderOverflowed) -> None:
         self._logger.warning(event.name, folder=event.folder, message=event.message)
 
     # ── transfers ─────────────────────────────────────────────────────────────────────────────────
-    @_tell.register
+    @_log_event.register
     def _(self, event: TransferStarted) -> None:
         now = self._clock()
         self._running[event.transfer_id] = (now, now)
         self._logger.info(event.name, **_transfer(event), **_known(size=event.size))
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: TransferResumed) -> None:
         """Bytes of an earlier attempt do not count for the speed of this one."""
         self._resumed[event.transfer_id] = event.bytes
         self._logger.info(event.name, **_transfer(event), parts=event.parts, bytes=event.bytes)
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: TransferProgress) -> None:
         now = self._clock()
         began, last = self._running.setdefault(event.transfer_id, (now, now))
@@ -125,7 +125,7 @@ class LogObserver:
             duration_ms=_milliseconds(now - began),
         )
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: TransferCompleted) -> None:
         resumed = self._ended(event)
         self._failing.pop(event.item.id, None)
@@ -142,7 +142,7 @@ class LogObserver:
             outcome="completed",
         )
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: TransferFailed) -> None:
         self._ended(event)
         if event.retry_in is None:
@@ -159,7 +159,7 @@ class LogObserver:
             **_known(retry_in_s=None if event.retry_in is None else round(event.retry_in, 3)),
         )
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: TransferInterrupted) -> None:
         self._ended(event)
         duration = _milliseconds(event.duration)
@@ -171,17 +171,17 @@ class LogObserver:
         return self._resumed.pop(event.transfer_id, 0)
 
     # ── items and uploads ─────────────────────────────────────────────────────────────────────────
-    @_tell.register
+    @_log_event.register
     def _(self, event: ItemUnchanged) -> None:
         self._failing.pop(event.item.id, None)
         self._logger.debug(event.name, **_item(event.item), outcome="unchanged")
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: ItemBlocked) -> None:
         write = self._logger.error if self._is_new(event.item, "blocked", event.reason) else self._logger.debug
         write(event.name, **_item(event.item), reason=event.reason.value, message=event.message)
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: ItemRetrying) -> None:
         write = self._logger.warning if self._is_new(event.item, "retrying", event.reason) else self._logger.debug
         write(
@@ -194,11 +194,11 @@ class LogObserver:
             **_known(retry_in_s=None if event.retry_in is None else round(event.retry_in, 3)),
         )
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: ItemDrifted) -> None:
         self._logger.warning(event.name, **_item(event.item), message=event.message)
 
-    @_tell.register
+    @_log_event.register
     def _(self, event: UploadAborted) -> None:
         where = _item(event.item) if event.item else {"bucket": event.bucket, "key": event.key}
         self._logger.info(event.name, **where, upload_id=event.upload_id)

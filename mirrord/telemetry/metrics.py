@@ -104,18 +104,18 @@ class Metrics:
 
     @_count.register
     def _(self, event: ManifestLoaded) -> None:
-        self._judged(event.file, "loaded", 1)
+        self._count_file(event.file, "loaded", 1)
 
     @_count.register
     def _(self, event: ManifestRejected) -> None:
-        self._judged(event.file, "rejected", 0)
+        self._count_file(event.file, "rejected", 0)
 
     @_count.register
     def _(self, event: ManifestRemoved) -> None:
         self._reloads.labels("removed").inc()
         self._valid.remove_by_labels({"file": _label(event.file)})
 
-    def _judged(self, file: str, outcome: str, valid: int) -> None:
+    def _count_file(self, file: str, outcome: str, valid: int) -> None:
         self._reloads.labels(outcome).inc()
         self._valid.labels(_label(file)).set(valid)
 

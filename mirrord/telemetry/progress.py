@@ -108,7 +108,7 @@ class ProgressObserver:
     ) -> None:
         self._console = console or Console(stderr=True)
         self._clock = clock
-        self._told = total is not None
+        self._total_given = total is not None
         self._totals = RunTotals(total or 0)
         self._running: dict[str, Moving] = {}
         self._failed: set[str] = set()
@@ -153,7 +153,7 @@ class ProgressObserver:
         self._expect(event.files)
 
     def _expect(self, items: int) -> None:
-        if not self._told:
+        if not self._total_given:
             self._totals.total += items
 
     @_count.register

@@ -33,68 +33,68 @@ class TerminalObserver:
     def __init__(self, write: Callable[[str], None], *, verbose: bool = False) -> None:
         self._write = write
         self._verbose = verbose
-        self._said: dict[str, tuple[Reason, str]] = {}
+        self._last_shown: dict[str, tuple[Reason, str]] = {}
 
     def __call__(self, event: Event) -> None:
-        self._tell(event)
+        self._show(event)
 
     @singledispatchmethod
-    def _tell(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         """An event that is not a problem."""
 
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
-    @_tell.register
+    @_show.register
     def _(self, event: ManifestRejected) -> None:
         for problem in event.problems:
             self._line(f"invalid {problem}")
 
-    @_tell.register
+    @_show.register
     def _(self, event: FolderRescanned) -> None:
         if not event.complete:
             self._line(f"incomplete {event.folder}: {event.problem or 'not all of it could be read'}")
 
-    @_tell.register
+    @_show.register
     def _(self, event: FolderOverflowed) -> None:
         self._line(f"overflow {event.folder}: {event.message}")
 
-    @_tell.register(ItemRetrying)
-    @_tell.register(TransferFailed)
+    @_show.register(ItemRetrying)
+    @_show.register(TransferFailed)
     def _(self, event: ItemRetrying | TransferFailed) -> None:
         again = "" if event.retry_in is None else f"; next try in {format_duration(max(1.0, event.retry_in))}"
         self._problem("failed", event.item, event.reason, event.message, again)
 
-    @_tell.register
+    @_show.register
     def _(self, event: ItemBlocked) -> None:
         self._problem("blocked", event.item, event.reason, event.message)
 
-    @_tell.register
+    @_show.register
     def _(self, event: ItemDrifted) -> None:
         self._line(f"drifted {event.item.destination}: {event.message}")
 
-    @_tell.register
+    @_show.register
     def _(self, event: TransferInterrupted) -> None:
         self._line(f"interrupted {event.item.destination}: {event.outcome}")
 
     def _problem(self, word: str, item: Item, reason: Reason, message: str, again: str = "") -> None:
         """Write one line, unless the last line about the item was the same."""
-        if self._said.get(item.id) != (reason, message):
-            self._said[item.id] = (reason, message)
+        if self._last_shown.get(item.id) != (reason, message):
+            self._last_shown[item.id] = (reason, message)
             self._line(f"{word} {item.destination}: {message}{again}")
 
     # ── items in sync ─────────────────────────────────────────────────────────────────────────────
-    @_tell.register
+    @_show.register
     def _(self, event: TransferCompleted) -> None:
-        self._said.pop(event.item.id, None)
+        self._last_shown.pop(event.item.id, None)
         if self._verbose:
             self._line(f"copied {event.item.destination} ({format_size(event.copied.size)})")
 
-    @_tell.register
+    @_show.register
     def _(self, event: ItemUnchanged) -> None:
-        self._said.pop(event.item.id, None)
+        self._last_shown.pop(event.item.id, None)
         if self._verbose:
             self._line(f"unchanged {event.item.destination}")
 
-    @_tell.register
+    @_show.register
     def _(self, event: ItemPruned) -> None:
         if self._verbose:
             self._line(f"deleted {event.item.destination}")

@@ -45,7 +45,7 @@ class ManualClock:
         """The number of sleeping tasks."""
         return sum(not wake.done() for _, _, wake in self._sleepers)
 
-    async def settle(self) -> None:
+    async def run_ready(self) -> None:
         """Run all tasks until each waits for the time, a thread or a socket."""
         ready = getattr(asyncio.get_running_loop(), "_ready", None)
         for iteration in range(_MAX_ITERATIONS):
@@ -57,16 +57,16 @@ class ManualClock:
     async def advance(self, seconds: float) -> None:
         """Advance the time. Each sleeping task wakes at its own time, and may sleep again within the same call."""
         end = self._elapsed + seconds
-        await self.settle()
+        await self.run_ready()
         while self._sleepers and self._sleepers[0][0] <= end:
             at, _, wake = heappop(self._sleepers)
             if wake.done():
                 continue
             self._elapsed = max(self._elapsed, at)
             wake.set_result(None)
-            await self.settle()
+            await self.run_ready()
         self._elapsed = end
-        await self.settle()
+        await self.run_ready()
 
 
 class AutoAdvancingClock(ManualClock):

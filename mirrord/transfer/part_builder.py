@@ -4,7 +4,7 @@ Owns the copying of chunks into part buffers, and the size of each part. Gives f
 the rest, or one empty part if there were no bytes at all: stores refuse Complete without parts (FIELD_NOTES 10c).
 """
 
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.transfer.budget import Budget, Buffer
 from mirrord.transfer.multipart import MultipartUpload
 from mirrord.units import GiB, MiB
@@ -33,7 +33,7 @@ class PartBuilder:
         self._most = most
         self._buffer: Buffer | None = None
         self._filled = 0
-        self._turns = Turns()
+        self._pause = CooperativePause()
 
     async def take(self, chunk: memoryview) -> None:
         """Copy all of `chunk` (a view of bytes). Returns when each part that it filled may start.
@@ -49,7 +49,7 @@ class PartBuilder:
             chunk = chunk[count:]
             if self._filled == size:
                 await self._send(buffer)
-        await self._turns.give()
+        await self._pause.when_due()
 
     async def end(self) -> None:
         """Send the remaining bytes as the last part."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirrord import checksums
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
@@ -78,14 +78,14 @@ class PartReader:
 
         Raises what the stream raises, LengthMismatch above the declared length, SourceTooLarge above `max_size`.
         """
-        filled, turns = 0, Turns()
+        filled, pause = 0, CooperativePause()
         while filled < len(view):
             count = await self._stream.readinto(view[filled:])
             if count == 0:
                 break
             filled += count
             self._account(count)
-            await turns.give()
+            await pause.when_due()
         return filled
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirrord import checksums
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.errors import ReadbackMismatch, StoreRefused
 from mirrord.model import Checksum, ChecksumKind, Destination, Part
 from mirrord.ports import ByteStream, ObjectStore
@@ -58,7 +58,7 @@ async def read_back(store: ObjectStore, at: Destination, expected: Sequence[Expe
 async def _compare(
     at: Destination, stream: ByteStream, piece: ExpectedBytes, view: memoryview, whole: checksums.RunningChecksum
 ) -> None:
-    running, left, turns = checksums.RunningChecksum(piece.checksum.kind), piece.size, Turns()
+    running, left, pause = checksums.RunningChecksum(piece.checksum.kind), piece.size, CooperativePause()
     while left:
         count = await stream.readinto(view[:left])
         if count == 0:
@@ -66,6 +66,6 @@ async def _compare(
         await checksums.extend(running, view[:count])
         await checksums.extend(whole, view[:count])
         left -= count
-        await turns.give()
+        await pause.when_due()
     if running.checksum() != piece.checksum:
         raise ReadbackMismatch(f"{at}: read back, the object is not what was sent ({piece.checksum.kind} differs)")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mirrord import checksums
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.model import Checksum, ChecksumKind, Destination, Observed, Record, StoredObject
 from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.ports import ByteStream, ObjectStore, Source
@@ -64,13 +64,13 @@ def recorded_checksums(record: Record) -> tuple[Checksum, ...]:
 
 async def read_checksums(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> ContentChecksums:
     """Read `stream` to its end with one buffer of `budget`. Raises what the stream raises."""
-    running, size, turns = [checksums.RunningChecksum(kind) for kind in kinds], 0, Turns()
+    running, size, pause = [checksums.RunningChecksum(kind) for kind in kinds], 0, CooperativePause()
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view:
         while count := await stream.readinto(view):
             size += count
             for one in running:
                 await checksums.extend(one, view[:count])
-            await turns.give()
+            await pause.when_due()
     return ContentChecksums(size, frozenset(found for one in running if (found := one.checksum())))
 
 

@@ -27,7 +27,9 @@ from mirrord.web.stream import Streams
 T = TypeVar("T")
 
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
-_ITEM = Parameter(name="id", text="An item's id", place="path", schema={"type": "string", "pattern": "^[0-9a-f]{16}$"})
+_ITEM = Parameter(
+    name="id", text="An item's id", location="path", schema={"type": "string", "pattern": "^[0-9a-f]{16}$"}
+)
 
 
 class Api:

@@ -65,8 +65,8 @@ def _operation(route: Route, references: Mapping[type, Any]) -> dict[str, Any]:
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
-    shown = {"name": one.name, "in": one.place, "description": one.text, "schema": dict(one.schema)}
-    return shown | ({"required": True} if one.place == "path" else {})
+    shown = {"name": one.name, "in": one.location, "description": one.text, "schema": dict(one.schema)}
+    return shown | ({"required": True} if one.location == "path" else {})
 
 
 def _response(returned: Returned, references: Mapping[type, Any]) -> dict[str, Any]:

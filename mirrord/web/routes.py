@@ -21,7 +21,7 @@ class Parameter:
     name: str
     text: str
     schema: Mapping[str, Json] = field(default_factory=lambda: {"type": "string"})
-    place: str = "query"
+    location: str = "query"
 
 
 @dataclass(frozen=True, slots=True)

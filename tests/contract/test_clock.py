@@ -109,7 +109,7 @@ def test_sleepers_of_a_manual_clock_wake_at_their_own_times(run: Run) -> None:
                 woken.append(clock.monotonic())
 
         tasks = [asyncio.create_task(every(seconds)) for seconds in (2.0, 3.0)]
-        await clock.settle()
+        await clock.run_ready()
         assert clock.sleeping == 2
         await clock.advance(5.0)
         assert woken == [2.0, 3.0, 4.0]

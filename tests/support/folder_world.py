@@ -180,13 +180,13 @@ class World:
         if self.task is None:
             self.task = asyncio.create_task(self.loop.run())
         for _ in range(20):
-            await self.clock.settle()
+            await self.clock.run_ready()
         left = seconds
         while left > 1e-9:
             await self.clock.advance(min(0.25, left))
             left -= 0.25
             for _ in range(3):
-                await self.clock.settle()
+                await self.clock.run_ready()
         if self.task.done():
             await self.task
 

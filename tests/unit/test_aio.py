@@ -4,7 +4,7 @@ import asyncio
 import gc
 from typing import Any
 
-from mirrord.aio import drain, in_turns
+from mirrord.aio import cooperatively, drain
 
 
 async def test_going_through_many_leaves_others_their_turns() -> None:
@@ -12,7 +12,7 @@ async def test_going_through_many_leaves_others_their_turns() -> None:
     others: list[int] = []
 
     async def go_through() -> None:
-        async for one in in_turns(range(10), size=3):
+        async for one in cooperatively(range(10), size=3):
             seen.append(one)  # noqa: PERF401 - one at a time is what is looked at
 
     async def look() -> None:

@@ -102,7 +102,7 @@ class Signals:
         if actions is None:
             self._end_at_once()
         elif self._stopping:
-            _die(number)
+            _end_by_signal(number)
         else:
             self._stopping = True
             deadline = Timer(actions.within, self.exit_now)
@@ -125,7 +125,7 @@ class Signals:
         os._exit(self._code)
 
 
-def _die(number: int) -> None:
+def _end_by_signal(number: int) -> None:
     """End by the default action of the signal. The kernel ignores it for process 1, which exits with a shell's code."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

@@ -97,7 +97,7 @@ def written() -> Iterator[None]:
         raise OutputFailed(error) from error
 
 
-def hush() -> None:
+def discard_output() -> None:
     """Redirect unwritten output to /dev/null: Python tries to write it again at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):

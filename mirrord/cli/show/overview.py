@@ -27,14 +27,14 @@ class Overview:
     last_written: float | None = None
 
 
-async def overview(url: str | None, place: StateLocation, limit: int) -> Overview:
+async def overview(url: str | None, location: StateLocation, limit: int) -> Overview:
     """The status from the daemon at `url`, else from the daemon of the state, else from the journal.
 
     Raises NoDaemon and DaemonRefused only for a given `url`, and JournalError and its children.
     """
     if url is not None:
         return await _of_daemon(url, limit)
-    daemon = running_daemon(place.settings.directory)
+    daemon = running_daemon(location.settings.directory)
     why = "no daemon runs here"
     if daemon is not None and not daemon.url:
         why = f"the daemon (pid {daemon.pid}) has no HTTP server (daemon.listen: none)"
@@ -47,12 +47,12 @@ async def overview(url: str | None, place: StateLocation, limit: int) -> Overvie
             if from_daemon.status.pid == daemon.pid:
                 return from_daemon
             why = f"no daemon runs here ({daemon.url} is that of another, pid {from_daemon.status.pid})"
-    journal = await recorded(place.settings, limit)
+    journal = await recorded(location.settings, limit)
     return Overview(
         status=journal.status,
         left=journal.left,
         why=why,
-        journal=str(place.settings.state),
+        journal=str(location.settings.state),
         last_written=journal.last_written,
     )
 

@@ -118,7 +118,7 @@ class _File:
         self._loaded = loaded
         self._others = others
         self._overlap = overlap
-        self._mine = _Claims()
+        self._own = _Claims()
         self._options = OptionsOf(manifest.document.defaults)
         self._items: list[Item] = []
         self._folders: list[FolderSpec] = []
@@ -128,9 +128,9 @@ class _File:
         problems = [*self._each("mirrors", document.mirrors), *self._each("folders", document.folders)]
         if problems:
             return Expanded(self._manifest, problems=tuple(problems))
-        self._others.objects.update(self._mine.objects)
-        self._others.entries.update(self._mine.entries)
-        self._others.folders.extend(self._mine.folders)
+        self._others.objects.update(self._own.objects)
+        self._others.entries.update(self._own.entries)
+        self._others.folders.extend(self._own.folders)
         return Expanded(self._manifest, tuple(self._items), tuple(self._folders))
 
     def _each(self, section: str, entries: Sequence[MirrorSection | FolderSection]) -> Iterator[Problem]:
@@ -213,7 +213,7 @@ class _File:
 
     def _refuse_overlap(self, context: EntryContext, spec: FolderSpec) -> None:
         """One folder may delete or move a file that another folder has not copied yet."""
-        for other, where in (*self._others.folders, *self._mine.folders):
+        for other, where in (*self._others.folders, *self._own.folders):
             if fault := self._overlap(spec, other):
                 removing = " and ".join(one.entry for one in (other, spec) if one.removes_files)
                 raise EntryFault(
@@ -221,7 +221,7 @@ class _File:
                     f"{removing} takes files away (after_upload) that the folder {other.entry} ({where}) and this one "
                     f"both need; {fault}",
                 )
-        self._mine.folders.append((spec, context.where))
+        self._own.folders.append((spec, context.where))
 
     def _after(self, context: EntryContext, folder: FolderSection) -> FileAction:
         own = "after_upload" in folder.model_fields_set
@@ -244,13 +244,13 @@ class _File:
         return MoveFile(move)
 
     def _claim(self, context: EntryContext, item_id: str, destination: Destination, entry: str) -> None:
-        first = self._others.objects.get(item_id) or self._mine.objects.get(item_id)
+        first = self._others.objects.get(item_id) or self._own.objects.get(item_id)
         if first is not None:
             raise EntryFault("to", f"{destination} of {entry} is also the object of {first}; one object, one item")
-        self._mine.objects[item_id] = f"{entry} ({context.where})"
+        self._own.objects[item_id] = f"{entry} ({context.where})"
 
     def _name(self, context: EntryContext, name: str) -> None:
-        first = self._others.entries.get(name) or self._mine.entries.get(name)
+        first = self._others.entries.get(name) or self._own.entries.get(name)
         if first is not None:
             raise EntryFault("name", f"an entry is called {name} already ({first}); give this one another name")
-        self._mine.entries[name] = context.where
+        self._own.entries[name] = context.where

@@ -17,14 +17,14 @@ from mirrord.planning.items.expand import Expansion, Overlap, expand, no_overlap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestVersions:
-    """The versions of one file: `good` is in force; `candidate` is the present content if it is valid by itself.
+    """The versions of one file: `good` is in force; `proposed` is the present content if it is valid by itself.
 
     `problems` are those of the present content; empty if `good` is the present content.
     """
 
     file: str
     good: Manifest | None = None
-    candidate: Manifest | None = None
+    proposed: Manifest | None = None
     problems: tuple[Problem, ...] = ()
 
 
@@ -69,14 +69,14 @@ def resolve(
     overlap: Overlap = no_overlap,
     known: Mapping[str, Item] = MappingProxyType({}),
 ) -> InForce:
-    """Accept each candidate that is valid together with the others. The other files keep their last good version."""
+    """Accept each proposed version that is valid with the others. The other files keep their last good version."""
     refused: dict[str, tuple[Problem, ...]] = {}
     trials = Trials(environ, overlap, known)
     while True:
         trial = trials.of(_chosen(one, refused) for one in files)
         bad = _by_file(trial.problems)
-        candidates = {one.file for one in files if one.candidate is not None and one.file not in refused}
-        if not bad.keys() <= candidates:
+        with_proposal = {one.file for one in files if one.proposed is not None and one.file not in refused}
+        if not bad.keys() <= with_proposal:
             return _one_by_one(files, trials)
         if not bad:
             return _result(files, refused, trial)
@@ -84,9 +84,9 @@ def resolve(
 
 
 def _one_by_one(files: Sequence[ManifestVersions], trials: Trials) -> InForce:
-    """A changed file made an unchanged one invalid. To find it, candidates are accepted one by one, in order, until no
-    further candidate is valid together with those accepted."""
-    refused = {one.file: one.problems for one in files if one.candidate is not None}
+    """A changed file made an unchanged one invalid. To find it, proposed versions are accepted one by one, in order,
+    until no further one is valid together with those accepted."""
+    refused = {one.file: one.problems for one in files if one.proposed is not None}
     accepted = True
     while accepted:
         accepted = False
@@ -103,14 +103,14 @@ def _one_by_one(files: Sequence[ManifestVersions], trials: Trials) -> InForce:
 def _problems_with(
     one: ManifestVersions, files: Sequence[ManifestVersions], refused: Mapping[str, object], trials: Trials
 ) -> tuple[Problem, ...]:
-    """The problems if one more candidate is accepted. It is the last in order, so that a collision is reported at its
-    position."""
+    """The problems if one more proposed version is accepted. It is the last in order, so that a collision is reported
+    at its position."""
     others = [_chosen(other, refused) for other in files if other is not one]
-    trial = trials.of([*others, one.candidate])
-    return tuple(_blamed(one.file, problem) for problem in trial.problems)
+    trial = trials.of([*others, one.proposed])
+    return tuple(_reported_in(one.file, problem) for problem in trial.problems)
 
 
-def _blamed(file: str, problem: Problem) -> Problem:
+def _reported_in(file: str, problem: Problem) -> Problem:
     """The problem, in `file`. A problem of another file is reported in `file`, which caused it."""
     if problem.file == file:
         return problem
@@ -118,7 +118,7 @@ def _blamed(file: str, problem: Problem) -> Problem:
 
 
 def _chosen(one: ManifestVersions, refused: Mapping[str, object]) -> Manifest | None:
-    return one.good if one.candidate is None or one.file in refused else one.candidate
+    return one.good if one.proposed is None or one.file in refused else one.proposed
 
 
 def _by_file(problems: Iterable[Problem]) -> dict[str, tuple[Problem, ...]]:
@@ -136,8 +136,8 @@ def _result(files: Sequence[ManifestVersions], refused: Mapping[str, tuple[Probl
 def _next_versions(one: ManifestVersions, refused: Mapping[str, tuple[Problem, ...]]) -> ManifestVersions:
     if one.file in refused:
         return replace(one, problems=refused[one.file])
-    if one.candidate is not None:
-        return replace(one, good=one.candidate, candidate=None, problems=())
+    if one.proposed is not None:
+        return replace(one, good=one.proposed, proposed=None, problems=())
     return one
 
 

@@ -3,7 +3,7 @@
 While closed, it collects the different items in a row that failed. When there are `SUSPECTS` of them without a good
 answer in between, there are two cases (M. Nygard, "Release It!", 2nd ed., 5.2):
 
-- *open*: none of them got an answer. No item passes until a pause ends; then one probe at a time. If a probe fails,
+- *open*: none of them got an answer. No item passes until a pause ends; then one trial at a time. If a trial fails,
   the next pause is longer.
 - *slowed*: there were answers, all of them 5xx or 429. Items that never failed pass first, one at a time; items that
   failed wait for a pause, as if it were open.
@@ -36,7 +36,7 @@ class Breaker:
     silent: frozenset[str] = frozenset()
     """Those of them that got no answer since the last answer of any kind."""
     opened: int = 0
-    """Failed probes in a row, including the failure that opened it; 0: closed."""
+    """Failed trials in a row, including the failure that opened it; 0: closed."""
     failures: int = 0
     """Results in a row that were not good, of items that passed."""
     until: float = 0.0
@@ -47,9 +47,9 @@ class Breaker:
     """Slowed: before this time no item that never failed passes."""
     reserved_until: float = 0.0
     """Slowed: until this time all moments are reserved for items that never failed."""
-    probe: str | None = None
+    trial: str | None = None
     """The one item that may try while the breaker is not closed."""
-    probe_until: float = 0.0
+    trial_until: float = 0.0
     """Until this time no other item may try."""
 
 
@@ -69,13 +69,13 @@ def waits(breaker: Breaker, now: float, *, fresh: bool = False) -> float:
         return 0.0
     if not fresh or is_open(breaker) or in_retry_after(breaker, now):
         return max(
-            breaker.until - now, breaker.reserved_until - now, RULE.base if _is_probed(breaker, now) else 0.0, 0.0
+            breaker.until - now, breaker.reserved_until - now, RULE.base if _trial_runs(breaker, now) else 0.0, 0.0
         )
-    return max(breaker.fresh_from - now, SPACING if _is_probed(breaker, now) else 0.0, 0.0)
+    return max(breaker.fresh_from - now, SPACING if _trial_runs(breaker, now) else 0.0, 0.0)
 
 
-def _is_probed(breaker: Breaker, now: float) -> bool:
-    return breaker.probe is not None and now < breaker.probe_until
+def _trial_runs(breaker: Breaker, now: float) -> bool:
+    return breaker.trial is not None and now < breaker.trial_until
 
 
 def reserved(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float | None]:
@@ -89,12 +89,12 @@ def reserved(breaker: Breaker, now: float, wait: float) -> tuple[Breaker, float 
 
 def admitted(breaker: Breaker, item_id: str, until: float = inf) -> Breaker:
     """`item_id`, for which `waits` returned 0, passes. If it does not return, no other item passes before `until`."""
-    return replace(breaker, probe=item_id, probe_until=until) if breaker.opened else breaker
+    return replace(breaker, trial=item_id, trial_until=until) if breaker.opened else breaker
 
 
 def returned(breaker: Breaker, item_id: str) -> Breaker:
-    """`item_id` returned, with any result: another item may probe."""
-    return replace(breaker, probe=None) if breaker.probe == item_id else breaker
+    """`item_id` returned, with any result: the trial of another item may begin."""
+    return replace(breaker, trial=None) if breaker.trial == item_id else breaker
 
 
 def reached(breaker: Breaker) -> Breaker:
@@ -122,15 +122,15 @@ def failed(
     `chance` is within [0, 1); `fresh`: the item never failed before.
     """
     after = _noted(breaker, item_id, answer=answer or bool(retry_after))
-    is_probe = breaker.probe == item_id
+    is_trial = breaker.trial == item_id
     if retry_after:
         until = now + min(retry_after, RULE.longest_retry_after)
-        opened = breaker.opened + (is_probe or not breaker.opened)
+        opened = breaker.opened + (is_trial or not breaker.opened)
         return replace(after, opened=opened, until=max(breaker.until, until), pause_requested=True)
     if not breaker.opened:
         full = len(after.suspects) >= SUSPECTS
         return replace(after, opened=1, until=now + pause(RULE, 1, chance)) if full else after
-    if not is_probe:  # items that passed before it opened report late
+    if not is_trial:  # items that passed before it opened report late
         return after
     after = replace(after, pause_requested=False, fresh_from=now + SPACING)
     if fresh and not is_open(after):
@@ -141,7 +141,7 @@ def failed(
 
 def _noted(breaker: Breaker, item_id: str, *, answer: bool) -> Breaker:
     """The breaker with a failure of `item_id` recorded."""
-    counts = not breaker.opened or breaker.probe == item_id
+    counts = not breaker.opened or breaker.trial == item_id
     return replace(
         returned(breaker, item_id),
         suspects=_with(breaker.suspects, item_id),

@@ -1,7 +1,7 @@
 """Where directories are on this machine: compared by device and inode, through symbolic links, `..` and bind mounts.
 
 Owns the comparison of two directories, and the list of all directories that one is in. An instance examines each
-directory once, so an instance describes one moment. Which folders are compared, and why, is `overlap`'s.
+directory once, so an instance describes one moment. Which folders are compared, and why, is `intersect`'s.
 """
 
 import os
@@ -81,7 +81,7 @@ class Directories:
             self._reached[directory] = frozenset(key for top in tops for key, _ in self.above(top))
         return self._reached[directory]
 
-    def meet(self, one: str, other: str) -> bool:
+    def intersect(self, one: str, other: str) -> bool:
         """Whether anything may be below both."""
         return self.key(one) in self.reached(other) or self.key(other) in self.reached(one)
 

@@ -46,7 +46,7 @@ class OverlapCheck:
 
     def _overlap(self, one: FolderSpec, other: FolderSpec) -> bool:
         pairs = product(directories_of(one, self._links(one)), directories_of(other, self._links(other)))
-        return any(self._directories.meet(*pair) for pair in pairs)
+        return any(self._directories.intersect(*pair) for pair in pairs)
 
     def _links(self, spec: FolderSpec) -> Collection[str]:
         """The links to directories that the folder follows now."""

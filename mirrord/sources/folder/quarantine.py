@@ -117,7 +117,7 @@ def _removed(root: str, name: str, proven: FileIdentity, move: str | None, stop:
             with _opened(removal.name, removal.directory) as file:
                 if FileIdentity.of(os.fstat(file)) != proven:
                     return _ANOTHER
-                if why := _hindrance(file, move):
+                if why := _refusal(file, move):
                     return RemovalResult(why=why)
             _set_aside(removal.name, removal.directory)
             return _finished(removal, proven)
@@ -137,7 +137,7 @@ def _resumed(root: str, name: str, proven: FileIdentity | None, move: str | None
         return RemovalResult(why=_words(error))
 
 
-def _hindrance(file: int, move: str | None) -> str | None:
+def _refusal(file: int, move: str | None) -> str | None:
     """Why the file is not even set aside; None if nothing prevents it."""
     if not _at_rest(file):
         return "somebody has it open for writing"

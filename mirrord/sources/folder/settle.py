@@ -36,7 +36,7 @@ class Stats:
         self._shards[mark % _SHARDS].append(mark)
         self._sorted[mark % _SHARDS] = False
 
-    def holds(self, name: str, file: FileIdentity) -> bool:
+    def contains(self, name: str, file: FileIdentity) -> bool:
         """Whether this file was added in the same state as now."""
         mark = hash((name, file))
         shard = self._shard(mark % _SHARDS)
@@ -130,4 +130,4 @@ class SettledFolder(Listing):
 
     def _is_settled(self, first: Stats, found: FoundFile) -> bool:
         file = found.revision.file
-        return self._settle <= 0 or (file is not None and first.holds(found.name, file))
+        return self._settle <= 0 or (file is not None and first.contains(found.name, file))

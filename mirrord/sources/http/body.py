@@ -11,7 +11,7 @@ from time import thread_time
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.errors import SourceRefused, SourceUnavailable
 from mirrord.model import HttpOptions
 from mirrord.sources.http.client import HttpResponse, parser_reason
@@ -134,14 +134,14 @@ class _ConnectionReader:
         self._rate = MinRate(options.min_rate, options.idle_timeout)
         self._monotonic = monotonic
         self._read_size = _FIRST_READ
-        self._turns = Turns()
+        self._pause = CooperativePause()
 
     async def read(self) -> bytes:
         """See `codings.BodyReader`."""
         try:
             if chunk := self._read_buffered():
                 self._rate.add(len(chunk), 0.0)
-                await self._turns.give()
+                await self._pause.when_due()
                 return chunk
             began = self._monotonic()
             async with asyncio.timeout(self._options.idle_timeout):

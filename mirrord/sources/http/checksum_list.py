@@ -3,7 +3,7 @@
 Refuses a list larger than `LARGEST`. The caller decides which headers are sent to the list's URL.
 """
 
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.errors import SourceRefused
 from mirrord.model import Item, shown
 from mirrord.planning.decisions.digests import DigestSearch
@@ -31,7 +31,7 @@ async def listed_sha256(source: Source, url: str, item: Item) -> str:
 
 
 async def _read(source: Source, url: str, search: DigestSearch) -> None:
-    buffer, rest, size, turns = memoryview(bytearray(_BUFFER)), b"", 0, Turns()
+    buffer, rest, size, pause = memoryview(bytearray(_BUFFER)), b"", 0, CooperativePause()
     async with source:
         observed = await source.probe()
         assert observed is not None  # None only answers a known revision
@@ -43,5 +43,5 @@ async def _read(source: Source, url: str, search: DigestSearch) -> None:
                 *lines, rest = (rest[:_LONGEST_LINE] + bytes(buffer[:count])).replace(b"\r", b"\n").split(b"\n")
                 for line in lines:
                     search.line(line.decode("utf-8", "replace"))
-                await turns.give()
+                await pause.when_due()
     search.line(rest.decode("utf-8", "replace"))

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Protocol
 
-from mirrord.aio import Turns
+from mirrord.aio import CooperativePause
 from mirrord.errors import SourceRefused, SourceUnavailable
 from mirrord.units import KiB
 
@@ -68,7 +68,7 @@ class TransferDecoder:
         self._encoded = encoded
         self._coding = coding
         self._where = where
-        self._turns = Turns()
+        self._pause = CooperativePause()
         self._pending = memoryview(b"")  # read, not decoded
         self._inflate: zlib._Decompress | None = None
         self._full = False  # the last step returned `_MAX_OUTPUT` bytes: zlib may have more
@@ -77,7 +77,7 @@ class TransferDecoder:
     async def read(self) -> bytes:
         """See `BodyReader`. Raises SourceRefused for bytes of another coding, SourceUnavailable if they end early."""
         while True:
-            await self._turns.give()
+            await self._pause.when_due()
             if not self._pending and not self._full:
                 self._pending = memoryview(await self._encoded.read())
                 if not self._pending:

@@ -121,14 +121,14 @@ async def test_one_task_is_stopped_and_its_name_is_free(tasks: Supervisor, clock
     await tasks.stop("unknown")
     assert (work.ended, other.ended) == (1, 0)
     tasks.start("folder a", work)
-    await clock.settle()
+    await clock.run_ready()
     assert work.began == [0, 5]
 
 
 async def test_a_failed_task_can_be_stopped(tasks: Supervisor, clock: ManualClock) -> None:
     work = Work(clock, (0, KeyError("fault")))
     tasks.start("folder a", work)
-    await clock.settle()
+    await clock.run_ready()
     await tasks.stop("folder a")
     await clock.advance(100)
     assert len(work.began) == 1
@@ -140,7 +140,7 @@ async def test_leaving_ends_all_and_waits_for_their_end(clock: ManualClock) -> N
     async with Supervisor(clock) as tasks:
         tasks.start("alive", alive)
         tasks.start("dead", dead)
-        await clock.settle()
+        await clock.run_ready()
     assert alive.ended == 1
     assert tasks.names == frozenset()
     await clock.advance(100)

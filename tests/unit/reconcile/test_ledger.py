@@ -63,17 +63,19 @@ def test_parts_of_wrong_bytes_are_never_kept_for_another_attempt(error: BaseExce
         (OutcomeUnknown("no answer"), True, True),
     ],
 )
-async def test_what_a_completion_may_have_made_is_unsettled(error: BaseException, before: bool, after: bool) -> None:
+async def test_what_a_completion_may_have_made_may_be_at_the_store(
+    error: BaseException, before: bool, after: bool
+) -> None:
     """`after` CompleteMultipartUpload was asked for: NoSuchUpload may mean that an earlier request worked."""
     made = ledger()
-    assert made.unsettled(error) is before
+    assert made.may_be_at_store(error) is before
     await made.completing(None)
-    assert made.unsettled(error) is after
+    assert made.may_be_at_store(error) is after
 
 
-async def test_an_upload_that_was_not_aborted_is_unsettled() -> None:
+async def test_an_upload_that_was_not_aborted_may_be_at_the_store() -> None:
     made = ledger()
     await made.opened("u")
-    assert made.unsettled(StoreRefused("no"))
+    assert made.may_be_at_store(StoreRefused("no"))
     made.aborted()
-    assert not made.unsettled(StoreRefused("no"))
+    assert not made.may_be_at_store(StoreRefused("no"))

@@ -52,7 +52,7 @@ async def test_few_calls_lie_between_a_check_and_the_stores_put() -> None:
     scheduler = Scheduler(reconcile=after_upload.reconcile, queue=LocalQueue(clock), journal=world.journal, clock=clock)
     running = asyncio.create_task(scheduler.run(1))
     await scheduler.apply({world.item.id: world.item})
-    await clock.settle()
+    await clock.run_ready()
     running.cancel()
     await asyncio.wait([running])
     assert store.calls[0] == "scheduling/scheduler.py:_check"

@@ -45,7 +45,7 @@ class Bench:
     @asynccontextmanager
     async def working(self, concurrency: int = 4, work: CheckItem | None = None) -> AsyncIterator["Bench"]:
         running = asyncio.create_task(self.queue.run(work or self.check, concurrency))
-        await self.clock.settle()
+        await self.clock.run_ready()
         try:
             yield self
         finally:
@@ -154,7 +154,7 @@ async def test_cancel_requests_the_end_of_the_check_and_returns_before_it(bench:
         await bench.clock.advance(5)
         await bench.queue.cancel("a")
         assert bench.running == ["a"]
-        await bench.clock.settle()
+        await bench.clock.run_ready()
         assert undone.is_set()
         assert not bench.running
         await bench.clock.advance(60)
@@ -208,9 +208,9 @@ async def test_a_stop_that_is_itself_cancelled_cancels_what_runs_at_once(bench: 
     bench.takes = 100
     running = asyncio.create_task(bench.queue.run(bench.check, 2))
     await bench.queue.enqueue("a")
-    await bench.clock.settle()
+    await bench.clock.run_ready()
     stopping = asyncio.create_task(bench.queue.stop(20))
-    await bench.clock.settle()
+    await bench.clock.run_ready()
     stopping.cancel()
     await asyncio.wait([stopping, running])
     assert bench.cancelled == ["a"]
@@ -251,7 +251,7 @@ async def test_without_anything_due_nothing_wakes(bench: Bench) -> None:
     async with bench.working():
         for number in range(20):
             await bench.queue.enqueue(str(number), 1000 - number)
-            await bench.clock.settle()
+            await bench.clock.run_ready()
         assert bench.clock.sleeping == 1, "one timer, of the soonest"
 
 
@@ -309,7 +309,7 @@ async def test_a_hundred_thousand_waiting_items_are_cheap(bench: Bench) -> None:
         try:
             for number, name in enumerate(names):
                 await bench.queue.enqueue(name, 1_000_000 - number)
-            await bench.clock.settle()
+            await bench.clock.run_ready()
             held = tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()

@@ -13,7 +13,7 @@ async def test_what_comes_last_waits_for_all_others_and_they_for_nobody() -> Non
     order, said, go = LastOf(), [], asyncio.Event()
 
     async def step(name: str, *, last: bool) -> None:
-        async with order.turn(last=last):
+        async with order.one_step(last=last):
             if not last:
                 await go.wait()
             said.append(name)

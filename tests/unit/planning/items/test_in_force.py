@@ -18,8 +18,8 @@ def entries(*keys: str) -> str:
     )
 
 
-def candidate(file: str, text: str, good: Manifest | None = None) -> ManifestVersions:
-    return ManifestVersions(file=file, good=good, candidate=parsed(file, text))
+def proposed(file: str, text: str, good: Manifest | None = None) -> ManifestVersions:
+    return ManifestVersions(file=file, good=good, proposed=parsed(file, text))
 
 
 def keys(state: InForce) -> list[str]:
@@ -32,19 +32,19 @@ def problems(state: InForce) -> dict[str, list[str]]:
 
 def test_at_start_the_later_of_two_that_collide_is_the_bad_one() -> None:
     state = resolve(
-        [candidate("a", entries("x")), candidate("b", entries("x", "y")), candidate("c", entries("z"))], ENVIRON
+        [proposed("a", entries("x")), proposed("b", entries("x", "y")), proposed("c", entries("z"))], ENVIRON
     )
     assert keys(state) == ["x", "z"]
     assert list(problems(state)) == ["b"]
 
 
 def test_when_one_of_two_changes_it_is_the_bad_one_and_keeps_its_last_good_version() -> None:
-    start = resolve([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    start = resolve([proposed("a", entries("x")), proposed("b", entries("y"))], ENVIRON)
     first, second = start.versions
-    state = resolve([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    state = resolve([proposed("a", entries("x", "y"), first.good), second], ENVIRON)
     assert keys(state) == ["x", "y"]
     assert list(problems(state)) == ["a"]
-    mended = resolve([state.versions[0], candidate("b", entries("w"), second.good)], ENVIRON)
+    mended = resolve([state.versions[0], proposed("b", entries("w"), second.good)], ENVIRON)
     assert keys(mended) == ["x", "y", "w"]
     assert problems(mended) == {}
 
@@ -58,9 +58,9 @@ def test_a_file_that_cannot_be_parsed_keeps_what_was_in_force() -> None:
 
 
 def test_two_that_change_at_once_are_checked_one_by_one_in_order() -> None:
-    start = resolve([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    start = resolve([proposed("a", entries("x")), proposed("b", entries("y")), proposed("c", entries("z"))], ENVIRON)
     one, two, three = start.versions
-    state = resolve([candidate("a", entries("z"), one.good), candidate("b", entries("v"), two.good), three], ENVIRON)
+    state = resolve([proposed("a", entries("z"), one.good), proposed("b", entries("v"), two.good), three], ENVIRON)
     assert keys(state) == ["x", "v", "z"]
     assert list(problems(state)) == ["a"]
 
@@ -68,7 +68,7 @@ def test_two_that_change_at_once_are_checked_one_by_one_in_order() -> None:
 def test_a_store_stays_while_others_use_it_although_its_file_was_deleted() -> None:
     stores = "stores:\n  one: {provider: generic, endpoint_url: 'http://s:1'}\n  two: {endpoint_url: 'http://t:1'}\n"
     user = "mirrors:\n  - {url: 'http://h/x', to: 's3://bucket/x', store: two}\n"
-    start = resolve([candidate("a", stores + entries()), candidate("b", user)], ENVIRON)
+    start = resolve([proposed("a", stores + entries()), proposed("b", user)], ENVIRON)
     assert keys(start) == ["x"]
     declared = start.versions[0].good
     assert declared is not None
@@ -81,30 +81,30 @@ def test_a_store_stays_while_others_use_it_although_its_file_was_deleted() -> No
 
 @pytest.mark.parametrize("name", ["stores:\n  s: {endpoint_url: 'http://s:1'}\n", "daemon: {transfers: 2}\n"])
 def test_what_may_be_declared_once_is_the_fault_of_the_one_that_changed(name: str) -> None:
-    start = resolve([candidate("a", "mirrors: []\n"), candidate("b", name)], ENVIRON)
+    start = resolve([proposed("a", "mirrors: []\n"), proposed("b", name)], ENVIRON)
     assert problems(start) == {}
     first, second = start.versions
-    state = resolve([candidate("a", name, first.good), second], ENVIRON)
+    state = resolve([proposed("a", name, first.good), second], ENVIRON)
     assert list(problems(state)) == ["a"]
 
 
 def test_a_collision_is_reported_at_its_position_in_the_changed_file() -> None:
-    start = resolve([candidate("a", entries("x")), candidate("b", entries("y"))], ENVIRON)
+    start = resolve([proposed("a", entries("x")), proposed("b", entries("y"))], ENVIRON)
     first, second = start.versions
-    state = resolve([candidate("a", entries("x", "y"), first.good), second], ENVIRON)
+    state = resolve([proposed("a", entries("x", "y"), first.good), second], ENVIRON)
     (problem,) = problems(state)["a"]
     assert problem.startswith("a:3:")
     assert "(b:2)" in problem
 
 
 def test_an_entry_can_move_between_files_although_a_third_is_bad() -> None:
-    start = resolve([candidate("a", entries("x")), candidate("b", entries("y")), candidate("c", entries("z"))], ENVIRON)
+    start = resolve([proposed("a", entries("x")), proposed("b", entries("y")), proposed("c", entries("z"))], ENVIRON)
     one, two, three = start.versions
     state = resolve(
         [
-            candidate("a", entries("x", "y"), one.good),  # takes y
-            candidate("b", entries("v"), two.good),  # gives y
-            candidate("d", entries("z")),  # collides with c
+            proposed("a", entries("x", "y"), one.good),  # takes y
+            proposed("b", entries("v"), two.good),  # gives y
+            proposed("d", entries("z")),  # collides with c
             three,
         ],
         ENVIRON,
