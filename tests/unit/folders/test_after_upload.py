@@ -412,6 +412,12 @@ async def test_an_item_whose_file_was_removed_remains_in_sync(world: Made) -> No
     assert found.events == []
 
 
+async def test_a_missing_file_that_was_not_uploaded_is_checked(world: Made) -> None:
+    found = world(here=False, record=with_fields(RECORD, state=State.RETRYING), outcome=SYNCED)
+    await found.look()
+    assert found.asked[0] == "look"
+
+
 async def test_a_missing_object_of_a_removed_file_is_drift_that_cannot_be_repaired(world: Made) -> None:
     found = world(here=False, standing=None)
     outcome = await found.look()
