@@ -224,28 +224,28 @@ class _Readers(Collector):
         self._readings = readings
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        ask = self._readings
-        items = ask.items()
+        readings = self._readings
+        items = readings.items()
         states = {state.value: float(items.get(state, 0)) for state in State}
-        up = {store: float(answers) for store, answers in ask.stores().items()}
+        up = {store: float(answers) for store, answers in readings.stores().items()}
         yield _gauge("items", "Items by state.", "state", states)
         yield _gauge(
             "item_staleness_seconds",
             f"Seconds since the entry's stalest item was last equal to its source; the {MOST_STALE} stalest entries.",
             "entry",
-            stalest(ask.staleness()),
+            stalest(readings.staleness()),
         )
         yield _gauge("store_up", "1 if the last call to the store was answered.", "store", up)
-        yield _watching(ask.folders())
-        readable = {folder: float(complete) for folder, complete in ask.folders_up().items()}
+        yield _watching(readings.folders())
+        readable = {folder: float(complete) for folder, complete in readings.folders_up().items()}
         yield _gauge("folder_up", "1 if the last scan read the whole folder.", "folder", readable)
         yield _gauge(
             "folder_last_scan_timestamp_seconds",
             "Time of the last scan of the folder, seconds since the epoch.",
             "folder",
-            ask.folder_scans(),
+            readings.folder_scans(),
         )
-        yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=ask.buffer_bytes())
+        yield GaugeMetricFamily("mirrord_buffer_bytes", "Part buffers in use.", value=readings.buffer_bytes())
 
 
 def stalest(entries: Mapping[str, float]) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ const NAMES = [
 
 export class Feed {
   streaming = false;
-  heard = null; // Date.now() of the last answer or event
+  answeredAt = null; // Date.now() of the last answer or event
   skew = 0; // ms that the daemon's clock is ahead of the browser's
   #stream = null;
   #reopen = null;
@@ -74,7 +74,7 @@ export class Feed {
   }
 
   #hear() {
-    this.heard = Date.now();
+    this.answeredAt = Date.now();
   }
 
   #set(streaming) {

@@ -122,7 +122,7 @@ function onStream() {
 function drawAll() {
   drawLink();
   if (!view.status) return;
-  const now = gone() ? feed.heard / 1000 + feed.skew / 1000 : feed.now(); // ages stop when the data is not updated
+  const now = gone() ? feed.answeredAt / 1000 + feed.skew / 1000 : feed.now(); // ages stop when the data is not updated
   draw.drawSummary(view.status);
   draw.drawTotals(view.status, view.state, choose);
   drawMoving();
@@ -136,7 +136,7 @@ function drawAll() {
 
 const drawMoving = () => draw.drawMoving([...view.running.values()], view.status.totals);
 
-const gone = () => view.unreachable || (feed.heard !== null && Date.now() - feed.heard > SILENCE && !document.hidden);
+const gone = () => view.unreachable || (feed.answeredAt !== null && Date.now() - feed.answeredAt > SILENCE && !document.hidden);
 
 function drawLink() {
   const link = linkState();
@@ -145,13 +145,13 @@ function drawLink() {
 }
 
 function linkState() {
-  const heard = feed.heard === null ? "never heard" : `last heard ${span((Date.now() - feed.heard) / 1000)} ago`;
+  const heard = feed.answeredAt === null ? "never heard" : `last heard ${span((Date.now() - feed.answeredAt) / 1000)} ago`;
   if (gone()) {
     const then = view.status ? "What is shown below was true then." : "";
     return { state: "gone", text: `no answer, ${heard}`, notice: "mirrord does not answer.", age: `${capital(heard)}. ${then}` };
   }
   if (view.failure) return { state: "gone", text: "failing", notice: `mirrord answers, but cannot say how things stand: ${view.failure}`, age: "" };
-  if (feed.heard === null) return { state: "waiting", text: "connecting …", notice: "", age: "" };
+  if (feed.answeredAt === null) return { state: "waiting", text: "connecting …", notice: "", age: "" };
   if (feed.streaming) return { state: "live", text: "live", notice: "", age: "" };
   return { state: "polling", text: `no stream, asking every ${EVERY.polling / 1000} s`, notice: "", age: "" };
 }
