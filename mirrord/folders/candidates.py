@@ -159,10 +159,13 @@ class Candidates:
         return False
 
     def _put(self, table: dict[str, C], name: str, entry: C, most: float) -> bool:
-        if name not in table:
+        known = table.get(name)
+        if known is None:
             self._drop(name)
             if len(table) >= most:
                 return False
+        elif known.item_id != entry.item_id:  # the date in its key has changed
+            self._release(name, known)
         table[name] = entry
         return True
 
@@ -173,7 +176,11 @@ class Candidates:
             or self.submitted.pop(name, None)
             or self.conflicts.pop(name, None)
         )
-        if entry is not None and self._claims.get(entry.item_id) == name:
+        if entry is not None:
+            self._release(name, entry)
+
+    def _release(self, name: str, entry: Candidate) -> None:
+        if self._claims.get(entry.item_id) == name:
             del self._claims[entry.item_id]
 
     # ── claims ───────────────────────────────────────────────────────────────────────────────────

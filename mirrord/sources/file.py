@@ -8,6 +8,7 @@ Every system call runs in the threads of the root's `FilePool`, so that a file s
 What belongs together is one call there: a small file is opened, checked, read and closed in one call.
 """
 
+import asyncio
 import errno
 import os
 import stat
@@ -72,6 +73,7 @@ class FileSource(Source):
         self._is_own_pool = pool is None
         self._stat = os.stat if follow else os.lstat
         self._file: int | None = None
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,8 +83,8 @@ class FileSource(Source):
     ) -> None:
         file, self._file = self._file, None
         if file is not None:
-            with suppress(SourceTimedOut):  # the close hangs: it is done when the file system answers
-                await finish(self._pool.run(partial(os.close, file)))
+            with suppress(SourceTimedOut):  # it is closed when the file system answers
+                await finish(self._pool.run(partial(os.close, file), surely=True))
         if self._is_own_pool:
             self._pool.rest()
 
@@ -110,8 +112,9 @@ class FileSource(Source):
         """See `ports.Source`. A large file is opened once for all streams of the source, and closed with the source. A
         small file is opened for each read; a read fails if the file has another revision."""
         length = observed.revision.length or 0
-        if self._file is None and length > READ_MOST:
-            self._file = await self._pool.run(partial(self._opened_as, observed), os.close)
+        async with self._opening:  # several streams may begin at once
+            if self._file is None and length > READ_MOST:
+                self._file = await self._pool.run(partial(self._opened_as, observed), os.close)
         yield FileStream(partial(self._read, observed), self._pool, start, length if end is None else end)
 
     def _read(self, observed: Observed, view: memoryview, at: int) -> int:

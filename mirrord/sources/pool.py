@@ -46,6 +46,7 @@ class _Call(Generic[T]):
     work: Callable[[], T] | None  # None after the call, so that nothing of its caller is kept
     future: asyncio.Future[T]
     drop: Callable[[T], object] | None
+    surely: bool = False  # also made if its caller does not wait any more
     began: float | None = None  # monotonic; None while it waits for a thread
     result: T | None = None
     error: BaseException | None = None
@@ -102,7 +103,7 @@ class _Threads:
         if call is None:
             return False
         work = call.work
-        if work is not None and not call.future.done():
+        if work is not None and (call.surely or not call.future.done()):
             self._making[threading.get_ident()] = call
             call.began = monotonic()
             try:
@@ -154,23 +155,26 @@ class FilePool:
         """Why the root is down; None while it answers."""
         return self._problem
 
-    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None) -> T:
+    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None, *, surely: bool = False) -> T:
         """The result of `work()`, made in a thread. Raises what it raises.
 
         Raises SourceTimedOut if it takes longer than `silence`, and at once while all threads are blocked for longer
         than that. After that, and after a cancellation, the call may still run: its late result is passed to `drop` in
-        a thread of this pool, and the root is up again.
+        a thread of this pool, and the root is up again. A call that has not begun is not made any more, except with
+        `surely`: for what must be closed.
         """
+        call: _Call[T] = _Call(work, asyncio.get_running_loop().create_future(), drop, surely)
         if len(self._hung) >= THREADS:
+            if surely:
+                self._submit_late(call)
             raise self._unavailable()
-        call: _Call[T] = _Call(work, asyncio.get_running_loop().create_future(), drop)
         self._submit(call)
         if self._timer is None:
             self._watch(self._silence)
         try:
             return await call.future
         finally:
-            if call.began is None:  # cancelled before it began: keep nothing of its caller
+            if call.began is None and not surely:  # cancelled before it began: keep nothing of its caller
                 call.work = None
 
     def rest(self) -> None:
@@ -184,6 +188,11 @@ class FilePool:
     def _submit(self, call: _Call[Any]) -> None:
         self._open[call] = None
         self._threads.submit(call, len(self._open) + len(self._hung))
+
+    def _submit_late(self, call: _Call[Any]) -> None:
+        """Have the call made as soon as a thread is free. No caller waits for it."""
+        call.future.cancel()
+        self._submit(call)
 
     def _deliver(self) -> None:
         for call in self._threads.take_done():
@@ -200,8 +209,8 @@ class FilePool:
             else:
                 call.future.set_result(call.result)
         elif call.drop is not None and call.error is None and call.began is not None:
-            late = _Call(_dropping(call.drop, call.result), call.future.get_loop().create_future(), None)
-            self._submit(late)
+            late = _dropping(call.drop, call.result)
+            self._submit_late(_Call(late, call.future.get_loop().create_future(), None, surely=True))
 
     def _watch(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._check)

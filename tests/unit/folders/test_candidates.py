@@ -131,6 +131,15 @@ def test_a_claim_is_of_the_file_that_claimed_last() -> None:
     assert candidates.claimant("object") is None
 
 
+def test_a_file_with_another_object_than_before_does_not_claim_the_old_one() -> None:
+    candidates = Candidates(0.0)
+    for item_id in ("2026-01-01", "2026-01-02"):
+        candidates.put("f", AwaitingMarker(item_id, A, 0.0, 1))
+        candidates.claim("f")
+    assert not candidates.is_claimed("2026-01-01")
+    assert candidates.claimant("2026-01-02") == "f"
+
+
 @pytest.mark.parametrize(("kind", "bound"), [(0, "UNSETTLED"), (1, "UNMARKED"), (3, "CONFLICTS")])
 def test_what_finds_no_room_has_no_entry(kind: int, bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"mirrord.folders.candidates.MOST_{bound}", 1)

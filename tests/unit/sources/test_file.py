@@ -14,7 +14,7 @@ from mirrord.errors import SourceChanged, SourceError, SourceMissing, SourceRefu
 from mirrord.model import FileIdentity
 from mirrord.sources import file as files
 from mirrord.sources.file import FileSource
-from mirrord.sources.pool import FilePool
+from mirrord.sources.pool import THREADS, FilePool
 from mirrord.transfer.budget import Budget
 from mirrord.units import KiB, MiB
 from tests.support.reading import probed, read
@@ -75,9 +75,9 @@ async def test_a_small_file_is_copied_in_three_calls_to_the_threads(tmp_path: Pa
 class CountedPool(FilePool):
     calls = 0
 
-    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None) -> T:
+    async def run(self, work: Callable[[], T], drop: Callable[[T], object] | None = None, *, surely: bool = False) -> T:
         self.calls += 1
-        return await super().run(work, drop)
+        return await super().run(work, drop, surely=surely)
 
 
 async def test_the_buffer_of_a_cancelled_read_is_not_lent_while_a_thread_may_write_to_it(
@@ -109,6 +109,37 @@ async def test_the_buffer_of_a_cancelled_read_is_not_lent_while_a_thread_may_wri
                 go_on.set()
                 assert await asyncio.to_thread(written.wait, 10)
                 assert bytes(other[:4]) == b"mine"
+
+
+async def test_a_file_is_closed_after_its_root_hung(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(BODY)
+    pool, go_on = FilePool(str(tmp_path), silence=0.05), threading.Event()
+    async with FileSource(str(tmp_path / "f"), pool=pool) as source:
+        async with source.open(await probed(source)):
+            assert is_open(tmp_path / "f")
+        hung = (pool.run(lambda: go_on.wait(10)) for _ in range(THREADS))
+        assert len(await asyncio.gather(*hung, return_exceptions=True)) == THREADS
+    go_on.set()
+    async with asyncio.timeout(20):
+        while is_open(tmp_path / "f"):  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.01)
+
+
+def is_open(path: Path) -> bool:
+    open_files = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    return os.path.realpath(path) in open_files
+
+
+async def test_streams_that_begin_at_once_share_one_open_file_that_is_closed_with_the_source(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(BODY)
+    async with FileSource(str(tmp_path / "f")) as source:
+        observed = await probed(source)
+
+        starts = (0, MiB, 2 * MiB)
+        found = await asyncio.gather(*(read(source, observed, start, start + 1) for start in starts))
+        assert found == [BODY[start : start + 1] for start in starts]
+        assert is_open(tmp_path / "f")
+    assert not is_open(tmp_path / "f")
 
 
 async def test_a_read_without_an_answer_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,20 @@ async def test_with_all_threads_blocked_waiting_calls_fail_and_new_ones_are_refu
     assert made == []  # who waited for it was told that it failed
 
 
+async def test_what_must_be_closed_is_closed_once_a_thread_is_free(gate: Gate) -> None:
+    pool, closed = FilePool("/root", silence=SILENCE), list[int]()
+    calls: list[asyncio.Future[Any]] = [asyncio.ensure_future(pool.run(gate)) for _ in range(THREADS)]
+    calls.append(asyncio.ensure_future(pool.run(partial(closed.append, 1), surely=True)))
+    await asyncio.gather(*calls, return_exceptions=True)
+    with pytest.raises(SourceTimedOut):
+        await pool.run(partial(closed.append, 2), surely=True)
+    assert closed == []
+    gate.open()
+    async with asyncio.timeout(20):
+        while sorted(closed) != [1, 2]:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.001)
+
+
 async def test_a_late_answer_is_dropped(gate: Gate) -> None:
     pool, dropped = FilePool("/root", silence=SILENCE), asyncio.Event()
     loop, results = asyncio.get_running_loop(), list[object]()
