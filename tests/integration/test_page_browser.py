@@ -53,7 +53,7 @@ async def test_progress_moves_and_ends(control: ScriptedControl, browser: Browse
             100 * sent // 64
         )
         assert await browser.run("return document.querySelector('.bar .sent').style.width") == f"{100 * sent / 64:g}%"
-    assert "MiB/s" in await browser.seen("#moving .numbers")
+    await browser.until("#moving .numbers", "MiB/s")
     control.complete(item, 64 * MiB)
     await browser.until("#summary", "The one object is up to date")
     await browser.until("#moving-none", "Nothing is being copied")

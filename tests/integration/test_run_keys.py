@@ -35,7 +35,7 @@ def manifest(home: Path, endpoint: str, body: str, store: str = "") -> str:
 
 def process(home: Path, key: str) -> None:
     """A `credential_process` whose answer changes, while no file that mirrord watches changes."""
-    (home / "told.json").write_text(f'{{"Version": 1, "AccessKeyId": "{key}", "SecretAccessKey": "s"}}')
+    (home / "keys.json").write_text(f'{{"Version": 1, "AccessKeyId": "{key}", "SecretAccessKey": "s"}}')
     script = home / "script.py"
     if not script.exists():
         script.write_text(f"import pathlib; print(pathlib.Path({str(home / 'keys.json')!r}).read_text())")
