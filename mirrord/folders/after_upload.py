@@ -105,7 +105,7 @@ class _Removals:
         return now < self._not_before.get(item_id, 0.0)
 
 
-async def no_rival(item: Item) -> str | None:  # noqa: ARG001
+async def no_rival(item: Item) -> str | None:  # noqa: ARG001 - the signature of `rival`
     """`AfterUpload.rival` where there is one folder."""
     return None
 

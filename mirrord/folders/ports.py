@@ -16,7 +16,7 @@ Taken = Callable[[Item, Record | None], Awaitable[str | None]]
 """Which other entry in force (a mirror, another folder's file) has this item's object, as text; None if none has."""
 
 
-async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: ARG001
+async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: ARG001 - the signature of `Taken`
     """`Taken` where there is one folder and nothing else."""
     return None
 

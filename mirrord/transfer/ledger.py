@@ -51,7 +51,7 @@ class NullLedger:
 
     def mismatched(self, stored: StoredObject) -> None: ...
 
-    def keeps(self, error: BaseException | None) -> bool:  # noqa: ARG002
+    def keeps(self, error: BaseException | None) -> bool:  # noqa: ARG002 - the port's
         return False
 
 

@@ -37,7 +37,7 @@ Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
 async def passed(clock: Clock, task: "asyncio.Task[None]", seconds: float) -> None:
-    """Wait until `task` ends; whoever owns the time lets this much of it pass."""
+    """Wait until `task` ends. A manual clock is first advanced by `seconds`; a real one needs nothing."""
     if isinstance(clock, ManualClock):
         await clock.advance(seconds)
     await task

@@ -81,7 +81,7 @@ class Demo:
 async def until(find: Callable[[], Any]) -> Any:
     """Poll until `find` returns something else than None; its result."""
     async with asyncio.timeout(SECONDS):
-        while (found := await asyncio.to_thread(find)) is None:  # noqa: ASYNC110
+        while (found := await asyncio.to_thread(find)) is None:  # noqa: ASYNC110 - there is no event for a process
             await asyncio.sleep(0.1)
     return found
 

@@ -28,10 +28,10 @@ class MountTable(Protocol):
 class NoMounts(MountTable):
     """The table where the system has no list of mounts."""
 
-    def below(self, path: str) -> Sequence[str]:  # noqa: ARG002
+    def below(self, path: str) -> Sequence[str]:  # noqa: ARG002 - the signature of `MountTable`
         return ()
 
-    def aliases(self, path: str) -> Sequence[str]:  # noqa: ARG002
+    def aliases(self, path: str) -> Sequence[str]:  # noqa: ARG002 - the signature of `MountTable`
         return ()
 
 

@@ -30,7 +30,7 @@ async def test_a_source_that_changed_is_read_again_at_once() -> None:
 
 
 async def test_an_upload_whose_abort_failed_stays_in_the_journal_with_its_id() -> None:
-    """A second begin would replace the row: nobody could find the upload again."""
+    """A second `begin` would replace the row that has the upload id, and no sweep could find the upload."""
     world = changing()
 
     async def unavailable(*_: object) -> None:
