@@ -1,0 +1,112 @@
+"""AWS Signature Version 4 of S3 requests (AWS, S3 API Reference: "Authenticating Requests: Using the Authorization
+Header"). Pure.
+
+Owns the encoding of keys and queries, the canonical request and the signature. S3 signs the path as it is sent: encoded
+once and not normalised. The signing key of a day is computed once. Leaves to the caller which headers are signed, the
+hash of the payload, and the time.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import digest
+from typing import NamedTuple
+from urllib.parse import quote
+
+from mirrord.s3.wire.http import RequestHeaders
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_SPACES = re.compile(" +")
+
+
+class AccessKeys(NamedTuple):
+    """The credentials of one signature. `token` belongs to temporary keys."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+
+class CanonicalRequest(NamedTuple):
+    """What a signature covers. `query` and `path` are encoded, `query` is sorted. Each header occurs once, its name in
+    lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: RequestHeaders
+
+    def text(self, payload: str) -> tuple[str, str]:
+        """The canonical request and the names of its signed headers."""
+        ordered = sorted(self.headers)
+        names = ";".join([name for name, _ in ordered])
+        lines = "".join([f"{name}:{_trimmed(value)}\n" for name, value in ordered])
+        return f"{self.method}\n{self.path}\n{self.query}\n{lines}\n{names}\n{payload}", names
+
+
+class _DayKey(NamedTuple):
+    """The signing key of one day and secret. It is replaced as a whole, so that its fields always fit together."""
+
+    day: str
+    secret: str
+    key: bytes
+
+
+class Signer:
+    """Signs for one region. `service` is another one only in AWS's test vectors."""
+
+    def __init__(self, region: str, service: str = "s3") -> None:
+        self._region = region
+        self._service = service
+        self._day_key = _DayKey("", "", b"")
+
+    def sign(self, request: CanonicalRequest, payload: str, keys: AccessKeys, stamp: str) -> list[tuple[str, str]]:
+        """All headers of the request with its signature. `payload`: its SHA-256 in hex, or UNSIGNED_PAYLOAD. `stamp`:
+        see `time_stamp`."""
+        headers = [*request.headers, ("x-amz-content-sha256", payload), ("x-amz-date", stamp)]
+        if keys.token:
+            headers.append(("x-amz-security-token", keys.token))
+        signed = request._replace(headers=headers)
+        headers.append(("authorization", self.authorization(signed, payload, keys, stamp)))
+        return headers
+
+    def authorization(self, request: CanonicalRequest, payload: str, keys: AccessKeys, stamp: str) -> str:
+        """The value of the Authorization header for a request that has all its other headers."""
+        text, names = request.text(payload)
+        scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
+        to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(text.encode()).hexdigest()}"
+        signature = digest(self._key(stamp[:8], keys.secret_key), to_sign.encode(), "sha256").hex()
+        return f"{_ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+
+    def _key(self, day: str, secret: str) -> bytes:
+        known = self._day_key
+        if known.day == day and known.secret == secret:
+            return known.key
+        key = f"AWS4{secret}".encode()
+        for part in (day, self._region, self._service, "aws4_request"):
+            key = digest(key, part.encode(), "sha256")
+        self._day_key = _DayKey(day, secret, key)
+        return key
+
+
+def time_stamp(seconds: float) -> str:
+    """The time of a signature: `20261128T193000Z`. `seconds` since the epoch."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+
+
+def encoded_key(key: str) -> str:
+    """The key in a path."""
+    return quote(key, safe="/~")
+
+
+def encoded_query(fields: Iterable[tuple[str, str]]) -> str:
+    """The sorted query, as it is signed and sent."""
+    pairs = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in fields)
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def _trimmed(value: str) -> str:
+    """Without outer spaces, inner ones reduced to one. Only ASCII has other white space that a header can contain."""
+    return " ".join(value.split()) if value.isascii() else _SPACES.sub(" ", value.strip(" "))
