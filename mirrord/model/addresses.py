@@ -9,6 +9,8 @@ CUT = "[cut]"
 
 _START = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:|[Hh][Tt]{2}[Pp][Ss]?(?=//))?(?P<slashes>[/\\]*)")
 """Also without the colon, a common typing error: `https//…`."""
+_LATER = re.compile(r"[:;][/\\]+|[/\\]{2,}")
+"""The slashes of an address inside a text: `<https://…>`, `'https://…'`, `https;//…`."""
 _KNOWN = frozenset(
     {"http:", "https:", "s3:", "ftp:", "ftps:", "sftp:", "postgres:", "postgresql:", "redis:", "socks5:"}
 )
@@ -17,7 +19,9 @@ _PORT = r"(?::\d{0,5})?"
 _HOST = re.compile(rf"(?:localhost|{_NAME}(?:\.{_NAME})+\.?|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]){_PORT}")
 _LITERAL = re.compile(rf"(?:localhost|\d+(?:\.\d+){{3}}|\[.*\]){_PORT}")
 _WORD = re.compile(rf"(?:{_NAME})?{_PORT}")
-"""A name without a dot: a host of a local network, a bucket, or a user before a password."""
+"""A name without a dot: a host of a local network, or a user before a password."""
+_NAMED = re.compile(rf"(?:{_NAME})?")
+"""The same for a bucket, which has no port."""
 
 
 def shown(address: str) -> str:
@@ -30,10 +34,21 @@ def split(address: str) -> tuple[str, bool]:
     found = _START.match(address)
     scheme = ((found and found["scheme"]) or "").lower()
     start = found.end() if found else 0
-    if scheme == "file:" or not _is_url(address, scheme, found["slashes"] if found else ""):
+    if scheme == "file:":
         return address, False
+    if not _is_url(address, scheme, found["slashes"] if found else ""):
+        return _inside(address)
     visible, query = _without_secrets(address[start:], bucket=scheme == "s3:")
     return address[:start] + visible, query
+
+
+def _inside(text: str) -> tuple[str, bool]:
+    """As `split`, for a text in which an address with userinfo begins later."""
+    found = _LATER.search(text)
+    if found is None or "@" not in text[found.end() :]:
+        return text, False
+    visible, query = _without_secrets(text[found.end() :], bucket=False)
+    return text[: found.end()] + visible, query
 
 
 def _is_url(address: str, scheme: str, slashes: str) -> bool:
@@ -56,7 +71,7 @@ def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
 def _ambiguous(host: str, rest_of_url: str, *, named: bool, end: str, bucket: bool) -> bool:
     """Whether the part to show may hold a password. `named`: there is userinfo before `host`."""
     later = "@" in rest_of_url
-    if _LITERAL.fullmatch(host) or (_HOST.fullmatch(host) and ":" not in host) or (bucket and _WORD.fullmatch(host)):
+    if _LITERAL.fullmatch(host) or (_HOST.fullmatch(host) and ":" not in host) or (bucket and _NAMED.fullmatch(host)):
         return later and named
     if _HOST.fullmatch(host):  # `user.name:1/…@host`, or a port
         return later and (named or "@" in _partition(rest_of_url)[0])

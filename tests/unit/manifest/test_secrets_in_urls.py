@@ -44,6 +44,11 @@ URLS = [
     "ftp://me:PW@h.example/a",
     "htps://me:PW@h.example/a",
     "me:PW@h.example/a",
+    "<https://me:PW@h.example/a>",
+    "'https://me:PW/WORD@h.example/a'",
+    "\ufeffhttps://TOKEN@h.example/a",
+    "https;//me:PW@h.example/a",
+    "s3://AKIA:80/PW@bucket/key",
     "https://me:PW\u00a0@h.example/\u0007a",
     "https://${UNSET}:PW@h.example/a",
 ]
