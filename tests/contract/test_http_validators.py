@@ -126,7 +126,7 @@ async def test_a_date_of_the_second_of_the_response_is_no_validator(origin: Orig
 
 
 # ── refused conditions ────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("status", [400, 403, 405, 412, 501])
+@pytest.mark.parametrize("status", [400, 403, 405, 406, 412, 416, 431, 501, 505])
 @pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])
 async def test_refused_conditions_are_left_out_for_a_day(
     origin: Origin, it: HttpSource, clock: ManualClock, sources: HttpSources, status: int, validator: str,
@@ -165,7 +165,7 @@ async def test_a_plain_request_that_is_refused_too_is_an_error(origin: Origin, i
 
 async def test_other_statuses_lead_to_no_second_request(origin: Origin, it: HttpSource) -> None:
     known = (await probed(it)).revision
-    for status in (401, 404, 429, 500, 503):
+    for status in (401, 404, 408, 410, 429, 451, 500, 503):
         origin.behave("/it", misbehaviour.answers(status))
         before = len(origin.log)
         with pytest.raises(SourceError):
@@ -174,7 +174,7 @@ async def test_other_statuses_lead_to_no_second_request(origin: Origin, it: Http
 
 
 # ── refused ranges ────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("status", [400, 403, 405, 501])
+@pytest.mark.parametrize("status", [400, 403, 405, 406, 422, 501, 505])
 async def test_refused_ranges_are_left_out_for_a_day(
     origin: Origin, it: HttpSource, clock: ManualClock, status: int
 ) -> None:

@@ -19,7 +19,7 @@ SMALL = b"as it was at first"
 LARGE = b"".join(Generated(12 * MiB + 77, seed=2).pieces())
 IN_PARTS = {"upload": {"multipart_threshold": "5MiB", "part_size": "5MiB"}}
 CONDITIONS = {"if-none-match", "if-modified-since"}
-STATUSES = (400, 403, 405, 412, 501)
+STATUSES = (400, 403, 405, 406, 412, 416, 501)
 ODD = {
     "latin-1": "Content-Type: text/caf\xe9",
     "control": "Content-Type: text/plain\x07",

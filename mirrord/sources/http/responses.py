@@ -23,10 +23,8 @@ from mirrord.sources.http.codings import content_encoding, has_unregistered
 
 Headers = Mapping[str, str]
 
-CONDITIONS_REFUSED = frozenset({400, 403, 405, 412, 501})
-"""Statuses of some servers and proxies for a conditional request where a plain request succeeds."""
-RANGES_REFUSED = frozenset({400, 403, 405, 501})
-"""The same for a range request."""
+_NOT_OF_A_HEADER = frozenset({401, 404, 407, 408, 410, 425, 429, 451})
+"""Refusals that have nothing to do with the conditions or the range of a request."""
 
 _CLOCK_SKEW = 60.0
 """Seconds by which the clock of modification times may be ahead of the clock of Date; some servers cache their Date."""
@@ -176,6 +174,16 @@ def confirms(known: Revision, headers: Headers) -> bool:
     if is_valid_etag(known.etag) or not modified:
         return True
     return known.last_modified is None or modified == known.last_modified
+
+
+def refuses_conditions(status: int) -> bool:
+    """Whether some servers and proxies answer so to a conditional request where a plain request succeeds."""
+    return (400 <= status < 500 and status not in _NOT_OF_A_HEADER) or status in (501, 505)
+
+
+def refuses_range(status: int) -> bool:
+    """The same for a range request; 412 and 416 mean that the source changed."""
+    return refuses_conditions(status) and status not in (412, 416)
 
 
 def range_headers(etag: str, start: int, end: int | None) -> dict[str, str]:

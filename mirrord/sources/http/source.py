@@ -110,7 +110,7 @@ class HttpSource(Source):
         if known is not None and not self._refusals.known(RequestKind.CONDITIONS, self._address):
             sent = responses.conditional_headers(known)
             response, url = await self._get(sent, known)
-            refused = response.status if sent and response.status in responses.CONDITIONS_REFUSED else None
+            refused = response.status if sent and responses.refuses_conditions(response.status) else None
             is_credible = response.status != 304 or responses.confirms(known, response.headers)
             if not sent or (refused is None and is_credible):
                 return self._checked(response, url, sent)
@@ -150,7 +150,7 @@ class HttpSource(Source):
             raise SourceRefused(f"{shown(self._url)}: a part of it cannot be asked for")
         sent = responses.range_headers(etag, start, stop)
         response, url = await self._get(sent, observed.revision)
-        if response.status in responses.RANGES_REFUSED or response.status == 412:
+        if response.status == 412 or responses.refuses_range(response.status):
             response.close()
             self._refused_range = response.status if response.status != 412 else None
             why = "it refuses ranges" if self._refused_range else "it is another revision"
