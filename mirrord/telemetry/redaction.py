@@ -10,7 +10,9 @@ from typing import Any
 
 from mirrord.model.addresses import CUT, split
 
-_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]+|https?:|\bhttps?[;.,]?//|(?<![\w:/.])//)[^\s\"'<>]+", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]+|https?:|\bhttps?[;.,]?//|(?<![\w:/.])//)[^\s\"'<>]+", re.IGNORECASE
+)
 _TRAILING = re.compile(r"[).,;:]+$")
 _REQUEST = re.compile(
     r"(?P<before>(?<![^\s\"'(])/[^\s?\"'<>]*)\?[^\s\"'<>=]+=[^\s\"'<>]*"
