@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import stat_result
-from typing import Self
+from typing import NamedTuple, Self
 
 from mirrord.model.kinds import ChecksumKind
 
@@ -98,6 +98,15 @@ class ObjectVersion:
 
     version_id: str
     last_modified: float | None = None  # by the store's clock
+
+
+class ListedObject(NamedTuple):
+    """One object in an answer to ListObjectsV2; a tuple, because one answer has a thousand. `etag` is as sent, with or
+    without quotes."""
+
+    key: str
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)

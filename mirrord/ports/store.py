@@ -8,6 +8,7 @@ from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
+    ListedObject,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -101,6 +102,13 @@ class ObjectStore(Protocol):
 
     def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         """ListMultipartUploads: all open multipart uploads whose key starts with `prefix`."""
+
+    def list_objects(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        """ListObjectsV2: the objects whose keys start with `prefix`, one page of at most about a thousand at a time.
+
+        The pages are in any order, and an object that is written or deleted meanwhile may be missing, or be listed
+        twice. A key that the answer does not show unambiguously is left out. The list is complete only if the iterator
+        ends: StoreUnavailable, after the pages so far, if the store does not give the rest."""
 
     def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         """ListObjectVersions: all versions of exactly this key, the newest first, without delete markers; none if the

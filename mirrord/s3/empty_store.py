@@ -29,7 +29,7 @@ class EmptyStore:
 
     put_object = copy_object = delete_object = staticmethod(_refused)
     create_upload = upload_part = complete_upload = abort_upload = ensure_bucket = staticmethod(_refused)
-    list_parts = list_uploads = list_versions = staticmethod(_nothing)
+    list_parts = list_uploads = list_objects = list_versions = staticmethod(_nothing)
     get_object = staticmethod(_no_stream)
 
     @property

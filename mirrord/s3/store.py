@@ -13,6 +13,7 @@ from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
+    ListedObject,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -257,6 +258,24 @@ class ClientStore:
             if not page.get("IsTruncated") or markers is None or markers.items() <= asked.items():
                 return
             asked |= markers
+
+    async def list_objects(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
+        tokens, before = set[str](), list[ListedObject]()
+        while True:
+            async with self._calls.call("ListObjectsV2", bucket):
+                page = await self._client.list_objects_v2(**asked)
+            listed = results.listed_objects(page, prefix)
+            if listed and listed == before:
+                raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the store sent the same page twice")
+            yield listed
+            if not page.get("IsTruncated"):
+                return
+            token = results.token(page, "NextContinuationToken")
+            if not token or token in tokens:
+                raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: there is no new token for the rest")
+            tokens.add(token)
+            before, asked["ContinuationToken"] = listed, token
 
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}

@@ -25,6 +25,7 @@ from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
+    ListedObject,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -34,6 +35,8 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
+
+_PAGE = 1_000  # objects in one answer to ListObjectsV2
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,12 @@ class MemoryStore:
         for upload_id, upload in list(self.uploads.items()):
             if upload.at.bucket == bucket and upload.at.key.startswith(prefix):
                 yield Upload(upload.at.key, upload_id, upload.initiated, self._clock())
+
+    async def list_objects(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        kept = [(key, one.stored) for key, one in sorted(self._bucket(bucket).items()) if key.startswith(prefix)]
+        listed = [ListedObject(key, stored.size, stored.etag) for key, stored in kept]
+        for start in range(0, max(1, len(listed)), _PAGE):
+            yield listed[start : start + _PAGE]
 
     # ── versions ──────────────────────────────────────────────────────────────────────────────────
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:

@@ -3,6 +3,7 @@
 `rclone serve s3` is a poor store on purpose: what only a good one refuses or tells is asked of `able_store` alone.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -352,6 +353,45 @@ async def test_open_uploads_are_listed_by_prefix(subject: Subject) -> None:
     assert found == [("in/a b+ü", wanted)]
 
 
+async def keys_of(subject: Subject, prefix: str) -> dict[str, tuple[int, str]]:
+    found = [one async for page in subject.store.list_objects(subject.bucket, prefix) for one in page]
+    assert len({one.key for one in found}) == len(found)
+    return {one.key: (one.size, one.etag.strip('"')) for one in found}
+
+
+@every_store
+async def test_objects_are_listed_as_a_head_shows_them(subject: Subject) -> None:
+    for name in ("in/a", "in/deep/b c", "in/ünï+plus", "in/per%20cent", "in/q?x=1&y=#z", "inside", "out/a"):
+        await subject.store.put_object(subject.at(name), memoryview(name.encode()), PLAIN)
+    listed = await keys_of(subject, "in/")
+    assert set(listed) == {"in/a", "in/deep/b c", "in/ünï+plus", "in/per%20cent", "in/q?x=1&y=#z"}
+    for key, (size, etag) in listed.items():
+        head = await subject.store.head_object(subject.at(key))
+        assert head is not None
+        assert (size, etag) == (head.size, head.etag.strip('"'))
+
+
+@able_store
+async def test_a_listing_has_more_than_one_page(subject: Subject) -> None:
+    names = {f"in/{number:04}" for number in range(1_003)}
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(subject.store.put_object(subject.at(name), memoryview(b"x"), PLAIN))
+    pages = [page async for page in subject.store.list_objects(subject.bucket, "in/")]
+    assert [len(page) for page in pages] == [1_000, 3]
+    assert {one.key for page in pages for one in page} == names
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(subject.store.delete_object(subject.at(name)))
+    assert await keys_of(subject, "in/") == {}
+
+
+@every_store
+async def test_a_missing_bucket_cannot_be_listed(subject: Subject) -> None:
+    with pytest.raises(BucketMissing):
+        _ = [page async for page in subject.store.list_objects("no-such-bucket-here", "")]
+
+
 @every_store
 async def test_the_parts_of_an_open_upload_are_listed(subject: Subject) -> None:
     upload_id, parts = await upload(subject, BIG, BIG[::-1], SMALL)
@@ -408,6 +448,9 @@ async def test_a_versioned_bucket_gives_version_ids(subject: Subject) -> None:
     older = await subject.store.head_version(at, first.version_id)
     assert older is not None
     assert (older.size, older.metadata["mirrord-transfer"]) == (1, "t1")
+    await subject.store.delete_object(replace(at, key="key.bin2"))
+    listed = [one async for page in subject.store.list_objects(made, "") for one in page]
+    assert [(one.key, one.size, one.etag.strip('"')) for one in listed] == [("key.bin", 2, second.etag.strip('"'))]
 
 
 @able_store

@@ -3,15 +3,16 @@
 Owns how checksums, user metadata and list markers are read from an answer. `arguments` makes the parameters of calls.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from mirrord.headers import http_date
-from mirrord.model import Checksum, ChecksumKind, ObjectVersion, Part, StoredObject, Upload
-from mirrord.s3.answers.xml_repair import key_of
+from mirrord.model import Checksum, ChecksumKind, ListedObject, ObjectVersion, Part, StoredObject, Upload
+from mirrord.s3.answers.xml_repair import is_intact, key_of
 from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
 
 
@@ -78,6 +79,37 @@ def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: C
 
 def listed_part(entry: Mapping[str, Any]) -> Part:
     return Part(number=entry.get("PartNumber", 0), size=entry.get("Size", 0), etag=token(entry, "ETag"))
+
+
+def listed_objects(page: Mapping[str, Any], prefix: str) -> list[ListedObject]:
+    """The objects on one page of ListObjectsV2 whose keys start with `prefix`, without those whose key is uncertain."""
+    entries = page.get("Contents", [])
+    keys = [entry.get("Key", "") for entry in entries]
+    if page.get("EncodingType") == "url":
+        plus = _plus_in("".join(keys))
+        keys = [_decoded(key, plus) if "%" in key or "+" in key else key for key in keys]
+    else:
+        keys = ["" if "\n" in key else key for key in keys]  # the parser reads a carriage return as a line feed
+    return [
+        ListedObject(key, entry.get("Size", -1), token(entry, "ETag"))
+        for key, entry in zip(keys, entries, strict=True)
+        if key and key.startswith(prefix) and is_intact(key)
+    ]
+
+
+def _plus_in(keys: str) -> Callable[[str], str] | None:
+    """How the plus signs in these percent-encoded keys are read; None: that is uncertain. AWS and most stores in Go
+    write a space as `+` and a plus sign as `%2B`; others write `%20` and `+`."""
+    if "%2B" in keys:
+        return unquote_plus
+    return unquote if "%20" in keys else None
+
+
+def _decoded(key: str, plus: Callable[[str], str] | None) -> str:
+    """The key of a percent-encoded text; empty: it is uncertain."""
+    if "+" not in key:
+        return unquote(key)
+    return plus(key) if plus is not None else ""
 
 
 def open_uploads(page: Mapping[str, Any], prefix: str) -> Iterator[Upload]:

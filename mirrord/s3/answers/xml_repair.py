@@ -51,6 +51,11 @@ def fits_in_xml(key: str) -> bool:
     return "\r" not in key and _with_replacements(key) == key
 
 
+def is_intact(key: str) -> bool:
+    """Whether the key of an answer is certainly the object's: no character in it was replaced."""
+    return key.isascii() or ("\ufffd" not in key and all(ord(sign) < _PLANE for sign in key))
+
+
 def _with_replacements(key: str) -> str:
     """The key as stores in Go write it into XML."""
     return "".join(sign if _is_allowed(ord(sign)) else "\ufffd" for sign in key)

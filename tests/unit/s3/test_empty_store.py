@@ -32,6 +32,7 @@ async def test_reads_find_nothing() -> None:
     assert not await STORE.has_bucket("bucket")
     assert [one async for one in STORE.list_parts(AT, "u")] == []
     assert [one async for one in STORE.list_uploads("bucket", "")] == []
+    assert [one async for one in STORE.list_objects("bucket", "")] == []
     assert [one async for one in STORE.list_versions(AT)] == []
     with pytest.raises(StoreRefused):
         STORE.get_object(AT)

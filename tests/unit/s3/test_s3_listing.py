@@ -1,0 +1,98 @@
+"""How ListObjectsV2 is read: keys, tokens, pages. The client is a fake; the real stores are in tests/contract."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from mirrord.errors import StoreUnavailable
+from mirrord.model import ListedObject, ProviderName
+from mirrord.providers import profile
+from mirrord.s3.answers.results import listed_objects
+from mirrord.s3.store import ClientStore
+
+
+def page(*keys: str, token: str | None = None, encoded: bool = True, truncated: bool | None = None) -> dict[str, Any]:
+    answer: dict[str, Any] = {"IsTruncated": token is not None if truncated is None else truncated}
+    if encoded:
+        answer["EncodingType"] = "url"
+    if token is not None:
+        answer["NextContinuationToken"] = token
+    return answer | {"Contents": [{"Key": key, "Size": 1, "ETag": '"e"'} for key in keys]}
+
+
+@pytest.mark.parametrize(
+    ("shown", "keys"),
+    [
+        (["in/plain"], ["in/plain"]),
+        (["in/a%20b", "in/a+b"], ["in/a b", "in/a+b"]),
+        (["in/a+b", "in/a%2Bb"], ["in/a b", "in/a+b"]),
+        (["in/a+b", "in/c"], ["in/c"]),  # a space or a plus sign: uncertain
+        (["in/%C3%BC", "in/%252B"], ["in/ü", "in/%2B"]),
+        (["in/%FF", "in/c"], ["in/c"]),  # no UTF-8
+        (["in/%EF%BF%BD"], []),  # U+FFFD: a character that was replaced, or itself
+        (["out/a", "in/b"], ["in/b"]),
+        ([""], []),
+    ],
+)
+def test_a_percent_encoded_key_is_decoded_if_that_is_certain(shown: Sequence[str], keys: Sequence[str]) -> None:
+    assert [one.key for one in listed_objects(page(*shown), "in/")] == keys
+
+
+@pytest.mark.parametrize(
+    ("shown", "keys"),
+    [
+        (["in/a%20b", "in/a+b"], ["in/a%20b", "in/a+b"]),
+        (["in/\ufffd", "in/\U00100007", "in/a\nb", "in/ü"], ["in/ü"]),  # replaced by the store, by us, by the parser
+    ],
+)
+def test_other_keys_stay_as_they_are(shown: Sequence[str], keys: Sequence[str]) -> None:
+    assert [one.key for one in listed_objects(page(*shown, encoded=False), "in/")] == keys
+
+
+class Client:
+    """Answers ListObjectsV2 with these pages, in order; the last one again and again."""
+
+    def __init__(self, *pages: Mapping[str, Any]) -> None:
+        self._pages = list(pages)
+        self.tokens: list[str | None] = []
+
+    async def list_objects_v2(self, **asked: Any) -> Mapping[str, Any]:
+        assert asked["EncodingType"] == "url"
+        assert "StartAfter" not in asked
+        self.tokens.append(asked.get("ContinuationToken"))
+        return self._pages.pop(0) if len(self._pages) > 1 else self._pages[0]
+
+
+async def listed(client: Client) -> list[ListedObject]:
+    store = ClientStore(cast(Any, client), profile(ProviderName.GENERIC))
+    found: list[ListedObject] = []
+    try:
+        async for one in store.list_objects("bucket", "in/"):
+            found += one
+    except StoreUnavailable as error:
+        error.add_note(" ".join(each.key for each in found))
+        raise
+    return found
+
+
+async def test_pages_follow_by_their_tokens() -> None:
+    client = Client(page("in/b", token="1"), page(token="2"), page("in/a"))
+    assert [one.key for one in await listed(client)] == ["in/b", "in/a"]
+    assert client.tokens == [None, "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "seen"),
+    [
+        ([page("in/a", token="1"), page("in/a", token="2")], "in/a"),
+        ([page("in/a", token="1"), page("in/b", token="2"), page("in/c", token="1")], "in/a in/b in/c"),
+        ([page("in/a", truncated=True)], "in/a"),
+        ([page("in/a", token="", truncated=True)], "in/a"),
+    ],
+    ids=["same page", "same token", "no token", "empty token"],
+)
+async def test_a_listing_that_does_not_go_on_is_incomplete(pages: Sequence[Mapping[str, Any]], seen: str) -> None:
+    with pytest.raises(StoreUnavailable, match="incomplete") as error:
+        await listed(Client(*pages))
+    assert error.value.__notes__ == [seen]
