@@ -11,7 +11,7 @@ from mirrord import checksums
 from mirrord.client.connection import OpenConnection, StoreConnection
 from mirrord.client.uploader import BytesLike, MultipartUploader, SharedPoolUploader
 from mirrord.errors import SourceUnavailable
-from mirrord.model import Item, ObjectOptions, Observed, Revision, UploadOptions, Url
+from mirrord.model import Item, ObjectOptions, Observed, PartSizes, Revision, TransferKind, UploadOptions, Url
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import Source
@@ -65,8 +65,10 @@ class S3Client(StoreConnection):
         async with self.open() as opened, self._source(opened, bucket, path, url) as source:
             observed = await _probe(source)
             spec = self._spec(bucket, path, observed, observed.revision.length)
-            part_size = max(spec.layout.part_size, opened.store.provider.min_part)
-            async with SharedPoolUploader(self, spec.new, part_size=part_size, concurrency=CONCURRENCY) as uploader:
+            sizes = spec.layout.sizes
+            if spec.layout.kind is TransferKind.PUT:
+                sizes = PartSizes.equal(max(sizes.first, opened.store.provider.min_part))
+            async with SharedPoolUploader(self, spec.new, sizes, concurrency=CONCURRENCY) as uploader:
                 await _push(source, observed, uploader)
 
     async def stream_file(self, bucket: str, path: str, file: LocalPath | Reader) -> None:

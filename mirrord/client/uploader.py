@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from mirrord.client.connection import StoreConnection
-from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, Part, ProviderName, Revision
+from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, Part, PartSizes, ProviderName, Revision
 from mirrord.planning.decisions.describe import described
+from mirrord.planning.transfers.parts import growing
 from mirrord.ports import ObjectStore
 from mirrord.providers import profile
 from mirrord.s3.session import S3Store
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MIN_PART = 5 * MiB
 EQUAL_PART = 32 * MiB
 """Used if all parts must have the same size and the length is unknown: 312 GiB in 10,000 parts."""
+LARGEST_PART = 64 * MiB
+"""Of parts that are collected from smaller chunks."""
 BytesLike = bytes | bytearray | memoryview
 
 
@@ -46,10 +49,11 @@ class MultipartUploader:
     object is unchanged. If the completed object has another length or checksum than was sent, LengthMismatch or
     ChecksumMismatch is raised. `client` is an S3Client, or an open aiobotocore S3 client, which the caller closes
     (`provider` then selects its limits). A chunk of 5 MiB or more is one part, together with smaller bytes before it.
-    Smaller chunks are collected to parts of 5 MiB; the size grows with the number of parts. With `part_size`, and if
-    the store requires equal parts (R2), all parts except the last have the same size. With `concurrency` 1,
-    `upload_part` returns when the parts that it filled are stored; with a larger value, up to that many parts are sent
-    while the caller continues. Memory: (concurrency + 1) x the largest part. Only one task at a time may call.
+    Smaller chunks are collected to parts of 5 MiB; the size grows with the part's number, up to 64 MiB. With
+    `part_size`, and if the store requires equal parts (R2), all parts except the last have the same size. With
+    `concurrency` 1, `upload_part` returns when the parts that it filled are stored; with a larger value, up to that
+    many parts are sent while the caller continues. Memory: (concurrency + 1) x the largest part. Only one task at a
+    time may call.
     """
 
     def __init__(
@@ -97,12 +101,12 @@ class MultipartUploader:
             raise RuntimeError("an uploader makes one object: create another for the next")
         async with AsyncExitStack() as contexts:
             store = await self._open_store(contexts)
-            size = self._least_part(store)
-            budget = self._pool or Budget(size * (self._concurrency + 1))
+            sizes = self._part_sizes(store)
+            budget = self._pool or Budget(sizes.first * (self._concurrency + 1))
             new = NewObject(at=self._at, options=self._described(), checksum=store.provider.checksum)
             upload = MultipartUpload(TransferContext(store=store, budget=budget), new, concurrency=self._concurrency)
             await contexts.enter_async_context(upload)
-            builder = self._builder(upload, budget, store, size)
+            builder = PartBuilder(upload, budget, sizes, whole_chunks=self._whole_chunks(store))
             contexts.callback(builder.close)
             self._upload, self._contexts = _OpenUpload(upload, builder), contexts.pop_all()
         self.mpu = {"Bucket": self._at.bucket, "Key": self._at.key, "UploadId": str(upload.upload_id)}
@@ -141,16 +145,20 @@ class MultipartUploader:
             raise RuntimeError("the upload is not open: use `async with`")
         return self._upload
 
-    def _builder(self, upload: MultipartUpload, budget: Budget, store: ObjectStore, size: int) -> PartBuilder:
-        """Parts have different sizes only if no other upload uses the pool."""
+    def _whole_chunks(self, store: ObjectStore) -> int | None:
+        """The size up to which a chunk is one part; None: parts may not differ, or another upload uses the pool."""
         equal = store.provider.equal_parts or self._part_size is not None or self._pool is not None
-        return PartBuilder(upload, budget, size, equal=equal, most=store.provider.max_part)
+        return None if equal else store.provider.max_part
 
-    def _least_part(self, store: ObjectStore) -> int:
+    def _part_sizes(self, store: ObjectStore) -> PartSizes:
         asked, least = self._part_size, max(MIN_PART, store.provider.min_part)
         if asked is not None and asked < least:
             raise ValueError(f"part_size is {asked:,}; {store.provider.name} takes parts of {least:,} bytes or more")
-        return asked or (max(least, EQUAL_PART) if store.provider.equal_parts else least)
+        if asked is not None:
+            return PartSizes.equal(asked)
+        if store.provider.equal_parts:
+            return PartSizes.equal(max(least, EQUAL_PART))
+        return growing(least, max(least, LARGEST_PART), store.provider)
 
     async def _open_store(self, contexts: AsyncExitStack) -> ObjectStore:
         if isinstance(self._client, StoreConnection):
@@ -167,7 +175,10 @@ class MultipartUploader:
 class SharedPoolUploader(MultipartUploader):
     """A MultipartUploader that uses the buffer pool of an S3Client, for an object whose options are known."""
 
-    def __init__(self, connection: StoreConnection, new: NewObject, *, part_size: int, concurrency: int) -> None:
-        bucket, key = new.at.bucket, new.at.key
-        super().__init__(connection, bucket, key, part_size=part_size, concurrency=concurrency, options=new.options)
+    def __init__(self, connection: StoreConnection, new: NewObject, sizes: PartSizes, *, concurrency: int) -> None:
+        super().__init__(connection, new.at.bucket, new.at.key, concurrency=concurrency, options=new.options)
         self._pool = connection.budget
+        self._sizes = sizes
+
+    def _part_sizes(self, store: ObjectStore) -> PartSizes:  # noqa: ARG002 - the signature of MultipartUploader
+        return self._sizes

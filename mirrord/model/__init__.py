@@ -34,7 +34,16 @@ from mirrord.model.options import (
     UploadOptions,
 )
 from mirrord.model.origins import File, Origin, Url, directory_prefix, file_address, file_path, origin_at
-from mirrord.model.recorded import Condition, Copied, JournaledProgress, Outcome, Record, RecordedObject, Transfer
+from mirrord.model.recorded import (
+    Condition,
+    Copied,
+    JournaledProgress,
+    Outcome,
+    PartSizes,
+    Record,
+    RecordedObject,
+    Transfer,
+)
 
 __all__ = [
     "META_SHA256",
@@ -67,6 +76,7 @@ __all__ = [
     "Outcome",
     "Overwrite",
     "Part",
+    "PartSizes",
     "ProviderName",
     "Record",
     "RecordedObject",

@@ -26,6 +26,27 @@ class JournaledProgress:
     None: it runs, or can be resumed."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartSizes:
+    """The sizes in bytes of the parts of one upload, a function of their numbers (`planning.transfers.parts.size_of`).
+
+    Parts 1 to `step` have `first` bytes. The size doubles after each `step` parts, up to `largest`.
+    """
+
+    first: int
+    largest: int
+    step: int = 1
+
+    @classmethod
+    def equal(cls, size: int) -> "PartSizes":
+        """All parts have `size` bytes; only the last one of an object may be shorter."""
+        return cls(size, size)
+
+    @property
+    def are_equal(self) -> bool:
+        return self.first == self.largest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """The intent of one transfer, recorded before the first request to the store, and its progress."""
@@ -36,7 +57,7 @@ class Transfer:
     revision: Revision
     kind: TransferKind
     started: float
-    part_size: int | None = None  # None for a single put
+    part_sizes: PartSizes | None = None  # None for a single put
     checksum_kind: ChecksumKind = ChecksumKind.NONE  # of each part
     options_digest: str | None = None
     """Of all options of the object: parts of an upload with other options cannot be used."""

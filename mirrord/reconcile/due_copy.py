@@ -49,7 +49,7 @@ class DueCopy:
             destination=self.item.destination,
             revision=self.observed.revision,
             kind=layout.kind,
-            part_size=layout.part_size if layout.kind is TransferKind.MULTIPART else None,
+            part_sizes=layout.sizes if layout.kind is TransferKind.MULTIPART else None,
             started=now,
             checksum_kind=self.store.provider.checksum,
             options_digest=options_digest(self.item.options.object),
@@ -58,13 +58,13 @@ class DueCopy:
     def spec(
         self, transfer: Transfer, layout: PartLayout, resumed: ResumedUpload | None, memory_limit: int
     ) -> TransferSpec:
-        """`transfer` is the journal's: the id is in the object's metadata, the part size is the upload's own."""
+        """`transfer` is the journal's: the id is in the object's metadata, the part sizes are the upload's own."""
         item, observed = self.item, self.observed
         if self.sha256 is not None:
             observed = replace(observed, revision=replace(observed.revision, digest=f"sha256:{self.sha256}"))
-        if resumed is not None and transfer.part_size is not None:
-            fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_size))
-            layout = PartLayout(transfer.kind, transfer.part_size, fitting)
+        if resumed is not None and transfer.part_sizes is not None:
+            fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_sizes.first))
+            layout = PartLayout(transfer.kind, transfer.part_sizes, fitting)
         return TransferSpec(
             transfer_id=transfer.id,
             new=NewObject(

@@ -20,7 +20,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Copied, JournaledProgress, Record, StoredObject, Transfer, TransferKind
+from mirrord.model import Copied, JournaledProgress, PartSizes, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.decisions.reuse import may_reuse, reusable_record
 from mirrord.planning.transfers.parts import PartLayout
@@ -34,7 +34,7 @@ from mirrord.transfer.verify import has_recorded_bytes
 from mirrord.transfer.writes import ObjectWrite, confirms_write
 
 _log = getLogger(__name__)
-_LAYOUT = PartLayout(TransferKind.PUT, 0, 1)
+_LAYOUT = PartLayout(TransferKind.PUT, PartSizes.equal(0), 1)
 _REFUSED = (PreconditionFailed, StoreRefused, StoreDenied, BucketMissing, ChecksumMismatch)
 """Errors that show that the object was not copied, and that a repeat would not help."""
 

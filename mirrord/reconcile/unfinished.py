@@ -75,14 +75,14 @@ class UnfinishedTransfers:
 
     async def upload_of(self, transfer: Transfer, store: ObjectStore) -> ResumedUpload | None:
         """The open upload of `transfer` with the parts that need not be sent again; None: there is none any more."""
-        length, part_size, upload_id = transfer.revision.length, transfer.part_size, transfer.progress.upload_id
-        if length is None or part_size is None or upload_id is None:
+        length, sizes, upload_id = transfer.revision.length, transfer.part_sizes, transfer.progress.upload_id
+        if length is None or sizes is None or upload_id is None:
             return None
         try:
             listed = [part async for part in store.list_parts(transfer.destination, upload_id)]
         except NoSuchUpload:
             return None
-        parts = confirmed_parts(await self.journal.parts(transfer.id), listed, length, part_size)
+        parts = confirmed_parts(await self.journal.parts(transfer.id), listed, length, sizes.first)
         return ResumedUpload(upload_id, parts, uncertain=uncertain(transfer))
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:

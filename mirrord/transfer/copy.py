@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from mirrord.errors import IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
-from mirrord.planning.transfers.parts import AUTO_PART
+from mirrord.planning.transfers.parts import size_of
 from mirrord.planning.transfers.resume import PartRange, missing_ranges, pinned, split_ranges
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
@@ -96,15 +96,7 @@ class _Attempt:
 
     def _first_size(self) -> int:
         """For a put one byte more than expected, so that a longer source is detected."""
-        return self._part_size(1) + (self.spec.layout.kind is TransferKind.PUT)
-
-    def _part_size(self, number: int) -> int:
-        """The size of part `number` in bytes. Without a known length the sizes start small and double, so that a slow
-        stream uses little memory, unless the store requires parts of equal size."""
-        largest, provider = self.spec.layout.part_size, self.context.store.provider
-        if self.observed.revision.length is not None or provider.equal_parts:
-            return largest
-        return min(largest, max(AUTO_PART, provider.min_part) << min(number - 1, 10))
+        return self.spec.layout.sizes.first + (self.spec.layout.kind is TransferKind.PUT)
 
     # ── ranges of a pinned source ─────────────────────────────────────────────────────────────────
     async def in_ranges(self) -> Copied:
@@ -114,7 +106,7 @@ class _Attempt:
 
     async def _read_ranges(self, upload: MultipartUpload) -> None:
         """Read all missing ranges, with at most `readers` readers."""
-        length, part_size = self.observed.revision.length or 0, self.spec.layout.part_size
+        length, part_size = self.observed.revision.length or 0, self.spec.layout.sizes.first
         kept = self.spec.resumed.parts if self.spec.resumed else {}
         queue = deque(split_ranges(missing_ranges(length, part_size, kept), part_size, self.spec.readers))
 
@@ -131,7 +123,7 @@ class _Attempt:
 
     async def _read_range(self, upload: MultipartUpload, missing: PartRange) -> None:
         async with ResumingStream(self.source, self.observed, missing, self.context.retry) as stream:
-            first = missing.start // self.spec.layout.part_size + 1
+            first = missing.start // self.spec.layout.sizes.first + 1
             await self._send_parts(upload, self._reader(stream, missing.size), first)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +136,7 @@ class _Attempt:
     ) -> None:
         """Send parts from `number` on until the stream ends. `part` is the first one if it was read already."""
         while True:
-            part = part or await reader.read(self.context.budget, self._part_size(number))
+            part = part or await reader.read(self.context.budget, size_of(self.spec.layout.sizes, number))
             if part.size:
                 await upload.send(part.buffer, part.size, number)
             else:

@@ -89,11 +89,6 @@ class MultipartUpload:
         return self._tasks.concurrency
 
     @property
-    def max_parts(self) -> int:
-        """How many parts the store allows in one upload."""
-        return self._store.provider.max_parts
-
-    @property
     def _store(self) -> ObjectStore:
         return self._context.store
 
@@ -164,7 +159,7 @@ class MultipartUpload:
     # ── one part ──────────────────────────────────────────────────────────────────────────────────
     def _take_number(self, number: int | None) -> int:
         number = self.started + 1 if number is None else number
-        most = self.max_parts
+        most = self._store.provider.max_parts
         if number > most:
             raise SourceTooLarge(
                 f"{self._new.at} does not fit {most:,} parts, all that {self._store.provider.name} takes: "

@@ -5,32 +5,27 @@ the rest, or one empty part if there were no bytes at all: stores refuse Complet
 """
 
 from mirrord.aio import CooperativePause
+from mirrord.model import PartSizes
+from mirrord.planning.transfers.parts import size_of
 from mirrord.transfer.budget import Budget, Buffer
 from mirrord.transfer.multipart import MultipartUpload
-from mirrord.units import GiB, MiB
-
-GROWTH_STEPS = 10
-"""The part size doubles each time that another 1/GROWTH_STEPS of the store's maximum number of parts is used."""
-MAX_GROWN_SIZE = 64 * MiB
 
 
 class PartBuilder:
-    """Sends parts of `part_size` bytes to `upload`. The owner must call `close` in every case.
+    """Sends parts of `sizes` to `upload`. The owner must call `close` in every case.
 
-    Without `equal`, a chunk of at least `part_size` bytes is one part, together with the smaller rest before it, and is
-    split only above `most` bytes. Smaller chunks make parts that start at `part_size` and double with each tenth of the
-    store's maximum number of parts, up to 64 MiB. `budget` must then belong to this upload alone: its limit is raised
-    until the largest part fits.
+    With `whole_chunks` (bytes), a chunk of at least `sizes.first` bytes is one part, together with the smaller rest
+    before it, and is split only above `whole_chunks`. `budget` must then belong to this upload alone: its limit is
+    raised until the largest part fits.
     """
 
     def __init__(
-        self, upload: MultipartUpload, budget: Budget, part_size: int, *, equal: bool = True, most: int = 5 * GiB
+        self, upload: MultipartUpload, budget: Budget, sizes: PartSizes, *, whole_chunks: int | None = None
     ) -> None:
         self._upload = upload
         self._budget = budget
-        self._part_size = part_size
-        self._equal = equal
-        self._most = most
+        self._sizes = sizes
+        self._whole_chunks = whole_chunks
         self._buffer: Buffer | None = None
         self._filled = 0
         self._pause = CooperativePause()
@@ -66,16 +61,13 @@ class PartBuilder:
 
     def _next_size(self, available: int) -> int:
         """The size of the current part, when `available` more bytes are there."""
-        if self._equal:
-            return self._part_size
-        if available >= self._part_size:
-            return min(self._filled + available, self._most)
-        grown = self._part_size << self._upload.started * GROWTH_STEPS // self._upload.max_parts
-        return max(self._part_size, min(grown, MAX_GROWN_SIZE, self._most))
+        if self._whole_chunks is not None and available >= self._sizes.first:
+            return min(self._filled + available, self._whole_chunks)
+        return size_of(self._sizes, self._upload.started + 1)
 
     async def _buffer_for(self, size: int) -> Buffer:
         """The buffer of the current part. A buffer that is too small is replaced by a larger one with its bytes."""
-        if not self._equal:
+        if self._whole_chunks is not None:
             self._budget.grow_for(size, self._upload.concurrency + 2)
         if self._buffer is None:
             self._buffer = await self._budget.acquire(size)

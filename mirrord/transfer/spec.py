@@ -59,7 +59,7 @@ class TransferSpec:
     readers: int = 1
     """How many pinned ranges of the source may be read at the same time."""
     resumed: ResumedUpload | None = None
-    """The upload that an earlier attempt left. `layout.part_size` and `transfer_id` are then those of that attempt."""
+    """The upload that an earlier attempt left. `layout.sizes` and `transfer_id` are then those of that attempt."""
 
     @property
     def in_order(self) -> bool:

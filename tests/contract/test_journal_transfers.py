@@ -5,14 +5,15 @@ import asyncio
 import pytest
 
 from mirrord.errors import JournalError
-from mirrord.model import Revision, TransferKind
+from mirrord.model import PartSizes, Revision, TransferKind
 from tests.support.journals import FULL, FULL_TRANSFER, Journals, at, every, part, transfer
 from tests.support.records import with_fields
 
 
 @pytest.mark.parametrize("kind", TransferKind)
 async def test_an_intent_is_unfinished(journals: Journals, kind: TransferKind) -> None:
-    intent = transfer(kind=kind, part_size=None if kind is TransferKind.PUT else 8 * 2**20)
+    growing = PartSizes(8 * 2**20, 64 * 2**20, 1000)
+    intent = transfer(kind=kind, part_sizes=None if kind is TransferKind.PUT else growing)
     await journals.now.begin(intent)
     assert await every((await journals.later()).unfinished()) == [intent]
 

@@ -15,6 +15,7 @@ from mirrord.model import (
     FileIdentity,
     Integrity,
     Part,
+    PartSizes,
     Record,
     Revision,
     State,
@@ -115,7 +116,7 @@ def transfer(number: int = 1, **changes: object) -> Transfer:
         destination=at("k"),
         revision=Revision(address="0123456789abcdef", etag='"strong"', length=3),
         kind=TransferKind.MULTIPART,
-        part_size=8 * 2**20,
+        part_sizes=PartSizes.equal(8 * 2**20),
         started=1_700_000_000.25,
     )
     return with_fields(bare, **changes)

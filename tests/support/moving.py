@@ -10,6 +10,7 @@ from mirrord.model import (
     Destination,
     ObjectOptions,
     Part,
+    PartSizes,
     ProviderName,
     StoredObject,
     TransferKind,
@@ -115,11 +116,11 @@ def transfer_spec(layout: PartLayout, kind: ChecksumKind = ChecksumKind.CRC64NVM
 
 
 def parts_of(size: int, concurrency: int = 3) -> PartLayout:
-    return PartLayout(TransferKind.MULTIPART, size, concurrency)
+    return PartLayout(TransferKind.MULTIPART, PartSizes.equal(size), concurrency)
 
 
 def whole(length: int) -> PartLayout:
-    return PartLayout(TransferKind.PUT, length, 1)
+    return PartLayout(TransferKind.PUT, PartSizes.equal(length), 1)
 
 
 def pieces(content: bytes, sizes: Iterable[int]) -> list[bytes]:

@@ -81,12 +81,12 @@ SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE remov
 
 -- name: begin_transfer
 INSERT INTO transfers (
-    id, item_id, store, endpoint, bucket, key, revision, kind, part_size, started, checksum_kind, options_digest,
-    upload_id, whole_kind, whole_value, settled, complete_requested
+    id, item_id, store, endpoint, bucket, key, revision, kind, part_size, largest_part, growth_step, started,
+    checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested
 ) VALUES (
     :id, :item_id, CAST(:store AS TEXT), CAST(:endpoint AS TEXT), CAST(:bucket AS TEXT), CAST(:key AS TEXT), :revision,
-    :kind, :part_size, :started, :checksum_kind, :options_digest,
-    :upload_id, :whole_kind, :whole_value, :settled, :complete_requested
+    :kind, :part_size, :largest_part, :growth_step, :started,
+    :checksum_kind, :options_digest, :upload_id, :whole_kind, :whole_value, :settled, :complete_requested
 );
 
 -- name: opened

@@ -20,6 +20,7 @@ from mirrord.model import (
     Integrity,
     JournaledProgress,
     Part,
+    PartSizes,
     Record,
     RecordedObject,
     Revision,
@@ -128,7 +129,7 @@ def from_transfer(transfer: Transfer) -> SqlValues:
         "revision": _from_revision(transfer.revision),
         "kind": transfer.kind.value,
         "started": transfer.started,
-        "part_size": transfer.part_size,
+        **_from_part_sizes(transfer.part_sizes),
         "checksum_kind": transfer.checksum_kind.value,
         "options_digest": transfer.options_digest,
         "upload_id": progress.upload_id,
@@ -146,7 +147,7 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
         revision=_to_revision(row["revision"]),
         kind=TransferKind(row["kind"]),
         started=row["started"],
-        part_size=row["part_size"],
+        part_sizes=_to_part_sizes(row),
         checksum_kind=ChecksumKind(row["checksum_kind"]),
         options_digest=row["options_digest"],
         progress=JournaledProgress(
@@ -156,6 +157,23 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
             given_up=row["settled"],
         ),
     )
+
+
+def _from_part_sizes(sizes: PartSizes | None) -> SqlValues:
+    return {
+        "part_size": sizes.first if sizes else None,
+        "largest_part": sizes.largest if sizes else None,
+        "growth_step": sizes.step if sizes else None,
+    }
+
+
+def _to_part_sizes(row: sqlite3.Row) -> PartSizes | None:
+    """A row of an older journal has only `part_size`: the size of all parts."""
+    if row["part_size"] is None:
+        return None
+    if row["largest_part"] is None:
+        return PartSizes.equal(row["part_size"])
+    return PartSizes(row["part_size"], row["largest_part"], row["growth_step"])
 
 
 def from_part(transfer_id: str, part: Part) -> SqlValues:

@@ -1,28 +1,35 @@
-"""The layout of an upload: a single put, or parts of one size, within the limits of the store and of memory.
+"""The layout of an upload: a single put, or parts whose sizes follow from their numbers, within the limits of the store
+and of memory.
 
 Owns the arithmetic of SPEC guarantee 8: a part takes at most half of the memory limit, and concurrency is reduced
-before the part size. Refuses objects that fit no layout. The layout of an upload never changes: R2 requires that all
-parts except the last have the same size (FIELD_NOTES 8). `transfer` uploads the parts.
+before the part size. Refuses objects that fit no layout. An object of known length has parts of one size. One of
+unknown length has parts that grow with their number, so that a short one needs little memory and a long one does not
+run out of numbers. The sizes of an upload never change; R2 requires that all parts except the last have the same size
+(FIELD_NOTES 8). `transfer` uploads the parts.
 """
 
 from dataclasses import dataclass
 
 from mirrord.errors import MemoryLimitTooSmall, SourceTooLarge
-from mirrord.model import TransferKind, UploadOptions
+from mirrord.model import PartSizes, TransferKind, UploadOptions
 from mirrord.providers import Provider
 from mirrord.units import MiB, format_size
 
 AUTO_THRESHOLD = 16 * MiB
 AUTO_PART = 8 * MiB
-UNKNOWN_PART = 64 * MiB
+EQUAL_PART = 64 * MiB
+"""The largest size of parts that must be equal, for an object of unknown length."""
+GROWTH_STEP = 1000
+"""After so many parts of one size the size doubles, or after a tenth of the parts that the store takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartLayout:
-    """`part_size` in bytes; for a put the length of the object. `concurrency`: parts that are sent at the same time."""
+    """`sizes` of the parts; a put has one, of the length of the object. `concurrency`: parts that are sent at the same
+    time, fewer while the memory limit has no room for so many."""
 
     kind: TransferKind
-    part_size: int
+    sizes: PartSizes
     concurrency: int
 
 
@@ -33,15 +40,30 @@ def part_layout(length: int | None, options: UploadOptions, provider: Provider, 
     sufficient limit) if its parts exceed the memory limit.
     """
     if length is None:
-        return _multipart(_unknown_size(options, provider, memory_limit), options, memory_limit)
+        return _multipart(_sizes_of_unknown(options, provider, memory_limit), options, memory_limit)
     if length > provider.max_object:
         raise SourceTooLarge(f"{_size(length)} is over what {provider.name} stores: {format_size(provider.max_object)}")
     if length <= _largest_put(options, provider, memory_limit):
-        return PartLayout(TransferKind.PUT, length, 1)
+        return _put(length)
     part_size = _part_size(length, options, provider, memory_limit)
     if length <= min(part_size, provider.max_put):  # one part would be a put with two more requests
-        return PartLayout(TransferKind.PUT, length, 1)
-    return _multipart(part_size, options, memory_limit, parts=-(-length // part_size))
+        return _put(length)
+    return _multipart(PartSizes.equal(part_size), options, memory_limit, parts=-(-length // part_size))
+
+
+def growing(first: int, largest: int, provider: Provider) -> PartSizes:
+    """Parts that grow with their number from `first` to at most `largest` bytes, for an object of unknown length."""
+    return PartSizes(first, largest, min(GROWTH_STEP, max(1, provider.max_parts // 10)))
+
+
+def size_of(sizes: PartSizes, number: int) -> int:
+    """The size in bytes of part `number` (from 1). The last part of an object may be shorter."""
+    return min(sizes.largest, sizes.first << min((number - 1) // sizes.step, 64))
+
+
+def most_bytes(sizes: PartSizes, provider: Provider) -> int:
+    """The length of the largest object that these parts can hold. A longer one ends with SourceTooLarge."""
+    return min(provider.max_object, sum(size_of(sizes, number) for number in range(1, provider.max_parts + 1)))
 
 
 def _largest_put(options: UploadOptions, provider: Provider, memory_limit: int) -> int:
@@ -63,11 +85,18 @@ def _part_size(length: int, options: UploadOptions, provider: Provider, memory_l
     return _fit(least, options.part_size or AUTO_PART, provider, memory_limit, what=_size(length))
 
 
-def _unknown_size(options: UploadOptions, provider: Provider, memory_limit: int) -> int:
-    """One part size for the whole stream. Without a size in the manifest: large enough for a long stream, and at most a
-    quarter of the memory limit, so that four parts fit."""
-    wanted = options.part_size or min(UNKNOWN_PART, memory_limit // 4)
-    return _fit(provider.min_part, wanted, provider, memory_limit, what="an object of unknown length")
+def _sizes_of_unknown(options: UploadOptions, provider: Provider, memory_limit: int) -> PartSizes:
+    """One size if the manifest gives it or the store wants it: then at most a quarter of the memory limit, so that four
+    parts fit. Else growing sizes."""
+
+    def fitting(wanted: int) -> int:
+        return _fit(provider.min_part, wanted, provider, memory_limit, what="an object of unknown length")
+
+    if options.part_size is not None:
+        return PartSizes.equal(fitting(options.part_size))
+    if provider.equal_parts:
+        return PartSizes.equal(fitting(min(EQUAL_PART, memory_limit // 4)))
+    return growing(fitting(AUTO_PART), fitting(provider.max_part), provider)
 
 
 def _fit(least: int, wanted: int, provider: Provider, memory_limit: int, *, what: str) -> int:
@@ -83,11 +112,15 @@ def _fit(least: int, wanted: int, provider: Provider, memory_limit: int, *, what
     return max(least, min(wanted, most))
 
 
-def _multipart(part_size: int, options: UploadOptions, memory_limit: int, parts: int | None = None) -> PartLayout:
-    concurrency = min(options.concurrency, memory_limit // part_size)
+def _put(length: int) -> PartLayout:
+    return PartLayout(TransferKind.PUT, PartSizes.equal(length), 1)
+
+
+def _multipart(sizes: PartSizes, options: UploadOptions, memory_limit: int, parts: int | None = None) -> PartLayout:
+    concurrency = min(options.concurrency, memory_limit // sizes.first)
     if parts is not None:
         concurrency = min(concurrency, parts)
-    return PartLayout(TransferKind.MULTIPART, part_size, max(1, concurrency))
+    return PartLayout(TransferKind.MULTIPART, sizes, max(1, concurrency))
 
 
 def _whole_mib(size: int) -> int:

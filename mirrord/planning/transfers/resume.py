@@ -37,14 +37,15 @@ def can_resume(transfer: Transfer, wanted: Transfer, largest_part: int) -> bool:
     """Whether the earlier `transfer` moves the same bytes to the same object as the intent `wanted`, and can be
     resumed.
 
-    `largest_part` in bytes. Part size and id are those of the earlier transfer, because an upload keeps them; all else
-    must be equal. The source must be `pinned`.
+    `largest_part` in bytes. Part sizes and id are those of the earlier transfer, because an upload keeps them; all else
+    must be equal. The source must be `pinned`: its length is known, so its parts have one size.
     """
     return (
         transfer.kind is wanted.kind is TransferKind.MULTIPART
         and transfer.progress.upload_id is not None
-        and transfer.part_size is not None
-        and transfer.part_size <= largest_part
+        and transfer.part_sizes is not None
+        and transfer.part_sizes.are_equal
+        and transfer.part_sizes.largest <= largest_part
         and same_revision(wanted.revision, transfer.revision)
         and transfer.destination.item_id == wanted.destination.item_id
         and (transfer.options_digest, transfer.checksum_kind) == (wanted.options_digest, wanted.checksum_kind)

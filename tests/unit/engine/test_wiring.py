@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mirrord.engine.wiring import engine
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Destination, Revision, Transfer, TransferKind
+from mirrord.model import Destination, PartSizes, Revision, Transfer, TransferKind
 from mirrord.settings import Settings
 
 AT = Destination("default", "http://store", "bucket", "key")
@@ -14,7 +14,7 @@ UNNAMED = Transfer(
     destination=AT,
     revision=Revision(address="x"),
     kind=TransferKind.MULTIPART,
-    part_size=1,
+    part_sizes=PartSizes.equal(1),
     started=0.0,
 )
 

@@ -9,7 +9,9 @@ import pytest
 
 from mirrord.errors import JournalError, JournalTooNew
 from mirrord.journal.sqlite import SqliteJournal
+from mirrord.journal.sqlite.rows import to_transfer
 from mirrord.journal.sqlite.schema import Migration, migrate, migrations, queries
+from mirrord.model import PartSizes
 
 SHIPPED = list(migrations())
 NEXT = Migration(SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN worker TEXT; CREATE TABLE workers (number)")
@@ -116,6 +118,20 @@ def test_the_etags_of_an_older_journal_are_not_from_a_head(connection: sqlite3.C
     )
     migrate(connection, Path("state.db"), SHIPPED)
     assert connection.execute("SELECT etag, etag_from_head FROM items").fetchall() == [("x-2", 0)]
+
+
+def test_the_parts_of_an_upload_in_an_older_journal_have_one_size(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED[:8])
+    for name, kind, size in (("mpu", "multipart", 9), ("put", "put", None)):
+        connection.execute(
+            "INSERT INTO transfers (id, item_id, store, endpoint, bucket, key, revision, kind, started, part_size) "
+            "VALUES (?, 'i', 's', 'e', 'b', 'k', '{\"address\": \"a\"}', ?, 0, ?)",
+            (name, kind, size),
+        )
+    migrate(connection, Path("state.db"), SHIPPED)
+    connection.row_factory = sqlite3.Row
+    found = [to_transfer(row) for row in connection.execute("SELECT * FROM transfers ORDER BY id")]
+    assert [(one.id, one.part_sizes) for one in found] == [("mpu", PartSizes.equal(9)), ("put", None)]
 
 
 def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Destination, Revision, Transfer, TransferKind
+from mirrord.model import Destination, PartSizes, Revision, Transfer, TransferKind
 from mirrord.reconcile.ledger import JournalLedger
 from mirrord.testing import ManualClock, MemoryJournal
 
@@ -29,7 +29,7 @@ def ledger(*, resumable: bool = True) -> JournalLedger:
         destination=AT,
         revision=Revision(address="x", etag='"1"', length=1),
         kind=TransferKind.MULTIPART,
-        part_size=1,
+        part_sizes=PartSizes.equal(1),
         started=0.0,
     )
     return JournalLedger(MemoryJournal(), transfer, ManualClock(), resumable=resumable)

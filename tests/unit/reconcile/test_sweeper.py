@@ -9,7 +9,7 @@ import pytest
 
 from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.events import UploadAborted
-from mirrord.model import Destination, ObjectOptions, Revision, State, Transfer, TransferKind, Upload
+from mirrord.model import Destination, ObjectOptions, PartSizes, Revision, State, Transfer, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE_CREATE
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.sweeper import COPY_ENTRY, COPY_RETURNS, RETURNS, UploadSweeper
@@ -67,7 +67,7 @@ class World:
             destination=at,
             revision=Revision(address="a"),
             kind=TransferKind.MULTIPART,
-            part_size=1,
+            part_sizes=PartSizes.equal(1),
             started=self.clock.now(),
         )
         intent = with_fields(intent, **changes)

@@ -23,6 +23,7 @@ from mirrord.model import (
     ChecksumKind,
     Integrity,
     ObjectOptions,
+    PartSizes,
     ProviderName,
     Revision,
     State,
@@ -44,7 +45,7 @@ INTENT = Transfer(
     started=1.0,
     options_digest=options_digest(ObjectOptions()),
 )
-UPLOAD = replace(INTENT, id="t-2", kind=TransferKind.MULTIPART, part_size=2)
+UPLOAD = replace(INTENT, id="t-2", kind=TransferKind.MULTIPART, part_sizes=PartSizes.equal(2))
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import ChecksumKind, Integrity, Observed, ProviderName, TransferKind
+from mirrord.model import ChecksumKind, Integrity, Observed, PartSizes, ProviderName, TransferKind
 from mirrord.planning.timing.backoff import Backoff
+from mirrord.planning.transfers.parts import PartLayout
 from mirrord.providers import Provider, profile
 from mirrord.testing import MemorySource, SourceHooks
 from mirrord.transfer import multipart
@@ -107,19 +108,18 @@ async def test_parts(length: int, known: bool, step: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "sizes"),
+    ("planned", "made"),
     [
-        (profile(ProviderName.AWS), [PART, 2 * PART, 4 * PART, 3 * PART + 77]),
-        (profile(ProviderName.R2), [4 * PART, 4 * PART, 2 * PART + 77]),  # requires equal parts
+        (PartSizes(PART, 4 * PART, 1), [PART, 2 * PART, 4 * PART, 3 * PART + 77]),
+        (PartSizes(PART, 3 * PART, 2), [PART, PART, 2 * PART, 2 * PART, 3 * PART, PART + 77]),
+        (PartSizes.equal(4 * PART), [4 * PART, 4 * PART, 2 * PART + 77]),
     ],
 )
-async def test_parts_of_unknown_length_start_small(
-    provider: Provider, sizes: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mirrord.transfer.copy.AUTO_PART", PART)
-    source, store = source_of(CONTENT, length=None), ScriptedStore(provider=replace(provider, min_part=1))
-    await copy(transfer_spec(parts_of(4 * PART, concurrency=1)), source, source.observed, context(store))
-    assert store.part_sizes == sizes
+async def test_parts_of_unknown_length_have_the_planned_sizes(planned: PartSizes, made: list[int]) -> None:
+    source, store = source_of(CONTENT, length=None), ScriptedStore()
+    spec = transfer_spec(PartLayout(TransferKind.MULTIPART, planned, 1))
+    await copy(spec, source, source.observed, context(store))
+    assert store.part_sizes == made
     assert store.objects == {AT.key: CONTENT}
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mirrord.errors import PreconditionFailed
-from mirrord.model import ChecksumKind, Integrity, ProviderName, UploadOptions
+from mirrord.model import ChecksumKind, Integrity, ProviderName, TransferKind, UploadOptions
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.providers import profile
 from mirrord.testing import MemoryStore
@@ -44,6 +44,12 @@ async def test_the_object_has_the_bytes_that_were_sent(length: int, known: bool,
     assert copied.size == length
     assert copied.integrity is (Integrity.MD5 if kind is ChecksumKind.MD5 else Integrity.FULL_OBJECT)
     assert budget.mapped <= LIMIT
+
+
+async def test_a_body_of_unknown_length_goes_in_parts_that_start_at_8_mib() -> None:
+    store, source = await with_bucket(), source_of(CONTENT, length=None, step=MiB)
+    copied = await copy(planned(None), source, source.observed, TransferContext(store=store, budget=Budget(LIMIT)))
+    assert (copied.kind, copied.parts) == (TransferKind.MULTIPART, 3)
 
 
 def unless_it_exists(one: TransferSpec) -> TransferSpec:

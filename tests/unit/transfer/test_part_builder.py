@@ -1,15 +1,13 @@
 """Any sequence of chunks gives parts of one size but the last, in order, with the same bytes."""
 
 import os
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirrord.errors import StoreDenied, StoreUnavailable
-from mirrord.model import ChecksumKind, ProviderName
-from mirrord.providers import profile
+from mirrord.model import ChecksumKind, PartSizes
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.part_builder import PartBuilder
@@ -29,7 +27,7 @@ def upload_to(store: ScriptedStore, kind: ChecksumKind, concurrency: int = 4) ->
 async def push(store: ScriptedStore, chunks: list[bytes], budget: Budget, concurrency: int = 2) -> None:
     upload = upload_to(store, ChecksumKind.CRC64NVME, concurrency=concurrency)
     async with upload:
-        feeding = PartBuilder(upload, budget, PART)
+        feeding = PartBuilder(upload, budget, PartSizes.equal(PART))
         try:
             for chunk in chunks:
                 await feeding.take(memoryview(chunk))
@@ -60,7 +58,7 @@ async def test_large_chunks_are_parts_and_small_ones_are_combined(
     store, budget, chunks = ScriptedStore(), Budget(PART), pieces(CONTENT[:length], sizes)
     upload = upload_to(store, ChecksumKind.CRC64NVME, concurrency=concurrency)
     async with upload:
-        feeding = PartBuilder(upload, budget, PART, equal=False, most=2 * PART)
+        feeding = PartBuilder(upload, budget, PartSizes.equal(PART), whole_chunks=2 * PART)
         for chunk in chunks:
             await feeding.take(memoryview(chunk))
         await feeding.end()
@@ -87,7 +85,7 @@ async def test_large_chunks_are_parts_and_small_ones_are_combined(
 async def test_where_parts_end(chunks: list[int], parts: list[int]) -> None:
     store = ScriptedStore()
     async with upload_to(store, ChecksumKind.CRC64NVME, concurrency=1) as upload:
-        feeding = PartBuilder(upload, Budget(PART), PART, equal=False, most=3 * PART)
+        feeding = PartBuilder(upload, Budget(PART), PartSizes.equal(PART), whole_chunks=3 * PART)
         for size in chunks:
             await feeding.take(memoryview(CONTENT)[:size])
         await feeding.end()
@@ -96,9 +94,9 @@ async def test_where_parts_end(chunks: list[int], parts: list[int]) -> None:
 
 
 async def test_parts_of_small_chunks_grow_with_their_number() -> None:
-    store = ScriptedStore(provider=replace(profile(ProviderName.AWS), max_parts=20))
+    store = ScriptedStore()
     async with upload_to(store, ChecksumKind.NONE, concurrency=1) as upload:
-        feeding = PartBuilder(upload, Budget(PART), PART, equal=False)
+        feeding = PartBuilder(upload, Budget(PART), PartSizes(PART, 4 * PART, 2), whole_chunks=MiB)
         for _ in range(14):
             await feeding.take(memoryview(CONTENT)[: PART - 1])
         await feeding.end()
@@ -127,7 +125,7 @@ async def test_after_a_failed_part_no_further_one_is_sent() -> None:
 
     async def work() -> None:
         async with upload:
-            feeding = PartBuilder(upload, budget, PART)
+            feeding = PartBuilder(upload, budget, PartSizes.equal(PART))
             await feeding.take(memoryview(CONTENT)[:PART])
             with pytest.raises(StoreDenied):
                 await upload.wait_for_parts()

@@ -12,6 +12,7 @@ from mirrord.model import (
     FileIdentity,
     Observed,
     Part,
+    PartSizes,
     Revision,
     Transfer,
     TransferKind,
@@ -115,12 +116,12 @@ WANTED = Transfer(
     destination=AT,
     revision=Revision(address="a", etag='"1"', length=100),
     kind=TransferKind.MULTIPART,
-    part_size=20,
+    part_sizes=PartSizes.equal(20),
     started=9.0,
     checksum_kind=ChecksumKind.CRC64NVME,
     options_digest="d",
 )
-EARLIER = with_fields(WANTED, id="old", part_size=10, started=1.0, upload_id="u")
+EARLIER = with_fields(WANTED, id="old", part_sizes=PartSizes.equal(10), started=1.0, upload_id="u")
 
 
 def test_the_same_revision_with_the_same_options_goes_on_with_its_own_part_size() -> None:
@@ -141,8 +142,9 @@ def test_a_file_on_a_device_of_another_number_goes_on() -> None:
         {"revision": Revision(address="b", etag='"1"', length=100)},
         {"revision": replace(WANTED.revision, file=FileIdentity(1, 2, 3, 4, 5))},
         {"upload_id": None},
-        {"part_size": None},
-        {"part_size": 11},
+        {"part_sizes": None},
+        {"part_sizes": PartSizes.equal(11)},
+        {"part_sizes": PartSizes(5, 10, 2)},  # of a length that was unknown
         {"kind": TransferKind.PUT},
         {"options_digest": "other"},
         {"checksum_kind": ChecksumKind.CRC32},

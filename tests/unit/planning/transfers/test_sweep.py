@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.model import Destination, Revision, TransferKind, Upload
+from mirrord.model import Destination, PartSizes, Revision, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE_CREATE, is_expired, lacks_upload_id, opened_for
 from tests.support.records import make_transfer, with_fields
 
@@ -15,7 +15,7 @@ INTENT = make_transfer(
     destination=AT,
     revision=Revision(address="a"),
     kind=TransferKind.MULTIPART,
-    part_size=1,
+    part_sizes=PartSizes.equal(1),
     started=1000.0,
     given_up=2000.0,
 )
