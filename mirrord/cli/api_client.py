@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from os import strerror
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
+from mirrord.cli.daemon_address import checked_address
 from mirrord.errors import DaemonRefused, NoDaemon
 from mirrord.model import State
 from mirrord.status import ItemPage, ItemStatus, Status
@@ -37,10 +38,7 @@ class ApiClient:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is not the URL of a daemon; write it like http://127.0.0.1:8420")
-        self.url = url.rstrip("/")
+        self.url = checked_address(url)
         self._token = token
         self._session: aiohttp.ClientSession | None = None
 

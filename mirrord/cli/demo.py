@@ -19,14 +19,15 @@ import click
 from mirrord.cli import options
 from mirrord.cli.process.running import run, run_daemon
 from mirrord.cli.process.signals import process
-from mirrord.cli.show.lines import print_line, showing_progress, summary
+from mirrord.cli.show.lines import print_line, summary
+from mirrord.cli.show.progress import showing_progress
 from mirrord.daemon.run import serve
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.errors import ListenFailed, ManifestError
 from mirrord.events import DaemonReady, Event
 from mirrord.model import ProviderName
-from mirrord.programs.api import settings_for, sync
+from mirrord.programs.api import sync
 from mirrord.programs.desired import Desired, read
 from mirrord.programs.report import Report
 from mirrord.s3.embedded.store import EmbeddedStore
@@ -120,7 +121,7 @@ async def _live(demo_directory: DemoDirectory, *, verbose: bool) -> None:
 
 def _settings(desired: Desired, environ: Mapping[str, str]) -> Settings:
     try:
-        return settings_for(desired, {}, environ)
+        return desired.settings({}, environ)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

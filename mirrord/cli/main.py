@@ -19,14 +19,14 @@ from mirrord.cli.process.standard_streams import OutputFailed, discard_output, w
 from mirrord.errors import JournalLocked, ManifestError, MirrordError, PathMissing
 
 _COMMANDS = {
-    "run": ("mirrord.cli.daemon_commands", "the daemon: follow manifests and folders until it is stopped"),
-    "sync": ("mirrord.cli.daemon_commands", "check every item now, copy what differs, and end"),
-    "plan": ("mirrord.cli.inspect_commands", "show what sync would do, and why"),
-    "validate": ("mirrord.cli.inspect_commands", "check manifests, offline"),
+    "run": ("mirrord.cli.run", "the daemon: follow manifests and folders until it is stopped"),
+    "sync": ("mirrord.cli.sync", "check every item now, copy what differs, and end"),
+    "plan": ("mirrord.cli.plan", "show what sync would do, and why"),
+    "validate": ("mirrord.cli.validate", "check manifests, offline"),
     "verify": ("mirrord.cli.verify", "read objects back, and compare them with the journal and with files"),
     "status": ("mirrord.cli.status_commands", "show what the daemon does, or did"),
     "trigger": ("mirrord.cli.status_commands", "have the daemon check items now"),
-    "schema": ("mirrord.cli.inspect_commands", "print the JSON Schema of manifests, for editors"),
+    "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
     "demo": ("mirrord.cli.demo", "a demonstration: embedded store, sample origin and inbox in ./demo"),
 }

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 import click
 
 from mirrord.cli import options
-from mirrord.cli.api_client import ApiClient
+from mirrord.cli.daemon_address import checked_address
 from mirrord.cli.exits import FAILED
 from mirrord.cli.process.running import run
 from mirrord.cli.show.lines import print_line
 from mirrord.cli.show.overview import Overview, overview
 from mirrord.cli.show.status import in_json as status_in_json
 from mirrord.cli.show.status import lines
-from mirrord.cli.trigger import trigger_all
 from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon, printable
 from mirrord.programs.offline import StateLocation, locate_state
@@ -70,6 +69,9 @@ def trigger(items: Sequence[str], url: str | None, state: str | None, config: st
     token = os.environ.get(TOKEN, "")
     if not token:
         raise click.UsageError(f"trigger needs the API token: set {TOKEN} to the manifest's daemon.api_token")
+    from mirrord.cli.api_client import ApiClient  # `status` without a daemon needs no HTTP client, which takes 0.1 s
+    from mirrord.cli.trigger import trigger_all
+
     done = run(trigger_all(ApiClient(address, token), items))
     for line in done.lines:
         print_line(line)
@@ -90,7 +92,7 @@ def _state_location(config: str | None, state: str | None) -> StateLocation:
 
 def _checked_url(url: str | None) -> None:
     try:
-        ApiClient(url or "http://127.0.0.1")
+        checked_address(url or "http://127.0.0.1")
     except ValueError as error:
         raise click.UsageError(f"--url: {error}") from error
 

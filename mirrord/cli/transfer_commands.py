@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from mirrord.cli import options
+from mirrord.cli.manifests import checked
 from mirrord.cli.process.running import run
-from mirrord.cli.show.lines import showing_progress
+from mirrord.cli.show.progress import showing_progress
 from mirrord.declared import StoreOptions
 from mirrord.errors import KeyRefused, ManifestError
 from mirrord.manifest.schema.document import StoreSection
@@ -41,7 +42,7 @@ def copy(source: str, to: str, store: str | None, config: str | None, **flags: A
     desired = read([config] if config else [], os.environ)
     if desired.problems:
         raise ManifestError(desired.problems)
-    settings = options.checked(desired, flags)
+    settings = checked(desired, flags)
     chosen = _declared(desired, store) if config else _described(**{name: flags[name] for name in _DESCRIPTION})
     item = _bound(source, to, chosen)
     with showing_progress(settings, verbose=flags["verbose"]) as observer:

@@ -6,8 +6,10 @@ import click
 
 from mirrord.cli import options
 from mirrord.cli.exits import FAILED, INVALID
+from mirrord.cli.manifests import checked, desired_at, require_match
 from mirrord.cli.process.running import run
-from mirrord.cli.show.lines import observing, print_line
+from mirrord.cli.show.lines import print_line
+from mirrord.cli.show.progress import observing
 from mirrord.programs.verify import Verified
 from mirrord.programs.verify import verify as verify_desired
 from mirrord.units import format_duration, format_size
@@ -24,11 +26,11 @@ def verify(paths: Sequence[str], only: Sequence[str], shallow: bool, **flags: st
     Reads only; runs beside a daemon. Exit code: 0 all equal, 1 a difference, or an object that could not be checked,
     78 a manifest is invalid. Of several the last one named here.
     """
-    desired = options.desired_at(paths)
-    settings = options.checked(desired, flags)
+    desired = desired_at(paths)
+    settings = checked(desired, flags)
     with observing(settings.log_format, settings.log_level) as observer:
         found = run(verify_desired(desired, settings, observer, only, shallow=shallow))
-    options.require_match(desired, only, found.seen)
+    require_match(desired, only, found.seen)
     for line in lines(found):
         print_line(line)
     return INVALID if found.problems else 0 if found.sound else FAILED

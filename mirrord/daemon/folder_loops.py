@@ -19,7 +19,7 @@ from mirrord.model import Item, Record
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, JournalRecords, Observer
 from mirrord.scheduling.scheduler import Scheduler
-from mirrord.sources.folder import LocalFolder
+from mirrord.sources.folder.scan import LocalFolder
 from mirrord.status import FolderStatus
 
 

@@ -21,7 +21,7 @@ from mirrord.model import Item
 from mirrord.planning.items.expand import Overlap
 from mirrord.planning.items.in_force import InForce, ManifestVersions, resolve, without_entries
 from mirrord.ports import Clock, Observer
-from mirrord.sources.folder import OverlapCheck
+from mirrord.sources.folder.overlap_check import OverlapCheck
 from mirrord.sources.mounts import Mounts
 from mirrord.status import FileStatus
 

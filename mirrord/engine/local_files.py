@@ -18,9 +18,10 @@ from mirrord.model import File, Item
 from mirrord.ports import Hints
 from mirrord.settings import OwnPaths
 from mirrord.sources.file import FileSource, file_source
-from mirrord.sources.folder import FolderQuarantine, LocalFolder, Overlaps
 from mirrord.sources.folder.directories import Directories, DirectoryKey, FolderLocation
-from mirrord.sources.folder.overlap import Survey, directory_of, local_sources, relevant
+from mirrord.sources.folder.overlap import Overlaps, Survey, directory_of, local_sources, relevant
+from mirrord.sources.folder.quarantine import FolderQuarantine
+from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.mounts import Mounts, silence_at
 from mirrord.sources.pool import FilePool, FilePools
 from mirrord.sources.watch import DirectoryWatch

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import Record
+from mirrord.settings import Settings
 
 
 class ReadOnlyJournal(SqliteJournal):
@@ -17,3 +18,8 @@ class ReadOnlyJournal(SqliteJournal):
 
     async def finish(self, transfer_id: str, record: Record) -> None:
         """Records nothing."""
+
+
+def read_journal(settings: Settings) -> ReadOnlyJournal:
+    """The journal, opened by `async with` without the state lock. Opening raises JournalTooNew, JournalUnavailable."""
+    return ReadOnlyJournal(settings.state, read_only=True)

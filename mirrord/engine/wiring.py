@@ -1,7 +1,7 @@
 """Chooses every concrete class and opens it: journal, stores, sources, transfers, reconciler.
 
-Owns the order of opening and closing. `engine` is for programs that write and holds the state lock; `read_only` and
-`read_journal` are for programs that only read.
+Owns the order of opening and closing. `engine` is for programs that write and holds the state lock; `read_only` is for
+programs that only read.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from mirrord.declared import StoreOptions
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.descriptors import descriptors
 from mirrord.engine.local_files import LocalFiles
-from mirrord.engine.read_only_journal import ReadOnlyJournal
+from mirrord.engine.read_only_journal import read_journal
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
@@ -108,11 +108,6 @@ async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> A
             files=LocalFiles(settings.own_paths),
             clock=SystemClock(),
         )
-
-
-def read_journal(settings: Settings) -> ReadOnlyJournal:
-    """The journal, opened by `async with` without the state lock. Opening raises JournalTooNew, JournalUnavailable."""
-    return ReadOnlyJournal(settings.state, read_only=True)
 
 
 def _assembled(

@@ -12,13 +12,7 @@ from mirrord.programs.plan import Plan
 from mirrord.programs.plan import plan as plan_desired
 from mirrord.programs.report import Report
 from mirrord.programs.sync import sync as sync_desired
-from mirrord.settings import Settings, resolve
 from mirrord.telemetry.fanout import unobserved
-
-
-def settings_for(desired: Desired, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
-    """The settings of a run. Raises ValueError that names the invalid flag or variable."""
-    return resolve(flags, environ, desired.daemon)
 
 
 async def sync(
@@ -40,7 +34,7 @@ async def sync(
     """
     environ = os.environ if environ is None else environ
     desired = _readable(read(paths, environ))
-    return await sync_desired(desired, settings_for(desired, {"state": state}, environ), observer, only, prune_max)
+    return await sync_desired(desired, desired.settings({"state": state}, environ), observer, only, prune_max)
 
 
 async def plan(
@@ -57,7 +51,7 @@ async def plan(
     """
     environ = os.environ if environ is None else environ
     desired = _readable(read(paths, environ))
-    return await plan_desired(desired, settings_for(desired, {"state": state}, environ), observer, only)
+    return await plan_desired(desired, desired.settings({"state": state}, environ), observer, only)
 
 
 def _readable(desired: Desired) -> Desired:

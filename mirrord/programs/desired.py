@@ -16,7 +16,8 @@ from mirrord.manifest.manifest import Loaded, load_all
 from mirrord.model import Item
 from mirrord.planning.items.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer
-from mirrord.sources.folder import OverlapCheck
+from mirrord.settings import Settings, resolve
+from mirrord.sources.folder.overlap_check import OverlapCheck
 from mirrord.sources.mounts import Mounts
 
 
@@ -38,6 +39,10 @@ class Desired:
     def daemon(self) -> dict[str, Any]:
         """The values of the `daemon:` block, by the field names of `settings.Settings`."""
         return daemon_settings(self.loaded.daemon)
+
+    def settings(self, flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+        """The settings of a run. Raises ValueError that names the invalid flag or variable."""
+        return resolve(flags, environ, self.daemon)
 
 
 def read(paths: Sequence[str], environ: Mapping[str, str], *, again: bool = False) -> Desired:

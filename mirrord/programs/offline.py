@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mirrord._version import __version__
 from mirrord.engine.daemon_block import daemon_settings
-from mirrord.engine.wiring import read_journal
+from mirrord.engine.read_only_journal import read_journal
 from mirrord.errors import ManifestError, Problem
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import daemon_of

@@ -21,7 +21,8 @@ from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.ports import Clock, Found, JournalRecords, Observer
 from mirrord.programs.desired import Desired, selected
-from mirrord.sources.folder import FoundFile, SettledFolder
+from mirrord.sources.folder.settle import SettledFolder
+from mirrord.sources.folder.walk import FoundFile
 
 SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")
 """The outcome of an item whose file changed within `settle`."""

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from mirrord.engine.clock import SystemClock
+from mirrord.engine.read_only_journal import read_journal
 from mirrord.engine.stores import Stores
-from mirrord.engine.wiring import read_journal
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
 from mirrord.model import ChecksumKind, Destination, File, FileIdentity, Record, Revision, file_path
 from mirrord.ports import JournalQueries, Observer

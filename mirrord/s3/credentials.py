@@ -5,7 +5,7 @@ declares keys or is `anonymous`. `security` loads them again when they were repl
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -29,11 +29,6 @@ def aws_session(options: StoreOptions) -> AioSession:
     if _is_declared(options):
         return AioSession(_NO_FILES)
     return AioSession(profile=options.credentials.profile if options.credentials else None)
-
-
-StatFields = tuple[int, int, int] | None
-"""mtime (ns), inode and size of a file; None: it cannot be read."""
-FileStats = Mapping[Path, StatFields]
 
 
 class StoreCredentials(AioCredentials):
@@ -116,19 +111,6 @@ def _bundle(session: AioSession) -> str | None:
     except BotoCoreError:
         return None
     return bundle
-
-
-def file_stats(files: Iterable[Path]) -> FileStats:
-    """The stat fields of files. They change when a file is replaced or written."""
-    return {file: _stat_fields(file) for file in files}
-
-
-def _stat_fields(file: Path) -> StatFields:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _is_declared(options: StoreOptions) -> bool:

@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mirrord.s3.answers.error_response import STALE_CREDENTIALS, code_of
 from mirrord.s3.answers.transport import is_rejected_certificate
 from mirrord.s3.authorities import CertificateAuthorities
-from mirrord.s3.credentials import FileStats, StoreCredentials, file_stats
+from mirrord.s3.credentials import StoreCredentials
+from mirrord.s3.file_stats import FileStats, file_stats
 
 _log = getLogger(__name__)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity, file_address, fingerprint
-from mirrord.sources.folder import FoundFile, LocalFolder, SettledFolder
+from mirrord.sources.folder.scan import LocalFolder
+from mirrord.sources.folder.settle import SettledFolder
+from mirrord.sources.folder.walk import FoundFile
 from mirrord.testing import AutoAdvancingClock
 
 Make = Callable[..., LocalFolder | SettledFolder]

@@ -8,7 +8,7 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.file_removal import QUARANTINE, quarantine_name
-from mirrord.sources.folder import LocalFolder
+from mirrord.sources.folder.scan import LocalFolder
 
 LONG = "l" * 251 + ".csv"
 

@@ -6,8 +6,8 @@ import pytest
 
 from mirrord.model import FileIdentity
 from mirrord.settings import Settings
-from mirrord.sources.folder import LocalFolder
 from mirrord.sources.folder.quarantine import FolderQuarantine
+from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.folder.walk import STATE
 
 OWN = ("state.db", "state.db-wal", "state.db-shm", "lock", "daemon.json", "embedded.json", "embedded/vol/1.dat")

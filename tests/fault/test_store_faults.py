@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.engine import stores
+from mirrord.engine import s3_stores
 from mirrord.errors import Reason
 from mirrord.events import (
     Event,
@@ -55,7 +55,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "S3Store", partial(S3Store, deadline=DEADLINE))
+    monkeypatch.setattr(s3_stores, "S3Store", partial(S3Store, deadline=DEADLINE))
     monkeypatch.setattr("mirrord.s3.bounded_calls.MIN_RATE", 100 * MiB)
     monkeypatch.setattr("mirrord.s3.store.COMPLETE_FACTOR", 1)
 

@@ -23,7 +23,6 @@ from mirrord.cli.demo import command, on_a_free_port
 from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.errors import ListenFailed
-from mirrord.programs.api import settings_for
 from mirrord.programs.desired import read
 from mirrord.settings import Settings
 from tests.support.command import environment, start
@@ -162,7 +161,7 @@ def test_the_manifest_names_its_state_whatever_the_directory_is_called(tmp_path:
     environ = {ORIGIN: "http://127.0.0.1:1"}
     desired = read([str(place.manifest)], environ)
     assert desired.problems == ()
-    assert settings_for(desired, {}, environ).directory == place.root / "state"
+    assert desired.settings({}, environ).directory == place.root / "state"
 
 
 async def test_the_status_line_that_it_prints_works_beside_it(tmp_path: Path) -> None:

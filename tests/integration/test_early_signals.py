@@ -55,7 +55,7 @@ async def signalled(home: Path, name: str, module: str, arguments: Sequence[str]
         await daemon.close()
 
 
-MODULES = ["mirrord.cli.main", "click", "mirrord.daemon.run", "structlog", "uvloop"]
+MODULES = ["mirrord.cli.main", "click", "mirrord.engine.wiring", "structlog", "uvloop"]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -24,7 +24,7 @@ from mirrord.folders.ports import FolderPorts
 from mirrord.model import File, FileIdentity, Item, Outcome, Revision, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.reconcile.records import with_outcome
-from mirrord.sources.folder import LocalFolder
+from mirrord.sources.folder.scan import LocalFolder
 from mirrord.sources.watch import DirectoryWatch, inotify
 from mirrord.testing import MemoryJournal
 from tests.support.records import with_fields

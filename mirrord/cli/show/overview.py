@@ -5,7 +5,6 @@ Owns the choice between the two, and what is read from each. `show_status` forma
 
 from dataclasses import dataclass
 
-from mirrord.cli.api_client import ApiClient
 from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon
 from mirrord.programs.offline import WORST_FIRST, StateLocation, recorded
@@ -58,6 +57,8 @@ async def overview(url: str | None, location: StateLocation, limit: int) -> Over
 
 
 async def _of_daemon(url: str, limit: int) -> Overview:
+    from mirrord.cli.api_client import ApiClient  # only where a daemon runs: the HTTP client takes 0.1 s
+
     async with ApiClient(url) as api:
         status = await api.status()
         left: list[ItemStatus] = []

@@ -4,10 +4,12 @@ It is made from the same models. This module adds the forms that `load` converts
 and `${…}` for any scalar. Only the loader checks rules between fields.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from mirrord.manifest.schema.descriptions import descriptions
 from mirrord.manifest.schema.document import Document
+from mirrord.manifest.schema.section import Section
 
 Schema = dict[str, Any]
 
@@ -21,8 +23,9 @@ _KEPT = frozenset({"type", "description", "required", "additionalProperties"})
 def json_schema() -> Schema:
     """A JSON Schema, draft 2020-12."""
     made = Document.model_json_schema(mode="validation")
-    models: Schema = {name: _model(one) for name, one in made["$defs"].items()}
-    document = _model(made)
+    texts = {section.__name__: descriptions(section) for section in _sections(Section)}
+    models: Schema = {name: _model(one, texts[name]) for name, one in made["$defs"].items()}
+    document = _model(made, texts[Document.__name__])
     mapping = _unfolded(models)
     sections = document["properties"]
     sections["mirrors"] = _any_of(sections["mirrors"], mapping, _NOTHING)
@@ -36,10 +39,18 @@ def json_schema() -> Schema:
     }
 
 
-def _model(model: Schema) -> Schema:
+def _sections(base: type[Section]) -> Iterator[type[Section]]:
+    for section in base.__subclasses__():
+        yield section
+        yield from _sections(section)
+
+
+def _model(model: Schema, texts: Mapping[str, str]) -> Schema:
     """One mapping of the manifest, each field with its description and default."""
     kept = {name: value for name, value in model.items() if name in _KEPT}
-    return {**kept, "properties": {name: _field(one) for name, one in model.get("properties", {}).items()}}
+    fields = model.get("properties", {}).items()
+    described = {name: {**one, "description": texts[name]} if name in texts else one for name, one in fields}
+    return {**kept, "properties": {name: _field(one) for name, one in described.items()}}
 
 
 def _field(field: Schema) -> Schema:

@@ -33,7 +33,11 @@ class Section(BaseModel):
     """Base class of all mappings in a manifest."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # one validator for the document, when it is first used, in place of one for each class
     )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:

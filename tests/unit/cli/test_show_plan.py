@@ -2,7 +2,7 @@
 
 import json
 
-from mirrord.cli.inspect_commands import exit_code_of
+from mirrord.cli.plan import exit_code_of
 from mirrord.cli.show.plan import in_json, lines
 from mirrord.errors import Problem, Reason
 from mirrord.model import Destination, Item, Outcome, State, TransferKind, origin_at

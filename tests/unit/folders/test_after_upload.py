@@ -41,7 +41,7 @@ from mirrord.model import (
 from mirrord.planning.decisions.file_removal import RemovalResult
 from mirrord.planning.items.bind import item_of
 from mirrord.ports import ByteStream
-from mirrord.sources.folder import FoundFile
+from mirrord.sources.folder.walk import FoundFile
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore, SourceHooks
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB

@@ -11,9 +11,9 @@ import pytest
 from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.model import DeleteFile, File, Item, KeepFile
 from mirrord.planning.items.bind import item_of
-from mirrord.sources.folder import OverlapCheck, Overlaps
 from mirrord.sources.folder.directories import NoMounts
-from mirrord.sources.folder.overlap import Survey, directory_of, local_sources
+from mirrord.sources.folder.overlap import Overlaps, Survey, directory_of, local_sources
+from mirrord.sources.folder.overlap_check import OverlapCheck
 from mirrord.sources.mounts import Mount, Mounts
 from tests.support.records import with_fields
 

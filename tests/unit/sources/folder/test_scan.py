@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.sources.folder import LocalFolder
+from mirrord.sources.folder.scan import LocalFolder
 
 
 @pytest.fixture

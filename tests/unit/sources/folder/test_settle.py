@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mirrord.model import FileIdentity
-from mirrord.sources.folder import LocalFolder, SettledFolder, Stats
+from mirrord.sources.folder.scan import LocalFolder
+from mirrord.sources.folder.settle import SettledFolder, Stats
 from mirrord.testing import AutoAdvancingClock
 
 FILE = FileIdentity(1, 2, 3, 4, 5)

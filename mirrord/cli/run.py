@@ -1,0 +1,42 @@
+"""`mirrord run`: the daemon."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+
+from mirrord.cli import options
+from mirrord.cli.manifests import checked
+from mirrord.cli.process import running
+from mirrord.cli.process.signals import process
+from mirrord.cli.show.progress import observing
+from mirrord.daemon.run import serve
+from mirrord.errors import ManifestError
+from mirrord.programs.desired import read
+from mirrord.settings import Settings, default_config
+
+
+@click.command()
+@options.paths
+@options.listen
+@options.hosts
+@options.running
+def run(paths: Sequence[str], **flags: str | None) -> int:
+    """Keep the stores equal to the manifests and folders at PATH..., until SIGTERM. SIGHUP reads all again.
+
+    Exit code: 0 stopped, 1 it cannot run, 75 another mirrord holds the state, 78 no manifest is valid.
+    """
+    paths = paths or [default_config(os.environ)]
+    settings = _settings(paths, flags)
+    with observing(settings.log_format, settings.log_level) as observer, suppress(KeyboardInterrupt):  # at startup
+        running.run_daemon(serve(paths, settings, os.environ, observer, process, flags))
+    return 0
+
+
+def _settings(paths: Sequence[str], flags: dict[str, str | None]) -> Settings:
+    """The settings of the process. The daemon reads the manifests again, so that they are not kept here."""
+    desired = read(paths, os.environ, again=True)
+    if desired.problems and not desired.sound:
+        raise ManifestError(desired.problems)
+    return checked(desired, flags)
