@@ -4,7 +4,7 @@ failure."""
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirrord.model import Item, Transfer
+from mirrord.model import Item, Transfer, TransferKind
 from mirrord.ports import JournalTransfers
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
@@ -35,11 +35,13 @@ class RunningCopy:
         )
 
     def progress(self, read: int, sent: int) -> None:
-        """See `transfer.spec.ProgressCallback`."""
+        """See `transfer.spec.ProgressCallback`. A put that is read at once is not reported: its end follows."""
         if sent > self.confirmed:
             self.confirmed = sent
             self.wrote(self.attempt.item)
-        self.attempt.progressed(read, sent, self.due.observed.revision.length)
+        length = self.due.observed.revision.length
+        if read != length or self.transfer.kind is not TransferKind.PUT:
+            self.attempt.progressed(read, sent, length)
 
     def _aborted(self, upload_id: str) -> None:
         self.ledger.aborted()

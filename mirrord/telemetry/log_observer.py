@@ -4,10 +4,10 @@ Limits progress to one line every few seconds of a long transfer, and permanent 
 reason until the item is Synced again. Only an item's `shown_source` is ever logged.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from functools import singledispatchmethod
 
 from structlog.typing import FilteringBoundLogger
 
@@ -31,7 +31,8 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import Item
+from mirrord.model import Item, TransferKind
+from mirrord.telemetry.event_method import EventMethod
 
 PROGRESS_EVERY = 5.0  # seconds
 
@@ -57,7 +58,7 @@ class LogObserver:
     def __call__(self, event: Event) -> None:
         self._log_event(event)
 
-    @singledispatchmethod
+    @EventMethod
     def _log_event(self, event: Event) -> None:
         """Log an event without a rule of its own: its plain fields, and its item as shown."""
         values = {field.name: getattr(event, field.name) for field in fields(event)}
@@ -101,7 +102,9 @@ class LogObserver:
     def _(self, event: TransferStarted) -> None:
         now = self._clock()
         self._running[event.transfer_id] = (now, now)
-        self._logger.info(event.name, **_transfer(event), **_known(size=event.size))
+        level = logging.DEBUG if event.kind is TransferKind.PUT else logging.INFO
+        if self._logger.is_enabled_for(level):  # a folder may have 100,000 puts, and each has its line at the end
+            self._logger.log(level, event.name, **_transfer(event), **_known(size=event.size))
 
     @_log_event.register
     def _(self, event: TransferResumed) -> None:
@@ -133,7 +136,7 @@ class LogObserver:
         moved = 0 if copied.reused else copied.size
         self._logger.info(
             event.name,
-            **_transfer(event) | {"kind": copied.kind.value},
+            **_transfer(event),
             bytes=moved,
             parts=copied.parts,
             duration_ms=_milliseconds(event.duration),
@@ -216,8 +219,12 @@ def _item(item: Item) -> dict[str, object]:
 
 
 def _transfer(event: TransferEvent) -> dict[str, object]:
-    kind = event.kind.value if event.kind else None
-    return _item(event.item) | _known(kind=kind, attempt=event.attempt, transfer_id=event.transfer_id)
+    fields = _item(event.item)
+    if event.kind is not None:
+        fields["kind"] = event.kind.value
+    fields["attempt"] = event.attempt
+    fields["transfer_id"] = event.transfer_id
+    return fields
 
 
 def _known(**fields: object) -> dict[str, object]:

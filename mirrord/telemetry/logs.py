@@ -13,6 +13,7 @@ from typing import Literal, TextIO, cast
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from mirrord.telemetry.json_lines import json_line
 from mirrord.telemetry.log_writer import LogWriter
 from mirrord.telemetry.redaction import redacted
 
@@ -63,18 +64,18 @@ def configure(format: Format = "auto", level: Level = "info", stream: TextIO | N
     render = _renderers(format == "console" or (format == "auto" and out.isatty()), out)
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     structlog.configure(
-        processors=[structlog.processors.add_log_level, stamp, *render],
+        processors=[structlog.processors.add_log_level, *render[:-1], stamp, render[-1]],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
     _route_libraries(out, max(severity, logging.WARNING), [structlog.stdlib.add_log_level, stamp], render)
-    return cast(FilteringBoundLogger, structlog.get_logger())
+    return cast(FilteringBoundLogger, structlog.get_logger().bind())  # bound: else each line would bind a logger
 
 
 def _renderers(console: bool, out: TextIO) -> list[Processor]:
     if not console:
-        return [structlog.processors.format_exc_info, redacted, structlog.processors.JSONRenderer()]
+        return [structlog.processors.format_exc_info, redacted, json_line]
     colours = out.isatty() and not os.environ.get("NO_COLOR")
     plain = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
     return [structlog.processors.format_exc_info, redacted, plain]

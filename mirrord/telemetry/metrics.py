@@ -7,7 +7,6 @@ items. Values that other parts own (totals by state, buffers, the queue) are rea
 import platform
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import singledispatchmethod
 from heapq import nlargest
 
 from prometheus_client import (
@@ -40,6 +39,7 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import State, TransferKind
+from mirrord.telemetry.event_method import EventMethod
 
 DURATIONS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14400)
 """Buckets in seconds: from a small put on loopback to a large object that takes hours."""
@@ -98,7 +98,7 @@ class Metrics:
     def __call__(self, event: Event) -> None:
         self._count(event)
 
-    @singledispatchmethod
+    @EventMethod
     def _count(self, event: Event) -> None:
         self._transfers.count(event)
 
@@ -150,7 +150,7 @@ class _TransferMetrics:
         )
         self._retries = _counter(registry, "retries", "Failed checks and transfers that will be retried.", "reason")
 
-    @singledispatchmethod
+    @EventMethod
     def count(self, event: Event) -> None:
         """Events without a metric are ignored."""
 
@@ -166,16 +166,22 @@ class _TransferMetrics:
 
     @count.register
     def _(self, event: TransferProgress) -> None:
+        self._moved(event, event.bytes_read, event.bytes_sent)
+
+    def _moved(self, event: TransferEvent, bytes_read: int, bytes_sent: int) -> None:
+        """Count the bytes that this transfer moved since its last event."""
         transfer_id, read, sent = self._running.get(event.item.id, ("", 0, 0))
         if transfer_id != event.transfer_id:
             read = sent = 0
         store = _label(event.item.destination.store)
-        self._bytes.labels(store, "read").inc(max(0, event.bytes_read - read))
-        self._bytes.labels(store, "sent").inc(max(0, event.bytes_sent - sent))
-        self._running[event.item.id] = (event.transfer_id, event.bytes_read, event.bytes_sent)
+        self._bytes.labels(store, "read").inc(max(0, bytes_read - read))
+        self._bytes.labels(store, "sent").inc(max(0, bytes_sent - sent))
+        self._running[event.item.id] = (event.transfer_id, bytes_read, bytes_sent)
 
     @count.register
     def _(self, event: TransferCompleted) -> None:
+        moved = 0 if event.copied.reused else event.copied.size
+        self._moved(event, moved, moved)  # a small put has no progress events
         self._ended(event, "completed")
         self._durations.observe(event.duration)
         if event.copied.kind is TransferKind.MULTIPART:

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import singledispatchmethod
 from itertools import islice
 from typing import Self
 
@@ -33,6 +32,7 @@ from mirrord.events import (
     TransferStarted,
 )
 from mirrord.model import Item
+from mirrord.telemetry.event_method import EventMethod
 from mirrord.telemetry.redaction import printable
 from mirrord.units import format_duration, format_size
 
@@ -140,7 +140,7 @@ class ProgressObserver:
             self._draw(self._progress, now)
 
     # ── counting ──────────────────────────────────────────────────────────────────────────────────
-    @singledispatchmethod
+    @EventMethod
     def _count(self, event: Event) -> None:
         """Events that change no bar."""
 

@@ -5,7 +5,6 @@ Decides which events are problems, and shows one problem of an item once. A comm
 """
 
 from collections.abc import Callable
-from functools import singledispatchmethod
 
 from mirrord.errors import Reason
 from mirrord.events import (
@@ -23,6 +22,7 @@ from mirrord.events import (
     TransferInterrupted,
 )
 from mirrord.model import Item
+from mirrord.telemetry.event_method import EventMethod
 from mirrord.telemetry.redaction import printable
 from mirrord.units import format_duration, format_size
 
@@ -38,7 +38,7 @@ class TerminalObserver:
     def __call__(self, event: Event) -> None:
         self._show(event)
 
-    @singledispatchmethod
+    @EventMethod
     def _show(self, event: Event) -> None:
         """An event that is not a problem."""
 
@@ -57,8 +57,7 @@ class TerminalObserver:
     def _(self, event: FolderOverflowed) -> None:
         self._line(f"overflow {event.folder}: {event.message}")
 
-    @_show.register(ItemRetrying)
-    @_show.register(TransferFailed)
+    @_show.register
     def _(self, event: ItemRetrying | TransferFailed) -> None:
         again = "" if event.retry_in is None else f"; next try in {format_duration(max(1.0, event.retry_in))}"
         self._problem("failed", event.item, event.reason, event.message, again)

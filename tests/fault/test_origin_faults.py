@@ -19,6 +19,7 @@ import pytest
 
 from mirrord.units import MiB
 from tests.support.command import Completed
+from tests.support.daemon import DEBUG
 from tests.support.origin import (
     Behaviour,
     Generated,
@@ -175,7 +176,7 @@ async def run(tmp_path: Path, weed: Server, bucket: str, s3_client: Any, origin:
         s3_client.put_object(Bucket=bucket, Key=name, Body=OLD)
     entries = [entry(origin, bucket, name, row) for name, row in ROWS.items()]
     text = f"daemon: {{transfers: 64, per_host: {{connections: 64}}}}\nmirrors: {json.dumps(entries)}\n"
-    done = await sync(tmp_path, manifest(tmp_path, weed, text), seconds=240, speed=5.0)
+    done = await sync(tmp_path, manifest(tmp_path, weed, text), *DEBUG, seconds=240, speed=5.0)
     answers = {name: s3_client.get_object(Bucket=bucket, Key=name) for name in ROWS}
     return Run(
         done,

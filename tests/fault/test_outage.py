@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.support.daemon import DEBUG
 from tests.support.origin import Asked, Behaviour, Origin, Reply, answers
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.syncing import events, manifest, sync
@@ -97,7 +98,7 @@ async def test_urls_that_answer_500_do_not_block_others_of_their_host(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
 ) -> None:
     text, good = mixed(origin, bucket, bad=20, good=5)
-    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), seconds=120, speed=SPEED)
+    done = await sync(tmp_path, manifest(tmp_path, store_proxy.server, text), *DEBUG, seconds=120, speed=SPEED)
     assert done.code == 1, done.output
     assert keys_of(s3_client, bucket) == good
     asked = Counter(one.path for one in origin.log)
@@ -134,7 +135,7 @@ async def test_keys_that_get_503_do_not_block_others_of_their_store(
 
     store_proxy.before = refuse  # type: ignore[assignment]
     file = manifest(tmp_path, store_proxy.server, entries(origin, bucket, 25))
-    done = await sync(tmp_path, file, seconds=180, speed=SPEED)
+    done = await sync(tmp_path, file, *DEBUG, seconds=180, speed=SPEED)
     assert done.code == 1, done.output
     assert keys_of(s3_client, bucket) == ["20", "21", "22", "23", "24"]
     assert len(events(done, "transfer.started")) == len(

@@ -7,7 +7,7 @@ from typing import Any
 
 from mirrord.units import MiB
 from tests.support.command import REPOSITORY
-from tests.support.daemon import Daemon, one_end_for_each_start, running, store_section
+from tests.support.daemon import DEBUG, Daemon, one_end_for_each_start, running, store_section
 from tests.support.gate import Gate
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
@@ -50,7 +50,7 @@ async def test_files_deleted_between_the_start_and_the_open(
     entry = f"{{path: inbox, to: 's3://{bucket}/', settle: 50ms, rescan: 500ms}}"
     file = tmp_path / "m.yaml"
     file.write_text(f"{store_section(weed)}folders: [{entry}]\n")
-    async with running(tmp_path, str(file), env={"PYTHONPATH": f"{patch}{os.pathsep}{REPOSITORY}"}) as daemon:
+    async with running(tmp_path, *DEBUG, str(file), env={"PYTHONPATH": f"{patch}{os.pathsep}{REPOSITORY}"}) as daemon:
         for key in ("goes.csv", "goes.bin"):
             line = await daemon.log("transfer.interrupted", key=key)
             assert line["outcome"] == "parts dropped"
@@ -68,7 +68,7 @@ async def test_a_journal_that_cannot_be_written_during_a_transfer(
     file = tmp_path / "m.yaml"
     file.write_text(f"{store_section(store_proxy.server)}mirrors:\n  {url}: s3://{bucket}/large\n")
     gate = Gate.before(store_proxy, "UploadPart")
-    async with running(tmp_path, str(file)) as daemon:
+    async with running(tmp_path, *DEBUG, str(file)) as daemon:
         await gate.reached()
         assert (await daemon.api("status"))["running"]
         before = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import Completed, mirrord
-from tests.support.daemon import running, store_section
+from tests.support.daemon import DEBUG, running, store_section
 from tests.support.stored import keys_in, stored
 from tests.support.weed import Server
 
@@ -49,7 +49,7 @@ async def test_a_file_that_is_edited_another_day_overwrites_its_object(
     assert keys_in(s3_client, bucket) == {"in/2023/11/14/a", "in/2023/11/15/sub/b"}
     assert stored(s3_client, bucket, "in/2023/11/14/a") == b"two"
 
-    async with running(tmp_path, str(file)) as daemon:
+    async with running(tmp_path, *DEBUG, str(file)) as daemon:
         await daemon.log("folder.rescanned")
         assert daemon.logged("transfer.started") == [], "run must use the keys that sync has bound"
         write(inbox / "a", "three", day=9)

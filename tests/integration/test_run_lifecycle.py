@@ -15,7 +15,7 @@ from typing import Any
 
 from mirrord.units import MiB
 from tests.support.command import mirrord
-from tests.support.daemon import PATIENCE, one_end_for_each_start, running, store_section
+from tests.support.daemon import DEBUG, PATIENCE, one_end_for_each_start, running, store_section
 from tests.support.gate import Gate
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
@@ -44,7 +44,7 @@ async def test_dropped_files_are_copied_also_while_much_else_runs(
     for key in urls:
         origin.publish(f"/{key}", key.encode())
     folder = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', settle: 100ms}}\n"
-    async with running(tmp_path, manifest(tmp_path, weed, mirrors(origin, bucket, *urls) + folder)) as daemon:
+    async with running(tmp_path, *DEBUG, manifest(tmp_path, weed, mirrors(origin, bucket, *urls) + folder)) as daemon:
         for number in range(150):
             (inbox / f"{number}.csv").write_bytes(b"%d" % number)
         (inbox / "deep" / "half.part").write_bytes(b"half")

@@ -83,7 +83,7 @@ async def test_a_thousand_items_each_second(tmp_path: Path, weed: Server, bucket
             for _ in range(WINDOWS):
                 late = late and await measured(daemon, origin)
             assert set((await daemon.states()).values()) == {"Synced"}
-            assert len(daemon.logged("transfer.started")) == ITEMS, "an item was copied twice"
+            assert len(daemon.logged("transfer.completed")) == ITEMS, "an item was copied twice"
             assert await daemon.stop() == 0
         assert_no_overlap(by_item(await origin.visits()))
     assert late == [], "late in each of the measurements"

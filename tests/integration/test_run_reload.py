@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mirrord.units import MiB
-from tests.support.daemon import TOKEN, Daemon, Line, running, store_section
+from tests.support.daemon import DEBUG, TOKEN, Daemon, Line, running, store_section
 from tests.support.gate import Gate
 from tests.support.measuring import stretched
 from tests.support.origin import Generated, Origin
@@ -257,7 +257,7 @@ async def test_of_two_files_that_collide_the_one_that_changed_is_the_bad_one(
     first, second = conf / "1.yaml", conf / "2.yaml"
     first.write_text(mirrors(origin, bucket, "a"))
     second.write_text(mirrors(origin, bucket, "b"))
-    async with running(tmp_path, str(conf)) as daemon:
+    async with running(tmp_path, *DEBUG, str(conf)) as daemon:
         await daemon.synced("a", "b")
         mark = daemon.mark
         first.write_text(mirrors(origin, bucket, "a", "b"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mirrord.units import MiB
-from tests.support.daemon import Daemon, one_end_for_each_start, running, started, store_section
+from tests.support.daemon import DEBUG, Daemon, one_end_for_each_start, running, started, store_section
 from tests.support.gate import Gate
 from tests.support.origin import Generated, Origin, without
 from tests.support.proxy import StoreProxy
@@ -42,7 +42,7 @@ async def test_what_runs_at_sigterm_may_end_within_the_grace_and_nothing_new_beg
     origin.publish("/large", content)
     file = manifest(tmp_path, store_proxy.server, mirrors(origin, bucket, "large"), grace=20)
     gate = Gate.before(store_proxy, "UploadPart", after=2)
-    async with running(tmp_path, file) as daemon:
+    async with running(tmp_path, file, *DEBUG) as daemon:
         await gate.reached()
         daemon.signal(signal.SIGTERM)
         await daemon.log("daemon.stopping")
@@ -69,7 +69,7 @@ async def test_a_multipart_upload_cut_short_by_sigterm_is_gone_on_with(
     origin.publish("/large", Generated(size, seed=2))
     file = manifest(tmp_path, store_proxy.server, mirrors(origin, bucket, "large"))
     gate = Gate.before(store_proxy, "UploadPart", after=3)
-    async with running(tmp_path, file) as daemon:
+    async with running(tmp_path, file, *DEBUG) as daemon:
         await gate.reached()
 
         async def recorded() -> bool:
@@ -87,7 +87,7 @@ async def test_a_multipart_upload_cut_short_by_sigterm_is_gone_on_with(
     assert keys_in(s3_client, bucket) == set()
     gate.open()
     before = origin.body_bytes()
-    async with running(tmp_path, file) as daemon:
+    async with running(tmp_path, file, *DEBUG) as daemon:
         await daemon.synced("large")
         assert (await daemon.log("transfer.resumed", key="large"))["parts"] == 3
         assert daemon.logged("transfer.completed", key="large", transfer_id=line["transfer_id"])
@@ -103,7 +103,7 @@ async def test_an_upload_that_cannot_be_gone_on_with_is_removed_at_sigterm(
     origin.behave("/large", without("ETag", "Last-Modified", "Accept-Ranges"))
     file = manifest(tmp_path, store_proxy.server, mirrors(origin, bucket, "large"))
     gate = Gate.before(store_proxy, "UploadPart", after=1)
-    async with running(tmp_path, file) as daemon:
+    async with running(tmp_path, file, *DEBUG) as daemon:
         await gate.reached()
         assert await stopped_within(daemon, GRACE + OVERHEAD) == 0
         (line,) = daemon.logged("transfer.interrupted")
@@ -134,7 +134,7 @@ async def test_a_store_that_answers_nothing_holds_up_no_end(
     file = manifest(tmp_path, store_proxy.server, mirrors(origin, bucket, "small", "large"), grace=1)
     stalled = {operation, "AbortMultipartUpload"} | ({"UploadPart"} if operation == "AbortMultipartUpload" else set())
     gate = Gate.before(store_proxy, *stalled)
-    async with running(tmp_path, file) as daemon:
+    async with running(tmp_path, file, *DEBUG) as daemon:
         await gate.reached()
         assert await stopped_within(daemon, GRACE + OVERHEAD) == 0
         assert daemon.lines[-1]["event"] == "daemon.stopped"

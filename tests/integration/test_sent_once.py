@@ -12,6 +12,7 @@ import pytest
 from mirrord.model import ProviderName
 from mirrord.units import MiB
 from tests.support.command import mirrord
+from tests.support.daemon import DEBUG
 from tests.support.inbox import folder, tree
 from tests.support.origin import Generated
 from tests.support.proxy import StoreProxy
@@ -43,7 +44,7 @@ class Passes:
     async def sync(self) -> Any:
         """One pass of `mirrord sync`; the proxy counts from its start."""
         self.proxy.clear()
-        done = await sync(self.home, self.file)
+        done = await sync(self.home, self.file, *DEBUG)
         assert done.code == 0, done.output
         return done
 

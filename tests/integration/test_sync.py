@@ -8,6 +8,7 @@ import pytest
 
 from mirrord.units import GiB, MiB
 from tests.support.command import mirrord
+from tests.support.daemon import DEBUG
 from tests.support.measuring import SOAK
 from tests.support.origin import Generated, Origin
 from tests.support.proxy import StoreProxy
@@ -34,7 +35,7 @@ async def test_urls_and_files_arrive_and_a_second_pass_moves_nothing(
         f"  {origin.publish('/large.bin', large)}: s3://{bucket}/deep/large.bin\n"
         f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', settle: 100ms}}\n",
     )
-    done = await sync(tmp_path, file)
+    done = await sync(tmp_path, file, *DEBUG)
     assert done.code == 0, done.output
     assert s3_client.get_object(Bucket=bucket, Key="small.txt")["Body"].read() == b"small\n"
     assert s3_client.get_object(Bucket=bucket, Key="in/b c.csv")["Body"].read() == b"1;2\n"

@@ -24,6 +24,8 @@ PATIENCE = 60.0
 POLL = 0.02
 """Interval in seconds at which a condition is evaluated if no new log line arrives."""
 TOKEN = "t0ken-of-the-test"
+DEBUG = ("--log-level", "debug")
+"""Arguments for tests that read `transfer.started`, which is a debug line for single puts."""
 ENDS = ("transfer.completed", "transfer.failed", "transfer.interrupted")
 
 Line = dict[str, Any]
@@ -196,7 +198,7 @@ async def scanned(daemon: Daemon, times: int) -> None:
 
 
 def one_end_for_each_start(daemon: Daemon) -> bool:
-    """Whether each attempt in the log has exactly one terminal event."""
+    """Whether each attempt in the log has exactly one terminal event. Needs `DEBUG`."""
     begun = Counter(line["transfer_id"] for line in daemon.logged("transfer.started"))
     ended = Counter(line["transfer_id"] for end in ENDS for line in daemon.logged(end))
     return begun == ended

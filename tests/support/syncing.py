@@ -27,7 +27,7 @@ async def sync(home: Path, file: Path, *more: str, **given: Any) -> Completed:
 
 
 def events(done: Completed, name: str) -> list[dict[str, Any]]:
-    """The log lines of this event."""
+    """The log lines of this event. `transfer.started` of a single put needs the log level debug (`daemon.DEBUG`)."""
     lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == name]
 

@@ -11,7 +11,7 @@ import pytest
 
 from mirrord.errors import JournalError, JournalUnavailable
 from mirrord.journal.sqlite import SqliteJournal, connection
-from mirrord.journal.sqlite.database import Database, Statement
+from mirrord.journal.sqlite.database import Database, Rows, Statement
 from mirrord.journal.sqlite.rows import from_record
 from mirrord.journal.sqlite.schema import Migration, migrations
 from mirrord.model import Destination, Record, Revision, State, Transfer, TransferKind
@@ -201,9 +201,9 @@ class CountingDatabase(Database):
         super().__init__(path)
         self.groups: list[int] = []
 
-    def _commit(self, statements: list[Statement]) -> None:
+    def _commit(self, statements: list[Statement]) -> Rows:
         self.groups.append(len(statements))
-        super()._commit(statements)
+        return super()._commit(statements)
 
 
 async def test_writes_during_a_commit_are_committed_together(tmp_path: Path) -> None:

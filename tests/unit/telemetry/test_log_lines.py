@@ -262,6 +262,19 @@ def test_a_short_transfer_has_no_progress(log: Log) -> None:
     assert log.levels() == [("transfer.started", "info")]
 
 
+def test_a_single_put_has_one_line_at_info(log: Log) -> None:
+    put = {**attempt, "kind": TransferKind.PUT}
+    for level in ("info", "debug"):
+        tell = log.open(level)
+        tell(TransferStarted(**put))
+        tell(TransferCompleted(**put, copied=replace(COPIED, kind=TransferKind.PUT), duration=1.0))
+    assert log.levels() == [
+        ("transfer.completed", "info"),
+        ("transfer.started", "debug"),
+        ("transfer.completed", "info"),
+    ]
+
+
 def test_each_transfer_has_its_own_pace(log: Log) -> None:
     tell = log.open()
     tell(moved(1, "t-1"))

@@ -144,6 +144,8 @@ def test_a_single_put_has_no_parts(metrics: Metrics) -> None:
     done = copied("t", 100)
     metrics(TransferCompleted(item=ITEM, transfer_id="t", kind=done.kind, copied=done, duration=2.0))
     assert value(metrics, "mirrord_parts_total", {"outcome": "completed"}) is None
+    for direction in ("read", "sent"):  # without an event for its progress
+        assert value(metrics, "mirrord_transfer_bytes_total", {"store": STORE, "direction": direction}) == 100
 
 
 def test_a_new_attempt_counts_its_bytes_from_zero(metrics: Metrics) -> None:
