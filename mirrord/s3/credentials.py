@@ -1,7 +1,8 @@
 """The credentials of one store, from the manifest or the AWS chain.
 
-Owns how they are loaded and which files they come from. The AWS profile and config files are not read if the store
-declares keys or is `anonymous`. `security` loads them again when they were replaced.
+Owns how they are loaded and which files they come from. The AWS profile, the config files and the AWS variables that
+have no effect on such a store are not read if the store declares keys or is `anonymous`. `security` loads the
+credentials again when they were replaced.
 """
 
 import os
@@ -17,17 +18,26 @@ from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCrede
 from mirrord.declared import Credentials, StoreOptions
 
 _NO_FILE = (None, None, os.devnull, None)  # config name, variable, default, conversion: as botocore declares them
-_NO_FILES: dict[Any, Any] = {
+_WITHOUT_EFFECT = (
+    *("account_id_endpoint_mode", "defaults_mode", "ec2_metadata_service_endpoint_mode", "max_attempts"),
+    *("metadata_service_num_attempts", "metadata_service_timeout", "request_min_compression_size_bytes"),
+    *("retry_mode", "sts_regional_endpoints"),
+)
+"""Settings that mirrord replaces by its own, or that only the AWS chain uses. The SDK refuses invalid values of them."""
+_DECLARED: dict[Any, Any] = {
     "profile": (None, None, None, None),
     "config_file": _NO_FILE,
     "credentials_file": _NO_FILE,
+    **{name: (None, None, AioSession.SESSION_VARIABLES[name][2], None) for name in _WITHOUT_EFFECT},
 }
 
 
 def aws_session(options: StoreOptions) -> AioSession:
     """A session for a store. It has read no file yet."""
     if _is_declared(options):
-        return AioSession(_NO_FILES)
+        session = AioSession(_DECLARED)
+        session.get_component("config_store").set_config_variable("s3", None)  # AWS_S3_*: all are set per client
+        return session
     return AioSession(profile=options.credentials.profile if options.credentials else None)
 
 

@@ -219,3 +219,19 @@ async def test_aws_files_are_not_read_for_a_store_with_declared_keys(
             await put(weed.options(credentials=Credentials(anonymous=True)), at)
     with pytest.raises(MirrordError, match=r"nobody|Unable to parse config file|locate credentials"):
         await put(weed.options(credentials=None), at)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("AWS_ACCOUNT_ID_ENDPOINT_MODE", "AWS_DEFAULTS_MODE", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"),
+        *("AWS_MAX_ATTEMPTS", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "AWS_METADATA_SERVICE_TIMEOUT"),
+        *("AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "AWS_RETRY_MODE", "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT"),
+        *("AWS_STS_REGIONAL_ENDPOINTS",),
+    ],
+)
+async def test_aws_variables_without_effect_are_not_read_for_a_store_with_declared_keys(
+    weed: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "none of its values")
+    await put(weed.options(), weed.destination(bucket, "k"))
