@@ -23,7 +23,7 @@ _WITHOUT_EFFECT = (
     *("metadata_service_num_attempts", "metadata_service_timeout", "request_min_compression_size_bytes"),
     *("retry_mode", "sts_regional_endpoints"),
 )
-"""Settings that mirrord replaces by its own, or that only the AWS chain uses. The SDK refuses invalid values of them."""
+"""Settings that mirrord replaces by its own, or only the AWS chain uses. The SDK refuses invalid values of them."""
 _DECLARED: dict[Any, Any] = {
     "profile": (None, None, None, None),
     "config_file": _NO_FILE,

@@ -2,15 +2,27 @@
 
 import asyncio
 import errno
+import logging
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from mirrord.errors import ListenFailed
 from mirrord.settings import parse_listen
 from mirrord.web.connections import MOST, Connections
+
+_log = logging.getLogger(__name__)
+
+
+def _is_of_the_server(record: logging.LogRecord) -> bool:
+    """Whether a line is not about a malformed request: any client can send one, and its answer is 400."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_log.addFilter(_is_of_the_server)
 
 _SHUTDOWN = 2.0
 """Seconds that requests get to finish when the server closes; streams end at once."""
@@ -28,7 +40,7 @@ class Server:
         self._host, self._port = parse_listen(listen)
         self._most = connections
         app.middlewares.append(self._at_work)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+        self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=_SHUTDOWN)
         self._connections: Connections | None = None
         self._listening: asyncio.Server | None = None
         self.url = ""

@@ -1,5 +1,6 @@
 """The listening server: its address, and clear errors for an address that it cannot use."""
 
+import asyncio
 import socket
 
 import aiohttp
@@ -70,3 +71,25 @@ async def test_after_its_end_the_port_is_free_at_once() -> None:
         assert await alive(running.url)
     async with server(listen) as again:
         assert await alive(again.url)
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00",
+    ],
+)
+async def test_a_malformed_request_is_answered_and_not_logged(
+    request_head: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    async with server("127.0.0.1:0") as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(running.url.rpartition(":")[2]))
+        writer.write(request_head.encode("latin-1"))
+        assert b" 400 " in await reader.readline()
+        writer.close()
+    assert not caplog.records
