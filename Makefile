@@ -13,6 +13,8 @@ MYPY_PATHS = mirrord
 ENVIRONMENT = $(VENV)/pyvenv.cfg
 RUNTIME = $(VENV)/.installed-runtime
 DEV = $(VENV)/.installed-dev
+BENCH_VENV ?= .venv-bench
+PEERS = $(BENCH_VENV)/.installed
 
 # No warning of pip about root: the environment belongs to the project, so installing as root is safe.
 export PIP_ROOT_USER_ACTION = ignore
@@ -40,9 +42,8 @@ SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests
 soak: $(DEV) ## the long runs: a minute of 1,000 URLs a second, 100 GiB, 50 kills, 100,000 random operations, an outage
 	@MIRRORD_SOAK=1 $(BIN)/python -m pytest -s --timeout=7200 $(SOAK) $(ARGS)
 
-bench: $(DEV) ## mirrord beside rclone, median of alternating runs; results below tests/bench/results
-	@$(BIN)/python -m tests.bench.run $(ARGS)
-	@$(BIN)/python -m pytest -s --timeout=7200 tests/bench
+bench: $(DEV) $(PEERS) ## mirrord beside other tools, medians of alternating runs; ARGS: scenarios, --pairs, --scale, --json
+	@MIRRORD_BENCH_ENV=$(abspath $(BENCH_VENV)) $(BIN)/python -m tests.bench.run $(ARGS)
 
 lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's contracts
 	@$(BIN)/ruff check --output-format concise .
@@ -54,14 +55,17 @@ format: $(DEV) ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix --output-format concise .
 	@$(BIN)/ruff format .
 
-lock: $(ENVIRONMENT) ## recompute both lock files from pyproject.toml; ARGS=--upgrade takes newer versions
+lock: $(ENVIRONMENT) ## recompute the lock files, from pyproject.toml and those of the bench; ARGS=--upgrade takes newer versions
 	$(PIP) install 'uv>=0.13,<1'
 	$(BIN)/uv $(COMPILE) --extra dev $(ARGS) --output-file requirements-dev.lock
 	$(BIN)/uv $(COMPILE) --extra embedded --constraints requirements-dev.lock --output-file requirements.lock
+	$(BIN)/uv $(COMPILE_PEERS) $(ARGS) --output-file tests/bench/requirements.txt
 
 # For every platform and every Python from 3.11 on, with a hash of each file, without the URL of the package index.
-COMPILE = pip compile --quiet pyproject.toml --group build --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+LOCKED = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make lock'
+COMPILE = pip compile --quiet pyproject.toml --group build $(LOCKED)
+COMPILE_PEERS = pip compile --quiet tests/bench/requirements.in $(LOCKED)
 
 clean: ## remove caches, build results and the demo's directory; the environment stays
 	rm -rf dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
@@ -80,6 +84,14 @@ $(DEV): requirements-dev.lock requirements.lock pyproject.toml $(ENVIRONMENT)
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(RUNTIME) $@
+
+# The tools that the bench compares with. One that has no file for this platform is left out: its rows say so.
+$(PEERS): tests/bench/requirements.txt $(ENVIRONMENT)
+	@echo "installing the tools of the bench into $(BENCH_VENV)"
+	@$(BIN)/python -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip --quiet --no-input --disable-pip-version-check install --require-hashes \
+	  --requirement $< || echo "not all tools of the bench could be installed"
+	@touch $@
 
 # If the environment's Python was removed (an upgrade of the system), the environment is made again.
 ifneq ($(shell test -x $(BIN)/python && echo sound),sound)

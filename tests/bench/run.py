@@ -1,261 +1,77 @@
-"""`make bench`: compares mirrord with rclone and s5cmd on this machine and one SeaweedFS; medians and spread.
+"""`make bench`: mirrord beside other tools for the same work, in alternating runs; tables and JSON.
 
-Each tool runs as a separate process with its default settings, into a new bucket whose objects are counted afterwards.
-CPU is that of the tool alone, from wait4(2); store and origin use the same cores. Results: JSON below
-tests/bench/results.
+`ARGS` of make are the arguments: names of scenarios (substrings), `--pairs`, `--scale` (0.01: a hundredth of the
+objects, or of the size), `--json`. `--profile` shows where mirrord's CPU goes instead.
 """
 
 import argparse
-import asyncio
 import json
-import os
-import random
-import shutil
-import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from aiohttp import web
+from tests.bench.measure import as_json, measured
+from tests.bench.scenarios import SCENARIOS, Scenario
+from tests.bench.tables import summary
+from tests.bench.tools import TOOLS
+from tests.support.measuring import RESULTS, machine
 
-from mirrord.s3.embedded.weed import HOST, WeedProcess, free_port, killed_with_parent
-from mirrord.units import GiB, KiB, MiB
-from tests.support.measuring import machine, report
-from tests.support.weed import Server, fresh_bucket
-
-REPEATS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The cost of one run: wall-clock seconds, CPU seconds (user and system), peak resident bytes."""
-
-    wall: float
-    cpu: float
-    peak: int
+PAIRS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The store and a directory `work` for temporary files."""
-
-    server: Server
-    work: Path
-
-    @property
-    def keys(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": self.server.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.server.secret_access_key,
-            "AWS_REGION": "us-east-1",
-        }
+def result_of(scenario: Scenario, place: Path, pairs: int) -> dict[str, Any]:
+    tools = [as_json(one) for one in measured(scenario, place, pairs)]
+    targets = {tool.name: {"cpu": target.cpu, "wall": target.wall} for tool, target in scenario.against.items()}
+    what = {"name": scenario.name, "store": scenario.store.value, "objects": scenario.count, "size": scenario.size}
+    return {**what, "load": list(machine()["load"]), "targets": targets, "tools": tools}
 
 
-Command = tuple[Sequence[str], Mapping[str, str]]
-Tool = Callable[[Bench, str, str], Command]
-"""(bench, source, bucket) -> arguments and environment."""
+def document_of(scenarios: list[dict[str, Any]], pairs: int) -> dict[str, Any]:
+    """The result, with all that is needed to repeat and to judge it."""
+    return {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": machine(),
+        "pairs": pairs,
+        "versions": {tool.name: tool.version() for tool in TOOLS.values()},
+        "integrity": {tool.name: tool.integrity for tool in TOOLS.values()},
+        "scenarios": scenarios,
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """`source` is a directory or a URL; at the end the bucket must have `count` objects of `size` bytes in total."""
-
-    name: str
-    source: str
-    count: int
-    size: int
-    tools: Mapping[str, Tool]
-
-
-# ── the tools ─────────────────────────────────────────────────────────────────────────────────────
-def mirrord_folder(bench: Bench, source: str, bucket: str) -> Command:
-    return _sync(bench, bucket, {"folders": [{"path": source, "to": f"s3://{bucket}/", "settle": "10ms"}]})
-
-
-def mirrord_url(bench: Bench, source: str, bucket: str) -> Command:
-    return _sync(bench, bucket, {"mirrors": {source: f"s3://{bucket}/"}})
-
-
-def _sync(bench: Bench, bucket: str, entries: Mapping[str, Any]) -> Command:
-    store = {"provider": "seaweedfs", "endpoint_url": bench.server.endpoint_url, "region": "us-east-1"}
-    file = bench.work / f"{bucket}.yaml"
-    file.write_text(json.dumps({"stores": {"default": store}, **entries}))
-    state = str(bench.work / f"state-{bucket}")
-    return [sys.executable, "-m", "mirrord", "sync", "--state", state, "--log-level", "error", str(file)], bench.keys
-
-
-def rclone_folder(bench: Bench, source: str, bucket: str) -> Command:
-    return _rclone(bench, "copy", "--transfers=16", source, f"store:{bucket}")
-
-
-def rclone_url(bench: Bench, source: str, bucket: str) -> Command:
-    return _rclone(bench, "copyurl", "--auto-filename", source, f"store:{bucket}")
-
-
-def _rclone(bench: Bench, *arguments: str) -> Command:
-    store = {"TYPE": "s3", "PROVIDER": "SeaweedFS", "ENV_AUTH": "true", "ENDPOINT": bench.server.endpoint_url}
-    named = {f"RCLONE_CONFIG_STORE_{name}": value for name, value in store.items()}
-    return [program("rclone"), "--config=/dev/null", *arguments], {**named, **bench.keys}
-
-
-def s5cmd_folder(bench: Bench, source: str, bucket: str) -> Command:
-    endpoint = f"--endpoint-url={bench.server.endpoint_url}"
-    return [program("s5cmd"), "--log=error", endpoint, "cp", f"{source}/", f"s3://{bucket}/"], bench.keys
-
-
-def program(name: str) -> str:
-    """The path of a program: next to this Python, else on PATH; empty if it is missing."""
-    return shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name) or ""
-
-
-# ── one run ───────────────────────────────────────────────────────────────────────────────────────
-def run(bench: Bench, scenario: Scenario, tool: Tool) -> Run:
-    """One run into a new bucket, which is verified and deleted. Raises CalledProcessError, AssertionError."""
-    client = bench.server.client()
-    bucket = fresh_bucket(client)
-    try:
-        arguments, environ = tool(bench, scenario.source, bucket)
-        cost = timed(arguments, {"PATH": os.environ["PATH"], "HOME": str(bench.work), **environ})
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        sizes = [one["Size"] for page in pages for one in page.get("Contents", [])]
-        assert (len(sizes), sum(sizes)) == (scenario.count, scenario.size), (arguments[0], len(sizes), sum(sizes))
-        return cost
-    finally:
-        client.delete_bucket(Bucket=bucket)
-        client.close()
-
-
-def timed(arguments: Sequence[str], environ: Mapping[str, str]) -> Run:
-    began = time.monotonic()
-    process = subprocess.Popen(arguments, env=dict(environ), stdout=subprocess.DEVNULL, preexec_fn=killed_with_parent())
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, list(arguments))
-    return Run(time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * KiB)
-
-
-def measured(bench: Bench, scenario: Scenario, repeats: int) -> dict[str, list[Run]]:
-    """Run every tool once without measuring, then all tools `repeats` times, each time in a random order."""
-    runs: dict[str, list[Run]] = {name: [] for name in scenario.tools}
-    for turn in range(repeats + 1):
-        for name in random.sample(list(scenario.tools), len(scenario.tools)):
-            cost = run(bench, scenario, scenario.tools[name])
-            if turn:
-                runs[name].append(cost)
-                print(f"  {scenario.name} {turn}/{repeats} {name}: {cost.wall:.2f} s, CPU {cost.cpu:.2f} s", flush=True)
-    return runs
-
-
-# ── stores and sources ────────────────────────────────────────────────────────────────────────────
-@contextmanager
-def store(directory: Path) -> Iterator[Server]:
-    port = free_port()
-    server = Server(f"http://{HOST}:{port}")
-    process = WeedProcess(directory / "objects", directory / "weed.log", port, server.credentials)
-    process.start()
-    try:
-        server.wait_until_ready(lambda: process.running)
-        yield server
-    finally:
-        process.kill()
-
-
-def many_files(directory: Path, count: int, size: int) -> Path:
-    directory.mkdir()
-    for number in range(count):
-        (directory / f"{number:05}").write_bytes(random.randbytes(size))
-    return directory
-
-
-def large_file(path: Path, size: int) -> Path:
-    with open(path, "wb") as file:
-        for _ in range(size // MiB):
-            file.write(random.randbytes(MiB))
-    return path
-
-
-@contextmanager
-def origin(directory: Path) -> Iterator[str]:
-    """A web server for a directory, in a separate process; sendfile(2), ETag and ranges by aiohttp."""
-    arguments = [sys.executable, "-m", "tests.bench.run", "--serve", str(directory)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, preexec_fn=killed_with_parent()) as process:
-        try:
-            assert process.stdout
-            yield f"http://{HOST}:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
-
-
-async def serve(directory: str) -> None:
-    app = web.Application()
-    app.router.add_static("/", directory)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, HOST, 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-
-# ── all runs ──────────────────────────────────────────────────────────────────────────────────────
-def scenarios(place: Path, life: ExitStack, wanted: str, size: int) -> Iterator[Scenario]:
-    if wanted in ("all", "folder"):
-        files = many_files(place / "files", 2000, 4 * KiB)
-        tools = {"mirrord": mirrord_folder, "rclone": rclone_folder, "s5cmd": s5cmd_folder}
-        tools = {name: tool for name, tool in tools.items() if name == "mirrord" or program(name)}
-        yield Scenario("folder-2000x4KiB", str(files), 2000, 2000 * 4 * KiB, tools)
-    if wanted in ("all", "url"):
-        (place / "www").mkdir()
-        large_file(place / "www" / "large.bin", size)
-        url = life.enter_context(origin(place / "www"))
-        tools = {"mirrord": mirrord_url, "rclone": rclone_url}  # s5cmd reads no URLs
-        yield Scenario(f"url-{size // MiB}MiB", f"{url}/large.bin", 1, size, tools)
-
-
-def table(scenario: Scenario, runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Print a line for each tool; its numbers by tool."""
-    numbers: dict[str, Any] = {}
-    print(f"\n{scenario.name}\n{'':10}{'wall s':>8}{'from':>8}{'to':>8}{'CPU s':>8}{'peak MiB':>10}")
-    for name, costs in runs.items():
-        wall = [cost.wall for cost in costs]
-        line = {
-            "wall_s": round(median(wall), 2),
-            "wall_min_s": round(min(wall), 2),
-            "wall_max_s": round(max(wall), 2),
-            "cpu_s": round(median(cost.cpu for cost in costs), 2),
-            "peak_mib": round(max(cost.peak for cost in costs) / MiB),
-        }
-        print(f"{name:10}" + "".join(f"{value:>8}" for value in list(line.values())[:4]) + f"{line['peak_mib']:>10}")
-        numbers[name] = {**line, "runs": len(costs)}
-    return numbers
+def chosen(names: Sequence[str], scale: float) -> Sequence[Scenario]:
+    """The scenarios whose full or scaled name contains one of `names`; all without names."""
+    scaled = [(one, one.scaled(scale)) for one in SCENARIOS]
+    return [small for one, small in scaled if not names or any(n in one.name or n in small.name for n in names)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["all", "folder", "url"], default="all")
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--url-mib", type=int, default=GiB // MiB, help="size of the URL's file")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", help="parts of scenario names; default: all")
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--list", action="store_true", help="only print the names")
     given = parser.parse_args()
-    if given.serve:
-        asyncio.run(serve(given.serve))
+    scenarios = chosen(given.names, given.scale)
+    if given.list:
+        print("\n".join(one.name for one in scenarios))
         return
-    print(f"machine: {json.dumps(machine())}")
-    print("peers: " + ", ".join(f"{name} {'found' if program(name) else 'missing'}" for name in ("rclone", "s5cmd")))
-    with ExitStack() as life:
-        place = Path(life.enter_context(tempfile.TemporaryDirectory(prefix="mirrord-bench-")))
-        (place / "work").mkdir()
-        bench = Bench(life.enter_context(store(place)), place / "work")
-        for scenario in scenarios(place, life, given.only, given.url_mib * MiB):
-            numbers = table(scenario, measured(bench, scenario, given.repeats))
-            report(f"bench-{scenario.name}", numbers)
+    document = document_of([], given.pairs)
+    file = given.json or RESULTS / f"bench-{document['when'].replace(':', '')}.json"
+    with tempfile.TemporaryDirectory(prefix="mirrord-bench-", ignore_cleanup_errors=True) as place:
+        for scenario in scenarios:
+            document["scenarios"].append(result_of(scenario, Path(place), given.pairs))
+            written(file, document)  # after each: a run that is stopped keeps what it has
+            print("\n" + summary({**document, "scenarios": document["scenarios"][-1:]}) + "\n", flush=True)
+    print(summary(document))
+    print(f"\n{file}")
+
+
+def written(file: Path, document: Mapping[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":
