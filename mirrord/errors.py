@@ -18,6 +18,7 @@
         StoreUnavailable             5xx, 429, SlowDown, refused, reset, timed out
         StoreRefused                 any other 4xx: a retry would not help
           EntityTooSmall, InvalidPart, InvalidPartOrder
+          ConditionRefused           the store does not support If-None-Match
         PreconditionFailed           If-Match or If-None-Match failed
         NoSuchUpload                 the multipart upload is gone
         OutcomeUnknown               a write was sent and its answer was lost
@@ -214,6 +215,10 @@ class InvalidPart(StoreRefused):
 
 class InvalidPartOrder(StoreRefused):
     """The parts named in Complete are not in ascending order."""
+
+
+class ConditionRefused(StoreRefused):
+    """400 or 501 for a write with If-None-Match: probably the store does not support it."""
 
 
 class PreconditionFailed(StoreError):

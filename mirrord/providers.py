@@ -28,17 +28,27 @@ class Provider:
     17)."""
     equal_parts: bool = False
     """All parts of an upload except the last must have the same size."""
+    conditional_puts: bool = False
+    """PutObject with `If-None-Match: *` never replaces an object. False: unknown, or some versions ignore it."""
     merges_slashes: bool = False
     """`d//x` and `d/x` are the same object, and `\\` is `/` (FIELD_NOTES table)."""
 
 
 _PROFILES = {
     ProviderName.AWS: Provider(
-        name=ProviderName.AWS, checksum=ChecksumKind.CRC64NVME, max_object=10_000 * 5 * GiB, late_abort_harmless=True
+        name=ProviderName.AWS,
+        checksum=ChecksumKind.CRC64NVME,
+        max_object=10_000 * 5 * GiB,
+        late_abort_harmless=True,
+        conditional_puts=True,
     ),  # "maximum object size 48.8 TiB": 10,000 parts of 5 GiB
-    ProviderName.MINIO: Provider(name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME, late_abort_harmless=True),
+    ProviderName.MINIO: Provider(
+        name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME, late_abort_harmless=True, conditional_puts=True
+    ),
     ProviderName.SEAWEEDFS: Provider(name=ProviderName.SEAWEEDFS, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
-    ProviderName.EMBEDDED: Provider(name=ProviderName.EMBEDDED, checksum=ChecksumKind.CRC64NVME, merges_slashes=True),
+    ProviderName.EMBEDDED: Provider(
+        name=ProviderName.EMBEDDED, checksum=ChecksumKind.CRC64NVME, merges_slashes=True, conditional_puts=True
+    ),
     ProviderName.R2: Provider(name=ProviderName.R2, equal_parts=True),
     ProviderName.SCALEWAY: Provider(name=ProviderName.SCALEWAY, max_parts=1_000),
     ProviderName.STORJ: Provider(name=ProviderName.STORJ, min_part=64 * MiB),

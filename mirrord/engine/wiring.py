@@ -25,6 +25,7 @@ from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.breakers import Breakers, Release
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.reconcile.transfers import Transfers
 from mirrord.settings import Settings
@@ -65,6 +66,7 @@ class Engine:
     sweeper: UploadSweeper
     journal: Journal
     stores: Stores
+    listings: StoreListings
     files: LocalFiles
     budget: Budget
     clock: Clock
@@ -116,6 +118,7 @@ def _assembled(
     """The engine's parts over open adapters."""
     budget, released = Budget(settings.memory_limit), deque[str]()
     breakers = Breakers(tries=retries.tries, release=release or released.extend)
+    listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
     reconciler = Reconciler(
         journal=adapters.journal,
         store_of=adapters.stores.of,
@@ -125,6 +128,7 @@ def _assembled(
         clock=adapters.clock,
         retry=RetryPolicy(rule=retries).wait,
         breakers=breakers,
+        listed=listings.verdict,
     )
     return Engine(
         reconciler=reconciler,
@@ -135,6 +139,7 @@ def _assembled(
         ),
         journal=adapters.journal,
         stores=adapters.stores,
+        listings=listings,
         files=adapters.files,
         budget=budget,
         clock=adapters.clock,

@@ -41,6 +41,7 @@ from mirrord.model.recorded import (
     Outcome,
     PartSizes,
     Record,
+    RecordedETag,
     RecordedObject,
     Transfer,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "PartSizes",
     "ProviderName",
     "Record",
+    "RecordedETag",
     "RecordedObject",
     "Revision",
     "Schedule",

@@ -4,6 +4,7 @@ Times are seconds since the epoch (float, UTC); sizes are bytes.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mirrord.errors import Reason
 from mirrord.model.items import Destination
@@ -99,12 +100,23 @@ class RecordedObject:
     etag: str | None = None
     etag_from_head: bool = False
     """A HEAD returned this ETag; False: the response to the write did. At some stores the two differ."""
+    listed_etag: str | None = None
+    """The ETag that listings show of this object, if it is another one (encrypted or compressed objects of some
+    stores)."""
     size: int | None = None
     checksum: Checksum | None = None
     integrity: Integrity | None = None
     synced_at: float | None = None
     options_digest: str | None = None
     """Of the ObjectOptions that the object was written with. If they change, the object is written again."""
+
+
+class RecordedETag(NamedTuple):
+    """The part of a `RecordedObject` that a listing is compared with."""
+
+    size: int | None
+    etag: str | None
+    listed_etag: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer
+from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer
 
 MAX_MADE_FROM = 8
 """Records that `made_from` returns, at most."""
@@ -29,6 +29,9 @@ class JournalQueries(Protocol):
 
     async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
         """The records of up to about a thousand items, by item id, in one query."""
+
+    async def recorded_etags(self, item_ids: Collection[str]) -> Mapping[str, RecordedETag]:
+        """The recorded objects of up to about a thousand items, by item id, in one query."""
 
     async def dates(self, sources: Collection[str]) -> Mapping[str, float]:
         """The earliest `Record.dated` of each of up to some hundreds of sources, in one query.

@@ -24,11 +24,13 @@ from mirrord.model import (
 from mirrord.planning.decisions.file_removal import why_unproven
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import ObjectStore, Observer
-from mirrord.programs.desired import Desired, announce
+from mirrord.programs.desired import Desired, announce, selected
 from mirrord.programs.report import Left, Result
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.reconcile.dry_run import DryRun
+from mirrord.reconcile.observation import Listed
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.telemetry.fanout import unobserved
@@ -112,7 +114,9 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
     async with read_only(settings, desired.loaded.stores) as adapters:
         began = adapters.clock.monotonic()
         await adapters.files.replace(desired.expansion.folders, desired.expansion.items)
-        planning = _Planning(found, adapters, settings)
+        listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
+        listings.replace((item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders)
+        planning = _Planning(found, adapters, settings, listings.verdict)
         snapshot = Snapshot(
             desired=desired,
             journal=adapters.journal,
@@ -120,6 +124,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
             observer=observer,
             options=SnapshotOptions(cause="plan", only=only, reads_only=True),
             files=adapters.files,
+            listings=listings,
         )
         await work_through(snapshot.items(), planning.handle, settings.transfers)
         found.incomplete = snapshot.incomplete
@@ -138,8 +143,9 @@ class _Planning:
     Every item is tried once, without breakers: a failure of one item does not block another.
     """
 
-    def __init__(self, found: Plan, adapters: Adapters, settings: Settings) -> None:
+    def __init__(self, found: Plan, adapters: Adapters, settings: Settings, listed: Listed) -> None:
         self._plan = found
+        self._listed = listed
         self._adapters = adapters
         self._budget = Budget(settings.memory_limit)
         self._buckets: dict[tuple[str, str], bool] = {}
@@ -179,6 +185,7 @@ class _Planning:
             observer=unobserved,
             clock=self._adapters.clock,
             retry=_never,
+            listed=self._listed,
         )
         self._add(item, await reconciler.reconcile(item), dry_run)
 

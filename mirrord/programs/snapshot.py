@@ -21,6 +21,7 @@ from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.ports import Clock, Found, JournalRecords, Observer
 from mirrord.programs.desired import Desired, selected
+from mirrord.reconcile.store_listings import StoreListings
 from mirrord.sources.folder.settle import SettledFolder
 from mirrord.sources.folder.walk import FoundFile
 
@@ -61,6 +62,7 @@ class Snapshot:
     observer: Observer
     options: SnapshotOptions
     files: LocalFiles
+    listings: StoreListings
     resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
     """Continues with files that `after_upload` had put into quarantine; None: they are left."""
     incomplete: list[str] = field(default_factory=list, init=False)
@@ -92,10 +94,12 @@ class Snapshot:
 
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
         began, files, seen = self.clock.monotonic(), 0, ScannedItems()
+        recorded = await self.journal.count(spec.entry)
         prunes = spec.delete == "mirror" and not self.options.only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
                 files += len(batch)
+                self.listings.expect(spec, self._expected(spec, listing, files, recorded), recorded)
                 bound = await self._bound_items(spec, batch)
                 if prunes:
                     await self._note_seen(seen, bound)
@@ -117,6 +121,13 @@ class Snapshot:
             seen.root = listing.root
             async for planned in self._gone(spec, listing, seen, prunes=prunes):
                 yield planned
+
+    def _expected(self, spec: FolderSpec, listing: SettledFolder, files: int, recorded: int) -> int:
+        """The number of files that will be checked, while `files` were found: counted by the first scan, else guessed
+        from the records."""
+        if self.options.only or spec.removes_files or files % _BATCH:
+            return files
+        return max(files, recorded) if listing.counted is None else listing.counted
 
     async def _resumed(self, spec: FolderSpec, listing: SettledFolder) -> bool:
         if self.resume is None or not listing.quarantined:

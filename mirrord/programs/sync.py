@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mirrord.engine.wiring import Engine, engine
 from mirrord.ports import Observer
-from mirrord.programs.desired import Desired, announce
+from mirrord.programs.desired import Desired, announce, selected
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.scheduling.workers import LastOf, Pauses, Slots, reconcile_with_retries, work_through
@@ -29,6 +29,9 @@ async def sync(
     async with opening as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()
         await opened.files.replace(desired.expansion.folders, desired.expansion.items)
+        opened.listings.replace(
+            (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
+        )
         snapshot = Snapshot(
             desired=desired,
             journal=opened.journal,
@@ -36,6 +39,7 @@ async def sync(
             observer=observer,
             options=SnapshotOptions(cause="sync", only=only, prune_max=prune_max),
             files=opened.files,
+            listings=opened.listings,
             resume=opened.after_upload.resume,
         )
         await _reconcile_all(snapshot, opened, report, slots)

@@ -19,6 +19,7 @@ from mirrord.reconcile.transfer_attempt import TransferAttempt
 from mirrord.reconcile.transfers import Declared
 from mirrord.reconcile.unfinished import UnfinishedTransfers
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.conditions import RefusedConditions
 from mirrord.transfer.copy import refuse
 from mirrord.transfer.verify import has_recorded_bytes
 
@@ -46,6 +47,7 @@ class DryRun:
     require_bucket: Callable[[Item, ObjectStore], Awaitable[None]]
     """Raises BucketMissing: a HEAD of an object cannot distinguish a missing bucket from a missing object."""
     copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
+    refused_conditions: RefusedConditions = field(default_factory=RefusedConditions)
     record: Record | None = None
     store: ObjectStore | None = None
     copy_due: WithheldCopy | None = None

@@ -26,20 +26,48 @@ class DueCopy:
     """The declared digest of the source's bytes, in hex; None: nothing is declared."""
     vacant: bool
     """The check found no object at the key."""
+    unlisted: bool = False
+    """It sent no HEAD: a listing showed that."""
+    conditional: bool = True
+    """The store does not refuse If-None-Match."""
 
     @classmethod
-    def of(cls, item: Item, source: Source, store: ObjectStore, seen: Observation, sha256: str | None) -> Self:
+    def of(
+        cls,
+        item: Item,
+        source: Source,
+        store: ObjectStore,
+        seen: Observation,
+        sha256: str | None,
+        *,
+        conditional: bool = True,
+    ) -> Self:
         """The copy that the check `seen` found to be due. Raises ValueError if it did not observe the source."""
         if seen.observed is None:
             raise ValueError("a copy needs an observed source")
         return cls(
-            item=item, source=source, observed=seen.observed, store=store, sha256=sha256, vacant=seen.stored is None
+            item=item,
+            source=source,
+            observed=seen.observed,
+            store=store,
+            sha256=sha256,
+            vacant=seen.stored is None,
+            unlisted=seen.unlisted,
+            conditional=conditional,
         )
 
     @property
     def resumable(self) -> bool:
         """Whether the rest can be fetched without the beginning. A declared sha256 is of all bytes in their order."""
         return pinned(self.observed) and self.sha256 is None
+
+    @property
+    def only_if_none(self) -> bool:
+        """Whether the write must fail if an object exists at the key, because another program wrote it after the check,
+        or the check sent no HEAD."""
+        overwrite = self.item.options.overwrite
+        protects = overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and self.vacant)
+        return self.conditional and (protects or self.unlisted)
 
     def intent(self, transfer_id: str, layout: PartLayout, now: float) -> Transfer:
         """The journal's row of the transfer."""
@@ -71,7 +99,7 @@ class DueCopy:
                 at=item.destination,
                 options=described(item.options.object, observed, item.destination.key, transfer.id),
                 checksum=self.store.provider.checksum,
-                if_none_match=_only_if_none(item.options.overwrite, vacant=self.vacant),
+                if_none_match=self.only_if_none,
             ),
             layout=layout,
             demands=SourceDemands(
@@ -90,11 +118,6 @@ class DueCopy:
             return None
         observed = await self.source.probe()
         return replace(self, observed=replace(observed, ranges=False)) if observed else None
-
-
-def _only_if_none(overwrite: Overwrite, *, vacant: bool) -> bool:
-    """Whether the write must fail if an object exists at the key, because another program wrote it after the check."""
-    return overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and vacant)
 
 
 def pinned_by_validator(observed: Observed) -> bool:

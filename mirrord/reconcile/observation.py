@@ -1,11 +1,21 @@
 """What one check of an item observed, and the decision that follows from it. Reads only."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from math import inf
 
 from mirrord.model import Item, Observed, Record, StoredObject
 from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head
+from mirrord.planning.decisions.listed import Verdict, spares_head, suffices
 from mirrord.ports import ObjectStore, Source
+
+Listed = Callable[[Item, Record | None], Awaitable[Verdict]]
+"""What a listing shows of the item's object. Raises JournalError only."""
+
+
+async def not_listed(item: Item, record: Record | None) -> Verdict:  # noqa: ARG001 - the signature of `Listed`
+    """`Listed` without listings: a HEAD is needed."""
+    return Verdict.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,8 @@ class Observation:
     decision: Decision
     asked: bool
     """Whether a HEAD was sent."""
+    unlisted: bool = False
+    """No HEAD was sent, because a listing lacks the key: the write needs If-None-Match."""
 
     @property
     def touched(self) -> Observed | None:
@@ -33,16 +45,29 @@ class Observation:
 
 
 async def observe(
-    item: Item, record: Record | None, store: ObjectStore, source: Source, *, since_asked: float = inf
+    item: Item,
+    record: Record | None,
+    store: ObjectStore,
+    source: Source,
+    *,
+    since_asked: float = inf,
+    listed: Listed = not_listed,
 ) -> Observation:
-    """Observe and decide: one GET and at most one HEAD, none if the last one, `since_asked` seconds ago, is recent.
+    """Observe and decide: one GET and at most one HEAD, none if the last one, `since_asked` seconds ago, is recent, or
+    if a listing spares it.
 
-    Raises StoreError and SourceError.
+    Raises StoreError, SourceError and JournalError.
     """
-    asked = needs_head(item, record, since_asked)
+    needed = needs_head(item, record, since_asked)
+    verdict = await listed(item, record) if needed else Verdict.UNKNOWN
+    conditions = store.provider.conditional_puts
+    asked = needed and not spares_head(record, item.options.overwrite, verdict, conditions=conditions)
     stored = await store.head_object(item.destination) if asked else None
     observed = await source.probe(known_revision(item, record, stored, asked=asked))
     decision = decide(item, record, stored, observed, asked=asked)
+    if needed and not asked and not suffices(verdict, decision, observed):
+        stored, asked = await store.head_object(item.destination), True
+        decision = decide(item, record, stored, observed, asked=True)
     if decision.action is Action.COPY and observed is None:  # drift that a known revision cannot repair
         observed = await source.probe(None)
-    return Observation(record, stored, observed, decision, asked)
+    return Observation(record, stored, observed, decision, asked, unlisted=not asked and verdict is Verdict.ABSENT)

@@ -6,24 +6,34 @@ check to `scheduling`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from logging import getLogger
 from math import inf
 from typing import Protocol
 
-from mirrord.errors import JournalError, MirrordError, Recovery, SourceMissing, StoreError
+from mirrord.errors import (
+    ConditionRefused,
+    JournalError,
+    MirrordError,
+    PreconditionFailed,
+    Recovery,
+    SourceMissing,
+    StoreError,
+)
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.model import Destination, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action
+from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.breakers import Breakers
-from mirrord.reconcile.observation import Observation, observe
+from mirrord.reconcile.observation import Listed, Observation, not_listed, observe
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import KEPT, ObjectRemoval
 from mirrord.reconcile.reuse import CopySourceGuard
 from mirrord.reconcile.transfer_attempt import TransferAttempt, internal_error
+from mirrord.transfer.conditions import RefusedConditions
 
 _log = getLogger(__name__)
 
@@ -40,6 +50,9 @@ class Actions(Protocol):
 
     @property
     def copy_sources(self) -> CopySourceGuard: ...
+
+    @property
+    def refused_conditions(self) -> RefusedConditions: ...
 
     async def resolve(self, attempt: TransferAttempt, store: ObjectStore) -> Sequence[Transfer]:
         """End those of the item's unfinished transfers that are done; returns the others. Updates `attempt.record`."""
@@ -85,6 +98,7 @@ class Reconciler:
     clock: Clock
     retry: Retry
     breakers: Breakers = field(default_factory=Breakers)
+    listed: Listed = not_listed
     _asked: dict[str, float] = field(default_factory=dict)
     """By item id, of items that are checked more often than their objects: when the last HEAD was sent."""
 
@@ -119,18 +133,44 @@ class Reconciler:
         if item.gone:
             return await self._removed(item, attempt.record, store)
         async with self.source_of(item) as source:
-            seen = await self._observed(attempt, store, source)
+            seen = await self._observed(attempt, store, source, self._listed)
             if seen.decision.action is Action.COPY and seen.observed is not None:
-                return self._copied(item, await self.transfers.copy(attempt, source, store, seen, unfinished))
+                try:
+                    return self._copied(item, await self.transfers.copy(attempt, source, store, seen, unfinished))
+                except (PreconditionFailed, ConditionRefused) as error:
+                    if isinstance(error, PreconditionFailed) and not seen.unlisted:
+                        raise
+                    refusal = error
+                return await self._check_again(attempt, source, store, refusal)
         if seen.decision.action is not Action.COPY and unfinished:
             await self._give_up(item)
         return await self._without_copy(item, seen)
 
-    async def _observed(self, attempt: TransferAttempt, store: ObjectStore, source: Source) -> Observation:
+    async def _check_again(
+        self, attempt: TransferAttempt, source: Source, store: ObjectStore, refusal: StoreError
+    ) -> Outcome:
+        """A HEAD and a new decision, after a write was refused because of its If-None-Match: there is an object at the
+        key, or the store does not support the condition."""
+        item = attempt.item
+        without: AbstractContextManager[None] = nullcontext()
+        if attempt.running:
+            attempt.failed(refusal, 0.0)
+        attempt.renew()
+        seen = await self._observed(attempt, store, source, not_listed)
+        if seen.decision.action is not Action.COPY or seen.observed is None:
+            return await self._without_copy(item, seen)
+        if isinstance(refusal, ConditionRefused):
+            without = self.transfers.refused_conditions.tried_without(item.destination.endpoint)
+        with without:
+            return self._copied(item, await self.transfers.copy(attempt, source, store, seen))
+
+    async def _observed(
+        self, attempt: TransferAttempt, store: ObjectStore, source: Source, listed: Listed
+    ) -> Observation:
         """The observation, its bytes compared where only they can show whether the source changed."""
         item, now = attempt.item, self.clock.monotonic()
         since_asked = now - self._asked.get(item.id, -inf)
-        seen = await observe(item, attempt.record, store, source, since_asked=since_asked)
+        seen = await observe(item, attempt.record, store, source, since_asked=since_asked, listed=listed)
         self._remember(item, seen.asked, now)
         self._answered(item, seen)
         if seen.record is not None and (touched := seen.touched):
@@ -138,6 +178,12 @@ class Reconciler:
         if seen.decision.drifted:
             self.observer(ItemDrifted(item=item, message=seen.decision.message))
         return seen
+
+    async def _listed(self, item: Item, record: Record | None) -> Verdict:
+        """What a listing shows; a store that refuses conditional writes needs a HEAD before each write."""
+        verdict = await self.listed(item, record)
+        refuses = item.destination.endpoint in self.transfers.refused_conditions
+        return Verdict.UNKNOWN if refuses and verdict is Verdict.ABSENT else verdict
 
     def _answered(self, item: Item, seen: Observation) -> None:
         """Source and store answered; a store that answers reads may still refuse writes."""

@@ -73,8 +73,8 @@ class Reuse:
         Raises what the source raises, StoreUnavailable, and OutcomeUnknown, whose intent stays.
         """
         record = await self._recorded(attempt.number, due)
-        if record is None:
-            return None
+        if record is None or (due.unlisted and await due.store.head_object(due.item.destination) is not None):
+            return None  # CopyObject has no If-None-Match; the put that follows has it
         with self.copy_sources.protect(record.item_id):
             return await self._copied(attempt, due, record) if await self._is_equal(due, record) else None
 

@@ -25,6 +25,7 @@ from mirrord.reconcile.running_copy import RunningCopy
 from mirrord.reconcile.transfer_attempt import TransferAttempt
 from mirrord.reconcile.unfinished import UnfinishedTransfers
 from mirrord.transfer.budget import Budget
+from mirrord.transfer.conditions import RefusedConditions
 from mirrord.transfer.copy import copy
 from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.readback import expected_bytes, read_back
@@ -59,6 +60,7 @@ class Transfers:
     declared: Declared = declared_inline
     copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
     etags: ETagAgreement = field(default_factory=ETagAgreement)
+    refused_conditions: RefusedConditions = field(default_factory=RefusedConditions)
     wrote: Callable[[Item], None] = _ignore
     """Called as soon as the store confirms bytes of an item."""
 
@@ -95,7 +97,9 @@ class Transfers:
         it. A source that does not keep to pinned ranges is observed once more and read as one stream.
         """
         async with self._slot(source, seen) as current:
-            due = DueCopy.of(attempt.item, source, store, current, await self.declared(attempt.item))
+            sha256, at = await self.declared(attempt.item), attempt.item.destination
+            conditional = at.endpoint not in self.refused_conditions
+            due = DueCopy.of(attempt.item, source, store, current, sha256, conditional=conditional)
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:
                 try:

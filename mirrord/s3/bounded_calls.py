@@ -31,10 +31,12 @@ class BoundedCalls:
     deadline: float = DEADLINE
     proxy: str | None = None
 
-    def named(self, operation: str, at: Destination | str, *, write: bool = False) -> StoreCall:
+    def named(
+        self, operation: str, at: Destination | str, *, write: bool = False, conditional: bool = False
+    ) -> StoreCall:
         """A call for an object, or for the bucket `at`."""
         bucket, key = (at, None) if isinstance(at, str) else (at.bucket, at.key)
-        return StoreCall(operation, self.store, bucket, key, write, self.proxy)
+        return StoreCall(operation, self.store, bucket, key, write, self.proxy, conditional)
 
     def call(
         self,
@@ -43,6 +45,7 @@ class BoundedCalls:
         *,
         size: int = 0,
         write: bool = False,
+        conditional: bool = False,
         factor: int = 1,
         spent: float = 0.0,
     ) -> AbstractAsyncContextManager[None]:
@@ -50,7 +53,8 @@ class BoundedCalls:
 
         The limit is `factor` times the base, plus the time of `size` bytes at MIN_RATE, less `spent` seconds.
         """
-        return bounded(self.named(operation, at, write=write), self.deadline * factor + size / MIN_RATE - spent)
+        call = self.named(operation, at, write=write, conditional=conditional)
+        return bounded(call, self.deadline * factor + size / MIN_RATE - spent)
 
     def no_etag(self, operation: str, at: Destination) -> str:
         """The message for an answer without an ETag."""

@@ -7,7 +7,7 @@ _MAX_REASON = 300
 
 @dataclass(frozen=True, slots=True)
 class StoreCall:
-    """One call to a store. `write`: the outcome is unknown if no answer comes.
+    """One call to a store. `write`: the outcome is unknown if no answer comes. `conditional`: it has If-None-Match.
 
     `proxy` is the URL of the HTTP proxy in front of the store, without userinfo.
     """
@@ -18,6 +18,7 @@ class StoreCall:
     key: str | None = None
     write: bool = False
     proxy: str | None = None
+    conditional: bool = False
 
     def message(self, reason: str) -> str:
         """One line with the operation, the object, the store and the reason (cut to 300 characters)."""

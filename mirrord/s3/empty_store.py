@@ -3,7 +3,7 @@
 `plan` creates nothing, so it does not start the store itself (`s3.embedded`).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Never
 
 from mirrord.errors import StoreRefused
@@ -15,7 +15,7 @@ async def _refused(*_: object, **__: object) -> Never:
     raise StoreRefused("the embedded store never ran: it has no objects, and `plan` writes none")
 
 
-async def _nothing(*_: object, **__: object) -> AsyncIterator[Any]:
+async def _nothing(*_: object, **__: object) -> AsyncGenerator[Any]:
     for one in list[Any]():
         yield one
 

@@ -4,7 +4,7 @@ Owns how one call of the port becomes one S3 request. Each request is sent once:
 `session` opens and closes clients, `bounded_calls` limits the time of a call, `errors` translates its errors.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -74,7 +74,8 @@ class ClientStore:
     ) -> StoredObject:
         asked = arguments.object_arguments(options) | arguments.put_checksum(checksum)
         asked |= arguments.condition(if_none_match)
-        async with self._calls.call("PutObject", at, size=len(body), write=True), _request_body(body) as content:
+        call = self._calls.call("PutObject", at, size=len(body), write=True, conditional=if_none_match)
+        async with call, _request_body(body) as content:
             answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
         if not results.has_etag(answer):
             raise OutcomeUnknown(self._calls.no_etag("PutObject", at))
@@ -131,7 +132,9 @@ class ClientStore:
         if_none_match: bool = False,
     ) -> StoredObject:
         asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
-        async with self._calls.call("CompleteMultipartUpload", at, write=True, factor=COMPLETE_FACTOR):
+        async with self._calls.call(
+            "CompleteMultipartUpload", at, write=True, conditional=if_none_match, factor=COMPLETE_FACTOR
+        ):
             answer = await self._client.complete_multipart_upload(
                 Bucket=at.bucket, Key=at.key, UploadId=upload_id, **asked
             )
@@ -259,7 +262,7 @@ class ClientStore:
                 return
             asked |= markers
 
-    async def list_objects(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
         tokens, before = set[str](), list[ListedObject]()
         while True:

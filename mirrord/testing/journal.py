@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Self
 
 from mirrord.errors import JournalError
-from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer, mentions
+from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer, mentions
 from mirrord.ports.journal import MAX_MADE_FROM
 
 
@@ -33,6 +33,14 @@ class MemoryJournal:
 
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         return {item_id: self._records[item_id] for item_id in item_ids if item_id in self._records}
+
+    async def recorded_etags(self, item_ids: Collection[str]) -> dict[str, RecordedETag]:
+        found = {item_id: record.object for item_id, record in (await self.recorded(item_ids)).items()}
+        return {
+            item_id: RecordedETag(one.size, one.etag, one.listed_etag)
+            for item_id, one in found.items()
+            if one.etag is not None
+        }
 
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         wanted, found = frozenset(sources), dict[str, float]()

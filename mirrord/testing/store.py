@@ -5,7 +5,7 @@ preconditions, missing buckets. The contract suite of real stores tests it too.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -182,7 +182,7 @@ class MemoryStore:
             if upload.at.bucket == bucket and upload.at.key.startswith(prefix):
                 yield Upload(upload.at.key, upload_id, upload.initiated, self._clock())
 
-    async def list_objects(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
         kept = [(key, one.stored) for key, one in sorted(self._bucket(bucket).items()) if key.startswith(prefix)]
         listed = [ListedObject(key, stored.size, stored.etag) for key, stored in kept]
         for start in range(0, max(1, len(listed)), _PAGE):

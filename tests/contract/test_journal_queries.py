@@ -31,6 +31,18 @@ async def test_the_items_of_an_entry_in_force_are_counted(journals: Journals) ->
     assert await (await journals.later()).count("inbox") == 0
 
 
+async def test_the_etags_of_many_objects_are_read_at_once(journals: Journals) -> None:
+    many = [record(f"k{number}", size=number, etag=f'"{number}"') for number in range(1_000)]
+    other, never = record("k", size=1, etag='"e"', listed_etag='"f"', removed=5.0), record("never")
+    await journals.now.save_all([*many, other, never])
+    journal = await journals.later()
+    found = await journal.recorded_etags([one.item_id for one in (*many, other, never)] + ["unknown"])
+    assert found == {one.item_id: (number, f'"{number}"', None) for number, one in enumerate(many)} | {
+        other.item_id: (1, '"e"', '"f"')
+    }
+    assert await journal.recorded_etags([]) == {}
+
+
 async def test_paths_keep_their_dates(journals: Journals) -> None:
     """Also those of retired items that still have objects: a renamed entry must not change the keys."""
 

@@ -102,6 +102,7 @@ FULL = record(
     checksum=Checksum(ChecksumKind.CRC64NVME, "rosUhgp5mIg="),
     integrity=Integrity.FULL_OBJECT,
     etag_from_head=True,
+    listed_etag='"of listings"',
     synced_at=1_700_000_001.5,
     options_digest="feed",
     removed=1_700_000_002.75,

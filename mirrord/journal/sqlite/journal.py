@@ -20,7 +20,7 @@ from mirrord.journal.sqlite.rows import (
     to_record,
     to_transfer,
 )
-from mirrord.model import Checksum, FileIdentity, Part, Record, State, Transfer
+from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer
 from mirrord.ports.journal import MAX_MADE_FROM
 
 PAGE = 500  # rows that an iterator has in memory: about 1 MiB
@@ -64,6 +64,12 @@ class SqliteJournal:
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         rows = await self._database.read("recorded", {"item_ids": json.dumps(list(item_ids))})
         return {row["item_id"]: to_record(row) for row in rows}
+
+    async def recorded_etags(self, item_ids: Collection[str]) -> dict[str, RecordedETag]:
+        if not item_ids:
+            return {}
+        rows = await self._database.read("recorded_etags", {"item_ids": json.dumps(list(item_ids))})
+        return {row[0]: RecordedETag(row[1], row[2], row[3]) for row in rows}
 
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         rows = await self._database.read("dates", {"sources": json.dumps(list(sources))})

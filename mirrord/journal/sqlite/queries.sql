@@ -5,12 +5,12 @@
 REPLACE INTO items (
     item_id, entry, source, store, endpoint, bucket, key, state, reason, message, since, next_check, revision,
     transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest,
-    removed, dated, etag_from_head
+    removed, dated, etag_from_head, listed_etag
 ) VALUES (
     :item_id, CAST(:entry AS TEXT), CAST(:source AS TEXT), CAST(:store AS TEXT), CAST(:endpoint AS TEXT),
     CAST(:bucket AS TEXT), CAST(:key AS TEXT), :state, :reason, CAST(:message AS TEXT), :since, :next_check, :revision,
     :transfer_id, :etag, :size, :checksum_kind, :checksum_value, :integrity, :synced_at, :options_digest,
-    :removed, :dated, :etag_from_head
+    :removed, :dated, :etag_from_head, :listed_etag
 );
 
 -- name: record
@@ -18,6 +18,10 @@ SELECT * FROM items WHERE item_id = :item_id;
 
 -- name: recorded
 SELECT * FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
+
+-- name: recorded_etags
+SELECT item_id, size, etag, listed_etag FROM items
+WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND etag IS NOT NULL;
 
 -- name: dates
 SELECT source, min(dated) AS dated FROM items INDEXED BY items_by_date

@@ -16,6 +16,7 @@ from botocore import exceptions as sdk
 from mirrord.errors import (
     BucketMissing,
     ChecksumMismatch,
+    ConditionRefused,
     EntityTooSmall,
     InvalidPart,
     InvalidPartOrder,
@@ -86,6 +87,8 @@ _UNREADABLE = (ValueError, TypeError)
 """The SDK's parser raises these if a field has another type than in S3's definition. The call was answered."""
 _UNKNOWN_OUTCOME = frozenset({500, 502, 504})
 """Answers to a write that may have happened: a part of the store, or a gateway, stopped waiting."""
+_CONDITION_REFUSED = frozenset({400, 501})
+"""Answers of stores without conditional writes, and of others: the write is repeated without the condition."""
 
 _ADVICE: dict[str, str] = {
     "AuthorizationHeaderMalformed": "set the store's region",
@@ -184,6 +187,8 @@ def _error_type(call: StoreCall, code: str | None, status: int) -> ErrorType:
         return _CODES[code]
     if call.write and status in _UNKNOWN_OUTCOME:
         return OutcomeUnknown
+    if call.conditional and status in _CONDITION_REFUSED:
+        return ConditionRefused
     return _STATUS.get(status) or (StoreUnavailable if status >= 500 else StoreRefused)
 
 

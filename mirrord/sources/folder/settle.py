@@ -62,6 +62,8 @@ class SettledFolder(Listing):
         self._clock = clock
         self._first: Stats | None = None
         self._since = 0.0
+        self.counted: int | None = None
+        """The files that `first_scan` found; None: it did not look, because every file is settled."""
 
     @property
     def complete(self) -> bool:
@@ -102,10 +104,12 @@ class SettledFolder(Listing):
         """Make the first stat of each file. `settle` is counted from its end."""
         first = Stats()
         if self._settle > 0:
+            self.counted = 0
             async with aclosing(self._folder.enumerate()) as files:
                 async for found in files:
                     if found.revision.file is not None:
                         first.add(found.name, found.revision.file)
+                        self.counted += 1
         self._first, self._since = first, self._clock.monotonic()
 
     async def existing(self, names: Collection[str]) -> frozenset[str]:

@@ -134,6 +134,16 @@ def test_the_parts_of_an_upload_in_an_older_journal_have_one_size(connection: sq
     assert [(one.id, one.part_sizes) for one in found] == [("mpu", PartSizes.equal(9)), ("put", None)]
 
 
+def test_the_objects_of_an_older_journal_have_no_etag_of_listings(connection: sqlite3.Connection) -> None:
+    migrate(connection, Path("state.db"), SHIPPED[:9])
+    connection.execute(
+        "INSERT INTO items (item_id, entry, source, store, endpoint, bucket, key, state, message, since, etag) "
+        "VALUES ('i', 'e', 'f', 's', 'e', 'b', 'k', 'Synced', '', 0, 'x')"
+    )
+    migrate(connection, Path("state.db"), SHIPPED)
+    assert connection.execute("SELECT etag, listed_etag FROM items").fetchall() == [("x", None)]
+
+
 def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     before = connection.execute("PRAGMA schema_version").fetchone()

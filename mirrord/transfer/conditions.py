@@ -1,0 +1,28 @@
+"""Which stores refuse conditional writes, as learned by this process.
+
+Owns the memory only: `s3` recognises the refusal (`ConditionRefused`), `reconcile` repeats the write without condition.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class RefusedConditions:
+    """The endpoints that refuse If-None-Match."""
+
+    def __init__(self) -> None:
+        self._endpoints: set[str] = set()
+
+    def __contains__(self, endpoint: str) -> bool:
+        return endpoint in self._endpoints
+
+    @contextmanager
+    def tried_without(self, endpoint: str) -> Iterator[None]:
+        """The write that this endpoint refused is repeated without its condition. If that fails, too, the condition was
+        probably not the cause, and is sent again with the next write."""
+        self._endpoints.add(endpoint)
+        try:
+            yield
+        except BaseException:
+            self._endpoints.discard(endpoint)
+            raise

@@ -1,0 +1,234 @@
+"""Which listings are made, how long they count, and what follows from a bad one. Fakes and a clock set by hand."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from mirrord.declared import FolderSpec, FolderTarget
+from mirrord.errors import StoreDenied, StoreUnavailable
+from mirrord.model import Destination, File, Item, ListedObject, Record, Revision, State, origin_at
+from mirrord.planning.decisions.listed import GOOD_FOR, Verdict
+from mirrord.reconcile.store_listings import StoreListings
+from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
+from tests.support.options import make_options
+from tests.support.records import make_record
+
+FOLDER = FolderSpec(
+    entry="folder", path="/f", target=FolderTarget(store="s", endpoint="http://s", bucket="b", key="in/{path}")
+)
+
+
+class ListedStore(MemoryStore):
+    """Counts the pages that it gives. `fault`: raised after so many of them."""
+
+    pages = 0
+    fault: Exception | None = None
+    after = 0
+    hangs = False
+
+    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
+        if self.hangs:
+            await asyncio.sleep(3600)
+        number = 0
+        async for page in super().list_objects(bucket, prefix):
+            if self.fault is not None and number == self.after:
+                raise self.fault
+            self.pages += 1
+            number += 1
+            yield page
+        if self.fault is not None:
+            raise self.fault
+
+
+@dataclass
+class Listed:
+    """`count` items, their objects in a store, their records in a journal."""
+
+    count: int
+    ticks: bool = False
+    page_deadline: float = 5.0
+    store: ListedStore = field(default_factory=ListedStore)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    async def prepared(self) -> "Listed":
+        await self.store.ensure_bucket("b")
+        records = [await self.stored(number) for number in range(self.count)]
+        await self.journal.save_all(records)
+
+        async def store_at(at: Destination) -> MemoryStore:
+            assert at.endpoint == "http://s"
+            return self.store
+
+        self.listings = StoreListings(
+            self.journal, store_at, self.clock, ticks=self.ticks, page_deadline=self.page_deadline
+        )
+        self.listings.replace(map(self.item, range(self.count)), [FOLDER])
+        return self
+
+    def item(self, number: int, every: float | None = 3600.0) -> Item:
+        at = Destination("s", "http://s", "b", f"data/{number}")
+        options = make_options(every=every)
+        return Item(id=at.item_id, entry="e", origin=origin_at("http://x/y"), destination=at, options=options)
+
+    async def stored(self, number: int) -> Record:
+        item = self.item(number)
+        put = await self.store.put_object(item.destination, memoryview(b"x"), make_options().object)
+        return make_record(
+            item_id=item.id,
+            entry="e",
+            source="x",
+            destination=item.destination,
+            state=State.SYNCED,
+            revision=Revision(address="a"),
+            etag=put.etag,
+            size=1,
+            synced_at=self.clock.now() - 1,
+        )
+
+    async def verdict(self, number: int, every: float | None = 3600.0) -> Verdict:
+        item = self.item(number, every)
+        return await self.listings.verdict(item, await self.journal.record(item.id))
+
+    def forget(self, number: int) -> None:
+        del self.store.buckets["b"][f"data/{number}"]
+
+
+async def test_one_listing_answers_for_all_items() -> None:
+    listed = await Listed(2_500).prepared()
+    listed.forget(7)
+    found = await asyncio.gather(*(listed.verdict(number) for number in range(2_500)))
+    assert [number for number, one in enumerate(found) if one is not Verdict.AS_RECORDED] == [7]
+    assert found[7] is Verdict.ABSENT
+    assert await listed.verdict(10_000) is Verdict.ABSENT
+    assert listed.store.pages == 3
+
+
+async def test_few_items_are_not_listed() -> None:
+    listed = await Listed(12).prepared()
+    assert await listed.verdict(0) is Verdict.UNKNOWN
+    assert listed.store.pages == 0
+
+
+async def test_a_listing_counts_for_ten_minutes() -> None:
+    listed = await Listed(100).prepared()
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    await listed.clock.advance(GOOD_FOR - 1)
+    assert await listed.verdict(2) is Verdict.AS_RECORDED
+    await listed.clock.advance(1)
+    assert await listed.verdict(3) is Verdict.AS_RECORDED
+    assert listed.store.pages == 2
+
+
+async def test_the_last_items_of_a_long_pass_get_heads() -> None:
+    listed = await Listed(100).prepared()
+    for number in range(90):
+        await listed.verdict(number)
+    await listed.clock.advance(GOOD_FOR)
+    assert await listed.verdict(95) is Verdict.UNKNOWN
+    assert listed.store.pages == 1
+
+
+async def test_in_a_running_daemon_a_prefix_is_listed_once_per_period() -> None:
+    listed = await Listed(3_000, ticks=True).prepared()
+    for _ in range(4):  # each quarter of an hour, a quarter of the items
+        for number in range(0, 3_000, 4):
+            assert await listed.verdict(number) is Verdict.AS_RECORDED
+        await listed.clock.advance(900)
+    assert listed.store.pages == 3
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    assert listed.store.pages == 6
+
+
+async def test_a_new_item_of_a_running_daemon_causes_no_long_listing() -> None:
+    listed = await Listed(3_000, ticks=True).prepared()
+    for number in range(3_000):
+        await listed.verdict(number)
+    await listed.clock.advance(GOOD_FOR)
+    listed.listings.replace(map(listed.item, range(3_001)), [FOLDER])
+    assert await listed.verdict(3_000) is Verdict.UNKNOWN
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    assert listed.store.pages == 3
+
+
+async def test_an_object_written_after_the_listing_began_needs_a_head() -> None:
+    listed = await Listed(100).prepared()
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    item = listed.item(1)
+    record = await listed.journal.record(item.id)
+    assert record is not None
+    later = replace(record, object=replace(record.object, synced_at=listed.clock.now() + 1))
+    assert await listed.listings.verdict(item, later) is Verdict.UNKNOWN
+
+
+async def test_a_check_that_a_user_asked_for_needs_a_head_once() -> None:
+    listed = await Listed(100).prepared()
+    listed.listings.doubt(listed.item(1).id)
+    assert [await listed.verdict(1) for _ in range(2)] == [Verdict.UNKNOWN, Verdict.AS_RECORDED]
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+async def test_a_listing_that_fails_proves_no_absence(after: int) -> None:
+    listed = await Listed(2_500).prepared()
+    listed.store.fault, listed.store.after = StoreUnavailable("503"), after
+    found = [await listed.verdict(number) for number in range(2_500)]
+    assert found.count(Verdict.AS_RECORDED) == min(1_000 * after, 2_500)
+    assert await listed.verdict(10_000) is Verdict.UNKNOWN
+    assert listed.store.pages == after
+
+
+async def test_a_listing_that_hangs_ends_at_its_deadline() -> None:
+    listed = await Listed(100, page_deadline=0.01).prepared()
+    listed.store.hangs = True
+    assert await listed.verdict(1) is Verdict.UNKNOWN
+
+
+async def test_a_refused_listing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    listed = await Listed(100, ticks=True).prepared()
+    listed.store.fault = StoreDenied("AccessDenied")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert [await listed.verdict(number) for number in range(3)] == [Verdict.UNKNOWN] * 3
+            await listed.clock.advance(GOOD_FOR)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_a_prefix_full_of_other_objects_is_given_up() -> None:
+    listed = await Listed(100).prepared()
+    kept = next(iter(listed.store.buckets["b"].values()))
+    listed.store.buckets["b"] |= {f"data/-{number}": kept for number in range(20_000)}
+    assert await listed.verdict(1) is Verdict.UNKNOWN
+    assert listed.store.pages == 10  # 9 pages cost 108 HEADs; the tenth was on its way
+    await listed.clock.advance(GOOD_FOR)
+    assert await listed.verdict(2) is Verdict.UNKNOWN
+    assert listed.store.pages == 10
+
+
+async def test_the_files_of_a_folder_are_expected() -> None:
+    listed = await Listed(0).prepared()
+    at = Destination("s", "http://s", "b", "in/a")
+    item = Item(id=at.item_id, entry="folder", origin=File("/f", "a"), destination=at)
+    assert await listed.listings.verdict(item, None) is Verdict.UNKNOWN
+    listed.listings.expect(FOLDER, 5, 0)
+    assert await listed.listings.verdicts(FOLDER, [at.item_id]) == [Verdict.UNKNOWN]
+    listed.listings.expect(FOLDER, 256, 100_000)
+    assert await listed.listings.verdict(item, None) is Verdict.UNKNOWN
+    listed = await Listed(0).prepared()
+    listed.listings.expect(FOLDER, 256, 0)
+    assert await listed.listings.verdict(item, None) is Verdict.ABSENT
+    assert await listed.listings.verdicts(FOLDER, [at.item_id] * 2) == [Verdict.ABSENT] * 2
+    assert listed.store.pages == 1
+
+
+async def test_a_cancelled_item_leaves_the_listing_to_the_next() -> None:
+    listed = await Listed(100).prepared()
+    listed.store.hangs = True
+    first = asyncio.create_task(listed.verdict(1))
+    second = asyncio.create_task(listed.verdict(2))
+    await listed.clock.run_ready()
+    first.cancel()
+    listed.store.hangs = False
+    assert await second is Verdict.AS_RECORDED
