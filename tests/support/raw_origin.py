@@ -1,9 +1,13 @@
 """An origin that sends given raw bytes, for unusual or invalid headers and framings of real servers."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import cast
+
+from mirrord.aio import drain
 
 Sends = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -14,6 +18,7 @@ class RawOrigin:
 
     url: str = ""
     requests: list[str] = field(default_factory=list)
+    connections: int = 0
 
 
 def response(*fields: str, body: bytes = b"", status: str = "HTTP/1.1 200 OK") -> bytes:
@@ -28,12 +33,17 @@ def chunks(body: bytes, size: int) -> bytes:
 
 
 @asynccontextmanager
-async def raw_origin(answer: bytes | Sends, *, stays: bool = False) -> AsyncIterator[RawOrigin]:
+async def raw_origin(
+    answer: bytes | Sends, *, stays: bool = False, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawOrigin]:
     """Answers each request with these bytes, or calls `answer` to write. `stays`: connections are kept open."""
-    origin = RawOrigin()
+    origin, serving = RawOrigin(), set[asyncio.Task[None]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        origin.connections += 1
+        serving.add(this := cast("asyncio.Task[None]", asyncio.current_task()))
+        this.add_done_callback(serving.discard)
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 origin.requests.append((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
                 if isinstance(answer, bytes):
@@ -44,7 +54,11 @@ async def raw_origin(answer: bytes | Sends, *, stays: bool = False) -> AsyncIter
                 if not stays:
                     break
         writer.close()
+        with suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), 1)
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        origin.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/it"
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+        address = "https://localhost" if tls else "http://127.0.0.1"
+        origin.url = f"{address}:{server.sockets[0].getsockname()[1]}/it"
         yield origin
+        await drain(serving)

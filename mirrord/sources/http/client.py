@@ -25,7 +25,7 @@ from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
 from mirrord.sources.http.protocol import MOST_FIELDS, HttpConnector, NotHttp
 from mirrord.sources.http.urls import percent_encoded, redirect_target
-from mirrord.units import KiB, MiB
+from mirrord.units import KiB
 
 HeadersFor = Callable[[str], Mapping[str, str]]
 """The request headers for a URL of a redirect chain: a secret or a validator is sent to its own address only."""
@@ -122,7 +122,7 @@ class HttpClient:
             headers={"User-Agent": f"mirrord/{__version__}"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
             auto_decompress=False,
-            read_bufsize=MiB,
+            read_bufsize=256 * KiB,  # a reader that reads more at a time raises it
             max_line_size=64 * KiB,
             max_field_size=64 * KiB,
             max_headers=MOST_FIELDS,

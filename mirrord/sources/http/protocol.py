@@ -2,9 +2,11 @@
 
 Owns the limits of a response head and of interim (1xx) responses, and closes the connection when bytes follow a
 complete response: they reach no other request. `heads` rewrites each head for the strict parser. A body with malformed
-framing fails with the parser's reason, not as one that was cut short.
+framing fails with the parser's reason, not as one that was cut short. A large body of known length can be received past
+the parser (`receiver`).
 """
 
+import asyncio
 import re
 from functools import partial
 from typing import Any, cast
@@ -14,6 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 
 from mirrord.sources.http.heads import normalised
+from mirrord.sources.http.receiver import BodyReceiver
 from mirrord.units import KiB
 
 LARGEST_HEAD = 256 * KiB
@@ -24,6 +27,9 @@ MOST_INTERIM = 50
 _STEP = 16 * KiB
 _SAMPLE, _BYTES_PER_LINE = 2048, 16
 """A body with a line feed in each 16 bytes of the sample has chunks of fewer than 32 bytes, or is parsed quickly."""
+
+_TURNS = 3
+"""Turns of the event loop until bytes that arrived are delivered, also those that TLS has still to decrypt."""
 
 _END = re.compile(rb"\r?\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] +1(?!01)\d\d\b")
@@ -73,6 +79,36 @@ class HttpProtocol(ResponseHandler):
         super().connection_lost(exc)
 
     # ── bodies ────────────────────────────────────────────────────────────────────────────────────
+    def receiver(self, left: int) -> BodyReceiver | None:
+        """Hand the connection over for the last `left` bytes of the response, framed by their number alone.
+
+        All bytes that arrived before must have been read. None: the parser still holds some, or the connection ended.
+        """
+        transport, payload = self.transport, self._payload
+        held = self._reading_paused or self._buffer_paused or self._backlog or self._head is not None
+        if transport is None or transport.is_closing() or held or payload is None or payload.is_eof():
+            return None
+        receiver = BodyReceiver(transport, left, self._body_ended, self.connection_lost)
+        transport.pause_reading()
+        transport.set_protocol(receiver)
+        return receiver
+
+    async def _body_ended(self) -> None:
+        """Take the connection back after the last byte: aiohttp keeps it for another request, or closes it.
+
+        The body was read to its last byte and no further. Bytes that follow must close the connection before another
+        request is sent, which would take them for its response.
+        """
+        payload = self._payload
+        if self.transport is None or payload is None:
+            return
+        self._parser = None  # it has not seen the body; the next request has a new one
+        self.transport.set_protocol(self)
+        self.transport.resume_reading()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        payload.feed_eof()
+
     def _body_received(self, received: bytes) -> None:
         """Parse the bytes; a body of tiny chunks in steps, so that other tasks run between them."""
         tiny = len(received) > _STEP and received.count(b"\n", 0, _SAMPLE) > _SAMPLE // _BYTES_PER_LINE
@@ -88,7 +124,7 @@ class HttpProtocol(ResponseHandler):
     @property
     def _is_complete(self) -> bool:
         """Whether the whole response arrived. Bytes after it were not requested."""
-        return self._payload is not None and self._payload.is_eof()
+        return self._payload is not None and (self._payload.is_eof() or self._parser is None)
 
     def _parse(self, received: bytes) -> None:
         super().data_received(received)
