@@ -7,10 +7,8 @@ close the next one too. Detects http:// to a TLS port. Raises the SDK's own exce
 """
 
 import asyncio
-import re
-import ssl
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -26,33 +24,13 @@ from yarl import URL
 from mirrord.model import shown
 from mirrord.s3.answers.xml_repair import readable
 from mirrord.s3.authorities import CertificateAuthorities
+from mirrord.s3.http_errors import AnswerTooLong, PlainHttpAtTls, UrlUnusable, is_from_tls_port, speaks_tls
+from mirrord.s3.single_use import SingleUsePeriod
 from mirrord.units import KiB, MiB
 
 REFUSAL_LIMIT = 64 * KiB
 RESULT_LIMIT = 16 * MiB
-TLS_PROBE = 5.0
-"""Seconds for the check whether a port that closes http:// connections speaks TLS."""
-SINGLE_USE = 60.0
-MAX_SINGLE_USE = 3600.0
-"""Seconds in which each connection is used once, after one closed without an answer. It is longer than idle connections
-are kept open, and doubles each time that the same happens again soon."""
 _PIECE = 64 * KiB
-_IS_TLS_PORT = re.compile(
-    r"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port"  # in 400s of Go's and nginx's servers
-    r"|\\+x15\\+x03"  # a TLS alert, as aiohttp quotes it
-)
-
-
-class PlainHttpAtTls(sdk.HTTPClientError):
-    fmt = "the port speaks TLS"
-
-
-class UrlUnusable(sdk.HTTPClientError):
-    fmt = "the endpoint's or the proxy's URL cannot be used: {error}"
-
-
-class AnswerTooLong(sdk.HTTPClientError):
-    fmt = "the answer is longer than {limit}"
 
 
 class BoundedAnswer:
@@ -95,27 +73,6 @@ class _Connector(aiohttp.TCPConnector):
 def _abort_if_unsent(transport: asyncio.Transport | None) -> None:
     if transport is not None and transport.get_write_buffer_size():
         transport.abort()
-
-
-class SingleUsePeriod:
-    """A time in which each connection is used once. See SINGLE_USE."""
-
-    def __init__(self) -> None:
-        self._until = float("-inf")
-        self._length = SINGLE_USE
-
-    @property
-    def active(self) -> bool:
-        return _now() < self._until
-
-    def begin(self) -> None:
-        """Begin a period, unless one is active. Stores close idle connections: the next request needs a new one."""
-        if self.active:
-            return
-        now = _now()
-        again = now - self._until < self._length
-        self._length = min(self._length * 2, MAX_SINGLE_USE) if again else SINGLE_USE
-        self._until = now + self._length
 
 
 class HttpSession:
@@ -205,7 +162,7 @@ class HttpSession:
         answer = BoundedAnswer(raw)
         if raw.status >= 300 or not request.stream_output:
             content = await answer.content  # frees the connection
-            if raw.status == 400 and not secure and _IS_TLS_PORT.search(content.decode(errors="replace")):
+            if raw.status == 400 and not secure and is_from_tls_port(content.decode(errors="replace")):
                 raise PlainHttpAtTls(error=None)
         return answer
 
@@ -214,19 +171,7 @@ class HttpSession:
         parts = urlsplit(url)
         if self._answered or parts.scheme != "http":
             return False
-        if _IS_TLS_PORT.search(str(error.__cause__)):
-            return True
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = (
-            False,
-            ssl.CERT_NONE,
-        )  # no data is sent
-        with suppress(OSError, ValueError, TimeoutError):
-            async with asyncio.timeout(TLS_PROBE):
-                _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=context)
-            writer.close()
-            return True
-        return False
+        return is_from_tls_port(str(error.__cause__)) or await speaks_tls(parts.hostname, parts.port or 80)
 
 
 async def _read(raw: aiohttp.ClientResponse, limit: int, *, cut: bool) -> bytes:
@@ -244,10 +189,6 @@ async def _read(raw: aiohttp.ClientResponse, limit: int, *, cut: bool) -> bytes:
         raise
     raw.release()
     return bytes(content)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _latin(name: bytes) -> str:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from mirrord.errors import OutcomeUnknown
 from mirrord.model import ObjectOptions
-from mirrord.s3 import http_session
+from mirrord.s3 import single_use
 from mirrord.s3.session import S3Store
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.syncing import manifest, sync
@@ -74,7 +74,7 @@ async def test_after_one_such_failure_every_request_has_a_connection_of_its_own(
         assert closing.closed == met
 
         store_proxy.before = None
-        monkeypatch.setattr(http_session, "_now", lambda: 1e9)  # later, connections are kept again
+        monkeypatch.setattr(single_use, "_now", lambda: 1e9)  # later, connections are kept again
         connections = WeakSet[Any]()
 
         async def note(seen: Seen, request: web.Request) -> None:
@@ -100,9 +100,9 @@ async def test_a_read_is_asked_again_on_a_new_connection(store_proxy: StoreProxy
 def test_connections_are_used_once_for_longer_each_time_that_it_happens_again_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    period = http_session.SingleUsePeriod()
+    period = single_use.SingleUsePeriod()
     now = 1000.0
-    monkeypatch.setattr(http_session, "_now", lambda: now)
+    monkeypatch.setattr(single_use, "_now", lambda: now)
     spans = []
     for wait in (0, 0, 61, 130, 10_000):
         now += wait

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from mirrord.s3.answers.error_response import code_of, status_of
 from mirrord.s3.answers.transport import UNANSWERED
-from mirrord.s3.http_session import PlainHttpAtTls
+from mirrord.s3.http_errors import PlainHttpAtTls
 from mirrord.s3.regions import region_of
 
 _AMBIGUOUS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozenset({400, 401, 403, 404})}

@@ -14,7 +14,7 @@ from botocore.retryhandler import EXCEPTION_MAP
 
 from mirrord.errors import MirrordError, OutcomeUnknown, StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.s3.call import StoreCall
-from mirrord.s3.http_session import PlainHttpAtTls, UrlUnusable
+from mirrord.s3.http_errors import PlainHttpAtTls, UrlUnusable
 
 TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
 """Every class for a failed connection, including those of the HTTP client."""

@@ -4,10 +4,22 @@ Owns which connection carries a request, and when a request may be sent again. L
 means: signing, retries, redirects, deadlines (`asyncio.timeout`), and the repair of bodies (`answers.xml_repair`).
 """
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
+
+from botocore import exceptions as sdk
+
+from mirrord.model import shown
+from mirrord.s3.http_errors import AnswerTooLong, PlainHttpAtTls, UrlUnusable, is_from_tls_port, speaks_tls
+from mirrord.s3.single_use import SingleUsePeriod
+from mirrord.s3.wire.connection import ExchangeFailed, WireConnection
+from mirrord.s3.wire.opening import ConnectFailed, HttpPeer, Opener
+from mirrord.s3.wire.pool import ConnectionPool
+from mirrord.s3.wire.response import ResponseParser, ResponseTooLong
+from mirrord.units import format_size
 
 RequestHeaders = Sequence[tuple[str, str]]
 """Names and values as they are sent, in this order. Values have only characters of Latin-1."""
@@ -35,7 +47,7 @@ class WireClient:
     """`endpoint_url` has scheme, host and port; its path has no effect. `tls` is needed for https://.
 
     `proxy` is the URL of an HTTP proxy with its userinfo. https:// goes through it by CONNECT, http:// with absolute
-    targets. Entering opens no connection; leaving closes all.
+    targets. The constructor raises UrlUnusable. It opens no connection, and neither does entering; leaving closes all.
     """
 
     def __init__(
@@ -46,16 +58,25 @@ class WireClient:
         proxy: str | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
-        self._endpoint_url = endpoint_url
-        self._tls = tls
-        self._proxy = proxy
-        self._connections = connections
+        origin, through = HttpPeer.of(endpoint_url), HttpPeer.of(proxy) if proxy else None
+        self._origin = origin
+        self._url = f"{'https' if origin.secure else 'http'}://{origin.authority}"
+        self._opener = Opener(self._url, origin, shown(proxy or ""), through)
+        self._tls = tls if origin.secure else None
+        self._pool = ConnectionPool(connections, self._open)
+        self._single_use = SingleUsePeriod()
+        self._answered = False
+        absolute = through is not None and not origin.secure
+        self._target_start = self._url if absolute else ""
+        self._more_headers = "Accept-Encoding: identity\r\n"
+        if absolute and through is not None and through.authorization:
+            self._more_headers += f"Proxy-Authorization: {through.authorization}\r\n"
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return None
+        self._pool.close()
 
     async def send(
         self,
@@ -67,15 +88,82 @@ class WireClient:
         repeatable: bool,
         max_body: int,
     ) -> WireResponse:
-        """Send a request and wait for the whole answer. At most `max_body` bytes of its body are kept.
+        """Send a request and wait for the whole answer. At most `max_body` bytes of its body are accepted.
 
         `target` is the encoded path and query, sent as it is. `headers` have Host and all others that are signed; the
-        client adds Content-Length. No view of `body` is kept after the call has returned or raised.
+        client adds Content-Length and `Accept-Encoding: identity`. No view of `body` is kept after the call returned
+        or raised. The body of an answer with a status of 300 or more is cut at 64 KiB; a success with a longer body
+        than `max_body` is AnswerTooLong.
 
-        A request that met a connection which the store had closed is sent again on a new one, if it is `repeatable` or
-        if no byte of it was sent. The body of an answer with a status of 300 or more is cut; a longer one of a success
-        is AnswerTooLong. Raises the SDK's exceptions that `answers.transport` translates: ConnectTimeoutError,
-        EndpointConnectionError, SSLError, ProxyConnectionError, PlainHttpAtTls, UrlUnusable (nothing was sent), else
-        ConnectionClosedError (the outcome of a write is unknown). After a cancellation the connection is aborted.
+        A request that met a connection which the store had closed is sent again, once and on a new connection, if it
+        is `repeatable` or if no byte of it was sent. Raises the SDK's exceptions that `answers.transport` translates:
+        ConnectTimeoutError, EndpointConnectionError, SSLError, ProxyConnectionError, PlainHttpAtTls, UrlUnusable
+        (nothing was sent), else ConnectionClosedError (the outcome of a write is unknown). A cancellation aborts the
+        connection.
         """
-        raise NotImplementedError
+        head = self._head(method, target, headers, len(body))
+        fresh = self._single_use.active
+        while True:
+            parser = ResponseParser(bodiless=method == "HEAD", max_body=max_body)
+            try:
+                return await self._attempt(head, body, parser, fresh=fresh)
+            except ExchangeFailed as failed:
+                if failed.reused and isinstance(failed.reason, OSError):
+                    self._single_use.begin()
+                    if repeatable or not failed.wrote:
+                        fresh = True
+                        continue
+                raise await self._error_of(failed, max_body) from failed
+
+    async def _attempt(
+        self, head: bytes, body: memoryview | bytes, parser: ResponseParser, *, fresh: bool
+    ) -> WireResponse:
+        context = None if self._tls is None else await self._tls()
+        connection = await self._pool.acquire(context, fresh=fresh)
+        try:
+            await connection.exchange(head, body, parser)
+        finally:
+            self._pool.release(connection, keep=not fresh)
+        response = WireResponse(parser.status, parser.headers, parser.body)
+        self._answered = True
+        if response.status == 400 and not self._origin.secure and is_from_tls_port(response.body.decode("latin-1")):
+            raise PlainHttpAtTls(error=None)
+        return response
+
+    async def _open(self, context: ssl.SSLContext | None) -> WireConnection:
+        connection = WireConnection(await self._opener.open(context), context, asyncio.get_running_loop())
+        if not connection.is_usable():
+            reason = ConnectionAbortedError("the store closed the new connection, or sent bytes before the request")
+            raise ExchangeFailed(reason, wrote=False, reused=False)
+        return connection
+
+    def _head(self, method: str, target: str, headers: RequestHeaders, size: int) -> bytes:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or not _is_target(target):
+            raise UrlUnusable(error="a line break or a blank in the request's head")
+        length = f"Content-Length: {size}\r\n" if size or method in ("PUT", "POST") else ""
+        return f"{method} {self._target_start}{target} HTTP/1.1\r\n{lines}{length}{self._more_headers}\r\n".encode()
+
+    async def _error_of(self, failed: ExchangeFailed, max_body: int) -> sdk.BotoCoreError:
+        """The SDK's exception for a call without an answer."""
+        reason = failed.reason
+        if isinstance(reason, ResponseTooLong):
+            return AnswerTooLong(limit=format_size(max_body).replace(".0 ", " "), error=None)
+        if isinstance(reason, ssl.SSLError) and "_ALERT_" in (reason.reason or "") and not failed.reused:
+            return sdk.SSLError(endpoint_url=self._url, error=reason)  # the store refuses our certificate (TLS 1.3)
+        if not failed.wrote and isinstance(reason, OSError):
+            failure = ConnectFailed(self._origin.host, self._origin.port, reason)
+            return sdk.EndpointConnectionError(endpoint_url=self._url, error=failure)
+        if is_from_tls_port(str(reason)) or await self._is_tls_port():
+            return PlainHttpAtTls(error=reason)
+        return sdk.ConnectionClosedError(endpoint_url=self._url, error=reason)
+
+    async def _is_tls_port(self) -> bool:
+        """Whether an http:// port that never answered speaks TLS: some servers close such connections at once."""
+        if self._answered or self._origin.secure or self._opener.proxy is not None:
+            return False
+        return await speaks_tls(self._origin.host, self._origin.port)
+
+
+def _is_target(target: str) -> bool:
+    return target.isascii() and target.isprintable() and " " not in target

@@ -1,0 +1,47 @@
+"""The errors of HTTP to a store that the SDK has no class for, and how a TLS port is recognised.
+
+`http_session` and `wire` raise them; `answers.transport` translates them.
+"""
+
+import asyncio
+import re
+import ssl
+from contextlib import suppress
+
+from botocore.exceptions import HTTPClientError
+
+TLS_PROBE = 5.0
+"""Seconds for the check whether a port that closes http:// connections speaks TLS."""
+_TLS_PORT = re.compile(
+    r"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port"  # in 400s of Go's and nginx's servers
+    r"|\\+x15\\+x03"  # a TLS alert, as parsers quote it
+)
+
+
+class PlainHttpAtTls(HTTPClientError):
+    fmt = "the port speaks TLS"
+
+
+class UrlUnusable(HTTPClientError):
+    fmt = "the endpoint's or the proxy's URL cannot be used: {error}"
+
+
+class AnswerTooLong(HTTPClientError):
+    fmt = "the answer is longer than {limit}"
+
+
+def is_from_tls_port(text: str) -> bool:
+    """Whether a TLS port answers like this to a request without TLS."""
+    return _TLS_PORT.search(text) is not None
+
+
+async def speaks_tls(host: str | None, port: int) -> bool:
+    """Whether the port carries out a TLS handshake. No data is sent and no certificate verified."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with suppress(OSError, ValueError, TimeoutError):
+        async with asyncio.timeout(TLS_PROBE):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+        writer.close()
+        return True
+    return False

@@ -1,0 +1,208 @@
+"""Opens connections to one origin: addresses, TCP, a proxy's tunnel, TLS.
+
+Owns the time limits of these steps and their errors: the SDK's classes for calls of which nothing was sent.
+`answers.transport` translates them.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from aiohappyeyeballs import AddrInfoType, start_connection
+from botocore import exceptions as sdk
+
+from mirrord.model import shown
+from mirrord.s3.http_errors import UrlUnusable
+from mirrord.s3.wire.response import InvalidResponse, ResponseParser
+from mirrord.s3.wire.stream import PlainStream, Stream, TlsStream
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for the addresses and TCP; as long again for a proxy's tunnel and TLS."""
+_ATTEMPT_DELAY = 0.25
+"""Seconds until the next address is tried too (RFC 8305 recommends 250 ms)."""
+_PORTS = {"http": 80, "https": 443}
+
+
+class ConnectFailed(Exception):
+    """No connection to this host and port. `answers.transport` reads the three fields."""
+
+    def __init__(self, host: str, port: int, os_error: OSError) -> None:
+        super().__init__(f"{host}:{port}: {os_error}")
+        self.host, self.port, self.os_error = host, port, os_error
+
+
+class TunnelRefused(Exception):
+    """The proxy answered CONNECT with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPeer:
+    """One end of a connection. `host` is without brackets."""
+
+    host: str
+    port: int
+    secure: bool
+    authority: str
+    """Host and port as in a URL; without the port if it is the scheme's own."""
+    authorization: str | None
+    """The value of (Proxy-)Authorization for the userinfo of the URL."""
+
+    @staticmethod
+    def of(url: str) -> "HttpPeer":
+        """Raises UrlUnusable."""
+        try:
+            parts = urlsplit(url)
+            port = _PORTS[parts.scheme] if parts.port is None else parts.port
+            host = (parts.hostname or "").encode("idna" if not (parts.hostname or "").isascii() else "ascii").decode()
+        except (ValueError, KeyError) as error:
+            raise UrlUnusable(error=shown(url) if isinstance(error, KeyError) else error) from error
+        if not host or not port:
+            raise UrlUnusable(error=shown(url))
+        name = f"[{host}]" if ":" in host else host
+        authority = name if port == _PORTS[parts.scheme] else f"{name}:{port}"
+        return HttpPeer(host, port, parts.scheme == "https", authority, _basic(parts))
+
+
+def _basic(parts: SplitResult) -> str | None:
+    if parts.username is None:
+        return None
+    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return "Basic " + b64encode(text.encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens streams to `origin`, through `proxy` if there is one. `url` and `proxy_url` are for errors."""
+
+    url: str
+    origin: HttpPeer
+    proxy_url: str = ""
+    proxy: HttpPeer | None = None
+
+    async def open(self, context: ssl.SSLContext | None) -> Stream:
+        """A connected stream, which the caller closes. `context` is needed for an https:// origin."""
+        if self.proxy is None:
+            with self._errors_of_origin():
+                stream: Stream = await _connected(self.origin)
+        else:
+            with self._errors_of_proxy(self.proxy):
+                stream = await self._through(self.proxy, context)
+        if not self.origin.secure:
+            return stream
+        assert context is not None, "an https:// origin without a TLS context"
+        with self._errors_of_origin():
+            return await _secured(stream, context, self.origin)
+
+    async def _through(self, proxy: HttpPeer, context: ssl.SSLContext | None) -> Stream:
+        stream: Stream = await _connected(proxy)
+        if proxy.secure:
+            trusted = await asyncio.to_thread(ssl.create_default_context) if context is None else context
+            stream = await _secured(stream, trusted, proxy)
+        if self.origin.secure:
+            with _aborted_on_error(stream):
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await _tunnel(stream, self.origin, proxy)
+        return stream
+
+    @contextmanager
+    def _errors_of_origin(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            limit = TimeoutError(f"no connection within {CONNECT_TIMEOUT:.0f} s")
+            raise sdk.ConnectTimeoutError(endpoint_url=self.url, error=limit) from error
+        except ssl.SSLError as error:
+            raise sdk.SSLError(endpoint_url=self.url, error=error) from error
+        except OSError as error:
+            failed = ConnectFailed(self.origin.host, self.origin.port, error)
+            raise sdk.EndpointConnectionError(endpoint_url=self.url, error=failed) from error
+        except ValueError as error:  # a host name that cannot be looked up
+            raise UrlUnusable(error=error) from error
+
+    @contextmanager
+    def _errors_of_proxy(self, proxy: HttpPeer) -> Iterator[None]:
+        try:
+            yield
+        except (InvalidResponse, TunnelRefused, OSError) as error:
+            failed = ConnectFailed(proxy.host, proxy.port, error) if isinstance(error, OSError) else error
+            raise sdk.ProxyConnectionError(proxy_url=self.proxy_url, error=failed) from error
+        except ValueError as error:
+            raise UrlUnusable(error=error) from error
+
+
+async def _connected(peer: HttpPeer) -> PlainStream:
+    """TCP to the first address that accepts (RFC 8305)."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(CONNECT_TIMEOUT):
+        found = await loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        addresses = cast("list[AddrInfoType]", found)
+        sock = await start_connection(addresses, happy_eyeballs_delay=_ATTEMPT_DELAY, interleave=1, loop=loop)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return PlainStream(sock)
+
+
+async def _secured(stream: Stream, context: ssl.SSLContext, peer: HttpPeer) -> TlsStream:
+    with _aborted_on_error(stream):
+        tls = TlsStream(stream, context, peer.host.rstrip("."))
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            while not tls.handshake():
+                await _readable(stream)
+    return tls
+
+
+async def _tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None:
+    """RFC 9110 9.3.6. Bytes after the answer's head would belong to the store, which sends none before TLS begins."""
+    name = f"[{origin.host}]" if ":" in origin.host else origin.host
+    place = f"{name}:{origin.port}"
+    sign_in = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+    stream.send(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{sign_in}\r\n".encode())
+    parser = ResponseParser(bodiless=True, max_body=0)
+    while True:
+        await _readable(stream)
+        with suppress(BlockingIOError):
+            data = stream.receive()
+            if not data:
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+            if parser.feed(data):
+                break
+    if not 200 <= parser.status < 300:
+        raise TunnelRefused(parser.status)
+    if parser.surplus:
+        raise InvalidResponse("the proxy sent bytes before TLS began")
+
+
+async def _readable(stream: Stream) -> None:
+    loop, number = asyncio.get_running_loop(), stream.fileno()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(number, _wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(number)
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+@contextmanager
+def _aborted_on_error(stream: Stream) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        stream.abort()
+        raise

@@ -1,0 +1,155 @@
+"""The bytes of one connection: a non-blocking socket, plain or under TLS.
+
+Every `send` copies or encrypts what it takes before it returns, so that no view of the caller's memory is kept. That is
+why this is a socket and no asyncio transport: a transport may keep the unsent rest, and costs a copy of each slice.
+`connection` waits for the socket; `opening` opens it.
+"""
+
+import socket
+import ssl
+import struct
+from contextlib import suppress
+from typing import Protocol
+
+from mirrord.units import KiB
+
+SLICE = 256 * KiB
+"""Bytes of a body in one `send`: other tasks of the loop run between two."""
+_RECEIVE = 64 * KiB
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing drops the unsent bytes, and the peer sees a reset
+
+
+class Stream(Protocol):
+    """Each method returns at once; BlockingIOError: the socket is not ready. Other OSErrors: the connection failed."""
+
+    def fileno(self) -> int: ...
+    def receive(self) -> bytes:
+        """All bytes that arrived, at most 64 KiB; empty at the end of the stream."""
+
+    def send(self, data: memoryview | bytes, /) -> int:
+        """How many bytes were taken, at most all of them."""
+
+    def flush(self) -> bool:
+        """Send what `send` took and the socket did not; True if nothing is left."""
+
+    def close(self) -> None: ...
+    def abort(self) -> None:
+        """Close; unsent bytes are dropped, also those in the socket's buffer."""
+
+
+class PlainStream:
+    """Owns the connected non-blocking socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.send = sock.send
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self) -> bytes:
+        return self._socket.recv(_RECEIVE)
+
+    def flush(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def abort(self) -> None:
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._socket.close()
+
+
+class TlsStream:
+    """TLS over another stream, so that an https:// store can be reached through an https:// proxy too.
+
+    `handshake` must end before bytes are sent or received. `hostname` is verified and sent as SNI.
+    """
+
+    def __init__(self, inner: Stream, context: ssl.SSLContext, hostname: str) -> None:
+        self._inner = inner
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        self._unsent = memoryview(b"")  # encrypted
+        self._over = False  # nothing more will be received
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
+
+    def handshake(self) -> bool:
+        """Make progress; True if the handshake is complete. Call it again when the socket is readable."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self.flush()
+                try:
+                    self._take_in()
+                except BlockingIOError:
+                    return False
+            except ssl.SSLError:
+                with suppress(OSError):
+                    self.flush()  # the alert with the reason
+                raise
+            else:
+                self.flush()
+                return True
+
+    def receive(self) -> bytes:
+        if self._over:
+            return b""
+        self._take_in()
+        found = []
+        while piece := self._read():
+            found.append(piece)
+        if self._outgoing.pending:
+            self.flush()  # the answer to an update of the keys
+        if not found and not self._over:
+            raise BlockingIOError
+        return b"".join(found)
+
+    def _read(self) -> bytes:
+        """The next decrypted bytes; empty if there are none now, or never again."""
+        try:
+            piece = self._tls.read(_RECEIVE)
+        except ssl.SSLWantReadError:
+            return b""
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            piece = b""
+        self._over = not piece
+        return piece
+
+    def send(self, data: memoryview | bytes, /) -> int:
+        if not self.flush():
+            raise BlockingIOError
+        taken = self._tls.write(data)
+        self.flush()
+        return taken
+
+    def flush(self) -> bool:
+        if self._outgoing.pending:
+            rest = self._outgoing.read()
+            self._unsent = memoryview(bytes(self._unsent) + rest if self._unsent else rest)
+        with suppress(BlockingIOError):
+            while self._unsent:
+                self._unsent = self._unsent[self._inner.send(self._unsent) :]
+        return not self._unsent and self._inner.flush()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._tls.unwrap()  # writes close_notify; then wants the peer's, which nobody waits for
+        with suppress(OSError):
+            self.flush()
+        self._inner.close()
+
+    def abort(self) -> None:
+        self._unsent = memoryview(b"")
+        self._inner.abort()
+
+    def _take_in(self) -> None:
+        if data := self._inner.receive():
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
