@@ -68,12 +68,6 @@ class ScriptedStore:
     open: int = 0
     """Connections whose script runs."""
 
-    async def until_open(self, count: int) -> None:
-        """Wait until so many scripts run; TimeoutError after 20 s."""
-        async with asyncio.timeout(20):
-            while self.open != count:  # noqa: ASYNC110 - the scripts know nothing of this
-                await asyncio.sleep(0.01)
-
 
 def answer_of(body: bytes = b"", *lines: str, status: int = 200) -> bytes:
     head = [f"HTTP/1.1 {status} Reason", *lines, f"Content-Length: {len(body)}", "", ""]
@@ -122,6 +116,8 @@ def serves(store: ScriptedStore, *, until: int = 1_000_000) -> Script:
     async def script(connection: ServedConnection) -> None:
         for _ in range(until):
             store.requests.append(await connection.request())
-            await connection.answer(str(len(store.requests)).encode())
+            whole = answer_of(str(len(store.requests)).encode())
+            bodiless = store.requests[-1].method == "HEAD"
+            await connection.send(whole[: whole.index(b"\r\n\r\n") + 4] if bodiless else whole)
 
     return script

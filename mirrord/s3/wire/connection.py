@@ -165,7 +165,9 @@ class WireConnection:
             return
         try:
             data = self._stream.receive()
-            complete = parser.feed(data) if data else parser.feed_eof()
+            complete = parser.feed(data) if data else False
+            if not complete and (not data or self._stream.ended):
+                data, complete = b"", parser.feed_eof()
         except BlockingIOError:
             return
         except (OSError, InvalidResponse) as error:

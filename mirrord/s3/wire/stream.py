@@ -22,6 +22,10 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing drops the unsent bytes, a
 class Stream(Protocol):
     """Each method returns at once; BlockingIOError: the socket is not ready. Other OSErrors: the connection failed."""
 
+    @property
+    def ended(self) -> bool:
+        """`receive` would return no more bytes, although the socket may not become readable."""
+
     def fileno(self) -> int: ...
     def receive(self) -> bytes:
         """All bytes that arrived, at most 64 KiB; empty at the end of the stream."""
@@ -39,6 +43,8 @@ class Stream(Protocol):
 
 class PlainStream:
     """Owns the connected non-blocking socket."""
+
+    ended = False
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -73,7 +79,7 @@ class TlsStream:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
         self._unsent = memoryview(b"")  # encrypted
-        self._over = False  # nothing more will be received
+        self.ended = False
 
     def fileno(self) -> int:
         return self._inner.fileno()
@@ -98,7 +104,7 @@ class TlsStream:
                 return True
 
     def receive(self) -> bytes:
-        if self._over:
+        if self.ended:
             return b""
         self._take_in()
         found = []
@@ -106,7 +112,7 @@ class TlsStream:
             found.append(piece)
         if self._outgoing.pending:
             self.flush()  # the answer to an update of the keys
-        if not found and not self._over:
+        if not found and not self.ended:
             raise BlockingIOError
         return b"".join(found)
 
@@ -118,7 +124,7 @@ class TlsStream:
             return b""
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             piece = b""
-        self._over = not piece
+        self.ended = not piece
         return piece
 
     def send(self, data: memoryview | bytes, /) -> int:
