@@ -68,18 +68,20 @@ class WireConnection:
         self._wrote = False
         loop.add_reader(stream.fileno(), self._on_readable)
 
-    def is_usable(self) -> bool:
-        """Whether a request may be written now: the store closed nothing, and sent no byte that belongs to nobody."""
+    def trouble(self) -> OSError | None:
+        """Why no request may be written, and the connection is closed: the store ended it, or sent bytes unasked."""
         if self.closed:
-            return False
+            return ConnectionResetError(_CLOSED)
         try:
-            self._stream.receive()
+            unasked = self._stream.receive()
         except BlockingIOError:
-            return True
-        except OSError:
-            pass
+            return None
+        except OSError as error:
+            found: OSError = error
+        else:
+            found = ConnectionAbortedError("the store sent bytes before the request" if unasked else _CLOSED)
         self.close()
-        return False
+        return found
 
     async def exchange(self, head: bytes, body: memoryview | bytes, parser: ResponseParser) -> None:
         """Write a request and wait until the parser has the whole answer. Raises ExchangeFailed.
@@ -161,7 +163,7 @@ class WireConnection:
     def _on_readable(self) -> None:
         parser = self._parser
         if parser is None:  # the store closed an idle connection, or sent bytes that belong to no request
-            self.is_usable()
+            self.trouble()
             return
         try:
             data = self._stream.receive()

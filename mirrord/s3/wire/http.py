@@ -132,9 +132,8 @@ class WireClient:
 
     async def _open(self, context: ssl.SSLContext | None) -> WireConnection:
         connection = WireConnection(await self._opener.open(context), context, asyncio.get_running_loop())
-        if not connection.is_usable():
-            reason = ConnectionAbortedError("the store closed the new connection, or sent bytes before the request")
-            raise ExchangeFailed(reason, wrote=False, reused=False)
+        if trouble := connection.trouble():
+            raise ExchangeFailed(trouble, wrote=False, reused=False)
         return connection
 
     def _head(self, method: str, target: str, headers: RequestHeaders, size: int) -> bytes:

@@ -71,7 +71,7 @@ class ConnectionPool:
     def _take_idle(self, context: ssl.SSLContext | None, *, fresh: bool) -> WireConnection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not fresh and connection.context is context and connection.is_usable():
+            if not fresh and connection.context is context and not connection.trouble():
                 return connection
             connection.close()
         return None
