@@ -15,6 +15,7 @@ from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, State
 from mirrord.ports import Clock, JournalRecords
+from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.scheduler import Scheduler
 
 _PAGE = 1000
@@ -31,6 +32,7 @@ class AppliedState:
     folders: FolderLoops
     stores: Stores
     files: LocalFiles
+    listings: StoreListings
     journal: JournalRecords
     health: Health
     clock: Clock
@@ -47,6 +49,7 @@ class AppliedState:
             folders = {spec.entry: spec for spec in current.expansion.folders}
             self.health.track(items)
             await self.files.replace(current.expansion.folders, tuple(items.values()))
+            await self.listings.replace(items.values(), current.expansion.folders)
             removed_folders = await self.folders.stop_outdated(folders)
             difference = await self.scheduler.apply(items, changed_stores)
             await self._retire(difference.removed, removed_folders, items)
@@ -73,6 +76,7 @@ class AppliedState:
 
     async def trigger(self, item_id: str) -> bool:
         """Check an item now; False if it is not in force. A recorded file of a folder returns to the scheduler."""
+        self.listings.doubt(item_id)
         if await self.scheduler.trigger(item_id):
             return True
         record = await self.journal.record(item_id)

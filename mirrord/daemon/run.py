@@ -184,6 +184,7 @@ def _applied_state(
         folders=folders,
         stores=opened.stores,
         files=opened.files,
+        listings=opened.listings,
         journal=opened.journal,
         health=health,
         clock=opened.clock,

@@ -118,7 +118,8 @@ def _assembled(
     """The engine's parts over open adapters."""
     budget, released = Budget(settings.memory_limit), deque[str]()
     breakers = Breakers(tries=retries.tries, release=release or released.extend)
-    listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
+    differing = released.extend if release is None else None
+    listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock, differing=differing)
     reconciler = Reconciler(
         journal=adapters.journal,
         store_of=adapters.stores.of,

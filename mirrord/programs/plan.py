@@ -115,7 +115,9 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         began = adapters.clock.monotonic()
         await adapters.files.replace(desired.expansion.folders, desired.expansion.items)
         listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
-        listings.replace((item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders)
+        await listings.replace(
+            (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
+        )
         planning = _Planning(found, adapters, settings, listings.verdict)
         snapshot = Snapshot(
             desired=desired,

@@ -29,7 +29,7 @@ async def sync(
     async with opening as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()
         await opened.files.replace(desired.expansion.folders, desired.expansion.items)
-        opened.listings.replace(
+        await opened.listings.replace(
             (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
         )
         snapshot = Snapshot(

@@ -155,6 +155,7 @@ class Reconciler:
         without: AbstractContextManager[None] = nullcontext()
         if attempt.running:
             attempt.failed(refusal, 0.0)
+        await self._give_up(item)
         attempt.renew()
         seen = await self._observed(attempt, store, source, not_listed)
         if seen.decision.action is not Action.COPY or seen.observed is None:

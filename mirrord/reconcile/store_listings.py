@@ -6,16 +6,17 @@ what it may decide. A listing that fails, or that costs more than HEADs, ends as
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from logging import getLogger
 
+from mirrord.aio import cooperatively
 from mirrord.declared import FolderSpec
 from mirrord.errors import StoreDenied, StoreError, StoreUnavailable
 from mirrord.model import Destination, Drift, Item, ListedObject, Overwrite, Record
-from mirrord.planning.decisions.listed import GOOD_FOR, Verdict, good_for, is_abandoned, is_worth_listing
+from mirrord.planning.decisions.listed import GOOD_FOR, PAGE, Verdict, good_for, is_abandoned, is_worth_listing
 from mirrord.planning.items.prefixes import KeyPrefix, folder_prefix, key_directory, shared_prefixes
 from mirrord.ports import Clock, JournalQueries, ObjectStore
 from mirrord.reconcile.store_listing import StoreListing
@@ -24,6 +25,7 @@ _log = getLogger(__name__)
 
 PAGE_DEADLINE = 20.0
 """Seconds that one page of a listing may take. HEADs follow then."""
+_MOST_DOUBTED = 100_000
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class _Listed:
     prefix: KeyPrefix
     item_ids: list[str] = field(default_factory=list)
     """Of mirrors."""
+    intervals: Counter[float | None] = field(default_factory=Counter)
+    """How many of them are checked every so many seconds; None: irregularly."""
     size: int = 0
     """Items below it."""
     left: int = 0
@@ -42,11 +46,31 @@ class _Listed:
     last: StoreListing | None = None
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def add(self, items: Sequence[Item]) -> None:
+        """Further items of mirrors."""
+        self.item_ids += [item.id for item in items]
+        self.intervals.update(item.options.schedule.every for item in items)
+        self.size = self.left = self.objects = len(self.item_ids)
+
+    def follow(self, before: "_Listed | None") -> None:
+        """Continue with the listing of the prefix that was known before; only new items were not checked yet."""
+        if before is not None:
+            self.last, self.reading = before.last, before.reading
+            self.left = before.left + len(set(self.item_ids).difference(before.item_ids))
+            self.objects = max(before.objects, self.size)
+
+    def asking(self, every: float | None) -> int:
+        """The items that will ask for a listing: within `every` seconds; None: those that were not checked yet."""
+        if every is None:
+            return self.left
+        return sum(count for interval, count in self.intervals.items() if interval is not None and interval <= every)
+
 
 class StoreListings:
     """The listings of one process. `replace` tells the items of mirrors, `expect` how many files a folder has.
 
-    `ticks`: the program runs on, and the items of a prefix share one check of their objects per `every`.
+    With `differing` the program runs on, and the items of a prefix share one check of their objects per `every`: it is
+    called with the ids of those items whose objects are not as recorded, to be checked now.
     """
 
     def __init__(
@@ -55,13 +79,14 @@ class StoreListings:
         store_at: Callable[[Destination], Awaitable[ObjectStore]],
         clock: Clock,
         *,
-        ticks: bool = False,
+        differing: Callable[[Iterable[str]], object] | None = None,
         page_deadline: float = PAGE_DEADLINE,
     ) -> None:
         self._journal = journal
         self._store_at = store_at
         self._clock = clock
-        self._ticks = ticks
+        self._ticks = differing is not None
+        self._differing = differing or list
         self._page_deadline = page_deadline
         self._listed: dict[KeyPrefix, _Listed] = {}
         self._prefixes: dict[KeyPrefix, KeyPrefix] = {}
@@ -70,24 +95,24 @@ class StoreListings:
         self._doubted = set[str]()
 
     # ── the items ─────────────────────────────────────────────────────────────────────────────────
-    def replace(self, mirrors: Iterable[Item], folders: Iterable[FolderSpec]) -> None:
+    async def replace(self, mirrors: Iterable[Item], folders: Iterable[FolderSpec]) -> None:
         """These are the desired items of mirrors, and the folders. Listings of prefixes that stay still count."""
-        useful = [item for item in mirrors if _needs_heads(item)]
-        self._prefixes = shared_prefixes(Counter(key_directory(item.destination) for item in useful))
+        directories: dict[KeyPrefix, list[Item]] = defaultdict(list)
+        async for item in cooperatively(mirrors):
+            if _needs_heads(item):
+                directories[key_directory(item.destination)].append(item)
+        prefixes = shared_prefixes({directory: len(items) for directory, items in directories.items()})
+        listed: dict[KeyPrefix, _Listed] = {}
+        for directory, prefix in prefixes.items():
+            listed.setdefault(prefix, _Listed(prefix)).add(directories[directory])
+            await asyncio.sleep(0)
+        for prefix, now in listed.items():
+            now.follow(self._listed.get(prefix))
         self._folders = {spec.entry: folder_prefix(spec) for spec in folders}
-        before, self._listed = self._listed, {}
-        for item in useful:
-            prefix = self._prefixes.get(key_directory(item.destination))
-            if prefix is not None:
-                self._of(prefix).item_ids.append(item.id)
-        for prefix, now in self._listed.items():
-            earlier = before.get(prefix) or _Listed(prefix)
-            now.size, now.last, now.reading = len(now.item_ids), earlier.last, earlier.reading
-            now.left = earlier.left + len(set(now.item_ids).difference(earlier.item_ids))
-            now.objects = max(earlier.objects, now.size)
         for prefix in self._folders.values():
-            if prefix in before:
-                self._listed.setdefault(prefix, before[prefix])
+            if prefix in self._listed:
+                listed.setdefault(prefix, self._listed[prefix])
+        self._listed, self._prefixes = listed, prefixes
 
     def expect(self, folder: FolderSpec, files: int, recorded: int) -> None:
         """The pass will check about `files` files of the folder; `recorded` of its items have a record."""
@@ -99,7 +124,8 @@ class StoreListings:
 
     def doubt(self, item_id: str) -> None:
         """The next check of this item makes a HEAD: a user asked for it."""
-        self._doubted.add(item_id)
+        if len(self._doubted) < _MOST_DOUBTED:
+            self._doubted.add(item_id)
 
     def _of(self, prefix: KeyPrefix) -> _Listed:
         return self._listed.setdefault(prefix, _Listed(prefix))
@@ -118,10 +144,12 @@ class StoreListings:
             self._doubted.discard(item.id)
             return Verdict.UNKNOWN
         recorded = record is not None and record.revision is not None
-        seconds = good_for(item.options.schedule.every, recorded=recorded, ticks=self._ticks)
-        listing = await self._listing(prefix, 1, seconds, whole=recorded and self._ticks)
-        if listing is None or _is_newer(record, listing):
+        every = item.options.schedule.every if recorded and self._ticks else None
+        listing = await self._listing(prefix, 1, every)
+        if listing is None:
             return Verdict.UNKNOWN
+        if _is_newer(record, listing):  # written by us within `every` seconds: the next listing compares it
+            return Verdict.UNKNOWN if every is None or not listing.complete else Verdict.AS_RECORDED
         return listing.verdict(item.id)
 
     async def verdicts(self, folder: FolderSpec, item_ids: Sequence[str]) -> Sequence[Verdict]:
@@ -132,24 +160,24 @@ class StoreListings:
         the listing. It counts for an item that was not written since, and it only spares the HEAD of an item that needs
         no write: every write needs a HEAD, or a condition, before it.
         """
-        listing = await self._listing(folder_prefix(folder), len(item_ids), GOOD_FOR, whole=False)
+        listing = await self._listing(folder_prefix(folder), len(item_ids))
         if listing is None:
             return [Verdict.UNKNOWN] * len(item_ids)
         return [listing.verdict(item_id) for item_id in item_ids]
 
     # ── listings ──────────────────────────────────────────────────────────────────────────────────
-    async def _listing(self, prefix: KeyPrefix, asked: int, seconds: float, *, whole: bool) -> StoreListing | None:
-        """The last listing of the prefix if it is not older than `seconds`, or a new one if that is worth its cost.
+    async def _listing(self, prefix: KeyPrefix, asked: int, every: float | None = None) -> StoreListing | None:
+        """The last listing of the prefix if it still counts, or a new one if that is worth its cost.
 
-        `asked` items ask for it. `whole`: all items of the prefix will ask, not only those that were not checked yet.
+        `asked` items ask for it, and again after `every` seconds (None: they are checked once, now).
         """
-        listed = self._listed.get(prefix)
+        listed, seconds = self._listed.get(prefix), good_for(every)
         if listed is None:
             return None
-        if not self._is_good(listed, seconds) and is_worth_listing(_left(listed, whole), listed.objects):
+        if not self._is_good(listed, seconds) and is_worth_listing(listed.asking(every), listed.objects):
             async with listed.reading:
                 if not self._is_good(listed, seconds):
-                    listed.last = await self._read(listed, _left(listed, whole))
+                    listed.last = await self._read(listed, listed.asking(every))
         listed.left = max(0, listed.left - asked)
         return listed.last if self._is_good(listed, seconds) else None
 
@@ -180,7 +208,19 @@ class StoreListings:
         except StoreError as error:
             _log.info("%s is not listed, HEADs are sent instead: %s", prefix.destination, error)
         listed.objects = max(listing.objects, listed.size)
+        if self._ticks and listing.complete:
+            self._differing(await self._replaced(listed, listing))
         return listing
+
+    async def _replaced(self, listed: _Listed, listing: StoreListing) -> list[str]:
+        """The items of mirrors whose recorded objects are not there any more as they are recorded."""
+        found: list[str] = []
+        for start in range(0, len(listed.item_ids), PAGE):
+            some = listed.item_ids[start : start + PAGE]
+            others = [item_id for item_id in some if listing.verdict(item_id) is not Verdict.AS_RECORDED]
+            found += await self._journal.recorded_etags(others)
+            await asyncio.sleep(0)
+        return found
 
     async def _next(self, pages: AsyncGenerator[Sequence[ListedObject]]) -> Sequence[ListedObject] | None:
         """The next page; None: the list ended. Raises StoreError."""
@@ -194,10 +234,6 @@ class StoreListings:
         if (prefix.endpoint, prefix.bucket) not in self._denied:
             self._denied.add((prefix.endpoint, prefix.bucket))
             _log.warning("the bucket may not be listed (s3:ListBucket): each object costs a HEAD: %s", error)
-
-
-def _left(listed: _Listed, whole: bool) -> int:
-    return listed.size if whole else listed.left
 
 
 def _is_newer(record: Record | None, listing: StoreListing) -> bool:

@@ -68,7 +68,7 @@ class TransferAttempt:
 
     def renew(self) -> None:
         """The transfer with this id has ended: the next one has another id."""
-        self.transfer_id, self.kind = uuid4().hex, None
+        self.transfer_id, self.kind, self.may_be_at_store = uuid4().hex, None, False
 
     @contextmanager
     def reported_end(self) -> Iterator[None]:

@@ -47,15 +47,10 @@ def is_abandoned(pages: int, left: int) -> bool:
     return pages * PAGE_COST > left
 
 
-def good_for(every: float | None, *, recorded: bool, ticks: bool) -> float:
-    """For how many seconds a listing spares HEADs of an item that is checked each `every` seconds (None: irregularly).
-
-    `ticks`: the program runs on, and all items of a prefix share one check of their objects per `every`. Otherwise,
-    and for an item without a recorded object, the listing must show the store as it is now.
-    """
-    if not (recorded and ticks) or every is None:
-        return GOOD_FOR
-    return max(every, DRIFT_EVERY)
+def good_for(every: float | None) -> float:
+    """For how many seconds a listing spares HEADs of items whose objects are checked every `every` seconds: they share
+    that check. None: they are checked once, and the listing must show the store as it is now."""
+    return GOOD_FOR if every is None else max(every, DRIFT_EVERY)
 
 
 def spares_head(record: Record | None, overwrite: Overwrite, verdict: Verdict, *, conditions: bool) -> bool:

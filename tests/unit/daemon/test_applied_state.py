@@ -15,6 +15,7 @@ from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import Destination, Item, Outcome, Record, State
+from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
@@ -69,6 +70,7 @@ class Scene:
             folders=folders,
             stores=Stores({}, directory),
             files=files,
+            listings=StoreListings(self.journal, self.no_store_at, clock),
             journal=self.journal,
             health=Health(clock),
             clock=clock,
@@ -80,6 +82,9 @@ class Scene:
         return Outcome(state=State.SYNCED)
 
     async def store_of(self, item: Item) -> MemoryStore:
+        raise AssertionError("no store is needed")
+
+    async def no_store_at(self, at: Destination) -> MemoryStore:
         raise AssertionError("no store is needed")
 
     def source_of(self, item: Item) -> None:

@@ -53,6 +53,7 @@ class Listed:
     store: ListedStore = field(default_factory=ListedStore)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     clock: ManualClock = field(default_factory=ManualClock)
+    differing: list[str] = field(default_factory=list)
 
     async def prepared(self) -> "Listed":
         await self.store.ensure_bucket("b")
@@ -64,9 +65,13 @@ class Listed:
             return self.store
 
         self.listings = StoreListings(
-            self.journal, store_at, self.clock, ticks=self.ticks, page_deadline=self.page_deadline
+            self.journal,
+            store_at,
+            self.clock,
+            differing=self.differing.extend if self.ticks else None,
+            page_deadline=self.page_deadline,
         )
-        self.listings.replace(map(self.item, range(self.count)), [FOLDER])
+        await self.listings.replace(map(self.item, range(self.count)), [FOLDER])
         return self
 
     def item(self, number: int, every: float | None = 3600.0) -> Item:
@@ -143,12 +148,36 @@ async def test_in_a_running_daemon_a_prefix_is_listed_once_per_period() -> None:
     assert listed.store.pages == 6
 
 
+async def test_a_running_daemon_checks_the_items_whose_objects_differ_now() -> None:
+    listed = await Listed(1_200, ticks=True).prepared()
+    new = listed.item(5_000)
+    await listed.listings.replace([*map(listed.item, range(1_200)), new], [FOLDER])
+    listed.forget(7)
+    kept = listed.store.buckets["b"]["data/8"]
+    listed.store.buckets["b"]["data/8"] = replace(kept, stored=replace(kept.stored, etag='"other"'))
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    assert sorted(listed.differing) == sorted(listed.item(number).id for number in (7, 8))
+
+
+async def test_an_item_that_is_checked_more_often_than_the_others_gets_heads() -> None:
+    listed = await Listed(1_000, ticks=True).prepared()
+    often = listed.item(0, every=60.0)
+    await listed.listings.replace([often, *map(listed.item, range(1, 1_000))], [FOLDER])
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    found = []
+    for _ in range(5):
+        found.append(await listed.verdict(0, every=60.0))
+        await listed.clock.advance(60)
+    assert found == [Verdict.AS_RECORDED] + [Verdict.UNKNOWN] * 4
+    assert listed.store.pages == 1
+
+
 async def test_a_new_item_of_a_running_daemon_causes_no_long_listing() -> None:
     listed = await Listed(3_000, ticks=True).prepared()
     for number in range(3_000):
         await listed.verdict(number)
     await listed.clock.advance(GOOD_FOR)
-    listed.listings.replace(map(listed.item, range(3_001)), [FOLDER])
+    await listed.listings.replace(map(listed.item, range(3_001)), [FOLDER])
     assert await listed.verdict(3_000) is Verdict.UNKNOWN
     assert await listed.verdict(1) is Verdict.AS_RECORDED
     assert listed.store.pages == 3

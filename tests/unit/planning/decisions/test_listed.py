@@ -60,18 +60,9 @@ def test_a_listing_that_costs_more_is_abandoned(pages: int, left: int, abandoned
     assert is_abandoned(pages, left) is abandoned
 
 
-@pytest.mark.parametrize(
-    ("every", "recorded", "ticks", "seconds"),
-    [
-        (3600.0, True, True, 3600.0),
-        (5.0, True, True, DRIFT_EVERY),
-        (3600.0, True, False, GOOD_FOR),  # `sync`: as the store is now
-        (3600.0, False, True, GOOD_FOR),  # a new item
-        (None, True, True, GOOD_FOR),  # cron, never
-    ],
-)
-def test_how_long_a_listing_counts(every: float | None, recorded: bool, ticks: bool, seconds: float) -> None:
-    assert good_for(every, recorded=recorded, ticks=ticks) == seconds
+@pytest.mark.parametrize(("every", "seconds"), [(None, GOOD_FOR), (3600.0, 3600.0), (5.0, DRIFT_EVERY)])
+def test_how_long_a_listing_counts(every: float | None, seconds: float) -> None:
+    assert good_for(every) == seconds
 
 
 @pytest.mark.parametrize("overwrite", Overwrite)
