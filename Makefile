@@ -37,7 +37,7 @@ test: $(DEV) ## every test but the long ones, in parallel; ARGS are pytest's (-n
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
 	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py \
-	tests/integration/test_sync.py
+	tests/integration/test_sync.py tests/bench/test_folder_scale.py tests/bench/test_healthy_beside_faults.py
 
 soak: $(DEV) ## the long runs: a minute of 1,000 URLs a second, 100 GiB, 50 kills, 100,000 random operations, an outage
 	@MIRRORD_SOAK=1 $(BIN)/python -m pytest -s --timeout=7200 $(SOAK) $(ARGS)

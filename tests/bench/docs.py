@@ -13,7 +13,7 @@ from tests.bench.tools import REPOSITORY
 from tests.support.measuring import RESULTS
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- bench: python -m tests.bench.docs -->", "<!-- /bench -->"
+_BEGIN, _END = "<!-- bench -->", "<!-- /bench -->"
 
 
 def filled(text: str, inner: str) -> str:

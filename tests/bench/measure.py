@@ -20,11 +20,11 @@ from typing import Any
 from mirrord.units import MiB
 from tests.bench import servers
 from tests.bench.scenarios import Scenario, StoreKind
-from tests.bench.tools import Job, Source, Tool, environment
+from tests.bench.tools import REPOSITORY, Job, Source, Tool, environment
 from tests.support.inbox import emptied
 from tests.support.weed import fresh_bucket
 
-_LAUNCH = Path(__file__).with_name("launch.py")
+LAUNCH = Path(__file__).with_name("launch.py")
 _COMPARED = 512 * MiB
 """Objects up to this total are read back completely, larger ones by samples."""
 _SAMPLE = 4 * MiB
@@ -173,8 +173,10 @@ def launched(tool: Tool, job: Job) -> tuple[Run, str]:
     if command is None or not command[0]:
         raise ToolFailed("not installed" if command else "it cannot do this")
     log = job.home / "output.log"
-    launcher = [sys.executable, "-I", "-S", str(_LAUNCH), str(log), *command]
-    process = subprocess.Popen(launcher, env=environment(job), stdout=subprocess.PIPE, start_new_session=True)
+    launcher = [sys.executable, "-I", "-S", str(LAUNCH), str(log), *command]
+    process = subprocess.Popen(
+        launcher, env=environment(job), stdout=subprocess.PIPE, cwd=REPOSITORY, start_new_session=True
+    )
     try:
         output, _ = process.communicate()
     except BaseException:

@@ -159,10 +159,14 @@ async def test_a_first_start_with_nothing_but_new_files(files: int, tmp_path: Pa
     file = tmp_path / "m.yaml"
     file.write_text(manifest(discarding.server, tmp_path / "inbox", "bucket", rescan="60s", settle="2s"))
     took: list[float] = []
+
+    async def enough() -> bool:
+        return (await asyncio.to_thread(lambda: discarding.calls))["PutObject"] >= NEW_SENT
+
     async with running(tmp_path, str(file)) as daemon:
         began = time.monotonic()
         async with asked(daemon, took):
-            await daemon.wait_for(lambda: discarding.calls["PutObject"] >= NEW_SENT, 1800, f"{NEW_SENT} are sent")
+            await daemon.wait_for(enough, 1800, f"{NEW_SENT} are sent")
         seconds, used = time.monotonic() - began, usage(daemon.process.pid)
     numbers = {
         "files": files,

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,16 @@ def _mirrord(job: Job, **store: Any) -> Sequence[str]:
 
 def _parity(job: Job) -> Sequence[str]:
     return _mirrord(job, checksum="md5", payload_signing="always")
+
+
+def profiled(output: Path) -> Tool:
+    """mirrord with a profiler, which writes to `output`: see `tests.bench.profiled`."""
+
+    def command(job: Job) -> Sequence[str]:
+        python, _, _, *arguments = _mirrord(job)
+        return [python, "-m", "tests.bench.profiled", str(output), *arguments]
+
+    return replace(MIRRORD, name="profile", command=command)
 
 
 # ── peers ─────────────────────────────────────────────────────────────────────────────────────────
