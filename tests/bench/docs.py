@@ -1,12 +1,15 @@
-"""Writes the result of `make bench` into docs/benchmarks.md: `python -m tests.bench.docs [RESULT.json]`.
+"""Writes results of `make bench` into docs/benchmarks.md: `python -m tests.bench.docs [RESULT.json …]`.
 
-Only the text between the two markers changes. Without an argument it takes the newest result below tests/bench/results.
+Only the text between the two markers changes. Without an argument it takes the newest result below tests/bench/results;
+of several, each scenario is that of the last one that has it.
 """
 
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.bench.tables import page
 from tests.bench.tools import REPOSITORY
@@ -24,14 +27,24 @@ def filled(text: str, inner: str) -> str:
     return done
 
 
+def merged(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One document of several runs on the same machine; facts and versions are those of the last."""
+    scenarios = {one["name"]: one for document in documents for one in document["scenarios"]}
+    whole: dict[str, Any] = {}
+    for document in documents:
+        whole |= document
+    return {**whole, "scenarios": list(scenarios.values())}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("result", type=Path, nargs="?")
+    parser.add_argument("results", type=Path, nargs="*")
     parser.add_argument("--page", type=Path, default=PAGE)
     given = parser.parse_args()
-    result = given.result or max(RESULTS.glob("bench-*.json"), key=lambda file: file.stat().st_mtime)
-    given.page.write_text(filled(given.page.read_text(), page(json.loads(result.read_text()))))
-    print(f"{given.page}: {result}")
+    results = given.results or [max(RESULTS.glob("bench-*.json"), key=lambda file: file.stat().st_mtime)]
+    document = merged([json.loads(result.read_text()) for result in results])
+    given.page.write_text(filled(given.page.read_text(), page(document)))
+    print(f"{given.page}: {', '.join(map(str, results))}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tests.bench.measure import as_json, made, measured
 from tests.bench.profiled import shares
 from tests.bench.scenarios import SCENARIOS, Scenario, StoreKind
 from tests.bench.tables import page, summary
-from tests.bench.tools import TOOLS, profiled
+from tests.bench.tools import MIRRORD, TOOLS, profiled
 from tests.support.measuring import RESULTS, machine
 
 PAIRS = 5
@@ -34,11 +34,13 @@ def profile_of(scenario: Scenario, place: Path) -> list[tuple[str, float]]:
     return shares(marshal.loads(output.read_bytes()))
 
 
-def result_of(scenario: Scenario, place: Path, pairs: int) -> dict[str, Any]:
-    tools = [as_json(one) for one in measured(scenario, place, pairs)]
+def result_of(scenario: Scenario, place: Path, pairs: int, tools: Sequence[str] = ()) -> dict[str, Any]:
+    """The result of one scenario. `tools`: only mirrord, and the tools whose name contains one of these."""
+    only = [one for one in scenario.tools if one is MIRRORD or wanted(tools, one.name)]
+    results = [as_json(one) for one in measured(scenario, place, pairs, only)]
     targets = {tool.name: {"cpu": target.cpu, "wall": target.wall} for tool, target in scenario.against.items()}
     what = {"name": scenario.name, "store": scenario.store.value, "objects": scenario.count, "size": scenario.size}
-    return {**what, "load": list(machine()["load"]), "targets": targets, "tools": tools}
+    return {**what, "load": list(machine()["load"]), "targets": targets, "tools": results}
 
 
 def document_of(scenarios: list[dict[str, Any]], pairs: int) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="parts of scenario names; default: all")
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--tools", nargs="*", default=[], help="parts of names of other tools; default: all")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--list", action="store_true", help="only print the names")
@@ -91,7 +94,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mirrord-bench-", ignore_cleanup_errors=True) as name:
         place = Path(name)
         for scenario in scenarios:
-            document["scenarios"].append(result_of(scenario, place, given.pairs))
+            document["scenarios"].append(result_of(scenario, place, given.pairs, given.tools))
             if given.profile:
                 document["scenarios"][-1]["profile"] = profile_of(scenario, place)
             written(file, document)  # after each: a run that is stopped keeps what it has

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from mirrord.units import KiB
-from tests.bench.docs import filled
+from tests.bench.docs import filled, merged
 from tests.bench.measure import Measured, measured
 from tests.bench.run import document_of, result_of
 from tests.bench.scenarios import Scenario, StoreKind, Target
@@ -36,6 +36,7 @@ def test_a_scenario_gives_counts_ratios_and_a_table(tmp_path: Path) -> None:
         assert figures(tool)["calls"] == sum(run["calls"].values())
     assert missing["error"] == "not installed"
     written = json.loads(json.dumps(document_of([result], 1)))
+    assert merged([document_of([{**result, "tools": []}], 3), written]) == written
     text = filled("<!-- bench -->old<!-- /bench --> rest", page(written))
     assert "old" not in text
     assert text.endswith("<!-- /bench --> rest")

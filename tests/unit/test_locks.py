@@ -1,4 +1,4 @@
-"""The locks install what pyproject.toml asks for, by hash, from wherever the person's pip looks."""
+"""The locks install what pyproject.toml and the bench ask for, by hash, from wherever the person's pip looks."""
 
 import ast
 import re
@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
-RUNTIME, DEV = "requirements.lock", "requirements-dev.lock"
+RUNTIME, DEV, BENCH = "requirements.lock", "requirements-dev.lock", "tests/bench/requirements.txt"
+PEERS = (ROOT / "tests/bench/requirements.in").read_text().splitlines()
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?: ; (?P<marker>.+?))?(?: \\)?$")
 
 ASKED = {
@@ -23,6 +24,7 @@ ASKED = {
     + PROJECT["optional-dependencies"]["embedded"]
     + PYPROJECT["dependency-groups"]["build"],
     DEV: PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"] + PYPROJECT["dependency-groups"]["build"],
+    BENCH: PEERS,
 }
 # Imported through the library that brings it and pins it tightly, so that a bound of our own could only conflict.
 BROUGHT_BY = {"botocore": "aiobotocore", "yarl": "aiohttp", "multidict": "aiohttp", "pydantic_core": "pydantic"}
@@ -33,7 +35,7 @@ def pins(lock: str) -> dict[str, str]:
     return {canonicalize_name(pin["name"]): pin["version"] for pin in found if pin}
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEV])
+@pytest.mark.parametrize("lock", [RUNTIME, DEV, BENCH])
 def test_every_line_is_a_pin_with_hashes_and_no_place(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text
@@ -45,7 +47,7 @@ def test_every_line_is_a_pin_with_hashes_and_no_place(lock: str) -> None:
         assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}(?: \\)?", line) for line in hashes), first
 
 
-@pytest.mark.parametrize("lock", [RUNTIME, DEV])
+@pytest.mark.parametrize("lock", [RUNTIME, DEV, BENCH])
 def test_the_lock_answers_what_pyproject_asks(lock: str) -> None:
     locked = pins(lock)
     for text in ASKED[lock]:
@@ -90,6 +92,7 @@ def imported(*folders: str) -> dict[str, set[str]]:
 )
 def test_every_library_that_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     asked = PROJECT["dependencies"] + [one for extra in extras for one in PROJECT["optional-dependencies"][extra]]
+    asked += PEERS if "tests" in folders else []
     declared = {canonicalize_name(Requirement(text).name) for text in asked}
     brings = packages_distributions()
     for name, files in imported(*folders).items():
