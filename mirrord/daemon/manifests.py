@@ -208,7 +208,7 @@ def _next(
     if seen.content is None:
         return replace(known, proposed=None, problems=seen.problems)
     try:
-        manifest = Manifest.parse(file, seen.content, environ)
+        manifest = Manifest.parse(file, seen.content, environ, former=known.good)
     except ManifestError as error:
         return replace(known, proposed=None, problems=error.problems)
     if known.good is not None and known.good.digest == manifest.digest:

@@ -21,7 +21,7 @@ from mirrord.manifest.files import read_file
 from mirrord.manifest.positions import EntryPositions
 from mirrord.manifest.schema import not_yet
 from mirrord.manifest.schema.document import DaemonSection, Document
-from mirrord.manifest.schema.section import SharedSections
+from mirrord.manifest.schema.section import EntryKey, Section, SharedSections, entry_key
 from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode, consumed, plain, safe
 from mirrord.manifest.syntax.scalars import FaultyValue, Interpolation
 from mirrord.manifest.syntax.tree import Tree, Unreadable
@@ -65,10 +65,20 @@ def read(file: str, *, pipe: bool = False) -> bytes:
     return content
 
 
-def parse(file: str, content: bytes, environ: Mapping[str, str], *, allow_unset: bool = False) -> Parsed:
-    """A document from the bytes of `file`, with all problems. ManifestError if they are not a YAML mapping."""
+def parse(
+    file: str,
+    content: bytes,
+    environ: Mapping[str, str],
+    *,
+    allow_unset: bool = False,
+    former: Document | None = None,
+) -> Parsed:
+    """A document from the bytes of `file`, with all problems. ManifestError if they are not a YAML mapping.
+
+    Entries that are equal to those of the document `former`, the previous version, are the same objects.
+    """
     interpolation = Interpolation(environ, str(Path(file).absolute().parent), allow_unset=allow_unset)
-    if (sound := _sound(file, content, interpolation)) is not None:
+    if (sound := _sound(file, content, interpolation, former)) is not None:
         return Parsed(*sound, _digest(content, interpolation), interpolation.unset)
     root, problems = _checked(file, content, interpolation)
     declared = root.entries["stores"][1] if "stores" in root.entries else None
@@ -81,7 +91,9 @@ def parse(file: str, content: bytes, environ: Mapping[str, str], *, allow_unset:
     return Parsed(document, EntryPositions.of(root), digest, interpolation.unset, tuple(sorted(set(problems))), stores)
 
 
-def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Document, EntryPositions] | None:
+def _sound(
+    file: str, content: bytes, interpolation: Interpolation, former: Document | None
+) -> tuple[Document, EntryPositions] | None:
     """The document of a file without a fault; None if there is a fault. To save memory, the tree, which is larger than
     the document, is released first. To report a fault, the file is then read a second time."""
     root, problems = _checked(file, content, interpolation)
@@ -89,10 +101,14 @@ def _sound(file: str, content: bytes, interpolation: Interpolation) -> tuple[Doc
         return None
     positions, values = EntryPositions.of(root), consumed(root)
     try:
-        document = Document.model_validate(values, context=SharedSections())
+        document = Document.model_validate(values, context=SharedSections(former=_entries(former)))
     except ValidationError:
         return None
     return None if any(True for _ in not_yet.breaches(document)) else (document, positions)
+
+
+def _entries(document: Document | None) -> dict[EntryKey, Section]:
+    return {entry_key(entry): entry for entry in (*document.mirrors, *document.folders)} if document else {}
 
 
 def _checked(file: str, content: bytes, interpolation: Interpolation) -> tuple[MappingNode, list[Problem]]:

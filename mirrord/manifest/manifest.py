@@ -52,21 +52,34 @@ class Manifest:
 
     @classmethod
     def parse(
-        cls, file: str, content: bytes, environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
+        cls,
+        file: str,
+        content: bytes,
+        environ: Mapping[str, str] | None = None,
+        *,
+        allow_unset: bool = False,
+        former: "Manifest | None" = None,
     ) -> "Manifest":
-        """As `load`, from bytes that were read from `file`."""
-        manifest = cls.examine(file, content, environ, allow_unset=allow_unset)
+        """As `load`, from bytes that were read from `file`. Shares memory with `former`, its previous version."""
+        manifest = cls.examine(file, content, environ, allow_unset=allow_unset, former=former)
         if manifest.problems:
             raise ManifestError(manifest.problems)
         return manifest
 
     @classmethod
     def examine(
-        cls, file: str, content: bytes, environ: Mapping[str, str] | None = None, *, allow_unset: bool = False
+        cls,
+        file: str,
+        content: bytes,
+        environ: Mapping[str, str] | None = None,
+        *,
+        allow_unset: bool = False,
+        former: "Manifest | None" = None,
     ) -> "Manifest":
         """The readable part of `file`, with its `problems`. Raises ManifestError if the file is not a YAML mapping."""
         environ = os.environ if environ is None else environ
-        parsed = load.parse(file, content, environ, allow_unset=allow_unset)
+        document = former.document if former else None
+        parsed = load.parse(file, content, environ, allow_unset=allow_unset, former=document)
         return cls(
             file,
             parsed.document,

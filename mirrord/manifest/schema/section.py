@@ -1,7 +1,7 @@
 """The base class of all mappings in a manifest: strict, closed, frozen, documented by its docstrings."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -47,29 +47,49 @@ class Section(BaseModel):
 
 
 AnySection = TypeVar("AnySection", bound=Section)
+EntryKey = tuple[Any, ...]
+
+
+_EMPTY: dict[Any, Any] = {}
+"""All empty mappings of entries: pydantic makes one for each entry that leaves the field out."""
 
 
 @dataclass(slots=True)
 class SharedSections:
-    """Parts that entries of one document share: sets of field names, and the last section of each type."""
+    """Parts that entries of one document share: sets of field names, and the last section of each type.
+
+    `former`: the entries of the previous version of the file, by `entry_key`. Entries that did not change are shared
+    with it, because both versions are in memory while the file is reloaded.
+    """
 
     names: dict[frozenset[str], set[str]] = field(default_factory=dict)
     sections: dict[type[Section], Section] = field(default_factory=dict)
+    former: dict[EntryKey, Section] = field(default_factory=dict)
+
+
+def entry_key(entry: Section) -> EntryKey:
+    """What an entry of a former version is found by: its type and its texts that differ from those of other entries."""
+    return type(entry), getattr(entry, "url", None), getattr(entry, "path", None), getattr(entry, "to", None)
 
 
 def compact(entry: AnySection, about: ValidationInfo) -> AnySection:
     """An equal entry that needs a third of the memory. pydantic gives each instance its own dict; attributes that are
     set one by one share their names with all other instances. Entries with equal sections share them, by means of the
     context of the validation."""
-    return _compact(entry, about.context if isinstance(about.context, SharedSections) else SharedSections())
+    shared = about.context if isinstance(about.context, SharedSections) else SharedSections()
+    former = shared.former.get(entry_key(entry)) if shared.former else None
+    return cast("AnySection", former) if former is not None and _same(former, entry) else _compact(entry, shared)
 
 
 def _compact(entry: AnySection, shared: SharedSections) -> AnySection:
     made = type(entry).__new__(type(entry))
     given = shared.names.setdefault(frozenset(entry.model_fields_set), entry.model_fields_set)
     for name, value in vars(entry).items():
-        own = name in given and isinstance(value, Section)
-        object.__setattr__(made, name, _common(value, shared) if own else value)
+        if name in given and isinstance(value, Section):
+            value = _common(value, shared)
+        elif isinstance(value, dict) and not value:
+            value = _EMPTY
+        object.__setattr__(made, name, value)
     for slot, value in (("fields_set", given), ("extra", None), ("private", None)):
         object.__setattr__(made, f"__pydantic_{slot}__", value)
     return made

@@ -98,6 +98,11 @@ def problems(
     return in_order({*loaded.problems, *expansion.problems, *further}, files)
 
 
+def _same_text(text: str, known: str) -> str:
+    """`text`; the object `known` if it is equal: a manifest of very many entries needs the memory once."""
+    return known if text == known else text
+
+
 # ── one file ──────────────────────────────────────────────────────────────────────────────────────
 @dataclass(slots=True)
 class _Claims:
@@ -168,7 +173,7 @@ class _File:
             name = default_name(mirror.to, mirror.url)
         for origin, destination in bindings(context, mirror, self._options.setting(mirror, "matrix")):
             item_id = destination.item_id
-            entry = name or str(destination)
+            entry = name or _same_text(str(destination), mirror.to)
             self._claim(context, item_id, destination, entry)
             item = Item(id=item_id, entry=entry, origin=origin, destination=destination, options=context.options)
             known = self._others.known.get(item_id)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from sys import intern
 
 from mirrord.declared import StoreOptions
 from mirrord.manifest.manifest import Manifest
@@ -41,7 +42,9 @@ class EntryContext:
         return f"{self.manifest.file}:{self.manifest.line(self.section, self.index)}"
 
     def destination(self, bucket: str, key: str) -> Destination:
-        return Destination(self.store.name, self.store.endpoint, bucket, keys.normalised(key, self.provider))
+        """The destination; all items share the texts that are equal."""
+        store, endpoint = self.store.name, intern(self.store.endpoint)
+        return Destination(store, endpoint, intern(bucket), keys.normalised(key, self.provider))
 
 
 class EntryFault(Exception):

@@ -43,6 +43,7 @@ class OptionsOf:
         self._defaults = defaults
         self._shared: dict[tuple[Any, ...], Options] = {}
         self._converted: dict[int, tuple[Section, Any]] = {}
+        self._equal: dict[Any, Any] = {}
 
     def __call__(self, entry: MirrorSection | FolderSection) -> Options:
         """The entry's Options."""
@@ -65,12 +66,13 @@ class OptionsOf:
     def _make(self, entry: MirrorSection | FolderSection) -> Options:
         fetched: dict[str, Any] = {}
         if isinstance(entry, MirrorSection):
-            fetched = {"schedule": self._schedule(entry), "http": self._once(_http, self.setting(entry, "http"))}
+            fetched["schedule"] = self._common(self._schedule(entry))
+            fetched["http"] = self._once(_http, self.setting(entry, "http"))
         return Options(
             **fetched,
             object=self._once(_object, self.setting(entry, "object")),
             upload=self._once(_upload, self.setting(entry, "upload")),
-            requires=self._requirements(entry),
+            requires=self._common(self._requirements(entry)),
             overwrite=self.setting(entry, "overwrite"),
             drift=self.setting(entry, "drift"),
             readback=self.setting(entry, "verify") == "readback",
@@ -94,13 +96,19 @@ class OptionsOf:
             return Schedule(every=self.setting(entry, "every"))
         return Schedule(every=None, cron=cron, timezone=self.setting(entry, "timezone"))
 
+    def _common(self, value: Any) -> Any:
+        """An equal value of an earlier entry, if there is one."""
+        if len(self._equal) >= _MOST_SHARED:
+            self._equal.clear()
+        return self._equal.setdefault(value, value)
+
     def _once(self, convert: Callable[[Any], Any], section: Section) -> Any:
         """The converted section. Entries without the section share its default, which is converted once."""
         if id(section) not in self._converted:
-            self._converted[id(section)] = (
-                section,
-                convert(section),
-            )  # the section is kept, so that its id is not reused
+            if len(self._converted) >= _MOST_SHARED:
+                self._converted.clear()
+            # the section is kept, so that its id is not reused
+            self._converted[id(section)] = section, convert(section)
         return self._converted[id(section)][1]
 
 
