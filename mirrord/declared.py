@@ -30,6 +30,15 @@ class BucketOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """How the requests to a store are addressed, sent and signed."""
+
+    addressing: str = "auto"  # auto, path, virtual
+    wire: str = "auto"  # auto: frequent calls by our own client; sdk: all by aiobotocore
+    payload_signing: str = "auto"  # auto: only without TLS and not on loopback; always, never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOptions:
     """One declared store. `endpoint_url=None` means AWS, or for `embedded` a free local port."""
 
@@ -37,7 +46,7 @@ class StoreOptions:
     provider: ProviderName = ProviderName.AWS
     endpoint_url: str | None = None
     region: str | None = None
-    addressing: str = "auto"  # auto, path, virtual
+    requests: RequestOptions = RequestOptions()
     credentials: Credentials | None = None  # None: the AWS chain
     ca_file: str | None = None
     checksum: ChecksumKind | None = None  # None: the best that the provider verifies

@@ -15,6 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
+    "tests.support.wires",
     "tests.support.alone",
     "tests.support.weed",
     "tests.support.rclone",
@@ -23,6 +24,7 @@ pytest_plugins = [
     "tests.support.origin",
     "tests.support.discarding",
     "tests.support.journals",
+    "tests.support.recorded_requests",
 ]
 
 

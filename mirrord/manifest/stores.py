@@ -8,7 +8,7 @@ endpoint is part of each item's identity. All other credentials come from the AW
 import os
 from collections.abc import Mapping
 
-from mirrord.declared import BucketOptions, Credentials, StoreOptions
+from mirrord.declared import BucketOptions, Credentials, RequestOptions, StoreOptions
 from mirrord.manifest.schema import document
 from mirrord.model import ChecksumKind, ProviderName
 
@@ -30,7 +30,7 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
         provider=store.provider,
         endpoint_url=endpoint,
         region=store.region,
-        addressing=store.addressing,
+        requests=RequestOptions(addressing=store.addressing, wire=store.wire, payload_signing=store.payload_signing),
         credentials=_credentials(store, environ),
         ca_file=store.ca_file and os.path.join(directory, store.ca_file),
         checksum=None if store.checksum == "auto" else ChecksumKind(store.checksum),

@@ -17,7 +17,8 @@ class BufferBody:
     """Reads a buffer from its start to its end; seekable. After `close` no byte of the buffer is sent."""
 
     def __init__(self, view: memoryview) -> None:
-        self._view = view
+        self.view = view
+        """The bytes; empty after `close`."""
         self._size = len(view)
         self._position = 0
 
@@ -26,7 +27,7 @@ class BufferBody:
 
     def close(self) -> None:
         """Release the buffer. A sender that still reads fails with ConnectionAbortedError: its call has ended."""
-        self._view = memoryview(b"")
+        self.view = memoryview(b"")
 
     def tell(self) -> int:
         return self._position
@@ -39,13 +40,13 @@ class BufferBody:
     def read(self, size: int | None = -1) -> bytes:
         """For botocore's signer, if payloads are signed."""
         end = self._size if size is None or size < 0 else min(self._position + size, self._size)
-        piece = bytes(self._view[self._position : end])
+        piece = bytes(self.view[self._position : end])
         self._position = end
         return piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The slices for the HTTP client, always from the start."""
         for start in range(0, self._size, SLICE):
-            if not len(self._view):
+            if not len(self.view):
                 raise ConnectionAbortedError("the call is over")
-            yield bytes(self._view[start : start + SLICE])
+            yield bytes(self.view[start : start + SLICE])

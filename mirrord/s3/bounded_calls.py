@@ -3,11 +3,10 @@
 Owns how many seconds a call may take. `errors` translates the errors of a call.
 """
 
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from mirrord.model import Destination
-from mirrord.s3.answers.errors import bounded
+from mirrord.s3.answers.errors import Bounded
 from mirrord.s3.call import StoreCall
 from mirrord.units import KiB
 
@@ -48,13 +47,13 @@ class BoundedCalls:
         conditional: bool = False,
         factor: int = 1,
         spent: float = 0.0,
-    ) -> AbstractAsyncContextManager[None]:
+    ) -> Bounded:
         """The context in which one call is made; it raises the errors of `mirrord.errors`.
 
         The limit is `factor` times the base, plus the time of `size` bytes at MIN_RATE, less `spent` seconds.
         """
         call = self.named(operation, at, write=write, conditional=conditional)
-        return bounded(call, self.deadline * factor + size / MIN_RATE - spent)
+        return Bounded(call, self.deadline * factor + size / MIN_RATE - spent)
 
     def no_etag(self, operation: str, at: Destination) -> str:
         """The message for an answer without an ETag."""

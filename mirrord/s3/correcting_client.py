@@ -1,7 +1,7 @@
 """An S3 client of one store that corrects the cause of a refused call and then repeats the call.
 
-Owns the corrections: the region of the bucket, credentials and certificate authorities that were replaced, a declared
-bucket that is missing. No call is repeated for another reason: retries are policy above the port.
+Owns the corrections: the region of the bucket, credentials and certificate authorities that were replaced, the way of
+signing, a declared bucket that is missing. No call is repeated for another reason: retries are policy above the port.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from mirrord.s3.answers.error_response import code_of
 from mirrord.s3.answers.head_reason import add_reason
 from mirrord.s3.regions import region_of
 from mirrord.s3.security import StoreSecurity
+from mirrord.s3.wire.store_signing import StoreSigning
 
 _log = getLogger(__name__)
 
@@ -39,6 +40,8 @@ class RegionClients:
 
     async def of(self, region: str) -> Any:
         """Raises BotoCoreError or ValueError: an endpoint that cannot be used."""
+        if (client := self._clients.get(region)) is not None:
+            return client
         async with self._lock:
             if region not in self._clients:
                 self._clients[region] = await self._contexts.enter_async_context(self._open_client(region))
@@ -51,12 +54,14 @@ class RegionClients:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """A failed call: its arguments, its error, and the region and the version of the keys that it was sent with."""
+    """A failed call: its arguments, its error, and with which region, version of the keys and version of the signing
+    rules it was sent."""
 
     arguments: Mapping[str, Any]
     error: Exception
     region: str
     version: int
+    signing: int
 
 
 Correction = Callable[[_Failure], Awaitable[bool]]
@@ -66,13 +71,21 @@ Correction = Callable[[_Failure], Awaitable[bool]]
 class CorrectingClient:
     """`await client.put_object(Bucket=…)`: any operation of an S3 client, by its name in the SDK.
 
-    `open_client` opens a client that uses the credentials and authorities of `security`; `region` is the store's.
+    `open_client` opens a client that uses the credentials and authorities of `security` and signs by `signing`;
+    `region` is the store's. Without `signing`, the SDK signs.
     """
 
     def __init__(
-        self, name: str, region: str, open_client: OpenClient, security: StoreSecurity, create_bucket: CreateBucket
+        self,
+        name: str,
+        region: str,
+        open_client: OpenClient,
+        security: StoreSecurity,
+        create_bucket: CreateBucket,
+        signing: StoreSigning | None = None,
     ) -> None:
         self.security = security
+        self._signing = signing
         self._name = name
         self._region = region
         self._clients = RegionClients(open_client)
@@ -94,17 +107,22 @@ class CorrectingClient:
 
     async def _call(self, operation: str, **given: Any) -> Any:
         await self.security.reload_changed()
-        corrections: list[Correction] = [self._find_region, self._reload_security, self._create_missing_bucket]
+        corrections: list[Correction] | None = None
         while True:
             region, version = self._bucket_regions.get(given.get("Bucket", ""), self._region), self.security.version
+            signing = self._signing.version if self._signing else 0
             client = await self._clients.of(region)
             try:
                 return await getattr(client, operation)(**given)
             except (ClientError, BotoCoreError) as error:
                 await add_reason(client, operation, given, error)
-                if not await _corrected(_Failure(given, error, region, version), corrections):
+                corrections = self._corrections() if corrections is None else corrections
+                if not await _corrected(_Failure(given, error, region, version, signing), corrections):
                     raise
             _rewind(given.get("Body"))
+
+    def _corrections(self) -> list[Correction]:
+        return [self._find_region, self._reload_security, self._adapt_signing, self._create_missing_bucket]
 
     async def _find_region(self, failure: _Failure) -> bool:
         """Whether the answer names another region for the bucket. It is used from now on."""
@@ -120,6 +138,11 @@ class CorrectingClient:
 
     async def _reload_security(self, failure: _Failure) -> bool:
         return await self.security.reload_after(failure.error, failure.version)
+
+    async def _adapt_signing(self, failure: _Failure) -> bool:
+        if self._signing is None or not isinstance(failure.error, ClientError):
+            return False
+        return self._signing.learned_from(failure.error.response, failure.signing)
 
     async def _create_missing_bucket(self, failure: _Failure) -> bool:
         error = failure.error

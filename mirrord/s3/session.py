@@ -3,13 +3,13 @@
 Owns region, addressing, proxy, TLS and the settings of the clients. The SDK's own retries, checksums, redirects and
 `Expect: 100-continue` are off: retries are policy above the port (a write that the SDK retries causes false conflicts
 and orphan uploads, FIELD_NOTES 3 and 4), checksums are computed here (7), the SDK's search for the region of a bucket
-may not end if a store redirects without a region, and an Expect without an answer hangs (1). `store` makes the calls.
+may not end if a store redirects without a region, and an Expect without an answer hangs (1). `store` makes the calls;
+with `wire: auto`, `wire` sends the frequent ones.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import cache, partial
 from ipaddress import ip_address
 from os import environ
@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.handlers import add_expect_header
 from botocore.httpsession import ProxyConfiguration
 from botocore.loaders import Loader, create_loader
-from botocore.utils import get_environ_proxies, parse_timestamp
+from botocore.utils import get_environ_proxies
 
 from mirrord._version import __version__
 from mirrord.declared import StoreOptions
@@ -33,12 +33,17 @@ from mirrord.s3.answers.transport import from_transport
 from mirrord.s3.authorities import CertificateAuthorities
 from mirrord.s3.bounded_calls import DEADLINE
 from mirrord.s3.call import StoreCall
-from mirrord.s3.correcting_client import CorrectingClient, CreateBucket
+from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, OpenClient
 from mirrord.s3.credentials import StoreCredentials, aws_session, security_files
 from mirrord.s3.http_session import HttpSession
 from mirrord.s3.regions import endpoint_in
 from mirrord.s3.security import StoreSecurity
 from mirrord.s3.store import ClientStore
+from mirrord.s3.wire.frequent_calls import Connect, FrequentCalls
+from mirrord.s3.wire.http import WireClient
+from mirrord.s3.wire.operations import answer_date
+from mirrord.s3.wire.sdk_signer import SdkSigner
+from mirrord.s3.wire.store_signing import StoreSigning
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -129,9 +134,12 @@ def provider_of(options: StoreOptions) -> Provider:
     return known if options.checksum is None else replace(known, checksum=options.checksum)
 
 
-def signs_payload(endpoint_url: str | None) -> bool:
-    """Whether bodies need a signed sha256: only without TLS, and not on loopback."""
-    return not uses_tls(endpoint_url) and not is_loopback(endpoint_url)
+def signs_payload(options: StoreOptions) -> bool:
+    """Whether bodies have a signed sha256. With `auto` only without TLS, and not on loopback."""
+    chosen = options.requests.payload_signing
+    if chosen != "auto":
+        return chosen == "always"
+    return not uses_tls(options.endpoint_url) and not is_loopback(options.endpoint_url)
 
 
 def uses_tls(endpoint_url: str | None) -> bool:
@@ -157,7 +165,7 @@ def proxy_of(endpoint_url: str | None) -> str | None:
     """The URL, without userinfo, of the proxy for an endpoint; None: no proxy. Errors name it.
 
     ValueError: it is not an HTTP proxy."""
-    url = ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS)
+    url = _proxy_with_userinfo(endpoint_url)
     if not url:
         return None
     proxy = shown(url)
@@ -166,12 +174,16 @@ def proxy_of(endpoint_url: str | None) -> str | None:
     return proxy
 
 
+def _proxy_with_userinfo(endpoint_url: str | None) -> str | None:
+    url: str | None = ProxyConfiguration(proxies_of(endpoint_url)).proxy_url_for(endpoint_url or AWS)
+    return url
+
+
 def client_config(options: StoreOptions) -> AioConfig:
     """The SDK's settings for a store. There is no read timeout: `bounded_calls` limits each call."""
     http_session: Any = HttpSession
-    anonymous = options.credentials is not None and options.credentials.anonymous
     return AioConfig(
-        signature_version=UNSIGNED if anonymous else None,
+        signature_version=UNSIGNED if _is_anonymous(options) else None,
         retries={"total_max_attempts": 1},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -183,8 +195,12 @@ def client_config(options: StoreOptions) -> AioConfig:
         proxies=proxies_of(options.endpoint_url),
         # The identity of an item contains the endpoint of the manifest; AWS_ENDPOINT_URL must not replace it.
         ignore_configured_endpoint_urls=True,
-        s3={"addressing_style": options.addressing, "payload_signing_enabled": signs_payload(options.endpoint_url)},
+        s3={"addressing_style": options.requests.addressing, "payload_signing_enabled": signs_payload(options)},
     )
+
+
+def _is_anonymous(options: StoreOptions) -> bool:
+    return options.credentials is not None and options.credentials.anonymous
 
 
 @cache
@@ -197,23 +213,46 @@ def _service_models() -> Loader:
 async def _correcting_client(options: StoreOptions, create_bucket: CreateBucket) -> AsyncIterator[CorrectingClient]:
     session = aws_session(options)
     session.register_component("data_loader", _service_models())
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_date)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=answer_date)
     credentials, authorities = StoreCredentials(options), authorities_of(options, session)
     session.register_component("credential_provider", credentials)
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
     security = StoreSecurity(options.name, credentials, authorities, security_files(options))
     await security.load(tls=bool(options.ca_file) or uses_tls(options.endpoint_url))
-    open_client = partial(_sdk_client, session, options, region, authorities)
-    async with CorrectingClient(options.name, region, open_client, security, create_bucket) as client:
+    open_client: OpenClient = partial(_sdk_client, session, options, region, authorities)
+    signing = None
+    if options.requests.wire != "sdk":
+        adapts = options.requests.payload_signing == "auto"
+        signing = StoreSigning(options.name, signs_payload=signs_payload(options), adapts=adapts)
+        keys = None if _is_anonymous(options) else credentials
+        open_client = partial(_frequent_calls, open_client, keys, signing, partial(_wire_client, options, authorities))
+    async with CorrectingClient(options.name, region, open_client, security, create_bucket, signing) as client:
         yield client
 
 
-def _date(value: Any) -> datetime | None:
-    """A date of an answer. None if it cannot be parsed: the rest of the answer can still be used."""
-    try:
-        return parse_timestamp(value)
-    except ValueError:
-        return None
+@asynccontextmanager
+async def _frequent_calls(
+    open_client: OpenClient,
+    credentials: StoreCredentials | None,
+    signing: StoreSigning,
+    connect: Connect,
+    region: str,
+) -> AsyncIterator[FrequentCalls]:
+    """The SDK's client for `region`, with our own for the frequent calls. `credentials` None: nothing is signed."""
+    async with open_client(region) as client:
+        if credentials is not None:
+            SdkSigner(client.meta.region_name, credentials, signing).install(client.meta.events)
+        async with FrequentCalls(client, credentials, signing, connect) as calls:
+            yield calls
+
+
+def _wire_client(options: StoreOptions, authorities: CertificateAuthorities, origin: str) -> WireClient:
+    return WireClient(
+        origin,
+        tls=authorities.context if uses_tls(origin) else None,
+        proxy=_proxy_with_userinfo(options.endpoint_url),
+        connections=CONNECTIONS,
+    )
 
 
 def authorities_of(options: StoreOptions, session: AioSession) -> CertificateAuthorities:

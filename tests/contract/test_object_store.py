@@ -1,4 +1,4 @@
-"""ports.ObjectStore: one suite for S3Store at SeaweedFS and at `rclone serve s3`, and for the fake.
+"""ports.ObjectStore: one suite for S3Store at SeaweedFS (by both S3 clients), at `rclone serve s3`, and for the fake.
 
 `rclone serve s3` is a poor store on purpose: what only a good one refuses or tells is asked of `able_store` alone.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mirrord.checksums import compute
+from mirrord.declared import RequestOptions
 from mirrord.errors import (
     BucketMissing,
     ChecksumMismatch,
@@ -30,6 +31,7 @@ from mirrord.units import MiB
 from tests.support.weed import Server
 
 PLAIN = ObjectOptions()
+SDK = " by the SDK"
 
 
 @dataclass
@@ -53,18 +55,19 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         fake = MemoryStore()
         yield Subject(fake, await _bucket_at(fake))
         return
-    server: Server = request.getfixturevalue(request.param)
+    server: Server = request.getfixturevalue(request.param.removesuffix(SDK))
+    wire = "sdk" if request.param.endswith(SDK) else "auto"
     # weed has no room for a bucket of every test: see tests.support.weed.
-    cleaner = request.getfixturevalue("s3_client") if request.param == "weed" else None
-    async with S3Store(server.options()) as store:
+    cleaner = request.getfixturevalue("s3_client") if request.param.startswith("weed") else None
+    async with S3Store(server.options(requests=RequestOptions(wire=wire))) as store:
         bucket = await _bucket_at(store)
         yield Subject(store, bucket)
     if cleaner is not None:
         cleaner.delete_bucket(Bucket=bucket)
 
 
-every_store = pytest.mark.parametrize("subject", ["weed", "rclone_serve", "memory"], indirect=True)
-able_store = pytest.mark.parametrize("subject", ["weed", "memory"], indirect=True)
+every_store = pytest.mark.parametrize("subject", ["weed", f"weed{SDK}", "rclone_serve", "memory"], indirect=True)
+able_store = pytest.mark.parametrize("subject", ["weed", f"weed{SDK}", "memory"], indirect=True)
 
 
 def crc(content: bytes) -> Checksum:

@@ -9,6 +9,8 @@ from mirrord.model import ObjectOptions, Part
 from mirrord.s3.session import S3Store
 from tests.support.raw_store import AT, BODY, answering
 
+pytestmark = pytest.mark.usefixtures("both_wires")
+
 PLAIN = ObjectOptions()
 PARTS = [Part(number=1, size=5, etag='"e"')]
 

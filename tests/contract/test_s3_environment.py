@@ -16,6 +16,9 @@ from mirrord.s3.session import S3Store, is_loopback, proxies_of, proxy_of
 from tests.support.elsewhere import refusal, serving
 from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.weed import Server
+from tests.support.wires import request_options
+
+pytestmark = pytest.mark.usefixtures("both_wires")
 
 AT = Destination("far", "http://far", "data", "k")
 KEYS = Credentials(access_key_id="AKIA", secret_access_key="s")
@@ -31,7 +34,9 @@ def nothing_ambient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def far(scheme: str = "http", **more: object) -> StoreOptions:
     """A store that can be reached only through a proxy."""
-    return StoreOptions(name="far", endpoint_url=f"{scheme}://store.invalid", credentials=KEYS, **more)  # type: ignore[arg-type]
+    return StoreOptions(
+        name="far", endpoint_url=f"{scheme}://store.invalid", credentials=KEYS, requests=request_options(), **more
+    )  # type: ignore[arg-type]
 
 
 async def put(options: StoreOptions, at: Destination = AT) -> None:
@@ -183,7 +188,9 @@ async def test_each_setting_of_authorities_works(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, path)
     async with serving(answer, ssl_context=self_signed()) as place:
         url = f"https://localhost:{place.partition(':')[2]}"
-        async with S3Store(StoreOptions(name="s", endpoint_url=url, credentials=KEYS, **given)) as store:  # type: ignore[arg-type]
+        async with S3Store(
+            StoreOptions(name="s", endpoint_url=url, credentials=KEYS, requests=request_options(), **given)
+        ) as store:  # type: ignore[arg-type]
             assert await store.head_object(AT) is None
 
 

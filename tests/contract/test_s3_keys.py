@@ -18,6 +18,9 @@ from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
 from tests.support.keyring import Keyring, profile
 from tests.support.proxy import SELF_SIGNED, StoreProxy, self_signed
+from tests.support.wires import request_options
+
+pytestmark = pytest.mark.usefixtures("both_wires")
 
 PLAIN = ObjectOptions()
 PART = memoryview(b"x" * (5 * 1024 * 1024))
@@ -207,6 +210,7 @@ async def test_a_replaced_ca_file_is_read_when_the_handshake_is_refused(tmp_path
             endpoint_url=f"https://localhost:{place.partition(':')[2]}",
             ca_file=str(file),
             credentials=Credentials(access_key_id="A", secret_access_key="s"),
+            requests=request_options(),
         )
         at = Destination("s", options.endpoint, "data", "k")
         async with S3Store(options) as store:

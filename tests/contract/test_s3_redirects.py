@@ -17,6 +17,8 @@ from tests.support.elsewhere import RedirectTarget, Region, Reply, always, refus
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.weed import Server
 
+pytestmark = pytest.mark.usefixtures("both_wires")
+
 PLAIN = ObjectOptions()
 BODY = memoryview(b"x" * (5 * 1024 * 1024))
 THERE = "http://bucket.s3.eu-west-9.elsewhere.example/key"

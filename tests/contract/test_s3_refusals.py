@@ -27,6 +27,9 @@ from mirrord.units import MiB
 from tests.support.elsewhere import drain, refusal, serving
 from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.weed import Server
+from tests.support.wires import request_options
+
+pytestmark = pytest.mark.usefixtures("both_wires")
 
 AT = Destination("s", "http://s", "data", "k")
 PLAIN = ObjectOptions()
@@ -35,7 +38,7 @@ Answer = Callable[[web.BaseRequest], web.Response]
 
 def at(url: str, **more: object) -> StoreOptions:
     keys = Credentials(access_key_id="AKIA", secret_access_key="s")
-    return StoreOptions(name="s", endpoint_url=url, credentials=keys, **more)  # type: ignore[arg-type]
+    return StoreOptions(name="s", endpoint_url=url, credentials=keys, requests=request_options(), **more)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -30,6 +30,9 @@ from mirrord.s3.session import S3Store
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.raw_store import AT, BODY, answering, store_at
 from tests.support.weed import Server
+from tests.support.wires import request_options
+
+pytestmark = pytest.mark.usefixtures("both_wires")
 
 PLAIN = ObjectOptions()
 
@@ -81,7 +84,9 @@ async def test_no_credentials_at_all_are_named(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
-    async with S3Store(StoreOptions(name="default", endpoint_url="http://127.0.0.1:9")) as store:
+    async with S3Store(
+        StoreOptions(name="default", endpoint_url="http://127.0.0.1:9", requests=request_options())
+    ) as store:
         with pytest.raises(StoreDenied, match="Unable to locate credentials"):
             await store.head_object(AT)
 

@@ -5,18 +5,20 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from tests.support.weed import Server
 
 PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
 from mirrord.checksums import combine, digest
-from mirrord.declared import Credentials, StoreOptions
+from mirrord.declared import Credentials, RequestOptions, StoreOptions
 from mirrord.model import ChecksumKind, Destination, ObjectOptions
 from mirrord.s3.session import S3Store
 
 KIND, PART = ChecksumKind.CRC64NVME, 16 << 20
-url, bucket, key_id, secret = sys.argv[1:]
+url, bucket, key_id, secret, wire = sys.argv[1:]
 
 def kib(field):
     status = Path("/proc/self/status").read_text()
@@ -24,7 +26,8 @@ def kib(field):
 
 async def main():
     credentials = Credentials(access_key_id=key_id, secret_access_key=secret)
-    options = StoreOptions(name="s", endpoint_url=url, region="us-east-1", credentials=credentials)
+    requests = RequestOptions(wire=wire)
+    options = StoreOptions(name="s", endpoint_url=url, region="us-east-1", credentials=credentials, requests=requests)
     at = Destination("s", url, bucket, "large")
     async with S3Store(options) as store:
         buffers = [bytearray(b"%d" % lane * PART) for lane in range(4)]
@@ -45,8 +48,10 @@ asyncio.run(main())
 """
 
 
-def test_four_parts_of_16_mib_in_flight(weed: Server, bucket: str, s3_client: Any) -> None:
-    command = [sys.executable, "-c", PROGRAM, weed.endpoint_url, bucket, weed.access_key_id, weed.secret_access_key]
+@pytest.mark.parametrize("wire", ["auto", "sdk"])
+def test_four_parts_of_16_mib_in_flight(weed: Server, bucket: str, s3_client: Any, wire: str) -> None:
+    given = [weed.endpoint_url, bucket, weed.access_key_id, weed.secret_access_key, wire]
+    command = [sys.executable, "-c", PROGRAM, *given]
     peak = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=120).stdout)
     assert s3_client.head_object(Bucket=bucket, Key="large")["ContentLength"] == 8 << 24
     assert (peak["after"] - peak["before"]) / 1024 < 16  # one part; with `bytes` bodies it would be 50 MiB and more

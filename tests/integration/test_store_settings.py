@@ -84,6 +84,28 @@ async def test_the_region_is_signed_and_a_session_token_is_sent(
     assert "token-1" not in done.out + done.err
 
 
+@pytest.mark.parametrize("wire", ["auto", "sdk"])
+async def test_wire_chooses_the_client(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin, wire: str
+) -> None:
+    seen_by_sdk: dict[str, set[bool]] = {}
+    hashes: set[str] = set()
+
+    async def look(seen: Seen, request: web.Request) -> None:
+        seen_by_sdk.setdefault(seen.operation, set()).add("amz-sdk-request" in request.headers)
+        hashes.add(request.headers["x-amz-content-sha256"])
+
+    store_proxy.before = look
+    store = store_of(store_proxy, wire=wire, payload_signing="always")
+    small, large = origin.publish("/small", b"a"), origin.publish("/large", Generated(21 * MiB, seed=3))
+    body = f"mirrors:\n  {small}: s3://{bucket}/small\n  {large}: s3://{bucket}/large\n"
+    done = await mirrord("sync", manifest(tmp_path, store, body), home=tmp_path)
+    assert done.code == 0, done.output
+    assert seen_by_sdk["PutObject"] == seen_by_sdk["UploadPart"] == seen_by_sdk["HeadObject"] == {wire == "sdk"}
+    assert seen_by_sdk["CreateMultipartUpload"] == {True}
+    assert all(len(one) == 64 for one in hashes)
+
+
 async def test_a_declared_bucket_is_created_in_its_region(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, origin: Origin
 ) -> None:

@@ -18,6 +18,7 @@ import aiohttp
 
 from tests.support.command import Process, environment, start
 from tests.support.weed import Server
+from tests.support.wires import chosen_wire
 
 PATIENCE = 60.0
 """Time-out in seconds for conditions that take milliseconds on an idle machine."""
@@ -257,4 +258,5 @@ def store_section(server: Server, name: str = "default", **keys: str) -> str:
     return (
         f"stores:\n  {name}:\n    provider: seaweedfs\n"
         f"    endpoint_url: {server.endpoint_url}\n    credentials: {json.dumps(credentials)}\n"
+        f"    wire: {chosen_wire()}\n"
     )

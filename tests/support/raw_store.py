@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.model import Destination, ProviderName
+from tests.support.wires import request_options
 
 _TLS = b"\x16"
 """First byte of a TLS handshake: S3Store probes a port that closes connections for TLS. This server has no TLS."""
@@ -49,4 +50,5 @@ def store_at(port: int) -> StoreOptions:
         endpoint_url=f"http://127.0.0.1:{port}",
         region="us-east-1",
         credentials=credentials,
+        requests=request_options(),
     )

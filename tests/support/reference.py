@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.manifest.schema import not_yet
-from mirrord.manifest.schema.document import Document
+from mirrord.manifest.schema.json_schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 README, MANIFEST = ROOT / "README.md", ROOT / "docs" / "manifest.md"
@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 
 def _definitions() -> dict[str, Schema]:
-    definitions: dict[str, Schema] = Document.model_json_schema()["$defs"]
+    definitions: dict[str, Schema] = json_schema()["$defs"]
     return definitions
 
 

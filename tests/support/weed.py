@@ -18,6 +18,7 @@ from mirrord.declared import Credentials, StoreOptions
 from mirrord.model import Destination, ProviderName
 from mirrord.s3.embedded.weed import HOST, WeedProcess, free_port
 from mirrord.s3.session import S3Store
+from tests.support.wires import request_options
 
 READY_DEADLINE = 60.0
 SESSION_PREFIX = b"mirrord-weed-"
@@ -43,6 +44,7 @@ class Server:
             "endpoint_url": self.endpoint_url,
             "region": "us-east-1",
             "credentials": self.credentials,
+            "requests": request_options(),
         }
         return StoreOptions(name=name, **(given | changed))
 

@@ -118,7 +118,7 @@ class StoreSection(Section):
     """Address of the S3 API; absent: AWS."""
     region: texts.Name | None = None
     """Region to sign for."""
-    addressing: fields.Addressing = _STORE.addressing
+    addressing: fields.Addressing = _STORE.requests.addressing
     """Bucket in the path or in the host name of a request."""
     credentials: CredentialsSection | None = None
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
@@ -126,8 +126,10 @@ class StoreSection(Section):
     """PEM file of the authority that signed the store's certificate."""
     checksum: fields.ChecksumWord = "auto"
     """Checksum that proves the bytes; auto: the best that the store verifies."""
-    payload_signing: fields.Signing = "auto"
-    """auto: signed sha256 only if the connection is neither TLS nor loopback."""
+    payload_signing: fields.Signing = _STORE.requests.payload_signing
+    """auto: signed sha256 only if the connection is neither TLS nor loopback, or if the store demands it."""
+    wire: fields.Wire = _STORE.requests.wire
+    """auto: frequent calls by mirrord's own client; sdk: every call by aiobotocore."""
     buckets: dict[texts.Bucket, BucketSection] = Field(default={})
     """Buckets by name; mirrord creates no others."""
 

@@ -43,7 +43,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
     "daemon.network": NotYetRow("the rule on link-local and metadata addresses"),
     "daemon.notify": NotYetRow("webhooks"),
-    "stores.payload_signing": NotYetRow("a choice of payload signing"),
     "stores.buckets.lock": NotYetRow("object lock"),
     "mirrors.url": NotYetRow("s3:// sources", _begins("s3://")),
     "mirrors.urls": NotYetRow("fallback sources"),

@@ -25,7 +25,8 @@ def readable(body: bytes, headers: Mapping[str, str], limit: int) -> bytes:
     coding = headers.get("content-encoding", "").strip().lower()
     if body.startswith(_GZIP) or coding in ("gzip", "x-gzip", "deflate"):
         body = _decompressed(body, limit)
-    return _repaired(body) if body.lstrip()[:1] == b"<" else body
+    body = body.lstrip()  # keeps a connection alive during a long call; a parser accepts none before `<?xml`
+    return _repaired(body) if body[:1] == b"<" else body
 
 
 def key_of(text: str, prefix: str, *, encoded: bool) -> str:

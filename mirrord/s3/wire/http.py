@@ -96,10 +96,10 @@ class WireClient:
         than `max_body` is AnswerTooLong.
 
         A request that met a connection which the store had closed is sent again, once and on a new connection, if it
-        is `repeatable` or if no byte of it was sent. Raises the SDK's exceptions that `answers.transport` translates:
-        ConnectTimeoutError, EndpointConnectionError, SSLError, ProxyConnectionError, PlainHttpAtTls, UrlUnusable
-        (nothing was sent), else ConnectionClosedError (the outcome of a write is unknown). A cancellation aborts the
-        connection.
+        is `repeatable` or if no byte of it was sent; a read also after a new connection closed. Raises the SDK's
+        exceptions that `answers.transport` translates: ConnectTimeoutError, EndpointConnectionError, SSLError,
+        ProxyConnectionError, PlainHttpAtTls, UrlUnusable (nothing was sent), else ConnectionClosedError (the outcome of
+        a write is unknown). A cancellation aborts the connection.
         """
         head = self._head(method, target, headers, len(body))
         fresh = self._single_use.active
@@ -108,12 +108,14 @@ class WireClient:
             try:
                 return await self._attempt(head, body, parser, fresh=fresh)
             except ExchangeFailed as failed:
-                if failed.reused and isinstance(failed.reason, OSError):
+                met_closed = failed.reused and isinstance(failed.reason, OSError)
+                if met_closed:
                     self._single_use.begin()
-                    if repeatable or not failed.wrote:
-                        fresh = True
-                        continue
-                raise await self._error_of(failed, max_body) from failed
+                read_was_cut = repeatable and not body and isinstance(failed.reason, ConnectionError)
+                again = read_was_cut or (met_closed and (repeatable or not failed.wrote))
+                if fresh or not again:
+                    raise await self._error_of(failed, max_body) from failed
+                fresh = True
 
     async def _attempt(
         self, head: bytes, body: memoryview | bytes, parser: ResponseParser, *, fresh: bool

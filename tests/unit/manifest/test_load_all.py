@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrord.declared import BucketOptions, Credentials
+from mirrord.declared import BucketOptions, Credentials, RequestOptions
 from mirrord.errors import ManifestError
 from mirrord.manifest.manifest import Loaded, Manifest, load_all
 from mirrord.model import ChecksumKind, ProviderName
@@ -105,13 +105,14 @@ def test_a_store_becomes_options(load: Load, tmp_path: Path) -> None:
     loaded = load(
         "stores:\n  s:\n    provider: seaweedfs\n    endpoint_url: http://h:8333\n    region: r\n    addressing: path\n"
         "    credentials: {access_key_id: a, secret_access_key: '${S}', session_token: t}\n"
-        "    ca_file: ca.pem\n    checksum: crc32c\n"
+        "    ca_file: ca.pem\n    checksum: crc32c\n    wire: sdk\n    payload_signing: never\n"
         "    buckets: {bbb: {create: true, versioning: true, region: q}}\n",
         S="secret",
     )
     store = loaded.stores["s"]
     assert (store.provider, store.endpoint_url, store.region) == (ProviderName.SEAWEEDFS, "http://h:8333", "r")
-    assert (store.addressing, store.checksum, store.ca_file) == ("path", ChecksumKind.CRC32C, f"{tmp_path}/ca.pem")
+    assert store.requests == RequestOptions(addressing="path", wire="sdk", payload_signing="never")
+    assert (store.checksum, store.ca_file) == (ChecksumKind.CRC32C, f"{tmp_path}/ca.pem")
     assert store.credentials == Credentials(access_key_id="a", secret_access_key="secret", session_token="t")
     assert store.buckets == {"bbb": BucketOptions(create=True, versioning=True, region="q")}
     assert "secret" not in repr(loaded)

@@ -3,7 +3,7 @@
 import pytest
 from botocore import UNSIGNED
 
-from mirrord.declared import Credentials, StoreOptions
+from mirrord.declared import Credentials, RequestOptions, StoreOptions
 from mirrord.model import ChecksumKind, ProviderName
 from mirrord.s3.session import client_config, provider_of, signs_payload
 
@@ -24,8 +24,17 @@ from mirrord.s3.session import client_config, provider_of, signs_payload
     ],
 )
 def test_bodies_are_signed_only_without_tls_and_loopback(endpoint: str | None, signs: bool) -> None:
-    assert signs_payload(endpoint) is signs
-    assert client_config(StoreOptions(name="s", endpoint_url=endpoint)).s3["payload_signing_enabled"] is signs
+    options = StoreOptions(name="s", endpoint_url=endpoint)
+    assert signs_payload(options) is signs
+    assert client_config(options).s3["payload_signing_enabled"] is signs
+
+
+@pytest.mark.parametrize("endpoint", ["https://store.example", "http://10.0.0.7:9000"])
+@pytest.mark.parametrize(("chosen", "signs"), [("always", True), ("never", False)])
+def test_the_signing_of_bodies_may_be_chosen(endpoint: str, chosen: str, signs: bool) -> None:
+    options = StoreOptions(name="s", endpoint_url=endpoint, requests=RequestOptions(payload_signing=chosen))
+    assert signs_payload(options) is signs
+    assert client_config(options).s3["payload_signing_enabled"] is signs
 
 
 def test_the_sdk_neither_retries_nor_adds_checksums_nor_times_out_by_itself() -> None:
@@ -43,7 +52,8 @@ def test_anonymous_is_unsigned() -> None:
 
 @pytest.mark.parametrize("addressing", ["auto", "path", "virtual"])
 def test_addressing_is_as_declared(addressing: str) -> None:
-    assert client_config(StoreOptions(name="s", addressing=addressing)).s3["addressing_style"] == addressing
+    options = StoreOptions(name="s", requests=RequestOptions(addressing=addressing))
+    assert client_config(options).s3["addressing_style"] == addressing
 
 
 def test_a_declared_checksum_replaces_that_of_the_provider() -> None:

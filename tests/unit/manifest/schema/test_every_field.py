@@ -57,7 +57,8 @@ BEHAVIOUR = {
     "stores.credentials.anonymous": f"{STORE}::test_an_anonymous_call_is_not_signed",
     "stores.ca_file": f"{STORE}::test_the_error_of_a_store_that_cannot_be_opened_has_the_reason",
     "stores.checksum": f"{SESSION}::test_a_declared_checksum_replaces_that_of_the_provider",
-    "stores.payload_signing": f"{SESSION}::test_bodies_are_signed_only_without_tls_and_loopback",
+    "stores.payload_signing": f"{SESSION}::test_the_signing_of_bodies_may_be_chosen",
+    "stores.wire": f"{SETTINGS}::test_wire_chooses_the_client",
     "stores.buckets.create": f"{OBJECTS}::test_a_bucket_is_created_once",
     "stores.buckets.versioning": f"{OBJECTS}::test_a_versioned_bucket_gives_version_ids",
     "*.store": f"{EXPAND}::test_values_of_entries_override_the_defaults",
@@ -161,7 +162,7 @@ def test_each_name_is_a_field() -> None:
 
 def test_no_field_is_both_refused_and_shown() -> None:
     both = [path for path in FIELDS if refused_whole(path) and shown(path)]
-    assert both == ["stores.payload_signing"]  # only its default is allowed, and that works
+    assert both == []
 
 
 def test_the_check_would_see_a_field_that_does_nothing() -> None:
