@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -399,6 +400,56 @@ async def test_an_early_refusal_is_read_although_the_store_closed() -> None:
 
     async with scripted(script) as store, WireClient(store.url) as client:
         assert (await put(client, bytes(LARGE))).status == 403
+
+
+@on_both_loops
+async def test_an_early_refusal_is_read_although_writing_failed() -> None:
+    refused, failures = asyncio.Event(), list[int]()
+
+    async def script(connection: ServedConnection) -> None:
+        await connection.head()
+        await refused.wait()
+        await connection.answer(b"no", status=403)
+
+    opened = Opener.open
+
+    async def open_broken(self: Opener, context: Any) -> Stream:
+        stream: Any = await opened(self, context)
+        parts = iter([stream.send])
+
+        def send(data: memoryview) -> int:
+            if first := next(parts, None):
+                return first(data)
+            failures.append(len(data))
+            refused.set()
+            raise BrokenPipeError(32, "Broken pipe")
+
+        stream.send = send
+        return stream
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Opener, "open", open_broken)
+        async with scripted(script) as store, WireClient(store.url) as client:
+            assert (await put(client, bytes(LARGE))).status == 403
+    assert len(failures) == 1
+
+
+@on_both_loops
+async def test_a_refusal_until_the_connection_ends_may_end_with_a_reset() -> None:
+    """As after a 400 for a request that was not read to its end. A success that ends so is cut."""
+    statuses = iter([400, 200])
+
+    async def script(connection: ServedConnection) -> None:
+        await connection.head()
+        await connection.send(b"HTTP/1.1 %d R\r\n\r\nsome" % next(statuses))
+        sock = connection.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.writer.transport.abort()
+
+    async with scripted(script) as store, WireClient(store.url) as client:
+        assert (await get(client)).body == b"some"
+        with pytest.raises(sdk.ConnectionClosedError):
+            await get(client)
 
 
 # ── cancellation ──────────────────────────────────────────────────────────────────────────────────

@@ -132,6 +132,29 @@ async def test_a_handshake_without_an_end_is_a_connect_timeout() -> None:
 
 
 @on_both_loops
+async def test_a_cancelled_handshake_leaves_its_place_to_others() -> None:
+    begun = asyncio.Event()
+
+    async def script(connection: ServedConnection) -> None:
+        await connection.reader.read(1)
+        begun.set()
+        await connection.reader.read()
+
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(scripted(script))
+        client = WireClient(f"https://localhost:{store.port}", tls=Trust(), connections=1)
+        await stack.enter_async_context(client)
+        for _ in range(2):
+            begun.clear()
+            task = asyncio.create_task(put(client))
+            async with asyncio.timeout(20):
+                await begun.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+
+
+@on_both_loops
 async def test_a_cancelled_upload_over_tls_frees_the_body() -> None:
     begun = asyncio.Event()
 

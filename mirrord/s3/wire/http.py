@@ -150,8 +150,8 @@ class WireClient:
         reason = failed.reason
         if isinstance(reason, ResponseTooLong):
             return AnswerTooLong(limit=format_size(max_body).replace(".0 ", " "), error=None)
-        if isinstance(reason, ssl.SSLError) and "_ALERT_" in (reason.reason or "") and not failed.reused:
-            return sdk.SSLError(endpoint_url=self._url, error=reason)  # the store refuses our certificate (TLS 1.3)
+        if isinstance(reason, ssl.SSLError) and _refuses_certificate(reason.reason or ""):
+            return sdk.SSLError(endpoint_url=self._url, error=reason)
         if not failed.wrote and isinstance(reason, OSError):
             failure = ConnectFailed(self._origin.host, self._origin.port, reason)
             return sdk.EndpointConnectionError(endpoint_url=self._url, error=failure)
@@ -164,6 +164,11 @@ class WireClient:
         if self._answered or self._origin.secure or self._opener.proxy is not None:
             return False
         return await speaks_tls(self._origin.host, self._origin.port)
+
+
+def _refuses_certificate(reason: str) -> bool:
+    """Whether it is the store's alert about the client's certificate: with TLS 1.3 it comes after the handshake."""
+    return "_ALERT_" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
 
 
 def _is_target(target: str) -> bool:
