@@ -5,6 +5,7 @@ time. Each `transfer.started` is followed by exactly one of completed, failed, i
 reported without it (`reconcile.transfer_attempt`).
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -113,6 +114,16 @@ class ItemEvent(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemUnchanged(ItemEvent):
     name = "item.unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsUnchanged(Event):
+    """Many `ItemUnchanged`: of some files of a folder that were found unchanged together."""
+
+    name = "item.unchanged"
+    count: int
+    items: Callable[[], Iterator[Item]] = field(repr=False, compare=False)
+    """Each item. To make the items takes longer than to find the files unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from mirrord.folders.binding import Binding
 from mirrord.folders.candidates import AwaitingMarker, Candidates, Unsettled
 from mirrord.folders.conflicts import Conflicts, state_of
 from mirrord.folders.ports import FolderPorts
+from mirrord.folders.unchanged import UnchangedFiles, note_seen
 from mirrord.folders.waiting import WaitingFile, waiting_files
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.decisions.identity import same_state
@@ -83,6 +84,7 @@ class FileIntake:
         self.candidates = Candidates(spec.times.settle)
         self._binding = Binding(spec, ports.journal, self.candidates.dates)
         self.conflicts = Conflicts(self._binding, ports, self.candidates)
+        self._unchanged = UnchangedFiles(spec, ports.journal)
         self._is_scanning = False
         self._refused = RefusedNames()
         self._submissions = Submissions()
@@ -107,7 +109,7 @@ class FileIntake:
     async def see(self, found: Sequence[Found], began: float) -> None:
         """Take files that were read since `began` (monotonic). Raises JournalError and the errors of `submit`."""
         now = self._ports.clock.monotonic()
-        asked = await self._bound([one for one in found if self._needs_lookup(one, began, now)])
+        asked = await self._bound(await self._changed([one for one in found if self._needs_lookup(one, began, now)]))
         records = await self._records([item.id for _, item in asked])
         self._note(found, asked, records)
         marked = await self._marked([(one, records.get(item.id)) for one, item in asked])
@@ -143,6 +145,15 @@ class FileIntake:
         if file is None:
             return False
         return known is None or self.candidates.see(found.name, replace(known, file=file, since=now), began)
+
+    async def _changed(self, found: Sequence[Found]) -> Sequence[Found]:
+        """The files for which something may be left to do; the others are done."""
+        unchanged = await self._unchanged.among(found)
+        if self._seen is not None:
+            note_seen(self._seen, unchanged.values())
+        for name in unchanged:
+            self.candidates.forget(name)
+        return [one for one in found if one.name not in unchanged]
 
     async def _bound(self, found: Sequence[Found]) -> Sequence[tuple[Found, Item]]:
         """The files with their items. Files whose names make no key are counted."""

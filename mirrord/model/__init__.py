@@ -8,7 +8,7 @@ durations seconds.
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
-from mirrord.model.items import Destination, Item, fingerprint, mentions
+from mirrord.model.items import Destination, Item, ItemIds, fingerprint, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.observed import (
     META_SHA256,
@@ -65,6 +65,7 @@ __all__ = [
     "HttpOptions",
     "Integrity",
     "Item",
+    "ItemIds",
     "JournaledProgress",
     "KeepFile",
     "ListedObject",

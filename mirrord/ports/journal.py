@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer
+from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule
 
 MAX_MADE_FROM = 8
 """Records that `made_from` returns, at most."""
@@ -32,6 +33,9 @@ class JournalQueries(Protocol):
 
     async def recorded_etags(self, item_ids: Collection[str]) -> Mapping[str, RecordedETag]:
         """The recorded objects of up to about a thousand items, by item id, in one query."""
+
+    async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> Mapping[str, RecordedFile]:
+        """Those of up to about a thousand files, by item id, whose records are `unchanged_record`, in one query."""
 
     async def dates(self, sources: Collection[str]) -> Mapping[str, float]:
         """The earliest `Record.dated` of each of up to some hundreds of sources, in one query.

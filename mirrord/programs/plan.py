@@ -130,6 +130,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         )
         await work_through(snapshot.items(), planning.handle, settings.transfers)
         found.incomplete = snapshot.incomplete
+        found.unchanged += snapshot.unchanged
         planning.finish()
         found.duration = adapters.clock.monotonic() - began
     return found

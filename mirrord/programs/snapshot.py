@@ -12,15 +12,18 @@ from mirrord.aio import batches
 from mirrord.declared import FolderSpec
 from mirrord.engine.local_files import LocalFiles
 from mirrord.errors import Reason
-from mirrord.events import FolderRescanned
+from mirrord.events import FolderRescanned, ItemsUnchanged
 from mirrord.folders.binding import Binding
 from mirrord.folders.intake import needs_no_marker
 from mirrord.folders.missing import MissingFiles, refused
+from mirrord.folders.unchanged import UnchangedFiles, note_seen
 from mirrord.model import Item, Outcome, State
+from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems, trusted
+from mirrord.planning.items.bind import item_of
 from mirrord.ports import Clock, Found, JournalRecords, Observer
-from mirrord.programs.desired import Desired, selected
+from mirrord.programs.desired import Desired, matches, selected
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.sources.folder.settle import SettledFolder
 from mirrord.sources.folder.walk import FoundFile
@@ -65,6 +68,8 @@ class Snapshot:
     listings: StoreListings
     resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
     """Continues with files that `after_upload` had put into quarantine; None: they are left."""
+    unchanged: int = field(default=0, init=False)
+    """Files that are as recorded, and whose objects a listing showed: they are no `items`."""
     incomplete: list[str] = field(default_factory=list, init=False)
     """Folders that could not be read completely, each with the reason."""
 
@@ -95,12 +100,13 @@ class Snapshot:
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
         began, files, seen = self.clock.monotonic(), 0, ScannedItems()
         recorded = await self.journal.count(spec.entry)
+        unchanged = self._unchanged(spec)
         prunes = spec.delete == "mirror" and not self.options.only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
                 files += len(batch)
                 self.listings.expect(spec, self._expected(spec, listing, files, recorded), recorded)
-                bound = await self._bound_items(spec, batch)
+                bound = await self._bound_items(spec, await self._changed(spec, batch, unchanged, seen))
                 if prunes:
                     await self._note_seen(seen, bound)
                 for planned in await self._planned(spec, listing, bound):
@@ -128,6 +134,31 @@ class Snapshot:
         if self.options.only or spec.removes_files or files % _BATCH:
             return files
         return max(files, recorded) if listing.counted is None else listing.counted
+
+    def _unchanged(self, spec: FolderSpec) -> UnchangedFiles | None:
+        """None: each file of the folder needs a whole check, also an unchanged one."""
+        if self.files.overlaps.concern(spec.entry) or not matches(spec.entry, "", self.options.only):
+            return None
+        return UnchangedFiles(spec, self.journal)
+
+    async def _changed(
+        self, spec: FolderSpec, found: Sequence[FoundFile], files: UnchangedFiles | None, seen: ScannedItems
+    ) -> Sequence[FoundFile]:
+        """The files that are checked one by one. The others are unchanged, and a listing showed their objects."""
+        recorded = await files.among([one for one in found if one.settled]) if files is not None else {}
+        if not recorded:
+            return found
+        verdicts = await self.listings.verdicts(spec, [one.item_id for one in recorded.values()])
+        done = {
+            name: one
+            for (name, one), verdict in zip(recorded.items(), verdicts, strict=True)
+            if verdict is Verdict.AS_RECORDED
+        }
+        note_seen(seen, done.values())
+        self.unchanged += len(done)
+        if done and not self.options.reads_only:
+            self.observer(ItemsUnchanged(count=len(done), items=lambda: (item_of(spec, name, 0.0) for name in done)))
+        return [one for one in found if one.name not in done]
 
     async def _resumed(self, spec: FolderSpec, listing: SettledFolder) -> bool:
         if self.resume is None or not listing.quarantined:

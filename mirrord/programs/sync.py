@@ -59,3 +59,4 @@ async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slo
 
     await work_through(snapshot.items(), handle, slots)
     report.incomplete = snapshot.incomplete
+    report.unchanged += snapshot.unchanged

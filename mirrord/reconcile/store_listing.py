@@ -8,9 +8,8 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 
-from mirrord.model import ListedObject, RecordedETag
+from mirrord.model import ItemIds, ListedObject, RecordedETag
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.items.prefixes import KeyPrefix
 
@@ -29,12 +28,12 @@ class StoreListing:
         self.complete = False
         self.pages = 0
         self.objects = 0
-        self._place = sha256(f"{prefix.endpoint}\n{prefix.bucket}\n".encode())
+        self._ids = ItemIds(prefix.endpoint, prefix.bucket)
         self._recorded, self._other = _Ids(), _Ids()
 
     def item_ids(self, page: Sequence[ListedObject]) -> list[str]:
         """The ids of the items whose objects these are: see `Destination.item_id`."""
-        return [self._item_id(one.key) for one in page]
+        return [self._ids.of(one.key) for one in page]
 
     def add(self, page: Sequence[ListedObject], item_ids: Sequence[str], records: Mapping[str, RecordedETag]) -> None:
         """Compare one page with the records of its items."""
@@ -52,11 +51,6 @@ class StoreListing:
         if number in self._recorded:
             return Verdict.AS_RECORDED
         return Verdict.ABSENT if self.complete else Verdict.UNKNOWN
-
-    def _item_id(self, key: str) -> str:
-        digest = self._place.copy()
-        digest.update(key.encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()[:16]
 
 
 def is_as_recorded(listed: ListedObject, record: RecordedETag | None) -> bool:

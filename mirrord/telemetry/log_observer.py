@@ -20,6 +20,7 @@ from mirrord.events import (
     ItemChanged,
     ItemDrifted,
     ItemRetrying,
+    ItemsUnchanged,
     ItemUnchanged,
     ManifestRejected,
     TransferCompleted,
@@ -178,6 +179,12 @@ class LogObserver:
     def _(self, event: ItemUnchanged) -> None:
         self._failing.pop(event.item.id, None)
         self._logger.debug(event.name, **_item(event.item), outcome="unchanged")
+
+    @_log_event.register
+    def _(self, event: ItemsUnchanged) -> None:
+        if self._failing or self._logger.is_enabled_for(logging.DEBUG):
+            for item in event.items():
+                self._log_event(ItemUnchanged(item=item))
 
     @_log_event.register
     def _(self, event: ItemBlocked) -> None:

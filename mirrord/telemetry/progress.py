@@ -21,6 +21,7 @@ from mirrord.events import (
     FolderRescanned,
     ItemBlocked,
     ItemRetrying,
+    ItemsUnchanged,
     ItemUnchanged,
     ManifestLoaded,
     TransferCompleted,
@@ -197,6 +198,10 @@ class ProgressObserver:
     @_count.register
     def _(self, _event: ItemUnchanged) -> None:
         self._totals.done += 1
+
+    @_count.register
+    def _(self, event: ItemsUnchanged) -> None:
+        self._totals.done += event.count
 
     @_count.register
     def _(self, event: ItemBlocked) -> None:

@@ -15,6 +15,7 @@ from mirrord.events import (
     ItemDrifted,
     ItemPruned,
     ItemRetrying,
+    ItemsUnchanged,
     ItemUnchanged,
     ManifestRejected,
     TransferCompleted,
@@ -92,6 +93,12 @@ class TerminalObserver:
         self._last_shown.pop(event.item.id, None)
         if self._verbose:
             self._line(f"unchanged {event.item.destination}")
+
+    @_show.register
+    def _(self, event: ItemsUnchanged) -> None:
+        if self._last_shown or self._verbose:
+            for item in event.items():
+                self._show(ItemUnchanged(item=item))
 
     @_show.register
     def _(self, event: ItemPruned) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from mirrord.errors import JournalError
 from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer, mentions
+from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule, unchanged_record
 from mirrord.ports.journal import MAX_MADE_FROM
 
 
@@ -41,6 +42,14 @@ class MemoryJournal:
             for item_id, one in found.items()
             if one.etag is not None
         }
+
+    async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> dict[str, RecordedFile]:
+        with_transfer = {one.item_id for one in self._transfers.values()}
+        records = {
+            item_id: unchanged_record(rule, seen, self._records.get(item_id), transfers=item_id in with_transfer)
+            for item_id, seen in files.items()
+        }
+        return {item_id: one for item_id, one in records.items() if one is not None}
 
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         wanted, found = frozenset(sources), dict[str, float]()

@@ -16,11 +16,13 @@ from mirrord.journal.sqlite.rows import (
     from_part,
     from_record,
     from_transfer,
+    recorded_device,
     to_part,
     to_record,
     to_transfer,
 )
 from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer
+from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule
 from mirrord.ports.journal import MAX_MADE_FROM
 
 PAGE = 500  # rows that an iterator has in memory: about 1 MiB
@@ -70,6 +72,20 @@ class SqliteJournal:
             return {}
         rows = await self._database.read("recorded_etags", {"item_ids": json.dumps(list(item_ids))})
         return {row[0]: RecordedETag(row[1], row[2], row[3]) for row in rows}
+
+    async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> dict[str, RecordedFile]:
+        values: SqlValues = {
+            "item_ids": json.dumps(list(files)),
+            "entry": encode(rule.entry),
+            "options_digest": rule.options_digest,
+            "readback": rule.readback,
+        }
+        found = {}
+        for item_id, revision, of_entry in await self._database.read("unchanged", values) if files else ():
+            device = recorded_device(revision, files[item_id])
+            if device is not None:
+                found[item_id] = RecordedFile(device, bool(of_entry))
+        return found
 
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         rows = await self._database.read("dates", {"sources": json.dumps(list(sources))})

@@ -23,6 +23,13 @@ SELECT * FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 SELECT item_id, size, etag, listed_etag FROM items
 WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND etag IS NOT NULL;
 
+-- name: unchanged
+SELECT item_id, revision, entry = CAST(:entry AS TEXT) AS of_entry FROM items
+WHERE item_id IN (SELECT value FROM json_each(:item_ids))
+    AND removed IS NULL AND state = 'Synced' AND reason IS NULL AND message = '' AND revision IS NOT NULL
+    AND options_digest = :options_digest AND (NOT :readback OR integrity IS NULL OR integrity = 'readback')
+    AND NOT EXISTS (SELECT 1 FROM transfers WHERE transfers.item_id = items.item_id);
+
 -- name: dates
 SELECT source, min(dated) AS dated FROM items INDEXED BY items_by_date
 WHERE dated IS NOT NULL AND source IN (SELECT value FROM json_each(:sources))

@@ -28,6 +28,8 @@ from mirrord.model import (
     Transfer,
     TransferKind,
 )
+from mirrord.planning.decisions.identity import same_state
+from mirrord.planning.decisions.unchanged import SeenFile
 
 SqlValue = str | bytes | int | float | None
 SqlValues = Mapping[str, SqlValue]
@@ -234,3 +236,18 @@ def _to_revision(text: str) -> Revision:
     if "file" in known:
         known["file"] = FileIdentity(*known["file"])
     return Revision(**known)
+
+
+def recorded_device(text: str, seen: SeenFile) -> int | None:
+    """The device of the file in the JSON of a revision, if `seen` is in the same state; else None.
+
+    Compares texts, because to parse them would take five times as long (5 us a file)."""
+    file = seen.file
+    start = f'{{"address": "{seen.address}", "length": {file.size}, "file": ['
+    end = f", {file.inode}, {file.size}, {file.mtime_ns}, {file.ctime_ns}]}}"
+    device = text[len(start) : -len(end)]
+    if device.isdecimal() and text == start + device + end:
+        return int(device)
+    revision = _to_revision(text)
+    same = revision.address == seen.address and same_state(file, revision.file)
+    return revision.file.device if same and revision.file is not None else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mirrord.model import FileIdentity, Item, Record
 from mirrord.planning.decisions.identity import same_state
+from mirrord.planning.decisions.unchanged import RecordedFile
 
 ALWAYS_FEW = 10
 """The number of objects of an entry that one pass may always delete."""
@@ -81,6 +82,13 @@ class ScannedItems:
         then = record.revision.file if record.revision else None
         if file is not None and then is not None and file.device != then.device and same_state(file, then):
             self.moved.add((then.device, file.device))
+
+    def add_recorded(self, item_id: str, device: int, recorded: RecordedFile) -> None:
+        """Add the item of a file that is unchanged and now on this device."""
+        self.add(item_id)
+        self.recorded += recorded.of_entry
+        if device != recorded.device:
+            self.moved.add((recorded.device, device))
 
     def add(self, item_id: str) -> None:
         mark = int(item_id, 16)

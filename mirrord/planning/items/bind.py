@@ -11,7 +11,7 @@ from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
 from mirrord.model import Destination, File, Item, Origin, directory_prefix, file_path, origin_at
 from mirrord.planning.items import keys
-from mirrord.planning.items.templates import DATE, template
+from mirrord.planning.items.templates import DATE, Placeholder, template
 from mirrord.providers import profile
 
 
@@ -43,23 +43,45 @@ def recorded_origin(folder: FolderSpec, address: str) -> Origin:
     return origin_at(address) if name is None else file_of(folder, name)
 
 
+def key_of(folder: FolderSpec, name: str, dated: float) -> str:
+    """The key of the file's object. Parameters and errors: see `item_of`."""
+    key = keys.normalised(_filled(folder.target.key, name, dated), profile(folder.target.provider))
+    if fault := keys.key_fault(key):
+        raise KeyRefused(f"{fault}: rename the file, or change the folder's key")
+    return key
+
+
+def _filled(text: str, name: str, dated: float) -> str:
+    before = _before_path(text)
+    if before is not None:
+        return before + name
+    base = name.rpartition("/")[2]
+    stem, ext = os.path.splitext(base)
+    try:
+        return template(text).fill({"path": name, "name": base, "stem": stem, "ext": ext}, dated)
+    except ValueError as error:
+        raise KeyRefused(str(error)) from error
+
+
+@lru_cache(maxsize=1024)
+def _before_path(text: str) -> str | None:
+    """The text before `{path}` if nothing else is in the template, as in most; else None."""
+    match template(text).pieces:
+        case (Placeholder(name="path"),):
+            return ""
+        case (str(before), Placeholder(name="path")):
+            return before
+    return None
+
+
 def item_of(folder: FolderSpec, name: str, dated: float) -> Item:
     """The item of one file in the folder's listing.
 
     `name` is relative to the folder. `dated` is the file's mtime when it was first recorded, in seconds since the
     epoch; it is used only if `has_date`. `{ext}` includes its dot. Raises KeyRefused if the name makes no valid key.
     """
-    base = name.rpartition("/")[2]
-    stem, ext = os.path.splitext(base)
-    try:
-        key = template(folder.target.key).fill({"path": name, "name": base, "stem": stem, "ext": ext}, dated)
-    except ValueError as error:
-        raise KeyRefused(str(error)) from error
     target = folder.target
-    lawful = keys.normalised(key, profile(target.provider))
-    destination = Destination(target.store, target.endpoint, target.bucket, lawful)
-    if fault := keys.key_fault(destination.key):
-        raise KeyRefused(f"{fault}: rename the file, or change the folder's key")
+    destination = Destination(target.store, target.endpoint, target.bucket, key_of(folder, name, dated))
     return Item(
         id=destination.item_id,
         entry=folder.entry,

@@ -150,8 +150,11 @@ class Overlaps:
     # ── one file ──────────────────────────────────────────────────────────────────────────────────
     def concerns(self, item: Item) -> bool:
         """Whether `rival` must be called: it is a folder's file, and some folder removes files."""
-        is_file = item.folder_file is not None and not item.gone
-        return is_file and item.entry in self._folders and not self._index.is_empty
+        return item.folder_file is not None and not item.gone and self.concern(item.entry)
+
+    def concern(self, entry: str) -> bool:
+        """Whether files of this folder may have a rival."""
+        return entry in self._folders and not self._index.is_empty
 
     def of(self, entry: str) -> frozenset[str]:
         """The entries of the folders that overlap with this one, where one of the two removes files."""
