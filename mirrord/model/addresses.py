@@ -4,6 +4,7 @@ If it is unclear which part of an address is the password, the whole address is 
 """
 
 import re
+from functools import lru_cache
 
 CUT = "[cut]"
 
@@ -29,6 +30,7 @@ def shown(address: str) -> str:
     return split(address)[0]
 
 
+@lru_cache(maxsize=1024)  # a check shows the same address several times, 10 us each
 def split(address: str) -> tuple[str, bool]:
     """The address without secrets, and whether a query or a fragment was cut from its end."""
     found = _START.match(address)

@@ -8,6 +8,7 @@ slows and closes; each change is one line in the log. When it closes, items that
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from logging import getLogger
 from random import random
 from urllib.parse import urlsplit
@@ -209,7 +210,7 @@ class Breakers:
 
 
 def _dependencies(item: Item) -> list[Dependency]:
-    host = _host(item.origin.text) if isinstance(item.origin, Url) else None
+    host = _host("/".join(item.origin.text.split("/", 3)[:3])) if isinstance(item.origin, Url) else None
     return [_store(item), *([(Reason.SOURCE_UNAVAILABLE, host)] if host else [])]
 
 
@@ -217,13 +218,14 @@ def _store(item: Item) -> Dependency:
     return Reason.STORE_UNAVAILABLE, f"store {item.destination.store!r}"
 
 
-def _host(source: str) -> str | None:
-    """`host example.org:443`; None for a source without a host."""
-    scheme = source.partition("://")[0]
+@lru_cache(maxsize=1024)  # each check asks three times
+def _host(address: str) -> str | None:
+    """`host example.org:443` of a URL without its path; None if it has no host."""
+    scheme = address.partition("://")[0]
     if scheme not in _OWN_PORTS:
         return None
     try:
-        dependencies = urlsplit(source)
-        return f"host {dependencies.hostname}:{dependencies.port or _OWN_PORTS[scheme]}"
+        parts = urlsplit(address)
+        return f"host {parts.hostname}:{parts.port or _OWN_PORTS[scheme]}"
     except ValueError:  # the source itself refuses it, with its own message
         return None

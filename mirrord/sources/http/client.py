@@ -166,17 +166,16 @@ class HttpClient:
 @contextmanager
 def translated(url: str) -> Iterator[None]:
     """Raise errors of aiohttp as SourceUnavailable or SourceRefused, without causes that quote the whole URL."""
-    where = shown(url)
     try:
         yield
     except aiohttp.ClientResponseError as error:
-        raise SourceRefused(f"{where}: the answer is not valid HTTP: {parser_reason(error.message)}") from None
+        raise SourceRefused(f"{shown(url)}: the answer is not valid HTTP: {parser_reason(error.message)}") from None
     except aiohttp.ClientConnectorError as error:
-        raise _connect_error(error, where) from error
+        raise _connect_error(error, shown(url)) from error
     except ValueError:  # InvalidURL; also a certificate error, which is caught above
-        raise SourceRefused(f"{where}: cannot be asked: the URL or a header is malformed") from None
+        raise SourceRefused(f"{shown(url)}: cannot be asked: the URL or a header is malformed") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise SourceUnavailable(f"{where}: {_connection_error(error)}") from error
+        raise SourceUnavailable(f"{shown(url)}: {_connection_error(error)}") from error
 
 
 def parser_reason(message: str) -> str:

@@ -65,10 +65,11 @@ class HttpSource(Source):
         self.release()
         if known is not None and known.address != self._address:
             known = None
-        response, observed = await self._request_whole(known)
-        if response.status == 304:
+        response, url, sent = await self._request_whole(known)
+        if response.status == 304 and sent:
             response.release()
             return None
+        response, observed = self._checked(response, url, sent)
         if known is not None and _same_strong(known, observed.revision):
             response.close()
             return None
@@ -104,8 +105,9 @@ class HttpSource(Source):
         The next check finds what the server published since.
         """
 
-    async def _request_whole(self, known: Revision | None) -> tuple[HttpResponse, Observed]:
-        """The response to a conditional request, or to a plain one if conditions are refused or a 304 is wrong."""
+    async def _request_whole(self, known: Revision | None) -> tuple[HttpResponse, str, Mapping[str, str]]:
+        """The response to a conditional request, or to a plain one if conditions are refused or a 304 is wrong; the
+        URL, and the conditions that were sent."""
         refused = None
         if known is not None and not self._refusals.known(RequestKind.CONDITIONS, self._address):
             sent = responses.conditional_headers(known)
@@ -113,14 +115,14 @@ class HttpSource(Source):
             refused = response.status if sent and responses.refuses_conditions(response.status) else None
             is_credible = response.status != 304 or responses.confirms(known, response.headers)
             if not sent or (refused is None and is_credible):
-                return self._checked(response, url, sent)
+                return response, url, sent
             response.close()
         range_refused, self._refused_range = self._refused_range, None
         response, url = await self._get({}, None)
         if response.status in (200, 203):
             self._note_refusal(RequestKind.CONDITIONS, refused)
             self._note_refusal(RequestKind.RANGES, range_refused)
-        return self._checked(response, url, {})
+        return response, url, {}
 
     def _note_refusal(self, kind: RequestKind, status: int | None) -> None:
         """A plain request succeeded after one of this kind was refused with `status`; None: it was not refused."""
@@ -169,13 +171,14 @@ class HttpSource(Source):
 
         Returns the response, of any status, and its URL.
         """
-        home = location_id(self._url)
-        bound_to = (bound.location or home) if bound else home
+        location = bound.location if bound else None
 
         def headers_for(url: str) -> Mapping[str, str]:
-            headers = self._headers.copy() if origin(url) == origin(self._url) else CIMultiDict[str]()
+            own = url == self._url or origin(url) == origin(self._url)
+            headers = self._headers.copy() if own else CIMultiDict[str]()
             headers["Accept-Encoding"] = "identity"
-            headers.update(extra if location_id(url) == bound_to else {})
+            if self._location(url) == location:
+                headers.update(extra)
             return headers
 
         return await self._client.get(
@@ -197,11 +200,16 @@ class HttpSource(Source):
         except SourceError:
             response.close()
             raise
-        location = location_id(url)
-        redirected = location if location != location_id(self._url) else None
-        observed = responses.observed(response.headers, self._address, redirected, now)
+        observed = responses.observed(response.headers, self._address, self._location(url), now)
         ranges = observed.ranges and not self._refusals.known(RequestKind.RANGES, self._address)
         return response, replace(observed, ranges=ranges)
+
+    def _location(self, url: str) -> str | None:
+        """As `Revision.location`: the id of `url` if a redirect led there; None for the source's own URL."""
+        if url == self._url:
+            return None
+        location = location_id(url)
+        return location if location != location_id(self._url) else None
 
     def release(self) -> None:
         """See `ports.Source`."""

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, quote, unquote, urldefrag, urlencode, urljoi
 from mirrord.errors import SourceRefused
 from mirrord.model import fingerprint, shown
 
+_PLAIN = re.compile(r"[A-Za-z]+://[A-Za-z0-9.-]+(?::\d+)?(?:[/?][A-Za-z0-9!$%&'()*+,/:;=?~._-]*)?")
+"""A URL without userinfo, fragment, IPv6 address, and without characters to encode: as nearly all are."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _LEGAL = "!#$%&'()*+,/:;=?@[]~"  # what a URL may hold beside letters, digits and -._ (RFC 3986)
 _SIGNATURE = re.compile(
@@ -29,6 +31,8 @@ def without_userinfo(url: str) -> tuple[str, dict[str, str]]:
 
     Raises SourceRefused if the URL is malformed.
     """
+    if _PLAIN.fullmatch(url):
+        return url, {}
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -47,8 +51,10 @@ def location_id(url: str) -> str:
     Parameters that only sign a URL do not count: the id of a release stays although each redirect to it is signed anew.
     """
     parts = urlsplit(url)
-    lasting = [(name, value) for name, value in parse_qsl(parts.query, True) if not _SIGNATURE.fullmatch(name)]
-    return fingerprint(f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(lasting, errors='surrogateescape')}")
+    pairs = parse_qsl(parts.query, True) if parts.query else ()
+    lasting = [(name, value) for name, value in pairs if not _SIGNATURE.fullmatch(name)]
+    query = urlencode(lasting, errors="surrogateescape") if lasting else ""
+    return fingerprint(f"{parts.scheme}://{parts.netloc}{parts.path}?{query}")
 
 
 def redirect_target(url: str, location: str | None) -> str:
@@ -73,4 +79,4 @@ def redirect_target(url: str, location: str | None) -> str:
 
 def percent_encoded(url: str) -> str:
     """The URL with all characters encoded that no URL may hold. All others stay, so that signatures still match."""
-    return quote(url, safe=_LEGAL, errors="surrogateescape")
+    return url if _PLAIN.fullmatch(url) else quote(url, safe=_LEGAL, errors="surrogateescape")

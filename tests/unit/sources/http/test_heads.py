@@ -1,8 +1,10 @@
 """Heads of responses: malformed but unambiguous fields are rewritten, all others stay for the parser to refuse."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mirrord.sources.http.heads import normalised
+from mirrord.sources.http.heads import normalised, rewritten
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -40,3 +42,17 @@ def test_a_head_as_other_clients_read_it(sent: bytes, read: bytes) -> None:
     assert fields(normalised(OK + sent + b"\r\n")) == fields(OK + read + b"\r\n")
     bare = (OK + sent + b"\r\n").replace(b"\r\n", b"\n")
     assert fields(normalised(bare)) == fields(OK + read + b"\r\n")
+
+
+LINES = (
+    *(b"Content-Length: 5", b"content-length:5", b"Content-Length: 5, 5", b"Content-Length : 5", b"Content-Length: x"),
+    *(b"Transfer-Encoding: chunked", b"transfer-encoding: identity", b"Content-Encoding: gzip", b'ETag: "a"'),
+    *(b" folded", b"\tfolded", b"no colon", b"X: y", b"X:", b": z", b"X-\xff: \xff"),
+)
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=6), st.sampled_from([b"\r\n", b"\n"]))
+def test_the_quick_way_changes_no_field(lines: list[bytes], end: bytes) -> None:
+    head = end.join([b"HTTP/1.1 200 OK", *lines, b"", b""])
+    quick, slow = normalised(head), rewritten(head)
+    assert sorted(quick.lower().split(b"\r\n")) == sorted(slow.lower().split(b"\r\n"))
