@@ -18,9 +18,11 @@ async def finish(work: Awaitable[T]) -> T:
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.wait([task])  # never cancels `task`, never raises its error
+            await asyncio.shield(task)
         except asyncio.CancelledError as error:
-            cancelled = error
+            cancelled = None if task.cancelled() else error
+        except Exception:  # noqa: BLE001 - the error of `task`, which is raised below
+            break
     if cancelled is None:
         return task.result()
     if not task.cancelled():

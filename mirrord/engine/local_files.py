@@ -30,17 +30,18 @@ T = TypeVar("T")
 
 
 class LocalFiles:
-    """`own`: the state directory; nothing of it is uploaded."""
+    """`own`: the state directory; nothing of it is uploaded. `read_ahead`: see `FileSource`; for programs that copy."""
 
-    def __init__(self, own: OwnPaths) -> None:
+    def __init__(self, own: OwnPaths, *, read_ahead: int = 0) -> None:
         self._own = own
+        self._read_ahead = read_ahead
         self._pools = FilePools()
         self.overlaps = Overlaps(Mounts.now)
         """Which files are matched by several folders."""
 
     def source(self, file: File) -> FileSource:
         """The file as a source."""
-        return file_source(file, self._own, self._pools)
+        return file_source(file, self._own, self._pools, read_ahead=self._read_ahead)
 
     def listing(self, spec: FolderSpec) -> LocalFolder:
         """The files of a folder."""

@@ -29,6 +29,7 @@ from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.reconcile.transfers import Transfers
 from mirrord.settings import Settings
+from mirrord.sources.file import READ_AHEAD
 from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import RetryPolicy
@@ -91,7 +92,7 @@ async def engine(
             journal=await life.enter_async_context(SqliteJournal(settings.state)),
             stores=await life.enter_async_context(Stores(stores, settings.directory)),
             http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
-            files=LocalFiles(settings.own_paths),
+            files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
         )
         opened = _assembled(adapters, settings, observer, retries, release)

@@ -6,13 +6,13 @@ pass, if the rest of the source can be requested), and what the journal keeps of
 """
 
 from dataclasses import replace
-from uuid import uuid4
 
 from mirrord.aio import finish
 from mirrord.checksums import combines
 from mirrord.errors import IntegrityError, MirrordError, NoSuchUpload, OutcomeUnknown, PreconditionFailed, Recovery
 from mirrord.model import Checksum, Copied, Part, StoredObject, Transfer, TransferKind
 from mirrord.ports import Clock, JournalTransfers
+from mirrord.reconcile.ids import new_id
 from mirrord.reconcile.records import with_other_bytes
 from mirrord.reconcile.transfer_attempt import TransferAttempt
 
@@ -38,7 +38,7 @@ class JournalLedger:
 
     async def unanswered(self) -> None:
         """Record a second intent for the upload that may exist; this transfer continues, and gets an id."""
-        lost = replace(self._transfer, id=uuid4().hex)
+        lost = replace(self._transfer, id=new_id())
         await self._journal.begin(lost)
         await self._journal.give_up(lost.id, self._clock.now())
 

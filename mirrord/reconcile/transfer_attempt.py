@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import getLogger
 from typing import Self
-from uuid import uuid4
 
 from mirrord.errors import MirrordError
 from mirrord.events import (
@@ -25,6 +24,7 @@ from mirrord.events import (
 )
 from mirrord.model import Copied, Item, Record, State, Transfer, TransferKind
 from mirrord.ports import Clock, Observer
+from mirrord.reconcile.ids import new_id
 from mirrord.transfer.ledger import ResumedUpload
 from mirrord.units import GiB, format_size
 
@@ -53,7 +53,7 @@ class TransferAttempt:
     def of(cls, item: Item, number: int, observer: Observer, clock: Clock) -> Self:
         """A new attempt that starts now."""
         return cls(
-            item=item, number=number, observer=observer, clock=clock, began=clock.monotonic(), transfer_id=uuid4().hex
+            item=item, number=number, observer=observer, clock=clock, began=clock.monotonic(), transfer_id=new_id()
         )
 
     @property
@@ -68,7 +68,7 @@ class TransferAttempt:
 
     def renew(self) -> None:
         """The transfer with this id has ended: the next one has another id."""
-        self.transfer_id, self.kind, self.may_be_at_store = uuid4().hex, None, False
+        self.transfer_id, self.kind, self.may_be_at_store = new_id(), None, False
 
     @contextmanager
     def reported_end(self) -> Iterator[None]:

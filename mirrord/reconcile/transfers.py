@@ -6,8 +6,7 @@ decides what follows a failure.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mirrord.aio import finish
@@ -31,6 +30,9 @@ from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.readback import expected_bytes, read_back
 from mirrord.transfer.verify import has_recorded_bytes
 from mirrord.transfer.writes import ETagAgreement
+
+FRESH = 1.0
+"""Seconds for which an observed file need not be observed again."""
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -96,34 +98,45 @@ class Transfers:
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
         it. A source that does not keep to pinned ranges is observed once more and read as one stream.
         """
-        async with self._slot(source, seen) as current:
+        waits, began = self.slots.locked(), self.clock.monotonic()
+        if waits:  # its connection may be the one that a transfer with a slot waits for
+            source.release()
+        async with self.slots:
+            if waits:
+                seen = await self._observed_again(source, seen, self.clock.monotonic() - began)
             sha256, at = await self.declared(attempt.item), attempt.item.destination
             conditional = at.endpoint not in self.refused_conditions
-            due = DueCopy.of(attempt.item, source, store, current, sha256, conditional=conditional)
+            due = DueCopy.of(attempt.item, source, store, seen, sha256, conditional=conditional)
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:
                 try:
-                    async with self._begun(attempt, due, unfinished) as running:
-                        context = running.context(self.budget, self.etags)
-                        made = await copy(running.spec, source, due.observed, context, running.progress)
-                        running.ledger.completed()
-                        copied = await self._proven(attempt, store, made)
+                    copied = await self._sent(attempt, due, unfinished)
                 except SourceChanged:
                     if attempt.may_be_at_store or (again := await due.in_one_stream()) is None:
                         raise
                     due, unfinished = again, ()
-            await finish(self._recorded(attempt, copied, seen.record))
+        await finish(self._recorded(attempt, copied, seen.record))
         return Outcome(state=State.SYNCED, copied=copied)
 
-    @asynccontextmanager
-    async def _slot(self, source: Source, seen: Observation) -> AsyncIterator[Observation]:
-        """A slot, and the observation: the source is observed again after a wait for the slot."""
-        waits = self.slots.locked()
-        if waits:  # its connection may be the one that a transfer with a slot waits for
-            source.release()
-        async with self.slots:
-            observed = await source.probe() if waits else None
-            yield replace(seen, observed=observed) if observed else seen
+    async def _observed_again(self, source: Source, seen: Observation, waited: float) -> Observation:
+        """The observation after a wait of `waited` seconds for a slot. A file has no connection that was released, and
+        each of many small files waits for some milliseconds."""
+        if waited < FRESH and seen.observed is not None and seen.observed.revision.file is not None:
+            return seen
+        observed = await source.probe()
+        return replace(seen, observed=observed) if observed else seen
+
+    async def _sent(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> Copied:
+        """The bytes, sent and proven. A failure is recorded."""
+        running = await self._begun(attempt, due, unfinished)
+        try:
+            context = running.context(self.budget, self.etags)
+            made = await copy(running.spec, due.source, due.observed, context, running.progress)
+            running.ledger.completed()
+            return await self._proven(attempt, due.store, made)
+        except BaseException as error:
+            await running.failed(self.journal, error)
+            raise
 
     async def _recorded(self, attempt: TransferAttempt, copied: Copied, record: Record | None) -> None:
         attempt.kind = copied.kind
@@ -141,12 +154,8 @@ class Transfers:
             await self.discard(earlier, due.store, attempt.item)
         return copied
 
-    @asynccontextmanager
-    async def _begun(
-        self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]
-    ) -> AsyncIterator[RunningCopy]:
-        """A copy, journaled: the transfer of an earlier attempt is resumed, or a new one begins. A failure is
-        recorded."""
+    async def _begun(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> RunningCopy:
+        """A copy, journaled: the transfer of an earlier attempt is resumed, or a new one begins."""
         length, options, limit = due.observed.revision.length, attempt.item.options.upload, self.budget.limit
         layout = part_layout(length, options, due.store.provider, limit)
         wanted = due.intent(attempt.transfer_id, layout, self.clock.now())
@@ -163,11 +172,7 @@ class Transfers:
         if resumed is None:
             await self.journal.begin(transfer)
         attempt.started(transfer.id, transfer.kind, length, resumed)
-        try:
-            yield running
-        except BaseException as error:
-            await running.failed(self.journal, error)
-            raise
+        return running
 
     async def _resumed(
         self, due: DueCopy, wanted: Transfer, unfinished: Sequence[Transfer]
@@ -222,5 +227,6 @@ class Transfers:
         attempt.record, left = await self.unfinished.resolve(attempt.item, attempt.record, store, prove)
         if attempt.running:
             attempt.completed(proven[-1])
-        attempt.renew()
+        if proven:
+            attempt.renew()
         return left

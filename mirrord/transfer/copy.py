@@ -89,8 +89,9 @@ class _Attempt:
                 return await self._upload_parts(upload, self._send_parts(upload, reader, 1, first))
 
     def _open(self) -> AbstractAsyncContextManager[ByteStream]:
-        length = self.observed.revision.length
-        if not pinned(self.observed) or length is None:
+        length, is_put = self.observed.revision.length, self.spec.layout.kind is TransferKind.PUT
+        local = self.observed.revision.file is not None  # there is no connection that could break
+        if not pinned(self.observed) or length is None or (local and is_put):
             return self.source.open(self.observed)
         return ResumingStream(self.source, self.observed, PartRange(0, length), self.context.retry)
 

@@ -48,9 +48,9 @@ class RetryPolicy:
     chance: Callable[[], float] = random.random
 
     @property
-    def of_writes(self) -> Self:
+    def of_writes(self) -> "RetryPolicy":
         """The same sleep and chance with the shorter rule, for calls that create, complete, put or abort."""
-        return replace(self, rule=WRITE_BACKOFF)
+        return WRITE_RETRY if self is PART_RETRY else replace(self, rule=WRITE_BACKOFF)
 
     async def run(self, call: AsyncCall[T], retryable: Retryable, failures: Failures | None = None) -> T:
         """Call `call` until it succeeds and return its result. Raises the first error that is not retryable, or the

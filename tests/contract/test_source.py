@@ -13,6 +13,7 @@ from mirrord.ports import Source
 from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
 from mirrord.testing import MemorySource
+from mirrord.units import MiB
 from tests.support.origin import Generated, Origin
 from tests.support.reading import drained, item_of, probed, read
 
@@ -42,8 +43,8 @@ class Url:
 
 
 class LocalFile:
-    def __init__(self, path: Path, root: Path | None) -> None:
-        self._path, self._root = path, root
+    def __init__(self, path: Path, root: Path | None, read_ahead: int = 0) -> None:
+        self._path, self._root, self._read_ahead = path, root, read_ahead
 
     def write(self, body: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +56,7 @@ class LocalFile:
 
     def source(self) -> Source:
         root, name = (str(self._root), self._path.relative_to(self._root)) if self._root else (None, self._path)
-        return file_source(File(root, str(name)))
+        return file_source(File(root, str(name)), read_ahead=self._read_ahead)
 
 
 class InMemory:
@@ -74,7 +75,7 @@ class InMemory:
         return self._source
 
 
-@pytest.fixture(params=["url", "file", "file in a folder", "memory"])
+@pytest.fixture(params=["url", "file", "file in a folder", "small file in a folder", "memory"])
 async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Original]:
     if request.param == "url":
         origin: Origin = request.getfixturevalue("origin")
@@ -83,7 +84,8 @@ async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     elif request.param == "memory":
         yield InMemory()
     else:
-        yield LocalFile(tmp_path / "d" / "e e" / "it", tmp_path / "d" if request.param.endswith("folder") else None)
+        root = tmp_path / "d" if request.param.endswith("folder") else None
+        yield LocalFile(tmp_path / "d" / "e e" / "it", root, MiB if request.param.startswith("small") else 0)
 
 
 async def test_the_whole_stream_is_the_source(original: Original) -> None:

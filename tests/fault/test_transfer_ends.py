@@ -5,7 +5,7 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from mirrord.units import MiB
+from mirrord.units import KiB, MiB
 from tests.support.command import REPOSITORY
 from tests.support.daemon import DEBUG, Daemon, one_end_for_each_start, running, store_section
 from tests.support.gate import Gate
@@ -44,7 +44,7 @@ async def test_files_deleted_between_the_start_and_the_open(
     inbox.mkdir()
     patch.mkdir()
     (patch / "sitecustomize.py").write_text(GOES)
-    (inbox / "goes.csv").write_bytes(b"x")
+    (inbox / "goes.csv").write_bytes(bytes(100 * KiB))  # too large to be read ahead
     (inbox / "goes.bin").write_bytes(bytes(17 * MiB))
     (inbox / "stays.csv").write_bytes(b"y")
     entry = f"{{path: inbox, to: 's3://{bucket}/', settle: 50ms, rescan: 500ms}}"

@@ -36,7 +36,6 @@ SqlValues = Mapping[str, SqlValue]
 """Values by the name of a column or parameter."""
 
 _REVISION = [field.name for field in fields(Revision)]
-_FILE = [field.name for field in fields(FileIdentity)]
 
 
 def encode(text: str) -> bytes:
@@ -220,15 +219,14 @@ def _to_destination(row: sqlite3.Row) -> Destination:
 
 
 def _from_revision(revision: Revision) -> str:
-    known = {name: value for name in _REVISION if (value := getattr(revision, name)) is not None}
-    if file := revision.file:
-        known["file"] = [getattr(file, name) for name in _FILE]
-    return json.dumps(known)
+    known = {name: value for name in _REVISION if (value := getattr(revision, name)) is not None and name != "file"}
+    text = json.dumps(known)
+    return text if revision.file is None else f'{text[:-1]}, "file": {from_file(revision.file)}}}'
 
 
 def from_file(file: FileIdentity) -> str:
     """The file's identity as in the JSON of a revision."""
-    return json.dumps([getattr(file, name) for name in _FILE])
+    return f"[{file.device}, {file.inode}, {file.size}, {file.mtime_ns}, {file.ctime_ns}]"
 
 
 def _to_revision(text: str) -> Revision:

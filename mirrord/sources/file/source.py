@@ -5,30 +5,40 @@ the last byte, and at the path. Refuses everything but regular files, a path who
 path that leaves its root by `..` or any link. Where links are followed, the identity is that of the target.
 
 Every system call runs in the threads of the root's `FilePool`, so that a file system that hangs blocks nothing else.
-What belongs together is one call there: a small file is opened, checked, read and closed in one call.
+What belongs together is one call there. With `read_ahead`, the probe of a small file that changed is the only call: it
+also opens, checks and reads the file, checks file and path again, and keeps the bytes for the copy that follows. Three
+calls would cost 60 us more, which is half of what a file of 4 KiB costs otherwise.
 """
 
 import asyncio
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from mirrord.aio import finish
-from mirrord.errors import SourceChanged, SourceDenied, SourceMissing, SourceRefused, SourceTimedOut, SourceUnavailable
+from mirrord.errors import (
+    SourceChanged,
+    SourceDenied,
+    SourceError,
+    SourceMissing,
+    SourceRefused,
+    SourceTimedOut,
+    SourceUnavailable,
+)
 from mirrord.model import File, FileIdentity, Observed, Revision, file_address, fingerprint
 from mirrord.ports import ByteStream, Source
 from mirrord.settings import OwnPaths
+from mirrord.sources.file.streams import READ_MOST, BytesStream, FileStream
 from mirrord.sources.pool import FilePool, FilePools
-from mirrord.units import MiB
+from mirrord.units import KiB
 
-READ_MOST = 4 * MiB
-"""Most bytes of one read, so that progress is visible. A file up to this size is not kept open between reads."""
-
+READ_AHEAD = 64 * KiB
+"""Largest file that a probe reads. Each check that runs holds one such file at most, outside of the buffer pool."""
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = {
@@ -41,19 +51,23 @@ _KINDS = {
 }
 
 
-def file_source(file: File, own: OwnPaths | None = None, pools: FilePools | None = None) -> "FileSource":
+def file_source(
+    file: File, own: OwnPaths | None = None, pools: FilePools | None = None, *, read_ahead: int = 0
+) -> "FileSource":
     """The source of a file. A path in `own` is refused, except for files that a folder found: its scan leaves them
     out."""
-    pool = None
+    path, pool = file.path, None
     if pools is not None:
-        pool = pools.of_file(file.path) if file.root is None else pools.of_root(file.root)
-    return FileSource(file.path, file.root, follow=file.follow, own=own if file.root is None else None, pool=pool)
+        pool = pools.of_file(path) if file.root is None else pools.of_root(file.root)
+    own = own if file.root is None else None
+    return FileSource(path, file.root, follow=file.follow, own=own, pool=pool, read_ahead=read_ahead)
 
 
 class FileSource(Source):
     """The file at `path` (absolute). With `root`, a folder's path, no link below the root is followed.
 
-    With `follow`, links are followed, also the last one. Without `pool` the source creates its own pool.
+    With `follow`, links are followed, also the last one. Without `pool` the source creates its own pool. `read_ahead`:
+    the size in bytes up to which a probe also reads the file.
     """
 
     def __init__(
@@ -64,6 +78,7 @@ class FileSource(Source):
         follow: bool = False,
         own: OwnPaths | None = None,
         pool: FilePool | None = None,
+        read_ahead: int = 0,
     ) -> None:
         self._path = path
         self._root = root
@@ -74,6 +89,8 @@ class FileSource(Source):
         self._stat = os.stat if follow else os.lstat
         self._file: int | None = None
         self._opening = asyncio.Lock()
+        self._read_ahead = read_ahead
+        self._ahead: _WholeFile | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,9 +108,13 @@ class FileSource(Source):
     async def probe(self, known: Revision | None = None) -> Observed | None:
         """See `ports.Source`. One stat; permission to read is checked at opening. A file without blocks (all files of
         procfs and sysfs, empty and sparse files) is opened to check whether its size is true."""
-        return await self._pool.run(partial(self._probed, known))
+        self._ahead = None
+        observed, content = await self._pool.run(partial(self._probed, known))
+        if observed is not None and content is not None:
+            self._ahead = _WholeFile(observed, content)
+        return observed
 
-    def _probed(self, known: Revision | None) -> Observed | None:
+    def _probed(self, known: Revision | None) -> tuple[Observed | None, bytes | None]:
         with translated(self._path):
             found = self._stat(self._path)
         _regular(found, self._path)
@@ -105,12 +126,37 @@ class FileSource(Source):
         same = known is not None and (known.address, known.file) == (revision.address, revision.file)
         if found.st_blocks == 0 and not same:
             self._require_true_size()
-        return None if same else Observed(revision=revision, ranges=True)
+        if same:
+            return None, None
+        observed = Observed(revision=revision, ranges=True)
+        return observed, self._whole(observed) if 0 < found.st_size <= self._read_ahead else None
+
+    def _whole(self, observed: Observed) -> bytes | None:
+        """The bytes of this revision; None: it changed meanwhile or cannot be read, which `open` will report."""
+        try:
+            file = self._opened_as(observed)
+            try:
+                content = os.read(file, self._read_ahead + 1)
+                self._same(os.fstat(file), observed)
+            finally:
+                os.close(file)
+            self._confirm(observed)
+        except (SourceError, OSError):
+            return None
+        return content if len(content) == observed.revision.length else None
+
+    def open(
+        self, observed: Observed, start: int = 0, end: int | None = None
+    ) -> AbstractAsyncContextManager[ByteStream]:
+        """See `ports.Source`. A large file is opened once for all streams of the source, and closed with the source. A
+        small file is opened for each read; a read fails if the file has another revision. The bytes of a file that was
+        read ahead are of exactly the revision that `probe` returned."""
+        if self._ahead is not None and self._ahead.observed is observed and start == 0 and end is None:
+            return BytesStream(memoryview(self._ahead.content))
+        return self._stream(observed, start, end)
 
     @asynccontextmanager
-    async def open(self, observed: Observed, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
-        """See `ports.Source`. A large file is opened once for all streams of the source, and closed with the source. A
-        small file is opened for each read; a read fails if the file has another revision."""
+    async def _stream(self, observed: Observed, start: int, end: int | None) -> AsyncIterator[ByteStream]:
         length = observed.revision.length or 0
         async with self._opening:  # several streams may begin at once
             if self._file is None and length > READ_MOST:
@@ -166,8 +212,10 @@ class FileSource(Source):
         """Nothing is kept open between probe and open."""
 
     async def confirm(self, observed: Observed) -> None:
-        """See `ports.Source`: the file that was read, and the file now at the path, are the one observed."""
-        await self._pool.run(partial(self._confirm, observed))
+        """See `ports.Source`: the file that was read, and the file now at the path, are the one observed. Of a file
+        that was read ahead both were checked after its last byte."""
+        if self._ahead is None or self._ahead.observed is not observed:
+            await self._pool.run(partial(self._confirm, observed))
 
     def _confirm(self, observed: Observed) -> None:
         if self._file is not None:  # first: over NFS an open file's attributes are fresher than a path's
@@ -183,29 +231,11 @@ class FileSource(Source):
             raise SourceChanged(f"{self._path}: it changed since it was looked at")
 
 
-class FileStream:
-    """Bytes [start, end) of a file. `read(view, at)` reads in a thread of `pool`; an empty `view` only checks it."""
+class _WholeFile(NamedTuple):
+    """The bytes of a small file, read by the probe that returned `observed`."""
 
-    def __init__(self, read: Callable[[memoryview, int], int], pool: FilePool, start: int, end: int) -> None:
-        self._read = read
-        self._pool = pool
-        self._at = start
-        self._end = end
-        self._checked = False
-
-    async def readinto(self, view: memoryview) -> int:
-        """See `ports.ByteStream`. Raises SourceChanged if the file became shorter, SourceUnavailable if it fails.
-
-        After a cancellation or SourceTimedOut, a thread may still write into `view`: the buffer's owner discards it, as
-        after every error (`transfer.budget`).
-        """
-        want = min(len(view), self._end - self._at, READ_MOST)
-        if want <= 0 and self._checked:
-            return 0
-        count = await self._pool.run(partial(self._read, view[: max(0, want)], self._at))
-        self._checked = True
-        self._at += count
-        return count
+    observed: Observed
+    content: bytes
 
 
 def _true_size(file: int, path: str) -> None:
