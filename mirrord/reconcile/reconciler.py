@@ -127,9 +127,11 @@ class Reconciler:
     async def _check(self, attempt: TransferAttempt) -> Outcome:
         """Observe, decide, act. Raises what the source, the store and the journal raise."""
         item = attempt.item
-        attempt.record = await self.journal.record(item.id)
+        attempt.record = known = await self.journal.record(item.id)
         store = await self.store_of(item)
         unfinished = await self.transfers.resolve(attempt, store)
+        if attempt.record is not known:  # made from a HEAD just now
+            self._asked[item.id] = self.clock.monotonic()
         if item.gone:
             return await self._removed(item, attempt.record, store)
         async with self.source_of(item) as source:

@@ -109,10 +109,16 @@ class Transfers:
             due = DueCopy.of(attempt.item, source, store, seen, sha256, conditional=conditional)
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:
+                running = await self._begun(attempt, due, unfinished)
                 try:
-                    copied = await self._sent(attempt, due, unfinished)
-                except SourceChanged:
-                    if attempt.may_be_at_store or (again := await due.in_one_stream()) is None:
+                    context = running.context(self.budget, self.etags)
+                    made = await copy(running.spec, source, due.observed, context, running.progress)
+                    running.ledger.completed()
+                    copied = await self._proven(attempt, store, made)
+                except BaseException as error:
+                    await running.failed(self.journal, error)
+                    may_repeat = isinstance(error, SourceChanged) and not attempt.may_be_at_store
+                    if not may_repeat or (again := await due.in_one_stream()) is None:
                         raise
                     due, unfinished = again, ()
         await finish(self._recorded(attempt, copied, seen.record))
@@ -125,18 +131,6 @@ class Transfers:
             return seen
         observed = await source.probe()
         return replace(seen, observed=observed) if observed else seen
-
-    async def _sent(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> Copied:
-        """The bytes, sent and proven. A failure is recorded."""
-        running = await self._begun(attempt, due, unfinished)
-        try:
-            context = running.context(self.budget, self.etags)
-            made = await copy(running.spec, due.source, due.observed, context, running.progress)
-            running.ledger.completed()
-            return await self._proven(attempt, due.store, made)
-        except BaseException as error:
-            await running.failed(self.journal, error)
-            raise
 
     async def _recorded(self, attempt: TransferAttempt, copied: Copied, record: Record | None) -> None:
         attempt.kind = copied.kind

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
+from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Statement
+from mirrord.journal.sqlite.open_transfers import OpenTransfers
 from mirrord.journal.sqlite.rows import (
     SqlValues,
     encode,
@@ -51,6 +53,9 @@ class SqliteJournal:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._database = Database(path, read_only=read_only)
+        self._open_transfers = OpenTransfers()
+        self._counting = read_only  # begun by a writer's first question; a reader would not see what is begun later
+        self._counted = False
 
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()
@@ -179,7 +184,23 @@ class SqliteJournal:
         await self._database.write(Statement("save_folder_root", values))
 
     async def begin(self, transfer: Transfer) -> None:
-        await self._database.write(Statement("begin_transfer", from_transfer(transfer)))
+        added = self._open_transfers.add(transfer.id, transfer.item_id)
+        try:
+            await self._database.write(Statement("begin_transfer", from_transfer(transfer)))
+        except JournalError:  # not after a cancellation: the write may still be committed
+            if added:
+                self._open_transfers.discard(transfer.id)
+                self._counting = self._counted = False  # a disk that fails may have kept it: count again
+            raise
+
+    async def _has_none(self, item_id: str) -> bool:
+        """Whether it is known without a query that the item has no open transfer."""
+        if not self._counting:
+            self._counting = True
+            async for transfer_id, of_item in self._pages("open_transfers", "id", tuple):
+                self._open_transfers.add(transfer_id, of_item)
+            self._counted = True
+        return self._counted and item_id not in self._open_transfers
 
     async def opened(self, transfer_id: str, upload_id: str) -> None:
         await self._database.write(Statement("opened", {"id": transfer_id, "upload_id": upload_id}))
@@ -198,9 +219,11 @@ class SqliteJournal:
         await self._database.write(
             Statement("forget_transfer", {"id": transfer_id}), Statement("save_record", from_record(record))
         )
+        self._open_transfers.discard(transfer_id)
 
     async def abandon(self, transfer_id: str) -> None:
         await self._database.write(Statement("forget_transfer", {"id": transfer_id}))
+        self._open_transfers.discard(transfer_id)
 
     async def give_up(self, transfer_id: str, when: float) -> None:
         await self._database.write(Statement("give_up", {"id": transfer_id, "settled": when}))
@@ -212,9 +235,13 @@ class SqliteJournal:
         return self._pages("unfinished", "id", to_transfer)
 
     async def unfinished_of(self, item_id: str) -> Sequence[Transfer]:
+        if await self._has_none(item_id):
+            return []
         return [to_transfer(row) for row in await self._database.read("unfinished_of", {"item_id": item_id})]
 
     async def open_of(self, item_id: str) -> Sequence[Transfer]:
+        if await self._has_none(item_id):
+            return []
         return [to_transfer(row) for row in await self._database.read("open_of", {"item_id": item_id})]
 
     async def parts(self, transfer_id: str) -> Sequence[Part]:

@@ -128,6 +128,9 @@ SELECT * FROM transfers WHERE settled IS NOT NULL AND id > :after ORDER BY id LI
 -- name: unfinished
 SELECT * FROM transfers WHERE settled IS NULL AND id > :after ORDER BY id LIMIT :limit;
 
+-- name: open_transfers
+SELECT id, item_id FROM transfers WHERE id > :after ORDER BY id LIMIT :limit;
+
 -- name: unfinished_of
 SELECT * FROM transfers WHERE item_id = :item_id AND settled IS NULL ORDER BY started, id;
 

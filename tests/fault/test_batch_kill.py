@@ -1,0 +1,102 @@
+"""kill -9 of `sync` at each edge of a batch of small files: before and after the commit of intents and of records, and
+while the store has all requests or has answered all of them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrord.journal.sqlite import SqliteJournal
+from tests.support.command import mirrord
+from tests.support.killing import HeldCalls, kill_at
+from tests.support.preloaded import REPOSITORY
+from tests.support.proxy import StoreProxy
+from tests.support.syncing import manifest, sync
+
+FILES = 60
+TRANSFERS = 16
+
+EDGE = """
+import os
+from mirrord.journal.sqlite import database
+
+transact = database._transact
+
+def killed(connection, statements):
+    batch = sum(one.name == {statement!r} for one in statements) > 1
+    if batch and {when!r} == "before":
+        os.kill(os.getpid(), 9)
+    transact(connection, statements)
+    if batch:
+        os.kill(os.getpid(), 9)
+
+database._transact = killed
+"""
+"""Kills the process at the first commit with several statements of this name."""
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, bucket: str, store_proxy: StoreProxy) -> Path:
+    (tmp_path / "inbox").mkdir()
+    for number in range(FILES):
+        (tmp_path / "inbox" / f"{number:02d}").write_bytes(f"content {number}".encode())
+    folder = f"folders: [{{path: inbox, to: 's3://{bucket}/in/', settle: 0s}}]\n"
+    return manifest(tmp_path, store_proxy.server, f"daemon: {{transfers: {TRANSFERS}}}\n{folder}")
+
+
+async def objects_after_the_kill(s3_client: Any, bucket: str) -> int:
+    """The number of objects, once the requests that were in flight have reached the store."""
+    before, now = -1, 0
+    while before != now:
+        before, now = now, s3_client.list_objects_v2(Bucket=bucket).get("KeyCount", 0)
+        await asyncio.sleep(0.3)
+    return now
+
+
+async def assert_continued(home: Path, file: Path, proxy: StoreProxy, s3_client: Any, bucket: str) -> tuple[int, int]:
+    """The next pass puts only what the store lacks, with one HEAD for each open intent. Returns the number of objects
+    and of intents after the kill."""
+    stored = await objects_after_the_kill(s3_client, bucket)
+    async with SqliteJournal(home / "state" / "mirrord" / "state.db", read_only=True) as journal:
+        intents = [one async for one in journal.unfinished()]
+    proxy.clear()
+    done = await sync(home, file)
+    assert done.code == 0, done.output
+    assert proxy.counts["PutObject"] == FILES - stored
+    assert proxy.counts["HeadObject"] <= len(intents)
+    listed = s3_client.list_objects_v2(Bucket=bucket)["Contents"]
+    found = {one["Key"]: s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
+    assert found == {f"in/{number:02d}": f"content {number}".encode() for number in range(FILES)}
+    proxy.clear()
+    again = await sync(home, file)
+    assert f"{FILES} unchanged" in again.out
+    assert (proxy.writes, proxy.bytes_sent) == (0, 0)
+    return stored, len(intents)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("statement", ["begin_transfer", "save_record"])
+async def test_killed_beside_a_commit(
+    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, statement: str, when: str
+) -> None:
+    patch = tmp_path / "patch"
+    patch.mkdir()
+    (patch / "sitecustomize.py").write_text(EDGE.format(statement=statement, when=when))
+    killed = await mirrord("sync", str(inbox), home=tmp_path, env={"PYTHONPATH": f"{patch}:{REPOSITORY}"})
+    assert killed.code == -9, killed.output
+    stored, intents = await assert_continued(tmp_path, inbox, store_proxy, s3_client, bucket)
+    if statement == "save_record":
+        assert stored > 1
+    assert intents >= (2 if (statement, when) in (("begin_transfer", "after"), ("save_record", "before")) else 0)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["requested", "answered"])
+async def test_killed_while_the_store_has_a_batch(
+    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, *, answered: bool
+) -> None:
+    held = HeldCalls("PutObject", count=TRANSFERS, answered=answered)
+    assert await kill_at(held, store_proxy, tmp_path, inbox, later=0.1)
+    stored, intents = await assert_continued(tmp_path, inbox, store_proxy, s3_client, bucket)
+    assert intents == TRANSFERS
+    assert stored == (TRANSFERS if answered else 0)
