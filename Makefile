@@ -24,7 +24,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test soak bench lint format lock clean
+.PHONY: help demo test fuzz soak bench lint format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,11 @@ demo: $(RUNTIME) ## the daemon with a store, an origin, a manifest and an inbox;
 
 test: $(DEV) ## every test but the long ones, in parallel; ARGS are pytest's (-n 0: one after the other)
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+FUZZ = tests/unit/s3/wire/test_wire_response.py tests/contract/test_wire_fuzz.py
+
+fuzz: $(DEV) ## the own HTTP client against faulty answers, 100 times as many as in make test; MIRRORD_SEED=n: one seed
+	@MIRRORD_FUZZ=$${MIRRORD_FUZZ:-100} $(BIN)/python -m pytest -s --timeout=7200 $(FUZZ) $(ARGS)
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
 	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py \

