@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -11,6 +12,7 @@ from botocore import exceptions as sdk
 
 from mirrord.s3.wire import opening
 from mirrord.s3.wire.http import WireClient, WireResponse
+from mirrord.units import MiB
 from tests.support.loops import on_both_loops
 from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.scripted_store import ScriptedStore, ServedConnection, answer_of, scripted, serves
@@ -53,6 +55,28 @@ async def test_bodies_arrive_over_tls_and_connections_are_kept(version: ssl.TLSV
     assert [one.body == expected[: len(one.body)] for one in store.requests] == [True] * 3
     assert [len(one.body) for one in store.requests] == [1, 65536, LARGE]
     assert store.connections == 1
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@on_both_loops
+async def test_a_large_body_is_not_copied_as_a_whole(secure: bool) -> None:
+    body = memoryview(bytearray(16 * MiB))
+
+    async def script(connection: ServedConnection) -> None:
+        await connection.head()
+        missing = len(body)
+        while missing:
+            missing -= len(await connection.reader.read(65536))
+        await connection.answer()
+
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(scripted(script, tls=self_signed() if secure else None))
+        client = await stack.enter_async_context(WireClient(store.url, tls=Trust()))
+        tracemalloc.start()
+        stack.callback(tracemalloc.stop)
+        await put(client, body)
+        _, peak = tracemalloc.get_traced_memory()
+    assert peak < 4 * MiB
 
 
 @on_both_loops
