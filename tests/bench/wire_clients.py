@@ -129,16 +129,59 @@ async def store_client(endpoint: str, wire: str) -> AsyncIterator[Client]:
         yield StoreClient(store)
 
 
-# ── aiohttp with our signer ───────────────────────────────────────────────────────────────────────
-class AiohttpClient:
-    def __init__(self, session: Any, endpoint: str) -> None:
+# ── our own client and signer, without the store around them ──────────────────────────────────────
+class OwnClient:
+    def __init__(self, client: Any, endpoint: str) -> None:
+        self._client = client
+        self._signing = OwnSigning(endpoint)
+
+    async def put(self, key: str, body: memoryview) -> None:
+        await self._send("PUT", key, "", body)
+
+    async def large(self, key: str, parts: Iterator[memoryview]) -> None:
+        await _in_parts(self._send, key, parts)
+
+    async def _send(self, method: str, key: str, query: str, body: memoryview) -> bytes:
+        sent = _request(method, key, body)
+        target = f"{sent.path}?{query}" if query else sent.path
+        headers = self._signing.signed(method, sent, query)
+        answer = await self._client.send(method, target, headers, body, repeatable=bool(query), max_body=MIB)
+        if answer.status >= 300:
+            raise Refused(str(answer.status))
+        return bytes(answer.body)
+
+
+class OwnSigning:
+    """The signer of `s3/wire` with fixed keys."""
+
+    def __init__(self, endpoint: str) -> None:
         from mirrord.s3.wire.signing import AccessKeys, Signer
 
-        self._session = session
-        self._endpoint = endpoint
         self._host = urlsplit(endpoint).netloc
         self._signer = Signer(REGION)
         self._keys = AccessKeys(ACCESS_KEY, SECRET_KEY)
+
+    def signed(self, method: str, sent: SentRequest, query: str) -> list[tuple[str, str]]:
+        from mirrord.s3.wire.signing import UNSIGNED_PAYLOAD, CanonicalRequest, time_stamp
+
+        canonical = CanonicalRequest(method, sent.path, query, [("host", self._host), *sent.headers])
+        return self._signer.sign(canonical, UNSIGNED_PAYLOAD, self._keys, time_stamp(time.time()))
+
+
+@asynccontextmanager
+async def own_client(endpoint: str) -> AsyncIterator[Client]:
+    from mirrord.s3.wire.http import WireClient
+
+    async with WireClient(endpoint) as client:
+        yield OwnClient(client, endpoint)
+
+
+# ── aiohttp with our signer ───────────────────────────────────────────────────────────────────────
+class AiohttpClient:
+    def __init__(self, session: Any, endpoint: str) -> None:
+        self._session = session
+        self._endpoint = endpoint
+        self._signing = OwnSigning(endpoint)
 
     async def put(self, key: str, body: memoryview) -> None:
         await self._send("PUT", key, "", body)
@@ -149,12 +192,8 @@ class AiohttpClient:
     async def _send(self, method: str, key: str, query: str, body: memoryview) -> bytes:
         from yarl import URL
 
-        from mirrord.s3.wire.signing import UNSIGNED_PAYLOAD, CanonicalRequest, time_stamp
-
         sent = _request(method, key, body)
-        headers = [("host", self._host), *sent.headers]
-        canonical = CanonicalRequest(method, sent.path, query, headers)
-        signed = self._signer.sign(canonical, UNSIGNED_PAYLOAD, self._keys, time_stamp(time.time()))
+        signed = self._signing.signed(method, sent, query)
         url = URL(f"{self._endpoint}{sent.path}?{query}" if query else self._endpoint + sent.path, encoded=True)
         async with self._session.request(method, url, data=_sliced(body), headers=_sized(signed, body)) as answer:
             if answer.status >= 300:
@@ -320,9 +359,10 @@ async def obstore_client(endpoint: str) -> AsyncIterator[Client]:
 
 
 CLIENTS: dict[str, Callable[[str], AbstractAsyncContextManager[Client]]] = {
-    "own": lambda endpoint: store_client(endpoint, "auto"),
-    "aiobotocore": lambda endpoint: store_client(endpoint, "sdk"),
-    "aiohttp": aiohttp_client,
+    "own": own_client,
     "awscrt": awscrt_client,
     "obstore": obstore_client,
+    "aiohttp": aiohttp_client,
+    "store-own": lambda endpoint: store_client(endpoint, "auto"),
+    "store-aiobotocore": lambda endpoint: store_client(endpoint, "sdk"),
 }
