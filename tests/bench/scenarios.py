@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mirrord.units import GiB, KiB, MiB
-from tests.bench.tools import AWS, MIRRORD, PARITY, RCLONE, RCLONE_16, RCLONE_URL, S5CMD, S5CMD_SYNC, Tool
+from tests.bench.tools import AWS, CRT, MIRRORD, PARITY, RCLONE, RCLONE_16, RCLONE_URL, S5CMD, S5CMD_SYNC, Tool
 
 PEAK = 150 * MiB
 """The limit of mirrord's peak resident memory in every scenario, with `memory_limit: 64MiB`."""
@@ -74,7 +74,7 @@ _SHOWN = Target()
 SCENARIOS: Sequence[Scenario] = (
     Scenario("upload", 4 * KiB, 20_000, StoreKind.SINK, {S5CMD: Target(0.7, 1.0), AWS: _SHOWN}),
     Scenario("upload", 4 * KiB, 20_000, StoreKind.WEED, {S5CMD: Target(0.7, 0.9), RCLONE: Target(0.7, 0.9)}),
-    Scenario("upload", 256 * KiB, 10_000, StoreKind.ECHO, {S5CMD: _SHOWN, AWS: _SHOWN}),
+    Scenario("upload", 256 * KiB, 10_000, StoreKind.ECHO, {S5CMD: _SHOWN, AWS: _SHOWN, CRT: _SHOWN}),
     Scenario(
         "unchanged",
         4 * KiB,
@@ -83,7 +83,7 @@ SCENARIOS: Sequence[Scenario] = (
         {RCLONE: Target(0.5, 0.5), S5CMD_SYNC: Target(1.5, 1.5)},
         warm=True,
     ),
-    Scenario("upload", 4 * GiB, 1, StoreKind.ECHO, {S5CMD: Target(0.35, 0.5), AWS: _SHOWN}),
+    Scenario("upload", 4 * GiB, 1, StoreKind.ECHO, {S5CMD: Target(0.35, 0.5), AWS: _SHOWN, CRT: _SHOWN}),
     Scenario("upload", 4 * GiB, 1, StoreKind.WEED, {S5CMD: Target(0.4, 0.9), RCLONE: Target(0.4, 0.9)}),
     Scenario("mirror", 4 * GiB, 1, StoreKind.ECHO, {RCLONE_URL: Target(0.5, 0.5)}),
     Scenario("mirror", 4 * GiB, 1, StoreKind.ECHO_TLS, {RCLONE_URL: Target(0.8, 0.8)}),

@@ -24,6 +24,7 @@ KEYS = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+_CRT_UPLOAD = Path(__file__).with_name("crt_upload.py")
 MEMORY_LIMIT = "64MiB"
 SETTLE = "10ms"
 """mirrord's check that a file does not grow any more, which no peer makes; its default is 2 s of waiting a pass."""
@@ -104,8 +105,11 @@ def profiled(output: Path) -> Tool:
 # ── peers ─────────────────────────────────────────────────────────────────────────────────────────
 def peer(name: str) -> str:
     """The path of a peer's program: in `.venv-bench` (or MIRRORD_BENCH_ENV), else on PATH; empty if it is missing."""
-    own = os.environ.get("MIRRORD_BENCH_ENV", str(REPOSITORY / ".venv-bench"))
-    return shutil.which(name, path=f"{own}/bin") or shutil.which(name) or ""
+    return shutil.which(name, path=f"{_environment()}/bin") or shutil.which(name) or ""
+
+
+def _environment() -> str:
+    return os.environ.get("MIRRORD_BENCH_ENV", str(REPOSITORY / ".venv-bench"))
 
 
 def _s5cmd(job: Job) -> Sequence[str] | None:
@@ -147,6 +151,18 @@ def _aws(job: Job) -> Sequence[str] | None:
     return None if job.source.origin else [peer("aws"), "s3", "cp", "--recursive", "--only-show-errors", *where]
 
 
+def _crt(job: Job) -> Sequence[str] | None:
+    """The program of this file in the environment of the peers, if s3transfer is there."""
+    python = f"{_environment()}/bin/python"
+    known = any(Path(_environment()).glob("lib/python*/site-packages/s3transfer"))
+    return [python if known else "", str(_CRT_UPLOAD), str(job.source.directory), job.bucket]
+
+
+def _crt_version() -> str:
+    known = sorted(Path(_environment()).glob("lib/python*/site-packages/awscrt-*.dist-info"))
+    return known[-1].name.removesuffix(".dist-info") if known else "not installed"
+
+
 def _version(name: str, *arguments: str) -> Callable[[], str]:
     def version() -> str:
         if not peer(name):
@@ -161,10 +177,11 @@ MIRRORD = Tool("mirrord sync", "full-object CRC64NVME, which the store verifies"
 PARITY = Tool("mirrord sync (parity)", "MD5, and a signed SHA-256 a request", _parity, lambda: __version__)
 S5CMD = Tool("s5cmd cp", "MD5, and a signed SHA-256 a request", _s5cmd, _version("s5cmd", "version"))
 S5CMD_SYNC = Tool("s5cmd sync", "size and time of one listing", _s5cmd_sync, S5CMD.version)
-RCLONE = Tool("rclone copy", "MD5, and a HEAD an object", _rclone, _version("rclone", "version"))
-RCLONE_URL = Tool("rclone copyurl", "MD5 of each request, and a HEAD an object", _rclone, RCLONE.version)
+RCLONE = Tool("rclone copy", "MD5, a signed SHA-256 a part, a HEAD an object", _rclone, _version("rclone", "version"))
+RCLONE_URL = Tool("rclone copyurl", RCLONE.integrity, _rclone, RCLONE.version)
 RCLONE_16 = Tool("rclone copyurl, 16 transfers", RCLONE_URL.integrity, _rclone_16, RCLONE.version)
-AWS = Tool("aws s3 cp", "CRC64NVME, and a signed SHA-256 a request", _aws, _version("aws", "--version"))
+AWS = Tool("aws s3 cp", "CRC32, and a signed SHA-256 a request", _aws, _version("aws", "--version"))
+CRT = Tool("s3transfer (CRT)", "CRC32 in a trailer", _crt, _crt_version)
 TOOLS: Mapping[str, Tool] = {
-    tool.name: tool for tool in (MIRRORD, PARITY, S5CMD, S5CMD_SYNC, RCLONE, RCLONE_URL, RCLONE_16, AWS)
+    tool.name: tool for tool in (MIRRORD, PARITY, S5CMD, S5CMD_SYNC, RCLONE, RCLONE_URL, RCLONE_16, AWS, CRT)
 }
