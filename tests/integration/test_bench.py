@@ -16,6 +16,7 @@ from tests.bench.scenarios import Scenario, StoreKind, Target
 from tests.bench.servers import store
 from tests.bench.tables import figures, page
 from tests.bench.tools import MIRRORD
+from tests.bench.wire_candidates import costs, table
 from tests.support.weed import Server
 
 COUNT = 7
@@ -25,8 +26,8 @@ MISSING = replace(MIRRORD, name="not there", command=lambda _: [""])
 
 def test_a_scenario_gives_counts_ratios_and_a_table(tmp_path: Path) -> None:
     scenario = Scenario("upload", 4 * KiB, COUNT, StoreKind.SINK, {OTHER: Target(1e9, 0.0), MISSING: Target()})
-    result = result_of(scenario, tmp_path, pairs=1)
-    ours, _parity, other, missing = result["tools"]
+    result = result_of(scenario, tmp_path, pairs=1, tools=[OTHER.name, MISSING.name])
+    ours, other, missing = result["tools"]
     for tool in (ours, other):
         assert not tool["error"]
         (run,) = tool["runs"]
@@ -82,3 +83,10 @@ def test_the_sink_answers_as_a_store() -> None:
         assert (head["ContentLength"], head["ChecksumCRC64NVME"]) == (2000, whole)
         assert (sink.counts() or {})["bytes"] == 3 + 1 + 2000 + 2000
         client.close()
+
+
+def test_the_candidates_for_the_frequent_calls_are_measured() -> None:
+    with store(StoreKind.ECHO) as sink:
+        found = costs(["own"], sink, objects=3, mib=8, rounds=1)
+    seen = {"own": {"hang": "closed", "stall": "closed", "early": "reported"}}
+    assert "| s CPU a GiB | " in table(found, seen)
