@@ -5,9 +5,11 @@ control characters, outer spaces) is sent as one RFC 2047 word, `=?UTF-8?B?…?=
 `results` reads the answers of the calls and decodes these values.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -46,11 +48,13 @@ _PLAIN = {
     "ServerSideEncryption": "encryption",
     "SSEKMSKeyId": "kms_key_id",
 }
+_plain_of = attrgetter(*_PLAIN.values())
+_METADATA_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def object_arguments(options: ObjectOptions) -> Arguments:
     """Parameters of PutObject and CreateMultipartUpload. StoreRefused: a value that S3 cannot represent."""
-    arguments: Arguments = {name: getattr(options, field) for name, field in _PLAIN.items() if getattr(options, field)}
+    arguments: Arguments = {name: value for name, value in zip(_PLAIN, _plain_of(options), strict=True) if value}
     if options.metadata:
         arguments["Metadata"] = {_metadata_name(name): encode_metadata(text) for name, text in options.metadata.items()}
     if options.tags:
@@ -119,7 +123,7 @@ def _date(text: str) -> datetime:
         date = datetime.fromisoformat(text)
     except ValueError as error:
         raise StoreRefused(f"expires: {text!r} is not an ISO 8601 date, like 2030-01-31T12:00:00Z") from error
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)  # the SDK drops the offset
 
 
 # ── metadata ──────────────────────────────────────────────────────────────────────────────────────
@@ -131,6 +135,6 @@ def encode_metadata(text: str) -> str:
 
 
 def _metadata_name(name: str) -> str:
-    if not name or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in name):
+    if not _METADATA_NAME.fullmatch(name):
         raise StoreRefused(f"metadata: {name!r} cannot be a header's name; use letters, digits, '-', '_' and '.'")
     return name.lower()

@@ -7,6 +7,7 @@ transport may still have one when the caller already fills the buffer with other
 
 import io
 from collections.abc import AsyncIterator
+from typing import IO, cast
 
 from mirrord.units import KiB
 
@@ -24,6 +25,13 @@ class BufferBody:
 
     def __len__(self) -> int:
         return self._size
+
+    def __enter__(self) -> "IO[bytes] | bytes":
+        """The body for one call. No byte of the buffer is sent after it."""
+        return cast("IO[bytes]", self) if self._size else b""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Release the buffer. A sender that still reads fails with ConnectionAbortedError: its call has ended."""

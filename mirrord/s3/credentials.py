@@ -41,6 +41,10 @@ def aws_session(options: StoreOptions) -> AioSession:
     return AioSession(profile=options.credentials.profile if options.credentials else None)
 
 
+_FAILURES = (OSError, ValueError, RuntimeError)
+"""A process that does not start, or prints no JSON; new keys that are expired already."""
+
+
 class StoreCredentials(AioCredentials):
     """The credentials that the SDK's signer reads at each call. `load` replaces the keys of clients that are open."""
 
@@ -61,8 +65,10 @@ class StoreCredentials(AioCredentials):
     async def _current(self) -> Any:
         if self._loaded is None:
             raise NoCredentialsError
-        with _retrieving():
+        try:  # not `with _retrieving()`: each signature needs this, and a generator costs 2 us
             return await self._loaded.get_frozen_credentials()
+        except _FAILURES as error:
+            raise _retrieval_error(error) from error
 
     async def load(self) -> bool:
         """Read the keys; True if they differ from those before. If there are none now, those before stay in use.
@@ -89,12 +95,15 @@ class StoreCredentials(AioCredentials):
 
 @contextmanager
 def _retrieving() -> Iterator[None]:
-    """Translate what the chain raises beside the SDK's exceptions: a process that does not start (OSError) or prints
-    no JSON (ValueError), new keys that are expired already (RuntimeError)."""
+    """Translate what the chain raises beside the SDK's exceptions."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError) as error:
-        raise CredentialRetrievalError(provider="AWS chain", error_msg=str(error)) from error
+    except _FAILURES as error:
+        raise _retrieval_error(error) from error
+
+
+def _retrieval_error(error: Exception) -> CredentialRetrievalError:
+    return CredentialRetrievalError(provider="AWS chain", error_msg=str(error))
 
 
 def _from_manifest(declared: Credentials) -> AioCredentials:

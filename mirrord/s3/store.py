@@ -6,7 +6,7 @@ Owns how one call of the port becomes one S3 request. Each request is sent once:
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mirrord.errors import BucketMissing, NoSuchUpload, OutcomeUnknown, StoreRefused, StoreUnavailable
 from mirrord.model import (
@@ -75,8 +75,9 @@ class ClientStore:
         asked = arguments.object_arguments(options) | arguments.put_checksum(checksum)
         asked |= arguments.condition(if_none_match)
         call = self._calls.call("PutObject", at, size=len(body), write=True, conditional=if_none_match)
-        async with call, _request_body(body) as content:
-            answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
+        async with call:
+            with BufferBody(body) as content:
+                answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
         if not results.has_etag(answer):
             raise OutcomeUnknown(self._calls.no_etag("PutObject", at))
         return results.stored_object(answer, size=len(body))
@@ -116,8 +117,9 @@ class ClientStore:
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
         asked: dict[str, Any] = {"UploadId": upload_id, "PartNumber": number} | arguments.put_checksum(checksum)
-        async with self._calls.call("UploadPart", at, size=len(body), write=True), _request_body(body) as content:
-            answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
+        async with self._calls.call("UploadPart", at, size=len(body), write=True):
+            with BufferBody(body) as content:
+                answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
         if not results.has_etag(answer):
             raise StoreUnavailable(self._calls.no_etag("UploadPart", at))
         return results.uploaded_part(number, len(body), answer, checksum)
@@ -296,13 +298,3 @@ class ClientStore:
             before, markers = markers, results.version_markers(page)
             if not markers or markers == before:  # a partial list must not count as complete: an abort may follow
                 raise StoreUnavailable(f"ListObjectVersions {at}: the list is cut off without a marker for the rest")
-
-
-@asynccontextmanager
-async def _request_body(view: memoryview) -> AsyncIterator[IO[bytes] | bytes]:
-    """The buffer as a request body for the duration of the call. No byte of it is sent later."""
-    body = BufferBody(view)
-    try:
-        yield cast("IO[bytes]", body) if len(view) else b""
-    finally:
-        body.close()

@@ -67,9 +67,10 @@ def full_object_checksum(answer: Mapping[str, Any]) -> Checksum | None:
 def composite_checksum(answer: Mapping[str, Any]) -> Checksum | None:
     """The checksum of the parts' digests in an answer (`…-7`), without the number of parts."""
     for kind in COMPUTED:
-        value, dash, _ = str(answer.get(CHECKSUM_FIELDS[kind], "")).partition("-")
-        if value and (dash or answer.get("ChecksumType") == "COMPOSITE"):
-            return Checksum(kind, value)
+        if found := answer.get(CHECKSUM_FIELDS[kind]):
+            value, dash, _ = str(found).partition("-")
+            if value and (dash or answer.get("ChecksumType") == "COMPOSITE"):
+                return Checksum(kind, value)
     return None
 
 

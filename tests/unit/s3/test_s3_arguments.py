@@ -29,6 +29,7 @@ def test_options_without_values_add_no_parameters() -> None:
         (ObjectOptions(metadata={"Team": "geo"}), {"Metadata": {"team": "geo"}}),
         (ObjectOptions(expires="2030-01-31"), {"Expires": datetime(2030, 1, 31, tzinfo=UTC)}),
         (ObjectOptions(expires="2030-01-31T12:00:00Z"), {"Expires": datetime(2030, 1, 31, 12, tzinfo=UTC)}),
+        (ObjectOptions(expires="2030-01-31T12:00:00+02:00"), {"Expires": datetime(2030, 1, 31, 10, tzinfo=UTC)}),
     ],
 )
 def test_options_become_parameters(options: ObjectOptions, asked: dict[str, object]) -> None:

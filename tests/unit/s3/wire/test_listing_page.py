@@ -30,6 +30,9 @@ READ = {
     "two": page(plain("a"), plain("b", size=5 * 2**40)),
     "entities": page(plain("a&amp;b&lt;c&gt;&quot;&apos;&#65;&#x41;&#x1F600;&#13;", "&#34;e&#34;")),
     "a double entity": page(plain("a&amp;lt;", "&quot;&amp;quot;&quot;")),
+    "an ETag with an entity inside": page(
+        plain(etag="&quot;&amp;quot;&quot;"), plain(etag="&quot;"), plain(etag='"e"')
+    ),
     "empty values": page(plain("", "")),
     "spaces in a key": page(plain(" a  b ")),
     "not ASCII": page(plain("ü/漢/😀")),

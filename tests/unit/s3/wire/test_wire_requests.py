@@ -31,7 +31,7 @@ FULL = ObjectOptions(
     content_disposition='attachment; filename="a  b ü.txt"',
     content_encoding="gzip",
     content_language="de, en",
-    expires="2030-01-31T12:00:00Z",
+    expires="2030-01-31T12:00:00+02:00",
     metadata={"Plain": "a value", "odd": "ключ ü", "edge": " x "},
     tags={"team": "a b", "ü&=": "=?+"},
     storage_class="STANDARD_IA",
