@@ -106,7 +106,9 @@ class Snapshot:
             async for batch in found:
                 files += len(batch)
                 self.listings.expect(spec, self._expected(spec, listing, files, recorded), recorded)
-                bound = await self._bound_items(spec, await self._changed(spec, batch, unchanged, seen))
+                bound = await self._bound_items(
+                    spec, await self._changed(spec, batch, unchanged, seen if prunes else None)
+                )
                 if prunes:
                     await self._note_seen(seen, bound)
                 for planned in await self._planned(spec, listing, bound):
@@ -142,7 +144,7 @@ class Snapshot:
         return UnchangedFiles(spec, self.journal)
 
     async def _changed(
-        self, spec: FolderSpec, found: Sequence[FoundFile], files: UnchangedFiles | None, seen: ScannedItems
+        self, spec: FolderSpec, found: Sequence[FoundFile], files: UnchangedFiles | None, seen: ScannedItems | None
     ) -> Sequence[FoundFile]:
         """The files that are checked one by one. The others are unchanged, and a listing showed their objects."""
         recorded = await files.among([one for one in found if one.settled]) if files is not None else {}
@@ -154,7 +156,8 @@ class Snapshot:
             for (name, one), verdict in zip(recorded.items(), verdicts, strict=True)
             if verdict is Verdict.AS_RECORDED
         }
-        note_seen(seen, done.values())
+        if seen is not None:
+            note_seen(seen, done.values())
         self.unchanged += len(done)
         if done and not self.options.reads_only:
             self.observer(ItemsUnchanged(count=len(done), items=lambda: (item_of(spec, name, 0.0) for name in done)))

@@ -12,6 +12,9 @@ from mirrord.errors import Reason
 from mirrord.events import Event, ItemsUnchanged, ItemUnchanged, TransferCompleted
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.model import Destination, Record, State
+from mirrord.programs.desired import read
+from mirrord.programs.sync import sync as sync_desired
+from mirrord.telemetry.fanout import unobserved
 from tests.support.journals import transfer
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import events, manifest, sync
@@ -196,3 +199,24 @@ async def test_each_has_its_line_at_debug(inbox: Inbox) -> None:
     assert len({line["key"] for line in lines}) == len(lines) == FILES
     assert all(line["outcome"] == "unchanged" for line in lines)
     assert f"0 copied (0 B), {FILES} unchanged" in done.out
+
+
+async def test_a_file_that_another_folder_takes_away_is_a_conflict(inbox: Inbox) -> None:
+    """It came back, in a directory that was moved, after the manifest was read."""
+    away, body = (
+        inbox.home / "away",
+        f"  - {{path: inbox, to: 's3://{inbox.bucket}/in/', settle: 0s, include: ['**/*']}}\n",
+    )
+    taker = f"  - {{path: inbox/0, to: 's3://{inbox.bucket}/out/', settle: 0s, include: ['*'], after_upload: delete}}\n"
+    (inbox.root / "0").rename(away)
+    (inbox.root / "0").mkdir()
+    file = manifest(inbox.home, inbox.proxy.server, f"folders:\n{body}{taker}")
+    desired = read([str(file)], {})
+    assert not desired.problems
+    (inbox.root / "0").rmdir()
+    away.rename(inbox.root / "0")
+    report = await sync_desired(desired, desired.settings({"state": str(inbox.state)}, {}), unobserved)
+    assert report.unchanged == FILES - FILES // 3
+    assert {left.outcome.reason for left in report.left} == {Reason.CONFLICT}
+    assert len(report.left) == 2 * (FILES // 3)
+    assert len(list((inbox.root / "0").iterdir())) == FILES // 3
