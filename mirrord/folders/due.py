@@ -9,6 +9,10 @@ from itertools import takewhile
 
 MOST_HINTED = 10_000
 """Most names that are checked one by one; more hints lead to a whole scan."""
+SCAN_EVERY = 0.02
+"""Seconds per scan on average: many short ones also cost the steps before and after them."""
+SCANS_AT_ONCE = 5
+"""Scans that may follow each other at once after a quiet time, so that no file that arrives alone waits."""
 AGAIN = 1.0
 """Least seconds until a hinted name is checked once more: files may be created in a new directory before the kernel's
 watch on it is set."""
@@ -79,3 +83,15 @@ class ScanTimes:
     def due(self, *, now_if_possible: bool) -> float:
         """When the next scan is due. `now_if_possible`: there is a further reason to scan as soon as possible."""
         return self.not_before if self.cause or now_if_possible else max(self.not_before, self.next)
+
+
+@dataclass(slots=True)
+class ScanPace:
+    """How many scans there may be, whatever they cost."""
+
+    _due: float = 0.0
+
+    def pause(self, now: float) -> float:
+        """Seconds from `now` (monotonic), the end of a scan, until the next one may begin."""
+        self._due = max(self._due, now - SCANS_AT_ONCE * SCAN_EVERY) + SCAN_EVERY
+        return max(0.0, self._due - now)

@@ -147,7 +147,10 @@ class FileIntake:
         return known is None or self.candidates.see(found.name, replace(known, file=file, since=now), began)
 
     async def _changed(self, found: Sequence[Found]) -> Sequence[Found]:
-        """The files for which something may be left to do; the others are done."""
+        """The files for which something may be left to do; the others are done. Of files that a hint named, most did
+        change: their records are read at once."""
+        if not self._is_scanning:
+            return found
         unchanged = await self._unchanged.among(found)
         if self._seen is not None:
             note_seen(self._seen, unchanged.values())

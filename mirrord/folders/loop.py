@@ -2,19 +2,20 @@
 
 Owns the times: a whole scan at start, every `rescan` (every `poll_interval` where there are no events), and when events
 were lost; a scan of names when hints name them and when unsettled files are due. One scan at a time, and after each a
-pause of several times its duration, so that a storm of events uses at most a fifth of a core. Hints only wake the loop:
-the listing finds the files, and `folders.intake` decides about them. No error of the folder stops the loop.
+pause of several times its duration, so that a storm of events uses at most a fifth of a core. A single hint is followed
+at once. Hints only wake the loop: the listing finds the files, and `folders.intake` decides about them. No error of the
+folder stops the loop.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing
 
-from mirrord.aio import batches, drain
+from mirrord.aio import batches
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError, SourceTimedOut
 from mirrord.events import FolderOverflowed, FolderRescanned
-from mirrord.folders.due import MOST_HINTED, HintedNames, ScanTimes
+from mirrord.folders.due import MOST_HINTED, HintedNames, ScanPace, ScanTimes
 from mirrord.folders.intake import FileIntake
 from mirrord.folders.listener import HintListener
 from mirrord.folders.missing import MissingFiles
@@ -25,8 +26,8 @@ from mirrord.planning.decisions.file_removal import QUARANTINE
 from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.status import FolderStatus
 
-LEAST_PAUSE = 0.02
-"""Seconds after each scan."""
+LEAST_PAUSE = 0.001
+"""Seconds after each scan, in which the checks of the files that it found begin before anything is reported."""
 PAUSE_OF_DURATION = 4.0
 """The pause after a scan of names, and the time from a whole scan to the next, as a multiple of the scan's duration."""
 BATCH = 64
@@ -42,6 +43,7 @@ class FolderLoop:
         self._intake = FileIntake(spec, ports)
         self._names = HintedNames(spec.times.settle)
         self._times = ScanTimes()
+        self._pace = ScanPace()
         self._news = asyncio.Event()
         self._listener = HintListener(spec, ports)
         self._scanned: tuple[FolderRescanned, float] | None = None  # the last whole scan, and when it ended
@@ -139,13 +141,14 @@ class FolderLoop:
             await self._try_later()
             return
         self._journal_problem = None
-        self._intake.report()
         ended = clock.monotonic()
         pause = PAUSE_OF_DURATION * (ended - began - (self._intake.waited - waited))
         if cause:  # hinted files do not wait that long
             pause = 0.0 if self._ports.listing.down else min(pause, self.spec.times.rescan)
             self._times.not_before, pause = ended + pause, 0.0
-        await clock.sleep(max(LEAST_PAUSE, pause))
+        await clock.sleep(LEAST_PAUSE)
+        self._intake.report()
+        await clock.sleep(max(self._pace.pause(ended), pause) - LEAST_PAUSE)
 
     async def _try_later(self) -> None:
         self._times.cause = "retry"
@@ -155,13 +158,16 @@ class FolderLoop:
         """Until something is due, or a hint arrives."""
         dues = (self._scan_due, self._names.next_due, self._intake.candidates.next_due)
         due = min(one for one in dues if one is not None)
-        timer = asyncio.ensure_future(self._ports.clock.sleep(max(0.0, due - now)))
-        news = asyncio.ensure_future(self._news.wait())
+        timer = asyncio.create_task(self._wake(max(0.0, due - now)))
         try:
-            await asyncio.wait((timer, news), return_when=asyncio.FIRST_COMPLETED)
+            await self._news.wait()
         finally:
-            await drain((timer, news))
+            timer.cancel()
         self._news.clear()
+
+    async def _wake(self, seconds: float) -> None:
+        await self._ports.clock.sleep(seconds)
+        self._news.set()
 
     # ── what is due ──────────────────────────────────────────────────────────────────────────────
     @property

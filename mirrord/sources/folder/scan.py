@@ -143,9 +143,8 @@ class LocalFolder(FolderListing):
             _log.warning("the folder %s holds mirrord's own state (%s), which is not uploaded", self.path, left.first)
 
     async def scan(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
-        """See `ports.FolderListing`."""
-        walk = await self._pool.run(self._walk)
-        async with aclosing(self._batched(walk.named(names))) as files:
+        """See `ports.FolderListing`. Few names are one call in a thread."""
+        async with aclosing(self._batched(self._named(names))) as files:
             async for found in files:
                 yield found
 
@@ -175,6 +174,9 @@ class LocalFolder(FolderListing):
         finally:
             with suppress(ValueError):  # a thread still runs it, and closes it later
                 entries.close()
+
+    def _named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
+        yield from self._walk().named(names)
 
     def _walk(self) -> Walk:
         return Walk(self.path, self._patterns, follow=self._follow, own=self._own)

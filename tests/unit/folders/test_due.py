@@ -3,7 +3,7 @@
 import pytest
 
 from mirrord.folders import due
-from mirrord.folders.due import HintedNames, ScanTimes
+from mirrord.folders.due import SCAN_EVERY, SCANS_AT_ONCE, HintedNames, ScanPace, ScanTimes
 
 
 def test_a_hinted_name_is_due_now_and_once_more_after_the_settle() -> None:
@@ -69,3 +69,24 @@ def test_a_scan_without_a_cause_waits_for_its_regular_time(
 ) -> None:
     assert ScanTimes(cause, next=60.0, not_before=5.0).due(now_if_possible=now_if_possible) == expected
     assert ScanTimes(cause, next=1.0, not_before=5.0).due(now_if_possible=now_if_possible) == 5.0
+
+
+def test_some_scans_after_a_quiet_time_follow_each_other_at_once() -> None:
+    pace = ScanPace()
+    assert [pace.pause(100.0) for _ in range(SCANS_AT_ONCE)] == pytest.approx([0.0] * SCANS_AT_ONCE)
+    assert pace.pause(100.0) == pytest.approx(SCAN_EVERY)
+
+
+def test_a_storm_of_short_scans_is_slowed_to_the_average() -> None:
+    pace, now = ScanPace(), 100.0
+    for _ in range(200):
+        now += pace.pause(now)
+    assert now - 100.0 == pytest.approx((200 - SCANS_AT_ONCE) * SCAN_EVERY)
+
+
+def test_a_quiet_time_allows_no_more_scans_at_once_than_that() -> None:
+    pace = ScanPace()
+    for _ in range(3 * SCANS_AT_ONCE):
+        pace.pause(100.0)
+    assert [pace.pause(200.0) for _ in range(SCANS_AT_ONCE)] == pytest.approx([0.0] * SCANS_AT_ONCE)
+    assert pace.pause(200.0) == pytest.approx(SCAN_EVERY)

@@ -26,6 +26,24 @@ async def test_a_storm_of_hints_takes_a_fifth_of_the_time_at_most(world: World) 
     assert min(later - sooner for sooner, later in pairwise(begins)) >= 0.5 - 1e-9
 
 
+async def test_files_that_follow_each_other_are_taken_one_by_one_without_a_pause(worlds: list[World]) -> None:
+    worlds.append(world := World(settle=0.0))
+    await world.live(1)
+    for name in "abc":
+        world.tree.write(name)
+        world.kernel.hint(name)
+        await world.live(0.002)
+    assert world.names == ["a", "b", "c"]
+
+
+async def test_a_storm_of_hints_of_nothing_leads_to_fifty_scans_a_second(world: World) -> None:
+    await world.live(1)
+    for _ in range(2_000):
+        world.kernel.hint("x.tmp")
+        await world.live(0.001)
+    assert len(world.tree.scanned) <= 2 * 50 + due.SCANS_AT_ONCE + 1
+
+
 async def test_a_storm_of_lost_events_is_scanned_for_no_more_than_that(world: World) -> None:
     world.tree.takes = 0.1
     for _ in range(400):
