@@ -51,6 +51,7 @@ _OUTAGES = (SourceUnavailable, StoreUnavailable, OutcomeUnknown)
 _ANSWERS = (SourceDenied, SourceMissing, StoreDenied, BucketMissing, PreconditionFailed)
 _OWN_PORTS = {"http": 80, "https": 443}
 
+_CLOSED = Breaker()
 Dependency = tuple[Reason, str]
 """A store or host that an item needs: the reason of an item that waits for it, and its name."""
 
@@ -84,6 +85,8 @@ class Breakers:
 
         `fresh`: the item has not failed since it last succeeded.
         """
+        if not self._states and not self._waiting:  # nothing fails: most checks end here
+            return None
         dependencies = _dependencies(item)
         wait, dependency = max((waits(self._of(one), now, fresh=fresh), one) for one in dependencies)
         if wait:
@@ -95,17 +98,23 @@ class Breakers:
 
     def leave(self, item: Item) -> None:
         """The attempt at an item that was let through has ended."""
+        if not self._states:
+            return
         for dependency in _dependencies(item):
             self._keep(dependency, returned(self._of(dependency), item.id))
 
     def answered(self, item: Item, now: float, *, store: bool) -> None:
         """The item's source answered; with `store` its store, too."""
+        if not self._states:
+            return
         for dependency in _dependencies(item):
             if store or dependency[0] is Reason.SOURCE_UNAVAILABLE:
                 self._answered(dependency, now)
 
     def reached(self, item: Item) -> None:
         """The item's store answered a read; only the answer to the write that follows decides."""
+        if not self._states:
+            return
         dependency = _store(item)
         self._keep(dependency, reached(self._of(dependency)))
 
@@ -127,11 +136,11 @@ class Breakers:
 
     # ── one store or host ─────────────────────────────────────────────────────────────────────────
     def _of(self, dependency: Dependency) -> Breaker:
-        return self._states.get(dependency, Breaker())
+        return self._states.get(dependency, _CLOSED)
 
     def _keep(self, dependency: Dependency, state: Breaker) -> None:
         """Closed breakers without failures use no memory, because the hosts change over time."""
-        if state == Breaker():
+        if state == _CLOSED:
             self._states.pop(dependency, None)
             self._why.pop(dependency, None)
         else:
