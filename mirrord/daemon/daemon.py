@@ -19,7 +19,6 @@ from mirrord.engine.wiring import Engine
 from mirrord.errors import JournalError
 from mirrord.events import DaemonReady, DaemonStopping, TransferEvent, TransferInterrupted
 from mirrord.ports import Observer
-from mirrord.scheduling.workers import CHECKS
 from mirrord.settings import Settings
 from mirrord.telemetry.metrics import Metrics
 
@@ -27,6 +26,8 @@ _log = getLogger(__name__)
 
 COUNT_EVERY = 2.0
 """Seconds between two counts of the items by state."""
+CHECKS = 48
+"""Checks at a time beside the transfers: long transfers must not delay the checks of other items."""
 UNDO = 5.0
 """Seconds at the end of the grace, at most half of it, for undoing unfinished transfers."""
 CLOSE = 1.0

@@ -10,7 +10,7 @@ from mirrord.ports import Observer
 from mirrord.programs.desired import Desired, announce, selected
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
-from mirrord.scheduling.workers import CHECKS, LastOf, Pauses, Slots, reconcile_with_retries, work_through
+from mirrord.scheduling.workers import LastOf, Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.settings import Settings
 
 
@@ -24,7 +24,7 @@ async def sync(
     """
     announce(desired, observer)
     report = Report(problems=desired.problems)
-    slots = Slots(settings.transfers + CHECKS)
+    slots = Slots(settings.transfers)
     opening = engine(settings, desired.loaded.stores, observer, release=slots.wake)
     async with opening as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()

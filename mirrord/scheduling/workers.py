@@ -16,9 +16,6 @@ from mirrord.ports import Clock
 
 T = TypeVar("T")
 
-CHECKS = 48
-"""Checks at a time beside the transfers: long transfers must not delay the checks of other items, and the steps of many
-checks share one commit of the journal."""
 MOST_WAITING = 2_000
 """Items that wait for their next attempt before no further ones are begun."""
 

@@ -47,11 +47,11 @@ def inbox(tmp_path: Path, bucket: str, store_proxy: StoreProxy) -> Path:
 
 async def objects_after_the_kill(s3_client: Any, bucket: str) -> int:
     """The number of objects, once the requests that were in flight have reached the store."""
-    before, now = -1, 0
-    while before != now:
-        before, now = now, s3_client.list_objects_v2(Bucket=bucket).get("KeyCount", 0)
+    counts = [-1]
+    while counts[-3:] != counts[-1:] * 3:
         await asyncio.sleep(0.3)
-    return now
+        counts.append(s3_client.list_objects_v2(Bucket=bucket).get("KeyCount", 0))
+    return counts[-1]
 
 
 async def assert_continued(home: Path, file: Path, proxy: StoreProxy, s3_client: Any, bucket: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mirrord.scheduling.workers import CHECKS
+from mirrord.daemon.daemon import CHECKS
 from mirrord.units import MiB
 from tests.support.daemon import Daemon, running, store_section
 from tests.support.measuring import SOAK, report
