@@ -15,12 +15,13 @@ from mirrord.s3.wire.http import WireClient, WireResponse
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request. `headers` have names in lower case; `wire`: sent by the own client."""
+    """One request. `headers` have names in lower case; `wire`: sent by the own client; `repeatable`: see there."""
 
     method: str
     url: str
     headers: dict[str, str]
     wire: bool
+    repeatable: bool = False
 
     @property
     def region(self) -> str:
@@ -91,7 +92,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordedRequests:
         ) -> WireResponse:
             named = dict(headers)
             assert len(named) == len(headers), "a header occurs twice"
-            answer = found.take(Recorded(method, self._origin_url + target, named, wire=True))
+            answer = found.take(Recorded(method, self._origin_url + target, named, wire=True, repeatable=repeatable))
             return WireResponse(answer.status, answer.headers, answer.body)
 
     monkeypatch.setattr(HttpSession, "send", sdk_send)

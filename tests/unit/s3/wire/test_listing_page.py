@@ -56,6 +56,7 @@ LEFT = {
     "a prefix": page(plain().replace("Contents>", "s3:Contents>")),
     "an empty element": page(plain().replace("<Key>k</Key>", "<Key/>")),
     "no size": page(plain().replace("<Size>1</Size>", "")),
+    "an entry that is not closed": page("<Contents>" + plain()),
     "two keys": page(plain().replace("<Key>", "<Key>j</Key><Key>")),
     "common prefixes": page(outer="<CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes>"),
     "a carriage return": page(plain("a\rb")),

@@ -132,6 +132,11 @@ async def test_requests_are_as_the_sdks(recorded: RecordedRequests) -> None:
     assert {name: _compared(one) for name, one in wire.items()} == {name: _compared(one) for name, one in sdk.items()}
 
 
+async def test_only_calls_without_harm_may_be_sent_twice(recorded: RecordedRequests) -> None:
+    sent = await _sent(recorded, {name: CALLS[name] for name in ("put", "copy", "part", "head", "list")}, "auto")
+    assert [name for name, request in sent.items() if request.repeatable] == ["part", "head", "list"]
+
+
 @pytest.mark.parametrize(
     "given",
     [
