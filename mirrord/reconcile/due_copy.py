@@ -6,7 +6,7 @@ from typing import Self
 from mirrord.model import Item, Observed, Overwrite, Transfer, TransferKind
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
-from mirrord.planning.transfers.parts import PartLayout
+from mirrord.planning.transfers.parts import PartLayout, readers_that_fit
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import ObjectStore, Source
 from mirrord.reconcile.observation import Observation
@@ -107,9 +107,14 @@ class DueCopy:
                 content_type=item.options.requires.content_type,
                 sha256=self.sha256,
             ),
-            readers=item.options.http.connections if pinned_by_validator(observed) else 1,
+            readers=self._readers(layout, memory_limit),
             resumed=resumed,
         )
+
+    def _readers(self, layout: PartLayout, memory_limit: int) -> int:
+        if not pinned_by_validator(self.observed):
+            return 1
+        return readers_that_fit(self.item.options.http.connections, layout, memory_limit)
 
     async def in_one_stream(self) -> "DueCopy | None":
         """The source as it is now, to be read as one stream, after its pinned ranges proved to be of different

@@ -9,7 +9,7 @@ Each buffer has one owner, which ends it exactly once. After success the owner c
 reused. After an error or a cancellation it calls `discard`, and the memory is never reused, because a thread or a
 connection may still use a view of it.
 
-Memory formula: in use + idle <= limit. A transfer uses at most (concurrency + 1) buffers of its part size.
+Memory formula: in use + idle <= limit. A transfer uses at most (concurrency + readers) buffers of its part size.
 """
 
 import asyncio

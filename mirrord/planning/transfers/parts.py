@@ -51,6 +51,13 @@ def part_layout(length: int | None, options: UploadOptions, provider: Provider, 
     return _multipart(PartSizes.equal(part_size), options, memory_limit, parts=-(-length // part_size))
 
 
+def readers_that_fit(connections: int, layout: PartLayout, memory_limit: int) -> int:
+    """How many of `connections` may read ranges at the same time. Each fills a buffer while `concurrency` others are
+    sent; together at most three quarters of the memory limit, so that another transfer can go on."""
+    buffers = memory_limit * 3 // 4 // max(1, layout.sizes.largest)
+    return max(1, min(connections, buffers - layout.concurrency))
+
+
 def growing(first: int, largest: int, provider: Provider) -> PartSizes:
     """Parts that grow with their number from `first` to at most `largest` bytes, for an object of unknown length."""
     return PartSizes(first, largest, min(GROWTH_STEP, max(1, provider.max_parts // 10)))

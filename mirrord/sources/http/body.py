@@ -62,6 +62,8 @@ class HttpStream:
 
         So no body takes longer than length / min_rate + idle_timeout.
         """
+        if not self._unread and self._plain and self._count == self._expected:
+            return 0
         if not self._unread and self._plain and self._is_direct():
             count = await self._connection.readinto(view)
             self._count += count
@@ -171,20 +173,20 @@ class _ConnectionReader:
     async def readinto(self, view: memoryview) -> int:
         """As `ports.ByteStream.readinto`, of a body that `receives` the rest. Raises what `read` raises."""
         assert self._receiver is not None
-        step, waits = min(_LONGEST_RECEIVE, self._options.idle_timeout), 0
+        step, waits = min(_LONGEST_RECEIVE, self._options.idle_timeout / 4), 0
         while self._receiver.left:
             began = self._monotonic()
             try:
                 count = await self._receiver.receive(view, step)
             except OSError as error:
                 raise self._failed("cut short") from error
-            waits += 1
-            if not count and waits * step >= self._options.idle_timeout:
-                raise self._silent()
-            if self._rate.add(count, self._monotonic() - began):
+            if self._rate.add(count, self._monotonic() - began) and count:
                 raise self._slow()
             if count:
                 return count
+            waits += 1
+            if waits * step >= self._options.idle_timeout:
+                raise self._silent()
         return 0
 
     async def read(self) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mirrord.errors import MemoryLimitTooSmall, SourceTooLarge
 from mirrord.model import PartSizes, ProviderName, TransferKind, UploadOptions
-from mirrord.planning.transfers.parts import PartLayout, growing, most_bytes, part_layout, size_of
+from mirrord.planning.transfers.parts import PartLayout, growing, most_bytes, part_layout, readers_that_fit, size_of
 from mirrord.providers import Provider, profile
 from mirrord.units import GiB, MiB, TiB
 
@@ -139,6 +139,22 @@ def test_the_length_at_which_a_stream_of_unknown_length_runs_out_of_parts(
     provider: Provider, limit: int, gib: int
 ) -> None:
     assert most_bytes(part_layout(None, AUTO, provider, limit).sizes, provider) // GiB == gib
+
+
+@pytest.mark.parametrize(
+    ("layout", "limit", "readers"),
+    [
+        (parts(8 * MiB, 4), LIMIT, 4),
+        (parts(8 * MiB, 4), 96 * MiB, 4),
+        (parts(8 * MiB, 4), 64 * MiB, 2),  # 6 of 8 buffers
+        (parts(8 * MiB, 3), 24 * MiB, 1),
+        (parts(64 * MiB, 4), LIMIT, 1),
+        (parts(64 * MiB, 1), LIMIT, 2),
+        (put(0), LIMIT, 4),
+    ],
+)
+def test_readers_leave_a_quarter_of_the_memory_to_other_transfers(layout: PartLayout, limit: int, readers: int) -> None:
+    assert readers_that_fit(4, layout, limit) == readers
 
 
 @pytest.mark.parametrize(
