@@ -130,7 +130,7 @@ def _assembled(
         clock=adapters.clock,
         retry=RetryPolicy(rule=retries).wait,
         breakers=breakers,
-        listed=listings.verdict,
+        listings=listings,
     )
     return Engine(
         reconciler=reconciler,

@@ -28,7 +28,7 @@ from mirrord.programs.desired import Desired, announce, selected
 from mirrord.programs.report import Left, Result
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.reconcile.dry_run import DryRun
-from mirrord.reconcile.observation import Listed
+from mirrord.reconcile.observation import Listings
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.workers import work_through
@@ -118,7 +118,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         await listings.replace(
             (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
         )
-        planning = _Planning(found, adapters, settings, listings.verdict)
+        planning = _Planning(found, adapters, settings, listings)
         snapshot = Snapshot(
             desired=desired,
             journal=adapters.journal,
@@ -146,9 +146,9 @@ class _Planning:
     Every item is tried once, without breakers: a failure of one item does not block another.
     """
 
-    def __init__(self, found: Plan, adapters: Adapters, settings: Settings, listed: Listed) -> None:
+    def __init__(self, found: Plan, adapters: Adapters, settings: Settings, listings: Listings) -> None:
         self._plan = found
-        self._listed = listed
+        self._listings = listings
         self._adapters = adapters
         self._budget = Budget(settings.memory_limit)
         self._buckets: dict[tuple[str, str], bool] = {}
@@ -188,7 +188,7 @@ class _Planning:
             observer=unobserved,
             clock=self._adapters.clock,
             retry=_never,
-            listed=self._listed,
+            listings=self._listings,
         )
         self._add(item, await reconciler.reconcile(item), dry_run)
 

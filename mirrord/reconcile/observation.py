@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from math import inf
+from typing import Protocol
 
 from mirrord.model import Item, Observed, Record, StoredObject
 from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head
@@ -10,12 +11,31 @@ from mirrord.planning.decisions.listed import Verdict, spares_head, suffices
 from mirrord.ports import ObjectStore, Source
 
 Listed = Callable[[Item, Record | None], Awaitable[Verdict]]
-"""What a listing shows of the item's object. Raises JournalError only."""
+"""What a listing shows of the item's object; UNKNOWN: a HEAD is needed. Raises JournalError only."""
 
 
 async def not_listed(item: Item, record: Record | None) -> Verdict:  # noqa: ARG001 - the signature of `Listed`
-    """`Listed` without listings: a HEAD is needed."""
+    """`Listed` without listings."""
     return Verdict.UNKNOWN
+
+
+class Listings(Protocol):
+    """What listings of the store show of items."""
+
+    async def verdict(self, item: Item, record: Record | None) -> Verdict:
+        """See `Listed`."""
+
+    def shown_etag(self, item: Item) -> str | None:
+        """The ETag of the item's object in the last listing, if it has the recorded size and another ETag."""
+
+
+class NoListings:
+    """`Listings` where none are made."""
+
+    verdict = staticmethod(not_listed)
+
+    def shown_etag(self, item: Item) -> None:  # noqa: ARG002 - the protocol's
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.breakers import Breakers
-from mirrord.reconcile.observation import Listed, Observation, not_listed, observe
+from mirrord.reconcile.observation import Listed, Listings, NoListings, Observation, not_listed, observe
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import KEPT, ObjectRemoval
 from mirrord.reconcile.reuse import CopySourceGuard
@@ -98,7 +98,7 @@ class Reconciler:
     clock: Clock
     retry: Retry
     breakers: Breakers = field(default_factory=Breakers)
-    listed: Listed = not_listed
+    listings: Listings = field(default_factory=NoListings)
     _asked: dict[str, float] = field(default_factory=dict)
     """By item id, of items that are checked more often than their objects: when the last HEAD was sent."""
 
@@ -184,7 +184,7 @@ class Reconciler:
 
     async def _listed(self, item: Item, record: Record | None) -> Verdict:
         """What a listing shows; a store that refuses conditional writes needs a HEAD before each write."""
-        verdict = await self.listed(item, record)
+        verdict = await self.listings.verdict(item, record)
         refuses = item.destination.endpoint in self.transfers.refused_conditions
         return Verdict.UNKNOWN if refuses and verdict is Verdict.ABSENT else verdict
 
@@ -212,17 +212,15 @@ class Reconciler:
         return await self._kept(item, seen)
 
     async def _kept(self, item: Item, seen: Observation) -> Outcome:
-        """The object is as it should be. Record the state of a source that was touched, and the ETag that a HEAD showed
-        for the first time."""
+        """The object is as it should be. Record the state of a source that was touched, and the ETags that a HEAD and a
+        listing showed for the first time."""
         self.observer(ItemUnchanged(item=item))
         record, outcome = seen.record, Outcome(state=State.SYNCED)
-        if (
-            record is not None
-            and seen.stored is not None
-            and (shown := with_shown_etag(record, seen.stored)) is not record
-        ):
-            record = shown
-            await self.journal.save(record)
+        if record is not None and seen.stored is not None:
+            shown = with_shown_etag(record, seen.stored, self.listings.shown_etag(item))
+            if shown is not record:
+                record = shown
+                await self.journal.save(record)
         if record is None or seen.observed is None or not touched(item, record, seen.observed):
             return await self._record(item, record, outcome)
         await self.journal.save(with_revision(item, record, seen.observed, self.clock.now()))

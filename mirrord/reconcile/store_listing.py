@@ -13,6 +13,8 @@ from mirrord.model import ItemIds, ListedObject, RecordedETag
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.items.prefixes import KeyPrefix
 
+MOST_SHOWN = 50_000
+"""ETags of listings that are kept to be recorded: about 10 MB."""
 _SHARD_BITS = 8
 """The first bits of an id, which is a part of a SHA-256, select one of 256 arrays of about the same length."""
 
@@ -30,6 +32,8 @@ class StoreListing:
         self.objects = 0
         self._ids = ItemIds(prefix.endpoint, prefix.bucket)
         self._recorded, self._other = _Ids(), _Ids()
+        self._shown: dict[str, str] = {}
+        self._first_shown, self._varied = "", False
 
     def item_ids(self, page: Sequence[ListedObject]) -> list[str]:
         """The ids of the items whose objects these are: see `Destination.item_id`."""
@@ -40,8 +44,11 @@ class StoreListing:
         self.pages += 1
         self.objects += len(page)
         for one, item_id in zip(page, item_ids, strict=True):
-            same = is_as_recorded(one, records.get(item_id))
+            record = records.get(item_id)
+            same = is_as_recorded(one, record)
             (self._recorded if same else self._other).add(int(item_id, 16))
+            if not same and record is not None and record.size == one.size and len(self._shown) < MOST_SHOWN:
+                self._show(item_id, one.etag)
 
     def verdict(self, item_id: str) -> Verdict:
         """What the listing shows of the item's object. If it was listed twice, with other values, it is OTHER."""
@@ -51,6 +58,17 @@ class StoreListing:
         if number in self._recorded:
             return Verdict.AS_RECORDED
         return Verdict.ABSENT if self.complete else Verdict.UNKNOWN
+
+    def shown_etag(self, item_id: str) -> str | None:
+        """The ETag of an object of the recorded size that is not the recorded one. Some stores show two ETags of an
+        object. None also if all of these are equal: such an ETag identifies nothing."""
+        return self._shown.get(item_id) if self._varied else None
+
+    def _show(self, item_id: str, etag: str) -> None:
+        if bare := etag.strip('"'):
+            self._shown[item_id] = etag
+            self._varied = self._varied or self._first_shown not in ("", bare)
+            self._first_shown = bare
 
 
 def is_as_recorded(listed: ListedObject, record: RecordedETag | None) -> bool:

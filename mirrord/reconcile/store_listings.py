@@ -152,6 +152,12 @@ class StoreListings:
             return Verdict.UNKNOWN if every is None or not listing.complete else Verdict.AS_RECORDED
         return listing.verdict(item.id)
 
+    def shown_etag(self, item: Item) -> str | None:
+        """See `StoreListing.shown_etag`, of the last listing."""
+        prefix = self._prefix_of(item)
+        listed = self._listed.get(prefix) if prefix is not None else None
+        return listed.last.shown_etag(item.id) if listed is not None and listed.last is not None else None
+
     async def verdicts(self, folder: FolderSpec, item_ids: Sequence[str]) -> Sequence[Verdict]:
         """What a listing shows of these items of a folder, in their order. UNKNOWN: a HEAD is needed. Makes the listing
         if that is worth its cost, for the number of items that `expect` told; raises JournalError only.

@@ -135,6 +135,17 @@ async def test_a_false_listing_costs_heads_and_no_writes(folder: Folder, change:
     assert not any(isinstance(event, ItemDrifted) for event in folder.events)
 
 
+async def test_a_second_etag_of_listings_is_learned(folder: Folder) -> None:
+    assert (await folder.sync()).copied == FILES
+    folder.rewrites(lambda body: re.sub(rb"<ETag>(&#34;|&quot;|\")", rb"<ETag>\1of-listings-", body))
+    for heads in (FILES, 0):
+        report = await folder.sync()
+        assert (report.unchanged, folder.proxy.writes, folder.heads) == (FILES, 0, heads)
+    folder.put("07", b"of another program")
+    assert (await folder.sync()).copied == 1
+    assert folder.is_mirrored()
+
+
 ANSWERED = [faults.denied, faults.internal_error]
 
 

@@ -19,12 +19,17 @@ def is_ours(record: Record, stored: StoredObject) -> bool:
     return _has_our_id(record, stored) and is_recorded(record, stored)
 
 
-def with_shown_etag(record: Record, stored: StoredObject) -> Record:
-    """The record with the ETag that a HEAD returned; the same record if it already has one, or `stored` is another
-    object."""
-    if record.object.etag_from_head or record.object.etag is None or not is_recorded(record, stored):
+def with_shown_etag(record: Record, stored: StoredObject, listed_etag: str | None = None) -> Record:
+    """The record with the ETag that a HEAD returned, and with `listed_etag`, which a listing showed at the same time;
+    the same record if it already has both, or `stored` is another object."""
+    known = record.object
+    if known.etag is None or not is_recorded(record, stored):
         return record
-    return replace(record, object=replace(record.object, etag=stored.etag, etag_from_head=True))
+    if not known.etag_from_head:
+        known = replace(known, etag=stored.etag, etag_from_head=True)
+    if listed_etag is not None and known.size == stored.size:
+        known = replace(known, listed_etag=listed_etag)
+    return record if known == record.object else replace(record, object=known)
 
 
 def _is_our_write(record: Record, stored: StoredObject) -> bool:

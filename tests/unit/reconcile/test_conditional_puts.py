@@ -10,6 +10,7 @@ from mirrord.events import ItemBlocked, ItemUnchanged, TransferCompleted, Transf
 from mirrord.model import (
     META_VALIDATOR,
     Destination,
+    Drift,
     ObjectOptions,
     Outcome,
     Overwrite,
@@ -52,16 +53,20 @@ class CountingStore(MemoryStore):
 class ListedWorld(World):
     """A world in which a listing lacks every key. `check_listed` checks one item there."""
 
-    verdict = Verdict.ABSENT
+    shows = Verdict.ABSENT
+    listed_etag: str | None = None
 
     def __init__(self, provider: Any = SURE, **fields: Any) -> None:
         self.counting = CountingStore(provider)
         super().__init__(store=self.counting, **fields)
 
-        async def listed(item: object, record: object) -> Verdict:
-            return self.verdict
+        self.reconciler = replace(self.reconciler, listings=self)
 
-        self.reconciler = replace(self.reconciler, listed=listed)
+    async def verdict(self, item: object, record: object) -> Verdict:
+        return self.shows
+
+    def shown_etag(self, item: object) -> str | None:
+        return self.listed_etag
 
     async def appears(self, content: bytes = b"of another program", **metadata: str) -> None:
         await MemoryStore.put_object(self.store, AT, memoryview(content), ObjectOptions(metadata=metadata))
@@ -169,7 +174,7 @@ async def test_a_put_that_fails_without_its_condition_too_says_nothing_about_con
 async def test_an_object_as_recorded_needs_no_head_until_it_must_be_written() -> None:
     world = ListedWorld()
     await world.check()
-    world.verdict, world.counting.heads = Verdict.AS_RECORDED, 0
+    world.shows, world.counting.heads = Verdict.AS_RECORDED, 0
     assert (await world.check()).state is State.SYNCED
     assert world.counting.heads == 0
     await world.appears()
@@ -183,7 +188,27 @@ async def test_an_object_as_recorded_needs_no_head_until_it_must_be_written() ->
 async def test_no_other_verdict_decides_about_a_recorded_object(verdict: Verdict) -> None:
     world = ListedWorld()
     await world.check()
-    world.verdict, world.counting.heads = verdict, 0
+    world.shows, world.counting.heads = verdict, 0
     assert (await world.check()).state is State.SYNCED
     assert world.requests == (1, [True])
     assert world.event_types() == [ItemUnchanged]
+
+
+async def test_the_etag_of_listings_is_recorded_when_a_head_agrees() -> None:
+    world = ListedWorld()
+    await world.check()
+    world.shows, world.listed_etag = Verdict.OTHER, '"of listings"'
+    assert (await world.check()).state is State.SYNCED
+    record = await world.journal.record(AT.item_id)
+    assert record is not None
+    assert record.object.listed_etag == '"of listings"'
+    await world.appears()  # replaced by another program: no HEAD agrees
+    world.listed_etag = '"of the other"'
+    await world.check(drift=Drift.REPORT)
+    record = await world.journal.record(AT.item_id)
+    assert record is not None
+    assert record.object.listed_etag == '"of listings"'
+    await world.check()  # written again
+    record = await world.journal.record(AT.item_id)
+    assert record is not None
+    assert record.object.listed_etag is None

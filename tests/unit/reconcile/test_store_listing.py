@@ -70,6 +70,15 @@ def test_size_and_etag_are_compared(listed: str, record: RecordedETag | None, sa
     assert is_as_recorded(ListedObject("k", 1, listed), record) is same
 
 
+def test_other_etags_of_the_recorded_size_are_kept_to_be_recorded() -> None:
+    records = {item_id(f"in/{name}"): RecordedETag(1, f'"{name}"', None) for name in "abcd"}
+    page = [ListedObject("in/a", 1, '"x"'), ListedObject("in/b", 1, "x"), ListedObject("in/c", 2, '"z"')]
+    found = listing(page, records=records)
+    assert [found.shown_etag(item_id(f"in/{name}")) for name in "abc"] == [None] * 3  # "x" identifies no object
+    found = listing(page, [ListedObject("in/d", 1, '"y"')], records=records)
+    assert [found.shown_etag(item_id(f"in/{name}")) for name in "abcd"] == ['"x"', "x", None, '"y"']
+
+
 def test_keys_need_a_few_bytes_each() -> None:
     """Also a million of them: 8 bytes, and a tenth as reserve of the arrays."""
     count, names = 200_000, (f"in/{number}" for number in range(10**9))

@@ -58,7 +58,7 @@ async def running(store: CountingStore, items: Sequence[Item]) -> AsyncIterator[
     listings = StoreListings(world.journal, store_at, clock, differing=released.extend)
     await listings.replace(items, [])
     transfers = replace(world.reconciler.transfers, clock=clock)  # type: ignore[type-var]
-    reconciler = replace(world.reconciler, clock=clock, transfers=transfers, listed=listings.verdict)
+    reconciler = replace(world.reconciler, clock=clock, transfers=transfers, listings=listings)
     scheduler = Scheduler(
         reconcile=reconciler.reconcile, queue=LocalQueue(clock), journal=world.journal, clock=clock, released=released
     )
