@@ -25,6 +25,8 @@ _log = getLogger(__name__)
 
 PAGE_DEADLINE = 20.0
 """Seconds that one page of a listing may take. HEADs follow then."""
+WAIT = 60.0
+"""Seconds that an item waits for a listing that another one began, before it gets a HEAD: it keeps a slot meanwhile."""
 _MOST_DOUBTED = 100_000
 
 
@@ -181,11 +183,22 @@ class StoreListings:
         if listed is None:
             return None
         if not self._is_good(listed, seconds) and is_worth_listing(listed.asking(every), listed.objects):
-            async with listed.reading:
-                if not self._is_good(listed, seconds):
-                    listed.last = await self._read(listed, listed.asking(every))
+            await self._renew(listed, every)
         listed.left = max(0, listed.left - asked)
         return listed.last if self._is_good(listed, seconds) else None
+
+    async def _renew(self, listed: _Listed, every: float | None) -> None:
+        """Make a listing, or wait for the one that is being made."""
+        try:
+            async with asyncio.timeout(WAIT):
+                await listed.reading.acquire()
+        except TimeoutError:
+            return
+        try:
+            if not self._is_good(listed, good_for(every)):
+                listed.last = await self._read(listed, listed.asking(every))
+        finally:
+            listed.reading.release()
 
     def _is_good(self, listed: _Listed, seconds: float) -> bool:
         """An incomplete listing spares few HEADs: a program that runs on tries again sooner."""
@@ -202,7 +215,8 @@ class StoreListings:
             store = await self._store_at(prefix.destination)
             async with aclosing(store.list_objects(prefix.bucket, prefix.prefix)) as pages:
                 while (page := await self._next(pages)) is not None:
-                    abandoned = is_abandoned(listing.pages, left)
+                    late = self._clock.monotonic() - listing.began > GOOD_FOR
+                    abandoned = late or is_abandoned(listing.pages, left)
                     item_ids = listing.item_ids(page)
                     listing.add(page, item_ids, await self._journal.recorded_etags(item_ids))
                     if abandoned:

@@ -28,6 +28,9 @@ class ListedStore(MemoryStore):
     fault: Exception | None = None
     after = 0
     hangs = False
+    clock: ManualClock | None = None
+    lasts = 0.0
+    """Seconds for each page, by `clock`."""
 
     async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
         if self.hangs:
@@ -36,6 +39,8 @@ class ListedStore(MemoryStore):
         async for page in super().list_objects(bucket, prefix):
             if self.fault is not None and number == self.after:
                 raise self.fault
+            if self.clock is not None:
+                await self.clock.sleep(self.lasts)
             self.pages += 1
             number += 1
             yield page
@@ -213,6 +218,26 @@ async def test_a_listing_that_hangs_ends_at_its_deadline() -> None:
     listed = await Listed(100, page_deadline=0.01).prepared()
     listed.store.hangs = True
     assert await listed.verdict(1) is Verdict.UNKNOWN
+
+
+async def test_an_item_does_not_wait_long_for_the_listing_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirrord.reconcile.store_listings.WAIT", 0.01)
+    listed = await Listed(100).prepared()
+    listed.store.hangs = True
+    first = asyncio.create_task(listed.verdict(1))
+    await listed.clock.run_ready()
+    assert await listed.verdict(2) is Verdict.UNKNOWN
+    first.cancel()
+
+
+async def test_a_listing_that_lasts_longer_than_it_counts_is_given_up() -> None:
+    listed = await Listed(2_500).prepared()
+    listed.store.lasts = GOOD_FOR / 2 + 1
+    listed.store.clock = listed.clock
+    asked = asyncio.create_task(listed.verdict(10_000))
+    await listed.clock.advance(5 * GOOD_FOR)
+    assert await asked is Verdict.UNKNOWN
+    assert listed.store.pages == 2
 
 
 async def test_a_refused_listing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
