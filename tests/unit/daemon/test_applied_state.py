@@ -1,6 +1,6 @@
 """The applied state: which items count as removed while no daemon ran."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -64,13 +64,14 @@ class Scene:
             observer=self.ignore,
             clock=clock,
         )
+        self.listings = StoreListings(self.journal, self.no_store_at, clock)
         self.applied = AppliedState(
             manifests=self.manifests,
             scheduler=scheduler,
             folders=folders,
             stores=Stores({}, directory),
             files=files,
-            listings=StoreListings(self.journal, self.no_store_at, clock),
+            listings=self.listings,
             journal=self.journal,
             health=Health(clock),
             clock=clock,
@@ -122,3 +123,18 @@ async def test_an_invalid_file_at_the_start_retires_no_item_until_it_is_valid(sc
     await scene.apply(b=f"{BROKEN}]\n")
     assert not await scene.removed("y")
     assert await scene.removed("left")
+
+
+async def test_listings_know_the_items_and_which_of_them_a_user_wants_to_be_checked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    async def replace(items: Iterable[Item], folders: object) -> None:
+        told.extend(item.entry for item in items)
+
+    monkeypatch.setattr(scene.listings, "replace", replace)
+    monkeypatch.setattr(scene.listings, "doubt", told.append)
+    await scene.apply(a="mirrors: [{url: 'http://h/x', to: 's3://bucket/x', name: one}]")
+    await scene.applied.trigger("an id")
+    assert told == ["one", "an id"]

@@ -36,15 +36,18 @@ class CountingStore(MemoryStore):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.heads = 0
+        self.order: list[str] = []
         self.puts: list[bool] = []
         """Of each put, whether it was conditional."""
 
     async def head_object(self, at: Destination) -> StoredObject | None:
         self.heads += 1
+        self.order.append("head")
         return await super().head_object(at)
 
     async def put_object(self, *args: Any, if_none_match: bool = False, **named: Any) -> StoredObject:
         self.puts.append(if_none_match)
+        self.order.append("put")
         if self.refuses is not None and (if_none_match or self.always):
             raise self.refuses if if_none_match else StoreRefused("400")
         return await super().put_object(*args, if_none_match=if_none_match, **named)
@@ -169,6 +172,17 @@ async def test_a_put_that_fails_without_its_condition_too_says_nothing_about_con
     world.counting.refuses = None
     assert (await world.check()).state is State.SYNCED
     assert world.counting.puts == [True, False, True]
+
+
+@pytest.mark.parametrize("overwrite", Overwrite)
+async def test_a_changed_source_needs_a_head_before_its_write(overwrite: Overwrite) -> None:
+    world = ListedWorld()
+    await world.check(overwrite=overwrite)
+    world.shows = Verdict.AS_RECORDED
+    world.counting.order.clear()
+    world.origin.content, world.origin.etag = b"new content", '"2"'
+    await world.check(overwrite=overwrite)
+    assert world.counting.order[:1] == ["head"]
 
 
 async def test_an_object_as_recorded_needs_no_head_until_it_must_be_written() -> None:

@@ -35,7 +35,9 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decisions.describe import validator
+from mirrord.planning.decisions.listed import Verdict
 from mirrord.reconcile.breakers import Breakers
+from mirrord.reconcile.observation import NoListings
 from mirrord.sources.file import FileSource, file_source
 from mirrord.testing import MemoryStore
 from tests.support.item_world import World
@@ -396,3 +398,27 @@ async def test_a_false_copy_that_a_killed_process_left_is_sent_again(folder: Fol
     assert (await folder.sync("new", failures=1)).state is State.SYNCED
     assert folder.asked == (1, 1)
     assert folder.store.buckets["bucket"]["new"].stored.checksum != FALSE[0]
+
+
+class UnlistedKeys(NoListings):
+    """A listing lacks every key."""
+
+    async def verdict(self, item: Item, record: Record | None) -> Verdict:
+        return Verdict.ABSENT
+
+
+@pytest.mark.parametrize("appeared", [True, False])
+async def test_a_copy_has_no_condition_so_a_key_that_only_a_listing_lacks_gets_a_head(
+    folder: Folder, appeared: bool
+) -> None:
+    object.__setattr__(folder.reconciler, "listings", UnlistedKeys())
+    folder.rename()
+    observed = await file_source(File(None, str(folder.directory / "new"))).probe()
+    assert observed is not None
+    if appeared:
+        ours = {META_VALIDATOR: str(validator(observed.revision))}
+        at = folder.named("new").destination
+        await MemoryStore.put_object(folder.store, at, memoryview(CONTENT), ObjectOptions(metadata=ours))
+    outcome = await folder.sync("new")
+    assert (outcome.state, outcome.adopted) == (State.SYNCED, appeared)
+    assert folder.copies.copies == (not appeared)
