@@ -18,6 +18,7 @@ from mirrord.folders.waiting import WaitingFile
 from mirrord.model import Item, Record
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, JournalRecords, Observer
+from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.sources.folder.scan import LocalFolder
 from mirrord.status import FolderStatus
@@ -30,6 +31,7 @@ class FolderLoops:
     scheduler: Scheduler
     after_upload: AfterUpload
     files: LocalFiles
+    listings: StoreListings
     journal: JournalRecords
     supervisor: Supervisor
     observer: Observer
@@ -91,6 +93,7 @@ class FolderLoops:
             observer=self.observer,
             clock=self.clock,
             taken=partial(self._taken, spec.entry),
+            arrive=self.listings.arrive,
             resume=partial(self._scanned, spec, listing),
         )
         self._overlaps[spec.entry] = self.files.overlaps.of(spec.entry)

@@ -19,6 +19,7 @@ from mirrord.folders.unchanged import UnchangedFiles, note_seen
 from mirrord.folders.waiting import WaitingFile, waiting_files
 from mirrord.model import FileIdentity, Item, Record, State
 from mirrord.planning.decisions.identity import same_state
+from mirrord.planning.decisions.listed import has_just_appeared
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems
 from mirrord.planning.timing.schedule import is_current
@@ -85,6 +86,7 @@ class FileIntake:
         self._binding = Binding(spec, ports.journal, self.candidates.dates)
         self.conflicts = Conflicts(self._binding, ports, self.candidates)
         self._unchanged = UnchangedFiles(spec, ports.journal)
+        self._since = ports.clock.now()
         self._is_scanning = False
         self._refused = RefusedNames()
         self._submissions = Submissions()
@@ -206,6 +208,8 @@ class FileIntake:
         elif not self._is_settled(name, item, state_of(record), file, began):
             self.candidates.claim(name)
         elif ready:
+            if record is None:
+                self._ports.arrive(item, just_appeared=has_just_appeared(file, self._since))
             await self._submit(name, item, file)
         else:
             self._await_marker(name, item, state_of(record), file)

@@ -6,6 +6,7 @@ Owns their names, so that intake, conflicts and pruning depend on these and not 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from mirrord.model import Item, Record
 from mirrord.ports import Clock, FolderListing, Hints, JournalRecords, Observer
@@ -16,9 +17,19 @@ Taken = Callable[[Item, Record | None], Awaitable[str | None]]
 """Which other entry in force (a mirror, another folder's file) has this item's object, as text; None if none has."""
 
 
+class Arrive(Protocol):
+    """Called before a file without a record is submitted."""
+
+    def __call__(self, item: Item, *, just_appeared: bool) -> object: ...
+
+
 async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: ARG001 - the signature of `Taken`
     """`Taken` where there is one folder and nothing else."""
     return None
+
+
+def unexpected(item: Item, *, just_appeared: bool) -> None:
+    """`Arrive` where nothing depends on it."""
 
 
 async def nothing() -> None:
@@ -36,5 +47,6 @@ class FolderPorts:
     observer: Observer
     clock: Clock
     taken: Taken = not_taken
+    arrive: Arrive = unexpected
     resume: Callable[[], Awaitable[None]] = nothing
     """Finish the removal of files that the last whole scan found set aside. Raises JournalError."""

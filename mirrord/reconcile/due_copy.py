@@ -27,7 +27,7 @@ class DueCopy:
     vacant: bool
     """The check found no object at the key."""
     unlisted: bool = False
-    """It sent no HEAD: a listing showed that."""
+    """It sent no HEAD: see `Observation.unlisted`."""
     conditional: bool = True
     """The store does not refuse If-None-Match."""
 

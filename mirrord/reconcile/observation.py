@@ -51,7 +51,7 @@ class Observation:
     asked: bool
     """Whether a HEAD was sent."""
     unlisted: bool = False
-    """No HEAD was sent, because a listing lacks the key: the write needs If-None-Match."""
+    """No HEAD was sent, because the key is free or probably is: the write needs If-None-Match."""
 
     @property
     def touched(self) -> Observed | None:
@@ -90,4 +90,4 @@ async def observe(
         decision = decide(item, record, stored, observed, asked=True)
     if decision.action is Action.COPY and observed is None:  # drift that a known revision cannot repair
         observed = await source.probe(None)
-    return Observation(record, stored, observed, decision, asked, unlisted=not asked and verdict is Verdict.ABSENT)
+    return Observation(record, stored, observed, decision, asked, unlisted=not asked and verdict.is_free)

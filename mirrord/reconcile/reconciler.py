@@ -186,7 +186,7 @@ class Reconciler:
         """What a listing shows; a store that refuses conditional writes needs a HEAD before each write."""
         verdict = await self.listings.verdict(item, record)
         refuses = item.destination.endpoint in self.transfers.refused_conditions
-        return Verdict.UNKNOWN if refuses and verdict is Verdict.ABSENT else verdict
+        return Verdict.UNKNOWN if refuses and verdict.is_free else verdict
 
     def _answered(self, item: Item, seen: Observation) -> None:
         """Source and store answered; a store that answers reads may still refuse writes."""

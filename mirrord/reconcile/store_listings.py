@@ -28,6 +28,7 @@ PAGE_DEADLINE = 20.0
 WAIT = 60.0
 """Seconds that an item waits for a listing that another one began, before it gets a HEAD: it keeps a slot meanwhile."""
 _MOST_DOUBTED = 100_000
+_MOST_APPEARED = 100_000
 
 
 @dataclass(slots=True)
@@ -95,6 +96,7 @@ class StoreListings:
         self._folders: dict[str, KeyPrefix] = {}
         self._denied = set[tuple[str, str]]()
         self._doubted = set[str]()
+        self._appeared = set[str]()
 
     # ── the items ─────────────────────────────────────────────────────────────────────────────────
     async def replace(self, mirrors: Iterable[Item], folders: Iterable[FolderSpec]) -> None:
@@ -124,6 +126,16 @@ class StoreListings:
         listed.left += more
         listed.objects = max(listed.objects, listed.size, recorded)
 
+    def arrive(self, item: Item, *, just_appeared: bool) -> None:
+        """A file of a folder without a record will be checked now; see `has_just_appeared`. Many together are worth a
+        listing."""
+        prefix = self._folders.get(item.entry)
+        if prefix is None:
+            return
+        self._of(prefix).left += 1
+        if just_appeared and len(self._appeared) < _MOST_APPEARED:
+            self._appeared.add(item.id)
+
     def doubt(self, item_id: str) -> None:
         """The next check of this item makes a HEAD: a user asked for it."""
         if len(self._doubted) < _MOST_DOUBTED:
@@ -142,6 +154,8 @@ class StoreListings:
         """What a listing shows of the item's object; UNKNOWN: a HEAD is needed. May make a listing or wait for one.
         Raises JournalError only."""
         prefix = self._prefix_of(item)
+        unknown = Verdict.PROBABLY_ABSENT if item.id in self._appeared else Verdict.UNKNOWN
+        self._appeared.discard(item.id)
         if prefix is None or item.id in self._doubted:
             self._doubted.discard(item.id)
             return Verdict.UNKNOWN
@@ -149,10 +163,11 @@ class StoreListings:
         every = item.options.schedule.every if recorded and self._ticks else None
         listing = await self._listing(prefix, 1, every)
         if listing is None:
-            return Verdict.UNKNOWN
+            return unknown
         if _is_newer(record, listing):  # written by us within `every` seconds: the next listing compares it
             return Verdict.UNKNOWN if every is None or not listing.complete else Verdict.AS_RECORDED
-        return listing.verdict(item.id)
+        verdict = listing.verdict(item.id)
+        return unknown if verdict is Verdict.UNKNOWN else verdict
 
     def shown_etag(self, item: Item) -> str | None:
         """See `StoreListing.shown_etag`, of the last listing."""

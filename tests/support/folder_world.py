@@ -136,6 +136,8 @@ class World:
         self.events: list[Event] = []
         self.submitted: list[tuple[float, str]] = []
         self.gone: list[str] = []
+        self.arrived: dict[str, bool] = {}
+        """The files that arrived without a record; whether they had just appeared."""
         self.items: dict[str, Item] = {}
         self.owners: dict[str, str] = {}  # item id -> the entry that owns it
         self.spec = with_fields(SPEC, **spec)
@@ -151,8 +153,14 @@ class World:
             observer=self.events.append,
             clock=self.clock,
             taken=self.taken,
+            arrive=self.arrive,
         )
         return FolderLoop(self.spec, ports)
+
+    def arrive(self, item: Item, *, just_appeared: bool) -> None:
+        file = item.folder_file
+        assert file is not None
+        self.arrived[file.name] = just_appeared
 
     async def submit(self, item: Item) -> None:
         file = item.folder_file

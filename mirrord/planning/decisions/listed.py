@@ -1,13 +1,14 @@
 """What a listing of a bucket may decide about an item, and when a listing is cheaper than HEADs. Pure.
 
 Owns the rule that a listing only spares the HEAD of an object that is as recorded, or, before a conditional put, of one
-that does not exist. It never proves a copy, an adoption, a conflict, a deletion or a prune.
+that does not exist. It never proves a copy, an adoption, a conflict, a deletion or a prune. A file that appears while
+the program runs, and has no record, needs no listing before such a put: its key is probably free.
 """
 
 from enum import Enum
 from math import ceil
 
-from mirrord.model import Observed, Overwrite, Record
+from mirrord.model import FileIdentity, Observed, Overwrite, Record
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action, Decision
 from mirrord.units import MiB
 
@@ -20,6 +21,8 @@ GOOD_FOR = 600.0
 MOST_UNSEEN = 16 * MiB
 """Bytes of the largest object that is sent to a key of which only a listing shows that it is free: if the store then
 refuses the write, the bytes were sent in vain."""
+MOST_IN_VAIN = MiB
+"""The same, for a key of which no listing shows that it is free."""
 
 
 class Verdict(Enum):
@@ -28,7 +31,19 @@ class Verdict(Enum):
     AS_RECORDED = "as recorded"  # key, size and ETag equal the record
     ABSENT = "absent"  # a complete listing lacks the key
     OTHER = "other"  # there is an object, and it is not recorded like that
+    PROBABLY_ABSENT = "probably absent"  # no listing shows the key, and its file has just appeared
     UNKNOWN = "unknown"  # no listing, or an incomplete one without the key
+
+    @property
+    def is_free(self) -> bool:
+        """The key is free or probably is, so that a put with If-None-Match may follow without a HEAD."""
+        return self in (Verdict.ABSENT, Verdict.PROBABLY_ABSENT)
+
+
+def has_just_appeared(file: FileIdentity, since: float) -> bool:
+    """Whether a file was created, moved or changed after `since` (seconds since the epoch), when the program began to
+    watch its folder. The ctime shows that, because no program can set it."""
+    return file.ctime_ns >= since * 1e9
 
 
 def listing_cost(items: int) -> int:
@@ -57,6 +72,8 @@ def spares_head(record: Record | None, overwrite: Overwrite, verdict: Verdict, *
     """Whether the check of an item begins without a HEAD. `conditions`: the store is known to honour If-None-Match."""
     if record is not None and record.revision is not None:
         return verdict is Verdict.AS_RECORDED
+    if verdict is Verdict.PROBABLY_ABSENT:
+        return conditions
     return verdict is Verdict.ABSENT and (conditions or overwrite is Overwrite.ALWAYS)
 
 
@@ -66,5 +83,5 @@ def suffices(verdict: Verdict, decision: Decision, observed: Observed | None) ->
     if decision.action is Action.KEEP:
         return True
     length = observed.revision.length if observed is not None else None
-    new = verdict is Verdict.ABSENT and decision.action is Action.COPY
-    return new and length is not None and length <= MOST_UNSEEN
+    new = verdict.is_free and decision.action is Action.COPY
+    return new and length is not None and length <= (MOST_UNSEEN if verdict is Verdict.ABSENT else MOST_IN_VAIN)

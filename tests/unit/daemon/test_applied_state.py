@@ -42,6 +42,7 @@ class Scene:
         self.directory = directory
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
         scheduler = Scheduler(reconcile=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock)
+        self.listings = StoreListings(self.journal, self.no_store_at, clock)
         folders = FolderLoops(
             scheduler=scheduler,
             after_upload=AfterUpload(
@@ -59,12 +60,12 @@ class Scene:
                 clock=clock,
             ),
             files=files,
+            listings=self.listings,
             journal=self.journal,
             supervisor=supervisor,
             observer=self.ignore,
             clock=clock,
         )
-        self.listings = StoreListings(self.journal, self.no_store_at, clock)
         self.applied = AppliedState(
             manifests=self.manifests,
             scheduler=scheduler,

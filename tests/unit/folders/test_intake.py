@@ -267,3 +267,21 @@ async def test_submitted_files_that_are_done_do_not_pile_up(world: World, monkey
     assert len(world.loop._intake.candidates.submitted) <= 30
     await world.live(60)
     assert len(world.loop._intake.candidates.submitted) == 0
+
+
+async def test_only_files_without_a_record_arrive_and_their_ctime_shows_whether_they_just_appeared(
+    worlds: list[World],
+) -> None:
+    worlds.append(world := World(settle=0.0))
+    world.tree.write("old")
+    await world.live(1)
+    await world.mirror("old")
+    world.tree.write("old", 2)
+    world.tree.write("new")
+    later = int((world.clock.now() + 1) * 1e9)
+    world.tree.files["new"] = replace(world.tree.files["new"], ctime_ns=later)
+    world.tree.files["old"] = replace(world.tree.files["old"], ctime_ns=later)
+    world.kernel.hint("old", "new")
+    await world.live(1)
+    assert sorted(world.names) == ["new", "old", "old"]
+    assert world.arrived == {"old": False, "new": True}

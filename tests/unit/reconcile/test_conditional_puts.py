@@ -19,7 +19,7 @@ from mirrord.model import (
     StoredObject,
 )
 from mirrord.planning.decisions.describe import validator
-from mirrord.planning.decisions.listed import MOST_UNSEEN, Verdict
+from mirrord.planning.decisions.listed import MOST_IN_VAIN, MOST_UNSEEN, Verdict
 from mirrord.providers import profile
 from mirrord.testing import MemorySource, MemoryStore
 from tests.support.item_world import AT, World
@@ -91,8 +91,23 @@ async def test_a_new_object_costs_one_conditional_put(provider: Any) -> None:
     assert world.content == world.origin.content
 
 
-async def test_an_object_that_appeared_is_overwritten_after_a_head() -> None:
+@pytest.mark.parametrize(
+    ("provider", "size", "requests"),
+    [(SURE, MOST_IN_VAIN, (0, [True])), (SURE, MOST_IN_VAIN + 1, (1, [False])), (UNSURE, 1, (1, [False]))],
+)
+async def test_a_small_file_that_just_appeared_needs_no_head_where_conditions_are_honoured(
+    provider: Any, size: int, requests: tuple[int, list[bool]]
+) -> None:
+    world = ListedWorld(provider, origin=MemorySource(b"x" * size))
+    world.verdict = Verdict.PROBABLY_ABSENT
+    assert (await world.check()).state is State.SYNCED
+    assert world.requests == requests
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ABSENT, Verdict.PROBABLY_ABSENT])
+async def test_an_object_that_appeared_is_overwritten_after_a_head(verdict: Verdict) -> None:
     world = ListedWorld()
+    world.verdict = verdict
     await world.appears()
     assert (await world.check()).state is State.SYNCED
     assert world.content == world.origin.content
@@ -102,8 +117,10 @@ async def test_an_object_that_appeared_is_overwritten_after_a_head() -> None:
     assert await world.unfinished() == 0
 
 
-async def test_an_object_that_already_holds_the_revision_is_adopted() -> None:
+@pytest.mark.parametrize("verdict", [Verdict.ABSENT, Verdict.PROBABLY_ABSENT])
+async def test_an_object_that_already_holds_the_revision_is_adopted(verdict: Verdict) -> None:
     world = ListedWorld()
+    world.verdict = verdict
     observed = await world.origin.probe()
     assert observed is not None
     ours = validator(observed.revision)
@@ -143,9 +160,11 @@ async def test_a_large_object_needs_a_head_first(length: int | None) -> None:
 REFUSED = ConditionRefused("PutObject: NotImplemented", answered=True)
 
 
+@pytest.mark.parametrize("verdict", [Verdict.ABSENT, Verdict.PROBABLY_ABSENT])
 @pytest.mark.parametrize("overwrite", Overwrite)
-async def test_a_store_without_conditions_is_remembered(overwrite: Overwrite) -> None:
+async def test_a_store_without_conditions_is_remembered(overwrite: Overwrite, verdict: Verdict) -> None:
     world = ListedWorld()
+    world.verdict = verdict
     world.counting.refuses = REFUSED
     assert (await world.check(overwrite=overwrite)).state is State.SYNCED
     assert world.requests == (1, [True, False])

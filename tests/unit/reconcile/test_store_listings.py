@@ -286,3 +286,54 @@ async def test_a_cancelled_item_leaves_the_listing_to_the_next() -> None:
     first.cancel()
     listed.store.hangs = False
     assert await second is Verdict.AS_RECORDED
+
+
+def folder_item(number: int) -> Item:
+    at = Destination("s", "http://s", "b", f"in/{number}")
+    origin = File("/f", str(number))
+    return Item(id=at.item_id, entry="folder", origin=origin, destination=at, options=make_options())
+
+
+async def test_files_that_arrive_together_share_one_listing() -> None:
+    listed = await Listed(0, ticks=True).prepared()
+    for number in range(13):
+        listed.listings.arrive(folder_item(number), just_appeared=True)
+    found = [await listed.listings.verdict(folder_item(number), None) for number in range(13)]
+    assert found == [Verdict.ABSENT] * 13
+    assert listed.store.pages == 1
+    listed.listings.arrive(folder_item(13), just_appeared=True)
+    assert await listed.listings.verdict(folder_item(13), None) is Verdict.ABSENT, "the listing still counts"
+
+
+@pytest.mark.parametrize(("just_appeared", "verdict"), [(True, Verdict.PROBABLY_ABSENT), (False, Verdict.UNKNOWN)])
+async def test_a_file_that_arrives_alone_is_not_listed(just_appeared: bool, verdict: Verdict) -> None:
+    listed = await Listed(0, ticks=True).prepared()
+    item = folder_item(0)
+    listed.listings.arrive(item, just_appeared=just_appeared)
+    assert await listed.listings.verdict(item, None) is verdict
+    assert await listed.listings.verdict(item, None) is Verdict.UNKNOWN, "its next attempt needs a HEAD"
+    assert listed.store.pages == 0
+
+
+async def test_a_file_that_a_user_asks_for_gets_a_head_although_it_just_appeared() -> None:
+    listed = await Listed(0, ticks=True).prepared()
+    item = folder_item(0)
+    listed.listings.arrive(item, just_appeared=True)
+    listed.listings.doubt(item.id)
+    assert await listed.listings.verdict(item, None) is Verdict.UNKNOWN
+
+
+async def test_a_file_of_a_folder_that_left_is_not_counted() -> None:
+    listed = await Listed(0, ticks=True).prepared()
+    await listed.listings.replace([], [])
+    listed.listings.arrive(folder_item(0), just_appeared=True)
+    assert await listed.listings.verdict(folder_item(0), None) is Verdict.UNKNOWN
+
+
+async def test_where_listings_are_refused_a_file_that_just_appeared_still_needs_no_head() -> None:
+    listed = await Listed(0, ticks=True).prepared()
+    listed.store.fault = StoreDenied("403")
+    for number in range(13):
+        listed.listings.arrive(folder_item(number), just_appeared=number > 0)
+    found = [await listed.listings.verdict(folder_item(number), None) for number in range(13)]
+    assert found == [Verdict.UNKNOWN, *[Verdict.PROBABLY_ABSENT] * 12]

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.model import Destination, Observed, Overwrite, Record, Revision, State
+from mirrord.model import Destination, FileIdentity, Observed, Overwrite, Record, Revision, State
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action, Decision
 from mirrord.planning.decisions.listed import (
     GOOD_FOR,
+    MOST_IN_VAIN,
     MOST_UNSEEN,
     Verdict,
     good_for,
+    has_just_appeared,
     is_abandoned,
     is_worth_listing,
     listing_cost,
@@ -76,10 +78,10 @@ def test_only_an_object_as_recorded_spares_the_head_of_a_recorded_item(overwrite
 @pytest.mark.parametrize(
     ("overwrite", "conditions", "spared"),
     [
-        (Overwrite.ALWAYS, True, {Verdict.ABSENT}),
+        (Overwrite.ALWAYS, True, {Verdict.ABSENT, Verdict.PROBABLY_ABSENT}),
         (Overwrite.ALWAYS, False, {Verdict.ABSENT}),
-        (Overwrite.OWNED, True, {Verdict.ABSENT}),
-        (Overwrite.NEVER, True, {Verdict.ABSENT}),
+        (Overwrite.OWNED, True, {Verdict.ABSENT, Verdict.PROBABLY_ABSENT}),
+        (Overwrite.NEVER, True, {Verdict.ABSENT, Verdict.PROBABLY_ABSENT}),
         (Overwrite.OWNED, False, set()),  # the store may ignore If-None-Match
         (Overwrite.NEVER, False, set()),
     ],
@@ -105,6 +107,9 @@ def observed(length: int | None) -> Observed:
         (Verdict.ABSENT, Action.COPY, MOST_UNSEEN, True),
         (Verdict.ABSENT, Action.COPY, MOST_UNSEEN + 1, False),
         (Verdict.ABSENT, Action.COPY, None, False),
+        (Verdict.PROBABLY_ABSENT, Action.COPY, MOST_IN_VAIN, True),
+        (Verdict.PROBABLY_ABSENT, Action.COPY, MOST_IN_VAIN + 1, False),
+        (Verdict.PROBABLY_ABSENT, Action.ADOPT, 1, False),
         (Verdict.OTHER, Action.COPY, 1, False),
         (Verdict.UNKNOWN, Action.COPY, 1, False),
     ],
@@ -113,3 +118,10 @@ def test_a_write_needs_a_head_or_a_condition(
     verdict: Verdict, action: Action, length: int | None, enough: bool
 ) -> None:
     assert suffices(verdict, Decision(action, "why"), observed(length)) is enough
+
+
+@pytest.mark.parametrize(("ctime", "appeared"), [(99.9, False), (100.0, True), (101.0, True)])
+def test_a_file_appeared_if_its_ctime_is_later_than_the_start(ctime: float, appeared: bool) -> None:
+    of_later_mtime = 200 * 10**9
+    file = FileIdentity(1, 1, 1, of_later_mtime, int(ctime * 1e9))
+    assert has_just_appeared(file, 100.0) is appeared
