@@ -99,7 +99,7 @@ async def test_a_small_file_that_just_appeared_needs_no_head_where_conditions_ar
     provider: Any, size: int, requests: tuple[int, list[bool]]
 ) -> None:
     world = ListedWorld(provider, origin=MemorySource(b"x" * size))
-    world.verdict = Verdict.PROBABLY_ABSENT
+    world.shows = Verdict.PROBABLY_ABSENT
     assert (await world.check()).state is State.SYNCED
     assert world.requests == requests
 
@@ -107,7 +107,7 @@ async def test_a_small_file_that_just_appeared_needs_no_head_where_conditions_ar
 @pytest.mark.parametrize("verdict", [Verdict.ABSENT, Verdict.PROBABLY_ABSENT])
 async def test_an_object_that_appeared_is_overwritten_after_a_head(verdict: Verdict) -> None:
     world = ListedWorld()
-    world.verdict = verdict
+    world.shows = verdict
     await world.appears()
     assert (await world.check()).state is State.SYNCED
     assert world.content == world.origin.content
@@ -120,7 +120,7 @@ async def test_an_object_that_appeared_is_overwritten_after_a_head(verdict: Verd
 @pytest.mark.parametrize("verdict", [Verdict.ABSENT, Verdict.PROBABLY_ABSENT])
 async def test_an_object_that_already_holds_the_revision_is_adopted(verdict: Verdict) -> None:
     world = ListedWorld()
-    world.verdict = verdict
+    world.shows = verdict
     observed = await world.origin.probe()
     assert observed is not None
     ours = validator(observed.revision)
@@ -164,7 +164,7 @@ REFUSED = ConditionRefused("PutObject: NotImplemented", answered=True)
 @pytest.mark.parametrize("overwrite", Overwrite)
 async def test_a_store_without_conditions_is_remembered(overwrite: Overwrite, verdict: Verdict) -> None:
     world = ListedWorld()
-    world.verdict = verdict
+    world.shows = verdict
     world.counting.refuses = REFUSED
     assert (await world.check(overwrite=overwrite)).state is State.SYNCED
     assert world.requests == (1, [True, False])
