@@ -14,10 +14,11 @@ from typing import TypeVar
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import SourceTimedOut
-from mirrord.model import File, Item
+from mirrord.model import Checksum, ChecksumKind, File, Item
 from mirrord.ports import Hints
 from mirrord.settings import OwnPaths
 from mirrord.sources.file import FileSource, file_source
+from mirrord.sources.file.group import Expected, read_group
 from mirrord.sources.folder.directories import Directories, DirectoryKey, FolderLocation
 from mirrord.sources.folder.overlap import Overlaps, Survey, directory_of, local_sources, relevant
 from mirrord.sources.folder.quarantine import FolderQuarantine
@@ -42,6 +43,14 @@ class LocalFiles:
     def source(self, file: File) -> FileSource:
         """The file as a source."""
         return file_source(file, self._own, self._pools, read_ahead=self._read_ahead)
+
+    async def read_group(
+        self, root: str, files: Sequence[Expected], view: memoryview, kind: ChecksumKind
+    ) -> Sequence[Checksum | None]:
+        """Read many small files of the folder at `root`: see `read_group`. Raises SourceTimedOut; a thread may then
+        still write into `view`."""
+        pool = self._pools.of_root(root)
+        return await pool.run(partial(read_group, root, files, view, kind, pool.alive))
 
     def listing(self, spec: FolderSpec) -> LocalFolder:
         """The files of a folder."""

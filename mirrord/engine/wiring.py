@@ -24,6 +24,7 @@ from mirrord.model import File, Item
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.breakers import Breakers, Release
+from mirrord.reconcile.file_batch import FileBatches
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
@@ -64,6 +65,8 @@ class Engine:
     """The reconciler, followed by `after_upload`."""
     released: deque[str]
     """Ids of items that need not wait any longer, because their store or host answers again. Empty with a `release`."""
+    file_batches: FileBatches
+    """New small files, many at a time."""
     sweeper: UploadSweeper
     journal: Journal
     stores: Stores
@@ -121,11 +124,12 @@ def _assembled(
     breakers = Breakers(tries=retries.tries, release=release or released.extend)
     differing = released.extend if release is None else None
     listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock, differing=differing)
+    transfers = _transfers(adapters, settings, observer, budget, breakers)
     reconciler = Reconciler(
         journal=adapters.journal,
         store_of=adapters.stores.of,
         source_of=adapters.source_of,
-        transfers=_transfers(adapters, settings, observer, budget, breakers),
+        transfers=transfers,
         observer=observer,
         clock=adapters.clock,
         retry=RetryPolicy(rule=retries).wait,
@@ -136,6 +140,15 @@ def _assembled(
         reconciler=reconciler,
         after_upload=_after_upload(adapters, reconciler, observer, budget),
         released=released,
+        file_batches=FileBatches(
+            transfers=transfers,
+            store_of=adapters.stores.of,
+            read=adapters.files.read_group,
+            breakers=breakers,
+            retry=reconciler.retry,
+            workers=settings.transfers,
+            doubt=listings.doubt,
+        ),
         sweeper=UploadSweeper(
             journal=adapters.journal, store_at=adapters.stores.at, observer=observer, clock=adapters.clock
         ),

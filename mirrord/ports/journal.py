@@ -37,6 +37,10 @@ class JournalQueries(Protocol):
     async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> Mapping[str, RecordedFile]:
         """Those of up to about a thousand files, by item id, whose records are `unchanged_record`, in one query."""
 
+    async def new_files(self, files: Mapping[str, FileIdentity], endpoint: str) -> Collection[str]:
+        """Those of up to about a thousand item ids, in order, that have no record and no transfer, and whose file is
+        not one that `made_from` finds a record of. In one query."""
+
     async def dates(self, sources: Collection[str]) -> Mapping[str, float]:
         """The earliest `Record.dated` of each of up to some hundreds of sources, in one query.
 
@@ -122,6 +126,9 @@ class JournalTransfers(Protocol):
         record of an open upload's id.
         """
 
+    async def begin_all(self, transfers: Sequence[Transfer]) -> None:
+        """`begin` for many, in one commit: after an error none of them is recorded."""
+
     async def opened(self, transfer_id: str, upload_id: str) -> None:
         """The store created the multipart upload."""
 
@@ -142,6 +149,9 @@ class JournalTransfers(Protocol):
 
         For an unknown transfer the record is saved, too.
         """
+
+    async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
+        """`finish` for many (id of the transfer, record), in one commit: after an error none of them is recorded."""
 
     async def abandon(self, transfer_id: str) -> None:
         """Delete the transfer and its parts. It failed and left nothing at the store."""

@@ -4,9 +4,10 @@ For programs that end, `sync` and `plan`. Owns the scan of each folder, and one 
 folders settle. Does not wait for markers: a file without its marker is left Waiting.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mirrord.aio import batches
 from mirrord.declared import FolderSpec
@@ -16,6 +17,7 @@ from mirrord.events import FolderRescanned, ItemsUnchanged
 from mirrord.folders.binding import Binding
 from mirrord.folders.intake import needs_no_marker
 from mirrord.folders.missing import MissingFiles, refused
+from mirrord.folders.new_files import NewFiles
 from mirrord.folders.unchanged import UnchangedFiles, note_seen
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.listed import Verdict
@@ -24,6 +26,7 @@ from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.planning.items.bind import item_of
 from mirrord.ports import Clock, Found, JournalRecords, Observer
 from mirrord.programs.desired import Desired, matches, selected
+from mirrord.reconcile.file_batch import NewFile
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.sources.folder.settle import SettledFolder
 from mirrord.sources.folder.walk import FoundFile
@@ -39,6 +42,21 @@ class PlannedItem:
 
     item: Item
     waits: Outcome | None = None
+    failed: Outcome | None = None
+    """The outcome of a first attempt that failed."""
+
+
+class Batches(Protocol):
+    """Sends new small files together, beside the checks of items."""
+
+    async def add(self, files: Sequence[NewFile]) -> None:
+        """Send these files of one folder."""
+
+    def taken_left(self) -> Iterator[PlannedItem]:
+        """The items that need a check of their own after all, so far."""
+
+    def rest(self) -> AsyncIterator[PlannedItem]:
+        """The same, until all files have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +86,8 @@ class Snapshot:
     listings: StoreListings
     resume: Callable[[FolderSpec, Sequence[Found]], Awaitable[None]] | None = None
     """Continues with files that `after_upload` had put into quarantine; None: they are left."""
+    batches: Batches | None = None
+    """Sends new small files; None: each of them is an item."""
     unchanged: int = field(default=0, init=False)
     """Files that are as recorded, and whose objects a listing showed: they are no `items`."""
     incomplete: list[str] = field(default_factory=list, init=False)
@@ -88,6 +108,9 @@ class Snapshot:
         for spec, listing in folders:
             async for planned in self._found(spec, listing):
                 yield planned
+        if self.batches is not None:
+            async for planned in self.batches.rest():
+                yield planned
 
     def _may_match(self, spec: FolderSpec) -> bool:
         return any(
@@ -100,7 +123,7 @@ class Snapshot:
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
         began, files, seen = self.clock.monotonic(), 0, ScannedItems()
         recorded = await self.journal.count(spec.entry)
-        unchanged = self._unchanged(spec)
+        unchanged, new = self._unchanged(spec), self._new(spec)
         prunes = spec.delete == "mirror" and not self.options.only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:
@@ -111,7 +134,9 @@ class Snapshot:
                 )
                 if prunes:
                     await self._note_seen(seen, bound)
-                for planned in await self._planned(spec, listing, bound):
+                for planned in await self._planned(spec, listing, await self._checked(bound, new)):
+                    yield planned
+                for planned in self.batches.taken_left() if self.batches is not None else ():
                     yield planned
         await self._resumed(spec, listing)
         self.incomplete += [f"{problem.path}: {problem.message}" for problem in listing.problems]
@@ -142,6 +167,24 @@ class Snapshot:
         if self.files.overlaps.concern(spec.entry) or not matches(spec.entry, "", self.options.only):
             return None
         return UnchangedFiles(spec, self.journal)
+
+    def _new(self, spec: FolderSpec) -> NewFiles | None:
+        """None: each file of the folder is an item."""
+        if self.batches is None or self.files.overlaps.concern(spec.entry):
+            return None
+        return NewFiles(spec, self.journal, self.listings)
+
+    async def _checked(
+        self, bound: Sequence[tuple[FoundFile, Item]], files: NewFiles | None
+    ) -> Sequence[tuple[FoundFile, Item]]:
+        """The files that are checked one by one. The others are new and small, and are being sent."""
+        if files is None or self.batches is None:
+            return bound
+        new = await files.among([(one, i) for one, i in bound if one.settled and selected(i, self.options.only)])
+        if not new:
+            return bound
+        await self.batches.add(list(new.values()))
+        return [(one, item) for one, item in bound if item.id not in new or new[item.id].item is not item]
 
     async def _changed(
         self, spec: FolderSpec, found: Sequence[FoundFile], files: UnchangedFiles | None, seen: ScannedItems | None

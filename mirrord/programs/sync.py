@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mirrord.engine.wiring import Engine, engine
 from mirrord.ports import Observer
+from mirrord.programs.batches import RunningBatches
 from mirrord.programs.desired import Desired, announce, selected
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
@@ -32,6 +33,7 @@ async def sync(
         await opened.listings.replace(
             (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
         )
+        batches = RunningBatches(batches=opened.file_batches, report=report, limit=opened.budget.limit)
         snapshot = Snapshot(
             desired=desired,
             journal=opened.journal,
@@ -41,8 +43,10 @@ async def sync(
             files=opened.files,
             listings=opened.listings,
             resume=opened.after_upload.resume,
+            batches=batches,
         )
-        await _reconcile_all(snapshot, opened, report, slots)
+        async with batches:
+            await _reconcile_all(snapshot, opened, report, slots)
         report.duration = opened.clock.monotonic() - began
     return report
 
@@ -54,7 +58,9 @@ async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slo
     async def handle(planned: PlannedItem) -> None:
         async with order.one_step(last=planned.item.gone):
             pauses = Pauses(slots, planned.item.id, opened.clock)
-            outcome = planned.waits or await reconcile_with_retries(opened.after_upload, planned.item, pauses)
+            outcome = planned.waits or await reconcile_with_retries(
+                opened.after_upload, planned.item, pauses, planned.failed
+            )
             report.add(planned.item, outcome)
 
     await work_through(snapshot.items(), handle, slots)

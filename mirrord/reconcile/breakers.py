@@ -96,6 +96,10 @@ class Breakers:
             self._keep(dependency, admitted(self._of(dependency), item.id, now + PROBE_TIMEOUT))
         return None
 
+    def closed(self, item: Item) -> bool:
+        """Whether nothing holds items of the item's store and host back: many requests may be sent at once."""
+        return not any(self._of(one).opened for one in _dependencies(item))
+
     def leave(self, item: Item) -> None:
         """The attempt at an item that was let through has ended."""
         if not self._states:

@@ -32,15 +32,17 @@ class Reconciles(Protocol):
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome: ...
 
 
-async def reconcile_with_retries(reconciler: Reconciles, item: Item, clock: Sleeps) -> Outcome:
-    """Check `item` until no further attempt is due. Returns the last outcome."""
-    failures = 0
-    while True:
-        outcome = await reconciler.reconcile(item, failures)
-        if outcome.retry_in is None:
-            return outcome
+async def reconcile_with_retries(
+    reconciler: Reconciles, item: Item, clock: Sleeps, before: Outcome | None = None
+) -> Outcome:
+    """Check `item` until no further attempt is due. Returns the last outcome. `before`: that of a first attempt, which
+    was made already."""
+    failures, outcome = 0, before or await reconciler.reconcile(item)
+    while outcome.retry_in is not None:
         failures = outcome.failures_after(failures)
         await clock.sleep(outcome.retry_in)
+        outcome = await reconciler.reconcile(item, failures)
+    return outcome
 
 
 class Slots:

@@ -51,6 +51,16 @@ class MemoryJournal:
         }
         return {item_id: one for item_id, one in records.items() if one is not None}
 
+    async def new_files(self, files: Mapping[str, FileIdentity], endpoint: str) -> list[str]:
+        with_transfer = {one.item_id for one in self._transfers.values()}
+        return [
+            item_id
+            for item_id, file in files.items()
+            if item_id not in self._records
+            and item_id not in with_transfer
+            and not await self.made_from(file, endpoint)
+        ]
+
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         wanted, found = frozenset(sources), dict[str, float]()
         for one in self._records.values():
@@ -128,10 +138,14 @@ class MemoryJournal:
         self._written = time.time()
 
     async def begin(self, transfer: Transfer) -> None:
-        if transfer.id in self._transfers:
-            raise JournalError(f"a transfer {transfer.id} is known already")
-        self._transfers[transfer.id] = transfer
-        self._parts[transfer.id] = {}
+        await self.begin_all([transfer])
+
+    async def begin_all(self, transfers: Sequence[Transfer]) -> None:
+        new = {one.id: one for one in transfers}
+        if known := self._transfers.keys() & new or len(new) < len(transfers):
+            raise JournalError(f"a transfer is known already: {known}")
+        self._transfers |= new
+        self._parts |= {transfer_id: {} for transfer_id in new}
         self._written = time.time()
 
     async def opened(self, transfer_id: str, upload_id: str) -> None:
@@ -149,8 +163,12 @@ class MemoryJournal:
         self._change(transfer_id, complete_requested=None)
 
     async def finish(self, transfer_id: str, record: Record) -> None:
-        await self.abandon(transfer_id)
-        await self.save(record)
+        await self.finish_all([(transfer_id, record)])
+
+    async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
+        for transfer_id, _ in finished:
+            await self.abandon(transfer_id)
+        await self.save_all([record for _, record in finished])
 
     async def abandon(self, transfer_id: str) -> None:
         self._transfers.pop(transfer_id, None)

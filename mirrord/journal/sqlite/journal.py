@@ -92,6 +92,11 @@ class SqliteJournal:
                 found[item_id] = RecordedFile(device, bool(of_entry))
         return found
 
+    async def new_files(self, files: Mapping[str, FileIdentity], endpoint: str) -> list[str]:
+        known = ", ".join(f'"{item_id}": {from_file(file)}' for item_id, file in files.items())
+        values: SqlValues = {"files": f"{{{known}}}", "endpoint": encode(endpoint)}
+        return [row[0] for row in await self._database.read("new_files", values)] if files else []
+
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         rows = await self._database.read("dates", {"sources": json.dumps(list(sources))})
         return {row["source"]: row["dated"] for row in rows}
@@ -184,12 +189,16 @@ class SqliteJournal:
         await self._database.write(Statement("save_folder_root", values))
 
     async def begin(self, transfer: Transfer) -> None:
-        added = self._open_transfers.add(transfer.id, transfer.item_id)
+        await self.begin_all([transfer])
+
+    async def begin_all(self, transfers: Sequence[Transfer]) -> None:
+        added = [one for one in transfers if self._open_transfers.add(one.id, one.item_id)]
         try:
-            await self._database.write(Statement("begin_transfer", from_transfer(transfer)))
+            await self._database.write(*(Statement("begin_transfer", from_transfer(one)) for one in transfers))
         except JournalError:  # not after a cancellation: the write may still be committed
+            for one in added:
+                self._open_transfers.discard(one.id)
             if added:
-                self._open_transfers.discard(transfer.id)
                 self._counting = self._counted = False  # a disk that fails may have kept it: count again
             raise
 
@@ -216,10 +225,14 @@ class SqliteJournal:
         await self._database.write(Statement("complete_refused", {"id": transfer_id}))
 
     async def finish(self, transfer_id: str, record: Record) -> None:
-        await self._database.write(
-            Statement("forget_transfer", {"id": transfer_id}), Statement("save_record", from_record(record))
-        )
-        self._open_transfers.discard(transfer_id)
+        await self.finish_all([(transfer_id, record)])
+
+    async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
+        forgotten = [Statement("forget_transfer", {"id": transfer_id}) for transfer_id, _ in finished]
+        saved = [Statement("save_record", from_record(record)) for _, record in finished]
+        await self._database.write(*forgotten, *saved)
+        for transfer_id, _ in finished:
+            self._open_transfers.discard(transfer_id)
 
     async def abandon(self, transfer_id: str) -> None:
         await self._database.write(Statement("forget_transfer", {"id": transfer_id}))

@@ -30,6 +30,18 @@ WHERE item_id IN (SELECT value FROM json_each(:item_ids))
     AND options_digest = :options_digest AND (NOT :readback OR integrity IS NULL OR integrity = 'readback')
     AND NOT EXISTS (SELECT 1 FROM transfers WHERE transfers.item_id = items.item_id);
 
+-- name: new_files
+SELECT seen.key AS item_id FROM json_each(:files) AS seen
+WHERE NOT EXISTS (SELECT 1 FROM items WHERE items.item_id = seen.key)
+    AND NOT EXISTS (SELECT 1 FROM transfers WHERE transfers.item_id = seen.key)
+    AND NOT EXISTS (
+        SELECT 1 FROM items INDEXED BY items_by_file
+        WHERE json_extract(revision, '$.file[1]') = json_extract(seen.value, '$[1]')
+            AND json_extract(revision, '$.file[2]') = json_extract(seen.value, '$[2]')
+            AND json_extract(revision, '$.file[3]') = json_extract(seen.value, '$[3]')
+            AND endpoint = CAST(:endpoint AS TEXT)
+    );
+
 -- name: dates
 SELECT source, min(dated) AS dated FROM items INDEXED BY items_by_date
 WHERE dated IS NOT NULL AND source IN (SELECT value FROM json_each(:sources))

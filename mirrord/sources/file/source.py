@@ -267,14 +267,23 @@ def _below(root: str, path: str) -> Sequence[str]:
 def _open_beneath(root: str, steps: Sequence[str]) -> int:
     """Open segment by segment from `root`, so that a directory that was replaced by a link is not followed."""
     *directories, name = steps
-    opened = os.open(root, _DIRECTORY)
+    opened = open_directory(root, directories)
     try:
-        for directory in directories:
-            outer, opened = opened, os.open(directory, _DIRECTORY | os.O_NOFOLLOW, dir_fd=opened)
-            os.close(outer)
         return os.open(name, _FLAGS, dir_fd=opened)
     finally:
         os.close(opened)
+
+
+def open_directory(root: str, steps: Sequence[str]) -> int:
+    """Open the directory at `steps` below `root`. A link below the root is not followed: that raises OSError."""
+    opened = os.open(root, _DIRECTORY)
+    for step in steps:
+        outer = opened
+        try:
+            opened = os.open(step, _DIRECTORY | os.O_NOFOLLOW, dir_fd=outer)
+        finally:
+            os.close(outer)
+    return opened
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""The batches of new small files that `sync` sends beside its checks.
+
+Owns how many run at a time, and the items that need a check of their own after all. `reconcile.file_batch` sends one
+batch.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from mirrord.model import Item, Outcome
+from mirrord.programs.report import Report
+from mirrord.programs.snapshot import PlannedItem
+from mirrord.reconcile.file_batch import FileBatches, NewFile
+from mirrord.units import MiB
+
+AT_A_TIME = 3
+"""One is read while one is put and one is recorded."""
+_MOST_BYTES = 2 * MiB - 1
+"""Bytes of one batch. Its buffer has one byte more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningBatches:
+    """Sends batches while the context is open. `limit`: of the buffers, in bytes."""
+
+    batches: FileBatches
+    report: Report
+    limit: int
+    _left: deque[PlannedItem] = field(default_factory=deque, init=False)
+    _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME), init=False)
+    _running: int = field(default=0, init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup, init=False)
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the batches; after an error they are cancelled. The first error is raised as itself."""
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def add(self, files: Sequence[NewFile]) -> None:
+        """Send the files of one folder, as soon as fewer than `AT_A_TIME` batches run."""
+        for batch in _by_size(files, min(_MOST_BYTES, self.limit // 8)):
+            await self._free.acquire()
+            self._running += 1
+            self._group.create_task(self.batches.send(batch, self)).add_done_callback(self._done)
+
+    def _done(self, _: asyncio.Task[None]) -> None:
+        self._free.release()
+        self._running -= 1
+        self._changed.set()
+
+    def synced(self, item: Item, outcome: Outcome) -> None:
+        """See `Ended`."""
+        self.report.add(item, outcome)
+
+    def left(self, item: Item, failed: Outcome | None) -> None:
+        """See `Ended`."""
+        self._left.append(PlannedItem(item, failed=failed))
+        self._changed.set()
+
+    def taken_left(self) -> Iterator[PlannedItem]:
+        """The items that need a check of their own, so far."""
+        while self._left:
+            yield self._left.popleft()
+
+    async def rest(self) -> AsyncIterator[PlannedItem]:
+        """The items that need a check of their own, until all batches have ended."""
+        while self._running or self._left:
+            self._changed.clear()
+            for planned in self.taken_left():
+                yield planned
+            if self._running:
+                await self._changed.wait()
+
+
+def _by_size(files: Iterable[NewFile], most: int) -> Iterator[list[NewFile]]:
+    """The files in lists of at most `most` bytes each; a larger file has its own."""
+    batch: list[NewFile] = []
+    size = 0
+    for one in files:
+        if batch and size + one.file.size > most:
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.file.size
+    if batch:
+        yield batch
