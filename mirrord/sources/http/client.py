@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import strerror
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -23,7 +23,7 @@ from mirrord._version import __version__
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
-from mirrord.sources.http.protocol import MOST_FIELDS, HttpConnector, NotHttp
+from mirrord.sources.http.protocol import MOST_FIELDS, HttpConnector, NotHttp, response_deadline
 from mirrord.sources.http.urls import percent_encoded, redirect_target
 from mirrord.units import KiB
 
@@ -47,35 +47,6 @@ class HttpResponse(aiohttp.ClientResponse):
         peer = transport.get_extra_info("peername") if transport else None
         self.peer = peer[0] if isinstance(peer, tuple) else None
         return await super().start(connection)
-
-
-class _ResponseDeadline:
-    """The deadline of one request. It does not run while the request waits for a connection of the pool."""
-
-    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
-        self._timeout = timeout
-        self._seconds = seconds
-
-    def start(self) -> None:
-        self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
-
-    def stop(self) -> None:
-        self._timeout.reschedule(None)
-
-
-def _deadline_trace() -> aiohttp.TraceConfig:
-    """Stops each request's `_ResponseDeadline` while the request waits for a connection."""
-
-    async def queued(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.stop()
-
-    async def granted(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.start()
-
-    config = aiohttp.TraceConfig()
-    config.on_connection_queued_start.append(queued)
-    config.on_connection_queued_end.append(granted)
-    return config
 
 
 class HttpClient:
@@ -116,7 +87,6 @@ class HttpClient:
                 socket_factory=connect,
                 resolver=aiohttp.ThreadedResolver(),
             ),
-            trace_configs=[_deadline_trace()],
             response_class=HttpResponse,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"mirrord/{__version__}"},
@@ -148,16 +118,12 @@ class HttpClient:
         raise SourceRefused(f"{shown(url)}: more than {max_redirects} redirects")
 
     async def _get_once(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> HttpResponse:
-        session = self._sessions[behind_public]
+        session, seconds = self._sessions[behind_public], self._connect_timeout + idle
         with translated(url):
-            async with asyncio.timeout(None) as timeout:
-                deadline = _ResponseDeadline(timeout, self._connect_timeout + idle)
-                deadline.start()
+            async with asyncio.timeout(seconds) as timeout:
+                response_deadline.set((timeout, seconds))
                 response = await session.get(
-                    URL(percent_encoded(url), encoded=True),
-                    headers=headers,
-                    allow_redirects=False,
-                    trace_request_ctx=deadline,
+                    URL(percent_encoded(url), encoded=True), headers=headers, allow_redirects=False
                 )
         assert isinstance(response, HttpResponse)
         return response

@@ -28,13 +28,17 @@ _MAX_OUTPUT = 256 * KiB
 
 def content_encoding(value: str | None) -> str | None:
     """The registered codings of a Content-Encoding, in their order; None if there are none."""
-    named = [coding.strip() for coding in (value or "").split(",")]
+    if not value:
+        return None
+    named = [coding.strip() for coding in value.split(",")]
     return ", ".join(coding for coding in named if coding.lower() in REGISTERED) or None
 
 
 def has_unregistered(value: str | None) -> bool:
     """Whether a Content-Encoding names a coding that is not registered."""
-    named = (coding.strip().lower() for coding in (value or "").split(","))
+    if not value:
+        return False
+    named = (coding.strip().lower() for coding in value.split(","))
     return any(coding not in REGISTERED and coding not in ("", "identity") for coding in named)
 
 
@@ -43,7 +47,10 @@ def transfer_codings(headers: Mapping[str, str], where: str) -> list[str]:
 
     Raises SourceRefused for a coding that is not supported.
     """
-    named = [coding.strip().lower() for coding in headers.get("Transfer-Encoding", "").split(",")]
+    value = headers.get("Transfer-Encoding")
+    if not value:
+        return []
+    named = [coding.strip().lower() for coding in value.split(",")]
     codings = [coding for coding in named if coding not in ("", "identity")]
     if codings and codings[-1] == "chunked":
         codings.pop()

@@ -7,6 +7,7 @@ statuses into the errors of `mirrord.errors`.
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import takewhile
 from typing import TypeGuard
 
 from mirrord.errors import (
@@ -124,12 +125,10 @@ def storable(value: str | None) -> str | None:
 
     None if nothing is left, or more than `LONGEST_STORED` characters.
     """
-    kept: list[str] = []
-    for part in (value or "").strip().split(";"):
-        if not (part.isascii() and part.isprintable()):
-            break
-        kept.append(part)
-    text = ";".join(kept).strip()
+    text = (value or "").strip()
+    if not (text.isascii() and text.isprintable()):
+        kept = takewhile(lambda part: part.isascii() and part.isprintable(), text.split(";"))
+        text = ";".join(kept).strip()
     return text if 0 < len(text) <= LONGEST_STORED else None
 
 

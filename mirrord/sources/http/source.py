@@ -201,8 +201,9 @@ class HttpSource(Source):
             response.close()
             raise
         observed = responses.observed(response.headers, self._address, self._location(url), now)
-        ranges = observed.ranges and not self._refusals.known(RequestKind.RANGES, self._address)
-        return response, replace(observed, ranges=ranges)
+        if observed.ranges and self._refusals.known(RequestKind.RANGES, self._address):
+            observed = replace(observed, ranges=False)
+        return response, observed
 
     def _location(self, url: str) -> str | None:
         """As `Revision.location`: the id of `url` if a redirect led there; None for the source's own URL."""
