@@ -85,6 +85,9 @@ class Stores:
 
     async def named(self, name: str) -> ObjectStore:
         """The open store of that name. Raises StoreError if it cannot be opened."""
+        known = self._open.get(name)
+        if known is not None and known[0] is self._options.get(name):  # each check asks, and the lock takes 5 us
+            return known[1]
         async with self._locks.setdefault(name, asyncio.Lock()):
             options = self._options.get(name)
             if options is None:

@@ -178,7 +178,8 @@ class LogObserver:
     @_log_event.register
     def _(self, event: ItemUnchanged) -> None:
         self._failing.pop(event.item.id, None)
-        self._logger.debug(event.name, **_item(event.item), outcome="unchanged")
+        if self._logger.is_enabled_for(logging.DEBUG):
+            self._logger.debug(event.name, **_item(event.item), outcome="unchanged")
 
     @_log_event.register
     def _(self, event: ItemsUnchanged) -> None:
