@@ -23,41 +23,46 @@ from mirrord.model import (
 from mirrord.planning.decisions.decide import adopted, options_digest
 from mirrord.planning.decisions.identity import same_state
 
+_SYNCED = Outcome(state=State.SYNCED)
+
 
 def with_outcome(item: Item, record: Record | None, outcome: Outcome, now: float) -> Record:
     """The item's record with a new state, in force; revision and object stay as they were."""
-    before = record or Record(
+    revision, known = (record.revision, record.object) if record else (None, RecordedObject())
+    return _in_force(item, _condition(record, outcome, now), revision, known)
+
+
+def _condition(record: Record | None, outcome: Outcome, now: float) -> Condition:
+    same = record is not None and record.condition.state is outcome.state
+    return Condition(
+        state=outcome.state,
+        reason=outcome.reason,
+        message=outcome.message,
+        since=record.condition.since if record and same else now,
+        next_check=None if outcome.retry_in is None else now + outcome.retry_in,
+    )
+
+
+def _in_force(item: Item, condition: Condition, revision: Revision | None, known: RecordedObject) -> Record:
+    return Record(
         item_id=item.id,
         entry=item.entry,
         source=item.shown_source,
         destination=item.destination,
-        condition=Condition(state=State.PENDING, since=now),
-    )
-    same = before.condition.state is outcome.state
-    return replace(
-        before,
-        entry=item.entry,
-        source=item.shown_source,
-        destination=item.destination,
-        condition=Condition(
-            state=outcome.state,
-            reason=outcome.reason,
-            message=outcome.message,
-            since=before.condition.since if same else now,
-            next_check=None if outcome.retry_in is None else now + outcome.retry_in,
-        ),
-        removed=None,
+        condition=condition,
+        revision=revision,
+        object=known,
         dated=item.dated,
     )
 
 
 def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> Record:
     """The record of an item whose object was just written and proven."""
-    return replace(
-        with_outcome(item, record, Outcome(state=State.SYNCED), now),
-        revision=replace(copied.revision, departs=True if item.removes_file else None),
-        object=_written(copied, options_digest(item.options.object), now),
-    )
+    revision, departs = copied.revision, True if item.removes_file else None
+    if revision.departs is not departs:
+        revision = replace(revision, departs=departs)
+    written = _written(copied, options_digest(item.options.object), now)
+    return _in_force(item, _condition(record, _SYNCED, now), revision, written)
 
 
 def with_finished(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:

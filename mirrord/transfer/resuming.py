@@ -11,11 +11,12 @@ is reopened while the reader owns a buffer, so reopening has a deadline (REOPEN_
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from mirrord.errors import SourceUnavailable
+from mirrord.errors import MirrordError, SourceUnavailable
 from mirrord.model import Observed
 from mirrord.planning.transfers.resume import PartRange
 from mirrord.ports import ByteStream, Source
@@ -41,7 +42,7 @@ class ResumingStream:
         self._breaks = Failures()
         self._last_break = wanted.start
         self._stream: ByteStream | None = None
-        self._exits = AsyncExitStack()
+        self._opened: AbstractAsyncContextManager[ByteStream] | None = None  # of `_stream`
 
     async def __aenter__(self) -> Self:
         try:
@@ -59,29 +60,30 @@ class ResumingStream:
     async def readinto(self, view: memoryview) -> int:
         """See `ports.ByteStream`. Raises SourceUnavailable after too many breaks, and SourceChanged."""
 
-        async def read() -> int:
-            if self._stream is None:
-                await self._reopen()
-            assert self._stream is not None
-            return await self._stream.readinto(view)
-
-        count = await self._retried(read)
+        count = await self._retried(partial(self._read, view))
         self._offset += count
         return count
 
     async def _retried(self, step: Callable[[], Awaitable[T]]) -> T:
-        async def tried() -> T:
-            try:
-                return await step()
-            except SourceUnavailable:
-                await self._broken()
-                raise
+        async for one_try in self._retry.tries(_is_break, self._breaks):
+            with one_try:
+                try:
+                    return await step()
+                except SourceUnavailable:
+                    await self._broken()
+                    raise
+        raise AssertionError("the last try returns or raises")
 
-        return await self._retry.run(tried, lambda error: isinstance(error, SourceUnavailable), self._breaks)
+    async def _read(self, view: memoryview) -> int:
+        if self._stream is None:
+            await self._reopen()
+        assert self._stream is not None
+        return await self._stream.readinto(view)
 
     async def _open(self) -> None:
         opening = self._source.open(self._observed, self._offset, self._end)
-        self._stream = await self._exits.enter_async_context(opening)
+        self._stream = await opening.__aenter__()
+        self._opened = opening
 
     async def _reopen(self) -> None:
         try:
@@ -98,5 +100,10 @@ class ResumingStream:
 
     async def _close(self) -> None:
         self._stream = None
-        exits, self._exits = self._exits, AsyncExitStack()
-        await exits.aclose()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.__aexit__(None, None, None)
+
+
+def _is_break(error: MirrordError) -> bool:
+    return isinstance(error, SourceUnavailable)
