@@ -72,9 +72,7 @@ def spares_head(record: Record | None, overwrite: Overwrite, verdict: Verdict, *
     """Whether the check of an item begins without a HEAD. `conditions`: the store is known to honour If-None-Match."""
     if record is not None and record.revision is not None:
         return verdict is Verdict.AS_RECORDED
-    if verdict is Verdict.PROBABLY_ABSENT:
-        return conditions
-    return verdict is Verdict.ABSENT and (conditions or overwrite is Overwrite.ALWAYS)
+    return verdict.is_free and (conditions or overwrite is Overwrite.ALWAYS)
 
 
 def suffices(verdict: Verdict, decision: Decision, observed: Observed | None) -> bool:
