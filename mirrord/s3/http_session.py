@@ -31,6 +31,8 @@ from mirrord.units import KiB, MiB
 REFUSAL_LIMIT = 64 * KiB
 RESULT_LIMIT = 16 * MiB
 _PIECE = 64 * KiB
+_QUOTE = "\n\n"
+"""Precedes the quoted bytes in the errors of aiohttp's parser."""
 
 
 class BoundedAnswer:
@@ -209,6 +211,8 @@ def _translated(url: str, proxy: str | None) -> Iterator[None]:
     except aiohttp.ClientSSLError as error:
         raise sdk.SSLError(endpoint_url=url, error=error) from error
     except ValueError as error:  # a proxy's or an endpoint's URL that aiohttp cannot read
+        if proxy:  # the text may have its password
+            raise UrlUnusable(error=shown(proxy)) from None
         raise UrlUnusable(error=error) from error
     except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
         raise sdk.ProxyConnectionError(proxy_url=shown(proxy or ""), error=error) from error
@@ -219,4 +223,11 @@ def _translated(url: str, proxy: str | None) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise sdk.EndpointConnectionError(endpoint_url=url, error=error) from error
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-        raise sdk.ConnectionClosedError(endpoint_url=url, error=error) from error
+        raise sdk.ConnectionClosedError(endpoint_url=url, error=_without_answer(error)) from error
+
+
+def _without_answer(error: Exception) -> Exception:
+    """aiohttp names the URL, of a proxy with its password, and quotes the answer, which may repeat the request."""
+    if not isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
+        return error
+    return ValueError(f"the answer is not HTTP: {error.message.partition(_QUOTE)[0]}")

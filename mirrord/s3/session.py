@@ -7,6 +7,7 @@ may not end if a store redirects without a region, and an Expect without an answ
 with `wire: auto`, `wire` sends the frequent ones.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -54,6 +55,7 @@ CONNECTIONS = 64
 """Sockets to one store: the default 16 transfers x 4 parts."""
 FALLBACK_REGION = "us-east-1"
 AWS = "https://s3.amazonaws.com"
+_SCHEME_BEHIND = re.compile(r"https?://[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class S3Store(ClientStore):
@@ -164,14 +166,15 @@ def proxies_of(endpoint_url: str | None) -> dict[str, str]:
 def proxy_of(endpoint_url: str | None) -> str | None:
     """The URL, without userinfo, of the proxy for an endpoint; None: no proxy. Errors name it.
 
-    ValueError: it is not an HTTP proxy."""
+    ValueError: it is not an HTTP proxy, or it is unclear where its password ends."""
     url = _proxy_with_userinfo(endpoint_url)
     if not url:
         return None
-    proxy = shown(url)
-    if proxy.count("://") > 1:  # the SDK puts http:// before a scheme that it does not support
-        raise ValueError(f"the environment's proxy {proxy.partition('://')[2]} is not http:// or https://")
-    return proxy
+    if _SCHEME_BEHIND.match(url):  # the SDK puts http:// before a scheme that it does not support
+        raise ValueError(f"the environment's proxy {shown(url.partition('://')[2])} is not http:// or https://")
+    if re.search("[/?#].*@", url.partition("://")[2]):
+        raise ValueError(f"the environment's proxy {shown(url)}: write / ? # in its user or password as %2F %3F %23")
+    return shown(url)
 
 
 def _proxy_with_userinfo(endpoint_url: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """The environment variables and files that a store uses: proxies except on loopback, certificate authorities with TLS,
 AWS files if the store declares no keys."""
 
+import asyncio
 import os
 import ssl
 import subprocess
@@ -120,6 +121,27 @@ async def test_the_error_names_a_proxy_that_answers_instead_of_the_store(
     assert asked[-1] == "CONNECT"
 
 
+@pytest.mark.parametrize("userinfo", ["user:pass-word", "user:pass-word/x", "user:x?pass-word", "pass-word#x:y"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_no_error_has_the_password_of_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, userinfo: str
+) -> None:
+    """Neither of a proxy that speaks no HTTP, nor of one whose URL is not valid because of its password."""
+
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"odd pass-word\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(odd, "127.0.0.1", 0)
+    async with server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://{userinfo}@{place}")
+        with pytest.raises(MirrordError) as caught:
+            await put(far(scheme))
+    assert "pass-word" not in str(caught.value)
+
+
 async def test_a_proxy_gets_the_call_and_its_own_password(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, str]] = []
 
@@ -134,9 +156,10 @@ async def test_a_proxy_gets_the_call_and_its_own_password(monkeypatch: pytest.Mo
 
 
 async def test_a_proxy_of_an_unknown_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:1080")
-    with pytest.raises(StoreRefused, match="proxy"):
-        await put(far())
+    for userinfo in ("", "user:pass-word@"):
+        monkeypatch.setenv("HTTP_PROXY", f"socks5://{userinfo}127.0.0.1:1080")
+        with pytest.raises(StoreRefused, match=r"the environment's proxy socks5://127.0.0.1:1080 is not http:// or"):
+            await put(far())
 
 
 # ── certificates ──────────────────────────────────────────────────────────────────────────────────

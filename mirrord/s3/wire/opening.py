@@ -12,7 +12,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -56,23 +56,22 @@ class HttpPeer:
     secure: bool
     authority: str
     """Host and port as in a URL; without the port if it is the scheme's own."""
-    authorization: str | None
+    authorization: str | None = field(repr=False)
     """The value of (Proxy-)Authorization for the userinfo of the URL."""
 
     @staticmethod
     def of(url: str) -> "HttpPeer":
-        """Raises UrlUnusable."""
-        try:
+        """Raises UrlUnusable, whose text quotes no part that may be a password: the port of `user:a/b@host` is `a`."""
+        with suppress(ValueError, KeyError):
             parts = urlsplit(url)
-            port = _PORTS[parts.scheme] if parts.port is None else parts.port
+            usual = _PORTS[parts.scheme]
+            port = usual if parts.port is None else parts.port
             host = (parts.hostname or "").encode("idna" if not (parts.hostname or "").isascii() else "ascii").decode()
-        except (ValueError, KeyError) as error:
-            raise UrlUnusable(error=shown(url) if isinstance(error, KeyError) else error) from error
-        if not host or not port:
-            raise UrlUnusable(error=shown(url))
-        name = f"[{host}]" if ":" in host else host
-        authority = name if port == _PORTS[parts.scheme] else f"{name}:{port}"
-        return HttpPeer(host, port, parts.scheme == "https", authority, _basic(parts))
+            if host and port:
+                name = f"[{host}]" if ":" in host else host
+                authority = name if port == usual else f"{name}:{port}"
+                return HttpPeer(host, port, parts.scheme == "https", authority, _basic(parts))
+        raise UrlUnusable(error=shown(url))
 
 
 def _basic(parts: SplitResult) -> str | None:

@@ -31,7 +31,11 @@ _UNTIL_CLOSED = -1
 
 
 class InvalidResponse(Exception):
-    """The bytes are no HTTP/1.1 response, or one whose end is ambiguous."""
+    """The bytes are no HTTP/1.1 response, or one whose end is ambiguous.
+
+    The text has none of them: an answer may repeat the request with its secrets. Only the first bytes of what does not
+    begin like HTTP are quoted: they tell which protocol the port speaks.
+    """
 
 
 class ResponseTooLong(InvalidResponse):
@@ -144,7 +148,7 @@ class ResponseParser:
         """False: more bytes are needed. What cannot become HTTP is refused at once."""
         start = self._buffer[:5]
         if not b"HTTP/".startswith(start):
-            raise InvalidResponse(f"the answer is not HTTP: {self._buffer[:40]!r}")
+            raise InvalidResponse(f"the answer is not HTTP: {self._buffer[:16]!r}")
         if self._spent + len(self._buffer) > MAX_HEAD:
             raise InvalidResponse(f"the answer's head is longer than {MAX_HEAD // KiB} KiB")
         return False
@@ -243,7 +247,7 @@ class ResponseParser:
 def _chunk_size(line: bytes) -> int:
     found = _CHUNK.fullmatch(line)
     if found is None:
-        raise InvalidResponse(f"the answer has an invalid chunk: {line[:40]!r}")
+        raise InvalidResponse("the answer has an invalid chunk: its length is no number")
     return int(found[1], 16)
 
 
@@ -266,7 +270,7 @@ def _status(line: str) -> tuple[int, bool]:
     """The status, and whether the answer is HTTP/1.0."""
     found = _STATUS.fullmatch(line)
     if found is None:
-        raise InvalidResponse(f"the answer is not HTTP: {line[:40]!r}")
+        raise InvalidResponse("the answer is not HTTP: its first line is no status line")
     return int(found[2]), found[1] == "0"
 
 
@@ -294,7 +298,7 @@ def _fields(lines: list[str]) -> dict[str, str]:
 
 def _checked(raw: str, colon: str) -> str:
     if not colon or not _TOKEN.fullmatch(raw):
-        raise InvalidResponse(f"the answer has an invalid header line: {raw[:40]!r}")
+        raise InvalidResponse("the answer has an invalid header line")
     name = raw.lower()
     if len(_names) < _MAX_NAMES:
         _names[raw] = name
@@ -306,7 +310,7 @@ def _length(value: str) -> int:
     values = {one.strip(" \t") for one in value.split(",")} if "," in value else (value,)
     only, *others = values
     if others or not only.isdecimal() or len(only) > 18:
-        raise InvalidResponse(f"the answer has an invalid Content-Length: {value[:40]!r}")
+        raise InvalidResponse("the answer has an invalid Content-Length")
     return int(only)
 
 

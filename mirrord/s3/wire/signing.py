@@ -28,6 +28,9 @@ class AccessKeys(NamedTuple):
     secret_key: str
     token: str | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.access_key!r})"
+
 
 class CanonicalRequest(NamedTuple):
     """What a signature covers. `query` and `path` are encoded, `query` is sorted. Each header occurs once, its name in

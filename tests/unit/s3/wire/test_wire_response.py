@@ -343,3 +343,20 @@ def test_fuzz(seed: int) -> None:
             assert both.feed(case.raw + made(chance).raw)
             assert (both.status, both.headers, both.body) == (case.status, headers, case.body)
             assert not both.persistent
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 hidden\r\n\r\n",
+        OK + b"hidden: \0\r\n\r\n",
+        OK + b"x-amz-security-token hidden\r\n\r\n",
+        OK + b"Content-Length: hidden\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nhidden\r\n",
+        b"PUT /bucket/a-long-key HTTP/1.1\r\nAuthorization: hidden\r\n\r\n",
+    ],
+)
+def test_an_answer_that_repeats_the_request_is_not_quoted(raw: bytes) -> None:
+    with pytest.raises(InvalidResponse) as caught:
+        parsed(raw)
+    assert "hidden" not in str(caught.value)

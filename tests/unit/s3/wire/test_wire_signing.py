@@ -181,3 +181,7 @@ def test_the_key_of_a_day_is_used_for_that_day_and_secret_only(changed: Any) -> 
 def test_white_space_beyond_ascii_is_part_of_a_value() -> None:
     request = CanonicalRequest("GET", "/", "", [("x-amz-meta-a", " ü\u00a0  x ")])
     assert "x-amz-meta-a:ü\u00a0 x\n" in request.text(EMPTY)[0]
+
+
+def test_keys_are_shown_without_their_secrets() -> None:
+    assert repr(AccessKeys("AKID", "secret", "token")) == "AccessKeys('AKID')"
