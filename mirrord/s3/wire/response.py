@@ -58,8 +58,7 @@ class ResponseParser:
         "_max_body",
         "_max_refusal",
         "_missing",
-        "_pieces",
-        "_size",
+        "_received",
         "_spent",
         "complete",
         "headers",
@@ -79,8 +78,7 @@ class ResponseParser:
         self._max_refusal = max_refusal
         self._buffer = b""  # not parsed yet, from `_at` on
         self._at = 0
-        self._pieces: list[bytes] = []
-        self._size = 0  # of the pieces
+        self._received = bytearray()  # not a list: a body in pieces of a byte would take 60 bytes each
         self._missing = 0  # bytes of a body with a length
         self._chunked: Iterator[None] | None = None
         self._interim = 0
@@ -88,7 +86,7 @@ class ResponseParser:
 
     @property
     def body(self) -> bytes:
-        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        return bytes(self._received)
 
     @property
     def begun(self) -> bool:
@@ -175,6 +173,7 @@ class ResponseParser:
             self._chunked = self._chunks()
         elif length is not None:
             self._missing = _length(length)
+            headers["content-length"] = str(self._missing)
         else:
             self._missing = _UNTIL_CLOSED
         if self._bodiless or status in _BODILESS:
@@ -201,15 +200,14 @@ class ResponseParser:
             self.complete = True
 
     def _keep(self, piece: bytes) -> None:
-        self._size += len(piece)
         limit = self._max_body if self.status < 300 else min(self._max_body, self._max_refusal)
-        if self._size > limit:
+        room = limit - len(self._received)
+        if len(piece) > room:
             if self.status < 300:
                 raise ResponseTooLong
-            piece = piece[: limit - self._size]
-            self._size = limit
+            piece = piece[:room]
             self.complete, self.persistent = True, False
-        self._pieces.append(piece)
+        self._received += piece
 
     def _chunks(self) -> Iterator[None]:
         """Takes chunks from the buffer until the response is complete; yields when it needs more bytes."""
@@ -292,8 +290,14 @@ def _fields(lines: list[str]) -> dict[str, str]:
             continue
         name = known or _checked(raw, colon)
         value = value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers[name] = _joined(name, headers[name], value) if name in headers else value
     return headers
+
+
+def _joined(name: str, before: str, value: str) -> str:
+    """The value of a repeated field (RFC 9110 5.3). Some proxies repeat fields such as Date, which changes nothing. A
+    transfer coding that occurs twice was applied twice."""
+    return before if before == value and name != "transfer-encoding" else f"{before}, {value}"
 
 
 def _checked(raw: str, colon: str) -> str:

@@ -5,6 +5,7 @@ The fuzz prints its seed when it fails; MIRRORD_FUZZ=n runs n times as many case
 
 import os
 import random
+import tracemalloc
 from dataclasses import dataclass
 
 import pytest
@@ -123,6 +124,13 @@ def test_headers_are_lower_case_joined_and_unfolded() -> None:
     }
 
 
+def test_a_field_that_is_repeated_with_the_same_value_counts_once() -> None:
+    """Proxies do so. Else an ETag, a checksum, a Date or the length that a HEAD shows could not be read."""
+    twice = b'ETag: "e"\r\nContent-Length: 7, 7\r\nX-A: 1\r\n' * 2
+    answer = parsed(OK + twice + b"X-A: 2\r\n\r\n", bodiless=True)
+    assert answer.headers == {"etag": '"e"', "content-length": "7", "x-a": "1, 2"}
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -231,6 +239,20 @@ def test_a_longer_refusal_is_cut(raw: bytes, status: bytes) -> None:
     parser = parsed(raw.replace(b"200 OK", status) + b"x" * 200)
     assert (parser.complete, parser.persistent) == (True, False)
     assert parser.body == b"x" * 100
+
+
+def test_a_body_in_small_pieces_takes_little_memory() -> None:
+    parser = ResponseParser(bodiless=False, max_body=400_000)
+    parser.feed(OK + b"Content-Length: 400000\r\n\r\n")
+    tracemalloc.start()
+    try:
+        for number in range(200_000):
+            parser.feed(b"%02d" % (number % 100))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert parser.complete
+    assert parser.body[:8] == b"00010203"
 
 
 def test_many_small_chunks_take_linear_time() -> None:
