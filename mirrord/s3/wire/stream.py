@@ -130,7 +130,11 @@ class TlsStream:
     def send(self, data: memoryview | bytes, /) -> int:
         if not self.flush():
             raise BlockingIOError
-        taken = self._tls.write(data)
+        try:
+            taken = self._tls.write(data)
+        except ssl.SSLWantReadError as error:  # TLS 1.2: the store began another handshake, e.g. for a certificate
+            self.flush()
+            raise BlockingIOError from error
         self.flush()
         return taken
 
