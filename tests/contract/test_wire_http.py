@@ -390,6 +390,7 @@ async def test_an_early_success_is_an_error() -> None:
         with pytest.raises(sdk.ConnectionClosedError) as it:
             await put(client, bytes(LARGE), repeatable=True)
     assert "answered 200 before it had the whole request" in str(it.value.kwargs["error"])
+    assert store.connections == 1, "a port that answers in HTTP was asked for TLS"
 
 
 @on_both_loops

@@ -282,6 +282,26 @@ async def test_a_tunnel_that_is_not_opened_is_the_proxys_error(answer: bytes, st
 
 
 @on_both_loops
+async def test_a_proxy_without_an_answer_or_with_an_unknown_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(connection: ServedConnection) -> None:
+        await connection.reader.read()
+
+    async with scripted(script) as proxy, WireClient("https://store.invalid", tls=Trust(), proxy=proxy.url) as client:
+        monkeypatch.setattr(opening, "CONNECT_TIMEOUT", 0.3)
+        with pytest.raises(sdk.ProxyConnectionError) as silent:
+            await put(client)
+    assert str(silent.value.kwargs["error"]) == "no connection within 0 s"
+    monkeypatch.undo()
+    async with scripted(script, tls=self_signed()) as proxy:
+        through = proxy.url.replace("://", "://user:pass-word@")
+        async with WireClient("https://store.invalid", tls=Trust(trusts=False), proxy=through) as client:
+            with pytest.raises(sdk.SSLError) as unknown:
+                await put(client)
+    assert isinstance(unknown.value.kwargs["error"], ssl.SSLCertVerificationError)
+    assert unknown.value.kwargs["endpoint_url"] == proxy.url
+
+
+@on_both_loops
 async def test_http_goes_through_a_proxy_with_absolute_targets() -> None:
     proxy = ScriptedStore()
     async with scripted(serves(proxy), into=proxy):

@@ -41,7 +41,7 @@ class WireResponse:
 
     status: int
     headers: Mapping[str, str]
-    """Names in lower case; the values of repeated headers are joined with ", "."""
+    """Names in lower case; different values of repeated headers are joined with ", "."""
     body: bytes
     """As it was received, without its transfer coding, at most `max_body` bytes. Empty for HEAD."""
 
@@ -158,7 +158,7 @@ class WireClient:
         if not failed.wrote and isinstance(reason, OSError):
             failure = ConnectFailed(self._origin.host, self._origin.port, reason)
             return sdk.EndpointConnectionError(endpoint_url=self._url, error=failure)
-        if is_from_tls_port(str(reason)) or await self._is_tls_port():
+        if is_from_tls_port(str(reason)) or (isinstance(reason, OSError) and await self._is_tls_port()):
             return PlainHttpAtTls(error=reason)
         return sdk.ConnectionClosedError(endpoint_url=self._url, error=reason)
 

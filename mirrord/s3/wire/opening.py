@@ -120,8 +120,7 @@ class Opener:
         try:
             yield
         except TimeoutError as error:
-            limit = TimeoutError(f"no connection within {CONNECT_TIMEOUT:.0f} s")
-            raise sdk.ConnectTimeoutError(endpoint_url=self.url, error=limit) from error
+            raise sdk.ConnectTimeoutError(endpoint_url=self.url, error=_expired()) from error
         except ssl.SSLError as error:
             raise sdk.SSLError(endpoint_url=self.url, error=error) from error
         except OSError as error:
@@ -134,11 +133,19 @@ class Opener:
     def _errors_of_proxy(self, proxy: HttpPeer) -> Iterator[None]:
         try:
             yield
+        except TimeoutError as error:
+            raise sdk.ProxyConnectionError(proxy_url=self.proxy_url, error=_expired()) from error
+        except ssl.SSLError as error:  # of an https:// proxy
+            raise sdk.SSLError(endpoint_url=self.proxy_url, error=error) from error
         except (InvalidResponse, TunnelRefused, OSError) as error:
             failed = ConnectFailed(proxy.host, proxy.port, error) if isinstance(error, OSError) else error
             raise sdk.ProxyConnectionError(proxy_url=self.proxy_url, error=failed) from error
         except ValueError as error:
             raise UrlUnusable(error=error) from error
+
+
+def _expired() -> TimeoutError:
+    return TimeoutError(f"no connection within {CONNECT_TIMEOUT:.0f} s")
 
 
 async def _connected(peer: HttpPeer) -> PlainStream:
