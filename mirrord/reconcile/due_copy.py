@@ -67,7 +67,7 @@ class DueCopy:
         or the check sent no HEAD."""
         overwrite = self.item.options.overwrite
         protects = overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and self.vacant)
-        return self.conditional and (protects or self.unlisted)
+        return self.unlisted or (self.conditional and protects)
 
     def intent(self, transfer_id: str, layout: PartLayout, now: float) -> Transfer:
         """The journal's row of the transfer."""

@@ -25,8 +25,9 @@ class Listings(Protocol):
     async def verdict(self, item: Item, record: Record | None) -> Verdict:
         """See `Listed`."""
 
-    def shown_etag(self, item: Item) -> str | None:
-        """The ETag of the item's object in the last listing, if it has the recorded size and another ETag."""
+    def shown_etag(self, item: Item, stored: StoredObject, record: Record) -> str | None:
+        """The ETag of the item's object in the last listing, if it has the recorded size and another ETag, and is the
+        object that a HEAD showed, `stored`."""
 
 
 class NoListings:
@@ -34,7 +35,7 @@ class NoListings:
 
     verdict = staticmethod(not_listed)
 
-    def shown_etag(self, item: Item) -> None:  # noqa: ARG002 - the protocol's
+    def shown_etag(self, item: Item, stored: StoredObject, record: Record) -> None:  # noqa: ARG002 - the protocol's
         return None
 
 

@@ -217,7 +217,7 @@ class Reconciler:
         self.observer(ItemUnchanged(item=item))
         record, outcome = seen.record, Outcome(state=State.SYNCED)
         if record is not None and seen.stored is not None:
-            shown = with_shown_etag(record, seen.stored, self.listings.shown_etag(item))
+            shown = with_shown_etag(record, seen.stored, self.listings.shown_etag(item, seen.stored, record))
             if shown is not record:
                 record = shown
                 await self.journal.save(record)

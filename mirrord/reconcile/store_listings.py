@@ -15,7 +15,7 @@ from logging import getLogger
 from mirrord.aio import cooperatively
 from mirrord.declared import FolderSpec
 from mirrord.errors import StoreDenied, StoreError, StoreUnavailable
-from mirrord.model import Destination, Drift, Item, ListedObject, Overwrite, Record
+from mirrord.model import Destination, Drift, Item, ListedObject, Overwrite, Record, Schedule, StoredObject
 from mirrord.planning.decisions.listed import GOOD_FOR, PAGE, Verdict, good_for, is_abandoned, is_worth_listing
 from mirrord.planning.items.prefixes import KeyPrefix, folder_prefix, key_directory, shared_prefixes
 from mirrord.ports import Clock, JournalQueries, ObjectStore
@@ -38,8 +38,10 @@ class _Listed:
     prefix: KeyPrefix
     item_ids: list[str] = field(default_factory=list)
     """Of mirrors."""
+    unasked: set[str] = field(default_factory=set)
+    """Of these, items that are checked at the times of `cron` only, or never again."""
     intervals: Counter[float | None] = field(default_factory=Counter)
-    """How many of them are checked every so many seconds; None: irregularly."""
+    """How many of them are checked every so many seconds: see `_interval`."""
     size: int = 0
     """Items below it."""
     left: int = 0
@@ -52,7 +54,8 @@ class _Listed:
     def add(self, items: Sequence[Item]) -> None:
         """Further items of mirrors."""
         self.item_ids += [item.id for item in items]
-        self.intervals.update(item.options.schedule.every for item in items)
+        self.unasked.update(item.id for item in items if item.options.schedule.every is None)
+        self.intervals.update(_interval(item.options.schedule) for item in items)
         self.size = self.left = self.objects = len(self.item_ids)
 
     def follow(self, before: "_Listed | None") -> None:
@@ -94,7 +97,7 @@ class StoreListings:
         self._listed: dict[KeyPrefix, _Listed] = {}
         self._prefixes: dict[KeyPrefix, KeyPrefix] = {}
         self._folders: dict[str, KeyPrefix] = {}
-        self._denied = set[tuple[str, str]]()
+        self._reported = set[tuple[str, str, type[StoreError]]]()
         self._doubted = set[str]()
         self._appeared = set[str]()
 
@@ -114,8 +117,9 @@ class StoreListings:
             now.follow(self._listed.get(prefix))
         self._folders = {spec.entry: folder_prefix(spec) for spec in folders}
         for prefix in self._folders.values():
-            if prefix in self._listed:
-                listed.setdefault(prefix, self._listed[prefix])
+            if prefix in self._listed and prefix not in listed:
+                listed[prefix] = _Listed(prefix)
+                listed[prefix].follow(self._listed[prefix])
         self._listed, self._prefixes = listed, prefixes
 
     def expect(self, folder: FolderSpec, files: int, recorded: int) -> None:
@@ -160,20 +164,27 @@ class StoreListings:
             self._doubted.discard(item.id)
             return Verdict.UNKNOWN
         recorded = record is not None and record.revision is not None
-        every = item.options.schedule.every if recorded and self._ticks else None
+        every = _interval(item.options.schedule) if recorded and self._ticks else None
         listing = await self._listing(prefix, 1, every)
         if listing is None:
             return unknown
-        if _is_newer(record, listing):  # written by us within `every` seconds: the next listing compares it
-            return Verdict.UNKNOWN if every is None or not listing.complete else Verdict.AS_RECORDED
+        written = record.object.synced_at if record is not None else None
+        if written is not None and written >= listing.since:
+            if every is None or not listing.complete or written > self._clock.now():
+                return Verdict.UNKNOWN  # a time in the future: a clock was or is wrong
+            return Verdict.AS_RECORDED  # written by us within `every` seconds: the next listing compares it
         verdict = listing.verdict(item.id)
         return unknown if verdict is Verdict.UNKNOWN else verdict
 
-    def shown_etag(self, item: Item) -> str | None:
-        """See `StoreListing.shown_etag`, of the last listing."""
+    def shown_etag(self, item: Item, stored: StoredObject, record: Record) -> str | None:
+        """See `StoreListing.shown_etag`, of the last listing. None also if the object that it showed may not be the
+        one that a HEAD showed since, `stored`: that is no older than the listing, or its age is unknown."""
         prefix = self._prefix_of(item)
         listed = self._listed.get(prefix) if prefix is not None else None
-        return listed.last.shown_etag(item.id) if listed is not None and listed.last is not None else None
+        if listed is None or listed.last is None or stored.last_modified is None:
+            return None
+        written = max(stored.last_modified, record.object.synced_at or 0.0)
+        return listed.last.shown_etag(item.id) if written < listed.last.since else None
 
     async def verdicts(self, folder: FolderSpec, item_ids: Sequence[str]) -> Sequence[Verdict]:
         """What a listing shows of these items of a folder, in their order. UNKNOWN: a HEAD is needed. Makes the listing
@@ -238,10 +249,8 @@ class StoreListings:
                         break
                 else:
                     listing.complete = True
-        except StoreDenied as error:
-            self._report_denied(prefix, error)
         except StoreError as error:
-            _log.info("%s is not listed, HEADs are sent instead: %s", prefix.destination, error)
+            self._report(prefix, error)
         listed.objects = max(listing.objects, listed.size)
         if self._ticks and listing.complete:
             self._differing(await self._replaced(listed, listing))
@@ -252,7 +261,11 @@ class StoreListings:
         found: list[str] = []
         for start in range(0, len(listed.item_ids), PAGE):
             some = listed.item_ids[start : start + PAGE]
-            others = [item_id for item_id in some if listing.verdict(item_id) is not Verdict.AS_RECORDED]
+            others = [
+                item_id
+                for item_id in some
+                if item_id not in listed.unasked and listing.verdict(item_id) is not Verdict.AS_RECORDED
+            ]
             found += await self._journal.recorded_etags(others)
             await asyncio.sleep(0)
         return found
@@ -265,16 +278,22 @@ class StoreListings:
         except TimeoutError as error:
             raise StoreUnavailable(f"no page of the listing within {self._page_deadline:g} s") from error
 
-    def _report_denied(self, prefix: KeyPrefix, error: StoreDenied) -> None:
-        if (prefix.endpoint, prefix.bucket) not in self._denied:
-            self._denied.add((prefix.endpoint, prefix.bucket))
+    def _report(self, prefix: KeyPrefix, error: StoreError) -> None:
+        """Each kind of error once for a bucket: a program that runs on tries again every ten minutes."""
+        kind = prefix.store, prefix.bucket, type(error)
+        if kind in self._reported:
+            return
+        self._reported.add(kind)
+        if isinstance(error, StoreDenied):
             _log.warning("the bucket may not be listed (s3:ListBucket): each object costs a HEAD: %s", error)
+        else:
+            _log.info("%s is not listed, HEADs are sent instead: %s", prefix.destination, error)
 
 
-def _is_newer(record: Record | None, listing: StoreListing) -> bool:
-    """Whether the object was written after the listing began."""
-    written = record.object.synced_at if record is not None else None
-    return written is not None and written >= listing.since
+def _interval(schedule: Schedule) -> float | None:
+    """Seconds between two checks; None: there are no regular ones. Items with `cron` are checked together, too, at
+    unequal times: each time needs a listing of its own."""
+    return GOOD_FOR if schedule.cron is not None else schedule.every
 
 
 def _needs_heads(item: Item) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mirrord.aio import finish
-from mirrord.errors import ReadbackMismatch, SourceChanged, SourceRefused, StoreRefused
+from mirrord.errors import ConditionRefused, ReadbackMismatch, SourceChanged, SourceRefused, StoreRefused
 from mirrord.model import ChecksumKind, Copied, Destination, Integrity, Item, Observed, Outcome, Record, State, Transfer
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.planning.transfers.resume import can_resume
@@ -96,7 +96,9 @@ class Transfers:
         """Write the object and record it; resume one of `unfinished`, the item's transfers, if that is possible.
 
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
-        it. A source that does not keep to pinned ranges is observed once more and read as one stream.
+        it. Raises ConditionRefused before anything is sent if the write needs the condition, and another write learned
+        meanwhile that the store refuses it. A source that does not keep to pinned ranges is observed once more and read
+        as one stream.
         """
         waits, began = self.slots.locked(), self.clock.monotonic()
         if waits:  # its connection may be the one that a transfer with a slot waits for
@@ -106,6 +108,8 @@ class Transfers:
                 seen = await self._observed_again(source, seen, self.clock.monotonic() - began)
             sha256, at = await self.declared(attempt.item), attempt.item.destination
             conditional = at.endpoint not in self.refused_conditions
+            if seen.unlisted and not conditional:
+                raise ConditionRefused(f"{at}: the store refuses If-None-Match")
             due = DueCopy.of(attempt.item, source, store, seen, sha256, conditional=conditional)
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:

@@ -121,6 +121,15 @@ CHANGES: dict[str, tuple[Change, int]] = {
     "without half of its keys": (without_half, FILES // 2),
     "empty": (lambda body: b"<ListBucketResult/>", FILES),
     "of no bytes": (lambda body: b"", FILES),
+    "with sizes that are no numbers": (lambda body: re.sub(rb"<Size>\d+<", b"<Size>many<", body), FILES),
+    "of another root": (lambda body: body.replace(b"ListBucketResult", b"ListAllMyBucketsResult"), 0),
+    "an error": (lambda body: b"<Error><Code>InternalError</Code><Message>x</Message></Error>", FILES),
+    "of keys of another prefix": (lambda body: body.replace(b"<Key>in/", b"<Key>out/"), FILES),
+    "with empty entries": (lambda body: re.sub(rb"<Contents>.*?</Contents>", b"<Contents/>", body), FILES),
+    "truncated, and without keys": (
+        lambda body: same_token(re.sub(rb"<Contents>.*</Contents>", b"<KeyCount>0</KeyCount>", body)),
+        FILES,
+    ),
     "a web page": (lambda body: b"<html><body><p>Welcome</body></html>", FILES),
 }
 

@@ -1,6 +1,7 @@
 """Among many unchanged files of a folder, which `sync` finds together, each that needs a check still gets one."""
 
 import os
+import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,17 @@ async def test_the_objects_of_missing_files_are_deleted_as_before(inbox: Inbox) 
     planned = await inbox.plan(", delete: mirror")
     report, _ = await inbox.sync(", delete: mirror")
     assert (report.deleted, report.unchanged, len(planned.removals)) == (5, FILES - 5, 5)
+
+
+async def test_devices_with_new_numbers_are_learned_from_unchanged_files(inbox: Inbox) -> None:
+    """As after a reboot: only unchanged files show that the recorded number is that of the device with another one
+    now, so that the object of a missing file may be deleted."""
+    with sqlite3.connect(inbox.state / "state.db") as journal:
+        journal.execute("UPDATE items SET revision = json_set(revision, '$.file[0]', 1000001)")
+    journal.close()
+    inbox.file(0).unlink()
+    report, seen = await inbox.sync(", delete: mirror")
+    assert (report.deleted, together(seen)) == (1, FILES - 1)
 
 
 async def test_a_selection_counts_what_it_selects(inbox: Inbox) -> None:

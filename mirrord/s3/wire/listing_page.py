@@ -9,7 +9,8 @@ from typing import Any
 
 _ENTRY = "<Contents>"
 _FIELD = re.compile(r"<(Key|Size|ETag)>([^<]*)</\1>|<(/)Contents>")
-_OUTER = re.compile(r"<(IsTruncated|NextContinuationToken|EncodingType)>([^<]*)</\1>")
+_LEADING = ("IsTruncated", "NextContinuationToken", "EncodingType")
+_OUTER = re.compile(rf"<({'|'.join(_LEADING)})>([^<]*)</\1>")
 _DOCUMENT = re.compile(r"(?:<\?xml[^>]*\?>\s*)?<ListBucketResult[\s>].*</ListBucketResult>\s*", re.DOTALL)
 _OTHER_ENCODING = re.compile(r"<\?xml[^>]*encoding=[\"'](?!utf-?8[\"'])", re.IGNORECASE)
 _UNUSUAL = re.compile(
@@ -30,11 +31,12 @@ def listing_page(body: bytes) -> dict[str, Any] | None:
         if not _DOCUMENT.fullmatch(text) or _OTHER_ENCODING.match(text) or _UNUSUAL.search(text):
             return None
         entries = _entries(text)
-        page: dict[str, Any] = {name: _plain(value) for name, value in _OUTER.findall(_without_entries(text))}
+        outer = _OUTER.findall(_without_entries(text))
+        page: dict[str, Any] = {name: _plain(value) for name, value in outer}
     except ValueError:  # also: not UTF-8, a reference to no character
         return None
-    if len(entries) != text.count(_ENTRY):
-        return None
+    if len(entries) != text.count(_ENTRY) or len(outer) != sum(text.count(f"<{name}>") for name in _LEADING):
+        return None  # also: a field between the entries, where it is not looked for
     page["IsTruncated"] = page.get("IsTruncated", "").strip().lower() == "true"
     return page | {"Contents": entries}
 

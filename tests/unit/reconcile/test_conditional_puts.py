@@ -1,11 +1,12 @@
 """Puts of new items without a HEAD, because a listing lacks the key: what follows from 412, 400 and 501."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mirrord.errors import ConditionRefused, Reason, StoreRefused
+from mirrord.errors import ConditionRefused, PreconditionFailed, Reason, StoreRefused
 from mirrord.events import ItemBlocked, ItemUnchanged, TransferCompleted, TransferFailed, TransferStarted
 from mirrord.model import (
     META_VALIDATOR,
@@ -21,6 +22,7 @@ from mirrord.model import (
 from mirrord.planning.decisions.describe import validator
 from mirrord.planning.decisions.listed import MOST_IN_VAIN, MOST_UNSEEN, Verdict
 from mirrord.providers import profile
+from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import MemorySource, MemoryStore
 from tests.support.item_world import AT, World
 
@@ -68,7 +70,7 @@ class ListedWorld(World):
     async def verdict(self, item: object, record: object) -> Verdict:
         return self.shows
 
-    def shown_etag(self, item: object) -> str | None:
+    def shown_etag(self, item: object, stored: object, record: object) -> str | None:
         return self.listed_etag
 
     async def appears(self, content: bytes = b"of another program", **metadata: str) -> None:
@@ -172,6 +174,40 @@ async def test_a_store_without_conditions_is_remembered(overwrite: Overwrite, ve
     world.item = replace(world.item, id=at.item_id, destination=at)
     assert (await world.check(overwrite=overwrite)).state is State.SYNCED
     assert world.requests == (2, [True, False, False])
+
+
+@pytest.mark.parametrize("overwrite", Overwrite)
+async def test_a_copy_that_waited_while_its_store_refused_conditions_gets_a_head(overwrite: Overwrite) -> None:
+    """Another item's write was refused between this item's check and its own write."""
+    world = ListedWorld()
+    await world.appears()
+    transfers = world.reconciler.transfers
+    assert isinstance(transfers, Transfers)
+    transfers = replace(transfers, slots=asyncio.Semaphore(0))
+    world.reconciler = replace(world.reconciler, transfers=transfers)
+    check = asyncio.create_task(world.check(overwrite=overwrite))
+    await world.reconciler.clock.run_ready()  # type: ignore[attr-defined]
+    assert world.requests == (0, [])
+    with transfers.refused_conditions.tried_without(AT.endpoint):
+        transfers.slots.release()
+    outcome = await check
+    assert world.counting.order[:1] == ["head"]
+    if overwrite is Overwrite.ALWAYS:
+        assert world.counting.puts == [False]
+    else:
+        assert blocked(outcome)
+        assert world.content == b"of another program"
+
+
+async def test_a_write_that_is_refused_after_a_head_ends_the_attempt() -> None:
+    """Its key was free a moment ago. Another program writes it, too: neither another HEAD nor another write follows."""
+    world = ListedWorld()
+    world.shows, world.counting.refuses = Verdict.UNKNOWN, PreconditionFailed("412")
+    outcome = await world.check(overwrite=Overwrite.OWNED)
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.CONFLICT)
+    assert world.counting.order == ["head", "put", "head"]  # the last resolves the 412
+    assert world.event_types() == [TransferStarted, TransferFailed, ItemBlocked]
+    assert await world.unfinished() == 0
 
 
 async def test_owned_and_never_keep_their_protection_at_such_a_store() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from mirrord.declared import FolderSpec, FolderTarget
-from mirrord.errors import StoreDenied, StoreUnavailable
-from mirrord.model import Destination, File, Item, ListedObject, Record, Revision, State, origin_at
+from mirrord.errors import BucketMissing, StoreDenied, StoreError, StoreRefused, StoreUnavailable
+from mirrord.model import Destination, File, Item, ListedObject, Record, Revision, State, StoredObject, origin_at
 from mirrord.planning.decisions.listed import GOOD_FOR, Verdict
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
@@ -79,9 +79,9 @@ class Listed:
         await self.listings.replace(map(self.item, range(self.count)), [FOLDER])
         return self
 
-    def item(self, number: int, every: float | None = 3600.0) -> Item:
+    def item(self, number: int, every: float | None = 3600.0, **more: object) -> Item:
         at = Destination("s", "http://s", "b", f"data/{number}")
-        options = make_options(every=every)
+        options = make_options(every=every, **more)
         return Item(id=at.item_id, entry="e", origin=origin_at("http://x/y"), destination=at, options=options)
 
     async def stored(self, number: int) -> Record:
@@ -198,6 +198,64 @@ async def test_an_object_written_after_the_listing_began_needs_a_head() -> None:
     assert await listed.listings.verdict(item, later) is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize(("ago", "verdict"), [(0.0, Verdict.AS_RECORDED), (-1.0, Verdict.UNKNOWN)])
+async def test_an_object_written_in_the_future_needs_a_head(ago: float, verdict: Verdict) -> None:
+    """This machine's clock was wrong when it was written, or the store's, whose time an adopted object has. A
+    running program must not take it for one that it wrote just now, until that time comes."""
+    listed = await Listed(100, ticks=True).prepared()
+    item = listed.item(1)
+    listed.forget(1)
+    record = await listed.journal.record(item.id)
+    assert record is not None
+    later = replace(record, object=replace(record.object, synced_at=listed.clock.now() - ago))
+    assert await listed.listings.verdict(item, later) is verdict
+
+
+@pytest.mark.parametrize(
+    ("modified", "written", "learned"),
+    [(-1, -1, True), (-1, None, True), (0, -1, False), (-1, 0, False), (None, -1, False)],
+)
+async def test_an_etag_of_a_listing_is_learned_only_of_an_older_object(
+    modified: float | None, written: float | None, *, learned: bool
+) -> None:
+    """Another program had replaced the object when it was listed; then it was written again, with the same bytes."""
+    listed = await Listed(100).prepared()
+    for number in (1, 2):
+        kept = listed.store.buckets["b"][f"data/{number}"]
+        listed.store.buckets["b"][f"data/{number}"] = replace(
+            kept, stored=replace(kept.stored, etag=f'"other{number}"')
+        )
+    began, item = listed.clock.now(), listed.item(1)
+    assert await listed.verdict(1) is Verdict.OTHER
+    record = await listed.journal.record(item.id)
+    assert record is not None
+    stored = StoredObject(size=1, etag="e", last_modified=None if modified is None else began + modified)
+    record = replace(record, object=replace(record.object, synced_at=None if written is None else began + written))
+    assert listed.listings.shown_etag(item, stored, record) == ('"other1"' if learned else None)
+
+
+async def test_items_with_cron_share_a_listing_each_time() -> None:
+    listed = await Listed(100, ticks=True).prepared()
+    items = [listed.item(number, every=None, cron="@daily") for number in range(100)]
+    await listed.listings.replace(items, [FOLDER])
+    for day in range(1, 4):
+        found = [await listed.listings.verdict(item, await listed.journal.record(item.id)) for item in items]
+        assert found == [Verdict.AS_RECORDED] * 100
+        assert listed.store.pages == day
+        await listed.clock.advance(86_400)
+
+
+async def test_items_are_not_checked_before_the_time_of_their_cron_nor_once_more_after_never() -> None:
+    listed = await Listed(100, ticks=True).prepared()
+    never, cron = listed.item(1, every=None), listed.item(2, every=None, cron="@daily")
+    others = [listed.item(number) for number in range(3, 100)]
+    await listed.listings.replace([never, cron, *others], [FOLDER])
+    for number in (1, 2, 3):
+        listed.forget(number)
+    assert await listed.verdict(4) is Verdict.AS_RECORDED
+    assert listed.differing == [listed.item(3).id]
+
+
 async def test_a_check_that_a_user_asked_for_needs_a_head_once() -> None:
     listed = await Listed(100).prepared()
     listed.listings.doubt(listed.item(1).id)
@@ -240,14 +298,27 @@ async def test_a_listing_that_lasts_longer_than_it_counts_is_given_up() -> None:
     assert listed.store.pages == 2
 
 
-async def test_a_refused_listing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("fault", "level"),
+    [
+        (StoreDenied("AccessDenied"), "WARNING"),
+        (StoreRefused("405 MethodNotAllowed"), "INFO"),
+        (StoreRefused("501 NotImplemented"), "INFO"),
+        (StoreUnavailable("503"), "INFO"),
+        (BucketMissing("404"), "INFO"),
+    ],
+    ids=str,
+)
+async def test_a_refused_listing_is_logged_once(
+    caplog: pytest.LogCaptureFixture, fault: StoreError, level: str
+) -> None:
     listed = await Listed(100, ticks=True).prepared()
-    listed.store.fault = StoreDenied("AccessDenied")
-    with caplog.at_level(logging.WARNING):
+    listed.store.fault = fault
+    with caplog.at_level(logging.INFO):
         for _ in range(3):
             assert [await listed.verdict(number) for number in range(3)] == [Verdict.UNKNOWN] * 3
             await listed.clock.advance(GOOD_FOR)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [record.levelname for record in caplog.records] == [level]
 
 
 async def test_a_prefix_full_of_other_objects_is_given_up() -> None:

@@ -55,6 +55,7 @@ LEFT = {
     "an attribute of a key": page(plain().replace("<Key>", '<Key a="b">')),
     "a prefix": page(plain().replace("Contents>", "s3:Contents>")),
     "an empty element": page(plain().replace("<Key>k</Key>", "<Key/>")),
+    "a field between the entries": page(plain(), "<IsTruncated>true</IsTruncated>", plain(), outer=""),
     "no size": page(plain().replace("<Size>1</Size>", "")),
     "an entry that is not closed": page("<Contents>" + plain()),
     "two keys": page(plain().replace("<Key>", "<Key>j</Key><Key>")),
