@@ -71,7 +71,8 @@ class Item:
     @property
     def shown_source(self) -> str:
         """The source without userinfo and query, for logs, journal and status."""
-        return shown(self.origin.address)
+        origin = self.origin
+        return origin.address if isinstance(origin, File) else shown(origin.address)
 
     @property
     def folder_file(self) -> File | None:

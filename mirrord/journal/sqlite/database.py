@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -219,8 +221,8 @@ class Database:
 def _transact(connection: sqlite3.Connection, statements: list[Statement]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for name, values in statements:
-            connection.execute(queries()[name], values)
+        for name, same in groupby(statements, itemgetter(0)):
+            connection.executemany(queries()[name], [values for _, values in same])
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -9,6 +9,8 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import fields
+from json.encoder import encode_basestring_ascii
+from operator import attrgetter
 
 from mirrord.errors import Reason
 from mirrord.model import (
@@ -36,6 +38,9 @@ SqlValues = Mapping[str, SqlValue]
 """Values by the name of a column or parameter."""
 
 _REVISION = [field.name for field in fields(Revision)]
+_OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
+_NO_OTHERS = (None,) * len(_OTHERS)
+_others = attrgetter(*_OTHERS)
 
 
 def encode(text: str) -> bytes:
@@ -219,6 +224,10 @@ def _to_destination(row: sqlite3.Row) -> Destination:
 
 
 def _from_revision(revision: Revision) -> str:
+    file, length = revision.file, revision.length
+    if file is not None and length is not None and _others(revision) == _NO_OTHERS:  # of most files: 5 us less
+        address = encode_basestring_ascii(revision.address)
+        return f'{{"address": {address}, "length": {length}, "file": {from_file(file)}}}'
     known = {name: value for name in _REVISION if (value := getattr(revision, name)) is not None and name != "file"}
     text = json.dumps(known)
     return text if revision.file is None else f'{text[:-1]}, "file": {from_file(revision.file)}}}'
