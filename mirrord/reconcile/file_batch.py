@@ -188,16 +188,17 @@ class _Batch:
                 self._ended.left(one.item, None)
             return []
         puts, at, now = list[_Put](), 0, self._transfers.clock.now()
+        digest = options_digest(files[0].item.options.object)  # of the folder
         for one, checksum in zip(files, sums, strict=True):
             body = buffer.view[at : at + one.file.size]
             at += one.file.size
             if checksum is None:
                 self._ended.left(one.item, None)
             else:
-                puts.append(self._put_of(one, body, checksum, now))
+                puts.append(self._put_of(one, body, checksum, digest, now))
         return puts
 
-    def _put_of(self, one: NewFile, body: memoryview, checksum: Checksum, now: float) -> _Put:
+    def _put_of(self, one: NewFile, body: memoryview, checksum: Checksum, digest: str, now: float) -> _Put:
         item, revision = one.item, one.revision
         attempt = TransferAttempt.of(item, 1, self._transfers.observer, self._transfers.clock)
         transfer = Transfer(
@@ -208,7 +209,7 @@ class _Batch:
             kind=TransferKind.PUT,
             started=now,
             checksum_kind=checksum.kind,
-            options_digest=options_digest(item.options.object),
+            options_digest=digest,
         )
         observed = Observed(revision=revision, ranges=True)
         options = described(item.options.object, observed, item.destination.key, transfer.id)

@@ -6,7 +6,6 @@ files of the machine: two machines must store the same object.
 """
 
 import mimetypes
-from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 
@@ -36,11 +35,19 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
     algorithm, _, digest = (observed.revision.digest or "").partition(":")
     if algorithm == "sha256":
         own[META_SHA256] = digest
-    return replace(
-        options,
+    return ObjectOptions(  # of each object: `replace` takes twice as long
         content_type=content_type(options, observed, key),
+        cache_control=options.cache_control,
+        content_disposition=options.content_disposition,
         content_encoding=options.content_encoding or observed.content_encoding,
+        content_language=options.content_language,
+        expires=options.expires,
         metadata={**options.metadata, **own},
+        tags=options.tags,
+        storage_class=options.storage_class,
+        acl=options.acl,
+        encryption=options.encryption,
+        kms_key_id=options.kms_key_id,
     )
 
 

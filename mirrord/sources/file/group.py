@@ -47,13 +47,23 @@ def _read_same(directory: "_LastDirectory", name: str, path: str, expected: File
     file = os.open(last, _FLAGS, dir_fd=directory.at(above))
     try:
         before = os.fstat(file)
-        if FileIdentity.of(before) != expected or before.st_blocks == 0:
+        if before.st_blocks == 0 or not _is(expected, before) or os.preadv(file, [view], 0) != expected.size:
             return False
-        count = os.preadv(file, [view], 0)
         after = os.fstat(file)
     finally:
         os.close(file)
-    return count == expected.size and FileIdentity.of(after) == expected == FileIdentity.of(os.lstat(path))
+    return _is(expected, after) and _is(expected, os.lstat(path))
+
+
+def _is(expected: FileIdentity, found: os.stat_result) -> bool:
+    """As a comparison with `FileIdentity.of(found)`, in a third of the time."""
+    return (
+        found.st_mtime_ns == expected.mtime_ns
+        and found.st_ino == expected.inode
+        and found.st_size == expected.size
+        and found.st_ctime_ns == expected.ctime_ns
+        and found.st_dev == expected.device
+    )
 
 
 class _LastDirectory:

@@ -1,5 +1,7 @@
 """The headers and metadata of an object."""
 
+from dataclasses import fields, replace
+
 import pytest
 
 from mirrord.model import FileIdentity, ObjectOptions, Observed, Revision
@@ -65,3 +67,10 @@ def test_a_validator_fits_a_header_and_contains_the_address(revision: Revision) 
     assert len(text) < 300
     other = Revision(address="b", etag=revision.etag, last_modified=revision.last_modified, file=revision.file)
     assert validator(other) != text
+
+
+def test_every_other_option_is_kept() -> None:
+    named = {one.name: f"the {one.name}" for one in fields(ObjectOptions) if one.name not in ("metadata", "tags")}
+    options = ObjectOptions(**named, metadata={"a": "b"}, tags={"c": "d"})  # type: ignore[arg-type]
+    found = described(options, Observed(revision=Revision(address="0")), "k", "t")
+    assert found == replace(options, metadata={"a": "b", "mirrord-transfer": "t"})
