@@ -4,11 +4,10 @@ Two numbers for each field; the tree would take kilobytes for each entry.
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mirrord.manifest.report import find
-from mirrord.manifest.syntax.nodes import MappingNode, SequenceNode
+from mirrord.manifest.syntax.nodes import MappingNode, Node, SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
 _FIELDS = ("", "url", "path", "to", "key", "name", "store", "matrix", "after_upload")
@@ -28,9 +27,9 @@ class EntryPositions:
     @classmethod
     def of(cls, tree: MappingNode) -> "EntryPositions":
         """The positions in a tree."""
-        counts = {section: _count(tree, section) for section in _SECTIONS}
-        entries = {section: _numbers(tree, section, count) for section, count in counts.items()}
-        return cls(entries, _named(tree), frozenset(_partial(tree, counts)))
+        nodes = {section: _entries(tree, section) for section in _SECTIONS}
+        entries = {section: _numbers(own) for section, own in nodes.items()}
+        return cls(entries, _named(tree), frozenset(_partial(tree, nodes)))
 
     def field(self, section: str, index: int, name: str) -> tuple[int, int, int]:
         """The index of an entry in the file, and line and column of its field; of the entry if the field has no
@@ -40,31 +39,30 @@ class EntryPositions:
         return numbers[start], numbers[at], numbers[at + 1]
 
 
-def _count(tree: MappingNode, section: str) -> int:
+def _entries(tree: MappingNode, section: str) -> Sequence[Node]:
     node = tree.entries[section][1] if section in tree.entries else None
-    return len(node.items) if isinstance(node, SequenceNode) else 0
+    return node.items if isinstance(node, SequenceNode) else ()
 
 
-def _numbers(tree: MappingNode, section: str, count: int) -> "array[int]":
+def _numbers(entries: Sequence[Node]) -> "array[int]":
     numbers = array("I")
-    for index in range(count):
-        entry = find(tree, (section, index)).node
-        label = entry.label if isinstance(entry, MappingNode) else None
+    for index, entry in enumerate(entries):
+        label, fields = (entry.label, entry.entries) if isinstance(entry, MappingNode) else (None, {})
         numbers.append(int(label) if label is not None and label.isdecimal() else index)
         for name in _FIELDS:
-            found = entry.entries.get(name) if name and isinstance(entry, MappingNode) else None
+            found = fields.get(name)  # no field has an empty name
             node = found[1] if found else entry
-            numbers.extend((node.line, node.column))
+            numbers.append(node.line)
+            numbers.append(node.column)
     return numbers
 
 
-def _partial(tree: MappingNode, counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def _partial(tree: MappingNode, entries: Mapping[str, Sequence[Node]]) -> Iterator[tuple[str, int]]:
     """The entries of which a value was left out; all entries if a value of `defaults` was left out."""
     defaults = tree.entries["defaults"][1] if "defaults" in tree.entries else None
     every = isinstance(defaults, MappingNode) and defaults.partial
-    for section, count in counts.items():
-        for index in range(count):
-            node = find(tree, (section, index)).node
+    for section, nodes in entries.items():
+        for index, node in enumerate(nodes):
             if every or (isinstance(node, MappingNode) and node.partial):
                 yield section, index
 

@@ -6,6 +6,7 @@ the behaviour deletes the row. `*` means mirrors and folders; `defaults` are che
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -56,6 +57,7 @@ NOT_YET: dict[str, NotYetRow] = {
 }
 
 
+@cache  # each entry has the same few fields
 def row_of(names: tuple[str, ...]) -> NotYetRow | None:
     """The row of a field, None if it has none. `names`: from the document down, without indices and keys."""
     section, *rest = names
