@@ -270,6 +270,8 @@ class ClientStore:
         while True:
             async with self._calls.call("ListObjectsV2", bucket):
                 page = await self._client.list_objects_v2(**asked)
+            if not results.is_listing(page):
+                raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the answer is not a listing")
             listed = results.listed_objects(page, prefix)
             if listed and listed == before:
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the store sent the same page twice")

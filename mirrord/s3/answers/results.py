@@ -15,6 +15,8 @@ from mirrord.model import Checksum, ChecksumKind, ListedObject, ObjectVersion, P
 from mirrord.s3.answers.xml_repair import is_intact, key_of
 from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
 
+_OF_EVERY_ANSWER = {"ResponseMetadata", "RequestCharged"}
+
 
 def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredObject:
     """The object in the answer of a put, a complete or a HEAD. `size`: of the bytes sent, if the answer has none."""
@@ -80,6 +82,12 @@ def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: C
 
 def listed_part(entry: Mapping[str, Any]) -> Part:
     return Part(number=entry.get("PartNumber", 0), size=entry.get("Size", 0), etag=token(entry, "ETag"))
+
+
+def is_listing(page: Mapping[str, Any]) -> bool:
+    """Whether an answer has a field of ListObjectsV2. An empty body, also one that was cut, and documents of another
+    kind have none; they would read as the listing of an empty bucket."""
+    return not page.keys() <= _OF_EVERY_ANSWER
 
 
 def listed_objects(page: Mapping[str, Any], prefix: str) -> list[ListedObject]:

@@ -9,7 +9,10 @@ from mirrord.errors import StoreUnavailable
 from mirrord.model import ListedObject, ProviderName
 from mirrord.providers import profile
 from mirrord.s3.answers.results import listed_objects
+from mirrord.s3.session import S3Store
 from mirrord.s3.store import ClientStore
+from tests.support.raw_store import store_at
+from tests.support.recorded_requests import GivenAnswer, RecordedRequests
 
 
 def page(*keys: str, token: str | None = None, encoded: bool = True, truncated: bool | None = None) -> dict[str, Any]:
@@ -96,3 +99,15 @@ async def test_a_listing_that_does_not_go_on_is_incomplete(pages: Sequence[Mappi
     with pytest.raises(StoreUnavailable, match="incomplete") as error:
         await listed(Client(*pages))
     assert error.value.__notes__ == [seen]
+
+
+@pytest.mark.usefixtures("both_wires")
+@pytest.mark.parametrize("body", [b"", b"<Unknown/>", b"<html><body>It works</body></html>"])
+async def test_an_answer_that_is_no_listing_is_not_an_empty_one(recorded: RecordedRequests, body: bytes) -> None:
+    recorded.answer = lambda _: GivenAnswer(headers={}, body=body)
+    async with S3Store(store_at(9)) as store:
+        with pytest.raises(StoreUnavailable):
+            _ = [page async for page in store.list_objects("data", "in/")]
+        empty = b"<ListBucketResult><Name>data</Name></ListBucketResult>"
+        recorded.answer = lambda _: GivenAnswer(headers={}, body=empty)
+        assert [page async for page in store.list_objects("data", "in/")] == [[]]
