@@ -100,7 +100,8 @@ class FileBatches:
     workers: int
     """Puts of one batch at a time, at most."""
     doubt: Callable[[str], None]
-    """Called with the id of an item whose key is not free, although a listing lacked it."""
+    """Called with the id of an item whose key is not free, although a listing lacked it, or whose store refuses the
+    condition."""
     unproven: set[str] = field(default_factory=set)
     """Endpoints whose answers to a put prove no bytes: each object needs a HEAD."""
 
@@ -277,7 +278,7 @@ class _Batch:
         if not isinstance(error, MirrordError):
             _log.error("internal error", exc_info=error, extra={"item": item.id})
             error = internal_error(error)
-        if isinstance(error, PreconditionFailed):
+        if isinstance(error, PreconditionFailed | ConditionRefused):  # another try would be refused, too
             self._owner.doubt(item.id)
         now = self._transfers.clock.monotonic()
         outage = self._owner.breakers.failed(item, error, now, begun=True, fresh=True)

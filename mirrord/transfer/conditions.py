@@ -19,10 +19,12 @@ class RefusedConditions:
     @contextmanager
     def tried_without(self, endpoint: str) -> Iterator[None]:
         """The write that this endpoint refused is repeated without its condition. If that fails, too, the condition was
-        probably not the cause, and is sent again with the next write."""
+        probably not the cause, and is sent again with the next write, unless another write learned it before."""
+        known = endpoint in self._endpoints
         self._endpoints.add(endpoint)
         try:
             yield
         except BaseException:
-            self._endpoints.discard(endpoint)
+            if not known:
+                self._endpoints.discard(endpoint)
             raise

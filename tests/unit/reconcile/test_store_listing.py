@@ -10,6 +10,7 @@ from mirrord.model import Destination, ListedObject, RecordedETag
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.items.prefixes import KeyPrefix
 from mirrord.reconcile.store_listing import StoreListing, is_as_recorded
+from tests.support.measuring import SOAK
 
 PREFIX = KeyPrefix("s", "http://s", "bucket", "in/")
 
@@ -80,8 +81,8 @@ def test_other_etags_of_the_recorded_size_are_kept_to_be_recorded() -> None:
 
 
 def test_keys_need_a_few_bytes_each() -> None:
-    """Also a million of them: 8 bytes, and a tenth as reserve of the arrays."""
-    count, names = 200_000, (f"in/{number}" for number in range(10**9))
+    """8 bytes, and a tenth as reserve of the arrays. A million of them with MIRRORD_SOAK=1 (`make soak`)."""
+    count, names = 1_000_000 if SOAK else 200_000, (f"in/{number}" for number in range(10**9))
     made = StoreListing(PREFIX, 0.0, 0.0)
     tracemalloc.start()
     for _ in range(count // 1_000):
