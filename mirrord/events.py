@@ -114,6 +114,8 @@ class ItemEvent(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemUnchanged(ItemEvent):
     name = "item.unchanged"
+    store_answered: bool = True
+    """Whether the store was asked in this check. Not logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

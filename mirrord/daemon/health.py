@@ -6,7 +6,15 @@ Owns one flag for each store and one time for each scheduled item.
 from collections.abc import Mapping
 
 from mirrord.errors import Reason
-from mirrord.events import Event, ItemBlocked, ItemRetrying, ItemUnchanged, TransferCompleted, TransferFailed
+from mirrord.events import (
+    Event,
+    ItemBlocked,
+    ItemRetrying,
+    ItemsUnchanged,
+    ItemUnchanged,
+    TransferCompleted,
+    TransferFailed,
+)
 from mirrord.model import Item
 from mirrord.ports import Clock
 
@@ -24,8 +32,11 @@ class Health:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case ItemsUnchanged():  # by an earlier answer
+                self._up.setdefault(next(event.items()).destination.store, True)
             case ItemUnchanged(item=item) | TransferCompleted(item=item):
-                self._up[item.destination.store] = True
+                if not isinstance(event, ItemUnchanged) or event.store_answered:
+                    self._up[item.destination.store] = True
                 if item.id in self._entry:
                     self._fresh[item.id] = self._clock.now()
             case TransferFailed() | ItemBlocked() | ItemRetrying() if event.reason in _STORE_FAULTS:

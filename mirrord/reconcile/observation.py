@@ -11,7 +11,8 @@ from mirrord.planning.decisions.listed import Verdict, spares_head, suffices
 from mirrord.ports import ObjectStore, Source
 
 Listed = Callable[[Item, Record | None], Awaitable[Verdict]]
-"""What a listing shows of the item's object; UNKNOWN: a HEAD is needed. Raises JournalError only."""
+"""What a listing shows of the item's object; UNKNOWN: a HEAD is needed. Raises JournalError; StoreUnavailable if the
+store does not answer, so that a HEAD is in vain."""
 
 
 async def not_listed(item: Item, record: Record | None) -> Verdict:  # noqa: ARG001 - the signature of `Listed`
@@ -25,6 +26,9 @@ class Listings(Protocol):
     async def verdict(self, item: Item, record: Record | None) -> Verdict:
         """See `Listed`."""
 
+    def answered_since(self, item: Item, moment: float) -> bool:
+        """Whether the store answered a listing for the item since `moment` (monotonic)."""
+
     def shown_etag(self, item: Item, stored: StoredObject, record: Record) -> str | None:
         """The ETag of the item's object in the last listing, if it has the recorded size and another ETag, and is the
         object that a HEAD showed, `stored`."""
@@ -34,6 +38,9 @@ class NoListings:
     """`Listings` where none are made."""
 
     verdict = staticmethod(not_listed)
+
+    def answered_since(self, item: Item, moment: float) -> bool:  # noqa: ARG002 - the protocol's
+        return False
 
     def shown_etag(self, item: Item, stored: StoredObject, record: Record) -> None:  # noqa: ARG002 - the protocol's
         return None
@@ -53,6 +60,12 @@ class Observation:
     """Whether a HEAD was sent."""
     unlisted: bool = False
     """No HEAD was sent, because the key is free or probably is: the write needs If-None-Match."""
+    listed: bool = False
+    """Whether the store answered a listing during the check."""
+
+    @property
+    def store_answered(self) -> bool:
+        return self.asked or self.listed
 
     @property
     def touched(self) -> Observed | None:

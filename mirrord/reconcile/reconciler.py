@@ -7,7 +7,7 @@ check to `scheduling`.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import getLogger
 from math import inf
 from typing import Protocol
@@ -174,6 +174,8 @@ class Reconciler:
         item, now = attempt.item, self.clock.monotonic()
         since_asked = now - self._asked.get(item.id, -inf)
         seen = await observe(item, attempt.record, store, source, since_asked=since_asked, listed=listed)
+        if self.listings.answered_since(item, now):
+            seen = replace(seen, listed=True)
         self._remember(item, seen.asked, now)
         self._answered(item, seen)
         if seen.record is not None and (touched := seen.touched):
@@ -191,8 +193,8 @@ class Reconciler:
     def _answered(self, item: Item, seen: Observation) -> None:
         """Source and store answered; a store that answers reads may still refuse writes."""
         writes = seen.decision.action is Action.COPY
-        self.breakers.answered(item, self.clock.monotonic(), store=seen.asked and not writes)
-        if seen.asked and writes:
+        self.breakers.answered(item, self.clock.monotonic(), store=seen.store_answered and not writes)
+        if seen.store_answered and writes:
             self.breakers.reached(item)
 
     def _copied(self, item: Item, outcome: Outcome) -> Outcome:
@@ -214,7 +216,7 @@ class Reconciler:
     async def _kept(self, item: Item, seen: Observation) -> Outcome:
         """The object is as it should be. Record the state of a source that was touched, and the ETags that a HEAD and a
         listing showed for the first time."""
-        self.observer(ItemUnchanged(item=item))
+        self.observer(ItemUnchanged(item=item, store_answered=seen.store_answered))
         record, outcome = seen.record, Outcome(state=State.SYNCED)
         if record is not None and seen.stored is not None:
             shown = with_shown_etag(record, seen.stored, self.listings.shown_etag(item, seen.stored, record))

@@ -2,7 +2,8 @@
 
 Owns one listing for each prefix (`planning.items.prefixes`), made at the first item that can use it while the others
 wait. `store_listing` compares it with the journal, `planning.decisions.listed` decides whether it is worth its cost and
-what it may decide. A listing that fails, or that costs more than HEADs, ends as incomplete: the rest gets HEADs.
+what it may decide. A listing that fails, or that costs more than HEADs, ends as incomplete: the rest gets HEADs. If the
+store does not answer at all, the checks that waited for the listing fail, as they would after a HEAD (see `breakers`).
 """
 
 import asyncio
@@ -11,10 +12,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from logging import getLogger
+from math import inf
 
 from mirrord.aio import cooperatively
 from mirrord.declared import FolderSpec
-from mirrord.errors import StoreDenied, StoreError, StoreUnavailable
+from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, Drift, Item, ListedObject, Overwrite, Record, Schedule, StoredObject
 from mirrord.planning.decisions.listed import GOOD_FOR, PAGE, Verdict, good_for, is_abandoned, is_worth_listing
 from mirrord.planning.items.prefixes import KeyPrefix, folder_prefix, key_directory, shared_prefixes
@@ -27,6 +29,8 @@ PAGE_DEADLINE = 20.0
 """Seconds that one page of a listing may take. HEADs follow then."""
 WAIT = 60.0
 """Seconds that an item waits for a listing that another one began, before it gets a HEAD: it keeps a slot meanwhile."""
+NO_ANSWER_FOR = 60.0
+"""Seconds until a listing that the store did not answer is made again. HEADs are sent until then."""
 _MOST_DOUBTED = 100_000
 _MOST_APPEARED = 100_000
 
@@ -49,6 +53,10 @@ class _Listed:
     objects: int = 0
     """Objects that a listing will probably show."""
     last: StoreListing | None = None
+    no_answer: StoreUnavailable | None = None
+    """Why the last listing shows nothing: the store did not answer."""
+    answered: float = -inf
+    """When the store gave the last page (monotonic)."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def add(self, items: Sequence[Item]) -> None:
@@ -61,7 +69,7 @@ class _Listed:
     def follow(self, before: "_Listed | None") -> None:
         """Continue with the listing of the prefix that was known before; only new items were not checked yet."""
         if before is not None:
-            self.last, self.reading = before.last, before.reading
+            self.last, self.no_answer, self.reading = before.last, before.no_answer, before.reading
             self.left = before.left + len(set(self.item_ids).difference(before.item_ids))
             self.objects = max(before.objects, self.size)
 
@@ -156,7 +164,9 @@ class StoreListings:
     # ── questions ─────────────────────────────────────────────────────────────────────────────────
     async def verdict(self, item: Item, record: Record | None) -> Verdict:
         """What a listing shows of the item's object; UNKNOWN: a HEAD is needed. May make a listing or wait for one.
-        Raises JournalError only."""
+
+        Raises JournalError; StoreUnavailable if the store did not answer that listing, so that a HEAD is in vain.
+        """
         prefix = self._prefix_of(item)
         unknown = Verdict.PROBABLY_ABSENT if item.id in self._appeared else Verdict.UNKNOWN
         self._appeared.discard(item.id)
@@ -186,6 +196,11 @@ class StoreListings:
         written = max(stored.last_modified, record.object.synced_at or 0.0)
         return listed.last.shown_etag(item.id) if written < listed.last.since else None
 
+    def answered_since(self, item: Item, moment: float) -> bool:
+        """Whether the store gave a page of the listing for the item since `moment` (monotonic)."""
+        prefix = self._prefix_of(item)
+        return prefix in self._listed and self._listed[prefix].answered >= moment
+
     async def verdicts(self, folder: FolderSpec, item_ids: Sequence[str]) -> Sequence[Verdict]:
         """What a listing shows of these items of a folder, in their order. UNKNOWN: a HEAD is needed. Makes the listing
         if that is worth its cost, for the number of items that `expect` told; raises JournalError only.
@@ -194,7 +209,10 @@ class StoreListings:
         the listing. It counts for an item that was not written since, and it only spares the HEAD of an item that needs
         no write: every write needs a HEAD, or a condition, before it.
         """
-        listing = await self._listing(folder_prefix(folder), len(item_ids))
+        try:
+            listing = await self._listing(folder_prefix(folder), len(item_ids))
+        except StoreUnavailable:  # the check of each file meets it
+            listing = None
         if listing is None:
             return [Verdict.UNKNOWN] * len(item_ids)
         return [listing.verdict(item_id) for item_id in item_ids]
@@ -203,7 +221,8 @@ class StoreListings:
     async def _listing(self, prefix: KeyPrefix, asked: int, every: float | None = None) -> StoreListing | None:
         """The last listing of the prefix if it still counts, or a new one if that is worth its cost.
 
-        `asked` items ask for it, and again after `every` seconds (None: they are checked once, now).
+        `asked` items ask for it, and again after `every` seconds (None: they are checked once, now). Raises
+        StoreUnavailable if the store did not answer it; so do the calls that waited for the same listing.
         """
         listed, seconds = self._listed.get(prefix), good_for(every)
         if listed is None:
@@ -214,7 +233,8 @@ class StoreListings:
         return listed.last if self._is_good(listed, seconds) else None
 
     async def _renew(self, listed: _Listed, every: float | None) -> None:
-        """Make a listing, or wait for the one that is being made."""
+        """Make a listing, or wait for the one that is being made. Raises StoreUnavailable if the store did not answer
+        it."""
         try:
             async with asyncio.timeout(WAIT):
                 await listed.reading.acquire()
@@ -225,23 +245,27 @@ class StoreListings:
                 listed.last = await self._read(listed, listed.asking(every))
         finally:
             listed.reading.release()
+        if listed.no_answer is not None:  # a HEAD would meet the same
+            raise StoreUnavailable(str(listed.no_answer)) from listed.no_answer
 
     def _is_good(self, listed: _Listed, seconds: float) -> bool:
         """An incomplete listing spares few HEADs: a program that runs on tries again sooner."""
         last = listed.last
         if last is None:
             return False
-        return self._clock.monotonic() - last.began < (seconds if last.complete else min(seconds, GOOD_FOR))
+        limit = GOOD_FOR if listed.no_answer is None else NO_ANSWER_FOR
+        return self._clock.monotonic() - last.began < (seconds if last.complete else min(seconds, limit))
 
     async def _read(self, listed: _Listed, left: int) -> StoreListing:
         """List the prefix for `left` items. After an error, or if it costs more than HEADs, it stays incomplete."""
-        prefix = listed.prefix
+        prefix, listed.no_answer = listed.prefix, None
         listing = StoreListing(prefix, self._clock.monotonic(), self._clock.now())
         try:
             store = await self._store_at(prefix.destination)
             async with aclosing(store.list_objects(prefix.bucket, prefix.prefix)) as pages:
                 while (page := await self._next(pages)) is not None:
-                    late = self._clock.monotonic() - listing.began > GOOD_FOR
+                    listed.answered = self._clock.monotonic()
+                    late = listed.answered - listing.began > GOOD_FOR
                     abandoned = late or is_abandoned(listing.pages, left)
                     item_ids = listing.item_ids(page)
                     listing.add(page, item_ids, await self._journal.recorded_etags(item_ids))
@@ -250,6 +274,8 @@ class StoreListings:
                 else:
                     listing.complete = True
         except StoreError as error:
+            if isinstance(error, StoreUnavailable) and not error.answered and not listing.pages:
+                listed.no_answer = error
             self._report(prefix, error)
         listed.objects = max(listing.objects, listed.size)
         if self._ticks and listing.complete:
@@ -275,8 +301,8 @@ class StoreListings:
         try:
             async with asyncio.timeout(self._page_deadline):
                 return await anext(pages, None)
-        except TimeoutError as error:
-            raise StoreUnavailable(f"no page of the listing within {self._page_deadline:g} s") from error
+        except TimeoutError as error:  # a store whose listings are slow may answer HEADs
+            raise StoreRefused(f"no page of the listing within {self._page_deadline:g} s") from error
 
     def _report(self, prefix: KeyPrefix, error: StoreError) -> None:
         """Each kind of error once for a bucket: a program that runs on tries again every ten minutes."""

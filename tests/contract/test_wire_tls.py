@@ -1,6 +1,7 @@
 """The contract of the wire's HTTP client under TLS and through proxies; on real sockets."""
 
 import asyncio
+import os
 import socket
 import ssl
 import tracemalloc
@@ -116,8 +117,15 @@ async def test_a_missing_client_certificate_is_a_tls_error() -> None:
 
     def refuse(listening: socket.socket) -> None:
         accepted, _ = listening.accept()
-        with accepted, suppress(ssl.SSLError):
-            served.wrap_socket(accepted, server_side=True)
+        with served.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as secured:
+            with pytest.raises(ssl.SSLError):
+                secured.do_handshake()
+            socket.socket.shutdown(secured, socket.SHUT_WR)
+            with suppress(
+                ConnectionError
+            ):  # a close before all is read resets the connection, and the alert may be lost
+                while os.read(secured.fileno(), 65536):
+                    pass
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = asyncio.create_task(asyncio.to_thread(refuse, listening))

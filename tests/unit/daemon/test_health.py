@@ -2,7 +2,7 @@
 
 from mirrord.daemon.health import Health
 from mirrord.errors import Reason
-from mirrord.events import ItemBlocked, ItemUnchanged, TransferFailed
+from mirrord.events import ItemBlocked, ItemsUnchanged, ItemUnchanged, TransferFailed
 from mirrord.model import Destination, Item, origin_at
 from mirrord.testing import ManualClock
 
@@ -19,9 +19,18 @@ def test_a_store_is_down_from_a_store_fault_to_the_next_success() -> None:
     failed = TransferFailed(item=one, transfer_id="t", reason=Reason.STORE_UNAVAILABLE, message="refused", duration=1.0)
     health(failed)
     assert health.stores() == {"s": False}
+    health(ItemUnchanged(item=one, store_answered=False))
+    health(ItemsUnchanged(count=1, items=lambda: iter([one])))
+    assert health.stores() == {"s": False}, "nobody asked the store"
     health(ItemUnchanged(item=one))
     assert health.stores() == {"s": True}
     health(ItemBlocked(item=one, reason=Reason.SOURCE_MISSING, message="404"))
+    assert health.stores() == {"s": True}
+
+
+def test_a_store_that_was_only_listed_is_up() -> None:
+    health = Health(ManualClock())
+    health(ItemsUnchanged(count=1, items=lambda: iter([item("a", "e")])))
     assert health.stores() == {"s": True}
 
 

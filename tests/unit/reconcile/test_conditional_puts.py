@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.errors import ConditionRefused, PreconditionFailed, Reason, StoreRefused
+from mirrord.errors import ConditionRefused, PreconditionFailed, Reason, StoreRefused, StoreUnavailable
 from mirrord.events import ItemBlocked, ItemUnchanged, TransferCompleted, TransferFailed, TransferStarted
 from mirrord.model import (
     META_VALIDATOR,
@@ -21,9 +21,10 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.describe import validator
 from mirrord.planning.decisions.listed import MOST_IN_VAIN, MOST_UNSEEN, Verdict
+from mirrord.planning.timing.breaker import RULE, SUSPECTS
 from mirrord.providers import profile
 from mirrord.reconcile.transfers import Transfers
-from mirrord.testing import MemorySource, MemoryStore
+from mirrord.testing import ManualClock, MemorySource, MemoryStore
 from tests.support.item_world import AT, World
 
 SURE, UNSURE = profile(ProviderName.EMBEDDED), profile(ProviderName.SEAWEEDFS)
@@ -59,6 +60,7 @@ class ListedWorld(World):
     """A world in which a listing lacks every key. `check_listed` checks one item there."""
 
     shows = Verdict.ABSENT
+    listed_now = False
     listed_etag: str | None = None
 
     def __init__(self, provider: Any = SURE, **fields: Any) -> None:
@@ -69,6 +71,9 @@ class ListedWorld(World):
 
     async def verdict(self, item: object, record: object) -> Verdict:
         return self.shows
+
+    def answered_since(self, item: object, moment: float) -> bool:
+        return self.listed_now
 
     def shown_etag(self, item: object, stored: object, record: object) -> str | None:
         return self.listed_etag
@@ -91,6 +96,24 @@ async def test_a_new_object_costs_one_conditional_put(provider: Any) -> None:
     assert (await world.check()).state is State.SYNCED
     assert world.requests == (0, [True])
     assert world.content == world.origin.content
+
+
+@pytest.mark.parametrize("listed_now", [False, True])
+async def test_a_listing_is_an_answer_of_the_store_only_if_it_was_made_during_the_check(
+    caplog: pytest.LogCaptureFixture, *, listed_now: bool
+) -> None:
+    world = ListedWorld()
+    await world.check()
+    world.shows, world.listed_now = Verdict.AS_RECORDED, listed_now
+    breakers, now = world.reconciler.breakers, world.reconciler.clock.monotonic()
+    for number in range(SUSPECTS):
+        other = replace(world.item, id=str(number))
+        breakers.failed(other, StoreUnavailable("refused"), now, begun=False, fresh=True)
+    assert isinstance(world.reconciler.clock, ManualClock)
+    await world.reconciler.clock.advance(RULE.cap)
+    await world.check()
+    assert [event.store_answered for event in world.events if isinstance(event, ItemUnchanged)] == [listed_now]
+    assert ("answers again" in caplog.text) == listed_now
 
 
 @pytest.mark.parametrize(

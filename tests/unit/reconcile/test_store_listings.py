@@ -11,7 +11,7 @@ from mirrord.declared import FolderSpec, FolderTarget
 from mirrord.errors import BucketMissing, StoreDenied, StoreError, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, File, Item, ListedObject, Record, Revision, State, StoredObject, origin_at
 from mirrord.planning.decisions.listed import GOOD_FOR, Verdict
-from mirrord.reconcile.store_listings import StoreListings
+from mirrord.reconcile.store_listings import NO_ANSWER_FOR, StoreListings
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from tests.support.options import make_options
 from tests.support.records import make_record
@@ -25,6 +25,7 @@ class ListedStore(MemoryStore):
     """Counts the pages that it gives. `fault`: raised after so many of them."""
 
     pages = 0
+    listings = 0
     fault: Exception | None = None
     after = 0
     hangs = False
@@ -33,8 +34,8 @@ class ListedStore(MemoryStore):
     """Seconds for each page, by `clock`."""
 
     async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
-        if self.hangs:
-            await asyncio.sleep(3600)
+        self.listings += 1
+        await asyncio.sleep(3600 if self.hangs else 0)
         number = 0
         async for page in super().list_objects(bucket, prefix):
             if self.fault is not None and number == self.after:
@@ -265,11 +266,49 @@ async def test_a_check_that_a_user_asked_for_needs_a_head_once() -> None:
 @pytest.mark.parametrize("after", [0, 1, 3])
 async def test_a_listing_that_fails_proves_no_absence(after: int) -> None:
     listed = await Listed(2_500).prepared()
-    listed.store.fault, listed.store.after = StoreUnavailable("503"), after
+    listed.store.fault, listed.store.after = StoreUnavailable("503", answered=True), after
     found = [await listed.verdict(number) for number in range(2_500)]
     assert found.count(Verdict.AS_RECORDED) == min(1_000 * after, 2_500)
     assert await listed.verdict(10_000) is Verdict.UNKNOWN
     assert listed.store.pages == after
+
+
+async def test_checks_that_waited_for_a_listing_without_an_answer_fail_and_send_no_heads() -> None:
+    listed = await Listed(2_500).prepared()
+    listed.store.fault = StoreUnavailable("connection refused")
+    found = await asyncio.gather(*map(listed.verdict, range(4)), return_exceptions=True)
+    assert [type(one) for one in found] == [StoreUnavailable] * 4
+    assert listed.store.listings == 1
+    assert await listed.verdict(1) is Verdict.UNKNOWN, "the store may refuse to list and answer HEADs"
+    await listed.clock.advance(NO_ANSWER_FOR)
+    listed.store.fault = None
+    assert await listed.verdict(1) is Verdict.AS_RECORDED
+    assert listed.store.listings == 2
+
+
+async def test_the_files_of_a_folder_are_unknown_if_the_store_does_not_answer() -> None:
+    listed = await Listed(0).prepared()
+    listed.store.fault = StoreUnavailable("connection refused")
+    listed.listings.expect(FOLDER, 256, 0)
+    assert await listed.listings.verdicts(FOLDER, ["0" * 16] * 2) == [Verdict.UNKNOWN] * 2
+    assert listed.store.listings == 1
+
+
+async def test_the_store_answered_when_a_page_came() -> None:
+    listed = await Listed(100).prepared()
+    listed.store.fault = StoreUnavailable("connection refused")
+    one, elsewhere = listed.item(1), replace(listed.item(1), destination=Destination("s", "http://s", "b", "else"))
+    with pytest.raises(StoreUnavailable):
+        await listed.verdict(1)
+    assert not listed.listings.answered_since(one, 0.0)
+    await listed.clock.advance(NO_ANSWER_FOR)
+    listed.store.fault, began = None, listed.clock.monotonic()
+    await listed.verdict(1)
+    assert listed.listings.answered_since(listed.item(2), began)
+    assert not listed.listings.answered_since(elsewhere, began)
+    await listed.clock.advance(1)
+    await listed.verdict(1)
+    assert not listed.listings.answered_since(one, listed.clock.monotonic())
 
 
 async def test_a_listing_that_hangs_ends_at_its_deadline() -> None:
