@@ -343,7 +343,7 @@ async def test_a_listing_that_lasts_longer_than_it_counts_is_given_up() -> None:
         (StoreDenied("AccessDenied"), "WARNING"),
         (StoreRefused("405 MethodNotAllowed"), "INFO"),
         (StoreRefused("501 NotImplemented"), "INFO"),
-        (StoreUnavailable("503"), "INFO"),
+        (StoreUnavailable("503", answered=True), "INFO"),
         (BucketMissing("404"), "INFO"),
     ],
     ids=str,
