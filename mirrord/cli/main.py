@@ -59,10 +59,6 @@ class Commands(click.Group):
             formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
 
 
-_YOUNG = 10_000
-"""Objects until the garbage collector looks at the young ones. With Python's 700 it takes 4 % of a pass, not 2 %."""
-
-
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Imports create 150,000 permanent objects: the garbage collector skips them, now and later (0.1 s each time)."""
@@ -71,7 +67,6 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        gc.set_threshold(_YOUNG, 10, 10)
         gc.enable()
 
 
