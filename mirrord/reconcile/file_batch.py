@@ -1,14 +1,16 @@
 """New small files, sent in batches: read together, begun in one commit, put by a few workers, recorded as answers come.
 
 Owns the straight way only, for files that `planning.decisions.new_files` selects: each file is put with If-None-Match,
-proven by the answer, and recorded. Whatever else happens to a file ends its attempt here, and the file is handed to its
-own check. Its intent stays in the journal, so that the check resolves the outcome as after a kill (`unfinished`).
+proven by the answer, and recorded. A lost answer is resolved as for any write (`transfer.writes`). Any other error ends
+the attempt here, and the file is handed to its own check. Its intent stays in the journal, so that the check resolves
+the outcome as after a kill (`unfinished`).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from logging import getLogger
 from typing import NamedTuple, Protocol
 
@@ -56,6 +58,7 @@ from mirrord.reconcile.transfers import Transfers
 from mirrord.reconcile.unfinished import as_copied
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Buffer
+from mirrord.transfer.writes import ObjectWrite
 
 _log = getLogger(__name__)
 
@@ -235,10 +238,7 @@ class _Batch:
             return
         attempt.started(transfer.id, transfer.kind, len(one.body))
         try:
-            stored = await self._store.put_object(
-                transfer.destination, one.body, one.options, one.checksum, if_none_match=True
-            )
-            await self._prove(one, stored)
+            await self._prove(one, await self._stored(one))
         except JournalError as error:
             attempt.failed(error, None)
             raise
@@ -247,6 +247,19 @@ class _Batch:
         except BaseException:
             attempt.interrupted()
             raise
+
+    async def _stored(self, one: _Put) -> StoredObject:
+        """The object as stored. An outcome that is not known is resolved by a HEAD here, as for any write."""
+        at = one.transfer.destination
+        request = partial(self._store.put_object, at, one.body, one.options, one.checksum, if_none_match=True)
+        try:
+            return await request()
+        except OutcomeUnknown as error:
+            self._failed = True  # its connection may still use the buffer
+            write = ObjectWrite(
+                store=self._store, at=at, transfer_id=one.transfer.id, size=len(one.body), whole=one.checksum
+            )
+            return await write.resolve(request, error)
 
     async def _prove(self, one: _Put, stored: StoredObject) -> None:
         """Take the answer if it proves the bytes. Raises IntegrityError and OutcomeUnknown."""

@@ -98,14 +98,20 @@ class ObjectWrite:
     etags: ETagAgreement | None = None
     retry: RetryPolicy = WRITE_RETRY
 
-    async def resolve(self, request: Callable[[], Awaitable[StoredObject]]) -> StoredObject:
-        """Make `request`, with repeats, until its outcome is known. Returns the object as stored.
+    async def resolve(
+        self, request: Callable[[], Awaitable[StoredObject]], failed: MirrordError | None = None
+    ) -> StoredObject:
+        """Make `request`, with repeats, until its outcome is known. Returns the object as stored. `failed`: the error
+        of a first try, which the caller made.
 
         Raises the error after which the write certainly did not happen, or OutcomeUnknown if no HEAD could show that.
         """
         async for one_try in self.retry.tries(self._retryable):
             with one_try:
                 try:
+                    if failed is not None:
+                        error, failed = failed, None
+                        raise error
                     return await self._confirmed(await request())
                 except _DOUBTFUL as error:
                     current = await self._current(error)
