@@ -20,7 +20,7 @@ from typing import Any
 from mirrord.units import MiB
 from tests.bench import servers
 from tests.bench.scenarios import Scenario, StoreKind
-from tests.bench.tools import REPOSITORY, Job, Source, Tool, environment
+from tests.bench.tools import REPOSITORY, Job, Source, Tool, environment, peer_programs
 from tests.support.inbox import emptied
 from tests.support.weed import fresh_bucket
 
@@ -107,7 +107,8 @@ class Course:
         try:
             job = Job(self._source, self._store.endpoint, bucket, home)
             run, command = launched(result.tool, job)
-            result.command = command.replace(str(self._place), "$BENCH").replace(sys.executable, "python")
+            shown = command.replace(str(self._place), "$BENCH").replace(f"{peer_programs()}/", "")
+            result.command = shown.replace(sys.executable, "python")
             counts = self._store.counts() or {}
             if not (kept and turn):
                 self._check(bucket, counts)

@@ -105,7 +105,12 @@ def profiled(output: Path) -> Tool:
 # ── peers ─────────────────────────────────────────────────────────────────────────────────────────
 def peer(name: str) -> str:
     """The path of a peer's program: in `.venv-bench` (or MIRRORD_BENCH_ENV), else on PATH; empty if it is missing."""
-    return shutil.which(name, path=f"{_environment()}/bin") or shutil.which(name) or ""
+    return shutil.which(name, path=peer_programs()) or shutil.which(name) or ""
+
+
+def peer_programs() -> str:
+    """The directory of the peers' programs."""
+    return f"{_environment()}/bin"
 
 
 def _environment() -> str:
