@@ -97,7 +97,7 @@ def one_block(measure: Callable[[str], float], block: int) -> list[float]:
     took = []
     for number in range(UNCOUNTED + IN_A_BLOCK):
         took.append(measure(f"{block}-{number}.bin"))
-        time.sleep(BETWEEN)
+        time.sleep(BETWEEN)  # a part of the measurement, see BETWEEN
     return took[UNCOUNTED:]
 
 

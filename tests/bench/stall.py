@@ -61,7 +61,7 @@ def measured(home: Path, files: Path, count: int) -> dict[str, Any]:
 
 def _wait_until_uploaded(sink: Store, count: int) -> None:
     while (sink.counts() or {})["calls"].get("PutObject", 0) < count:
-        time.sleep(0.5)
+        time.sleep(0.5)  # the sink is another process, and has no event to wait for
 
 
 async def _measured(home: Path, sink: Store, count: int) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class BucketAddress(NamedTuple):
 
 
 class FrequentCalls:
-    """Has the interface of the SDK's `client`; whoever opened that closes it.
+    """Has the interface of the SDK's `client`. The caller opens and closes that client.
 
     `credentials` has the SDK's interface; None: requests are not signed. `connect` makes HTTP clients, which close with
     this object.

@@ -149,7 +149,7 @@ class TlsStream:
 
     def close(self) -> None:
         with suppress(OSError):
-            self._tls.unwrap()  # writes close_notify; then wants the peer's, which nobody waits for
+            self._tls.unwrap()  # writes close_notify; the peer's is not awaited
         with suppress(OSError):
             self.flush()
         self._inner.close()

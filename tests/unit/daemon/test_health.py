@@ -21,7 +21,7 @@ def test_a_store_is_down_from_a_store_fault_to_the_next_success() -> None:
     assert health.stores() == {"s": False}
     health(ItemUnchanged(item=one, store_answered=False))
     health(ItemsUnchanged(count=1, items=lambda: iter([one])))
-    assert health.stores() == {"s": False}, "nobody asked the store"
+    assert health.stores() == {"s": False}, "no request was sent to the store"
     health(ItemUnchanged(item=one))
     assert health.stores() == {"s": True}
     health(ItemBlocked(item=one, reason=Reason.SOURCE_MISSING, message="404"))
