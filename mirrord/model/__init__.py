@@ -11,6 +11,7 @@ from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, Keep
 from mirrord.model.items import Destination, Item, ItemIds, fingerprint, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.observed import (
+    META_MD5,
     META_SHA256,
     META_TRANSFER,
     META_VALIDATOR,
@@ -25,6 +26,7 @@ from mirrord.model.observed import (
     Upload,
 )
 from mirrord.model.options import (
+    DeclaredBytes,
     DeclaredSum,
     HttpOptions,
     ObjectOptions,
@@ -47,6 +49,7 @@ from mirrord.model.recorded import (
 )
 
 __all__ = [
+    "META_MD5",
     "META_SHA256",
     "META_TRANSFER",
     "META_VALIDATOR",
@@ -54,6 +57,7 @@ __all__ = [
     "ChecksumKind",
     "Condition",
     "Copied",
+    "DeclaredBytes",
     "DeclaredSum",
     "DeleteFile",
     "Destination",

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
-from mirrord.model.options import Options
+from mirrord.model.options import DeclaredBytes, Options
 from mirrord.model.origins import File, Origin
 
 _KEEP = KeepFile()
@@ -57,6 +57,8 @@ class Item:
     is to be deleted."""
     dated: float | None = None
     """The time for `{date}` in its key, in seconds since the epoch; None: the key has no date."""
+    declared: DeclaredBytes | None = None
+    """The expected bytes, if the item is a row of a list that declares some."""
 
     @property
     def removes_file(self) -> bool:
@@ -67,6 +69,15 @@ class Item:
     def after_upload(self) -> FileAction:
         """What happens to the origin when its object is proven."""
         return self.origin.after_upload if isinstance(self.origin, File) else _KEEP
+
+    @property
+    def declared_sha256(self) -> str | None:
+        """The declared sha256 in hex: of its row in a list, else of its entry; None: not declared, or only by the URL
+        of a list of digests."""
+        if self.declared is not None and self.declared.sha256 is not None:
+            return self.declared.sha256.hex()
+        checksum = self.options.requires.checksum
+        return checksum.sha256 if checksum is not None else None
 
     @property
     def shown_source(self) -> str:

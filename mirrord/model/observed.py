@@ -32,7 +32,7 @@ class Revision:
     etag: str | None = None  # as sent: quoted, `W/` kept
     last_modified: str | None = None  # as sent
     length: int | None = None
-    digest: str | None = None  # "sha256:<hex>"
+    digest: str | None = None  # "sha256:<hex>" or "md5:<hex>": a declared one, once the bytes were compared with it
     file: FileIdentity | None = None
     location: str | None = None
     """After redirects: the fingerprint of the URL of the response. Its validators belong to that URL only."""
@@ -123,3 +123,5 @@ class Upload:
 META_TRANSFER = "mirrord-transfer"
 META_VALIDATOR = "mirrord-validator"
 META_SHA256 = "mirrord-sha256"
+META_MD5 = "mirrord-md5"
+"""Only where a list declares an md5 and no sha256."""

@@ -55,6 +55,23 @@ class DeclaredSum:
     url: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredBytes:
+    """The expected bytes of one item, from its row in a list: length in bytes, md5 and sha256 as raw digests. None: not
+    declared. Raw, because a list may have a million rows."""
+
+    size: int | None = None
+    md5: bytes | None = None
+    sha256: bytes | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The strongest declared digest in the form of `Revision.digest`; None: there is none."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256.hex()}"
+        return f"md5:{self.md5.hex()}" if self.md5 is not None else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """When the items of an entry are checked."""

@@ -78,7 +78,7 @@ class DryRun:
         original, kind = await self._original(attempt, due), TransferKind.PUT
         if original is None:
             kind = part_layout(observed.revision.length, item.options.upload, store.provider, self.budget.limit).kind
-            refuse(observed, item.options.requires.max_size, item.options.requires.content_type)
+            refuse(observed, due.demands)
         if due.vacant:
             await self.require_bucket(item, store)
         self.copy_due = WithheldCopy(seen.decision.message, kind, observed.revision.length, original)

@@ -58,8 +58,20 @@ class DueCopy:
 
     @property
     def resumable(self) -> bool:
-        """Whether the rest can be fetched without the beginning. A declared sha256 is of all bytes in their order."""
-        return pinned(self.observed) and self.sha256 is None
+        """Whether the rest can be fetched without the beginning. A declared digest is of all bytes in their order."""
+        return pinned(self.observed) and not self.demands.in_order
+
+    @property
+    def demands(self) -> SourceDemands:
+        """What the manifest, or the item's row in a list, demands of the source."""
+        requires, row = self.item.options.requires, self.item.declared
+        return SourceDemands(
+            max_size=requires.max_size,
+            content_type=requires.content_type,
+            size=row.size if row is not None else None,
+            sha256=self.sha256,
+            md5=row.md5.hex() if row is not None and row.md5 is not None else None,
+        )
 
     @property
     def only_if_none(self) -> bool:
@@ -87,9 +99,9 @@ class DueCopy:
         self, transfer: Transfer, layout: PartLayout, resumed: ResumedUpload | None, memory_limit: int
     ) -> TransferSpec:
         """`transfer` is the journal's: the id is in the object's metadata, the part sizes are the upload's own."""
-        item, observed = self.item, self.observed
-        if self.sha256 is not None:
-            observed = replace(observed, revision=replace(observed.revision, digest=f"sha256:{self.sha256}"))
+        item, observed, demands = self.item, self.observed, self.demands
+        if demands.digest is not None:
+            observed = replace(observed, revision=replace(observed.revision, digest=demands.digest))
         if resumed is not None and transfer.part_sizes is not None:
             fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_sizes.first))
             layout = PartLayout(transfer.kind, transfer.part_sizes, fitting)
@@ -102,11 +114,7 @@ class DueCopy:
                 if_none_match=self.only_if_none,
             ),
             layout=layout,
-            demands=SourceDemands(
-                max_size=item.options.requires.max_size,
-                content_type=item.options.requires.content_type,
-                sha256=self.sha256,
-            ),
+            demands=demands,
             readers=self._readers(layout, memory_limit),
             resumed=resumed,
         )

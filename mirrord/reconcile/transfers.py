@@ -40,10 +40,10 @@ Declared = Callable[[Item], Awaitable[str | None]]
 
 async def declared_inline(item: Item) -> str | None:
     """`Declared` where no list can be fetched."""
-    declared = item.options.requires.checksum
-    if declared is not None and declared.sha256 is None:
+    declared, sha256 = item.options.requires.checksum, item.declared_sha256
+    if declared is not None and sha256 is None:
         raise SourceRefused("checksum: a list of digests by URL cannot be fetched here")
-    return declared.sha256 if declared else None
+    return sha256
 
 
 def _ignore(_item: Item) -> None:

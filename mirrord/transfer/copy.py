@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from mirrord.errors import IntegrityError, SourceRefused, SourceTooLarge
+from mirrord.errors import ChecksumMismatch, IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.model import Copied, Observed, TransferKind
 from mirrord.planning.transfers.parts import size_of
 from mirrord.planning.transfers.resume import PartRange, missing_ranges, pinned, split_ranges
@@ -26,7 +26,14 @@ from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.part_reader import FilledBuffer, PartReader
 from mirrord.transfer.put import put
 from mirrord.transfer.resuming import ResumingStream
-from mirrord.transfer.spec import ByteCounter, ProgressCallback, TransferContext, TransferSpec, no_progress
+from mirrord.transfer.spec import (
+    ByteCounter,
+    ProgressCallback,
+    SourceDemands,
+    TransferContext,
+    TransferSpec,
+    no_progress,
+)
 from mirrord.units import format_size
 
 
@@ -43,20 +50,22 @@ async def copy(
     byte is sent where the observed headers suffice; LengthMismatch, ChecksumMismatch (a declared checksum) and
     SourceChanged before the object becomes visible; and the errors of source and store.
     """
-    refuse(observed, spec.demands.max_size, spec.demands.content_type)
+    refuse(observed, spec.demands)
     counter = ByteCounter(progress, spec.resumed.size if spec.resumed else 0)
     attempt = _Attempt(spec, source, observed, context, counter)
-    if spec.layout.kind is TransferKind.MULTIPART and pinned(observed) and not spec.in_order:
+    if spec.layout.kind is TransferKind.MULTIPART and pinned(observed) and not spec.demands.in_order:
         return await attempt.in_ranges()
     return await attempt.in_one_stream()
 
 
-def refuse(observed: Observed, max_size: int | None, expected: str | None) -> None:
-    """Apply the manifest's `max_size` (bytes) and `expect` (content type) to the observed headers, before any read.
+def refuse(observed: Observed, demands: SourceDemands) -> None:
+    """Apply `max_size`, `expect` (content type) and a declared length to the observed headers, before any read.
 
-    Raises SourceTooLarge or SourceRefused.
+    Raises SourceTooLarge, SourceRefused or ChecksumMismatch.
     """
-    length = observed.revision.length
+    length, max_size, expected = observed.revision.length, demands.max_size, demands.content_type
+    if demands.size is not None and length not in (None, demands.size):
+        raise ChecksumMismatch(f"the source has {length:,} bytes, declared were {demands.size:,}")
     if max_size is not None and length is not None and length > max_size:
         raise SourceTooLarge(f"the source has {format_size(length)}, max_size is {format_size(max_size)}")
     if expected is not None and _media_type(observed.content_type) != _media_type(expected):
@@ -77,7 +86,7 @@ class _Attempt:
     async def in_one_stream(self) -> Copied:
         """Read from the first byte to the last. Send one put if the source ends within it, else parts."""
         async with self._open() as stream:
-            reader = self._reader(stream, self.observed.revision.length, self.spec.demands.sha256)
+            reader = self._reader(stream, self.observed.revision.length, self.spec.demands)
             first = await reader.read(self.context.budget, self._first_size())
             with first.buffer:  # no effect if the upload has ended the buffer already
                 if first.last:
@@ -128,9 +137,11 @@ class _Attempt:
             await self._send_parts(upload, self._reader(stream, missing.size), first)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
-    def _reader(self, stream: ByteStream, length: int | None, sha256: str | None = None) -> PartReader:
-        max_size = self.spec.demands.max_size
-        return PartReader(stream, length=length, max_size=max_size, sha256=sha256, counted=self.counter.read)
+    def _reader(self, stream: ByteStream, length: int | None, demands: SourceDemands | None = None) -> PartReader:
+        """`demands`: of a stream of all bytes; None: of a range."""
+        if demands is None:
+            demands = SourceDemands(max_size=self.spec.demands.max_size)
+        return PartReader(stream, length=length, demands=demands, counted=self.counter.read)
 
     async def _send_parts(
         self, upload: MultipartUpload, reader: PartReader, number: int, part: FilledBuffer | None = None

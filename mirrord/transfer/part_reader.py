@@ -1,7 +1,7 @@
 """The reading side of one transfer: fills buffers from a source's stream and verifies length, size limit and digest.
 
 Owns these checks while bytes are read. Refuses a source that sends another number of bytes than it declared, more than
-the manifest allows, or bytes without the declared sha256. `copy` gives the buffers to `put` and `multipart`.
+the manifest allows, or other bytes than the declared ones. `copy` gives the buffers to `put` and `multipart`.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
 from mirrord.transfer.budget import Budget, Buffer
-from mirrord.transfer.spec import ignore
+from mirrord.transfer.spec import NO_DEMANDS, SourceDemands, ignore
 from mirrord.units import format_size
 
 
@@ -34,8 +34,8 @@ class FilledBuffer:
 class PartReader:
     """Reads one stream in order.
 
-    `length` (bytes) is what the source declared; `max_size` (bytes) and `sha256` (lower-case hexadecimal) are demands
-    of the manifest; None: unknown or no demand. `counted` is called with the number of bytes of each read.
+    `length` (bytes) is what the source declared, None: unknown; `demands` are those of the manifest on all bytes.
+    `counted` is called with the number of bytes of each read.
     """
 
     def __init__(
@@ -43,17 +43,16 @@ class PartReader:
         stream: ByteStream,
         *,
         length: int | None,
-        max_size: int | None = None,
-        sha256: str | None = None,
+        demands: SourceDemands = NO_DEMANDS,
         counted: Callable[[int], None] = ignore,
     ) -> None:
         self._stream = stream
         self._length = length
-        self._max_size = max_size
+        self._demands = demands
         self._counted = counted
         self.bytes_read = 0
-        self._declared = sha256
-        self._sha256 = checksums.RunningChecksum(ChecksumKind.SHA256)
+        declared = {ChecksumKind.SHA256: demands.sha256, ChecksumKind.MD5: demands.md5}
+        self._digests = [(checksums.RunningChecksum(kind), hexa) for kind, hexa in declared.items() if hexa is not None]
 
     async def read(self, budget: Budget, most: int) -> FilledBuffer:
         """The next at most `most` bytes, in a buffer of `budget`. A buffer that is not full is the last one.
@@ -66,8 +65,8 @@ class PartReader:
         buffer = await budget.acquire(capacity)
         try:
             size = await self.fill(buffer.view)
-            if self._declared is not None:
-                await checksums.extend(self._sha256, buffer.view[:size])
+            for running, _ in self._digests:
+                await checksums.extend(running, buffer.view[:size])
         except BaseException:
             buffer.discard()
             raise
@@ -90,16 +89,20 @@ class PartReader:
 
     def end(self) -> None:
         """Call it after the last byte. Raises LengthMismatch unless exactly `length` bytes were read, ChecksumMismatch
-        unless they have the declared sha256."""
+        unless they are the declared ones."""
         if self._length is not None and self.bytes_read != self._length:
             raise LengthMismatch(f"the source ended after {self.bytes_read:,} of {self._length:,} bytes")
-        if self._declared is not None and (found := self._sha256.hexadecimal()) != self._declared:
-            raise ChecksumMismatch(f"the source's bytes have sha256 {found}, declared was {self._declared}")
+        if self._demands.size not in (None, self.bytes_read):
+            raise ChecksumMismatch(f"the source has {self.bytes_read:,} bytes, declared were {self._demands.size:,}")
+        for running, declared in self._digests:
+            if (found := running.hexadecimal()) != declared:
+                raise ChecksumMismatch(f"the source's bytes have {running.kind} {found}, declared was {declared}")
 
     def _account(self, count: int) -> None:
         self.bytes_read += count
-        if self._max_size is not None and self.bytes_read > self._max_size:
-            raise SourceTooLarge(f"the source sends more than max_size ({format_size(self._max_size)})")
+        max_size = self._demands.max_size
+        if max_size is not None and self.bytes_read > max_size:
+            raise SourceTooLarge(f"the source sends more than max_size ({format_size(max_size)})")
         if self._length is not None and self.bytes_read > self._length:
             raise LengthMismatch(f"the source sends more than the {self._length:,} bytes it declared")
         self._counted(count)

@@ -43,9 +43,28 @@ class SourceDemands:
 
     max_size: int | None = None
     content_type: str | None = None
+    size: int | None = None
+    """The declared length in bytes."""
     sha256: str | None = None
     """64 lower-case hexadecimal digits. SHA-256 values of ranges cannot be combined, so the source is read as one
     stream from the first byte: no parallel ranges, no resuming."""
+    md5: str | None = None
+    """32 lower-case hexadecimal digits; the same holds."""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the source must be read as one stream from the first byte to the last."""
+        return self.sha256 is not None or self.md5 is not None
+
+    @property
+    def digest(self) -> str | None:
+        """The strongest declared digest in the form of `Revision.digest`."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256}"
+        return f"md5:{self.md5}" if self.md5 is not None else None
+
+
+NO_DEMANDS = SourceDemands()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +74,16 @@ class TransferSpec:
     transfer_id: str
     new: NewObject
     layout: PartLayout
-    demands: SourceDemands = SourceDemands()
+    demands: SourceDemands = NO_DEMANDS
     readers: int = 1
     """How many pinned ranges of the source may be read at the same time."""
     resumed: ResumedUpload | None = None
     """The upload that an earlier attempt left. `layout.sizes` and `transfer_id` are then those of that attempt."""
 
-    @property
-    def in_order(self) -> bool:
-        """Whether the source must be read as one stream from the first byte to the last."""
-        return self.demands.sha256 is not None
-
     def with_digest(self, revision: Revision) -> Revision:
         """`revision` with the declared digest. Call it only after the bytes were compared with that digest."""
-        sha256 = self.demands.sha256
-        return replace(revision, digest=f"sha256:{sha256}") if sha256 else revision
+        digest = self.demands.digest
+        return replace(revision, digest=digest) if digest else revision
 
 
 def ignore(_: object) -> None:

@@ -57,8 +57,8 @@ def checksum_kinds(record: Record) -> tuple[ChecksumKind, ...]:
 
 def recorded_checksums(record: Record) -> tuple[Checksum, ...]:
     """Every checksum of the whole object in the journal."""
-    digest = record.revision.digest if record.revision else None
-    declared = [checksums.from_hexadecimal(ChecksumKind.SHA256, digest.removeprefix("sha256:"))] if digest else []
+    algorithm, _, digest = ((record.revision.digest if record.revision else None) or "").partition(":")
+    declared = [checksums.from_hexadecimal(ChecksumKind(algorithm), digest)] if digest else []
     return (*([record.object.checksum] if record.object.checksum else []), *declared)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mirrord.errors import Reason
 from mirrord.model import (
+    META_MD5,
     META_SHA256,
     META_TRANSFER,
     META_VALIDATOR,
@@ -93,7 +94,7 @@ def known_revision(
     """The revision for a conditional request to the source; None if a copy is due in any case."""
     if record is None or record.revision is None or _rewritten(item, record):
         return None
-    if not _proven(item, record.revision) or _unread(item, record):
+    if not _proven(item, record.revision, record.object.size) or _unread(item, record):
         return None
     if asked and _drift(item, record, stored) and item.options.drift is Drift.REPAIR:
         return None
@@ -141,7 +142,7 @@ def _first_check(item: Item, stored: StoredObject | None, observed: Observed | N
     ours = stored.metadata.get(META_VALIDATOR)
     if observed is None or ours is None or ours != validator(observed.revision):
         return Decision(Action.COPY, "another object stands there")
-    if not _proven(item, adopted(observed.revision, stored)):
+    if not _proven(item, adopted(observed.revision, stored), stored.size):
         return Decision(Action.COPY, _UNPROVEN)
     return Decision(Action.ADOPT, "the object already holds this revision")
 
@@ -155,7 +156,7 @@ def _next_check(
         return Decision(Action.COPY, drift, drifted=True)
     if _rewritten(item, record):
         return Decision(Action.COPY, "the object's options changed")
-    if record.revision is not None and not _proven(item, record.revision):
+    if record.revision is not None and not _proven(item, record.revision, record.object.size):
         return Decision(Action.COPY, _UNPROVEN)
     if _unread(item, record):
         return Decision(Action.COPY, "the object was not read back")
@@ -209,12 +210,20 @@ def _same(now: Revision, then: Revision | None) -> bool:
     return same_revision(now, then)
 
 
-def _proven(item: Item, revision: Revision) -> bool:
-    """Whether the bytes of `revision` are proven to have the declared checksum. A list is not fetched again."""
+def _proven(item: Item, revision: Revision, size: int | None) -> bool:
+    """Whether the bytes of `revision`, `size` of them, are proven to be the declared ones. A list of digests is not
+    fetched again."""
+    row = item.declared
+    if row is not None and row.size not in (None, size):
+        return False
+    if row is not None and row.digest is not None:
+        return revision.digest == row.digest
     declared = item.options.requires.checksum
     if declared is None:
         return True
-    return revision.digest is not None and revision.digest == f"sha256:{declared.sha256 or revision.digest[7:]}"
+    if declared.sha256 is not None:
+        return revision.digest == f"sha256:{declared.sha256}"
+    return revision.digest is not None and revision.digest.startswith("sha256:")
 
 
 def _unread(item: Item, record: Record) -> bool:
@@ -224,5 +233,7 @@ def _unread(item: Item, record: Record) -> bool:
 
 def adopted(revision: Revision, stored: StoredObject) -> Revision:
     """`revision` with the digest in the object's metadata, if mirrord recorded one there."""
-    digest = stored.metadata.get(META_SHA256)
-    return replace(revision, digest=f"sha256:{digest}") if digest else revision
+    if digest := stored.metadata.get(META_SHA256):
+        return replace(revision, digest=f"sha256:{digest}")
+    digest = stored.metadata.get(META_MD5)
+    return replace(revision, digest=f"md5:{digest}") if digest else revision

@@ -9,7 +9,7 @@ import mimetypes
 from functools import cache
 from hashlib import sha256
 
-from mirrord.model import META_SHA256, META_TRANSFER, META_VALIDATOR, ObjectOptions, Observed, Revision
+from mirrord.model import META_MD5, META_SHA256, META_TRANSFER, META_VALIDATOR, ObjectOptions, Observed, Revision
 
 OCTETS = "application/octet-stream"
 _ENCODED = {
@@ -33,8 +33,8 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
     if comparable := validator(observed.revision):
         own[META_VALIDATOR] = comparable
     algorithm, _, digest = (observed.revision.digest or "").partition(":")
-    if algorithm == "sha256":
-        own[META_SHA256] = digest
+    if digest:
+        own[META_SHA256 if algorithm == "sha256" else META_MD5] = digest
     return ObjectOptions(  # of each object: `replace` takes twice as long
         content_type=content_type(options, observed, key),
         cache_control=options.cache_control,

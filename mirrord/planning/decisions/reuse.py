@@ -25,7 +25,7 @@ def may_reuse(item: Item, observed: Observed, provider: Provider, attempt: int) 
         return False
     if provider.checksum is not _KIND or profile(provider.name).checksum is not _KIND:
         return False
-    if requires.checksum is not None or requires.content_type is not None:
+    if item.declared is not None or requires.checksum is not None or requires.content_type is not None:
         return False
     return item.options.overwrite is Overwrite.ALWAYS and (requires.max_size is None or size <= requires.max_size)
 

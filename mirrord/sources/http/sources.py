@@ -61,8 +61,9 @@ class HttpSources:
         children.
         """
         declared = item.options.requires.checksum
-        if declared is None or declared.url is None:
-            return declared.sha256 if declared else None
+        sha256 = item.declared_sha256
+        if sha256 is not None or declared is None or declared.url is None:
+            return sha256
         own, credentials = without_userinfo(item.origin.address)
         same = origin(own) == origin(declared.url)
         headers = {**credentials, **item.options.http.headers} if same else {}

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import md5, sha256
 
 import pytest
 
@@ -243,6 +243,29 @@ async def test_other_bytes_than_declared_never_become_visible(content: bytes, cu
     store.hold(b"before")
     with pytest.raises(ChecksumMismatch, match=f"{sha256(content).hexdigest()}, declared was"):
         await copy(transfer_spec(cut, sha256=sha256(CONTENT).hexdigest()), source, source.observed, context(store))
+    assert store.objects == {AT.key: b"before"}
+    assert store.uploads == {}
+    assert not {"put", "complete"} & set(store.log)
+
+
+@pytest.mark.parametrize("cut", [whole(len(CONTENT)), parts_of(PART)], ids=["put", "parts"])
+async def test_bytes_with_the_declared_md5_and_length(cut) -> None:
+    source, store = source_of(CONTENT), ScriptedStore()
+    digest = md5(CONTENT, usedforsecurity=False).hexdigest()
+    spec = transfer_spec(cut, md5=digest, size=len(CONTENT))
+    copied = await copy(spec, source, source.observed, context(store))
+    assert store.objects == {AT.key: CONTENT}
+    assert copied.revision == replace(source.observed.revision, digest=f"md5:{digest}")
+
+
+@pytest.mark.parametrize("length", [len(CONTENT), None], ids=["known length", "unknown length"])
+@pytest.mark.parametrize("cut", [whole(len(CONTENT)), parts_of(PART)], ids=["put", "parts"])
+@pytest.mark.parametrize("demands", [{"md5": "0" * 32}, {"size": len(CONTENT) - 1}, {"size": len(CONTENT) + 1}])
+async def test_another_md5_or_length_than_declared_never_becomes_visible(demands, cut, length) -> None:
+    source, store = source_of(CONTENT, length=length), ScriptedStore()
+    store.hold(b"before")
+    with pytest.raises(ChecksumMismatch, match="declared w"):
+        await copy(transfer_spec(cut, **demands), source, source.observed, context(store))
     assert store.objects == {AT.key: b"before"}
     assert store.uploads == {}
     assert not {"put", "complete"} & set(store.log)

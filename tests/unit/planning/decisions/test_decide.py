@@ -6,11 +6,13 @@ import pytest
 
 from mirrord.errors import Reason
 from mirrord.model import (
+    META_MD5,
     META_SHA256,
     META_TRANSFER,
     META_VALIDATOR,
     Checksum,
     ChecksumKind,
+    DeclaredBytes,
     DeclaredSum,
     Destination,
     Drift,
@@ -134,6 +136,35 @@ def test_decision(options, recorded, standing, revision, action, reason, drifted
     decision = decide(item(**options), recorded, standing, observed)
     assert (decision.action, decision.reason, decision.drifted) == (action, reason, drifted)
     assert decision.message
+
+
+MD5 = "7" * 32
+ROW = DeclaredBytes(sha256=bytes.fromhex(SUM))
+MD5_ROW = DeclaredBytes(md5=bytes.fromhex(MD5))
+ROWS = [
+    # declared by the row, by the entry, record, standing -> action
+    (DeclaredBytes(size=3), None, with_fields(record(), size=3), OURS, Action.KEEP),
+    (DeclaredBytes(size=4), None, with_fields(record(), size=3), OURS, Action.COPY),
+    (DeclaredBytes(size=4), None, None, OURS, Action.COPY),
+    (DeclaredBytes(size=3), None, None, OURS, Action.ADOPT),
+    (ROW, None, record(SUMMED), OURS, Action.KEEP),
+    (ROW, None, record(), OURS, Action.COPY),
+    (ROW, DeclaredSum(OTHER), record(SUMMED), OURS, Action.KEEP),  # the row's counts
+    (DeclaredBytes(sha256=bytes.fromhex(OTHER)), None, record(SUMMED), OURS, Action.COPY),
+    (ROW, None, None, STAMPED, Action.ADOPT),
+    (MD5_ROW, None, record(replace(V1, digest=f"md5:{MD5}")), OURS, Action.KEEP),
+    (MD5_ROW, None, record(SUMMED), OURS, Action.COPY),
+    (MD5_ROW, LISTED, record(replace(V1, digest=f"md5:{MD5}")), OURS, Action.KEEP),
+    (None, LISTED, record(replace(V1, digest=f"md5:{MD5}")), OURS, Action.COPY),  # an md5 proves no sha256
+    (MD5_ROW, None, None, replace(OURS, metadata={**OURS.metadata, META_MD5: MD5}), Action.ADOPT),
+    (MD5_ROW, None, None, OURS, Action.COPY),
+]
+
+
+@pytest.mark.parametrize(("row", "entry", "recorded", "standing", "action"), ROWS)
+def test_what_a_row_declares_must_be_proven(row, entry, recorded, standing, action) -> None:
+    wanted = replace(item(checksum=entry), declared=row)
+    assert decide(wanted, recorded, standing, Observed(revision=V1)).action is action
 
 
 def test_the_request_is_conditional_only_if_the_object_is_the_recorded_one() -> None:
