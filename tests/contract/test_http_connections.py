@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from mirrord.errors import SourceRefused, SourceUnavailable
-from mirrord.sources.http import HttpSource, HttpSources
+from mirrord.sources.http import HttpSources
 from mirrord.sources.http.addresses import AddressRules
+from mirrord.sources.http.source import HttpSource
 from tests.support import origin as misbehaviour
 from tests.support.origin import Asked, Generated, Origin
 from tests.support.reading import drained, item_of, probed, read

@@ -16,7 +16,8 @@ from mirrord.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from mirrord.sources.http import HttpSource, HttpSources
+from mirrord.sources.http import HttpSources
+from mirrord.sources.http.source import HttpSource
 from mirrord.testing import ManualClock
 from mirrord.units import KiB, MiB
 from tests.support import origin as misbehaviour

@@ -8,7 +8,8 @@ from email.utils import format_datetime, formatdate
 import pytest
 
 from mirrord.errors import SourceChanged, SourceDenied, SourceError
-from mirrord.sources.http import HttpSource, HttpSources
+from mirrord.sources.http import HttpSources
+from mirrord.sources.http.source import HttpSource
 from mirrord.testing import ManualClock
 from tests.support import origin as misbehaviour
 from tests.support.origin import Asked, Behaviour, Generated, Origin, Reply

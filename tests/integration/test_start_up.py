@@ -43,11 +43,11 @@ def manifest(tmp_path: Path) -> Path:
         (["status", "--config", "mirrord.yaml", "--state", "state"], SDK | {"aiohttp"} | DISPLAYS | ENGINE),
         (
             ["sync", "mirrord.yaml", "--state", "state"],
-            {"aiobotocore", "mirrord.daemon.run", "mirrord.web.application"},
+            {"aiobotocore", "aiohttp", "mirrord.daemon.run", "mirrord.web.application"},
         ),
         (
             ["plan", "mirrord.yaml", "--state", "state"],
-            {"aiobotocore", "mirrord.daemon.run", "mirrord.web.application"},
+            {"aiobotocore", "aiohttp", "mirrord.daemon.run", "mirrord.web.application"},
         ),
     ],
     ids=["help", "validate", "status", "sync", "plan"],

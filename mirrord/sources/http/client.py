@@ -50,7 +50,7 @@ class HttpResponse(aiohttp.ClientResponse):
 
 
 class HttpClient:
-    """Two pools of connections, open inside `async with`.
+    """Two pools of connections, each opened at its first use and closed at the end of `async with`.
 
     `connect_timeout` in seconds; `allow`: networks (CIDR) exempt from the address rules; `per_host`: connections of one
     pool to one host and port at a time, 0: any number. More requests wait, first come, first served. No deadline counts
@@ -64,7 +64,6 @@ class HttpClient:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by `behind_public`
 
     async def __aenter__(self) -> Self:
-        self._sessions = {behind_public: self._session(behind_public) for behind_public in (False, True)}
         return self
 
     async def __aexit__(
@@ -75,6 +74,11 @@ class HttpClient:
             await session.close()
 
     def _session(self, behind_public: bool) -> aiohttp.ClientSession:
+        if behind_public not in self._sessions:
+            self._sessions[behind_public] = self._new_session(behind_public)
+        return self._sessions[behind_public]
+
+    def _new_session(self, behind_public: bool) -> aiohttp.ClientSession:
         def connect(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:  # of getaddrinfo
             if reason := self._rules.refusal(str(info[4][0]), behind_public=behind_public):
                 raise AddressRefused(reason)
@@ -118,7 +122,7 @@ class HttpClient:
         raise SourceRefused(f"{shown(url)}: more than {max_redirects} redirects")
 
     async def _get_once(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> HttpResponse:
-        session, seconds = self._sessions[behind_public], self._connect_timeout + idle
+        session, seconds = self._session(behind_public), self._connect_timeout + idle
         with translated(url):
             async with asyncio.timeout(seconds) as timeout:
                 response_deadline.set((timeout, seconds))
