@@ -1,13 +1,15 @@
-"""A log line as JSON: the last structlog processor.
+"""Log lines as JSON: the last structlog processor, and the line of each object that was sent, without structlog.
 
 The same text as structlog's JSONRenderer, which builds an encoder for each line (10 us more). A line is flat, except
 for the problems of a manifest.
 """
 
 import json
+from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii
 
-from mirrord.telemetry.redaction import Line
+from mirrord.events import TransferCompleted
+from mirrord.telemetry.redaction import Line, redact
 
 
 def json_line(_logger: object, _method: str, line: Line) -> str:
@@ -21,3 +23,26 @@ def _value(value: object) -> str:
     if type(value) is int:
         return str(value)
     return json.dumps(value, default=repr)
+
+
+def completed_line(event: TransferCompleted, moved: int, milliseconds: int, rate: int) -> str:
+    """The line of a transfer that completed: as structlog would write it through `redacted` and `json_line`, which take
+    20 us for it. Each text that is not a constant is redacted here. `moved` in bytes, `rate` in bytes a second."""
+    item, copied = event.item, event.copied
+    at, kind = item.destination, "" if event.kind is None else f'"kind": "{event.kind.value}", '
+    return (
+        f'{{"item": {_text(item.id)}, "source": {_text(item.shown_source)}, "store": {_text(at.store)}, '
+        f'"bucket": {_text(at.bucket)}, "key": {_text(at.key)}, {kind}"attempt": {event.attempt}, '
+        f'"transfer_id": {_text(event.transfer_id)}, "bytes": {moved}, "parts": {copied.parts}, '
+        f'"duration_ms": {milliseconds}, "bytes_per_s": {rate}, "integrity": "{copied.integrity.value}", '
+        f'"outcome": "completed", "event": "{event.name}", "level": "info", "timestamp": "{_now()}"}}'
+    )
+
+
+def _text(text: str) -> str:
+    return encode_basestring_ascii(redact(text))
+
+
+def _now() -> str:
+    """As structlog's TimeStamper."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")

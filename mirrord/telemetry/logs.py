@@ -8,7 +8,8 @@ logged, and at which level.
 import logging
 import os
 import sys
-from typing import Literal, TextIO, cast
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -54,14 +55,23 @@ def drain() -> None:
     _writer.drain()
 
 
-def configure(format: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> FilteringBoundLogger:
-    """Set up this process's log on `stream` (stderr if None) and return its logger. Calling again replaces it.
+class Log(NamedTuple):
+    """The log of this process: its logger, and what writes finished JSON lines of level info. None: the log is text, or
+    has only lines of higher levels."""
+
+    logger: FilteringBoundLogger
+    json_info: Callable[[str], None] | None
+
+
+def configure(format: Format = "auto", level: Level = "info", stream: TextIO | None = None) -> Log:
+    """Set up this process's log on `stream` (stderr if None) and return it. Calling again replaces it.
 
     `auto` is console on a terminal, JSON lines elsewhere. Lines of other libraries are logged from level warning.
     """
     out = stream if stream is not None else cast(TextIO, _Stderr())
     severity = logging.getLevelNamesMapping()[level.upper()]
-    render = _renderers(format == "console" or (format == "auto" and out.isatty()), out)
+    console = format == "console" or (format == "auto" and out.isatty())
+    render = _renderers(console, out)
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     structlog.configure(
         processors=[structlog.processors.add_log_level, *render[:-1], stamp, render[-1]],
@@ -70,7 +80,9 @@ def configure(format: Format = "auto", level: Level = "info", stream: TextIO | N
         cache_logger_on_first_use=False,
     )
     _route_libraries(out, max(severity, logging.WARNING), [structlog.stdlib.add_log_level, stamp], render)
-    return cast(FilteringBoundLogger, structlog.get_logger().bind())  # bound: else each line would bind a logger
+    logger = cast(FilteringBoundLogger, structlog.get_logger().bind())  # bound: else each line would bind a logger
+    is_plain = not console and severity <= logging.INFO
+    return Log(logger, structlog.WriteLogger(out).msg if is_plain else None)
 
 
 def _renderers(console: bool, out: TextIO) -> list[Processor]:

@@ -36,7 +36,7 @@ def _as_before() -> Iterator[None]:
     ],
 )
 def test_the_format_follows_the_terminal_unless_told(format: str, out: StringIO, is_json: bool) -> None:
-    configure(format, "info", out).info("daemon.ready", items=3)
+    configure(format, "info", out).logger.info("daemon.ready", items=3)
     line = out.getvalue()
     assert line.count("\n") == 1
     if is_json:
@@ -48,7 +48,7 @@ def test_the_format_follows_the_terminal_unless_told(format: str, out: StringIO,
 
 def test_colours_only_for_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
     def line(out: StringIO) -> str:
-        configure("console", "info", out).info("daemon.ready")
+        configure("console", "info", out).logger.info("daemon.ready")
         return out.getvalue()
 
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -61,7 +61,7 @@ def test_colours_only_for_a_terminal_that_wants_them(monkeypatch: pytest.MonkeyP
 def test_by_default_it_follows_stderr_where_a_live_display_puts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = StringIO(), StringIO()
     monkeypatch.setattr(sys, "stderr", first)
-    logger = configure("json")
+    logger = configure("json").logger
     logger.info("one")
     monkeypatch.setattr(sys, "stderr", second)
     logger.info("two")
@@ -117,14 +117,14 @@ def test_setting_up_twice_writes_once_and_to_the_later_stream() -> None:
 
 def test_names_that_are_no_unicode_can_be_written() -> None:
     out = StringIO()
-    configure("json", "info", out).info("x", key="bad-\udcff")
+    configure("json", "info", out).logger.info("x", key="bad-\udcff")
     out.getvalue().encode()
     assert json.loads(out.getvalue())["key"] == "bad-\udcff"
 
 
 def test_an_escape_sequence_in_a_name_never_reaches_the_terminal() -> None:
     out = Terminal()
-    configure("console", "info", out).info("x", key="a\x1b[2Jb")
+    configure("console", "info", out).logger.info("x", key="a\x1b[2Jb")
     assert "\x1b[2J" not in out.getvalue()
 
 
@@ -133,7 +133,7 @@ def test_an_escape_sequence_in_a_name_never_reaches_the_terminal() -> None:
 )
 def test_the_net_reaches_into_values(deep: object) -> None:
     out = StringIO()
-    configure("json", "info", out).info("x", value=deep)
+    configure("json", "info", out).logger.info("x", value=deep)
     assert out.getvalue()
     assert "hunter2" not in out.getvalue()
 

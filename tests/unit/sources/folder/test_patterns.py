@@ -38,3 +38,9 @@ def test_include_and_exclude(include: list[str], exclude: list[str], taken: list
 def test_a_malformed_pattern_is_an_error() -> None:
     with pytest.raises(ValueError, match="!"):
         Patterns(["!"])
+
+
+@pytest.mark.parametrize("base", ["a", "~", "a~", "~a", ".", ".a", "a.", "a.tmp", "a.tmpx", ".tmp", "tmp", "x.sw"])
+@pytest.mark.parametrize("directory", ["", "d/", "a.b/c/"])
+def test_without_patterns_the_temporary_names_are_the_same(directory: str, base: str) -> None:
+    assert Patterns().takes(directory + base) is Patterns(exclude=["# no pattern"]).takes(directory + base)
