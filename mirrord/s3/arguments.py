@@ -7,7 +7,7 @@ control characters, outer spaces) is sent as one RFC 2047 word, `=?UTF-8?B?…?=
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
@@ -56,11 +56,11 @@ def object_arguments(options: ObjectOptions) -> Arguments:
     """Parameters of PutObject and CreateMultipartUpload. StoreRefused: a value that S3 cannot represent."""
     arguments: Arguments = {name: value for name, value in zip(_PLAIN, _plain_of(options), strict=True) if value}
     if options.metadata:
-        arguments["Metadata"] = {_metadata_name(name): encode_metadata(text) for name, text in options.metadata.items()}
+        arguments["Metadata"] = {metadata_name(name): encode_metadata(text) for name, text in options.metadata.items()}
     if options.tags:
-        arguments["Tagging"] = urlencode(options.tags, quote_via=quote)
+        arguments["Tagging"] = tagging(options.tags)
     if options.expires:
-        arguments["Expires"] = _date(options.expires)
+        arguments["Expires"] = expiry(options.expires)
     return arguments
 
 
@@ -118,7 +118,12 @@ def _completed(part: Part) -> Arguments:
     return arguments
 
 
-def _date(text: str) -> datetime:
+def tagging(tags: Mapping[str, str]) -> str:
+    return urlencode(tags, quote_via=quote)
+
+
+def expiry(text: str) -> datetime:
+    """StoreRefused: it is not a date."""
     try:
         date = datetime.fromisoformat(text)
     except ValueError as error:
@@ -134,7 +139,8 @@ def encode_metadata(text: str) -> str:
     return f"=?UTF-8?B?{b64encode(text.encode()).decode()}?="
 
 
-def _metadata_name(name: str) -> str:
+def metadata_name(name: str) -> str:
+    """StoreRefused: it cannot be a header's name."""
     if not _METADATA_NAME.fullmatch(name):
         raise StoreRefused(f"metadata: {name!r} cannot be a header's name; use letters, digits, '-', '_' and '.'")
     return name.lower()

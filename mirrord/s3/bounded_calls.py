@@ -3,8 +3,9 @@
 Owns how many seconds a call may take. `errors` translates the errors of a call.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mirrord.aio import TimeLimits
 from mirrord.model import Destination
 from mirrord.s3.answers.errors import Bounded
 from mirrord.s3.call import StoreCall
@@ -29,6 +30,7 @@ class BoundedCalls:
     store: str
     deadline: float = DEADLINE
     proxy: str | None = None
+    limits: TimeLimits = field(default_factory=TimeLimits)
 
     def named(
         self, operation: str, at: Destination | str, *, write: bool = False, conditional: bool = False
@@ -53,7 +55,7 @@ class BoundedCalls:
         The limit is `factor` times the base, plus the time of `size` bytes at MIN_RATE, less `spent` seconds.
         """
         call = self.named(operation, at, write=write, conditional=conditional)
-        return Bounded(call, self.deadline * factor + size / MIN_RATE - spent)
+        return Bounded(call, self.limits, self.deadline * factor + size / MIN_RATE - spent)
 
     def no_etag(self, operation: str, at: Destination) -> str:
         """The message for an answer without an ETag."""

@@ -1,12 +1,11 @@
 """The name of one call to a store in error messages. Time limits are in `bounded_calls`."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MAX_REASON = 300
 
 
-@dataclass(frozen=True, slots=True)
-class StoreCall:
+class StoreCall(NamedTuple):
     """One call to a store. `write`: the outcome is unknown if no answer comes. `conditional`: it has If-None-Match.
 
     `proxy` is the URL of the HTTP proxy in front of the store, without userinfo.

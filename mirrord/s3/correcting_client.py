@@ -10,12 +10,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from logging import getLogger
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mirrord.model import StoredObject
 from mirrord.s3.answers.error_response import code_of
 from mirrord.s3.answers.head_reason import add_reason
+from mirrord.s3.body_request import BodyRequest
 from mirrord.s3.regions import region_of
 from mirrord.s3.security import StoreSecurity
 from mirrord.s3.wire.store_signing import StoreSigning
@@ -24,6 +26,8 @@ _log = getLogger(__name__)
 
 OpenClient = Callable[[str], Any]
 """An async context manager of the SDK's client for a region."""
+SendBody = Callable[[Any, BodyRequest], Awaitable[StoredObject]]
+"""Send a PutObject or UploadPart with a client that `OpenClient` opened."""
 CreateBucket = Callable[[str], Awaitable[bool]]
 """Create a bucket if it is declared and missing; whether it was created."""
 _OBJECT_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
@@ -32,7 +36,8 @@ _OBJECT_WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 class RegionClients:
     """The SDK's clients of one store: one for each region, opened at its first use."""
 
-    def __init__(self, open_client: OpenClient) -> None:
+    def __init__(self, open_client: OpenClient, send_body: SendBody) -> None:
+        self.send_body = send_body
         self._open_client = open_client
         self._clients: dict[str, Any] = {}
         self._contexts = AsyncExitStack()
@@ -64,6 +69,9 @@ class _Failure:
     signing: int
 
 
+T = TypeVar("T")
+Send = Callable[[Any], Awaitable[T]]
+"""One request with a client that `OpenClient` opened."""
 Correction = Callable[[_Failure], Awaitable[bool]]
 """Correct the cause of a failure; whether the call can succeed now."""
 
@@ -71,15 +79,15 @@ Correction = Callable[[_Failure], Awaitable[bool]]
 class CorrectingClient:
     """`await client.put_object(Bucket=…)`: any operation of an S3 client, by its name in the SDK.
 
-    `open_client` opens a client that uses the credentials and authorities of `security` and signs by `signing`;
-    `region` is the store's. Without `signing`, the SDK signs.
+    `clients` use the credentials and authorities of `security` and sign by `signing`; `region` is the store's. They are
+    closed with this client. Without `signing`, the SDK signs.
     """
 
     def __init__(
         self,
         name: str,
         region: str,
-        open_client: OpenClient,
+        clients: RegionClients,
         security: StoreSecurity,
         create_bucket: CreateBucket,
         signing: StoreSigning | None = None,
@@ -88,7 +96,7 @@ class CorrectingClient:
         self._signing = signing
         self._name = name
         self._region = region
-        self._clients = RegionClients(open_client)
+        self._clients = clients
         self._create_bucket = create_bucket
         self._bucket_regions: dict[str, str] = {}  # of buckets that are not in the store's region
 
@@ -106,6 +114,16 @@ class CorrectingClient:
         return partial(self._call, operation)
 
     async def _call(self, operation: str, **given: Any) -> Any:
+        return await self._corrected(operation, given, lambda client: getattr(client, operation)(**given))
+
+    def send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
+        """PutObject or UploadPart."""
+        send = self._clients.send_body
+        given = {"Bucket": request.at.bucket}
+        return self._corrected(request.method, given, lambda client: send(client, request))
+
+    async def _corrected(self, operation: str, given: Mapping[str, Any], send: Send[T]) -> T:
+        """Send with the client of the bucket's region, again after each correction. `given` has the bucket."""
         await self.security.reload_changed()
         corrections: list[Correction] | None = None
         while True:
@@ -113,13 +131,12 @@ class CorrectingClient:
             signing = self._signing.version if self._signing else 0
             client = await self._clients.of(region)
             try:
-                return await getattr(client, operation)(**given)
+                return await send(client)
             except (ClientError, BotoCoreError) as error:
                 await add_reason(client, operation, given, error)
                 corrections = self._corrections() if corrections is None else corrections
                 if not await _corrected(_Failure(given, error, region, version, signing), corrections):
                     raise
-            _rewind(given.get("Body"))
 
     def _corrections(self) -> list[Correction]:
         return [self._find_region, self._reload_security, self._adapt_signing, self._create_missing_bucket]
@@ -166,8 +183,3 @@ def _region_of_constraint(error: ClientError, failure: _Failure) -> str | None:
         return None
     wanted: str | None = failure.arguments.get("CreateBucketConfiguration", {}).get("LocationConstraint")
     return wanted if wanted != failure.region else None
-
-
-def _rewind(body: Any) -> None:
-    if hasattr(body, "seek"):
-        body.seek(0)

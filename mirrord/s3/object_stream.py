@@ -39,7 +39,7 @@ class ObjectStream:
 
     async def _read(self, size: int) -> bytes:
         began = asyncio.get_running_loop().time()
-        async with self._calls.call("GetObject", self._at, size=self._received, spent=self._reading):
+        with self._calls.call("GetObject", self._at, size=self._received, spent=self._reading):
             piece: bytes = await self._body.read(size)
         self._reading += asyncio.get_running_loop().time() - began
         self._received += len(piece)

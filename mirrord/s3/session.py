@@ -8,7 +8,7 @@ with `wire: auto`, `wire` sends the frequent ones.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -28,18 +28,19 @@ from botocore.utils import get_environ_proxies
 
 from mirrord._version import __version__
 from mirrord.declared import StoreOptions
-from mirrord.model import ProviderName, shown
+from mirrord.model import ProviderName, StoredObject, shown
 from mirrord.providers import Provider, profile
 from mirrord.s3.answers.transport import from_transport
 from mirrord.s3.authorities import CertificateAuthorities
+from mirrord.s3.body_request import BodyRequest, send_by_sdk
 from mirrord.s3.bounded_calls import DEADLINE
 from mirrord.s3.call import StoreCall
-from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, OpenClient
+from mirrord.s3.correcting_client import CorrectingClient, CreateBucket, OpenClient, RegionClients, SendBody
 from mirrord.s3.credentials import StoreCredentials, aws_session, security_files
 from mirrord.s3.http_session import HttpSession
 from mirrord.s3.regions import endpoint_in
 from mirrord.s3.security import StoreSecurity
-from mirrord.s3.store import ClientStore
+from mirrord.s3.store import NOT_OPEN, ClientStore
 from mirrord.s3.wire.frequent_calls import Connect, FrequentCalls
 from mirrord.s3.wire.http import WireClient
 from mirrord.s3.wire.operations import answer_date
@@ -70,7 +71,7 @@ class S3Store(ClientStore):
     def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE) -> None:
         super().__init__(None, provider_of(options), name=options.name, deadline=deadline)
         self._options = options
-        self._security: StoreSecurity | None = None
+        self._correcting: CorrectingClient | None = None
         self._contexts = AsyncExitStack()
 
     @staticmethod
@@ -89,12 +90,11 @@ class S3Store(ClientStore):
             self._calls = replace(self._calls, proxy=proxy_of(self._options.endpoint_url))
             opened = _correcting_client(self._options, self._create_declared_bucket)
             client = await self._contexts.enter_async_context(opened)
-        self._security = client.security
-        self._open_client = cast("S3Client", client)
+        self._open_client, self._correcting = cast("S3Client", client), client
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._open_client = self._security = None
+        self._open_client = self._correcting = None
         await self._contexts.aclose()
 
     async def _create_declared_bucket(self, bucket: str) -> bool:
@@ -107,20 +107,25 @@ class S3Store(ClientStore):
     @property
     def version(self) -> int:
         """How many times keys or certificates were replaced while the store was open."""
-        return self._security.version if self._security else 0
+        return self._correcting.security.version if self._correcting else 0
 
     async def reload_changed(self) -> None:
         """Use keys and certificates whose files changed. Each call does so too, at most once a second."""
-        if self._security:
-            await self._security.reload_changed()
+        if self._correcting:
+            await self._correcting.security.reload_changed()
 
     async def reload(self) -> None:
         """Read keys and certificates again, also those that have no file (`credential_process`).
 
         Raises the errors of entering; then those before stay in use."""
-        if self._security:
+        if self._correcting:
             with self._opening():
-                await self._security.reload()
+                await self._correcting.security.reload()
+
+    def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
+        if self._correcting is None:
+            raise RuntimeError(NOT_OPEN)
+        return self._correcting.send_body(request)
 
     @contextmanager
     def _opening(self) -> Iterator[None]:
@@ -223,13 +228,16 @@ async def _correcting_client(options: StoreOptions, create_bucket: CreateBucket)
     security = StoreSecurity(options.name, credentials, authorities, security_files(options))
     await security.load(tls=bool(options.ca_file) or uses_tls(options.endpoint_url))
     open_client: OpenClient = partial(_sdk_client, session, options, region, authorities)
-    signing = None
+    signing: StoreSigning | None = None
+    send_body: SendBody = send_by_sdk
     if options.requests.wire != "sdk":
         adapts = options.requests.payload_signing == "auto"
         signing = StoreSigning(options.name, signs_payload=signs_payload(options), adapts=adapts)
         keys = None if _is_anonymous(options) else credentials
+        send_body = FrequentCalls.send_body
         open_client = partial(_frequent_calls, open_client, keys, signing, partial(_wire_client, options, authorities))
-    async with CorrectingClient(options.name, region, open_client, security, create_bucket, signing) as client:
+    clients = RegionClients(open_client, send_body)
+    async with CorrectingClient(options.name, region, clients, security, create_bucket, signing) as client:
         yield client
 
 

@@ -4,7 +4,7 @@ Owns how one call of the port becomes one S3 request. Each request is sent once:
 `session` opens and closes clients, `bounded_calls` limits the time of a call, `errors` translates its errors.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,14 @@ from mirrord.s3 import arguments
 from mirrord.s3.answers import results
 from mirrord.s3.answers.errors import code_of_cause, status_of_cause
 from mirrord.s3.answers.xml_repair import fits_in_xml
-from mirrord.s3.body import BufferBody
+from mirrord.s3.body_request import BodyRequest, PartOf, send_by_sdk
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
 from mirrord.s3.object_stream import ObjectStream
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
+NOT_OPEN = "the store is not open; use it inside `async with`"
 _NOT_IMPLEMENTED = frozenset({405, 501})
 
 
@@ -59,7 +60,7 @@ class ClientStore:
     @property
     def _client(self) -> "S3Client":
         if self._open_client is None:
-            raise RuntimeError("the store is not open; use it inside `async with`")
+            raise RuntimeError(NOT_OPEN)
         return self._open_client
 
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
@@ -72,15 +73,12 @@ class ClientStore:
         *,
         if_none_match: bool = False,
     ) -> StoredObject:
-        asked = arguments.object_arguments(options) | arguments.put_checksum(checksum)
-        asked |= arguments.condition(if_none_match)
-        call = self._calls.call("PutObject", at, size=len(body), write=True, conditional=if_none_match)
-        async with call:
-            with BufferBody(body) as content:
-                answer = await self._client.put_object(Bucket=at.bucket, Key=at.key, Body=content, **asked)
-        if not results.has_etag(answer):
+        request = BodyRequest(at, body, checksum, options, if_none_match)
+        with self._calls.call("PutObject", at, size=len(body), write=True, conditional=if_none_match):
+            stored = await self._send_body(request)
+        if not results.is_etag(stored.etag):
             raise OutcomeUnknown(self._calls.no_etag("PutObject", at))
-        return results.stored_object(answer, size=len(body))
+        return stored
 
     async def copy_object(
         self,
@@ -93,7 +91,7 @@ class ClientStore:
         size: int,
     ) -> StoredObject:
         asked = arguments.object_arguments(options) | arguments.copy_arguments(source, checksum, if_match)
-        async with self._calls.call("CopyObject", at, size=size, write=True):
+        with self._calls.call("CopyObject", at, size=size, write=True):
             answer = await self._client.copy_object(Bucket=at.bucket, Key=at.key, **asked)
         if not results.has_etag(answer.get("CopyObjectResult", {})):
             raise OutcomeUnknown(self._calls.no_etag("CopyObject", at))
@@ -105,7 +103,7 @@ class ClientStore:
         if not self.repairs_xml and not fits_in_xml(at.key):
             raise StoreRefused(f"{at}: the answer contains the key, which XML cannot carry: upload it in one put")
         asked = arguments.object_arguments(options) | arguments.create_checksum(checksum)
-        async with self._calls.call("CreateMultipartUpload", at, write=True):
+        with self._calls.call("CreateMultipartUpload", at, write=True):
             answer = await self._client.create_multipart_upload(Bucket=at.bucket, Key=at.key, **asked)
         upload_id = results.token(answer, "UploadId")
         if not upload_id:
@@ -116,13 +114,15 @@ class ClientStore:
     async def upload_part(
         self, at: Destination, upload_id: str, number: int, body: memoryview, checksum: Checksum | None = None
     ) -> Part:
-        asked: dict[str, Any] = {"UploadId": upload_id, "PartNumber": number} | arguments.put_checksum(checksum)
-        async with self._calls.call("UploadPart", at, size=len(body), write=True):
-            with BufferBody(body) as content:
-                answer = await self._client.upload_part(Bucket=at.bucket, Key=at.key, Body=content, **asked)
-        if not results.has_etag(answer):
+        request = BodyRequest(at, body, checksum, part=PartOf(upload_id, number))
+        with self._calls.call("UploadPart", at, size=len(body), write=True):
+            answer = await self._send_body(request)
+        if not results.is_etag(answer.etag):
             raise StoreUnavailable(self._calls.no_etag("UploadPart", at))
-        return results.uploaded_part(number, len(body), answer, checksum)
+        return Part(number=number, size=len(body), etag=answer.etag, checksum=checksum)
+
+    def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
+        return send_by_sdk(self._client, request)
 
     async def complete_upload(
         self,
@@ -134,7 +134,7 @@ class ClientStore:
         if_none_match: bool = False,
     ) -> StoredObject:
         asked = arguments.complete_arguments(parts, checksum) | arguments.condition(if_none_match)
-        async with self._calls.call(
+        with self._calls.call(
             "CompleteMultipartUpload", at, write=True, conditional=if_none_match, factor=COMPLETE_FACTOR
         ):
             answer = await self._client.complete_multipart_upload(
@@ -147,25 +147,25 @@ class ClientStore:
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
         # No `write`: if the answer is lost, the abort can be repeated without harm.
         try:
-            async with self._calls.call("AbortMultipartUpload", at):
+            with self._calls.call("AbortMultipartUpload", at):
                 await self._client.abort_multipart_upload(Bucket=at.bucket, Key=at.key, UploadId=upload_id)
         except NoSuchUpload:
             return
 
     async def delete_object(self, at: Destination) -> None:
-        async with self._calls.call("DeleteObject", at, write=True):
+        with self._calls.call("DeleteObject", at, write=True):
             await self._client.delete_object(Bucket=at.bucket, Key=at.key)
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region)
         if created and versioning:
-            async with self._calls.call("PutBucketVersioning", bucket):
+            with self._calls.call("PutBucketVersioning", bucket):
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         return created
 
     async def has_bucket(self, bucket: str) -> bool:
         try:
-            async with self._calls.call("HeadBucket", bucket):
+            with self._calls.call("HeadBucket", bucket):
                 await self._client.head_bucket(Bucket=bucket)
         except BucketMissing:
             return False
@@ -180,7 +180,7 @@ class ClientStore:
         if region not in (None, "us-east-1"):
             asked["CreateBucketConfiguration"] = {"LocationConstraint": region}
         try:
-            async with self._calls.call("CreateBucket", bucket):
+            with self._calls.call("CreateBucket", bucket):
                 await self._client.create_bucket(Bucket=bucket, **asked)
         except StoreRefused as error:
             if code_of_cause(error) != "BucketAlreadyOwnedByYou":
@@ -192,7 +192,7 @@ class ClientStore:
     async def head_object(self, at: Destination) -> StoredObject | None:
         """None also if the bucket is missing: the answer of a HEAD has no body that names the cause."""
         try:
-            async with self._calls.call("HeadObject", at):
+            with self._calls.call("HeadObject", at):
                 answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED")
         except (BucketMissing, StoreRefused) as error:
             if status_of_cause(error) != 404:
@@ -202,7 +202,7 @@ class ClientStore:
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         try:
-            async with self._calls.call("HeadObject", at):
+            with self._calls.call("HeadObject", at):
                 answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, VersionId=version_id)
         except (BucketMissing, StoreRefused) as error:
             if status_of_cause(error) != 404:
@@ -212,7 +212,7 @@ class ClientStore:
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         try:
-            async with self._calls.call("GetBucketVersioning", bucket):
+            with self._calls.call("GetBucketVersioning", bucket):
                 answer = await self._client.get_bucket_versioning(Bucket=bucket)
         except StoreRefused as error:
             if status_of_cause(error) not in _NOT_IMPLEMENTED:
@@ -224,26 +224,26 @@ class ClientStore:
     async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
         """The bytes [start, end). StoreUnavailable: the body ends too soon, or its reads take longer than the limit of
         a call with that many bytes. Without a Content-Length, the framing of the body shows its end."""
-        async with self._calls.call("GetObject", at):
+        with self._calls.call("GetObject", at):
             answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **arguments.byte_range(start, end))
         async with answer["Body"] as body:
             yield ObjectStream(self._calls, at, body, answer.get("ContentLength"))
 
     async def list_buckets(self) -> list[str]:
         """ListBuckets: the names that the credentials may see. Not in the port: shows whether an S3 server answers."""
-        async with self._calls.call("ListBuckets", ""):
+        with self._calls.call("ListBuckets", ""):
             answer = await self._client.list_buckets()
         return [bucket["Name"] for bucket in answer.get("Buckets", []) if "Name" in bucket]
 
     async def delete_bucket(self, bucket: str) -> None:
         """DeleteBucket. Not in the port: only the check at the start of the embedded store removes its bucket."""
-        async with self._calls.call("DeleteBucket", bucket):
+        with self._calls.call("DeleteBucket", bucket):
             await self._client.delete_bucket(Bucket=bucket)
 
     async def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Key": at.key, "UploadId": upload_id}
         while True:
-            async with self._calls.call("ListParts", at):
+            with self._calls.call("ListParts", at):
                 page = await self._client.list_parts(**asked)
             for entry in page.get("Parts", []):
                 yield results.listed_part(entry)
@@ -255,7 +255,7 @@ class ClientStore:
     async def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
         while True:
-            async with self._calls.call("ListMultipartUploads", bucket):
+            with self._calls.call("ListMultipartUploads", bucket):
                 page = await self._client.list_multipart_uploads(**asked)
             for upload in results.open_uploads(page, prefix):
                 yield upload
@@ -268,7 +268,7 @@ class ClientStore:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
         tokens, before = set[str](), list[ListedObject]()
         while True:
-            async with self._calls.call("ListObjectsV2", bucket):
+            with self._calls.call("ListObjectsV2", bucket):
                 page = await self._client.list_objects_v2(**asked)
             if not results.is_listing(page):
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the answer is not a listing")
@@ -288,7 +288,7 @@ class ClientStore:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
         markers: dict[str, Any] = {}
         while True:
-            async with self._calls.call("ListObjectVersions", at):
+            with self._calls.call("ListObjectVersions", at):
                 page = await self._client.list_object_versions(**asked, **markers)
             versions = page.get("Versions", [])
             for entry in versions:

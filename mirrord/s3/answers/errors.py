@@ -5,7 +5,6 @@ A message is one line with the operation, the object, the store and the store's 
 contain secrets (signed strings, tokens) are never read. `transport` translates the errors of calls without an answer.
 """
 
-import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import Any
 
 from botocore import exceptions as sdk
 
+from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import (
     BucketMissing,
     ChecksumMismatch,
@@ -110,27 +110,20 @@ _PROXY_STATUSES = frozenset({407, 413})
 """Statuses that come from a proxy in front of a store."""
 
 
-class Bounded:
-    """`async with` it to limit a call to `deadline` seconds and to translate its errors.
+class Bounded(TimeLimit):
+    """`with` it to limit a call to `deadline` seconds and to translate its errors. A cancellation is not translated."""
 
-    A cancellation is not translated. It is a class because a generator costs four times as much for each call.
-    """
+    __slots__ = ("_call",)
 
-    __slots__ = ("_call", "_deadline", "_limit")
-
-    def __init__(self, call: StoreCall, deadline: float) -> None:
+    def __init__(self, call: StoreCall, limits: TimeLimits, deadline: float) -> None:
+        super().__init__(limits, deadline)
         self._call = call
-        self._deadline = deadline
-        self._limit = asyncio.timeout(deadline)
 
-    async def __aenter__(self) -> None:
-        await self._limit.__aenter__()
-
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await self._limit.__aexit__(kind, error, trace)
+            super().__exit__(kind, error, trace)
         except TimeoutError as expired:
             error = expired
         if error is not None:
@@ -140,8 +133,8 @@ class Bounded:
         if isinstance(error, sdk.ClientError):
             raise from_answer(self._call, error.response) from error
         if isinstance(error, UNANSWERED):
-            if self._limit.expired():
-                raise no_answer(self._call, f"no answer within {self._deadline:.0f} s") from error
+            if self.expired:
+                raise no_answer(self._call, f"no answer within {self.seconds:.0f} s") from error
             raise from_transport(self._call, error) from error
         if isinstance(error, _UNREADABLE):
             raise no_answer(self._call, f"the answer is not S3: {error}", answered=True) from error

@@ -36,7 +36,11 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
 
 def has_etag(answer: Mapping[str, Any]) -> bool:
     """Whether an answer has an ETag: some stores, and endpoints that are not S3, send none or an empty one."""
-    return bool(token(answer, "ETag").removeprefix("W/").strip('" '))
+    return is_etag(token(answer, "ETag"))
+
+
+def is_etag(text: str) -> bool:
+    return bool(text.removeprefix("W/").strip('" '))
 
 
 def token(answer: Mapping[str, Any], name: str) -> str:
@@ -74,10 +78,6 @@ def composite_checksum(answer: Mapping[str, Any]) -> Checksum | None:
             if value and (dash or answer.get("ChecksumType") == "COMPOSITE"):
                 return Checksum(kind, value)
     return None
-
-
-def uploaded_part(number: int, size: int, answer: Mapping[str, Any], checksum: Checksum | None) -> Part:
-    return Part(number=number, size=size, etag=token(answer, "ETag"), checksum=checksum)
 
 
 def listed_part(entry: Mapping[str, Any]) -> Part:

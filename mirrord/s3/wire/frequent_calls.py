@@ -1,7 +1,8 @@
 """The SDK's client of one region, with five of its operations sent by the own HTTP client.
 
-Owns which calls those are, and the address of each bucket, which the SDK resolves once. Arguments, answers and errors
-are the SDK's, so that callers see no difference. `operations` and `answers` translate, `http` sends.
+Owns which calls those are, and the address of each bucket, which the SDK resolves once. PutObject and UploadPart are
+`BodyRequest`s, which `body_headers` translates; of the other calls, arguments and answers are the SDK's. All errors are
+the SDK's. `operations` and `answers` translate, `http` sends.
 """
 
 import re
@@ -12,9 +13,13 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from mirrord._version import __version__
+from mirrord.model import StoredObject
+from mirrord.s3.answers.results import stored_object
+from mirrord.s3.body_request import BodyRequest, send_by_sdk
 from mirrord.s3.http_session import RESULT_LIMIT
 from mirrord.s3.wire.answers import Answer, AnswerReader
-from mirrord.s3.wire.http import WireClient
+from mirrord.s3.wire.body_headers import Header, answer_fields, request_headers, request_query
+from mirrord.s3.wire.http import WireClient, WireResponse
 from mirrord.s3.wire.operations import Operation, operations
 from mirrord.s3.wire.sdk_signer import host_of
 from mirrord.s3.wire.signing import AccessKeys, CanonicalRequest, Signer, encoded_key
@@ -38,7 +43,7 @@ class BucketAddress(NamedTuple):
 
 
 class FrequentCalls:
-    """Has the interface of the SDK's `client`. The caller opens and closes that client.
+    """Has the interface of the SDK's `client`, and `send_body`. The caller opens and closes that client.
 
     `credentials` has the SDK's interface; None: requests are not signed. `connect` makes HTTP clients, which close with
     this object.
@@ -66,12 +71,6 @@ class FrequentCalls:
         """All other operations are the SDK's."""
         return getattr(self._client, name)
 
-    async def put_object(self, **given: Any) -> Answer:
-        return await self._call("put_object", given)
-
-    async def upload_part(self, **given: Any) -> Answer:
-        return await self._call("upload_part", given)
-
     async def head_object(self, **given: Any) -> Answer:
         return await self._call("head_object", given)
 
@@ -82,33 +81,51 @@ class FrequentCalls:
         return await self._call("list_objects_v2", given)
 
     async def _call(self, method: str, given: Mapping[str, Any]) -> Answer:
-        operation, bucket = self._operations[method], given["Bucket"]
-        if bucket not in self._addresses:
-            self._addresses[bucket] = await self._address(bucket)
-        address = self._addresses[bucket]
+        operation, address = self._operations[method], await self._address_of(given["Bucket"])
         if address is None or not given.keys() <= operation.parameters or given.get("Key") == "":
             answer: Answer = await getattr(self._client, method)(**given)
             return answer
-        return await self._send(operation, address, given)
+        path = f"{address.path}/{encoded_key(given['Key'])}" if "Key" in given else address.path or "/"
+        query, headers = operation.request_query(given), operation.request_headers(given)
+        return await self._answers.read(operation, await self._send(operation, address, (path, query), headers, b""))
 
-    async def _send(self, operation: Operation, address: BucketAddress, given: Mapping[str, Any]) -> Answer:
-        path, query = address.path or "/", operation.request_query(given)
-        if "Key" in given:
-            path = f"{address.path}/{encoded_key(given['Key'])}"
-        body: memoryview | bytes = getattr(given.get("Body"), "view", b"")
-        headers = [("host", address.host), *operation.request_headers(given)]
+    async def send_body(self, request: BodyRequest) -> StoredObject:
+        """PutObject or UploadPart."""
+        at, operation = request.at, self._operations[request.method]
+        address = self._addresses.get(at.bucket) or await self._address_of(at.bucket)
+        if address is None or not at.key:
+            return await send_by_sdk(self._client, request)
+        target = f"{address.path}/{encoded_key(at.key)}", request_query(request)
+        response = await self._send(operation, address, target, request_headers(request), request.body)
+        plain = response.status == 200 and not response.body
+        answer: Mapping[str, Any] | None = answer_fields(response.headers) if plain else None
+        if answer is None:
+            answer = await self._answers.read(operation, response)
+        return stored_object(answer, size=len(request.body))
+
+    async def _send(
+        self,
+        operation: Operation,
+        address: BucketAddress,
+        target: tuple[str, str],
+        headers: list[Header],
+        body: memoryview | bytes,
+    ) -> WireResponse:
+        """`target`: the encoded path and query."""
+        path, query = target
+        headers.append(("host", address.host))
         if address.signer is not None:
             request = CanonicalRequest(operation.method, path, query, headers)
             headers = await self._signed(address.signer, request, body)
-        response = await address.client.send(
+        headers.append(_USER_AGENT)
+        return await address.client.send(
             operation.method,
             f"{path}?{query}" if query else path,
-            [*headers, _USER_AGENT],
+            headers,
             body,
             repeatable=operation.repeatable,
             max_body=RESULT_LIMIT,
         )
-        return await self._answers.read(operation, response)
 
     async def _signed(
         self, signer: Signer, request: CanonicalRequest, body: memoryview | bytes
@@ -118,8 +135,13 @@ class FrequentCalls:
         keys = AccessKeys(frozen.access_key, frozen.secret_key, frozen.token)
         return signer.sign(request, payload, keys, self._signing.stamp())
 
-    async def _address(self, bucket: str) -> BucketAddress | None:
+    async def _address_of(self, bucket: str) -> BucketAddress | None:
         """None: the calls for this bucket are the SDK's."""
+        if bucket not in self._addresses:
+            self._addresses[bucket] = await self._address(bucket)
+        return self._addresses[bucket]
+
+    async def _address(self, bucket: str) -> BucketAddress | None:
         if not is_plain_bucket(bucket):
             return None
         context: dict[str, Any] = {"client_region": self.meta.region_name, "client_config": self.meta.config}

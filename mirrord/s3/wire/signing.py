@@ -45,7 +45,9 @@ class CanonicalRequest(NamedTuple):
         """The canonical request and the names of its signed headers."""
         ordered = sorted(self.headers)
         names = ";".join([name for name, _ in ordered])
-        lines = "".join([f"{name}:{_trimmed(value)}\n" for name, value in ordered])
+        lines = "".join([f"{name}:{value}\n" for name, value in ordered])
+        if len(lines.split()) != len(ordered) or not lines.isascii():  # a value with white space
+            lines = "".join([f"{name}:{_trimmed(value)}\n" for name, value in ordered])
         return f"{self.method}\n{self.path}\n{self.query}\n{lines}\n{names}\n{payload}", names
 
 
@@ -54,6 +56,7 @@ class _DayKey(NamedTuple):
 
     day: str
     secret: str
+    scope: str
     signature: Callable[[bytes], str]
 
 
@@ -63,7 +66,7 @@ class Signer:
     def __init__(self, region: str, service: str = "s3") -> None:
         self._region = region
         self._service = service
-        self._day_key = _DayKey("", "", _hmac_sha256(b""))
+        self._day_key = _DayKey("", "", "", _hmac_sha256(b""))
 
     def sign(self, request: CanonicalRequest, payload: str, keys: AccessKeys, stamp: str) -> list[tuple[str, str]]:
         """All headers of the request with its signature. `payload`: its SHA-256 in hex, or UNSIGNED_PAYLOAD. `stamp`:
@@ -71,27 +74,27 @@ class Signer:
         headers = [*request.headers, ("x-amz-content-sha256", payload), ("x-amz-date", stamp)]
         if keys.token:
             headers.append(("x-amz-security-token", keys.token))
-        signed = request._replace(headers=headers)
+        signed = CanonicalRequest(request.method, request.path, request.query, headers)
         headers.append(("authorization", self.authorization(signed, payload, keys, stamp)))
         return headers
 
     def authorization(self, request: CanonicalRequest, payload: str, keys: AccessKeys, stamp: str) -> str:
         """The value of the Authorization header for a request that has all its other headers."""
         text, names = request.text(payload)
-        scope = f"{stamp[:8]}/{self._region}/{self._service}/aws4_request"
-        to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{sha256(text.encode()).hexdigest()}"
-        signature = self._signature(stamp[:8], keys.secret_key)(to_sign.encode())
-        return f"{_ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        key = self._key(stamp[:8], keys.secret_key)
+        to_sign = f"{_ALGORITHM}\n{stamp}\n{key.scope}\n{sha256(text.encode()).hexdigest()}"
+        signature = key.signature(to_sign.encode())
+        return f"{_ALGORITHM} Credential={keys.access_key}/{key.scope}, SignedHeaders={names}, Signature={signature}"
 
-    def _signature(self, day: str, secret: str) -> Callable[[bytes], str]:
+    def _key(self, day: str, secret: str) -> _DayKey:
         known = self._day_key
         if known.day == day and known.secret == secret:
-            return known.signature
+            return known
         key = f"AWS4{secret}".encode()
         for part in (day, self._region, self._service, "aws4_request"):
             key = digest(key, part.encode(), "sha256")
-        self._day_key = _DayKey(day, secret, _hmac_sha256(key))
-        return self._day_key.signature
+        self._day_key = _DayKey(day, secret, f"{day}/{self._region}/{self._service}/aws4_request", _hmac_sha256(key))
+        return self._day_key
 
 
 def _hmac_sha256(key: bytes) -> Callable[[bytes], str]:
