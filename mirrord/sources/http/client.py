@@ -1,8 +1,8 @@
-"""GET with redirects over aiohttp: connections, deadlines, address rules, translated errors.
+"""GET with redirects: connections, deadlines, address rules, translated errors.
 
-Owns the sessions. Cookies, ~/.netrc and proxies of the environment are not used; TLS is verified. A request after a
-redirect from a public address uses a separate pool, which never connects to a private address (FIELD_NOTES 13). Returns
-an open response; `body` reads it.
+Owns the pools, which are aiohttp's. Cookies, ~/.netrc and proxies of the environment are not used; TLS is verified. A
+request after a redirect from a public address uses a separate pool, which never connects to a private address
+(FIELD_NOTES 13). Returns an open response; `body` reads it.
 """
 
 import asyncio
@@ -16,37 +16,25 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
-from aiohttp.connector import Connection
-from yarl import URL
+from aiohttp.http_exceptions import HttpProcessingError
 
-from mirrord._version import __version__
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
-from mirrord.sources.http.protocol import MOST_FIELDS, HttpConnector, NotHttp, response_deadline
-from mirrord.sources.http.urls import percent_encoded, redirect_target
-from mirrord.units import KiB
+from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
+from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_deadline
+from mirrord.sources.http.urls import redirect_target, without_userinfo
 
 HeadersFor = Callable[[str], Mapping[str, str]]
 """The request headers for a URL of a redirect chain: a secret or a validator is sent to its own address only."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_ORIGINS = 1_000
+"""Of which the parsed form is kept."""
 
 
 class AddressRefused(OSError):
     """A rule of SPEC section 7 forbids the connection; `str()` is the reason."""
-
-
-class HttpResponse(aiohttp.ClientResponse):
-    """A response that keeps its peer's address, which aiohttp drops once a small body is read."""
-
-    peer: str | None = None
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        transport = connection.transport
-        peer = transport.get_extra_info("peername") if transport else None
-        self.peer = peer[0] if isinstance(peer, tuple) else None
-        return await super().start(connection)
 
 
 class HttpClient:
@@ -59,9 +47,11 @@ class HttpClient:
 
     def __init__(self, *, connect_timeout: float = 10.0, allow: Iterable[str] = (), per_host: int = 0) -> None:
         self._connect_timeout = connect_timeout
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._per_host = per_host
         self._rules = AddressRules(allow)
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by `behind_public`
+        self._connectors: dict[bool, HttpConnector] = {}  # by `behind_public`
+        self._origins: dict[str, RequestOrigin] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,37 +59,23 @@ class HttpClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            await session.close()
+        connectors, self._connectors = self._connectors, {}
+        for connector in connectors.values():
+            await connector.close()
 
-    def _session(self, behind_public: bool) -> aiohttp.ClientSession:
-        if behind_public not in self._sessions:
-            self._sessions[behind_public] = self._new_session(behind_public)
-        return self._sessions[behind_public]
+    def _connector(self, behind_public: bool) -> HttpConnector:
+        if behind_public not in self._connectors:
+            self._connectors[behind_public] = self._new_connector(behind_public)
+        return self._connectors[behind_public]
 
-    def _new_session(self, behind_public: bool) -> aiohttp.ClientSession:
+    def _new_connector(self, behind_public: bool) -> HttpConnector:
         def connect(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:  # of getaddrinfo
             if reason := self._rules.refusal(str(info[4][0]), behind_public=behind_public):
                 raise AddressRefused(reason)
             return socket.socket(info[0], info[1], info[2])
 
-        return aiohttp.ClientSession(
-            connector=HttpConnector(
-                limit=0,
-                limit_per_host=self._per_host,
-                socket_factory=connect,
-                resolver=aiohttp.ThreadedResolver(),
-            ),
-            response_class=HttpResponse,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"mirrord/{__version__}"},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
-            auto_decompress=False,
-            read_bufsize=256 * KiB,  # a reader that reads more at a time raises it
-            max_line_size=64 * KiB,
-            max_field_size=64 * KiB,
-            max_headers=MOST_FIELDS,
+        return HttpConnector(
+            limit=0, limit_per_host=self._per_host, socket_factory=connect, resolver=aiohttp.ThreadedResolver()
         )
 
     async def get(
@@ -122,15 +98,29 @@ class HttpClient:
         raise SourceRefused(f"{shown(url)}: more than {max_redirects} redirects")
 
     async def _get_once(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> HttpResponse:
-        session, seconds = self._session(behind_public), self._connect_timeout + idle
+        connector, seconds = self._connector(behind_public), self._connect_timeout + idle
         with translated(url):
+            own, credentials = without_userinfo(url)
+            place, target = request_target(own)
+            origin = self._origin(place)
+            head = request_head(target, origin.host, {**headers, **credentials} if credentials else headers)
             async with asyncio.timeout(seconds) as timeout:
                 response_deadline.set((timeout, seconds))
-                response = await session.get(
-                    URL(percent_encoded(url), encoded=True), headers=headers, allow_redirects=False
-                )
-        assert isinstance(response, HttpResponse)
-        return response
+                try:
+                    return await exchange(connector, origin, head, self._timeout)
+                except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                    if isinstance(error, aiohttp.ClientConnectorError):
+                        raise
+                    return await exchange(connector, origin, head, self._timeout)
+
+    def _origin(self, place: str) -> RequestOrigin:
+        """The origin of this scheme and authority. Raises ValueError if it is malformed."""
+        if (known := self._origins.get(place)) is not None:
+            return known
+        if len(self._origins) >= _MOST_ORIGINS:
+            self._origins.clear()
+        self._origins[place] = made = RequestOrigin.of(place)
+        return made
 
 
 @contextmanager
@@ -138,7 +128,7 @@ def translated(url: str) -> Iterator[None]:
     """Raise errors of aiohttp as SourceUnavailable or SourceRefused, without causes that quote the whole URL."""
     try:
         yield
-    except aiohttp.ClientResponseError as error:
+    except HttpProcessingError as error:
         raise SourceRefused(f"{shown(url)}: the answer is not valid HTTP: {parser_reason(error.message)}") from None
     except aiohttp.ClientConnectorError as error:
         raise _connect_error(error, shown(url)) from error

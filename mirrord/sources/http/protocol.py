@@ -15,6 +15,8 @@ from typing import Any, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.helpers import TimerNoop
+from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.tracing import Trace
 
@@ -27,6 +29,9 @@ MOST_FIELDS = 1000
 MOST_INTERIM = 50
 """1xx responses before the final one. A server that sends 102 every 10 s may take 8 minutes."""
 
+_LONGEST_LINE = 64 * KiB
+_READ_AHEAD = 256 * KiB
+"""Bytes of a body that may wait for their reader. A reader that reads more at a time raises it."""
 _STEP = 16 * KiB
 _SAMPLE, _BYTES_PER_LINE = 2048, 16
 """A body with a line feed in each 16 bytes of the sample has chunks of fewer than 32 bytes, or is parsed quickly."""
@@ -37,6 +42,7 @@ _TURNS = 3
 _END = re.compile(rb"\r?\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] +1(?!01)\d\d\b")
 _VERSION = b"HTTP/"
+_NO_TIMER = TimerNoop()
 
 
 class NotHttp(aiohttp.ClientConnectionError):
@@ -51,11 +57,30 @@ class HttpProtocol(ResponseHandler):
         self._head: bytearray | None = None
         self._interim = 0
         self._backlog = b""
+        self.peer: str | None = None
+        """The address of the server; None before the connection is made."""
 
-    def set_response_params(self, **params: Any) -> None:
-        """aiohttp calls this when it has sent a request: a new head follows."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if isinstance(peer, tuple) else None
+
+    async def exchange(self, request: bytes) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+        """Send a request without a body, and wait for the head of its response. Raises what aiohttp raises."""
+        if self.transport is None:
+            raise aiohttp.ServerDisconnectedError
         self._head, self._interim = bytearray(), 0
-        super().set_response_params(**params)
+        self.set_response_params(
+            timer=_NO_TIMER,
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=_READ_AHEAD,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            max_headers=MOST_FIELDS,
+        )
+        self.transport.write(request)
+        return await self.read()
 
     def data_received(self, received: bytes) -> None:
         if self._head is None or not received:

@@ -20,8 +20,9 @@ from mirrord.planning.decisions.identity import same_revision
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import responses
 from mirrord.sources.http.body import EmptyStream, HttpStream, StreamPrefix
-from mirrord.sources.http.client import HttpClient, HttpResponse
+from mirrord.sources.http.client import HttpClient
 from mirrord.sources.http.codings import transfer_codings
+from mirrord.sources.http.exchange import HttpResponse
 from mirrord.sources.http.refusals import Refusals, RequestKind
 from mirrord.sources.http.urls import location_id, origin, without_userinfo
 

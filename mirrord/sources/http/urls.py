@@ -2,15 +2,16 @@
 
 import re
 from base64 import b64encode
-from urllib.parse import parse_qsl, quote, unquote, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 from mirrord.errors import SourceRefused
 from mirrord.model import fingerprint, shown
 
-_PLAIN = re.compile(r"[A-Za-z]+://[A-Za-z0-9.-]+(?::\d+)?(?:[/?][A-Za-z0-9!$%&'()*+,/:;=?~._-]*)?")
-"""A URL without userinfo, fragment, IPv6 address, and without characters to encode: as nearly all are."""
+PLAIN = re.compile(r"([A-Za-z]+://[A-Za-z0-9.-]+(?::\d+)?)((?:[/?][A-Za-z0-9!$%&'()*+,/:;=?~._-]*)?)")
+"""A URL without userinfo, fragment, IPv6 address, and without characters to encode: as nearly all are. Its scheme and
+authority, and the rest."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_LEGAL = "!#$%&'()*+,/:;=?@[]~"  # what a URL may hold beside letters, digits and -._ (RFC 3986)
+LEGAL = "!#$%&'()*+,/:;=?@[]~"  # what a URL may hold beside letters, digits and -._ (RFC 3986)
 _SIGNATURE = re.compile(
     r"x-(amz|goog|oss|cos|obs)-.*|signature|expires|key-pair-id|policy|awsaccesskeyid|googleaccessid|ossaccesskeyid"
     r"|sig|se|sp|spr|sr|st|sv|sko?id|sktid|skt|ske|sks|skv|jwt|token",
@@ -31,7 +32,7 @@ def without_userinfo(url: str) -> tuple[str, dict[str, str]]:
 
     Raises SourceRefused if the URL is malformed.
     """
-    if _PLAIN.fullmatch(url):
+    if PLAIN.fullmatch(url):
         return url, {}
     try:
         parts = urlsplit(url)
@@ -75,8 +76,3 @@ def redirect_target(url: str, location: str | None) -> str:
     if scheme == "http" and urlsplit(url).scheme.lower() == "https":
         raise SourceRefused(f"{shown(url)}: a redirect leads from https to http")
     return scheme + target[len(scheme) :]
-
-
-def percent_encoded(url: str) -> str:
-    """The URL with all characters encoded that no URL may hold. All others stay, so that signatures still match."""
-    return url if _PLAIN.fullmatch(url) else quote(url, safe=_LEGAL, errors="surrogateescape")
