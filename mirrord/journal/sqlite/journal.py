@@ -28,15 +28,8 @@ from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, Unchang
 from mirrord.ports.journal import MAX_MADE_FROM
 
 PAGE = 500  # rows that an iterator has in memory: about 1 MiB
-SEARCH_STEP = 5_000  # items of one read of a text search: about 20 ms of the journal's thread
+STEP = 5_000  # items of one read that may find few or none: about 20 ms of the journal's thread
 _START, _END = "", "~"  # before and after every id
-
-_PAGES = {
-    (False, False): "page",
-    (False, True): "page_of_state",
-    (True, False): "page_of_entry",
-    (True, True): "page_of_entry_and_state",
-}
 
 T = TypeVar("T")
 
@@ -134,12 +127,14 @@ class SqliteJournal:
         after: str | None = None,
         limit: int = 100,
     ) -> Sequence[Record]:
-        """See `ports.Journal`. A text is searched in steps, so that writers do not wait for the whole search."""
-        read = partial(self._page, _PAGES[entry is not None, state is not None], state, entry, text)
+        """See `ports.Journal`. Where no index has exactly the items that are wanted, they are read in steps, so that
+        writers do not wait for a long search."""
+        query, is_exact = _page_query(state, entry)
+        read = partial(self._page, query, state, entry, text)
         found: list[Record] = []
         start = after or _START
         while len(found) < limit:
-            until = None if text is None else await self._step_end(start)
+            until = None if is_exact and text is None else await self._step_end(start)
             found += await read(start, until or _END, limit - len(found))
             if until is None:
                 break
@@ -147,8 +142,8 @@ class SqliteJournal:
         return found
 
     async def _step_end(self, after: str) -> str | None:
-        """The last id of the next `SEARCH_STEP` items after `after`; None if fewer follow."""
-        rows = await self._database.read("step_end", {"after": after, "step": SEARCH_STEP})
+        """The last id of the next `STEP` records after `after`; None if fewer follow."""
+        rows = await self._database.read("step_end", {"after": after, "step": STEP})
         return rows[0]["item_id"] if rows else None
 
     async def _page(
@@ -169,7 +164,8 @@ class SqliteJournal:
         return int(rows[0]["count"]) if rows else 0
 
     async def totals(self) -> Mapping[State, int]:
-        return {State(row["state"]): row["count"] for row in await self._database.read("totals", {})}
+        rows = await self._database.read("totals", {})
+        return {State(row["state"]): row["count"] for row in rows if row["count"]}
 
     async def last_written(self) -> float | None:
         return await self._database.last_written()
@@ -266,3 +262,12 @@ class SqliteJournal:
             for row in rows:
                 yield read(row)
             after = rows[-1][key]
+
+
+def _page_query(state: State | None, entry: str | None) -> tuple[str, bool]:
+    """The query for a page, and whether its index has exactly the items of that state and entry."""
+    if state is not None and state is not State.SYNCED:
+        return "page_out_of_sync", True
+    if entry is not None:
+        return "page_of_entry", state is None
+    return "page", False

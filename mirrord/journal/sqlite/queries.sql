@@ -55,32 +55,27 @@ SELECT * FROM items WHERE item_id > :after ORDER BY item_id LIMIT :limit;
 UPDATE items SET removed = :removed WHERE item_id = :item_id AND removed IS NULL;
 
 -- name: page
-SELECT * FROM items INDEXED BY items_in_force
-WHERE removed IS NULL AND item_id > :after AND item_id <= :until
+SELECT * FROM items INDEXED BY sqlite_autoindex_items_1
+WHERE item_id > :after AND item_id <= :until AND removed IS NULL AND (:state IS NULL OR state = :state)
     AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
--- name: page_of_state
-SELECT * FROM items INDEXED BY items_by_state
-WHERE removed IS NULL AND state = :state AND item_id > :after AND item_id <= :until
+-- name: page_out_of_sync
+SELECT * FROM items INDEXED BY items_out_of_sync
+WHERE removed IS NULL AND state <> 'Synced' AND state = :state AND item_id > :after AND item_id <= :until
+    AND (:entry IS NULL OR entry = CAST(:entry AS TEXT))
     AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: page_of_entry
 SELECT * FROM items INDEXED BY items_by_entry
 WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND item_id > :after AND item_id <= :until
-    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
-ORDER BY item_id LIMIT :limit;
-
--- name: page_of_entry_and_state
-SELECT * FROM items INDEXED BY items_by_entry_and_state
-WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND state = :state AND item_id > :after AND item_id <= :until
+    AND (:state IS NULL OR state = :state)
     AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: step_end
-SELECT item_id FROM items INDEXED BY items_in_force
-WHERE removed IS NULL AND item_id > :after ORDER BY item_id LIMIT 1 OFFSET :step - 1;
+SELECT item_id FROM items WHERE item_id > :after ORDER BY item_id LIMIT 1 OFFSET :step - 1;
 
 -- name: item_ids_outside
 SELECT entry, item_id FROM items INDEXED BY items_by_entry
@@ -100,7 +95,13 @@ LIMIT :limit;
 SELECT count(*) AS count FROM items INDEXED BY items_by_entry WHERE removed IS NULL AND entry = CAST(:entry AS TEXT);
 
 -- name: totals
-SELECT state, count(*) AS count FROM items INDEXED BY items_by_state WHERE removed IS NULL GROUP BY state;
+WITH others AS (
+    SELECT state, count(*) AS count FROM items INDEXED BY items_out_of_sync
+    WHERE removed IS NULL AND state <> 'Synced' GROUP BY state
+)
+SELECT state, count FROM others
+UNION ALL SELECT 'Synced', (SELECT count(*) FROM items INDEXED BY items_by_entry WHERE removed IS NULL)
+    - (SELECT coalesce(sum(count), 0) FROM others);
 
 -- name: begin_transfer
 INSERT INTO transfers (
