@@ -61,6 +61,24 @@ class StoreOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListSpec:
+    """One list of sources of a manifest. `planning.lists.binding` binds each row to its object."""
+
+    entry: str
+    location: str = field(repr=False)  # an absolute path, or an http(s) URL, which may hold secrets
+    to: str  # template of the object's whole address; a trailing / appends the row's key, or its URL's last segment
+    store: str
+    endpoint: str
+    provider: ProviderName = ProviderName.AWS
+    options: Options = Options()
+
+    @property
+    def by_url(self) -> bool:
+        """Whether the list itself is fetched."""
+        return self.location.startswith(("http://", "https://"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderTarget:
     """The destination of a folder's objects. The fields are those of a `Destination`, with a template of its key."""
 

@@ -97,6 +97,19 @@ class FolderStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """One list of sources. Not `complete`: rows may be missing or bad, so nothing leaves because of it."""
+
+    name: str
+    source: str  # the path or URL of the list, without secrets
+    read_at: float | None = None
+    items: int = 0
+    complete: bool = True
+    faults: tuple[str, ...] = ()
+    """The first bad rows, each with its line, and why the list could not be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The whole status at one moment. `not_ready` is the reason, empty when ready."""
 
@@ -108,6 +121,7 @@ class Status:
     running: tuple[Progress, ...] = ()
     files: tuple[FileStatus, ...] = ()
     folders: tuple[FolderStatus, ...] = ()
+    lists: tuple[ListStatus, ...] = ()
     stores: Mapping[str, bool] = field(default_factory=dict)
     """Whether the last call to each store was answered."""
     differences: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
-"""Applies the desired state to what runs: items to the scheduler, folders to their loops, stores to their pool.
+"""Applies the desired state to what runs: items to the scheduler, folders and lists to their loops, stores
+to their pool.
 
 Items that stay the same are not touched. Items that left the manifests keep their objects, and are no longer shown.
 """
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.health import Health
+from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, State
+from mirrord.planning.items.expand import Expansion
 from mirrord.ports import Clock, JournalRecords
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.scheduler import Scheduler
@@ -30,6 +33,7 @@ class AppliedState:
     manifests: Manifests
     scheduler: Scheduler
     folders: FolderLoops
+    lists: ListLoops
     stores: Stores
     files: LocalFiles
     listings: StoreListings
@@ -39,21 +43,36 @@ class AppliedState:
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _retire_all: bool = field(default=True, init=False)
     """Whether items may have left the manifests unnoticed: before the start, or when the journal failed."""
+    _unknown_lists: frozenset[str] = field(default=frozenset(), init=False)
+    _expansion: Expansion = field(default=Expansion(()), init=False)
+    """The one that was applied last."""
 
     async def apply(self) -> None:
         """Make what runs equal to the manifests in force."""
         async with self._applying:
             current = self.manifests.current
             changed_stores = await self.stores.replace(current.loaded.stores)
-            items = {item.id: item for item in current.expansion.items}
-            folders = {spec.entry: spec for spec in current.expansion.folders}
-            self.health.track(items)
-            await self.files.replace(current.expansion.folders, tuple(items.values()))
-            await self.listings.replace(items.values(), current.expansion.folders)
-            removed_folders = await self.folders.stop_outdated(folders)
-            difference = await self.scheduler.apply(items, changed_stores)
-            await self._retire(difference.removed, removed_folders, items)
-            self.folders.start_missing(folders)
+            self._expansion = current.expansion
+            await self.lists.stop_outdated({spec.entry: spec for spec in self._expansion.lists}, self._apply_lists)
+            await self._apply_items(changed_stores)
+            self.lists.start_missing()
+
+    async def _apply_lists(self) -> None:
+        """The same after a list was read: only items may have changed."""
+        async with self._applying:
+            await self._apply_items(())
+
+    async def _apply_items(self, changed_stores: Collection[str]) -> None:
+        items = {item.id: item for item in self._expansion.items}
+        self.lists.add_to(items)
+        folders = {spec.entry: spec for spec in self._expansion.folders}
+        self.health.track(items)
+        await self.files.replace(self._expansion.folders, items.values())
+        await self.listings.replace(items.values(), self._expansion.folders)
+        removed_folders = await self.folders.stop_outdated(folders)
+        difference = await self.scheduler.apply(items, changed_stores)
+        await self._retire(difference.removed, removed_folders, items)
+        self.folders.start_missing(folders)
 
     async def renew_stores(self, *, again: bool = False) -> None:
         """Use replaced keys and certificates, and check the items now that their stores had refused.
@@ -84,10 +103,14 @@ class AppliedState:
 
     async def _retire(self, removed: list[str], folders: list[str], items: Mapping[str, Item]) -> None:
         """Items that left are no longer shown. A file that is bad from the start hides what it would yield: then
-        nothing is taken to have left while we did not run."""
+        nothing is taken to have left while we did not run. So does a list, for its entry, until it was read wholly."""
         sound = all(file.valid for file in self.manifests.statuses())
+        unknown = self.lists.unknown
+        if self._unknown_lists - unknown:
+            self._retire_all = True
+        self._unknown_lists = unknown
         if folders or (self._retire_all and sound):
-            kept = {one.entry for one in self.manifests.current.expansion.folders}
+            kept = {*unknown, *(one.entry for one in self._expansion.folders)}
             removed += [item_id async for item_id in self.journal.item_ids_outside(kept) if item_id not in items]
             self._retire_all = False
         if removed:

@@ -80,6 +80,7 @@ class Controller:
             running=self.board.running(),
             files=self.applied.manifests.statuses(),
             folders=self.applied.folders.statuses(),
+            lists=self.applied.lists.statuses(),
             stores=self.health.stores(),
             differences=self.applied.stores.differences,
             not_enforced=not_enforced(),

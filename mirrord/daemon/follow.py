@@ -56,3 +56,5 @@ class ManifestFollower:
                 await self.applied.apply()
                 self._unapplied = False
         await self.applied.renew_stores(again=again)
+        if again:
+            self.applied.lists.read_again()

@@ -21,6 +21,7 @@ from mirrord.daemon.daemon import Daemon
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
+from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.picture import Totals
 from mirrord.daemon.presence import registered
@@ -182,6 +183,7 @@ def _applied_state(
         manifests=manifests,
         scheduler=scheduler,
         folders=folders,
+        lists=ListLoops(source_of=opened.list_source, supervisor=supervisor, clock=opened.clock),
         stores=opened.stores,
         files=opened.files,
         listings=opened.listings,

@@ -6,11 +6,11 @@ programs that only read.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from mirrord.declared import StoreOptions
+from mirrord.declared import ListSpec, StoreOptions
 from mirrord.engine.clock import SystemClock
 from mirrord.engine.descriptors import descriptors
 from mirrord.engine.local_files import LocalFiles
@@ -55,6 +55,12 @@ class Adapters:
         """The adapter for an item's source, by the type of its origin."""
         return self.files.source(item.origin) if isinstance(item.origin, File) else self.http.source(item)
 
+    def list_source(self, spec: ListSpec) -> Source:
+        """The adapter for a list itself."""
+        if spec.by_url:
+            return self.http.list_source(spec.location, spec.options.http)
+        return self.files.source(File(None, spec.location))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
@@ -72,6 +78,8 @@ class Engine:
     stores: Stores
     listings: StoreListings
     files: LocalFiles
+    list_source: Callable[[ListSpec], Source]
+    """See `Adapters.list_source`."""
     budget: Budget
     clock: Clock
 
@@ -156,6 +164,7 @@ def _assembled(
         stores=adapters.stores,
         listings=listings,
         files=adapters.files,
+        list_source=adapters.list_source,
         budget=budget,
         clock=adapters.clock,
     )

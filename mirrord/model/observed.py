@@ -55,6 +55,8 @@ class Observed:
     content_encoding: str | None = None
     ranges: bool = False
     """Whether a byte range of exactly this revision can be requested."""
+    end_proven: bool = True
+    """False: nothing proves that the source ends where its stream ends, as of a response without length and chunks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 Owns the steps from PATHs to `Desired`. An invalid file is left out and reported; the other files apply.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any
 
 from mirrord.engine.daemon_block import daemon_settings
@@ -16,6 +17,7 @@ from mirrord.manifest.manifest import Loaded, load_all
 from mirrord.model import Item
 from mirrord.planning.items.expand import Expansion, expand, problems, validate
 from mirrord.ports import Observer
+from mirrord.programs.lists import ListedItems, ListReader
 from mirrord.settings import Settings, resolve
 from mirrord.sources.folder.overlap_check import OverlapCheck
 from mirrord.sources.mounts import Mounts
@@ -29,6 +31,17 @@ class Desired:
     loaded: Loaded
     expansion: Expansion
     problems: tuple[Problem, ...]
+    listed: ListedItems = field(default_factory=ListedItems)
+    """The items of lists, once these were read."""
+
+    async def with_lists(self, reader: ListReader) -> "Desired":
+        """The same, with the items of its lists."""
+        mirrors = {item.id: item.entry for item in self.expansion.items} if self.expansion.lists else {}
+        return replace(self, listed=await reader.read(self.expansion.lists, mirrors))
+
+    def items(self, only: Sequence[str] = ()) -> Iterator[Item]:
+        """The items of mirrors and lists that `only` selects: see `selected`."""
+        return (item for item in chain(self.expansion.items, self.listed) if selected(item, only))
 
     @property
     def sound(self) -> bool:

@@ -24,7 +24,8 @@ from mirrord.model import (
 from mirrord.planning.decisions.file_removal import why_unproven
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import ObjectStore, Observer
-from mirrord.programs.desired import Desired, announce, selected
+from mirrord.programs.desired import Desired, announce
+from mirrord.programs.lists import ListReader
 from mirrord.programs.report import Left, Result
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.reconcile.dry_run import DryRun
@@ -113,11 +114,10 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
     found = Plan(problems=desired.problems)
     async with read_only(settings, desired.loaded.stores) as adapters:
         began = adapters.clock.monotonic()
-        await adapters.files.replace(desired.expansion.folders, desired.expansion.items)
+        desired = await desired.with_lists(ListReader(source_of=adapters.list_source, sleep=adapters.clock.sleep))
+        await adapters.files.replace(desired.expansion.folders, desired.items())
         listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
-        await listings.replace(
-            (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
-        )
+        await listings.replace(desired.items(only), desired.expansion.folders)
         planning = _Planning(found, adapters, settings, listings)
         snapshot = Snapshot(
             desired=desired,

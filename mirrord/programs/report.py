@@ -29,7 +29,7 @@ class Result:
     left: list[Left] = field(default_factory=list)
     """Items that are not in sync at the end: Blocked, Retrying, Waiting or Suspended."""
     incomplete: list[str] = field(default_factory=list)
-    """Folders that could not be read completely, each with the reason."""
+    """Folders and lists that could not be read completely, and bad rows of lists, each with the reason."""
     duration: float = 0.0
     """Seconds."""
 
@@ -40,7 +40,7 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether a folder is incomplete or an item is Blocked or Retrying."""
+        """Whether a folder or list is incomplete or an item is Blocked or Retrying."""
         return bool(self.incomplete) or any(state not in _NO_FAILURE for state in self.states)
 
 

@@ -1,4 +1,4 @@
-"""Every item of the manifests, once: the items of mirrors, then the files that the folders hold now.
+"""Every item of the manifests, once: the items of mirrors and lists, then the files that the folders hold now.
 
 For programs that end, `sync` and `plan`. Owns the scan of each folder, and one wait during which the files of all
 folders settle. Does not wait for markers: a file without its marker is left Waiting.
@@ -91,7 +91,7 @@ class Snapshot:
     unchanged: int = field(default=0, init=False)
     """Files that are as recorded, and whose objects a listing showed: they are no `items`."""
     incomplete: list[str] = field(default_factory=list, init=False)
-    """Folders that could not be read completely, each with the reason."""
+    """Folders and lists that could not be read completely, and bad rows of lists, each with the reason."""
 
     async def items(self) -> AsyncIterator[PlannedItem]:
         """Each item that `only` selects. Raises JournalError."""
@@ -102,9 +102,9 @@ class Snapshot:
             await self.files.refresh(spec.entry, listing.linked)
             if await self._resumed(spec, listing):
                 await listing.first_scan()  # files that were put back are new to the first scan
-        for item in self.desired.expansion.items:
-            if selected(item, self.options.only):
-                yield PlannedItem(item)
+        self.incomplete += self.desired.listed.faults
+        for item in self.desired.items(self.options.only):
+            yield PlannedItem(item)
         for spec, listing in folders:
             async for planned in self._found(spec, listing):
                 yield planned
@@ -232,7 +232,7 @@ class Snapshot:
             if why:
                 yield PlannedItem(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
                 return
-            if record.item_id not in mirrored:
+            if record.item_id not in mirrored and record.item_id not in self.desired.listed:
                 yield PlannedItem(item)
 
     async def _note_seen(self, seen: ScannedItems, bound: Sequence[tuple[FoundFile, Item]]) -> None:

@@ -5,10 +5,11 @@ Owns the order of the run and its report. Ignores `every` and cron.
 
 from collections.abc import Sequence
 
-from mirrord.engine.wiring import Engine, engine
+from mirrord.engine.wiring import SYNC_RETRIES, Engine, engine
 from mirrord.ports import Observer
 from mirrord.programs.batches import RunningBatches
-from mirrord.programs.desired import Desired, announce, selected
+from mirrord.programs.desired import Desired, announce
+from mirrord.programs.lists import ListReader
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.scheduling.workers import LastOf, Pauses, Slots, reconcile_with_retries, work_through
@@ -29,10 +30,10 @@ async def sync(
     opening = engine(settings, desired.loaded.stores, observer, release=slots.wake)
     async with opening as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()
-        await opened.files.replace(desired.expansion.folders, desired.expansion.items)
-        await opened.listings.replace(
-            (item for item in desired.expansion.items if selected(item, only)), desired.expansion.folders
-        )
+        reader = ListReader(source_of=opened.list_source, sleep=opened.clock.sleep, retries=SYNC_RETRIES)
+        desired = await desired.with_lists(reader)
+        await opened.files.replace(desired.expansion.folders, desired.items())
+        await opened.listings.replace(desired.items(only), desired.expansion.folders)
         batches = RunningBatches(batches=opened.file_batches, report=report, limit=opened.budget.limit)
         snapshot = Snapshot(
             desired=desired,

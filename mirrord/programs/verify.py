@@ -98,20 +98,22 @@ async def verify(
 
 
 async def _objects(desired: Desired, journal: JournalQueries, only: Sequence[str]) -> AsyncIterator[_Object]:
-    """The objects of mirrors, recorded or not, then the recorded objects of folders."""
+    """The objects of mirrors, recorded or not, then the recorded objects of folders and lists."""
     mirrors = {item.id: item for item in desired.expansion.items}
     for item in mirrors.values():
         if matches(item.entry, item.destination.key, only):
             path = item.origin.path if isinstance(item.origin, File) else None
             yield _Object(item.destination, item.id, await journal.record(item.id), path)
-    folders = {folder.entry: folder for folder in desired.expansion.folders}
+    places: dict[str, tuple[str, str | None]]
+    places = {folder.entry: (folder.target.store, folder.path) for folder in desired.expansion.folders}
+    places |= {spec.entry: (spec.store, None) for spec in desired.expansion.lists}
     async for record in journal.records():
-        folder = folders.get(record.entry)
-        if folder is None or record.item_id in mirrors or record.removed is not None:
+        if record.entry not in places or record.item_id in mirrors or record.removed is not None:
             continue
         if record.revision is not None and matches(record.entry, record.destination.key, only):
-            at = replace(record.destination, store=folder.target.store)
-            yield _Object(at, record.item_id, record, file_path(record.source), folder.path)
+            store, root = places[record.entry]
+            at = replace(record.destination, store=store)
+            yield _Object(at, record.item_id, record, file_path(record.source), root)
 
 
 class _Verifying:

@@ -7,7 +7,7 @@ store does not answer at all, the checks that waited for the listing fail, as th
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -59,11 +59,18 @@ class _Listed:
     """When the store gave the last page (monotonic)."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def add(self, items: Sequence[Item]) -> None:
-        """Further items of mirrors."""
-        self.item_ids += [item.id for item in items]
-        self.unasked.update(item.id for item in items if item.options.schedule.every is None)
-        self.intervals.update(_interval(item.options.schedule) for item in items)
+    def add(self, item: Item) -> None:
+        """One more item of a mirror."""
+        self.item_ids.append(item.id)
+        if item.options.schedule.every is None:
+            self.unasked.add(item.id)
+        self.intervals[_interval(item.options.schedule)] += 1
+
+    def join(self, other: "_Listed") -> None:
+        """The items of a prefix below this one, too."""
+        self.item_ids += other.item_ids
+        self.unasked |= other.unasked
+        self.intervals.update(other.intervals)
         self.size = self.left = self.objects = len(self.item_ids)
 
     def follow(self, before: "_Listed | None") -> None:
@@ -112,14 +119,17 @@ class StoreListings:
     # ── the items ─────────────────────────────────────────────────────────────────────────────────
     async def replace(self, mirrors: Iterable[Item], folders: Iterable[FolderSpec]) -> None:
         """These are the desired items of mirrors, and the folders. Listings of prefixes that stay still count."""
-        directories: dict[KeyPrefix, list[Item]] = defaultdict(list)
-        async for item in cooperatively(mirrors):
+        directories: dict[KeyPrefix, _Listed] = {}
+        async for item in cooperatively(mirrors):  # of which no item is kept: there may be a million
             if _needs_heads(item):
-                directories[key_directory(item.destination)].append(item)
-        prefixes = shared_prefixes({directory: len(items) for directory, items in directories.items()})
+                directory = key_directory(item.destination)
+                if directory not in directories:
+                    directories[directory] = _Listed(directory)
+                directories[directory].add(item)
+        prefixes = shared_prefixes({directory: len(one.item_ids) for directory, one in directories.items()})
         listed: dict[KeyPrefix, _Listed] = {}
         for directory, prefix in prefixes.items():
-            listed.setdefault(prefix, _Listed(prefix)).add(directories[directory])
+            listed.setdefault(prefix, _Listed(prefix)).join(directories.pop(directory))
             await asyncio.sleep(0)
         for prefix, now in listed.items():
             now.follow(self._listed.get(prefix))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from mirrord.cli.show.overview import Overview
 from mirrord.model import State
-from mirrord.status import FileStatus, FolderStatus, ItemStatus, Progress
+from mirrord.status import FileStatus, FolderStatus, ItemStatus, ListStatus, Progress
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
 
@@ -20,6 +20,7 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
     yield from _section("not in sync", [*(_left(one, now) for one in shown.left), *_more(shown)])
     yield from _section("manifests", [line for one in shown.status.files for line in _file(one)])
     yield from _section("folders", [line for one in shown.status.folders for line in _folder(one)])
+    yield from _section("lists", [line for one in shown.status.lists for line in _list(one)])
     yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
     yield from _section("buckets", list(shown.status.differences))
     yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
@@ -45,6 +46,7 @@ def in_json(shown: Overview) -> Json:
             "left": shown.left,
             "files": status.files,
             "folders": status.folders,
+            "lists": status.lists,
             "stores": status.stores,
             "differences": status.differences,
             "not_enforced": status.not_enforced,
@@ -119,6 +121,12 @@ def _folder(one: FolderStatus) -> Iterator[str]:
         yield f"{one.path}: {one.problem or 'could not be read wholly'}"
     if one.left_out:
         yield f"{one.path}: left: {', '.join(map(str, one.left_out))}"
+
+
+def _list(one: ListStatus) -> Iterator[str]:
+    if not one.complete and one.faults:
+        yield f"{one.source}: incomplete, nothing leaves because of it"
+        yield from (f"  {fault}" for fault in one.faults)
 
 
 def _silent(shown: Overview) -> list[str]:

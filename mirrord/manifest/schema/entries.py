@@ -218,8 +218,8 @@ class MirrorSection(FetchedSection):
     """http(s)://…, file:///… or s3://…; may hold placeholders of the matrix."""
     urls: tuple[texts.SourceUrl, ...] | None = Field(default=None, repr=False, min_length=1)
     """The primary URL and its fallbacks, tried in order."""
-    list: texts.FilePath | None = None
-    """A file of sources: .tsv, .csv, .jsonl or .txt."""
+    list: texts.ListLocation | None = Field(default=None, repr=False)
+    """A file of sources, or its URL: .tsv, .csv, .jsonl, .txt, SHA256SUMS or PULP_MANIFEST."""
     to: texts.S3Url
     """s3://bucket/key; a trailing / appends the URL's last path segment."""
     name: texts.Name | None = None

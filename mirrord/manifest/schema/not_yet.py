@@ -47,7 +47,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "stores.buckets.lock": NotYetRow("object lock"),
     "mirrors.url": NotYetRow("s3:// sources", _begins("s3://")),
     "mirrors.urls": NotYetRow("fallback sources"),
-    "mirrors.list": NotYetRow("lists of sources"),
     "mirrors.from_store": NotYetRow("s3:// sources"),
     "mirrors.http.proxy": NotYetRow("proxies"),
     "mirrors.http.ca_file": NotYetRow("private authorities of sources"),

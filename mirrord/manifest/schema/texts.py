@@ -86,6 +86,14 @@ SourceUrl = Annotated[
         make=_file_at_home,
     ),
 ]
+ListLocation = Annotated[
+    str,
+    _text(
+        r"https?://[^/\s\x00-\x1f]+\S*|(?![A-Za-z][A-Za-z0-9+.-]*://)[^\x00]+",
+        "a list of sources; write a path, http://… or https://…",
+        make=lambda text: at_home(text),
+    ),
+]
 WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
 EndpointUrl = Annotated[
     str,

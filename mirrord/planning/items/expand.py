@@ -1,4 +1,4 @@
-"""From manifests to items: the object of each source, and the folders to list. Pure.
+"""From manifests to items: the object of each source, and the folders and lists to read. Pure.
 
 Owns names of entries and collisions; `objects` decides the object of each source. If one entry of a file makes no valid
 item, the whole file is refused; other files are not affected. If two files collide, the later one is refused. The
@@ -11,13 +11,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from mirrord.declared import FileSelection, FolderSpec, FolderTarget, WatchTimes
+from mirrord.declared import FileSelection, FolderSpec, FolderTarget, ListSpec, WatchTimes
 from mirrord.errors import Problem
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
 from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
 from mirrord.planning.decisions.file_removal import move_fault
-from mirrord.planning.items.objects import EntryContext, EntryFault, bindings, bucket_and_key, default_name, folder_key
+from mirrord.planning.items.objects import (
+    EntryContext,
+    EntryFault,
+    bindings,
+    bucket_and_key,
+    default_name,
+    folder_key,
+    list_spec,
+)
 from mirrord.planning.items.options import OptionsOf
 from mirrord.providers import profile
 
@@ -27,17 +35,18 @@ Overlap = Callable[[FolderSpec, FolderSpec], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The items and folders of one file, or its problems."""
+    """The items, folders and lists of one file, or its problems."""
 
     manifest: Manifest
     items: tuple[Item, ...] = ()
     folders: tuple[FolderSpec, ...] = ()
+    lists: tuple[ListSpec, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """All desired items and folders, by manifest. A faulty manifest has only problems."""
+    """All desired items, folders and lists, by manifest. A faulty manifest has only problems."""
 
     files: tuple[Expanded, ...]
 
@@ -48,6 +57,10 @@ class Expansion:
     @property
     def folders(self) -> tuple[FolderSpec, ...]:
         return tuple(folder for one in self.files for folder in one.folders)
+
+    @property
+    def lists(self) -> tuple[ListSpec, ...]:
+        return tuple(spec for one in self.files for spec in one.lists)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -92,6 +105,7 @@ def problems(
         claims.objects.update({item.id: file for item in share.items})
         claims.entries.update({item.entry: file for item in share.items})
         claims.entries.update({folder.entry: file for folder in share.folders})
+        claims.entries.update({one.entry: file for one in share.lists})
         claims.folders += [(folder, file) for folder in share.folders]
     lenient = replace(loaded, stores=loaded.all_stores)
     further = [problem for one in loaded.faulty for problem in _File(one, lenient, claims, overlap).expanded().problems]
@@ -127,6 +141,7 @@ class _File:
         self._options = OptionsOf(manifest.document.defaults)
         self._items: list[Item] = []
         self._folders: list[FolderSpec] = []
+        self._lists: list[ListSpec] = []
 
     def expanded(self) -> Expanded:
         document = self._manifest.document
@@ -136,7 +151,7 @@ class _File:
         self._others.objects.update(self._own.objects)
         self._others.entries.update(self._own.entries)
         self._others.folders.extend(self._own.folders)
-        return Expanded(self._manifest, tuple(self._items), tuple(self._folders))
+        return Expanded(self._manifest, tuple(self._items), tuple(self._folders), tuple(self._lists))
 
     def _each(self, section: str, entries: Sequence[MirrorSection | FolderSection]) -> Iterator[Problem]:
         for index, entry in enumerate(entries):
@@ -166,6 +181,9 @@ class _File:
             yield self._manifest.problem(section, index, fault.name, str(fault))
 
     def _mirror(self, context: EntryContext, mirror: MirrorSection) -> None:
+        if mirror.list is not None:
+            self._lists.append(list_spec(context, mirror, self._options.setting(mirror, "matrix")))
+            self._name(context, self._lists[-1].entry)
         if mirror.url is None:
             return  # `allow_unset`, or a form of source that NOT_YET refuses
         name, at = mirror.name, len(self._items)

@@ -4,19 +4,21 @@ Owns the combined meaning of an entry's `url`, `to`, `key` and `matrix`, and the
 owns names of entries and collisions.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 from sys import intern
 
-from mirrord.declared import StoreOptions
+from mirrord.declared import ListSpec, StoreOptions
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.entries import MirrorSection
 from mirrord.manifest.schema.hints import suggestion
-from mirrord.model import Destination, Options, Origin, origin_at
+from mirrord.model import Destination, File, Options, Origin, origin_at
 from mirrord.planning.items import keys
 from mirrord.planning.items.templates import DATE, Template, template
+from mirrord.planning.lists.formats import format_of
 from mirrord.providers import Provider
 
 MOST_COMBINATIONS = 1_000_000
@@ -113,6 +115,43 @@ def bucket_and_key(text: str) -> tuple[str, str]:
         return keys.address(text)
     except ValueError as error:
         raise EntryFault("to", str(error)) from None
+
+
+# ── lists ─────────────────────────────────────────────────────────────────────────────────────────
+def list_spec(context: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]]) -> ListSpec:
+    """The list of a mirror. Its rows bring the sources: a matrix, or a digest for all of them, makes no sense."""
+    location, store = mirror.list or "", context.store
+    if not location.startswith(("http://", "https://")):
+        location = os.path.normpath(os.path.join(context.manifest.directory, location))
+    spec = ListSpec(
+        entry=mirror.name or mirror.to,
+        location=location,
+        to=mirror.to,
+        store=store.name,
+        endpoint=store.endpoint,
+        provider=store.provider,
+        options=context.options,
+    )
+    try:
+        keys.key_values(origin_at(location) if spec.by_url else File(None, location))
+        format_of(spec)
+    except ValueError as error:
+        raise EntryFault("list", str(error)) from None
+    if matrix:
+        raise EntryFault("matrix", "a list has no matrix: each of its rows is one item")
+    declared = spec.options.requires.checksum
+    if declared is not None and declared.sha256 is not None:
+        raise EntryFault("checksum", "one digest for all rows of a list; use its column sha256, or {url: …}")
+    _list_address(mirror.to)
+    return spec
+
+
+def _list_address(to: str) -> None:
+    names = _template("to", to, _OF_URL).names
+    if not to.endswith("/") and not set(_OF_URL) & {*names}:
+        raise EntryFault("to", "every row would have the same key; end it with /, or use {host}{path} or {name}")
+    if "{" not in to.removeprefix("s3://").partition("/")[0]:
+        bucket_and_key(to)
 
 
 # ── folders ───────────────────────────────────────────────────────────────────────────────────────

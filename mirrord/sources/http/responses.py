@@ -94,6 +94,7 @@ def observed(headers: Headers, address: str, location: str | None, now: float | 
         content_type=storable(headers.get("Content-Type")),
         content_encoding=content_encoding(headers.get("Content-Encoding")),
         ranges=offers and is_valid_etag(revision.strong_etag) and revision.length is not None,
+        end_proven=revision.length is not None or "chunked" in headers.get("Transfer-Encoding", "").lower(),
     )
 
 

@@ -55,6 +55,10 @@ class HttpSources:
         """The item's source, for one attempt."""
         return self._source(item.origin.address, item.options.http, self._client())
 
+    def list_source(self, url: str, options: HttpOptions) -> "HttpSource":
+        """A list of sources at this URL, for one reading of it."""
+        return self._source(url, options, self._client(of_lists=True))
+
     async def declared(self, item: Item) -> str | None:
         """The declared sha256 (hex) of the item's bytes, read from the list if one is declared; None: none declared.
 

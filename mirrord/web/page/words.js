@@ -47,11 +47,13 @@ export function summary(status) {
   const onTheWay = of("Pending") + of("Transferring") + of("Waiting");
   const rejected = status.files.filter((file) => !file.valid).length;
   const [unread, down] = [status.folders.filter(unreadable).length, storesDown(status).length];
+  const partial = status.lists.filter((list) => !list.complete).length;
   if (status.not_ready) return ["bad", `Not ready: ${status.not_ready}`, all ? `${upToDate}.` : ""];
   const urgent = [
     of("Blocked") ? `${things(of("Blocked"), "item")} ${of("Blocked") === 1 ? "is" : "are"} blocked` : "",
     rejected ? `${things(rejected, "manifest")} ${rejected === 1 ? "is" : "are"} rejected` : "",
     unread ? `${things(unread, "folder")} cannot be read` : "",
+    partial ? `${things(partial, "list")} ${partial === 1 ? "is" : "are"} incomplete` : "",
     down ? `${things(down, "store")} ${down === 1 ? "does" : "do"} not answer` : "",
   ].filter(Boolean);
   if (urgent.length) return ["bad", urgent.join(", "), all ? `${upToDate}.` : ""];
@@ -100,6 +102,10 @@ export function concerns(status, items, now) {
     })),
     ...status.folders.filter(folderTrouble).map((folder) => ({
       key: `folder ${folder.name}`, mood: "bad", badge: "Folder", name: folder.path, numbers: "", why: [folderTrouble(folder)],
+    })),
+    ...status.lists.filter((list) => !list.complete).map((list) => ({
+      key: `list ${list.name}`, mood: "bad", badge: "List", name: list.source, numbers: "nothing leaves because of it",
+      why: list.faults.slice(0, 3),
     })),
     ...items.map((item) => ({
       key: item.id, mood: mood[item.state], badge: item.state, name: item.destination, why: [because(item)],

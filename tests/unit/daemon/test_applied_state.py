@@ -8,6 +8,7 @@ import pytest
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.health import Health
+from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.supervise import Supervisor
 from mirrord.engine.local_files import LocalFiles
@@ -70,6 +71,7 @@ class Scene:
             manifests=self.manifests,
             scheduler=scheduler,
             folders=folders,
+            lists=ListLoops(source_of=self.source_of, supervisor=supervisor, clock=clock),
             stores=Stores({}, directory),
             files=files,
             listings=self.listings,

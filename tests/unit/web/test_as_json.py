@@ -27,6 +27,7 @@ def test_a_status_in_jsons_own_types() -> None:
         "running": [],
         "files": [],
         "folders": [],
+        "lists": [],
         "stores": {"default": True},
         "differences": [],
         "not_enforced": [],

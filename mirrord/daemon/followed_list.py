@@ -1,0 +1,199 @@
+"""One list of sources that is followed: its items in force, and when it is read again.
+
+Owns what an incomplete reading means: its good rows count, and no item of the readings before leaves. A list at a URL
+is read at the times of its entry's schedule, by a conditional request; a file when its state changed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from logging import getLogger
+from random import random
+
+from mirrord.declared import ListSpec
+from mirrord.errors import Recovery, SourceError
+from mirrord.model import Item, Options, Revision
+from mirrord.planning.timing.backoff import Backoff, pause
+from mirrord.planning.timing.schedule import AFTER_LAST_RETRY, cron_after
+from mirrord.ports import Clock, Source
+from mirrord.sources.list.intake import list_name
+from mirrord.sources.list.reader import ListReading, read_list
+from mirrord.status import ListStatus
+
+_log = getLogger(__name__)
+
+FILE_EVERY = 2.0
+"""Seconds between two looks at the state of a list that is a file."""
+RETRIES = Backoff(base=1.0, cap=300.0)
+MOST_CONFLICTS = 20
+"""Conflicts with other entries that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPorts:
+    """What the following of a list needs. `changed` applies its items; `chance` is uniform in [0, 1)."""
+
+    source_of: Callable[[ListSpec], Source]
+    changed: Callable[[], Awaitable[None]]
+    clock: Clock
+    chance: Callable[[], float] = random
+
+
+@dataclass(slots=True)
+class FollowedList:
+    """`run` follows the list; `items` are in force, by id."""
+
+    spec: ListSpec
+    ports: ListPorts
+    items: Mapping[str, Item] = field(default_factory=dict)
+    known: bool = False
+    """The last reading was complete: an item that is not in it has left the list."""
+    conflicts: tuple[str, ...] = ()
+    """Rows whose objects belong to other entries, as found when the items were applied last."""
+    _revision: Revision | None = None
+    _bad_rows: tuple[str, ...] = ()
+    _faults: tuple[str, ...] = ()
+    """What is shown: the bad rows of the last reading, and why the list could not be read since."""
+    _read_at: float | None = None
+    _unapplied: bool = False
+    _failures: int = 0
+    _retry_after: float | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Follow the list. Ends only by cancellation, or by a programming error."""
+        if self.spec.options.suspend:
+            await asyncio.Event().wait()
+        while True:
+            await self._read()
+            if self._unapplied:
+                await self.ports.changed()
+                self._unapplied = False
+            await self._wait(self._delay(self.ports.clock.now()))
+
+    def read_again(self) -> None:
+        """Read the list now."""
+        self._news.set()
+
+    def status(self) -> ListStatus:
+        """The list as it was read last."""
+        return ListStatus(
+            name=self.spec.entry,
+            source=list_name(self.spec),
+            read_at=self._read_at,
+            items=len(self.items),
+            complete=not (self._faults or self.conflicts),
+            faults=(*self._faults, *self.conflicts),
+        )
+
+    def show_conflicts(self, found: tuple[str, ...]) -> None:
+        """Keep what was found when the items were applied; log it if it is new."""
+        if found != self.conflicts:
+            _warn(found)
+        self.conflicts = found
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────
+    async def _read(self) -> None:
+        """Read the list if it changed."""
+        found: dict[str, Item] = {}
+        lines: dict[str, int] = {}
+
+        def claim(item: Item, line: int) -> str | None:
+            first = lines.setdefault(item.id, line)
+            if first == line:
+                return None
+            return f"{item.destination} is also the object of line {first}; one object, one item"
+
+        def keep(item: Item, _: object) -> None:
+            before = self.items.get(item.id)
+            found[item.id] = item if before != item or before is None else before
+
+        try:
+            reading = await read_list(self.spec, self.ports.source_of(self.spec), claim, keep, self._revision)
+        except SourceError as error:
+            self._failed(error)
+            return
+        self._retry_after, self._read_at = None, self.ports.clock.now()
+        if reading is not None:
+            self._take(reading, found)
+        else:
+            self._failures = 0
+            self._show(self._bad_rows)
+
+    def _take(self, reading: ListReading, found: dict[str, Item]) -> None:
+        settled = self._is_settled(reading.revision)
+        self.known, self._revision = reading.complete and settled, reading.revision if settled else None
+        self._failures = self._failures + 1 if reading.revision is None else 0
+        self._bad_rows = tuple(reading.faults)
+        self._show(self._bad_rows)
+        self.items = found if self.known else {**self.items, **found}
+        self._unapplied = True
+
+    def _is_settled(self, read: Revision | None) -> bool:
+        """Whether no program seems to write the file of the list just now. Else it is read once more a little later,
+        and until then no item leaves."""
+        if read is None or read.file is None:
+            return True
+        return not 0 <= self.ports.clock.now() - read.file.mtime_ns / 1e9 < FILE_EVERY
+
+    def _failed(self, error: SourceError) -> None:
+        """The list cannot be read: its items stay as they are."""
+        self._failures = self._failures + 1 if error.recovery is not Recovery.BLOCK else 0
+        self._retry_after = error.retry_after
+        self._show((str(error), *self._bad_rows))
+
+    def _show(self, faults: tuple[str, ...]) -> None:
+        if faults != self._faults:
+            _warn(faults)
+        if self._faults and not faults:
+            _log.info("%s: the list is complete again", list_name(self.spec))
+        self._faults = faults
+
+    # ── when ──────────────────────────────────────────────────────────────────────────────────────
+    def _delay(self, now: float) -> float | None:
+        """Seconds until the list is read again; None: not before it is asked for."""
+        if self._failures:
+            return pause(RETRIES, self._failures, self.ports.chance(), self._retry_after)
+        if not self.spec.by_url:
+            return FILE_EVERY
+        schedule = self.spec.options.schedule
+        if schedule.cron is not None:
+            return cron_after(schedule.cron, schedule.timezone, now) - now
+        if schedule.every is None and not self.known:
+            return AFTER_LAST_RETRY
+        return schedule.every
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Until then, or until `read_again`."""
+        timer = None if seconds is None else asyncio.create_task(self._wake(seconds))
+        try:
+            await self._news.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._news.clear()
+
+    async def _wake(self, seconds: float) -> None:
+        await self.ports.clock.sleep(seconds)
+        self._news.set()
+
+
+def carried_over(before: FollowedList | None, spec: ListSpec) -> Mapping[str, Item]:
+    """The items in force until a changed list is read: those of `before`, unless they have other objects now."""
+    if before is None or _place(before.spec) != _place(spec):
+        return {}
+    if not spec.options.suspend:
+        return before.items
+    suspended: dict[int, Options] = {}
+    for item in before.items.values():
+        suspended.setdefault(id(item.options), replace(item.options, suspend=True))
+    return {item_id: replace(item, options=suspended[id(item.options)]) for item_id, item in before.items.items()}
+
+
+def _place(spec: ListSpec) -> tuple[str, ...]:
+    return spec.store, spec.endpoint, spec.provider.value, spec.to
+
+
+def _warn(faults: tuple[str, ...]) -> None:
+    for fault in faults:
+        _log.warning("%s", fault)
