@@ -7,6 +7,7 @@ from logging import getLogger
 from pathlib import Path
 
 from mirrord.declared import StoreOptions
+from mirrord.engine.descriptors import connections_a_store, descriptors, descriptors_for
 from mirrord.errors import StoreError
 from mirrord.model import ProviderName
 from mirrord.ports import ObjectStore
@@ -15,6 +16,7 @@ from mirrord.s3.embedded.store import EmbeddedStore
 from mirrord.s3.empty_store import EmptyStore
 from mirrord.s3.file_stats import FileStats, file_stats
 from mirrord.s3.session import S3Store
+from mirrord.s3.wire.pool import CONNECTIONS
 
 _log = getLogger(__name__)
 
@@ -23,8 +25,12 @@ RENEW_DEADLINE = 30.0
 
 
 @asynccontextmanager
-async def connected(options: StoreOptions, directory: Path, read_only: bool) -> AsyncIterator[ObjectStore]:
-    """The open store; the embedded one also runs meanwhile. Raises StoreError if it cannot be opened."""
+async def connected(
+    options: StoreOptions, directory: Path, read_only: bool, *, stores: int
+) -> AsyncIterator[ObjectStore]:
+    """The open store, one of `stores` declared ones; the embedded one also runs meanwhile.
+
+    Raises StoreError if it cannot be opened."""
     async with AsyncExitStack() as life:
         if options.provider is ProviderName.EMBEDDED:
             embedded = EmbeddedStore(directory)
@@ -32,7 +38,24 @@ async def connected(options: StoreOptions, directory: Path, read_only: bool) -> 
                 yield EmptyStore()
                 return
             options = (await life.enter_async_context(embedded)).options(options)
-        yield await life.enter_async_context(S3Store(options))
+        yield await life.enter_async_context(S3Store(options, connections=_connections(options.name, stores)))
+
+
+def _connections(name: str, stores: int) -> int:
+    """The most connections of one of so many stores: CONNECTIONS, or fewer if the limit of open files is low."""
+    limit = descriptors()
+    most = connections_a_store(limit, stores)
+    if most >= CONNECTIONS:
+        return CONNECTIONS
+    _log.warning(
+        "store %r: at most %d connections, because the limit of open files (ulimit -n) is %d; from %d on it has %d",
+        name,
+        most,
+        limit,
+        descriptors_for(CONNECTIONS, stores),
+        CONNECTIONS,
+    )
+    return most
 
 
 def security_stats(options: StoreOptions) -> FileStats:

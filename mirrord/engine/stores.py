@@ -130,7 +130,8 @@ class Stores:
     async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
         from mirrord.engine.s3_stores import connected
 
-        store = await self._resources.enter_async_context(connected(options, self._directory, self._read_only))
+        opening = connected(options, self._directory, self._read_only, stores=len(self._options))
+        store = await self._resources.enter_async_context(opening)
         buckets = Buckets(store, options, read_only=self._read_only)
         await buckets.prepare()
         self._buckets[name] = buckets

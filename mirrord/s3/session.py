@@ -44,6 +44,7 @@ from mirrord.s3.store import NOT_OPEN, ClientStore
 from mirrord.s3.wire.frequent_calls import Connect, FrequentCalls
 from mirrord.s3.wire.http import WireClient
 from mirrord.s3.wire.operations import answer_date
+from mirrord.s3.wire.pool import CONNECTIONS, ConnectionLimit
 from mirrord.s3.wire.sdk_signer import SdkSigner
 from mirrord.s3.wire.store_signing import StoreSigning
 
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
-CONNECTIONS = 64
-"""Sockets to one store: the default 16 transfers x 4 parts."""
 FALLBACK_REGION = "us-east-1"
 AWS = "https://s3.amazonaws.com"
 _SCHEME_BEHIND = re.compile(r"https?://[A-Za-z][A-Za-z0-9+.-]*://")
@@ -63,14 +62,16 @@ class S3Store(ClientStore):
     """One declared store: `async with S3Store(options) as store`. It opens nothing before.
 
     Entering sends no request. It raises StoreDenied (no such profile) or StoreRefused (an endpoint or ca_file that
-    cannot be used). `deadline` is the base, in seconds, of the limit of each call.
+    cannot be used). `deadline` is the base, in seconds, of the limit of each call. The frequent calls use at
+    most `connections` sockets, for all buckets and regions; the others as many in each region.
     """
 
     repairs_xml = True
 
-    def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE) -> None:
+    def __init__(self, options: StoreOptions, *, deadline: float = DEADLINE, connections: int = CONNECTIONS) -> None:
         super().__init__(None, provider_of(options), name=options.name, deadline=deadline)
         self._options = options
+        self._connections = connections
         self._correcting: CorrectingClient | None = None
         self._contexts = AsyncExitStack()
 
@@ -88,7 +89,7 @@ class S3Store(ClientStore):
     async def __aenter__(self) -> Self:
         with self._opening():
             self._calls = replace(self._calls, proxy=proxy_of(self._options.endpoint_url))
-            opened = _correcting_client(self._options, self._create_declared_bucket)
+            opened = _correcting_client(self._options, self._connections, self._create_declared_bucket)
             client = await self._contexts.enter_async_context(opened)
         self._open_client, self._correcting = cast("S3Client", client), client
         return self
@@ -187,7 +188,7 @@ def _proxy_with_userinfo(endpoint_url: str | None) -> str | None:
     return url
 
 
-def client_config(options: StoreOptions) -> AioConfig:
+def client_config(options: StoreOptions, connections: int = CONNECTIONS) -> AioConfig:
     """The SDK's settings for a store. There is no read timeout: `bounded_calls` limits each call."""
     http_session: Any = HttpSession
     return AioConfig(
@@ -197,7 +198,7 @@ def client_config(options: StoreOptions) -> AioConfig:
         response_checksum_validation="when_required",
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=None,
-        max_pool_connections=CONNECTIONS,
+        max_pool_connections=connections,
         user_agent=f"mirrord/{__version__}",
         http_session_cls=http_session,
         proxies=proxies_of(options.endpoint_url),
@@ -218,7 +219,9 @@ def _service_models() -> Loader:
 
 
 @asynccontextmanager
-async def _correcting_client(options: StoreOptions, create_bucket: CreateBucket) -> AsyncIterator[CorrectingClient]:
+async def _correcting_client(
+    options: StoreOptions, connections: int, create_bucket: CreateBucket
+) -> AsyncIterator[CorrectingClient]:
     session = aws_session(options)
     session.register_component("data_loader", _service_models())
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=answer_date)
@@ -227,7 +230,7 @@ async def _correcting_client(options: StoreOptions, create_bucket: CreateBucket)
     region = options.region or session.get_config_variable("region") or FALLBACK_REGION
     security = StoreSecurity(options.name, credentials, authorities, security_files(options))
     await security.load(tls=bool(options.ca_file) or uses_tls(options.endpoint_url))
-    open_client: OpenClient = partial(_sdk_client, session, options, region, authorities)
+    open_client: OpenClient = partial(_sdk_client, session, options, connections, region, authorities)
     signing: StoreSigning | None = None
     send_body: SendBody = send_by_sdk
     if options.requests.wire != "sdk":
@@ -235,7 +238,8 @@ async def _correcting_client(options: StoreOptions, create_bucket: CreateBucket)
         signing = StoreSigning(options.name, signs_payload=signs_payload(options), adapts=adapts)
         keys = None if _is_anonymous(options) else credentials
         send_body = FrequentCalls.send_body
-        open_client = partial(_frequent_calls, open_client, keys, signing, partial(_wire_client, options, authorities))
+        connect = partial(_wire_client, options, authorities, ConnectionLimit(connections))
+        open_client = partial(_frequent_calls, open_client, keys, signing, connect)
     clients = RegionClients(open_client, send_body)
     async with CorrectingClient(options.name, region, clients, security, create_bucket, signing) as client:
         yield client
@@ -257,12 +261,14 @@ async def _frequent_calls(
             yield calls
 
 
-def _wire_client(options: StoreOptions, authorities: CertificateAuthorities, origin: str) -> WireClient:
+def _wire_client(
+    options: StoreOptions, authorities: CertificateAuthorities, limit: ConnectionLimit, origin: str
+) -> WireClient:
     return WireClient(
         origin,
         tls=authorities.context if uses_tls(origin) else None,
         proxy=_proxy_with_userinfo(options.endpoint_url),
-        connections=CONNECTIONS,
+        limit=limit,
     )
 
 
@@ -279,7 +285,12 @@ def authorities_of(options: StoreOptions, session: AioSession) -> CertificateAut
 
 @asynccontextmanager
 async def _sdk_client(
-    session: AioSession, options: StoreOptions, declared: str, authorities: CertificateAuthorities, region: str
+    session: AioSession,
+    options: StoreOptions,
+    connections: int,
+    declared: str,
+    authorities: CertificateAuthorities,
+    region: str,
 ) -> AsyncIterator["S3Client"]:
     """A client for `region`; `declared` is the region that the endpoint of the manifest belongs to."""
     verify: Any = authorities  # the SDK passes it to HttpSession unchanged
@@ -288,7 +299,7 @@ async def _sdk_client(
         region_name=region,
         endpoint_url=endpoint_in(options.endpoint_url or None, declared, region),
         verify=verify,
-        config=client_config(options),
+        config=client_config(options, connections),
     )
     async with opened as client:
         client.meta.events.unregister("before-call.s3", add_expect_header)

@@ -12,6 +12,7 @@ import pytest
 from botocore import exceptions as sdk
 
 from mirrord.s3.wire.http import WireClient, WireResponse
+from mirrord.s3.wire.pool import ConnectionLimit
 from mirrord.units import KiB
 from tests.support.loops import on_both_loops
 from tests.support.scripted_store import ReadRequest, ScriptedStore, ServedConnection, answer_of, scripted
@@ -109,7 +110,10 @@ async def test_each_answer_belongs_to_its_request(seed: int) -> None:
     print(f"seed {seed}")
     chance, outcomes, numbers = random.Random(seed), Counter[str](), iter(range(REQUESTS))
     store = ScriptedStore()
-    async with scripted(FaultyStore(seed).script, into=store), WireClient(store.url, connections=4) as client:
+    async with (
+        scripted(FaultyStore(seed).script, into=store),
+        WireClient(store.url, limit=ConnectionLimit(4)) as client,
+    ):
 
         async def ask() -> None:
             for number in numbers:
@@ -125,7 +129,7 @@ async def test_each_answer_belongs_to_its_request(seed: int) -> None:
         async with asyncio.TaskGroup() as askers:
             for _ in range(6):
                 askers.create_task(ask())
-        assert len(client._pool._idle) <= 4
+        assert len(client._pool.idle) <= 4
     assert outcomes.total() == REQUESTS
     assert outcomes["200"] > REQUESTS / 3, outcomes
     assert outcomes["ConnectionClosedError"], outcomes

@@ -5,7 +5,7 @@ import gc
 import socket
 import struct
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from mirrord.s3.http_errors import AnswerTooLong, PlainHttpAtTls, UrlUnusable
 from mirrord.s3.wire import pool as pools
 from mirrord.s3.wire.http import WireClient, WireResponse
 from mirrord.s3.wire.opening import Opener
+from mirrord.s3.wire.pool import ConnectionLimit
 from mirrord.s3.wire.stream import Stream
 from mirrord.units import MiB
 from tests.support.loops import on_both_loops
@@ -149,7 +150,7 @@ async def test_connections_are_bounded_and_served_in_order() -> None:
             running -= 1
             await connection.answer()
 
-    async with scripted(script) as store, WireClient(store.url, connections=2) as client:
+    async with scripted(script) as store, WireClient(store.url, limit=ConnectionLimit(2)) as client:
         sent = [
             asyncio.create_task(client.send("GET", f"/{n}", HEADERS, repeatable=True, max_body=1)) for n in range(8)
         ]
@@ -164,6 +165,25 @@ async def test_connections_are_bounded_and_served_in_order() -> None:
         assert [task.cancelled() for task in sent] == [n in (3, 5) for n in range(8)]
         await asyncio.gather(*(get(client) for _ in range(5)))  # no place was lost
         assert store.connections == 2
+
+
+@on_both_loops
+async def test_the_origins_of_a_store_share_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that has been idle longest is closed for a new one; a request to any origin waits for a free one."""
+    monkeypatch.setattr(pools, "IDLE_LIMIT", 1000.0)
+    limit, stores = ConnectionLimit(2), [ScriptedStore() for _ in range(3)]
+    async with AsyncExitStack() as life:
+        for store in stores:
+            await life.enter_async_context(scripted(serves(store), into=store))
+        first, second, third = [await life.enter_async_context(WireClient(one.url, limit=limit)) for one in stores]
+        for client in (first, second, first, third):
+            assert (await get(client)).status == 200
+            await asyncio.sleep(0.01)  # the clock of uvloop has milliseconds
+        await until(lambda: [store.open for store in stores] == [1, 0, 1])
+        await get(first)
+        assert [store.connections for store in stores] == [1, 1, 1]
+        await asyncio.gather(*(get(client) for client in (first, second, third) * 4))
+        await until(lambda: sum(store.open for store in stores) <= 2)
 
 
 @on_both_loops
@@ -308,7 +328,7 @@ async def test_if_no_byte_was_sent_any_request_is_sent_again() -> None:
     store = ScriptedStore()
     async with scripted(serves(store), into=store), WireClient(store.url) as client:
         await put(client)
-        (connection,) = client._pool._idle
+        (connection,) = client._pool.idle
         broken: Any = connection._stream
         broken.send = _refuse
         assert (await put(client)).body == b"2"
@@ -480,14 +500,14 @@ async def test_a_cancelled_request_resets_its_connection_and_frees_the_body(size
         del task
         gc.collect()  # the traceback of the cancellation
         memory.clear()  # BufferError: something has a view of it
-        assert client._pool._idle == []
+        assert client._pool.idle == []
         await asyncio.wait_for(reset.wait(), 20)
 
 
 @on_both_loops
 async def test_a_request_cancelled_at_any_step_leaves_the_client_usable() -> None:
     store = ScriptedStore()
-    async with scripted(serves(store), into=store), WireClient(store.url, connections=1) as client:
+    async with scripted(serves(store), into=store), WireClient(store.url, limit=ConnectionLimit(1)) as client:
         for steps in range(12):
             task = asyncio.create_task(put(client, bytes(300_000)))
             for _ in range(steps):

@@ -13,6 +13,7 @@ from botocore import exceptions as sdk
 
 from mirrord.s3.wire import opening
 from mirrord.s3.wire.http import WireClient, WireResponse
+from mirrord.s3.wire.pool import ConnectionLimit
 from mirrord.units import MiB
 from tests.support.loops import on_both_loops
 from tests.support.proxy import SELF_SIGNED, self_signed
@@ -172,7 +173,7 @@ async def test_a_cancelled_handshake_leaves_its_place_to_others() -> None:
 
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(scripted(script))
-        client = WireClient(f"https://localhost:{store.port}", tls=Trust(), connections=1)
+        client = WireClient(f"https://localhost:{store.port}", tls=Trust(), limit=ConnectionLimit(1))
         await stack.enter_async_context(client)
         for _ in range(2):
             begun.clear()
@@ -201,7 +202,7 @@ async def test_a_cancelled_upload_over_tls_frees_the_body() -> None:
         await asyncio.wait([task])
         assert task.cancelled()
         assert client._pool._in_use == set()
-        assert client._pool._idle == []
+        assert client._pool.idle == []
 
 
 @on_both_loops

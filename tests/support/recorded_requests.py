@@ -11,6 +11,7 @@ from mirrord.s3 import session
 from mirrord.s3.answers.xml_repair import readable
 from mirrord.s3.http_session import REFUSAL_LIMIT, RESULT_LIMIT, HttpSession
 from mirrord.s3.wire.http import WireClient, WireResponse
+from mirrord.s3.wire.pool import ConnectionLimit
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,11 @@ class _SdkAnswer:
 
 
 class RecordedRequests:
-    """`requests` in the order of their sending; `answer` makes the answer of each."""
+    """`requests` in the order of their sending; `answer` makes the answer of each. `limits`: one for each origin."""
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
+        self.limits: list[ConnectionLimit] = []
         self.answer: Callable[[Recorded], GivenAnswer] = lambda _: GivenAnswer()
 
     def take(self, request: Recorded) -> GivenAnswer:
@@ -74,7 +76,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> RecordedRequests:
         return _SdkAnswer(found.take(Recorded(request.method, request.url, headers, wire=False)))
 
     class RecordingWire(WireClient):
-        def __init__(self, endpoint_url: str, **_: object) -> None:
+        def __init__(self, endpoint_url: str, *, limit: ConnectionLimit, **_: object) -> None:
+            found.limits.append(limit)
             self._origin_url = endpoint_url
 
         async def __aexit__(self, *_: object) -> None:

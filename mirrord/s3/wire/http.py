@@ -20,7 +20,7 @@ from mirrord.s3.http_errors import AnswerTooLong, PlainHttpAtTls, UrlUnusable, i
 from mirrord.s3.single_use import SingleUsePeriod
 from mirrord.s3.wire.connection import ExchangeFailed, WireConnection
 from mirrord.s3.wire.opening import ConnectFailed, HttpPeer, Opener
-from mirrord.s3.wire.pool import ConnectionPool
+from mirrord.s3.wire.pool import ConnectionLimit, ConnectionPool
 from mirrord.s3.wire.response import ResponseParser, ResponseTooLong
 from mirrord.units import format_size
 
@@ -30,9 +30,6 @@ RequestHeaders = Sequence[tuple[str, str]]
 ContextSource = Callable[[], Awaitable[ssl.SSLContext]]
 """The TLS settings for the next request, e.g. `CertificateAuthorities.context`. A connection that was opened with
 another context is not used again."""
-
-CONNECTIONS = 64
-"""Connections of one client at the same time: the default 16 transfers x 4 parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,8 @@ class WireClient:
     """`endpoint_url` has scheme, host and port; its path has no effect. `tls` is needed for https://.
 
     `proxy` is the URL of an HTTP proxy with its userinfo. https:// goes through it by CONNECT, http:// with absolute
-    targets. The constructor raises UrlUnusable. It opens no connection, and neither does entering; leaving closes all.
+    targets. The clients of a store share one `limit`. The constructor raises UrlUnusable. It opens no connection, and
+    neither does entering; leaving closes all.
     """
 
     def __init__(
@@ -59,14 +57,14 @@ class WireClient:
         *,
         tls: ContextSource | None = None,
         proxy: str | None = None,
-        connections: int = CONNECTIONS,
+        limit: ConnectionLimit | None = None,
     ) -> None:
         origin, through = HttpPeer.of(endpoint_url), HttpPeer.of(proxy) if proxy else None
         self._origin = origin
         self._url = f"{'https' if origin.secure else 'http'}://{origin.authority}"
         self._opener = Opener(self._url, origin, shown(proxy or ""), through)
         self._tls = tls if origin.secure else None
-        self._pool = ConnectionPool(connections, self._open)
+        self._pool = ConnectionPool(limit or ConnectionLimit(), self._open)
         self._single_use = SingleUsePeriod()
         self._answered = False
         absolute = through is not None and not origin.secure

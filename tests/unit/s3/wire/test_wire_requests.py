@@ -193,6 +193,20 @@ async def test_an_empty_key_is_refused_as_by_the_sdk(recorded: RecordedRequests)
             await store.put_object(replace(AT, key=""), BODY, PLAIN)
 
 
+async def test_all_buckets_and_regions_of_a_store_share_its_connections(recorded: RecordedRequests) -> None:
+    def elsewhere(request: Recorded) -> GivenAnswer:
+        moved = "//far." in request.url and request.region == "us-east-1"
+        return GivenAnswer(status=301, headers={"x-amz-bucket-region": "eu-west-1"}) if moved else GivenAnswer()
+
+    recorded.answer = elsewhere
+    async with S3Store(StoreOptions(name="s", region="us-east-1", credentials=KEYS), connections=7) as store:
+        for bucket in ("near", "other", "far"):
+            await store.put_object(replace(AT, bucket=bucket), BODY, PLAIN)
+    assert [request.region for request in recorded.requests] == ["us-east-1"] * 3 + ["eu-west-1"]
+    (limit,) = set(recorded.limits)
+    assert (limit.most, len(recorded.limits)) == (7, 4)
+
+
 RARE: dict[str, Call] = {
     "delete": lambda store: store.delete_object(replace(AT, key="ü x+y%//z")),
     "create": lambda store: store.create_upload(AT, FULL),
