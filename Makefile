@@ -42,6 +42,7 @@ fuzz: $(DEV) ## the own HTTP client against faulty answers, 100 times as many as
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
 	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py \
+	tests/fault/test_changing_source.py tests/integration/test_manifest_memory.py \
 	tests/integration/test_sync.py tests/bench/test_folder_scale.py tests/bench/test_healthy_beside_faults.py
 
 soak: $(DEV) ## the long runs: a minute of 1,000 URLs a second, 100 GiB, 50 kills, 100,000 random operations, an outage

@@ -1,6 +1,7 @@
 """Sources that change or misbehave during a transfer, with a real local origin: the object is one whole revision.
 
-In one process, with a store and a journal in memory and small parts, so that hundreds of runs take seconds.
+In one process, with a store and a journal in memory and small parts. The random test makes 25 runs, 500 with
+MIRRORD_SOAK=1.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from mirrord.sources.http import HttpSources
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.changing_source import AT, PART, SIZE, World, ranges_asked, whole, world
+from tests.support.measuring import SOAK
 from tests.support.origin import (
     Asked,
     Behaviour,
@@ -36,7 +38,7 @@ from tests.support.origin import (
     without,
 )
 
-RUNS = 100
+RUNS = 500 if SOAK else 25
 
 
 # ── parallel ranges ───────────────────────────────────────────────────────────────────────────────

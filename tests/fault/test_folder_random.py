@@ -1,6 +1,6 @@
 """Random operations of several writers on a watched folder, with a model: at the end the bucket equals the folder.
 
-Each writer has its own directory and a model of it, to which it applies every operation. 10,000 operations over
+Each writer has its own directory and a model of it, to which it applies every operation. 3,000 operations over
 three seeds, 100,000 with MIRRORD_SOAK=1; MIRRORD_SEED=n repeats one seed. The seed determines the operations of each
 writer, but not how the writers and mirrord interleave.
 """
@@ -23,7 +23,7 @@ from tests.support.inbox import Sums, emptied, manifest, md5, objects, tree
 from tests.support.measuring import SOAK
 from tests.support.weed import Server
 
-OPERATIONS = 100_000 if SOAK else 10_000
+OPERATIONS = 100_000 if SOAK else 3_000
 SEEDS = [int(os.environ["MIRRORD_SEED"])] if "MIRRORD_SEED" in os.environ else [11, 2026, 714_025]
 WRITERS = 4
 RESCAN, SETTLE = 2.0, 0.2

@@ -33,7 +33,7 @@ from mirrord.__main__ import main
 main()
 """
 """Start mirrord; it sends itself the signal `name` when it imports `module`."""
-MANY = 100_000
+MANY = 40_000
 
 
 @asynccontextmanager

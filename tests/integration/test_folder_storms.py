@@ -24,7 +24,7 @@ from tests.support.measuring import SOAK
 from tests.support.proxy import StoreProxy
 from tests.support.weed import Server
 
-ARCHIVED = 50_000 if SOAK else 3_000
+ARCHIVED = 50_000 if SOAK else 1_000
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
 Open = Callable[..., Any]
@@ -148,7 +148,7 @@ def _fill(directory: Path, files: int, directories: int) -> None:
 
 async def test_a_big_directory_moved_in_then_renamed(watched: Open, tmp_path: Path) -> None:
     """Its new keys are uploaded; with `delete: keep` the old ones stay."""
-    _fill(tmp_path / "big", files=500, directories=25)
+    _fill(tmp_path / "big", files=200, directories=20)
     async with watched() as inbox:
         inbox.allow_all("big", tmp_path / "big")
         (tmp_path / "big").rename(inbox.root / "big")
@@ -163,7 +163,7 @@ async def test_a_big_directory_moved_in_then_renamed(watched: Open, tmp_path: Pa
 @pytest.mark.timeout(1800 if SOAK else 480)
 async def test_an_archive_unpacked(unproxied: Open, tmp_path: Path) -> None:
     archive = tmp_path / "a.tar"
-    contents = {f"d{number % 50}/e{number % 500}/f{number}": b"%d" % number * 20 for number in range(ARCHIVED)}
+    contents = {f"d{number % 50}/e{number % 250}/f{number}": b"%d" % number * 20 for number in range(ARCHIVED)}
     with tarfile.open(archive, "w") as tar:
         for name, content in contents.items():
             entry = tarfile.TarInfo(name)

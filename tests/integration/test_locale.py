@@ -59,6 +59,7 @@ def home_with(home: Path, weed: Server, bucket: str) -> Path:
     return manifest
 
 
+@pytest.mark.parametrize("env", ["C", "Latin-1 output"], indirect=True)
 async def test_a_folder_copied_under_utf_8_is_the_same_under_another_locale(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, env: Mapping[str, str]
 ) -> None:
@@ -92,6 +93,7 @@ async def test_the_daemon_sees_such_names_come_and_go(
     assert objects(s3_client, bucket).keys() == keys
 
 
+@pytest.mark.parametrize("env", ["ISO-8859-1", "C, ASCII output"], indirect=True)
 async def test_errors_quote_such_names_and_copy_takes_them(
     tmp_path: Path, weed: Server, bucket: str, s3_client: Any, env: Mapping[str, str]
 ) -> None:

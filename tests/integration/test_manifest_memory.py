@@ -3,7 +3,6 @@
 With MIRRORD_SOAK=1 (`make soak`) each mirror has metadata of its own, which takes twice the time to read.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ import pytest
 from mirrord.units import MiB
 from tests.support.command import peak_memory
 from tests.support.daemon import started
+from tests.support.measuring import SOAK
 
-MIRRORS = 60_000
-BOUND = 256 * MiB + 160 * MiB
-OPTION = "object: {{metadata: {{id: 'n{0:06d}', team: data}}}}" if os.environ.get("MIRRORD_SOAK") else "every: 6h"
+MIRRORS = 60_000 if SOAK else 20_000
+BOUND = 256 * MiB + 160 * MiB if SOAK else 180 * MiB
+OPTION = "object: {{metadata: {{id: 'n{0:06d}', team: data}}}}" if SOAK else "every: 6h"
 PATIENCE = 240.0
 STORE = "stores: {default: {provider: seaweedfs, endpoint_url: 'http://127.0.0.1:1', credentials: {anonymous: true}}}\n"
 

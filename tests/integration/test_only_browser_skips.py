@@ -37,24 +37,31 @@ def run(
     )
 
 
-@pytest.mark.parametrize(
-    "suite",
-    [
-        pytest.param("def test_skips(): pytest.skip('weed is not installed')\n", id="in the test"),
-        pytest.param("@pytest.mark.skip(reason='flaky')\ndef test_skips(): pass\n", id="by mark"),
-        pytest.param("@pytest.mark.skipif(True, reason='root')\ndef test_skips(): pass\n", id="by condition"),
-        pytest.param(
-            "@pytest.fixture\ndef store(): pytest.skip('no store')\n\ndef test_skips(store): pass\n", id="in a fixture"
-        ),
-        pytest.param("pytest.skip('not here', allow_module_level=True)\n", id="the whole module"),
-        pytest.param("missing = pytest.importorskip('surely_no_such_module')\n", id="a missing module"),
-    ],
-)
-def test_a_skip_fails_the_run_and_is_named(suite: str, tmp_path: Path, workers: list[str]) -> None:
-    done = run(PASSES + suite, tmp_path, workers)
+SKIPS = {
+    "in_the_test": "def test_skips(): pytest.skip('weed is not installed')\n",
+    "by_mark": "@pytest.mark.skip(reason='flaky')\ndef test_skips(): pass\n",
+    "by_condition": "@pytest.mark.skipif(True, reason='root')\ndef test_skips(): pass\n",
+    "in_a_fixture": "@pytest.fixture\ndef store(): pytest.skip('no store')\n\ndef test_skips(store): pass\n",
+    "the_whole_module": "pytest.skip('not here', allow_module_level=True)\n",
+    "a_missing_module": "missing = pytest.importorskip('surely_no_such_module')\n",
+}
+
+
+@pytest.mark.parametrize("kind", ["in_the_test", "the_whole_module"])
+def test_a_skip_fails_the_run(kind: str, tmp_path: Path, workers: list[str]) -> None:
+    done = run(PASSES + SKIPS[kind], tmp_path, workers)
     assert done.returncode == 1, done.stdout
     assert "skips that fail this run" in done.stdout
     assert " 1 skipped" in done.stdout.splitlines()[-1], "the summary line of pytest must stay the last line"
+
+
+def test_each_kind_of_skip_is_named(tmp_path: Path) -> None:
+    for kind, suite in SKIPS.items():
+        (tmp_path / f"test_{kind}.py").write_text("import pytest\n" + suite)
+    done = run(PASSES, tmp_path)
+    assert done.returncode == 1, done.stdout
+    named = done.stdout.partition("skips that fail this run")[2].splitlines()[1 : 1 + len(SKIPS)]
+    assert {line.partition(".py")[0] for line in named} == {f"test_{kind}" for kind in SKIPS}, done.stdout
 
 
 def test_without_the_plugin_a_skip_passes(tmp_path: Path) -> None:
