@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from mirrord.headers import http_date
-from mirrord.model import Checksum, ChecksumKind, ListedObject, ObjectVersion, Part, StoredObject, Upload
+from mirrord.model import Checksum, ListedObject, ObjectVersion, Part, StoredObject, Upload
 from mirrord.s3.answers.xml_repair import is_intact, key_of
 from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
 
+_SHOWN = tuple((kind, member) for kind, member in CHECKSUM_FIELDS.items() if kind in COMPUTED)
+"""The checksums that an answer may show, the strongest first."""
 _OF_EVERY_ANSWER = {"ResponseMetadata", "RequestCharged"}
 
 
@@ -63,17 +65,16 @@ def full_object_checksum(answer: Mapping[str, Any]) -> Checksum | None:
     """The strongest checksum of the whole object in an answer. A composite one (`…-7`) is not one."""
     if answer.get("ChecksumType") == "COMPOSITE":
         return None
-    for kind, member in CHECKSUM_FIELDS.items():
-        value = answer.get(member) if kind is not ChecksumKind.MD5 else None
-        if value and "-" not in value:
+    for kind, member in _SHOWN:
+        if (value := answer.get(member)) and "-" not in value:
             return Checksum(kind, value)
     return None
 
 
 def composite_checksum(answer: Mapping[str, Any]) -> Checksum | None:
     """The checksum of the parts' digests in an answer (`…-7`), without the number of parts."""
-    for kind in COMPUTED:
-        if found := answer.get(CHECKSUM_FIELDS[kind]):
+    for kind, member in _SHOWN:
+        if found := answer.get(member):
             value, dash, _ = str(found).partition("-")
             if value and (dash or answer.get("ChecksumType") == "COMPOSITE"):
                 return Checksum(kind, value)

@@ -130,10 +130,10 @@ class FrequentCalls:
     async def _signed(
         self, signer: Signer, request: CanonicalRequest, body: memoryview | bytes
     ) -> list[tuple[str, str]]:
-        payload = await self._signing.payload_hash(body)
-        frozen = await self._credentials.get_frozen_credentials()
+        signing = self._signing
+        payload, frozen = await signing.payload_hash(body), await self._credentials.get_frozen_credentials()
         keys = AccessKeys(frozen.access_key, frozen.secret_key, frozen.token)
-        return signer.sign(request, payload, keys, self._signing.stamp())
+        return signer.sign(request, payload, keys, signing.stamp())
 
     async def _address_of(self, bucket: str) -> BucketAddress | None:
         """None: the calls for this bucket are the SDK's."""

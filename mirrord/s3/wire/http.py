@@ -10,8 +10,7 @@ encryption is 0.5 s.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from botocore import exceptions as sdk
 
@@ -32,8 +31,7 @@ ContextSource = Callable[[], Awaitable[ssl.SSLContext]]
 another context is not used again."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireResponse:
+class WireResponse(NamedTuple):
     """One complete answer of the store."""
 
     status: int

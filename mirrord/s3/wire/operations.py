@@ -21,7 +21,7 @@ Parameters = Mapping[str, Any]
 Fields = dict[str, Any]
 
 _REPEATABLE = {"HeadObject": True, "ListObjectsV2": True, "UploadPart": True, "PutObject": False, "CopyObject": False}
-"""Operation -> whether a request that met a closed connection may be sent twice (docs/trust.md, guarantee 6)."""
+"""Operation -> `Operation.repeatable`."""
 METHODS = {
     "put_object": "PutObject",
     "upload_part": "UploadPart",
@@ -54,14 +54,12 @@ class Operation:
     """Header of an answer -> field, and the function that reads it."""
     metadata: bool
     """The answer has the metadata of the object."""
+    repeatable: bool
+    """A request that met a closed connection may be sent twice (docs/trust.md, guarantee 6)."""
 
     @property
     def name(self) -> str:
         return self.model.name
-
-    @property
-    def repeatable(self) -> bool:
-        return _REPEATABLE[self.model.name]
 
     def request_headers(self, given: Parameters) -> list[tuple[str, str]]:
         """The headers of the parameters, without those of every request."""
@@ -110,6 +108,7 @@ def _operation(model: OperationModel) -> Operation:
         queries,
         {header.lower(): (name, _reader(answered[name])) for name, header in _located(answered, "header").items()},
         "Metadata" in answered,
+        _REPEATABLE[model.name],
     )
 
 

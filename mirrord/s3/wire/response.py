@@ -11,6 +11,7 @@ bounds no head, expects a body after HEAD, refuses equal lengths, and reads on i
 
 import re
 from collections.abc import Generator, Iterator
+from functools import lru_cache
 
 from mirrord.units import KiB
 
@@ -27,6 +28,8 @@ _STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00\r]*)?")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00\r\n]*)?")
 _HEAD_END = re.compile(rb"\n\r?\n")
 _MAX_NAMES = 512
+_MOST_DIGITS = 18
+"""Of a length: more are no size of an object."""
 _UNTIL_CLOSED = -1
 
 
@@ -264,6 +267,7 @@ def _odd_lines(head: bytes) -> list[str]:
     return head.decode("latin-1").split("\n")
 
 
+@lru_cache(maxsize=64)
 def _status(line: str) -> tuple[int, bool]:
     """The status, and whether the answer is HTTP/1.0."""
     found = _STATUS.fullmatch(line)
@@ -311,9 +315,11 @@ def _checked(raw: str, colon: str) -> str:
 
 def _length(value: str) -> int:
     """Of one field, or of several that agree."""
+    if value.isdecimal() and len(value) <= _MOST_DIGITS:
+        return int(value)
     values = {one.strip(" \t") for one in value.split(",")} if "," in value else (value,)
     only, *others = values
-    if others or not only.isdecimal() or len(only) > 18:
+    if others or not only.isdecimal() or len(only) > _MOST_DIGITS:
         raise InvalidResponse("the answer has an invalid Content-Length")
     return int(only)
 
