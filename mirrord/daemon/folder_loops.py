@@ -6,6 +6,7 @@ Owns the start and the end of each loop as folders are added, changed and remove
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol
 
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
@@ -15,13 +16,21 @@ from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
 from mirrord.folders.waiting import WaitingFile
-from mirrord.model import Item, Record
+from mirrord.model import Item, Record, Revision
 from mirrord.planning.items.bind import item_of, name_of
 from mirrord.ports import Clock, JournalRecords, Observer
-from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.sources.folder.scan import LocalFolder
 from mirrord.status import FolderStatus
+
+
+class Arrivals(Protocol):
+    """Files without a record that will be checked now: see `BatchedChecks`."""
+
+    def arrive(self, folder: FolderSpec, item: Item, revision: Revision, *, just_appeared: bool) -> None: ...
+
+    def forget(self, entry: str) -> None:
+        """The folder is not in force any more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +40,7 @@ class FolderLoops:
     scheduler: Scheduler
     after_upload: AfterUpload
     files: LocalFiles
-    listings: StoreListings
+    arrivals: Arrivals
     journal: JournalRecords
     supervisor: Supervisor
     observer: Observer
@@ -52,6 +61,7 @@ class FolderLoops:
             del self._loops[entry]
             await self.supervisor.stop(_task(entry))
             await self.scheduler.withdraw(entry)
+            self.arrivals.forget(entry)
         return [entry for entry in outdated if entry not in wanted]
 
     def start_missing(self, wanted: Mapping[str, FolderSpec]) -> None:
@@ -93,7 +103,7 @@ class FolderLoops:
             observer=self.observer,
             clock=self.clock,
             taken=partial(self._taken, spec.entry),
-            arrive=self.listings.arrive,
+            arrive=partial(self.arrivals.arrive, spec),
             resume=partial(self._scanned, spec, listing),
         )
         self._overlaps[spec.entry] = self.files.overlaps.of(spec.entry)

@@ -34,6 +34,7 @@ from mirrord.engine.wiring import DAEMON_RETRIES, Engine, engine
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
 from mirrord.ports import Observer
+from mirrord.reconcile.batched_checks import BatchedChecks
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings, parse_listen, resolve
@@ -171,14 +172,27 @@ def _applied_state(
     health: Health,
     observer: Observer,
 ) -> AppliedState:
+    checks = BatchedChecks(
+        checks=opened.reconciler, batches=opened.file_batches, listings=opened.listings, apart=queue.apart
+    )
+    after_upload = replace(opened.after_upload, reconciler=checks)
     scheduler = Scheduler(
-        reconcile=opened.after_upload.reconcile,
+        reconcile=after_upload.reconcile,
         queue=queue,
         journal=opened.journal,
         clock=opened.clock,
         released=opened.released,
     )
-    folders = _folder_loops(opened, scheduler, supervisor, observer)
+    folders = FolderLoops(
+        scheduler=scheduler,
+        after_upload=after_upload,
+        files=opened.files,
+        arrivals=checks,
+        journal=opened.journal,
+        supervisor=supervisor,
+        observer=observer,
+        clock=opened.clock,
+    )
     return AppliedState(
         manifests=manifests,
         scheduler=scheduler,
@@ -189,19 +203,6 @@ def _applied_state(
         listings=opened.listings,
         journal=opened.journal,
         health=health,
-        clock=opened.clock,
-    )
-
-
-def _folder_loops(opened: Engine, scheduler: Scheduler, supervisor: Supervisor, observer: Observer) -> FolderLoops:
-    return FolderLoops(
-        scheduler=scheduler,
-        after_upload=opened.after_upload,
-        files=opened.files,
-        listings=opened.listings,
-        journal=opened.journal,
-        supervisor=supervisor,
-        observer=observer,
         clock=opened.clock,
     )
 

@@ -209,7 +209,7 @@ class FileIntake:
             self.candidates.claim(name)
         elif ready:
             if record is None:
-                self._ports.arrive(item, just_appeared=has_just_appeared(file, self._since))
+                self._ports.arrive(item, found.revision, just_appeared=has_just_appeared(file, self._since))
             await self._submit(name, item, file)
         else:
             self._await_marker(name, item, state_of(record), file)

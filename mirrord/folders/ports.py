@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from mirrord.model import Item, Record
+from mirrord.model import Item, Record, Revision
 from mirrord.ports import Clock, FolderListing, Hints, JournalRecords, Observer
 
 Submit = Callable[[Item], Awaitable[None]]
@@ -18,9 +18,9 @@ Taken = Callable[[Item, Record | None], Awaitable[str | None]]
 
 
 class Arrive(Protocol):
-    """Called before a file without a record is submitted."""
+    """Called before a file without a record is submitted, with its revision."""
 
-    def __call__(self, item: Item, *, just_appeared: bool) -> object: ...
+    def __call__(self, item: Item, revision: Revision, *, just_appeared: bool) -> object: ...
 
 
 async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: ARG001 - the signature of `Taken`
@@ -28,7 +28,7 @@ async def not_taken(item: Item, record: Record | None) -> str | None:  # noqa: A
     return None
 
 
-def unexpected(item: Item, *, just_appeared: bool) -> None:
+def unexpected(item: Item, revision: Revision, *, just_appeared: bool) -> None:
     """`Arrive` where nothing depends on it."""
 
 

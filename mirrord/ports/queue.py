@@ -1,6 +1,7 @@
 """Which items to check, and when."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 CheckItem = Callable[[str], Coroutine[Any, Any, None]]
@@ -25,6 +26,9 @@ class Queue(Protocol):
         """Drop the item's ticket, and request that its running check is cancelled. Does not wait for the end of it.
 
         A ticket that is enqueued after this call stays valid."""
+
+    def apart(self) -> AbstractContextManager[None]:
+        """Within a check: it waits for work that has a bound of its own, and does not count as one of `concurrency`."""
 
     async def run(self, work: CheckItem, concurrency: int) -> None:
         """Call `work` for each item that becomes due, `concurrency` at a time, until stopped or cancelled.

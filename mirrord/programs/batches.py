@@ -15,24 +15,17 @@ from mirrord.model import Item, Outcome
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem
 from mirrord.reconcile.file_batch import FileBatches, NewFile
-from mirrord.units import MiB
 
 AT_A_TIME = 3
 """One is read while one is put and one is recorded."""
-_MOST_BYTES = 2 * MiB - 1
-"""Bytes of one batch. Its buffer has one byte more."""
-_SHARE = 16
-"""All buffers of batches are at most 3/16 of the limit. A batch has its buffer while it waits for a slot, and transfers
-with slots wait for buffers of up to half of the limit: there is always room for one."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RunningBatches:
-    """Sends batches while the context is open. `limit`: of the buffers, in bytes."""
+    """Sends batches while the context is open."""
 
     batches: FileBatches
     report: Report
-    limit: int
     _left: deque[PlannedItem] = field(default_factory=deque, init=False)
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME), init=False)
     _running: int = field(default=0, init=False)
@@ -54,7 +47,7 @@ class RunningBatches:
 
     async def add(self, files: Sequence[NewFile]) -> None:
         """Send the files of one folder, as soon as fewer than `AT_A_TIME` batches run."""
-        for batch in _by_size(files, min(_MOST_BYTES, self.limit // _SHARE - 1)):
+        for batch in _by_size(files, self.batches.most_bytes):
             await self._free.acquire()
             self._running += 1
             self._group.create_task(self.batches.send(batch, self)).add_done_callback(self._done)

@@ -34,7 +34,7 @@ async def sync(
         desired = await desired.with_lists(reader)
         await opened.files.replace(desired.expansion.folders, desired.items())
         await opened.listings.replace(desired.items(only), desired.expansion.folders)
-        batches = RunningBatches(batches=opened.file_batches, report=report, limit=opened.budget.limit)
+        batches = RunningBatches(batches=opened.file_batches, report=report)
         snapshot = Snapshot(
             desired=desired,
             journal=opened.journal,

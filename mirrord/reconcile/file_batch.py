@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from logging import getLogger
 from typing import NamedTuple, Protocol
 
@@ -59,9 +60,20 @@ from mirrord.reconcile.unfinished import as_copied
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Buffer
 from mirrord.transfer.writes import ObjectWrite
+from mirrord.units import MiB
 
 _log = getLogger(__name__)
 
+MOST_FILES = 256
+"""Files of one batch."""
+_MOST_BYTES = 2 * MiB - 1
+"""Bytes of one batch. Its buffer has one byte more."""
+_SHARE = 16
+"""The buffer of one batch is at most 1/16 of the limit. Programs send at most as many bytes at a time as three have,
+3/16 of it. A batch has its buffer while it waits for a slot, and transfers with slots wait for buffers of up to half of
+the limit: there is always room for one."""
+_PUTS_OF_A_TURN = 4
+"""Puts for which a worker keeps its slot: another transfer that waits gets one soon."""
 COMMIT_WITHIN = 0.1
 """Seconds from an answer to the commit of its record, at most: one commit for all answers until then."""
 
@@ -107,6 +119,11 @@ class FileBatches:
     condition."""
     unproven: set[str] = field(default_factory=set)
     """Endpoints whose answers to a put prove no bytes: each object needs a HEAD."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of one batch, at most; a larger file has its own."""
+        return min(_MOST_BYTES, self.transfers.budget.limit // _SHARE - 1)
 
     async def send(self, files: Sequence[NewFile], ended: Ended) -> None:
         """Send files of one folder, together at most half of the buffers' limit. Raises JournalError only."""
@@ -223,9 +240,13 @@ class _Batch:
     async def _work(self, queue: Iterator[_Put]) -> None:
         """Put files of the queue, which all workers share, one after the other."""
         try:
-            async with self._transfers.slots:
-                for one in queue:
-                    await self._put(one)
+            more = True
+            while more:
+                more = False
+                async with self._transfers.slots:
+                    for one in islice(queue, _PUTS_OF_A_TURN):
+                        more = True
+                        await self._put(one)
         finally:
             self._working -= 1
             if not self._working:

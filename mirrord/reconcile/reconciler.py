@@ -124,6 +124,10 @@ class Reconciler:
         finally:
             self.breakers.leave(item)
 
+    async def record_failed(self, item: Item, outcome: Outcome) -> Outcome:
+        """Record the outcome of a first attempt that failed in a batch. Raises JournalError."""
+        return await self._record(item, await self.journal.record(item.id), outcome)
+
     async def _check(self, attempt: TransferAttempt) -> Outcome:
         """Observe, decide, act. Raises what the source, the store and the journal raise."""
         item = attempt.item

@@ -7,6 +7,8 @@ a restart, only the journal's `next_check` is known.
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from logging import getLogger
@@ -87,6 +89,7 @@ class LocalQueue:
         self._running: dict[str, RunningCheck] = {}
         self._work: CheckItem | None = None
         self._concurrency = 0
+        self._apart = 0
         self._timer: asyncio.Task[None] | None = None
         self._timer_due = math.inf
         self._start_planned = False
@@ -113,6 +116,16 @@ class LocalQueue:
         return self._tickets.overdue(self._clock.monotonic())
 
     # ── checks ───────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """See ports.Queue. At the end of it more than `concurrency` checks may run for a while."""
+        self._apart += 1
+        self._plan_start()
+        try:
+            yield
+        finally:
+            self._apart -= 1
+
     async def run(self, work: CheckItem, concurrency: int) -> None:
         """See ports.Queue."""
         if self._work is not None:
@@ -151,10 +164,13 @@ class LocalQueue:
     def _start_due(self) -> None:
         self._start_planned = False
         now = self._clock.monotonic()
-        while self._work is not None and len(self._running) < self._concurrency and self._tickets.next_due() <= now:
+        while self._work is not None and self._is_free() and self._tickets.next_due() <= now:
             self._start(self._work, self._tickets.pop())
-        free = self._work is not None and len(self._running) < self._concurrency
+        free = self._work is not None and self._is_free()
         self._set_timer(self._tickets.next_due() if free else math.inf)
+
+    def _is_free(self) -> bool:
+        return len(self._running) - self._apart < self._concurrency
 
     def _start(self, work: CheckItem, item_id: str) -> None:
         task = asyncio.create_task(work(item_id))

@@ -1,5 +1,5 @@
-"""kill -9 of `sync` at each edge of a batch of small files: before and after the commit of intents and of records, and
-while the store has all requests or has answered all of them."""
+"""kill -9 of `sync` and of `run` at each edge of a batch of small files: before and after the commit of intents and of
+records, and while the store has requests or has answered them."""
 
 import asyncio
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from mirrord.journal.sqlite import SqliteJournal
 from tests.support.command import mirrord
+from tests.support.daemon import running
 from tests.support.killing import HeldCalls, kill_at
 from tests.support.preloaded import REPOSITORY
 from tests.support.proxy import StoreProxy
@@ -89,6 +90,49 @@ async def test_killed_beside_a_commit(
     if statement == "save_record":
         assert stored > 1
     assert intents >= (2 if (statement, when) in (("begin_transfer", "after"), ("save_record", "before")) else 0)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("statement", ["begin_transfer", "save_record"])
+async def test_a_daemon_killed_beside_a_commit(
+    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, statement: str, when: str
+) -> None:
+    """The files appear together while it runs."""
+    (tmp_path / "sitecustomize.py").write_text(EDGE.format(statement=statement, when=when))
+    (tmp_path / "inbox").rename(tmp_path / "outside")
+    (tmp_path / "inbox").mkdir()
+    async with running(tmp_path, str(inbox), env={"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}) as daemon:
+        for path in (tmp_path / "outside").iterdir():
+            path.rename(tmp_path / "inbox" / path.name)
+        assert await daemon.ended() == -9, daemon.output
+    stored, intents = await assert_continued(tmp_path, inbox, store_proxy, s3_client, bucket)
+    if statement == "save_record":
+        assert stored > 1
+    assert intents >= (2 if (statement, when) in (("begin_transfer", "after"), ("save_record", "before")) else 0)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["requested", "answered"])
+async def test_a_daemon_killed_while_the_store_has_a_batch(
+    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, *, answered: bool
+) -> None:
+    """Its next start sends what the store lacks: one HEAD for each open intent, and no bytes twice."""
+    held = HeldCalls("PutObject", count=2, answered=answered)
+    held.set_on(store_proxy)
+    async with running(tmp_path, str(inbox)) as daemon:
+        assert await held.reached()
+        await asyncio.sleep(0.1)
+        await daemon.kill()
+    store_proxy.before = store_proxy.after = None
+    held.release()
+    stored = await objects_after_the_kill(s3_client, bucket)
+    assert stored <= (FILES if answered else FILES - 2)
+    store_proxy.clear()
+    async with running(tmp_path, str(inbox)) as daemon:
+        await daemon.synced(*(f"in/{number:02d}" for number in range(FILES)))
+        assert await daemon.stop() == 0
+    assert store_proxy.counts["PutObject"] == FILES - stored
+    assert store_proxy.counts["HeadObject"] <= FILES
+    await assert_continued(tmp_path, inbox, store_proxy, s3_client, bucket)
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["requested", "answered"])

@@ -1,22 +1,41 @@
-"""Calls of `run` for new files of a folder, counted at a proxy: one conditional put, or one listing for many."""
+"""New files of a folder in `run`. Calls are counted at a proxy: one conditional put, or one listing for many. Those
+that appear together are sent in batches: beside a URL and other files, with `after_upload`, a reload and a stop."""
 
 from pathlib import Path
 from typing import Any
 
-from tests.support.daemon import Daemon, running
+from tests.support.daemon import DEBUG, Daemon, one_end_for_each_start, running
+from tests.support.inbox import files_below, objects
+from tests.support.killing import HeldCalls
+from tests.support.preloaded import REPOSITORY
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import manifest
 
 MANY = 30
+COMMITS = """
+from mirrord.journal.sqlite import database
+
+transact = database._transact
+
+def counted(connection, statements):
+    with open({file!r}, "a") as file:
+        for name in ("begin_transfer", "save_record"):
+            if count := sum(one.name == name for one in statements):
+                print(name, count, file=file)
+    transact(connection, statements)
+
+database._transact = counted
+"""
+"""Writes down how many intents and records each commit of the journal has."""
 
 
 class Drops:
     """Files are complete when they are moved into the folder. Of its store mirrord knows that it honours conditions."""
 
-    def __init__(self, home: Path, proxy: StoreProxy, bucket: str) -> None:
+    def __init__(self, home: Path, proxy: StoreProxy, bucket: str, fields: str = "settle: 0s") -> None:
         self.home, self.proxy = home, proxy
         (home / "inbox").mkdir()
-        folder = f"folders: [{{path: inbox, to: 's3://{bucket}/in/', settle: 0s}}]\n"
+        folder = f"folders:\n  - {{path: inbox, to: 's3://{bucket}/in/', {fields}}}\n"
         self.file = manifest(home, proxy.server, folder)
         self.file.write_text(self.file.read_text().replace("provider: seaweedfs", "provider: minio"))
 
@@ -46,3 +65,106 @@ async def test_new_files(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s
         assert await drops.drop(daemon, "taken", "ours") == (2, 2, 0)
         assert await drops.drop(daemon, "many", *["x"] * MANY) == (MANY, 0, 1)
     assert s3_client.get_object(Bucket=bucket, Key="in/taken")["Body"].read() == b"ours"
+
+
+async def test_many_new_files_have_few_commits(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
+    drops, commits = Drops(tmp_path, store_proxy, bucket), tmp_path / "commits"
+    (tmp_path / "sitecustomize.py").write_text(COMMITS.format(file=str(commits)))
+    async with running(tmp_path, str(drops.file), env={"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"}) as daemon:
+        assert (await drops.drop(daemon, "many", *["x"] * 300))[:2] == (300, 0)
+        await daemon.synced(*(f"in/many/{number}" for number in range(300)))
+        assert await daemon.stop() == 0
+    made = [line.split() for line in commits.read_text().splitlines()]
+    begun = [int(count) for name, count in made if name == "begin_transfer"]
+    assert sum(begun) == sum(int(count) for name, count in made if name == "save_record") == 300
+    assert len(begun) <= 30, begun
+
+
+async def test_files_leave_only_after_their_records(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
+    """`after_upload: delete` with a marker: while the store holds one answer, that file stays and the others leave."""
+    drops = Drops(tmp_path, store_proxy, bucket, "settle: 0s, ready: _SUCCESS, after_upload: delete")
+    inbox, held = tmp_path / "inbox", HeldCalls("PutObject", nth=5, answered=True)
+    async with running(tmp_path, str(drops.file), *DEBUG) as daemon:
+        held.set_on(store_proxy)
+        (tmp_path / "day").mkdir()
+        for number in range(MANY):
+            (tmp_path / "day" / f"{number}").write_text(f"content {number}")
+        (tmp_path / "day").rename(inbox / "day")
+        (inbox / "day" / "_SUCCESS").touch()
+        assert await held.reached()
+        await daemon.wait_for(lambda: len(files_below(inbox)) == 2)
+        assert len(objects(s3_client, bucket)) == MANY
+        store_proxy.after = None
+        held.release()
+        await daemon.wait_for(lambda: len(files_below(inbox)) == 1)
+        assert one_end_for_each_start(daemon)
+
+
+async def test_a_stop_and_the_next_start_in_a_batch(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
+    drops, held = Drops(tmp_path, store_proxy, bucket), HeldCalls("PutObject", nth=10)
+    drops.file.write_text(f"daemon: {{transfers: 4, shutdown_grace: 2s}}\n{drops.file.read_text()}")
+    for number in range(MANY):
+        (tmp_path / "inbox" / f"{number}").write_text("x")
+    held.set_on(store_proxy)
+    async with running(tmp_path, str(drops.file), *DEBUG) as daemon:
+        assert await held.reached()
+        assert await daemon.stop() == 0
+        assert one_end_for_each_start(daemon)
+        completed = len(daemon.logged("transfer.completed"))
+    store_proxy.before = None
+    held.release()
+    await store_proxy.idle()
+    async with running(tmp_path, str(drops.file), *DEBUG) as daemon:
+        await daemon.synced(*(f"in/{number}" for number in range(MANY)))
+        assert len(daemon.logged("transfer.completed")) == MANY - completed
+
+
+async def test_a_reload_in_a_batch(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any) -> None:
+    """Another prefix for the folder while its files are sent: each file ends there, each start has one end."""
+    drops, held = Drops(tmp_path, store_proxy, bucket), HeldCalls("PutObject", nth=10)
+    for number in range(MANY):
+        (tmp_path / "inbox" / f"{number}").write_text("x")
+    held.set_on(store_proxy)
+
+    async def all_sent() -> bool:
+        states = await daemon.states()
+        return all(states.get(f"other/{number}") == "Synced" for number in range(MANY))
+
+    async with running(tmp_path, str(drops.file), *DEBUG) as daemon:
+        assert await held.reached()
+        drops.file.write_text(drops.file.read_text().replace("/in/", "/other/"))
+        await daemon.wait_for(lambda: daemon.logged("transfer.interrupted"))
+        store_proxy.before = None
+        held.release()
+        await daemon.wait_for(all_sent)
+        assert set((await daemon.states()).values()) == {"Synced"}
+        assert one_end_for_each_start(daemon)
+
+
+async def test_a_batch_delays_neither_a_url_nor_a_file_of_another_folder(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
+    """The store holds puts of the first folder, of more batches than may run: the others go on."""
+    drops, held = Drops(tmp_path, store_proxy, bucket), HeldCalls("PutObject", count=3)
+    (tmp_path / "second").mkdir()
+    (tmp_path / "page").write_text("of another entry")
+    text = drops.file.read_text()
+    text += f"  - {{path: second, to: 's3://{bucket}/second/', settle: 0s}}\n"
+    text += f"mirrors: [{{url: 'file://{tmp_path}/page', to: 's3://{bucket}/page', every: 1h}}]\n"
+    drops.file.write_text(text)
+    held.set_on(store_proxy)
+    for number in range(MANY):
+        (tmp_path / "inbox" / f"{number}").write_text("x")
+    async with running(tmp_path, str(drops.file)) as daemon:
+        assert await held.reached()
+        (tmp_path / "second" / "one").write_text("1")
+        await daemon.log("transfer.completed", key="second/one")
+        await daemon.log("transfer.completed", key="page")
+        store_proxy.before = None
+        held.release()

@@ -157,7 +157,7 @@ class World:
         )
         return FolderLoop(self.spec, ports)
 
-    def arrive(self, item: Item, *, just_appeared: bool) -> None:
+    def arrive(self, item: Item, _revision: Revision, *, just_appeared: bool) -> None:
         file = item.folder_file
         assert file is not None
         self.arrived[file.name] = just_appeared

@@ -13,15 +13,21 @@ MOST_BYTES = 256 * KiB
 """The largest file that is sent together with others. For larger ones the cost of a check does not count."""
 
 
-def sends_together(folder: FolderSpec) -> bool:
-    """Whether new small files of the folder need nothing but a put: the entry demands nothing of their bytes or
-    objects, no marker or link decides about them, and they stay where they are."""
-    options, requires, selection = folder.options, folder.options.requires, folder.selection
+def needs_only_a_put(folder: FolderSpec) -> bool:
+    """Whether the objects of new small files of the folder need nothing but a put: the entry demands nothing of their
+    bytes or objects, and follows no links."""
+    options, requires = folder.options, folder.options.requires
     if options.suspend or options.readback or options.overwrite is not Overwrite.ALWAYS:
         return False
     if requires.checksum is not None or requires.content_type is not None or requires.max_size is not None:
         return False
-    return not (folder.removes_files or selection.follow_symlinks or selection.ready)
+    return not folder.selection.follow_symlinks
+
+
+def sends_together(folder: FolderSpec) -> bool:
+    """Whether new small files of the folder need nothing else before or after that put either: no marker decides about
+    them, and they stay where they are."""
+    return needs_only_a_put(folder) and not (folder.removes_files or folder.selection.ready)
 
 
 def is_small(file: FileIdentity | None) -> bool:

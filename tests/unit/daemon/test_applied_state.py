@@ -11,11 +11,12 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.supervise import Supervisor
+from mirrord.declared import FolderSpec
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
-from mirrord.model import Destination, Item, Outcome, Record, State
+from mirrord.model import Destination, Item, Outcome, Record, Revision, State
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
@@ -32,6 +33,15 @@ BROKEN = "mirrors: [{url: 'http://h/y', to: 's3://bucket/y'}"
 def recorded(entry: str) -> Record:
     at = Destination("default", "http://s:1", "bucket", entry)
     return make_record(item_id=at.item_id, entry=entry, source=f"http://h/{entry}", destination=at, state=State.SYNCED)
+
+
+class NoArrivals:
+    """No folder is in force."""
+
+    def arrive(self, folder: FolderSpec, item: Item, revision: Revision, *, just_appeared: bool) -> None:
+        raise AssertionError(folder, item, revision, just_appeared)
+
+    def forget(self, entry: str) -> None: ...
 
 
 class Scene:
@@ -61,7 +71,7 @@ class Scene:
                 clock=clock,
             ),
             files=files,
-            listings=self.listings,
+            arrivals=NoArrivals(),
             journal=self.journal,
             supervisor=supervisor,
             observer=self.ignore,

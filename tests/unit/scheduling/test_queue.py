@@ -103,6 +103,26 @@ async def test_a_wish_made_during_the_check_is_honoured_afterwards(bench: Bench)
     assert bench.began == [("a", 0.0), ("a", 10.0)]
 
 
+async def test_a_check_that_waits_apart_makes_room_for_another(bench: Bench) -> None:
+    async def apart(item_id: str) -> None:
+        with bench.queue.apart():
+            await bench.check(item_id)
+        await bench.clock.sleep(10)
+
+    bench.takes = 10
+    async with bench.working(1, apart):
+        for name in "abc":
+            await bench.queue.enqueue(name)
+        await bench.clock.advance(5)
+        assert bench.running == ["a", "b", "c"]
+        await bench.clock.advance(10)
+        await bench.queue.enqueue("d")
+        await bench.clock.advance(1)
+        assert bench.order == ["a", "b", "c"], "they count again"
+        await bench.clock.advance(10)
+        assert bench.running == ["d"]
+
+
 async def test_a_check_may_wish_for_the_next(bench: Bench) -> None:
     async def again(item_id: str) -> None:
         await bench.check(item_id)

@@ -18,7 +18,7 @@ from mirrord.model import (
     SourceRequirements,
 )
 from mirrord.planning.decisions.listed import Verdict
-from mirrord.planning.decisions.new_files import MOST_BYTES, is_free, is_small, sends_together
+from mirrord.planning.decisions.new_files import MOST_BYTES, is_free, is_small, needs_only_a_put, sends_together
 
 SPEC = FolderSpec(
     entry="inbox",
@@ -49,6 +49,22 @@ SPEC = FolderSpec(
 )
 def test_folders_whose_files_need_nothing_but_a_put(changes: dict[str, Any], expected: bool) -> None:
     assert sends_together(replace(SPEC, **changes)) is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"after_upload": DeleteFile()}, True),
+        ({"selection": FileSelection(ready="{path}.done")}, True),
+        ({"selection": FileSelection(follow_symlinks=True)}, False),
+        ({"options": Options(suspend=True)}, False),
+        ({"options": Options(overwrite=Overwrite.OWNED)}, False),
+        ({"options": Options(requires=SourceRequirements(max_size=10))}, False),
+    ],
+)
+def test_folders_whose_objects_need_nothing_but_a_put(changes: dict[str, Any], expected: bool) -> None:
+    assert needs_only_a_put(replace(SPEC, **changes)) is expected
 
 
 @pytest.mark.parametrize(("size", "expected"), [(0, False), (1, True), (MOST_BYTES, True), (MOST_BYTES + 1, False)])
