@@ -42,7 +42,7 @@ def _serve_connection(root: Path, connection: socket.socket, tls: ssl.SSLContext
                     received += more
                 head, _, received = received.partition(b"\r\n\r\n")
                 _answer(root, wire, head.decode("latin-1"))
-    except OSError:  # the client closed the connection, as it may at any time
+    except (OSError, BufferError):  # the client closed the connection, as it may at any time; views of the file remain
         return
 
 

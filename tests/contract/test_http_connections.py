@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -132,6 +132,33 @@ async def test_a_self_signed_certificate_is_refused(sources: HttpSources) -> Non
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
         async with sources.source(item_of(url)) as source:
             with pytest.raises(SourceRefused, match="TLS certificate is not valid"):
+                await source.probe()
+
+
+async def test_a_tls_handshake_without_an_answer_ends_in_time() -> None:
+    closed = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read()
+        closed.set()
+
+    async with (
+        await asyncio.start_server(silent, "127.0.0.1", 0) as server,
+        HttpSources(connect_timeout=0.3) as sources,
+    ):
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+        async with sources.source(item_of(url)) as source:
+            with pytest.raises(SourceUnavailable, match="cannot connect: timed out"):
+                await source.probe()
+        await asyncio.wait_for(closed.wait(), 10)
+
+
+async def test_a_server_that_closes_within_the_tls_handshake(sources: HttpSources) -> None:
+    async with await asyncio.start_server(lambda _, w: w.close(), "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+        async with sources.source(item_of(url)) as source:
+            with pytest.raises(SourceUnavailable, match="cannot connect: Connection reset by peer"):
                 await source.probe()
 
 

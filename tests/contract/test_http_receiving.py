@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import uvloop
 
 from mirrord.errors import SourceUnavailable
 from mirrord.ports import ByteStream
+from mirrord.sockets import TlsStream
 from mirrord.sources.http import HttpSources
 from mirrord.sources.http.protocol import HttpConnector, HttpProtocol
 from mirrord.sources.http.receiver import BodyReceiver
@@ -47,16 +49,16 @@ class Net:
 
     def __init__(self, loop: str, tls: bool) -> None:
         self._loop = LOOPS[loop]
-        self._tls: ssl.SSLContext | None = None
+        self.tls: ssl.SSLContext | None = None
         if tls:
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(CERTIFICATE)
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(CERTIFICATE)
 
     def run(self, answer: bytes | Sends, *readings: Reading, stays: bool = True, **http: object) -> RawOrigin:
         """Answer each request with `answer`; for each of `readings`, one after the other, open the source and read."""
 
         async def main() -> RawOrigin:
-            async with raw_origin(answer, stays=stays, tls=self._tls) as origin, HttpSources() as sources:
+            async with raw_origin(answer, stays=stays, tls=self.tls) as origin, HttpSources() as sources:
                 for reading in readings:
                     it = sources.source(item_of(origin.url, **{"idle_timeout": 5.0, **http}))
                     async with it, it.open(await probed(it)) as stream:
@@ -206,6 +208,37 @@ def test_nothing_is_written_to_a_buffer_after_its_read_was_cancelled(net: Net, r
 
     net.run(pauses, reading)
     assert received
+
+
+def test_a_cancelled_read_ends_after_the_thread_that_decrypts(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the thread would write to the buffer, and use a connection, that others have already."""
+    goes_on, begun, ended = threading.Event(), threading.Event(), threading.Event()
+    decrypt = TlsStream.receive_into
+
+    def waits(self: TlsStream, view: memoryview) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            goes_on.wait(10)
+        try:
+            return decrypt(self, view)
+        finally:
+            if begun.is_set():
+                ended.set()
+
+    async def reading(stream: ByteStream) -> None:
+        task = asyncio.ensure_future(drained(stream, len(BODY)))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        goes_on.set()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+        assert ended.is_set()
+
+    if net.tls:
+        monkeypatch.setattr(TlsStream, "receive_into", waits)
+        net.run(HEAD + BODY, reading)
 
 
 def test_a_reader_that_does_not_read_stops_the_server(net: Net) -> None:

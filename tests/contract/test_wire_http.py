@@ -16,7 +16,7 @@ from mirrord.s3.wire import pool as pools
 from mirrord.s3.wire.http import WireClient, WireResponse
 from mirrord.s3.wire.opening import Opener
 from mirrord.s3.wire.pool import ConnectionLimit
-from mirrord.s3.wire.stream import Stream
+from mirrord.sockets import Stream
 from mirrord.units import MiB
 from tests.support.loops import on_both_loops
 from tests.support.scripted_store import ScriptedStore, ServedConnection, answer_of, scripted, serves

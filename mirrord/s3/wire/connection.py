@@ -8,7 +8,7 @@ import asyncio
 import ssl
 
 from mirrord.s3.wire.response import InvalidResponse, ResponseParser
-from mirrord.s3.wire.stream import SLICE, Stream
+from mirrord.sockets import SLICE, Stream
 from mirrord.units import KiB
 
 ONE_WRITE = 64 * KiB

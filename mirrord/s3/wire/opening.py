@@ -22,7 +22,7 @@ from botocore import exceptions as sdk
 from mirrord.model import shown
 from mirrord.s3.http_errors import UrlUnusable
 from mirrord.s3.wire.response import InvalidResponse, ResponseParser
-from mirrord.s3.wire.stream import PlainStream, Stream, TlsStream
+from mirrord.sockets import PlainStream, Stream, TlsStream, aborted_on_error, readable, secured
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for the addresses and TCP; as long again for a proxy's tunnel and TLS."""
@@ -110,7 +110,7 @@ class Opener:
             trusted = await asyncio.to_thread(ssl.create_default_context) if context is None else context
             stream = await _secured(stream, trusted, proxy)
         if self.origin.secure:
-            with _aborted_on_error(stream):
+            with aborted_on_error(stream):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     await _tunnel(stream, self.origin, proxy)
         return stream
@@ -161,12 +161,8 @@ async def _connected(peer: HttpPeer) -> PlainStream:
 
 
 async def _secured(stream: Stream, context: ssl.SSLContext, peer: HttpPeer) -> TlsStream:
-    with _aborted_on_error(stream):
-        tls = TlsStream(stream, context, peer.host.rstrip("."))
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            while not tls.handshake():
-                await _readable(stream)
-    return tls
+    async with asyncio.timeout(CONNECT_TIMEOUT):
+        return await secured(stream, context, peer.host.rstrip("."))
 
 
 async def _tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None:
@@ -177,7 +173,7 @@ async def _tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None:
     stream.send(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{sign_in}\r\n".encode())
     parser = ResponseParser(bodiless=True, max_body=0)
     while True:
-        await _readable(stream)
+        await readable(stream)
         with suppress(BlockingIOError):
             data = stream.receive()
             if not data:
@@ -188,27 +184,3 @@ async def _tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None:
         raise TunnelRefused(parser.status)
     if parser.surplus:
         raise InvalidResponse("the proxy sent bytes before TLS began")
-
-
-async def _readable(stream: Stream) -> None:
-    loop, number = asyncio.get_running_loop(), stream.fileno()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(number, _wake, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(number)
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-@contextmanager
-def _aborted_on_error(stream: Stream) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        stream.abort()
-        raise

@@ -8,11 +8,13 @@ the parser (`receiver`).
 
 import asyncio
 import re
+import ssl
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, cast
 
 import aiohttp
+from aiohappyeyeballs import AddrInfoType, start_connection
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.helpers import TimerNoop
@@ -21,7 +23,8 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.tracing import Trace
 
 from mirrord.sources.http.heads import normalised
-from mirrord.sources.http.receiver import BodyReceiver
+from mirrord.sources.http.receiver import BodyReceiver, PlainReceiver, TlsReceiver
+from mirrord.sources.http.tls import TlsTransport, tls_connection
 from mirrord.units import KiB
 
 LARGEST_HEAD = 256 * KiB
@@ -116,8 +119,10 @@ class HttpProtocol(ResponseHandler):
         held = self._reading_paused or self._buffer_paused or self._backlog or self._head is not None
         if transport is None or transport.is_closing() or held or payload is None or payload.is_eof():
             return None
-        receiver = BodyReceiver(transport, left, self._body_ended, self.connection_lost)
         transport.pause_reading()
+        if isinstance(transport, TlsTransport):
+            return TlsReceiver(transport, left, self._body_ended)
+        receiver = PlainReceiver(transport, left, self._body_ended, self.connection_lost)
         transport.set_protocol(receiver)
         return receiver
 
@@ -131,7 +136,8 @@ class HttpProtocol(ResponseHandler):
         if self.transport is None or payload is None:
             return
         self._parser = None  # it has not seen the body; the next request has a new one
-        self.transport.set_protocol(self)
+        if not isinstance(self.transport, TlsTransport):
+            self.transport.set_protocol(self)
         self.transport.resume_reading()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
@@ -225,6 +231,38 @@ class HttpConnector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._factory = cast("partial[ResponseHandler]", partial(HttpProtocol, loop=self._loop))
+
+    async def _wrap_create_connection(
+        self, *args: Any, addr_infos: list[AddrInfoType], req: aiohttp.ClientRequest, **options: Any
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """TCP and TLS to the first address that accepts. Errors are those of aiohttp's method."""
+        context: ssl.SSLContext | None = options.get("ssl")
+        if context is None:
+            return await super()._wrap_create_connection(*args, addr_infos=addr_infos, req=req, **options)
+        try:
+            async with asyncio.timeout(options["timeout"].sock_connect):
+                return await self._connect_tls(addr_infos, context, options["server_hostname"])
+        except TimeoutError:
+            raise
+        except ssl.CertificateError as error:
+            raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+
+    async def _connect_tls(
+        self, addresses: list[AddrInfoType], context: ssl.SSLContext, hostname: str
+    ) -> tuple[TlsTransport, ResponseHandler]:
+        sock = await start_connection(
+            addresses,
+            happy_eyeballs_delay=self._happy_eyeballs_delay,
+            interleave=self._interleave,
+            loop=self._loop,
+            socket_factory=self._socket_factory,
+        )
+        protocol = self._factory()
+        return await tls_connection(sock, context, hostname, protocol), protocol
 
     async def _wait_for_available_connection(self, key: ConnectionKey, traces: list[Trace]) -> None:
         timeout, seconds = response_deadline.get()

@@ -1,15 +1,17 @@
-"""The bytes of one connection: a non-blocking socket, plain or under TLS.
+"""The bytes of one connection: a non-blocking socket, plain or under TLS. For the clients of stores and of sources.
 
 Every `send` copies or encrypts what it takes before it returns, so that no view of the caller's memory is kept. That is
 why this is a socket and no asyncio transport: a transport may keep the unsent rest, and costs a copy of each slice.
-`connection` waits for the socket; `opening` opens it.
+Callers connect the socket and wait for it: `s3.wire.opening`, `s3.wire.connection`, `sources.http.tls`.
 """
 
+import asyncio
 import socket
 import ssl
 import struct
-from contextlib import suppress
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, cast
 
 from mirrord.units import KiB
 
@@ -80,6 +82,12 @@ class TlsStream:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
         self._unsent = memoryview(b"")  # encrypted
         self.ended = False
+        self.left_over = False
+        """`receive_into` filled its view: more bytes may have arrived, although the socket may not become readable."""
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject:
+        return self._tls
 
     def fileno(self) -> int:
         return self._inner.fileno()
@@ -106,7 +114,10 @@ class TlsStream:
     def receive(self) -> bytes:
         if self.ended:
             return b""
-        self._take_in()
+        if self.left_over:
+            self.left_over = False
+        else:
+            self._take_in()
         found = []
         while piece := self._read():
             found.append(piece)
@@ -115,6 +126,27 @@ class TlsStream:
         if not found and not self.ended:
             raise BlockingIOError
         return b"".join(found)
+
+    def receive_into(self, view: memoryview) -> int:
+        """Decrypt all bytes that arrived into `view` from its start, until it is full; their number, 0 at the end.
+
+        May run in a thread, which a large view is worth (a MiB takes about a millisecond), while nothing else uses the
+        stream. BlockingIOError: no byte arrived.
+        """
+        filled = 0
+        try:
+            while filled < len(view) and not self.ended:
+                if count := self._read_into(view[filled:]):
+                    filled += count
+                elif not self.ended:
+                    self._take_in()
+        except OSError:  # also BlockingIOError
+            if not filled:
+                raise  # else the next call raises it
+        self.left_over = filled == len(view)
+        if self._outgoing.pending:
+            self.flush()
+        return filled
 
     def _read(self) -> bytes:
         """The next decrypted bytes; empty if there are none now, or never again."""
@@ -126,6 +158,17 @@ class TlsStream:
             piece = b""
         self.ended = not piece
         return piece
+
+    def _read_into(self, view: memoryview) -> int:
+        """As `_read`, into `view`: one TLS record at most."""
+        try:
+            count = cast("Any", self._tls).read(len(view), view)  # typeshed: bytes, and only from a bytearray
+        except ssl.SSLWantReadError:
+            return 0
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            count = 0
+        self.ended = not count
+        return int(count)
 
     def send(self, data: memoryview | bytes, /) -> int:
         if not self.flush():
@@ -163,3 +206,39 @@ class TlsStream:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
+
+
+async def readable(stream: Stream) -> None:
+    """Wait until the socket has bytes, or its end."""
+    loop, number = asyncio.get_running_loop(), stream.fileno()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(number, wake, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(number)
+
+
+def wake(ready: asyncio.Future[None]) -> None:
+    """Set the result, unless the future is done or cancelled."""
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def secured(stream: Stream, context: ssl.SSLContext, hostname: str) -> TlsStream:
+    """TLS over a connected stream, after its handshake. Raises OSError. After an error or a cancellation `stream` is
+    closed."""
+    with aborted_on_error(stream):
+        tls = TlsStream(stream, context, hostname)
+        while not tls.handshake():
+            await readable(stream)
+    return tls
+
+
+@contextmanager
+def aborted_on_error(stream: Stream) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        stream.abort()
+        raise
