@@ -19,6 +19,9 @@ AUTO_THRESHOLD = 16 * MiB
 AUTO_PART = 8 * MiB
 EQUAL_PART = 64 * MiB
 """The largest size of parts that must be equal, for an object of unknown length."""
+LEFT_TO_OTHERS = AUTO_THRESHOLD + AUTO_PART
+"""Bytes of memory for another transfer: the largest put, and a part. So with `memory_limit: 64MiB` one reader fills a
+buffer: with two, a URL of 1 GiB took 11 MiB more resident memory, and no less CPU or time."""
 GROWTH_STEP = 1000
 """After so many parts of one size the size doubles, or after a tenth of the parts that the store takes."""
 
@@ -53,8 +56,8 @@ def part_layout(length: int | None, options: UploadOptions, provider: Provider, 
 
 def readers_that_fit(connections: int, layout: PartLayout, memory_limit: int) -> int:
     """How many of `connections` may read ranges at the same time. Each fills a buffer while `concurrency` others are
-    sent; together at most three quarters of the memory limit, so that another transfer can go on."""
-    buffers = memory_limit * 3 // 4 // max(1, layout.sizes.largest)
+    sent. They leave a quarter of the memory limit, at least `LEFT_TO_OTHERS`, so that another transfer can go on."""
+    buffers = (memory_limit - max(memory_limit // 4, LEFT_TO_OTHERS)) // max(1, layout.sizes.largest)
     return max(1, min(connections, buffers - layout.concurrency))
 
 
