@@ -17,6 +17,7 @@ from mirrord.sockets import TlsStream
 from mirrord.sources.http import HttpSources
 from mirrord.sources.http.protocol import HttpConnector, HttpProtocol
 from mirrord.sources.http.receiver import BodyReceiver
+from mirrord.sources.http.tls import TlsTransport
 from mirrord.units import KiB, MiB
 from tests.support.raw_origin import RawOrigin, Sends, chunks, raw_origin, response
 from tests.support.reading import drained, item_of, probed
@@ -49,16 +50,16 @@ class Net:
 
     def __init__(self, loop: str, tls: bool) -> None:
         self._loop = LOOPS[loop]
-        self.tls: ssl.SSLContext | None = None
+        self._tls: ssl.SSLContext | None = None
         if tls:
-            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.tls.load_cert_chain(CERTIFICATE)
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(CERTIFICATE)
 
     def run(self, answer: bytes | Sends, *readings: Reading, stays: bool = True, **http: object) -> RawOrigin:
         """Answer each request with `answer`; for each of `readings`, one after the other, open the source and read."""
 
         async def main() -> RawOrigin:
-            async with raw_origin(answer, stays=stays, tls=self.tls) as origin, HttpSources() as sources:
+            async with raw_origin(answer, stays=stays, tls=self._tls) as origin, HttpSources() as sources:
                 for reading in readings:
                     it = sources.source(item_of(origin.url, **{"idle_timeout": 5.0, **http}))
                     async with it, it.open(await probed(it)) as stream:
@@ -210,35 +211,68 @@ def test_nothing_is_written_to_a_buffer_after_its_read_was_cancelled(net: Net, r
     assert received
 
 
+class Decrypting:
+    """Threads begin to decrypt, and go on when `goes_on` is set. `running`: threads that have begun."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.goes_on, self.begun, self.running = threading.Event(), threading.Event(), 0
+        self.transports: list[TlsTransport] = []
+        self._decrypt, self._receive = TlsStream.receive_into, TlsTransport.receive_into
+        monkeypatch.setattr(TlsStream, "receive_into", lambda stream, view: self.decrypt(stream, view))
+        monkeypatch.setattr(TlsTransport, "receive_into", lambda *given: self.receive(*given))
+
+    def decrypt(self, stream: TlsStream, view: memoryview) -> int:
+        if threading.current_thread() is threading.main_thread():
+            return self._decrypt(stream, view)
+        self.running += 1
+        self.begun.set()
+        self.goes_on.wait(10)
+        try:
+            return self._decrypt(stream, view)
+        finally:
+            self.running -= 1
+
+    async def receive(self, transport: TlsTransport, view: memoryview, most: float) -> int:
+        self.transports.append(transport)
+        return await self._receive(transport, view, most)
+
+
+@pytest.mark.parametrize("net", [("asyncio", True), ("uvloop", True)], indirect=True, ids=lambda it: it[0])
 def test_a_cancelled_read_ends_after_the_thread_that_decrypts(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the thread would write to the buffer, and use a connection, that others have already."""
-    goes_on, begun, ended = threading.Event(), threading.Event(), threading.Event()
-    decrypt = TlsStream.receive_into
-
-    def waits(self: TlsStream, view: memoryview) -> int:
-        if threading.current_thread() is not threading.main_thread():
-            begun.set()
-            goes_on.wait(10)
-        try:
-            return decrypt(self, view)
-        finally:
-            if begun.is_set():
-                ended.set()
+    thread = Decrypting(monkeypatch)
 
     async def reading(stream: ByteStream) -> None:
         task = asyncio.ensure_future(drained(stream, len(BODY)))
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(thread.begun.wait, 10)
         task.cancel()
         await asyncio.sleep(0.05)
         assert not task.done()
-        goes_on.set()
+        thread.goes_on.set()
         await asyncio.wait((task,))
         assert task.cancelled()
-        assert ended.is_set()
+        assert not thread.running
 
-    if net.tls:
-        monkeypatch.setattr(TlsStream, "receive_into", waits)
-        net.run(HEAD + BODY, reading)
+    net.run(HEAD + BODY, reading)
+
+
+@pytest.mark.parametrize("net", [("asyncio", True), ("uvloop", True)], indirect=True, ids=lambda it: it[0])
+def test_a_socket_stays_open_for_the_thread_that_decrypts(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the thread could read from another connection that has got the number of the descriptor."""
+    thread = Decrypting(monkeypatch)
+
+    async def reading(stream: ByteStream) -> None:
+        task = asyncio.ensure_future(drained(stream, len(BODY)))
+        await asyncio.to_thread(thread.begun.wait, 10)
+        transport = thread.transports[0]
+        transport.close()
+        assert transport.get_extra_info("socket").fileno() >= 0
+        thread.goes_on.set()
+        with pytest.raises(SourceUnavailable, match="cut short"):
+            await task
+        assert transport.get_extra_info("socket").fileno() < 0
+
+    net.run(HEAD + BODY[: 2 * MiB], reading)
 
 
 def test_a_reader_that_does_not_read_stops_the_server(net: Net) -> None:
