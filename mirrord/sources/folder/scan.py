@@ -16,11 +16,12 @@ from logging import getLogger
 from typing import TypeVar
 
 from mirrord.errors import LeftOut, SourceTimedOut, printable
+from mirrord.model import FileIdentity
 from mirrord.planning.decisions.markers import Markers
 from mirrord.ports import FolderListing
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
-from mirrord.sources.folder.walk import STATE, STATE_FILE, FolderProblem, FoundFile, Identity, Walk, WalkResult
+from mirrord.sources.folder.walk import STATE, STATE_FILE, FolderProblem, FoundFile, Identity, Taken, Walk, WalkResult
 from mirrord.sources.pool import FilePool
 
 _log = getLogger(__name__)
@@ -110,9 +111,24 @@ class LocalFolder(FolderListing):
 
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
         """See `ports.Listing`. The scan runs in a thread, one batch each time that the caller needs more."""
+        async with aclosing(self._scanned(self._walk)) as files:
+            async for found in files:
+                yield found
+
+    async def note(self, add: Callable[[str, FileIdentity], None]) -> None:
+        """A scan as `enumerate`, which calls `add` for each file, in a thread, and makes nothing else of it."""
+
+        def taken(name: str, seen: os.stat_result) -> None:
+            add(name, FileIdentity.of(seen))
+
+        async with aclosing(self._scanned(partial(self._walk, taken))) as files:
+            async for _ in files:
+                pass
+
+    async def _scanned(self, begin: Callable[[], Walk]) -> AsyncGenerator[FoundFile]:
         self._scan = replace(_NO_SCAN, linked=self._scan.linked)
         try:
-            walk = await self._pool.run(self._walk)
+            walk = await self._pool.run(begin)
             is_finished = False
             try:
                 async with aclosing(self._batched(walk.entries())) as files:
@@ -178,8 +194,8 @@ class LocalFolder(FolderListing):
     def _named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
         yield from self._walk().named(names)
 
-    def _walk(self) -> Walk:
-        return Walk(self.path, self._patterns, follow=self._follow, own=self._own)
+    def _walk(self, taken: Taken | None = None) -> Walk:
+        return Walk(self.path, self._patterns, follow=self._follow, own=self._own, taken=taken)
 
     def _gone(self, files: Mapping[str, int | None]) -> frozenset[str]:
         return frozenset(name for name, device in files.items() if self._is_gone(name, device))

@@ -29,12 +29,15 @@ class Stats:
     def __init__(self) -> None:
         self._shards = [array("q") for _ in range(_SHARDS)]
         self._sorted = [True] * _SHARDS
+        self.count = 0
+        """The files that were added."""
 
     def add(self, name: str, file: FileIdentity) -> None:
         """Add this file in its present state."""
         mark = hash((name, file))
         self._shards[mark % _SHARDS].append(mark)
         self._sorted[mark % _SHARDS] = False
+        self.count += 1
 
     def contains(self, name: str, file: FileIdentity) -> bool:
         """Whether this file was added in the same state as now."""
@@ -104,12 +107,8 @@ class SettledFolder(Listing):
         """Make the first stat of each file. `settle` is counted from its end."""
         first = Stats()
         if self._settle > 0:
-            self.counted = 0
-            async with aclosing(self._folder.enumerate()) as files:
-                async for found in files:
-                    if found.revision.file is not None:
-                        first.add(found.name, found.revision.file)
-                        self.counted += 1
+            await self._folder.note(first.add)
+            self.counted = first.count
         self._first, self._since = first, self._clock.monotonic()
 
     async def existing(self, names: Collection[str]) -> frozenset[str]:

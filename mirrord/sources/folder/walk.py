@@ -9,7 +9,7 @@ to nothing is left out. Memory: the directories that are not read yet.
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 from mirrord.errors import LeftOut, printable
@@ -41,6 +41,10 @@ class FoundFile:
     revision: Revision
     settled: bool = True
     """False: it changed less than `settle` seconds ago, so it may still be growing."""
+
+
+Taken = Callable[[str, os.stat_result], FoundFile | None]
+"""Takes the name and the stat of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,18 @@ class _OwnState:
 class Walk:
     """See the module. `result` has what was found so far, besides the files."""
 
-    def __init__(self, root: str, patterns: Patterns, *, follow: bool = False, own: OwnPaths | None = None) -> None:
-        """`own`: the paths of mirrord's state."""
+    def __init__(
+        self,
+        root: str,
+        patterns: Patterns,
+        *,
+        follow: bool = False,
+        own: OwnPaths | None = None,
+        taken: Taken | None = None,
+    ) -> None:
+        """`own`: the paths of mirrord's state. `taken`: makes what is yielded for a regular file; None: a FoundFile."""
         self._root = root
+        self._taken = taken or self._found
         self._own = _OwnState(root, own)
         self._patterns = patterns
         self._follow = follow
@@ -123,7 +136,7 @@ class Walk:
                     ((name, ancestors),) if self._patterns.enters(name) and self._is_text(name) else ()
                 )
             else:
-                yield self._found(name, seen) if self._patterns.takes(name) and self._is_text(name) else None
+                yield self._file(name, seen) if self._patterns.takes(name) and self._is_text(name) else None
 
     def _reached(self, name: str) -> tuple[os.stat_result | None, Ancestors]:
         """Stat of a name whose directories count, with its ancestors. None if it does not count or does not exist."""
@@ -200,7 +213,7 @@ class Walk:
                 self._enter(name, ancestors)
             elif entry.is_file(follow_symlinks=False):
                 if self._patterns.takes(name) and self._is_text(name):
-                    return self._found(name, entry.stat(follow_symlinks=False))
+                    return self._file(name, entry.stat(follow_symlinks=False))
             elif entry.is_symlink():
                 return self._link(entry, name, ancestors)
             elif self._patterns.takes(name):
@@ -232,7 +245,7 @@ class Walk:
             self._enter(name, ancestors)
         elif self._patterns.takes(name) and self._is_text(name):
             self._leave(name, seen)
-            return self._found(name, seen)
+            return self._file(name, seen)
         return None
 
     def _enter(self, name: str, ancestors: Ancestors) -> None:
@@ -249,13 +262,14 @@ class Walk:
             files = [(own_one, entry)] if own_one is not None else []
         for own, one in files:
             if one.is_file(follow_symlinks=False) and self._is_text(f"{below}{own}"):
-                found = self._found(f"{below}{own}", one.stat(follow_symlinks=False))
-                self.result.quarantined += [found] if found is not None else []
+                seen = one.stat(follow_symlinks=False)
+                self.result.quarantined += [self._found(f"{below}{own}", seen)] if stat.S_ISREG(seen.st_mode) else []
 
     # ── what was seen ────────────────────────────────────────────────────────────────────────────
-    def _found(self, name: str, seen: os.stat_result) -> FoundFile | None:
-        if not stat.S_ISREG(seen.st_mode):
-            return None
+    def _file(self, name: str, seen: os.stat_result) -> FoundFile | None:
+        return self._taken(name, seen) if stat.S_ISREG(seen.st_mode) else None
+
+    def _found(self, name: str, seen: os.stat_result) -> FoundFile:
         address = fingerprint(file_address(f"{self._root.rstrip('/')}/{name}"))
         return FoundFile(name, Revision(address=address, length=seen.st_size, file=FileIdentity.of(seen)))
 
