@@ -7,10 +7,10 @@ REPLACE INTO items (
     transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest,
     removed, dated, etag_from_head, listed_etag
 ) VALUES (
-    :item_id, CAST(:entry AS TEXT), CAST(:source AS TEXT), CAST(:store AS TEXT), CAST(:endpoint AS TEXT),
-    CAST(:bucket AS TEXT), CAST(:key AS TEXT), :state, :reason, CAST(:message AS TEXT), :since, :next_check, :revision,
-    :transfer_id, :etag, :size, :checksum_kind, :checksum_value, :integrity, :synced_at, :options_digest,
-    :removed, :dated, :etag_from_head, :listed_etag
+    ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT),
+    CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, CAST(? AS TEXT), ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?, ?,
+    ?, ?, ?, ?
 );
 
 -- name: record
@@ -57,21 +57,21 @@ UPDATE items SET removed = :removed WHERE item_id = :item_id AND removed IS NULL
 -- name: page
 SELECT * FROM items INDEXED BY sqlite_autoindex_items_1
 WHERE item_id > :after AND item_id <= :until AND removed IS NULL AND (:state IS NULL OR state = :state)
-    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: page_out_of_sync
 SELECT * FROM items INDEXED BY items_out_of_sync
 WHERE removed IS NULL AND state <> 'Synced' AND state = :state AND item_id > :after AND item_id <= :until
     AND (:entry IS NULL OR entry = CAST(:entry AS TEXT))
-    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: page_of_entry
 SELECT * FROM items INDEXED BY items_by_entry
 WHERE removed IS NULL AND entry = CAST(:entry AS TEXT) AND item_id > :after AND item_id <= :until
     AND (:state IS NULL OR state = :state)
-    AND (:text IS NULL OR mentions(:text, CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
+    AND (:text IS NULL OR mentions(CAST(:text AS BLOB), CAST(key AS BLOB), CAST(source AS BLOB), CAST(entry AS BLOB)))
 ORDER BY item_id LIMIT :limit;
 
 -- name: step_end
@@ -108,9 +108,9 @@ INSERT INTO transfers (
     id, item_id, store, endpoint, bucket, key, revision, kind, part_size, largest_part, growth_step, started,
     checksum_kind, options_digest, upload_id, whole_kind, whole_value, settled, complete_requested
 ) VALUES (
-    :id, :item_id, CAST(:store AS TEXT), CAST(:endpoint AS TEXT), CAST(:bucket AS TEXT), CAST(:key AS TEXT), :revision,
-    :kind, :part_size, :largest_part, :growth_step, :started,
-    :checksum_kind, :options_digest, :upload_id, :whole_kind, :whole_value, :settled, :complete_requested
+    ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?,
+    ?, ?, ?, ?, ?,
+    ?, ?, ?, ?, ?, ?, ?
 );
 
 -- name: opened

@@ -1,7 +1,7 @@
 """Converts records, transfers and parts to rows and back. Pure.
 
-Free text is bound and read as UTF-8 bytes that may contain lone surrogates, because file names need not be valid
-Unicode and SQLite would refuse them as text. A revision is one JSON text. The column `settled` holds
+Free text is bound (if it is not ASCII) and read as UTF-8 bytes that may contain lone surrogates, because file names
+need not be valid Unicode and SQLite would refuse them as text. A revision is one JSON text. The column `settled` holds
 `JournaledProgress.given_up`. The column `completing` is no longer used: `complete_requested` replaced it.
 """
 
@@ -34,8 +34,10 @@ from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.unchanged import SeenFile
 
 SqlValue = str | bytes | int | float | None
-SqlValues = Mapping[str, SqlValue]
-"""Values by the name of a column or parameter."""
+SqlRow = tuple[SqlValue, ...]
+"""Values in the order of a statement's parameters. For what is written of each object: by name they take 7 us more."""
+SqlValues = Mapping[str, SqlValue] | SqlRow
+"""Values by the name of a column or parameter, or in order."""
 
 _REVISION = [field.name for field in fields(Revision)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
@@ -43,8 +45,9 @@ _NO_OTHERS = (None,) * len(_OTHERS)
 _others = attrgetter(*_OTHERS)
 
 
-def encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def encode(text: str) -> str | bytes:
+    """For a parameter that is cast to TEXT."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass")
 
 
 def decode(raw: bytes) -> str:
@@ -52,18 +55,35 @@ def decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogatepass")
 
 
-def from_record(record: Record) -> SqlValues:
-    return {
-        "item_id": record.item_id,
-        "entry": encode(record.entry),
-        "source": encode(record.source),
-        **_from_destination(record.destination),
-        **_from_condition(record.condition),
-        "revision": _from_revision(record.revision) if record.revision else None,
-        **_from_object(record.object),
-        "removed": record.removed,
-        "dated": record.dated,
-    }
+def from_record(record: Record) -> SqlRow:
+    """The values of `save_record`."""
+    at, condition, known = record.destination, record.condition, record.object
+    return (
+        record.item_id,
+        encode(record.entry),
+        encode(record.source),
+        encode(at.store),
+        encode(at.endpoint),
+        encode(at.bucket),
+        encode(at.key),
+        condition.state.value,
+        condition.reason.value if condition.reason else None,
+        encode(condition.message),
+        condition.since,
+        condition.next_check,
+        _from_revision(record.revision) if record.revision else None,
+        known.transfer_id,
+        known.etag,
+        known.size,
+        *_from_checksum(known.checksum),
+        known.integrity.value if known.integrity else None,
+        known.synced_at,
+        known.options_digest,
+        record.removed,
+        record.dated,
+        known.etag_from_head,
+        known.listed_etag,
+    )
 
 
 def to_record(row: sqlite3.Row) -> Record:
@@ -80,16 +100,6 @@ def to_record(row: sqlite3.Row) -> Record:
     )
 
 
-def _from_condition(condition: Condition) -> SqlValues:
-    return {
-        "state": condition.state.value,
-        "reason": condition.reason.value if condition.reason else None,
-        "message": encode(condition.message),
-        "since": condition.since,
-        "next_check": condition.next_check,
-    }
-
-
 def _to_condition(row: sqlite3.Row) -> Condition:
     return Condition(
         state=State(row["state"]),
@@ -98,20 +108,6 @@ def _to_condition(row: sqlite3.Row) -> Condition:
         since=row["since"],
         next_check=row["next_check"],
     )
-
-
-def _from_object(known: RecordedObject) -> SqlValues:
-    return {
-        "transfer_id": known.transfer_id,
-        "etag": known.etag,
-        "etag_from_head": known.etag_from_head,
-        "listed_etag": known.listed_etag,
-        "size": known.size,
-        **from_checksum(known.checksum),
-        "integrity": known.integrity.value if known.integrity else None,
-        "synced_at": known.synced_at,
-        "options_digest": known.options_digest,
-    }
 
 
 def _to_object(row: sqlite3.Row) -> RecordedObject:
@@ -128,23 +124,27 @@ def _to_object(row: sqlite3.Row) -> RecordedObject:
     )
 
 
-def from_transfer(transfer: Transfer) -> SqlValues:
-    progress = transfer.progress
-    return {
-        "id": transfer.id,
-        "item_id": transfer.item_id,
-        **_from_destination(transfer.destination),
-        "revision": _from_revision(transfer.revision),
-        "kind": transfer.kind.value,
-        "started": transfer.started,
-        **_from_part_sizes(transfer.part_sizes),
-        "checksum_kind": transfer.checksum_kind.value,
-        "options_digest": transfer.options_digest,
-        "upload_id": progress.upload_id,
-        **from_checksum(progress.whole, "whole"),
-        "complete_requested": progress.complete_requested,
-        "settled": progress.given_up,
-    }
+def from_transfer(transfer: Transfer) -> SqlRow:
+    """The values of `begin_transfer`."""
+    at, progress, sizes = transfer.destination, transfer.progress, transfer.part_sizes
+    return (
+        transfer.id,
+        transfer.item_id,
+        encode(at.store),
+        encode(at.endpoint),
+        encode(at.bucket),
+        encode(at.key),
+        _from_revision(transfer.revision),
+        transfer.kind.value,
+        *((sizes.first, sizes.largest, sizes.step) if sizes else (None, None, None)),
+        transfer.started,
+        transfer.checksum_kind.value,
+        transfer.options_digest,
+        progress.upload_id,
+        *_from_checksum(progress.whole),
+        progress.given_up,
+        progress.complete_requested,
+    )
 
 
 def to_transfer(row: sqlite3.Row) -> Transfer:
@@ -165,14 +165,6 @@ def to_transfer(row: sqlite3.Row) -> Transfer:
             given_up=row["settled"],
         ),
     )
-
-
-def _from_part_sizes(sizes: PartSizes | None) -> SqlValues:
-    return {
-        "part_size": sizes.first if sizes else None,
-        "largest_part": sizes.largest if sizes else None,
-        "growth_step": sizes.step if sizes else None,
-    }
 
 
 def _to_part_sizes(row: sqlite3.Row) -> PartSizes | None:
@@ -199,24 +191,17 @@ def to_part(row: sqlite3.Row) -> Part:
 
 
 def from_checksum(checksum: Checksum | None, name: str = "checksum") -> dict[str, SqlValue]:
-    return {
-        f"{name}_kind": checksum.kind.value if checksum else None,
-        f"{name}_value": checksum.value if checksum else None,
-    }
+    kind, value = _from_checksum(checksum)
+    return {f"{name}_kind": kind, f"{name}_value": value}
+
+
+def _from_checksum(checksum: Checksum | None) -> tuple[str | None, str | None]:
+    return (checksum.kind.value, checksum.value) if checksum else (None, None)
 
 
 def _to_checksum(row: sqlite3.Row, name: str = "checksum") -> Checksum | None:
     kind = row[f"{name}_kind"]
     return Checksum(ChecksumKind(kind), row[f"{name}_value"]) if kind else None
-
-
-def _from_destination(at: Destination) -> dict[str, SqlValue]:
-    return {
-        "store": encode(at.store),
-        "endpoint": encode(at.endpoint),
-        "bucket": encode(at.bucket),
-        "key": encode(at.key),
-    }
 
 
 def _to_destination(row: sqlite3.Row) -> Destination:
