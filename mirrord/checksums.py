@@ -70,6 +70,8 @@ class RunningChecksum:
 
 def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     """The checksum of `view`, computed in the calling thread; None for kind NONE."""
+    if crc := _CRCS.get(kind):
+        return _crc_checksum(kind, crc.extend(view, 0))
     running = RunningChecksum(kind)
     running.update(view)
     return running.checksum()

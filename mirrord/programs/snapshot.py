@@ -123,7 +123,8 @@ class Snapshot:
     async def _found(self, spec: FolderSpec, listing: SettledFolder) -> AsyncIterator[PlannedItem]:
         began, files, seen = self.clock.monotonic(), 0, ScannedItems()
         recorded = await self.journal.count(spec.entry)
-        unchanged, new = self._unchanged(spec), self._new(spec)
+        is_first = not (recorded or await self.journal.totals())  # nothing is in force, so nothing is unchanged
+        unchanged, new = None if is_first else self._unchanged(spec), self._new(spec)
         prunes = spec.delete == "mirror" and not self.options.only and not spec.options.suspend
         async with aclosing(batches(listing.enumerate(), _BATCH)) as found:
             async for batch in found:

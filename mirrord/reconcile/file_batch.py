@@ -336,7 +336,10 @@ class _Batch:
         if not answered:
             return
         now = self._transfers.clock.now()
-        records = [(copied.transfer_id, with_copy(one.attempt.item, None, copied, now)) for one, copied in answered]
+        records = [
+            (copied.transfer_id, with_copy(one.attempt.item, None, copied, now, one.transfer.options_digest))
+            for one, copied in answered
+        ]
         try:
             await self._transfers.journal.finish_all(records)
         except JournalError as error:

@@ -4,6 +4,7 @@ Owns the mapping from outcomes to records: a failure never deletes what is recor
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
 from mirrord.model import (
     META_TRANSFER,
@@ -56,13 +57,19 @@ def _in_force(item: Item, condition: Condition, revision: Revision | None, known
     )
 
 
-def with_copy(item: Item, record: Record | None, copied: Copied, now: float) -> Record:
-    """The record of an item whose object was just written and proven."""
+def with_copy(item: Item, record: Record | None, copied: Copied, now: float, digest: str | None = None) -> Record:
+    """The record of an item whose object was just written and proven. `digest`: of its options, if it is known."""
     revision, departs = copied.revision, True if item.removes_file else None
     if revision.departs is not departs:
         revision = replace(revision, departs=departs)
-    written = _written(copied, options_digest(item.options.object), now)
-    return _in_force(item, _condition(record, _SYNCED, now), revision, written)
+    written = _written(copied, digest or options_digest(item.options.object), now)
+    condition = _condition(record, _SYNCED, now) if record else _first_synced(now)
+    return _in_force(item, condition, revision, written)
+
+
+@lru_cache(maxsize=1)  # of all records of a commit
+def _first_synced(now: float) -> Condition:
+    return _condition(None, _SYNCED, now)
 
 
 def with_finished(record: Record, transfer: Transfer, copied: Copied, now: float) -> Record:

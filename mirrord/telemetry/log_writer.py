@@ -45,8 +45,9 @@ class LogWriter:
                 return
             self._lines.append(text)
             self._size += len(text)
-            self._start()
-            self._changed.notify_all()
+            if len(self._lines) == 1:  # else the thread knows
+                self._start()
+                self._changed.notify_all()
 
     def drain(self, seconds: float = LONGEST_DRAIN, stalled: float = STALLED) -> bool:
         """Wait until everything is written. False if nothing was read for `stalled` seconds, or `seconds` passed."""

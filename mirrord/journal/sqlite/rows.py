@@ -7,7 +7,7 @@ need not be valid Unicode and SQLite would refuse them as text. A revision is on
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from json.encoder import encode_basestring_ascii
 from operator import attrgetter
@@ -50,6 +50,11 @@ def encode(text: str) -> str | bytes:
     return text if text.isascii() else text.encode("utf-8", "surrogatepass")
 
 
+def _texts(*texts: str) -> Iterable[str | bytes]:
+    """`encode` of each; most are ASCII together."""
+    return texts if "".join(texts).isascii() else map(encode, texts)
+
+
 def decode(raw: bytes) -> str:
     """The connection's `text_factory`."""
     return raw.decode("utf-8", "surrogatepass")
@@ -58,17 +63,13 @@ def decode(raw: bytes) -> str:
 def from_record(record: Record) -> SqlRow:
     """The values of `save_record`."""
     at, condition, known = record.destination, record.condition, record.object
+    *texts, message = _texts(record.entry, record.source, at.store, at.endpoint, at.bucket, at.key, condition.message)
     return (
         record.item_id,
-        encode(record.entry),
-        encode(record.source),
-        encode(at.store),
-        encode(at.endpoint),
-        encode(at.bucket),
-        encode(at.key),
+        *texts,
         condition.state.value,
         condition.reason.value if condition.reason else None,
-        encode(condition.message),
+        message,
         condition.since,
         condition.next_check,
         _from_revision(record.revision) if record.revision else None,
@@ -130,10 +131,7 @@ def from_transfer(transfer: Transfer) -> SqlRow:
     return (
         transfer.id,
         transfer.item_id,
-        encode(at.store),
-        encode(at.endpoint),
-        encode(at.bucket),
-        encode(at.key),
+        *_texts(at.store, at.endpoint, at.bucket, at.key),
         _from_revision(transfer.revision),
         transfer.kind.value,
         *((sizes.first, sizes.largest, sizes.step) if sizes else (None, None, None)),

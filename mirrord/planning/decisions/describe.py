@@ -6,7 +6,7 @@ files of the machine: two machines must store the same object.
 """
 
 import mimetypes
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 
 from mirrord.model import META_MD5, META_SHA256, META_TRANSFER, META_VALIDATOR, ObjectOptions, Observed, Revision
@@ -57,7 +57,17 @@ def _types() -> mimetypes.MimeTypes:
 
 
 def _by_extension(key: str) -> str:
-    guessed, encoding = _types().guess_type(key.rpartition("/")[2])
+    name = key.rpartition("/")[2]
+    if ":" in name:  # guess_type reads it as a URL
+        return _guessed(name)
+    bare = name.lstrip(".")
+    first = bare.find(".")
+    return _guessed("x" + bare[first:]) if first >= 0 else OCTETS
+
+
+@lru_cache(maxsize=1024)  # 3 us a guess: the files of a folder have few extensions
+def _guessed(name: str) -> str:
+    guessed, encoding = _types().guess_type(name)
     if encoding:
         return _ENCODED.get(encoding, OCTETS)
     return guessed or OCTETS

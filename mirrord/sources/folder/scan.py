@@ -28,8 +28,10 @@ _log = getLogger(__name__)
 
 Names = TypeVar("Names", bound=Collection[str])
 
-BATCH = 64
-"""Entries of one call in the scanning thread: about 1 ms of work, so that the event loop can run in between."""
+BATCH = 256
+"""Entries of one call in the scanning thread: some milliseconds of work."""
+_STEP = 64
+"""Entries after which a call reports progress: a slow file system has `SILENCE` for so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +185,21 @@ class LocalFolder(FolderListing):
         try:
             batch: list[FoundFile | None] = [None] * BATCH
             while len(batch) == BATCH:
-                batch = await self._pool.run(lambda: list(islice(entries, BATCH)), lambda _: entries.close())
+                batch = await self._pool.run(partial(self._some, entries), lambda _: entries.close())
                 for found in batch:
                     if found is not None:
                         yield found
         finally:
             with suppress(ValueError):  # a thread still runs it, and closes it later
                 entries.close()
+
+    def _some(self, entries: Generator[FoundFile | None, None, None]) -> list[FoundFile | None]:
+        """The next `BATCH` entries; fewer are the last ones."""
+        batch: list[FoundFile | None] = []
+        for _ in range(BATCH // _STEP):
+            batch += islice(entries, _STEP)
+            self._pool.alive()
+        return batch
 
     def _named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
         yield from self._walk().named(names)

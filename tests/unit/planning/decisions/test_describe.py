@@ -1,6 +1,7 @@
 """The headers and metadata of an object."""
 
 from dataclasses import fields, replace
+from mimetypes import MimeTypes
 
 import pytest
 
@@ -26,6 +27,23 @@ from mirrord.planning.decisions.describe import content_type, described, validat
 def test_content_type(manifest: str | None, header: str | None, key: str, expected: str) -> None:
     observed = Observed(revision=Revision(address="a"), content_type=header)
     assert content_type(ObjectOptions(content_type=manifest), observed, key) == expected
+
+
+NAMES = [
+    *("", ".", "..", "a", ".gz", ".a.csv", "..a.b.tar.gz", "a.", "a.csv.", "a b.TGZ", "a.b/c", "a:b.csv", "data:a.csv"),
+    *("a.csv:x", "a.gz.gz", "x.bin", "x.html?q.txt", "x.txt#a", "x.svgz", "x.unknown.Z"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_type_of_a_name_is_that_of_pythons_own_table(name: str) -> None:
+    guessed, encoding = MimeTypes().guess_type(name.rpartition("/")[2])
+    found = content_type(ObjectOptions(), Observed(revision=Revision(address="a")), name)
+    if encoding is None:
+        assert found == (guessed or "application/octet-stream")
+    else:
+        assert found.startswith("application/")
+        assert found != guessed
 
 
 def test_own_metadata_is_added_to_that_of_the_manifest() -> None:
