@@ -27,8 +27,14 @@ class EventMethod:
             self._variants[one] = variant
         return variant
 
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self._name = name
+
     def __get__(self, observer: object, owner: type[Any]) -> Callable[[Event], None]:
-        return partial(self._call, observer)
+        """The method, which the observer keeps."""
+        method: Callable[[Event], None] = partial(self._call, observer)
+        vars(observer)[self._name] = method
+        return method
 
     def _call(self, observer: object, event: Event) -> None:
         self._variants.get(type(event), self._default)(observer, event)

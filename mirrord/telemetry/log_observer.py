@@ -49,6 +49,7 @@ class LogObserver:
         progress_every: float = PROGRESS_EVERY,
     ) -> None:
         self._logger, self._json_info = log
+        self._shows_debug = self._logger.is_enabled_for(logging.DEBUG)
         self._clock = clock
         self._progress_every = progress_every
         self._running: dict[str, tuple[float, float]] = {}  # transfer id -> began, last line
@@ -103,8 +104,9 @@ class LogObserver:
     def _(self, event: TransferStarted) -> None:
         now = self._clock()
         self._running[event.transfer_id] = (now, now)
-        level = logging.DEBUG if event.kind is TransferKind.PUT else logging.INFO
-        if self._logger.is_enabled_for(level):  # a folder may have 100,000 puts, and each has its line at the end
+        is_put = event.kind is TransferKind.PUT
+        if self._shows_debug or not is_put:  # a folder may have 100,000 puts, and each has its line at the end
+            level = logging.DEBUG if is_put else logging.INFO
             self._logger.log(level, event.name, **_transfer(event), **_known(size=event.size))
 
     @_log_event.register
@@ -182,12 +184,12 @@ class LogObserver:
     @_log_event.register
     def _(self, event: ItemUnchanged) -> None:
         self._failing.pop(event.item.id, None)
-        if self._logger.is_enabled_for(logging.DEBUG):
+        if self._shows_debug:
             self._logger.debug(event.name, **_item(event.item), outcome="unchanged")
 
     @_log_event.register
     def _(self, event: ItemsUnchanged) -> None:
-        if self._failing or self._logger.is_enabled_for(logging.DEBUG):
+        if self._failing or self._shows_debug:
             for item in event.items():
                 self._log_event(ItemUnchanged(item=item))
 

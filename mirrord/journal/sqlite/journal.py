@@ -224,9 +224,9 @@ class SqliteJournal:
         await self.finish_all([(transfer_id, record)])
 
     async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
-        forgotten = [Statement("forget_transfer", {"id": transfer_id}) for transfer_id, _ in finished]
+        forgotten = Statement("forget_transfers", {"ids": json.dumps([transfer_id for transfer_id, _ in finished])})
         saved = [Statement("save_record", from_record(record)) for _, record in finished]
-        await self._database.write(*forgotten, *saved)
+        await self._database.write(forgotten, *saved)
         for transfer_id, _ in finished:
             self._open_transfers.discard(transfer_id)
 

@@ -132,6 +132,9 @@ UPDATE transfers SET complete_requested = NULL WHERE id = :id;
 -- name: forget_transfer
 DELETE FROM transfers WHERE id = :id;
 
+-- name: forget_transfers
+DELETE FROM transfers WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: give_up
 UPDATE transfers SET settled = :settled WHERE id = :id AND settled IS NULL;
 

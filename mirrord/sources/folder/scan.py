@@ -21,7 +21,16 @@ from mirrord.planning.decisions.markers import Markers
 from mirrord.ports import FolderListing
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
-from mirrord.sources.folder.walk import STATE, STATE_FILE, FolderProblem, FoundFile, Identity, Taken, Walk, WalkResult
+from mirrord.sources.folder.walk import (
+    STATE,
+    STATE_FILE,
+    FolderProblem,
+    FoundFile,
+    Identity,
+    TakeFile,
+    Walk,
+    WalkResult,
+)
 from mirrord.sources.pool import FilePool
 
 _log = getLogger(__name__)
@@ -204,7 +213,7 @@ class LocalFolder(FolderListing):
     def _named(self, names: Iterable[str]) -> Generator[FoundFile | None, None, None]:
         yield from self._walk().named(names)
 
-    def _walk(self, taken: Taken | None = None) -> Walk:
+    def _walk(self, taken: TakeFile | None = None) -> Walk:
         return Walk(self.path, self._patterns, follow=self._follow, own=self._own, taken=taken)
 
     def _gone(self, files: Mapping[str, int | None]) -> frozenset[str]:

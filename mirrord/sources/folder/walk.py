@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 from mirrord.errors import LeftOut, printable
-from mirrord.model import FileIdentity, Revision, file_address, fingerprint
+from mirrord.model import FileIdentity, Revision, directory_prefix, file_address, fingerprint
 from mirrord.planning.decisions.file_removal import QUARANTINE, original_name
 from mirrord.settings import OwnPaths
 from mirrord.sources.folder.patterns import Patterns
@@ -43,7 +43,7 @@ class FoundFile:
     """False: it changed less than `settle` seconds ago, so it may still be growing."""
 
 
-Taken = Callable[[str, os.stat_result], FoundFile | None]
+TakeFile = Callable[[str, os.stat_result], FoundFile | None]
 """Takes the name and the stat of a file."""
 
 
@@ -112,10 +112,11 @@ class Walk:
         *,
         follow: bool = False,
         own: OwnPaths | None = None,
-        taken: Taken | None = None,
+        taken: TakeFile | None = None,
     ) -> None:
         """`own`: the paths of mirrord's state. `taken`: makes what is yielded for a regular file; None: a FoundFile."""
         self._root = root
+        self._address = file_address(directory_prefix(root))
         self._taken = taken or self._found
         self._own = _OwnState(root, own)
         self._patterns = patterns
@@ -270,7 +271,7 @@ class Walk:
         return self._taken(name, seen) if stat.S_ISREG(seen.st_mode) else None
 
     def _found(self, name: str, seen: os.stat_result) -> FoundFile:
-        address = fingerprint(file_address(f"{self._root.rstrip('/')}/{name}"))
+        address = fingerprint(f"{self._address}{name}")
         return FoundFile(name, Revision(address=address, length=seen.st_size, file=FileIdentity.of(seen)))
 
     def _leave(self, name: str, seen: os.stat_result) -> None:
@@ -280,6 +281,8 @@ class Walk:
 
     def _is_text(self, name: str) -> bool:
         """A key is UTF-8. Another name never had an object, so the listing is complete without it."""
+        if name.isascii():
+            return True
         try:
             name.encode()
         except UnicodeEncodeError:
