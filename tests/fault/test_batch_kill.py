@@ -46,19 +46,21 @@ def inbox(tmp_path: Path, bucket: str, store_proxy: StoreProxy) -> Path:
     return manifest(tmp_path, store_proxy.server, f"daemon: {{transfers: {TRANSFERS}}}\n{folder}")
 
 
-async def objects_after_the_kill(s3_client: Any, bucket: str) -> int:
-    """The number of objects, once the requests that were in flight have reached the store."""
-    counts = [-1]
-    while counts[-3:] != counts[-1:] * 3:
+async def objects_after_the_kill(proxy: StoreProxy, s3_client: Any, bucket: str) -> int:
+    """The number of objects, once the store has answered the requests that were in flight, however slow it is."""
+    calls = -1
+    while calls != len(proxy.calls):  # those that were still in a socket have arrived
+        calls = len(proxy.calls)
         await asyncio.sleep(0.3)
-        counts.append(s3_client.list_objects_v2(Bucket=bucket).get("KeyCount", 0))
-    return counts[-1]
+        await proxy.idle()
+    found: int = s3_client.list_objects_v2(Bucket=bucket)["KeyCount"]
+    return found
 
 
 async def assert_continued(home: Path, file: Path, proxy: StoreProxy, s3_client: Any, bucket: str) -> tuple[int, int]:
     """The next pass puts only what the store lacks, with one HEAD for each open intent. Returns the number of objects
     and of intents after the kill."""
-    stored = await objects_after_the_kill(s3_client, bucket)
+    stored = await objects_after_the_kill(proxy, s3_client, bucket)
     async with SqliteJournal(home / "state" / "mirrord" / "state.db", read_only=True) as journal:
         intents = [one async for one in journal.unfinished()]
     proxy.clear()
