@@ -93,7 +93,7 @@ async def test_a_reader_that_went_away_ends_a_command_quietly(tmp_path: Path, co
     assert (done.returncode, done.stderr) == (141, "")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["status --json", "schema", "plan m.yaml", "--help"])  # one of each way to print
 async def test_a_full_output_is_one_line_and_a_failure(tmp_path: Path, command: str) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
