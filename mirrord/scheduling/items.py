@@ -52,10 +52,6 @@ class ScheduledItems:
     def get(self, item_id: str) -> ScheduledItem | None:
         return self._items.get(item_id)
 
-    def without(self, item_ids: Mapping[str, object]) -> set[str]:
-        """Those of `item_ids` that are not scheduled."""
-        return item_ids.keys() - self._items.keys()
-
     def is_file(self, item_id: str) -> bool:
         """Whether it is an unfinished file of a folder."""
         return item_id in self._files
