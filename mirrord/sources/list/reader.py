@@ -20,7 +20,8 @@ _CODINGS = (None, "gzip", "x-gzip")
 
 @dataclass(frozen=True, slots=True)
 class ListReading:
-    """The result of one reading. `revision`: to ask whether the list is still the same; None: it must be read again."""
+    """The result of one reading. `revision`: to ask whether the list is still the same; None: its bytes were not all
+    read, so it must be read again."""
 
     revision: Revision | None
     rows: int
@@ -46,8 +47,8 @@ async def read_list(
         intake = ListIntake(spec, claim, keep)
         if observed.content_encoding not in _CODINGS:
             intake.faults.cut(f"is sent with Content-Encoding {observed.content_encoding}, which mirrord does not read")
-            return ListReading(None, 0, intake.faults)
-        buffer, pause = memoryview(bytearray(_BUFFER)), CooperativePause()
+            return ListReading(observed.revision, 0, intake.faults)
+        buffer, pause, revision = memoryview(bytearray(_BUFFER)), CooperativePause(), None
         try:
             async with source.open(observed) as stream:
                 while count := await stream.readinto(buffer):
@@ -56,7 +57,8 @@ async def read_list(
                         break
                     await pause.when_due()
             await source.confirm(observed)
+            revision = observed.revision
         except SourceError as error:
             intake.faults.cut(f"is incomplete: {error}")
         intake.end(proven=observed.end_proven)
-    return ListReading(observed.revision if not intake.faults.why else None, intake.rows, intake.faults)
+    return ListReading(revision, intake.rows, intake.faults)

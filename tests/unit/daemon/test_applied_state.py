@@ -1,6 +1,7 @@
 """The applied state: which items count as removed while no daemon ran."""
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings
-from mirrord.testing import AutoAdvancingClock, ManualClock, MemoryJournal, MemoryStore
+from mirrord.testing import AutoAdvancingClock, ManualClock, MemoryJournal, MemorySource, MemoryStore
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 from tests.support.records import make_record
@@ -50,7 +51,7 @@ class Scene:
     def __init__(self, directory: Path, supervisor: Supervisor) -> None:
         files = LocalFiles(Settings(state=directory / "state" / "state.db").own_paths)
         clock, self.journal = AutoAdvancingClock(), MemoryJournal()
-        self.directory = directory
+        self.directory, self.list, self.list_clock = directory, MemorySource(), ManualClock()
         self.manifests = Manifests([str(directory)], {}, clock, self.ignore)
         scheduler = Scheduler(reconcile=self.reconcile, queue=LocalQueue(clock), journal=self.journal, clock=clock)
         self.listings = StoreListings(self.journal, self.no_store_at, clock)
@@ -81,7 +82,7 @@ class Scene:
             manifests=self.manifests,
             scheduler=scheduler,
             folders=folders,
-            lists=ListLoops(source_of=self.source_of, supervisor=supervisor, clock=clock),
+            lists=ListLoops(source_of=lambda _: self.list, supervisor=supervisor, clock=self.list_clock),
             stores=Stores({}, directory),
             files=files,
             listings=self.listings,
@@ -136,6 +137,31 @@ async def test_an_invalid_file_at_the_start_retires_no_item_until_it_is_valid(sc
     await scene.apply(b=f"{BROKEN}]\n")
     assert not await scene.removed("y")
     assert await scene.removed("left")
+
+
+LIST = f"{SOUND}- {{list: 'http://h/l.txt', to: 's3://bucket/', name: l, every: 1h}}\n".replace(
+    "mirrors: [{url: 'http://h/x', to: 's3://bucket/x'}]", "mirrors:\n- {url: 'http://h/x', to: 's3://bucket/x'}"
+)
+
+
+async def test_items_of_a_list_are_retired_only_when_it_was_read_wholly(scene: Scene) -> None:
+    scene.list.content = b"y\nftp://h/z\n"
+    rows = [replace(recorded(name), entry="l") for name in ("y", "left")]
+    await scene.journal.save_all([*rows, recorded("other")])
+    await scene.apply(a=LIST)
+    assert await scene.removed("other")
+    await scene.list_clock.run_ready()
+    assert scene.applied.scheduler.item(rows[0].item_id) is not None
+    assert not await scene.removed("left")
+    scene.list.content, scene.list.etag = b"y\n", '"2"'
+    await scene.list_clock.advance(3600)
+    assert await scene.removed("left")
+    assert not await scene.removed("y")
+    scene.list.content, scene.list.etag = b"x\n", '"3"'
+    await scene.list_clock.advance(3600)
+    assert await scene.removed("y")
+    (status,) = scene.applied.lists.statuses()
+    assert status.faults == ("s3://bucket/x of l is also the object of s3://bucket/x",)
 
 
 async def test_listings_know_the_items_and_which_of_them_a_user_wants_to_be_checked(

@@ -494,3 +494,43 @@ def test_indexes_are_those_of_the_file_although_entries_before_were_left_out(tmp
         "a.yaml:4:5: mirrors[1].to: is missing",
         "a.yaml:5:28: mirrors[2].to: unknown placeholder",
     ]
+
+
+# ── lists ─────────────────────────────────────────────────────────────────────────────────────────
+def test_a_list_is_relative_to_its_manifest_and_gets_the_entrys_settings(expanded: Expand, tmp_path: Path) -> None:
+    entries = "{list: l/x.tsv, to: 's3://bbb/p/'}, {list: 'https://h/SHA256SUMS', to: 's3://bbb{path}', name: n}"
+    text = f"defaults: {{every: 5m}}\nmirrors: [{entries}]"
+    local, web = expanded(text).lists
+    assert (local.entry, local.location, local.by_url) == ("s3://bbb/p/", str(tmp_path / "l/x.tsv"), False)
+    assert (web.entry, web.location, web.by_url) == ("n", "https://h/SHA256SUMS", True)
+    assert local.options.schedule.every == web.options.schedule.every == 300.0
+    assert expanded(text).items == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ("list: x.foo, to: s3://bbb/", "mirrors[0].list: the name of this list gives no format; known are .tsv"),
+        ("list: 'https://h:port/x.txt', to: s3://bbb/", "mirrors[0].list: this is no URL; check its host and port"),
+        ("list: x.txt, to: s3://bbb/x", "mirrors[0].to: every row would have the same key"),
+        ("list: x.txt, to: 's3://bbb/{key}/'", "mirrors[0].to: unknown placeholder"),
+        ("list: x.txt, to: s3://B/", "mirrors[0].to: the bucket's name needs"),
+        ("list: x.txt, to: s3://bbb/, matrix: {v: ['1']}", "mirrors[0].matrix: a list has no matrix"),
+        (f"list: x.txt, to: s3://bbb/, checksum: 'sha256:{'0' * 64}'", "mirrors[0].checksum: one digest for all rows"),
+        (
+            "list: x.txt, to: s3://bbb/}, {list: y.txt, to: s3://bbb/",
+            "mirrors[1].name: an entry is called s3://bbb/ already",
+        ),
+    ],
+)
+def test_a_list_that_makes_no_items_is_a_fault(expanded: Expand, entry: str, fault: str) -> None:
+    (problem,) = short(expanded(f"mirrors: [{{{entry}}}]"))
+    assert fault in problem
+
+
+@pytest.mark.parametrize("value", ["s3://b/x.tsv", "file:///x.tsv", "ftp://h/x.tsv"])
+def test_a_list_is_a_path_or_a_web_address(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(f"mirrors: [{{list: '{value}', to: s3://bbb/}}]")
+    (problem,) = validate([str(file)], {})
+    assert "is not a list of sources" in problem.message
