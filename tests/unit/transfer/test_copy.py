@@ -271,6 +271,14 @@ async def test_another_md5_or_length_than_declared_never_becomes_visible(demands
     assert not {"put", "complete"} & set(store.log)
 
 
+async def test_another_length_than_declared_is_refused_before_parallel_ranges_are_read() -> None:
+    source, store = MemorySource(CONTENT), ScriptedStore()
+    with pytest.raises(ChecksumMismatch, match="declared were"):
+        await copy(transfer_spec(parts_of(PART), size=len(CONTENT) + 1), source, source.observed, context(store))
+    assert source.log.opened == []
+    assert store.log == []
+
+
 # ── the source sends other bytes: nothing becomes visible ───────────────────────────────────────────
 SHORT = len(CONTENT) - 1
 BREAKS: list[tuple[str, MemorySource, dict[str, object], type[MirrordError]]] = [
