@@ -329,6 +329,25 @@ async def test_all_batches_have_at_most_the_bytes_of_three() -> None:
     await world.stop()
 
 
+async def test_a_transfer_that_waits_for_a_slot_gets_one_before_the_batch_ends() -> None:
+    world = World(concurrency=40)
+    await world.drop(*names(40))
+    objects, seen = world.store.buckets["bucket"], list[int]()
+
+    async def transfer() -> None:
+        async with world.checks.batches.transfers.slots:
+            seen.append(len(objects))
+
+    waiting = asyncio.create_task(transfer())
+    await world.clock.run_ready()
+    assert (seen, world.journal.begun) == ([], [40])
+    await world.let_through()
+    await waiting
+    assert seen[0] <= 16, "four workers, each with four puts"
+    assert len(objects) == 40
+    await world.stop()
+
+
 # ── cancellation ──────────────────────────────────────────────────────────────────────────────────
 async def test_a_cancelled_check_ends_its_batch_and_the_others_are_checked_alone(world: World) -> None:
     await world.drop("a", "b")
