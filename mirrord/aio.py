@@ -153,6 +153,15 @@ class TimeLimit:
         elif task is not None and task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    def pause(self) -> None:
+        """Within the block: count no time until `restart`."""
+        self._limits.end(self)
+
+    def restart(self) -> None:
+        """Within the block: begin again with all `seconds`."""
+        if not self.expired:
+            self._limits.begin(self, self.seconds)
+
     def expire(self) -> None:
         if self._task is not None:
             self.expired = True

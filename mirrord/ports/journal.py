@@ -28,6 +28,10 @@ class JournalQueries(Protocol):
     async def record(self, item_id: str) -> Record | None:
         """The item's record, in force or retired; None if it is not recorded."""
 
+    async def read_ahead(self, item_ids: Collection[str]) -> None:
+        """Read the records of up to about a thousand items in one query, for the next `record` of each. A write of a
+        record counts before it."""
+
     async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
         """The records of up to about a thousand items, by item id, in one query."""
 

@@ -7,6 +7,7 @@ folders settle. Does not wait for markers: a file without its marker is left Wai
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from mirrord.aio import batches
@@ -103,8 +104,11 @@ class Snapshot:
             if await self._resumed(spec, listing):
                 await listing.first_scan()  # files that were put back are new to the first scan
         self.incomplete += self.desired.listed.faults
-        for item in self.desired.items(self.options.only):
-            yield PlannedItem(item)
+        wanted = iter(self.desired.items(self.options.only))
+        while batch := list(islice(wanted, _BATCH)):
+            await self.journal.read_ahead([item.id for item in batch])
+            for item in batch:
+                yield PlannedItem(item)
         for spec, listing in folders:
             async for planned in self._found(spec, listing):
                 yield planned

@@ -32,6 +32,9 @@ class MemoryJournal:
     async def record(self, item_id: str) -> Record | None:
         return self._records.get(item_id)
 
+    async def read_ahead(self, item_ids: Collection[str]) -> None:
+        """Nothing to do: all records are in memory."""
+
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         return {item_id: self._records[item_id] for item_id in item_ids if item_id in self._records}
 

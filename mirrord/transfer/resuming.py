@@ -10,11 +10,10 @@ is reopened while the reader owns a buffer, so reopening has a deadline (REOPEN_
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from mirrord.errors import MirrordError, SourceUnavailable
 from mirrord.model import Observed
@@ -22,8 +21,6 @@ from mirrord.planning.transfers.resume import PartRange
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer.retry import Failures, RetryPolicy
 from mirrord.units import MiB
-
-T = TypeVar("T")
 
 REOPEN_DEADLINE = 60.0  # seconds
 BREAKS_RESET_AFTER = MiB
@@ -46,7 +43,7 @@ class ResumingStream:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._retried(self._open)
+            await self._retry.run(self._first, _is_break, self._breaks)
         except BaseException:
             await self._close()
             raise
@@ -59,26 +56,26 @@ class ResumingStream:
 
     async def readinto(self, view: memoryview) -> int:
         """See `ports.ByteStream`. Raises SourceUnavailable after too many breaks, and SourceChanged."""
-
-        count = await self._retried(partial(self._read, view))
+        count = await self._retry.run(partial(self._read, view), _is_break, self._breaks)
         self._offset += count
         return count
 
-    async def _retried(self, step: Callable[[], Awaitable[T]]) -> T:
-        async for one_try in self._retry.tries(_is_break, self._breaks):
-            with one_try:
-                try:
-                    return await step()
-                except SourceUnavailable:
-                    await self._broken()
-                    raise
-        raise AssertionError("the last try returns or raises")
+    async def _first(self) -> None:
+        try:
+            await self._open()
+        except SourceUnavailable:
+            await self._broken()
+            raise
 
     async def _read(self, view: memoryview) -> int:
-        if self._stream is None:
-            await self._reopen()
-        assert self._stream is not None
-        return await self._stream.readinto(view)
+        try:
+            if self._stream is None:
+                await self._reopen()
+            assert self._stream is not None
+            return await self._stream.readinto(view)
+        except SourceUnavailable:
+            await self._broken()
+            raise
 
     async def _open(self) -> None:
         opening = self._source.open(self._observed, self._offset, self._end)

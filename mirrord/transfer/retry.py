@@ -8,8 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from mirrord.errors import MirrordError
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
@@ -34,14 +33,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """`await policy.run(call, retryable)`, or the loop itself where the caller has more to do in a try:
-
-        async for one_try in policy.tries(retryable):
-            with one_try:
-                return await call()
-
-    Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1)).
-    """
+    """`await policy.run(call, retryable)`. Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1))."""
 
     rule: Backoff = PART_BACKOFF
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -58,45 +50,20 @@ class RetryPolicy:
 
         Earlier failures in `failures` count, too.
         """
-        async for one_try in self.tries(retryable, failures):
-            with one_try:
+        while True:
+            try:
                 return await call()
-        raise AssertionError("the last try returns or raises")
-
-    def tries(self, retryable: Retryable, failures: Failures | None = None) -> "Tries":
-        """The tries of one call. Each is a context that drops a retryable error; the last one lets it pass."""
-        return Tries(self, retryable, failures or Failures())
+            except MirrordError as error:
+                failures = failures or Failures()
+                failures.count += 1
+                wait = self.wait(failures.count, error.retry_after) if retryable(error) else None
+                if wait is None:
+                    raise
+            await self.sleep(wait)
 
     def wait(self, failures: int, retry_after: float | None = None) -> float | None:
         """Seconds until the next try after `failures` (from 1) failed ones. None: no further try."""
         return None if exhausted(self.rule, failures) else pause(self.rule, failures, self.chance(), retry_after)
-
-
-class Tries:
-    """The loop of `RetryPolicy`: sleeps before each try but the first."""
-
-    def __init__(self, policy: RetryPolicy, retryable: Retryable, failures: Failures) -> None:
-        self._policy, self._retryable, self._failures = policy, retryable, failures
-        self._wait: float | None = None
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Self:
-        if self._wait is not None:
-            await self._policy.sleep(self._wait)
-        return self
-
-    def __enter__(self) -> None:
-        self._wait = None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        """True drops the error, so that the loop goes on."""
-        if isinstance(error, MirrordError):
-            self._failures.count += 1
-            if self._retryable(error):
-                self._wait = self._policy.wait(self._failures.count, error.retry_after)
-        return self._wait is not None
 
 
 PART_RETRY = RetryPolicy()

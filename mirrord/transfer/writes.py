@@ -106,19 +106,21 @@ class ObjectWrite:
 
         Raises the error after which the write certainly did not happen, or OutcomeUnknown if no HEAD could show that.
         """
-        async for one_try in self.retry.tries(self._retryable):
-            with one_try:
-                try:
-                    if failed is not None:
-                        error, failed = failed, None
-                        raise error
-                    return await self._confirmed(await request())
-                except _DOUBTFUL as error:
-                    current = await self._current(error)
-                    if current is None:
-                        raise
-                    return current
-        raise AssertionError("the last try returns or raises")
+
+        async def once() -> StoredObject:
+            nonlocal failed
+            try:
+                if failed is not None:
+                    error, failed = failed, None
+                    raise error
+                return await self._confirmed(await request())
+            except _DOUBTFUL as error:
+                current = await self._current(error)
+                if current is None:
+                    raise
+                return current
+
+        return await self.retry.run(once, self._retryable)
 
     async def _confirmed(self, answer: StoredObject) -> StoredObject:
         """The object as a HEAD shows it. Returns `answer` if no HEAD is needed, or if HEAD fails (403, an outage).

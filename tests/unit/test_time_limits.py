@@ -102,3 +102,19 @@ def test_another_loop_gets_its_own_timer() -> None:
 
     asyncio.run(soon())
     assert asyncio.run(within(TimeLimit(limits, 0.02))) == "too late"
+
+
+async def test_a_paused_limit_counts_no_time_until_it_restarts() -> None:
+    limits = TimeLimits()
+    limit, ended = TimeLimit(limits, 0.01), list[str]()
+
+    async def work() -> None:
+        with limit:
+            limit.pause()
+            ended.append(await within(TimeLimit(limits, 0.03)))
+            limit.restart()
+            await waits()
+
+    with pytest.raises(TimeoutError):
+        await work()
+    assert ended == ["too late"]

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.open_transfers import OpenTransfers
+from mirrord.journal.sqlite.records_ahead import RecordsAhead
 from mirrord.journal.sqlite.rows import (
     SqlValues,
     encode,
@@ -47,6 +48,7 @@ class SqliteJournal:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._database = Database(path, read_only=read_only)
         self._open_transfers = OpenTransfers()
+        self._ahead = RecordsAhead()
         self._counting = read_only  # begun by a writer's first question; a reader would not see what is begun later
         self._counted = False
 
@@ -58,8 +60,18 @@ class SqliteJournal:
         await self._database.__aexit__(*exc)
 
     async def record(self, item_id: str) -> Record | None:
+        if item_id in self._ahead:
+            return self._ahead.take(item_id)
         rows = await self._database.read("record", {"item_id": item_id})
         return to_record(rows[0]) if rows else None
+
+    async def read_ahead(self, item_ids: Collection[str]) -> None:
+        self._ahead.ask(item_ids)
+        try:
+            self._ahead.answer(item_ids, await self.recorded(item_ids))
+        except BaseException:
+            self._ahead.drop(item_ids)
+            raise
 
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         rows = await self._database.read("recorded", {"item_ids": json.dumps(list(item_ids))})
@@ -95,12 +107,14 @@ class SqliteJournal:
         return {row["source"]: row["dated"] for row in rows}
 
     async def save(self, record: Record) -> None:
-        await self._database.write(Statement("save_record", from_record(record)))
+        await self.save_all([record])
 
     async def save_all(self, records: Sequence[Record]) -> None:
+        self._ahead.drop([record.item_id for record in records])
         await self._database.write(*(Statement("save_record", from_record(record)) for record in records))
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
+        self._ahead.drop(item_ids)
         updates = (Statement("retire", {"item_id": item_id, "removed": when}) for item_id in item_ids)
         await self._database.write(*updates)
 
@@ -224,6 +238,7 @@ class SqliteJournal:
         await self.finish_all([(transfer_id, record)])
 
     async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
+        self._ahead.drop([record.item_id for _, record in finished])
         forgotten = Statement("forget_transfers", {"ids": json.dumps([transfer_id for transfer_id, _ in finished])})
         saved = [Statement("save_record", from_record(record)) for _, record in finished]
         await self._database.write(forgotten, *saved)

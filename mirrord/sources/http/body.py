@@ -7,14 +7,13 @@ The rest of a large body of known length goes straight into the reader's buffers
 of the computing. All other bodies pass aiohttp's parser.
 """
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from mirrord.aio import CooperativePause
+from mirrord.aio import CooperativePause, TimeLimit, TimeLimits
 from mirrord.errors import SourceRefused, SourceUnavailable
 from mirrord.model import HttpOptions
 from mirrord.sources.http.client import parser_reason
@@ -45,10 +44,11 @@ class HttpStream:
         expected: int | None,
         options: HttpOptions,
         monotonic: Callable[[], float],
+        limits: TimeLimits,
     ) -> None:
         self._where = where
         self._expected = expected
-        self._connection = _ConnectionReader(response, self._failed, options, monotonic)
+        self._connection = _ConnectionReader(response, self._failed, options, monotonic, limits)
         reader: BodyReader = self._connection
         for coding in transfer_codings(response.headers, where):
             reader = TransferDecoder(reader, coding, where)
@@ -150,7 +150,9 @@ class _ConnectionReader:
         failed: Callable[[str], SourceUnavailable],
         options: HttpOptions,
         monotonic: Callable[[], float],
+        limits: TimeLimits,
     ) -> None:
+        self._limits = limits
         self._response = response
         self._content = response.content
         self._receiver: BodyReceiver | None = None
@@ -198,7 +200,7 @@ class _ConnectionReader:
                 await self._pause.when_due()
                 return chunk
             began = self._monotonic()
-            async with asyncio.timeout(self._options.idle_timeout):
+            with TimeLimit(self._limits, self._options.idle_timeout):
                 chunk = await self._content.read(self._read_size)
         except TimeoutError as error:
             raise self._silent() from error

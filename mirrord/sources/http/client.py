@@ -5,7 +5,6 @@ request after a redirect from a public address uses a separate pool, which never
 (FIELD_NOTES 13). Returns an open response; `body` reads it.
 """
 
-import asyncio
 import re
 import socket
 import ssl
@@ -18,11 +17,12 @@ from typing import Self
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
-from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_deadline
+from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
 from mirrord.sources.http.urls import redirect_target, without_userinfo
 
 HeadersFor = Callable[[str], Mapping[str, str]]
@@ -51,6 +51,8 @@ class HttpClient:
         self._per_host = per_host
         self._rules = AddressRules(allow)
         self._connectors: dict[bool, HttpConnector] = {}  # by `behind_public`
+        self.limits = TimeLimits()
+        """Of requests and of reading bodies."""
         self._origins: dict[str, RequestOrigin] = {}
 
     async def __aenter__(self) -> Self:
@@ -104,8 +106,9 @@ class HttpClient:
             place, target = request_target(own)
             origin = self._origin(place)
             head = request_head(target, origin.host, {**headers, **credentials} if credentials else headers)
-            async with asyncio.timeout(seconds) as timeout:
-                response_deadline.set((timeout, seconds))
+            limit = TimeLimit(self.limits, seconds)
+            with limit:
+                response_limit.set(limit)
                 try:
                     return await exchange(connector, origin, head, self._timeout)
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:

@@ -22,6 +22,7 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.tracing import Trace
 
+from mirrord.aio import TimeLimit
 from mirrord.sources.http.heads import normalised
 from mirrord.sources.http.receiver import BodyReceiver, PlainReceiver, TlsReceiver
 from mirrord.sources.http.tls import TlsTransport, tls_connection
@@ -88,6 +89,8 @@ class HttpProtocol(ResponseHandler):
     def data_received(self, received: bytes) -> None:
         if self._head is None or not received:
             return self._body_received(received)
+        if not self._head and received.startswith(_VERSION) and (found := _END.search(received)):
+            return self._head_received(received[: found.end()], received[found.end() :])  # as nearly always
         searched = max(0, len(self._head) - 3)
         self._head += received if self._head else received.lstrip(b"\r\n")
         return self._find_head_end(searched)
@@ -220,8 +223,8 @@ class HttpProtocol(ResponseHandler):
             self.transport.close()
 
 
-response_deadline: ContextVar[tuple[asyncio.Timeout, float]] = ContextVar("response_deadline")
-"""Of the request that the task sends: the response must begin within so many seconds."""
+response_limit: ContextVar[TimeLimit] = ContextVar("response_limit")
+"""Of the request that the task sends: the response must begin within this time."""
 
 
 class HttpConnector(aiohttp.TCPConnector):
@@ -265,7 +268,7 @@ class HttpConnector(aiohttp.TCPConnector):
         return await tls_connection(sock, context, hostname, protocol), protocol
 
     async def _wait_for_available_connection(self, key: ConnectionKey, traces: list[Trace]) -> None:
-        timeout, seconds = response_deadline.get()
-        timeout.reschedule(None)
+        limit = response_limit.get()
+        limit.pause()
         await super()._wait_for_available_connection(key, traces)
-        timeout.reschedule(self._loop.time() + seconds)
+        limit.restart()

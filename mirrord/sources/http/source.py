@@ -94,7 +94,9 @@ class HttpSource(Source):
         response = await (self._open_whole(observed) if whole else self._open_range(observed, start, stop))
         last = length if whole else stop
         expected = None if last is None else last - start
-        stream = HttpStream(response, shown(self._url), expected, self._options, self._time.monotonic)
+        stream = HttpStream(
+            response, shown(self._url), expected, self._options, self._time.monotonic, self._client.limits
+        )
         try:
             yield stream if stop == last or stop is None else StreamPrefix(stream, stop)
         finally:
