@@ -55,11 +55,14 @@ class RetryPolicy:
                 return await call()
             except MirrordError as error:
                 failures = failures or Failures()
-                failures.count += 1
-                wait = self.wait(failures.count, error.retry_after) if retryable(error) else None
-                if wait is None:
+                if (wait := self.wait_after(error, retryable, failures)) is None:
                     raise
             await self.sleep(wait)
+
+    def wait_after(self, error: MirrordError, retryable: Retryable, failures: Failures) -> float | None:
+        """Count the failure. Seconds until the next try; None: no further try."""
+        failures.count += 1
+        return self.wait(failures.count, error.retry_after) if retryable(error) else None
 
     def wait(self, failures: int, retry_after: float | None = None) -> float | None:
         """Seconds until the next try after `failures` (from 1) failed ones. None: no further try."""

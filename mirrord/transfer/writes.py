@@ -25,7 +25,7 @@ from mirrord.errors import (
 )
 from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
 from mirrord.ports import ObjectStore
-from mirrord.transfer.retry import WRITE_RETRY, RetryPolicy
+from mirrord.transfer.retry import WRITE_RETRY, Failures, RetryPolicy
 
 _DOUBTFUL = (OutcomeUnknown, PreconditionFailed, NoSuchUpload)
 """After these errors a HEAD shows whether the write happened."""
@@ -106,21 +106,22 @@ class ObjectWrite:
 
         Raises the error after which the write certainly did not happen, or OutcomeUnknown if no HEAD could show that.
         """
-
-        async def once() -> StoredObject:
-            nonlocal failed
+        failures = Failures()
+        while True:
             try:
-                if failed is not None:
-                    error, failed = failed, None
-                    raise error
-                return await self._confirmed(await request())
-            except _DOUBTFUL as error:
-                current = await self._current(error)
-                if current is None:
+                try:
+                    if failed is not None:
+                        error, failed = failed, None
+                        raise error
+                    return await self._confirmed(await request())
+                except _DOUBTFUL as error:
+                    if (current := await self._current(error)) is None:
+                        raise
+                    return current
+            except MirrordError as error:
+                if (wait := self.retry.wait_after(error, self._retryable, failures)) is None:
                     raise
-                return current
-
-        return await self.retry.run(once, self._retryable)
+            await self.retry.sleep(wait)
 
     async def _confirmed(self, answer: StoredObject) -> StoredObject:
         """The object as a HEAD shows it. Returns `answer` if no HEAD is needed, or if HEAD fails (403, an outage).
