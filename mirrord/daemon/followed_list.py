@@ -182,12 +182,15 @@ def carried_over(before: FollowedList | None, spec: ListSpec) -> Mapping[str, It
     """The items in force until a changed list is read: those of `before`, unless they have other objects now."""
     if before is None or _place(before.spec) != _place(spec):
         return {}
-    if not spec.options.suspend:
+    if spec.entry == before.spec.entry and not spec.options.suspend:
         return before.items
-    suspended: dict[int, Options] = {}
+    options: dict[int, Options] = {}
     for item in before.items.values():
-        suspended.setdefault(id(item.options), replace(item.options, suspend=True))
-    return {item_id: replace(item, options=suspended[id(item.options)]) for item_id, item in before.items.items()}
+        options.setdefault(id(item.options), replace(item.options, suspend=spec.options.suspend))
+    return {
+        item_id: replace(item, entry=spec.entry, options=options[id(item.options)])
+        for item_id, item in before.items.items()
+    }
 
 
 def _place(spec: ListSpec) -> tuple[str, ...]:

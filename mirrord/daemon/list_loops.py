@@ -37,7 +37,7 @@ class ListLoops:
         self._loops = {
             entry: before[entry]
             if entry in before and before[entry].spec == spec
-            else FollowedList(spec, ports, carried_over(before.get(entry), spec))
+            else FollowedList(spec, ports, carried_over(_predecessor(spec, before, wanted), spec))
             for entry, spec in wanted.items()
         }
 
@@ -70,6 +70,16 @@ class ListLoops:
         """Read all lists now."""
         for loop in self._loops.values():
             loop.read_again()
+
+
+def _predecessor(
+    spec: ListSpec, before: Mapping[str, FollowedList], wanted: Mapping[str, ListSpec]
+) -> FollowedList | None:
+    """The list of this entry before, or that of an entry that was renamed to it."""
+    if spec.entry in before:
+        return before[spec.entry]
+    removed = (loop for entry, loop in before.items() if entry not in wanted)
+    return next((loop for loop in removed if loop.spec.location == spec.location), None)
 
 
 def _task(entry: str) -> str:

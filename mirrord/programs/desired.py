@@ -43,6 +43,10 @@ class Desired:
         """The items of mirrors and lists that `only` selects: see `selected`."""
         return (item for item in chain(self.expansion.items, self.listed) if selected(item, only))
 
+    def local_items(self) -> Iterator[Item]:
+        """All items whose sources may be local files, without making the items of other lists for this."""
+        return chain(self.expansion.items, self.listed.of_files())
+
     @property
     def sound(self) -> bool:
         """Whether any file is valid."""

@@ -38,6 +38,10 @@ class ListedItems:
         for spool in self._spools:
             yield from spool
 
+    def of_files(self) -> Iterator[Item]:
+        """The items of the lists that name local files."""
+        return (item for spool in self._spools if spool.has_files for item in spool)
+
     def __contains__(self, item_id: str) -> bool:
         return int(item_id, 16) in self._claims
 

@@ -115,7 +115,7 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
     async with read_only(settings, desired.loaded.stores) as adapters:
         began = adapters.clock.monotonic()
         desired = await desired.with_lists(ListReader(source_of=adapters.list_source, sleep=adapters.clock.sleep))
-        await adapters.files.replace(desired.expansion.folders, desired.items())
+        await adapters.files.replace(desired.expansion.folders, desired.local_items())
         listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock)
         await listings.replace(desired.items(only), desired.expansion.folders)
         planning = _Planning(found, adapters, settings, listings)

@@ -32,7 +32,7 @@ async def sync(
         began = opened.clock.monotonic()
         reader = ListReader(source_of=opened.list_source, sleep=opened.clock.sleep, retries=SYNC_RETRIES)
         desired = await desired.with_lists(reader)
-        await opened.files.replace(desired.expansion.folders, desired.items())
+        await opened.files.replace(desired.expansion.folders, desired.local_items())
         await opened.listings.replace(desired.items(only), desired.expansion.folders)
         batches = RunningBatches(batches=opened.file_batches, report=report)
         snapshot = Snapshot(

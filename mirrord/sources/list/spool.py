@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 
 from mirrord.declared import ListSpec
-from mirrord.model import DeclaredBytes, Item
+from mirrord.model import DeclaredBytes, File, Item
 from mirrord.planning.lists.binding import RowBinding
 from mirrord.planning.lists.rows import ListRow
 
@@ -24,12 +24,15 @@ class ListSpool:
     """`add` each good row, then iterate over the items."""
 
     def __init__(self, spec: ListSpec) -> None:
+        self.has_files = False
+        """Whether a row names a local file."""
         self._binding = RowBinding(spec)
         self._blocks: list[bytes] = []
         self._open: list[_Packed] = []
 
-    def add(self, _item: Item, row: ListRow) -> None:
+    def add(self, item: Item, row: ListRow) -> None:
         """See `Keep`."""
+        self.has_files |= isinstance(item.origin, File)
         declared = row.declared or _NOTHING
         self._open.append((row.url, row.key, row.named, declared.size, declared.md5, declared.sha256))
         if len(self._open) >= _BLOCK:

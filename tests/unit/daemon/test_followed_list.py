@@ -216,3 +216,5 @@ async def test_a_changed_list_keeps_its_items_until_it_is_read() -> None:
     assert carried_over(before, replace(SPEC, endpoint="http://other")) == {}
     (item,) = carried_over(before, replace(SPEC, options=Options(suspend=True))).values()
     assert item.options.suspend
+    (item,) = carried_over(before, replace(SPEC, entry="new name")).values()
+    assert item == replace(next(iter(before.items.values())), entry="new name")

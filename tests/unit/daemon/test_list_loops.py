@@ -72,3 +72,13 @@ async def test_only_loops_of_other_lists_end(scene: Scene) -> None:
     await scene.follow(ONE)
     assert scene.supervisor.names == {"list one"}
     assert scene.items() == {"a": "one", "b": "one"}
+
+
+async def test_a_renamed_list_keeps_its_items_until_it_is_read(scene: Scene) -> None:
+    await scene.follow(ONE, TWO)
+    scene.sources["renamed"] = MemorySource(None)
+    await scene.follow(replace(ONE, entry="renamed"), TWO)
+    assert scene.items() == {"a": "renamed", "b": "renamed", "c": "two"}
+    scene.sources["three"] = MemorySource(None)
+    await scene.follow(replace(ONE, entry="three", location="https://h/other.txt"))
+    assert scene.items() == {}

@@ -40,6 +40,13 @@ async def test_a_row_whose_object_belongs_to_another_entry_is_bad() -> None:
     assert items[2].id not in again
 
 
+async def test_only_lists_with_local_files_count_as_such() -> None:
+    sources = {"one": MemorySource(b"https://h/a\nb\n"), "two": MemorySource(b"https://h/c\n")}
+    found = await reader(AutoAdvancingClock(), **sources).read([ONE, TWO], {})
+    assert [item.destination.key for item in found.of_files()] == ["a", "b"]
+    assert [item.destination.key for item in found] == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(("tries", "faults"), [(1, ["no answer"]), (3, [])])
 async def test_a_transient_error_is_tried_again(tries: int, faults: list[str]) -> None:
     source = MemorySource(b"a\n", fails=SourceUnavailable("no answer"))
