@@ -133,7 +133,7 @@ class CorrectingClient:
             try:
                 return await send(client)
             except (ClientError, BotoCoreError) as error:
-                await add_reason(client, operation, given, error)
+                await add_reason(client, region, operation, given, error)
                 corrections = self._corrections() if corrections is None else corrections
                 if not await _corrected(_Failure(given, error, region, version, signing), corrections):
                     raise

@@ -1,4 +1,4 @@
-"""The errors of HTTP to a store that the SDK has no class for, and how a TLS port is recognised.
+"""The errors of HTTP to a store that the SDK has no class for, how a TLS port is recognised, and the size of answers.
 
 `http_session` and `wire` raise them; `answers.transport` translates them.
 """
@@ -10,6 +10,12 @@ from contextlib import suppress
 
 from botocore.exceptions import HTTPClientError
 
+from mirrord.units import KiB, MiB
+
+REFUSAL_LIMIT = 64 * KiB
+"""Bytes of an error response that are read."""
+RESULT_LIMIT = 16 * MiB
+"""Bytes of a result, without the bytes of an object: a longer one is AnswerTooLong."""
 TLS_PROBE = 5.0
 """Seconds for the check whether a port that closes http:// connections speaks TLS."""
 _TLS_PORT = re.compile(

@@ -24,12 +24,18 @@ from yarl import URL
 from mirrord.model import shown
 from mirrord.s3.answers.xml_repair import readable
 from mirrord.s3.authorities import CertificateAuthorities
-from mirrord.s3.http_errors import AnswerTooLong, PlainHttpAtTls, UrlUnusable, is_from_tls_port, speaks_tls
+from mirrord.s3.http_errors import (
+    REFUSAL_LIMIT,
+    RESULT_LIMIT,
+    AnswerTooLong,
+    PlainHttpAtTls,
+    UrlUnusable,
+    is_from_tls_port,
+    speaks_tls,
+)
 from mirrord.s3.single_use import SingleUsePeriod
 from mirrord.units import KiB, MiB
 
-REFUSAL_LIMIT = 64 * KiB
-RESULT_LIMIT = 16 * MiB
 _PIECE = 64 * KiB
 _QUOTE = "\n\n"
 """Precedes the quoted bytes in the errors of aiohttp's parser."""

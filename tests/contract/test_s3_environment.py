@@ -13,7 +13,8 @@ from aiohttp import web
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import MirrordError, StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.model import Destination, ObjectOptions
-from mirrord.s3.session import S3Store, is_loopback, proxies_of, proxy_of
+from mirrord.s3.policies import is_loopback, proxies_of, proxy_of
+from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
 from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.weed import Server

@@ -4,8 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.daemon import store_section
+from tests.support.weed import Server
+from tests.support.wires import chosen_wire
 
 _MODULES_OF = """
 import json, sys
@@ -55,8 +60,27 @@ def manifest(tmp_path: Path) -> Path:
 def test_what_a_command_does_not_need_is_not_imported(
     manifest: Path, arguments: list[str], unneeded: frozenset[str]
 ) -> None:
+    assert not unneeded & _modules_after(manifest.parent, arguments)
+
+
+def _modules_after(home: Path, arguments: list[str]) -> set[str]:
+    """The modules that a command has imported at its end."""
     command = [sys.executable, "-c", _MODULES_OF, *arguments]
-    ended = subprocess.run(command, cwd=manifest.parent, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=60, check=True)
     code, modules = json.loads(ended.stdout.splitlines()[-1])
     assert code == 0, ended.stderr
-    assert not unneeded & set(modules)
+    return set(modules)
+
+
+def test_small_files_are_stored_without_the_sdk(tmp_path: Path, weed: Server, bucket: str, s3_client: Any) -> None:
+    """Neither the SDK nor aiohttp is imported to check and store them with keys of the manifest."""
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "file").write_bytes(b"bytes")
+    file = tmp_path / "mirrord.yaml"
+    folders = f'folders: [{{path: inbox, to: "s3://{bucket}/in/", settle: 0s}}]\n'
+    file.write_text(store_section(weed) + folders)
+    for _ in ("a first pass", "an unchanged one"):
+        modules = _modules_after(tmp_path, ["sync", "mirrord.yaml", "--state", "state"])
+        assert ("aiobotocore" in modules) is (chosen_wire() == "sdk")
+        assert chosen_wire() == "sdk" or not modules & {"aiohttp", "botocore.session"}
+    assert s3_client.get_object(Bucket=bucket, Key="in/file")["Body"].read() == b"bytes"

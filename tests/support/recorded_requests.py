@@ -9,7 +9,8 @@ from botocore.awsrequest import HeadersDict
 
 from mirrord.s3 import session
 from mirrord.s3.answers.xml_repair import readable
-from mirrord.s3.http_session import REFUSAL_LIMIT, RESULT_LIMIT, HttpSession
+from mirrord.s3.http_errors import REFUSAL_LIMIT, RESULT_LIMIT
+from mirrord.s3.http_session import HttpSession
 from mirrord.s3.wire.http import WireClient, WireResponse
 from mirrord.s3.wire.pool import ConnectionLimit
 

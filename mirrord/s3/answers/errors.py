@@ -40,7 +40,7 @@ from mirrord.s3.answers.error_response import (
     message_of,
     status_of,
 )
-from mirrord.s3.answers.transport import UNANSWERED, from_transport, no_answer
+from mirrord.s3.answers.transport import from_transport, is_unanswered, no_answer
 from mirrord.s3.call import StoreCall
 
 ErrorType = type[MirrordError]
@@ -132,7 +132,7 @@ class Bounded(TimeLimit):
     def _raise_translated(self, error: BaseException) -> None:
         if isinstance(error, sdk.ClientError):
             raise from_answer(self._call, error.response) from error
-        if isinstance(error, UNANSWERED):
+        if isinstance(error, Exception) and is_unanswered(error):
             if self.expired:
                 raise no_answer(self._call, f"no answer within {self.seconds:.0f} s") from error
             raise from_transport(self._call, error) from error

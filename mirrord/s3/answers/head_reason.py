@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from mirrord.s3.answers.error_response import code_of, status_of
-from mirrord.s3.answers.transport import UNANSWERED
+from mirrord.s3.answers.transport import is_unanswered
 from mirrord.s3.http_errors import PlainHttpAtTls
 from mirrord.s3.regions import region_of
 
@@ -17,24 +17,24 @@ _AMBIGUOUS = {"head_object": frozenset({400, 401, 403}), "head_bucket": frozense
 """Statuses of a HEAD that have several causes."""
 
 
-async def add_reason(client: Any, operation: str, given: Mapping[str, Any], error: Exception) -> None:
+async def add_reason(client: Any, region: str, operation: str, given: Mapping[str, Any], error: Exception) -> None:
     """Put the error document of a GET into `error`, if that is a HEAD's without a code and a region.
 
-    `given` has the arguments of the HEAD. If the GET is not refused, `error` stays as it is. Raises PlainHttpAtTls.
+    `client` is that of `region`; `given` has the arguments of the HEAD. If the GET is not refused, `error` stays as it
+    is. Raises PlainHttpAtTls.
     """
     if not isinstance(error, ClientError) or status_of(error.response) not in _AMBIGUOUS.get(operation, ()):
         return
-    if code_of(error.response) or region_of(error.response, client.meta.region_name):
+    if code_of(error.response) or region_of(error.response, region):
         return
     try:
         await _get(client, operation, given)
     except ClientError as refusal:
         if code_of(refusal.response) and status_of(refusal.response) in _AMBIGUOUS[operation]:
             error.response["Error"] = refusal.response["Error"]
-    except PlainHttpAtTls:
-        raise
-    except UNANSWERED:
-        return
+    except Exception as failure:
+        if isinstance(failure, PlainHttpAtTls) or not is_unanswered(failure):
+            raise
 
 
 async def _get(client: Any, operation: str, given: Mapping[str, Any]) -> None:

@@ -5,22 +5,18 @@ Owns the advice for connections, TLS and proxies. A write that may have been sen
 
 import os
 import ssl
+import sys
 from typing import Any
 
-import aiobotocore.endpoint  # noqa: F401  adds aiohttp's classes to botocore's EXCEPTION_MAP
 from botocore import exceptions as sdk
-from botocore.parsers import ResponseParserError
-from botocore.retryhandler import EXCEPTION_MAP
 
 from mirrord.errors import MirrordError, OutcomeUnknown, StoreDenied, StoreRefused, StoreUnavailable
 from mirrord.s3.call import StoreCall
 from mirrord.s3.http_errors import PlainHttpAtTls, UrlUnusable
 
-TRANSPORT_ERRORS: tuple[type[Exception], ...] = tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
-"""Every class for a failed connection, including those of the HTTP client."""
-
-UNANSWERED: tuple[type[Exception], ...] = (sdk.BotoCoreError, ResponseParserError, *TRANSPORT_ERRORS)
-
+_Classes = tuple[type[Exception], ...]
+_CONNECTION: _Classes = (sdk.ConnectionError, sdk.HTTPClientError, TimeoutError)
+"""The classes for a failed connection, without those of the SDK's HTTP client."""
 _DENIED = (
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,
@@ -47,16 +43,43 @@ def from_transport(call: StoreCall, error: Exception) -> MirrordError:
         return StoreRefused(call.message("the port speaks TLS; write https:// in endpoint_url"))
     if isinstance(error, sdk.SSLError):
         return _from_tls(call, error)
-    if isinstance(error, ResponseParserError):
+    if isinstance(error, _of_parser()):
         return no_answer(call, f"the answer is not S3: {error}", answered=True)
     if isinstance(error, sdk.CredentialRetrievalError):
         return StoreUnavailable(call.message(str(error)))
     if isinstance(error, UrlUnusable):
         return StoreRefused(call.message(str(error)))
-    if isinstance(error, (sdk.HTTPClientError, *TRANSPORT_ERRORS)):
+    if isinstance(error, (*_CONNECTION, *_of_http_client())):
         reason = _description(error)
         return StoreUnavailable(call.message(reason)) if _never_sent(error) else no_answer(call, reason)
     return StoreRefused(call.message(str(error)))
+
+
+def is_unanswered(error: Exception) -> bool:
+    """Whether a call that raised `error` got no answer, or one that is not S3."""
+    return isinstance(error, (sdk.BotoCoreError, *_CONNECTION, *_of_parser(), *_of_http_client()))
+
+
+def _of_parser() -> _Classes:
+    if not _sdk_is_imported():
+        return ()
+    from botocore.parsers import ResponseParserError
+
+    return (ResponseParserError,)
+
+
+def _of_http_client() -> _Classes:
+    """aiobotocore adds the classes of its HTTP client to botocore's table."""
+    if not _sdk_is_imported():
+        return ()
+    from botocore.retryhandler import EXCEPTION_MAP
+
+    return tuple(EXCEPTION_MAP["GENERAL_CONNECTION_ERROR"])
+
+
+def _sdk_is_imported() -> bool:
+    """Only then can its errors occur: an error of our own client does not import it."""
+    return "aiobotocore.endpoint" in sys.modules
 
 
 def no_answer(call: StoreCall, reason: str, *, answered: bool = False) -> MirrordError:

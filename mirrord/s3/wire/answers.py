@@ -9,27 +9,23 @@ from collections.abc import Mapping
 from http.client import responses
 from typing import Any, cast
 
-from aiobotocore.parsers import AioResponseParserFactory
-from botocore.awsrequest import HeadersDict
 from botocore.exceptions import ClientError
 
 from mirrord.s3.answers.xml_repair import readable
-from mirrord.s3.http_session import REFUSAL_LIMIT, RESULT_LIMIT
+from mirrord.s3.deferred_client import DeferredClient, sdk_session
+from mirrord.s3.http_errors import REFUSAL_LIMIT, RESULT_LIMIT
 from mirrord.s3.wire.http import WireResponse
 from mirrord.s3.wire.listing_page import listing_page
-from mirrord.s3.wire.operations import Fields, Operation, answer_date
+from mirrord.s3.wire.operations import Fields, Operation
 
 Answer = dict[str, Any]
 
 
 class AnswerReader:
-    """Reads the answers of the operations of one SDK client. `events` are that client's."""
+    """Reads the answers to the operations of one SDK client, which `sdk` opens if it must read one."""
 
-    def __init__(self, events: Any) -> None:
-        parsers = AioResponseParserFactory()
-        parsers.set_parser_defaults(timestamp_parser=answer_date)
-        self._parser: Any = parsers.create_parser("rest-xml")
-        self._events = events
+    def __init__(self, sdk: DeferredClient) -> None:
+        self._sdk = sdk
 
     async def read(self, operation: Operation, response: WireResponse) -> Answer:
         """Raises ClientError: a refusal, also one in an answer with the status 200. ResponseParserError, ValueError,
@@ -45,15 +41,8 @@ class AnswerReader:
         return await self._parsed(operation, status, headers, body)
 
     async def _parsed(self, operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-        answer = {"headers": HeadersDict(headers), "status_code": status, "context": {}, "body": body}
-        changed: Answer = {}
-        await self._events.emit(  # the SDK makes a 500 of an error document in a 200
-            f"before-parse.s3.{operation.name}",
-            operation_model=operation.model,
-            response_dict=answer,
-            customized_response_dict=changed,
-        )
-        parsed = await self._parser.parse(answer, operation.model.output_shape) | changed
+        client = await self._sdk.opened()
+        parsed = await (await sdk_session()).parsed_answer(client, operation.name, status, headers, body)
         if parsed["ResponseMetadata"]["HTTPStatusCode"] >= 300:
             raise ClientError(parsed, operation.name)
         return cast("Answer", parsed)

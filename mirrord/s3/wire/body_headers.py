@@ -1,8 +1,8 @@
 """The query and headers of PutObject and UploadPart, and what the headers of their answers say. Pure.
 
 Owns the names of these headers (S3 API Reference, "PutObject"). `arguments` has the rules for the values, and
-`answers.results` those for the fields of an answer. The other operations take the names from the SDK's model
-(`operations`), which costs 10 us for each request.
+`answers.results` those for the fields of an answer. The other operations are described by tables (`operations`), which
+cost 10 us for each request.
 """
 
 from collections.abc import Mapping

@@ -16,13 +16,13 @@ from mirrord._version import __version__
 from mirrord.model import StoredObject
 from mirrord.s3.answers.results import stored_object
 from mirrord.s3.body_request import BodyRequest, send_by_sdk
-from mirrord.s3.http_session import RESULT_LIMIT
+from mirrord.s3.deferred_client import DeferredClient
+from mirrord.s3.http_errors import RESULT_LIMIT
 from mirrord.s3.wire.answers import Answer, AnswerReader
 from mirrord.s3.wire.body_headers import Header, answer_fields, request_headers, request_query
 from mirrord.s3.wire.http import WireClient, WireResponse
-from mirrord.s3.wire.operations import Operation, operations
-from mirrord.s3.wire.sdk_signer import host_of
-from mirrord.s3.wire.signing import AccessKeys, CanonicalRequest, Signer, encoded_key
+from mirrord.s3.wire.operations import OPERATIONS, Operation
+from mirrord.s3.wire.signing import AccessKeys, CanonicalRequest, Signer, encoded_key, host_of
 from mirrord.s3.wire.store_signing import StoreSigning
 
 Connect = Callable[[str], WireClient]
@@ -43,19 +43,26 @@ class BucketAddress(NamedTuple):
 
 
 class FrequentCalls:
-    """Has the interface of the SDK's `client`, and `send_body`. The caller opens and closes that client.
+    """Has the interface of the SDK's `client`, and `send_body`. The caller closes that client.
 
     `credentials` has the SDK's interface; None: requests are not signed. `connect` makes HTTP clients, which close with
-    this object.
+    this object. `endpoint`: the URL that the bucket is appended to; None: the SDK determines the URLs of buckets.
     """
 
-    def __init__(self, client: Any, credentials: Any, signing: StoreSigning, connect: Connect) -> None:
+    def __init__(
+        self,
+        client: DeferredClient,
+        credentials: Any,
+        signing: StoreSigning,
+        connect: Connect,
+        endpoint: str | None = None,
+    ) -> None:
         self._client = client
         self._credentials = credentials
         self._signing = signing
         self._connect = connect
-        self._operations = operations(client.meta.service_model)
-        self._answers = AnswerReader(client.meta.events)
+        self._endpoint = endpoint
+        self._answers = AnswerReader(client)
         self._addresses: dict[str, BucketAddress | None] = {}
         self._http: dict[str, WireClient] = {}
         self._contexts = AsyncExitStack()
@@ -81,8 +88,8 @@ class FrequentCalls:
         return await self._call("list_objects_v2", given)
 
     async def _call(self, method: str, given: Mapping[str, Any]) -> Answer:
-        operation, address = self._operations[method], await self._address_of(given["Bucket"])
-        if address is None or not given.keys() <= operation.parameters or given.get("Key") == "":
+        operation, address = OPERATIONS[method], await self._address_of(given["Bucket"])
+        if address is None or not operation.sends(given) or given.get("Key") == "":
             answer: Answer = await getattr(self._client, method)(**given)
             return answer
         path = f"{address.path}/{encoded_key(given['Key'])}" if "Key" in given else address.path or "/"
@@ -91,7 +98,7 @@ class FrequentCalls:
 
     async def send_body(self, request: BodyRequest) -> StoredObject:
         """PutObject or UploadPart."""
-        at, operation = request.at, self._operations[request.method]
+        at, operation = request.at, OPERATIONS[request.method]
         address = self._addresses.get(at.bucket) or await self._address_of(at.bucket)
         if address is None or not at.key:
             return await send_by_sdk(self._client, request)
@@ -144,17 +151,28 @@ class FrequentCalls:
     async def _address(self, bucket: str) -> BucketAddress | None:
         if not is_plain_bucket(bucket):
             return None
-        context: dict[str, Any] = {"client_region": self.meta.region_name, "client_config": self.meta.config}
-        model = self._operations["head_object"].model
-        # The SDK has no public method for this. A contract test compares the addresses with those of its requests.
-        url, headers, _ = await self._client._resolve_endpoint_ruleset(model, {"Bucket": bucket, "Key": "k"}, context)
-        signing = context.get("signing", {})
-        if headers or context.get("auth_type") not in ("v4", "none") or signing.get("signing_name", "s3") != "s3":
+        if self._endpoint is not None:
+            url, region = f"{self._endpoint.rstrip('/')}/{bucket}", self._client.region
+        elif (resolved := await self._resolved(bucket)) is not None:
+            url, region = resolved
+        else:
             return None
-        signer = None if self._credentials is None else Signer(signing.get("region") or self.meta.region_name)
+        signer = None if self._credentials is None else Signer(region)
         parts = urlsplit(url)
         client = await self._http_client(f"{parts.scheme}://{host_of(url)}")
         return BucketAddress(client, host_of(url), parts.path.rstrip("/"), signer)
+
+    async def _resolved(self, bucket: str) -> tuple[str, str] | None:
+        """The URL of a bucket and the region of its signatures, by the SDK's rules. None: not signed with SigV4."""
+        client = await self._client.opened()
+        context: dict[str, Any] = {"client_region": client.meta.region_name, "client_config": client.meta.config}
+        model = client.meta.service_model.operation_model("HeadObject")
+        # The SDK has no public method for this. A contract test compares the addresses with those of its requests.
+        url, headers, _ = await client._resolve_endpoint_ruleset(model, {"Bucket": bucket, "Key": "k"}, context)
+        signing = context.get("signing", {})
+        if headers or context.get("auth_type") not in ("v4", "none") or signing.get("signing_name", "s3") != "s3":
+            return None
+        return url, signing.get("region") or client.meta.region_name
 
     async def _http_client(self, origin: str) -> WireClient:
         async with self._lock:

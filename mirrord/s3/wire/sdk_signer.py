@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from botocore import UNSIGNED
 
-from mirrord.s3.wire.signing import AccessKeys, CanonicalRequest, Signer
+from mirrord.s3.wire.signing import AccessKeys, CanonicalRequest, Signer, host_of
 from mirrord.s3.wire.store_signing import StoreSigning
 
 _UNSIGNED_HEADERS = frozenset(
@@ -50,14 +50,6 @@ class SdkSigner:
         keys = AccessKeys(frozen.access_key, frozen.secret_key, frozen.token)
         for name, value in self._signer.sign(canonical, payload, keys, self._signing.stamp()):
             request.headers[name] = value
-
-
-def host_of(url: str) -> str:
-    """The Host header of a request for a URL: without userinfo and a default port."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
 
 
 def _canonical_query(query: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from hmac import digest
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from mirrord.s3.wire.http import RequestHeaders
 
@@ -115,6 +115,14 @@ def _hmac_sha256(key: bytes) -> Callable[[bytes], str]:
 def time_stamp(seconds: float) -> str:
     """The time of a signature: `20261128T193000Z`. `seconds` since the epoch."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+
+
+def host_of(url: str) -> str:
+    """The Host header of a request for a URL: without userinfo and a default port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
 
 
 def encoded_key(key: str) -> str:

@@ -5,7 +5,8 @@ from botocore import UNSIGNED
 
 from mirrord.declared import Credentials, RequestOptions, StoreOptions
 from mirrord.model import ChecksumKind, ProviderName
-from mirrord.s3.session import client_config, provider_of, signs_payload
+from mirrord.s3.policies import provider_of, signs_payload
+from mirrord.s3.sdk_session import client_config
 
 
 @pytest.mark.parametrize(
