@@ -1,6 +1,6 @@
 """What happens to a folder's file when its object is proven: the values of the manifest's `after_upload`."""
 
-from dataclasses import dataclass
+from mirrord.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

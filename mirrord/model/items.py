@@ -1,8 +1,8 @@
 """An item (one source bound to one object), and the destination of its object."""
 
-from dataclasses import dataclass
 from hashlib import sha256
 
+from mirrord.frozen import dataclass
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.options import DeclaredBytes, Options

@@ -1,10 +1,11 @@
 """The state of a source and of a store now: revisions, objects, parts, open uploads. Sizes are bytes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from os import stat_result
 from typing import NamedTuple, Self
 
+from mirrord.frozen import dataclass
 from mirrord.model.kinds import ChecksumKind
 
 

@@ -1,8 +1,9 @@
 """The settings of an entry for its items, as frozen values. Durations are seconds, sizes bytes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mirrord.frozen import dataclass
 from mirrord.model.kinds import Drift, Overwrite
 from mirrord.units import KiB
 

@@ -4,8 +4,9 @@ Owns the text form of an origin, which the journal records and the status shows.
 `http(s)://…`, or `file:///…` with nothing encoded. A new kind of source is one more type of `Origin`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mirrord.frozen import dataclass
 from mirrord.model.after_upload import FileAction, KeepFile
 
 _FILE = "file://"

@@ -3,10 +3,10 @@
 Times are seconds since the epoch (float, UTC); sizes are bytes.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mirrord.errors import Reason
+from mirrord.frozen import dataclass
 from mirrord.model.items import Destination
 from mirrord.model.kinds import ChecksumKind, Integrity, State, TransferKind
 from mirrord.model.observed import Checksum, Revision
