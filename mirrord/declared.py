@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind, FileAction, KeepFile, Options, ProviderName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Credentials:
     """The credentials of one store: a static pair of keys, a named profile, or none (`anonymous`)."""
 
@@ -20,7 +21,7 @@ class Credentials:
     anonymous: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BucketOptions:
     """A bucket that the manifest declares. mirrord creates it only with `create`."""
 
@@ -29,7 +30,7 @@ class BucketOptions:
     region: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RequestOptions:
     """How the requests to a store are addressed, sent and signed."""
 
@@ -38,7 +39,7 @@ class RequestOptions:
     payload_signing: str = "auto"  # auto: only without TLS and not on loopback; always, never
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StoreOptions:
     """One declared store. `endpoint_url=None` means AWS, or for `embedded` a free local port."""
 
@@ -60,7 +61,7 @@ class StoreOptions:
         return (self.endpoint_url or "https://s3.amazonaws.com").rstrip("/").lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ListSpec:
     """One list of sources of a manifest. `planning.lists.binding` binds each row to its object."""
 
@@ -78,7 +79,7 @@ class ListSpec:
         return self.location.startswith(("http://", "https://"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderTarget:
     """The destination of a folder's objects. The fields are those of a `Destination`, with a template of its key."""
 
@@ -89,7 +90,7 @@ class FolderTarget:
     key: str = "{path}"  # template of the whole key: the prefix of `to`, then the folder's `key`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FileSelection:
     """Which files of a folder count, and which of them are ready."""
 
@@ -99,7 +100,7 @@ class FileSelection:
     follow_symlinks: bool = False  # a link is treated as its target, also outside the folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WatchTimes:
     """When a folder is scanned. All times are in seconds."""
 
@@ -109,7 +110,7 @@ class WatchTimes:
     rescan: float = 60.0  # between scans, with or without events
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderSpec:
     """One folder of a manifest. `planning.items.bind.item_of` binds each file found to its object."""
 

@@ -42,6 +42,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mirrord.frozen import frozen
+
 
 class Recovery(StrEnum):
     """What the caller does about an error."""
@@ -83,7 +85,7 @@ def printable(name: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeftOut:
     """Files of one kind that a folder's listing found and left out. The plural of `kind` ends with s; `first` is
     printable."""

@@ -6,14 +6,15 @@ reported without it (`reconcile.transfer_attempt`).
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from mirrord.errors import LeftOut, Problem, Reason
+from mirrord.frozen import frozen
 from mirrord.model import Copied, Item, State, TransferKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Event:
     """Base of all events; `name` is the event's name in the log."""
 
@@ -21,21 +22,21 @@ class Event:
 
 
 # ── manifests ─────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ManifestLoaded(Event):
     name = "manifest.loaded"
     file: str
     items: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ManifestRejected(Event):
     name = "manifest.rejected"
     file: str
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ManifestRemoved(Event):
     """The file is out of force: its items stop, their objects stay."""
 
@@ -44,7 +45,7 @@ class ManifestRemoved(Event):
 
 
 # ── transfers ─────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferEvent(Event):
     """Base of the events of one attempt."""
 
@@ -54,13 +55,13 @@ class TransferEvent(Event):
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferStarted(TransferEvent):
     name = "transfer.started"
     size: int | None = None  # None: the source does not give it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferResumed(TransferEvent):
     """After started: the store has this many bytes of an earlier attempt, in parts that are not sent again."""
 
@@ -69,7 +70,7 @@ class TransferResumed(TransferEvent):
     bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferProgress(TransferEvent):
     """After each part or put that the store confirmed, and after each chunk read. Logs show only some of them.
 
@@ -82,14 +83,14 @@ class TransferProgress(TransferEvent):
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferCompleted(TransferEvent):
     name = "transfer.completed"
     copied: Copied
     duration: float  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferFailed(TransferEvent):
     name = "transfer.failed"
     reason: Reason
@@ -98,7 +99,7 @@ class TransferFailed(TransferEvent):
     retry_in: float | None = None  # None: no retry before `every`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferInterrupted(TransferEvent):
     name = "transfer.interrupted"
     duration: float
@@ -106,19 +107,19 @@ class TransferInterrupted(TransferEvent):
 
 
 # ── items ─────────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemEvent(Event):
     item: Item
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemUnchanged(ItemEvent):
     name = "item.unchanged"
     store_answered: bool = True
     """Whether the store was asked in this check. Not logged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemsUnchanged(Event):
     """Many `ItemUnchanged`: of some files of a folder that were found unchanged together."""
 
@@ -128,14 +129,14 @@ class ItemsUnchanged(Event):
     """Each item. To make the items takes longer than to find the files unchanged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemBlocked(ItemEvent):
     name = "item.blocked"
     reason: Reason
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemRetrying(ItemEvent):
     """A check failed with a transient error before a transfer started."""
 
@@ -147,7 +148,7 @@ class ItemRetrying(ItemEvent):
     retry_in: float | None = None  # None: no retry before `every`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemDrifted(ItemEvent):
     """Another program deleted or replaced the object."""
 
@@ -155,14 +156,14 @@ class ItemDrifted(ItemEvent):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemPruned(ItemEvent):
     """The object was deleted: its source is gone and the manifest asks for the deletion."""
 
     name = "item.pruned"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemChanged(ItemEvent):
     """An item's state changed; for the status page and metrics, not logged by itself."""
 
@@ -173,7 +174,7 @@ class ItemChanged(ItemEvent):
 
 
 # ── folders and uploads ───────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderRescanned(Event):
     name = "folder.rescanned"
     folder: str
@@ -185,7 +186,7 @@ class FolderRescanned(Event):
     left_out: tuple[LeftOut, ...] = ()  # names that were left out, by kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderSettled(Event):
     """Files of a folder settled and were queued; `waiting` others have not settled yet."""
 
@@ -196,7 +197,7 @@ class FolderSettled(Event):
     waiting: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderOverflowed(Event):
     """Events of a folder were lost, or were more than are kept. The folder is scanned instead."""
 
@@ -205,7 +206,7 @@ class FolderOverflowed(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class UploadAborted(Event):
     """An unfinished multipart upload of ours was aborted."""
 
@@ -217,19 +218,19 @@ class UploadAborted(Event):
 
 
 # ── the daemon ────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DaemonReady(Event):
     name = "daemon.ready"
     url: str  # empty: no HTTP server
     pid: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DaemonStopping(Event):
     name = "daemon.stopping"
     grace: float  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DaemonStopped(Event):
     name = "daemon.stopped"

@@ -3,13 +3,12 @@
 Owns the properties that differ between S3-compatible stores (FIELD_NOTES 7, 8). No other module compares their names.
 """
 
-from dataclasses import dataclass
-
+from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind, ProviderName
 from mirrord.units import GiB, MiB, TiB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Provider:
     """One provider's profile. Sizes in bytes."""
 

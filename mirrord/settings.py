@@ -7,10 +7,11 @@ that names its flag or variable. The result is one frozen `Settings`.
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
+from mirrord.frozen import frozen
 from mirrord.units import MiB, parse_duration, parse_size
 
 MOST_TRANSFERS = 10_000
@@ -29,7 +30,7 @@ _BESIDE_THE_JOURNAL = ("lock", "daemon.json", "daemon.json.new", *_EMBEDDED)
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnPaths:
     """The state directory, and mirrord's own names in it. Nothing of it is ever uploaded."""
 
@@ -43,7 +44,7 @@ class OwnPaths:
         return below == "." or below.partition("/")[0] in self.names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """`state` is the journal's file. The rest of the state (lock, embedded store) is in the same directory."""
 

@@ -4,13 +4,14 @@ Owns the types that `ports.Control` returns. Times are seconds since the epoch (
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mirrord.errors import LeftOut, Problem, Reason
+from mirrord.frozen import frozen
 from mirrord.model import Integrity, Record, State, TransferKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Progress:
     """A transfer that runs now. `size` is None if the source does not give it; `rate` is the recent rate in bytes per
     second."""
@@ -30,7 +31,7 @@ class Progress:
     """The current step, if it is not the sending of bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemStatus:
     """One item: its record, overlaid with what runs now."""
 
@@ -69,7 +70,7 @@ class ItemStatus:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FileStatus:
     """One manifest file: which version is in force, and the problems of its current content."""
 
@@ -81,7 +82,7 @@ class FileStatus:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderStatus:
     """One watched folder."""
 
@@ -96,7 +97,7 @@ class FolderStatus:
     """Names that the last scan left out, by kind: links, special files, names that make no allowed key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ListStatus:
     """One list of sources. Not `complete`: rows may be missing or bad, so nothing leaves because of it."""
 
@@ -109,7 +110,7 @@ class ListStatus:
     """The first bad rows, each with its line, and why the list could not be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Status:
     """The whole status at one moment. `not_ready` is the reason, empty when ready."""
 
@@ -130,7 +131,7 @@ class Status:
     """Accepted defaults that this version does not enforce yet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemPage:
     """Items in the order of their ids. `cursor` gets the next page; None at the end."""
 

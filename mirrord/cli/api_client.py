@@ -4,7 +4,6 @@ Owns the requests, their deadline and the error texts. Follows no redirect and u
 the given address.
 """
 
-from dataclasses import dataclass
 from os import strerror
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mirrord.cli.daemon_address import checked_address
 from mirrord.errors import DaemonRefused, NoDaemon
+from mirrord.frozen import frozen
 from mirrord.model import State
 from mirrord.status import ItemPage, ItemStatus, Status
 
@@ -25,7 +25,7 @@ _REFUSED = {401: "the token is wrong: set MIRRORD_API_TOKEN to the manifest's da
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Response:
     status: int
     body: Any

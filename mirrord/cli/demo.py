@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -26,6 +26,7 @@ from mirrord.demo.directory import ORIGIN, DemoDirectory
 from mirrord.demo.sample_origin import SampleOrigin
 from mirrord.errors import ListenFailed, ManifestError
 from mirrord.events import DaemonReady, Event
+from mirrord.frozen import frozen
 from mirrord.model import ProviderName
 from mirrord.programs.api import sync
 from mirrord.programs.desired import Desired, read
@@ -59,7 +60,7 @@ def demo(once: bool, directory: str, verbose: bool) -> int:
 
 
 # ── live ──────────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True)
+@frozen
 class Welcome:
     """Prints where everything is, once the daemon is ready. `wanted` is the address that the page should have had."""
 

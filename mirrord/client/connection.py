@@ -5,11 +5,11 @@ Owns when connections are opened and closed: inside `async with`, all calls shar
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from mirrord.declared import Credentials, StoreOptions
+from mirrord.frozen import frozen
 from mirrord.model import Destination, ProviderName
 from mirrord.ports import ObjectStore
 from mirrord.s3.session import S3Store
@@ -19,7 +19,7 @@ from mirrord.transfer.writes import ETagAgreement
 from mirrord.units import MiB
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenConnection:
     """The open store and the sources for URLs."""
 

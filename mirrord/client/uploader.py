@@ -4,12 +4,12 @@ Owns the public interface; `transfer.multipart` and `transfer.part_builder` do t
 """
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from mirrord.client.connection import StoreConnection
+from mirrord.frozen import frozen
 from mirrord.model import META_TRANSFER, Destination, ObjectOptions, Observed, Part, PartSizes, ProviderName, Revision
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.transfers.parts import growing
@@ -34,7 +34,7 @@ LARGEST_PART = 64 * MiB
 BytesLike = bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _OpenUpload:
     """The state of an uploader inside its block."""
 

@@ -22,6 +22,7 @@ from mirrord.events import (
     TransferResumed,
     TransferStarted,
 )
+from mirrord.frozen import frozen
 from mirrord.model import State
 from mirrord.ports import Clock
 from mirrord.status import Progress
@@ -36,7 +37,7 @@ BACKLOG = 512
 """Most events that wait for one subscriber; then the oldest is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sample:
     """Byte counts of one transfer at a moment (monotonic seconds)."""
 

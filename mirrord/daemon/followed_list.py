@@ -12,6 +12,7 @@ from random import random
 
 from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
+from mirrord.frozen import frozen
 from mirrord.model import Item, Options, Revision
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.schedule import AFTER_LAST_RETRY, cron_after
@@ -29,7 +30,7 @@ MOST_CONFLICTS = 20
 """Conflicts with other entries that are shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ListPorts:
     """What the following of a list needs. `changed` applies its items; `chance` is uniform in [0, 1)."""
 

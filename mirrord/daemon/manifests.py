@@ -8,12 +8,13 @@ decides which versions are in force; `daemon.follow` decides when to read, and a
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from logging import getLogger
 
 from mirrord.errors import ManifestError, PathMissing, Problem
 from mirrord.events import ManifestLoaded, ManifestRejected, ManifestRemoved
+from mirrord.frozen import frozen
 from mirrord.manifest import load
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Manifest
@@ -34,7 +35,7 @@ GONE_AFTER = 10.0
 """Seconds after which a missing file is out of force."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileContent:
     """One file as read now, with a digest of its bytes; `content` is None if it cannot be read (see `problems`)."""
 

@@ -9,17 +9,18 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from mirrord._version import __version__
 from mirrord.errors import JournalUnavailable
+from mirrord.frozen import frozen
 from mirrord.journal.private import private_directory
 
 PRESENCE_FILE = "daemon.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Presence:
     """A running daemon. `url` is empty if it has no HTTP server."""
 

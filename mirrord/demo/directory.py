@@ -4,8 +4,9 @@ Owns the contents of the files. They are made once and never overwritten, so tha
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+
+from mirrord.frozen import frozen
 
 ORIGIN = "MIRRORD_DEMO_ORIGIN"
 """The variable by which the manifest finds the sample origin."""
@@ -49,7 +50,7 @@ folders:
 NOTE = "Every file in this folder becomes an object below s3://demo/inbox/.\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DemoDirectory:
     """The directory of one demo. `root` is absolute."""
 

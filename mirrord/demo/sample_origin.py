@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
 from random import Random
@@ -19,6 +18,7 @@ from typing import Self
 
 from aiohttp import web
 
+from mirrord.frozen import frozen
 from mirrord.units import KiB, MiB
 
 _BLOCK = 256 * KiB
@@ -68,7 +68,7 @@ class Text:
         return sha256(self._body).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Published:
     """One version of a file that an origin serves. `etag` quoted; `modified` in seconds since the epoch."""
 

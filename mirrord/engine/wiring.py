@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from mirrord.declared import ListSpec, StoreOptions
 from mirrord.engine.clock import SystemClock
@@ -18,6 +17,7 @@ from mirrord.engine.read_only_journal import read_journal
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
+from mirrord.frozen import frozen
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, Item
@@ -41,7 +41,7 @@ DAEMON_RETRIES = Backoff(base=1.0, cap=300.0, tries=1_000_000)
 """`run` retries a transient error without end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Adapters:
     """Open adapters: the journal, the stores and the sources."""
 
@@ -62,7 +62,7 @@ class Adapters:
         return self.files.source(File(None, spec.location))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Engine:
     """The open parts that a program works with."""
 

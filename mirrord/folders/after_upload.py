@@ -10,7 +10,7 @@ left set aside (`resume`). The file operations are behind `Quarantine`.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from logging import getLogger
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from mirrord.errors import (
 from mirrord.events import ItemBlocked, ItemChanged
 from mirrord.folders.binding import Binding
 from mirrord.folders.copy_proof import CopyProof
+from mirrord.frozen import frozen
 from mirrord.model import (
     Drift,
     FileIdentity,
@@ -110,7 +111,7 @@ async def no_rival(item: Item) -> str | None:  # noqa: ARG001 - the signature of
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AfterUpload(Reconciles):
     """`reconcile` checks an item like the reconciler, then removes its file if the folder has `after_upload`. Raises
     JournalError only."""

@@ -6,11 +6,12 @@ key.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import KeyRefused
+from mirrord.frozen import frozen
 from mirrord.model import Item
 from mirrord.planning.items.bind import file_of, has_date, item_of, name_of
 from mirrord.ports import Found, JournalQueries
@@ -18,7 +19,7 @@ from mirrord.ports import Found, JournalQueries
 F = TypeVar("F", bound=Found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binding:
     """Binds the files of one folder. `pending`: the dates of submitted files that have no record yet, by name."""
 

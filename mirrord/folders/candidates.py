@@ -12,6 +12,7 @@ from itertools import islice
 from math import inf
 from typing import TypeVar
 
+from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, Item, State
 from mirrord.units import format_duration, format_size
 
@@ -28,7 +29,7 @@ MOST_DUE = 2_000
 _ASKED = 256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsettled:
     """A file that may still change. Times are monotonic seconds."""
 
@@ -81,7 +82,7 @@ class Submitted:
     scan: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """A file whose object another source has. `since`: seconds since the epoch; `recorded`: as in `Unsettled`."""
 

@@ -5,11 +5,12 @@ or by reading back both. `after_upload` decides what follows.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from logging import getLogger
 
 from mirrord.errors import ReadbackMismatch, SourceChanged
 from mirrord.events import ItemChanged
+from mirrord.frozen import frozen
 from mirrord.model import Integrity, Item, Record
 from mirrord.planning.decisions.decide import identifies_bytes
 from mirrord.planning.decisions.file_removal import why_lost
@@ -29,7 +30,7 @@ from mirrord.units import format_size
 _log = getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CopyProof:
     """`store_of` and `source_of` open the store and the source of an item."""
 

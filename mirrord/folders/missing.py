@@ -6,12 +6,13 @@ Owns the steps from what a scan saw to the items whose objects are deleted, or t
 
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from mirrord.declared import FolderSpec
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked
+from mirrord.frozen import frozen
 from mirrord.model import Condition, Item, Record, State
 from mirrord.planning.decisions.prune import DirectoryId, MissingItems, ScannedItems, is_other_directory, prune_refusal
 from mirrord.planning.items.bind import name_of, recorded_origin
@@ -26,7 +27,7 @@ class AbsenceCheck(Protocol):
     async def absent(self, files: Mapping[str, int | None]) -> frozenset[str]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class MissingFiles:
     """Finds the recorded files of one folder that are gone."""
 

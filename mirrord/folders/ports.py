@@ -5,9 +5,9 @@ Owns their names, so that intake, conflicts and pruning depend on these and not 
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from mirrord.frozen import frozen
 from mirrord.model import Item, Record, Revision
 from mirrord.ports import Clock, FolderListing, Hints, JournalRecords, Observer
 
@@ -36,7 +36,7 @@ async def nothing() -> None:
     """`FolderPorts.resume` where files are never set aside."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FolderPorts:
     """The ports of a folder's loop. `watch` raises OSError if events are not available."""
 

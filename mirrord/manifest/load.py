@@ -8,7 +8,6 @@ error. Returns `Parsed`; `manifest` joins the files.
 import os
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mirrord.errors import ManifestError, Problem
+from mirrord.frozen import frozen
 from mirrord.manifest import report, rules
 from mirrord.manifest.files import read_file
 from mirrord.manifest.positions import EntryPositions
@@ -33,7 +33,7 @@ _ENTRY_FIELDS = frozenset({"url", "urls", "list", "path", "to"})
 _ROUNDS = 64  # when an unset value is left out, its parent may be left out too: one level in each round
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parsed:
     """A document, the positions of its entries, and a digest of all that was read for it."""
 

@@ -7,12 +7,13 @@ without it. The next step is `planning.items.expand`.
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
 from mirrord.declared import StoreOptions
 from mirrord.errors import ManifestError, Problem
+from mirrord.frozen import frozen
 from mirrord.manifest import load, stores
 from mirrord.manifest.positions import EntryPositions
 from mirrord.manifest.schema.document import DaemonSection, Document
@@ -24,7 +25,7 @@ FAULTY_STORE = "this store is declared in a file that has faults; correct those 
 _UNKNOWN = "https://unset.invalid"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """One valid file. `digest` covers its bytes and the files that it refers to; `environ` is the environment it was
     read in."""
@@ -113,7 +114,7 @@ class Manifest:
         return Problem(self.file, line, column, path, message)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """The valid manifests with their stores and `daemon`; and the problems of the other manifests."""
 

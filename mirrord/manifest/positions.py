@@ -5,8 +5,8 @@ Two numbers for each field; the tree would take kilobytes for each entry.
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from mirrord.frozen import frozen
 from mirrord.manifest.syntax.nodes import MappingNode, Node, SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
@@ -15,7 +15,7 @@ _WIDTH = 1 + 2 * len(_FIELDS)
 """Numbers for each entry: its index in the file, then line and column of each field."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryPositions:
     """Positions of entries by section, and of `daemon` and `stores.x` by name. `partial`: entries of which a
     value was left out."""

@@ -1,19 +1,19 @@
 """What happens to a folder's file when its object is proven: the values of the manifest's `after_upload`."""
 
-from mirrord.frozen import dataclass
+from mirrord.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeepFile:
     """The file stays."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteFile:
     """The file is deleted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MoveFile:
     """The file is moved into `directory`, an absolute path. It keeps its name relative to its folder."""
 

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from mirrord.frozen import dataclass
+from mirrord.frozen import frozen
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.options import DeclaredBytes, Options
@@ -11,7 +11,7 @@ from mirrord.model.origins import File, Origin
 _KEEP = KeepFile()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Destination:
     """The address of an object: a store by its name in the manifest and its endpoint, a bucket, a normalised key."""
 
@@ -43,7 +43,7 @@ class ItemIds:
         return digest.hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Item:
     """One source bound to one object: the unit of reconciliation."""
 

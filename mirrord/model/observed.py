@@ -5,11 +5,11 @@ from dataclasses import field
 from os import stat_result
 from typing import NamedTuple, Self
 
-from mirrord.frozen import dataclass
+from mirrord.frozen import frozen
 from mirrord.model.kinds import ChecksumKind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileIdentity:
     """The fields of stat(2) that distinguish one state of a local file from another."""
 
@@ -25,7 +25,7 @@ class FileIdentity:
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Revision:
     """The identity of one version of a source. Revisions of different addresses are never equal."""
 
@@ -47,7 +47,7 @@ class Revision:
         return self.etag if self.etag and self.etag.startswith('"') and len(self.etag) > 2 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Observed:
     """The state of a source now: its revision, and the properties that the object inherits."""
 
@@ -60,7 +60,7 @@ class Observed:
     """False: nothing proves that the source ends where its stream ends, as of a response without length and chunks."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checksum:
     """A digest of some bytes. `value` is base64, as in S3 headers; hex is only for display."""
 
@@ -68,7 +68,7 @@ class Checksum:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StoredObject:
     """An object as the store reports it. `etag` is quoted, as sent; metadata keys are lower case, without
     `x-amz-meta-`."""
@@ -85,7 +85,7 @@ class StoredObject:
     """From a HeadObject response; False: from the response to a write."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Part:
     """One uploaded part of a multipart upload. Numbers start at 1."""
 
@@ -95,7 +95,7 @@ class Part:
     checksum: Checksum | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectVersion:
     """One version of an object, from ListObjectVersions."""
 
@@ -112,7 +112,7 @@ class ListedObject(NamedTuple):
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """An open multipart upload at a store, from ListMultipartUploads."""
 

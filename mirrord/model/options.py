@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import field
 
-from mirrord.frozen import dataclass
+from mirrord.frozen import frozen
 from mirrord.model.kinds import Drift, Overwrite
 from mirrord.units import KiB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class HttpOptions:
     """Settings of the HTTP requests for one entry. `headers` includes bearer and basic credentials, so it is secret."""
 
@@ -19,7 +19,7 @@ class HttpOptions:
     max_redirects: int = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ObjectOptions:
     """Headers, metadata and tags of an object, with S3's names. None or empty: not sent.
 
@@ -39,7 +39,7 @@ class ObjectOptions:
     kms_key_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class UploadOptions:
     """The division into parts. None: `planning.transfers.parts` chooses from size, provider and memory limit."""
 
@@ -48,7 +48,7 @@ class UploadOptions:
     concurrency: int = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclaredSum:
     """The expected bytes of a source: a sha256 (64 hex digits, lower case), or the URL of a list that holds it."""
 
@@ -56,7 +56,7 @@ class DeclaredSum:
     url: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclaredBytes:
     """The expected bytes of one item, from its row in a list: length in bytes, md5 and sha256 as raw digests. None: not
     declared. Raw, because a list may have a million rows."""
@@ -73,7 +73,7 @@ class DeclaredBytes:
         return f"md5:{self.md5.hex()}" if self.md5 is not None else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Schedule:
     """When the items of an entry are checked."""
 
@@ -85,7 +85,7 @@ class Schedule:
     """The time zone of `cron`, an IANA name; None: UTC."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SourceRequirements:
     """What a source must be; it is refused otherwise. None: no requirement."""
 
@@ -94,7 +94,7 @@ class SourceRequirements:
     checksum: DeclaredSum | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Options:
     """All settings of an entry for its items. All items of the entry share one instance."""
 

@@ -6,13 +6,13 @@ Owns the text form of an origin, which the journal records and the status shows.
 
 from dataclasses import field
 
-from mirrord.frozen import dataclass
+from mirrord.frozen import frozen
 from mirrord.model.after_upload import FileAction, KeepFile
 
 _FILE = "file://"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Url:
     """A source on a host. `text` is the full URL, which may hold secrets."""
 
@@ -24,7 +24,7 @@ class Url:
         return self.text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A local file. `root` is the path of the folder that found it; None: an entry names the file itself.
 

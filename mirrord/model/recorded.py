@@ -6,13 +6,13 @@ Times are seconds since the epoch (float, UTC); sizes are bytes.
 from typing import NamedTuple
 
 from mirrord.errors import Reason
-from mirrord.frozen import dataclass
+from mirrord.frozen import frozen
 from mirrord.model.items import Destination
 from mirrord.model.kinds import ChecksumKind, Integrity, State, TransferKind
 from mirrord.model.observed import Checksum, Revision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class JournaledProgress:
     """The recorded progress of a transfer."""
 
@@ -27,7 +27,7 @@ class JournaledProgress:
     None: it runs, or can be resumed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PartSizes:
     """The sizes in bytes of the parts of one upload, a function of their numbers (`planning.transfers.parts.size_of`).
 
@@ -48,7 +48,7 @@ class PartSizes:
         return self.first == self.largest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Transfer:
     """The intent of one transfer, recorded before the first request to the store, and its progress."""
 
@@ -65,7 +65,7 @@ class Transfer:
     progress: JournaledProgress = JournaledProgress()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Copied:
     """The result of a finished transfer: the object at the store, and the proof of its bytes."""
 
@@ -81,7 +81,7 @@ class Copied:
     reused: bool = False  # the store copied another object with the same bytes: none were sent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Condition:
     """The state of an item: its reason, its start, and the time of the next check."""
 
@@ -92,7 +92,7 @@ class Condition:
     next_check: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RecordedObject:
     """The object of an item when it was last written, adopted or checked. All None: no object is known."""
 
@@ -119,7 +119,7 @@ class RecordedETag(NamedTuple):
     listed_etag: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Record:
     """The record of an item in the journal: its state, its object, and the revision that the object holds."""
 
@@ -136,7 +136,7 @@ class Record:
     """As `Item.dated`; kept for the path of the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Outcome:
     """The outcome of one check of an item. The scheduler derives the time of the next check from it."""
 

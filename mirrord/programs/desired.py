@@ -4,7 +4,7 @@ Owns the steps from PATHs to `Desired`. An invalid file is left out and reported
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from mirrord.engine.daemon_block import daemon_settings
 from mirrord.errors import Problem
 from mirrord.events import ManifestLoaded, ManifestRejected
+from mirrord.frozen import frozen
 from mirrord.manifest.discover import discover
 from mirrord.manifest.manifest import Loaded, load_all
 from mirrord.model import Item
@@ -23,7 +24,7 @@ from mirrord.sources.folder.overlap_check import OverlapCheck
 from mirrord.sources.mounts import Mounts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desired:
     """The desired state. `problems` are in the order of `files`; `expansion` has the valid parts only."""
 

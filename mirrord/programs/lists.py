@@ -11,6 +11,7 @@ from random import random
 
 from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
+from mirrord.frozen import frozen
 from mirrord.model import Item
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 from mirrord.ports import Source
@@ -62,7 +63,7 @@ class ListedItems:
         return f"{item.destination} is also the object of {earlier}; one object, one item"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ListReader:
     """Reads lists with the adapters of one program. `retries`: of transient errors."""
 

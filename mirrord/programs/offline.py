@@ -6,12 +6,12 @@ For commands that only read: takes no lock and writes nothing. Of a manifest it 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mirrord._version import __version__
 from mirrord.engine.daemon_block import daemon_settings
 from mirrord.engine.read_only_journal import read_journal
 from mirrord.errors import ManifestError, Problem
+from mirrord.frozen import frozen
 from mirrord.manifest.discover import discover
 from mirrord.manifest.load import daemon_of
 from mirrord.manifest.load import read as content_of
@@ -22,7 +22,7 @@ from mirrord.settings import Settings, default_config, resolve
 from mirrord.status import ItemStatus, Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StateLocation:
     """Where the state is. `problems`: those of files whose `daemon:` block, if any, could not be read."""
 
@@ -30,7 +30,7 @@ class StateLocation:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """The journal at one moment. `left`: items that are not in sync, in the order of WORST_FIRST, up to a limit."""
 

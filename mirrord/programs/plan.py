@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from mirrord.engine.wiring import Adapters, read_only
 from mirrord.errors import BucketMissing, Reason, SourceTimedOut, StoreDenied
+from mirrord.frozen import frozen
 from mirrord.model import (
     ChecksumKind,
     Destination,
@@ -38,7 +39,7 @@ from mirrord.telemetry.fanout import unobserved
 from mirrord.transfer.budget import Budget
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewBucket:
     """A declared bucket that would be created."""
 
@@ -46,7 +47,7 @@ class NewBucket:
     bucket: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedCopy:
     """An object that would be written. `size` in bytes, None if the source does not give it."""
 
@@ -60,7 +61,7 @@ class PlannedCopy:
     """It will be read back: by the entry's option, or because the last copy of its kind at this store was."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedDeletion:
     """An object that would be deleted."""
 
@@ -68,7 +69,7 @@ class PlannedDeletion:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedFileRemoval:
     """A local file that `removal` would delete or move, once its copy is proven."""
 

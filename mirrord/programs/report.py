@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirrord.errors import Problem
+from mirrord.frozen import frozen
 from mirrord.model import Item, Outcome, State
 
 _NO_FAILURE = frozenset({State.WAITING, State.SUSPENDED})
 """States out of sync that are not failures."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left:
     """One item that is not in sync."""
 

@@ -20,6 +20,7 @@ from mirrord.folders.intake import needs_no_marker
 from mirrord.folders.missing import MissingFiles, refused
 from mirrord.folders.new_files import NewFiles
 from mirrord.folders.unchanged import UnchangedFiles, note_seen
+from mirrord.frozen import frozen
 from mirrord.model import Item, Outcome, State
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.markers import Markers
@@ -37,7 +38,7 @@ SETTLING = Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="se
 _BATCH = 256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedItem:
     """An item, and the outcome if it must wait; None: it may be transferred."""
 
@@ -60,7 +61,7 @@ class Batches(Protocol):
         """The same, until all files have ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SnapshotOptions:
     """The options of a snapshot."""
 

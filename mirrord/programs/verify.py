@@ -12,6 +12,7 @@ from mirrord.engine.clock import SystemClock
 from mirrord.engine.read_only_journal import read_journal
 from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, MirrordError, Problem, Recovery, SourceMissing
+from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind, Destination, File, FileIdentity, Record, Revision, file_path
 from mirrord.ports import JournalQueries, Observer
 from mirrord.programs.desired import Desired, announce, matches
@@ -35,7 +36,7 @@ MOST_CHECKS = 3
 """Most comparisons of an object while its record changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One object, and the result of its comparison."""
 
@@ -68,7 +69,7 @@ class Verified:
         return not (self.differing or self.failed)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Object:
     """An object to verify: its address, and its record at the time of the listing."""
 

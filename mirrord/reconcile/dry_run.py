@@ -8,6 +8,7 @@ Changes nothing at the store; its journal must withhold writes, too. The reconci
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from mirrord.frozen import frozen
 from mirrord.model import Copied, Destination, Item, Observed, Outcome, Record, State, Transfer, TransferKind
 from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.planning.transfers.parts import part_layout
@@ -24,7 +25,7 @@ from mirrord.transfer.copy import refuse
 from mirrord.transfer.verify import has_recorded_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WithheldCopy:
     """A copy that is due. `size` in bytes; None: the source does not give it."""
 

@@ -1,8 +1,9 @@
 """One revision of one item that is to be copied: the intent for the journal, the spec for `transfer`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
+from mirrord.frozen import frozen
 from mirrord.model import Item, Observed, Overwrite, Transfer, TransferKind
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
@@ -14,7 +15,7 @@ from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.spec import NewObject, SourceDemands, TransferSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DueCopy:
     """One revision of `item`, to be written to `store`."""
 

@@ -9,7 +9,7 @@ the outcome as after a kill (`unfinished`).
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import islice
 from logging import getLogger
@@ -29,6 +29,7 @@ from mirrord.errors import (
     StoreError,
 )
 from mirrord.events import ItemChanged
+from mirrord.frozen import frozen
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -103,7 +104,7 @@ class Ended(Protocol):
         """The file needs its own check now; with `failed`, after this outcome of a first attempt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FileBatches:
     """Sends batches of new files, with the slots, buffers and journal of `transfers`."""
 

@@ -1,10 +1,11 @@
 """What one check of an item observed, and the decision that follows from it. Reads only."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Protocol
 
+from mirrord.frozen import frozen
 from mirrord.model import Item, Observed, Record, StoredObject
 from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head
 from mirrord.planning.decisions.listed import Verdict, spares_head, suffices
@@ -46,7 +47,7 @@ class NoListings:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """An item as one check found it."""
 

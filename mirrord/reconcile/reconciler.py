@@ -7,7 +7,7 @@ check to `scheduling`.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from logging import getLogger
 from math import inf
 from typing import Protocol
@@ -22,6 +22,7 @@ from mirrord.errors import (
     StoreError,
 )
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
+from mirrord.frozen import frozen
 from mirrord.model import Destination, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action
 from mirrord.planning.decisions.listed import Verdict
@@ -86,7 +87,7 @@ def outcome_of_error(error: MirrordError, failures: int, retry: Retry) -> Outcom
     return Outcome(state=State.BLOCKED, reason=error.reason, message=str(error))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Reconciler:
     """Makes one item's object equal to its source. Different items may be checked at once, one item never twice."""
 

@@ -6,10 +6,11 @@ steps, the next pass repeats them. `planning.decisions.prune` decided before whe
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
+from mirrord.frozen import frozen
 from mirrord.model import Destination, Item, Outcome, Record, RecordedObject, State
 from mirrord.planning.decisions.object_identity import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
@@ -18,7 +19,7 @@ KEPT = Outcome(state=State.SYNCED)
 PRUNED = Outcome(state=State.SYNCED, pruned=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectRemoval:
     """Removals of objects. Raises what the store, the source and the journal raise."""
 

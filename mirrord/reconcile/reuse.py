@@ -8,7 +8,7 @@ the result. If the store refuses any of it, the bytes are sent. An unknown outco
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from logging import getLogger
 
 from mirrord.aio import finish
@@ -20,6 +20,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from mirrord.frozen import frozen
 from mirrord.model import Copied, JournaledProgress, PartSizes, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.describe import described
 from mirrord.planning.decisions.reuse import may_reuse, reusable_record
@@ -58,7 +59,7 @@ class CopySourceGuard:
         return self._in_use[item_id] > 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reuse:
     """Copies made by the store."""
 

@@ -10,13 +10,14 @@ uploads are mirrord's.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from logging import getLogger
 
 from mirrord.aio import drain, finish
 from mirrord.errors import BucketMissing, JournalError, OutcomeUnknown, StoreError, StoreUnavailable
 from mirrord.events import UploadAborted
+from mirrord.frozen import frozen
 from mirrord.model import Destination, Transfer, Upload
 from mirrord.planning.transfers.sweep import is_expired, lacks_upload_id, opened_for, uncertain, window_ends
 from mirrord.ports import Clock, Journal, ObjectStore, Observer
@@ -47,7 +48,7 @@ async def _never(_item_id: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class UploadSweeper:
     """Sweeps of one process. Call `begin` before any transfer runs, `sweep` at any time, also while transfers run."""
 

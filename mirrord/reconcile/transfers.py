@@ -7,10 +7,11 @@ decides what follows a failure.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mirrord.aio import finish
 from mirrord.errors import ConditionRefused, ReadbackMismatch, SourceChanged, SourceRefused, StoreRefused
+from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind, Copied, Destination, Integrity, Item, Observed, Outcome, Record, State, Transfer
 from mirrord.planning.transfers.parts import part_layout
 from mirrord.planning.transfers.resume import can_resume
@@ -50,7 +51,7 @@ def _ignore(_item: Item) -> None:
     """For programs without breakers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Transfers:
     """`Actions` that are carried out: all copies within one buffer budget, as many at a time as there are `slots`."""
 

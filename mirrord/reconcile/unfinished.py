@@ -7,10 +7,11 @@ is an upload that the store did not abort, or that may still be completed (`unce
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mirrord.checksums import combines
 from mirrord.errors import NoSuchUpload, StoreError, StoreRefused
+from mirrord.frozen import frozen
 from mirrord.model import Copied, Integrity, Item, Part, Record, StoredObject, Transfer, TransferKind
 from mirrord.planning.decisions.decide import adopted
 from mirrord.planning.transfers.resume import confirmed_parts
@@ -27,7 +28,7 @@ Prove = Callable[[Copied], Awaitable[Copied]]
 """Read an object back where its manifest or its store needs that. Raises ReadbackMismatch and StoreError."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnfinishedTransfers:
     """The unfinished transfers of one journal, each with its store."""
 

@@ -8,10 +8,10 @@ Tests compare both.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mirrord.declared import Credentials, StoreOptions
+from mirrord.frozen import frozen
 from mirrord.s3.wire.signing import AccessKeys
 
 _WITHOUT_EFFECT = frozenset(
@@ -31,7 +31,7 @@ _ENDPOINT = re.compile(rf"https?://({_LABEL}\.)*{_LABEL}(:[0-9]{{1,5}})?(/[A-Za-
 _LONGEST_HOST = 255
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AwsSettings:
     """`region` and `ca_bundle` (a path) of the AWS configuration."""
 

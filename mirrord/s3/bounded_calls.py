@@ -3,9 +3,10 @@
 Owns how many seconds a call may take. `errors` translates the errors of a call.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mirrord.aio import TimeLimits
+from mirrord.frozen import frozen
 from mirrord.model import Destination
 from mirrord.s3.answers.errors import Bounded
 from mirrord.s3.call import StoreCall
@@ -20,7 +21,7 @@ MIN_RATE = 100 * KiB
 """Bytes a second. A slower transfer to a store counts as stalled."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BoundedCalls:
     """The calls to the store named `store`. `deadline` is the base of each limit in seconds.
 

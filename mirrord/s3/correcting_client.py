@@ -7,13 +7,13 @@ signing, a declared bucket that is missing. No call is repeated for another reas
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from logging import getLogger
 from typing import Any, Self, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mirrord.frozen import frozen
 from mirrord.model import StoredObject
 from mirrord.s3.answers.error_response import code_of
 from mirrord.s3.answers.head_reason import add_reason
@@ -57,7 +57,7 @@ class RegionClients:
         await self._contexts.aclose()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Failure:
     """A failed call: its arguments, its error, and with which region, version of the keys and version of the signing
     rules it was sent."""

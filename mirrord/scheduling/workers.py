@@ -7,10 +7,10 @@ items that are worked on and those that wait for their next attempt. Deletions w
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from mirrord.aio import drain
+from mirrord.frozen import frozen
 from mirrord.model import Item, Outcome
 from mirrord.ports import Clock
 
@@ -93,7 +93,7 @@ class Slots:
                 self._sleeping[item_id].cancel()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pauses(Sleeps):
     """The pauses of one item, without its slot."""
 

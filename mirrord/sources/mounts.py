@@ -8,8 +8,9 @@ timer finds what they miss. Owns also which other paths lead to the same directo
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Self
+
+from mirrord.frozen import frozen
 
 MOUNTINFO = "/proc/self/mountinfo"
 
@@ -20,7 +21,7 @@ _FROM_ELSEWHERE = _NETWORK | _CLUSTER | _HOST_OR_FUSE
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """One line of mountinfo: mount point, type, and the options of the file system itself.
 
@@ -34,7 +35,7 @@ class Mount:
     root: str = "/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mounts:
     """The mounts at one moment, in the order of mountinfo."""
 

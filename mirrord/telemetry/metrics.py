@@ -6,7 +6,6 @@ items. Values that other parts own (totals by state, buffers, the queue) are rea
 
 import platform
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from heapq import nlargest
 
 from prometheus_client import (
@@ -38,6 +37,7 @@ from mirrord.events import (
     TransferResumed,
     TransferStarted,
 )
+from mirrord.frozen import frozen
 from mirrord.model import State, TransferKind
 from mirrord.telemetry.event_method import EventMethod
 
@@ -48,7 +48,7 @@ MOST_STALE = 100
 OTHERS = "(others)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Readings:
     """Values that are read at each scrape, on the event loop. Each is fast; only `queue_items` may raise an error."""
 

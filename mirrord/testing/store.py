@@ -21,6 +21,7 @@ from mirrord.errors import (
     PreconditionFailed,
     StoreRefused,
 )
+from mirrord.frozen import frozen
 from mirrord.model import (
     Checksum,
     ChecksumKind,
@@ -39,7 +40,7 @@ from mirrord.providers import Provider, profile
 _PAGE = 1_000  # objects in one answer to ListObjectsV2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemoryObject:
     """An object: its bytes, the result of a HEAD, and the options of its write."""
 

@@ -14,9 +14,9 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 from mirrord.errors import ChecksumMismatch, IntegrityError, SourceRefused, SourceTooLarge
+from mirrord.frozen import frozen
 from mirrord.model import Copied, Observed, TransferKind
 from mirrord.planning.transfers.parts import size_of
 from mirrord.planning.transfers.resume import PartRange, missing_ranges, pinned, split_ranges
@@ -72,7 +72,7 @@ def refuse(observed: Observed, demands: SourceDemands) -> None:
         raise SourceRefused(f"the source sends {observed.content_type or 'no content type'}, expected was {expected}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Attempt:
     """One attempt."""
 

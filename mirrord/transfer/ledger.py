@@ -5,9 +5,9 @@ The library has no journal and uses NullLedger, which writes nothing and keeps n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from mirrord.frozen import frozen
 from mirrord.model import Checksum, Part, StoredObject
 
 
@@ -58,7 +58,7 @@ class NullLedger:
 NULL_LEDGER = NullLedger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResumedUpload:
     """An upload that an earlier attempt left open, and its confirmed parts by number. They are not sent again."""
 

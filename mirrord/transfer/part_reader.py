@@ -5,11 +5,11 @@ the manifest allows, or other bytes than the declared ones. `copy` gives the buf
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mirrord import checksums
 from mirrord.aio import CooperativePause
 from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
+from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
 from mirrord.transfer.budget import Budget, Buffer
@@ -17,7 +17,7 @@ from mirrord.transfer.spec import NO_DEMANDS, SourceDemands, ignore
 from mirrord.units import format_size
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilledBuffer:
     """A buffer whose first `size` bytes were read from the source. `last`: the stream ended in it. The receiver owns
     the buffer."""

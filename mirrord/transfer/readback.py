@@ -6,11 +6,11 @@ a difference.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mirrord import checksums
 from mirrord.aio import CooperativePause
 from mirrord.errors import ReadbackMismatch, StoreRefused
+from mirrord.frozen import frozen
 from mirrord.model import Checksum, ChecksumKind, Destination, Part
 from mirrord.ports import ByteStream, ObjectStore
 from mirrord.transfer.budget import Budget
@@ -20,7 +20,7 @@ READ_SIZE = MiB
 """Bytes that are read and hashed at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpectedBytes:
     """The checksum that the next `size` bytes of an object must have."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mirrord.errors import MirrordError
+from mirrord.frozen import frozen
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ class Failures:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RetryPolicy:
     """`await policy.run(call, retryable)`. Tests give their own `sleep` (seconds) and `chance` (uniform in [0, 1))."""
 

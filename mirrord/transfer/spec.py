@@ -4,8 +4,9 @@ Owns no decision: `planning` and the caller decide them before the first byte is
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from mirrord.frozen import frozen
 from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Revision
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import ObjectStore
@@ -19,7 +20,7 @@ ProgressCallback = Callable[[int, int], None]
 of resumed parts count in both."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NewObject:
     """The object to write: destination, metadata and headers, and the kind of checksum that is sent with it.
 
@@ -37,7 +38,7 @@ class NewObject:
         return self.options.metadata.get(META_TRANSFER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SourceDemands:
     """The manifest's demands on the source. None: no demand. `max_size` is in bytes."""
 
@@ -67,7 +68,7 @@ class SourceDemands:
 NO_DEMANDS = SourceDemands()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferSpec:
     """One planned transfer. `layout` fits the limits of store and memory."""
 
@@ -90,7 +91,7 @@ def ignore(_: object) -> None:
     """The default of callbacks: does nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferContext:
     """The objects that a transfer uses. `aborted` is called with the id of each upload that was aborted."""
 

@@ -5,10 +5,10 @@ callers decide what to read and what follows from a difference.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mirrord import checksums
 from mirrord.aio import CooperativePause
+from mirrord.frozen import frozen
 from mirrord.model import Checksum, ChecksumKind, Destination, Observed, Record, StoredObject
 from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.ports import ByteStream, ObjectStore, Source
@@ -16,7 +16,7 @@ from mirrord.transfer.budget import Budget
 from mirrord.transfer.readback import READ_SIZE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """`differs`: the difference as a message; None: no difference was found. `read`: bytes read of the object."""
 
@@ -26,7 +26,7 @@ class Comparison:
     read: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContentChecksums:
     """The length and the checksums of some bytes that were read."""
 

@@ -10,7 +10,6 @@ the bucket agreed with the ETags of the answers.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 from mirrord.errors import (
@@ -23,6 +22,7 @@ from mirrord.errors import (
     StoreError,
     StoreUnavailable,
 )
+from mirrord.frozen import frozen
 from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
 from mirrord.ports import ObjectStore
 from mirrord.transfer.retry import WRITE_RETRY, Failures, RetryPolicy
@@ -81,7 +81,7 @@ def never(_: StoredObject) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ObjectWrite:
     """The write of one object of `size` bytes. `whole` is its checksum; `transfer_id` is None if it gets no id.
 

@@ -6,13 +6,14 @@ Pure. An IP literal cannot be rebound, so each one is accepted. Ports are ignore
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
+
+from mirrord.frozen import frozen
 
 _AUTHORITY = re.compile(r"(?:\[(?P<six>[^\[\]@/\s]+)\]|(?P<name>[^\[\]:@/\s,]+))(?::\d*)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hosts:
     """Names without ports, lower case, no dot at the end; `suffixes` begin with a dot."""
 

@@ -1,8 +1,9 @@
 """The query of the list of items. Any other query is a ValueError with the expected form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
+from mirrord.frozen import frozen
 from mirrord.model import State
 
 LONGEST = 1024
@@ -11,7 +12,7 @@ MOST = 1000
 """Items of one page."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ItemsQuery:
     """The arguments of `ports.Control.items`; `q` is its `text`."""
 

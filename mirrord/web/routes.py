@@ -1,11 +1,12 @@
 """Routes of the API: parameters and responses. Routing and the OpenAPI document are both made from them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 
 from aiohttp import web
 
+from mirrord.frozen import frozen
 from mirrord.status import FileStatus
 from mirrord.web.as_json import Json, as_json, dumps
 
@@ -14,7 +15,7 @@ RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Parameter:
     """One value in the path or the query. `schema` is JSON Schema."""
 
@@ -24,7 +25,7 @@ class Parameter:
     location: str = "query"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Returned:
     """The body for one status code: a dataclass as JSON, or text."""
 
@@ -33,7 +34,7 @@ class Returned:
     media: str = JSON
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Route:
     """One method on one path."""
 
@@ -47,21 +48,21 @@ class Route:
 
 
 # ── bodies that only the API uses ──────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """The body of every response with status 400 or above."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Triggered:
     """The item is checked as soon as a worker is free."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reloaded:
     """The state of each manifest file after the reload."""
 

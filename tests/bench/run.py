@@ -5,6 +5,7 @@ objects, or of the size), `--json`. `--profile` adds one run of mirrord with a p
 """
 
 import argparse
+import compileall
 import json
 import marshal
 import tempfile
@@ -19,7 +20,7 @@ from tests.bench.measure import as_json, made, measured
 from tests.bench.profiled import shares
 from tests.bench.scenarios import SCENARIOS, Scenario, StoreKind
 from tests.bench.tables import page, summary
-from tests.bench.tools import MIRRORD, TOOLS, profiled
+from tests.bench.tools import MIRRORD, REPOSITORY, TOOLS, profiled
 from tests.support.measuring import RESULTS, machine
 
 PAIRS = 5
@@ -89,6 +90,7 @@ def main() -> None:
     if given.list:
         print("\n".join([*(one.name for one in scenarios), stall.NAME, latency.NAME]))
         return
+    compileall.compile_dir(REPOSITORY / "mirrord", quiet=1)  # as pip does when it installs a package
     document = document_of([], given.pairs)
     file = given.json or RESULTS / f"bench-{document['when'].replace(':', '')}.json"
     with tempfile.TemporaryDirectory(prefix="mirrord-bench-", ignore_cleanup_errors=True) as name:

@@ -3,15 +3,14 @@
 Owns the choice between the two, and what is read from each. `show_status` formats it.
 """
 
-from dataclasses import dataclass
-
 from mirrord.daemon.presence import running_daemon
 from mirrord.errors import NoDaemon
+from mirrord.frozen import frozen
 from mirrord.programs.offline import WORST_FIRST, StateLocation, recorded
 from mirrord.status import ItemStatus, Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Overview:
     """The status at one moment. `url` is the daemon's; empty: no daemon answered, and the journal is the source.
 

@@ -5,12 +5,12 @@ the behaviour deletes the row. `*` means mirrors and folders; `defaults` are che
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from mirrord.frozen import frozen
 from mirrord.manifest.report import Step, model_in
 from mirrord.manifest.schema.document import Document
 from mirrord.manifest.schema.section import Section
@@ -20,7 +20,7 @@ def _any(_: Any) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotYetRow:
     """What is missing. `when`: only these values. `promised`: the default, too, is not enforced yet."""
 

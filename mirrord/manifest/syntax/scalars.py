@@ -8,8 +8,8 @@ about a fault shows the raw text of the scalar.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from mirrord.frozen import frozen
 from mirrord.manifest.files import read_file
 
 _REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)")
@@ -38,7 +38,7 @@ class FaultyValue:
     """The value of a faulty scalar. No field accepts it, so the scalar is left out and causes no further fault."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BooleanWord:
     """A plain `yes`, `no`, `on` or `off`: a boolean in YAML 1.1, text in YAML 1.2; here it is neither."""
 
@@ -74,7 +74,7 @@ class BareReference(ValueError):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InterpolatedText:
     """The text of a scalar with its references replaced. `whole`: the scalar is one `${…}`. `unset`: a reference had no
     value and was replaced by a substitute."""

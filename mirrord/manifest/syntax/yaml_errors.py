@@ -6,10 +6,11 @@ libyaml's own message is kept.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
+
+from mirrord.frozen import frozen
 
 YamlMark = Any
 """The type of marks in yaml: `line` and `column` from 0; may be None."""
@@ -37,7 +38,7 @@ class _At(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyntaxFault:
     """libyaml's report about `text`: where the value that it was reading `began` (may be None), and where it
     stopped."""

@@ -4,7 +4,7 @@ Owns the rules of `overwrite`, `drift`, adoption and "unchanged", and the rule w
 a `Decision`; `reconcile` carries it out, `plan` prints it.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from mirrord.errors import Reason
+from mirrord.frozen import frozen
 from mirrord.model import (
     META_MD5,
     META_SHA256,
@@ -44,7 +45,7 @@ class Action(StrEnum):
     BLOCK = "block"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """`message`: the reason, for users. `drifted`: another program changed the object."""
 

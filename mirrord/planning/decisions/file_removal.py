@@ -6,12 +6,12 @@ is in use. `folders.after_upload` owns the steps, `sources.folder.quarantine` th
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import count
 
 from pathspec import GitIgnoreSpec
 
 from mirrord.errors import Reason
+from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, FileRemoval, Integrity, MoveFile, Record, State, StoredObject
 from mirrord.planning.decisions.object_identity import is_ours
 
@@ -22,7 +22,7 @@ _LONGEST_NAME = 255
 """Bytes of a file's name on all common file systems of Linux."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RemovalResult:
     """The result of the removal of a file. `gone`: it was deleted, or moved to `at`. Otherwise it exists; `why`: the
     reason.

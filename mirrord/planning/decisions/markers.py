@@ -7,13 +7,14 @@ folder shows whether a marker exists.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from mirrord.frozen import frozen
 
 MOST_NAMED = 2
 """Marker names that a message shows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Markers:
     """The markers of one folder. Names are relative to it, `/` between segments."""
 

@@ -7,8 +7,8 @@ much deletes nothing; an object that is not the recorded one is kept. `reconcile
 from array import array
 from bisect import bisect_left
 from collections.abc import Set
-from dataclasses import dataclass
 
+from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, Item, Record
 from mirrord.planning.decisions.identity import same_state
 from mirrord.planning.decisions.unchanged import RecordedFile
@@ -106,7 +106,7 @@ class ScannedItems:
         return index < len(shard) and shard[index] == mark
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MissingItems:
     """The missing items of an entry: packed `item_ids`, of which `objects` have an object; the entry has `total`
     objects."""

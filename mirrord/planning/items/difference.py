@@ -4,12 +4,13 @@ Owns which changes of an item invalidate its running transfer. `scheduling.sched
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from mirrord.frozen import frozen
 from mirrord.model import Item
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """Items by the kind of their change. Items in none of the lists did not change."""
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from mirrord.declared import FileSelection, FolderSpec, FolderTarget, ListSpec, WatchTimes
 from mirrord.errors import Problem
+from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
 from mirrord.manifest.schema.entries import FolderSection, MirrorSection
 from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
@@ -33,7 +34,7 @@ Overlap = Callable[[FolderSpec, FolderSpec], str | None]
 """The reason why two folders cannot both exist, from the directories of the machine; None if they can."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expanded:
     """The items, folders and lists of one file, or its problems."""
 
@@ -44,7 +45,7 @@ class Expanded:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expansion:
     """All desired items, folders and lists, by manifest. A faulty manifest has only problems."""
 

@@ -6,16 +6,17 @@ waits; the daemon runs the result of this module.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from mirrord.errors import Problem
+from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Loaded, Manifest, join
 from mirrord.model import Item
 from mirrord.planning.items.expand import Expansion, Overlap, expand, no_overlap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ManifestVersions:
     """The versions of one file: `good` is in force; `proposed` is the present content if it is valid by itself.
 
@@ -28,7 +29,7 @@ class ManifestVersions:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trial:
     """Some manifests joined and expanded."""
 
@@ -40,7 +41,7 @@ class Trial:
         return (*self.loaded.problems, *self.expansion.problems)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trials:
     """Joins and expands manifests, with the environment and the directories of folders."""
 
@@ -54,7 +55,7 @@ class Trials:
         return Trial(loaded, expand(loaded, self.overlap, self.known))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class InForce:
     """The manifests that the daemon runs: the files in order, with their merged stores, items and folders."""
 

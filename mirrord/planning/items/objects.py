@@ -6,12 +6,12 @@ owns names of entries and collisions.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from sys import intern
 
 from mirrord.declared import ListSpec, StoreOptions
+from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.entries import MirrorSection
 from mirrord.manifest.schema.hints import suggestion
@@ -28,7 +28,7 @@ _OF_FILE = ("path", "name", "stem", "ext", DATE)
 _DISTINCT = frozenset({"path", "name", "stem"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryContext:
     """One entry of one file, with the values that all its items share."""
 

@@ -5,16 +5,17 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from mirrord.frozen import frozen
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}|[{}]")
 DATE = "date"
 """The one placeholder that takes a format, strftime's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placeholder:
     """A placeholder and the format after its colon."""
 
@@ -22,7 +23,7 @@ class Placeholder:
     format: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """Texts and placeholders in their order."""
 

@@ -5,10 +5,10 @@ uniform draw from 0 to the bound) spreads many failed calls best: M. Brooker, "E
 Architecture Blog, 2015. `Retry-After` is a parameter in seconds (`headers.retry_after`).
 """
 
-from dataclasses import dataclass
+from mirrord.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Backoff:
     """One rule for pauses, in seconds. `tries` includes the first try."""
 

@@ -12,9 +12,10 @@ One good answer closes it in both cases. One item alone never opens it: the item
 sent before the end of a Retry-After, whatever other responses arrive meanwhile.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
+from mirrord.frozen import frozen
 from mirrord.planning.timing.backoff import Backoff, pause
 
 RULE = Backoff(base=1.0, cap=25.0, jitter=0.5)
@@ -27,7 +28,7 @@ SPACING = 0.2
 """Slowed: seconds from a failure until the next item that never failed may pass."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Breaker:
     """The state of one breaker. Times are monotonic seconds; items are ids."""
 

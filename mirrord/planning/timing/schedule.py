@@ -16,12 +16,12 @@ that the clock skipped. If the clock is set back by up to three hours, no tick o
 """
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from mirrord.frozen import frozen
 from mirrord.model import Item, Outcome, Record, Schedule, State, fingerprint
 from mirrord.planning.decisions.decide import options_digest
 
@@ -50,7 +50,7 @@ _NICKNAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """An item waits for `tick` and is checked at `due`. They differ by jitter, or by a retry before the tick."""
 

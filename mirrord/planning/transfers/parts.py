@@ -8,9 +8,8 @@ run out of numbers. The sizes of an upload never change; R2 requires that all pa
 (FIELD_NOTES 8). `transfer` uploads the parts.
 """
 
-from dataclasses import dataclass
-
 from mirrord.errors import MemoryLimitTooSmall, SourceTooLarge
+from mirrord.frozen import frozen
 from mirrord.model import PartSizes, TransferKind, UploadOptions
 from mirrord.providers import Provider
 from mirrord.units import MiB, format_size
@@ -26,7 +25,7 @@ GROWTH_STEP = 1000
 """After so many parts of one size the size doubles, or after a tenth of the parts that the store takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PartLayout:
     """`sizes` of the parts; a put has one, of the length of the object. `concurrency`: parts that are sent at the same
     time, fewer while the memory limit has no room for so many."""

@@ -6,8 +6,8 @@ ListParts lists a part that was sent twice as two parts and has no checksums, so
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
+from mirrord.frozen import frozen
 from mirrord.model import Observed, Part, Transfer, TransferKind
 from mirrord.planning.decisions.identity import same_revision
 
@@ -16,7 +16,7 @@ LONGEST_RANGE = 8
 time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PartRange:
     """Bytes [start, end) of a source. They are whole parts; only the last part of the source may be shorter."""
 

@@ -13,13 +13,14 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from logging import getLogger
 from pathlib import Path
 from typing import Self
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import MirrordError, StoreError, StoreRefused, StoreUnavailable
+from mirrord.frozen import frozen
 from mirrord.model import Destination, ObjectOptions, ProviderName
 from mirrord.s3.embedded.weed import HOST, WeedProcess, free_port
 from mirrord.s3.embedded.weed_security import UNPROTECTED
@@ -36,7 +37,7 @@ _WRITE_DEADLINE = 10.0
 _UNNAMED = StoreOptions(name="embedded", provider=ProviderName.EMBEDDED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Server:
     """The content of `embedded.json`: what is needed to use a running store, or to start it on the same port."""
 

@@ -12,13 +12,14 @@ import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 from botocore import exceptions as sdk
 
+from mirrord.frozen import frozen
 from mirrord.model import shown
 from mirrord.s3.http_errors import UrlUnusable
 from mirrord.s3.wire.response import InvalidResponse, ResponseParser
@@ -47,7 +48,7 @@ class TunnelRefused(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpPeer:
     """One end of a connection. `host` is without brackets."""
 
@@ -81,7 +82,7 @@ def _basic(parts: SplitResult) -> str | None:
     return "Basic " + b64encode(text.encode()).decode()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opener:
     """Opens streams to `origin`, through `proxy` if there is one. `url` and `proxy_url` are for errors."""
 

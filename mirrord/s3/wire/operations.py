@@ -6,12 +6,13 @@ not read: that takes 0.2 s of CPU. `signing` signs, `answers` reads errors and b
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
 
+from mirrord.frozen import frozen
 from mirrord.headers import http_date
 from mirrord.s3.wire.signing import encoded_query
 
@@ -43,7 +44,7 @@ _OBJECT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operation:
     """One operation: the parameters that mirrord gives, and the fields of answers that it reads.
 

@@ -6,10 +6,10 @@ directory once, so an instance describes one moment. Which folders are compared,
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mirrord.declared import FolderSpec
+from mirrord.frozen import frozen
 
 DirectoryKey = tuple[int, int] | str
 """A directory: device and inode, or its path without links. A path also matches a directory that did not exist yet when
@@ -98,7 +98,7 @@ class Directories:
             path, rest = path or "/", f"{name}/{rest}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderLocation:
     """Where the directories of one folder are: its root, and those behind links that it follows."""
 

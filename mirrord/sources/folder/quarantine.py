@@ -17,7 +17,6 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from fcntl import F_RDLCK, F_UNLCK, fcntl
 from functools import partial
 from hashlib import sha256
@@ -25,6 +24,7 @@ from signal import SIGURG
 
 from mirrord.aio import finish
 from mirrord.errors import SourceTimedOut
+from mirrord.frozen import frozen
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.file_removal import QUARANTINE, RemovalResult, quarantine_name, same_file
 from mirrord.settings import OwnPaths
@@ -91,7 +91,7 @@ class FolderQuarantine:
             raise
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Removal:
     """The removal of one file."""
 

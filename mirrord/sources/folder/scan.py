@@ -9,13 +9,14 @@ import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from logging import getLogger
 from typing import TypeVar
 
 from mirrord.errors import LeftOut, SourceTimedOut, printable
+from mirrord.frozen import frozen
 from mirrord.model import FileIdentity
 from mirrord.planning.decisions.markers import Markers
 from mirrord.ports import FolderListing
@@ -43,7 +44,7 @@ _STEP = 64
 """Entries after which a call reports progress: a slow file system has `SILENCE` for so many."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastScan:
     """What the last scan found, besides the files."""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 from mirrord.errors import LeftOut, printable
+from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, Revision, directory_prefix, file_address, fingerprint
 from mirrord.planning.decisions.file_removal import QUARANTINE, original_name
 from mirrord.settings import OwnPaths
@@ -33,7 +34,7 @@ Ancestors = tuple[Identity, ...]
 """Each directory from the root down, to detect a loop of links; empty where no link is followed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundFile:
     """A file in a folder; see `ports.Found`. `revision.file` has its times."""
 
@@ -47,7 +48,7 @@ TakeFile = Callable[[str, os.stat_result], FoundFile | None]
 """Takes the name and the stat of a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderProblem:
     """Something in a folder that could not be listed. `path` is printable: bytes that are not UTF-8 are escaped."""
 

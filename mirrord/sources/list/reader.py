@@ -3,11 +3,10 @@
 Owns the steps of one reading. A body that is cut short leaves the rows before the cut; the list is then incomplete.
 """
 
-from dataclasses import dataclass
-
 from mirrord.aio import CooperativePause
 from mirrord.declared import ListSpec
 from mirrord.errors import SourceError
+from mirrord.frozen import frozen
 from mirrord.model import Revision
 from mirrord.ports import Source
 from mirrord.sources.list.intake import Claim, Keep, ListFaults, ListIntake
@@ -18,7 +17,7 @@ _BUFFER = 16 * KiB
 _CODINGS = (None, "gzip", "x-gzip")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListReading:
     """The result of one reading. `revision`: to ask whether the list is still the same; None: its bytes were not all
     read, so it must be read again."""
