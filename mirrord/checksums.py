@@ -8,9 +8,8 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
-
-from awscrt import checksums as crt
 
 from mirrord.model import Checksum, ChecksumKind
 from mirrord.units import KiB, MiB
@@ -21,14 +20,23 @@ CrcFunction = Callable[[Any, int], int]  # awscrt's type hints require bytes; it
 class _CrcKind(NamedTuple):
     extend: CrcFunction
     combine: Callable[[int, int, int], int]
-    width: int  # bytes
 
 
-_CRCS = {
-    ChecksumKind.CRC64NVME: _CrcKind(crt.crc64nvme, crt.combine_crc64nvme, 8),
-    ChecksumKind.CRC32C: _CrcKind(crt.crc32c, crt.combine_crc32c, 4),
-    ChecksumKind.CRC32: _CrcKind(crt.crc32, crt.combine_crc32, 4),
-}
+@cache
+def _crc(kind: ChecksumKind) -> _CrcKind:
+    """The functions of a kind in `_WIDTHS`. awscrt is imported by the first checksum: that takes 40 ms of CPU, and a pass
+    that sends nothing needs none."""
+    from awscrt import checksums as crt
+
+    return {
+        ChecksumKind.CRC64NVME: _CrcKind(crt.crc64nvme, crt.combine_crc64nvme),
+        ChecksumKind.CRC32C: _CrcKind(crt.crc32c, crt.combine_crc32c),
+        ChecksumKind.CRC32: _CrcKind(crt.crc32, crt.combine_crc32),
+    }[kind]
+
+
+_WIDTHS = {ChecksumKind.CRC64NVME: 8, ChecksumKind.CRC32C: 4, ChecksumKind.CRC32: 4}
+"""The kinds that combine, with the bytes of a value."""
 _INLINE = {
     ChecksumKind.CRC64NVME: MiB,
     ChecksumKind.CRC32C: MiB,
@@ -53,14 +61,14 @@ class RunningChecksum:
         self.length += view.nbytes
         if self._hash is not None:
             self._hash.update(view)
-        elif self.kind in _CRCS:
-            self._crc = _CRCS[self.kind].extend(view, self._crc)
+        elif self.kind in _WIDTHS:
+            self._crc = _crc(self.kind).extend(view, self._crc)
 
     def checksum(self) -> Checksum | None:
         """The checksum of all bytes so far; None for kind NONE."""
         if self._hash is not None:
             return Checksum(self.kind, _text(self._hash.digest()))
-        return _crc_checksum(self.kind, self._crc) if self.kind in _CRCS else None
+        return _crc_checksum(self.kind, self._crc) if self.kind in _WIDTHS else None
 
     def hexadecimal(self) -> str:
         """The hex digest of all bytes so far; empty for kind NONE."""
@@ -70,8 +78,8 @@ class RunningChecksum:
 
 def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     """The checksum of `view`, computed in the calling thread; None for kind NONE."""
-    if crc := _CRCS.get(kind):
-        return _crc_checksum(kind, crc.extend(view, 0))
+    if kind in _WIDTHS:
+        return _crc_checksum(kind, _crc(kind).extend(view, 0))
     running = RunningChecksum(kind)
     running.update(view)
     return running.checksum()
@@ -95,19 +103,19 @@ async def extend(running: RunningChecksum, view: memoryview) -> None:
 
 def combines(kind: ChecksumKind) -> bool:
     """Whether the checksum of the whole can be computed from the checksums of its pieces: True for the CRC kinds."""
-    return kind in _CRCS
+    return kind in _WIDTHS
 
 
 def combine(kind: ChecksumKind, pieces: Iterable[tuple[Checksum, int]]) -> Checksum:
     """The checksum of the concatenation of pieces of known lengths (bytes). ValueError: the kind cannot be
     combined, or a piece has another kind."""
-    if kind not in _CRCS:
-        raise ValueError(f"{kind} checksums of pieces do not combine; only {', '.join(_CRCS)} do")
+    if kind not in _WIDTHS:
+        raise ValueError(f"{kind} checksums of pieces do not combine; only {', '.join(_WIDTHS)} do")
     whole = 0
     for piece, length in pieces:
         if piece.kind is not kind:
             raise ValueError(f"a {piece.kind} checksum among {kind} ones")
-        whole = _CRCS[kind].combine(whole, int.from_bytes(base64.b64decode(piece.value), "big"), length)
+        whole = _crc(kind).combine(whole, int.from_bytes(base64.b64decode(piece.value), "big"), length)
     return _crc_checksum(kind, whole)
 
 
@@ -131,7 +139,7 @@ def _hashed(kind: ChecksumKind) -> bool:
 
 
 def _crc_checksum(kind: ChecksumKind, crc: int) -> Checksum:
-    return Checksum(kind, _text(crc.to_bytes(_CRCS[kind].width, "big")))
+    return Checksum(kind, _text(crc.to_bytes(_WIDTHS[kind], "big")))
 
 
 def _text(raw: bytes) -> str:

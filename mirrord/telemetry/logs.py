@@ -1,8 +1,8 @@
-"""The log: the output and the format of its lines, for structlog and for the libraries that use stdlib logging.
+"""The log: the output and the format of its lines, for our events and for the libraries that use stdlib logging.
 
-Owns the one handler on stdlib's root logger and structlog's configuration. Lines go to stderr: JSON, or text on a
-terminal. A thread writes them, so that no caller waits for their reader. `log_observer` decides which events are
-logged, and at which level.
+Owns the one handler on stdlib's root logger. Lines go to stderr: JSON, or text on a terminal, which structlog renders.
+A thread writes them, so that no caller waits for their reader. `log_observer` decides which events are logged, and at
+which level.
 """
 
 import logging
@@ -11,21 +11,30 @@ import sys
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TextIO, cast
 
-import structlog
-from structlog.typing import FilteringBoundLogger, Processor
-
+from mirrord.telemetry.event_logger import EventLogger, LibraryFormatter, LineWriter, Render
 from mirrord.telemetry.json_lines import json_line
 from mirrord.telemetry.log_writer import LogWriter
-from mirrord.telemetry.redaction import redacted
 
 Format = Literal["auto", "console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
+class _LibraryLines(logging.StreamHandler[TextIO]):
+    """Our handler on the root logger, recognised by its type. It holds the logger of our events."""
+
+    def __init__(self, out: TextIO, events: EventLogger) -> None:
+        super().__init__(out)
+        self.events = events
+
+
 def _report_dropped(lines: int) -> None:
-    structlog.get_logger().warning(
-        "log.dropped", lines=lines, message="stderr was not read, or refused what was written"
-    )
+    for handler in _ours():
+        handler.events.warning("log.dropped", lines=lines, message="stderr was not read, or refused what was written")
+
+
+def _ours() -> list[_LibraryLines]:
+    """The handler of the last `configure`; none before it."""
+    return [one for one in logging.getLogger().handlers if isinstance(one, _LibraryLines)]
 
 
 _STDERR = 2
@@ -59,7 +68,7 @@ class Log(NamedTuple):
     """The log of this process: its logger, and what writes finished JSON lines of level info. None: the log is text, or
     has only lines of higher levels."""
 
-    logger: FilteringBoundLogger
+    logger: EventLogger
     json_info: Callable[[str], None] | None
 
 
@@ -71,42 +80,22 @@ def configure(format: Format = "auto", level: Level = "info", stream: TextIO | N
     out = stream if stream is not None else cast(TextIO, _Stderr())
     severity = logging.getLevelNamesMapping()[level.upper()]
     console = format == "console" or (format == "auto" and out.isatty())
-    render = _renderers(console, out)
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, *render[:-1], stamp, render[-1]],
-        wrapper_class=structlog.make_filtering_bound_logger(severity),
-        logger_factory=structlog.WriteLoggerFactory(out),
-        cache_logger_on_first_use=False,
-    )
-    _route_libraries(out, max(severity, logging.WARNING), [structlog.stdlib.add_log_level, stamp], render)
-    logger = cast(FilteringBoundLogger, structlog.get_logger().bind())  # bound: else each line would bind a logger
-    is_plain = not console and severity <= logging.INFO
-    return Log(logger, structlog.WriteLogger(out).msg if is_plain else None)
+    render = _text(out) if console else json_line
+    write = LineWriter(out)
+    events = EventLogger(write, render, severity)
+    handler = _LibraryLines(out, events)
+    handler.setLevel(max(severity, logging.WARNING))
+    handler.setFormatter(LibraryFormatter(render))
+    for old in _ours():
+        logging.getLogger().removeHandler(old)
+    logging.getLogger().addHandler(handler)
+    return Log(events, write if severity <= logging.INFO and not console else None)
 
 
-def _renderers(console: bool, out: TextIO) -> list[Processor]:
-    if not console:
-        return [structlog.processors.format_exc_info, redacted, json_line]
+def _text(out: TextIO) -> Render:
+    """Lines for people, with colours at a terminal. structlog is imported for them only: it imports rich, 90 ms."""
+    from structlog.dev import ConsoleRenderer, plain_traceback
+
     colours = out.isatty() and not os.environ.get("NO_COLOR")
-    plain = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
-    return [structlog.processors.format_exc_info, redacted, plain]
-
-
-class _LibraryLines(logging.StreamHandler[TextIO]):
-    """Our handler on the root logger, recognised by its type."""
-
-
-def _route_libraries(out: TextIO, severity: int, first: list[Processor], render: list[Processor]) -> None:
-    handler = _LibraryLines(out)
-    handler.setLevel(severity)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(["item"])],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
-        )
-    )
-    root = logging.getLogger()
-    for old in [one for one in root.handlers if isinstance(one, _LibraryLines)]:
-        root.removeHandler(old)
-    root.addHandler(handler)
+    shown = ConsoleRenderer(colors=colours, exception_formatter=plain_traceback)
+    return lambda line: shown(None, "", line)

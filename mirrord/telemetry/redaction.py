@@ -47,8 +47,8 @@ def printable(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-def redacted(_logger: object, _method: str, line: Line) -> Line:
-    """The last structlog processor before rendering: filters every string of the line, at any depth."""
+def redacted(line: Line) -> Line:
+    """The line itself, with every string filtered, at any depth."""
     for name, value in line.items():
         if not isinstance(value, int | float):
             line[name] = _cleaned(value)

@@ -1,5 +1,6 @@
 """What commands show while they work: the log, and at a terminal progress bars. `lines` has what follows."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from mirrord.settings import Settings
 from mirrord.telemetry.fanout import Observers
 from mirrord.telemetry.log_observer import LogObserver
 from mirrord.telemetry.logs import Format, Level, configure, drain
-from mirrord.telemetry.progress import ProgressObserver
 from mirrord.telemetry.terminal import TerminalObserver
 
 
@@ -44,10 +44,22 @@ def _drawing(telling: Callable[[], Observer]) -> Iterator[Observers]:
     first = telling()
     process.before_exit = drain
     try:
-        with ProgressObserver() as progress:
-            yield Observers([first, progress])
+        with _bars() as bars:
+            yield Observers([first, *bars])
     finally:
         drain()
+
+
+@contextmanager
+def _bars() -> Iterator[list[Observer]]:
+    """Progress bars, if rich may take stderr for a terminal. rich is imported for them only: it takes 50 ms."""
+    if not (sys.stderr.isatty() or os.environ.keys() & {"FORCE_COLOR", "TTY_COMPATIBLE"}):
+        yield []
+        return
+    from mirrord.telemetry.progress import ProgressObserver
+
+    with ProgressObserver() as progress:
+        yield [progress]
 
 
 def _beside_bars(line: str) -> None:

@@ -9,7 +9,6 @@ from io import StringIO
 from typing import get_args
 
 import pytest
-import structlog
 
 from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.events import (
@@ -91,7 +90,6 @@ def log() -> Iterator[Log]:
     handlers = logging.getLogger().handlers[:]
     yield Log(StringIO())
     logging.getLogger().handlers[:] = handlers
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from io import StringIO
 
 import pytest
-import structlog
 
 from mirrord.telemetry.logs import configure
 from mirrord.telemetry.redaction import redact
@@ -23,7 +22,6 @@ def _as_before() -> Iterator[None]:
     handlers = logging.getLogger().handlers[:]
     yield
     logging.getLogger().handlers[:] = handlers
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(
