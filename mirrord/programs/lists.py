@@ -16,7 +16,6 @@ from mirrord.model import Item
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 from mirrord.ports import Source
 from mirrord.sources.list.intake import Claim, list_name
-from mirrord.sources.list.reader import read_list
 from mirrord.sources.list.spool import ListSpool
 
 ListSourceOf = Callable[[ListSpec], Source]
@@ -81,6 +80,8 @@ class ListReader:
 
     async def _faults(self, spec: ListSpec, claim: Claim, spool: ListSpool) -> Iterable[str]:
         """Read one list into the spool, and return what is wrong with it."""
+        from mirrord.sources.list.reader import read_list  # imports asyncio: 50 ms that `validate` does not need
+
         failures = 0
         while True:
             try:
