@@ -24,8 +24,8 @@ class _CrcKind(NamedTuple):
 
 @cache
 def _crc(kind: ChecksumKind) -> _CrcKind:
-    """The functions of a kind in `_WIDTHS`. awscrt is imported by the first checksum: that takes 40 ms of CPU, and a pass
-    that sends nothing needs none."""
+    """The functions of a kind in `_WIDTHS`. The first CRC imports awscrt: 40 ms of CPU that a pass that sends nothing
+    does not need."""
     from awscrt import checksums as crt
 
     return {

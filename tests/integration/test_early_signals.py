@@ -55,7 +55,7 @@ async def signalled(home: Path, name: str, module: str, arguments: Sequence[str]
         await daemon.close()
 
 
-MODULES = ["mirrord.cli.main", "click", "mirrord.engine.wiring", "structlog", "uvloop"]
+MODULES = ["mirrord.cli.main", "click", "mirrord.engine.wiring", "mirrord.telemetry.logs", "uvloop"]
 
 
 @pytest.mark.parametrize("module", MODULES)
