@@ -30,6 +30,8 @@ SWEEP_EVERY = 300.0
 """Longest pause in seconds between two sweeps of a daemon, and so the longest wait for the repeat of an abort. If no
 transfer was given up, a sweep costs one query of the journal."""
 SHORTEST_PAUSE = 1.0
+PAUSE_FOR_AN_ID = 5.0
+"""Pause in seconds if a transfer that is opening its upload now hid whether another one is ours."""
 RETURNS = 3600.0
 """Seconds in which an item that left the manifests may return and resume its upload."""
 COPY_ENTRY = "copy"
@@ -69,8 +71,8 @@ class UploadSweeper:
     async def run(self) -> None:
         """Sweep on a timer, until cancelled. Raises JournalError."""
         while True:
-            await self.sweep()
-            await self.clock.sleep(await self._pause())
+            complete = await self.sweep()
+            await self.clock.sleep(await self._pause() if complete else PAUSE_FOR_AN_ID)
 
     async def _pause(self) -> float:
         """Seconds until the next sweep: at the latest when the first upload can no longer be completed."""
@@ -105,23 +107,26 @@ class UploadSweeper:
         if len(left) > MOST_LISTED:
             _log.warning("and %d more uploads of unknown outcome", len(left) - MOST_LISTED)
 
-    async def sweep(self, *, checks_run: bool = False) -> None:
+    async def sweep(self, *, checks_run: bool = False) -> bool:
         """Sweep every transfer that was given up, once. After an error of a store, the next sweep repeats it.
 
-        `checks_run`: the items are being checked, which ends the transfers that turn out to be finished.
+        `checks_run`: the items are being checked, which ends the transfers that turn out to be finished. False: at the
+        key of an unrecorded upload another one is being opened; soon its id is known, and a sweep can tell them apart.
         """
         await self._give_up_removed()
         unavailable: set[str] = set()
+        complete = True
         for at, given_up in (await self._by_destination()).items():
             if at.store in unavailable:
                 continue
             try:
-                await self._sweep(at, given_up, checks_run=checks_run)
+                complete &= await self._sweep(at, given_up, checks_run=checks_run)
             except (StoreUnavailable, OutcomeUnknown) as error:
                 unavailable.add(at.store)
                 _log.info("uploads at store %r cannot be swept now: %s", at.store, error)
             except StoreError as error:
                 self._report_once(str(at), "uploads of ours at %s cannot be swept: %s", at, error)
+        return complete
 
     async def _give_up_removed(self) -> None:
         """Give up parts that were kept for an item which then left the manifests: no attempt will use them."""
@@ -138,19 +143,22 @@ class UploadSweeper:
             found.setdefault(transfer.destination, []).append(transfer)
         return found
 
-    async def _sweep(self, at: Destination, given_up: list[Transfer], *, checks_run: bool) -> None:
+    async def _sweep(self, at: Destination, given_up: list[Transfer], *, checks_run: bool) -> bool:
+        """As `sweep`, for one object."""
         store = await self.store_at(at)
         intents = [transfer for transfer in given_up if lacks_upload_id(transfer)]
         try:
             for transfer in given_up:
                 if transfer not in intents and await self._ended(transfer, store, checks_run=checks_run):
                     await self.journal.abandon(transfer.id)
-            if await self._abort_unrecorded(at, intents, store):
-                now = self.clock.now()
-                await self._forget([intent for intent in intents if is_expired(intent, now)])
+            if not await self._abort_unrecorded(at, intents, store):
+                return False
+            now = self.clock.now()
+            await self._forget([intent for intent in intents if is_expired(intent, now)])
         except BucketMissing:
             _log.info("%s: the bucket is gone, and what was left in it", at)
             await self._forget(given_up)
+        return True
 
     async def _ended(self, transfer: Transfer, store: ObjectStore, *, checks_run: bool) -> bool:
         """Whether `transfer` can be forgotten: its upload was aborted, or must never be aborted."""

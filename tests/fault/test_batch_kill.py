@@ -126,7 +126,7 @@ async def test_a_daemon_killed_while_the_store_has_a_batch(
         await daemon.kill()
     store_proxy.before = store_proxy.after = None
     held.release()
-    stored = await objects_after_the_kill(s3_client, bucket)
+    stored = await objects_after_the_kill(store_proxy, s3_client, bucket)
     assert stored <= (FILES if answered else FILES - 2)
     store_proxy.clear()
     async with running(tmp_path, str(inbox)) as daemon:

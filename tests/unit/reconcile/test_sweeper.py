@@ -12,7 +12,7 @@ from mirrord.events import UploadAborted
 from mirrord.model import Destination, ObjectOptions, PartSizes, Revision, State, Transfer, TransferKind, Upload
 from mirrord.planning.transfers.sweep import LATE_CREATE
 from mirrord.ports import ObjectStore
-from mirrord.reconcile.sweeper import COPY_ENTRY, COPY_RETURNS, RETURNS, UploadSweeper
+from mirrord.reconcile.sweeper import COPY_ENTRY, COPY_RETURNS, PAUSE_FOR_AN_ID, RETURNS, UploadSweeper
 from mirrord.testing import ManualClock, MemoryJournal, MemoryStore
 from tests.support.records import make_record, with_fields
 
@@ -158,9 +158,7 @@ async def test_an_upload_that_is_just_being_opened_is_left_for_the_next_sweep(wo
 
 
 @pytest.mark.parametrize("runs", [0, 60, 250])
-async def test_a_sweep_that_was_put_off_by_a_running_intent_is_made_up_for_within_five_minutes(
-    world: World, runs: float
-) -> None:
+async def test_a_sweep_that_was_put_off_by_a_running_intent_is_made_up_for_soon(world: World, runs: float) -> None:
     await world.begin("lost")
     await world.opened()
     await world.sweeper.begin()
@@ -169,7 +167,7 @@ async def test_a_sweep_that_was_put_off_by_a_running_intent_is_made_up_for_withi
     await world.clock.advance(runs)
     assert len(world.store.uploads) == 1
     await world.journal.abandon("opens")
-    await world.clock.advance(300 - runs)
+    await world.clock.advance(PAUSE_FOR_AN_ID)
     sweeping.cancel()
     assert world.store.uploads == {}
 
