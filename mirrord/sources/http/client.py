@@ -23,7 +23,7 @@ from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
-from mirrord.sources.http.urls import redirect_target, without_userinfo
+from mirrord.sources.http.urls import redirect_target
 
 HeadersFor = Callable[[str], Mapping[str, str]]
 """The request headers for a URL of a redirect chain: a secret or a validator is sent to its own address only."""
@@ -83,7 +83,8 @@ class HttpClient:
     async def get(
         self, url: str, headers_for: HeadersFor, *, max_redirects: int, idle: float
     ) -> tuple[HttpResponse, str]:
-        """GET through at most `max_redirects` redirects: the open response, of any final status, and its URL.
+        """GET through at most `max_redirects` redirects: the open response, of any final status, and its URL. `url` has
+        no userinfo, and a redirect to one that has some is refused.
 
         Each request has `connect_timeout + idle` seconds until its response begins. The caller closes the response.
         Raises SourceUnavailable, SourceRefused.
@@ -102,10 +103,9 @@ class HttpClient:
     async def _get_once(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> HttpResponse:
         connector, seconds = self._connector(behind_public), self._connect_timeout + idle
         with translated(url):
-            own, credentials = without_userinfo(url)
-            place, target = request_target(own)
+            place, target = request_target(url)
             origin = self._origin(place)
-            head = request_head(target, origin.host, {**headers, **credentials} if credentials else headers)
+            head = request_head(target, origin.host, headers)
             limit = TimeLimit(self.limits, seconds)
             with limit:
                 response_limit.set(limit)
