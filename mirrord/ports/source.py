@@ -35,6 +35,10 @@ class Source(AbstractAsyncContextManager["Source"], Protocol):
         A part of the source needs `observed.ranges`. Raises SourceChanged if the source has another revision.
         """
 
+    def arrived(self, observed: Observed) -> bytes | None:  # noqa: ARG002 - an adapter may have none
+        """All bytes of this revision, if they are few and came with `probe`; None: `open` it. Each body only once."""
+        return None
+
     def release(self) -> None:
         """Release the connection that `probe` keeps for `open`. May be called at any time."""
 

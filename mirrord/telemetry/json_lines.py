@@ -29,10 +29,12 @@ def completed_line(event: TransferCompleted, moved: int, milliseconds: int, rate
     20 us for it. Each text that is not a constant is redacted here. `moved` in bytes, `rate` in bytes a second."""
     item, copied = event.item, event.copied
     at, kind = item.destination, "" if event.kind is None else f'"kind": "{event.kind.value}", '
+    others = f"{item.id} {at.store} {at.bucket} {at.key} {event.transfer_id}"
+    text = encode_basestring_ascii if redact(others) == others else _text  # one look at five texts
     return (
-        f'{{"item": {_text(item.id)}, "source": {_text(item.shown_source)}, "store": {_text(at.store)}, '
-        f'"bucket": {_text(at.bucket)}, "key": {_text(at.key)}, {kind}"attempt": {event.attempt}, '
-        f'"transfer_id": {_text(event.transfer_id)}, "bytes": {moved}, "parts": {copied.parts}, '
+        f'{{"item": {text(item.id)}, "source": {_text(item.shown_source)}, "store": {text(at.store)}, '
+        f'"bucket": {text(at.bucket)}, "key": {text(at.key)}, {kind}"attempt": {event.attempt}, '
+        f'"transfer_id": {text(event.transfer_id)}, "bytes": {moved}, "parts": {copied.parts}, '
         f'"duration_ms": {milliseconds}, "bytes_per_s": {rate}, "integrity": "{copied.integrity.value}", '
         f'"outcome": "completed", "event": "{event.name}", "level": "info", "timestamp": "{utc_now()}"}}'
     )

@@ -72,6 +72,9 @@ class MemorySource:
         finally:
             self.log.open_now -= 1
 
+    def arrived(self, observed: Observed) -> bytes | None:  # noqa: ARG002 - the port's signature
+        return None
+
     def release(self) -> None: ...
 
     async def confirm(self, observed: Observed) -> None:

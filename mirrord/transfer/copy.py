@@ -23,7 +23,7 @@ from mirrord.planning.transfers.resume import PartRange, missing_ranges, pinned,
 from mirrord.ports import ByteStream, Source
 from mirrord.transfer import proof
 from mirrord.transfer.multipart import MultipartUpload
-from mirrord.transfer.part_reader import FilledBuffer, PartReader
+from mirrord.transfer.part_reader import FilledBuffer, PartReader, ReadChecks
 from mirrord.transfer.put import put
 from mirrord.transfer.resuming import ResumingStream
 from mirrord.transfer.spec import (
@@ -85,6 +85,10 @@ class _Attempt:
     # ── one stream ────────────────────────────────────────────────────────────────────────────────
     async def in_one_stream(self) -> Copied:
         """Read from the first byte to the last. Send one put if the source ends within it, else parts."""
+        if self.spec.layout.kind is TransferKind.PUT:
+            arrived = self.source.arrived(self.observed)
+            if arrived is not None:
+                return await self._put_arrived(memoryview(arrived))
         async with self._open() as stream:
             reader = self._reader(stream, self.observed.revision.length, self.spec.demands)
             first = await reader.read(self.context.budget, self._first_size())
@@ -96,6 +100,13 @@ class _Attempt:
                     return copied
                 upload = self._upload()
                 return await self._upload_parts(upload, self._send_parts(upload, reader, 1, first))
+
+    async def _put_arrived(self, body: memoryview) -> Copied:
+        length, demands = self.observed.revision.length, self.spec.demands
+        await ReadChecks(length=length, demands=demands, counted=self.counter.read).check_whole(body)
+        copied = await put(self.spec, self.source, self.observed, self.context, body)
+        self.counter.sent(len(body))
+        return copied
 
     def _open(self) -> AbstractAsyncContextManager[ByteStream]:
         length, is_put = self.observed.revision.length, self.spec.layout.kind is TransferKind.PUT

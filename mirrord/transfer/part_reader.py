@@ -31,8 +31,8 @@ class FilledBuffer:
         return self.buffer.view[: self.size]
 
 
-class PartReader:
-    """Reads one stream in order.
+class ReadChecks:
+    """What must be true of the bytes of one stream, in order, while they are read and at the end.
 
     `length` (bytes) is what the source declared, None: unknown; `demands` are those of the manifest on all bytes.
     `counted` is called with the number of bytes of each read.
@@ -40,13 +40,11 @@ class PartReader:
 
     def __init__(
         self,
-        stream: ByteStream,
         *,
         length: int | None,
         demands: SourceDemands = NO_DEMANDS,
         counted: Callable[[int], None] = ignore,
     ) -> None:
-        self._stream = stream
         self._length = length
         self._demands = demands
         self._counted = counted
@@ -54,38 +52,15 @@ class PartReader:
         declared = {ChecksumKind.SHA256: demands.sha256, ChecksumKind.MD5: demands.md5}
         self._digests = [(checksums.RunningChecksum(kind), hexa) for kind, hexa in declared.items() if hexa is not None]
 
-    async def read(self, budget: Budget, most: int) -> FilledBuffer:
-        """The next at most `most` bytes, in a buffer of `budget`. A buffer that is not full is the last one.
+    async def check_whole(self, body: memoryview) -> None:
+        """Check a body that was read at once. Raises what `PartReader.fill` and `end` raise."""
+        self._account(len(body))
+        await self._extend(body)
+        self.end()
 
-        The buffer has one byte more than the rest of the declared length. So one read detects the end, and also a
-        source that sends too much. Raises what `fill` raises.
-        """
-        left = most if self._length is None else self._length - self.bytes_read + 1
-        capacity = min(most, left)
-        buffer = await budget.acquire(capacity)
-        try:
-            size = await self.fill(buffer.view)
-            for running, _ in self._digests:
-                await checksums.extend(running, buffer.view[:size])
-        except BaseException:
-            buffer.discard()
-            raise
-        return FilledBuffer(buffer, size, last=size < capacity)
-
-    async def fill(self, view: memoryview) -> int:
-        """Fill `view` from its start and return the number of bytes. Fewer than `len(view)` mean the end of the stream.
-
-        Raises what the stream raises, LengthMismatch above the declared length, SourceTooLarge above `max_size`.
-        """
-        filled, pause = 0, CooperativePause()
-        while filled < len(view):
-            count = await self._stream.readinto(view[filled:])
-            if count == 0:
-                break
-            filled += count
-            self._account(count)
-            await pause.when_due()
-        return filled
+    async def _extend(self, body: memoryview) -> None:
+        for running, _ in self._digests:
+            await checksums.extend(running, body)
 
     def end(self) -> None:
         """Call it after the last byte. Raises LengthMismatch unless exactly `length` bytes were read, ChecksumMismatch
@@ -106,3 +81,50 @@ class PartReader:
         if self._length is not None and self.bytes_read > self._length:
             raise LengthMismatch(f"the source sends more than the {self._length:,} bytes it declared")
         self._counted(count)
+
+
+class PartReader(ReadChecks):
+    """Reads one stream in order, with the checks."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        length: int | None,
+        demands: SourceDemands = NO_DEMANDS,
+        counted: Callable[[int], None] = ignore,
+    ) -> None:
+        super().__init__(length=length, demands=demands, counted=counted)
+        self._stream = stream
+
+    async def read(self, budget: Budget, most: int) -> FilledBuffer:
+        """The next at most `most` bytes, in a buffer of `budget`. A buffer that is not full is the last one.
+
+        The buffer has one byte more than the rest of the declared length. So one read detects the end, and also a
+        source that sends too much. Raises what `fill` raises.
+        """
+        left = most if self._length is None else self._length - self.bytes_read + 1
+        capacity = min(most, left)
+        buffer = await budget.acquire(capacity)
+        try:
+            size = await self.fill(buffer.view)
+            await self._extend(buffer.view[:size])
+        except BaseException:
+            buffer.discard()
+            raise
+        return FilledBuffer(buffer, size, last=size < capacity)
+
+    async def fill(self, view: memoryview) -> int:
+        """Fill `view` from its start and return the number of bytes. Fewer than `len(view)` mean the end of the stream.
+
+        Raises what the stream raises, LengthMismatch above the declared length, SourceTooLarge above `max_size`.
+        """
+        filled, pause = 0, CooperativePause()
+        while filled < len(view):
+            count = await self._stream.readinto(view[filled:])
+            if count == 0:
+                break
+            filled += count
+            self._account(count)
+            await pause.when_due()
+        return filled

@@ -43,6 +43,8 @@ _REVISION = [field.name for field in fields(Revision)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
 _NO_OTHERS = (None,) * len(_OTHERS)
 _others = attrgetter(*_OTHERS)
+_PLAIN = [name for name in _REVISION if name != "file"]
+_plain = attrgetter(*_PLAIN)
 
 
 def encode(text: str) -> str | bytes:
@@ -211,9 +213,16 @@ def _from_revision(revision: Revision) -> str:
     if file is not None and length is not None and _others(revision) == _NO_OTHERS:  # of most files: 5 us less
         address = encode_basestring_ascii(revision.address)
         return f'{{"address": {address}, "length": {length}, "file": {from_file(file)}}}'
-    known = {name: value for name in _REVISION if (value := getattr(revision, name)) is not None and name != "file"}
-    text = json.dumps(known)
+    known = [(name, value) for name, value in zip(_PLAIN, _plain(revision), strict=True) if value is not None]
+    text = "{" + ", ".join([f'"{name}": {_json(value)}' for name, value in known]) + "}"
     return text if revision.file is None else f'{text[:-1]}, "file": {from_file(revision.file)}}}'
+
+
+def _json(value: str | int | bool) -> str:
+    """As `json.dumps`, in a fifth of the time."""
+    if type(value) is str:
+        return encode_basestring_ascii(value)
+    return str(value) if type(value) is int else json.dumps(value)
 
 
 def from_file(file: FileIdentity) -> str:

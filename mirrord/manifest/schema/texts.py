@@ -40,15 +40,17 @@ def _text(
 
 
 BUCKET_PATTERN = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_BUCKET = re.compile(BUCKET_PATTERN)
+_IPV4 = re.compile(r"\d+(\.\d+){3}")
 
 
 def _no_address(name: str) -> bool:
-    return ".." not in name and not re.fullmatch(r"\d+(\.\d+){3}", name)
+    return ".." not in name and not _IPV4.fullmatch(name)
 
 
 def is_bucket(name: str) -> bool:
     """Whether S3 accepts this as the name of a bucket."""
-    return re.fullmatch(BUCKET_PATTERN, name) is not None and _no_address(name)
+    return _BUCKET.fullmatch(name) is not None and _no_address(name)
 
 
 Bucket = Annotated[

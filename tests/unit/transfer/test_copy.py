@@ -79,6 +79,13 @@ class Changing(MemorySource):
         raise SourceChanged("the source changed")
 
 
+class Arrived(MemorySource):
+    """A source whose bytes came with the probe."""
+
+    def arrived(self, observed: Observed) -> bytes | None:
+        return self.content
+
+
 # ── what is stored ──────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("length", [0, 1, 100_000])
 async def test_a_put(length: int) -> None:
@@ -90,6 +97,35 @@ async def test_a_put(length: int) -> None:
     assert (copied.kind, copied.size, copied.parts) == (TransferKind.PUT, length, 1)
     assert copied.integrity is Integrity.FULL_OBJECT
     assert copied.checksum == checksums.compute(ChecksumKind.CRC64NVME, memoryview(CONTENT[:length]))
+
+
+async def test_a_body_that_arrived_is_put_without_a_stream() -> None:
+    source, store, counted = Arrived(CONTENT[:PART]), ScriptedStore(), list[tuple[int, int]]()
+    carried = context(store)
+    copied = await copy(
+        transfer_spec(whole(PART)), source, source.observed, carried, lambda *seen: counted.append(seen)
+    )
+    assert store.objects == {AT.key: CONTENT[:PART]}
+    assert source.log.opened == []
+    assert counted == [(PART, 0), (PART, PART)]
+    assert (copied.size, copied.integrity) == (PART, Integrity.FULL_OBJECT)
+    assert carried.budget.mapped == 0
+
+
+@pytest.mark.parametrize("demands", [{"sha256": "0" * 64}, {"md5": "0" * 32}, {"size": PART + 1}])
+async def test_a_body_that_arrived_has_the_declared_bytes(demands: dict[str, object]) -> None:
+    source, store = Arrived(CONTENT[:PART]), ScriptedStore()
+    with pytest.raises(ChecksumMismatch, match="declared w"):
+        await copy(transfer_spec(whole(PART), **demands), source, source.observed, context(store))
+    assert store.log == []
+
+
+@pytest.mark.parametrize("length", [PART - 1, PART + 1])
+async def test_a_body_that_arrived_has_the_announced_length(length: int) -> None:
+    source, store = Arrived(CONTENT[:PART], claims=lambda _: length), ScriptedStore()
+    with pytest.raises(LengthMismatch):
+        await copy(transfer_spec(whole(PART)), source, source.observed, context(store))
+    assert store.log == []
 
 
 @pytest.mark.parametrize("length", [PART, PART + 1, 2 * PART, len(CONTENT)])
