@@ -174,7 +174,9 @@ def join(
         bad = {fault.file for fault in faults}
         if not bad:
             break
-    daemon = next((one.document.daemon for one in kept if one.document.daemon is not None), DaemonSection())
+    daemon = next(
+        (one.document.daemon for one in kept if one.document.daemon is not None), DaemonSection.model_construct()
+    )
     sound = {one.file for one in kept}
     faulty = tuple(one for one in manifests if one.file not in sound)
     return Loaded(

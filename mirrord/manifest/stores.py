@@ -40,7 +40,7 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
 
 def ambient(environ: Mapping[str, str]) -> StoreOptions:
     """The store of manifests that declare no store: AWS with credentials from the environment."""
-    return store_options(DEFAULT, document.StoreSection(), "", environ)
+    return store_options(DEFAULT, document.StoreSection.model_construct(), "", environ)
 
 
 def _endpoint(provider: ProviderName, environ: Mapping[str, str]) -> str | None:

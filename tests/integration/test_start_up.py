@@ -26,6 +26,8 @@ DISPLAYS = frozenset({"rich", "structlog"})
 ENGINE = frozenset({"mirrord.engine.wiring", "mirrord.reconcile", "mirrord.transfer", "watchfiles"})
 MANIFESTS = frozenset({"pydantic", "yaml"})
 LOOPS = frozenset({"asyncio", "uvloop"})
+PATTERNS = frozenset({"pathspec"})
+WATCHES = frozenset({"mirrord.sources.watch", "watchfiles"})
 
 MANIFEST = """
 stores: {default: {provider: generic, endpoint_url: "http://127.0.0.1:9", credentials: {anonymous: true}}}
@@ -45,15 +47,15 @@ def manifest(tmp_path: Path) -> Path:
     ("arguments", "unneeded"),
     [
         (["--help"], SDK | SERVERS | DISPLAYS | ENGINE | MANIFESTS | LOOPS),
-        (["validate", "mirrord.yaml"], SDK | SERVERS | DISPLAYS | ENGINE | LOOPS),
-        (["status", "--config", "mirrord.yaml", "--state", "state"], SDK | {"aiohttp"} | DISPLAYS | ENGINE),
+        (["validate", "mirrord.yaml"], SDK | SERVERS | DISPLAYS | ENGINE | LOOPS | PATTERNS),
+        (["status", "--config", "mirrord.yaml", "--state", "state"], SDK | {"aiohttp"} | DISPLAYS | ENGINE | PATTERNS),
         (
             ["sync", "mirrord.yaml", "--state", "state"],
-            (SDK - {"botocore"}) | SERVERS | DISPLAYS,
+            (SDK - {"botocore"}) | SERVERS | DISPLAYS | WATCHES,
         ),
         (
             ["plan", "mirrord.yaml", "--state", "state"],
-            (SDK - {"botocore"}) | SERVERS | DISPLAYS,
+            (SDK - {"botocore"}) | SERVERS | DISPLAYS | WATCHES,
         ),
     ],
     ids=["help", "validate", "status", "sync", "plan"],

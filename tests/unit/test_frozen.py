@@ -125,3 +125,12 @@ def test_a_standard_frozen_dataclass_may_inherit() -> None:
 def test_copies_are_equal(again: Callable[[Any], Any]) -> None:
     for one in (Point(1, 3), Circle(name="c", radius=2), Empty()):
         assert again(one) == one
+
+
+def test_a_class_keeps_its_docstring_and_gets_none() -> None:
+    @frozen
+    class Documented:
+        """What it is."""
+
+    assert Documented.__doc__ == "What it is."
+    assert Empty.__doc__ is None

@@ -65,13 +65,13 @@ class DaemonSection(Section):
     """Memory of all part buffers together."""
     bandwidth: fields.Bandwidth | None = None
     """A rate, or rates by time of day: {"08:00-18:00": 20MiB/s, default: unlimited}."""
-    per_host: PerHostSection = PerHostSection()
+    per_host: PerHostSection = PerHostSection.model_construct()
     """Limits for each host that sources are on."""
     shutdown_grace: fields.Pause = duration_field(_SETTINGS.shutdown_grace)
     """Time for running transfers to end after SIGTERM."""
-    log: LogSection = LogSection()
+    log: LogSection = LogSection.model_construct()
     """How the log is written."""
-    network: NetworkSection = NetworkSection()
+    network: NetworkSection = NetworkSection.model_construct()
     """Exceptions to the rule on link-local and metadata addresses."""
     notify: tuple[NotifySection, ...] = ()
     """Webhooks."""
@@ -143,7 +143,7 @@ class Document(Section):
     """Settings of the process, in at most one file. Flags and MIRRORD_* variables override them."""
     stores: dict[texts.StoreName, StoreSection] = Field(default={})
     """Stores by name, shared by all files. Without any store: AWS, with the name default."""
-    defaults: DefaultsSection = DefaultsSection()
+    defaults: DefaultsSection = DefaultsSection.model_construct()
     """Defaults for the entries of this file."""
     mirrors: tuple[Annotated[MirrorSection, AfterValidator(compact)], ...] = ()
     """A list of mirrors, or a mapping url -> destination or url -> mirror."""

@@ -133,7 +133,7 @@ class PruneSection(Section):
 
 
 def _prune(value: object) -> object:
-    return value if isinstance(value, dict) else PruneSection() if fields.read_flag(value) else None
+    return value if isinstance(value, dict) else PruneSection.model_construct() if fields.read_flag(value) else None
 
 
 class AfterUploadSection(Section):
@@ -155,7 +155,7 @@ def _after(value: object) -> object:
         if value.get("move") is None:
             raise refuse("after_upload is keep, delete or {move: folder}")
         return value
-    return None if fields.AFTER.read(value) == "keep" else AfterUploadSection()
+    return None if fields.AFTER.read(value) == "keep" else AfterUploadSection.model_construct()
 
 
 PruneField = Annotated[PruneSection | None, BeforeValidator(_prune, json_schema_input_type=Flag | PruneSection)]
@@ -174,9 +174,9 @@ class EntrySection(Section):
     """Name of the store; absent: the store default, or the only store."""
     max_size: fields.MaxSize | None = None
     """A larger source is refused."""
-    object: ObjectSection = ObjectSection()
+    object: ObjectSection = ObjectSection.model_construct()
     """Headers, metadata and tags of the object."""
-    upload: UploadSection = UploadSection()
+    upload: UploadSection = UploadSection.model_construct()
     """How an object is divided into parts."""
     overwrite: fields.OverwriteWord = _OPTIONS.overwrite
     """owned: only an object that mirrord wrote; never: no object that exists."""
@@ -205,9 +205,9 @@ class FetchedSection(EntrySection):
     """Time zone of cron."""
     checksum: ChecksumField | None = None
     """The expected checksum of the bytes: sha256:… or {url: …}."""
-    http: HttpSection = HttpSection()
+    http: HttpSection = HttpSection.model_construct()
     """Settings of the HTTP requests."""
-    expect: ExpectSection = ExpectSection()
+    expect: ExpectSection = ExpectSection.model_construct()
     """Requirements on the source."""
 
 

@@ -30,7 +30,10 @@ def size_field(count: int, per: str = "") -> Any:
 
 
 class Section(BaseModel):
-    """Base class of all mappings in a manifest."""
+    """Base class of all mappings in a manifest.
+
+    A section of defaults is made by `model_construct()`: a call of the class would build a validator for it alone.
+    """
 
     model_config = ConfigDict(
         strict=True,

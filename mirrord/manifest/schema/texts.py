@@ -12,7 +12,6 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pathspec import GitIgnoreSpec
 
 from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
 from mirrord.settings import HOST_PATTERN
@@ -206,6 +205,8 @@ Expires = Annotated[
 
 
 def _is_pattern(text: str) -> bool:
+    from pathspec import GitIgnoreSpec  # here: most manifests have no pattern, and the import takes 8 ms
+
     try:
         GitIgnoreSpec.from_lines([text])
     except ValueError:

@@ -8,8 +8,6 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from pathspec import GitIgnoreSpec
-
 from mirrord.errors import Reason
 from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, FileRemoval, Integrity, MoveFile, Record, State, StoredObject
@@ -65,6 +63,8 @@ def numbered_names(name: str) -> Iterator[str]:
 
 def move_fault(root: str, move: str, exclude: Iterable[str]) -> str | None:
     """Why files of the folder `root` cannot be moved to `move`: a scan would find them again. None if they can."""
+    from pathspec import GitIgnoreSpec  # here: few folders move their files, and the import takes 8 ms
+
     below = os.path.relpath(move, root)
     if below.split("/")[0] == "..":
         return None

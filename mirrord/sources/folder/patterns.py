@@ -6,8 +6,6 @@ Owns `include`, `exclude` and the names that never count: temporary ones (SPEC s
 from collections.abc import Iterable
 from typing import Self
 
-from pathspec import GitIgnoreSpec
-
 from mirrord.declared import FileSelection
 from mirrord.planning.decisions.markers import Markers
 
@@ -25,6 +23,8 @@ class Patterns:
     def __init__(
         self, include: Iterable[str] = (), exclude: Iterable[str] = (), markers: Markers | None = None
     ) -> None:
+        from pathspec import GitIgnoreSpec  # here: `validate` and `status` compare no names, and the import takes 8 ms
+
         self._include = GitIgnoreSpec.from_lines(include)
         self._takes_all = not any(pattern.include is not None for pattern in self._include.patterns)  # comments
         excluded = tuple(exclude)
