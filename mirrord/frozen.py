@@ -30,8 +30,13 @@ def frozen(plain: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
 
 def _frozen(plain: type[T], kw_only: bool) -> type[T]:
     text, plain.__doc__ = plain.__doc__, plain.__doc__ or plain.__name__  # else dataclass() makes one: 0.1 ms a class
-    derived = any(hasattr(base, "__dataclass_params__") for base in plain.__bases__)  # then dataclass() wants `frozen`
-    kind: _Kind = dataclass(init=False, repr=False, eq=False, frozen=derived, slots=True, kw_only=kw_only)(plain)
+    known = [vars(base)["__dataclass_params__"] for base in plain.__mro__ if "__dataclass_params__" in vars(base)]
+    bases = [one for one in known if one.frozen]
+    for one in bases:
+        one.frozen = False  # else dataclass() would compile two functions more for a class that inherits: 0.2 ms
+    kind: _Kind = dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(plain)
+    for one in bases:
+        one.frozen = True
     kind.__doc__ = text
     kind.__init__ = _init_of(kind)
     kind.__setattr__ = kind.__delattr__ = _refused

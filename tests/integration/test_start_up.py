@@ -51,11 +51,11 @@ def manifest(tmp_path: Path) -> Path:
         (["status", "--config", "mirrord.yaml", "--state", "state"], SDK | {"aiohttp"} | DISPLAYS | ENGINE | PATTERNS),
         (
             ["sync", "mirrord.yaml", "--state", "state"],
-            (SDK - {"botocore"}) | SERVERS | DISPLAYS | WATCHES,
+            (SDK - {"botocore"}) | SERVERS | DISPLAYS | PATTERNS | WATCHES,
         ),
         (
             ["plan", "mirrord.yaml", "--state", "state"],
-            (SDK - {"botocore"}) | SERVERS | DISPLAYS | WATCHES,
+            (SDK - {"botocore"}) | SERVERS | DISPLAYS | PATTERNS | WATCHES,
         ),
     ],
     ids=["help", "validate", "status", "sync", "plan"],

@@ -40,7 +40,16 @@ def test_a_malformed_pattern_is_an_error() -> None:
         Patterns(["!"])
 
 
-@pytest.mark.parametrize("base", ["a", "~", "a~", "~a", ".", ".a", "a.", "a.tmp", "a.tmpx", ".tmp", "tmp", "x.sw"])
+NAMES = ["a", "~", "a~", "~a", ".", ".a", "a.", "a.tmp", "a.tmpx", ".tmp", "tmp", "x.sw"]
+
+
+@pytest.mark.parametrize("base", NAMES)
 @pytest.mark.parametrize("directory", ["", "d/", "a.b/c/"])
 def test_without_patterns_the_temporary_names_are_the_same(directory: str, base: str) -> None:
     assert Patterns().takes(directory + base) is Patterns(exclude=["# no pattern"]).takes(directory + base)
+
+
+@pytest.mark.parametrize("base", [name for name in NAMES if name != "."])  # no directory has this name
+@pytest.mark.parametrize("directory", ["", "d/", "a.b/c/", ".d/", "d~/e/"])
+def test_without_patterns_the_temporary_directories_are_the_same(directory: str, base: str) -> None:
+    assert Patterns().enters(directory + base) is Patterns(exclude=["# no pattern"]).enters(directory + base)
