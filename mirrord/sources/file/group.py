@@ -1,7 +1,7 @@
 """Many small files of one folder, read by one call in a thread: each with the same proof as `source` gives for one.
 
-Owns the order of the system calls. A file whose state is not the expected one before, after and at its path, or that
-cannot be read, is left out: its own check then finds the reason.
+Owns the order of the system calls. A file whose state after the last byte, and at its path, is not the expected one, or
+that cannot be read, is left out: its own check then finds the reason.
 """
 
 import os
@@ -41,18 +41,18 @@ def read_group(
 
 
 def _read_same(directory: "_LastDirectory", name: str, path: str, expected: FileIdentity, view: memoryview) -> bool:
-    """Read the file at `path` to its end. Whether it was, and still is, the expected one. A file without blocks may
+    """Read the file at `path` to its end. Whether it was, and still is, the expected one: each change of the opened
+    file since its state was taken shows afterwards, so it is not asked before, too (3 us). A file without blocks may
     have an untrue size, as those of procfs."""
     above, _, last = name.rpartition("/")
     file = os.open(last, _FLAGS, dir_fd=directory.at(above))
     try:
-        before = os.fstat(file)
-        if before.st_blocks == 0 or not _is(expected, before) or os.preadv(file, [view], 0) != expected.size:
+        if os.preadv(file, [view], 0) != expected.size:
             return False
         after = os.fstat(file)
     finally:
         os.close(file)
-    return _is(expected, after) and _is(expected, os.lstat(path))
+    return after.st_blocks > 0 and _is(expected, after) and _is(expected, os.lstat(path))
 
 
 def _is(expected: FileIdentity, found: os.stat_result) -> bool:

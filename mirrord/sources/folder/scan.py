@@ -122,10 +122,16 @@ class LocalFolder(FolderListing):
         return self._pool.problem
 
     async def enumerate(self) -> AsyncGenerator[FoundFile]:
-        """See `ports.Listing`. The scan runs in a thread, one batch each time that the caller needs more."""
-        async with aclosing(self._scanned(self._walk)) as files:
-            async for found in files:
-                yield found
+        """See `ports.Listing`."""
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                for found in batch:
+                    yield found
+
+    def batches(self) -> AsyncGenerator[list[FoundFile]]:
+        """As `enumerate`, at most `BATCH` files at a time: a step of an async generator for each file takes 0.5 us. The
+        scan runs in a thread, one batch each time that the caller needs more."""
+        return self._scanned(self._walk)
 
     async def note(self, add: Callable[[str, FileIdentity], None]) -> None:
         """A scan as `enumerate`, which calls `add` for each file, in a thread, and makes nothing else of it."""
@@ -133,19 +139,19 @@ class LocalFolder(FolderListing):
         def taken(name: str, seen: os.stat_result) -> None:
             add(name, FileIdentity.of(seen))
 
-        async with aclosing(self._scanned(partial(self._walk, taken))) as files:
-            async for _ in files:
+        async with aclosing(self._scanned(partial(self._walk, taken))) as batches:
+            async for _ in batches:
                 pass
 
-    async def _scanned(self, begin: Callable[[], Walk]) -> AsyncGenerator[FoundFile]:
+    async def _scanned(self, begin: Callable[[], Walk]) -> AsyncGenerator[list[FoundFile]]:
         self._scan = replace(_NO_SCAN, linked=self._scan.linked)
         try:
             walk = await self._pool.run(begin)
             is_finished = False
             try:
-                async with aclosing(self._batched(walk.entries())) as files:
-                    async for found in files:
-                        yield found
+                async with aclosing(self._batched(walk.entries())) as batches:
+                    async for batch in batches:
+                        yield batch
                 is_finished = True
             finally:
                 self._keep(walk.result, is_finished=is_finished)
@@ -172,9 +178,10 @@ class LocalFolder(FolderListing):
 
     async def scan(self, names: Iterable[str]) -> AsyncGenerator[FoundFile]:
         """See `ports.FolderListing`. Few names are one call in a thread."""
-        async with aclosing(self._batched(self._named(names))) as files:
-            async for found in files:
-                yield found
+        async with aclosing(self._batched(self._named(names))) as batches:
+            async for batch in batches:
+                for found in batch:
+                    yield found
 
     async def existing(self, names: Collection[str]) -> frozenset[str]:
         """See `ports.FolderListing`. A name that cannot be read does not exist."""
@@ -191,14 +198,12 @@ class LocalFolder(FolderListing):
         except SourceTimedOut:
             return frozenset()
 
-    async def _batched(self, entries: Generator[FoundFile | None, None, None]) -> AsyncGenerator[FoundFile]:
+    async def _batched(self, entries: Generator[FoundFile | None, None, None]) -> AsyncGenerator[list[FoundFile]]:
         try:
             batch: list[FoundFile | None] = [None] * BATCH
             while len(batch) == BATCH:
                 batch = await self._pool.run(partial(self._some, entries), lambda _: entries.close())
-                for found in batch:
-                    if found is not None:
-                        yield found
+                yield [found for found in batch if found is not None]
         finally:
             with suppress(ValueError):  # a thread still runs it, and closes it later
                 entries.close()

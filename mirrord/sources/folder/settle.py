@@ -127,9 +127,10 @@ class SettledFolder(Listing):
         left = self._since + self._settle - self._clock.monotonic()
         if left > 0:
             await self._clock.sleep(left)
-        async with aclosing(self._folder.enumerate()) as files:
-            async for found in files:
-                yield found if self._is_settled(first, found) else replace(found, settled=False)
+        async with aclosing(self._folder.batches()) as batches:
+            async for batch in batches:
+                for found in batch:
+                    yield found if self._is_settled(first, found) else replace(found, settled=False)
 
     def _is_settled(self, first: Stats, found: FoundFile) -> bool:
         file = found.revision.file

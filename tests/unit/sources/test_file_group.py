@@ -104,6 +104,29 @@ def test_a_file_that_changes_meanwhile_is_left_out(
     assert read(root, expected)[0] == [None]
 
 
+def test_a_file_without_blocks_is_left_out(root: Path) -> None:
+    with (root / "a").open("wb") as file:
+        file.truncate(4096)
+    assert os.stat(root / "a").st_blocks == 0
+    assert read(root, states(root)[:1])[0] == [None]
+
+
+def test_a_file_that_was_opened_instead_of_the_expected_one_is_left_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a directory above it was replaced and put back, which changes nothing of the file at the path."""
+    expected, real = states(root)[:1], os.open
+    (root / "copy").write_bytes((root / "a").read_bytes())
+    monkeypatch.setattr(os, "open", lambda path, *more, **by: real("copy" if path == "a" else path, *more, **by))
+    assert read(root, expected)[0] == [None]
+
+
+def test_a_file_that_was_read_in_part_is_left_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, real = states(root)[:1], os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, views, at: real(file, [views[0][:3]], at))
+    assert read(root, expected)[0] == [None]
+
+
 def test_no_directory_stays_open(root: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     expected = states(root)
