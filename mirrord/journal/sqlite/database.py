@@ -1,9 +1,9 @@
 """One SQLite connection on a thread of its own, with awaitable reads and grouped commits.
 
-Owns the thread and the order of work on it. Calls are grouped and never delayed: all calls that arrive while the thread
-works are its next group, with one hop to the thread and back. In a group the writes share one commit and its cost, then
-come the reads, each on its own. A write returns only when its own statements are committed. If a commit fails, every
-write of the group fails and none is committed.
+Owns the thread and the order of work on it. Calls are grouped, hardly delayed: all calls that arrive while the thread
+works, and in a few turns of the event loop after it, are its next group, with one hop to the thread and back. In a
+group the writes share one commit and its cost, then come the reads, each on its own. A write returns only when its own
+statements are committed. If a commit fails, every write of the group fails and none is committed.
 """
 
 import asyncio
@@ -36,6 +36,10 @@ T = TypeVar("T")
 
 MOST_IN_GROUP = 256
 """Writes, and reads, of one group: it then takes the thread some 20 ms."""
+
+_TURNS = 10
+"""Turns of the event loop between two groups: callers that go on, and those that a socket wakes, join the next one. The
+writes of small URLs are then 14 in a group, not 7, and each takes 34 us of CPU, not 47."""
 
 
 class Statement(NamedTuple):
@@ -126,7 +130,8 @@ class Database:
             answers = [*(write.answer for write in writes), *(read.answer for read in reads)]
             for answer, result in zip(answers, results, strict=True):
                 _resolve(answer, result)
-            await asyncio.sleep(0)  # callers that go on now join the next group, instead of every second one
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._thread is None:

@@ -48,6 +48,18 @@ async def test_a_call_waits_for_no_other(tmp_path: Path) -> None:
         assert database.groups == [(0, 1)] * 3
 
 
+async def test_callers_that_go_on_within_a_few_turns_are_one_group(tmp_path: Path) -> None:
+    async def write_twice(database: Watched, turns: int) -> None:
+        await database.write(root(f"{turns}-1"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await database.write(root(f"{turns}-2"))
+
+    async with Watched(tmp_path / "state.db") as database:
+        await asyncio.gather(*(write_twice(database, turns) for turns in range(8)))
+        assert database.groups == [(8, 0), (8, 0)]
+
+
 async def test_a_group_is_bounded(tmp_path: Path) -> None:
     async with Watched(tmp_path / "state.db") as database:
         await asyncio.gather(*(database.write(root(f"p{n}")) for n in range(MOST_IN_GROUP + 1)))
