@@ -112,6 +112,14 @@ async def test_a_body_that_arrived_is_put_without_a_stream() -> None:
     assert carried.budget.mapped == 0
 
 
+async def test_the_declared_digest_of_a_body_that_arrived_is_compared_with_it() -> None:
+    source, store = Arrived(CONTENT[:PART]), ScriptedStore()
+    digest = sha256(CONTENT[:PART]).hexdigest()
+    copied = await copy(transfer_spec(whole(PART), sha256=digest), source, source.observed, context(store))
+    assert copied.revision.digest == f"sha256:{digest}"
+    assert store.objects == {AT.key: CONTENT[:PART]}
+
+
 @pytest.mark.parametrize("demands", [{"sha256": "0" * 64}, {"md5": "0" * 32}, {"size": PART + 1}])
 async def test_a_body_that_arrived_has_the_declared_bytes(demands: dict[str, object]) -> None:
     source, store = Arrived(CONTENT[:PART]), ScriptedStore()
