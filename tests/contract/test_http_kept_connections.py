@@ -82,9 +82,8 @@ async def test_the_connection_of_a_whole_body_is_kept() -> None:
     assert numbers == [0, 1, 2]
 
 
-@pytest.mark.parametrize("own", [{}, {"Authorization": "Bearer entry"}])
-async def test_a_redirect_brings_no_credentials(own: dict[str, str]) -> None:
-    places = list[str]()
+def redirect_with_credentials(places: list[str]) -> Answer:
+    """/x leads to /y with a user name and a password; `places` has the URL of /x."""
 
     def answer(_: int, head: bytes) -> bytes:
         if not head.startswith(b"GET /x"):
@@ -92,9 +91,22 @@ async def test_a_redirect_brings_no_credentials(own: dict[str, str]) -> None:
         place = places[0].replace("//", "//me:s3cret@").replace("/x", "/y").encode()
         return b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + place + b"\r\n\r\n"
 
-    async with origin(answer) as (url, heads), HttpSources() as sources:
+    return answer
+
+
+async def test_userinfo_of_a_redirect_is_a_header() -> None:
+    places = list[str]()
+    async with origin(redirect_with_credentials(places)) as (url, heads), HttpSources() as sources:
         places.append(url)
-        with pytest.raises(SourceRefused, match="a redirect leads to a URL with a user name or password") as refused:
-            await asked(sources, url, own)
+        await asked(sources, url)
+    assert [b"Authorization: Basic bWU6czNjcmV0" in head for head in heads] == [False, True]
+
+
+async def test_a_redirect_does_not_replace_the_entrys_own_authorization() -> None:
+    places = list[str]()
+    async with origin(redirect_with_credentials(places)) as (url, heads), HttpSources() as sources:
+        places.append(url)
+        with pytest.raises(SourceRefused, match="a redirect brings a user name") as refused:
+            await asked(sources, url, {"authorization": "Bearer entry"})
     assert len(heads) == 1
     assert "s3cret" not in str(refused.value)

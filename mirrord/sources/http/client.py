@@ -23,7 +23,7 @@ from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRules
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
-from mirrord.sources.http.urls import redirect_target
+from mirrord.sources.http.urls import redirect_target, without_userinfo
 
 HeadersFor = Callable[[str], Mapping[str, str]]
 """The request headers for a URL of a redirect chain: a secret or a validator is sent to its own address only."""
@@ -83,8 +83,8 @@ class HttpClient:
     async def get(
         self, url: str, headers_for: HeadersFor, *, max_redirects: int, idle: float
     ) -> tuple[HttpResponse, str]:
-        """GET through at most `max_redirects` redirects: the open response, of any final status, and its URL. `url` has
-        no userinfo, and a redirect to one that has some is refused.
+        """GET through at most `max_redirects` redirects: the open response, of any final status, and its URL. The
+        userinfo of a redirect is sent to its own target, and refused if the request has an Authorization already.
 
         Each request has `connect_timeout + idle` seconds until its response begins. The caller closes the response.
         Raises SourceUnavailable, SourceRefused.
@@ -103,9 +103,12 @@ class HttpClient:
     async def _get_once(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> HttpResponse:
         connector, seconds = self._connector(behind_public), self._connect_timeout + idle
         with translated(url):
-            place, target = request_target(url)
+            own, credentials = without_userinfo(url)
+            if credentials and "authorization" in {name.lower() for name in headers}:
+                raise SourceRefused(f"{shown(url)}: a redirect brings a user name, but the entry has an Authorization")
+            place, target = request_target(own)
             origin = self._origin(place)
-            head = request_head(target, origin.host, headers)
+            head = request_head(target, origin.host, {**headers, **credentials} if credentials else headers)
             limit = TimeLimit(self.limits, seconds)
             with limit:
                 response_limit.set(limit)

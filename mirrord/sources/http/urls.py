@@ -62,7 +62,7 @@ def redirect_target(url: str, location: str | None) -> str:
     """The URL to which the redirect with this Location leads.
 
     Raises SourceRefused if Location is missing or malformed, and for a redirect to another scheme than http and https,
-    from https to http, or to a URL with userinfo: credentials come from the manifest only.
+    or from https to http.
     """
     if not location:
         raise SourceRefused(f"{shown(url)}: a redirect without a Location")
@@ -70,12 +70,9 @@ def redirect_target(url: str, location: str | None) -> str:
         target = urldefrag(urljoin(url, location)).url
     except ValueError:
         raise SourceRefused(f"{shown(url)}: a redirect with a malformed Location") from None
-    parts = urlsplit(target)
-    scheme = parts.scheme.lower()
+    scheme = urlsplit(target).scheme.lower()
     if scheme not in ("http", "https"):
         raise SourceRefused(f"{shown(url)}: a redirect leads to another scheme than http or https")
     if scheme == "http" and urlsplit(url).scheme.lower() == "https":
         raise SourceRefused(f"{shown(url)}: a redirect leads from https to http")
-    if "@" in parts.netloc:
-        raise SourceRefused(f"{shown(url)}: a redirect leads to a URL with a user name or password")
     return scheme + target[len(scheme) :]

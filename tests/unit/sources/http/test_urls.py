@@ -32,8 +32,6 @@ def test_the_target_of_a_redirect(here: str, location: str, there: str) -> None:
         ("http://h/a", "file:///etc/passwd", "another scheme"),
         ("http://h/a", "javascript:alert(1)", "another scheme"),
         ("http://h/a", "http://[bad/", "malformed"),
-        ("http://h/a", "http://me:pass@h/b", "user name or password"),
-        ("http://h/a", "//@i/b", "user name or password"),
     ],
 )
 def test_a_redirect_is_refused(here: str, location: str | None, why: str) -> None:
