@@ -31,11 +31,14 @@ from typing import cast
 import mirrord
 from mirrord.engine.clock import SystemClock
 from mirrord.s3.embedded.weed import killed_with_parent
+from mirrord.s3.sdk_session import service_models
 from mirrord.transfer.retry import PART_RETRY, WRITE_RETRY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_REQUEST = 128 * 1024
 _DESCRIPTORS = 4
+_IMPORTED_LATER = ("uvloop", "awscrt.checksums", "botocore.utils", "pathspec", "rich.live", "structlog.dev")
+"""What mirrord's modules import at the first use."""
 _EOF_WITHIN = 5.0
 """Seconds after the end of a process for reading the rest of its outputs. A child of it may keep them open."""
 
@@ -262,8 +265,9 @@ def _reopen(name: str, number: int) -> None:
 
 def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
-    for module in ("uvloop", *(one.name for one in pkgutil.walk_packages(mirrord.__path__, "mirrord."))):
+    for module in (*_IMPORTED_LATER, *(one.name for one in pkgutil.walk_packages(mirrord.__path__, "mirrord."))):
         importlib.import_module(module)
+    service_models()
     gc.freeze()  # a garbage collection would copy these memory pages in every child
     if _serve(requests):
         importlib.import_module("mirrord.__main__").main()
