@@ -314,7 +314,9 @@ async def test_a_source_that_changes_during_a_transfer_never_yields_a_mixture(or
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     resumed = 0
-    for number in range(RUNS):
+    for number in range(20 * RUNS):
+        if number >= RUNS and resumed:
+            break  # the moments of the interruptions depend on the machine: few runs may have none to resume
         chance = random.Random(seed + number)
         changing = Changing(origin, chance)
         changing.publish()
