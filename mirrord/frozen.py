@@ -34,9 +34,12 @@ def _frozen(plain: type[T], kw_only: bool) -> type[T]:
     bases = [one for one in known if one.frozen]
     for one in bases:
         one.frozen = False  # else dataclass() would compile two functions more for a class that inherits: 0.2 ms
-    kind: _Kind = dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(plain)
-    for one in bases:
-        one.frozen = True
+    try:
+        made = dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(plain)
+    finally:
+        for one in bases:
+            one.frozen = True
+    kind: _Kind = made
     kind.__doc__ = text
     kind.__init__ = _init_of(kind)
     kind.__setattr__ = kind.__delattr__ = _refused
@@ -46,7 +49,7 @@ def _frozen(plain: type[T], kw_only: bool) -> type[T]:
         kind.__repr__ = _repr
     if "__eq__" not in vars(plain):
         kind.__eq__, kind.__hash__ = _comparison(kind)
-    return kind  # type: ignore[no-any-return]
+    return made
 
 
 def _init_of(kind: _Kind) -> Callable[..., None]:

@@ -48,6 +48,7 @@ async def asked(daemon: Daemon, took: list[float]) -> AsyncIterator[None]:
     finally:
         gc.enable()
         asking.cancel()
+        await asyncio.wait([asking])
 
 
 def measured(home: Path, files: Path, count: int) -> dict[str, Any]:

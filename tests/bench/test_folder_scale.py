@@ -7,11 +7,9 @@ Results are JSON with facts about the machine, see `tests.support.measuring`.
 """
 
 import asyncio
-import gc
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from mirrord.model import FileIdentity, Outcome, Record, Revision, State, finger
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.items.bind import item_of
 from mirrord.reconcile.records import with_outcome
+from tests.bench.stall import asked
 from tests.support.daemon import Daemon, Line, running
 from tests.support.discarding import Discarding
 from tests.support.inbox import manifest
@@ -78,32 +77,6 @@ async def filled(home: Path, spec: FolderSpec, names: Iterator[str]) -> None:
                 await journal.save_all(batch)
                 batch = []
         await journal.save_all(batch)
-
-
-@asynccontextmanager
-async def asked(daemon: Daemon, took: list[float]) -> AsyncIterator[None]:
-    """Measure answers of /livez all the time: they are late if the daemon's event loop is blocked.
-
-    The garbage collector of the test is off, because its pauses would be measured too.
-    """
-
-    async def ask() -> None:
-        while True:
-            began = time.monotonic()
-            status, _ = await daemon.ask("/livez")
-            took.append(time.monotonic() - began)
-            assert status == 200
-            await asyncio.sleep(0.01)
-
-    gc.collect()
-    gc.disable()
-    asking = asyncio.create_task(ask())
-    try:
-        yield
-    finally:
-        gc.enable()
-        asking.cancel()
-        await asyncio.wait([asking])
 
 
 def spec_of(root: Path, server: Server, bucket: str) -> FolderSpec:

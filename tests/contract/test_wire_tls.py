@@ -271,7 +271,7 @@ async def test_https_goes_through_a_tunnel(secure_proxy: bool) -> None:
     [
         (answer_of(b"no", status=407), 407),
         (answer_of(b"no", status=502), 502),
-        (b"HTTP/1.1 200 OK\r\n\r\nbytes of somebody", None),
+        (b"HTTP/1.1 200 OK\r\n\r\nbytes of another server", None),
         (b"nonsense", None),
         (b"HTTP/1.1 200 OK\r\n", None),
     ],

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from mirrord.model import Record
 
 MOST = 2_000
-"""Records that nobody has read yet; beyond it all are dropped."""
+"""The most records that are kept before they are asked for. If there are more, all are dropped."""
 
 
 class RecordsAhead:
