@@ -6,11 +6,10 @@ before them is not counted. Each run has a new bucket and a new state, except in
 
 import json
 import os
-import random
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,15 +18,13 @@ from typing import Any
 
 from mirrord.units import MiB
 from tests.bench import servers
+from tests.bench.read_back import difference
 from tests.bench.scenarios import Scenario, StoreKind
 from tests.bench.tools import REPOSITORY, Job, Source, Tool, environment, peer_programs
 from tests.support.inbox import emptied
 from tests.support.weed import fresh_bucket
 
 LAUNCH = Path(__file__).with_name("launch.py")
-_COMPARED = 512 * MiB
-"""Objects up to this total are read back completely, larger ones by samples."""
-_SAMPLE = 4 * MiB
 
 
 class ToolFailed(Exception):
@@ -142,30 +139,8 @@ class Course:
             if counts["bytes"] != source.total:
                 raise ToolFailed(f"{counts['bytes']} bytes arrived instead of {source.total}")
             return
-        client = self._store.server.client()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        listed = {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
-        if listed != dict.fromkeys(source.names, source.size):
-            raise ToolFailed(f"the bucket has {len(listed)} objects of {sum(listed.values())} bytes")
-        for name, start, end in samples(source):
-            got = client.get_object(Bucket=bucket, Key=name, Range=f"bytes={start}-{end - 1}")["Body"].read()
-            with open(source.directory / name, "rb") as file:
-                file.seek(start)
-                if got != file.read(end - start):
-                    raise ToolFailed(f"{name} differs in bytes {start} to {end}")
-        client.close()
-
-
-def samples(source: Source) -> Iterator[tuple[str, int, int]]:
-    """Ranges that are read back: everything of small sources, else the ends and random pieces of each object."""
-    if source.total <= _COMPARED:
-        yield from ((name, 0, source.size) for name in source.names)
-        return
-    chosen = random.sample(list(source.names), min(len(source.names), 200))
-    for name in chosen:
-        most = max(source.size - _SAMPLE, 0)
-        for start in {0, most, *(random.randrange(most + 1) for _ in range(16 if len(chosen) == 1 else 1))}:
-            yield name, start, min(start + _SAMPLE, source.size)
+        if fault := difference(self._store.server, bucket, source):
+            raise ToolFailed(fault)
 
 
 def launched(tool: Tool, job: Job) -> tuple[Run, str]:

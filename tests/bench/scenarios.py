@@ -10,7 +10,19 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mirrord.units import GiB, KiB, MiB
-from tests.bench.tools import AWS, CRT, MIRRORD, PARITY, RCLONE, RCLONE_16, RCLONE_URL, S5CMD, S5CMD_SYNC, Tool
+from tests.bench.tools import (
+    AWS,
+    CRT,
+    MIRRORD,
+    MIRRORD_64,
+    PARITY,
+    RCLONE,
+    RCLONE_16,
+    RCLONE_URL,
+    S5CMD,
+    S5CMD_SYNC,
+    Tool,
+)
 
 PEAK = 150 * MiB
 """The limit of mirrord's peak resident memory in every scenario, with `memory_limit: 64MiB`."""
@@ -73,7 +85,13 @@ _SHOWN = Target()
 
 SCENARIOS: Sequence[Scenario] = (
     Scenario("upload", 4 * KiB, 20_000, StoreKind.SINK, {S5CMD: Target(0.7, 1.0), AWS: _SHOWN}),
-    Scenario("upload", 4 * KiB, 20_000, StoreKind.WEED, {S5CMD: Target(0.7, 0.9), RCLONE: Target(0.7, 0.9)}),
+    Scenario(
+        "upload",
+        4 * KiB,
+        20_000,
+        StoreKind.WEED,
+        {S5CMD: Target(0.7, 0.9), RCLONE: Target(0.7, 0.9), MIRRORD_64: _SHOWN},
+    ),
     Scenario("upload", 256 * KiB, 10_000, StoreKind.ECHO, {S5CMD: _SHOWN, AWS: _SHOWN, CRT: _SHOWN}),
     Scenario(
         "unchanged",

@@ -88,6 +88,10 @@ def _mirrord(job: Job, **store: Any) -> Sequence[str]:
     return [sys.executable, "-m", "mirrord", "sync", "--state", str(job.home / "state"), str(file)]
 
 
+def _mirrord_64(job: Job) -> Sequence[str]:
+    return [*_mirrord(job), "--transfers", "64"]
+
+
 def _parity(job: Job) -> Sequence[str]:
     return _mirrord(job, checksum="md5", payload_signing="always")
 
@@ -179,6 +183,7 @@ def _version(name: str, *arguments: str) -> Callable[[], str]:
 
 
 MIRRORD = Tool("mirrord sync", "full-object CRC64NVME, which the store verifies", _mirrord, lambda: __version__)
+MIRRORD_64 = Tool("mirrord sync, 64 transfers", MIRRORD.integrity, _mirrord_64, MIRRORD.version)
 PARITY = Tool("mirrord sync (parity)", "MD5, and a signed SHA-256 a request", _parity, lambda: __version__)
 S5CMD = Tool("s5cmd cp", "MD5, and a signed SHA-256 a request", _s5cmd, _version("s5cmd", "version"))
 S5CMD_SYNC = Tool("s5cmd sync", "size and time of one listing", _s5cmd_sync, S5CMD.version)
@@ -188,5 +193,6 @@ RCLONE_16 = Tool("rclone copyurl, 16 transfers", RCLONE_URL.integrity, _rclone_1
 AWS = Tool("aws s3 cp", "CRC32, and a signed SHA-256 a request", _aws, _version("aws", "--version"))
 CRT = Tool("s3transfer (CRT)", "CRC32 in a trailer", _crt, _crt_version)
 TOOLS: Mapping[str, Tool] = {
-    tool.name: tool for tool in (MIRRORD, PARITY, S5CMD, S5CMD_SYNC, RCLONE, RCLONE_URL, RCLONE_16, AWS, CRT)
+    tool.name: tool
+    for tool in (MIRRORD, MIRRORD_64, PARITY, S5CMD, S5CMD_SYNC, RCLONE, RCLONE_URL, RCLONE_16, AWS, CRT)
 }
