@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mirrord.declared import FolderSpec
 from mirrord.model import FileIdentity, Item
-from mirrord.planning.decisions.new_files import is_free, is_small, sends_together
+from mirrord.planning.decisions.new_files import is_free, is_small, needs_only_a_put
 from mirrord.ports import Found, JournalQueries
 from mirrord.reconcile.file_batch import NewFile
 from mirrord.reconcile.store_listings import StoreListings
@@ -21,7 +21,7 @@ class NewFiles:
         self._spec = spec
         self._journal = journal
         self._listings = listings
-        self._together = sends_together(spec)
+        self._together = needs_only_a_put(spec) and not spec.removes_files  # what follows the put is in its own check
 
     async def among(self, found: Sequence[tuple[Found, Item]]) -> dict[str, NewFile]:
         """The new ones of some hundreds of settled files, by item id. Raises JournalError."""
@@ -36,8 +36,9 @@ class NewFiles:
     def _small(self, found: Sequence[tuple[Found, Item]]) -> dict[str, NewFile]:
         """By item id. Of two files with one key, the first."""
         small: dict[str, NewFile] = {}
+        max_size = self._spec.options.requires.max_size
         for one, item in found:
             file: FileIdentity | None = one.revision.file
-            if file is not None and is_small(file):
+            if file is not None and is_small(file, max_size):
                 small.setdefault(item.id, NewFile(item, one.revision, file))
         return small

@@ -4,7 +4,7 @@ For programs that end, `sync` and `plan`. Owns the scan of each folder, and one 
 folders settle. Does not wait for markers: a file without its marker is left Waiting.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -140,7 +140,7 @@ class Snapshot:
                 )
                 if prunes:
                     await self._note_seen(seen, bound)
-                for planned in await self._planned(spec, listing, await self._checked(bound, new)):
+                for planned in await self._planned(spec, listing, bound, new):
                     yield planned
                 for planned in self.batches.taken_left() if self.batches is not None else ():
                     yield planned
@@ -180,17 +180,14 @@ class Snapshot:
             return None
         return NewFiles(spec, self.journal, self.listings)
 
-    async def _checked(
-        self, bound: Sequence[tuple[FoundFile, Item]], files: NewFiles | None
-    ) -> Sequence[tuple[FoundFile, Item]]:
-        """The files that are checked one by one. The others are new and small, and are being sent."""
+    async def _sent(self, found: Sequence[tuple[FoundFile, Item]], files: NewFiles | None) -> Mapping[str, NewFile]:
+        """Those of these files, by item id, that are new and small, and are being sent."""
         if files is None or self.batches is None:
-            return bound
-        new = await files.among([(one, i) for one, i in bound if one.settled and selected(i, self.options.only)])
-        if not new:
-            return bound
-        await self.batches.add(list(new.values()))
-        return [(one, item) for one, item in bound if item.id not in new or new[item.id].item is not item]
+            return {}
+        new = await files.among(found)
+        if new:
+            await self.batches.add(list(new.values()))
+        return new
 
     async def _changed(
         self, spec: FolderSpec, found: Sequence[FoundFile], files: UnchangedFiles | None, seen: ScannedItems | None
@@ -247,11 +244,22 @@ class Snapshot:
             seen.add_found(item, records.get(item.id), one.revision.file)
 
     async def _planned(
-        self, spec: FolderSpec, listing: SettledFolder, bound: Sequence[tuple[FoundFile, Item]]
+        self,
+        spec: FolderSpec,
+        listing: SettledFolder,
+        bound: Sequence[tuple[FoundFile, Item]],
+        files: NewFiles | None,
     ) -> list[PlannedItem]:
+        """The files that are checked one by one. The others are being sent."""
         mine = [(one, item) for one, item in bound if selected(item, self.options.only)]
-        without_marker = await self._without_marker(spec, listing, [(one, item) for one, item in mine if one.settled])
-        return [PlannedItem(item, without_marker.get(item.id) if one.settled else SETTLING) for one, item in mine]
+        settled = [(one, item) for one, item in mine if one.settled]
+        without_marker = await self._without_marker(spec, listing, settled)
+        sent = await self._sent([(one, item) for one, item in settled if item.id not in without_marker], files)
+        return [
+            PlannedItem(item, without_marker.get(item.id) if one.settled else SETTLING)
+            for one, item in mine
+            if item.id not in sent or sent[item.id].item is not item
+        ]
 
     async def _without_marker(
         self, spec: FolderSpec, listing: SettledFolder, found: Sequence[tuple[FoundFile, Item]]

@@ -123,7 +123,7 @@ class BatchedChecks:
         """A file of a folder without a record will be checked now; see `has_just_appeared`."""
         self.listings.arrive(item, just_appeared=just_appeared)
         file = revision.file
-        if file is not None and is_small(file) and needs_only_a_put(folder):
+        if file is not None and is_small(file, folder.options.requires.max_size) and needs_only_a_put(folder):
             self._arrived[item.id] = NewFile(item, revision, file)
 
     def forget(self, entry: str) -> None:

@@ -37,6 +37,7 @@ from mirrord.model import (
     FileIdentity,
     Integrity,
     Item,
+    JournaledProgress,
     ObjectOptions,
     Observed,
     Outcome,
@@ -48,8 +49,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
-from mirrord.planning.decisions.new_files import MOST_BYTES
-from mirrord.planning.transfers.parts import part_layout
+from mirrord.planning.decisions.new_files import is_proven_by_a_put
 from mirrord.ports import ObjectStore
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.ledger import record_other_bytes
@@ -140,8 +140,8 @@ class FileBatches:
         """The store of the items; None: it does not answer, or needs more than a put of each."""
         with suppress(StoreError):
             store = await self.store_of(item)
-            layout = part_layout(MOST_BYTES, item.options.upload, store.provider, self.transfers.budget.limit)
-            if layout.kind is TransferKind.PUT and combines(store.provider.checksum) and self.takes(item):
+            limit = self.transfers.budget.limit
+            if is_proven_by_a_put(item.options, store.provider, limit) and self.takes(item):
                 return store
         return None
 
@@ -232,6 +232,7 @@ class _Batch:
             started=now,
             checksum_kind=checksum.kind,
             options_digest=digest,
+            progress=_proof_of(checksum, now),
         )
         observed = Observed(revision=revision, ranges=True)
         options = described(item.options.object, observed, item.destination.key, transfer.id)
@@ -352,6 +353,14 @@ class _Batch:
             one.attempt.completed(copied)
             self._transfers.observer(ItemChanged(item=item, state=State.SYNCED))
             self._ended.synced(item, Outcome(state=State.SYNCED, copied=copied))
+
+
+def _proof_of(checksum: Checksum, now: float) -> JournaledProgress:
+    """What the intent of a put says about its bytes: a checksum that the store may not show. See
+    `JournalLedger.completing`."""
+    if combines(checksum.kind):
+        return JournaledProgress()
+    return JournaledProgress(whole=checksum, complete_requested=now)
 
 
 def _file_of(item: Item) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from tests.support.daemon import running
 from tests.support.killing import HeldCalls, kill_at
 from tests.support.preloaded import REPOSITORY
 from tests.support.proxy import StoreProxy
-from tests.support.syncing import manifest, sync
+from tests.support.syncing import manifest, sync, with_store_field
 
 FILES = 60
 TRANSFERS = 16
@@ -68,6 +68,7 @@ async def assert_continued(home: Path, file: Path, proxy: StoreProxy, s3_client:
     assert done.code == 0, done.output
     assert proxy.counts["PutObject"] == FILES - stored
     assert proxy.counts["HeadObject"] <= len(intents)
+    assert proxy.counts["GetObject"] == 0
     listed = s3_client.list_objects_v2(Bucket=bucket)["Contents"]
     found = {one["Key"]: s3_client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
     assert found == {f"in/{number:02d}": f"content {number}".encode() for number in range(FILES)}
@@ -137,10 +138,20 @@ async def test_a_daemon_killed_while_the_store_has_a_batch(
     await assert_continued(tmp_path, inbox, store_proxy, s3_client, bucket)
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["requested", "answered"])
+@pytest.mark.parametrize(
+    ("answered", "checksum"), [(False, "auto"), (True, "auto"), (True, "md5"), (True, "sha256")], ids=str
+)
 async def test_killed_while_the_store_has_a_batch(
-    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, *, answered: bool
+    tmp_path: Path,
+    inbox: Path,
+    store_proxy: StoreProxy,
+    bucket: str,
+    s3_client: Any,
+    *,
+    answered: bool,
+    checksum: str,
 ) -> None:
+    with_store_field(inbox, f"checksum: {checksum}")
     held = HeldCalls("PutObject", count=TRANSFERS, answered=answered)
     assert await kill_at(held, store_proxy, tmp_path, inbox, later=0.1)
     stored, intents = await assert_continued(tmp_path, inbox, store_proxy, s3_client, bucket)

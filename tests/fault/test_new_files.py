@@ -4,6 +4,7 @@ expected ones. Afterwards each object has its file's bytes, and each transfer th
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import mirrord
 from mirrord.engine.local_files import LocalFiles
 from mirrord.events import Event, TransferCompleted, TransferFailed, TransferInterrupted, TransferStarted
 from mirrord.journal.sqlite import SqliteJournal
+from mirrord.model import Transfer
 from tests.support.command import environment, start
 from tests.support.daemon import DEBUG
 from tests.support.killing import HeldCalls
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.store_faults import Faults, StoreFault, answer_lost, answers, denied, internal_error, slow_down
-from tests.support.syncing import manifest, sync
+from tests.support.syncing import manifest, sync, with_store_field
 
 FILES = 60
 TRANSFERS = 8
@@ -43,8 +45,14 @@ class Inbox:
             file = self.file(number)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(self.content(number))
-        body = f"folders: [{{path: inbox, to: 's3://{self.bucket}/in/', settle: 0s}}]\n"
+        self.declare()
+
+    def declare(self, store: str = "", folder: str = "settle: 0s") -> None:
+        """Write the manifest: `store` is one more line of the store, `folder` are fields of the folder."""
+        body = f"folders: [{{path: inbox, to: 's3://{self.bucket}/in/', {folder}}}]\n"
         self.manifest = manifest(self.home, self.proxy.server, f"daemon: {{transfers: {TRANSFERS}}}\n{body}")
+        if store:
+            with_store_field(self.manifest, store)
 
     def content(self, number: int) -> bytes:
         return f"file {number}".encode()
@@ -89,12 +97,39 @@ def inbox(tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any) 
     return Inbox(tmp_path, store_proxy, bucket, s3_client)
 
 
-async def test_each_costs_one_put_and_all_one_listing(inbox: Inbox) -> None:
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of transfers that each call of the journal began."""
+    numbers: list[int] = []
+    begin_all = SqliteJournal.begin_all
+
+    async def counted(journal: SqliteJournal, transfers: Sequence[Transfer]) -> None:
+        numbers.append(len(transfers))
+        await begin_all(journal, transfers)
+
+    monkeypatch.setattr(SqliteJournal, "begin_all", counted)
+    return numbers
+
+
+@pytest.mark.parametrize("store", ["", "checksum: md5", "checksum: sha256", "payload_signing: always"])
+async def test_each_costs_one_put_and_all_one_listing(inbox: Inbox, begun: list[int], store: str) -> None:
+    inbox.declare(store, "settle: 0s, max_size: 1KiB, object: {metadata: {team: data}, storage_class: STANDARD}")
     report = await inbox.sync()
     assert (report.copied, report.unchanged, report.failed) == (FILES, 0, False)
     calls = inbox.proxy.counts
-    assert (calls["PutObject"], calls["ListObjectsV2"], calls["HeadObject"]) == (FILES, 1, 0)
-    assert inbox.one_end_for_each_start() == FILES
+    assert (calls["PutObject"], calls["ListObjectsV2"], calls["HeadObject"], calls["GetObject"]) == (FILES, 1, 0, 0)
+    assert (inbox.one_end_for_each_start(), begun) == (FILES, [FILES])
+    await inbox.assert_in_sync()
+
+
+async def test_files_whose_directory_has_its_marker_are_sent_together(inbox: Inbox, begun: list[int]) -> None:
+    inbox.declare(folder="settle: 0s, ready: _SUCCESS")
+    (inbox.home / "inbox/0/_SUCCESS").touch()
+    report = await inbox.sync()
+    assert (report.copied, len(report.left), begun) == (FILES // 3, FILES - FILES // 3, [FILES // 3])
+    for directory in "12":
+        (inbox.home / f"inbox/{directory}/_SUCCESS").touch()
+    await inbox.sync()
     await inbox.assert_in_sync()
 
 

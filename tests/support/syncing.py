@@ -21,6 +21,11 @@ def manifest(home: Path, server: Server, body: str, name: str = "m.yaml", **chan
     return file
 
 
+def with_store_field(file: Path, line: str) -> None:
+    """Add one more field to the first store of the manifest."""
+    file.write_text(file.read_text().replace("    wire:", f"    {line}\n    wire:", 1))
+
+
 async def sync(home: Path, file: Path, *more: str, **given: Any) -> Completed:
     """Run `mirrord sync` to its end; `given` are arguments of `command.mirrord`."""
     return await mirrord("sync", str(file), "--log-format", "json", *more, home=home, **given)

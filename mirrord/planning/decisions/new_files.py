@@ -5,8 +5,10 @@ file, and one for which anything else happens on that way, gets a check of its o
 """
 
 from mirrord.declared import FolderSpec
-from mirrord.model import FileIdentity, Overwrite
+from mirrord.model import ChecksumKind, FileIdentity, Options, Overwrite, TransferKind
 from mirrord.planning.decisions.listed import Verdict
+from mirrord.planning.transfers.parts import part_layout
+from mirrord.providers import Provider
 from mirrord.units import KiB
 
 MOST_BYTES = 256 * KiB
@@ -15,24 +17,30 @@ MOST_BYTES = 256 * KiB
 
 def needs_only_a_put(folder: FolderSpec) -> bool:
     """Whether the objects of new small files of the folder need nothing but a put: the entry demands nothing of their
-    bytes or objects, and follows no links."""
+    bytes, is read back by nobody, and follows no links."""
     options, requires = folder.options, folder.options.requires
-    if options.suspend or options.readback or options.overwrite is not Overwrite.ALWAYS:
-        return False
-    if requires.checksum is not None or requires.content_type is not None or requires.max_size is not None:
+    if options.suspend or options.readback or requires.checksum is not None or requires.content_type is not None:
         return False
     return not folder.selection.follow_symlinks
 
 
-def sends_together(folder: FolderSpec) -> bool:
-    """Whether new small files of the folder need nothing else before or after that put either: no marker decides about
-    them, and they stay where they are."""
-    return needs_only_a_put(folder) and not (folder.removes_files or folder.selection.ready)
+def is_proven_by_a_put(options: Options, provider: Provider, memory_limit: int) -> bool:
+    """Whether the answer to one put with If-None-Match can prove a small file at this store, and the condition protects
+    the objects of others where `overwrite` demands that. With a KMS key an ETag is no MD5 (AWS, "Checking object
+    integrity")."""
+    checksum, protects = provider.checksum, options.overwrite is not Overwrite.ALWAYS
+    if checksum is ChecksumKind.NONE or (checksum is ChecksumKind.MD5 and options.object.encryption == "aws:kms"):
+        return False
+    if protects and not provider.conditional_puts:
+        return False
+    return part_layout(MOST_BYTES, options.upload, provider, memory_limit).kind is TransferKind.PUT
 
 
-def is_small(file: FileIdentity | None) -> bool:
-    """Whether the file is small enough. An empty file is left to its own check, as its size may be untrue."""
-    return file is not None and 0 < file.size <= MOST_BYTES
+def is_small(file: FileIdentity | None, max_size: int | None) -> bool:
+    """Whether the file is small enough, also for its entry's `max_size`. An empty file is left to its own check, as its
+    size may be untrue."""
+    most = MOST_BYTES if max_size is None else min(MOST_BYTES, max_size)
+    return file is not None and 0 < file.size <= most
 
 
 def is_free(verdict: Verdict) -> bool:

@@ -319,15 +319,33 @@ async def test_an_outage_ends_the_batch() -> None:
     assert batch.starts() == before
 
 
-@pytest.mark.parametrize("why", ["refused conditions", "no checksum that combines", "multipart", "no store"])
+@pytest.mark.parametrize("kind", [ChecksumKind.CRC32, ChecksumKind.SHA256, ChecksumKind.MD5])
+async def test_an_intent_has_the_checksum_that_a_later_head_may_not_show(kind: ChecksumKind) -> None:
+    batch, seen = Batch(), list[Transfer]()
+    batch.store._provider = replace(profile(ProviderName.SEAWEEDFS), checksum=kind)
+    begin_all = batch.journal.begin_all
+
+    async def begun(transfers: Sequence[Transfer]) -> None:
+        seen.extend(transfers)
+        await begin_all(transfers)
+
+    batch.journal.begin_all = begun  # type: ignore[method-assign]
+    await batch.send()
+    assert batch.starts() == len(batch.done) == FILES
+    sums = [checksums.compute(kind, memoryview(content(f"f{n}"))) for n in range(FILES)]
+    assert [one.progress.whole for one in seen] == ([None] * FILES if kind is ChecksumKind.CRC32 else sums)
+    assert {outcome.copied and outcome.copied.checksum for outcome in batch.done.values()} == set(sums)
+
+
+@pytest.mark.parametrize("why", ["refused conditions", "no checksum", "multipart", "no store"])
 async def test_stores_that_need_more_than_a_put(why: str) -> None:
     batch = Batch(options=Options(upload=UploadOptions(multipart_threshold=KiB, part_size=5 * MiB)))
     if why != "multipart":
         batch.options = Options()
     if why == "refused conditions":
         batch.transfers.refused_conditions._endpoints.add(AT.endpoint)
-    if why == "no checksum that combines":
-        batch.store._provider = replace(profile(ProviderName.SEAWEEDFS), checksum=ChecksumKind.MD5)
+    if why == "no checksum":
+        batch.store._provider = replace(profile(ProviderName.SEAWEEDFS), checksum=ChecksumKind.NONE)
     if why == "multipart":
         batch.store._provider = replace(profile(ProviderName.SEAWEEDFS), max_put=KiB)
     if why == "no store":
