@@ -11,12 +11,11 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
 from mirrord._version import __version__
-from mirrord.sources.http.protocol import HttpConnector, HttpProtocol
+from mirrord.sources.http.protocol import HttpConnector, HttpProtocol, Response
 from mirrord.sources.http.urls import LEGAL, PLAIN
 
 _USER_AGENT = f"mirrord/{__version__}"
@@ -36,15 +35,16 @@ class RequestOrigin(NamedTuple):
 
 
 class HttpResponse:
-    """An open response of any status. `content` is its body as aiohttp's parser delivers it. After the last byte of the
-    body the connection is free by itself."""
+    """An open response of any status. `content` is its body as aiohttp's parser delivers it, or whole. After the last
+    byte of the body the connection is free by itself."""
 
     __slots__ = ("_connection", "content", "headers", "peer", "status")
 
-    def __init__(self, message: RawResponseMessage, content: aiohttp.StreamReader, connection: Connection) -> None:
+    def __init__(self, response: Response, connection: Connection) -> None:
+        head, content = response
         protocol = connection.protocol
-        self.status = message.code
-        self.headers: Mapping[str, str] = message.headers
+        self.status = head.code
+        self.headers: Mapping[str, str] = head.headers
         self.content = content
         self.peer = protocol.peer if isinstance(protocol, HttpProtocol) else None
         """The address of the server, or None if it is unknown."""
@@ -106,7 +106,7 @@ async def exchange(
     try:
         protocol = connection.protocol
         assert isinstance(protocol, HttpProtocol)
-        return HttpResponse(*await protocol.exchange(head), connection)
+        return HttpResponse(await protocol.exchange(head), connection)
     except BaseException:
         connection.close()
         raise

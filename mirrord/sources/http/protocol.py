@@ -1,9 +1,9 @@
 """One connection to an HTTP server: aiohttp's protocol, with rewritten heads and with bounds that aiohttp lacks.
 
 Owns the limits of a response head and of interim (1xx) responses, and closes the connection when bytes follow a
-complete response: they reach no other request. `heads` rewrites each head for the strict parser. A body with malformed
-framing fails with the parser's reason, not as one that was cut short. A large body of known length can be received past
-the parser (`receiver`).
+complete response: they reach no other request. A response that arrived whole needs no parser (`arrived`); `heads`
+rewrites the head of any other for the strict parser. A body with malformed framing fails with the parser's reason, not
+as one that was cut short. A large body of known length can be received past the parser (`receiver`).
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from aiohttp.tracing import Trace
 
 from mirrord.aio import TimeLimit
+from mirrord.sources.http.arrived import ArrivedBody, ArrivedHead, arrived_response
 from mirrord.sources.http.heads import normalised
 from mirrord.sources.http.receiver import BodyReceiver, PlainReceiver, TlsReceiver
 from mirrord.sources.http.tls import TlsTransport, tls_connection
@@ -49,6 +50,10 @@ _VERSION = b"HTTP/"
 _NO_TIMER = TimerNoop()
 
 
+Response = tuple[RawResponseMessage | ArrivedHead, aiohttp.StreamReader | ArrivedBody]
+"""The head of a response, and its body."""
+
+
 class NotHttp(aiohttp.ClientConnectionError):
     """The received bytes do not begin like an HTTP response."""
 
@@ -69,26 +74,21 @@ class HttpProtocol(ResponseHandler):
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else None
 
-    async def exchange(self, request: bytes) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+    async def exchange(self, request: bytes) -> Response:
         """Send a request without a body, and wait for the head of its response. Raises what aiohttp raises."""
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError
         self._head, self._interim = bytearray(), 0
-        self.set_response_params(
-            timer=_NO_TIMER,
-            read_until_eof=True,
-            auto_decompress=False,
-            read_bufsize=_READ_AHEAD,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
-            max_headers=MOST_FIELDS,
-        )
+        self._parser = self._payload = None
         self.transport.write(request)
         return await self.read()
 
     def data_received(self, received: bytes) -> None:
         if self._head is None or not received:
             return self._body_received(received)
+        if not self._head and (whole := arrived_response(received)) is not None:
+            self._head = None
+            return self.feed_data(cast("Any", whole), 0)  # of aiohttp's types, only `Response` is used
         if not self._head and received.startswith(_VERSION) and (found := _END.search(received)):
             return self._head_received(received[: found.end()], received[found.end() :])  # as nearly always
         searched = max(0, len(self._head) - 3)
@@ -160,8 +160,8 @@ class HttpProtocol(ResponseHandler):
 
     @property
     def _is_complete(self) -> bool:
-        """Whether the whole response arrived. Bytes after it were not requested."""
-        return self._payload is not None and (self._payload.is_eof() or self._parser is None)
+        """Whether no response is due, or the whole one arrived. Bytes after it were not requested."""
+        return self._parser is None or (self._payload is not None and self._payload.is_eof())
 
     def _parse(self, received: bytes) -> None:
         super().data_received(received)
@@ -208,6 +208,15 @@ class HttpProtocol(ResponseHandler):
     def _parse_response(self, head: bytes, rest: bytes) -> None:
         """Parse the head and the rest separately: an error in the rest must not discard the head."""
         self._head = None
+        self.set_response_params(
+            timer=_NO_TIMER,
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=_READ_AHEAD,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            max_headers=MOST_FIELDS,
+        )
         super().data_received(head)
         if rest and self.exception() is None:
             self._body_received(rest)
