@@ -13,9 +13,17 @@ SCAN_EVERY = 0.02
 """Seconds per scan on average: many short ones also cost the steps before and after them."""
 SCANS_AT_ONCE = 5
 """Scans that may follow each other at once after a quiet time, so that no file that arrives alone waits."""
+PAUSE_OF_DURATION = 4.0
+"""The pause after a scan of names, and the time from a whole scan to the next, as a multiple of the scan's duration."""
 AGAIN = 1.0
 """Least seconds until a hinted name is checked once more: files may be created in a new directory before the kernel's
 watch on it is set."""
+
+
+def pause_after_names(took: float, names: int, submitted: int) -> float:
+    """Seconds from a scan of some names, which took so many seconds and submitted so many files, to the next scan. Only
+    the share of the names without a submitted file counts: else 20,000 new files wait most of the time."""
+    return PAUSE_OF_DURATION * took * max(0.0, 1.0 - submitted / names) if names else 0.0
 
 
 @dataclass(slots=True)

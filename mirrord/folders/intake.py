@@ -137,6 +137,11 @@ class FileIntake:
         done.files = done.bytes = 0
 
     @property
+    def submitted(self) -> int:
+        """Files that were submitted since the last report."""
+        return self._submissions.files
+
+    @property
     def waited(self) -> float:
         """Seconds spent waiting for `submit`, in total."""
         return self._submissions.waited

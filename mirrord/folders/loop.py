@@ -2,9 +2,9 @@
 
 Owns the times: a whole scan at start, every `rescan` (every `poll_interval` where there are no events), and when events
 were lost; a scan of names when hints name them and when unsettled files are due. One scan at a time, and after each a
-pause of several times its duration, so that a storm of events uses at most a fifth of a core. A single hint is followed
-at once. Hints only wake the loop: the listing finds the files, and `folders.intake` decides about them. No error of the
-folder stops the loop.
+pause of several times its duration, so that a storm of events uses at most a fifth of a core. Files that were submitted
+do not count for it: each of them is scanned once. A single hint is followed at once. Hints only wake the loop: the
+listing finds the files, and `folders.intake` decides about them. No error of the folder stops the loop.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from mirrord.aio import batches
 from mirrord.declared import FolderSpec
 from mirrord.errors import JournalError, SourceTimedOut
 from mirrord.events import FolderOverflowed, FolderRescanned
-from mirrord.folders.due import MOST_HINTED, HintedNames, ScanPace, ScanTimes
+from mirrord.folders.due import MOST_HINTED, PAUSE_OF_DURATION, HintedNames, ScanPace, ScanTimes, pause_after_names
 from mirrord.folders.intake import FileIntake
 from mirrord.folders.listener import HintListener
 from mirrord.folders.missing import MissingFiles
@@ -28,8 +28,6 @@ from mirrord.status import FolderStatus
 
 LEAST_PAUSE = 0.001
 """Seconds after each scan, in which the checks of the files that it found begin before anything is reported."""
-PAUSE_OF_DURATION = 4.0
-"""The pause after a scan of names, and the time from a whole scan to the next, as a multiple of the scan's duration."""
 BATCH = 64
 """Files that are checked at once: two or three milliseconds of the loop."""
 
@@ -124,7 +122,7 @@ class FolderLoop:
 
     async def _scan_when_due(self) -> None:
         clock = self._ports.clock
-        began, waited = clock.monotonic(), self._intake.waited
+        began, waited, names = clock.monotonic(), self._intake.waited, set[str]()
         try:
             if cause := self._due_cause(began):
                 await self._scan(cause, began)
@@ -142,10 +140,11 @@ class FolderLoop:
             return
         self._journal_problem = None
         ended = clock.monotonic()
-        pause = PAUSE_OF_DURATION * (ended - began - (self._intake.waited - waited))
-        if cause:  # hinted files do not wait that long
-            pause = 0.0 if self._ports.listing.down else min(pause, self.spec.times.rescan)
-            self._times.not_before, pause = ended + pause, 0.0
+        took = ended - began - (self._intake.waited - waited)
+        pause = pause_after_names(took, len(names), self._intake.submitted)
+        if cause:  # hinted files do not wait for the pause after a whole scan
+            rest = 0.0 if self._ports.listing.down else min(PAUSE_OF_DURATION * took, self.spec.times.rescan)
+            self._times.not_before = ended + rest
         await clock.sleep(LEAST_PAUSE)
         self._intake.report()
         await clock.sleep(max(self._pace.pause(ended), pause) - LEAST_PAUSE)

@@ -3,7 +3,14 @@
 import pytest
 
 from mirrord.folders import due
-from mirrord.folders.due import SCAN_EVERY, SCANS_AT_ONCE, HintedNames, ScanPace, ScanTimes
+from mirrord.folders.due import (
+    SCAN_EVERY,
+    SCANS_AT_ONCE,
+    HintedNames,
+    ScanPace,
+    ScanTimes,
+    pause_after_names,
+)
 
 
 def test_a_hinted_name_is_due_now_and_once_more_after_the_settle() -> None:
@@ -90,3 +97,12 @@ def test_a_quiet_time_allows_no_more_scans_at_once_than_that() -> None:
         pace.pause(100.0)
     assert [pace.pause(200.0) for _ in range(SCANS_AT_ONCE)] == pytest.approx([0.0] * SCANS_AT_ONCE)
     assert pace.pause(200.0) == pytest.approx(SCAN_EVERY)
+
+
+@pytest.mark.parametrize(
+    ("names", "submitted", "expected"),
+    [(10, 0, 8.0), (10, 5, 4.0), (10, 10, 0.0), (1, 500, 0.0), (0, 0, 0.0)],
+    ids=["a storm of hints", "half of it is new", "new files", "a new directory", "a whole scan"],
+)
+def test_only_names_without_a_submitted_file_count_for_the_pause(names: int, submitted: int, expected: float) -> None:
+    assert pause_after_names(2.0, names, submitted) == expected

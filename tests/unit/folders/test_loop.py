@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mirrord.events import FolderOverflowed, FolderRescanned
-from mirrord.folders import due, listener
+from mirrord.folders import candidates, due, listener
 from mirrord.model import Item
 from tests.support.folder_world import ROOT, Tree, World
 
@@ -61,6 +61,17 @@ async def test_a_hinted_file_does_not_wait_for_the_pause_after_a_long_scan(world
     world.kernel.hint("a")
     await world.live(0.25)
     assert world.names == ["a"]
+
+
+async def test_many_new_files_do_not_wait_for_pauses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some names are due at a time. A scan of names that submits all of them is followed by the next at once."""
+    monkeypatch.setattr(candidates, "MOST_DUE", 2)
+    for name in "abcdefgh":
+        world.tree.write(name)
+    await world.live(1)
+    world.tree.takes = 1.0
+    await world.live(10)
+    assert sorted(world.names) == list("abcdefgh")
 
 
 async def test_waiting_for_the_scheduler_does_not_lengthen_the_pause(worlds: list[World]) -> None:
