@@ -10,6 +10,7 @@ from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
 from mirrord.model.items import Destination, Item, ItemIds, fingerprint, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
+from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
 from mirrord.model.observed import (
     META_MD5,
     META_SHA256,
@@ -49,6 +50,7 @@ from mirrord.model.recorded import (
 )
 
 __all__ = [
+    "DEFAULT_NOTICES",
     "META_MD5",
     "META_SHA256",
     "META_TRANSFER",
@@ -74,11 +76,15 @@ __all__ = [
     "KeepFile",
     "ListedObject",
     "MoveFile",
+    "Notice",
+    "Notification",
     "ObjectOptions",
     "ObjectVersion",
     "Observed",
     "Options",
     "Origin",
+    "OutboxCounts",
+    "OutboxRow",
     "Outcome",
     "Overwrite",
     "Part",

@@ -6,7 +6,7 @@ raise the errors of `errors`; a cancellation is never wrapped.
 """
 
 from mirrord.ports.control import Control
-from mirrord.ports.journal import Journal, JournalQueries, JournalRecords, JournalTransfers
+from mirrord.ports.journal import Journal, JournalOutbox, JournalQueries, JournalRecords, JournalTransfers
 from mirrord.ports.listing import FolderListing, Found, Hints, Listing, ListingProblem
 from mirrord.ports.queue import CheckItem, Queue
 from mirrord.ports.runtime import Clock, Observer
@@ -22,6 +22,7 @@ __all__ = [
     "Found",
     "Hints",
     "Journal",
+    "JournalOutbox",
     "JournalQueries",
     "JournalRecords",
     "JournalTransfers",

@@ -1,8 +1,8 @@
-"""The durable record of items and transfers, as three protocols.
+"""The durable record of items and transfers, and of notifications, as four protocols.
 
 Owns the guarantees of every journal. `JournalQueries` reads the records of items, `JournalRecords` also writes them,
-`JournalTransfers` records each transfer from its intent to its end; `Journal` is all three. A caller uses the
-narrowest protocol that it needs.
+`JournalTransfers` records each transfer from its intent to its end, `JournalOutbox` keeps what is sent to webhooks;
+`Journal` has all of these. A caller uses the narrowest protocol that it needs.
 
 Each call has committed when it returns, and raises JournalError and its children. Cancelling a caller undoes nothing:
 its write may still be committed. Bytes of objects never pass through the journal.
@@ -12,11 +12,25 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer
+from mirrord.model import (
+    Checksum,
+    FileIdentity,
+    Notice,
+    Notification,
+    OutboxCounts,
+    OutboxRow,
+    Part,
+    Record,
+    RecordedETag,
+    State,
+    Transfer,
+)
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule
 
 MAX_MADE_FROM = 8
 """Records that `made_from` returns, at most."""
+MAX_OUTBOX = 100_000
+"""Rows of the outbox, of all receivers together."""
 
 
 class JournalQueries(Protocol):
@@ -182,5 +196,57 @@ class JournalTransfers(Protocol):
         """The confirmed parts of an unfinished or given-up transfer, ascending, with the checksums that were sent."""
 
 
+class JournalOutbox(Protocol):
+    """Notifications that wait for receivers, which are named by digests of their URLs.
+
+    Without receivers nothing is written, and no write of a record reads anything. With receivers, each write of records
+    (`save`, `finish`, `retire`, one or many) also writes, in the same commit, a row for each receiver that wants an
+    event of the change (`planning.notifications.changes`). Beyond `MAX_OUTBOX` rows the oldest are dropped and counted.
+    """
+
+    async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+        """From now on, these receivers get these events. Rows and counts of all other receivers are deleted."""
+
+    def announce(self, notification: Notification) -> None:
+        """Write a notification with the next commit of its item's record, or by the next `flush`.
+
+        For events that do not follow from the record alone. Does nothing if no receiver wants it.
+        """
+
+    async def flush(self, about: str | None = None) -> None:
+        """Write the announced notifications about one thing; None: all of them."""
+
+    async def announce_stale(self, notification: Notification) -> bool:
+        """Mark the item as stale and write the notification, in one commit; False: it is Synced or not in force."""
+
+    async def stale(self) -> Collection[str]:
+        """The ids of the items that are marked as stale: until they are Synced again, or leave."""
+
+    async def not_stale(self, item_ids: Collection[str]) -> None:
+        """Remove the marks of items that are in sync again, where no receiver had them removed with the record."""
+
+    async def due(self, receiver: str, now: float, limit: int) -> Sequence[OutboxRow]:
+        """Rows to send now, at most one about each thing: the oldest, if its time has come."""
+
+    async def next_due(self, receiver: str) -> float | None:
+        """When the next row is due; None: there is none."""
+
+    async def delivered(self, rows: Sequence[OutboxRow]) -> None:
+        """Delete the rows. The next rows about the same things are due."""
+
+    async def postponed(self, row: OutboxRow, until: float) -> None:
+        """An attempt failed: the row is due again at this time. Later rows about the same thing wait for it."""
+
+    async def dead(self, row: OutboxRow, error: str) -> None:
+        """Delete the row and count it as dead. The next row about the same thing is due."""
+
+    async def counts(self) -> Mapping[str, OutboxCounts]:
+        """What waits and what was lost, by receiver."""
+
+
 class Journal(JournalRecords, JournalTransfers, AbstractAsyncContextManager["Journal"], Protocol):
     """The whole journal, for callers that change a transfer and its item's record together, or that open it."""
+
+    @property
+    def outbox(self) -> JournalOutbox:
+        """The notifications for webhooks, in the same journal."""

@@ -11,6 +11,7 @@ from mirrord.errors import JournalError
 from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer, mentions
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule, unchanged_record
 from mirrord.ports.journal import MAX_MADE_FROM
+from mirrord.testing.outbox import MemoryOutbox
 
 
 class MemoryJournal:
@@ -22,6 +23,7 @@ class MemoryJournal:
         self._parts: dict[str, dict[int, Part]] = {}
         self._roots: dict[tuple[str, str], tuple[int, int]] = {}
         self._written: float | None = None
+        self.outbox = MemoryOutbox(self._records)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,12 +78,18 @@ class MemoryJournal:
         await self.save_all([record])
 
     async def save_all(self, records: Sequence[Record]) -> None:
+        self._save(records, ())
+
+    def _save(self, records: Sequence[Record], finished: Sequence[str]) -> None:
+        self.outbox.changed(records, finished)
         self._records |= {record.item_id: record for record in records}
         self._written = time.time()
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
         known = [self._records[item_id] for item_id in item_ids if item_id in self._records]
-        await self.save_all([replace(record, removed=when) for record in known if record.removed is None])
+        self._records |= {one.item_id: replace(one, removed=when) for one in known if one.removed is None}
+        await self.outbox.not_stale(item_ids)
+        self._written = time.time()
 
     async def records(self) -> AsyncIterator[Record]:
         for item_id in sorted(self._records):
@@ -171,7 +179,7 @@ class MemoryJournal:
     async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
         for transfer_id, _ in finished:
             await self.abandon(transfer_id)
-        await self.save_all([record for _, record in finished])
+        self._save([record for _, record in finished], [transfer_id for transfer_id, _ in finished])
 
     async def abandon(self, transfer_id: str) -> None:
         self._transfers.pop(transfer_id, None)

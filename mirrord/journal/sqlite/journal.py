@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Statement
 from mirrord.journal.sqlite.open_transfers import OpenTransfers
+from mirrord.journal.sqlite.outbox import Outbox
 from mirrord.journal.sqlite.records_ahead import RecordsAhead
 from mirrord.journal.sqlite.rows import (
     SqlValues,
@@ -47,6 +48,7 @@ class SqliteJournal:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._database = Database(path, read_only=read_only)
+        self.outbox = Outbox(self._database)
         self._open_transfers = OpenTransfers()
         self._ahead = RecordsAhead()
         self._counting = read_only  # begun by a writer's first question; a reader would not see what is begun later
@@ -110,13 +112,14 @@ class SqliteJournal:
         await self.save_all([record])
 
     async def save_all(self, records: Sequence[Record]) -> None:
+        added = await self.outbox.of_changes(records) if self.outbox.is_used else ()
         self._ahead.drop([record.item_id for record in records])
-        await self._database.write(*(Statement("save_record", from_record(record)) for record in records))
+        await self._database.write(*(Statement("save_record", from_record(record)) for record in records), *added)
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:
         self._ahead.drop(item_ids)
         updates = (Statement("retire", {"item_id": item_id, "removed": when}) for item_id in item_ids)
-        await self._database.write(*updates)
+        await self._database.write(*updates, *(self.outbox.of_retired(item_ids) if self.outbox.is_used else ()))
 
     def records(self) -> AsyncIterator[Record]:
         """See `ports.Journal`. A record that is saved meanwhile is read in its old or in its new version."""
@@ -238,11 +241,14 @@ class SqliteJournal:
         await self.finish_all([(transfer_id, record)])
 
     async def finish_all(self, finished: Sequence[tuple[str, Record]]) -> None:
-        self._ahead.drop([record.item_id for _, record in finished])
-        forgotten = Statement("forget_transfers", {"ids": json.dumps([transfer_id for transfer_id, _ in finished])})
-        saved = [Statement("save_record", from_record(record)) for _, record in finished]
-        await self._database.write(forgotten, *saved)
-        for transfer_id, _ in finished:
+        records = [record for _, record in finished]
+        ended = [transfer_id for transfer_id, _ in finished]
+        added = await self.outbox.of_changes(records, ended) if self.outbox.is_used else ()
+        self._ahead.drop([record.item_id for record in records])
+        forgotten = Statement("forget_transfers", {"ids": json.dumps(ended)})
+        saved = [Statement("save_record", from_record(record)) for record in records]
+        await self._database.write(forgotten, *saved, *added)
+        for transfer_id in ended:
             self._open_transfers.discard(transfer_id)
 
     async def abandon(self, transfer_id: str) -> None:

@@ -161,3 +161,81 @@ SELECT device, inode FROM roots WHERE entry = CAST(:entry AS TEXT) AND path = CA
 
 -- name: save_folder_root
 REPLACE INTO roots (entry, path, device, inode) VALUES (CAST(:entry AS TEXT), CAST(:path AS TEXT), :device, :inode);
+
+-- name: put_in_outbox
+INSERT INTO outbox (receiver, about, id, name, subject, time, data, due)
+SELECT :receiver, CAST(:about AS TEXT), :id, :name, CAST(:subject AS TEXT), :time, CAST(:data AS TEXT),
+    CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE receiver = :receiver AND about = CAST(:about AS TEXT))
+        THEN NULL ELSE 0.0 END
+WHERE NOT :if_out_of_sync
+    OR EXISTS (SELECT 1 FROM items WHERE item_id = :about AND state <> 'Synced' AND removed IS NULL);
+
+-- name: add_alarm
+REPLACE INTO alarms (item_id, stale)
+SELECT :item_id, :stale OR coalesce((SELECT stale FROM alarms WHERE item_id = :item_id), 0)
+WHERE EXISTS (SELECT 1 FROM items WHERE item_id = :item_id AND state <> 'Synced' AND removed IS NULL);
+
+-- name: clear_alarm
+DELETE FROM alarms WHERE item_id = :item_id;
+
+-- name: alarms
+SELECT item_id FROM alarms WHERE item_id IN (SELECT value FROM json_each(:item_ids));
+
+-- name: stale
+SELECT item_id FROM alarms WHERE stale AND item_id > :after ORDER BY item_id LIMIT :limit;
+
+-- name: add_receiver
+INSERT OR IGNORE INTO receivers (receiver) VALUES (:receiver);
+
+-- name: forget_receivers
+DELETE FROM receivers WHERE receiver NOT IN (SELECT value FROM json_each(:kept));
+
+-- name: forget_rows
+DELETE FROM outbox WHERE receiver NOT IN (SELECT value FROM json_each(:kept));
+
+-- name: due
+SELECT * FROM outbox INDEXED BY outbox_due
+WHERE receiver = :receiver AND due IS NOT NULL AND due <= :now ORDER BY due, number LIMIT :limit;
+
+-- name: next_due
+SELECT min(due) AS due FROM outbox INDEXED BY outbox_due WHERE receiver = :receiver AND due IS NOT NULL;
+
+-- name: leave_outbox
+DELETE FROM outbox WHERE number = :number;
+
+-- name: make_due
+UPDATE outbox SET due = 0.0
+WHERE number = (SELECT min(number) FROM outbox WHERE receiver = :receiver AND about = CAST(:about AS TEXT))
+    AND due IS NULL;
+
+-- name: postpone
+UPDATE outbox SET due = :due, attempts = attempts + 1 WHERE number = :number;
+
+-- name: count_dead
+UPDATE receivers SET dead = dead + 1, error = CAST(:error AS TEXT)
+WHERE receiver = :receiver AND EXISTS (SELECT 1 FROM outbox WHERE number = :number);
+
+-- name: rows_of_outbox
+SELECT count(*) AS count FROM outbox;
+
+-- name: last_dropped
+SELECT number FROM outbox ORDER BY number LIMIT 1 OFFSET :count - 1;
+
+-- name: count_dropped
+UPDATE receivers SET dropped = dropped
+    + (SELECT count(*) FROM outbox WHERE outbox.receiver = receivers.receiver AND number <= :until);
+
+-- name: drop_oldest
+DELETE FROM outbox WHERE number <= :until;
+
+-- name: make_oldest_due
+UPDATE outbox SET due = 0.0
+WHERE due IS NULL AND NOT EXISTS (
+    SELECT 1 FROM outbox AS older
+    WHERE older.receiver = outbox.receiver AND older.about = outbox.about AND older.number < outbox.number
+);
+
+-- name: outbox_counts
+SELECT receiver, dead, dropped, error,
+    (SELECT count(*) FROM outbox WHERE outbox.receiver = receivers.receiver) AS waiting
+FROM receivers ORDER BY receiver;

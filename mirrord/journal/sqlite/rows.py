@@ -21,6 +21,9 @@ from mirrord.model import (
     FileIdentity,
     Integrity,
     JournaledProgress,
+    Notice,
+    Notification,
+    OutboxRow,
     Part,
     PartSizes,
     Record,
@@ -188,6 +191,18 @@ def from_part(transfer_id: str, part: Part) -> SqlValues:
 
 def to_part(row: sqlite3.Row) -> Part:
     return Part(number=row["number"], size=row["size"], etag=row["etag"], checksum=_to_checksum(row))
+
+
+def to_outbox_row(row: sqlite3.Row) -> OutboxRow:
+    notification = Notification(
+        id=row["id"],
+        name=Notice(row["name"]),
+        about=row["about"],
+        subject=row["subject"],
+        time=row["time"],
+        data=row["data"],
+    )
+    return OutboxRow(row["number"], row["receiver"], row["attempts"], notification)
 
 
 def from_checksum(checksum: Checksum | None, name: str = "checksum") -> dict[str, SqlValue]:

@@ -1,0 +1,167 @@
+"""`ports.JournalOutbox` in the journal's database: the statements that join the commits of records, and its own.
+
+Owns the rows of notifications, their bound, and which of them are due. Without receivers it adds nothing to a commit.
+"""
+
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from logging import getLogger
+
+from mirrord.journal.sqlite.database import Database, Rows, Statement
+from mirrord.journal.sqlite.rows import SqlValues, encode, to_outbox_row, to_record
+from mirrord.model import Notice, Notification, OutboxCounts, OutboxRow, Record
+from mirrord.planning.notifications.announced import Announced
+from mirrord.planning.notifications.changes import RecordChange, changes_of
+from mirrord.ports.journal import MAX_OUTBOX
+
+_log = getLogger(__name__)
+
+_SLACK = 1_000
+"""Rows that are dropped beyond the bound, so that not each commit of a full outbox drops some."""
+_PAGE = 500
+
+
+class Outbox:
+    """The outbox of one journal. Its calls raise what the journal's raise."""
+
+    def __init__(self, database: Database, *, most: int = MAX_OUTBOX) -> None:
+        self._database = database
+        self._most = most
+        self._announced = Announced()
+        self._at_most = 0  # rows that the outbox may have; counted again when it is too many
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there is any receiver."""
+        return bool(self._announced.receivers)
+
+    # ── with the commits of records ───────────────────────────────────────────────────────────────
+    async def of_changes(self, records: Sequence[Record], finished: Sequence[str] = ()) -> list[Statement]:
+        """The statements that join the commit of these records; `finished`: the transfer that each one ends."""
+        known = {"item_ids": json.dumps([record.item_id for record in records])}
+        before = {row["item_id"]: to_record(row) for row in await self._database.read("recorded", known)}
+        alarmed = {row["item_id"] for row in await self._database.read("alarms", known)}
+        added: list[Statement] = []
+        for change in changes_of(records, finished, before, alarmed):
+            added += self._of_change(change)
+        return added + await self._room_for(len(added))
+
+    def of_retired(self, item_ids: Collection[str]) -> Iterator[Statement]:
+        """The same for records that are retired: no event, and `item.recovered` is no longer due."""
+        return (Statement("clear_alarm", {"item_id": item_id}) for item_id in item_ids)
+
+    def _of_change(self, change: RecordChange) -> Iterator[Statement]:
+        for notification in self._announced.with_change(change, time.time()):
+            yield from self._rows(notification)
+        if change.alarms_after() != change.alarmed:
+            values: SqlValues = {"item_id": change.after.item_id, "stale": False}
+            yield Statement("add_alarm", values) if not change.alarmed else Statement("clear_alarm", values)
+
+    def _rows(self, notification: Notification, *, if_out_of_sync: bool = False) -> Iterator[Statement]:
+        for receiver in self._announced.receivers_of(notification.name):
+            yield Statement("put_in_outbox", _values(receiver, notification, if_out_of_sync))
+
+    async def _room_for(self, count: int) -> list[Statement]:
+        """The statements that drop the oldest rows, if the outbox would otherwise have too many."""
+        self._at_most += count
+        if self._at_most <= self._most:
+            return []
+        stored = (await self._database.read("rows_of_outbox", {}))[0]["count"]
+        excess = stored + count - self._most
+        if excess <= 0:
+            self._at_most = stored + count
+            return []
+        dropped = min(stored, excess + min(_SLACK, self._most // 10))
+        self._at_most = stored + count - dropped
+        last = await self._database.read("last_dropped", {"count": dropped})
+        _log.error(
+            "the outbox has %d notifications that no receiver accepted: the %d oldest are dropped", stored, dropped
+        )
+        until = {"until": last[0]["number"]} if last else {"until": 0}
+        return [Statement("count_dropped", until), Statement("drop_oldest", until), Statement("make_oldest_due", {})]
+
+    # ── receivers and announcements ───────────────────────────────────────────────────────────────
+    async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+        if not receivers and not self.is_used and not await self._database.read("outbox_counts", {}):
+            return
+        kept = {"kept": json.dumps(sorted(receivers))}
+        added = (Statement("add_receiver", {"receiver": one}) for one in receivers)
+        forgotten = Statement("forget_rows", kept), Statement("forget_receivers", kept)
+        await self._database.write(*forgotten, *added)
+        self._at_most = (await self._database.read("rows_of_outbox", {}))[0]["count"]
+        self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
+
+    def announce(self, notification: Notification) -> None:
+        self._announced.add(notification)
+
+    async def flush(self, about: str | None = None) -> None:
+        if not self._announced:
+            return
+        rows = [row for one in self._announced.take(about) for row in self._rows(one)]
+        if rows:
+            await self._database.write(*rows, *await self._room_for(len(rows)))
+
+    async def announce_stale(self, notification: Notification) -> bool:
+        rows = list(self._rows(notification, if_out_of_sync=True))
+        alarm = Statement("add_alarm", {"item_id": notification.about, "stale": True})
+        await self._database.write(alarm, *rows, *await self._room_for(len(rows)))
+        found: SqlValues = {"item_ids": json.dumps([notification.about])}
+        return bool(await self._database.read("alarms", found))
+
+    async def stale(self) -> Collection[str]:
+        found, after = list[str](), ""
+        while rows := await self._database.read("stale", {"after": after, "limit": _PAGE}):
+            found += [row["item_id"] for row in rows]
+            after = found[-1]
+        return found
+
+    async def not_stale(self, item_ids: Collection[str]) -> None:
+        await self._database.write(*self.of_retired(item_ids))
+
+    # ── delivery ──────────────────────────────────────────────────────────────────────────────────
+    async def due(self, receiver: str, now: float, limit: int) -> Sequence[OutboxRow]:
+        return _rows_of(await self._database.read("due", {"receiver": receiver, "now": now, "limit": limit}))
+
+    async def next_due(self, receiver: str) -> float | None:
+        rows = await self._database.read("next_due", {"receiver": receiver})
+        due: float | None = rows[0]["due"]
+        return due
+
+    async def delivered(self, rows: Sequence[OutboxRow]) -> None:
+        await self._database.write(*(one for row in rows for one in _left(row)))
+
+    async def postponed(self, row: OutboxRow, until: float) -> None:
+        await self._database.write(Statement("postpone", {"number": row.number, "due": until}))
+
+    async def dead(self, row: OutboxRow, error: str) -> None:
+        values: SqlValues = {"receiver": row.receiver, "number": row.number, "error": encode(error)}
+        await self._database.write(Statement("count_dead", values), *_left(row))
+
+    async def counts(self) -> Mapping[str, OutboxCounts]:
+        rows = await self._database.read("outbox_counts", {})
+        return {
+            row["receiver"]: OutboxCounts(row["waiting"], row["dead"], row["dropped"], row["error"]) for row in rows
+        }
+
+
+def _values(receiver: str, notification: Notification, if_out_of_sync: bool) -> SqlValues:
+    return {
+        "receiver": receiver,
+        "about": encode(notification.about),
+        "id": notification.id,
+        "name": notification.name.value,
+        "subject": encode(notification.subject),
+        "time": notification.time,
+        "data": encode(notification.data),
+        "if_out_of_sync": if_out_of_sync,
+    }
+
+
+def _left(row: OutboxRow) -> Iterator[Statement]:
+    yield Statement("leave_outbox", {"number": row.number})
+    yield Statement("make_due", {"receiver": row.receiver, "about": encode(row.notification.about)})
+
+
+def _rows_of(rows: Rows) -> list[OutboxRow]:
+    return [to_outbox_row(row) for row in rows]
