@@ -121,6 +121,7 @@ class FolderSpec:
     times: WatchTimes = WatchTimes()
     delete: str = "keep"  # keep; mirror: the object is deleted when the file is deleted
     after_upload: FileAction = KeepFile()
+    prune_most: float | None = None  # the share of its objects that one scan may delete; None: the guard's own
     options: Options = Options()
 
     @property

@@ -29,6 +29,8 @@ class Provider:
     """All parts of an upload except the last must have the same size."""
     conditional_puts: bool = False
     """PutObject with `If-None-Match: *` never replaces an object. False: unknown, or some versions ignore it."""
+    conditional_deletes: bool = False
+    """DeleteObject with `If-Match` deletes no other object. False: unknown; MinIO ignores it."""
     merges_slashes: bool = False
     """`d//x` and `d/x` are the same object, and `\\` is `/` (FIELD_NOTES table)."""
 
@@ -40,6 +42,7 @@ _PROFILES = {
         max_object=10_000 * 5 * GiB,
         late_abort_harmless=True,
         conditional_puts=True,
+        conditional_deletes=True,
     ),  # "maximum object size 48.8 TiB": 10,000 parts of 5 GiB
     ProviderName.MINIO: Provider(
         name=ProviderName.MINIO, checksum=ChecksumKind.CRC64NVME, late_abort_harmless=True, conditional_puts=True

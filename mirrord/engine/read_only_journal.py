@@ -1,9 +1,9 @@
 """A journal for programs that only read and for the dry run of `plan`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Record
+from mirrord.model import Holder, Record
 from mirrord.settings import Settings
 
 
@@ -11,6 +11,15 @@ class ReadOnlyJournal(SqliteJournal):
     """Drops the writes of a dry run: the reconciler runs to its end, and nothing is recorded."""
 
     async def save(self, record: Record) -> None:
+        """Records nothing."""
+
+    async def save_all(self, records: Sequence[Record]) -> None:
+        """Records nothing."""
+
+    async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
+        """Records nothing."""
+
+    async def release(self, item_ids: Sequence[str]) -> None:
         """Records nothing."""
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:

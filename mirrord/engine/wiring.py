@@ -20,7 +20,7 @@ from mirrord.folders.copy_proof import CopyProof
 from mirrord.frozen import frozen
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import File, Item
+from mirrord.model import File, FormerSource, Item
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.breakers import Breakers, Release
@@ -53,6 +53,8 @@ class Adapters:
 
     def source_of(self, item: Item) -> Source:
         """The adapter for an item's source, by the type of its origin."""
+        if isinstance(item.origin, FormerSource):
+            raise AssertionError("the source of an item that left the manifests is not read")
         return self.files.source(item.origin) if isinstance(item.origin, File) else self.http.source(item)
 
     def list_source(self, spec: ListSpec) -> Source:

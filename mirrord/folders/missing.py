@@ -6,17 +6,22 @@ Owns the steps from what a scan saw to the items whose objects are deleted, or t
 
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Protocol
 
 from mirrord.declared import FolderSpec
-from mirrord.errors import Reason
-from mirrord.events import ItemBlocked
 from mirrord.frozen import frozen
-from mirrord.model import Condition, Item, Record, State
-from mirrord.planning.decisions.prune import DirectoryId, MissingItems, ScannedItems, is_other_directory, prune_refusal
+from mirrord.model import Item, Record
+from mirrord.planning.decisions.prune import (
+    DirectoryId,
+    MissingItems,
+    ScannedItems,
+    is_other_directory,
+    largest,
+    prune_refusal,
+)
 from mirrord.planning.items.bind import name_of, recorded_origin
 from mirrord.ports import Clock, JournalRecords, Observer
+from mirrord.reconcile.prune_guard import BlockedDeletions
 
 _BATCH = 500
 
@@ -67,25 +72,11 @@ class MissingFiles:
 
     async def block(self, gone: MissingItems, message: str) -> None:
         """Record that these items are Blocked (PruneGuard). Only the first is reported as an event."""
-        is_reported = False
-        for batch in gone.batches(_BATCH):
+        deletions = BlockedDeletions(self.journal, self.observer, self.clock)
+        for number, batch in enumerate(gone.batches(_BATCH)):
             records = (await self.journal.recorded(batch)).values()
-            blocked = [self._blocked(one, message) for one in records if one.removed is None]
-            news = [one for one in blocked if one not in records]
-            await self.journal.save_all(news)
-            if news and not is_reported:
-                self.observer(ItemBlocked(item=self._item(news[0]), reason=Reason.PRUNE_GUARD, message=message))
-            is_reported = True
-
-    def _blocked(self, record: Record, message: str) -> Record:
-        same = record.condition.reason is Reason.PRUNE_GUARD
-        blocked = Condition(
-            state=State.BLOCKED,
-            reason=Reason.PRUNE_GUARD,
-            message=message,
-            since=record.condition.since if same else self.clock.now(),
-        )
-        return replace(record, condition=blocked)
+            blocked = [(self._item(one), one) for one in records if one.removed is None]
+            await deletions.block(blocked, message, report=number == 0)
 
     async def _missing(self, records: Sequence[Record], moved: Set[tuple[int, int]]) -> Sequence[Record]:
         """The records whose files are gone. If the scan found recorded files on a device of another number, that device
@@ -113,6 +104,7 @@ class MissingFiles:
         )
 
 
-def refused(gone: MissingItems, most: float | None = None) -> str | None:
-    """Why none of these may be deleted; None if they may."""
-    return prune_refusal(gone.objects, gone.total, most, replaced=gone.replaced)
+def refused(gone: MissingItems, *allowed: float | None) -> str | None:
+    """Why none of these may be deleted; None if they may. `allowed`: the shares that the user named, the largest
+    counts."""
+    return prune_refusal(gone.objects, gone.total, largest(allowed), replaced=gone.replaced)

@@ -60,7 +60,7 @@ class Pruning:
         if gone.item_ids:
             await self._clock.sleep(self.missing.spec.times.settle + RENAMED)
             gone = await self.missing.find(seen)
-        self.problem = refused(gone)
+        self.problem = refused(gone, self.missing.spec.prune_most)
         if self.problem:
             await self.missing.block(gone, self.problem)
             return

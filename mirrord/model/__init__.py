@@ -36,10 +36,11 @@ from mirrord.model.options import (
     SourceRequirements,
     UploadOptions,
 )
-from mirrord.model.origins import File, Origin, Url, directory_prefix, file_address, file_path, origin_at
+from mirrord.model.origins import File, FormerSource, Origin, Url, directory_prefix, file_address, file_path, origin_at
 from mirrord.model.recorded import (
     Condition,
     Copied,
+    Holder,
     JournaledProgress,
     Outcome,
     PartSizes,
@@ -68,6 +69,8 @@ __all__ = [
     "FileAction",
     "FileIdentity",
     "FileRemoval",
+    "FormerSource",
+    "Holder",
     "HttpOptions",
     "Integrity",
     "Item",

@@ -53,8 +53,8 @@ class Item:
     destination: Destination
     options: Options = Options()
     gone: bool = False
-    """A complete listing proved that the file does not exist any more, and its entry has `delete: mirror`: the object
-    is to be deleted."""
+    """The object is to be deleted: a complete listing proved that the file does not exist any more, and its entry has
+    `delete: mirror`; or the item left the manifests, its entry had `prune`, and the origin is a `FormerSource`."""
     dated: float | None = None
     """The time for `{date}` in its key, in seconds since the epoch; None: the key has no date."""
     declared: DeclaredBytes | None = None

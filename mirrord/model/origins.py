@@ -48,7 +48,14 @@ class File:
         return file_address(self.path)
 
 
-Origin = Url | File
+@frozen
+class FormerSource:
+    """The source of an item that left the manifests. It is not read again: only its text without secrets is known."""
+
+    address: str
+
+
+Origin = Url | File | FormerSource
 
 
 def origin_at(address: str) -> Origin:

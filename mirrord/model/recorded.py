@@ -137,6 +137,18 @@ class Record:
 
 
 @frozen(kw_only=True)
+class Holder:
+    """One version of an entry with `prune`: by its word the objects of its items are deleted when these leave."""
+
+    file: str
+    """The manifest, as an absolute path. It is never resolved: a link may lead elsewhere with each version."""
+    entry: str
+    most: float | None = None
+    """The share of the entry's objects, from 0 to 1, that one pass may delete; None: the guard's own."""
+    suspended: bool = False
+
+
+@frozen(kw_only=True)
 class Outcome:
     """The outcome of one check of an item. The scheduler derives the time of the next check from it."""
 
@@ -150,7 +162,7 @@ class Outcome:
     counts: bool = True
     """False: its host or store has lately answered with errors only. It does not count as an attempt."""
     pruned: bool = False
-    """The object was deleted because its file was deleted."""
+    """The object was deleted: its file is gone, or its item left the manifests."""
     adopted: bool = False
     """The object equals the source and was not yet in the journal."""
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from mirrord.model import (
     Checksum,
     FileIdentity,
+    Holder,
     Notice,
     Notification,
     OutboxCounts,
@@ -101,6 +102,12 @@ class JournalQueries(Protocol):
     async def last_written(self) -> float | None:
         """When any process last wrote to the journal (seconds since the epoch); None if there was no write."""
 
+    def held(self) -> AsyncIterator[tuple[str, Holder]]:
+        """Every held item with the holder that had it last, streamed by item id. See `hold`."""
+
+    async def held_objects(self, entry: str) -> int:
+        """The number of items that holders of this entry's name have, and that have an object."""
+
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         """Device and inode of the directory that the folder's last complete scan read; None if none is recorded."""
 
@@ -119,6 +126,15 @@ class JournalRecords(JournalQueries, Protocol):
 
         An id that is not recorded is ignored. An item that is already retired keeps its time.
         """
+
+    async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
+        """Record in one commit that these holders have these items, recorded or not, instead of any other holder.
+
+        A record of theirs then has the holder's entry, too. An item stays held when it is retired.
+        """
+
+    async def release(self, item_ids: Sequence[str]) -> None:
+        """Record in one commit that nobody holds these items any more."""
 
     async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         """Record device and inode of the directory that a complete scan of the folder read."""

@@ -92,8 +92,9 @@ class ObjectStore(Protocol):
     ) -> AbstractAsyncContextManager[ByteStream]:
         """The object's bytes [start, end)."""
 
-    async def delete_object(self, at: Destination) -> None:
-        """DeleteObject. No error if there is no object."""
+    async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
+        """DeleteObject. No error if there is no object. `only`: an object with this ETag, by If-Match: raises
+        PreconditionFailed for another one, and ConditionRefused if the store does not support it."""
 
     def list_parts(self, at: Destination, upload_id: str) -> AsyncIterator[Part]:
         """ListParts: the parts of an open upload, ascending, without checksums. Also raises NoSuchUpload.

@@ -30,6 +30,8 @@ class ListedItems:
     """The items of lists, and `faults`: a line for each bad row (bounded) and each list that is incomplete."""
 
     faults: list[str] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)
+    """The entries of lists of which a row is bad, or that were not read to their end."""
     _spools: list[ListSpool] = field(default_factory=list, init=False)
     _claims: dict[int, int] = field(default_factory=dict, init=False)
     """By item id as a number: the list's number and the row's line, in one number to save memory."""
@@ -44,6 +46,15 @@ class ListedItems:
 
     def __contains__(self, item_id: str) -> bool:
         return int(item_id, 16) in self._claims
+
+    def number_of(self, item_id: str) -> int | None:
+        """The number of the list that has the item; None: no list has it."""
+        claim = self._claims.get(int(item_id, 16))
+        return None if claim is None else claim >> _LINE_BITS
+
+    def numbers(self) -> Iterator[tuple[str, int]]:
+        """The id of each item, with the number of its list."""
+        return ((f"{mark:016x}", claim >> _LINE_BITS) for mark, claim in self._claims.items())
 
     def begin(self, spec: ListSpec) -> ListSpool:
         """The rows of one more list."""
@@ -75,7 +86,10 @@ class ListReader:
         listed = ListedItems()
         for number, spec in enumerate(specs):
             spool, claim = listed.begin(spec), partial(listed.claim, number, specs, mirrors)
-            listed.faults += await self._faults(spec, claim, spool)
+            faults = list(await self._faults(spec, claim, spool))
+            listed.faults += faults
+            if faults:
+                listed.incomplete.add(spec.entry)
         return listed
 
     async def _faults(self, spec: ListSpec, claim: Claim, spool: ListSpool) -> Iterable[str]:

@@ -191,7 +191,12 @@ class _Planning:
             retry=_never,
             listings=self._listings,
         )
-        self._add(item, await reconciler.reconcile(item), dry_run)
+        outcome = await reconciler.reconcile(item)
+        if outcome.pruned:
+            why = f"it left {planned.file}" if planned.file else "its file is gone"
+            self._plan.removals.append(PlannedDeletion(item, why))
+        else:
+            self._add(item, outcome, dry_run)
 
     async def _conflict(self, item: Item) -> Outcome | None:
         """See `Overlaps.rival`. None while the folder does not answer: the check of the item reports that."""
@@ -209,8 +214,6 @@ class _Planning:
             self._plan.copies.append(PlannedCopy(item, due.why, due.kind, due.size, due.original))
             if dry_run.store is not None and dry_run.store.provider.checksum is not ChecksumKind.NONE:
                 self._leave(item)
-        elif outcome.pruned:
-            self._plan.removals.append(PlannedDeletion(item, "its file is gone"))
         elif outcome.state is not State.SYNCED:
             self._plan.left.append(Left(item, outcome))
         elif not item.gone:

@@ -26,9 +26,11 @@ from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.markers import Markers
 from mirrord.planning.decisions.prune import ScannedItems, trusted
 from mirrord.planning.items.bind import item_of
-from mirrord.ports import Clock, Found, JournalRecords, Observer
+from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.programs.desired import Desired, matches, selected
+from mirrord.programs.leaving import ProgramItems, loaded_entries
 from mirrord.reconcile.file_batch import NewFile
+from mirrord.reconcile.leaving import Leaving
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.sources.folder.settle import SettledFolder
 from mirrord.sources.folder.walk import FoundFile
@@ -46,6 +48,8 @@ class PlannedItem:
     waits: Outcome | None = None
     failed: Outcome | None = None
     """The outcome of a first attempt that failed."""
+    file: str = ""
+    """The manifest that an item left."""
 
 
 class Batches(Protocol):
@@ -80,7 +84,7 @@ class Snapshot:
     """All items at one moment. Read `items` to its end, then `incomplete`."""
 
     desired: Desired
-    journal: JournalRecords
+    journal: Journal
     clock: Clock
     observer: Observer
     options: SnapshotOptions
@@ -105,6 +109,7 @@ class Snapshot:
             if await self._resumed(spec, listing):
                 await listing.first_scan()  # files that were put back are new to the first scan
         self.incomplete += self.desired.listed.faults
+        left = await self._left()
         wanted = iter(self.desired.items(self.options.only))
         while batch := list(islice(wanted, _BATCH)):
             await self.journal.read_ahead([item.id for item in batch])
@@ -116,6 +121,26 @@ class Snapshot:
         if self.batches is not None:
             async for planned in self.batches.rest():
                 yield planned
+        for planned in left:
+            yield planned
+
+    async def _left(self) -> list[PlannedItem]:
+        """The items that left the manifests; of an entry whose deletions the guard refuses only the first, Blocked."""
+        leaving = Leaving(self.journal, self.observer, self.clock)
+        now = loaded_entries(self.desired)
+        found = await leaving.review(ProgramItems(self.desired), now, self.options.prune_max)
+        if self.options.only:
+            return []
+        if not self.options.reads_only:
+            await leaving.note(found)
+        guarded = [(why, items[0].item) for why, items in found.refused.values()]
+        return [
+            *(PlannedItem(one.item, file=one.holder.file) for one in found.allowed),
+            *(
+                PlannedItem(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
+                for why, item in guarded
+            ),
+        ]
 
     def _may_match(self, spec: FolderSpec) -> bool:
         return any(
@@ -227,7 +252,7 @@ class Snapshot:
                 await missing.keep_root(seen.root)
             return
         gone = await missing.find(seen)
-        why = refused(gone, self.options.prune_max)
+        why = refused(gone, spec.prune_most, self.options.prune_max)
         if not self.options.reads_only:
             await (missing.block(gone, why) if why else missing.keep_root(seen.root))
         mirrored = {item.id for item in self.desired.expansion.items}

@@ -95,7 +95,7 @@ class DryRun:
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Withheld."""
 
-    async def delete(self, store: ObjectStore, at: Destination) -> None:
+    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
         """Withheld."""
 
 

@@ -23,7 +23,7 @@ from mirrord.errors import (
 )
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.frozen import frozen
-from mirrord.model import Destination, Item, Observed, Outcome, Record, State, StoredObject, Transfer
+from mirrord.model import Destination, FormerSource, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.object_identity import with_shown_etag
@@ -75,8 +75,8 @@ class Actions(Protocol):
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
         """Give up an unfinished transfer that does not run."""
 
-    async def delete(self, store: ObjectStore, at: Destination) -> None:
-        """Delete the object of an item whose file is gone. Raises StoreError."""
+    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
+        """Delete the object with this ETag, which a HEAD showed just now. Raises StoreError."""
 
 
 def outcome_of_error(error: MirrordError, failures: int, retry: Retry) -> Outcome:
@@ -240,8 +240,10 @@ class Reconciler:
             return KEPT
         await self._give_up(item)
         removal = ObjectRemoval(self.journal, self.observer, self.clock, self.transfers.delete)
+        if isinstance(item.origin, FormerSource):
+            return await removal.remove_left(item, record, store)
         async with self.source_of(item) as source:
-            return await removal.remove(item, record, store, source)
+            return await removal.remove_gone(item, record, store, source)
 
     async def _file_gone(self, item: Item, record: Record | None) -> Outcome:
         """A folder's file was deleted before it was sent. This is no failure: an existing object stays; without one,

@@ -1,8 +1,9 @@
-"""An item whose file is gone, in a folder with `delete: mirror`: delete its object, if mirrord wrote it.
+"""An item whose file is gone, in a folder with `delete: mirror`, or that left the manifests, where its entry had
+`prune`: delete its object, if mirrord wrote it.
 
 Owns the last check before the deletion, during which no other check of the item runs, and its order: the file is still
 gone, the object is the recorded one, delete it, then forget it in the journal. If the process is killed between two
-steps, the next pass repeats them. `planning.decisions.prune` decided before whether the object may be deleted at all.
+steps, the next pass repeats them. `planning.decisions` decided before whether the object may be deleted at all.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,24 +27,37 @@ class ObjectRemoval:
     journal: JournalRecords
     observer: Observer
     clock: Clock
-    delete: Callable[[ObjectStore, Destination], Awaitable[None]]
+    delete: Callable[[ObjectStore, Destination, str], Awaitable[None]]
+    """Delete the object with this ETag."""
 
-    async def remove(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Outcome:
-        """Delete the item's object and retire the item. A file that is back, or an object of another program, stays."""
+    async def remove_gone(self, item: Item, record: Record | None, store: ObjectStore, source: Source) -> Outcome:
+        """For an item whose file is gone. A file that is back, or an object of another program, stays."""
         if record is None or record.removed is not None or await _is_back(source):
             return KEPT
+        return await self._remove(item, record, store, "its file is gone")
+
+    async def remove_left(self, item: Item, record: Record | None, store: ObjectStore) -> Outcome:
+        """For an item that left the manifests. An object that another entry has since, or of another program, stays."""
+        outcome = KEPT
+        if record is not None and record.entry == item.entry:
+            outcome = await self._remove(item, record, store, "it left the manifests")
+        await self.journal.release([item.id])
+        return outcome
+
+    async def _remove(self, item: Item, record: Record, store: ObjectStore, why: str) -> Outcome:
+        """Delete the item's object and retire the item."""
         if record.object.etag is None:
             await self.journal.retire([item.id], self.clock.now())
             return KEPT
         stored = await store.head_object(item.destination)
         if stored is not None and not is_ours(record, stored):
-            message = f"the file is gone, but {item.destination} was written by someone else since: it stays"
+            message = f"{why}, but {item.destination} was written by someone else: it stays"
             self.observer(ItemBlocked(item=item, reason=Reason.CONFLICT, message=message))
             await self.journal.retire([item.id], self.clock.now())
-            return KEPT
+            return Outcome(state=State.SYNCED, message=message)
         if stored is not None:
-            await self.delete(store, item.destination)
-        await self.journal.save(without_object(record, self.clock.now()))
+            await self.delete(store, item.destination, stored.etag)
+        await self.journal.save(without_object(record, self.clock.now(), why))
         if stored is not None:
             self.observer(ItemPruned(item=item))
         return PRUNED if stored is not None else KEPT
@@ -57,14 +71,12 @@ async def _is_back(source: Source) -> bool:
     return True
 
 
-def without_object(record: Record, now: float) -> Record:
-    """The record of an item that was removed, without an object: if the file comes back, the next check sends a
+def without_object(record: Record, now: float, why: str) -> Record:
+    """The record of an item that was removed, without an object: if its source comes back, the next check sends a
     HEAD."""
     return replace(
         record,
-        condition=replace(
-            record.condition, reason=None, message="its file is gone, the object was deleted", next_check=None
-        ),
+        condition=replace(record.condition, reason=None, message=f"{why}, the object was deleted", next_check=None),
         revision=None,
         object=RecordedObject(),
         removed=now,

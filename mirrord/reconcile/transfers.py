@@ -76,9 +76,14 @@ class Transfers:
         """Give up an unfinished transfer that does not run: see `UnfinishedTransfers.discard`."""
         await self.unfinished.discard(transfer, store, item)
 
-    async def delete(self, store: ObjectStore, at: Destination) -> None:
-        """Delete the object of an item whose file is gone. Raises StoreError."""
-        await store.delete_object(at)
+    async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
+        """Delete the object with this ETag, which a HEAD showed just now. Raises StoreError."""
+        if not store.provider.conditional_deletes:
+            return await store.delete_object(at)
+        try:
+            return await store.delete_object(at, only=etag)
+        except ConditionRefused:
+            return await store.delete_object(at)
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""

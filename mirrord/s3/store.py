@@ -152,9 +152,10 @@ class ClientStore:
         except NoSuchUpload:
             return
 
-    async def delete_object(self, at: Destination) -> None:
-        with self._calls.call("DeleteObject", at, write=True):
-            await self._client.delete_object(Bucket=at.bucket, Key=at.key)
+    async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
+        asked: dict[str, Any] = {} if only is None else {"IfMatch": only}
+        with self._calls.call("DeleteObject", at, write=True, conditional=only is not None):
+            await self._client.delete_object(Bucket=at.bucket, Key=at.key, **asked)
 
     async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
         created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Self
 
 from mirrord.errors import JournalError
-from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer, mentions
+from mirrord.model import Checksum, FileIdentity, Holder, Part, Record, RecordedETag, State, Transfer, mentions
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule, unchanged_record
 from mirrord.ports.journal import MAX_MADE_FROM
 from mirrord.testing.outbox import MemoryOutbox
@@ -22,6 +22,7 @@ class MemoryJournal:
         self._transfers: dict[str, Transfer] = {}
         self._parts: dict[str, dict[int, Part]] = {}
         self._roots: dict[tuple[str, str], tuple[int, int]] = {}
+        self._held: dict[str, Holder] = {}
         self._written: float | None = None
         self.outbox = MemoryOutbox(self._records)
 
@@ -146,6 +147,26 @@ class MemoryJournal:
 
     async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         self._roots[entry, path] = root
+        self._written = time.time()
+
+    async def held(self) -> AsyncIterator[tuple[str, Holder]]:
+        for item_id, holder in sorted(self._held.items()):
+            yield item_id, holder
+
+    async def held_objects(self, entry: str) -> int:
+        mine = (item_id for item_id, holder in self._held.items() if holder.entry == entry)
+        known = (self._records.get(item_id) for item_id in mine)
+        return sum(record is not None and record.object.etag is not None for record in known)
+
+    async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
+        for holder, item_ids in items.items():
+            self._held |= dict.fromkeys(item_ids, holder)
+            known = (self._records[item_id] for item_id in item_ids if item_id in self._records)
+            await self.save_all([replace(record, entry=holder.entry) for record in known])
+
+    async def release(self, item_ids: Sequence[str]) -> None:
+        for item_id in item_ids:
+            self._held.pop(item_id, None)
         self._written = time.time()
 
     async def begin(self, transfer: Transfer) -> None:

@@ -126,7 +126,10 @@ class MemoryStore:
             raise StoreRefused(f"GetObject {at}: NoSuchKey")
         yield _MemoryStream(kept.content[start:end])
 
-    async def delete_object(self, at: Destination) -> None:
+    async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
+        kept = self._bucket(at.bucket).get(at.key)
+        if only is not None and kept is not None and kept.stored.etag != only:
+            raise PreconditionFailed(f"DeleteObject {at}: another object is there")
         self._bucket(at.bucket).pop(at.key, None)
 
     # ── multipart uploads ─────────────────────────────────────────────────────────────────────────

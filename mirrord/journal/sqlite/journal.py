@@ -17,15 +17,17 @@ from mirrord.journal.sqlite.rows import (
     encode,
     from_checksum,
     from_file,
+    from_holder,
     from_part,
     from_record,
     from_transfer,
     recorded_device,
+    to_holder,
     to_part,
     to_record,
     to_transfer,
 )
-from mirrord.model import Checksum, FileIdentity, Part, Record, RecordedETag, State, Transfer
+from mirrord.model import Checksum, FileIdentity, Holder, Part, Record, RecordedETag, State, Transfer
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule
 from mirrord.ports.journal import MAX_MADE_FROM
 
@@ -200,6 +202,32 @@ class SqliteJournal:
         device, inode = map(str, root)
         values: SqlValues = {"entry": encode(entry), "path": encode(path), "device": device, "inode": inode}
         await self._database.write(Statement("save_folder_root", values))
+
+    async def held(self) -> AsyncIterator[tuple[str, Holder]]:
+        """See `ports.Journal`. A holder that appears meanwhile is read, too."""
+        holders: dict[int, Holder] = {}
+        async for item_id, holder in self._pages("held", "item_id", tuple):
+            if holder not in holders:
+                holders = {row["id"]: to_holder(row) for row in await self._database.read("holders", {})}
+            yield item_id, holders[holder]
+
+    async def held_objects(self, entry: str) -> int:
+        rows = await self._database.read("held_objects", {"entry": encode(entry)})
+        return int(rows[0]["count"]) if rows else 0
+
+    async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
+        steps: list[Statement] = []
+        for holder, item_ids in items.items():
+            self._ahead.drop(item_ids)
+            values, ids = from_holder(holder), json.dumps(list(item_ids))
+            steps.append(Statement("add_holder", values))
+            steps.append(Statement("hold", {**values, "item_ids": ids}))
+            steps.append(Statement("name_held", {"entry": values["entry"], "item_ids": ids}))
+        await self._database.write(*steps)
+
+    async def release(self, item_ids: Sequence[str]) -> None:
+        if item_ids:
+            await self._database.write(Statement("release", {"item_ids": json.dumps(list(item_ids))}))
 
     async def begin(self, transfer: Transfer) -> None:
         await self.begin_all([transfer])

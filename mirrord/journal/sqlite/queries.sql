@@ -239,3 +239,31 @@ WHERE due IS NULL AND NOT EXISTS (
 SELECT receiver, dead, dropped, error,
     (SELECT count(*) FROM outbox WHERE outbox.receiver = receivers.receiver) AS waiting
 FROM receivers ORDER BY receiver;
+
+-- name: add_holder
+INSERT OR IGNORE INTO holders (file, entry, most, suspended)
+VALUES (CAST(:file AS TEXT), CAST(:entry AS TEXT), :most, :suspended);
+
+-- name: hold
+INSERT INTO held (item_id, holder)
+SELECT seen.value, holders.id FROM json_each(:item_ids) AS seen, holders
+WHERE holders.file = CAST(:file AS TEXT) AND holders.entry = CAST(:entry AS TEXT)
+    AND holders.most = :most AND holders.suspended = :suspended
+ON CONFLICT (item_id) DO UPDATE SET holder = excluded.holder;
+
+-- name: name_held
+UPDATE items SET entry = CAST(:entry AS TEXT)
+WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND entry <> CAST(:entry AS TEXT);
+
+-- name: release
+DELETE FROM held WHERE item_id IN (SELECT value FROM json_each(:item_ids));
+
+-- name: holders
+SELECT * FROM holders;
+
+-- name: held
+SELECT item_id, holder FROM held WHERE item_id > :after ORDER BY item_id LIMIT :limit;
+
+-- name: held_objects
+SELECT count(*) AS count FROM held JOIN items USING (item_id)
+WHERE held.holder IN (SELECT id FROM holders WHERE entry = CAST(:entry AS TEXT)) AND etag IS NOT NULL;

@@ -19,6 +19,7 @@ from mirrord.model import (
     Condition,
     Destination,
     FileIdentity,
+    Holder,
     Integrity,
     JournaledProgress,
     Notice,
@@ -44,6 +45,7 @@ SqlValues = Mapping[str, SqlValue] | SqlRow
 
 _REVISION = [field.name for field in fields(Revision)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
+_UNNAMED = -1.0
 _NO_OTHERS = (None,) * len(_OTHERS)
 _others = attrgetter(*_OTHERS)
 _PLAIN = [name for name in _REVISION if name != "file"]
@@ -238,6 +240,20 @@ def _json(value: str | int | bool) -> str:
     if type(value) is str:
         return encode_basestring_ascii(value)
     return str(value) if type(value) is int else json.dumps(value)
+
+
+def from_holder(holder: Holder) -> dict[str, SqlValue]:
+    return {
+        "file": encode(holder.file),
+        "entry": encode(holder.entry),
+        "most": _UNNAMED if holder.most is None else holder.most,
+        "suspended": holder.suspended,
+    }
+
+
+def to_holder(row: sqlite3.Row) -> Holder:
+    most = None if row["most"] == _UNNAMED else row["most"]
+    return Holder(file=row["file"], entry=row["entry"], most=most, suspended=bool(row["suspended"]))
 
 
 def from_file(file: FileIdentity) -> str:

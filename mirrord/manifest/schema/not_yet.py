@@ -52,7 +52,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "mirrors.http.ca_file": NotYetRow("private authorities of sources"),
     "mirrors.http.client_cert": NotYetRow("client certificates"),
     "*.object.lock": NotYetRow("object lock"),
-    "*.prune": NotYetRow("pruning"),
 }
 
 

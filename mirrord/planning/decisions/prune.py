@@ -6,7 +6,7 @@ much deletes nothing; an object that is not the recorded one is kept. `reconcile
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, Item, Record
@@ -39,24 +39,31 @@ def is_other_directory(then: DirectoryId | None, now: DirectoryId | None, moved:
     return then[1] != now[1] or (then[0], now[0]) not in moved
 
 
-def prune_refusal(missing: int, total: int, most: float | None = None, *, replaced: bool = False) -> str | None:
+def largest(shares: Iterable[float | None]) -> float | None:
+    """The largest of the shares that were named; None: none was."""
+    return max((one for one in shares if one is not None), default=None)
+
+
+def prune_refusal(
+    missing: int, total: int, most: float | None = None, *, replaced: bool = False, back: str = "the files"
+) -> str | None:
     """Why `missing` of the `total` objects of an entry are not deleted in this pass; None if they may be.
 
     `most`: the share that the user allowed, from 0 to 1; None: SHARE. `replaced`: the folder's directory is another
-    one, so that only an explicit `most` allows deletion.
+    one, so that only an explicit `most` allows deletion. `back`: what the user may bring back instead, for the message.
     """
     if replaced and missing and (most is None or missing > most * total):
         return (
             "the folder's directory is another one than at its last whole scan: "
             f"{missing:,} of {total:,} objects would be deleted, so none is: "
-            "bring the former directory or the files back, or allow it with sync --prune-max 100%"
+            "bring the former directory or the files back, or allow it with prune: {max: 100%} or sync --prune-max 100%"
         )
     share = SHARE if most is None else most
     if missing <= ALWAYS_FEW or missing <= share * total:
         return None
     return (
         f"{missing:,} of {total:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none "
-        "is: bring the files back, or allow it with sync --prune-max 100%"
+        f"is: bring {back} back, or allow it with prune: {{max: 100%}} or sync --prune-max 100%"
     )
 
 

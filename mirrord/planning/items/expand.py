@@ -15,7 +15,7 @@ from mirrord.declared import FileSelection, FolderSpec, FolderTarget, ListSpec, 
 from mirrord.errors import Problem
 from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
-from mirrord.manifest.schema.entries import FolderSection, MirrorSection
+from mirrord.manifest.schema.entries import FolderSection, MirrorSection, PruneSection
 from mirrord.model import DeleteFile, Destination, FileAction, Item, KeepFile, MoveFile
 from mirrord.planning.decisions.file_removal import move_fault
 from mirrord.planning.items.objects import (
@@ -43,6 +43,8 @@ class Expanded:
     folders: tuple[FolderSpec, ...] = ()
     lists: tuple[ListSpec, ...] = ()
     problems: tuple[Problem, ...] = ()
+    prunes: Mapping[str, float | None] = field(default_factory=dict)
+    """The entries with `prune`, by name: the share of their objects that one pass may delete; None: the guard's own."""
 
 
 @frozen
@@ -113,6 +115,11 @@ def problems(
     return in_order({*loaded.problems, *expansion.problems, *further}, files)
 
 
+def _share(prune: PruneSection | None) -> float | None:
+    """The share that `prune: {max: …}` names, from 0 to 1."""
+    return None if prune is None or prune.max is None else prune.max / 100
+
+
 def _same_text(text: str, known: str) -> str:
     """`text`; the object `known` if it is equal: a manifest of very many entries needs the memory once."""
     return known if text == known else text
@@ -143,6 +150,7 @@ class _File:
         self._items: list[Item] = []
         self._folders: list[FolderSpec] = []
         self._lists: list[ListSpec] = []
+        self._prunes: dict[str, float | None] = {}
 
     def expanded(self) -> Expanded:
         document = self._manifest.document
@@ -152,7 +160,9 @@ class _File:
         self._others.objects.update(self._own.objects)
         self._others.entries.update(self._own.entries)
         self._others.folders.extend(self._own.folders)
-        return Expanded(self._manifest, tuple(self._items), tuple(self._folders), tuple(self._lists))
+        return Expanded(
+            self._manifest, tuple(self._items), tuple(self._folders), tuple(self._lists), prunes=self._prunes
+        )
 
     def _each(self, section: str, entries: Sequence[MirrorSection | FolderSection]) -> Iterator[Problem]:
         for index, entry in enumerate(entries):
@@ -185,6 +195,7 @@ class _File:
         if mirror.list is not None:
             self._lists.append(list_spec(context, mirror, self._options.setting(mirror, "matrix")))
             self._name(context, self._lists[-1].entry)
+            self._prune(mirror, self._lists[-1].entry)
         if mirror.url is None:
             return  # `allow_unset`, or a form of source that NOT_YET refuses
         name, at = mirror.name, len(self._items)
@@ -199,6 +210,16 @@ class _File:
             self._items.append(item if known is None or known != item else known)
         if len(self._items) > at:
             self._name(context, self._items[at].entry)
+            self._prune(mirror, self._items[at].entry)
+
+    def _prune(self, entry: MirrorSection, name: str) -> None:
+        prune = self._prune_of(entry)
+        if prune is not None:
+            self._prunes[name] = _share(prune)
+
+    def _prune_of(self, entry: MirrorSection | FolderSection) -> PruneSection | None:
+        """Not joined with that of `defaults`: `true` means the guard's own share."""
+        return entry.prune if "prune" in entry.model_fields_set else self._manifest.document.defaults.prune
 
     def _folder(self, context: EntryContext, folder: FolderSection) -> None:
         watch, follow = self._options.setting(folder, "watch"), self._options.setting(folder, "follow_symlinks")
@@ -220,6 +241,7 @@ class _File:
             ),
             delete=self._options.setting(folder, "delete"),
             after_upload=self._after(context, folder),
+            prune_most=_share(self._prune_of(folder)),
             options=context.options,
         )
         self._name(context, spec.entry)

@@ -57,7 +57,7 @@ def key_values(origin: Origin) -> Mapping[str, str]:
     """
     if isinstance(origin, File):
         return {"path": origin.path, "name": origin.path.rpartition("/")[2]}
-    url = origin.text
+    url = origin.address
     if plain := _PLAIN.fullmatch(url):
         path = plain[2] or ""
         return {"host": plain[1], "path": path, "name": path.rpartition("/")[2]}

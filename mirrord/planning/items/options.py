@@ -29,7 +29,9 @@ from mirrord.model import (
     UploadOptions,
 )
 
-_NO_OPTIONS = frozenset({"url", "list", "to", "name", "store", "matrix", "path", "include", "exclude", "key", "settle"})
+_NO_OPTIONS = frozenset(
+    {"url", "list", "to", "name", "prune", "store", "matrix", "path", "include", "exclude", "key", "settle"}
+)
 _PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSection.model_fields) - {"encryption"}
 _MOST_SHARED = 1_000
 _AUTHORISATION = frozenset({"bearer", "basic"})

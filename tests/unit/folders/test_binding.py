@@ -117,7 +117,7 @@ async def test_files_that_are_removed_and_created_again(worlds: list[World]) -> 
     world.kernel.hint("a")
     await world.live(1)
     (before,) = (await world.journal.recorded([old])).values()
-    await world.journal.save(without_object(before, 1.0))
+    await world.journal.save(without_object(before, 1.0, "its file is gone"))
     put(world, "a", day=4)
     await world.live(65)
     assert keys(world) == ["in/01-04/a", "in/01-01/b"], "its object was deleted"

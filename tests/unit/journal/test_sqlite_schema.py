@@ -73,7 +73,7 @@ def plan_of(connection: sqlite3.Connection, name: str) -> list[str]:
 def test_an_empty_file_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     assert version(connection) == SHIPPED[-1].version
-    assert tables(connection) == {"items", "transfers", "parts", "roots", *OF_OUTBOX}
+    assert tables(connection) == {"items", "transfers", "parts", "roots", "holders", "held", *OF_OUTBOX}
 
 
 def test_an_older_schema_is_migrated_and_keeps_its_rows(connection: sqlite3.Connection) -> None:
@@ -173,7 +173,7 @@ def test_a_migration_that_fails_keeps_the_previous_schema(connection: sqlite3.Co
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection, Path("state.db"), [*SHIPPED, NEXT, BROKEN])
     assert version(connection) == NEXT.version
-    assert tables(connection) == {"items", "transfers", "parts", "roots", *OF_OUTBOX, "workers"}
+    assert tables(connection) == {"items", "transfers", "parts", "roots", "holders", "held", *OF_OUTBOX, "workers"}
     assert not connection.in_transaction
 
 

@@ -28,7 +28,7 @@ ITEM = Item(id=AT.item_id, entry="inbox", origin=File("/srv/inbox", "a"), destin
 THERE = Revision(address="x", length=1, file=FileIdentity(1, 2, 3, 4, 5))
 
 
-async def delete_object(store: ObjectStore, at: Destination) -> None:
+async def delete_object(store: ObjectStore, at: Destination, etag: str) -> None:
     await store.delete_object(at)
 
 
@@ -59,7 +59,7 @@ class World:
     async def remove(self, found: Exception | None = None) -> Outcome:
         removal = ObjectRemoval(self.journal, self.events.append, ManualClock(), delete_object)
         place = MemorySource(fails=found or SourceMissing("gone"))
-        return await removal.remove(ITEM, await self.record(), self.store, place)
+        return await removal.remove_gone(ITEM, await self.record(), self.store, place)
 
     async def record(self) -> Record:
         record = await self.journal.record(ITEM.id)
@@ -99,7 +99,7 @@ async def test_our_object_goes_and_nothing_is_remembered_of_it(world: World, fou
 async def test_a_file_that_is_back_keeps_its_object(world: World) -> None:
     before = await world.record()
     removal = ObjectRemoval(world.journal, world.events.append, ManualClock(), delete_object)
-    outcome = await removal.remove(ITEM, before, world.store, MemorySource())
+    outcome = await removal.remove_gone(ITEM, before, world.store, MemorySource())
     assert not outcome.pruned
     assert world.exists
     assert await world.record() == before

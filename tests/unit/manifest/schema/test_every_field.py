@@ -33,7 +33,10 @@ CUT = "tests/unit/planning/transfers/test_parts.py::test_cut"
 OPTIONS = f"{OBJECTS}::test_every_option_reaches_the_store"
 DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 
+PRUNE = "tests/integration/test_prune.py"
+
 BEHAVIOUR = {
+    "*.prune.max": f"{PRUNE}::test_a_list_prunes_when_it_is_whole_and_within_the_guard",
     "version": "tests/unit/manifest/test_manifest_errors.py::test_each_class_of_error_has_its_position_and_message",
     "daemon.state": "tests/unit/test_settings.py::test_a_state_may_be_named_by_url_file_or_directory",
     "daemon.transfers": f"{SETTINGS}::test_transfers_bounds_what_runs_at_once",

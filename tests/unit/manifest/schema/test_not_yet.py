@@ -18,6 +18,8 @@ FOLDER = "folders: [{{path: /a, to: s3://bbb/, {}}}]"
         "daemon: {state: sqlite:///var/x.db}",
         MIRROR.format("prune: false, verify: store, overwrite: always, http: {connections: 4, min_rate: 1KiB/s}"),
         MIRROR.format("overwrite: never"),
+        MIRROR.format("prune: {max: 50%}"),
+        "defaults: {prune: true}",
         MIRROR.format("overwrite: owned"),
         FOLDER.format(
             "watch: auto, poll_interval: 5s, rescan: 1m, after_upload: keep, delete: keep, follow_symlinks: false"
@@ -40,9 +42,7 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         ("mirrors: [{urls: [https://h/x], to: s3://bbb/x}]", "mirrors[0].urls"),
         (MIRROR.format("http: {proxy: http://p:3128}"), "mirrors[0].http.proxy"),
         (MIRROR.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "mirrors[0].object.lock"),
-        (MIRROR.format("prune: {max: 50%}"), "mirrors[0].prune"),
         (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),
-        ("defaults: {prune: true}", "defaults.prune"),
         ("defaults: {http: {proxy: http://p:3128}}", "defaults.http.proxy"),
     ],
 )
@@ -71,5 +71,5 @@ def test_defaults_that_are_not_enforced_are_listed() -> None:
 
 def test_the_defaults_of_a_file_are_checked_like_its_entries() -> None:
     assert row_of(("defaults", "http", "proxy")) is NOT_YET["mirrors.http.proxy"]
-    assert row_of(("defaults", "prune")) is NOT_YET["*.prune"]
+    assert row_of(("defaults", "object", "lock")) is NOT_YET["*.object.lock"]
     assert row_of(("defaults", "every")) is None

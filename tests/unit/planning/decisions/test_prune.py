@@ -83,7 +83,7 @@ def test_when_a_directory_is_another_one(
 def test_a_refusal_names_the_option_that_allows_it() -> None:
     assert prune_refusal(12, 40) == (
         "12 of 40 objects would be deleted, more than 10 and more than 10%, so none is: "
-        "bring the files back, or allow it with sync --prune-max 100%"
+        "bring the files back, or allow it with prune: {max: 100%} or sync --prune-max 100%"
     )
 
 

@@ -1,0 +1,96 @@
+"""Which held items left the manifests, so that their objects may be deleted (guarantee 9). Pure.
+
+Owns the rules for one item that no manifest in force yields: whether its own file says so, whether something that is
+not known now could still yield it, and whether its object is one that `prune` may delete. `prune` has the guard against
+too many deletions, `reconcile.removal` the last check of the object.
+"""
+
+from collections.abc import Container, Mapping
+from enum import Enum
+
+from mirrord.errors import Reason
+from mirrord.frozen import frozen
+from mirrord.model import Destination, Holder, Record
+
+
+class Fate(Enum):
+    """What becomes of a held item that is not desired."""
+
+    STAYS = "its object stays for now, and it stays held"
+    LEAVES = "its object is to be deleted"
+    FORGOTTEN = "its object stays for ever"
+
+
+@frozen
+class EntryInForce:
+    """One entry of a manifest that is in force. `most`: as `Holder.most`."""
+
+    file: str | None
+    """The identity of its manifest; None: it has none, so that nothing leaves by its word."""
+    prunes: bool = False
+    most: float | None = None
+    suspended: bool = False
+    complete: bool = True
+    """All its items are known: it is no list, or its list was read completely."""
+
+    def holder(self, name: str) -> Holder | None:
+        """The holder of its items; None: nobody holds them."""
+        if self.file is None or not self.prunes:
+            return None
+        return Holder(file=self.file, entry=name, most=self.most, suspended=self.suspended)
+
+
+@frozen(kw_only=True)
+class LoadedEntries:
+    """What the manifests say now, as far as it decides which items left."""
+
+    files: Container[str]
+    """Identities of the files that are loaded now, valid, and not empty."""
+    entries: Mapping[str, EntryInForce]
+    stores: Mapping[str, str]
+    """The endpoints of the declared stores, by name."""
+    unknown: tuple[tuple[str, str], ...] = ()
+    """(endpoint, start of `s3://bucket/key`) of objects that folders, and lists that are not known wholly, may have."""
+    invalid: tuple[str, ...] | None = ()
+    """The texts of the files that are invalid now; None: one of them cannot be read, so that it may yield anything."""
+
+
+def fate(holder: Holder, now: LoadedEntries) -> Fate:
+    """The fate of all items that `holder` has, as far as it is the same for each."""
+    entry = now.entries.get(holder.entry)
+    if holder.file not in now.files or now.invalid is None:
+        return Fate.STAYS
+    if entry is not None and (entry.suspended or not entry.complete):
+        return Fate.STAYS
+    if entry is None and holder.suspended:
+        return Fate.FORGOTTEN
+    return Fate.LEAVES
+
+
+def fate_of_record(holder: Holder, record: Record, now: LoadedEntries) -> Fate:
+    """The fate of an item whose holder says LEAVES. `record`: its record."""
+    entry, at = now.entries.get(holder.entry), record.destination
+    called_off = record.condition.reason is Reason.PRUNE_GUARD and entry is not None and not entry.prunes
+    if record.entry != holder.entry or called_off:
+        return Fate.FORGOTTEN
+    if any(at.endpoint == endpoint and str(at).startswith(start) for endpoint, start in now.unknown):
+        return Fate.STAYS
+    if any(_may_yield(text, holder, record) for text in now.invalid or ()):
+        return Fate.STAYS
+    if at.endpoint not in now.stores.values():
+        return Fate.FORGOTTEN if at.store in now.stores else Fate.STAYS
+    return Fate.LEAVES
+
+
+def store_now(at: Destination, stores: Mapping[str, str]) -> Destination:
+    """The same object, in the store that has its endpoint now: a store may be renamed."""
+    if stores.get(at.store) == at.endpoint:
+        return at
+    name = next(name for name, endpoint in stores.items() if endpoint == at.endpoint)
+    return Destination(name, at.endpoint, at.bucket, at.key)
+
+
+def _may_yield(text: str, holder: Holder, record: Record) -> bool:
+    """Whether an invalid file seems to name the item: its entry may just have been moved there."""
+    names = (record.destination.key.rpartition("/")[2], record.source.rpartition("/")[2], holder.entry)
+    return any(name in text for name in names if name)

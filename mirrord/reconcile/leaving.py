@@ -1,0 +1,227 @@
+"""Items that left the manifests and whose entries had `prune`: which they are, and whether the guard allows deletion.
+
+Owns the steps of one pass: compare what is held with what is desired, hold what is desired now, and divide what left
+into deletions and entries that are Blocked (PruneGuard). What an item's last holder said stays in the journal until its
+object is deleted or kept for good, so that a killed process forgets none. The rules are in
+`planning.decisions.leaving` and `prune`; `removal` deletes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Protocol
+
+from mirrord.aio import cooperatively
+from mirrord.frozen import frozen
+from mirrord.model import Condition, Destination, FormerSource, Holder, Item, Options, Record, State
+from mirrord.planning.decisions.leaving import Fate, LoadedEntries, fate, fate_of_record, store_now
+from mirrord.planning.decisions.prune import ALWAYS_FEW, largest, prune_refusal
+from mirrord.ports import Clock, Journal, Observer
+from mirrord.reconcile.prune_guard import BlockedDeletions
+
+_BATCH = 500
+LEFT = "it left the manifests: its object will be deleted"
+
+
+class DesiredItems(Protocol):
+    """The items that the manifests in force yield, without the files of folders."""
+
+    def entry_of(self, item_id: str) -> str | None:
+        """The entry that yields the item; None: none does."""
+
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """The id of each item, with its entry."""
+
+
+@frozen
+class LeftItem:
+    """An item that left, and the holder that had it last. `record`: None if only transfers are recorded of it."""
+
+    item: Item
+    holder: Holder
+    record: Record | None
+
+    @property
+    def has_object(self) -> bool:
+        """Whether the journal knows an object that mirrord wrote."""
+        known = self.record.object if self.record is not None else None
+        return known is not None and known.etag is not None and known.transfer_id is not None
+
+
+@dataclass(slots=True)
+class LeftItems:
+    """What left: the deletions that are allowed, and by entry those that the guard refuses, with its reason."""
+
+    allowed: list[LeftItem] = field(default_factory=list)
+    refused: dict[str, tuple[str, list[LeftItem]]] = field(default_factory=dict)
+    staying: set[str] = field(default_factory=set)
+    """Held items that no manifest yields and of which it is not known whether they left."""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of all items that left."""
+        refused = (one.item.id for _, items in self.refused.values() for one in items)
+        return frozenset((*(one.item.id for one in self.allowed), *refused))
+
+
+@frozen
+class Leaving:
+    """`review`, then `note` unless nothing may be deleted in this pass. Both raise JournalError."""
+
+    journal: Journal
+    observer: Observer
+    clock: Clock
+
+    async def review(self, desired: DesiredItems, now: LoadedEntries, most: float | None = None) -> LeftItems:
+        """Record who holds the desired items, and find those that left. `most`: the share of an entry's objects that
+        the user allows to delete."""
+        left: dict[str, Holder] = {}
+        seen = Counter[str]()
+        outdated: dict[Holder | None, list[str]] = defaultdict(list)
+        async for item_id, holder in self.journal.held():
+            entry = desired.entry_of(item_id)
+            if entry is None:
+                left[item_id] = holder
+                continue
+            wanted = now.entries[entry].holder(entry) if entry in now.entries else None
+            seen[entry] += wanted is not None
+            if wanted != holder:
+                outdated[wanted].append(item_id)
+        found = await self._divided(left, now, most)
+        await self._hold(outdated)
+        await self._hold_new(desired, now, seen)
+        return found
+
+    async def note(self, found: LeftItems) -> None:
+        """Record the state of what left, for status and page."""
+        deletions = BlockedDeletions(self.journal, self.observer, self.clock)
+        for why, items in found.refused.values():
+            await deletions.block([(one.item, one.record) for one in items if one.record is not None], why)
+        news = [new for one in found.allowed if one.record and (new := self._pending(one.record)) != one.record]
+        for start in range(0, len(news), _BATCH):
+            await self.journal.save_all(news[start : start + _BATCH])
+
+    def _pending(self, record: Record) -> Record:
+        if record.removed is None and (record.condition.message == LEFT or record.condition.state is State.RETRYING):
+            return record
+        condition = Condition(state=State.PENDING, message=LEFT, since=self.clock.now())
+        return replace(record, condition=condition, removed=None)
+
+    # ── what left ─────────────────────────────────────────────────────────────────────────────────
+    async def _divided(self, left: Mapping[str, Holder], now: LoadedEntries, most: float | None) -> LeftItems:
+        found, by_entry = LeftItems(), defaultdict[str, list[LeftItem]](list)
+        fates = {holder: fate(holder, now) for holder in set(left.values())}
+        forgotten = [item_id for item_id, holder in left.items() if fates[holder] is Fate.FORGOTTEN]
+        async for item_id, one, its_fate in self._examined(left, fates, now):
+            if one is not None:
+                by_entry[one.holder.entry].append(one)
+            elif its_fate is Fate.FORGOTTEN:
+                forgotten.append(item_id)
+        for entry, items in by_entry.items():
+            why = await self._refusal(entry, items, now, most)
+            if why is None:
+                found.allowed += items
+            else:
+                found.refused[entry] = (why, items)
+        await self.journal.release(forgotten)
+        found.staying = left.keys() - found.ids - set(forgotten)
+        return found
+
+    async def _examined(
+        self, left: Mapping[str, Holder], fates: Mapping[Holder, Fate], now: LoadedEntries
+    ) -> AsyncIterator[tuple[str, LeftItem | None, Fate]]:
+        """Each item whose holder says that it left: its id, and what is recorded of it."""
+        candidates = iter([item_id for item_id, holder in left.items() if fates[holder] is Fate.LEAVES])
+        while batch := list(islice(candidates, _BATCH)):
+            records = await self.journal.recorded(batch)
+            for item_id in batch:
+                holder, record = left[item_id], records.get(item_id)
+                if record is None:
+                    yield item_id, *await self._unrecorded(item_id, holder, now)
+                elif (its_fate := fate_of_record(holder, record, now)) is Fate.LEAVES:
+                    yield (
+                        item_id,
+                        LeftItem(_item(holder, record.destination, record.source, now), holder, record),
+                        its_fate,
+                    )
+                else:
+                    yield item_id, None, its_fate
+
+    async def _unrecorded(self, item_id: str, holder: Holder, now: LoadedEntries) -> tuple[LeftItem | None, Fate]:
+        """An item that was never in sync: a transfer of it may still be open."""
+        transfers = await self.journal.open_of(item_id)
+        if not transfers:
+            return None, Fate.FORGOTTEN
+        at = transfers[0].destination
+        if at.endpoint not in now.stores.values():
+            return None, Fate.STAYS
+        return LeftItem(_item(holder, at, "", now), holder, None), Fate.LEAVES
+
+    async def _refusal(
+        self, entry: str, items: Sequence[LeftItem], now: LoadedEntries, most: float | None
+    ) -> str | None:
+        objects, present = sum(one.has_object for one in items), now.entries.get(entry)
+        if objects <= ALWAYS_FEW:
+            return None
+        total = await self.journal.held_objects(entry)
+        allowed = largest((most, present.most if present is not None else None, *(one.holder.most for one in items)))
+        return prune_refusal(objects, total, allowed, back="the items")
+
+    # ── what is desired ───────────────────────────────────────────────────────────────────────────
+    async def _hold(self, outdated: Mapping[Holder | None, Sequence[str]]) -> None:
+        free = outdated.get(None, ())
+        for start in range(0, len(free), _BATCH):
+            await self.journal.release(free[start : start + _BATCH])
+        held = _Held(self.journal)
+        for holder, item_ids in outdated.items():
+            for item_id in item_ids if holder is not None else ():
+                await held.add(holder, item_id)
+        await held.end()
+
+    async def _hold_new(self, desired: DesiredItems, now: LoadedEntries, seen: Counter[str]) -> None:
+        """Hold the items of entries of which some are not held yet."""
+        holders = {name: holder for name, one in now.entries.items() if (holder := one.holder(name)) is not None}
+        if not holders:
+            return
+        counts = Counter[str]()
+        async for _, entry in cooperatively(desired.pairs()):
+            counts[entry] += entry in holders
+        fresh, held = {entry for entry, count in counts.items() if count > seen[entry]}, _Held(self.journal)
+        async for item_id, entry in cooperatively(desired.pairs() if fresh else ()):
+            if entry in fresh:
+                await held.add(holders[entry], item_id)
+        await held.end()
+
+
+@dataclass(slots=True)
+class _Held:
+    """Items that are being held, many in one commit."""
+
+    journal: Journal
+    batch: dict[Holder, list[str]] = field(default_factory=dict)
+    count: int = 0
+
+    async def add(self, holder: Holder | None, item_id: str) -> None:
+        if holder is not None:
+            self.batch.setdefault(holder, []).append(item_id)
+            self.count += 1
+        if self.count >= _BATCH:
+            await self.end()
+
+    async def end(self) -> None:
+        if self.batch:
+            await self.journal.hold(self.batch)
+        self.batch, self.count = {}, 0
+
+
+def _item(holder: Holder, at: Destination, source: str, now: LoadedEntries) -> Item:
+    place = store_now(at, now.stores)
+    return Item(
+        id=place.item_id,
+        entry=holder.entry,
+        origin=FormerSource(source),
+        destination=place,
+        options=Options(),
+        gone=True,
+    )

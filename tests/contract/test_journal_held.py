@@ -1,0 +1,45 @@
+"""Held items, on every journal: who holds them, and what stays when they are retired or saved again."""
+
+from dataclasses import replace
+
+from mirrord.model import Holder
+from tests.support.journals import FULL, Journals, record
+
+ONE = Holder(file="/m.yaml", entry="one", most=0.5, suspended=True)
+TWO = Holder(file="/m.yaml", entry="two")
+
+
+async def held(journals: Journals) -> dict[str, Holder]:
+    journal = await journals.later()
+    return {item_id: holder async for item_id, holder in journal.held()}
+
+
+async def test_an_item_has_the_holder_that_came_last(journals: Journals) -> None:
+    assert await held(journals) == {}
+    await journals.now.hold({ONE: ["a", "b"], TWO: ["c"]})
+    await journals.now.hold({TWO: ["b"]})
+    await journals.now.hold({TWO: ["b"]})
+    assert await held(journals) == {"a": ONE, "b": TWO, "c": TWO}
+    await journals.now.release(["a", "unknown"])
+    await journals.now.release([])
+    assert await held(journals) == {"b": TWO, "c": TWO}
+
+
+async def test_records_follow_their_holder_and_holders_do_not_follow_records(journals: Journals) -> None:
+    other = replace(record(), item_id="0" * 16)
+    await journals.now.save_all([FULL, other])
+    await journals.now.hold({ONE: [FULL.item_id]})
+    journal = await journals.later()
+    assert await journal.record(FULL.item_id) == replace(FULL, entry="one")
+    assert await journal.record(other.item_id) == other
+    await journals.now.save(FULL)
+    await journals.now.retire([FULL.item_id], 1.0)
+    assert await held(journals) == {FULL.item_id: ONE}
+
+
+async def test_objects_are_counted_by_the_name_of_their_holders(journals: Journals) -> None:
+    await journals.now.save(FULL)
+    await journals.now.hold({ONE: [FULL.item_id, "unknown"], replace(ONE, most=None): ["other"]})
+    journal = await journals.later()
+    assert await journal.held_objects("one") == 1
+    assert await journal.held_objects("two") == 0
