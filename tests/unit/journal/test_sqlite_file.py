@@ -189,7 +189,7 @@ async def test_a_damaged_page_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     async with SqliteJournal(path) as journal:
         await asyncio.gather(*(journal.save(record(f"k/{number}")) for number in range(500)))
     whole = path.read_bytes()
-    path.write_bytes(whole[: 4096 * 4] + b"\xff" * (len(whole) - 4096 * 4))
+    path.write_bytes(whole[: 4096 * 40] + b"\xff" * (len(whole) - 4096 * 40))  # the schema is in the first pages
     async with SqliteJournal(path) as journal:
         with pytest.raises(JournalError, match=r"is damaged: .*move it away"):
             [one async for one in journal.records()]
