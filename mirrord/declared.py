@@ -60,6 +60,10 @@ class StoreOptions:
             return "embedded"
         return (self.endpoint_url or "https://s3.amazonaws.com").rstrip("/").lower()
 
+    def same_access(self, other: "StoreOptions") -> bool:
+        """Whether both are one store with the same credentials, so that it can copy objects from one to the other."""
+        return (self.endpoint, self.credentials) == (other.endpoint, other.credentials)
+
 
 @frozen(kw_only=True)
 class ListSpec:

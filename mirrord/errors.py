@@ -19,6 +19,8 @@
         StoreRefused                 any other 4xx: a retry would not help
           EntityTooSmall, InvalidPart, InvalidPartOrder
           ConditionRefused           the store does not support If-None-Match
+          StoreCopyRefused           the store does not copy one of its own objects
+            StoreCopyUnproven        it shows nothing that proves the copy
         PreconditionFailed           If-Match or If-None-Match failed
         NoSuchUpload                 the multipart upload is gone
         OutcomeUnknown               a write was sent and its answer was lost
@@ -221,6 +223,14 @@ class InvalidPartOrder(StoreRefused):
 
 class ConditionRefused(StoreRefused):
     """400 or 501 for a write with If-None-Match: probably the store does not support it."""
+
+
+class StoreCopyRefused(StoreRefused):
+    """The store does not copy one of its own objects: the bytes are sent."""
+
+
+class StoreCopyUnproven(StoreCopyRefused):
+    """It shows no checksum or ETag of the copy that can be compared with those of the original."""
 
 
 class PreconditionFailed(StoreError):

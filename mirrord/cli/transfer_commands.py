@@ -28,13 +28,14 @@ _DESCRIPTION = ("provider", "endpoint_url", "region")
 @click.argument("to", metavar="s3://BUCKET/KEY")
 @click.option("--store", metavar="NAME", help="A store of the manifests that --config names.")
 @click.option("--config", metavar="PATH", help="Manifests that declare the store.")
+@click.option("--from-store", metavar="NAME", help="The store of an s3:// SRC, of the same manifests; absent: --store.")
 @click.option("--provider", type=click.Choice([name.value for name in ProviderName]), help="Kind of store.")
 @click.option("--endpoint-url", metavar="URL", help="Where the store is; absent: AWS.")
 @click.option("--region", metavar="REGION", help="Region of the store.")
 @options.verbose
 @options.running
 def copy(source: str, to: str, store: str | None, config: str | None, **flags: Any) -> int:
-    """Copy SRC, a URL or a path, to one object. A TO that ends with / keeps the source's last name.
+    """Copy SRC, a URL, a path or s3://BUCKET/KEY, to one object. A TO that ends with / keeps the source's last name.
 
     A failed copy is resumed if the same command runs again within 24 hours.
     """
@@ -44,9 +45,10 @@ def copy(source: str, to: str, store: str | None, config: str | None, **flags: A
         raise ManifestError(desired.problems)
     settings = checked(desired, flags)
     chosen = _declared(desired, store) if config else _described(**{name: flags[name] for name in _DESCRIPTION})
-    item = _bound(source, to, chosen)
+    origin = _source_store(desired, source, config, flags["from_store"]) or chosen
+    item = _bound(source, to, chosen, origin)
     with showing_progress(settings, verbose=flags["verbose"]) as observer:
-        outcome = run(copy_item(item, chosen, settings, observer))
+        outcome = run(copy_item(item, {one.name: one for one in (origin, chosen)}, settings, observer))
     if outcome.state is not State.SYNCED:
         raise click.ClickException(f"{item.destination}: {outcome.message}")
     moved = f"{format_size(outcome.copied.size)} copied" if outcome.copied else "unchanged"
@@ -61,9 +63,18 @@ def _check_arguments(source: str, to: str) -> None:
         raise click.UsageError(f"{to!r} is no object; write s3://bucket/key")
 
 
-def _bound(source: str, to: str, store: StoreOptions) -> Item:
+def _source_store(desired: Desired, source: str, config: str | None, name: str | None) -> StoreOptions | None:
+    """The store of --from-store; None: SRC is in the store of the copy."""
+    if name is None:
+        return None
+    if not config or not source.startswith("s3://"):
+        raise click.UsageError("--from-store is a store of --config, for an s3:// SRC")
+    return _declared(desired, name)
+
+
+def _bound(source: str, to: str, store: StoreOptions, source_store: StoreOptions) -> Item:
     try:
-        return bound(source, to, store)
+        return bound(source, to, store, source_store)
     except KeyRefused as error:
         raise click.UsageError(str(error)) from error
 

@@ -20,7 +20,7 @@ from mirrord.folders.copy_proof import CopyProof
 from mirrord.frozen import frozen
 from mirrord.journal.lock import StateLock
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import File, FormerSource, Item
+from mirrord.model import File, FormerSource, Item, S3Object
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.breakers import Breakers, Release
@@ -32,6 +32,7 @@ from mirrord.reconcile.transfers import Transfers
 from mirrord.settings import Settings
 from mirrord.sources.file import READ_AHEAD
 from mirrord.sources.http import HttpSources
+from mirrord.sources.stored import StoredSource
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import RetryPolicy
 
@@ -53,9 +54,14 @@ class Adapters:
 
     def source_of(self, item: Item) -> Source:
         """The adapter for an item's source, by the type of its origin."""
-        if isinstance(item.origin, FormerSource):
-            raise AssertionError("the source of an item that left the manifests is not read")
-        return self.files.source(item.origin) if isinstance(item.origin, File) else self.http.source(item)
+        match item.origin:
+            case File():
+                return self.files.source(item.origin)
+            case FormerSource():
+                raise AssertionError("the source of an item that left the manifests is not read")
+            case S3Object():
+                return StoredSource(item.origin, self.stores.at)
+        return self.http.source(item)
 
     def list_source(self, spec: ListSpec) -> Source:
         """The adapter for a list itself."""

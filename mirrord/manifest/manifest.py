@@ -236,6 +236,18 @@ def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] 
             if _store_name(wanted, served) not in served:
                 message = FAULTY_STORE if wanted in names else _no_store(wanted, served)
                 yield manifest.problem(section, index, "store" if entry.store else "", message)
+    yield from _source_stores(manifest, names, names if known is None else known)
+
+
+def _source_stores(manifest: Manifest, names: Collection[str], served: Collection[str]) -> Iterable[Problem]:
+    """The problems of mirrors whose `from_store` is not in `served`."""
+    fallback = manifest.document.defaults.from_store
+    for index, entry in enumerate(manifest.document.mirrors):
+        wanted = entry.from_store or fallback
+        if wanted is None or wanted in served or (manifest.incomplete and is_substitute(wanted)):
+            continue
+        message = FAULTY_STORE if wanted in names else _no_store(wanted, served)
+        yield manifest.problem("mirrors", index, "from_store" if entry.from_store else "", message)
 
 
 def _store_name(wanted: str | None, known: Collection[str]) -> str:

@@ -66,6 +66,8 @@ def _mirror(node: MappingNode) -> Iterator[RuleFault]:
     yield from _alternatives(node, "url", "urls", "list")
     yield from _fetched(node)
     url = _child(node, "url")
+    if _given(node, "list") and _given(node, "from_store"):
+        yield ("from_store",), "only for an s3:// source"
     if (
         isinstance(url, ScalarNode)
         and not url.unset

@@ -8,7 +8,8 @@ durations seconds.
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
-from mirrord.model.items import Destination, Item, ItemIds, fingerprint, mentions
+from mirrord.model.destinations import Destination, ItemIds, fingerprint
+from mirrord.model.items import Item, mentions
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
 from mirrord.model.observed import (
@@ -19,6 +20,7 @@ from mirrord.model.observed import (
     Checksum,
     FileIdentity,
     ListedObject,
+    ObjectDetails,
     ObjectVersion,
     Observed,
     Part,
@@ -36,7 +38,17 @@ from mirrord.model.options import (
     SourceRequirements,
     UploadOptions,
 )
-from mirrord.model.origins import File, FormerSource, Origin, Url, directory_prefix, file_address, file_path, origin_at
+from mirrord.model.origins import (
+    File,
+    FormerSource,
+    Origin,
+    S3Object,
+    Url,
+    directory_prefix,
+    file_address,
+    file_path,
+    origin_at,
+)
 from mirrord.model.recorded import (
     Condition,
     Copied,
@@ -81,6 +93,7 @@ __all__ = [
     "MoveFile",
     "Notice",
     "Notification",
+    "ObjectDetails",
     "ObjectOptions",
     "ObjectVersion",
     "Observed",
@@ -97,6 +110,7 @@ __all__ = [
     "RecordedETag",
     "RecordedObject",
     "Revision",
+    "S3Object",
     "Schedule",
     "SourceRequirements",
     "State",

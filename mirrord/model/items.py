@@ -1,46 +1,13 @@
-"""An item (one source bound to one object), and the destination of its object."""
-
-from hashlib import sha256
+"""An item: one source bound to one object."""
 
 from mirrord.frozen import frozen
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
+from mirrord.model.destinations import Destination
 from mirrord.model.options import DeclaredBytes, Options
-from mirrord.model.origins import File, Origin
+from mirrord.model.origins import File, Origin, Url
 
 _KEEP = KeepFile()
-
-
-@frozen
-class Destination:
-    """The address of an object: a store by its name in the manifest and its endpoint, a bucket, a normalised key."""
-
-    store: str
-    endpoint: str
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
-    @property
-    def item_id(self) -> str:
-        """The first 16 hex digits of sha256(endpoint, bucket, key). Renaming a store, an entry or a manifest does not
-        change it."""
-        return sha256(f"{self.endpoint}\n{self.bucket}\n{self.key}".encode()).hexdigest()[:16]
-
-
-class ItemIds:
-    """The ids of many items of one bucket: each is `Destination.item_id`, in a third of the time."""
-
-    def __init__(self, endpoint: str, bucket: str) -> None:
-        self._bucket = sha256(f"{endpoint}\n{bucket}\n".encode())
-
-    def of(self, key: str) -> str:
-        """The id of the item with this key. A key that is not valid Unicode has an id too, but no item."""
-        digest = self._bucket.copy()
-        digest.update(key.encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()[:16]
 
 
 @frozen(kw_only=True)
@@ -83,7 +50,7 @@ class Item:
     def shown_source(self) -> str:
         """The source without userinfo and query, for logs, journal and status."""
         origin = self.origin
-        return origin.address if isinstance(origin, File) else shown(origin.address)
+        return shown(origin.text) if isinstance(origin, Url) else origin.address
 
     @property
     def folder_file(self) -> File | None:
@@ -95,8 +62,3 @@ def mentions(text: str, *names: str) -> bool:
     """Whether one of `names` contains `text`, in upper or lower case: the search for items."""
     wanted = text.casefold()
     return any(wanted in name.casefold() for name in names)
-
-
-def fingerprint(address: str) -> str:
-    """The digest of a source's address, used in revisions: it reveals no secret of the address."""
-    return sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from mirrord.frozen import frozen
 from mirrord.model.kinds import ChecksumKind
+from mirrord.model.options import ObjectOptions
 
 
 @frozen
@@ -47,19 +48,6 @@ class Revision:
         return self.etag if self.etag and self.etag.startswith('"') and len(self.etag) > 2 else None
 
 
-@frozen(kw_only=True)
-class Observed:
-    """The state of a source now: its revision, and the properties that the object inherits."""
-
-    revision: Revision
-    content_type: str | None = None
-    content_encoding: str | None = None
-    ranges: bool = False
-    """Whether a byte range of exactly this revision can be requested."""
-    end_proven: bool = True
-    """False: nothing proves that the source ends where its stream ends, as of a response without length and chunks."""
-
-
 @frozen
 class Checksum:
     """A digest of some bytes. `value` is base64, as in S3 headers; hex is only for display."""
@@ -83,6 +71,36 @@ class StoredObject:
     content_type: str | None = None
     from_head: bool = field(default=False, compare=False)
     """From a HeadObject response; False: from the response to a write."""
+
+
+@frozen(kw_only=True)
+class ObjectDetails:
+    """All that a HEAD shows of an object that is a source."""
+
+    stored: StoredObject
+    kept: ObjectOptions
+    """The headers and metadata that a copy of it keeps; tags only if they were asked for."""
+    tags: int = 0
+    """How many tags it has."""
+    parts: int | None = None
+    """Of the upload that wrote it, if the HEAD was of one part; `stored.size` is then the size of that part."""
+    archived: str | None = None
+    """Why its bytes cannot be read now: its archived storage class."""
+
+
+@frozen(kw_only=True)
+class Observed:
+    """The state of a source now: its revision, and the properties that the object inherits."""
+
+    revision: Revision
+    content_type: str | None = None
+    content_encoding: str | None = None
+    ranges: bool = False
+    """Whether a byte range of exactly this revision can be requested."""
+    end_proven: bool = True
+    """False: nothing proves that the source ends where its stream ends, as of a response without length and chunks."""
+    object: "ObjectDetails | None" = None
+    """The source if it is an object of a store."""
 
 
 @frozen(kw_only=True)

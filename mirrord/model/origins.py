@@ -1,13 +1,15 @@
-"""The origin of an item's bytes as a type: a URL, or a local file.
+"""The origin of an item's bytes as a type: a URL, a local file, or an object of a store.
 
 Owns the text form of an origin, which the journal records and the status shows. It is the same text as in a manifest:
-`http(s)://…`, or `file:///…` with nothing encoded. A new kind of source is one more type of `Origin`.
+`http(s)://…`, or `file:///…` and `s3://bucket/key` with nothing encoded. A new kind of source is one more type of
+`Origin`.
 """
 
 from dataclasses import field
 
 from mirrord.frozen import frozen
 from mirrord.model.after_upload import FileAction, KeepFile
+from mirrord.model.destinations import Destination, fingerprint
 
 _FILE = "file://"
 
@@ -22,6 +24,11 @@ class Url:
     def address(self) -> str:
         """The origin as text."""
         return self.text
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Revision.address`."""
+        return fingerprint(self.text)
 
 
 @frozen
@@ -47,6 +54,11 @@ class File:
         """The origin as text."""
         return file_address(self.path)
 
+    @property
+    def fingerprint(self) -> str:
+        """See `Revision.address`."""
+        return fingerprint(self.address)
+
 
 @frozen
 class FormerSource:
@@ -54,12 +66,35 @@ class FormerSource:
 
     address: str
 
+    @property
+    def fingerprint(self) -> str:
+        """See `Revision.address`."""
+        return fingerprint(self.address)
 
-Origin = Url | File | FormerSource
+
+@frozen
+class S3Object:
+    """An object of a store. If the store of the item's own object has the same endpoint and credentials, `at` names
+    that store: it can copy the object itself."""
+
+    at: Destination
+
+    @property
+    def address(self) -> str:
+        """The origin as text, without its store."""
+        return str(self.at)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Revision.address`. Objects of two stores are never the same source."""
+        return fingerprint(f"{self.at.endpoint}\n{self.address}")
+
+
+Origin = Url | File | S3Object | FormerSource
 
 
 def origin_at(address: str) -> Origin:
-    """The origin for a text of an entry: a URL, or a file without a folder."""
+    """The origin for a text of an entry, or of a record of a folder: a URL, or a file without a folder."""
     path = file_path(address)
     return Url(address) if path is None else File(None, path)
 

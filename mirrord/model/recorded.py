@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mirrord.errors import Reason
 from mirrord.frozen import frozen
-from mirrord.model.items import Destination
+from mirrord.model.destinations import Destination
 from mirrord.model.kinds import ChecksumKind, Integrity, State, TransferKind
 from mirrord.model.observed import Checksum, Revision
 

@@ -1,6 +1,6 @@
 """The port of an object store: the calls of S3, by S3's names."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from mirrord.model import (
     ChecksumKind,
     Destination,
     ListedObject,
+    ObjectDetails,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -68,6 +69,12 @@ class ObjectStore(Protocol):
     ) -> Part:
         """UploadPart; `number` from 1. Also raises NoSuchUpload, and StoreUnavailable for an answer without an ETag."""
 
+    async def copy_part(
+        self, source: Destination, at: Destination, upload_id: str, number: int, start: int, end: int, *, if_match: str
+    ) -> Part:
+        """UploadPartCopy: the bytes [start, end) of `source`, an object of this store, are part `number`. The part has
+        the checksum that the store computed, if the answer shows one. Errors: see `copy_object` and `upload_part`."""
+
     async def complete_upload(
         self,
         at: Destination,
@@ -87,10 +94,18 @@ class ObjectStore(Protocol):
     async def head_object(self, at: Destination) -> StoredObject | None:
         """HeadObject: the object (`from_head` is set), with its checksum if the store shows one; None: no object."""
 
+    async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
+        """HeadObject with all that it shows, for an object that is a source; None: no object. `part`: of this part of
+        the upload that wrote it (`parts` None: the store does not tell)."""
+
+    async def get_tags(self, at: Destination) -> Mapping[str, str]:
+        """GetObjectTagging."""
+
     def get_object(
-        self, at: Destination, start: int = 0, end: int | None = None
+        self, at: Destination, start: int = 0, end: int | None = None, *, if_match: str | None = None
     ) -> AbstractAsyncContextManager[ByteStream]:
-        """The object's bytes [start, end)."""
+        """The object's bytes [start, end). PreconditionFailed: it does not exist, or has another ETag than `if_match`,
+        also if the store ignores the condition."""
 
     async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
         """DeleteObject. No error if there is no object. `only`: an object with this ETag, by If-Match: raises

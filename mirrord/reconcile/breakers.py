@@ -25,7 +25,7 @@ from mirrord.errors import (
     StoreDenied,
     StoreUnavailable,
 )
-from mirrord.model import Item, Outcome, State, Url
+from mirrord.model import Item, Outcome, S3Object, State, Url
 from mirrord.planning.timing.breaker import (
     PROBE_TIMEOUT,
     RULE,
@@ -223,7 +223,11 @@ class Breakers:
 
 
 def _dependencies(item: Item) -> list[Dependency]:
-    host = _host("/".join(item.origin.text.split("/", 3)[:3])) if isinstance(item.origin, Url) else None
+    host = None
+    if isinstance(item.origin, Url):
+        host = _host("/".join(item.origin.text.split("/", 3)[:3]))
+    elif isinstance(item.origin, S3Object):
+        host = f"source store {item.origin.at.store!r}"
     return [_store(item), *([(Reason.SOURCE_UNAVAILABLE, host)] if host else [])]
 
 

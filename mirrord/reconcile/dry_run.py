@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from mirrord.frozen import frozen
 from mirrord.model import Copied, Destination, Item, Observed, Outcome, Record, State, Transfer, TransferKind
 from mirrord.planning.decisions.object_identity import is_recorded
-from mirrord.planning.transfers.parts import part_layout
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.reuse import CopySourceGuard, Reuse
+from mirrord.reconcile.store_copies import original_of
 from mirrord.reconcile.transfer_attempt import TransferAttempt
 from mirrord.reconcile.transfers import Declared
 from mirrord.reconcile.unfinished import UnfinishedTransfers
@@ -76,9 +76,13 @@ class DryRun:
         item = attempt.item
         due = DueCopy.of(item, source, store, seen, await self.declared(item))
         observed = due.observed
+        by_store = await original_of(due)
         original, kind = await self._original(attempt, due), TransferKind.PUT
-        if original is None:
-            kind = part_layout(observed.revision.length, item.options.upload, store.provider, self.budget.limit).kind
+        if by_store is not None:
+            original, kind = by_store.at, by_store.layout.kind
+        elif original is None:
+            kind = due.layout(self.budget.limit).kind
+        if by_store is not None or original is None:
             refuse(observed, due.demands)
         if due.vacant:
             await self.require_bucket(item, store)

@@ -3,16 +3,27 @@
 from dataclasses import replace
 from typing import Self
 
+from mirrord.errors import SourceChanged, StoreCopyRefused
 from mirrord.frozen import frozen
-from mirrord.model import Item, Observed, Overwrite, Transfer, TransferKind
+from mirrord.model import (
+    Checksum,
+    ChecksumKind,
+    Item,
+    JournaledProgress,
+    Observed,
+    Overwrite,
+    S3Object,
+    Transfer,
+    TransferKind,
+)
 from mirrord.planning.decisions.decide import options_digest
 from mirrord.planning.decisions.describe import described
-from mirrord.planning.transfers.parts import PartLayout, readers_that_fit
+from mirrord.planning.transfers.parts import PartLayout, part_layout, readers_that_fit
 from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import ObjectStore, Source
 from mirrord.reconcile.observation import Observation
 from mirrord.transfer.ledger import ResumedUpload
-from mirrord.transfer.spec import NewObject, SourceDemands, TransferSpec
+from mirrord.transfer.spec import NewObject, Original, SourceDemands, TransferSpec
 
 
 @frozen(kw_only=True)
@@ -31,6 +42,8 @@ class DueCopy:
     """It sent no HEAD: see `Observation.unlisted`."""
     conditional: bool = True
     """The store does not refuse If-None-Match."""
+    original: Original | None = None
+    """See `TransferSpec.original`."""
 
     @classmethod
     def of(
@@ -82,6 +95,17 @@ class DueCopy:
         protects = overwrite is Overwrite.NEVER or (overwrite is Overwrite.OWNED and self.vacant)
         return self.unlisted or (self.conditional and protects)
 
+    @property
+    def checksum_kind(self) -> ChecksumKind:
+        """The kind of the checksums of the parts, or of the whole."""
+        return self.original.checksum if self.original is not None else self.store.provider.checksum
+
+    def layout(self, memory_limit: int) -> PartLayout:
+        """The requests that write the object. Raises what `part_layout` raises."""
+        if self.original is not None:
+            return self.original.layout
+        return part_layout(self.observed.revision.length, self.item.options.upload, self.store.provider, memory_limit)
+
     def intent(self, transfer_id: str, layout: PartLayout, now: float) -> Transfer:
         """The journal's row of the transfer."""
         return Transfer(
@@ -92,9 +116,16 @@ class DueCopy:
             kind=layout.kind,
             part_sizes=layout.sizes if layout.kind is TransferKind.MULTIPART else None,
             started=now,
-            checksum_kind=self.store.provider.checksum,
+            checksum_kind=self.checksum_kind,
             options_digest=options_digest(self.item.options.object),
+            progress=JournaledProgress(whole=self._whole(layout)),
         )
+
+    def _whole(self, layout: PartLayout) -> Checksum | None:
+        """The checksum by which a later HEAD shows that one request of the store made the copy."""
+        if self.original is None or layout.kind is not TransferKind.PUT:
+            return None
+        return self.original.stored.checksum
 
     def spec(
         self, transfer: Transfer, layout: PartLayout, resumed: ResumedUpload | None, memory_limit: int
@@ -105,19 +136,21 @@ class DueCopy:
             observed = replace(observed, revision=replace(observed.revision, digest=demands.digest))
         if resumed is not None and transfer.part_sizes is not None:
             fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_sizes.first))
-            layout = PartLayout(transfer.kind, transfer.part_sizes, fitting)
+            most = fitting if self.original is None else layout.concurrency
+            layout = PartLayout(transfer.kind, transfer.part_sizes, most)
         return TransferSpec(
             transfer_id=transfer.id,
             new=NewObject(
                 at=item.destination,
                 options=described(item.options.object, observed, item.destination.key, transfer.id),
-                checksum=self.store.provider.checksum,
+                checksum=self.checksum_kind,
                 if_none_match=self.only_if_none,
             ),
             layout=layout,
             demands=demands,
             readers=self._readers(layout, memory_limit),
             resumed=resumed,
+            original=self.original,
         )
 
     def _readers(self, layout: PartLayout, memory_limit: int) -> int:
@@ -125,9 +158,16 @@ class DueCopy:
             return 1
         return readers_that_fit(self.item.options.http.connections, layout, memory_limit)
 
-    async def in_one_stream(self) -> "DueCopy | None":
-        """The source as it is now, to be read as one stream, after its pinned ranges proved to be of different
-        revisions; None: its ranges were not pinned by a validator. Raises what the source's `probe` raises."""
+    async def after(self, error: BaseException) -> "DueCopy | None":
+        """How the copy is made after it failed with `error`; None: not now. Raises what the source's `probe` raises.
+
+        The bytes are sent where the store did not copy them itself. A source whose pinned ranges proved to be of
+        different revisions is read as one stream, as it is now; a store keeps to them, so its object was replaced.
+        """
+        if isinstance(error, StoreCopyRefused):
+            return replace(self, original=None)
+        if not isinstance(error, SourceChanged) or isinstance(self.item.origin, S3Object):
+            return None
         if not pinned_by_validator(self.observed):
             return None
         observed = await self.source.probe()

@@ -10,10 +10,27 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field, replace
 
 from mirrord.aio import finish
-from mirrord.errors import ConditionRefused, ReadbackMismatch, SourceChanged, SourceRefused, StoreRefused
+from mirrord.errors import (
+    ConditionRefused,
+    ReadbackMismatch,
+    SourceRefused,
+    StoreCopyRefused,
+    StoreCopyUnproven,
+    StoreRefused,
+)
 from mirrord.frozen import frozen
-from mirrord.model import ChecksumKind, Copied, Destination, Integrity, Item, Observed, Outcome, Record, State, Transfer
-from mirrord.planning.transfers.parts import part_layout
+from mirrord.model import (
+    ChecksumKind,
+    Copied,
+    Destination,
+    Integrity,
+    Item,
+    Observed,
+    Outcome,
+    Record,
+    State,
+    Transfer,
+)
 from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.due_copy import DueCopy
@@ -22,6 +39,7 @@ from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.records import with_copy
 from mirrord.reconcile.reuse import CopySourceGuard, Reuse
 from mirrord.reconcile.running_copy import RunningCopy
+from mirrord.reconcile.store_copies import original_of
 from mirrord.reconcile.transfer_attempt import TransferAttempt
 from mirrord.reconcile.unfinished import UnfinishedTransfers
 from mirrord.transfer.budget import Budget
@@ -29,6 +47,7 @@ from mirrord.transfer.conditions import RefusedConditions
 from mirrord.transfer.copy import copy
 from mirrord.transfer.ledger import ResumedUpload
 from mirrord.transfer.readback import expected_bytes, read_back
+from mirrord.transfer.spec import Original
 from mirrord.transfer.verify import has_recorded_bytes
 from mirrord.transfer.writes import ETagAgreement
 
@@ -117,6 +136,7 @@ class Transfers:
             if seen.unlisted and not conditional:
                 raise ConditionRefused(f"{at}: the store refuses If-None-Match")
             due = DueCopy.of(attempt.item, source, store, seen, sha256, conditional=conditional)
+            due = replace(due, original=await self._original(due))
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:
                 running = await self._begun(attempt, due, unfinished)
@@ -127,12 +147,29 @@ class Transfers:
                     copied = await self._proven(attempt, store, made)
                 except BaseException as error:
                     await running.failed(self.journal, error)
-                    may_repeat = isinstance(error, SourceChanged) and not attempt.may_be_at_store
-                    if not may_repeat or (again := await due.in_one_stream()) is None:
+                    if (again := await self._after(attempt, running, error)) is None:
                         raise
                     due, unfinished = again, ()
         await finish(self._recorded(attempt, copied, seen.record))
         return Outcome(state=State.SYNCED, copied=copied)
+
+    async def _original(self, due: DueCopy) -> Original | None:
+        """See `original_of`. None also where the store proved no such copy before."""
+        original = await original_of(due)
+        if original is None or self.etags.proves_no_copy(due.item.destination, original.layout.kind):
+            return None
+        return original
+
+    async def _after(self, attempt: TransferAttempt, running: RunningCopy, error: BaseException) -> DueCopy | None:
+        """See `DueCopy.after`. None also if the store may hold something of the failed copy."""
+        if isinstance(error, StoreCopyUnproven):
+            self.etags.observe_unproven_copy(attempt.item.destination, running.transfer.kind)
+        if isinstance(error, StoreCopyRefused) and running.ledger.stored is not None:  # recorded: its transfer ended
+            attempt.failed(error, 0.0)
+            attempt.renew()
+        if attempt.may_be_at_store:
+            return None
+        return await running.due.after(error)
 
     async def _observed_again(self, source: Source, seen: Observation, waited: float) -> Observation:
         """The observation after a wait of `waited` seconds for a slot. A file has no connection that was released, and
@@ -160,8 +197,8 @@ class Transfers:
 
     async def _begun(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> RunningCopy:
         """A copy, journaled: the transfer of an earlier attempt is resumed, or a new one begins."""
-        length, options, limit = due.observed.revision.length, attempt.item.options.upload, self.budget.limit
-        layout = part_layout(length, options, due.store.provider, limit)
+        length, limit = due.observed.revision.length, self.budget.limit
+        layout = due.layout(limit)
         wanted = due.intent(attempt.transfer_id, layout, self.clock.now())
         transfer, resumed = await self._resumed(due, wanted, unfinished) or (wanted, None)
         running = RunningCopy(
@@ -185,7 +222,8 @@ class Transfers:
         found: tuple[Transfer, ResumedUpload] | None = None
         for earlier in reversed(unfinished):
             upload = None
-            if found is None and due.resumable and can_resume(earlier, wanted, self.budget.limit // 2):
+            largest = self.budget.limit // 2 if due.original is None else due.store.provider.max_part
+            if found is None and due.resumable and can_resume(earlier, wanted, largest):
                 upload = await self.unfinished.upload_of(earlier, due.store)
             if upload is not None:
                 found = earlier, upload

@@ -78,14 +78,14 @@ def create_checksum(kind: ChecksumKind) -> Arguments:
     return {"ChecksumAlgorithm": kind.name, "ChecksumType": "FULL_OBJECT" if kind in _FULL_OBJECT else "COMPOSITE"}
 
 
+def copy_source(source: Destination, if_match: str) -> Arguments:
+    """The source of CopyObject and UploadPartCopy, pinned to one ETag."""
+    return {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": if_match}
+
+
 def copy_arguments(source: Destination, checksum: ChecksumKind, if_match: str) -> Arguments:
     """Parameters of CopyObject, without those of the options. The options of `source` are not copied."""
-    arguments: Arguments = {
-        "CopySource": {"Bucket": source.bucket, "Key": source.key},
-        "CopySourceIfMatch": if_match,
-        "MetadataDirective": "REPLACE",
-        "TaggingDirective": "REPLACE",
-    }
+    arguments = copy_source(source, if_match) | {"MetadataDirective": "REPLACE", "TaggingDirective": "REPLACE"}
     if checksum in COMPUTED:
         arguments["ChecksumAlgorithm"] = checksum.name
     return arguments

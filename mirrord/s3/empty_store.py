@@ -27,7 +27,7 @@ def _no_stream(*_: object, **__: object) -> Never:
 class EmptyStore:
     """`ports.ObjectStore` without objects. Reads find nothing; writes raise StoreRefused."""
 
-    put_object = copy_object = delete_object = staticmethod(_refused)
+    put_object = copy_object = copy_part = delete_object = staticmethod(_refused)
     create_upload = upload_part = complete_upload = abort_upload = ensure_bucket = staticmethod(_refused)
     list_parts = list_uploads = list_objects = list_versions = staticmethod(_nothing)
     get_object = staticmethod(_no_stream)
@@ -38,6 +38,12 @@ class EmptyStore:
 
     async def head_object(self, at: Destination) -> StoredObject | None:  # noqa: ARG002 - the port's
         return None
+
+    async def inspect_object(self, at: Destination, part: int | None = None) -> None:  # noqa: ARG002 - the port's
+        return None
+
+    async def get_tags(self, at: Destination) -> dict[str, str]:  # noqa: ARG002 - the port's
+        return {}
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:  # noqa: ARG002 - the port's
         return None

@@ -4,16 +4,24 @@ Owns how one call of the port becomes one S3 request. Each request is sent once:
 `session` opens and closes clients, `bounded_calls` limits the time of a call, `errors` translates its errors.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from mirrord.errors import BucketMissing, NoSuchUpload, OutcomeUnknown, StoreRefused, StoreUnavailable
+from mirrord.errors import (
+    BucketMissing,
+    NoSuchUpload,
+    OutcomeUnknown,
+    PreconditionFailed,
+    StoreRefused,
+    StoreUnavailable,
+)
 from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
     ListedObject,
+    ObjectDetails,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -121,6 +129,19 @@ class ClientStore:
             raise StoreUnavailable(self._calls.no_etag("UploadPart", at))
         return Part(number=number, size=len(body), etag=answer.etag, checksum=checksum)
 
+    async def copy_part(
+        self, source: Destination, at: Destination, upload_id: str, number: int, start: int, end: int, *, if_match: str
+    ) -> Part:
+        asked = arguments.copy_source(source, if_match) | {"CopySourceRange": f"bytes={start}-{end - 1}"}
+        with self._calls.call("UploadPartCopy", at, size=end - start, write=True):
+            answer = await self._client.upload_part_copy(
+                Bucket=at.bucket, Key=at.key, UploadId=upload_id, PartNumber=number, **asked
+            )
+        result = answer.get("CopyPartResult", {})
+        if not results.has_etag(result):
+            raise StoreUnavailable(self._calls.no_etag("UploadPartCopy", at))
+        return results.copied_part(result, number, end - start)
+
     def _send_body(self, request: BodyRequest) -> Awaitable[StoredObject]:
         return send_by_sdk(self._client, request)
 
@@ -201,6 +222,22 @@ class ClientStore:
             return None
         return results.stored_object(answer)
 
+    async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
+        asked: dict[str, Any] = {} if part is None else {"PartNumber": part}
+        try:
+            with self._calls.call("HeadObject", at):
+                answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED", **asked)
+        except (BucketMissing, StoreRefused) as error:
+            if status_of_cause(error) != 404:
+                raise
+            return None
+        return results.object_details(answer)
+
+    async def get_tags(self, at: Destination) -> Mapping[str, str]:
+        with self._calls.call("GetObjectTagging", at):
+            answer = await self._client.get_object_tagging(Bucket=at.bucket, Key=at.key)
+        return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
+
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         try:
             with self._calls.call("HeadObject", at):
@@ -222,12 +259,22 @@ class ClientStore:
         return answer.get("Status")
 
     @asynccontextmanager
-    async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+    async def get_object(
+        self, at: Destination, start: int = 0, end: int | None = None, *, if_match: str | None = None
+    ) -> AsyncIterator[ByteStream]:
         """The bytes [start, end). StoreUnavailable: the body ends too soon, or its reads take longer than the limit of
         a call with that many bytes. Without a Content-Length, the framing of the body shows its end."""
-        with self._calls.call("GetObject", at):
-            answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **arguments.byte_range(start, end))
+        asked = arguments.byte_range(start, end) | ({"IfMatch": if_match} if if_match is not None else {})
+        try:
+            with self._calls.call("GetObject", at):
+                answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **asked)
+        except StoreRefused as error:
+            if if_match is None or code_of_cause(error) != "NoSuchKey":
+                raise
+            raise PreconditionFailed(str(error), answered=True) from error
         async with answer["Body"] as body:
+            if if_match is not None:
+                _check_pinned(at, answer, if_match, ranged="Range" in asked)
             yield ObjectStream(self._calls, at, body, answer.get("ContentLength"))
 
     async def list_buckets(self) -> list[str]:
@@ -301,3 +348,11 @@ class ClientStore:
             before, markers = markers, results.version_markers(page)
             if not markers or markers == before:  # a partial list must not count as complete: an abort may follow
                 raise StoreUnavailable(f"ListObjectVersions {at}: the list is cut off without a marker for the rest")
+
+
+def _check_pinned(at: Destination, answer: Mapping[str, Any], if_match: str, *, ranged: bool) -> None:
+    """Some stores ignore If-Match, or a range."""
+    if (now := results.token(answer, "ETag")) != if_match:
+        raise PreconditionFailed(f"GetObject {at}: its ETag is {now}, not {if_match}", answered=True)
+    if ranged and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
+        raise StoreRefused(f"GetObject {at}: the store answered the whole object where a range was asked for")

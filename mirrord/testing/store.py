@@ -5,7 +5,7 @@ preconditions, missing buckets. The contract suite of real stores tests it too.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -27,6 +27,7 @@ from mirrord.model import (
     ChecksumKind,
     Destination,
     ListedObject,
+    ObjectDetails,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -47,6 +48,8 @@ class MemoryObject:
     content: bytes = field(repr=False)
     stored: StoredObject
     options: ObjectOptions
+    part_sizes: tuple[int, ...] = ()
+    """Of the upload that wrote it."""
 
 
 @dataclass(slots=True)
@@ -120,11 +123,33 @@ class MemoryStore:
         return replace(kept.stored, from_head=True) if kept else None
 
     @asynccontextmanager
-    async def get_object(self, at: Destination, start: int = 0, end: int | None = None) -> AsyncIterator[ByteStream]:
+    async def get_object(
+        self, at: Destination, start: int = 0, end: int | None = None, *, if_match: str | None = None
+    ) -> AsyncIterator[ByteStream]:
         kept = self._bucket(at.bucket).get(at.key)
+        if if_match is not None and (kept is None or kept.stored.etag != if_match):
+            raise PreconditionFailed(f"GetObject {at}: it is not {if_match}", answered=True)
         if kept is None:
             raise StoreRefused(f"GetObject {at}: NoSuchKey")
         yield _MemoryStream(kept.content[start:end])
+
+    async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
+        kept = self.buckets.get(at.bucket, {}).get(at.key)
+        if kept is None:
+            return None
+        stored, parts = replace(kept.stored, from_head=True), None
+        if part is not None and kept.part_sizes:
+            stored, parts = replace(stored, size=kept.part_sizes[part - 1]), len(kept.part_sizes)
+        metadata = {name: text for name, text in stored.metadata.items() if not name.startswith("mirrord-")}
+        options = replace(kept.options, content_type=stored.content_type, metadata=metadata, tags={})
+        archived = options.storage_class if options.storage_class in ("GLACIER", "DEEP_ARCHIVE") else None
+        return ObjectDetails(stored=stored, kept=options, tags=len(kept.options.tags), parts=parts, archived=archived)
+
+    async def get_tags(self, at: Destination) -> Mapping[str, str]:
+        kept = self._bucket(at.bucket).get(at.key)
+        if kept is None:
+            raise StoreRefused(f"GetObjectTagging {at}: NoSuchKey")
+        return dict(kept.options.tags)
 
     async def delete_object(self, at: Destination, *, only: str | None = None) -> None:
         kept = self._bucket(at.bucket).get(at.key)
@@ -152,6 +177,18 @@ class MemoryStore:
         upload.parts[number] = (part, content)
         return part
 
+    async def copy_part(
+        self, source: Destination, at: Destination, upload_id: str, number: int, start: int, end: int, *, if_match: str
+    ) -> Part:
+        kept = self._bucket(source.bucket).get(source.key)
+        if kept is None:
+            raise StoreRefused(f"UploadPartCopy {at}: NoSuchKey: {source}")
+        if kept.stored.etag != if_match:
+            raise PreconditionFailed(f"UploadPartCopy {at}: the ETag of {source} is {kept.stored.etag}")
+        content = memoryview(kept.content[start:end])
+        checksum = checksums.compute(self._upload(at, upload_id).checksum, content)
+        return await self.upload_part(at, upload_id, number, content, checksum)
+
     async def complete_upload(
         self,
         at: Destination,
@@ -170,7 +207,10 @@ class MemoryStore:
         composite = _composite(upload) if upload.checksum is ChecksumKind.SHA256 else None
         if checksum is None and composite is None and upload.checksum is not ChecksumKind.NONE:
             checksum = checksums.compute(upload.checksum, memoryview(content))
-        return self._keep(at, content, _multipart_etag(parts), checksum, upload.options, composite)
+        stored = self._keep(at, content, _multipart_etag(parts), checksum, upload.options, composite)
+        kept = self.buckets[at.bucket][at.key]
+        self.buckets[at.bucket][at.key] = replace(kept, part_sizes=tuple(map(len, pieces)))
+        return stored
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
         self._bucket(at.bucket)

@@ -34,6 +34,7 @@ from mirrord.transfer.spec import (
     TransferSpec,
     no_progress,
 )
+from mirrord.transfer.store_copy import StoreCopy
 from mirrord.units import format_size
 
 
@@ -52,6 +53,8 @@ async def copy(
     """
     refuse(observed, spec.demands)
     counter = ByteCounter(progress, spec.resumed.size if spec.resumed else 0)
+    if spec.original is not None:
+        return await StoreCopy(spec, spec.original, observed, context, counter).made()
     attempt = _Attempt(spec, source, observed, context, counter)
     if spec.layout.kind is TransferKind.MULTIPART and pinned(observed) and not spec.demands.in_order:
         return await attempt.in_ranges()

@@ -9,7 +9,7 @@ outcome is unknown: such an abort may destroy the object (FIELD_NOTES 17).
 Retries a part from its own buffer (UploadPart is idempotent), Create (the ledger records that a lost answer may have
 left an upload) and Abort. `writes` resolves the outcome of Complete. Reads no source: `copy` and the library's
 MultipartUploader give filled buffers. Each step of the ledger is recorded in one place: `_create` (opened,
-unanswered), `_send_part` (part_done), `_complete` (completing) and `_complete_refused`.
+unanswered), `_part_done`, `_complete` (completing) and `_complete_refused`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
+from mirrord.model import Checksum, ChecksumKind, Destination, Integrity, Part, StoredObject
 from mirrord.ports import ObjectStore
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Buffer
@@ -119,6 +119,13 @@ class MultipartUpload:
             raise
         self._tasks.start(self._send_part(number, buffer, size), buffer, f"part {number} of {self._new.at}")
 
+    async def send_copied(self, source: Destination, number: int, start: int, end: int, etag: str) -> None:
+        """Have the store copy the bytes [start, end) of its object `source` as part `number`; return when the part may
+        start. Raises the error of any failed part."""
+        await self._tasks.wait_for_slot()
+        number = self._take_number(number)
+        self._tasks.start(self._copy_part(source, number, start, end, etag), None, f"part {number} of {self._new.at}")
+
     async def wait_for_parts(self) -> None:
         """Wait until the store confirmed every part. Raises the error of a failed part."""
         await self._tasks.wait()
@@ -171,10 +178,16 @@ class MultipartUpload:
     async def _send_part(self, number: int, buffer: Buffer, size: int) -> None:
         body = buffer.view[:size]
         checksum = await checksums.digest(self._new.checksum, body)
-        part = await self._upload_part(number, body, checksum)
+        await self._part_done(await self._upload_part(number, body, checksum))
+
+    async def _part_done(self, part: Part) -> None:
         await self._context.ledger.part_done(part)
-        self.parts[number] = part
+        self.parts[part.number] = part
         self._sent(part.size)
+
+    async def _copy_part(self, source: Destination, number: int, start: int, end: int, etag: str) -> None:
+        copied = partial(self._store.copy_part, source, self._new.at, self._upload, number, start, end, if_match=etag)
+        await self._part_done(await self._context.retry.run(copied, lambda error: isinstance(error, _RETRYABLE)))
 
     async def _upload_part(self, number: int, body: memoryview, checksum: Checksum | None) -> Part:
         part = await self._context.retry.run(

@@ -31,8 +31,11 @@ class PartTasks:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failure()
 
-    def start(self, sending: Coroutine[Any, Any, None], buffer: Buffer, name: str) -> None:
-        """Run `sending`, which reads `buffer`, as a task. Then release the buffer; after a failure discard it."""
+    def start(self, sending: Coroutine[Any, Any, None], buffer: Buffer | None, name: str) -> None:
+        """Run `sending`, which reads `buffer`, as a task. Then release the buffer; after a failure discard it.
+
+        None: the store copies the part itself.
+        """
         task = asyncio.create_task(sending, name=name)
         task.add_done_callback(partial(self._ended, buffer))  # a task cancelled before its first step runs no `finally`
         self._running.add(task)
@@ -61,14 +64,12 @@ class PartTasks:
         if self._running:
             await asyncio.wait(self._running, timeout=deadline)
 
-    def _ended(self, buffer: Buffer, task: asyncio.Task[None]) -> None:
+    def _ended(self, buffer: Buffer | None, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         error = OutcomeUnknown(f"{task.get_name()} was cut short") if task.cancelled() else task.exception()
-        if error is None:
-            buffer.release()
-            return
-        buffer.discard()
-        if not self._failure.done():
+        if buffer is not None:
+            (buffer.release if error is None else buffer.discard)()
+        if error is not None and not self._failure.done():
             self._failure.set_result(error)
 
     def _raise_failure(self) -> None:

@@ -60,6 +60,19 @@ def of_copy(known: Checksum | None, stored: StoredObject, size: int | None) -> I
     return Integrity.FULL_OBJECT if shown else Integrity.LENGTH
 
 
+def of_object_copy(original: StoredObject, stored: StoredObject) -> Integrity:
+    """The level of an object that the store copied from `original`, an object that another program may have written.
+
+    Equal checksums of one kind prove it, else equal ETags: both are MD5s of the bytes, or of the same parts, or the
+    store shows that it has the same data. LENGTH: nothing can be compared. Raises what `of_put` raises.
+    """
+    _same(original.checksum, stored, original.size)
+    if original.checksum is not None and stored.checksum == original.checksum:
+        return Integrity.FULL_OBJECT
+    same_etag = bool(original.etag.strip('"')) and stored.etag.lower() == original.etag.lower()
+    return Integrity.MD5 if same_etag else Integrity.LENGTH
+
+
 def _composite(parts: Sequence[Part]) -> Checksum | None:
     """The composite checksum of `parts`. None: some part has no checksum, or the kinds differ."""
     known = [part.checksum for part in parts if part.checksum is not None]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import field, replace
 
 from mirrord.frozen import frozen
-from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Revision
+from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Revision, StoredObject
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
@@ -69,6 +69,17 @@ NO_DEMANDS = SourceDemands()
 
 
 @frozen(kw_only=True)
+class Original:
+    """An object of the same store that the store itself copies. `layout`: in one copy, or in parts."""
+
+    at: Destination
+    stored: StoredObject
+    layout: PartLayout
+    checksum: ChecksumKind
+    """The kind that the store is asked to compute, so that it can be compared with that of the original."""
+
+
+@frozen(kw_only=True)
 class TransferSpec:
     """One planned transfer. `layout` fits the limits of store and memory."""
 
@@ -80,6 +91,8 @@ class TransferSpec:
     """How many pinned ranges of the source may be read at the same time."""
     resumed: ResumedUpload | None = None
     """The upload that an earlier attempt left. `layout.sizes` and `transfer_id` are then those of that attempt."""
+    original: Original | None = None
+    """What the store copies, so that no byte is read or sent; None: the source is read."""
 
     def with_digest(self, revision: Revision) -> Revision:
         """`revision` with the declared digest. Call it only after the bytes were compared with that digest."""

@@ -23,7 +23,7 @@ from mirrord.errors import (
     StoreUnavailable,
 )
 from mirrord.frozen import frozen
-from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject
+from mirrord.model import META_TRANSFER, Checksum, Destination, StoredObject, TransferKind
 from mirrord.ports import ObjectStore
 from mirrord.transfer.retry import WRITE_RETRY, Failures, RetryPolicy
 
@@ -66,6 +66,7 @@ class ETagAgreement:
 
     def __init__(self) -> None:
         self._agree: dict[tuple[str, str], bool] = {}
+        self._unproven_copies = set[tuple[str, str, TransferKind]]()
 
     def confirmed(self, at: Destination) -> bool:
         """Whether there was a HEAD after such an answer, and every such HEAD showed the same ETag as the answer."""
@@ -74,6 +75,14 @@ class ETagAgreement:
     def observe(self, at: Destination, *, agrees: bool) -> None:
         bucket = at.endpoint, at.bucket
         self._agree[bucket] = agrees and self._agree.get(bucket, True)
+
+    def proves_no_copy(self, at: Destination, kind: TransferKind) -> bool:
+        """Whether a copy that the store made itself had no ETag and no checksum that proved it."""
+        return (at.endpoint, at.bucket, kind) in self._unproven_copies
+
+    def observe_unproven_copy(self, at: Destination, kind: TransferKind) -> None:
+        """The bytes are sent to this bucket from now on."""
+        self._unproven_copies.add((at.endpoint, at.bucket, kind))
 
 
 def never(_: StoredObject) -> bool:

@@ -8,11 +8,13 @@ from typing import Protocol
 import pytest
 
 from mirrord.errors import SourceChanged, SourceMissing
-from mirrord.model import File, Revision
+from mirrord.model import Destination, File, ObjectOptions, Revision, S3Object
+from mirrord.model import StoredObject as Stored
 from mirrord.ports import Source
 from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
-from mirrord.testing import MemorySource
+from mirrord.sources.stored import StoredSource
+from mirrord.testing import MemoryObject, MemorySource, MemoryStore
 from mirrord.units import MiB
 from tests.support.origin import Generated, Origin
 from tests.support.reading import drained, item_of, probed, read
@@ -75,7 +77,32 @@ class InMemory:
         return self._source
 
 
-@pytest.fixture(params=["url", "file", "file in a folder", "small file in a folder", "memory"])
+class StoredObject:
+    """An object of a store; each version has its own ETag, also with equal bytes."""
+
+    AT = Destination("source", "http://source", "bucket", "it")
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+        self._store.buckets["bucket"] = {}
+        self._versions = 0
+
+    def write(self, body: bytes) -> None:
+        self._versions += 1
+        etag = f'"{self._versions}"'
+        self._store.buckets["bucket"]["it"] = MemoryObject(body, Stored(size=len(body), etag=etag), ObjectOptions())
+
+    def remove(self) -> None:
+        del self._store.buckets["bucket"]["it"]
+
+    def source(self) -> Source:
+        async def store_at(_: Destination) -> MemoryStore:
+            return self._store
+
+        return StoredSource(S3Object(self.AT), store_at)
+
+
+@pytest.fixture(params=["url", "file", "file in a folder", "small file in a folder", "object", "memory"])
 async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Original]:
     if request.param == "url":
         origin: Origin = request.getfixturevalue("origin")
@@ -83,6 +110,8 @@ async def original(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             yield Url(origin, sources)
     elif request.param == "memory":
         yield InMemory()
+    elif request.param == "object":
+        yield StoredObject()
     else:
         root = tmp_path / "d" if request.param.endswith("folder") else None
         yield LocalFile(tmp_path / "d" / "e e" / "it", root, MiB if request.param.startswith("small") else 0)

@@ -82,8 +82,8 @@ def _file_at_home(url: str) -> str:
 SourceUrl = Annotated[
     str,
     _text(
-        r"https?://[^/\s\x00-\x1f]+\S*|file://(/|~/)\S.*|s3://\S+",
-        "a source; write http://…, https://…, or file:///… for a local file",
+        r"https?://[^/\s\x00-\x1f]+\S*|file://(/|~/)\S.*|s3://[^/\s\x00-\x1f]+/[^\x00-\x1f]*",
+        "a source; write http://…, https://…, file:///… for a local file, or s3://bucket/key",
         make=_file_at_home,
     ),
 ]

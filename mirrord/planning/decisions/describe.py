@@ -27,8 +27,13 @@ def content_type(options: ObjectOptions, observed: Observed, key: str) -> str:
     return options.content_type or observed.content_type or _by_extension(key)
 
 
+_NONE = ObjectOptions()
+
+
 def described(options: ObjectOptions, observed: Observed, key: str, transfer_id: str) -> ObjectOptions:
-    """`options` completed for one transfer: type, encoding, and mirrord's own metadata (SPEC section 4)."""
+    """`options` completed for one transfer: type, encoding, and mirrord's own metadata (SPEC section 4). Of a source
+    that is an object, its own headers, metadata and tags stay where `options` has none."""
+    kept = observed.object.kept if observed.object is not None else _NONE
     own = {META_TRANSFER: transfer_id}
     if comparable := validator(observed.revision):
         own[META_VALIDATOR] = comparable
@@ -37,13 +42,13 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
         own[META_SHA256 if algorithm == "sha256" else META_MD5] = digest
     return ObjectOptions(  # of each object: `replace` takes twice as long
         content_type=content_type(options, observed, key),
-        cache_control=options.cache_control,
-        content_disposition=options.content_disposition,
+        cache_control=options.cache_control or kept.cache_control,
+        content_disposition=options.content_disposition or kept.content_disposition,
         content_encoding=options.content_encoding or observed.content_encoding,
-        content_language=options.content_language,
-        expires=options.expires,
-        metadata={**options.metadata, **own},
-        tags=options.tags,
+        content_language=options.content_language or kept.content_language,
+        expires=options.expires or kept.expires,
+        metadata={**kept.metadata, **options.metadata, **own},
+        tags=options.tags or kept.tags,
         storage_class=options.storage_class,
         acl=options.acl,
         encryption=options.encryption,

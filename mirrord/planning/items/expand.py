@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from mirrord.declared import FileSelection, FolderSpec, FolderTarget, ListSpec, WatchTimes
+from mirrord.declared import FileSelection, FolderSpec, FolderTarget, ListSpec, StoreOptions, WatchTimes
 from mirrord.errors import Problem
 from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Loaded, Manifest, in_order, load_all
@@ -173,7 +173,11 @@ class _File:
                 # a fault of its values is already reported; its consequences are not
                 yield from self._bucket(section, index, entry.to)
                 continue
-            context = EntryContext(self._manifest, section, index, store, profile(store.provider), self._options(entry))
+            source_store = self._source_store(entry, store)
+            if source_store is None:
+                continue  # unknown, too
+            provider, options = profile(store.provider), self._options(entry)
+            context = EntryContext(self._manifest, section, index, store, provider, options, source_store)
             try:
                 if isinstance(entry, MirrorSection):
                     self._mirror(context, entry)
@@ -181,6 +185,14 @@ class _File:
                     self._folder(context, entry)
             except EntryFault as fault:
                 yield self._manifest.problem(section, index, fault.name, str(fault))
+
+    def _source_store(self, entry: MirrorSection | FolderSection, store: StoreOptions) -> StoreOptions | None:
+        """See `EntryContext.source_store`. None: no store has that name."""
+        wanted = self._options.setting(entry, "from_store") if isinstance(entry, MirrorSection) else None
+        if wanted is None:
+            return store
+        found = self._loaded.store_of(wanted)
+        return store if found is not None and found.same_access(store) else found
 
     def _bucket(self, section: str, index: int, to: str) -> Iterator[Problem]:
         """The fault of a bucket's name that does not depend on other values of the entry."""

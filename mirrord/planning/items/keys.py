@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from mirrord.manifest.schema.texts import is_bucket
-from mirrord.model import File, Origin
+from mirrord.model import File, Origin, S3Object
 from mirrord.providers import Provider
 
 LONGEST_KEY = 1024
@@ -53,8 +53,11 @@ def address(text: str) -> tuple[str, str]:
 def key_values(origin: Origin) -> Mapping[str, str]:
     """Placeholder values of a source: `host` without port, `path` with its leading slash, `name`, the last segment.
 
-    Percent-encodings are decoded, except for a slash inside a segment. ValueError if the URL is invalid.
+    Percent-encodings are decoded, except for a slash inside a segment. ValueError if the URL is invalid. Of an object,
+    the host is its bucket.
     """
+    if isinstance(origin, S3Object):
+        return {"host": origin.at.bucket, "path": f"/{origin.at.key}", "name": origin.at.key.rpartition("/")[2]}
     if isinstance(origin, File):
         return {"path": origin.path, "name": origin.path.rpartition("/")[2]}
     url = origin.address

@@ -15,11 +15,11 @@ from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.entries import MirrorSection
 from mirrord.manifest.schema.hints import suggestion
-from mirrord.model import Destination, File, Options, Origin, origin_at
+from mirrord.model import Destination, File, Options, Origin, S3Object, origin_at
 from mirrord.planning.items import keys
 from mirrord.planning.items.templates import DATE, Template, template
 from mirrord.planning.lists.formats import format_of
-from mirrord.providers import Provider
+from mirrord.providers import Provider, profile
 
 MOST_COMBINATIONS = 1_000_000
 """Items that one entry's matrix may make."""
@@ -38,6 +38,8 @@ class EntryContext:
     store: StoreOptions
     provider: Provider
     options: Options
+    source_store: StoreOptions
+    """Of an s3:// source: `from_store`, or `store` itself if that is the same store with the same credentials."""
 
     @property
     def where(self) -> str:
@@ -68,8 +70,24 @@ def bindings(
         raise EntryFault("matrix", f"more than {MOST_COMBINATIONS:,} combinations; split the entry")
     for combination in product(*matrix.values()):
         values = dict(zip(matrix, combination, strict=True))
-        origin = origin_at(url.fill(values))
-        yield origin, _object(context, origin, to, values, append=mirror.to.endswith("/"))
+        origin = _origin(context, url.fill(values))
+        destination = _object(context, origin, to, values, append=mirror.to.endswith("/"))
+        if isinstance(origin, S3Object) and origin.at.item_id == destination.item_id:
+            raise EntryFault("to", f"{destination} is its own source; give it another key or bucket")
+        yield origin, destination
+
+
+def _origin(context: EntryContext, text: str) -> Origin:
+    if not text.startswith("s3://"):
+        return origin_at(text)
+    store = context.source_store
+    try:
+        bucket, key = keys.address(text)
+    except ValueError as error:
+        raise EntryFault("url", str(error)) from None
+    if not key:
+        raise EntryFault("url", "names a bucket and no object")
+    return S3Object(Destination(store.name, store.endpoint, bucket, keys.normalised(key, profile(store.provider))))
 
 
 def _object(

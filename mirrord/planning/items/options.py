@@ -30,7 +30,21 @@ from mirrord.model import (
 )
 
 _NO_OPTIONS = frozenset(
-    {"url", "list", "to", "name", "prune", "store", "matrix", "path", "include", "exclude", "key", "settle"}
+    {
+        "url",
+        "list",
+        "to",
+        "name",
+        "prune",
+        "store",
+        "from_store",
+        "matrix",
+        "path",
+        "include",
+        "exclude",
+        "key",
+        "settle",
+    }
 )
 _PLAIN_OBJECT = {field.name for field in fields_of(ObjectOptions)} & set(ObjectSection.model_fields) - {"encryption"}
 _MOST_SHARED = 1_000

@@ -90,7 +90,7 @@ class RowBinding:
             if scheme == "file" and self._spec.by_url:
                 raise ValueError("its url is a local file: a list by URL names URLs only")
             if scheme == "s3":
-                raise ValueError("its url is an s3:// source, which mirrord still lacks")
+                raise ValueError("its url is an s3:// source: a list names URLs and paths")
             raise ValueError("its url is not a source: it may be an http or https URL, or a path")
 
     # ── the object ────────────────────────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.frozen import frozen
-from mirrord.model import Item, Outcome, Record, Schedule, State, fingerprint
+from mirrord.model import Item, Outcome, Record, Schedule, State
 from mirrord.planning.decisions.decide import options_digest
 
 JITTER = 0.05
@@ -96,7 +96,7 @@ def is_current(item: Item, record: Record) -> bool:
         record.condition.state is State.SYNCED
         and record.removed is None
         and record.revision is not None
-        and record.revision.address == fingerprint(item.origin.address)
+        and record.revision.address == item.origin.fingerprint
         and record.object.options_digest == options_digest(item.options.object)
         and not item.options.suspend
     )

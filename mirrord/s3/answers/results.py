@@ -11,7 +11,16 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from mirrord.headers import http_date
-from mirrord.model import Checksum, ListedObject, ObjectVersion, Part, StoredObject, Upload
+from mirrord.model import (
+    Checksum,
+    ListedObject,
+    ObjectDetails,
+    ObjectOptions,
+    ObjectVersion,
+    Part,
+    StoredObject,
+    Upload,
+)
 from mirrord.s3.answers.xml_repair import is_intact, key_of
 from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
 
@@ -34,6 +43,46 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
         content_type=answer.get("ContentType"),
         from_head=size is None,
     )
+
+
+_ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects must be restored before they can be read (AWS, "Working with archived objects")."""
+_OWN = "mirrord-"
+
+
+def object_details(answer: Mapping[str, Any]) -> ObjectDetails:
+    """All that the answer to a HEAD shows."""
+    stored, expires = stored_object(answer), answer.get("Expires")
+    kept = ObjectOptions(
+        content_type=stored.content_type,
+        cache_control=answer.get("CacheControl"),
+        content_disposition=answer.get("ContentDisposition"),
+        content_encoding=_kept_coding(answer.get("ContentEncoding")),
+        content_language=answer.get("ContentLanguage"),
+        expires=expires.isoformat() if isinstance(expires, datetime) else None,
+        metadata={name: text for name, text in stored.metadata.items() if not name.startswith(_OWN)},
+    )
+    return ObjectDetails(
+        stored=stored,
+        kept=kept,
+        tags=answer.get("TagCount", 0),
+        parts=answer.get("PartsCount"),
+        archived=_archived(answer),
+    )
+
+
+def _kept_coding(header: str | None) -> str | None:
+    """Content-Encoding without `aws-chunked`, which some stores keep from the request that wrote the object."""
+    codings = [one.strip() for one in (header or "").split(",")]
+    return ", ".join(one for one in codings if one and one.lower() != "aws-chunked") or None
+
+
+def _archived(answer: Mapping[str, Any]) -> str | None:
+    """The archived class of an object that is not restored. `x-amz-restore` shows whether it is."""
+    kept, restore = answer.get("ArchiveStatus") or answer.get("StorageClass"), str(answer.get("Restore", ""))
+    if (not answer.get("ArchiveStatus") and kept not in _ARCHIVED) or 'ongoing-request="false"' in restore:
+        return None
+    return f"{kept}, its restore is in progress" if 'ongoing-request="true"' in restore else str(kept)
 
 
 def has_etag(answer: Mapping[str, Any]) -> bool:
@@ -59,6 +108,12 @@ def copied_object(answer: Mapping[str, Any], size: int) -> StoredObject:
     return StoredObject(
         size=size, etag=f'"{etag}"', version_id=answer.get("VersionId"), checksum=full_object_checksum(result)
     )
+
+
+def copied_part(result: Mapping[str, Any], number: int, size: int) -> Part:
+    """The part that UploadPartCopy wrote, from CopyPartResult."""
+    etag = token(result, "ETag").strip('"')
+    return Part(number=number, size=size, etag=f'"{etag}"', checksum=full_object_checksum(result))
 
 
 def full_object_checksum(answer: Mapping[str, Any]) -> Checksum | None:

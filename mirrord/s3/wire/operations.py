@@ -127,15 +127,28 @@ def answer_date(value: Any) -> datetime | None:
 _READERS: dict[str, Callable[[str], Any]] = {
     "ContentLength": int,
     "LastModified": answer_date,
+    "Expires": answer_date,
     "MissingMeta": int,
+    "PartsCount": int,
     "Size": int,
+    "TagCount": int,
 }
 _PART = {header: name for name, header in _CHECKSUMS.items()} | {"etag": "ETag"}
 _ANSWERED = _PART | {"x-amz-checksum-type": "ChecksumType", "x-amz-version-id": "VersionId"}
 _HEAD = _ANSWERED | {
+    "cache-control": "CacheControl",
+    "content-disposition": "ContentDisposition",
+    "content-encoding": "ContentEncoding",
+    "content-language": "ContentLanguage",
     "content-length": "ContentLength",
     "content-type": "ContentType",
+    "expires": "Expires",
     "last-modified": "LastModified",
+    "x-amz-archive-status": "ArchiveStatus",
+    "x-amz-mp-parts-count": "PartsCount",
+    "x-amz-restore": "Restore",
+    "x-amz-storage-class": "StorageClass",
+    "x-amz-tagging-count": "TagCount",
     "x-amz-missing-meta": "MissingMeta",
 }
 _WRITTEN = _ANSWERED | {"x-amz-object-size": "Size"}
@@ -159,7 +172,7 @@ OPERATIONS = {
         "HEAD",
         True,
         {"ChecksumMode": "x-amz-checksum-mode"},
-        {"VersionId": "versionId"},
+        {"PartNumber": "partNumber", "VersionId": "versionId"},
         fields=_HEAD,
         metadata=True,
     ),

@@ -209,7 +209,10 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "daemon: {bandwidth: 1MiB/s}",
             "m.yaml:1:10: daemon.bandwidth: bandwidth has no effect yet: mirrord still lacks bandwidth limits",
         ),
-        ("defaults: {from_store: x}\n", "m.yaml:1:12: defaults.from_store: from_store has no effect yet"),
+        (
+            "defaults: {object: {lock: {mode: GOVERNANCE, retain: 1d}}}\n",
+            "m.yaml:1:21: defaults.object.lock: lock has no effect yet",
+        ),
         (
             "mirrors: {s3://public/data/: s3://copy/data/}",
             "m.yaml:1:11: mirrors[s3://public/data/].url: this value has no",

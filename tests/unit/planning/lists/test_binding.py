@@ -58,7 +58,7 @@ def test_the_source_and_the_object_of_a_row(spec: ListSpec, row: ListRow, addres
     [
         (WEB, ListRow("file:///etc/passwd"), "its url is a local file: a list by URL names URLs only"),
         (WEB, ListRow("FILE:///etc/passwd"), "its url is a local file: a list by URL names URLs only"),
-        (WEB, ListRow("s3://bucket/x"), "its url is an s3:// source, which mirrord still lacks"),
+        (WEB, ListRow("s3://bucket/x"), "its url is an s3:// source: a list names URLs and paths"),
         (WEB, ListRow("ftp://h/x"), "its url is not a source: it may be an http or https URL, or a path"),
         (LOCAL, ListRow("gopher:x"), "its url is not a source: it may be an http or https URL, or a path"),
         (LOCAL, ListRow("file://host/x"), "its url is no path; write file:///…"),

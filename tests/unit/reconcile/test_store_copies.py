@@ -1,0 +1,292 @@
+"""Sources that are objects: copied by their store, or read and sent."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mirrord.errors import MirrordError, Reason, StoreDenied, StoreRefused
+from mirrord.events import TransferCompleted, TransferFailed, TransferStarted
+from mirrord.model import (
+    META_TRANSFER,
+    Checksum,
+    ChecksumKind,
+    DeclaredSum,
+    Destination,
+    Integrity,
+    Item,
+    ObjectOptions,
+    Overwrite,
+    Part,
+    ProviderName,
+    S3Object,
+    SourceRequirements,
+    State,
+    StoredObject,
+    TransferKind,
+)
+from mirrord.providers import profile
+from mirrord.sources.stored import StoredSource
+from mirrord.testing import MemoryStore
+from mirrord.units import MiB
+from tests.support.item_world import AT, World
+
+SOURCE = Destination("default", "http://store", "source", "dir/it.txt")
+CONTENT = b"content"
+PIECES = (b"a" * 5 * MiB, b"b" * 5 * MiB, b"c")
+KEPT = ObjectOptions(content_type="text/x", cache_control="max-age=1", metadata={"a": "b"}, tags={"t": "1"})
+
+
+class Calls(MemoryStore):
+    """Records its calls; `fails[call]` is raised instead, once for each error. `lies`: what a HEAD shows of copies."""
+
+    def __init__(self, **limits: int) -> None:
+        super().__init__(replace(profile(ProviderName.SEAWEEDFS), **limits))
+        self.buckets["source"] = {}
+        self.calls: list[str] = []
+        self.fails: dict[str, list[MirrordError]] = {}
+        self.lies: dict[str, Any] = {}
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if self.fails.get(name):
+            raise self.fails[name].pop(0)
+
+    async def put_object(self, *given: Any, **more: Any) -> StoredObject:
+        self._called("put")
+        return await super().put_object(*given, **more)
+
+    async def upload_part(self, *given: Any) -> Part:
+        self._called("part")
+        return await super().upload_part(*given)
+
+    async def copy_object(self, *given: Any, **more: Any) -> StoredObject:
+        self._called("copy")
+        stored = await super().copy_object(*given, **more)
+        return replace(stored, **self.lies)
+
+    async def copy_part(self, source: Any, at: Any, upload_id: str, number: int, *given: Any, **more: Any) -> Part:
+        self._called(f"copy {number}")
+        part = await super().copy_part(source, at, upload_id, number, *given, **more)
+        self.calls.remove("part")
+        return part
+
+    async def head_object(self, at: Destination) -> StoredObject | None:
+        stored = await super().head_object(at)
+        return replace(stored, **self.lies) if stored is not None and "put" not in self.calls else stored
+
+    def get_object(self, *given: Any, **more: Any) -> Any:
+        self.calls.append("get")
+        return super().get_object(*given, **more)
+
+
+class Copies(World):
+    """A world whose item is an object of a store."""
+
+    def __init__(self, store: Calls, source: Destination = SOURCE) -> None:
+        super().__init__(store=store, tries=2)
+        self.calls = store
+        self.item = replace(self.item, origin=S3Object(source))
+
+        async def store_at(_: Destination) -> MemoryStore:
+            return store
+
+        def source_of(item: Item) -> StoredSource:
+            assert isinstance(item.origin, S3Object)
+            return StoredSource(item.origin, store_at)
+
+        object.__setattr__(self.reconciler, "source_of", source_of)
+
+    async def put(self, content: bytes = CONTENT, options: ObjectOptions = KEPT) -> None:
+        await MemoryStore.put_object(self.store, SOURCE, memoryview(content), options)
+
+    async def upload(self) -> None:
+        upload_id = await self.store.create_upload(SOURCE, KEPT)
+        parts = [
+            await MemoryStore.upload_part(self.store, SOURCE, upload_id, number, memoryview(one))
+            for number, one in enumerate(PIECES, 1)
+        ]
+        await MemoryStore.complete_upload(self.store, SOURCE, upload_id, parts)
+
+    @property
+    def completing(self) -> str:
+        """The id of the transfer that runs."""
+        (found,) = (event for event in self.events if isinstance(event, TransferStarted))
+        return found.transfer_id
+
+    @property
+    def completed(self) -> TransferCompleted:
+        (found,) = (event for event in self.events if isinstance(event, TransferCompleted))
+        return found
+
+
+async def test_an_object_of_the_same_store_is_copied_by_it_with_its_options() -> None:
+    world = Copies(Calls())
+    await world.put()
+    assert (await world.check()).state is State.SYNCED
+    assert (world.content, world.calls.calls) == (CONTENT, ["copy"])
+    options = world.store.buckets["bucket"][AT.key].options
+    assert (options.content_type, options.cache_control, options.tags) == ("text/x", "max-age=1", {"t": "1"})
+    assert options.metadata["a"] == "b"
+    assert META_TRANSFER in options.metadata
+    copied = world.completed.copied
+    assert (copied.reused, copied.integrity, copied.kind) == (True, Integrity.MD5, TransferKind.PUT)
+    assert await world.unfinished() == 0
+
+    world.calls.calls.clear()
+    assert (await world.check()).copied is None
+    assert world.calls.calls == []
+
+
+async def test_options_of_the_entry_replace_those_of_the_source() -> None:
+    world = Copies(Calls())
+    await world.put()
+    own = ObjectOptions(content_type="text/y", metadata={"a": "c"}, tags={"u": "2"})
+    await world.check(object=own)
+    options = world.store.buckets["bucket"][AT.key].options
+    assert (options.content_type, options.metadata["a"], options.tags) == ("text/y", "c", {"u": "2"})
+    assert options.cache_control == "max-age=1"
+
+
+async def test_equal_checksums_prove_a_copy() -> None:
+    world = Copies(Calls())
+    await world.put()
+    kept = world.store.buckets["source"][SOURCE.key]
+    crc = Checksum(ChecksumKind.CRC64NVME, "rl9obk5FBAo=")
+    world.store.buckets["source"][SOURCE.key] = replace(kept, stored=replace(kept.stored, checksum=crc))
+    world.calls.lies = {"etag": '"other"', "checksum": crc}
+    await world.check()
+    assert world.completed.copied.integrity is Integrity.FULL_OBJECT
+
+
+@pytest.mark.parametrize("source", [replace(SOURCE, store="other", endpoint="http://other"), SOURCE])
+async def test_bytes_are_sent_to_another_store_and_where_a_digest_is_declared(source: Destination) -> None:
+    world = Copies(Calls(), source)
+    await world.put()
+    declared = DeclaredSum(sha256="ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73")
+    options = {"requires": SourceRequirements(checksum=declared)} if source is SOURCE else {}
+    assert (await world.check(**options)).state is State.SYNCED
+    assert world.calls.calls == ["get", "put"]
+    assert world.store.buckets["bucket"][AT.key].options.tags == {"t": "1"}
+
+
+async def test_an_object_of_parts_is_copied_in_the_same_parts() -> None:
+    world = Copies(Calls())
+    await world.upload()
+    assert (await world.check()).state is State.SYNCED
+    assert sorted(world.calls.calls) == ["copy 1", "copy 2", "copy 3"]
+    assert world.content == b"".join(PIECES)
+    assert world.completed.copied.integrity is Integrity.MD5
+    assert world.store.buckets["bucket"][AT.key].options.tags == {"t": "1"}
+
+
+async def test_an_object_over_the_largest_put_is_copied_in_parts() -> None:
+    world = Copies(Calls(max_put=6 * MiB, max_part=5 * MiB))
+    await world.put(b"".join(PIECES))
+    kept = world.store.buckets["source"][SOURCE.key]
+    crc = Checksum(ChecksumKind.CRC64NVME, "X")
+    world.store.buckets["source"][SOURCE.key] = replace(kept, stored=replace(kept.stored, checksum=crc))
+    world.calls.lies = {"checksum": crc}
+    await world.check()
+    assert sorted(world.calls.calls) == ["copy 1", "copy 2", "copy 3"]
+    assert world.completed.copied.integrity is Integrity.FULL_OBJECT
+
+
+@pytest.mark.parametrize("refusal", [StoreRefused("501 NotImplemented"), StoreDenied("403")])
+async def test_the_bytes_are_sent_if_the_store_refuses_to_copy(refusal: MirrordError) -> None:
+    world = Copies(Calls())
+    await world.put()
+    world.calls.fails["copy"] = [refusal]
+    assert (await world.check()).state is State.SYNCED
+    assert (world.content, world.calls.calls) == (CONTENT, ["copy", "get", "put"])
+    assert world.event_types() == [TransferStarted, TransferCompleted]
+    assert await world.unfinished() == 0
+
+
+async def test_a_copy_that_the_store_does_not_prove_is_sent_and_no_other_is_tried() -> None:
+    world = Copies(Calls())
+    await world.put()
+    world.calls.lies = {"etag": '"random"'}
+    assert (await world.check()).state is State.SYNCED
+    assert world.calls.calls == ["copy", "get", "put"]
+    assert world.event_types() == [TransferStarted, TransferFailed, TransferStarted, TransferCompleted]
+    assert world.completed.copied.integrity is Integrity.FULL_OBJECT
+    assert await world.unfinished() == 0
+
+    world.calls.calls.clear()
+    await world.put(b"changed")
+    assert (await world.check()).state is State.SYNCED
+    assert world.calls.calls == ["get", "put"]
+
+
+async def test_a_source_that_was_replaced_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Copies(Calls())
+    await world.put()
+    copy = MemoryStore.copy_object
+
+    async def replaced(store: MemoryStore, *given: Any, **more: Any) -> StoredObject:
+        monkeypatch.undo()
+        await world.put(b"another")
+        return await copy(store, *given, **more)
+
+    monkeypatch.setattr(MemoryStore, "copy_object", replaced)
+    outcome = await world.check()
+    assert (outcome.state, outcome.reason, world.content) == (State.RETRYING, Reason.SOURCE_CHANGED, None)
+    assert await world.unfinished() == 0
+    assert (await world.check(failures=1)).state is State.SYNCED
+    assert world.content == b"another"
+
+
+async def test_parts_that_were_copied_are_not_copied_again() -> None:
+    world = Copies(Calls())
+    await world.upload()
+    interrupted = asyncio.Event()
+
+    async def hangs(source: Any, at: Any, upload_id: str, number: int, *given: Any, **more: Any) -> Part:
+        if number == 3:
+            while len(await world.journal.parts(world.completing)) < 2:  # noqa: ASYNC110 - steps of the loop only
+                await asyncio.sleep(0)
+            interrupted.set()
+            await asyncio.Event().wait()
+        return await Calls.copy_part(world.calls, source, at, upload_id, number, *given, **more)
+
+    object.__setattr__(world.store, "copy_part", hangs)
+    check = asyncio.create_task(world.check())
+    await interrupted.wait()
+    check.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await check
+    object.__delattr__(world.store, "copy_part")
+    assert await world.unfinished() == 1
+    world.calls.calls.clear()
+    assert (await world.check(failures=1)).state is State.SYNCED
+    assert world.calls.calls == ["copy 3"]
+    assert (world.content, world.store.uploads) == (b"".join(PIECES), {})
+
+
+@pytest.mark.parametrize("overwrite", [Overwrite.NEVER, Overwrite.OWNED])
+async def test_what_protects_an_object_needs_a_condition_that_a_copy_lacks(overwrite: Overwrite) -> None:
+    world = Copies(Calls())
+    await world.put()
+    assert (await world.check(overwrite=overwrite)).state is State.SYNCED
+    assert world.calls.calls == ["get", "put"]
+
+
+async def test_an_archived_source_is_blocked() -> None:
+    world = Copies(Calls())
+    await world.put(options=ObjectOptions(storage_class="DEEP_ARCHIVE"))
+    outcome = await world.check()
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.SOURCE_REFUSED)
+    assert "archived (DEEP_ARCHIVE): restore it first" in outcome.message
+
+
+async def test_a_missing_source_and_a_missing_bucket_are_told_apart() -> None:
+    world = Copies(Calls())
+    outcome = await world.check()
+    assert (outcome.reason, outcome.message) == (
+        Reason.SOURCE_MISSING,
+        "s3://source/dir/it.txt: no object in the store 'default'",
+    )
+    del world.store.buckets["source"]
+    assert "the bucket source does not exist" in (await world.check()).message
