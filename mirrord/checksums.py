@@ -76,6 +76,38 @@ class RunningChecksum:
         return hexadecimal(found) if found else ""
 
 
+class MultipartMD5:
+    """The ETag that most stores give to an object of equal parts: the MD5 of the parts' MD5s, and their number.
+
+    `update` may get pieces of any sizes."""
+
+    def __init__(self, part_size: int) -> None:
+        self._part_size = part_size
+        self._left = part_size  # bytes of the part that is hashed now
+        self._part = hashlib.md5(usedforsecurity=False)
+        self._parts = hashlib.md5(usedforsecurity=False)
+        self._count = 0
+
+    def update(self, view: memoryview) -> None:
+        while len(view):
+            piece = view[: self._left]
+            self._part.update(piece)
+            self._left -= len(piece)
+            if not self._left:
+                self._parts.update(self._part.digest())
+                self._count += 1
+                self._part, self._left = hashlib.md5(usedforsecurity=False), self._part_size
+            view = view[len(piece) :]
+
+    def etag(self) -> str:
+        """Of all bytes so far: lower case, without quotes."""
+        parts, count = self._parts.copy(), self._count
+        if self._left < self._part_size or not count:
+            parts.update(self._part.digest())
+            count += 1
+        return f"{parts.hexdigest()}-{count}"
+
+
 def compute(kind: ChecksumKind, view: memoryview) -> Checksum | None:
     """The checksum of `view`, computed in the calling thread; None for kind NONE."""
     if kind in _WIDTHS:

@@ -107,4 +107,6 @@ class Options:
     """The object is read back and compared before the transfer counts as done."""
     overwrite: Overwrite = Overwrite.ALWAYS
     drift: Drift = Drift.REPAIR
+    adopt: bool = True
+    """An object of another tool that has the bytes of the source counts as in sync."""
     suspend: bool = False

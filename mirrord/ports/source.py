@@ -1,9 +1,10 @@
 """A source of bytes (a URL, a file) during one attempt, and its streams."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mirrord.model import Observed, Revision
+from mirrord.model import Checksum, Observed, Revision
 
 
 class ByteStream(Protocol):
@@ -38,6 +39,12 @@ class Source(AbstractAsyncContextManager["Source"], Protocol):
     def arrived(self, observed: Observed) -> bytes | None:  # noqa: ARG002 - an adapter may have none
         """All bytes of this revision, if they are few and came with `probe`; None: `open` it. Each body only once."""
         return None
+
+    async def stated(self, observed: Observed) -> Sequence[Checksum]:  # noqa: ARG002 - an adapter may have none
+        """The digests of all bytes of this revision that the source states, to compare an object with. An adapter may
+        read a few small bodies to learn whether what it states is true. Raises what the stream of such a body raises.
+        """
+        return ()
 
     def release(self) -> None:
         """Release the connection that `probe` keeps for `open`. May be called at any time."""

@@ -37,6 +37,11 @@ from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.telemetry.fanout import unobserved
 from mirrord.transfer.budget import Budget
+from mirrord.units import GiB
+
+READ_TO_ADOPT = 4 * GiB
+"""Bytes of files that one plan reads only to tell adoptions from copies: 10 s. Files beyond are shown as copies that
+may be adoptions."""
 
 
 @frozen
@@ -59,6 +64,14 @@ class PlannedCopy:
     """The object that the store would copy, so that no bytes are sent; None: the bytes are sent."""
     readback: bool = False
     """It will be read back: by the entry's option, or because the last copy of its kind at this store was."""
+
+
+@frozen
+class PlannedAdoption:
+    """An object that equals its source and would be recorded; nothing would be written to the store."""
+
+    item: Item
+    why: str
 
 
 @frozen
@@ -85,8 +98,9 @@ class Plan(Result):
     copies: list[PlannedCopy] = field(default_factory=list)
     removals: list[PlannedDeletion] = field(default_factory=list)
     leaving: list[PlannedFileRemoval] = field(default_factory=list)
+    adoptions: list[PlannedAdoption] = field(default_factory=list)
     adopted: int = 0
-    """Of those unchanged: equal objects that are not in the journal yet."""
+    """Of those unchanged: equal objects that are not in the journal yet, the `adoptions`."""
     differences: tuple[str, ...] = ()
     """How existing buckets differ from their declaration; `sync` does not change them."""
 
@@ -98,12 +112,13 @@ class Plan(Result):
 
     @property
     def changes(self) -> int:
-        """How much `sync` would change: buckets, objects, and files by `after_upload`."""
+        """How much `sync` would change: buckets, objects, and files by `after_upload`. An adoption changes none."""
         return len(self.buckets) + len(self.copies) + len(self.removals) + len(self.leaving)
 
     def sort(self) -> None:
         """Order each list by store, bucket and key."""
         self.copies.sort(key=lambda copy: _position(copy.item))
+        self.adoptions.sort(key=lambda adoption: _position(adoption.item))
         self.removals.sort(key=lambda removal: _position(removal.item))
         self.leaving.sort(key=lambda leaving: _position(leaving.item))
         self.left.sort(key=lambda left: _position(left.item))
@@ -152,6 +167,7 @@ class _Planning:
         self._listings = listings
         self._adapters = adapters
         self._budget = Budget(settings.memory_limit)
+        self._to_read = READ_TO_ADOPT
         self._buckets: dict[tuple[str, str], bool] = {}
         self._without_checksum: set[tuple[str, TransferKind]] = set()
         """(store, kind of transfer) whose copies had to be read back: the store showed no checksum of them."""
@@ -180,6 +196,7 @@ class _Planning:
             clock=self._adapters.clock,
             declared=self._adapters.http.declared,
             require_bucket=self._require_bucket,
+            may_read=self._may_read,
         )
         reconciler = Reconciler(
             journal=self._adapters.journal,
@@ -218,9 +235,18 @@ class _Planning:
             self._plan.left.append(Left(item, outcome))
         elif not item.gone:
             self._plan.unchanged += 1
-            self._plan.adopted += outcome.adopted
-            if outcome.adopted or not why_unproven(dry_run.record):
+            if outcome.adopted:
+                self._plan.adopted += 1
+                self._plan.adoptions.append(PlannedAdoption(item, outcome.message))
+            if not (dry_run.foreign if outcome.adopted else why_unproven(dry_run.record)):
                 self._leave(item)
+
+    def _may_read(self, size: int) -> bool:
+        """See `DryRun.may_read`: the files of the whole plan together, up to `READ_TO_ADOPT`."""
+        if size > self._to_read:
+            return False
+        self._to_read -= size
+        return True
 
     def _note_readback(self, item: Item, dry_run: DryRun) -> None:
         record, store = dry_run.record, dry_run.store

@@ -9,9 +9,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from mirrord.frozen import frozen
-from mirrord.model import Copied, Destination, Item, Observed, Outcome, Record, State, Transfer, TransferKind
+from mirrord.model import (
+    META_TRANSFER,
+    Copied,
+    Destination,
+    Item,
+    Observed,
+    Outcome,
+    Overwrite,
+    Record,
+    State,
+    Transfer,
+    TransferKind,
+)
+from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.object_identity import is_recorded
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.reconcile.adoption import same_bytes
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.reuse import CopySourceGuard, Reuse
@@ -23,6 +37,8 @@ from mirrord.transfer.budget import Budget
 from mirrord.transfer.conditions import RefusedConditions
 from mirrord.transfer.copy import refuse
 from mirrord.transfer.verify import has_recorded_bytes
+
+_MAY_BE_ADOPTED = "another object of this length stands there: adopted instead if its bytes are the same, not read yet"
 
 
 @frozen
@@ -47,11 +63,17 @@ class DryRun:
     declared: Declared
     require_bucket: Callable[[Item, ObjectStore], Awaitable[None]]
     """Raises BucketMissing: a HEAD of an object cannot distinguish a missing bucket from a missing object."""
+    may_read: Callable[[int], bool]
+    """Whether so many bytes may be read only to find out whether an object of another tool is adopted."""
     copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
     refused_conditions: RefusedConditions = field(default_factory=RefusedConditions)
     record: Record | None = None
     store: ObjectStore | None = None
     copy_due: WithheldCopy | None = None
+    foreign: bool = False
+    """The object was adopted, and has no transfer id of mirrord."""
+    unread: bool = False
+    """It was not read whether the object would be adopted."""
 
     async def resolve(self, attempt: TransferAttempt, store: ObjectStore) -> Sequence[Transfer]:
         """As `Transfers.resolve`, but an object that would be read back is taken as proven."""
@@ -63,6 +85,20 @@ class DryRun:
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: reads it. Raises SourceError."""
         return await has_recorded_bytes(source, observed, record, self.budget)
+
+    async def same_bytes(self, item: Item, source: Source, store: ObjectStore, seen: Observation) -> SameBytes | None:
+        """As `Transfers.same_bytes`, as long as `may_read` allows it, or if the file would be no copy."""
+        due = DueCopy.of(item, source, store, seen, await self.declared(item))
+        stored, revision = seen.stored, due.observed.revision
+        if stored is None:
+            return None
+        if revision.file is not None and item.options.overwrite is Overwrite.ALWAYS:
+            self.unread = not self.may_read(revision.length or 0)
+            if self.unread:
+                return None
+        same = await same_bytes(due, stored, self.budget)
+        self.foreign = same is not None and META_TRANSFER not in stored.metadata
+        return same
 
     async def copy(
         self,
@@ -86,7 +122,8 @@ class DryRun:
             refuse(observed, due.demands)
         if due.vacant:
             await self.require_bucket(item, store)
-        self.copy_due = WithheldCopy(seen.decision.message, kind, observed.revision.length, original)
+        why = _MAY_BE_ADOPTED if self.unread else seen.decision.message
+        self.copy_due = WithheldCopy(why, kind, observed.revision.length, original)
         return Outcome(state=State.SYNCED)
 
     async def _original(self, attempt: TransferAttempt, due: DueCopy) -> Destination | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mirrord.frozen import frozen
 from mirrord.model import Item, Observed, Record, StoredObject
+from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import Action, Decision, decide, known_revision, needs_head
 from mirrord.planning.decisions.listed import Verdict, spares_head, suffices
 from mirrord.ports import ObjectStore, Source
@@ -63,20 +64,17 @@ class Observation:
     """No HEAD was sent, because the key is free or probably is: the write needs If-None-Match."""
     listed: bool = False
     """Whether the store answered a listing during the check."""
+    same: SameBytes | None = None
+    """Of an object that is not recorded: what showed that it has the source's bytes."""
 
     @property
     def store_answered(self) -> bool:
         return self.asked or self.listed
 
-    @property
-    def touched(self) -> Observed | None:
-        """The source as it is now, if only its bytes can show whether it changed."""
-        return self.observed if self.decision.action is Action.COMPARE else None
-
-    def compared(self, item: Item, *, equal: bool) -> "Observation":
-        """The same observation, after the source's bytes were compared with the recorded ones."""
+    def compared(self, item: Item, *, equal: bool, same: SameBytes | None = None) -> "Observation":
+        """The same observation, after the source's bytes were compared with those of the object."""
         decision = decide(item, self.record, self.stored, self.observed, asked=self.asked, equal=equal)
-        return replace(self, decision=decision)
+        return replace(self, decision=decision, same=same)
 
 
 async def observe(

@@ -24,10 +24,12 @@ from mirrord.errors import (
 from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.frozen import frozen
 from mirrord.model import Destination, FormerSource, Item, Observed, Outcome, Record, State, StoredObject, Transfer
+from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.reconcile.adoption import Differing
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.observation import Listed, Listings, NoListings, Observation, not_listed, observe
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
@@ -60,6 +62,10 @@ class Actions(Protocol):
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded. Raises SourceError."""
+
+    async def same_bytes(self, item: Item, source: Source, store: ObjectStore, seen: Observation) -> SameBytes | None:
+        """What shows that the object that was found, and is not recorded, has the source's bytes; None: nothing does.
+        Writes nothing. Raises SourceError."""
 
     async def copy(
         self,
@@ -102,6 +108,7 @@ class Reconciler:
     listings: Listings = field(default_factory=NoListings)
     _asked: dict[str, float] = field(default_factory=dict)
     """By item id, of items that are checked more often than their objects: when the last HEAD was sent."""
+    _differing: Differing = field(default_factory=Differing)
 
     async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
         """One check of `item`, after `failures` attempts in a row that failed. Raises JournalError only.
@@ -183,11 +190,22 @@ class Reconciler:
             seen = replace(seen, listed=True)
         self._remember(item, seen.asked, now)
         self._answered(item, seen)
-        if seen.record is not None and (touched := seen.touched):
-            seen = seen.compared(item, equal=await self.transfers.equal(source, touched, seen.record))
+        if seen.decision.action is Action.COMPARE:
+            seen = await self._compared(item, store, source, seen)
         if seen.decision.drifted:
             self.observer(ItemDrifted(item=item, message=seen.decision.message))
         return seen
+
+    async def _compared(self, item: Item, store: ObjectStore, source: Source, seen: Observation) -> Observation:
+        observed, record, stored = seen.observed, seen.record, seen.stored
+        if observed is not None and record is not None and record.revision is not None:
+            return seen.compared(item, equal=await self.transfers.equal(source, observed, record))
+        if observed is None or stored is None or self._differing.has(item, stored, observed.revision):
+            return seen.compared(item, equal=False)
+        same = await self.transfers.same_bytes(item, source, store, seen)
+        if same is None:
+            self._differing.add(item, stored, observed.revision)
+        return seen.compared(item, equal=same is not None, same=same)
 
     async def _listed(self, item: Item, record: Record | None) -> Verdict:
         """What a listing shows; a store that refuses conditional writes needs a HEAD before each write."""
@@ -210,7 +228,7 @@ class Reconciler:
     async def _without_copy(self, item: Item, seen: Observation) -> Outcome:
         match seen.decision.action:
             case Action.ADOPT if seen.observed is not None and seen.stored is not None:
-                return await self._adopt(item, seen.observed, seen.stored)
+                return await self._adopt(item, seen, seen.observed, seen.stored)
             case Action.BLOCK:
                 reason, message = seen.decision.reason, seen.decision.message
                 return await self._record(
@@ -267,11 +285,11 @@ class Reconciler:
             with suppress(StoreError):
                 await self.transfers.discard(transfer, await self.store_of(item), item)
 
-    async def _adopt(self, item: Item, observed: Observed, stored: StoredObject) -> Outcome:
-        """Record an object that already holds this revision: the journal was lost, or is new."""
-        await self.journal.save(with_adopted(item, observed, stored, self.clock.now()))
+    async def _adopt(self, item: Item, seen: Observation, observed: Observed, stored: StoredObject) -> Outcome:
+        """Record an object that already holds this revision: the journal was lost, or another tool wrote it."""
+        await self.journal.save(with_adopted(item, observed, stored, self.clock.now(), seen.same))
         self.observer(ItemUnchanged(item=item))
-        return Outcome(state=State.SYNCED, adopted=True)
+        return Outcome(state=State.SYNCED, message=seen.decision.message, adopted=True)
 
     async def _failed(self, attempt: TransferAttempt, error: Exception) -> Outcome:
         """The outcome of an attempt that raised `error`, recorded."""

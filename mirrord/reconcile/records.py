@@ -21,6 +21,7 @@ from mirrord.model import (
     StoredObject,
     Transfer,
 )
+from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import adopted, options_digest
 from mirrord.planning.decisions.identity import same_state
 
@@ -108,17 +109,24 @@ def with_other_bytes(item: Item, copied: Copied, now: float) -> Record:
     )
 
 
-def with_adopted(item: Item, observed: Observed, stored: StoredObject, now: float) -> Record:
-    """The record of an object that already held this revision: the journal was lost, or is new."""
+def with_adopted(
+    item: Item, observed: Observed, stored: StoredObject, now: float, same: SameBytes | None = None
+) -> Record:
+    """The record of an object that already held this revision: the journal was lost, or another tool wrote it. `same`:
+    what its bytes were compared by, if not by the validator in its metadata."""
+    revision, checksum = adopted(observed.revision, stored), stored.checksum
+    if same is not None:
+        revision = replace(revision, digest=same.digest or revision.digest)
+        checksum = same.checksum or checksum
     return replace(
         with_outcome(item, None, Outcome(state=State.SYNCED), now),
-        revision=adopted(observed.revision, stored),
+        revision=revision,
         object=RecordedObject(
             transfer_id=stored.metadata.get(META_TRANSFER),
             etag=stored.etag,
             etag_from_head=True,
             size=stored.size,
-            checksum=stored.checksum,
+            checksum=checksum,
             synced_at=stored.last_modified,
             options_digest=options_digest(item.options.object),
         ),

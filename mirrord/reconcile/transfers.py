@@ -7,6 +7,7 @@ decides what follows a failure.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import field, replace
 
 from mirrord.aio import finish
@@ -31,8 +32,10 @@ from mirrord.model import (
     State,
     Transfer,
 )
+from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
+from mirrord.reconcile.adoption import same_bytes
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
 from mirrord.reconcile.observation import Observation
@@ -108,6 +111,14 @@ class Transfers:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
         async with self.slots:
             return await has_recorded_bytes(source, observed, record, self.budget)
+
+    async def same_bytes(self, item: Item, source: Source, store: ObjectStore, seen: Observation) -> SameBytes | None:
+        """See `adoption.same_bytes`. A file is read in a slot, as for a copy."""
+        due = DueCopy.of(item, source, store, seen, await self.declared(item))
+        if seen.stored is None:
+            return None
+        async with self.slots if due.observed.revision.file is not None else nullcontext():
+            return await same_bytes(due, seen.stored, self.budget)
 
     # ── copies ────────────────────────────────────────────────────────────────────────────────────
     async def copy(

@@ -5,13 +5,13 @@ A stream has the bytes of the revision that was observed, or is refused, as from
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
 from mirrord.errors import SourceChanged, SourceMissing
-from mirrord.model import Observed, Revision
+from mirrord.model import Checksum, Observed, Revision
 from mirrord.ports import ByteStream
 
 
@@ -34,6 +34,7 @@ class MemorySource:
     ranges: bool = True
     step: int = 1 << 20  # the maximum number of bytes of one read
     claims: Callable[[int], int | None] = _same  # the announced length, from the true one; None: no length
+    states: Sequence[Checksum] = ()  # digests of all bytes
     fails: Exception | None = None  # raised by each probe
     hooks: "SourceHooks" = field(default_factory=lambda: SourceHooks())
     log: "SourceLog" = field(default_factory=lambda: SourceLog())
@@ -74,6 +75,9 @@ class MemorySource:
 
     def arrived(self, observed: Observed) -> bytes | None:  # noqa: ARG002 - the port's signature
         return None
+
+    async def stated(self, observed: Observed) -> Sequence[Checksum]:  # noqa: ARG002 - the port's signature
+        return self.states
 
     def release(self) -> None: ...
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mirrord.model import Item, MoveFile, State
-from mirrord.programs.plan import NewBucket, Plan, PlannedCopy, PlannedDeletion, PlannedFileRemoval
+from mirrord.programs.plan import NewBucket, Plan, PlannedAdoption, PlannedCopy, PlannedDeletion, PlannedFileRemoval
 from mirrord.programs.report import Left
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
@@ -13,12 +13,14 @@ _SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
 
 
 def lines(found: Plan) -> Iterator[str]:
-    """`+` is a write, `-` a deletion or a move of a file, `!` a problem, `.` a waiting or suspended item.
+    """`+` is a write, `-` a deletion or a move of a file, `=` an adoption, `!` a problem, `.` a waiting or suspended
+    item.
 
-    Unchanged items are only counted.
+    Other unchanged items are only counted.
     """
     yield from map(_bucket, found.buckets)
     yield from map(_copy, found.copies)
+    yield from map(_adoption, found.adoptions)
     yield from map(_removal, found.removals)
     yield from map(_leaving, found.leaving)
     yield from map(_left, found.left)
@@ -61,6 +63,10 @@ def _copy(copy: PlannedCopy) -> str:
     return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {how})"
 
 
+def _adoption(adoption: PlannedAdoption) -> str:
+    return f"= adopt {adoption.item.destination}  <- {adoption.item.shown_source}  ({adoption.why}: nothing is written)"
+
+
 def _removal(removal: PlannedDeletion) -> str:
     return f"- delete {removal.item.destination}  ({removal.why}: {removal.item.shown_source})"
 
@@ -87,6 +93,7 @@ def in_json(found: Plan) -> Json:
             "changes": [
                 *map(_bucket_json, found.buckets),
                 *map(_copy_json, found.copies),
+                *map(_adoption_json, found.adoptions),
                 *map(_removal_json, found.removals),
                 *map(_leaving_json, found.leaving),
             ],
@@ -111,6 +118,10 @@ def _copy_json(copy: PlannedCopy) -> dict[str, object]:
     original = {"copied_from": str(copy.original)} if copy.original is not None else {}
     what = {"why": copy.why, "kind": copy.kind, "size": copy.size}
     return {"action": "copy", **_item_json(copy.item), **what, **read, **original}
+
+
+def _adoption_json(adoption: PlannedAdoption) -> dict[str, object]:
+    return {"action": "adopt", **_item_json(adoption.item), "why": adoption.why}
 
 
 def _removal_json(removal: PlannedDeletion) -> dict[str, object]:

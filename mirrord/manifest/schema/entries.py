@@ -186,6 +186,8 @@ class EntrySection(Section):
     """What proves the copy: the store's checksum, or reading the object back."""
     prune: PruneField = Field(default=None, json_schema_extra={"default": False})
     """Delete the object when its item leaves the manifests."""
+    adopt: Flag = _OPTIONS.adopt
+    """An existing object of another tool that has the bytes of the source is taken as it is, not written again."""
     suspend: Flag = _OPTIONS.suspend
     """Do not check or transfer the entry's items."""
 

@@ -30,6 +30,7 @@ from mirrord.model import (
     Revision,
     StoredObject,
 )
+from mirrord.planning.decisions.adoption import may_be_equal
 from mirrord.planning.decisions.describe import validator
 from mirrord.planning.decisions.identity import same_revision
 from mirrord.planning.decisions.object_identity import is_recorded
@@ -41,7 +42,7 @@ class Action(StrEnum):
     KEEP = "keep"  # the object equals the source
     ADOPT = "adopt"  # the object equals the source, but the journal has no record of it
     COPY = "copy"
-    COMPARE = "compare"  # the file's metadata changed: read it, then decide again
+    COMPARE = "compare"  # only the source's bytes, or digests of them, can show whether the object equals it
     BLOCK = "block"
 
 
@@ -114,11 +115,12 @@ def decide(
     """Decide about one item.
 
     `observed=None`: the source is still `known_revision`. `stored=None`: the store has no object; with `asked=False` it
-    is unknown, and not needed (`needs_head`). `equal`: whether the source's bytes have the recorded checksum; None:
-    they were not read, and COMPARE requests it if that may avoid a copy.
+    is unknown, and not needed (`needs_head`). `equal`: whether the source has the bytes of the object, as recorded or,
+    at a first check, as the store shows them; None: they were not compared, and COMPARE requests it if that may avoid a
+    copy.
     """
     if record is None or record.revision is None:
-        decision = _first_check(item, stored, observed)
+        decision = _first_check(item, stored, observed, equal)
     else:
         decision = _next_check(item, record, observed, _drift(item, record, stored) if asked else None, equal)
     if decision.action is Action.COPY and stored is not None and (why := _protected(item, record, stored)):
@@ -137,15 +139,19 @@ def _protected(item: Item, record: Record | None, stored: StoredObject) -> str |
     return None
 
 
-def _first_check(item: Item, stored: StoredObject | None, observed: Observed | None) -> Decision:
+def _first_check(item: Item, stored: StoredObject | None, observed: Observed | None, equal: bool | None) -> Decision:
     if stored is None:
         return Decision(Action.COPY, "the object is missing")
     ours = stored.metadata.get(META_VALIDATOR)
-    if observed is None or ours is None or ours != validator(observed.revision):
-        return Decision(Action.COPY, "another object stands there")
-    if not _proven(item, adopted(observed.revision, stored), stored.size):
-        return Decision(Action.COPY, _UNPROVEN)
-    return Decision(Action.ADOPT, "the object already holds this revision")
+    if observed is not None and ours is not None and ours == validator(observed.revision):
+        if not _proven(item, adopted(observed.revision, stored), stored.size):
+            return Decision(Action.COPY, _UNPROVEN)
+        return Decision(Action.ADOPT, "the object already holds this revision")
+    if equal:
+        return Decision(Action.ADOPT, "the object already holds these bytes")
+    if equal is None and observed is not None and may_be_equal(item, observed, stored):
+        return Decision(Action.COMPARE, "another object stands there: its bytes may be the same")
+    return Decision(Action.COPY, "another object stands there")
 
 
 def _next_check(

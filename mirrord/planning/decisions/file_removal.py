@@ -11,7 +11,7 @@ from itertools import count
 from mirrord.errors import Reason
 from mirrord.frozen import frozen
 from mirrord.model import FileIdentity, FileRemoval, Integrity, MoveFile, Record, State, StoredObject
-from mirrord.planning.decisions.object_identity import is_ours
+from mirrord.planning.decisions.object_identity import is_ours, is_recorded
 
 QUARANTINE = ".mirrord-aside"
 """Names with this prefix are reserved for mirrord: a file that is being removed, hidden from scans, with its original
@@ -80,8 +80,8 @@ def same_file(now: FileIdentity, then: FileIdentity) -> bool:
 
 
 def why_unproven(record: Record | None) -> str | None:
-    """Why the record does not allow the removal of the file; None if it does. An adopted object must be compared
-    first."""
+    """Why the record does not allow the removal of the file; None if it does. An adopted object of ours must be
+    compared first; one of another tool has no transfer id that a HEAD could show (SPEC guarantee 3)."""
     if (
         record is None
         or record.condition.state is not State.SYNCED
@@ -89,16 +89,20 @@ def why_unproven(record: Record | None) -> str | None:
         or record.revision.file is None
     ):
         return "its copy is not known to be whole"
+    if record.object.transfer_id is None:
+        return "another tool uploaded it, so no transfer id proves the object: set `adopt: false` to send it again"
     if record.object.integrity is Integrity.LENGTH:
         return "the store confirmed nothing but the copy's length: remove `checksum: none` from the store"
     return None
 
 
 def why_lost(record: Record, stored: StoredObject | None) -> str | None:
-    """Why the stored object is not the recorded and proven copy; None if it is."""
+    """Why the stored object is not the recorded and proven copy; None if it is. A record without a transfer id is of an
+    adopted object, whose file mirrord never removes."""
     if stored is None:
         return "the object was deleted"
-    return None if is_ours(record, stored) and stored.size == record.object.size else "the object was replaced"
+    is_same = is_ours if record.object.transfer_id is not None else is_recorded
+    return None if is_same(record, stored) and stored.size == record.object.size else "the object was replaced"
 
 
 def is_removed(record: Record | None) -> bool:

@@ -92,6 +92,7 @@ class OptionsOf:
             overwrite=self.setting(entry, "overwrite"),
             drift=self.setting(entry, "drift"),
             readback=self.setting(entry, "verify") == "readback",
+            adopt=self.setting(entry, "adopt"),
             suspend=self.setting(entry, "suspend"),
         )
 

@@ -5,6 +5,7 @@ statuses into the errors of `mirrord.errors`.
 """
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import takewhile
@@ -19,7 +20,7 @@ from mirrord.errors import (
     SourceUnavailable,
 )
 from mirrord.headers import http_date, retry_after
-from mirrord.model import Observed, Revision
+from mirrord.model import Checksum, ChecksumKind, Observed, Revision
 from mirrord.sources.http.codings import content_encoding, has_unregistered
 
 Headers = Mapping[str, str]
@@ -32,6 +33,8 @@ _CLOCK_SKEW = 60.0
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 _IMF_FIXDATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _TRANSIENT = frozenset({408, 425, 429})
+_DIGEST_ITEM = re.compile(r"(?:^|,)\s*([\w-]+)\s*=\s*:([A-Za-z0-9+/=]+):")
+_OLD_DIGEST_ITEM = re.compile(r"(?:^|,)\s*([\w-]+)\s*=\s*([A-Za-z0-9+/=]+)")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})", re.IGNORECASE)
 
 
@@ -138,6 +141,38 @@ def altered_headers(headers: Headers) -> list[str]:
     kind, coding = headers.get("Content-Type", "").strip(), headers.get("Content-Encoding")
     altered = ["Content-Type"] if kind and storable(kind) != kind else []
     return [*altered, *(["Content-Encoding"] if has_unregistered(coding) else [])]
+
+
+# ── digests of the whole body ─────────────────────────────────────────────────────────────────────
+_DIGESTS = {"sha-256": ChecksumKind.SHA256, "md5": ChecksumKind.MD5}
+_DIGEST_BYTES = {ChecksumKind.SHA256: 32, ChecksumKind.MD5: 16}
+_MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
+
+
+def stated_digests(headers: Headers) -> list[Checksum]:
+    """The digests of all bytes that a response with the whole body (200) states: Repr-Digest (RFC 9530), Digest (RFC
+    3230), Content-MD5 (RFC 1864). Those of other kinds, and malformed ones, are left out."""
+    found = [
+        *_DIGEST_ITEM.findall(headers.get("Repr-Digest", "")),
+        *_OLD_DIGEST_ITEM.findall(headers.get("Digest", "")),
+        ("md5", headers.get("Content-MD5", "").strip()),
+    ]
+    digests = (_digest(_DIGESTS[name.lower()], value) for name, value in found if name.lower() in _DIGESTS)
+    return [one for one in dict.fromkeys(digests) if one is not None]
+
+
+def _digest(kind: ChecksumKind, value: str) -> Checksum | None:
+    try:
+        raw = b64decode(value, validate=True)
+    except ValueError:
+        return None
+    return Checksum(kind, b64encode(raw).decode("ascii")) if len(raw) == _DIGEST_BYTES[kind] else None
+
+
+def md5_of_etag(revision: Revision) -> Checksum | None:
+    """The MD5 that a strong ETag may be: 32 hex digits. Of some servers it is another digest, or a random number."""
+    match = _MD5_ETAG.fullmatch(revision.etag or "")
+    return _digest(ChecksumKind.MD5, b64encode(bytes.fromhex(match[1])).decode("ascii")) if match else None
 
 
 # ── conditions and ranges ─────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ The response to a probe stays open for `open`, so that probe and copy cost one r
 `transfer` decides whether to resume.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
@@ -15,8 +15,9 @@ from typing import NamedTuple, Self
 
 from multidict import CIMultiDict
 
+from mirrord.checksums import RunningChecksum
 from mirrord.errors import SourceChanged, SourceError, SourceRefused
-from mirrord.model import HttpOptions, Observed, Revision, fingerprint, shown
+from mirrord.model import Checksum, ChecksumKind, HttpOptions, Observed, Revision, fingerprint, shown
 from mirrord.planning.decisions.identity import same_revision
 from mirrord.ports import ByteStream, Source
 from mirrord.sources.http import responses
@@ -24,14 +25,17 @@ from mirrord.sources.http.body import EmptyStream, HttpStream, StreamPrefix
 from mirrord.sources.http.client import HttpClient
 from mirrord.sources.http.codings import transfer_codings
 from mirrord.sources.http.exchange import HttpResponse
+from mirrord.sources.http.md5_etags import MD5ETags
 from mirrord.sources.http.refusals import Refusals, RequestKind
 from mirrord.sources.http.urls import location_id, origin, without_userinfo
-from mirrord.units import KiB
+from mirrord.units import KiB, MiB
 
 _log = getLogger(__name__)
 
 LARGEST_ARRIVED = 64 * KiB
 """Bytes of a body that is sent as it arrived, outside the budget of buffers: a stream of it would cost 30 us more."""
+LARGEST_CHECKED = 16 * MiB
+"""Bytes of a body that is read only to learn whether the ETags of its host are MD5s."""
 
 
 class TimeFunctions(NamedTuple):
@@ -45,7 +49,13 @@ class HttpSource(Source):
     """One URL during one attempt. Leaving the context closes every response that is still open."""
 
     def __init__(
-        self, url: str, options: HttpOptions, client: HttpClient, time: TimeFunctions, refusals: Refusals
+        self,
+        url: str,
+        options: HttpOptions,
+        client: HttpClient,
+        time: TimeFunctions,
+        refusals: Refusals,
+        md5_etags: MD5ETags,
     ) -> None:
         self._address = fingerprint(url)
         self._url, credentials = without_userinfo(url)
@@ -55,8 +65,10 @@ class HttpSource(Source):
         self._client = client
         self._time = time
         self._refusals = refusals
+        self._md5_etags = md5_etags
         self._refused_range: int | None = None  # the status of a range request that was refused
         self._probed: tuple[HttpResponse, Observed] | None = None  # the open response to the last probe
+        self._probed_url = ""  # of that response
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,7 +93,7 @@ class HttpSource(Source):
             return None
         for name in responses.altered_headers(response.headers):
             _log.warning("%s: its %s holds what an object cannot have: it is cut or left out", shown(self._url), name)
-        self._probed = response, observed
+        self._probed, self._probed_url = (response, observed), url
         return observed
 
     def open(self, observed: Observed, start: int = 0, end: int | None = None) -> "_Opening":
@@ -122,6 +134,35 @@ class HttpSource(Source):
         self._probed = None
         response.release()
         return body.read_nowait()
+
+    async def stated(self, observed: Observed) -> Sequence[Checksum]:
+        """See `ports.Source`. Digests in the headers of the response to the probe; and a strong ETag that is an MD5, at
+        a host whose ETags are. If that is not known, a body of at most `LARGEST_CHECKED` bytes is read to learn it."""
+        if self._probed is None or not self._is_probed(observed):
+            return ()
+        found = responses.stated_digests(self._probed[0].headers)
+        md5 = responses.md5_of_etag(observed.revision)
+        if md5 is None or any(one.kind is ChecksumKind.MD5 for one in found):
+            return found
+        are_md5 = self._md5_etags.are_md5(origin(self._probed_url))
+        if are_md5 is None and (observed.revision.length or 0) <= LARGEST_CHECKED:
+            return [*found, await self._checked_md5(observed, md5)]
+        return [*found, md5] if are_md5 else found
+
+    async def _checked_md5(self, observed: Observed, stated: Checksum) -> Checksum:
+        """The MD5 of the body, which is read: it shows whether the host's ETags are MD5s."""
+        host, running = origin(self._probed_url), RunningChecksum(ChecksumKind.MD5)
+        arrived = self.arrived(observed)
+        if arrived is not None:
+            running.update(memoryview(arrived))
+        else:
+            view = memoryview(bytearray(LARGEST_ARRIVED))
+            async with self.open(observed) as stream:
+                while count := await stream.readinto(view):
+                    running.update(view[:count])
+        found = running.checksum() or stated
+        self._md5_etags.note(host, stated.value, equal=found == stated)
+        return found
 
     async def confirm(self, observed: Observed) -> None:
         """Sends nothing: each response is of one revision, and each range was pinned to it when it was opened.

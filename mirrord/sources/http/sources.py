@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mirrord.model import HttpOptions, Item
+from mirrord.sources.http.md5_etags import MD5ETags
 from mirrord.sources.http.refusals import Refusals
 from mirrord.sources.http.urls import origin, without_userinfo
 
@@ -39,6 +40,7 @@ class HttpSources:
         self._per_host = per_host
         self._time = now, monotonic
         self._refusals = Refusals(monotonic)
+        self._md5_etags = MD5ETags()
         self._clients: dict[bool, HttpClient] = {}
         self._resources = AsyncExitStack()
 
@@ -81,7 +83,7 @@ class HttpSources:
     def _source(self, url: str, options: HttpOptions, client: "HttpClient") -> "HttpSource":
         from mirrord.sources.http.source import HttpSource, TimeFunctions
 
-        return HttpSource(url, options, client, TimeFunctions(*self._time), self._refusals)
+        return HttpSource(url, options, client, TimeFunctions(*self._time), self._refusals, self._md5_etags)
 
     def _client(self, *, of_lists: bool = False) -> "HttpClient":
         """A list is read while the response of the item itself is open. In one pool the two could wait for each

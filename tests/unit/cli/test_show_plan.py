@@ -6,7 +6,7 @@ from mirrord.cli.plan import exit_code_of
 from mirrord.cli.show.plan import in_json, lines
 from mirrord.errors import Problem, Reason
 from mirrord.model import Destination, Item, Outcome, State, TransferKind, origin_at
-from mirrord.programs.plan import NewBucket, Plan, PlannedCopy
+from mirrord.programs.plan import NewBucket, Plan, PlannedAdoption, PlannedCopy
 from mirrord.programs.report import Left
 from mirrord.units import GiB
 
@@ -29,6 +29,7 @@ FULL = Plan(
         Left(item("e"), Outcome(state=State.WAITING, reason=Reason.STILL_GROWING, message="settling")),
         Left(item("f"), Outcome(state=State.SUSPENDED)),
     ],
+    adoptions=[PlannedAdoption(item("g"), "the object already holds these bytes")],
     unchanged=7,
     adopted=2,
     incomplete=["/srv/in: denied"],
@@ -41,6 +42,7 @@ def test_each_change_is_a_line_and_unchanged_items_are_counted() -> None:
         "+ create bucket s3://fresh  (declared by store main, does not exist)",
         "+ copy s3://bucket/a  <- https://h/a  (the object is missing; 5 B, put)",
         "+ copy s3://bucket/b  <- https://h/b  (the source changed; size unknown, multipart)",
+        "= adopt s3://bucket/g  <- https://h/g  (the object already holds these bytes: nothing is written)",
         "! blocked s3://bucket/c  <- https://h/c  (SourceMissing: 404)",
         "! retrying s3://bucket/d  <- https://h/d  (SourceUnavailable: refused)",
         ". waiting s3://bucket/e  <- https://h/e  (StillGrowing: settling)",
@@ -111,6 +113,7 @@ def test_exit_codes_by_rank() -> None:
         (Plan(copies=FULL.copies), False, 0),
         (Plan(copies=FULL.copies), True, 3),
         (Plan(buckets=FULL.buckets), True, 3),
+        (Plan(adoptions=FULL.adoptions), True, 0),
         (Plan(left=FULL.left), True, 1),
         (Plan(incomplete=FULL.incomplete), False, 1),
         (Plan(left=FULL.left, copies=FULL.copies), True, 3),

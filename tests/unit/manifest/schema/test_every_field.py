@@ -85,6 +85,7 @@ BEHAVIOUR = {
     "*.upload.concurrency": CUT,
     "*.overwrite": DECIDE,
     "*.drift": DECIDE,
+    "*.adopt": "tests/integration/test_adoption.py::test_adoption_can_be_turned_off",
     "*.verify": "tests/unit/reconcile/test_proof_of_items.py::test_a_good_store_is_read_back_only_when_it_is_asked_for",
     "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_checked",
     "mirrors.url": f"{EXPAND}::test_the_destination_of_an_object",

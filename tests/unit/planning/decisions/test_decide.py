@@ -161,6 +161,33 @@ ROWS = [
 ]
 
 
+FOREIGN_SHOWN = replace(FOREIGN, etag=f'"{MD5}"')
+OURS_SHOWN = replace(FOREIGN_SHOWN, metadata={META_VALIDATOR: validator(V2) or "", META_TRANSFER: "t0"})
+FIRST_CHECKS = [
+    # options, record, standing, equal bytes (None: not compared) -> action
+    ({}, None, FOREIGN_SHOWN, None, Action.COMPARE),
+    ({}, record(None), FOREIGN_SHOWN, None, Action.COMPARE),
+    ({}, None, FOREIGN_SHOWN, True, Action.ADOPT),
+    ({}, None, FOREIGN_SHOWN, False, Action.COPY),
+    ({}, None, replace(FOREIGN_SHOWN, size=4), None, Action.COPY),
+    ({"adopt": False}, None, FOREIGN_SHOWN, None, Action.COPY),
+    ({"overwrite": NEVER}, None, FOREIGN_SHOWN, None, Action.COMPARE),
+    ({"overwrite": NEVER}, None, FOREIGN_SHOWN, True, Action.ADOPT),
+    ({"overwrite": NEVER}, None, FOREIGN_SHOWN, False, Action.BLOCK),
+    ({"overwrite": OWNED}, None, FOREIGN_SHOWN, True, Action.ADOPT),
+    ({"overwrite": OWNED}, None, FOREIGN_SHOWN, False, Action.BLOCK),
+    ({}, None, OURS_SHOWN, None, Action.COMPARE),  # ours, of another validator: touched, and the journal was lost
+    ({"adopt": False}, None, replace(OURS_SHOWN, metadata=OURS.metadata), None, Action.ADOPT),  # ours: always
+    ({}, record(), FOREIGN_SHOWN, None, Action.COPY),  # drift
+    ({"drift": REPORT}, record(), FOREIGN_SHOWN, None, Action.BLOCK),
+]
+
+
+@pytest.mark.parametrize(("options", "recorded", "standing", "equal", "action"), FIRST_CHECKS)
+def test_an_object_of_another_tool_is_compared_first(options, recorded, standing, equal, action) -> None:
+    assert decide(item(**options), recorded, standing, Observed(revision=V1), equal=equal).action is action
+
+
 @pytest.mark.parametrize(("row", "entry", "recorded", "standing", "action"), ROWS)
 def test_what_a_row_declares_must_be_proven(row, entry, recorded, standing, action) -> None:
     wanted = replace(item(checksum=entry), declared=row)
