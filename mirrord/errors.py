@@ -162,6 +162,10 @@ class SourceUnavailable(SourceError):
     reason = Reason.SOURCE_UNAVAILABLE
 
 
+class SourceTooSlow(SourceUnavailable):
+    """A body was silent for `idle_timeout`, or slower than `min_rate`."""
+
+
 class SourceTimedOut(SourceError):
     """A file system does not answer. The call may still go on, and write into the buffer that it was given: a read is
     never repeated into the same one."""
@@ -260,6 +264,10 @@ class IntegrityError(MirrordError):
 
 class ChecksumMismatch(IntegrityError):
     pass
+
+
+class DeclaredMismatch(ChecksumMismatch):
+    """The source does not have the bytes that the manifest declares."""
 
 
 class ReadbackMismatch(ChecksumMismatch):

@@ -10,7 +10,7 @@ from mirrord.frozen import frozen
 from mirrord.manifest.syntax.nodes import MappingNode, Node, SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
-_FIELDS = ("", "url", "list", "path", "to", "key", "name", "store", "matrix", "after_upload", "checksum")
+_FIELDS = ("", "url", "urls", "list", "path", "to", "key", "name", "store", "matrix", "after_upload", "checksum")
 _WIDTH = 1 + 2 * len(_FIELDS)
 """Numbers for each entry: its index in the file, then line and column of each field."""
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from mirrord.errors import Problem
 from mirrord.manifest.schema import hints
+from mirrord.manifest.schema.entries import MOST_URLS
 from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode, joined, quoted, safe
 from mirrord.manifest.syntax.tree import SECRET
 
@@ -21,6 +22,7 @@ _EXPECTED = {
     "dict_type": "a mapping is asked here, not {quoted}",
     "tuple_type": "a list is asked here, not {quoted}",
     "too_short": "at least one is needed",
+    "too_long": f"at most {MOST_URLS} are allowed",
 }
 Step = str | int
 

@@ -9,7 +9,7 @@ durations seconds.
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
 from mirrord.model.destinations import Destination, ItemIds, fingerprint
-from mirrord.model.items import Item, mentions
+from mirrord.model.items import Item, mentions, shown_origin
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
 from mirrord.model.observed import (
@@ -127,4 +127,5 @@ __all__ = [
     "mentions",
     "origin_at",
     "shown",
+    "shown_origin",
 ]

@@ -1,5 +1,7 @@
 """An item: one source bound to one object."""
 
+from dataclasses import replace
+
 from mirrord.frozen import frozen
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
@@ -26,6 +28,28 @@ class Item:
     """The time for `{date}` in its key, in seconds since the epoch; None: the key has no date."""
     declared: DeclaredBytes | None = None
     """The expected bytes, if the item is a row of a list that declares some."""
+    urls: tuple[Origin, ...] = ()
+    """The primary source and its fallbacks, in the order in which they are tried; `origin` is one of them. Empty: there
+    is only `origin`."""
+
+    @property
+    def alternatives(self) -> tuple["Item", ...]:
+        """The item with each of its sources as `origin`, in the order in which they are tried."""
+        return tuple(replace(self, origin=one) for one in self.urls) or (self,)
+
+    @property
+    def primary(self) -> Origin:
+        """The source that gives the item its name."""
+        return self.urls[0] if self.urls else self.origin
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether a further source can be asked after `origin`."""
+        return bool(self.urls) and self.origin != self.urls[-1]
+
+    def source_at(self, address: str) -> Origin | None:
+        """The one of its sources whose address has this fingerprint, as in `Revision.address`; None: it has none."""
+        return next((one for one in self.urls or (self.origin,) if one.fingerprint == address), None)
 
     @property
     def removes_file(self) -> bool:
@@ -49,13 +73,17 @@ class Item:
     @property
     def shown_source(self) -> str:
         """The source without userinfo and query, for logs, journal and status."""
-        origin = self.origin
-        return shown(origin.text) if isinstance(origin, Url) else origin.address
+        return shown_origin(self.origin)
 
     @property
     def folder_file(self) -> File | None:
         """The origin if a folder found it; None if the entry names the origin itself."""
         return self.origin if isinstance(self.origin, File) and self.origin.root is not None else None
+
+
+def shown_origin(origin: Origin) -> str:
+    """The origin without userinfo and query."""
+    return shown(origin.text) if isinstance(origin, Url) else origin.address
 
 
 def mentions(text: str, *names: str) -> bool:

@@ -228,7 +228,7 @@ class _Planning:
     def _add(self, item: Item, outcome: Outcome, dry_run: DryRun) -> None:
         self._note_readback(item, dry_run)
         if (due := dry_run.copy_due) is not None:
-            self._plan.copies.append(PlannedCopy(item, due.why, due.kind, due.size, due.original))
+            self._plan.copies.append(PlannedCopy(due.item, due.why, due.kind, due.size, due.original))
             if dry_run.store is not None and dry_run.store.provider.checksum is not ChecksumKind.NONE:
                 self._leave(item)
         elif outcome.state is not State.SYNCED:

@@ -6,7 +6,7 @@ slows and closes; each change is one line in the log. When it closes, items that
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from logging import getLogger
@@ -95,6 +95,12 @@ class Breakers:
             self._waiting.get(dependency, {}).pop(item.id, None)
             self._keep(dependency, admitted(self._of(dependency), item.id, now + PROBE_TIMEOUT))
         return None
+
+    def in_order(self, alternatives: Sequence[Item], now: float, *, fresh: bool) -> Sequence[Item]:
+        """One item with each of its sources: those whose host is held back come last. Registers nothing."""
+        if not self._states:
+            return alternatives
+        return sorted(alternatives, key=lambda one: any(waits(self._of(at), now, fresh=fresh) for at in _hosts(one)))
 
     def closed(self, item: Item) -> bool:
         """Whether nothing holds items of the item's store and host back: many requests may be sent at once."""
@@ -223,12 +229,16 @@ class Breakers:
 
 
 def _dependencies(item: Item) -> list[Dependency]:
+    return [_store(item), *_hosts(item)]
+
+
+def _hosts(item: Item) -> list[Dependency]:
     host = None
     if isinstance(item.origin, Url):
         host = _host("/".join(item.origin.text.split("/", 3)[:3]))
     elif isinstance(item.origin, S3Object):
         host = f"source store {item.origin.at.store!r}"
-    return [_store(item), *([(Reason.SOURCE_UNAVAILABLE, host)] if host else [])]
+    return [(Reason.SOURCE_UNAVAILABLE, host)] if host else []
 
 
 def _store(item: Item) -> Dependency:

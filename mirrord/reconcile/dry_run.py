@@ -43,8 +43,9 @@ _MAY_BE_ADOPTED = "another object of this length stands there: adopted instead i
 
 @frozen
 class WithheldCopy:
-    """A copy that is due. `size` in bytes; None: the source does not give it."""
+    """A copy that is due. `size` in bytes; None: the source does not give it. `item` has the source that serves it."""
 
+    item: Item
     why: str
     kind: TransferKind
     size: int | None
@@ -123,7 +124,7 @@ class DryRun:
         if due.vacant:
             await self.require_bucket(item, store)
         why = _MAY_BE_ADOPTED if self.unread else seen.decision.message
-        self.copy_due = WithheldCopy(why, kind, observed.revision.length, original)
+        self.copy_due = WithheldCopy(item, why, kind, observed.revision.length, original)
         return Outcome(state=State.SYNCED)
 
     async def _original(self, attempt: TransferAttempt, due: DueCopy) -> Destination | None:

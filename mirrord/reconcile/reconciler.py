@@ -14,6 +14,7 @@ from typing import Protocol
 
 from mirrord.errors import (
     ConditionRefused,
+    DeclaredMismatch,
     JournalError,
     MirrordError,
     PreconditionFailed,
@@ -26,11 +27,13 @@ from mirrord.frozen import frozen
 from mirrord.model import Destination, FormerSource, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import DRIFT_EVERY, Action
+from mirrord.planning.decisions.fallbacks import Unserved, moves_on, none_serves
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.object_identity import with_shown_etag
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.adoption import Differing
 from mirrord.reconcile.breakers import Breakers
+from mirrord.reconcile.fallbacks import SourceSkipped, first_served, retrying
 from mirrord.reconcile.observation import Listed, Listings, NoListings, Observation, not_listed, observe
 from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import KEPT, ObjectRemoval
@@ -110,13 +113,16 @@ class Reconciler:
     """By item id, of items that are checked more often than their objects: when the last HEAD was sent."""
     _differing: Differing = field(default_factory=Differing)
 
-    async def reconcile(self, item: Item, failures: int = 0) -> Outcome:
+    async def reconcile(self, item: Item, failures: int = 0, *, fallbacks: bool = True) -> Outcome:
         """One check of `item`, after `failures` attempts in a row that failed. Raises JournalError only.
 
-        While the item waits for a breaker, no request is sent, and nothing is recorded.
+        While the item waits for a breaker, no request is sent, and nothing is recorded. Without `fallbacks` only its
+        `origin` is asked; raises SourceSkipped if that does not serve an item with several sources.
         """
         if item.options.suspend:
             return await self._record(item, await self.journal.record(item.id), Outcome(state=State.SUSPENDED))
+        if item.urls and fallbacks:
+            return await self._with_fallbacks(item, failures)
         waits = self.breakers.admit(item, self.clock.monotonic(), fresh=not failures)
         if waits is not None:
             return waits
@@ -131,6 +137,25 @@ class Reconciler:
                     return await self._failed(attempt, error)
         finally:
             self.breakers.leave(item)
+
+    async def _with_fallbacks(self, item: Item, failures: int) -> Outcome:
+        """The check with the first of the item's sources that serves it. One whose host is held back is asked last."""
+
+        async def check(one: Item) -> Outcome:
+            return await self.reconcile(one, failures, fallbacks=False)
+
+        order = self.breakers.in_order(item.alternatives, self.clock.monotonic(), fresh=not failures)
+        unserved: list[Unserved] = []
+        if (outcome := await first_served(order, check, unserved, self.journal)) is not None:
+            return outcome
+        outcome = none_serves(unserved)
+        if not outcome.tried:
+            return outcome
+        if outcome.state is State.BLOCKED:
+            await self._give_up(item)
+        else:
+            self.observer(retrying(item, outcome, failures + 1))
+        return await self._record(item, await self.journal.record(item.id), outcome)
 
     async def record_failed(self, item: Item, outcome: Outcome) -> Outcome:
         """Record the outcome of a first attempt that failed in a batch. Raises JournalError."""
@@ -199,7 +224,10 @@ class Reconciler:
     async def _compared(self, item: Item, store: ObjectStore, source: Source, seen: Observation) -> Observation:
         observed, record, stored = seen.observed, seen.record, seen.stored
         if observed is not None and record is not None and record.revision is not None:
-            return seen.compared(item, equal=await self.transfers.equal(source, observed, record))
+            equal = await self.transfers.equal(source, observed, record)
+            if not equal and item.urls and item.declared_sha256 is not None:
+                raise DeclaredMismatch("the source's bytes are not the declared ones")
+            return seen.compared(item, equal=equal)
         if observed is None or stored is None or self._differing.has(item, stored, observed.revision):
             return seen.compared(item, equal=False)
         same = await self.transfers.same_bytes(item, source, store, seen)
@@ -297,6 +325,11 @@ class Reconciler:
         if not isinstance(error, MirrordError):
             _log.error("internal error", exc_info=error, extra={"item": item.id})
             return await self._record_failure(attempt, internal_error(error))
+        if item.urls and moves_on(error):
+            outcome = self._ended(attempt, error)
+            if attempt.running:
+                attempt.failed(error, 0.0)
+            raise SourceSkipped(outcome) from error
         if error.recovery is Recovery.BLOCK:
             await self._give_up(item)
         if item.folder_file is not None and isinstance(error, SourceMissing):
@@ -304,12 +337,15 @@ class Reconciler:
         return await self._record_failure(attempt, error)
 
     async def _record_failure(self, attempt: TransferAttempt, error: MirrordError) -> Outcome:
-        item, fresh = attempt.item, attempt.number == 1
-        outage = self.breakers.failed(item, error, self.clock.monotonic(), begun=attempt.running, fresh=fresh)
-        outcome = outage or outcome_of_error(error, attempt.number, self.retry)
+        outcome = self._ended(attempt, error)
         if attempt.running or outcome.state is State.RETRYING:
             attempt.failed(error, outcome.retry_in)
-        return await self._record(item, attempt.record, outcome)
+        return await self._record(attempt.item, attempt.record, outcome)
+
+    def _ended(self, attempt: TransferAttempt, error: MirrordError) -> Outcome:
+        item, fresh = attempt.item, attempt.number == 1
+        outage = self.breakers.failed(item, error, self.clock.monotonic(), begun=attempt.running, fresh=fresh)
+        return outage or outcome_of_error(error, attempt.number, self.retry)
 
     async def _record(self, item: Item, record: Record | None, outcome: Outcome) -> Outcome:
         """Record the state if it changed."""

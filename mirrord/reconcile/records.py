@@ -20,9 +20,11 @@ from mirrord.model import (
     State,
     StoredObject,
     Transfer,
+    shown_origin,
 )
 from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import adopted, options_digest
+from mirrord.planning.decisions.fallbacks import Relation, relation
 from mirrord.planning.decisions.identity import same_state
 
 _SYNCED = Outcome(state=State.SYNCED)
@@ -49,13 +51,19 @@ def _in_force(item: Item, condition: Condition, revision: Revision | None, known
     return Record(
         item_id=item.id,
         entry=item.entry,
-        source=item.shown_source,
+        source=_served_by(item, revision),
         destination=item.destination,
         condition=condition,
         revision=revision,
         object=known,
         dated=item.dated,
     )
+
+
+def _served_by(item: Item, revision: Revision | None) -> str:
+    """The source that the revision is of, if it is one of several."""
+    served = item.source_at(revision.address) if item.urls and revision is not None else None
+    return item.shown_source if served is None else shown_origin(served)
 
 
 def with_copy(item: Item, record: Record | None, copied: Copied, now: float, digest: str | None = None) -> Record:
@@ -134,11 +142,15 @@ def with_adopted(
 
 
 def touched(item: Item, record: Record, observed: Observed) -> bool:
-    """Whether the file, found to hold the recorded bytes, is another state of it than the recorded one.
+    """Whether the source, found to hold the recorded bytes, is another one than the recorded one, or another state of
+    the file.
 
-    The device counts only if the file is removed after the upload: no other file may be removed.
+    A fallback that is older than the object does not replace the recorded source. The device counts only if the file
+    is removed after the upload: no other file may be removed.
     """
     known, now = record.revision, observed.revision
+    if known is not None and (across := relation(item, known, record.object.size, now)) is not None:
+        return across is not Relation.BEHIND
     if known is None or now.file is None:
         return False
     same = now.file == known.file if item.removes_file else same_state(now.file, known.file)
@@ -148,10 +160,8 @@ def touched(item: Item, record: Record, observed: Observed) -> bool:
 def with_revision(item: Item, record: Record, observed: Observed, now: float) -> Record:
     """The record of an item whose source was touched and has the same bytes: the object stays as it is."""
     digest = record.revision.digest if record.revision else None
-    return replace(
-        with_outcome(item, record, Outcome(state=State.SYNCED), now),
-        revision=replace(observed.revision, digest=observed.revision.digest or digest),
-    )
+    revision = replace(observed.revision, digest=observed.revision.digest or digest)
+    return _in_force(item, _condition(record, _SYNCED, now), revision, record.object)
 
 
 def is_news(record: Record | None, outcome: Outcome) -> bool:

@@ -31,7 +31,12 @@ class RunningCopy:
     def context(self, budget: Budget, etags: ETagAgreement) -> TransferContext:
         """The context of the copy."""
         return TransferContext(
-            store=self.due.store, budget=budget, ledger=self.ledger, etags=etags, aborted=self._aborted
+            store=self.due.store,
+            budget=budget,
+            ledger=self.ledger,
+            etags=etags,
+            aborted=self._aborted,
+            patient=not self.attempt.item.has_fallback,
         )
 
     def progress(self, read: int, sent: int) -> None:

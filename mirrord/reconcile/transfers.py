@@ -109,6 +109,8 @@ class Transfers:
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
+        if self.slots.locked():  # its connection may be the one that a transfer with a slot waits for
+            source.release()
         async with self.slots:
             return await has_recorded_bytes(source, observed, record, self.budget)
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 
-from mirrord.errors import ChecksumMismatch, IntegrityError, SourceRefused, SourceTooLarge
+from mirrord.errors import DeclaredMismatch, IntegrityError, SourceRefused, SourceTooLarge
 from mirrord.frozen import frozen
 from mirrord.model import Copied, Observed, TransferKind
 from mirrord.planning.transfers.parts import size_of
@@ -48,7 +48,7 @@ async def copy(
     """Copy the revision `observed` of `source` to `spec.new.at`.
 
     `progress` is called after each read and each confirmed part. Raises SourceRefused and SourceTooLarge before any
-    byte is sent where the observed headers suffice; LengthMismatch, ChecksumMismatch (a declared checksum) and
+    byte is sent where the observed headers suffice; LengthMismatch, DeclaredMismatch and
     SourceChanged before the object becomes visible; and the errors of source and store.
     """
     refuse(observed, spec.demands)
@@ -64,11 +64,11 @@ async def copy(
 def refuse(observed: Observed, demands: SourceDemands) -> None:
     """Apply `max_size`, `expect` (content type) and a declared length to the observed headers, before any read.
 
-    Raises SourceTooLarge, SourceRefused or ChecksumMismatch.
+    Raises SourceTooLarge, SourceRefused or DeclaredMismatch.
     """
     length, max_size, expected = observed.revision.length, demands.max_size, demands.content_type
     if demands.size is not None and length not in (None, demands.size):
-        raise ChecksumMismatch(f"the source has {length:,} bytes, declared were {demands.size:,}")
+        raise DeclaredMismatch(f"the source has {length:,} bytes, declared were {demands.size:,}")
     if max_size is not None and length is not None and length > max_size:
         raise SourceTooLarge(f"the source has {format_size(length)}, max_size is {format_size(max_size)}")
     if expected is not None and _media_type(observed.content_type) != _media_type(expected):
@@ -116,7 +116,10 @@ class _Attempt:
         local = self.observed.revision.file is not None  # there is no connection that could break
         if not pinned(self.observed) or length is None or (local and is_put):
             return self.source.open(self.observed)
-        return ResumingStream(self.source, self.observed, PartRange(0, length), self.context.retry)
+        return self._resuming(PartRange(0, length))
+
+    def _resuming(self, wanted: PartRange) -> ResumingStream:
+        return ResumingStream(self.source, self.observed, wanted, self.context.retry, patient=self.context.patient)
 
     def _first_size(self) -> int:
         """For a put one byte more than expected, so that a longer source is detected."""
@@ -146,7 +149,7 @@ class _Attempt:
             raise errors.exceptions[0] from None
 
     async def _read_range(self, upload: MultipartUpload, missing: PartRange) -> None:
-        async with ResumingStream(self.source, self.observed, missing, self.context.retry) as stream:
+        async with self._resuming(missing) as stream:
             first = missing.start // self.spec.layout.sizes.first + 1
             await self._send_parts(upload, self._reader(stream, missing.size), first)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mirrord import checksums
 from mirrord.aio import CooperativePause
-from mirrord.errors import ChecksumMismatch, LengthMismatch, SourceTooLarge
+from mirrord.errors import DeclaredMismatch, LengthMismatch, SourceTooLarge
 from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
@@ -63,15 +63,15 @@ class ReadChecks:
             await checksums.extend(running, body)
 
     def end(self) -> None:
-        """Call it after the last byte. Raises LengthMismatch unless exactly `length` bytes were read, ChecksumMismatch
+        """Call it after the last byte. Raises LengthMismatch unless exactly `length` bytes were read, DeclaredMismatch
         unless they are the declared ones."""
         if self._length is not None and self.bytes_read != self._length:
             raise LengthMismatch(f"the source ended after {self.bytes_read:,} of {self._length:,} bytes")
         if self._demands.size not in (None, self.bytes_read):
-            raise ChecksumMismatch(f"the source has {self.bytes_read:,} bytes, declared were {self._demands.size:,}")
+            raise DeclaredMismatch(f"the source has {self.bytes_read:,} bytes, declared were {self._demands.size:,}")
         for running, declared in self._digests:
             if (found := running.hexadecimal()) != declared:
-                raise ChecksumMismatch(f"the source's bytes have {running.kind} {found}, declared was {declared}")
+                raise DeclaredMismatch(f"the source's bytes have {running.kind} {found}, declared was {declared}")
 
     def _account(self, count: int) -> None:
         self.bytes_read += count

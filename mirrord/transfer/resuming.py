@@ -15,7 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from mirrord.errors import MirrordError, SourceUnavailable
+from mirrord.errors import MirrordError, SourceTooSlow, SourceUnavailable
 from mirrord.model import Observed
 from mirrord.planning.transfers.resume import PartRange
 from mirrord.ports import ByteStream, Source
@@ -28,14 +28,20 @@ BREAKS_RESET_AFTER = MiB
 
 
 class ResumingStream:
-    """`async with ResumingStream(source, observed, wanted, retry) as stream`: a `ports.ByteStream` of the range."""
+    """`async with ResumingStream(source, observed, wanted, retry) as stream`: a `ports.ByteStream` of the range.
 
-    def __init__(self, source: Source, observed: Observed, wanted: PartRange, retry: RetryPolicy) -> None:
+    Not `patient`: a source that is too slow is an error, and not a break.
+    """
+
+    def __init__(
+        self, source: Source, observed: Observed, wanted: PartRange, retry: RetryPolicy, *, patient: bool = True
+    ) -> None:
         self._source = source
         self._observed = observed
         self._offset = wanted.start
         self._end = wanted.end
         self._retry = retry
+        self._patient = patient
         self._breaks = Failures()
         self._last_break = wanted.start
         self._stream: ByteStream | None = None
@@ -43,7 +49,7 @@ class ResumingStream:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._retry.run(self._first, _is_break, self._breaks)
+            await self._retry.run(self._first, self._is_break, self._breaks)
         except BaseException:
             await self._close()
             raise
@@ -56,7 +62,7 @@ class ResumingStream:
 
     async def readinto(self, view: memoryview) -> int:
         """See `ports.ByteStream`. Raises SourceUnavailable after too many breaks, and SourceChanged."""
-        count = await self._retry.run(partial(self._read, view), _is_break, self._breaks)
+        count = await self._retry.run(partial(self._read, view), self._is_break, self._breaks)
         self._offset += count
         return count
 
@@ -101,6 +107,5 @@ class ResumingStream:
         if opened is not None:
             await opened.__aexit__(None, None, None)
 
-
-def _is_break(error: MirrordError) -> bool:
-    return isinstance(error, SourceUnavailable)
+    def _is_break(self, error: MirrordError) -> bool:
+        return isinstance(error, SourceUnavailable) and (self._patient or not isinstance(error, SourceTooSlow))

@@ -114,6 +114,8 @@ class TransferContext:
     ledger: Ledger = NULL_LEDGER
     etags: ETagAgreement = field(default_factory=ETagAgreement)
     aborted: Callable[[str], None] = ignore
+    patient: bool = True
+    """A source that is too slow is asked again. False: another source is asked instead."""
 
 
 def no_progress(_read: int, _sent: int) -> None:

@@ -5,6 +5,7 @@ callers decide what to read and what follows from a difference.
 """
 
 from collections.abc import Sequence
+from math import inf
 
 from mirrord import checksums
 from mirrord.aio import CooperativePause
@@ -62,12 +63,17 @@ def recorded_checksums(record: Record) -> tuple[Checksum, ...]:
     return (*([record.object.checksum] if record.object.checksum else []), *declared)
 
 
-async def read_checksums(stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget) -> ContentChecksums:
-    """Read `stream` to its end with one buffer of `budget`. Raises what the stream raises."""
+async def read_checksums(
+    stream: ByteStream, kinds: Sequence[ChecksumKind], budget: Budget, most: float = inf
+) -> ContentChecksums:
+    """Read `stream` with one buffer of `budget`, to its end, or until it has more than `most` bytes. Raises what the
+    stream raises."""
     running, size, pause = [checksums.RunningChecksum(kind) for kind in kinds], 0, CooperativePause()
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view:
         while count := await stream.readinto(view):
             size += count
+            if size > most:
+                break
             for one in running:
                 await checksums.extend(one, view[:count])
             await pause.when_due()
@@ -91,7 +97,7 @@ async def has_recorded_bytes(source: Source, observed: Observed, record: Record,
     if not known:
         return False
     async with source.open(observed) as stream:
-        found = await read_checksums(stream, [one.kind for one in known], budget)
+        found = await read_checksums(stream, [one.kind for one in known], budget, record.object.size or 0)
     await source.confirm(observed)
     return found == ContentChecksums(record.object.size or 0, frozenset(known))
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from mirrord.model import Item, MoveFile, State
+from mirrord.model import Item, MoveFile, State, shown_origin
 from mirrord.programs.plan import NewBucket, Plan, PlannedAdoption, PlannedCopy, PlannedDeletion, PlannedFileRemoval
 from mirrord.programs.report import Left
 from mirrord.units import format_duration, format_size
@@ -145,6 +145,7 @@ def _item_json(item: Item) -> dict[str, object]:
         "id": item.id,
         "entry": item.entry,
         "source": item.shown_source,
+        **({"urls": [shown_origin(one) for one in item.urls]} if item.urls else {}),
         "store": item.destination.store,
         "destination": str(item.destination),
     }

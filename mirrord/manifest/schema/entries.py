@@ -13,6 +13,8 @@ from mirrord.manifest.schema.fields import Flag, refuse
 from mirrord.manifest.schema.section import Section, auto_field, duration_field, size_field
 from mirrord.model import HttpOptions, Options, UploadOptions
 
+MOST_URLS = 16
+"""URLs of one mirror: more than any network of mirrors needs, and few enough to ask all of them in one check."""
 _HTTP, _UPLOAD, _OPTIONS = HttpOptions(), UploadOptions(), Options()
 _FOLDER = FolderSpec(entry="", path="", target=FolderTarget(store="", endpoint="", bucket=""))
 """The frozen options with their defaults."""
@@ -218,8 +220,8 @@ class MirrorSection(FetchedSection):
 
     url: texts.SourceUrl | None = Field(default=None, repr=False)
     """http(s)://…, file:///… or s3://…; may hold placeholders of the matrix."""
-    urls: tuple[texts.SourceUrl, ...] | None = Field(default=None, repr=False, min_length=1)
-    """The primary URL and its fallbacks, tried in order."""
+    urls: tuple[texts.WebUrl, ...] | None = Field(default=None, repr=False, min_length=1, max_length=MOST_URLS)
+    """The primary http(s):// URL and its fallbacks, tried in order at each check."""
     list: texts.ListLocation | None = Field(default=None, repr=False)
     """A file of sources, or its URL: .tsv, .csv, .jsonl, .txt, SHA256SUMS or PULP_MANIFEST."""
     to: texts.S3Url

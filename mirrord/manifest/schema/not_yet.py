@@ -50,7 +50,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "daemon.notify": NotYetRow("webhooks"),
     "stores.buckets.lock": NotYetRow("object lock"),
     "mirrors.url": NotYetRow("s3:// prefixes", _is_prefix),
-    "mirrors.urls": NotYetRow("fallback sources"),
     "mirrors.http.proxy": NotYetRow("proxies"),
     "mirrors.http.ca_file": NotYetRow("private authorities of sources"),
     "mirrors.http.client_cert": NotYetRow("client certificates"),

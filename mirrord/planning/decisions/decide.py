@@ -32,6 +32,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.adoption import may_be_equal
 from mirrord.planning.decisions.describe import validator
+from mirrord.planning.decisions.fallbacks import Relation, relation
 from mirrord.planning.decisions.identity import same_revision
 from mirrord.planning.decisions.object_identity import is_recorded
 
@@ -161,19 +162,29 @@ def _next_check(
         return Decision(Action.BLOCK, drift, Reason.DRIFTED, drifted=True)
     if drift:
         return Decision(Action.COPY, drift, drifted=True)
-    if _rewritten(item, record):
-        return Decision(Action.COPY, "the object's options changed")
-    if record.revision is not None and not _proven(item, record.revision, record.object.size):
-        return Decision(Action.COPY, _UNPROVEN)
-    if _unread(item, record):
-        return Decision(Action.COPY, "the object was not read back")
+    across = _across(item, record, observed)
+    if across is Relation.BEHIND:
+        return Decision(Action.KEEP, "this fallback is older than the object")
+    if why := _insufficient(item, record):
+        return Decision(Action.COPY, why)
     if observed is None or (_same(observed.revision, record.revision) and validator(observed.revision)):
         return Decision(Action.KEEP, "unchanged")
-    if equal is None and _comparable(record, observed):
-        return Decision(Action.COMPARE, "the file was touched: its bytes may be the same")
+    if across is Relation.EQUAL:
+        return Decision(Action.KEEP, "another URL has the same revision")
+    if equal is None and _comparable(record, observed, across):
+        return Decision(Action.COMPARE, "its bytes may be the same")
     if equal:
         return Decision(Action.KEEP, "touched: the same bytes")
     return Decision(Action.COPY, "the source changed")
+
+
+def _insufficient(item: Item, record: Record) -> str | None:
+    """Why the object must be written again although its source did not change; None: it need not."""
+    if _rewritten(item, record):
+        return "the object's options changed"
+    if record.revision is not None and not _proven(item, record.revision, record.object.size):
+        return _UNPROVEN
+    return "the object was not read back" if _unread(item, record) else None
 
 
 _SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5})
@@ -189,9 +200,19 @@ def identifies_bytes(record: Record) -> bool:
     )
 
 
-def _comparable(record: Record, observed: Observed) -> bool:
-    """Whether reading the source may show that nothing changed. Only for files, which are read without network. A
-    changed ctime alone does not prove a chmod: a program that writes and then resets mtime leaves the same trace."""
+def _across(item: Item, record: Record, observed: Observed | None) -> Relation | None:
+    """See `relation`. None also if nothing is to be compared."""
+    if observed is None or record.revision is None:
+        return None
+    return relation(item, record.revision, record.object.size, observed.revision)
+
+
+def _comparable(record: Record, observed: Observed, across: Relation | None) -> bool:
+    """Whether reading the source may show that nothing changed. Only for files, which are read without network, and for
+    another URL of the item. A changed ctime alone does not prove a chmod: a program that writes and then resets mtime
+    leaves the same trace."""
+    if across is Relation.UNPROVEN:
+        return observed.revision.length in (None, record.object.size) and identifies_bytes(record)
     if observed.revision.file is None or record.revision is None or record.revision.file is None:
         return False
     return observed.revision.length == record.object.size and identifies_bytes(record)

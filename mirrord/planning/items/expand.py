@@ -208,16 +208,24 @@ class _File:
             self._lists.append(list_spec(context, mirror, self._options.setting(mirror, "matrix")))
             self._name(context, self._lists[-1].entry)
             self._prune(mirror, self._lists[-1].entry)
-        if mirror.url is None:
-            return  # `allow_unset`, or a form of source that NOT_YET refuses
+        first = mirror.url or next(iter(mirror.urls or ()), None)
+        if first is None:
+            return  # a list, `allow_unset`, or a form of source that NOT_YET refuses
         name, at = mirror.name, len(self._items)
         if name is None and self._options.setting(mirror, "matrix"):
-            name = default_name(mirror.to, mirror.url)
-        for origin, destination in bindings(context, mirror, self._options.setting(mirror, "matrix")):
+            name = default_name(mirror.to, first)
+        for origins, destination in bindings(context, mirror, self._options.setting(mirror, "matrix")):
             item_id = destination.item_id
             entry = name or _same_text(str(destination), mirror.to)
             self._claim(context, item_id, destination, entry)
-            item = Item(id=item_id, entry=entry, origin=origin, destination=destination, options=context.options)
+            item = Item(
+                id=item_id,
+                entry=entry,
+                origin=origins[0],
+                destination=destination,
+                options=context.options,
+                urls=origins if len(origins) > 1 else (),
+            )
             known = self._others.known.get(item_id)
             self._items.append(item if known is None or known != item else known)
         if len(self._items) > at:

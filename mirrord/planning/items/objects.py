@@ -62,19 +62,22 @@ class EntryFault(Exception):
 # ── mirrors ───────────────────────────────────────────────────────────────────────────────────────
 def bindings(
     context: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[Origin, Destination]]:
-    """The sources of a mirror with their objects: one, or one for each combination of the matrix."""
-    url = _template("url", mirror.url or "", tuple(matrix))
+) -> Iterator[tuple[tuple[Origin, ...], Destination]]:
+    """The sources of a mirror, the primary one first, with their object: of one item, or of one for each combination of
+    the matrix. The primary source gives the values of host, path and name."""
+    field, texts = _sources(mirror)
+    urls = [_template(field, text, tuple(matrix)) for text in texts]
     to = _template("to", mirror.to, (*matrix, *_OF_URL))
     if prod(len(values) for values in matrix.values()) > MOST_COMBINATIONS:
         raise EntryFault("matrix", f"more than {MOST_COMBINATIONS:,} combinations; split the entry")
     for combination in product(*matrix.values()):
         values = dict(zip(matrix, combination, strict=True))
-        origin = _origin(context, url.fill(values))
-        destination = _object(context, origin, to, values, append=mirror.to.endswith("/"))
-        if isinstance(origin, S3Object) and origin.at.item_id == destination.item_id:
+        origins = tuple(_origin(context, url.fill(values)) for url in urls)
+        values |= _values_of(field, origins)
+        destination = _object(context, to, values, append=mirror.to.endswith("/"))
+        if any(isinstance(origin, S3Object) and origin.at.item_id == destination.item_id for origin in origins):
             raise EntryFault("to", f"{destination} is its own source; give it another key or bucket")
-        yield origin, destination
+        yield origins, destination
 
 
 def _origin(context: EntryContext, text: str) -> Origin:
@@ -90,13 +93,23 @@ def _origin(context: EntryContext, text: str) -> Origin:
     return S3Object(Destination(store.name, store.endpoint, bucket, keys.normalised(key, profile(store.provider))))
 
 
-def _object(
-    context: EntryContext, origin: Origin, to: Template, values: dict[str, str], *, append: bool
-) -> Destination:
+def _sources(mirror: MirrorSection) -> tuple[str, tuple[str, ...]]:
+    """The field that names the sources, and their texts."""
+    return ("urls", mirror.urls) if mirror.urls is not None else ("url", (mirror.url or "",))
+
+
+def _values_of(field: str, origins: Sequence[Origin]) -> Mapping[str, str]:
+    """The placeholder values of the primary source. All sources must be valid, and no two of them the same."""
     try:
-        values |= keys.key_values(origin)
+        values, *_ = [keys.key_values(origin) for origin in origins]
     except ValueError as error:
-        raise EntryFault("url", str(error)) from None
+        raise EntryFault(field, str(error)) from None
+    if len(set(origins)) < len(origins):
+        raise EntryFault(field, "the same URL twice; each fallback is another URL")
+    return values
+
+
+def _object(context: EntryContext, to: Template, values: Mapping[str, str], *, append: bool) -> Destination:
     if append and not values["name"]:
         raise EntryFault("to", "ends with / but the URL has no last path segment to append; write the whole key")
     try:

@@ -32,6 +32,7 @@ from mirrord.model import (
 _NO_OPTIONS = frozenset(
     {
         "url",
+        "urls",
         "list",
         "to",
         "name",

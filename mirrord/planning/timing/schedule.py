@@ -96,7 +96,7 @@ def is_current(item: Item, record: Record) -> bool:
         record.condition.state is State.SYNCED
         and record.removed is None
         and record.revision is not None
-        and record.revision.address == item.origin.fingerprint
+        and item.source_at(record.revision.address) is not None
         and record.object.options_digest == options_digest(item.options.object)
         and not item.options.suspend
     )

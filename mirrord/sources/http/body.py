@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from mirrord.aio import CooperativePause, TimeLimit, TimeLimits
-from mirrord.errors import SourceRefused, SourceUnavailable
+from mirrord.errors import SourceRefused, SourceTooSlow, SourceUnavailable
 from mirrord.model import HttpOptions
 from mirrord.sources.http.client import parser_reason
 from mirrord.sources.http.codings import BodyReader, TransferDecoder, transfer_codings
@@ -212,11 +212,12 @@ class _ConnectionReader:
             raise self._slow()
         return chunk
 
-    def _silent(self) -> SourceUnavailable:
-        return self._failed(f"silent for {self._options.idle_timeout:g} s")
+    def _silent(self) -> SourceTooSlow:
+        return SourceTooSlow(str(self._failed(f"silent for {self._options.idle_timeout:g} s")))
 
-    def _slow(self) -> SourceUnavailable:
-        return self._failed(f"slower than min_rate ({format_size(self._options.min_rate)}/s)")
+    def _slow(self) -> SourceTooSlow:
+        slower = f"slower than min_rate ({format_size(self._options.min_rate)}/s)"
+        return SourceTooSlow(str(self._failed(slower)))
 
     def _read_buffered(self) -> bytes:
         """Bytes that have arrived, without waiting: more at a time while reading is quick, fewer where it is slow."""

@@ -22,7 +22,7 @@ async def listed_sha256(source: Source, url: str, item: Item) -> str:
 
     Raises SourceRefused if the list has none or several for this name, and the errors of the source.
     """
-    search = DigestSearch(key_values(item.origin)["name"])
+    search = DigestSearch(key_values(item.primary)["name"])
     await _read(source, url, search)
     try:
         return search.result()

@@ -5,7 +5,7 @@ first source: it takes 0.1 s of CPU, and many runs have no URL.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -64,8 +64,8 @@ class HttpSources:
     async def declared(self, item: Item) -> str | None:
         """The declared sha256 (hex) of the item's bytes, read from the list if one is declared; None: none declared.
 
-        The entry's headers and credentials are sent to a list at the entry's own origin only. Raises SourceError's
-        children.
+        The entry's headers and credentials are sent to a list only if one of the entry's sources has the same origin.
+        Raises SourceError's children.
         """
         declared = item.options.requires.checksum
         sha256 = item.declared_sha256
@@ -73,10 +73,7 @@ class HttpSources:
             return sha256
         from mirrord.sources.http.checksum_list import listed_sha256
 
-        own, credentials = without_userinfo(item.origin.address)
-        same = origin(own) == origin(declared.url)
-        headers = {**credentials, **item.options.http.headers} if same else {}
-        options = replace(item.options.http, headers=headers)
+        options = replace(item.options.http, headers=_headers_to(declared.url, item))
         source = self._source(declared.url, options, self._client(of_lists=True))
         return await listed_sha256(source, declared.url, item)
 
@@ -95,3 +92,13 @@ class HttpSources:
             self._clients[of_lists] = client
             self._resources.push_async_exit(client)
         return self._clients[of_lists]
+
+
+def _headers_to(url: str, item: Item) -> Mapping[str, str]:
+    """The headers of the item's entry, with the userinfo of its source at the same origin as `url`; empty if it has
+    none there."""
+    for source in item.urls or (item.origin,):
+        own, credentials = without_userinfo(source.address)
+        if origin(own) == origin(url):
+            return {**credentials, **item.options.http.headers}
+    return {}

@@ -42,5 +42,5 @@ def test_it_is_valid_without_any_variable() -> None:
     assert loaded.problems == ()
     expansion = expand(loaded)
     assert not any(one.problems for one in expansion.files)
-    assert len(list(expansion.items)) == 6
+    assert len(list(expansion.items)) == 7
     assert len(list(expansion.folders)) == 2

@@ -172,6 +172,15 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             ENTRY + "    urls: [https://a/b]\n",
             "m.yaml:4:11: mirrors[0].urls: url is given too; keep one of url, urls, list",
         ),
+        ("mirrors: [{urls: [], to: s3://bbb/x}]", "m.yaml:1:18: mirrors[0].urls: at least one is needed"),
+        (
+            "mirrors: [{urls: [https://a/b, s3://bbb/y], to: s3://bbb/x}]",
+            'm.yaml:1:32: mirrors[0].urls[1]: "s3://bbb/y" is not an http:// or https:// URL',
+        ),
+        (
+            f"mirrors: [{{urls: [{', '.join(f'https://a/{number}' for number in range(17))}], to: s3://bbb/x}}]",
+            "m.yaml:1:18: mirrors[0].urls: at most 16",
+        ),
         (
             ENTRY + "    every: 1h\n    cron: 0 3 * * *\n",
             "m.yaml:5:11: mirrors[0].cron: every is given too; keep one of",

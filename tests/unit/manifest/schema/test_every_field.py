@@ -90,6 +90,7 @@ BEHAVIOUR = {
     "*.suspend": "tests/unit/reconcile/test_reconciler.py::test_a_suspended_item_is_not_checked",
     "mirrors.url": f"{EXPAND}::test_the_destination_of_an_object",
     "mirrors.from_store": "tests/integration/test_stored_sources.py::test_an_object_of_another_store_is_streamed",
+    "mirrors.urls": "tests/integration/test_fallbacks.py::test_run_shows_which_url_serves",
     "mirrors.list": "tests/integration/test_lists.py::test_each_format_by_url_and_by_file",
     "mirrors.matrix": f"{EXPAND}::test_a_matrix_makes_every_combination",
     "mirrors.checksum.digest": "tests/integration/test_trust.py::test_only_bytes_of_a_declared_checksum_are_stored",

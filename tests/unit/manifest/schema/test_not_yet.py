@@ -39,7 +39,6 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         ("daemon: {per_host: {requests_per_second: 9}}", "daemon.per_host.requests_per_second"),
         ("daemon: {notify: [{url: https://h/x}]}", "daemon.notify"),
         ("stores: {x: {buckets: {bbb: {lock: {}}}}}", "stores.x.buckets.bbb.lock"),
-        ("mirrors: [{urls: [https://h/x], to: s3://bbb/x}]", "mirrors[0].urls"),
         (MIRROR.format("http: {proxy: http://p:3128}"), "mirrors[0].http.proxy"),
         (MIRROR.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "mirrors[0].object.lock"),
         (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),

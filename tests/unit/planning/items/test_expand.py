@@ -66,6 +66,33 @@ def test_the_destination_of_an_object(expanded: Expand, url: str, to: str, key: 
     assert item.id == item.destination.item_id
 
 
+def test_urls_are_one_item_named_by_the_primary(expanded: Expand) -> None:
+    urls = "['https://a/{v}/data.bin?x=1', 'https://b/mirror/{v}']"
+    (item,) = expanded(f"mirrors: [{{urls: {urls}, to: 's3://bbb/{{host}}/{{v}}/', matrix: {{v: ['7']}}}}]").items
+    assert item.urls == (Url("https://a/7/data.bin?x=1"), Url("https://b/mirror/7"))
+    assert (item.origin, item.destination.key) == (item.urls[0], "a/7/data.bin")
+    assert [one.origin for one in item.alternatives] == [*item.urls]
+    assert item.shown_source == "https://a/7/data.bin"
+
+
+def test_one_url_has_no_fallback(expanded: Expand) -> None:
+    (item,) = expanded("mirrors: [{urls: [https://a/x], to: s3://bbb/}]").items
+    assert (item.origin, item.urls, item.alternatives) == (Url("https://a/x"), (), (item,))
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        ("[https://a/x, https://b/x, https://a/x]", "1.yaml:1:18: mirrors[0].urls: the same URL twice"),
+        ("['https://a/{w}']", "1.yaml:1:18: mirrors[0].urls: unknown placeholder"),
+        ("[https://a/x, 'https://h:99999/x']", "1.yaml:1:18: mirrors[0].urls: this is no URL"),
+    ],
+)
+def test_urls_that_are_wrong_together(expanded: Expand, urls: str, message: str) -> None:
+    (problem,) = short(expanded(f"mirrors: [{{urls: {urls}, to: s3://bbb/x}}]"))
+    assert problem.startswith(message)
+
+
 @pytest.mark.parametrize(
     ("url", "to", "expected"),
     [
