@@ -1,4 +1,4 @@
-"""What manifests declare beside items: stores with their credentials and buckets, and folders. Plain values.
+"""What manifests declare beside items: stores with their credentials and buckets, folders, and receivers. Plain values.
 
 `manifest` and `planning.items.expand` make these values, adapters use them. No repr contains a secret.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from mirrord.frozen import frozen
-from mirrord.model import ChecksumKind, FileAction, KeepFile, Options, ProviderName
+from mirrord.model import ChecksumKind, FileAction, KeepFile, Notice, Options, ProviderName, fingerprint, shown
 
 
 @frozen(kw_only=True)
@@ -132,3 +132,49 @@ class FolderSpec:
     def removes_files(self) -> bool:
         """Whether files are deleted or moved when their objects are proven."""
         return not isinstance(self.after_upload, KeepFile)
+
+
+# ── receivers ─────────────────────────────────────────────────────────────────────────────────────
+@frozen(kw_only=True)
+class Webhook:
+    """A receiver of notifications. Its URL is its identity."""
+
+    url: str = field(repr=False)
+    notices: frozenset[Notice]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key: bytes | None = field(default=None, repr=False)
+    """Of the signatures; None: notifications are not signed."""
+
+    @property
+    def id(self) -> str:
+        """Its name in the journal."""
+        return fingerprint(self.url)
+
+    @property
+    def shown(self) -> str:
+        """Its URL for users: without the path, which often contains a secret, too."""
+        return _without_path(self.url)
+
+
+@frozen(kw_only=True)
+class Heartbeat:
+    """A URL that is requested every so many seconds while mirrord works."""
+
+    url: str = field(repr=False)
+    every: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def id(self) -> str:
+        return fingerprint(self.url)
+
+    @property
+    def shown(self) -> str:
+        """As `Webhook.shown`."""
+        return _without_path(self.url)
+
+
+def _without_path(url: str) -> str:
+    scheme, _, rest = shown(url).partition("://")
+    host, slash, _ = rest.partition("/")
+    return f"{scheme}://{host}/…" if slash else f"{scheme}://{host}"

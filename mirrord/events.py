@@ -157,6 +157,16 @@ class ItemDrifted(ItemEvent):
 
 
 @frozen(kw_only=True)
+class ItemStale(ItemEvent):
+    """The item is out of sync for longer than its `stale_after`."""
+
+    name = "item.stale"
+    since: float
+    """When it was last known to be in sync: seconds since the epoch."""
+    message: str
+
+
+@frozen(kw_only=True)
 class ItemPruned(ItemEvent):
     """The object was deleted: its source is gone and the manifest asks for the deletion."""
 

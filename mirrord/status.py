@@ -10,6 +10,9 @@ from mirrord.errors import LeftOut, Problem, Reason
 from mirrord.frozen import frozen
 from mirrord.model import Integrity, Record, State, TransferKind
 
+MOST_STALE = 100
+"""Most stale items that a status names."""
+
 
 @frozen(kw_only=True)
 class Progress:
@@ -111,6 +114,22 @@ class ListStatus:
 
 
 @frozen(kw_only=True)
+class ReceiverStatus:
+    """One webhook or heartbeat."""
+
+    id: str
+    name: str  # the URL without its path, without secrets
+    kind: str  # webhook, heartbeat
+    waiting: int = 0
+    dead: int = 0
+    """Notifications that were given up since the webhook is in the manifest."""
+    dropped: int = 0
+    """Notifications that were dropped because the outbox was full."""
+    problem: str = ""
+    """Why the last request failed, or else why the last dead notification was given up."""
+
+
+@frozen(kw_only=True)
 class Status:
     """The whole status at one moment. `not_ready` is the reason, empty when ready."""
 
@@ -123,6 +142,11 @@ class Status:
     files: tuple[FileStatus, ...] = ()
     folders: tuple[FolderStatus, ...] = ()
     lists: tuple[ListStatus, ...] = ()
+    receivers: tuple[ReceiverStatus, ...] = ()
+    stale: tuple[str, ...] = ()
+    """Objects of the first stale items: out of sync for longer than `stale_after`."""
+    stale_items: int = 0
+    """How many items are stale."""
     stores: Mapping[str, bool] = field(default_factory=dict)
     """Whether the last call to each store was answered."""
     differences: tuple[str, ...] = ()

@@ -16,15 +16,16 @@ from mirrord.aio import cooperatively
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.board import Board
 from mirrord.daemon.health import Health
+from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
-from mirrord.daemon.supervise import Supervisor
+from mirrord.daemon.stale_items import StaleItems
 from mirrord.errors import JournalError
 from mirrord.events import Event
 from mirrord.folders.waiting import WaitingFile
 from mirrord.manifest.schema.not_yet import not_enforced
 from mirrord.model import Record, State
 from mirrord.ports import JournalQueries
-from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
+from mirrord.status import MOST_STALE, FileStatus, ItemPage, ItemStatus, Status
 
 _log = getLogger(__name__)
 
@@ -37,11 +38,12 @@ class Controller:
     """Implements `ports.Control`. With `stopping` it is not ready."""
 
     applied: AppliedState
-    supervisor: Supervisor
     journal: JournalQueries
     board: Board
     health: Health
     totals: Totals
+    notifications: Notifications
+    stale: StaleItems
     started: float
     """Seconds since the epoch."""
     read_again: Callable[[], Awaitable[None]]
@@ -57,7 +59,13 @@ class Controller:
         files = self.applied.manifests.statuses()
         if files and not any(file.in_force for file in files):
             return "no valid manifest is in force"
-        return self.supervisor.problem()
+        return self.notifications.supervisor.problem()
+
+    def works(self) -> bool:
+        """Whether mirrord is ready, and the last call to each store in force was answered."""
+        answers = self.health.stores()
+        in_force = self.applied.manifests.current.loaded.stores
+        return self.not_ready() is None and all(answers.get(name, True) for name in in_force)
 
     async def check_journal(self) -> None:
         """Raises JournalError, logged once, if the file of the journal was replaced or cannot be read."""
@@ -81,6 +89,9 @@ class Controller:
             files=self.applied.manifests.statuses(),
             folders=self.applied.folders.statuses(),
             lists=self.applied.lists.statuses(),
+            receivers=await self.notifications.statuses(),
+            stale=self.stale.objects()[:MOST_STALE],
+            stale_items=len(self.stale.objects()),
             stores=self.health.stores(),
             differences=self.applied.stores.differences,
             not_enforced=not_enforced(),

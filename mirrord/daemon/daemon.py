@@ -53,11 +53,12 @@ class Daemon:
     # ── startup ───────────────────────────────────────────────────────────────────────────────────
     async def start(self, url: str) -> None:
         """Apply the manifests, start the work, and report that the daemon is ready."""
-        await self.applied.apply()
+        await self.follower.apply()
         self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + CHECKS), finite=True)
         self.supervisor.start("manifests", self.follower.run)
         self.supervisor.start("sweep", self.engine.sweeper.run)
         self.supervisor.start("totals", self.count)
+        self.supervisor.start("stale items", self.controller.stale.run)
         self.supervisor.start("watchdog", self.notify_watchdog, finite=True)
         self.notifier.ready(f"serving at {url}" if url else "running")
         self.observer(DaemonReady(url=url, pid=os.getpid()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.systemd import Notifier
 from mirrord.sources.watch import DirectoryWatch
@@ -24,6 +25,7 @@ class ManifestFollower:
     manifests: Manifests
     applied: AppliedState
     restarts: Restarts
+    notifications: Notifications
     notifier: Notifier
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _unapplied: bool = field(default=False, init=False)
@@ -39,6 +41,11 @@ class ManifestFollower:
                 except TimeoutError:
                     continue
 
+    async def apply(self) -> None:
+        """Apply what is in force: who is notified, then the rest."""
+        await self.notifications.apply(self.manifests.current.loaded.daemon, self.manifests.statuses())
+        await self.applied.apply()
+
     async def reload(self) -> None:
         """Read the manifests and the files that they refer to again (SIGHUP, `POST /api/v1/reload`)."""
         self.notifier.reloading()
@@ -53,7 +60,7 @@ class ManifestFollower:
             if await self.manifests.read(again=again) or self._unapplied:
                 self._unapplied = True  # if applying fails, the next call tries again
                 self.restarts.compare(self.manifests.current.loaded.daemon)
-                await self.applied.apply()
+                await self.apply()
                 self._unapplied = False
         await self.applied.renew_stores(again=again)
         if again:

@@ -52,6 +52,10 @@ class Health:
         """Whether the last call to each store was answered; only stores that were called."""
         return dict(self._up)
 
+    def fresh_at(self, item_id: str) -> float | None:
+        """When the item was last equal to its source, or tracked for the first time; None: it is not tracked."""
+        return self._fresh.get(item_id)
+
     def staleness(self) -> Mapping[str, float]:
         """By entry: seconds since its stalest item was last equal to its source."""
         now, oldest = self._clock.now(), dict[str, float]()

@@ -23,9 +23,11 @@ from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.picture import Totals
 from mirrord.daemon.presence import registered
 from mirrord.daemon.restarts import Restarts
+from mirrord.daemon.stale_items import StaleItems
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
 from mirrord.engine.daemon_block import daemon_settings
@@ -33,6 +35,7 @@ from mirrord.engine.descriptors import descriptors
 from mirrord.engine.wiring import DAEMON_RETRIES, Engine, engine
 from mirrord.errors import ManifestError
 from mirrord.events import DaemonStopped
+from mirrord.notify.client import WebhookClient
 from mirrord.ports import Observer
 from mirrord.reconcile.batched_checks import BatchedChecks
 from mirrord.scheduling.queue import LocalQueue
@@ -99,9 +102,21 @@ async def startup(
 ) -> AsyncIterator[Daemon]:
     """Everything but the web server, open; no work has started."""
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
-    async with engine(settings, {}, observers, DAEMON_RETRIES) as opened, Supervisor(opened.clock) as supervisor:
+    async with (
+        engine(settings, {}, observers, DAEMON_RETRIES) as opened,
+        WebhookClient(opened.clock) as client,
+        Supervisor(opened.clock) as supervisor,
+    ):
         manifests = Manifests(paths, environ, opened.clock, observers)
-        daemon = assembled(opened, manifests, restarts, supervisor, settings, environ, observers)
+        notifications = Notifications(
+            outbox=opened.journal.outbox,
+            client=client,
+            supervisor=supervisor,
+            observers=observers,
+            clock=opened.clock,
+            healthy=lambda: daemon.controller.works(),
+        )
+        daemon = assembled(opened, manifests, restarts, notifications, settings, environ, observers)
         await manifests.read()
         restarts.compare(manifests.current.loaded.daemon)
         files = manifests.statuses()
@@ -116,20 +131,23 @@ def assembled(
     opened: Engine,
     manifests: Manifests,
     restarts: Restarts,
-    supervisor: Supervisor,
+    notifications: Notifications,
     settings: Settings,
     environ: Mapping[str, str],
     observers: Observers,
 ) -> Daemon:
     """The daemon's parts put together. Pure wiring."""
+    supervisor = notifications.supervisor
     health, board = Health(opened.clock), Board(opened.clock)
     queue, notifier = LocalQueue(opened.clock), Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)
     metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, queue))
     observers.add(health, board, metrics)
-    follower = ManifestFollower(manifests=manifests, applied=applied, restarts=restarts, notifier=notifier)
-    controller = _controller(opened, applied, supervisor, board, health, totals, follower)
+    follower = ManifestFollower(
+        manifests=manifests, applied=applied, restarts=restarts, notifications=notifications, notifier=notifier
+    )
+    controller = _controller(opened, applied, board, health, totals, follower, observers)
     return Daemon(
         settings=settings,
         engine=replace(opened, sweeper=replace(opened.sweeper, check=applied.trigger)),
@@ -146,15 +164,23 @@ def assembled(
 def _controller(
     opened: Engine,
     applied: AppliedState,
-    supervisor: Supervisor,
     board: Board,
     health: Health,
     totals: Totals,
     follower: ManifestFollower,
+    observer: Observer,
 ) -> Controller:
+    stale = StaleItems(
+        journal=opened.journal,
+        item_of=applied.scheduler.item,
+        fresh_at=health.fresh_at,
+        observer=observer,
+        clock=opened.clock,
+    )
     return Controller(
         applied=applied,
-        supervisor=supervisor,
+        notifications=follower.notifications,
+        stale=stale,
         journal=opened.journal,
         board=board,
         health=health,

@@ -23,6 +23,7 @@ def faults(root: MappingNode) -> Iterator[RuleFault]:
     """All faults of the document."""
     yield from _each(root, "mirrors", _mirror)
     yield from _each(root, "stores", _store)
+    yield from _notify(_child(_child(root, "daemon"), "notify"))
     yield from _defaults(_child(root, "defaults"))
 
 
@@ -128,6 +129,31 @@ def _metadata(node: Node | None) -> Iterator[RuleFault]:
     values = (value.text for _, value in node.entries.values() if isinstance(value, ScalarNode))
     if sum(len(text.encode()) for text in (*node.entries, *values)) > _METADATA_LIMIT:
         yield ("metadata",), "more than S3 keeps; names and values together have at most 1,536 bytes"
+
+
+def _notify(node: Node | None) -> Iterator[RuleFault]:
+    """Each receiver is either a webhook or a heartbeat, and no URL is given twice: it is the identity of a receiver."""
+    seen: set[str] = set()
+    for index, one in enumerate(node.items if isinstance(node, SequenceNode) else ()):
+        for path, message in _receiver(one, seen):
+            yield ("daemon", "notify", index, *path), message
+
+
+def _receiver(node: Node, seen: set[str]) -> Iterator[RuleFault]:
+    if isinstance(node, MappingNode) and not _given(node, "url", "heartbeat"):
+        yield (), "give url (a webhook) or heartbeat"
+    yield from _alternatives(node, "url", "heartbeat")
+    kind = next(iter(_given(node, "url", "heartbeat")), "")
+    for name in _given(node, *(("every",) if kind == "url" else ("events", "secret") if kind else ())):
+        yield (name,), "only beside heartbeat" if kind == "url" else "only beside url"
+    address = _child(node, kind)
+    if isinstance(address, ScalarNode) and not address.unset:
+        if address.text in seen:
+            yield (kind,), "this URL is given before; keep one"
+        seen.add(address.text)
+    events = _child(node, "events")
+    if isinstance(events, SequenceNode) and not events.items:
+        yield ("events",), "name at least one event, or remove it for item.blocked, item.stale and item.recovered"
 
 
 def _store(node: MappingNode) -> Iterator[RuleFault]:

@@ -110,3 +110,5 @@ class Options:
     adopt: bool = True
     """An object of another tool that has the bytes of the source counts as in sync."""
     suspend: bool = False
+    stale_after: float | None = 0.0
+    """Seconds out of sync after which an item is stale; None: never; 0: `planning.notifications.staleness` decides."""

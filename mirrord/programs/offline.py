@@ -17,9 +17,9 @@ from mirrord.manifest.load import daemon_of
 from mirrord.manifest.load import read as content_of
 from mirrord.manifest.schema.document import DaemonSection
 from mirrord.manifest.schema.not_yet import not_enforced
-from mirrord.model import State
+from mirrord.model import OutboxCounts, State
 from mirrord.settings import Settings, default_config, resolve
-from mirrord.status import ItemStatus, Status
+from mirrord.status import MOST_STALE, ItemStatus, ReceiverStatus, Status
 
 
 @frozen
@@ -71,6 +71,19 @@ def _daemon_block(path: str, environ: Mapping[str, str]) -> tuple[DaemonSection 
     return None, tuple(problems)
 
 
+def _receiver(receiver: str, counts: OutboxCounts) -> ReceiverStatus:
+    """The journal does not have the URL."""
+    return ReceiverStatus(
+        id=receiver,
+        name=f"webhook {receiver}",
+        kind="webhook",
+        waiting=counts.waiting,
+        dead=counts.dead,
+        dropped=counts.dropped,
+        problem=counts.error,
+    )
+
+
 async def recorded(settings: Settings, limit: int) -> Recorded:
     """The journal's content, with at most `limit` items that are not in sync. Raises JournalError and its children."""
     async with read_journal(settings) as journal:
@@ -78,7 +91,15 @@ async def recorded(settings: Settings, limit: int) -> Recorded:
         for state in WORST_FIRST:
             if len(left) < limit:
                 left += map(ItemStatus.of, await journal.page(state=state, limit=limit - len(left)))
+        stale = await journal.recorded(await journal.outbox.stale())
         status = Status(
-            version=__version__, pid=0, started=0.0, totals=await journal.totals(), not_enforced=not_enforced()
+            version=__version__,
+            pid=0,
+            started=0.0,
+            totals=await journal.totals(),
+            receivers=tuple(_receiver(*one) for one in (await journal.outbox.counts()).items()),
+            stale=tuple(sorted(str(one.destination) for one in stale.values())[:MOST_STALE]),
+            stale_items=len(stale),
+            not_enforced=not_enforced(),
         )
         return Recorded(status, tuple(left), await journal.last_written())

@@ -340,7 +340,9 @@ class Reconciler:
         outcome = self._ended(attempt, error)
         if attempt.running or outcome.state is State.RETRYING:
             attempt.failed(error, outcome.retry_in)
-        return await self._record(attempt.item, attempt.record, outcome)
+        await self._record(attempt.item, attempt.record, outcome)
+        await self.journal.outbox.flush(attempt.item.id)  # where the record did not change
+        return outcome
 
     def _ended(self, attempt: TransferAttempt, error: MirrordError) -> Outcome:
         item, fresh = attempt.item, attempt.number == 1

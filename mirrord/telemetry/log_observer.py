@@ -18,6 +18,7 @@ from mirrord.events import (
     ItemChanged,
     ItemDrifted,
     ItemRetrying,
+    ItemStale,
     ItemsUnchanged,
     ItemUnchanged,
     ManifestRejected,
@@ -213,6 +214,10 @@ class LogObserver:
 
     @_log_event.register
     def _(self, event: ItemDrifted) -> None:
+        self._logger.warning(event.name, **_item(event.item), message=event.message)
+
+    @_log_event.register
+    def _(self, event: ItemStale) -> None:
         self._logger.warning(event.name, **_item(event.item), message=event.message)
 
     @_log_event.register

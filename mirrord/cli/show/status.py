@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from mirrord.cli.show.overview import Overview
 from mirrord.model import State
-from mirrord.status import FileStatus, FolderStatus, ItemStatus, ListStatus, Progress
+from mirrord.status import FileStatus, FolderStatus, ItemStatus, ListStatus, Progress, ReceiverStatus
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
 
@@ -21,6 +21,8 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
     yield from _section("manifests", [line for one in shown.status.files for line in _file(one)])
     yield from _section("folders", [line for one in shown.status.folders for line in _folder(one)])
     yield from _section("lists", [line for one in shown.status.lists for line in _list(one)])
+    yield from _section("stale", [*shown.status.stale, *_more_stale(shown)])
+    yield from _section("webhooks and heartbeats", [_receiver(one) for one in shown.status.receivers])
     yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
     yield from _section("buckets", list(shown.status.differences))
     yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
@@ -47,6 +49,9 @@ def in_json(shown: Overview) -> Json:
             "files": status.files,
             "folders": status.folders,
             "lists": status.lists,
+            "receivers": status.receivers,
+            "stale": status.stale,
+            "stale_items": status.stale_items,
             "stores": status.stores,
             "differences": status.differences,
             "not_enforced": status.not_enforced,
@@ -127,6 +132,18 @@ def _list(one: ListStatus) -> Iterator[str]:
     if not one.complete and one.faults:
         yield f"{one.source}: incomplete, nothing leaves because of it"
         yield from (f"  {fault}" for fault in one.faults)
+
+
+def _more_stale(shown: Overview) -> Iterator[str]:
+    if (more := shown.status.stale_items - len(shown.status.stale)) > 0:
+        yield f"and {more:,} more"
+
+
+def _receiver(one: ReceiverStatus) -> str:
+    counts = [f"{one.waiting:,} waiting"] if one.kind == "webhook" else ["heartbeat"]
+    counts += [f"{one.dead:,} given up"] if one.dead else []
+    counts += [f"{one.dropped:,} dropped"] if one.dropped else []
+    return f"{one.name}  {', '.join(counts)}" + (f": {one.problem}" if one.problem else "")
 
 
 def _silent(shown: Overview) -> list[str]:

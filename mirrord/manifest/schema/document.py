@@ -43,10 +43,20 @@ class NetworkSection(Section):
 
 
 class NotifySection(Section):
-    url: texts.WebUrl = Field(repr=False)
-    """Webhook that gets a POST for each event."""
-    events: tuple[texts.Name, ...] = ()
-    """Names of events; empty: all events."""
+    """A webhook or a heartbeat."""
+
+    url: texts.WebUrl | None = Field(default=None, repr=False)
+    """Webhook: gets a POST with a CloudEvent for each of its events."""
+    events: tuple[fields.EventName, ...] = ()
+    """Events that the webhook gets; absent: item.blocked, item.stale and item.recovered."""
+    headers: dict[texts.HeaderName, texts.HeaderText] = Field(default={}, repr=False)
+    """Sent with each request."""
+    secret: texts.WebhookSecret | None = Field(default=None, repr=False)
+    """Key of the signature (Standard Webhooks): whsec_ and base64, or any text; absent: requests are not signed."""
+    heartbeat: texts.WebUrl | None = Field(default=None, repr=False)
+    """Heartbeat: requested with GET while mirrord is ready and every store answers."""
+    every: fields.BeatInterval = duration_field(300.0)
+    """Time between two requests of the heartbeat."""
 
 
 class DaemonSection(Section):
@@ -74,7 +84,7 @@ class DaemonSection(Section):
     network: NetworkSection = NetworkSection.model_construct()
     """Exceptions to the rule on link-local and metadata addresses."""
     notify: tuple[NotifySection, ...] = ()
-    """Webhooks."""
+    """Webhooks and heartbeats."""
 
 
 # ── stores ────────────────────────────────────────────────────────────────────────────────────────

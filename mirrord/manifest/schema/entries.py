@@ -192,6 +192,8 @@ class EntrySection(Section):
     """An existing object of another tool that has the bytes of the source is taken as it is, not written again."""
     suspend: Flag = _OPTIONS.suspend
     """Do not check or transfer the entry's items."""
+    stale_after: fields.StaleAfter = Field(default=_OPTIONS.stale_after, json_schema_extra={"default": "auto"})
+    """Time out of sync until item.stale; auto: 3 x every, or 3 x cron's longest gap, at least 1h; folders: never."""
 
 
 class FetchedSection(EntrySection):

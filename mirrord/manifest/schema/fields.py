@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from mirrord import units
 from mirrord.manifest.schema.hints import NO_OTHERS, PROVIDERS, suggestion
 from mirrord.manifest.syntax.scalars import BooleanWord, resolved
-from mirrord.model import ChecksumKind, Drift, Overwrite, ProviderName
+from mirrord.model import ChecksumKind, Drift, Notice, Overwrite, ProviderName
 from mirrord.providers import Provider
 from mirrord.settings import LEAST_MEMORY, LOG_FORMATS, LOG_LEVELS, MOST_CONNECTIONS, MOST_TRANSFERS
 from mirrord.units import GiB, TiB
@@ -193,7 +193,9 @@ def _duration(low: float, *, never: bool = False) -> ScalarType:
 
 Duration = Annotated[float, _duration(0.001)]
 Pause = Annotated[float, _duration(0.0)]
+BeatInterval = Annotated[float, _duration(1.0)]
 Every = Annotated[float | None, _duration(0.1, never=True)]
+StaleAfter = Annotated[float | None, _duration(3600.0, never=True)]
 
 
 def _percent(value: object) -> float:
@@ -228,6 +230,7 @@ OverwriteWord = Annotated[Overwrite, word(list(Overwrite), Overwrite)]
 ChecksumWord = Annotated[str, word(["auto", *ChecksumKind])]
 LogFormat = Annotated[str, word(LOG_FORMATS)]
 LogLevel = Annotated[str, word(LOG_LEVELS)]
+EventName = Annotated[Notice, word(list(Notice), Notice)]
 Addressing = Annotated[str, word(["auto", "path", "virtual"])]
 Wire = Annotated[str, word(["auto", "sdk"])]
 Signing = Annotated[str, word(["auto", "always", "never"])]

@@ -47,7 +47,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "daemon.bandwidth": NotYetRow("bandwidth limits"),
     "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
     "daemon.network": NotYetRow("the rule on link-local and metadata addresses"),
-    "daemon.notify": NotYetRow("webhooks"),
     "stores.buckets.lock": NotYetRow("object lock"),
     "mirrors.url": NotYetRow("s3:// prefixes", _is_prefix),
     "mirrors.http.proxy": NotYetRow("proxies"),

@@ -125,6 +125,14 @@ HostName = Annotated[
     str, _text(HOST_PATTERN, "a host's name without a port; write it like mirror.example.org or *.example.org")
 ]
 Token = Annotated[str, _text(r"[\x21-\x7e]+", "a secret; printable ASCII without spaces, at least one character")]
+WebhookSecret = Annotated[
+    str,
+    _text(
+        r"whsec_[A-Za-z0-9+/]+={0,2}|(?!whsec_)[\x21-\x7e]+",
+        "a secret of a webhook; write whsec_ and base64, or printable ASCII without spaces",
+        lambda text: not text.startswith("whsec_") or len(text.removeprefix("whsec_").rstrip("=")) % 4 != 1,
+    ),
+]
 NetworkRange = Annotated[
     str, _text(r"[0-9a-fA-F:.]+(/\d{1,3})?", "a network; write an address or a CIDR block, like 10.0.0.0/8")
 ]

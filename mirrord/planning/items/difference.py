@@ -47,6 +47,7 @@ def _kind(found: Difference, before: Item, item: Item) -> list[Item]:
 
 
 def same_work(old: Item, new: Item) -> bool:
-    """Whether a transfer for `old` is also correct for `new`: they differ at most in entry and schedule."""
-    options = replace(old.options, schedule=new.options.schedule)
+    """Whether a transfer for `old` is also correct for `new`: they differ at most in entry, schedule and
+    `stale_after`."""
+    options = replace(old.options, schedule=new.options.schedule, stale_after=new.options.stale_after)
     return replace(old, entry=new.entry, options=options) == new

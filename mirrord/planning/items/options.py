@@ -95,6 +95,7 @@ class OptionsOf:
             readback=self.setting(entry, "verify") == "readback",
             adopt=self.setting(entry, "adopt"),
             suspend=self.setting(entry, "suspend"),
+            stale_after=self.setting(entry, "stale_after"),
         )
 
     def _requirements(self, entry: MirrorSection | FolderSection) -> SourceRequirements:

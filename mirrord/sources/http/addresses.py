@@ -1,10 +1,11 @@
-"""Which network addresses a source may have. Pure rules over the address that a connection goes to.
+"""Which network addresses a source or a webhook may have: rules over the address that a connection goes to.
 
 Owns SPEC section 7: link-local and cloud-metadata addresses never; private ones never after a public one. The rules
 apply to each new connection after the name was resolved, so neither an IP address in the URL nor a forged DNS answer
 avoids them.
 """
 
+import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -25,6 +26,10 @@ def final_address(text: str) -> Address:
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
+
+
+class AddressRefused(OSError):
+    """A rule of SPEC section 7 forbids the connection; `str()` is the reason."""
 
 
 class AddressRules:
@@ -48,3 +53,12 @@ class AddressRules:
         """Whether the address belongs to the public internet; an exempt address counts as private."""
         address = final_address(text)
         return address.is_global and not any(address in network for network in self._allow)
+
+
+def checked_socket(
+    rules: AddressRules, info: tuple[int, int, int, str, tuple[object, ...]], *, behind_public: bool
+) -> socket.socket:
+    """A socket for an address in the form of getaddrinfo; AddressRefused if the rules forbid it."""
+    if reason := rules.refusal(str(info[4][0]), behind_public=behind_public):
+        raise AddressRefused(reason)
+    return socket.socket(info[0], info[1], info[2])

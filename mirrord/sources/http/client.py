@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import shown
-from mirrord.sources.http.addresses import AddressRules
+from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
 from mirrord.sources.http.urls import redirect_target, without_userinfo
@@ -31,10 +31,6 @@ HeadersFor = Callable[[str], Mapping[str, str]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_ORIGINS = 1_000
 """Of which the parsed form is kept."""
-
-
-class AddressRefused(OSError):
-    """A rule of SPEC section 7 forbids the connection; `str()` is the reason."""
 
 
 class HttpClient:
@@ -72,9 +68,7 @@ class HttpClient:
 
     def _new_connector(self, behind_public: bool) -> HttpConnector:
         def connect(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:  # of getaddrinfo
-            if reason := self._rules.refusal(str(info[4][0]), behind_public=behind_public):
-                raise AddressRefused(reason)
-            return socket.socket(info[0], info[1], info[2])
+            return checked_socket(self._rules, info, behind_public=behind_public)
 
         return HttpConnector(
             limit=0, limit_per_host=self._per_host, socket_factory=connect, resolver=aiohttp.ThreadedResolver()

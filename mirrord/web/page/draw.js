@@ -1,7 +1,7 @@
 // Draws the page. Texts are set as textContent only: a key or a message may contain anything.
 
 import {
-  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, share, size, span, spot, storesDown, summary, things, unreadable,
+  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, receiverText, share, size, span, spot, storesDown, summary, things, unreadable,
 } from "./words.js";
 
 const MOST_MOVING = 20;
@@ -246,6 +246,17 @@ export function drawStores(stores) {
     setText(part(card, "name"), name);
     setText(part(card, "numbers"), up ? "answered the last call" : "did not answer the last call");
   });
+}
+
+export function drawReceivers(status) {
+  at("receivers").hidden = !status.receivers.length;
+  keep(at("receivers-list"), status.receivers, (one) => one.id, () => parts("li", "name", "numbers"), (card, one) => {
+    setText(part(card, "name"), one.name);
+    setText(part(card, "numbers"), receiverText(one));
+  });
+  at("stale").hidden = !status.stale_items;
+  setText(at("stale-title"), `${things(status.stale_items, "stale item")}: out of sync for longer than stale_after`);
+  keep(at("stale-list"), status.stale, (one) => one, () => make("li"), (line, one) => setText(line, one));
 }
 
 export function drawAbout(status, now) {

@@ -131,6 +131,7 @@ function drawAll() {
   draw.drawFiles(view.status.files, now);
   draw.drawFolders(view.status.folders, now);
   draw.drawStores(view.status.stores);
+  draw.drawReceivers(view.status);
   draw.drawAbout(view.status, now);
 }
 

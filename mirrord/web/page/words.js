@@ -89,6 +89,16 @@ export function folderTrouble(folder) {
 export const folderLeft = (folder) =>
   folder.left_out.length ? `left: ${folder.left_out.map((one) => `${things(one.count, one.kind)} (${one.count > 1 ? "first: " : ""}${one.first})`).join(", ")}` : "";
 
+// What a webhook or heartbeat holds and lost.
+export const receiverText = (one) => [
+  one.kind === "webhook" ? `${count(one.waiting)} waiting` : "heartbeat",
+  one.dead ? `${count(one.dead)} given up` : "",
+  one.dropped ? `${count(one.dropped)} dropped` : "",
+  one.problem,
+].filter(Boolean).join(" · ");
+
+export const receiverTrouble = (one) => Boolean(one.problem || one.dead || one.dropped);
+
 // Everything that needs attention, the most serious first: {key, mood, badge, name, why, numbers}.
 export function concerns(status, items, now) {
   const mood = { Blocked: "bad", Retrying: "warn" };
@@ -106,6 +116,9 @@ export function concerns(status, items, now) {
     ...status.lists.filter((list) => !list.complete).map((list) => ({
       key: `list ${list.name}`, mood: "bad", badge: "List", name: list.source, numbers: "nothing leaves because of it",
       why: list.faults.slice(0, 3),
+    })),
+    ...status.receivers.filter(receiverTrouble).map((one) => ({
+      key: `receiver ${one.id}`, mood: "warn", badge: "Webhook", name: one.name, numbers: "", why: [receiverText(one)],
     })),
     ...items.map((item) => ({
       key: item.id, mood: mood[item.state], badge: item.state, name: item.destination, why: [because(item)],

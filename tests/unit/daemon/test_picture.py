@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -111,10 +112,13 @@ class World:
                 for n, state in sorted(held, key=lambda one: one[1] is State.WAITING)
             ]
         )
+        unused: Any = None
+        notifications: Any = SimpleNamespace(supervisor=Supervisor(self.clock))
         self.totals = Totals(self.journal, self.clock, applied.waiting, self.board.unfinished)
         self.control = Controller(
             applied=applied,
-            supervisor=Supervisor(self.clock),
+            notifications=notifications,
+            stale=unused,
             journal=self.journal,
             board=self.board,
             health=Health(self.clock),

@@ -30,6 +30,8 @@ LOOKS = "tests/unit/folders/test_loop.py"
 SYNC = "tests/integration/test_sync.py"
 SETTLE = "tests/unit/sources/folder/test_settle.py"
 CUT = "tests/unit/planning/transfers/test_parts.py::test_cut"
+NOTIFY = "tests/integration/test_run_notifications.py"
+STALE = "tests/unit/planning/notifications/test_staleness.py"
 OPTIONS = f"{OBJECTS}::test_every_option_reaches_the_store"
 DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 
@@ -48,6 +50,13 @@ BEHAVIOUR = {
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
     "daemon.hosts": "tests/integration/test_web_hosts.py::test_names_of_the_manifest_flag_and_variable_are_answered",
     "daemon.shutdown_grace": "tests/integration/test_run_stop.py::test_a_store_that_answers_nothing_holds_up_no_end",
+    "daemon.notify.url": f"{NOTIFY}::test_a_receiver_gets_signed_cloud_events_of_an_item",
+    "daemon.notify.events": f"{NOTIFY}::test_a_receiver_gets_signed_cloud_events_of_an_item",
+    "daemon.notify.headers": f"{NOTIFY}::test_a_receiver_gets_signed_cloud_events_of_an_item",
+    "daemon.notify.secret": f"{NOTIFY}::test_a_receiver_gets_signed_cloud_events_of_an_item",
+    "daemon.notify.heartbeat": f"{NOTIFY}::test_a_heartbeat_is_requested_while_every_store_answers",
+    "daemon.notify.every": f"{NOTIFY}::test_a_heartbeat_is_requested_while_every_store_answers",
+    "*.stale_after": f"{STALE}::test_the_value_of_the_entry_counts",
     "stores.provider": f"{SESSION}::test_a_declared_checksum_replaces_that_of_the_provider",
     "stores.endpoint_url": f"{STORE}::test_the_aws_chain_signs_when_nothing_is_declared",
     "stores.region": f"{SETTINGS}::test_the_region_is_signed_and_a_session_token_is_sent",

@@ -11,7 +11,7 @@ from mirrord.manifest.schema.document import DaemonSection, Document
 from mirrord.model import Options
 from mirrord.units import KiB, MiB
 
-ENVIRON = {"TOKEN": "t", "MINIO_ROOT_USER": "u", "MINIO_ROOT_PASSWORD": "p"}
+ENVIRON = {"TOKEN": "t", "MINIO_ROOT_USER": "u", "MINIO_ROOT_PASSWORD": "p", "HOOK_SECRET": "s"}
 FULL = Path(__file__).with_name("full_form.yaml")
 """SPEC section 2's full form, as it stands there."""
 

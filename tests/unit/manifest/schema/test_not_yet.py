@@ -37,7 +37,6 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         ("daemon: {bandwidth: 1MiB/s}", "daemon.bandwidth"),
         ("daemon: {state: 'postgresql://h/db'}", "daemon.state"),
         ("daemon: {per_host: {requests_per_second: 9}}", "daemon.per_host.requests_per_second"),
-        ("daemon: {notify: [{url: https://h/x}]}", "daemon.notify"),
         ("stores: {x: {buckets: {bbb: {lock: {}}}}}", "stores.x.buckets.bbb.lock"),
         (MIRROR.format("http: {proxy: http://p:3128}"), "mirrors[0].http.proxy"),
         (MIRROR.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "mirrors[0].object.lock"),

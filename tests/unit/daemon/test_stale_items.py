@@ -1,0 +1,114 @@
+"""Stale items: found on a timer, reported once, and forgotten when they are in sync again."""
+
+import asyncio
+
+from mirrord.daemon.stale_items import StaleItems
+from mirrord.events import Event, ItemStale
+from mirrord.model import Destination, Item, Notice, Options, Schedule, State, origin_at
+from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.records import make_record
+
+AT = Destination("default", "http://e", "b", "k")
+ITEM = Item(
+    id=AT.item_id,
+    entry="e",
+    origin=origin_at("https://h/k"),
+    destination=AT,
+    options=Options(schedule=Schedule(every=3600.0)),
+)
+LIMIT = 3 * 3600.0
+
+
+class World:
+    def __init__(self, *, receivers: bool = True) -> None:
+        self.journal, self.clock, self.events = MemoryJournal(), ManualClock(), list[Event]()
+        self.fresh: float | None = None
+        self.item: Item | None = ITEM
+        self.receivers = {"r": set(Notice)} if receivers else {}
+        self.stale = self.restarted()
+
+    def restarted(self) -> StaleItems:
+        return StaleItems(
+            journal=self.journal,
+            item_of=lambda item_id: self.item if item_id == ITEM.id else None,
+            fresh_at=lambda _: self.fresh,
+            observer=self.events.append,
+            clock=self.clock,
+        )
+
+    async def recorded(self, state: State) -> None:
+        await self.journal.outbox.send_to(self.receivers)
+        made = make_record(
+            state=state,
+            since=self.clock.now(),
+            item_id=ITEM.id,
+            entry="e",
+            source="https://h/k",
+            destination=AT,
+        )
+        await self.journal.save(made)
+
+    async def names(self) -> list[str]:
+        found = list[str]()
+        while rows := await self.journal.outbox.due("r", 2e9, 1):
+            found += [str(row.notification.name) for row in rows]
+            await self.journal.outbox.delivered(rows)
+        return found
+
+
+async def test_an_item_is_stale_after_its_limit_and_reported_once() -> None:
+    world = World()
+    await world.recorded(State.RETRYING)
+    await world.clock.advance(LIMIT - 1)
+    await world.stale.look()
+    assert world.events == []
+    await world.clock.advance(1)
+    await world.stale.look()
+    await world.stale.look()
+    (event,) = world.events
+    assert isinstance(event, ItemStale)
+    assert event.message.startswith("not equal to its source for 3h")
+    assert world.stale.objects() == ("s3://b/k",)
+    await world.recorded(State.SYNCED)
+    await world.stale.look()
+    assert world.stale.objects() == ()
+    assert await world.names() == ["item.stale", "item.synced", "item.recovered"]
+
+
+async def test_the_last_time_it_was_equal_counts_also_where_the_state_changed_since() -> None:
+    world = World()
+    world.fresh = world.clock.now()
+    await world.clock.advance(LIMIT - 1)
+    await world.recorded(State.BLOCKED)
+    await world.clock.advance(1)
+    await world.stale.look()
+    assert len(world.events) == 1
+
+
+async def test_a_stale_item_is_not_reported_again_after_a_restart() -> None:
+    world = World(receivers=False)
+    await world.recorded(State.BLOCKED)
+    await world.clock.advance(LIMIT)
+    await world.stale.look()
+    world.stale = again = world.restarted()
+    running = asyncio.create_task(again.run())
+    await world.clock.advance(100)
+    assert again.objects() == ("s3://b/k",)
+    assert len(world.events) == 1
+    await world.recorded(State.SYNCED)
+    await world.clock.advance(60)
+    assert again.objects() == ()
+    assert list(await world.journal.outbox.stale()) == []
+    running.cancel()
+
+
+async def test_an_item_in_sync_or_not_in_force_is_not_stale() -> None:
+    world = World()
+    await world.recorded(State.SYNCED)
+    await world.clock.advance(10 * LIMIT)
+    await world.stale.look()
+    await world.recorded(State.RETRYING)
+    world.item = None
+    await world.clock.advance(10 * LIMIT)
+    await world.stale.look()
+    assert world.events == []
