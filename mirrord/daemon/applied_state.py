@@ -1,7 +1,8 @@
 """Applies the desired state to what runs: items to the scheduler, folders and lists to their loops, stores
 to their pool.
 
-Items that stay the same are not touched. Items that left the manifests keep their objects, and are no longer shown.
+Items that stay the same are not touched. Items that left the manifests are no longer shown. Their objects stay, unless
+their entries had `prune` (`leaving_items`).
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.health import Health
+from mirrord.daemon.leaving_items import LeavingItems
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.engine.local_files import LocalFiles
@@ -34,12 +36,15 @@ class AppliedState:
     scheduler: Scheduler
     folders: FolderLoops
     lists: ListLoops
+    leaving: LeavingItems
     stores: Stores
     files: LocalFiles
     listings: StoreListings
     journal: JournalRecords
     health: Health
     clock: Clock
+    unreviewed: bool = field(default=False, init=False)
+    """The journal failed, so that it is not known which items left: `apply` again."""
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _retire_all: bool = field(default=True, init=False)
     """Whether items may have left the manifests unnoticed: before the start, or when the journal failed."""
@@ -99,13 +104,19 @@ class AppliedState:
         if await self.scheduler.trigger(item_id):
             return True
         record = await self.journal.record(item_id)
-        return record is not None and await self.folders.submit(record)
+        return item_id in self.leaving or (record is not None and await self.folders.submit(record))
 
     async def _retire(self, removed: list[str], folders: list[str], items: Mapping[str, Item]) -> None:
         """Items that left are no longer shown. A file that is bad from the start hides what it would yield: then
         nothing is taken to have left while we did not run. So does a list, for its entry, until it was read wholly."""
-        sound = all(file.valid for file in self.manifests.statuses())
         unknown = self.lists.unknown
+        try:
+            await self.leaving.review(items, unknown)
+        except JournalError:
+            self._retire_all = self.unreviewed = True
+            return
+        self.unreviewed = False
+        sound = all(file.valid for file in self.manifests.statuses())
         if self._unknown_lists - unknown:
             self._retire_all = True
         self._unknown_lists = unknown
@@ -113,6 +124,7 @@ class AppliedState:
             kept = {*unknown, *(one.entry for one in self._expansion.folders)}
             removed += [item_id async for item_id in self.journal.item_ids_outside(kept) if item_id not in items]
             self._retire_all = False
+        removed = [item_id for item_id in removed if item_id not in self.leaving]
         if removed:
             await self._retired(removed)
 

@@ -56,6 +56,7 @@ class Daemon:
         await self.follower.apply()
         self.supervisor.start("work", lambda: self.applied.scheduler.run(self.settings.transfers + CHECKS), finite=True)
         self.supervisor.start("manifests", self.follower.run)
+        self.supervisor.start("prune", self.applied.leaving.run)
         self.supervisor.start("sweep", self.engine.sweeper.run)
         self.supervisor.start("totals", self.count)
         self.supervisor.start("stale items", self.controller.stale.run)

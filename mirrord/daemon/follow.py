@@ -57,7 +57,7 @@ class ManifestFollower:
     async def _read(self, *, again: bool = False) -> None:
         """Read the manifests and the stores' keys and certificates, and apply what changed."""
         async with self._reading:
-            if await self.manifests.read(again=again) or self._unapplied:
+            if await self.manifests.read(again=again) or self._unapplied or self.applied.unreviewed:
                 self._unapplied = True  # if applying fails, the next call tries again
                 self.restarts.compare(self.manifests.current.loaded.daemon)
                 await self.apply()

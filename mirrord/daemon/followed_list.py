@@ -51,6 +51,8 @@ class FollowedList:
     """The last reading was complete: an item that is not in it has left the list."""
     conflicts: tuple[str, ...] = ()
     """Rows whose objects belong to other entries, as found when the items were applied last."""
+    _former: Mapping[str, Item] = field(default_factory=dict)
+    """Those in force before the last reading, until its items are applied."""
     _revision: Revision | None = None
     _bad_rows: tuple[str, ...] = ()
     _faults: tuple[str, ...] = ()
@@ -87,11 +89,19 @@ class FollowedList:
             faults=(*self._faults, *self.conflicts),
         )
 
-    def show_conflicts(self, found: tuple[str, ...]) -> None:
-        """Keep what was found when the items were applied; log it if it is new."""
+    def show_conflicts(self, found: tuple[str, ...]) -> bool:
+        """Keep what was found when the items were applied; log it if it is new. A row in conflict is a bad row: the
+        items before the last reading stay. Returns whether there are more items because of this."""
         if found != self.conflicts:
             _warn(found)
-        self.conflicts = found
+        if self.conflicts and not found:
+            self._revision = None  # what left meanwhile is not known
+            self.read_again()
+        self.conflicts, former, self._former = found, self._former, {}
+        if not found or former.keys() <= self.items.keys():
+            return False
+        self.items = {**former, **self.items}
+        return True
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
     async def _read(self) -> None:
@@ -127,6 +137,7 @@ class FollowedList:
         self._failures = self._failures + 1 if reading.revision is None else 0
         self._bad_rows = tuple(reading.faults)
         self._show(self._bad_rows)
+        self._former = self.items
         self.items = found if self.known else {**self.items, **found}
         self._unapplied = True
 

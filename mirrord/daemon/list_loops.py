@@ -48,19 +48,16 @@ class ListLoops:
                 self.supervisor.start(_task(entry), loop.run)
 
     def add_to(self, items: dict[str, Item]) -> None:
-        """Add the items of all lists. An object that another entry has stays with that entry."""
+        """Add the items of all lists. An object that another entry has stays with that entry, and the list
+        is incomplete."""
         for loop in self._loops.values():
-            conflicts: list[str] = []
-            for item_id, item in loop.items.items():
-                other = items.setdefault(item_id, item)
-                if other is not item and len(conflicts) < MOST_CONFLICTS:
-                    conflicts.append(f"{item.destination} of {item.entry} is also the object of {other.entry}")
-            loop.show_conflicts(tuple(conflicts))
+            if loop.show_conflicts(_claim(loop, items)):
+                _claim(loop, items)
 
     @property
     def unknown(self) -> frozenset[str]:
-        """The entries of lists that were not read completely: no record of theirs counts as gone."""
-        return frozenset(entry for entry, loop in self._loops.items() if not loop.known)
+        """The entries of lists that are not complete: no record of theirs counts as gone."""
+        return frozenset(entry for entry, loop in self._loops.items() if not loop.known or loop.conflicts)
 
     def statuses(self) -> tuple[ListStatus, ...]:
         """Each list in force, by name."""
@@ -70,6 +67,16 @@ class ListLoops:
         """Read all lists now."""
         for loop in self._loops.values():
             loop.read_again()
+
+
+def _claim(loop: FollowedList, items: dict[str, Item]) -> tuple[str, ...]:
+    """Add the items of a list. Returns the conflicts, which are bounded."""
+    conflicts: list[str] = []
+    for item_id, item in loop.items.items():
+        other = items.setdefault(item_id, item)
+        if other is not item and len(conflicts) < MOST_CONFLICTS:
+            conflicts.append(f"{item.destination} of {item.entry} is also the object of {other.entry}")
+    return tuple(conflicts)
 
 
 def _predecessor(

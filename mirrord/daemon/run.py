@@ -21,6 +21,7 @@ from mirrord.daemon.daemon import Daemon
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.follow import ManifestFollower
 from mirrord.daemon.health import Health
+from mirrord.daemon.leaving_items import LeavingItems
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.notifications import Notifications
@@ -38,6 +39,7 @@ from mirrord.events import DaemonStopped
 from mirrord.notify.client import WebhookClient
 from mirrord.ports import Observer
 from mirrord.reconcile.batched_checks import BatchedChecks
+from mirrord.reconcile.leaving import Leaving
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
 from mirrord.settings import Settings, parse_listen, resolve
@@ -219,9 +221,11 @@ def _applied_state(
         observer=observer,
         clock=opened.clock,
     )
+    leaving = Leaving(opened.journal, observer, opened.clock)
     return AppliedState(
         manifests=manifests,
         scheduler=scheduler,
+        leaving=LeavingItems(manifests=manifests, scheduler=scheduler, leaving=leaving, clock=opened.clock),
         folders=folders,
         lists=ListLoops(source_of=opened.list_source, supervisor=supervisor, clock=opened.clock),
         stores=opened.stores,

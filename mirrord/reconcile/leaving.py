@@ -93,6 +93,12 @@ class Leaving:
         await self._hold_new(desired, now, seen)
         return found
 
+    async def any_held(self) -> bool:
+        """Whether any item is held."""
+        async for _ in self.journal.held():
+            return True
+        return False
+
     async def note(self, found: LeftItems) -> None:
         """Record the state of what left, for status and page."""
         deletions = BlockedDeletions(self.journal, self.observer, self.clock)

@@ -98,10 +98,13 @@ class Scheduler:
     async def submit(self, item: Item) -> None:
         """Check a file of a folder now, after its running check if there is one, until it is done; then forget it.
 
-        Another definition of the file cancels the running check. Waits while there are too many unfinished files.
+        Another definition of the file cancels the running check. Waits while there are too many unfinished files. The
+        object of an item that is gone is not deleted while it is that of a mirror.
         """
         while self._items.files >= MOST_FILES and not self._items.is_file(item.id):
             await self._items.file_left()
+        if item.gone and self._items.get(item.id) is not None and not self._items.is_file(item.id):
+            return
         before, now = self._items.get(item.id), self.clock.now()
         self._items.put_file(ScheduledItem(item, now, now))
         if before is not None and not same_work(before.item, item):
@@ -172,7 +175,7 @@ class Scheduler:
                 await self._enqueue(item.id)
             if number % _BATCH == _BATCH - 1:
                 await asyncio.sleep(0)
-        await self._void([*found.removed, *(item.id for item in found.changed if item.id in running)])
+        await self._void([*found.removed, *(one.id for one in (*found.added, *found.changed) if one.id in running)])
 
     async def _void(self, item_ids: Sequence[str]) -> None:
         running = set(self._running)

@@ -9,6 +9,7 @@ import pytest
 from mirrord.daemon.applied_state import AppliedState
 from mirrord.daemon.folder_loops import FolderLoops
 from mirrord.daemon.health import Health
+from mirrord.daemon.leaving_items import LeavingItems
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
 from mirrord.daemon.supervise import Supervisor
@@ -18,6 +19,7 @@ from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
 from mirrord.model import Destination, Item, Outcome, Record, Revision, State
+from mirrord.reconcile.leaving import Leaving
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.queue import LocalQueue
 from mirrord.scheduling.scheduler import Scheduler
@@ -83,6 +85,12 @@ class Scene:
             scheduler=scheduler,
             folders=folders,
             lists=ListLoops(source_of=lambda _: self.list, supervisor=supervisor, clock=self.list_clock),
+            leaving=LeavingItems(
+                manifests=self.manifests,
+                scheduler=scheduler,
+                leaving=Leaving(self.journal, self.ignore, clock),
+                clock=clock,
+            ),
             stores=Stores({}, directory),
             files=files,
             listings=self.listings,
@@ -157,11 +165,14 @@ async def test_items_of_a_list_are_retired_only_when_it_was_read_wholly(scene: S
     await scene.list_clock.advance(3600)
     assert await scene.removed("left")
     assert not await scene.removed("y")
-    scene.list.content, scene.list.etag = b"x\n", '"3"'
+    scene.list.content, scene.list.etag = b"x\n", '"3"'  # x is the object of another entry: a bad row
     await scene.list_clock.advance(3600)
-    assert await scene.removed("y")
+    assert not await scene.removed("y")
     (status,) = scene.applied.lists.statuses()
     assert status.faults == ("s3://bucket/x of l is also the object of s3://bucket/x",)
+    scene.list.content, scene.list.etag = b"z\n", '"4"'
+    await scene.list_clock.advance(3600)
+    assert await scene.removed("y")
 
 
 async def test_listings_know_the_items_and_which_of_them_a_user_wants_to_be_checked(

@@ -53,6 +53,28 @@ async def test_an_object_belongs_to_the_first_entry_that_names_it(scene: Scene) 
     assert scene.items(replace(mirror, entry="mirror"))["a"] == "mirror"
 
 
+async def test_a_row_with_the_object_of_another_entry_is_a_bad_row(scene: Scene) -> None:
+    await scene.follow(ONE, TWO)
+    scene.items()
+    assert scene.loops.unknown == {"two"}  # b is the object of `one`
+    scene.sources["one"].content, scene.sources["one"].etag = b"a\nd\n", '"2"'
+    scene.loops.read_again()
+    await scene.clock.run_ready()
+    assert scene.items() == {"a": "one", "d": "one", "b": "two", "c": "two"}
+    assert scene.loops.unknown == set()
+    scene.sources["one"].content, scene.sources["one"].etag = b"c\n", '"3"'
+    scene.sources["two"].content, scene.sources["two"].etag = b"c\n", '"3"'
+    scene.loops.read_again()
+    await scene.clock.run_ready()
+    assert scene.items() == {"b": "two", "c": "one"}
+    assert scene.loops.unknown == {"two"}
+    await scene.follow(TWO)
+    scene.items()
+    await scene.clock.run_ready()
+    assert scene.items() == {"c": "two"}
+    assert scene.loops.unknown == set()
+
+
 async def test_what_is_not_read_wholly_is_unknown(scene: Scene) -> None:
     scene.sources["two"].content = b"ftp://h/x\n"
     await scene.loops.stop_outdated({"one": ONE, "two": TWO}, scene.applied)

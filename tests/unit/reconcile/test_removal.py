@@ -4,13 +4,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mirrord.errors import SourceDenied, SourceMissing, SourceRefused, StoreUnavailable
+from mirrord.errors import SourceDenied, SourceMissing, SourceRefused, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked, ItemPruned
 from mirrord.model import (
     META_TRANSFER,
     Destination,
     File,
     FileIdentity,
+    FormerSource,
+    Holder,
     Item,
     ObjectOptions,
     Outcome,
@@ -170,3 +172,59 @@ async def test_a_store_that_is_away_deletes_nothing(world: World, monkeypatch: p
     with pytest.raises(StoreUnavailable):
         await world.remove()
     assert (await world.record()).removed is None
+
+
+LEFT = Item(id=AT.item_id, entry="inbox", origin=FormerSource("https://h/a"), destination=AT, gone=True)
+HELD = {Holder(file="/m.yaml", entry="inbox"): [AT.item_id]}
+
+
+async def leave(world: World) -> Outcome:
+    removal = ObjectRemoval(world.journal, world.events.append, ManualClock(), delete_object)
+    await world.journal.hold(HELD)
+    return await removal.remove_left(LEFT, await world.record(), world.store)
+
+
+async def held(world: World) -> list[str]:
+    return [item_id async for item_id, _ in world.journal.held()]
+
+
+async def test_the_object_of_an_item_that_left_goes(world: World) -> None:
+    assert (await leave(world)).pruned
+    assert not world.exists
+    assert world.event_types == [ItemPruned]
+    assert await held(world) == []
+    assert (await world.record()).condition.message == "it left the manifests, the object was deleted"
+
+
+async def test_a_retired_item_leaves_too(world: World) -> None:
+    await world.journal.retire([AT.item_id], 1.0)
+    assert (await leave(world)).pruned
+
+
+@pytest.mark.parametrize("change", ["id", "bytes", "adopted"])
+async def test_of_an_item_that_left_others_objects_stay(world: World, change: str) -> None:
+    if change == "adopted":
+        await world.journal.save(with_fields(await world.record(), transfer_id=None))
+    stamp = ObjectOptions(metadata={META_TRANSFER: "t2" if change == "id" else "t1"} if change != "adopted" else {})
+    await world.store.put_object(AT, memoryview(b"two" if change == "bytes" else b"one"), stamp)
+    assert not (await leave(world)).pruned
+    assert world.exists
+    assert await held(world) == []
+
+
+async def test_an_object_that_another_entry_has_since_stays(world: World) -> None:
+    await world.journal.hold(HELD)
+    await world.journal.save(with_fields(await world.record(), entry="another"))
+    removal = ObjectRemoval(world.journal, world.events.append, ManualClock(), delete_object)
+    assert not (await removal.remove_left(LEFT, await world.record(), world.store)).pruned
+    assert world.exists
+
+
+async def test_a_deletion_that_failed_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def denied(at: Destination) -> None:
+        raise StoreDenied("no")
+
+    monkeypatch.setattr(world.store, "delete_object", denied)
+    with pytest.raises(StoreDenied):
+        await leave(world)
+    assert await held(world) == [AT.item_id]

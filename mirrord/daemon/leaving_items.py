@@ -1,0 +1,105 @@
+"""Items that left the manifests in force: the deletions that are due, while the daemon runs.
+
+Owns the pause between the change of a manifest and the first deletion, during which another change may bring an item
+back (an entry that is moved to another file with a second command), and the end of deletions that are not due any more.
+The scheduler's check of the item deletes the object. The rules are in `reconcile.leaving`.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from mirrord.daemon.manifests import Manifests
+from mirrord.manifest.identity import LoadedFiles, invalid_texts, manifest_identity
+from mirrord.model import Item
+from mirrord.planning.items.entries_in_force import entries_in_force, files_with_entries
+from mirrord.ports import Clock
+from mirrord.reconcile.leaving import Leaving, LeftItems
+from mirrord.scheduling.scheduler import Scheduler
+
+PAUSE = 5.0
+"""Seconds."""
+
+
+class DaemonItems:
+    """`DesiredItems` of the daemon: the items of mirrors and lists in force, by id."""
+
+    def __init__(self, items: Mapping[str, Item]) -> None:
+        self._items = items
+
+    def entry_of(self, item_id: str) -> str | None:
+        """See `DesiredItems`."""
+        item = self._items.get(item_id)
+        return None if item is None else item.entry
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """See `DesiredItems`."""
+        return ((item_id, item.entry) for item_id, item in self._items.items())
+
+
+@dataclass(slots=True, kw_only=True)
+class LeavingItems:
+    """`review` after each change of the items in force; `run` beside it."""
+
+    manifests: Manifests
+    scheduler: Scheduler
+    leaving: Leaving
+    clock: Clock
+    _found: LeftItems = field(default_factory=LeftItems, init=False)
+    _ids: frozenset[str] = field(default=frozenset(), init=False)
+    _due: dict[str, Item] = field(default_factory=dict, init=False)
+    """Items that are not yet given to the scheduler."""
+    _news: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __contains__(self, item_id: str) -> bool:
+        """Whether the item left, and its object is still there: the record stays in force until it is not."""
+        return item_id in self._ids
+
+    async def review(self, items: Mapping[str, Item], incomplete: Iterable[str]) -> None:
+        """Compare what is held with `items`, all items in force. `incomplete`: entries of lists that were not read
+        completely. Raises JournalError."""
+        found = await self._reviewed(items, frozenset(incomplete))
+        await self._withdraw(found)
+        self._found, self._ids = found, found.ids
+        due = [one for one in found.allowed if not self._is_given(one.item)]
+        self._due = {one.item.id: one.item for one in due}
+        await self.leaving.note(replace(found, allowed=due))
+        if self._due:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Give due items to the scheduler until cancelled."""
+        while True:
+            await self._news.wait()
+            while self._news.is_set():
+                self._news.clear()
+                await self.clock.sleep(PAUSE)
+            for item_id in list(self._due):
+                item = self._due.pop(item_id, None)
+                if item is not None:
+                    await self.scheduler.submit(item)
+
+    def _is_given(self, item: Item) -> bool:
+        known = self.scheduler.item(item.id)
+        return known is not None and known.gone
+
+    async def _reviewed(self, items: Mapping[str, Item], incomplete: frozenset[str]) -> LeftItems:
+        expansion, statuses = self.manifests.current.expansion, self.manifests.statuses()
+        if not any(share.prunes for share in expansion.files) and not await self.leaving.any_held():
+            return LeftItems()
+        bad = {one.file for one in statuses if not one.valid}
+        now = entries_in_force(
+            expansion,
+            files=LoadedFiles(file for file in files_with_entries(expansion) if file not in bad),
+            identity=manifest_identity,
+            stores={name: store.endpoint for name, store in self.manifests.current.loaded.stores.items()},
+            incomplete=incomplete,
+            invalid=invalid_texts(one.file for one in statuses if one.problems),
+        )
+        return await self.leaving.review(DaemonItems(items), now)
+
+    async def _withdraw(self, found: LeftItems) -> None:
+        """End the deletions that are not due any more."""
+        allowed = {one.item.id for one in found.allowed}
+        for entry in {one.item.entry for one in self._found.allowed if one.item.id not in allowed}:
+            await self.scheduler.withdraw(entry)

@@ -1,0 +1,146 @@
+"""One review of held and desired items: what is held, what leaves, what the guard refuses, and what is recorded."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from mirrord.errors import Reason
+from mirrord.events import Event, ItemBlocked
+from mirrord.model import Destination, FormerSource, Holder, Record, State, Transfer
+from mirrord.planning.decisions.leaving import EntryInForce, LoadedEntries
+from mirrord.reconcile.leaving import LEFT, Leaving, LeftItems
+from mirrord.testing import ManualClock, MemoryJournal
+from tests.support.journals import transfer
+from tests.support.records import make_record
+
+MINE = EntryInForce("/m.yaml", prunes=True)
+HOLDER = Holder(file="/m.yaml", entry="mine")
+
+
+def place(name: str) -> Destination:
+    return Destination("default", "http://s", "bucket", name)
+
+
+def recorded(name: str, **changes: object) -> Record:
+    values = {"state": State.SYNCED, "etag": '"e"', "transfer_id": "t", "etag_from_head": True, **changes}
+    at = place(name)
+    return make_record(item_id=at.item_id, entry="mine", source=f"https://h/{name}", destination=at, **values)
+
+
+@dataclass
+class Desired:
+    items: Mapping[str, str]
+
+    def entry_of(self, item_id: str) -> str | None:
+        return self.items.get(item_id)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        return iter(self.items.items())
+
+
+@dataclass
+class World:
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    events: list[Event] = field(default_factory=list)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    @property
+    def leaving(self) -> Leaving:
+        return Leaving(self.journal, self.events.append, self.clock)
+
+    async def review(
+        self, *names: str, entry: str = "mine", most: float | None = None, **entries: EntryInForce
+    ) -> LeftItems:
+        """With these items of `entry`, and the entries in force."""
+        now = LoadedEntries(files={"/m.yaml"}, entries=entries, stores={"default": "http://s"})
+        return await self.leaving.review(Desired({place(name).item_id: entry for name in names}), now, most)
+
+    async def held(self) -> dict[str, Holder]:
+        return {item_id: holder async for item_id, holder in self.journal.held()}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_items_are_held_by_the_version_that_has_them(world: World) -> None:
+    names, ids = "abc", [place(name).item_id for name in "abc"]
+    assert await world.review(*names, mine=replace(MINE, prunes=False)) == LeftItems()
+    assert await world.held() == {}
+    await world.review(*names, mine=MINE)
+    assert await world.held() == dict.fromkeys(ids, HOLDER)
+    await world.review(*names, mine=replace(MINE, most=0.5))
+    assert await world.held() == dict.fromkeys(ids, replace(HOLDER, most=0.5))
+    await world.review(*names, entry="renamed", renamed=MINE)
+    assert await world.held() == dict.fromkeys(ids, replace(HOLDER, entry="renamed"))
+    await world.review(*names, entry="renamed", renamed=replace(MINE, prunes=False))
+    assert await world.held() == {}
+
+
+async def test_what_left_is_deleted_by_the_word_of_its_last_holder(world: World) -> None:
+    await world.journal.save_all([recorded("a"), recorded("b")])
+    await world.review("a", "b", mine=MINE)
+    found = await world.review("a", mine=replace(MINE, prunes=False))
+    (left,) = found.allowed
+    assert (left.item.destination, left.item.origin, left.item.gone) == (
+        place("b"),
+        FormerSource("https://h/b"),
+        True,
+    )
+    assert found.ids == {place("b").item_id}
+    assert await world.held() == {place("b").item_id: HOLDER}  # until it is deleted, also if the process is killed
+    await world.leaving.note(found)
+    record = await world.journal.record(place("b").item_id)
+    assert record is not None
+    assert (record.condition.state, record.condition.message, record.removed) == (State.PENDING, LEFT, None)
+    assert (await world.review("a", "b", mine=MINE)).allowed == []
+
+
+async def test_an_item_that_was_never_in_sync_leaves_with_its_transfers(world: World) -> None:
+    await world.review("a", "b", mine=MINE)
+    at = place("b")
+    opened: Transfer = replace(transfer(), item_id=at.item_id, destination=at)
+    await world.journal.begin(opened)
+    found = await world.review(mine=MINE)
+    assert [one.item.destination for one in found.allowed] == [at]
+    assert await world.held() == {at.item_id: HOLDER}  # nothing is known of `a`
+
+
+async def test_the_guard_refuses_all_deletions_of_an_entry(world: World) -> None:
+    names = [f"{number}" for number in range(100)]
+    await world.journal.save_all([recorded(name) for name in names])
+    await world.review(*names, mine=MINE)
+    found = await world.review(*names[:89], mine=MINE)
+    ((why, items),) = found.refused.values()
+    assert (found.allowed, len(items), why[:37]) == ([], 11, "11 of 100 objects would be deleted, m")
+    await world.leaving.note(found)
+    await world.leaving.note(await world.review(*names[:89], mine=MINE))
+    assert [type(event) for event in world.events] == [ItemBlocked]
+    record = await world.journal.record(place("99").item_id)
+    assert record is not None
+    assert (record.condition.state, record.condition.reason) == (State.BLOCKED, Reason.PRUNE_GUARD)
+    assert len((await world.review(*names[:90], mine=MINE)).allowed) == 10
+    await world.review(*names, mine=MINE)
+    for allowed, given in [(0.1, {}), (0.11, {}), (None, {"most": 0.11})]:
+        mine = replace(MINE, most=None if given else allowed)
+        left = await world.review(*names[:89], mine=mine, **given)
+        assert len(left.allowed) == (0 if allowed == 0.1 else 11)
+
+
+async def test_objects_of_other_tools_do_not_count(world: World) -> None:
+    names = [f"{number}" for number in range(20)]
+    await world.journal.save_all([recorded(name, transfer_id=None) for name in names])
+    await world.review(*names, mine=MINE)
+    assert len((await world.review(names[0], mine=MINE)).allowed) == 19
+
+
+async def test_a_change_of_the_guard_calls_deletions_off(world: World) -> None:
+    names = [f"{number}" for number in range(20)]
+    await world.journal.save_all([recorded(name) for name in names])
+    await world.review(*names, mine=MINE)
+    await world.leaving.note(await world.review(names[0], mine=MINE))
+    found = await world.review(names[0], mine=replace(MINE, prunes=False))
+    assert (found.allowed, found.refused) == ([], {})
+    assert await world.held() == {}
