@@ -1,5 +1,6 @@
 """`mirrord sync`: from manifests to objects, once."""
 
+import time
 from collections.abc import Sequence
 
 import click
@@ -11,6 +12,7 @@ from mirrord.cli.process.running import run
 from mirrord.cli.show.lines import details, print_line, summary
 from mirrord.cli.show.progress import showing_progress
 from mirrord.programs.report import Report
+from mirrord.programs.report_file import STDOUT, ReportFile, open_report
 from mirrord.programs.sync import sync as sync_desired
 
 
@@ -18,9 +20,17 @@ from mirrord.programs.sync import sync as sync_desired
 @options.paths
 @options.only
 @options.prune_max
+@click.option("--report", "report_to", metavar="FILE", help="Write each item of the pass to FILE, as JSON; -: stdout.")
 @options.verbose
 @options.running
-def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, verbose: bool, **flags: str | None) -> int:
+def sync(
+    paths: Sequence[str],
+    only: Sequence[str],
+    prune_max: float | None,
+    report_to: str | None,
+    verbose: bool,
+    **flags: str | None,
+) -> int:
     """Check every item of the manifests at PATH... now, copy what differs, and end.
 
     Exit code: 0 all in sync, 1 an item is not, 2 there is no manifest or no item that --only matches, 75 another
@@ -28,17 +38,29 @@ def sync(paths: Sequence[str], only: Sequence[str], prune_max: float | None, ver
     """
     desired = desired_at(paths)
     settings = checked(desired, flags)
+    file = _opened(report_to)
     with showing_progress(settings, verbose=verbose) as observer:
-        report = run(sync_desired(desired, settings, observer, only, prune_max))
+        report = run(sync_desired(desired, settings, observer, only, prune_max, file))
     require_match(desired, only, report.seen)
-    return exit_code_of(report)
+    code = exit_code_of(report, err=report_to == STDOUT)
+    if file is not None and file.problem:
+        click.echo(file.problem, err=True)
+        return code or FAILED
+    return code
 
 
-def exit_code_of(report: Report) -> int:
-    """Print the report; returns the exit code."""
+def _opened(path: str | None) -> ReportFile | None:
+    try:
+        return None if path is None else open_report(path, time.time())
+    except OSError as error:
+        raise click.BadParameter(f"cannot write {path}: {error.strerror or error}", param_hint="--report") from error
+
+
+def exit_code_of(report: Report, *, err: bool = False) -> int:
+    """Print the report, to stderr with `err`; returns the exit code."""
     for line in details(report):
-        print_line(line)
-    click.echo(summary(report))
+        print_line(line, err=err)
+    click.echo(summary(report), err=err)
     if report.problems:
         return INVALID
     return FAILED if report.failed else 0

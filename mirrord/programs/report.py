@@ -1,7 +1,7 @@
 """Results of programs that check every item: what `sync` and `plan` have in common, and the report of `sync`."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mirrord.errors import Problem
@@ -52,9 +52,13 @@ class Report(Result):
     copied: int = 0
     deleted: int = 0
     bytes: int = 0
+    each: Callable[[Item, Outcome], None] | None = None
+    """Called with each item."""
 
     def add(self, item: Item, outcome: Outcome) -> None:
         """Count one item's outcome."""
+        if self.each is not None:
+            self.each(item, outcome)
         if outcome.copied is not None:
             self.copied += 1
             self.bytes += 0 if outcome.copied.reused else outcome.copied.size

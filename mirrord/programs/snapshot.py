@@ -29,6 +29,7 @@ from mirrord.planning.items.bind import item_of
 from mirrord.ports import Clock, Found, Journal, Observer
 from mirrord.programs.desired import Desired, matches, selected
 from mirrord.programs.leaving import ProgramItems, loaded_entries
+from mirrord.programs.report_file import ReportFile
 from mirrord.reconcile.file_batch import NewFile
 from mirrord.reconcile.leaving import Leaving
 from mirrord.reconcile.store_listings import StoreListings
@@ -50,6 +51,10 @@ class PlannedItem:
     """The outcome of a first attempt that failed."""
     file: str = ""
     """The manifest that an item left."""
+
+
+def _guarded(why: str) -> Outcome:
+    return Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why)
 
 
 class Batches(Protocol):
@@ -77,6 +82,8 @@ class SnapshotOptions:
     """The share of an entry's objects, from 0 to 1, that may be deleted; None: the default of the prune guard."""
     reads_only: bool = False
     """Record nothing."""
+    file: ReportFile | None = None
+    """Gets the items of the pass that are none of `Snapshot.items`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,14 +140,20 @@ class Snapshot:
             return []
         if not self.options.reads_only:
             await leaving.note(found)
-        guarded = [(why, items[0].item) for why, items in found.refused.values()]
+        guarded = []
+        for why, items in found.refused.values():
+            guarded.append((why, items[0].item))
+            for one in items[1:]:
+                await self._also_blocked(one.item, why)
         return [
             *(PlannedItem(one.item, file=one.holder.file) for one in found.allowed),
-            *(
-                PlannedItem(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
-                for why, item in guarded
-            ),
+            *(PlannedItem(item, _guarded(why)) for why, item in guarded),
         ]
+
+    async def _also_blocked(self, item: Item, why: str) -> None:
+        if self.options.file is not None:
+            self.options.file.add(item, _guarded(why))
+            await self.options.file.flush(self.journal)
 
     def _may_match(self, spec: FolderSpec) -> bool:
         return any(
@@ -230,6 +243,9 @@ class Snapshot:
         if seen is not None:
             note_seen(seen, done.values())
         self.unchanged += len(done)
+        if self.options.file is not None:
+            self.options.file.add_unchanged(one.item_id for one in done.values())
+            await self.options.file.flush(self.journal)
         if done and not self.options.reads_only:
             self.observer(ItemsUnchanged(count=len(done), items=lambda: (item_of(spec, name, 0.0) for name in done)))
         return [one for one in found if one.name not in done]
@@ -255,12 +271,14 @@ class Snapshot:
         why = refused(gone, spec.prune_most, self.options.prune_max)
         if not self.options.reads_only:
             await (missing.block(gone, why) if why else missing.keep_root(seen.root))
-        mirrored = {item.id for item in self.desired.expansion.items}
+        mirrored, first = {item.id for item in self.desired.expansion.items}, True
         async for item, record in missing.items(gone):
-            if why:
-                yield PlannedItem(item, Outcome(state=State.BLOCKED, reason=Reason.PRUNE_GUARD, message=why))
-                return
-            if record.item_id not in mirrored and record.item_id not in self.desired.listed:
+            if why and first:
+                first = False
+                yield PlannedItem(item, _guarded(why))
+            elif why:
+                await self._also_blocked(item, why)
+            elif record.item_id not in mirrored and record.item_id not in self.desired.listed:
                 yield PlannedItem(item)
 
     async def _note_seen(self, seen: ScannedItems, bound: Sequence[tuple[FoundFile, Item]]) -> None:

@@ -11,21 +11,50 @@ from mirrord.programs.batches import RunningBatches
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.lists import ListReader
 from mirrord.programs.report import Report
+from mirrord.programs.report_file import ReportFile
 from mirrord.programs.snapshot import PlannedItem, Snapshot, SnapshotOptions
 from mirrord.scheduling.workers import LastOf, Pauses, Slots, reconcile_with_retries, work_through
 from mirrord.settings import Settings
 
 
 async def sync(
-    desired: Desired, settings: Settings, observer: Observer, only: Sequence[str] = (), prune_max: float | None = None
+    desired: Desired,
+    settings: Settings,
+    observer: Observer,
+    only: Sequence[str] = (),
+    prune_max: float | None = None,
+    file: ReportFile | None = None,
 ) -> Report:
     """Make every item of `desired` in sync; the report gives the reason for each that is not. Raises JournalError and
     its children only.
 
     `prune_max`: the share of an entry's objects, from 0 to 1, that may be deleted; None: at most ten, or a tenth.
+    `file`: gets each item, and is ended in any case.
     """
     announce(desired, observer)
-    report = Report(problems=desired.problems)
+    report = Report(problems=desired.problems, each=file.add if file is not None else None)
+    error = "interrupted"
+    try:
+        await _sync(
+            desired,
+            settings,
+            observer,
+            report,
+            SnapshotOptions(cause="sync", only=only, prune_max=prune_max, file=file),
+        )
+        error = ""
+    except Exception as failure:
+        error = str(failure)
+        raise
+    finally:
+        if file is not None:
+            file.end(report, error)
+    return report
+
+
+async def _sync(
+    desired: Desired, settings: Settings, observer: Observer, report: Report, options: SnapshotOptions
+) -> None:
     slots = Slots(settings.transfers)
     opening = engine(settings, desired.loaded.stores, observer, release=slots.wake)
     async with opening as opened, opened.sweeper.beside():
@@ -33,14 +62,14 @@ async def sync(
         reader = ListReader(source_of=opened.list_source, sleep=opened.clock.sleep, retries=SYNC_RETRIES)
         desired = await desired.with_lists(reader)
         await opened.files.replace(desired.expansion.folders, desired.local_items())
-        await opened.listings.replace(desired.items(only), desired.expansion.folders)
+        await opened.listings.replace(desired.items(options.only), desired.expansion.folders)
         batches = RunningBatches(batches=opened.file_batches, report=report)
         snapshot = Snapshot(
             desired=desired,
             journal=opened.journal,
             clock=opened.clock,
             observer=observer,
-            options=SnapshotOptions(cause="sync", only=only, prune_max=prune_max),
+            options=options,
             files=opened.files,
             listings=opened.listings,
             resume=opened.after_upload.resume,
@@ -48,8 +77,9 @@ async def sync(
         )
         async with batches:
             await _reconcile_all(snapshot, opened, report, slots)
+        if options.file is not None:
+            await options.file.flush_all(opened.journal)
         report.duration = opened.clock.monotonic() - began
-    return report
 
 
 async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slots: Slots) -> None:
@@ -63,6 +93,8 @@ async def _reconcile_all(snapshot: Snapshot, opened: Engine, report: Report, slo
                 opened.after_upload, planned.item, pauses, planned.failed
             )
             report.add(planned.item, outcome)
+            if snapshot.options.file is not None:
+                await snapshot.options.file.flush(opened.journal)
 
     await work_through(snapshot.items(), handle, slots)
     report.incomplete = snapshot.incomplete

@@ -10,9 +10,10 @@ from mirrord.programs.report import Left, Report
 from mirrord.units import format_duration, format_size
 
 
-def print_line(line: str) -> None:
-    """Print one line to stdout. File names may contain control characters, and bytes that are not valid text."""
-    click.echo(printable(line))
+def print_line(line: str, *, err: bool = False) -> None:
+    """Print one line to stdout, or to stderr with `err`. File names may contain control characters, and bytes that are
+    not valid text."""
+    click.echo(printable(line), err=err)
 
 
 def summary(report: Report) -> str:
