@@ -13,6 +13,8 @@ _SECTIONS = ("mirrors", "folders")
 _FIELDS = ("", "url", "urls", "list", "path", "to", "key", "name", "store", "matrix", "after_upload", "checksum")
 _WIDTH = 1 + 2 * len(_FIELDS)
 """Numbers for each entry: its index in the file, then line and column of each field."""
+_PLACES = {name: 1 + 2 * place for place, name in enumerate(_FIELDS)}
+"""Where the numbers of a field begin; the name of an entry itself is empty, as no field's is."""
 
 
 @frozen
@@ -35,7 +37,7 @@ class EntryPositions:
         """The index of an entry in the file, and line and column of its field; of the entry if the field has no
         position."""
         numbers, start = self.entries[section], _WIDTH * index
-        at = start + 1 + 2 * _FIELDS.index(name if name in _FIELDS else "")
+        at = start + _PLACES.get(name, _PLACES[""])
         return numbers[start], numbers[at], numbers[at + 1]
 
 
@@ -48,12 +50,12 @@ def _numbers(entries: Sequence[Node]) -> "array[int]":
     numbers = array("I")
     for index, entry in enumerate(entries):
         label, fields = (entry.label, entry.entries) if isinstance(entry, MappingNode) else (None, {})
-        numbers.append(int(label) if label is not None and label.isdecimal() else index)
-        for name in _FIELDS:
-            found = fields.get(name)  # no field has an empty name
-            node = found[1] if found else entry
-            numbers.append(node.line)
-            numbers.append(node.column)
+        row = [int(label) if label is not None and label.isdecimal() else index]
+        row += [entry.line, entry.column] * len(_FIELDS)
+        for name, (_, node) in fields.items():
+            if (at := _PLACES.get(name)) is not None:
+                row[at : at + 2] = node.line, node.column
+        numbers.extend(row)
     return numbers
 
 

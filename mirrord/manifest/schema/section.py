@@ -1,7 +1,7 @@
 """The base class of all mappings in a manifest: strict, closed, frozen, documented by its docstrings."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
 
@@ -43,10 +43,10 @@ class Section(BaseModel):
         defer_build=True,  # one validator for the document, when it is first used, in place of one for each class
     )
 
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """The section itself. It is immutable, and pydantic would copy a default for each entry that leaves the field
-        out."""
-        return self
+    def __hash__(self) -> int:
+        """The same for all sections of a type: pydantic would copy a default without a hash (one with a dict) for each
+        entry that leaves the field out."""
+        return hash(type(self))
 
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -87,12 +87,13 @@ def compact(entry: AnySection, about: ValidationInfo) -> AnySection:
 def _compact(entry: AnySection, shared: SharedSections) -> AnySection:
     made = type(entry).__new__(type(entry))
     given = shared.names.setdefault(frozenset(entry.model_fields_set), entry.model_fields_set)
-    for name, value in vars(entry).items():
+    set_value = object.__setattr__
+    for name, value in vars(entry).items():  # of 25, with a million entries
         if name in given and isinstance(value, Section):
             value = _common(value, shared)
-        elif isinstance(value, dict) and not value:
+        elif type(value) is dict and not value:
             value = _EMPTY
-        object.__setattr__(made, name, value)
+        set_value(made, name, value)
     for slot, value in (("fields_set", given), ("extra", None), ("private", None)):
         object.__setattr__(made, f"__pydantic_{slot}__", value)
     return made
