@@ -73,7 +73,7 @@ class StubStore:
 
 
 @asynccontextmanager
-async def stub(*_: object) -> AsyncIterator[StubStore]:
+async def stub(*_: object, **__: object) -> AsyncIterator[StubStore]:
     yield StubStore()
 
 
