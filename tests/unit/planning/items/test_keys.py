@@ -1,0 +1,20 @@
+"""Placeholder values of URLs: plain ones, which need no urllib, and all others."""
+
+import pytest
+
+from mirrord.model.origins import origin_at
+from mirrord.planning.items import keys
+
+
+@pytest.mark.parametrize("port", [1, 80, 9999, 10_000, 44_007, 59_999, 60_000, 64_999, 65_000, 65_535])
+def test_a_port_is_no_part_of_the_host(port: int) -> None:
+    url = f"http://127.0.0.1:{port}/a/b%20c.bin?d=e"
+    assert keys.key_values(origin_at(url)) == {"host": "127.0.0.1", "path": "/a/b c.bin", "name": "b c.bin"}
+    plain = keys._PLAIN.fullmatch(f"http://127.0.0.1:{port}/a")
+    assert (plain is not None) == (port < 65_000)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "70000", "99999", "100000", "x"])
+def test_a_port_that_does_not_exist_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match="check its host and port"):
+        keys.key_values(origin_at(f"http://127.0.0.1:{port}/a"))
