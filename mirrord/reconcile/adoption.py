@@ -17,6 +17,7 @@ from mirrord.planning.decisions.adoption import (
     SameBytes,
     equal_checksum,
     equals_file,
+    equals_object,
     evidence,
     reading,
 )
@@ -43,6 +44,9 @@ async def same_bytes(due: DueCopy, stored: StoredObject, budget: Budget) -> Same
     shown, declared = evidence(stored), _declared(due.demands)
     if due.observed.revision.file is not None:
         return await _compared_file(due, shown, declared, budget)
+    if due.observed.object is not None and not declared:
+        is_equal = equals_object(shown, evidence(due.observed.object.stored))
+        return SameBytes(due.observed.object.stored.checksum) if is_equal else None
     stated = declared or await due.source.stated(due.observed)
     equal = equal_checksum(shown, stated)
     return None if equal is None else SameBytes(equal, due.demands.digest)

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from boto3.s3.transfer import TransferConfig
 
+import mirrord as package
 from mirrord.units import MiB
 from tests.support.command import mirrord
+from tests.support.daemon import running
 from tests.support.origin import Origin, says
 from tests.support.proxy import StoreProxy
 from tests.support.syncing import manifest, sync
@@ -134,9 +136,30 @@ async def test_an_adopted_object_is_never_deleted_and_its_file_stays(
 
     (inbox / "a").write_bytes(b"equal")
     file = manifest(tmp_path, weed, folder(bucket, ", after_upload: delete"))
+    shown = await mirrord("plan", str(file), "--state", str(tmp_path / "other"), home=tmp_path)
+    signs = [line.split()[:2] for line in shown.out.splitlines()[:-1]]
+    assert signs == [["=", "adopt"], ["=", "adopt"], ["-", "delete"]]
+    assert f"- delete file://{inbox}/b" in shown.out, "only b is proven to be mirrord's own copy"
     done = await sync(tmp_path, file, "--state", str(tmp_path / "other"))
     assert os.listdir(inbox) == ["a"], "b was written by mirrord, and its id is proven"
     assert "another tool uploaded it" in done.err, done.output
+
+
+async def test_a_plan_reads_a_bounded_number_of_bytes(
+    tmp_path: Path, inbox: Path, weed: Server, bucket: str, s3_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrord.programs.plan.READ_TO_ADOPT", 4)
+    for body in ("long!", "abc"):
+        (inbox / body).write_text(body)
+        s3_client.put_object(Bucket=bucket, Key=f"in/{body}", Body=body.encode())
+    file = manifest(tmp_path, weed, folder(bucket))
+    found = await package.plan([str(file)], state=str(tmp_path / "state"), environ={})
+    assert [one.item.destination.key for one in found.adoptions] == ["in/abc"]
+    (copy,) = found.copies
+    assert (copy.item.destination.key, copy.size) == ("in/long!", 5)
+    assert "adopted instead if its bytes are the same" in copy.why
+    report = await package.sync([str(file)], state=str(tmp_path / "state"), environ={})
+    assert (report.copied, report.unchanged) == (0, 2)
 
 
 async def test_options_count_only_when_they_change(
@@ -150,6 +173,41 @@ async def test_options_count_only_when_they_change(
     file = manifest(tmp_path, store_proxy.server, folder(bucket, ", object: {cache_control: max-age=2}"))
     assert "1 copied" in (await sync(tmp_path, file)).out
     assert s3_client.head_object(Bucket=bucket, Key="in/a")["CacheControl"] == "max-age=2"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+async def test_a_new_file_of_run_is_adopted_after_its_conditional_put_was_refused(
+    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, count: int
+) -> None:
+    """Also in a batch. Its key is believed to be free, because it has just appeared."""
+    keys = [f"in/day/{number}" for number in range(count)]
+    for key in keys:
+        s3_client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    file = manifest(tmp_path, store_proxy.server, folder(bucket))
+    async with running(tmp_path, str(file)) as daemon:
+        await daemon.log("daemon.ready")
+        (tmp_path / "day").mkdir()
+        for number, key in enumerate(keys):
+            (tmp_path / "day" / str(number)).write_text(key if number or count == 1 else key.upper())
+        (tmp_path / "day").rename(inbox / "day")
+        await daemon.synced(*keys)
+    puts = [(call.key, call.status) for call in store_proxy.calls if call.operation == "PutObject"]
+    written = [] if count == 1 else [(keys[0], 200)]  # the one with other bytes
+    assert sorted(puts) == sorted([*written, *((key, 412) for key in keys)])
+
+
+async def test_an_object_as_a_source(
+    tmp_path: Path, inbox: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
+) -> None:
+    (inbox / "a").write_bytes(b"a" * 6 * MiB)
+    for key, part_size in (("src/a", 5), ("dst/a", 5), ("src/b", 8), ("dst/b", 8)):
+        as_a_tool_does(s3_client, bucket, inbox / "a", key, part_size * MiB)
+    s3_client.put_object(Bucket=bucket, Key="src/c", Body=b"source")
+    s3_client.put_object(Bucket=bucket, Key="dst/c", Body=b"target")
+    mirrors = "".join(f"  s3://{bucket}/src/{name}: s3://{bucket}/dst/{name}\n" for name in "abc")
+    file = manifest(tmp_path, store_proxy.server, f"mirrors:\n{mirrors}")
+    assert "1 copied" in (await sync(tmp_path, file)).out
+    assert {call.key for call in store_proxy.calls if call.operation in WRITES} == {"dst/c"}
 
 
 # ── URLs ──────────────────────────────────────────────────────────────────────────────────────────

@@ -70,8 +70,8 @@ def may_be_equal(item: Item, observed: Observed, stored: StoredObject) -> bool:
     bytes at most: its ETag in parts says nothing."""
     if not item.options.adopt or observed.revision.length != stored.size:
         return False
-    shown = evidence(stored)
-    return bool(shown.whole) or (shown.in_parts is not None and observed.revision.file is not None)
+    shown, is_url = evidence(stored), observed.revision.file is None and observed.object is None
+    return bool(shown.whole) or (shown.in_parts is not None and not is_url)
 
 
 def compared(shown: Evidence) -> tuple[Checksum, ...]:
@@ -99,11 +99,22 @@ def equals_file(shown: Evidence, size: int, found: Iterable[Checksum], etags: It
 
 def equal_checksum(shown: Evidence, stated: Sequence[Checksum]) -> Checksum | None:
     """A checksum of the object that the source states, too. None: there is none of the same kind, or one of them
-    differs, or the source contradicts itself."""
+    differs, or the source contradicts itself. Of a strong kind, one suffices."""
     kinds = [one.kind for one in dict.fromkeys(stated)]
     comparable = [one for one in shown.whole if one.kind in kinds]
+    comparable = [one for one in comparable if one.kind in _STRONG][:1] or comparable
     differs = any(one not in stated or kinds.count(one.kind) > 1 for one in comparable)
     return comparable[0] if comparable and not differs else None
+
+
+def equals_object(shown: Evidence, source: Evidence) -> bool:
+    """Whether an object that is a source has the bytes of the object at the key: by their checksums, or by the equal
+    ETags of uploads in equal parts."""
+    if shown.size != source.size:
+        return False
+    if {one.kind for one in shown.whole} & {one.kind for one in source.whole}:
+        return equal_checksum(shown, source.whole) is not None
+    return shown.in_parts is not None and shown.in_parts == source.in_parts
 
 
 def part_sizes(length: int, parts: int) -> list[int]:

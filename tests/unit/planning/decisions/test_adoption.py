@@ -21,6 +21,7 @@ from mirrord.planning.decisions.adoption import (
     Reading,
     equal_checksum,
     equals_file,
+    equals_object,
     evidence,
     may_be_equal,
     part_sizes,
@@ -132,10 +133,29 @@ def test_an_upload_in_parts_is_compared_by_its_etag() -> None:
         (stored(WHOLE, of(SHA)), [of(SHA, b"x"), of(MD5)], None),
         (stored(ODD, of(SHA)), [of(SHA)], of(SHA)),
         (stored(PARTED), [of(MD5)], None),
+        (stored(WHOLE, of(SHA)), [of(SHA), of(MD5, b"x")], of(SHA)),  # its ETag is no MD5: encrypted
+        (stored(WHOLE, of(CRC32)), [of(CRC32), of(MD5, b"x")], None),
     ],
 )
 def test_what_a_source_states(standing: StoredObject, stated: list[Checksum], equal: Checksum | None) -> None:
     assert equal_checksum(evidence(standing), stated) == equal
+
+
+@pytest.mark.parametrize(
+    ("standing", "source", "equal"),
+    [
+        (stored(WHOLE), stored(WHOLE), True),
+        (stored(WHOLE), stored(WHOLE, size=5), False),
+        (stored(PARTED), stored(PARTED), True),
+        (stored(PARTED), stored(f'"{HEX}-3"'), False),
+        (stored(PARTED), stored(WHOLE), False),
+        (stored(PARTED, of(CRC64)), stored(WHOLE, of(CRC64)), True),
+        (stored(PARTED, of(CRC64)), stored(PARTED, of(CRC64, b"x")), False),
+        (stored(ODD), stored(ODD), False),
+    ],
+)
+def test_an_object_as_a_source(standing: StoredObject, source: StoredObject, equal: bool) -> None:
+    assert equals_object(evidence(standing), evidence(source)) is equal
 
 
 @pytest.mark.parametrize(
