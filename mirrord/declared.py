@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from mirrord.frozen import frozen
-from mirrord.model import ChecksumKind, FileAction, KeepFile, Notice, Options, ProviderName, fingerprint, shown
+from mirrord.model import (
+    ChecksumKind,
+    Destination,
+    FileAction,
+    KeepFile,
+    Notice,
+    Options,
+    ProviderName,
+    fingerprint,
+    shown,
+)
 
 
 @frozen(kw_only=True)
@@ -65,6 +75,15 @@ class StoreOptions:
         return (self.endpoint, self.credentials) == (other.endpoint, other.credentials)
 
 
+@frozen
+class SourcePrefix:
+    """All objects of a store below `at`, whose key is the prefix. Gitignore patterns, relative to it."""
+
+    at: Destination
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
 @frozen(kw_only=True)
 class ListSpec:
     """One list of sources of a manifest. `planning.lists.binding` binds each row to its object."""
@@ -76,6 +95,13 @@ class ListSpec:
     endpoint: str
     provider: ProviderName = ProviderName.AWS
     options: Options = Options()
+    prefix: SourcePrefix | None = None
+    """Its rows are the objects that a store lists; `location` is the address of the prefix. None: a file or URL."""
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether it is read at the times of the entry's schedule."""
+        return self.by_url or self.prefix is not None
 
     @property
     def by_url(self) -> bool:

@@ -1,7 +1,8 @@
 """One list of sources that is followed: its items in force, and when it is read again.
 
 Owns what an incomplete reading means: its good rows count, and no item of the readings before leaves. A list at a URL
-is read at the times of its entry's schedule, by a conditional request; a file when its state changed.
+is read at the times of its entry's schedule, by a conditional request, and so is the listing of a prefix; a file when
+its state changed.
 """
 
 import asyncio
@@ -166,7 +167,7 @@ class FollowedList:
         """Seconds until the list is read again; None: not before it is asked for."""
         if self._failures:
             return pause(RETRIES, self._failures, self.ports.chance(), self._retry_after)
-        if not self.spec.by_url:
+        if not self.spec.scheduled:
             return FILE_EVERY
         schedule = self.spec.options.schedule
         if schedule.cron is not None:

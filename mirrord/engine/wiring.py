@@ -32,7 +32,8 @@ from mirrord.reconcile.transfers import Transfers
 from mirrord.settings import Settings
 from mirrord.sources.file import READ_AHEAD
 from mirrord.sources.http import HttpSources
-from mirrord.sources.stored import StoredSource
+from mirrord.sources.stored.prefix import ListedPrefixes, PrefixSource
+from mirrord.sources.stored.source import StoredSource
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import RetryPolicy
 
@@ -51,20 +52,24 @@ class Adapters:
     http: HttpSources
     files: LocalFiles
     clock: Clock
+    listed: ListedPrefixes
 
-    def source_of(self, item: Item) -> Source:
-        """The adapter for an item's source, by the type of its origin."""
+    def source_of(self, item: Item, *, doubted: bool = False) -> Source:
+        """The adapter for an item's source, by the type of its origin. `doubted`: no listing may stand for it."""
         match item.origin:
             case File():
                 return self.files.source(item.origin)
             case FormerSource():
                 raise AssertionError("the source of an item that left the manifests is not read")
             case S3Object():
-                return StoredSource(item.origin, self.stores.at)
+                fresh = not doubted and self.listed.shows(item)
+                return StoredSource(item.origin, self.stores.at, fresh=fresh)
         return self.http.source(item)
 
     def list_source(self, spec: ListSpec) -> Source:
         """The adapter for a list itself."""
+        if spec.prefix is not None:
+            return PrefixSource(spec.prefix, self.stores.at, self.listed)
         if spec.by_url:
             return self.http.list_source(spec.location, spec.options.http)
         return self.files.source(File(None, spec.location))
@@ -113,6 +118,7 @@ async def engine(
             http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
+            listed=ListedPrefixes(SystemClock(), ticks=release is None),
         )
         opened = _assembled(adapters, settings, observer, retries, release)
         await opened.sweeper.begin()
@@ -129,6 +135,7 @@ async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> A
             http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
             files=LocalFiles(settings.own_paths),
             clock=SystemClock(),
+            listed=ListedPrefixes(SystemClock()),
         )
 
 
@@ -144,7 +151,7 @@ def _assembled(
     reconciler = Reconciler(
         journal=adapters.journal,
         store_of=adapters.stores.of,
-        source_of=adapters.source_of,
+        source_of=lambda item: adapters.source_of(item, doubted=listings.doubts(item.id)),
         transfers=transfers,
         observer=observer,
         clock=adapters.clock,

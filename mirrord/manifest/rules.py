@@ -66,6 +66,7 @@ def _mirror(node: MappingNode) -> Iterator[RuleFault]:
         yield ("url",), "is missing"
     yield from _alternatives(node, "url", "urls", "list")
     yield from _fetched(node)
+    yield from _of_prefixes(node)
     url = _child(node, "url")
     if _given(node, "list") and _given(node, "from_store"):
         yield ("from_store",), "only for an s3:// source"
@@ -76,6 +77,14 @@ def _mirror(node: MappingNode) -> Iterator[RuleFault]:
         and not url.text.startswith("s3://")
     ):
         yield ("from_store",), "only for an s3:// source"
+
+
+def _of_prefixes(node: MappingNode) -> Iterator[RuleFault]:
+    url = _child(node, "url")
+    text = url.text if isinstance(url, ScalarNode) else ""
+    prefix = isinstance(url, ScalarNode) and (url.unset or (text.startswith("s3://") and text.endswith("/")))
+    for name in () if prefix else _given(node, "include", "exclude"):
+        yield (name,), "only for a folder, or for all objects of a prefix (url: s3://bucket/prefix/)"
 
 
 def _fetched(node: MappingNode) -> Iterator[RuleFault]:

@@ -41,6 +41,7 @@ from mirrord.model.options import (
 from mirrord.model.origins import (
     File,
     FormerSource,
+    ListedRevision,
     Origin,
     S3Object,
     Url,
@@ -90,6 +91,7 @@ __all__ = [
     "JournaledProgress",
     "KeepFile",
     "ListedObject",
+    "ListedRevision",
     "MoveFile",
     "Notice",
     "Notification",

@@ -6,6 +6,7 @@ Owns the text form of an origin, which the journal records and the status shows.
 """
 
 from dataclasses import field
+from typing import NamedTuple
 
 from mirrord.frozen import frozen
 from mirrord.model.after_upload import FileAction, KeepFile
@@ -72,12 +73,22 @@ class FormerSource:
         return fingerprint(self.address)
 
 
+class ListedRevision(NamedTuple):
+    """What the listing of a prefix showed of an object."""
+
+    prefix: str
+    size: int
+    etag: str
+
+
 @frozen
 class S3Object:
     """An object of a store. If the store of the item's own object has the same endpoint and credentials, `at` names
     that store: it can copy the object itself."""
 
     at: Destination
+    listed: ListedRevision | None = None
+    """If a listing found it: another revision is another origin, so the item is checked at once."""
 
     @property
     def address(self) -> str:

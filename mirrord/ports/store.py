@@ -119,13 +119,15 @@ class ObjectStore(Protocol):
     def list_uploads(self, bucket: str, prefix: str) -> AsyncIterator[Upload]:
         """ListMultipartUploads: all open multipart uploads whose key starts with `prefix`."""
 
-    def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
+    def list_objects(
+        self, bucket: str, prefix: str, *, every_key: bool = False
+    ) -> AsyncGenerator[Sequence[ListedObject]]:
         """ListObjectsV2: the objects whose keys start with `prefix`, one page of at most about a thousand at a time.
 
         The pages are in any order, and an object that is written or deleted meanwhile may be missing, or be listed
-        twice. A key that the answer does not show unambiguously is left out. The list is complete only if the iterator
-        ends: StoreUnavailable, after the pages so far, if the store does not give the rest. A caller that stops early
-        must close it."""
+        twice. A key that the answer does not show unambiguously is left out; with `every_key`, StoreRefused after the
+        last page tells that. The list is complete only if the iterator ends: StoreUnavailable, after the pages so far,
+        if the store does not give the rest. A caller that stops early must close it."""
 
     def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         """ListObjectVersions: all versions of exactly this key, the newest first, without delete markers; none if the

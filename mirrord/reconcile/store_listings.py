@@ -163,6 +163,10 @@ class StoreListings:
         if len(self._doubted) < _MOST_DOUBTED:
             self._doubted.add(item_id)
 
+    def doubts(self, item_id: str) -> bool:
+        """Whether the next check of this item needs HEADs: see `doubt`."""
+        return item_id in self._doubted
+
     def _of(self, prefix: KeyPrefix) -> _Listed:
         return self._listed.setdefault(prefix, _Listed(prefix))
 

@@ -312,9 +312,11 @@ class ClientStore:
                 return
             asked |= markers
 
-    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
+    async def list_objects(
+        self, bucket: str, prefix: str, *, every_key: bool = False
+    ) -> AsyncGenerator[Sequence[ListedObject]]:
         asked: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "EncodingType": "url"}
-        tokens, before = set[str](), list[ListedObject]()
+        tokens, before, left_out = set[str](), list[ListedObject](), 0
         while True:
             with self._calls.call("ListObjectsV2", bucket):
                 page = await self._client.list_objects_v2(**asked)
@@ -323,8 +325,11 @@ class ClientStore:
             listed = results.listed_objects(page, prefix)
             if listed and listed == before:
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the store sent the same page twice")
+            left_out += len(page.get("Contents", [])) - len(listed)
             yield listed
             if not page.get("IsTruncated"):
+                if left_out and every_key:
+                    raise StoreRefused(f"ListObjectsV2 {bucket}: incomplete: {left_out:,} keys cannot be read for sure")
                 return
             token = results.token(page, "NextContinuationToken")
             if not token or token in tokens:

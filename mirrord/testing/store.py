@@ -226,7 +226,13 @@ class MemoryStore:
             if upload.at.bucket == bucket and upload.at.key.startswith(prefix):
                 yield Upload(upload.at.key, upload_id, upload.initiated, self._clock())
 
-    async def list_objects(self, bucket: str, prefix: str) -> AsyncGenerator[Sequence[ListedObject]]:
+    async def list_objects(
+        self,
+        bucket: str,
+        prefix: str,
+        *,
+        every_key: bool = False,  # noqa: ARG002 - all keys can be read
+    ) -> AsyncGenerator[Sequence[ListedObject]]:
         kept = [(key, one.stored) for key, one in sorted(self._bucket(bucket).items()) if key.startswith(prefix)]
         listed = [ListedObject(key, stored.size, stored.etag) for key, stored in kept]
         for start in range(0, max(1, len(listed)), _PAGE):

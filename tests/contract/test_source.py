@@ -13,7 +13,7 @@ from mirrord.model import StoredObject as Stored
 from mirrord.ports import Source
 from mirrord.sources.file import file_source
 from mirrord.sources.http import HttpSources
-from mirrord.sources.stored import StoredSource
+from mirrord.sources.stored.source import StoredSource
 from mirrord.testing import MemoryObject, MemorySource, MemoryStore
 from mirrord.units import MiB
 from tests.support.origin import Generated, Origin

@@ -3,34 +3,34 @@
 The store behind the proxy and the same store at its own address are two stores to mirrord, with two endpoints.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from mirrord.model import ObjectOptions
+from mirrord.s3.session import S3Store
 from mirrord.units import MiB
 from tests.support.command import mirrord
+from tests.support.filling import put_parts
 from tests.support.killing import HeldCalls, kill_at, open_uploads
 from tests.support.origin import Generated
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.syncing import digest_of, events, manifest, sync
 from tests.support.weed import Server
 
-SIZE = 20 * MiB
+SIZE, PART = 20 * MiB, 5 * MiB
 
 
-def stored(client: Any, bucket: str, key: str, seed: int = 1, part: int = 8 * MiB, size: int = SIZE) -> str:
-    """Upload an object in parts of this size; returns its digest."""
-    source = Generated(size, seed=seed)
+async def stored(store: S3Store, server: Server, bucket: str, size: int = SIZE) -> str:
+    """Upload `a/large.bin` in parts of 5 MiB; returns its digest."""
+    source = Generated(size, seed=1)
     body = b"".join(source.pieces())
-    upload = client.create_multipart_upload(Bucket=bucket, Key=key, ContentType="text/x-it", Metadata={"team": "data"})
-    at = {"Bucket": bucket, "Key": key, "UploadId": upload["UploadId"]}
-    parts = []
-    for number, start in enumerate(range(0, len(body), part), 1):
-        answer = client.upload_part(**at, PartNumber=number, Body=body[start : start + part])
-        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-    client.complete_multipart_upload(**at, MultipartUpload={"Parts": parts})
+    parts = [body[start : start + PART] for start in range(0, size, PART)]
+    options = ObjectOptions(content_type="text/x-it", metadata={"team": "data"})
+    await put_parts(store, server, bucket, "a/large.bin", parts, options)
     return source.sha256()
 
 
@@ -45,10 +45,10 @@ def two_stores(home: Path, to: StoreProxy, source: Server, mirrors: str) -> Path
 
 @pytest.mark.parametrize("overwrite", ["always", "never"])
 async def test_objects_of_the_same_store_are_copied_without_a_byte(
-    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, overwrite: str
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, store: S3Store, s3_client: Any, overwrite: str
 ) -> None:
     """Under `overwrite: never` also: the copy in parts has If-None-Match."""
-    digest = stored(s3_client, bucket, "a/large.bin")
+    digest = await stored(store, store_proxy.upstream, bucket)
     file = manifest(
         tmp_path,
         store_proxy.server,
@@ -58,7 +58,7 @@ async def test_objects_of_the_same_store_are_copied_without_a_byte(
     assert f"copied by the store from s3://{bucket}/a/large.bin, no bytes sent" in plan.output
     done = await sync(tmp_path, file)
     assert done.code == 0, done.output
-    assert store_proxy.counts["UploadPartCopy"] == 3
+    assert store_proxy.counts["UploadPartCopy"] == 4
     assert sum(call.sent + call.received for call in store_proxy.calls) < 20_000, "only documents of S3"
     assert digest_of(s3_client, bucket, "b/large.bin") == digest
     head = s3_client.head_object(Bucket=bucket, Key="b/large.bin")
@@ -71,9 +71,9 @@ async def test_objects_of_the_same_store_are_copied_without_a_byte(
 
 
 async def test_an_object_of_another_store_is_streamed(
-    tmp_path: Path, store_proxy: StoreProxy, weed: Server, bucket: str, s3_client: Any
+    tmp_path: Path, store_proxy: StoreProxy, weed: Server, bucket: str, store: S3Store, s3_client: Any
 ) -> None:
-    digest = stored(s3_client, bucket, "a/large.bin")
+    digest = await stored(store, store_proxy.upstream, bucket)
     mirror = f"mirrors:\n  - {{url: s3://{bucket}/a/large.bin, from_store: source, to: s3://{bucket}/b/}}\n"
     done = await sync(tmp_path, two_stores(tmp_path, store_proxy, weed, mirror))
     assert done.code == 0, done.output
@@ -82,37 +82,48 @@ async def test_an_object_of_another_store_is_streamed(
     assert s3_client.head_object(Bucket=bucket, Key="b/large.bin")["Metadata"]["team"] == "data"
 
 
-@pytest.mark.parametrize("operation", ["UploadPart", "UploadPartCopy"])
+@pytest.mark.parametrize(("operation", "nth", "parts"), [("UploadPart", 5, 6), ("UploadPartCopy", 9, 9)])
 async def test_killed_in_mid_transfer_only_missing_parts_follow(
-    tmp_path: Path, store_proxy: StoreProxy, weed: Server, bucket: str, s3_client: Any, operation: str
+    tmp_path: Path,
+    store_proxy: StoreProxy,
+    weed: Server,
+    bucket: str,
+    store: S3Store,
+    s3_client: Any,
+    operation: str,
+    nth: int,
+    parts: int,
 ) -> None:
-    digest = stored(s3_client, bucket, "a/large.bin", size=40 * MiB)
+    digest = await stored(store, weed, bucket, 45 * MiB)
     source = ", from_store: source" if operation == "UploadPart" else ""
     mirror = f"mirrors:\n  - {{url: s3://{bucket}/a/large.bin, to: s3://{bucket}/b/{source}}}\n"
     file = two_stores(tmp_path, store_proxy, weed, mirror)
-    assert await kill_at(HeldCalls(operation, 5, 1), store_proxy, tmp_path, file, later=0.5)
+    assert await kill_at(HeldCalls(operation, nth), store_proxy, tmp_path, file)
     before = store_proxy.counts[operation]
     done = await sync(tmp_path, file)
     assert done.code == 0, done.output
     (resumed,) = events(done, "transfer.resumed")
     assert resumed["parts"] >= 1
-    assert store_proxy.counts[operation] - before == 5 - resumed["parts"]
+    assert store_proxy.counts[operation] - before == parts - resumed["parts"]
     assert digest_of(s3_client, bucket, "b/large.bin") == digest
     assert open_uploads(s3_client, bucket) == []
 
 
 @pytest.mark.parametrize("same", [True, False])
 async def test_a_source_that_is_replaced_meanwhile_is_one_version_and_never_a_mixture(
-    tmp_path: Path, proxied: Any, weed: Server, bucket: str, s3_client: Any, same: bool
+    tmp_path: Path, proxied: Any, weed: Server, bucket: str, store: S3Store, s3_client: Any, same: bool
 ) -> None:
-    stored(s3_client, bucket, "a/large.bin")
+    await stored(store, weed, bucket)
     proxy = proxied(weed)
     operation = "UploadPartCopy" if same else "UploadPart"
     digests: list[str] = []
 
     async def replace(seen: Seen, request: web.Request) -> None:
         if seen.operation == operation and not digests:
-            digests.append(stored(s3_client, bucket, "a/large.bin", seed=2))
+            source = Generated(SIZE, seed=2)
+            digests.append(source.sha256())
+            body = b"".join(source.pieces())
+            await asyncio.to_thread(s3_client.put_object, Bucket=bucket, Key="a/large.bin", Body=body)
 
     proxy.before = replace
     source = "" if same else ", from_store: source"
@@ -139,9 +150,9 @@ async def test_an_unknown_store_of_a_source_is_an_error(tmp_path: Path, store_pr
 
 
 async def test_copy_takes_an_object_as_its_source(
-    tmp_path: Path, store_proxy: StoreProxy, weed: Server, bucket: str, s3_client: Any
+    tmp_path: Path, store_proxy: StoreProxy, weed: Server, bucket: str, store: S3Store, s3_client: Any
 ) -> None:
-    digest = stored(s3_client, bucket, "a/large.bin")
+    digest = await stored(store, store_proxy.upstream, bucket)
     file = two_stores(tmp_path, store_proxy, weed, "")
     common = (f"s3://{bucket}/a/large.bin", f"s3://{bucket}/c/", "--config", str(file), "--store", "default")
     streamed = await mirrord("copy", *common, "--from-store", "source", home=tmp_path)

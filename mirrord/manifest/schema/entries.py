@@ -194,6 +194,10 @@ class EntrySection(Section):
     """Do not check or transfer the entry's items."""
     stale_after: fields.StaleAfter = Field(default=_OPTIONS.stale_after, json_schema_extra={"default": "auto"})
     """Time out of sync until item.stale; auto: 3 x every, or 3 x cron's longest gap, at least 1h; folders: never."""
+    include: tuple[texts.Pattern, ...] = ()
+    """Gitignore patterns of the files of a folder, or of the objects of a prefix; empty: all."""
+    exclude: tuple[texts.Pattern, ...] = ()
+    """Gitignore patterns of files or objects to ignore; a folder always ignores temporary names."""
 
 
 class FetchedSection(EntrySection):
@@ -221,7 +225,7 @@ class MirrorSection(FetchedSection):
     """One source with its object, or a list or matrix of sources."""
 
     url: texts.SourceUrl | None = Field(default=None, repr=False)
-    """http(s)://…, file:///… or s3://…; may hold placeholders of the matrix."""
+    """http(s)://…, file:///… or s3://bucket/key, with placeholders of the matrix; s3://bucket/prefix/: all below it."""
     urls: tuple[texts.WebUrl, ...] | None = Field(default=None, repr=False, min_length=1, max_length=MOST_URLS)
     """The primary http(s):// URL and its fallbacks, tried in order at each check."""
     list: texts.ListLocation | None = Field(default=None, repr=False)
@@ -235,10 +239,6 @@ class MirrorSection(FetchedSection):
 class WatchedSection(EntrySection):
     """Further fields of folders that `defaults` may have."""
 
-    include: tuple[texts.Pattern, ...] = ()
-    """Gitignore patterns of the files to upload; empty: all."""
-    exclude: tuple[texts.Pattern, ...] = ()
-    """Gitignore patterns of files to ignore; temporary names are always ignored."""
     key: texts.KeyTemplate = _FOLDER.target.key
     """Key below `to`: path, name, stem, ext, date (with a strftime format)."""
     settle: fields.Pause = duration_field(_FOLDER.times.settle)

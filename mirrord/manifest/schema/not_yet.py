@@ -38,17 +38,12 @@ def _begins(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value.startswith(prefixes)
 
 
-def _is_prefix(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("s3://") and value.endswith("/")
-
-
 NOT_YET: dict[str, NotYetRow] = {
     "daemon.state": NotYetRow("a journal in PostgreSQL", _begins("postgres")),
     "daemon.bandwidth": NotYetRow("bandwidth limits"),
     "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
     "daemon.network": NotYetRow("the rule on link-local and metadata addresses"),
     "stores.buckets.lock": NotYetRow("object lock"),
-    "mirrors.url": NotYetRow("s3:// prefixes", _is_prefix),
     "mirrors.http.proxy": NotYetRow("proxies"),
     "mirrors.http.ca_file": NotYetRow("private authorities of sources"),
     "mirrors.http.client_cert": NotYetRow("client certificates"),

@@ -25,7 +25,9 @@ from mirrord.planning.items.objects import (
     bucket_and_key,
     default_name,
     folder_key,
+    is_prefix,
     list_spec,
+    prefix_spec,
 )
 from mirrord.planning.items.options import OptionsOf
 from mirrord.providers import profile
@@ -208,6 +210,9 @@ class _File:
             self._lists.append(list_spec(context, mirror, self._options.setting(mirror, "matrix")))
             self._name(context, self._lists[-1].entry)
             self._prune(mirror, self._lists[-1].entry)
+        if is_prefix(mirror):
+            self._prefix(context, mirror)
+            return
         first = mirror.url or next(iter(mirror.urls or ()), None)
         if first is None:
             return  # a list, `allow_unset`, or a form of source that NOT_YET refuses
@@ -240,6 +245,14 @@ class _File:
     def _prune_of(self, entry: MirrorSection | FolderSection) -> PruneSection | None:
         """Not joined with that of `defaults`: `true` means the guard's own share."""
         return entry.prune if "prune" in entry.model_fields_set else self._manifest.document.defaults.prune
+
+    def _prefix(self, context: EntryContext, mirror: MirrorSection) -> None:
+        patterns = FileSelection(
+            include=self._options.setting(mirror, "include"), exclude=self._options.setting(mirror, "exclude")
+        )
+        self._lists.append(prefix_spec(context, mirror, self._options.setting(mirror, "matrix"), patterns))
+        self._name(context, self._lists[-1].entry)
+        self._prune(mirror, self._lists[-1].entry)
 
     def _folder(self, context: EntryContext, folder: FolderSection) -> None:
         watch, follow = self._options.setting(folder, "watch"), self._options.setting(folder, "follow_symlinks")

@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 from sys import intern
 
-from mirrord.declared import ListSpec, StoreOptions
+from mirrord.declared import FileSelection, ListSpec, SourcePrefix, StoreOptions
 from mirrord.frozen import frozen
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.entries import MirrorSection
@@ -18,6 +18,7 @@ from mirrord.manifest.schema.hints import suggestion
 from mirrord.model import Destination, File, Options, Origin, S3Object, origin_at
 from mirrord.planning.items import keys
 from mirrord.planning.items.templates import DATE, Template, template
+from mirrord.planning.lists.binding import is_below
 from mirrord.planning.lists.formats import format_of
 from mirrord.providers import Provider, profile
 
@@ -175,6 +176,50 @@ def list_spec(context: EntryContext, mirror: MirrorSection, matrix: Mapping[str,
         raise EntryFault("checksum", "one digest for all rows of a list; use its column sha256, or {url: …}")
     _list_address(mirror.to)
     return spec
+
+
+def is_prefix(mirror: MirrorSection) -> bool:
+    """Whether the source is all objects below a prefix."""
+    return mirror.url is not None and mirror.url.startswith("s3://") and mirror.url.endswith("/")
+
+
+def prefix_spec(
+    context: EntryContext, mirror: MirrorSection, matrix: Mapping[str, tuple[str, ...]], selection: FileSelection
+) -> ListSpec:
+    """The prefix of a mirror, as a list that its store writes. `selection`: the patterns of the entry."""
+    if matrix:
+        raise EntryFault("matrix", "a prefix has no matrix: write one entry for each")
+    store, source = context.store, context.source_store
+    try:
+        bucket, key = keys.address(_template("url", mirror.url or "", ()).fill({}))
+    except ValueError as error:
+        raise EntryFault("url", str(error)) from None
+    at = Destination(source.name, source.endpoint, bucket, keys.normalised(key, profile(source.provider)))
+    declared = context.options.requires.checksum
+    if declared is not None and declared.sha256 is not None:
+        raise EntryFault("checksum", "one digest for all objects of a prefix; remove it, or use {url: …}")
+    _list_address(mirror.to)
+    _refuse_growth(context, mirror.to, at)
+    return ListSpec(
+        entry=mirror.name or mirror.to,
+        location=str(at),
+        to=mirror.to,
+        store=store.name,
+        endpoint=store.endpoint,
+        provider=store.provider,
+        options=context.options,
+        prefix=SourcePrefix(at, selection.include, selection.exclude),
+    )
+
+
+def _refuse_growth(context: EntryContext, to: str, prefix: Destination) -> None:
+    """The first copies would be sources of more copies, without end."""
+    bucket, _, key = to.removeprefix("s3://").partition("/")
+    fixed = context.destination(bucket, key.partition("{")[0])
+    if is_below(fixed, prefix):
+        raise EntryFault(
+            "to", f"{to} is below its own source {prefix}: each copy would be copied again; move one of them"
+        )
 
 
 def _list_address(to: str) -> None:

@@ -11,7 +11,8 @@ from sys import intern
 from urllib.parse import quote, urljoin, urlsplit
 
 from mirrord.declared import ListSpec
-from mirrord.model import Destination, File, Item, Options, Origin, Url
+from mirrord.errors import printable
+from mirrord.model import Destination, File, Item, ListedRevision, Options, Origin, S3Object, Url
 from mirrord.planning.items import keys
 from mirrord.planning.items.templates import template
 from mirrord.planning.lists.rows import ListRow
@@ -37,7 +38,12 @@ class RowBinding:
     def item(self, row: ListRow) -> Item:
         """The item of a row. ValueError: why it is a bad row."""
         origin = self._origin(row)
-        destination = self._destination(row, origin)
+        try:
+            destination = self._destination(row, origin)
+        except ValueError as error:
+            if not isinstance(origin, S3Object):
+                raise
+            raise ValueError(f"{printable(origin.address)}: {error}") from None
         return Item(
             id=destination.item_id,
             entry=self._spec.entry,
@@ -49,6 +55,8 @@ class RowBinding:
 
     # ── the source ────────────────────────────────────────────────────────────────────────────────
     def _origin(self, row: ListRow) -> Origin:
+        if (prefix := self._spec.prefix) is not None:
+            return _below(prefix.at, row)
         if self._spec.by_url:
             return Url(self._url(row))
         if not row.named and _WEB.fullmatch(row.url):
@@ -109,7 +117,10 @@ class RowBinding:
         key = keys.normalised(key, self._provider)
         if fault := keys.key_fault(key):
             raise ValueError(fault)
-        return Destination(self._spec.store, self._endpoint, intern(bucket), key)
+        destination = Destination(self._spec.store, self._endpoint, intern(bucket), key)
+        if (prefix := self._spec.prefix) is not None and is_below(destination, prefix.at):
+            raise ValueError(f"its object {destination} would be below the prefix {prefix.at} itself")
+        return destination
 
     def _options(self, origin: Origin) -> Options:
         """Those of the entry, for another origin than that of a list by URL without its headers."""
@@ -117,6 +128,18 @@ class RowBinding:
         if own is None or self._elsewhere is self._spec.options or _web_origin(origin.address) == own:
             return self._spec.options
         return self._elsewhere
+
+
+def _below(prefix: Destination, row: ListRow) -> S3Object:
+    at = Destination(intern(prefix.store), intern(prefix.endpoint), intern(prefix.bucket), prefix.key + row.url)
+    listed = None if row.listed is None else ListedRevision(intern(prefix.key), *row.listed)
+    return S3Object(at, listed)
+
+
+def is_below(at: Destination, prefix: Destination) -> bool:
+    """Whether the key of `at` begins with the prefix, in the same bucket."""
+    same_bucket = (at.endpoint, at.bucket) == (prefix.endpoint, prefix.bucket)
+    return same_bucket and at.key.startswith(prefix.key)
 
 
 def _without_headers(options: Options) -> Options:

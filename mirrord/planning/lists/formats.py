@@ -37,6 +37,8 @@ class ListFormat(Protocol):
 
 def format_of(spec: ListSpec) -> ListFormat:
     """The format of a list, by its file name, which may end with `.gz`. ValueError: it has none."""
+    if spec.prefix is not None:
+        return PrefixFormat()
     name = _file_name(spec).casefold().removesuffix(".gz")
     made = _NAMES.get(name.removesuffix(".txt")) or _ENDINGS.get(name.rpartition(".")[2] if "." in name else "")
     if made is None:
@@ -47,6 +49,16 @@ def format_of(spec: ListSpec) -> ListFormat:
 def _file_name(spec: ListSpec) -> str:
     path = re.split(r"[?#]", spec.location, maxsplit=1)[0] if spec.by_url else spec.location
     return path.rpartition("/")[2]
+
+
+class PrefixFormat:
+    """The objects below a prefix, as `sources.stored.prefix` writes them: a JSON array of key, size and ETag a line."""
+
+    closed = True
+
+    def row(self, line: str) -> ListRow:
+        key, size, etag = json.loads(line)
+        return ListRow(key, key, named=True, listed=(size, etag))
 
 
 class TableFormat:

@@ -20,12 +20,14 @@ _MD5, _SHA256 = 16, 32
 
 class ListRow(NamedTuple):
     """One source of a list. `url` is as written, and may be relative. With `named` it is the name of a file, relative
-    to the list, in which nothing is encoded."""
+    to the list, or of an object, relative to its prefix, in which nothing is encoded. `listed`: size and ETag of that
+    object."""
 
     url: str
     key: str | None = None
     declared: DeclaredBytes | None = None
     named: bool = False
+    listed: tuple[int, str] | None = None
 
 
 class ListRefused(Exception):

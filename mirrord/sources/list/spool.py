@@ -17,7 +17,7 @@ _BLOCK = 1_000  # rows
 _LEVEL = 1
 
 _NOTHING = DeclaredBytes()
-_Packed = tuple[str, str | None, bool, int | None, bytes | None, bytes | None]
+_Packed = tuple[str, str | None, bool, int | None, bytes | None, bytes | None, tuple[int, str] | None]
 
 
 class ListSpool:
@@ -34,7 +34,7 @@ class ListSpool:
         """See `Keep`."""
         self.has_files |= isinstance(item.origin, File)
         declared = row.declared or _NOTHING
-        self._open.append((row.url, row.key, row.named, declared.size, declared.md5, declared.sha256))
+        self._open.append((row.url, row.key, row.named, declared.size, declared.md5, declared.sha256, row.listed))
         if len(self._open) >= _BLOCK:
             self._blocks.append(zlib.compress(marshal.dumps(self._open), _LEVEL))
             self._open = []
@@ -45,6 +45,6 @@ class ListSpool:
         yield from map(self._item, self._open)
 
     def _item(self, packed: _Packed) -> Item:
-        url, key, named, size, md5, sha256 = packed
+        url, key, named, size, md5, sha256, listed = packed
         declared = DeclaredBytes(size, md5, sha256)
-        return self._binding.item(ListRow(url, key, declared if declared != _NOTHING else None, named))
+        return self._binding.item(ListRow(url, key, declared if declared != _NOTHING else None, named, listed))

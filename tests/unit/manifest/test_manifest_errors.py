@@ -186,6 +186,7 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "m.yaml:5:11: mirrors[0].cron: every is given too; keep one of",
         ),
         (ENTRY + "    timezone: UTC\n", "m.yaml:4:15: mirrors[0].timezone: only beside cron"),
+        (ENTRY + "    include: ['*.csv']\n", "m.yaml:4:14: mirrors[0].include: only for a folder, or for all objects"),
         (ENTRY + "    from_store: x\n", "m.yaml:4:17: mirrors[0].from_store: only for an s3:// source"),
         (
             ENTRY + "    http: {bearer: x, basic: {username: a, password: b}}\n",
@@ -222,10 +223,7 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "defaults: {object: {lock: {mode: GOVERNANCE, retain: 1d}}}\n",
             "m.yaml:1:21: defaults.object.lock: lock has no effect yet",
         ),
-        (
-            "mirrors: {s3://public/data/: s3://copy/data/}",
-            "m.yaml:1:11: mirrors[s3://public/data/].url: this value has no",
-        ),
+        ("daemon: {state: postgresql://h/d}", "m.yaml:1:10: daemon.state: this value has no"),
     ],
 )
 def test_each_class_of_error_has_its_position_and_message(text: str, expected: str) -> None:

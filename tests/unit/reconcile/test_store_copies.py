@@ -27,7 +27,7 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.providers import profile
-from mirrord.sources.stored import StoredSource
+from mirrord.sources.stored.source import StoredSource
 from mirrord.testing import MemoryStore
 from mirrord.units import MiB
 from tests.support.item_world import AT, World

@@ -117,6 +117,8 @@ BEHAVIOUR = {
     "mirrors.http.max_redirects": f"{HTTP_CONNECTIONS}::test_redirects_are_counted",
     "mirrors.expect.content_type": "tests/unit/transfer/test_copy.py::test_refused_before_any_read",
     "folders.path": f"{EXPAND}::test_a_folder_is_relative_to_its_manifest",
+    "mirrors.include": "tests/unit/sources/stored/test_prefix.py::test_patterns_select_objects",
+    "mirrors.exclude": "tests/unit/sources/stored/test_prefix.py::test_patterns_select_objects",
     "folders.include": "tests/contract/test_listing.py::test_patterns_select_files_and_skip_directories",
     "folders.exclude": "tests/contract/test_listing.py::test_patterns_select_files_and_skip_directories",
     "folders.key": f"{EXPAND}::test_the_key_of_a_file",

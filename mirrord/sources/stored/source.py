@@ -1,44 +1,32 @@
 """An object of a store as a Source: one HEAD for its revision, streams that are pinned to its ETag.
 
-Owns the translation of the store's errors into those of a source. The store itself makes the requests (`s3`), and sees
-to it that a stream is of the pinned ETag also where the store ignores If-Match.
+Owns what a HEAD, or the listing that found the object, shows of its revision. The store itself makes the requests
+(`s3`), and sees to it that a stream is of the pinned ETag also where the store ignores If-Match.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Self
 
-from mirrord.errors import (
-    BucketMissing,
-    PreconditionFailed,
-    SourceChanged,
-    SourceDenied,
-    SourceError,
-    SourceMissing,
-    SourceRefused,
-    SourceUnavailable,
-    StoreDenied,
-    StoreError,
-    StoreUnavailable,
-)
+from mirrord.errors import SourceMissing, SourceRefused, StoreError
 from mirrord.model import Destination, ObjectDetails, Observed, Revision, S3Object
 from mirrord.ports import ByteStream, ObjectStore, Source
-
-_ERRORS: tuple[tuple[type[StoreError], type[SourceError]], ...] = (
-    (StoreDenied, SourceDenied),
-    (BucketMissing, SourceMissing),
-    (StoreUnavailable, SourceUnavailable),
-    (PreconditionFailed, SourceChanged),
-)
+from mirrord.sources.stored.errors import as_source_errors
 
 
 class StoredSource(Source):
-    """One object during one attempt. `store_at` opens its store."""
+    """One object during one attempt. `store_at` opens its store.
 
-    def __init__(self, origin: S3Object, store_at: Callable[[Destination], Awaitable[ObjectStore]]) -> None:
+    `fresh`: the listing that found the object is recent, so that it spares the HEAD of an object that it shows as
+    recorded."""
+
+    def __init__(
+        self, origin: S3Object, store_at: Callable[[Destination], Awaitable[ObjectStore]], *, fresh: bool = False
+    ) -> None:
         self._at = origin.at
+        self._listed = origin.listed if fresh else None
         self._address = origin.fingerprint
         self._store_at = store_at
 
@@ -50,6 +38,8 @@ class StoredSource(Source):
 
     async def probe(self, known: Revision | None = None) -> Observed | None:
         """See `ports.Source`. A HEAD, and the tags of an object that changed and has some."""
+        if known is not None and self._is_listed(known):
+            return None
         with as_source_errors():
             store = await self._store_at(self._at)
             details = await store.inspect_object(self._at)
@@ -70,6 +60,13 @@ class StoredSource(Source):
             ranges=revision.strong_etag is not None,
             object=details,
         )
+
+    def _is_listed(self, known: Revision) -> bool:
+        """Whether the listing shows this revision. Listings of some stores have ETags without quotes, or other ones."""
+        listed = self._listed
+        if listed is None or known.address != self._address or known.strong_etag is None:
+            return False
+        return (listed.size, listed.etag.strip('"')) == (known.length, known.strong_etag.strip('"'))
 
     def _revision(self, details: ObjectDetails) -> Revision:
         modified = details.stored.last_modified
@@ -125,13 +122,3 @@ class _StoredStream:
     async def readinto(self, view: memoryview) -> int:
         with as_source_errors():
             return await self._stream.readinto(view)
-
-
-@contextmanager
-def as_source_errors() -> Iterator[None]:
-    """Around calls to a store that is a source: its errors are those of the source."""
-    try:
-        yield
-    except StoreError as error:
-        kind = next((source for store, source in _ERRORS if isinstance(error, store)), SourceRefused)
-        raise kind(str(error), retry_after=error.retry_after, answered=error.answered) from error
