@@ -10,6 +10,7 @@ import pytest
 from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import Record
 from mirrord.units import MiB
+from tests.support.command import mirrord
 from tests.support.daemon import TOKEN, running
 from tests.support.origin import (
     Asked,
@@ -174,3 +175,41 @@ async def test_run_shows_which_url_serves(tmp_path: Path, weed: Server, bucket: 
         origin.behave("/one/x")
         await daemon.wait_for(lambda: served_by(origin.url("/one/x")), what="the primary")
         assert len(daemon.logged("transfer.completed")) == 1
+
+
+async def test_headers_go_to_each_url_and_a_list_of_digests_is_asked_for_the_primarys_name(
+    tmp_path: Path, weed: Server, bucket: str, origin: Origin
+) -> None:
+    origin.publish("/two/x", BODY)
+    origin.publish("/two/SUMS", f"{SUM}  x\n".encode())
+    fallback = origin.url("/two/other-name", host="localhost")
+    origin.publish("/two/other-name", BODY)
+    fields = {"checksum": {"url": origin.url("/two/SUMS", host="localhost")}, "http": {"bearer": "token"}}
+    one = entry(origin, bucket, **fields) | {"urls": [origin.url("/one/x"), fallback]}
+    done = await sync(tmp_path, manifest(tmp_path, weed, f"mirrors: {json.dumps([one])}\n"))
+    assert done.code == 0, done.output
+    assert (await recorded(tmp_path)).source == fallback
+    for path in ("/one/x", "/two/other-name", "/two/SUMS"):
+        assert origin.asked(path)[0].headers["authorization"] == "Bearer token"
+
+
+async def test_plan_shows_the_url_that_would_serve_and_all_of_them(
+    tmp_path: Path, weed: Server, bucket: str, origin: Origin
+) -> None:
+    origin.publish("/two/x", BODY)
+    file = manifest(tmp_path, weed, f"mirrors: {json.dumps([entry(origin, bucket)])}\n")
+    urls = [origin.url("/one/x"), origin.url("/two/x", host="localhost")]
+    planned = await mirrord("plan", str(file), "--json", home=tmp_path)
+    (change,) = json.loads(planned.out)["changes"]
+    assert (change["action"], change["source"], change["urls"]) == ("copy", urls[1], urls)
+    lines = (await mirrord("plan", str(file), home=tmp_path)).out
+    assert f"+ copy s3://{bucket}/x  <- {urls[1]}  (fallback 1 of 1; the object is missing; 15 B, put)" in lines
+    origin.withdraw("/two/x")
+    planned = await mirrord("plan", str(file), "--json", home=tmp_path)
+    (left,) = json.loads(planned.out)["left"]
+    assert (left["state"], left["reason"], left["source"], left["urls"]) == (
+        "Blocked",
+        "SourceMissing",
+        urls[0],
+        urls,
+    )

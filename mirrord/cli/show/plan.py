@@ -60,7 +60,13 @@ def _copy(copy: PlannedCopy) -> str:
     source = copy.item.shown_source
     size += ", then read back" if copy.readback else ""
     how = copy.kind.value if copy.original is None else f"copied by the store from {copy.original}, no bytes sent"
-    return f"+ copy {copy.item.destination}  <- {source}  ({copy.why}; {size}, {how})"
+    return f"+ copy {copy.item.destination}  <- {source}  ({_fallback(copy.item)}{copy.why}; {size}, {how})"
+
+
+def _fallback(item: Item) -> str:
+    """Which fallback serves the item, if the primary URL does not."""
+    place = item.urls.index(item.origin) if item.urls else 0
+    return f"fallback {place} of {len(item.urls) - 1}; " if place else ""
 
 
 def _adoption(adoption: PlannedAdoption) -> str:
