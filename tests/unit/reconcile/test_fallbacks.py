@@ -1,5 +1,6 @@
 """An item with several URLs: which one serves, what is written and recorded, and what a broken transfer leaves."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -15,11 +16,14 @@ from mirrord.events import (
     TransferStarted,
     UploadAborted,
 )
-from mirrord.model import DeclaredSum, Record, State, UploadOptions, Url, fingerprint
+from mirrord.model import DeclaredSum, Observed, Record, Revision, State, UploadOptions, Url, fingerprint
 from mirrord.planning.timing.breaker import SUSPECTS
+from mirrord.reconcile.records import touched
+from mirrord.reconcile.transfers import Transfers
 from mirrord.testing import MemorySource, MemoryStore, SourceHooks
 from mirrord.units import MiB
 from tests.support.item_world import AT, World
+from tests.support.records import make_record
 
 FIRST, SECOND = Url("http://one/x?token=secret"), Url("http://two/x?token=secret")
 PARTS = UploadOptions(multipart_threshold=5 * MiB, part_size=5 * MiB)
@@ -133,6 +137,60 @@ async def test_if_none_serves_one_event_and_one_record_name_both(two: Two) -> No
     assert two.event_types() == [ItemBlocked]
 
 
+async def test_the_record_keeps_the_url_that_served_while_none_serves(two: Two) -> None:
+    two.first.fails = SourceMissing("http://one/x: answered 404")
+    await two.check()
+    two.second.fails = SourceUnavailable("http://two/x: answered 503")
+    assert (await two.check()).state is State.RETRYING
+    assert await two.served_by() == "http://two/x"
+
+
+async def test_a_comparison_reads_no_more_than_one_byte_beyond_the_object(two: Two) -> None:
+    two.first.fails = SourceMissing("http://one/x: answered 404")
+    await two.check()
+    offsets: list[int] = []
+
+    async def note(offset: int) -> None:
+        offsets.append(offset)
+
+    two.first.fails, two.first.content, two.first.step = None, b"x" * 100, 1
+    two.first.claims, two.first.hooks.on_read = lambda size: None, note
+    assert (await two.check()).copied is not None
+    assert offsets[:5] == [0, 1, 2, 3, 0]
+
+
+async def test_a_comparison_that_waits_for_a_slot_keeps_no_connection(two: Two) -> None:
+    two.first.fails = SourceMissing("http://one/x: answered 404")
+    await two.check()
+    two.first.fails = None
+    released: list[bool] = []
+    object.__setattr__(two.first, "release", lambda: released.append(True))
+    transfers = two.reconciler.transfers
+    assert isinstance(transfers, Transfers)
+    for _ in range(4):
+        await transfers.slots.acquire()
+    check = asyncio.create_task(two.check())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert released
+    for _ in range(4):
+        transfers.slots.release()
+    assert (await check).state is State.SYNCED
+
+
+def test_a_fallback_that_is_older_does_not_become_the_recorded_source(two: Two) -> None:
+    dates = "Sun, 01 Feb 2026 10:00:00 GMT", "Thu, 01 Jan 2026 10:00:00 GMT"
+    newer, older = (
+        Revision(address=one.fingerprint, last_modified=date, length=3)
+        for one, date in zip((FIRST, SECOND), dates, strict=True)
+    )
+    known = make_record(
+        state=State.SYNCED, item_id=AT.item_id, entry="e", source="http://one/x", destination=AT, revision=newer, size=3
+    )
+    assert not touched(two.item, known, Observed(revision=older))
+    assert touched(two.item, replace(known, revision=older), Observed(revision=newer))
+
+
 async def test_wrong_bytes_at_the_primary_are_read_once_a_check_and_never_written(two: Two) -> None:
     declared = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"  # of b"one"
     two.first.content = b"two"
@@ -210,6 +268,7 @@ async def test_a_host_that_is_held_back_does_not_hold_back_the_fallback(two: Two
         breakers.failed(other, away, clock.monotonic(), begun=False, fresh=True)
     assert (await two.check()).state is State.SYNCED
     assert (two.first.log.known, await two.served_by()) == ([], "http://two/x")
+    assert not any(two.item.id in waiting for waiting in breakers._waiting.values())
     two.second.fails = SourceMissing("http://two/x: answered 404")
     held = await two.check()
     assert (held.state, held.tried, two.first.log.known) == (State.RETRYING, True, [])
