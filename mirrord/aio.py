@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import aclosing
 from functools import partial
 from math import inf
-from time import monotonic
+from time import monotonic, process_time
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -55,6 +55,18 @@ def _dropped(task: asyncio.Task[Any]) -> None:
     """Mark the task's error as retrieved; else asyncio logs it with a traceback when the task is collected."""
     if not task.cancelled():
         task.exception()
+
+
+class UsedCores:
+    """The CPU that this process takes, of all its threads, in cores."""
+
+    def __init__(self) -> None:
+        self._last = process_time(), monotonic()
+
+    def since_last(self) -> float:
+        """The mean since the last call, or since the object was made."""
+        (cpu, at), self._last = self._last, (process_time(), monotonic())
+        return (self._last[0] - cpu) / max(self._last[1] - at, 1e-9)
 
 
 async def cooperatively(many: Iterable[T], size: int = 500) -> AsyncIterator[T]:
