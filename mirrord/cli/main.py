@@ -28,8 +28,11 @@ _COMMANDS = {
     "trigger": ("mirrord.cli.status_commands", "have the daemon check items now"),
     "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
+    "import": ("mirrord.cli.importing", "make a manifest of the files and command lines of rclone, aws and s5cmd"),
     "demo": ("mirrord.cli.demo", "a demonstration: embedded store, sample origin and inbox in ./demo"),
 }
+_KEYWORDS = {"import": "import_command"}
+"""Names of functions for commands whose name Python keeps for itself."""
 
 
 class Commands(click.Group):
@@ -50,7 +53,7 @@ class Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         with _uncollected():
-            command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+            command = getattr(import_module(_COMMANDS[cmd_name][0]), _KEYWORDS.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)
         return command
 
