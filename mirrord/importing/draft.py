@@ -87,13 +87,16 @@ class _Draft:
         self._complete_stores(found.remotes)
 
     def _complete_stores(self, remotes: Remotes) -> None:
-        """A list has the only store, else AWS; a store at an endpoint of an rclone.conf has the provider of that."""
+        """A list has the store that its bucket is in, or the only one, else AWS. A store at an endpoint of an
+        rclone.conf has the provider of that."""
         declared = [store_of_remote(one) for one in remotes.known.values() if one.type == "s3"]
         used = {_essence(store): store for entry in self.entries for store in entry.stores.values()}
         known = list(used.values()) or declared
+        buckets = {_bucket(entry): entry.stores["store"] for entry in reversed(self.entries) if "store" in entry.stores}
         for entry in self.entries:
             if "store" not in entry.stores:
-                entry.stores["store"] = known[0] if len(known) == 1 else ImportedStore("aws")
+                guess = known[0] if len(known) == 1 else ImportedStore("aws")
+                entry.stores["store"] = buckets.get(_bucket(entry), guess)
                 entry.comments += ["change `store` if its bucket is in another one"] * (len(known) > 1)
         providers = {dict(store.fields).get("endpoint_url"): store.provider for store in declared}
         for entry in self.entries:
@@ -189,6 +192,10 @@ class _Draft:
             else:
                 found["bandwidth"] = wanted[value]
         return found, head
+
+
+def _bucket(entry: DraftEntry) -> str:
+    return str(entry.fields["to"]).removeprefix("s3://").partition("/")[0]
 
 
 def _store_of(fault: Problem, stores: Mapping[str, ImportedStore]) -> ImportedStore | None:

@@ -127,9 +127,7 @@ class _Reader:
         """A variable of a crontab, or of a script, on a line of its own."""
         self.variables = {**self.variables, name: value}
         if name == "MAILTO":
-            self.remarks.append(
-                Remark(where, "MAILTO: mirrord sends no mail; status, metrics and the log show failures")
-            )
+            self.remarks.append(Remark(where, "MAILTO: mirrord sends no mail; daemon.notify calls webhooks"))
 
     def _scheduled(self, where: Where, when: str, text: str) -> None:
         remarks: list[str] = []
@@ -185,9 +183,9 @@ class _Reader:
         self.commands += carried
         texts = dict.fromkeys(others)
         self.remarks += [Remark(where, text) for text in texts if not carried or "runs no" not in text]
-        self.remarks += [Remark(where, "the other commands of the line are not carried over")] * bool(
-            carried and others
-        )
+        self.remarks += [
+            Remark(where, "the other commands of the line are not carried over (a ping: daemon.notify with heartbeat)")
+        ] * bool(carried and others)
 
     def _other(self, part: ShellCommand, wrapped: Wrapped, after: bool) -> list[str]:
         """A command of no known tool."""
