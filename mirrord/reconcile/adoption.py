@@ -1,12 +1,13 @@
 """Whether an object that another tool wrote has the bytes of the source, so that nothing needs to be written.
 
-Owns the one pass over a file, and the questions to other sources, of which no byte is read for this. Which evidence
+Owns the passes over a file, and the questions to other sources, of which no byte is read for this. Which evidence
 counts is decided by `planning.decisions.adoption`. Sends nothing to the store.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import field
+from logging import getLogger
 
 from mirrord import checksums
 from mirrord.aio import CooperativePause
@@ -23,11 +24,14 @@ from mirrord.planning.decisions.adoption import (
 )
 from mirrord.ports import ByteStream
 from mirrord.reconcile.due_copy import DueCopy
+from mirrord.reconcile.transfer_attempt import LONG_READBACK
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.copy import refuse
 from mirrord.transfer.readback import READ_SIZE
 from mirrord.transfer.spec import SourceDemands
-from mirrord.units import KiB
+from mirrord.units import KiB, format_size
+
+_log = getLogger(__name__)
 
 _INLINE = 64 * KiB
 """Bytes that are hashed on the event loop, all hashes together: a thread hop takes as long."""
@@ -37,8 +41,8 @@ _MOST_REMEMBERED = 10_000
 async def same_bytes(due: DueCopy, stored: StoredObject, budget: Budget) -> SameBytes | None:
     """What shows that `stored`, the object at the item's key, has the bytes of the source; None: nothing does.
 
-    A file is read once, with one buffer of `budget`. Raises what `transfer.copy.refuse` and the source raise, and
-    SourceChanged if the file changed meanwhile.
+    A file is read once, or twice for unusual part sizes, with one buffer of `budget`. Raises what the source and
+    `transfer.copy.refuse` raise, and SourceChanged if the file changed meanwhile.
     """
     refuse(due.observed, due.demands)
     shown, declared = evidence(stored), _declared(due.demands)
@@ -55,17 +59,30 @@ async def same_bytes(due: DueCopy, stored: StoredObject, budget: Budget) -> Same
 async def _compared_file(
     due: DueCopy, shown: Evidence, declared: Sequence[Checksum], budget: Budget
 ) -> SameBytes | None:
+    if shown.size > LONG_READBACK:
+        _log.info("%s: %s are read, to compare them with its object", due.item.shown_source, format_size(shown.size))
     wanted = reading(shown)
-    kinds = dict.fromkeys((*wanted.kinds, *(one.kind for one in declared)))
+    kinds = tuple(dict.fromkeys((*wanted.kinds, *(one.kind for one in declared))))
+    for part_sizes in wanted.passes:
+        size, found, etags = await _hashed(due, kinds, part_sizes, budget)
+        if not set(declared) <= set(found):
+            return None
+        if equals_file(shown, size, found, etags):
+            return SameBytes(found[0], due.demands.digest)
+    return None
+
+
+async def _hashed(
+    due: DueCopy, kinds: Sequence[ChecksumKind], part_sizes: Sequence[int], budget: Budget
+) -> tuple[int, list[Checksum], list[str]]:
+    """One pass over the file: its length, its checksums in the order of `kinds`, its ETags with these part sizes."""
     running = [checksums.RunningChecksum(kind) for kind in kinds]
-    parted = [checksums.MultipartMD5(size) for size in wanted.part_sizes]
+    parted = [checksums.MultipartMD5(size) for size in part_sizes]
     async with due.source.open(due.observed) as stream:
         size = await _read(stream, [*running, *parted], budget)
     await due.source.confirm(due.observed)
     found = [one for each in running if (one := each.checksum()) is not None]
-    if not set(declared) <= set(found) or not equals_file(shown, size, found, [one.etag() for one in parted]):
-        return None
-    return SameBytes(found[0], due.demands.digest)
+    return size, found, [one.etag() for one in parted]
 
 
 async def _read(

@@ -23,6 +23,7 @@ _COMMON = (*(size * MiB for size in (8, 5, 16, 64, 50, 15, 10, 32, 100, 128, 20,
 _STEPS = (5 * MiB, 8 * MiB, MiB, 5_000_000, 1_000_000)
 """Tools that take larger parts for larger files take multiples of these."""
 _MOST_HASHED = 16 * GiB
+LIKELY = 3
 _FEWEST, _MOST = 8, 64
 """Part sizes that are tried: all bytes are hashed once for each, so fewer for large objects."""
 
@@ -44,6 +45,13 @@ class Reading:
 
     kinds: tuple[ChecksumKind, ...]
     part_sizes: tuple[int, ...] = ()
+
+    @property
+    def passes(self) -> list[tuple[int, ...]]:
+        """The part sizes of each pass over the bytes: mostly the first few are right, and each further one would cost
+        as much CPU as the MD5 of all bytes. So the others are tried together in a second pass, if one is needed."""
+        likely, others = self.part_sizes[:LIKELY], self.part_sizes[LIKELY:]
+        return [likely, others] if others else [likely]
 
 
 @frozen

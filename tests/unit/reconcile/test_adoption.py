@@ -109,6 +109,13 @@ async def test_equal_bytes_are_recorded_and_not_read_again(
     assert world.event_types() == [ItemUnchanged]
 
 
+async def test_unusual_part_sizes_need_a_second_pass(world: Adopting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mirrord.planning.decisions.adoption.LIKELY", 1)
+    world.stand(etag=parted(10))
+    assert (await world.check()).adopted
+    assert world.opened == 2
+
+
 @pytest.mark.parametrize(
     "shown", [{"etag": MD5, "checksum": crc(b"other bytes there")}, {"etag": parted(9)}, {"etag": '"opaque"'}]
 )

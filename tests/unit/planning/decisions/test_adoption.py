@@ -191,6 +191,14 @@ def test_the_part_sizes_of_tools_are_tried(length: int, part_size: int, tool: st
     assert length < 2 * GiB or len(tried) * length <= max(8 * length, 16 * GiB)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "passes"),
+    [((), [()]), ((1, 2, 3), [(1, 2, 3)]), ((1, 2, 3, 4), [(1, 2, 3), (4,)])],
+)
+def test_the_passes_over_the_bytes(sizes: tuple[int, ...], passes: list[tuple[int, ...]]) -> None:
+    assert Reading((CRC64,), sizes).passes == passes
+
+
 @pytest.mark.parametrize(("length", "parts"), [(0, 1), (3, 4), (10, 7), (10, 0)])
 def test_lengths_that_no_equal_parts_make(length: int, parts: int) -> None:
     assert part_sizes(length, parts) == []
