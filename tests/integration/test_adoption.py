@@ -249,6 +249,22 @@ async def test_a_url_is_adopted_by_what_is_declared_or_stated(
     assert writes(store_proxy) == {}
 
 
+async def test_an_adopted_object_is_not_pruned(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    entries = []
+    for name in ("kept", "left"):
+        url = origin.publish(f"/{name}", BODY)
+        origin.behave(f"/{name}", says(Content_MD5=MD5_64))
+        entries.append({"url": url, "to": f"s3://{bucket}/{name}", "prune": True})
+        s3_client.put_object(Bucket=bucket, Key=name, Body=BODY)
+    file = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps(entries)}\n")
+    assert "0 copied" in (await sync(tmp_path, file)).out
+    manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps(entries[:1])}\n")
+    assert (await sync(tmp_path, file)).code == 0
+    assert writes(store_proxy) == {}
+
+
 @pytest.mark.parametrize("honest", [True, False])
 async def test_an_etag_counts_as_md5_after_some_bodies_of_its_host_were_compared(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin, honest: bool

@@ -103,6 +103,7 @@ def test_a_file_with_a_proven_copy_may_be_removed(level: Integrity | None) -> No
         (replace(RECORD, revision=None), "not known to be whole"),
         (replace(RECORD, revision=Revision(address="x")), "not known to be whole"),
         (with_fields(RECORD, integrity=Integrity.LENGTH), "nothing but the copy's length"),
+        (with_fields(RECORD, integrity=None, transfer_id=None), "another tool uploaded it"),
     ],
 )
 def test_a_file_without_a_proven_copy_is_kept(record: Record | None, why: str) -> None:
@@ -121,6 +122,12 @@ def test_a_file_without_a_proven_copy_is_kept(record: Record | None, why: str) -
 )
 def test_the_object_must_still_be_the_recorded_one(standing: StoredObject | None, why: str) -> None:
     assert why_lost(RECORD, standing) == (f"the object was {why}" if why else None)
+
+
+@pytest.mark.parametrize(("etag", "why"), [(STANDING.etag, None), ('"f"', "the object was replaced")])
+def test_the_adopted_object_of_another_tool_is_known_by_its_etag(etag: str, why: str | None) -> None:
+    """Its file was deleted by a user: mirrord never removes it."""
+    assert why_lost(with_fields(RECORD, transfer_id=None), replace(STANDING, etag=etag, metadata={})) == why
 
 
 def test_which_records_allow_a_missing_file() -> None:
