@@ -9,6 +9,7 @@ object is deleted or kept for good, so that a killed process forgets none. The r
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from typing import Protocol
 
@@ -77,14 +78,14 @@ class Leaving:
         """Record who holds the desired items, and find those that left. `most`: the share of an entry's objects that
         the user allows to delete."""
         left: dict[str, Holder] = {}
-        seen = Counter[str]()
+        seen, holder_of = Counter[str](), cache(now.holder_of)
         outdated: dict[Holder | None, list[str]] = defaultdict(list)
         async for item_id, holder in self.journal.held():
             entry = desired.entry_of(item_id)
             if entry is None:
                 left[item_id] = holder
                 continue
-            wanted = now.entries[entry].holder(entry) if entry in now.entries else None
+            wanted = holder_of(entry)
             seen[entry] += wanted is not None
             if wanted != holder:
                 outdated[wanted].append(item_id)
@@ -187,16 +188,14 @@ class Leaving:
 
     async def _hold_new(self, desired: DesiredItems, now: LoadedEntries, seen: Counter[str]) -> None:
         """Hold the items of entries of which some are not held yet."""
-        holders = {name: holder for name, one in now.entries.items() if (holder := one.holder(name)) is not None}
-        if not holders:
+        if not any(one.prunes for one in now.entries.values()):
             return
-        counts = Counter[str]()
+        counts, held, holder_of = Counter[str](), _Held(self.journal), cache(now.holder_of)
         async for _, entry in cooperatively(desired.pairs()):
-            counts[entry] += entry in holders
-        fresh, held = {entry for entry, count in counts.items() if count > seen[entry]}, _Held(self.journal)
-        async for item_id, entry in cooperatively(desired.pairs() if fresh else ()):
-            if entry in fresh:
-                await held.add(holders[entry], item_id)
+            counts[entry] += 1
+        async for item_id, entry in cooperatively(desired.pairs()):
+            if counts[entry] > seen[entry]:
+                await held.add(holder_of(entry), item_id)
         await held.end()
 
 

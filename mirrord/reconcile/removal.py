@@ -49,6 +49,9 @@ class ObjectRemoval:
         if record.object.etag is None:
             await self.journal.retire([item.id], self.clock.now())
             return KEPT
+        if record.object.transfer_id is None:
+            await self.journal.retire([item.id], self.clock.now())
+            return Outcome(state=State.SYNCED, message=f"{why}, and its object was not written by mirrord: it stays")
         stored = await store.head_object(item.destination)
         if stored is not None and not is_ours(record, stored):
             message = f"{why}, but {item.destination} was written by someone else: it stays"

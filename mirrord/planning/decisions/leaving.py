@@ -54,6 +54,11 @@ class LoadedEntries:
     invalid: tuple[str, ...] | None = ()
     """The texts of the files that are invalid now; None: one of them cannot be read, so that it may yield anything."""
 
+    def holder_of(self, entry: str) -> Holder | None:
+        """The holder of the items of an entry; None: nobody holds them."""
+        found = self.entries.get(entry)
+        return None if found is None else found.holder(entry)
+
 
 def fate(holder: Holder, now: LoadedEntries) -> Fate:
     """The fate of all items that `holder` has, as far as it is the same for each."""

@@ -207,9 +207,11 @@ async def test_of_an_item_that_left_others_objects_stay(world: World, change: st
         await world.journal.save(with_fields(await world.record(), transfer_id=None))
     stamp = ObjectOptions(metadata={META_TRANSFER: "t2" if change == "id" else "t1"} if change != "adopted" else {})
     await world.store.put_object(AT, memoryview(b"two" if change == "bytes" else b"one"), stamp)
-    assert not (await leave(world)).pruned
+    outcome = await leave(world)
+    assert (outcome.pruned, "it stays" in outcome.message) == (False, True)
     assert world.exists
     assert await held(world) == []
+    assert world.event_types == ([] if change == "adopted" else [ItemBlocked])
 
 
 async def test_an_object_that_another_entry_has_since_stays(world: World) -> None:
