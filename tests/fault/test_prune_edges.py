@@ -39,8 +39,7 @@ def world(tmp_path: Path, bucket: str, s3_client: Any, origin: Origin, store_pro
     return World(tmp_path, bucket, s3_client, origin, store_proxy)
 
 
-@pytest.mark.parametrize("answered", [False, True], ids=["before the DELETE", "after it"])
-@pytest.mark.parametrize("back", [False, True], ids=["gone", "back"])
+@pytest.mark.parametrize(("answered", "back"), [(False, False), (True, True)], ids=["before", "after, and back"])
 async def test_killed_at_the_delete(world: World, answered: bool, back: bool) -> None:
     await sync(world.home, world.write("kept", "left"))
     file = world.write("kept")

@@ -18,7 +18,7 @@ from tests.support.proxy import StoreProxy
 from tests.support.syncing import events, manifest, sync
 
 SEED = int(os.environ.get("MIRRORD_SEED", "20261129"))
-STEPS = 150 if SOAK else 10
+STEPS = 150 if SOAK else 8
 KEYS = [f"k{number}" for number in range(9)]
 FILES = ("a.yaml", "b.yaml")
 
