@@ -15,14 +15,14 @@ from typing import Protocol
 
 from mirrord.aio import cooperatively
 from mirrord.frozen import frozen
-from mirrord.model import Condition, Destination, FormerSource, Holder, Item, Options, Record, State
+from mirrord.model import Condition, Destination, FormerSource, Holder, Item, Options, Record, Schedule, State
 from mirrord.planning.decisions.leaving import Fate, LoadedEntries, fate, fate_of_record, store_now
 from mirrord.planning.decisions.prune import ALWAYS_FEW, largest, prune_refusal
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.prune_guard import BlockedDeletions
+from mirrord.reconcile.records import LEFT
 
 _BATCH = 500
-LEFT = "it left the manifests: its object will be deleted"
 
 
 class DesiredItems(Protocol):
@@ -221,12 +221,14 @@ class _Held:
 
 
 def _item(holder: Holder, at: Destination, source: str, now: LoadedEntries) -> Item:
-    place = store_now(at, now.stores)
+    """The item whose object is to be deleted. A failed deletion is tried again at its entry's `every`."""
+    place, entry = store_now(at, now.stores), now.entries.get(holder.entry)
+    every = entry.every if entry is not None else None
     return Item(
         id=place.item_id,
         entry=holder.entry,
         origin=FormerSource(source),
         destination=place,
-        options=Options(),
+        options=Options() if every is None else Options(schedule=Schedule(every=every)),
         gone=True,
     )

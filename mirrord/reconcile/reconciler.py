@@ -35,7 +35,7 @@ from mirrord.reconcile.adoption import Differing
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.fallbacks import SourceSkipped, first_served, retrying
 from mirrord.reconcile.observation import Listed, Listings, NoListings, Observation, not_listed, observe
-from mirrord.reconcile.records import is_news, touched, with_adopted, with_outcome, with_revision
+from mirrord.reconcile.records import came_back, is_news, touched, with_adopted, with_outcome, with_revision
 from mirrord.reconcile.removal import KEPT, ObjectRemoval
 from mirrord.reconcile.reuse import CopySourceGuard
 from mirrord.reconcile.transfer_attempt import TransferAttempt, internal_error
@@ -164,7 +164,7 @@ class Reconciler:
     async def _check(self, attempt: TransferAttempt) -> Outcome:
         """Observe, decide, act. Raises what the source, the store and the journal raise."""
         item = attempt.item
-        attempt.record = known = await self.journal.record(item.id)
+        attempt.record = known = came_back(item, await self.journal.record(item.id))
         store = await self.store_of(item)
         unfinished = await self.transfers.resolve(attempt, store)
         if attempt.record is not known:  # made from a HEAD just now

@@ -10,6 +10,7 @@ from mirrord.model import (
     META_TRANSFER,
     Condition,
     Copied,
+    Drift,
     Integrity,
     Item,
     Observed,
@@ -27,6 +28,8 @@ from mirrord.planning.decisions.decide import adopted, options_digest
 from mirrord.planning.decisions.fallbacks import Relation, relation
 from mirrord.planning.decisions.identity import same_state
 
+LEFT = "it left the manifests: its object will be deleted"
+"""The message in the record of an item whose object is to be deleted."""
 _SYNCED = Outcome(state=State.SYNCED)
 
 
@@ -139,6 +142,14 @@ def with_adopted(
             options_digest=options_digest(item.options.object),
         ),
     )
+
+
+def came_back(item: Item, record: Record | None) -> Record | None:
+    """The record of an item that left, and came back before it was recorded whether its object was deleted: without the
+    object, if its absence would count as another program's deletion."""
+    if record is None or item.gone or record.condition.message != LEFT or item.options.drift is Drift.REPAIR:
+        return record
+    return replace(record, revision=None, object=RecordedObject())
 
 
 def touched(item: Item, record: Record, observed: Observed) -> bool:

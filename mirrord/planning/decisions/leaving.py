@@ -30,6 +30,8 @@ class EntryInForce:
     prunes: bool = False
     most: float | None = None
     suspended: bool = False
+    every: float | None = None
+    """Seconds between two checks of an item; None: it has no such interval."""
     complete: bool = True
     """All its items are known: it is no list, or its list was read completely."""
 

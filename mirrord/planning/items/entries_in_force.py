@@ -42,17 +42,19 @@ def _entries(
     share: Expanded, identity: ManifestIdentity, incomplete: Collection[str]
 ) -> Iterator[tuple[str, EntryInForce]]:
     file = identity(share.manifest.file) if share.prunes else None
-    made: dict[tuple[bool, float | None, bool], EntryInForce] = {}
+    made: dict[tuple[bool, float | None, bool, float | None], EntryInForce] = {}
     last = ""
     for item in share.items:
         if item.entry != last:
             last = item.entry
-            key = (last in share.prunes, share.prunes.get(last), item.options.suspend)
+            options = item.options
+            key = (last in share.prunes, share.prunes.get(last), options.suspend, options.schedule.every)
             yield last, made.setdefault(key, EntryInForce(file, *key))
     for spec in share.lists:
         complete = not _is_unknown(spec, incomplete)
         prunes, most = spec.entry in share.prunes, share.prunes.get(spec.entry)
-        yield spec.entry, EntryInForce(file, prunes, most, spec.options.suspend, complete)
+        options = spec.options
+        yield spec.entry, EntryInForce(file, prunes, most, options.suspend, options.schedule.every, complete)
 
 
 def _is_unknown(spec: ListSpec, incomplete: Collection[str]) -> bool:

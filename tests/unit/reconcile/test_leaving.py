@@ -9,7 +9,8 @@ from mirrord.errors import Reason
 from mirrord.events import Event, ItemBlocked
 from mirrord.model import Destination, FormerSource, Holder, Record, State, Transfer
 from mirrord.planning.decisions.leaving import EntryInForce, LoadedEntries
-from mirrord.reconcile.leaving import LEFT, Leaving, LeftItems
+from mirrord.reconcile.leaving import Leaving, LeftItems
+from mirrord.reconcile.records import LEFT
 from mirrord.testing import ManualClock, MemoryJournal
 from tests.support.journals import transfer
 from tests.support.records import make_record
@@ -96,6 +97,16 @@ async def test_what_left_is_deleted_by_the_word_of_its_last_holder(world: World)
     assert record is not None
     assert (record.condition.state, record.condition.message, record.removed) == (State.PENDING, LEFT, None)
     assert (await world.review("a", "b", mine=MINE)).allowed == []
+
+
+@pytest.mark.parametrize(("every", "expected"), [(None, 3600.0), (60.0, 60.0)])
+async def test_a_failed_deletion_is_tried_again_at_the_every_of_its_entry(
+    world: World, every: float | None, expected: float
+) -> None:
+    await world.journal.save(recorded("b"))
+    await world.review("b", mine=MINE)
+    (left,) = (await world.review(mine=replace(MINE, every=every))).allowed
+    assert left.item.options.schedule.every == expected
 
 
 async def test_an_item_that_was_never_in_sync_leaves_with_its_transfers(world: World) -> None:

@@ -1,6 +1,6 @@
 """The last check before an object is deleted because its file is gone: what is deleted, kept and recorded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -8,7 +8,9 @@ from mirrord.errors import SourceDenied, SourceMissing, SourceRefused, StoreDeni
 from mirrord.events import Event, ItemBlocked, ItemPruned
 from mirrord.model import (
     META_TRANSFER,
+    Condition,
     Destination,
+    Drift,
     File,
     FileIdentity,
     FormerSource,
@@ -21,8 +23,11 @@ from mirrord.model import (
     State,
 )
 from mirrord.ports import ObjectStore
+from mirrord.reconcile.records import LEFT as LEAVES
 from mirrord.reconcile.removal import ObjectRemoval
 from mirrord.testing import ManualClock, MemoryJournal, MemorySource, MemoryStore
+from tests.support.item_world import AT as ITEM_AT
+from tests.support.item_world import World as ItemWorld
 from tests.support.records import make_record, with_fields
 
 AT = Destination("default", "http://store", "bucket", "in/a")
@@ -230,3 +235,15 @@ async def test_a_deletion_that_failed_is_not_forgotten(world: World, monkeypatch
     with pytest.raises(StoreDenied):
         await leave(world)
     assert await held(world) == [AT.item_id]
+
+
+@pytest.mark.parametrize("drift", Drift)
+async def test_an_item_that_comes_back_after_an_unrecorded_deletion_is_written_again(drift: Drift) -> None:
+    world = ItemWorld()
+    await world.check(drift=drift)
+    record = await world.journal.record(ITEM_AT.item_id)
+    assert record is not None
+    await world.journal.save(replace(record, condition=Condition(state=State.PENDING, message=LEAVES)))
+    await world.store.delete_object(ITEM_AT)
+    assert (await world.check(drift=drift)).copied is not None
+    assert world.content is not None

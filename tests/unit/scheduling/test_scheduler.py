@@ -471,6 +471,17 @@ async def test_a_file_that_becomes_a_mirror_stays(stage: Stage) -> None:
     assert stage.times() == [0, 100, 200]
 
 
+async def test_an_item_that_comes_back_ends_the_deletion_of_its_object(stage: Stage) -> None:
+    stage.takes = 30
+    await stage.scheduler.submit(replace(item(), gone=True))
+    await stage.clock.advance(10)
+    await stage.scheduler.apply(by_id(item()))
+    await stage.clock.advance(50)
+    assert (stage.cancelled, stage.times()) == (["k"], [0, 10])
+    await stage.scheduler.submit(replace(item(), gone=True))  # a decision from before the item came back
+    assert stage.scheduler.item(item().id) == item()
+
+
 async def test_who_submits_too_much_waits(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduling, "MOST_FILES", 3)
     stage.takes = 30
