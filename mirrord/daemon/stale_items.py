@@ -46,17 +46,19 @@ class StaleItems:
 
     async def run(self) -> None:
         """Look until cancelled. Items that were stale when mirrord stopped still are."""
-        known = False
+        known, pause = False, LOOK_EVERY
         while True:
             began = self.clock.monotonic()
             try:
-                if not known:
+                if known:
+                    await self.look()
+                else:
                     await self._recall(await self.journal.outbox.stale())
                     known = True
-                await self.look()
+                pause = max(LOOK_EVERY, _REST * (self.clock.monotonic() - began))
             except JournalError as error:
                 _log.debug("stale items are not known now: %s", error)
-            await self.clock.sleep(max(LOOK_EVERY, _REST * (self.clock.monotonic() - began)))
+            await self.clock.sleep(pause)
 
     async def look(self) -> None:
         """Find the items that are stale now, and those that are no longer."""

@@ -1,0 +1,61 @@
+"""The client of webhooks against real sockets: its deadline, its address rules, and no secret in what it reports."""
+
+import socket
+import time
+
+import pytest
+
+from mirrord.engine.clock import SystemClock
+from mirrord.notify.client import WebhookClient
+from mirrord.planning.notifications.delivery import Reply
+from tests.support.webhook_receiver import WebhookReceiver
+
+BODY = b'{"id":"1","type":"item.stale","subject":"s"}'
+
+
+async def post(url: str, deadline: float = 5.0) -> Reply:
+    async with WebhookClient(SystemClock(), deadline=deadline) as client:
+        return await client.post(url, {"X-A": "b"}, BODY)
+
+
+async def test_a_status_and_retry_after_are_reported_and_a_redirect_is_not_followed() -> None:
+    receiver = WebhookReceiver()
+    async with receiver.here():
+        assert (await post(receiver.url())).status == 204
+        receiver.answer = lambda _: 429
+        receiver.extra = {"Retry-After": "120"}
+        assert await post(receiver.url()) == Reply(429, retry_after=120.0)
+        receiver.answer = lambda _: 307
+        receiver.extra = {"Location": receiver.url("/elsewhere")}
+        assert (await post(receiver.url())).status == 307
+    assert [one.path for one in (*receiver.received, *receiver.refused)] == ["/hook"] * 3
+    assert (await post(receiver.url("/SECRET"))).problem == "cannot connect: Connection refused"
+
+
+async def test_a_receiver_that_does_not_answer_costs_no_more_than_the_deadline() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        began = time.monotonic()
+        reply = await post(f"http://127.0.0.1:{listening.getsockname()[1]}/SECRET", deadline=0.3)
+        assert reply == Reply(None, "no answer within 0.3 s")
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "100.100.100.200", "[::ffff:169.254.169.254]"],
+)
+async def test_link_local_and_metadata_addresses_are_refused(host: str) -> None:
+    reply = await post(f"http://me:SECRET@{host}/latest?SECRET")
+    assert reply.status is None
+    assert "link-local or cloud-metadata" in reply.problem
+    assert "SECRET" not in reply.problem
+
+
+@pytest.mark.parametrize("url", ["http://nowhere.invalid/SECRET", "http://h:99999/SECRET"])
+async def test_a_fault_is_told_without_the_url(url: str) -> None:
+    reply = await post(url)
+    assert reply.status is None
+    assert reply.problem
+    assert "SECRET" not in reply.problem
