@@ -221,7 +221,10 @@ class JournalOutbox(Protocol):
     """
 
     async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
-        """From now on, these receivers get these events. Rows and counts of all other receivers are deleted."""
+        """From now on, these receivers get these events. Rows and counts of all other receivers are deleted.
+
+        The first receivers get `item.recovered` of items that were Synced without receivers, for example by `sync`.
+        """
 
     def announce(self, notification: Notification) -> None:
         """Write a notification with the next commit of its item's record, or by the next `flush`.

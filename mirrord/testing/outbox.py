@@ -36,9 +36,13 @@ class MemoryOutbox:
                 self._alarms.pop(change.after.item_id, None)
 
     async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+        first = not self._announced.receivers
         self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
         self._rows = {number: row for number, row in self._rows.items() if row.receiver in receivers}
         self._counts = {one: self._counts.get(one, OutboxCounts()) for one in receivers}
+        if first:
+            alarmed = [self._records[item_id] for item_id in self._alarms if item_id in self._records]
+            self.changed([one for one in alarmed if one.condition.state is State.SYNCED and one.removed is None], ())
 
     def announce(self, notification: Notification) -> None:
         self._announced.add(notification)

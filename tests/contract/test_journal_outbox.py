@@ -192,6 +192,22 @@ async def test_the_mark_goes_with_the_item_and_without_receivers_by_not_stale(jo
     assert list(await journals.now.outbox.stale()) == []
 
 
+async def test_an_item_that_was_synced_without_receivers_recovers_with_the_first(journals: Journals) -> None:
+    """For example by `sync` between two runs of the daemon."""
+    await journals.now.outbox.send_to(ALL)
+    await journals.now.save_all([blocked("k"), blocked("other")])
+    assert await names(journals.now) == ["item.blocked", "item.blocked"]
+    await journals.now.outbox.send_to({})
+    await journals.now.save(synced("k"))
+    journal = await journals.later()
+    await journal.outbox.send_to(ALL)
+    (row,) = await waiting(journal)
+    assert (row.notification.name, row.notification.about) == ("item.recovered", synced("k").item_id)
+    await journal.outbox.send_to({})
+    await journal.outbox.send_to(ALL)
+    assert await waiting(journal) == []
+
+
 # ── the bound ─────────────────────────────────────────────────────────────────────────────────────
 @pytest.fixture(params=["sqlite", "memory"])
 async def small(request: pytest.FixtureRequest, tmp_path: Path):

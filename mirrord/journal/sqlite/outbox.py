@@ -90,7 +90,17 @@ class Outbox:
         forgotten = Statement("forget_rows", kept), Statement("forget_receivers", kept)
         await self._database.write(*forgotten, *added)
         self._at_most = (await self._database.read("rows_of_outbox", {}))[0]["count"]
+        first = not self.is_used
         self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
+        if first:
+            await self._announce_recovered()
+
+    async def _announce_recovered(self) -> None:
+        """Of items that were Synced while nobody was notified. Saving the record as it is has that effect."""
+        after = ""
+        while rows := await self._database.read("recovered", {"after": after, "limit": _PAGE}):
+            await self._database.write(*await self.of_changes([to_record(row) for row in rows]))
+            after = rows[-1]["item_id"]
 
     def announce(self, notification: Notification) -> None:
         self._announced.add(notification)

@@ -181,6 +181,10 @@ DELETE FROM alarms WHERE item_id = :item_id;
 -- name: alarms
 SELECT item_id FROM alarms WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 
+-- name: recovered
+SELECT items.* FROM alarms JOIN items USING (item_id)
+WHERE item_id > :after AND state = 'Synced' AND removed IS NULL ORDER BY item_id LIMIT :limit;
+
 -- name: stale
 SELECT item_id FROM alarms WHERE stale AND item_id > :after ORDER BY item_id LIMIT :limit;
 
