@@ -59,6 +59,7 @@ async def test_a_change_of_a_record_is_written_with_it(journals: Journals) -> No
     await journal.outbox.send_to(ALL)
     await journal.save(record("k"))
     await journal.save(blocked())
+    assert list(await journal.outbox.stale()) == []
     await journal.save(synced())
     journal = await journals.later()
     await journal.outbox.send_to(ALL)
