@@ -6,6 +6,7 @@ from mirrord.frozen import frozen
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.destinations import Destination
+from mirrord.model.observed import Revision
 from mirrord.model.options import DeclaredBytes, Options
 from mirrord.model.origins import File, Origin, Url
 
@@ -50,6 +51,11 @@ class Item:
     def source_at(self, address: str) -> Origin | None:
         """The one of its sources whose address has this fingerprint, as in `Revision.address`; None: it has none."""
         return next((one for one in self.urls or (self.origin,) if one.fingerprint == address), None)
+
+    def shown_source_of(self, revision: Revision | None) -> str:
+        """The source that a revision is of, without secrets; None, or a revision of none of its sources: `origin`."""
+        served = self.source_at(revision.address) if self.urls and revision is not None else None
+        return self.shown_source if served is None else shown_origin(served)
 
     @property
     def removes_file(self) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Self, TextIO
 
 from mirrord._version import __version__
-from mirrord.model import Checksum, Item, Outcome, Record, State
+from mirrord.model import Checksum, Item, Outcome, Record, Revision, State
 from mirrord.ports import JournalQueries
 from mirrord.programs.report import Report
 from mirrord.web.as_json import as_json
@@ -63,7 +63,7 @@ class ReportFile:
     def add(self, item: Item, outcome: Outcome) -> None:
         """One item of the pass, with its last outcome."""
         if outcome.copied is not None:
-            self._line(_of_item(item), outcome, outcome.copied.checksum, outcome.copied.size)
+            self._line(_of_item(item, outcome.copied.revision), outcome, outcome.copied.checksum, outcome.copied.size)
         else:
             self._later.append((item.id, item, outcome))
 
@@ -107,7 +107,8 @@ class ReportFile:
         for item_id, item, outcome in some:
             record = records.get(item_id)
             known = record.object if record is not None else None
-            shown = _of_item(item) if item is not None else _of_record(item_id, record)
+            revision = record.revision if record is not None else None
+            shown = _of_item(item, revision) if item is not None else _of_record(item_id, record)
             self._line(shown, outcome, known.checksum if known else None, known.size if known else None)
 
     def _line(self, item: Mapping[str, object], outcome: Outcome, checksum: Checksum | None, size: int | None) -> None:
@@ -157,12 +158,12 @@ def _action(outcome: Outcome) -> str:
     return "adopted" if outcome.adopted else _ACTIONS.get(outcome.state) or outcome.state.value.lower()
 
 
-def _of_item(item: Item) -> dict[str, object]:
+def _of_item(item: Item, revision: Revision | None) -> dict[str, object]:
     at = item.destination
     return {
         "id": item.id,
         "entry": item.entry,
-        "source": item.shown_source,
+        "source": item.shown_source_of(revision),
         "store": at.store,
         "destination": str(at),
     }

@@ -21,7 +21,6 @@ from mirrord.model import (
     State,
     StoredObject,
     Transfer,
-    shown_origin,
 )
 from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import adopted, options_digest
@@ -54,19 +53,13 @@ def _in_force(item: Item, condition: Condition, revision: Revision | None, known
     return Record(
         item_id=item.id,
         entry=item.entry,
-        source=_served_by(item, revision),
+        source=item.shown_source_of(revision),
         destination=item.destination,
         condition=condition,
         revision=revision,
         object=known,
         dated=item.dated,
     )
-
-
-def _served_by(item: Item, revision: Revision | None) -> str:
-    """The source that the revision is of, if it is one of several."""
-    served = item.source_at(revision.address) if item.urls and revision is not None else None
-    return item.shown_source if served is None else shown_origin(served)
 
 
 def with_copy(item: Item, record: Record | None, copied: Copied, now: float, digest: str | None = None) -> Record:

@@ -87,10 +87,13 @@ async def test_each_fault_of_the_primary_ends_on_the_fallback_and_its_return_wri
         origin.publish(path, BODY)
     origin.behave("/one/x", fault)
     file = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps([entry(origin, bucket, **fields)])}\n")
-    done = await sync(tmp_path, file)
+    report = tmp_path / "report.json"
+    done = await sync(tmp_path, file, "--report", str(report))
     assert done.code == 0, done.output
     assert s3_client.get_object(Bucket=bucket, Key="x")["Body"].read() == BODY
-    assert (await recorded(tmp_path)).source == origin.url("/two/x", host="localhost")
+    fallback = origin.url("/two/x", host="localhost")
+    assert (await recorded(tmp_path)).source == fallback
+    assert [one["source"] for one in json.loads(report.read_text())["items"]] == [fallback]
     assert reason in done.err
     assert "secret" not in done.output
 
@@ -213,3 +216,19 @@ async def test_plan_shows_the_url_that_would_serve_and_all_of_them(
         urls[0],
         urls,
     )
+
+
+async def test_a_fallback_that_is_behind_does_not_replace_the_object(
+    tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any, origin: Origin
+) -> None:
+    origin.publish("/two/x", WRONG)
+    origin.publish("/one/x", BODY)  # a second later
+    file = manifest(tmp_path, store_proxy.server, f"mirrors: {json.dumps([entry(origin, bucket)])}\n")
+    assert (await sync(tmp_path, file)).code == 0
+    store_proxy.clear()
+    origin.behave("/one/x", answers(503))
+    done = await sync(tmp_path, file)
+    assert (done.code, writes(store_proxy)) == (0, []), done.output
+    assert len(origin.asked("/two/x")) == 1
+    assert s3_client.get_object(Bucket=bucket, Key="x")["Body"].read() == BODY
+    assert (await recorded(tmp_path)).source == origin.url("/one/x")
