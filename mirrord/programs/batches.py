@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from mirrord.aio import UsedCores
 from mirrord.model import Item, Outcome
 from mirrord.programs.report import Report
 from mirrord.programs.snapshot import PlannedItem
+from mirrord.reconcile.batch_pace import BatchPace
 from mirrord.reconcile.file_batch import FileBatches, NewFile
 
 AT_A_TIME = 3
 """One is read while one is put and one is recorded."""
-BUSY = 0.6
-"""Cores that the process takes, above which one batch follows the other. Where the interpreter is what takes the time,
-a batch beside another only makes its threads wait for each other: a file of 4 KiB then costs 25 % more CPU."""
 ALONE = 0.1
-"""Seconds for which the next batch waits, at most."""
+"""Seconds for which the next batch waits for the others, at most, where `BatchPace` says so."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +32,7 @@ class RunningBatches:
     report: Report
     _left: deque[PlannedItem] = field(default_factory=deque, init=False)
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME), init=False)
-    _cores: UsedCores = field(default_factory=UsedCores, init=False)
-    _used: float = field(default=1.0, init=False)
-    """The cores that the process took during the last batches."""
+    _pace: BatchPace = field(default_factory=BatchPace, init=False)
     _running: int = field(default=0, init=False)
     _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup, init=False)
@@ -61,10 +56,10 @@ class RunningBatches:
         for batch in _by_size(files, self.batches.most_bytes):
             await self._free.acquire()
             if not self._running:
-                self._cores.since_last()
+                self._pace.begin()
             self._running += 1
             self._group.create_task(self.batches.send(batch, self)).add_done_callback(self._done)
-            if self._used > BUSY and len(batch) > self.batches.workers:
+            if self._pace.one_by_one and len(batch) > self.batches.workers:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ALONE):
                         await self._all_ended()
@@ -75,7 +70,7 @@ class RunningBatches:
             await self._changed.wait()
 
     def _done(self, _: asyncio.Task[None]) -> None:
-        self._used = (self._used + self._cores.since_last()) / 2
+        self._pace.end()
         self._free.release()
         self._running -= 1
         self._changed.set()

@@ -21,12 +21,13 @@ from mirrord.errors import StoreUnavailable
 from mirrord.model import Item, Outcome, Record, Revision
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.new_files import is_small, needs_only_a_put
+from mirrord.reconcile.batch_pace import BatchPace
 from mirrord.reconcile.file_batch import MOST_FILES, FileBatches, NewFile
 
 AT_A_TIME = 6
 """Batches. Together they have at most as many bytes as three full ones."""
 OF_A_FOLDER = 4
-"""Batches of one folder at a time: another folder's files find room for one."""
+"""Batches of one folder at a time: another folder's files find room for one. See `BatchPace`, too."""
 _MOST_FULL = 3
 MOST_WAITING = MOST_FILES
 """Files of one folder that wait for a batch, and do not count as checks meanwhile."""
@@ -75,6 +76,8 @@ class _Crowd:
     waiting: deque[_Member] = field(default_factory=deque)
     batches: set[asyncio.Task[None]] = field(default_factory=set)
     """Those that run."""
+    files: int = 0
+    """Of those that run; a batch that has not begun counts as a full one."""
 
     def taken(self, most_bytes: int) -> list[_Member]:
         """The members of the next batch."""
@@ -114,6 +117,7 @@ class BatchedChecks:
     _arrived: dict[str, NewFile] = field(default_factory=dict, init=False)
     _crowds: dict[str, _Crowd] = field(default_factory=dict, init=False)
     """By entry: the folders with files that wait or are sent."""
+    _pace: BatchPace = field(default_factory=BatchPace, init=False)
     _running: int = field(default=0, init=False)
     """Batches."""
     _bytes: int = field(default=0, init=False)
@@ -177,14 +181,24 @@ class BatchedChecks:
     def _start_batches(self) -> None:
         """Start batches while there is room: one more for each folder whose files wait."""
         for entry, crowd in self._crowds.items():
-            if self._has_place and crowd.waiting and len(crowd.batches) < OF_A_FOLDER:
+            if self._has_place and crowd.waiting and self._may_begin(crowd):
+                if not self._running:
+                    self._pace.begin()
                 self._running += 1
+                crowd.files += MOST_FILES
                 self._bytes += self.batches.most_bytes
                 batch = asyncio.create_task(self._send(crowd), name=f"batch of {entry}")
                 crowd.batches.add(batch)
                 batch.add_done_callback(partial(self._ended, crowd))
 
+    def _may_begin(self, crowd: _Crowd) -> bool:
+        """Whether one more batch of the folder may begin beside those that run."""
+        if self._pace.one_by_one and crowd.files > self.batches.workers:
+            return False
+        return len(crowd.batches) < OF_A_FOLDER
+
     def _ended(self, crowd: _Crowd, batch: asyncio.Task[None]) -> None:
+        self._pace.end()
         self._running -= 1
         crowd.batches.remove(batch)
         self._forget_idle()
@@ -200,6 +214,7 @@ class BatchedChecks:
         members, most = crowd.taken(self.batches.most_bytes), self.batches.most_bytes
         size = sum(one.new.file.size for one in members)
         self._bytes += size - most
+        crowd.files += len(members) - MOST_FILES
         for one in members:
             one.batch = asyncio.current_task()
         try:
@@ -209,6 +224,7 @@ class BatchedChecks:
                 one.fail(error)
         finally:
             self._bytes -= size
+            crowd.files -= len(members)
             for one in members:
                 one.end(None)
 

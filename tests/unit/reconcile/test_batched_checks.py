@@ -28,6 +28,7 @@ from mirrord.model import (
     Transfer,
 )
 from mirrord.planning.decisions.listed import Verdict
+from mirrord.reconcile.batch_pace import BatchPace
 from mirrord.reconcile.batched_checks import AT_A_TIME, OF_A_FOLDER, BatchedChecks
 from mirrord.reconcile.breakers import Breakers
 from mirrord.reconcile.file_batch import MOST_FILES, FileBatches
@@ -184,6 +185,14 @@ class Checks:
         return outcome
 
 
+@pytest.fixture(autouse=True)
+def busy(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the process counts as busy, as the only element."""
+    value = [False]
+    monkeypatch.setattr(BatchPace, "one_by_one", property(lambda _: value[0]))
+    return value
+
+
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     world = World()
@@ -298,6 +307,20 @@ async def test_a_single_file_of_another_folder_never_waits_for_room(world: World
     assert world.alone == ["c"]
     await world.let_through()
     assert (world.alone, len(world.store.buckets["bucket"])) == (["c"], 2 * (OF_A_FOLDER + 2) + AT_A_TIME - OF_A_FOLDER)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_where_the_process_is_busy_a_batch_that_fills_the_slots_is_followed_by_the_next(
+    busy: list[bool], *, is_busy: bool
+) -> None:
+    busy[0] = is_busy
+    world = World(concurrency=10)
+    await world.drop(*names(10))
+    await world.drop(*names(3, "later"))
+    assert world.journal.begun == ([10] if is_busy else [10, 3])
+    await world.let_through()
+    assert (world.journal.begun, len(world.outcomes)) == ([10, 3], 13)
+    await world.stop()
 
 
 async def test_a_batch_is_bounded_and_checks_beyond_it_count(world: World) -> None:
