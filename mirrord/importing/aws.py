@@ -37,10 +37,10 @@ _OBJECT = {
     "--acl": "acl",
 }
 _NEEDLESS = flag_names(
-    "quiet only-show-errors no-progress size-only exact-timestamps no-paginate no-cli-pager debug page- "
-    "size output query color cli-read-timeout cli-connect-timeout expected-size ignore-glacier-warnings "
-    "checksum-algorithm checksum-mode progress-frequency progress-multiline cli-binary-format no-cli- "
-    "auto-prompt no-guess-mime-type copy-props metadata-directive"
+    "quiet only-show-errors no-progress size-only exact-timestamps no-paginate no-cli-pager debug "
+    "page-size output query color cli-read-timeout cli-connect-timeout expected-size "
+    "ignore-glacier-warnings checksum-algorithm checksum-mode progress-frequency progress-multiline "
+    "cli-binary-format no-cli-auto-prompt no-guess-mime-type copy-props metadata-directive"
 )
 _REMARKED: Mapping[str, str] = {
     "--no-verify-ssl": "mirrord always verifies certificates: name the authority in ca_file",
@@ -56,10 +56,10 @@ _HELD: Mapping[str, str] = {
     "--case-conflict": "decides about names that differ in case only",
 }
 _SWITCHES = flag_names(
-    "recursive delete quiet only-show-errors no-progress dryrun follow-symlinks no-follow-symlinks size- "
-    "only no-guess-mime-type exact-timestamps no-sign-request no-verify-ssl debug no-paginate no-cli- "
-    "pager ignore-glacier-warnings force-glacier-transfer no-overwrite progress-multiline no-cli-auto- "
-    "prompt"
+    "recursive delete quiet only-show-errors no-progress dryrun follow-symlinks no-follow-symlinks "
+    "size-only no-guess-mime-type exact-timestamps no-sign-request no-verify-ssl debug no-paginate "
+    "no-cli-pager ignore-glacier-warnings force-glacier-transfer no-overwrite progress-multiline "
+    "no-cli-auto-prompt"
 )
 _TABLE = FlagTable(
     values=(

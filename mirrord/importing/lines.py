@@ -32,6 +32,7 @@ _ORDINARY = word_set(
 )
 _HARMLESS = word_set("set shopt trap umask ulimit : true wait local readonly unset")
 _NO_CONDITION = _HARMLESS | {"mkdir", "echo", "sleep", "source", "."}
+_PIPES = frozenset({"|", "|&"})
 MOST_LINES = 100_000
 
 
@@ -153,7 +154,7 @@ class _Reader:
         variables, directory = dict(base.variables), base.directory
         carried, others = list[CommandLine](), list[str]()
         feeding: tuple[str, ...] = ()
-        conditional = False
+        conditional, before_pipe = False, 0
         for part in parts:
             wrapped = unwrapped(part.words)
             if wrapped.script is not None:
@@ -162,6 +163,7 @@ class _Reader:
                 self._run(where, wrapped.script, replace(base, variables=known, directory=directory, remarks=inner))
                 continue
             self.looped |= wrapped.looped
+            before_pipe = before_pipe if part.before in _PIPES else len(others)
             if not wrapped.words:
                 variables |= wrapped.variables
                 continue
@@ -172,8 +174,8 @@ class _Reader:
                 others += self._other(part, wrapped, bool(carried))
                 feeding, conditional = wrapped.words, wrapped.words[0] not in _NO_CONDITION
                 continue
-            if feeds(feeding) and part.before in ("|", "|&"):
-                others = others[:-1]
+            if part.before in _PIPES:
+                others = others[:before_pipe]
             command = replace(
                 base, words=wrapped.words, variables={**variables, **wrapped.variables}, directory=directory
             )
@@ -190,10 +192,12 @@ class _Reader:
     def _other(self, part: ShellCommand, wrapped: Wrapped, after: bool) -> list[str]:
         """A command of no known tool."""
         name = wrapped.words[0]
-        if name in SYNTAX or name in _HARMLESS or (after and part.before in ("|", "|&")):
+        if name in SYNTAX or name in _HARMLESS or (after and part.before in _PIPES):
             return []
         if name in ("docker", "podman", "kubectl") and any(program_of(word) in TOOLS for word in wrapped.words):
             return ["runs in a container, with the paths of the container"]
+        if any(program_of(word) in TOOLS for word in wrapped.words[1:]):
+            return ["another program runs rclone, aws or s5cmd, with arguments that it makes itself"]
         return ["runs no rclone, aws or s5cmd: keep it where it is"]
 
     def _surrounded(
@@ -209,7 +213,7 @@ class _Reader:
             words = tuple(
                 re.sub(rf"\$\{{(?:{'|'.join(sorted(self.looped))})\b[^}}]*\}}", DYNAMIC, one) for one in words
             )
-        piped = feeding if part.before in ("|", "|&") else (DYNAMIC,) if part.redirected else ()
+        piped = feeding if part.before in _PIPES else (DYNAMIC,) if part.redirected else ()
         return replace(command, words=words, remarks=tuple(dict.fromkeys(remarks)), piped_from=piped)
 
 
@@ -220,11 +224,6 @@ def _one_word(text: str) -> str | None:
     except ShellFault:
         return None
     return parts[0].words[0][2:] if len(parts) == 1 and len(parts[0].words) == 1 else None
-
-
-def feeds(words: Sequence[str]) -> bool:
-    """Whether the output of a command can be a source."""
-    return bool(words) and program_of(words[0]) in ("curl", "wget")
 
 
 def _is_tool(words: Sequence[str]) -> bool:

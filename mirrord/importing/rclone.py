@@ -71,7 +71,7 @@ class RcloneReader:
 
     def read(self, command: CommandLine) -> ImportedCopy | ImportedList:
         """The copy of one command. Raises NotCarried."""
-        given = given_flags(command.words[1:], known.TABLE)
+        given = given_flags([*_flags_of_variables(command.variables), *command.words[1:]], known.TABLE)
         if not given.positional:
             raise NotCarried("names no command of rclone")
         verb, *arguments = given.positional
@@ -228,6 +228,12 @@ class RcloneReader:
         _upload_headers(given, options)
         _filters(given, options)
         return options
+
+
+def _flags_of_variables(variables: Mapping[str, str]) -> list[str]:
+    """`RCLONE_TRANSFERS=4` is `--transfers=4` (rclone docs, "Environment Variables")."""
+    names = [name for name in variables if re.fullmatch(r"RCLONE_(?!CONFIG(?:_|$))[A-Z0-9_]+", name)]
+    return [f"--{name[7:].lower().replace('_', '-')}={variables[name]}" for name in names]
 
 
 def _filters(given: GivenFlags, options: CopyOptions) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import re
+import subprocess
 import sysconfig
 from base64 import b64encode
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
+from mirrord.importing.rclone_flags import TABLE
 from tests.support.command import Completed, environment, mirrord
 from tests.support.origin import Origin, says
 from tests.support.weed import Server
@@ -147,6 +150,19 @@ async def test_what_the_tools_copied_is_adopted_by_the_imported_manifest(
     assert {change["action"] for change in found["changes"]} == {"adopt"}, plan.output
     assert found["adopted"] == len([name for name, content in FILES.items() if content != b"not sent"]) + len(PAGES)
     assert plan.code == 0
+
+
+def test_the_flags_of_rclone_take_values_as_rclone_says() -> None:
+    program = f"{sysconfig.get_path('scripts')}/rclone"
+    pages = [["help", "flags"], ["copyurl", "--help"], ["sync", "--help"], ["move", "--help"]]
+    text = "".join(
+        subprocess.run([program, *page], capture_output=True, text=True, timeout=60).stdout for page in pages
+    )
+    found = re.findall(r"^ +(?:-\w, )? *(--[a-z0-9-]+)( (?!count)\S+)?(?: count)?  +", text, re.MULTILINE)
+    valued = {name for name, value in found if value}
+    assert {name for name, _ in found} >= TABLE.values | TABLE.switches
+    assert TABLE.values <= valued
+    assert not TABLE.switches & valued
 
 
 async def test_what_it_writes_and_its_exit_codes(tmp_path: Path) -> None:

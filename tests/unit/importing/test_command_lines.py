@@ -17,6 +17,14 @@ FOLDERS: list[tuple[str, dict[str, Any]]] = [
     ("rclone move /srv/out minio:bkt/o", {"path": "/srv/out", "to": "s3://bkt/o/", "after_upload": "delete"}),
     ("rclone copy ~/docs minio:bkt/d --copy-links", {"path": "~/docs", "to": "s3://bkt/d/", "follow_symlinks": True}),
     ("rclone copy $HOME/docs minio:bkt/d", {"path": "~/docs", "to": "s3://bkt/d/"}),
+    (
+        "RCLONE_EXCLUDE=*.tmp2 rclone copy /srv/in minio:bkt --delete-empty-src-dirs",
+        {"path": "/srv/in", "to": "s3://bkt/", "exclude": ["*.tmp2"]},
+    ),
+    (
+        "rclone copy /srv/in \":s3,provider=Minio,env_auth=true,endpoint='http://m:9000':bkt/p\"",
+        {"path": "/srv/in", "to": "s3://bkt/p/"},
+    ),
     ("rclone copy data minio:bkt/d", {"path": "/work/here/data", "to": "s3://bkt/d/"}),
     ("cd /srv && rclone copy data minio:bkt/d", {"path": "/srv/data", "to": "s3://bkt/d/"}),
     ("rclone copy /srv/www.example.org minio:bkt/w", {"path": "/srv/www.example.org", "to": "s3://bkt/w/"}),
@@ -150,6 +158,7 @@ REFUSED = [
     ("rclone copy /srv/a minio:My_Bucket/x", "the bucket's name needs"),
     ("pg_dump db | aws s3 cp - s3://bkt/db.sql", "reads its standard input"),
     ("aws s3 cp - s3://bkt/x < /tmp/f", "reads its standard input"),
+    ("find /srv -exec aws s3 cp {} s3://bkt/ \\;", "another program runs rclone, aws or s5cmd"),
     ("curl --data x https://example.org | aws s3 cp - s3://bkt/x", "more than one request"),
     ("aws s3 sync s3://bkt/x ./down", "it downloads"),
     ("aws s3 rm s3://bkt/x", "no such command"),
