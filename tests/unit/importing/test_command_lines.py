@@ -162,6 +162,7 @@ REFUSED = [
     ("curl --data x https://example.org | aws s3 cp - s3://bkt/x", "more than one request"),
     ("aws s3 sync s3://bkt/x ./down", "it downloads"),
     ("aws s3 rm s3://bkt/x", "no such command"),
+    ("aws s3 cp /srv/one.csv s3://bkt/x --content-type $(file x)", "a shell computes a part of it"),
     ("aws ec2 describe-instances", "no such command"),
     ("s5cmd rm s3://bkt/x", "no such command"),
     ("s5cmd run cmds.txt", "import that file too"),
@@ -219,6 +220,14 @@ def test_limits_of_commands_become_those_of_the_daemon() -> None:
     assert document(result)["daemon"] == {"transfers": 32}
     limited = importing("rclone copy /srv/a minio:a1b --bwlimit 10M\n")
     assert "bandwidth" in limited.text, "as a setting, or named"
+
+
+def test_other_credentials_are_another_store() -> None:
+    lines = [
+        f"aws s3 sync /srv/{number} s3://bkt/{number} --profile {name}\n" for number, name in enumerate(("a", "b", "a"))
+    ]
+    stores = document(importing("".join(lines)))["stores"]
+    assert [store["credentials"] for store in stores.values()] == [{"profile": "a"}, {"profile": "b"}]
 
 
 def test_two_commands_for_one_object_are_one_entry_and_a_remark() -> None:

@@ -106,6 +106,8 @@ def test_other_commands_are_named() -> None:
 
 
 def test_percent_signs_of_a_crontab() -> None:
+    quoted = "0 1 * * * rclone copyurl 'https://example.org/a\\%20b' minio:bkt/f"
+    assert entry(quoted)["url"] == "https://example.org/a%20b"
     assert (
         entry("0 1 * * * rclone copyurl https://example.org/a\\%20b minio:bkt/f")["url"] == "https://example.org/a%20b"
     )

@@ -7,6 +7,7 @@ from mirrord.importing.inputs import InputText
 from mirrord.importing.values import ImportRefused
 from tests.support.importing import CONF, MACHINE, document, importing, reasons
 
+SHA = "a" * 64
 REFUSED = [
     (b"", "is empty"),
     (b" \n\t\n", "is empty"),
@@ -26,12 +27,21 @@ def test_what_cannot_be_imported(content: bytes, why: str) -> None:
         imported([InputText("x", content)], MACHINE)
 
 
+def test_a_list_whose_name_gives_another_format() -> None:
+    with pytest.raises(ImportRefused, match=r"urls.csv: is a SHA256SUMS; .*: rename it to …SHA256SUMS"):
+        importing(f"{SHA}  a.iso\n", conf="", file="urls.csv")
+
+
+def test_the_name_of_an_input_may_be_any_text() -> None:
+    result = importing("rclone ls x:\naws s3 sync /srv/a s3://bkt\n", conf="", file="a\nmirrors: [\x1b")
+    assert document(result)["folders"][0]["path"] == "/srv/a"
+
+
 def test_a_list_on_standard_input_has_no_name() -> None:
     with pytest.raises(ImportRefused, match="save it"):
         imported([InputText("-", b"https://example.org/a\n")], MACHINE)
 
 
-SHA = "a" * 64
 LISTS = [
     ("sts.tsv", "TsvHttpData-1.0\nhttps://example.org/a\t1\tXUFAKrxLKna5cZ2REBfFkg==\n", "s3://bkt/p/{host}{path}"),
     ("urls.txt", "# urls\nhttps://example.org/a\n", "s3://bkt/p/{host}{path}"),
