@@ -109,6 +109,14 @@ MIRRORS: list[tuple[str, dict[str, Any]]] = [
         "s5cmd cp -acl private /srv/one.csv s3://bkt/x/",
         {"url": "file:///srv/one.csv", "to": "s3://bkt/x/one.csv", "object": {"acl": "private"}},
     ),
+    (
+        "aws s3 cp s3://src-bkt/a/x.bin s3://bkt/y/",
+        {"url": "s3://src-bkt/a/x.bin", "to": "s3://bkt/y/x.bin", "from_store": "aws"},
+    ),
+    (
+        "rclone copyto minio:src-bkt/x.bin aws:bkt/x.bin",
+        {"url": "s3://src-bkt/x.bin", "to": "s3://bkt/x.bin", "from_store": "minio"},
+    ),
     ("curl -fsSL https://example.org/f | aws s3 cp - s3://bkt/f", {"url": "https://example.org/f", "to": "s3://bkt/f"}),
     ("wget -qO- https://example.org/f | rclone rcat minio:bkt/f", {"url": "https://example.org/f", "to": "s3://bkt/f"}),
     (
