@@ -204,12 +204,14 @@ class SqliteJournal:
         await self._database.write(Statement("save_folder_root", values))
 
     async def held(self) -> AsyncIterator[tuple[str, Holder]]:
-        """See `ports.Journal`. A holder that appears meanwhile is read, too."""
-        holders: dict[int, Holder] = {}
-        async for item_id, holder in self._pages("held", "item_id", tuple):
-            if holder not in holders:
-                holders = {row["id"]: to_holder(row) for row in await self._database.read("holders", {})}
-            yield item_id, holders[holder]
+        """See `ports.Journal`. Items of one entry share the object of their holder."""
+        known: dict[int, Holder] = {}
+        async for row in self._pages("held", "item_id", _as_it_is):
+            if (holder := known.get(row["holder"])) is None:
+                if len(known) >= PAGE:
+                    known.clear()
+                holder = known[row["holder"]] = to_holder(row)
+            yield row["item_id"], holder
 
     async def held_objects(self, entry: str) -> int:
         rows = await self._database.read("held_objects", {"entry": encode(entry)})
@@ -311,6 +313,10 @@ class SqliteJournal:
             for row in rows:
                 yield read(row)
             after = rows[-1][key]
+
+
+def _as_it_is(row: sqlite3.Row) -> sqlite3.Row:
+    return row
 
 
 def _page_query(state: State | None, entry: str | None) -> tuple[str, bool]:

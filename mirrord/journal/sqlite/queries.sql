@@ -262,11 +262,9 @@ WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND entry <> CAST(:ent
 -- name: release
 DELETE FROM held WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 
--- name: holders
-SELECT * FROM holders;
-
 -- name: held
-SELECT item_id, holder FROM held WHERE item_id > :after ORDER BY item_id LIMIT :limit;
+SELECT item_id, holder, file, entry, most, suspended FROM held JOIN holders ON holders.id = held.holder
+WHERE item_id > :after ORDER BY item_id LIMIT :limit;
 
 -- name: held_objects
 SELECT count(*) AS count FROM held JOIN items USING (item_id)
