@@ -72,6 +72,9 @@ async def test_items_are_held_by_the_version_that_has_them(world: World) -> None
     assert await world.held() == {}
     await world.review(*names, mine=MINE)
     assert await world.held() == dict.fromkeys(ids, HOLDER)
+    await world.review(*names, "d", mine=MINE)
+    assert await world.held() == dict.fromkeys([*ids, place("d").item_id], HOLDER)
+    await world.journal.release([place("d").item_id])
     await world.review(*names, mine=replace(MINE, most=0.5))
     assert await world.held() == dict.fromkeys(ids, replace(HOLDER, most=0.5))
     await world.review(*names, entry="renamed", renamed=MINE)
