@@ -32,8 +32,6 @@ async def test_killed_while_the_fallback_is_copied(
     store_proxy.clear()
     done = await sync(tmp_path, file)
     assert done.code == 0, done.output
-    assert len(events(done, "transfer.resumed")) == (not back)
-    left = PARTS if back else PARTS - 4
-    assert store_proxy.counts["UploadPart"] in (left, left + 1)  # the held call may be counted, too
+    assert [line["parts"] for line in events(done, "transfer.resumed")] == ([] if back else [PARTS - 2])
     assert digest_of(s3_client, bucket, "x") == (FIRST if back else SECOND).sha256()
     assert open_uploads(s3_client, bucket) == []
