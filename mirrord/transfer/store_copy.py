@@ -79,6 +79,7 @@ class StoreCopy:
                 await self._copy_parts(upload)
             except PreconditionFailed as error:
                 raise self._changed(error) from error
+            await self._confirm()
             stored, _ = await upload.complete()
         return stored
 
@@ -91,6 +92,13 @@ class StoreCopy:
                     self.original.at, start // part_size + 1, start, end, self.original.stored.etag
                 )
         await upload.wait_for_parts()
+
+    async def _confirm(self) -> None:
+        """The parts are of one object also at a store that ignores the condition of UploadPartCopy."""
+        at, etag = self.original.at, self.original.stored.etag
+        now = await self.context.store.head_object(at)
+        if now is None or now.etag != etag:
+            raise SourceChanged(f"{at}: it was replaced while its parts were copied", answered=True)
 
     def _changed(self, error: PreconditionFailed) -> SourceChanged:
         return SourceChanged(f"{self.original.at}: another object since it was checked ({error})", answered=True)

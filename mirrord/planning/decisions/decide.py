@@ -193,11 +193,12 @@ _SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5
 
 def identifies_bytes(record: Record) -> bool:
     """Whether the record has a checksum that identifies the object's bytes, and the copy was proven."""
-    if record.object.etag is None or record.revision is None or record.object.integrity is Integrity.LENGTH:
+    known, revision = record.object, record.revision
+    if known.etag is None or revision is None or known.integrity is Integrity.LENGTH:
         return False
-    return record.revision.digest is not None or (
-        record.object.checksum is not None and record.object.checksum.kind in _SURE
-    )
+    if known.integrity is None and revision == Revision(address=revision.address):
+        return False  # the checksum is of the bytes that were sent, and the object has others
+    return revision.digest is not None or (known.checksum is not None and known.checksum.kind in _SURE)
 
 
 def _across(item: Item, record: Record, observed: Observed | None) -> Relation | None:

@@ -105,6 +105,22 @@ async def test_a_primary_that_comes_back_with_other_bytes_is_copied(two: Two) ->
     assert await two.served_by() == "http://one/x"
 
 
+async def test_an_object_of_other_bytes_is_written_again_by_the_url_that_answers(two: Two) -> None:
+    """The store damaged what the primary sent, and the fallback has the bytes that were sent."""
+    put = two.store.put_object
+
+    async def damaged(at, body, *given, **more):  # type: ignore[no-untyped-def]
+        answer = await put(at, memoryview(b"0ne"), given[0], None)
+        return replace(answer, checksum=None)
+
+    object.__setattr__(two.store, "put_object", damaged)
+    assert (await two.check(readback=True)).reason is Reason.CHECKSUM_MISMATCH
+    object.__delattr__(two.store, "put_object")
+    two.first.fails = SourceUnavailable("http://one/x: answered 503")
+    assert (await two.check(1, readback=True)).copied is not None
+    assert two.content == b"one"
+
+
 async def test_an_object_that_was_deleted_is_written_by_the_url_that_answers(two: Two) -> None:
     await two.check()
     two.first.fails = SourceUnavailable("http://one/x: answered 503")

@@ -238,6 +238,27 @@ async def test_a_source_that_was_replaced_restarts(monkeypatch: pytest.MonkeyPat
     assert world.content == b"another"
 
 
+async def test_a_store_that_ignores_conditions_makes_no_object_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Copies(Calls())
+    await world.upload()
+    copy = MemoryStore.copy_part
+
+    async def careless(
+        store: MemoryStore, source: Any, at: Any, upload_id: str, number: int, *given: Any, **_: Any
+    ) -> Part:
+        if number == 2:
+            await world.put(b"z" * 11 * MiB)
+        etag = store.buckets["source"][SOURCE.key].stored.etag
+        return await copy(store, source, at, upload_id, number, *given, if_match=etag)
+
+    monkeypatch.setattr(MemoryStore, "copy_part", careless)
+    outcome = await world.check()
+    assert (outcome.state, outcome.reason, world.content) == (State.RETRYING, Reason.SOURCE_CHANGED, None)
+    assert (world.store.uploads, await world.unfinished()) == ({}, 0)
+    assert (await world.check(failures=1)).state is State.SYNCED
+    assert world.content == b"z" * 11 * MiB
+
+
 async def test_parts_that_were_copied_are_not_copied_again() -> None:
     world = Copies(Calls())
     await world.upload()

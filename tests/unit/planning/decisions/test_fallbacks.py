@@ -214,3 +214,10 @@ def test_an_attempt_counts_if_one_host_that_may_serve_later_was_asked_outside_an
     assert (none_serves((held, outage)).tried, none_serves((held, outage)).counts) == (True, False)
     assert none_serves((held, usual)).counts
     assert (none_serves((held, MISSING)).tried, none_serves((held, MISSING)).counts) == (True, False)
+
+
+def test_an_object_of_other_bytes_is_no_match_for_another_url_that_has_those_that_were_sent() -> None:
+    """The record has the checksum of what was sent. A comparison with it would keep the object."""
+    other = record(Revision(address=fingerprint(FIRST.address)), integrity=None)
+    shown = StoredObject(size=3, etag='"o1"')
+    assert decide(item(SECOND), other, shown, Observed(revision=of(SECOND))).action is Action.COPY
