@@ -71,6 +71,8 @@ class StoredObject:
     content_type: str | None = None
     from_head: bool = field(default=False, compare=False)
     """From a HeadObject response; False: from the response to a write."""
+    kms: bool = field(default=False, compare=False)
+    """Encrypted with a key of a KMS: at AWS the ETag is then no MD5, although it looks like one."""
 
 
 @frozen(kw_only=True)

@@ -42,6 +42,7 @@ def stored_object(answer: Mapping[str, Any], size: int | None = None) -> StoredO
         metadata={name.lower(): decode_metadata(text) for name, text in answer.get("Metadata", {}).items()},
         content_type=answer.get("ContentType"),
         from_head=size is None,
+        kms=answer.get("ServerSideEncryption", "").startswith("aws:kms"),
     )
 
 

@@ -147,6 +147,7 @@ _HEAD = _ANSWERED | {
     "x-amz-archive-status": "ArchiveStatus",
     "x-amz-mp-parts-count": "PartsCount",
     "x-amz-restore": "Restore",
+    "x-amz-server-side-encryption": "ServerSideEncryption",
     "x-amz-storage-class": "StorageClass",
     "x-amz-tagging-count": "TagCount",
     "x-amz-missing-meta": "MissingMeta",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mirrord.model import Checksum, ChecksumKind
 from mirrord.s3 import arguments
 from mirrord.s3.answers import results
+from mirrord.s3.wire.operations import OPERATIONS
 
 CRC = Checksum(ChecksumKind.CRC64NVME, "RH9Kj0hgZpY=")
 
@@ -42,6 +43,14 @@ def test_values_of_several_rfc_2047_words_are_joined() -> None:
 )
 def test_only_a_full_object_checksum_is_read(answer: dict[str, str], checksum: Checksum | None) -> None:
     assert results.full_object_checksum(answer) == checksum
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [(None, False), ("AES256", False), ("aws:kms", True), ("aws:kms:dsse", True)]
+)
+def test_the_key_of_a_kms_is_shown(named: str | None, expected: bool) -> None:
+    answer = OPERATIONS["head_object"].answer_fields({"x-amz-server-side-encryption": named} if named else {})
+    assert results.stored_object(answer).kms is expected
 
 
 @pytest.mark.parametrize(
