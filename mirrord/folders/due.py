@@ -20,10 +20,11 @@ AGAIN = 1.0
 watch on it is set."""
 
 
-def pause_after_names(took: float, names: int, submitted: int) -> float:
-    """Seconds from a scan of some names, which took so many seconds and submitted so many files, to the next scan. Only
-    the share of the names without a submitted file counts: else 20,000 new files wait most of the time."""
-    return PAUSE_OF_DURATION * took * max(0.0, 1.0 - submitted / names) if names else 0.0
+def pause_after_names(took: float, names: int, new: int) -> float:
+    """Seconds from a scan of some names, which took so many seconds and found so many new files, to the next scan. Only
+    the share of the names without a new file counts: else 20,000 new files wait most of the time. A file that is
+    written again and again counts: it may be found in each scan."""
+    return PAUSE_OF_DURATION * took * max(0.0, 1.0 - new / names) if names else 0.0
 
 
 @dataclass(slots=True)

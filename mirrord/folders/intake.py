@@ -70,6 +70,8 @@ class Submissions:
     """What was submitted since the last report, and how long that took."""
 
     files: int = 0
+    new: int = 0
+    """Files without a record that were not submitted before."""
     bytes: int = 0
     waited: float = 0.0
     """Seconds spent waiting for `submit`, in total."""
@@ -134,12 +136,12 @@ class FileIntake:
             waiting = len(self.candidates.unsettled) + len(self.candidates.unmarked)
             event = FolderSettled(folder=self._spec.entry, files=done.files, bytes=done.bytes, waiting=waiting)
             self._ports.observer(event)
-        done.files = done.bytes = 0
+        done.files = done.new = done.bytes = 0
 
     @property
-    def submitted(self) -> int:
-        """Files that were submitted since the last report."""
-        return self._submissions.files
+    def new_files(self) -> int:
+        """Files without a record that were submitted for the first time, since the last report."""
+        return self._submissions.new
 
     @property
     def waited(self) -> float:
@@ -215,6 +217,7 @@ class FileIntake:
         elif ready:
             if record is None:
                 self._ports.arrive(item, found.revision, just_appeared=has_just_appeared(file, self._since))
+                self._submissions.new += before is None
             await self._submit(name, item, file)
         else:
             self._await_marker(name, item, state_of(record), file)

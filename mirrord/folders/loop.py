@@ -2,9 +2,9 @@
 
 Owns the times: a whole scan at start, every `rescan` (every `poll_interval` where there are no events), and when events
 were lost; a scan of names when hints name them and when unsettled files are due. One scan at a time, and after each a
-pause of several times its duration, so that a storm of events uses at most a fifth of a core. Files that were submitted
-do not count for it: each of them is scanned once. A single hint is followed at once. Hints only wake the loop: the
-listing finds the files, and `folders.intake` decides about them. No error of the folder stops the loop.
+pause of several times its duration, so that a storm of events uses at most a fifth of a core. New files do not count
+for it: each is scanned once. A single hint is followed at once. Hints only wake the loop: the listing finds the files,
+and `folders.intake` decides about them. No error of the folder stops the loop.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ class FolderLoop:
         self._journal_problem = None
         ended = clock.monotonic()
         took = ended - began - (self._intake.waited - waited)
-        pause = pause_after_names(took, len(names), self._intake.submitted)
+        pause = pause_after_names(took, len(names), self._intake.new_files)
         if cause:  # hinted files do not wait for the pause after a whole scan
             rest = 0.0 if self._ports.listing.down else min(PAUSE_OF_DURATION * took, self.spec.times.rescan)
             self._times.not_before = ended + rest

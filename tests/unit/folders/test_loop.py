@@ -299,3 +299,16 @@ async def test_a_fault_of_ours_is_raised_as_itself(world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         await world.live(3)
     world.task = None
+
+
+async def test_a_storm_of_writes_to_the_same_files_takes_a_fifth_of_the_time_at_most(worlds: list[World]) -> None:
+    """Without a settle each scan submits them again."""
+    worlds.append(world := World(settle=0.0))
+    await world.live(1)
+    world.tree.takes = 0.1
+    for size in range(400):
+        world.tree.write("a", size=size + 1)
+        world.kernel.hint("a")
+        await world.live(0.05)
+    assert 10 < len(world.tree.scanned) <= 20 / 0.5 + 2
+    assert len(world.names) > 10
