@@ -16,6 +16,8 @@ from mirrord.importing.inputs import InputText
 from mirrord.importing.values import ImportRefused, Machine
 from mirrord.manifest.files import read_file
 from mirrord.manifest.schema.texts import TimeZone, is_bucket
+from mirrord.sources.folder.overlap_check import OverlapCheck
+from mirrord.sources.mounts import Mounts
 from mirrord.units import MiB
 
 LARGEST_INPUT = 64 * MiB
@@ -38,7 +40,7 @@ def import_command(files: Sequence[str], output: str | None, force: bool, to: st
     could be imported; 2 wrong usage, or a FILE that does not exist.
     """
     _check(output, force, to, timezone)
-    machine = Machine(os.getcwd(), timezone or _local_zone(), _is_file)
+    machine = Machine(os.getcwd(), timezone or _local_zone(), _is_file, OverlapCheck(Mounts.now()))
     result = imported([InputText(file, _content(file)) for file in files], machine, to)
     for remark in result.remarks:
         click.echo(f"mirrord: {remark}", err=True)

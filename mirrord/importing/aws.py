@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from mirrord.importing.curl import fetched_by
 from mirrord.importing.filters import of_aws
 from mirrord.importing.flags import FlagTable, GivenFlags, flag_names, given_flags, hold_unknown
-from mirrord.importing.places import checked_words, local_place, resolved
+from mirrord.importing.places import checked_words, local_place, no_target
 from mirrord.importing.remotes import provider_at, store_name
+from mirrord.importing.shell import resolved
 from mirrord.importing.values import (
     CommandLine,
     CopyOptions,
@@ -102,7 +103,7 @@ class AwsReader:
         source = self._source(arguments[0], command, store)
         target = s3_place(arguments[1], store)
         if not isinstance(target, ObjectPlace):
-            raise NotCarried("it downloads, and mirrord writes to S3 only")
+            raise no_target(arguments[1])
         single = isinstance(source, WebPlace) or not (verb == "sync" or given.has("--recursive"))
         if single:
             target = with_name(target, source)

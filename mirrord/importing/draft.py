@@ -27,13 +27,15 @@ from mirrord.importing.values import (
     Machine,
     NotCarried,
     Remark,
+    WebPlace,
     Where,
+    variable_for,
 )
 from mirrord.importing.wrappers import program_of
 from mirrord.importing.writing import CommentedManifest, CommentedPart, written
 from mirrord.manifest.manifest import Manifest, join
 from mirrord.manifest.schema.not_yet import row_of
-from mirrord.planning.items.expand import expand, problems
+from mirrord.planning.items.expand import Overlap, expand, problems
 
 _FILE = "import.yaml"
 """The name of the manifest while it is checked."""
@@ -53,7 +55,7 @@ class ImportResult:
 def imported(inputs: Sequence[InputText], machine: Machine, to: str | None = None) -> ImportResult:
     """The manifest of all inputs together. Raises ImportRefused."""
     found = found_in(inputs, machine, to)
-    draft = _Draft(remarks=list(found.remarks))
+    draft = _Draft(machine.overlap, remarks=list(found.remarks))
     draft.read(found, machine)
     return draft.checked(found.remotes if found.alone else Remotes())
 
@@ -67,9 +69,12 @@ class _Reader(Protocol):
 
 @dataclass(slots=True)
 class _Draft:
+    overlap: Overlap
     entries: list[DraftEntry] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     limits: dict[str, list[tuple[Where, str]]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    """The value that each variable stands for."""
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
     def read(self, found: FoundInputs, machine: Machine) -> None:
@@ -105,10 +110,18 @@ class _Draft:
                 entry.stores[name] = store if provider == store.provider else replace(store, provider=provider)
 
     def _add(self, read: ImportedCopy | ImportedList) -> None:
-        entry = entry_of(read) if isinstance(read, ImportedCopy) else entry_of_list(read)
+        entry = entry_of(self._with_own_variables(read)) if isinstance(read, ImportedCopy) else entry_of_list(read)
         self.entries.append(entry)
         for name, value in read.options.daemon.items():
             self.limits.setdefault(name, []).append((entry.where, value))
+
+    def _with_own_variables(self, copy: ImportedCopy) -> ImportedCopy:
+        """One variable stands for one value: another password for the same host has another name."""
+        source = copy.source
+        if not isinstance(source, WebPlace):
+            return copy
+        names = {name: variable_for(value, name, self.secrets) for name, value in source.secrets}
+        return replace(copy, source=source.renamed(names))
 
     # ── checking ──────────────────────────────────────────────────────────────────────────────────
     def checked(self, remotes: Remotes) -> ImportResult:
@@ -117,7 +130,7 @@ class _Draft:
         for _ in range(len(self.entries) + 2):
             manifest, stores = self._manifest(remotes, daemon, head)
             text = written(manifest)
-            faults = _problems(text)
+            faults = _problems(text, self.overlap)
             if not faults:
                 remarks = [*self.remarks, *(Remark(one.where, text) for one in self.entries for text in one.remarks)]
                 return ImportResult(text, len(self.entries), len(stores), tuple(_in_order(remarks)))
@@ -250,17 +263,17 @@ def _fields(entry: DraftEntry, names: dict[tuple[Any, ...], str], taken: set[str
     chosen = {
         field: names[_essence(store)] for field, store in entry.stores.items() if len(names) > 1 or field != "store"
     }
-    return {**head, **({"name": name} if name != default and entry.section == "folders" else {}), **chosen, **fields}
+    return {**head, **({"name": name} if name != default else {}), **chosen, **fields}
 
 
-def _problems(text: str) -> tuple[Problem, ...]:
+def _problems(text: str, overlap: Overlap) -> tuple[Problem, ...]:
     """All problems of the manifest, by mirrord's own loader. Variables need no value."""
     try:
         manifest = Manifest.examine(_FILE, text.encode(), {}, allow_unset=True)
     except ManifestError as error:
         return error.problems
     loaded = join([manifest], (), {}, [_FILE])
-    return problems(loaded, expand(loaded), [_FILE])
+    return problems(loaded, expand(loaded, overlap), [_FILE], overlap)
 
 
 def _shown(fault: Problem) -> str:
@@ -268,6 +281,8 @@ def _shown(fault: Problem) -> str:
     name = re.sub(r"^(?:mirrors|folders)\[\d+\]\.?", "", fault.path)
     if "is also the object of" in fault.message:
         return "another entry has its object already: one object, one item"
+    if "takes files away (after_upload)" in fault.message:
+        return "its folder and that of another entry overlap, and one of them takes files away: give each an include"
     if lacks := re.search(r"mirrord still lacks [^;]+", fault.message):
         return lacks[0]
     message = re.sub(r"(['\"`]).*\1", "the value", fault.message)

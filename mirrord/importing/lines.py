@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mirrord.frozen import frozen
-from mirrord.importing.shell import DYNAMIC, ShellCommand, ShellFault, commands_of, plain_text
+from mirrord.importing.shell import DYNAMIC, ShellCommand, ShellFault, commands_of, plain_text, resolved
 from mirrord.importing.values import CommandLine, Machine, Remark, Where, word_set
 from mirrord.importing.wrappers import SYNTAX, Wrapped, program_of, unwrapped
 
@@ -126,7 +126,7 @@ class _Reader:
 
     def _set(self, where: Where, name: str, value: str) -> None:
         """A variable of a crontab, or of a script, on a line of its own."""
-        self.variables = {**self.variables, name: value}
+        self.variables = {**self.variables, name: resolved(value, self.variables)}
         if name == "MAILTO":
             self.remarks.append(Remark(where, "MAILTO: mirrord sends no mail; daemon.notify calls webhooks"))
 
@@ -157,15 +157,16 @@ class _Reader:
         conditional, before_pipe = False, 0
         for part in parts:
             wrapped = unwrapped(part.words)
+            given = {name: resolved(value, variables) for name, value in wrapped.variables.items()}
             if wrapped.script is not None:
                 inner = (*base.remarks, *wrapped.remarks)
-                known = {**variables, **wrapped.variables}
+                known = {**variables, **given}
                 self._run(where, wrapped.script, replace(base, variables=known, directory=directory, remarks=inner))
                 continue
             self.looped |= wrapped.looped
             before_pipe = before_pipe if part.before in _PIPES else len(others)
             if not wrapped.words:
-                variables |= wrapped.variables
+                variables |= given
                 continue
             if wrapped.words[0] == "cd" and len(wrapped.words) == 2:
                 directory = joined(directory, wrapped.words[1])
@@ -176,9 +177,7 @@ class _Reader:
                 continue
             if part.before in _PIPES:
                 others = others[:before_pipe]
-            command = replace(
-                base, words=wrapped.words, variables={**variables, **wrapped.variables}, directory=directory
-            )
+            command = replace(base, words=wrapped.words, variables={**variables, **given}, directory=directory)
             carried.append(self._surrounded(command, part, wrapped, feeding, conditional))
         if base.cron is None:
             self.variables, self.directory = variables, directory

@@ -9,28 +9,21 @@ from urllib.parse import urlsplit
 
 from mirrord.importing.lines import joined
 from mirrord.importing.shell import DYNAMIC, plain_text
-from mirrord.importing.values import CommandLine, LocalPlace, Machine, NotCarried, WebPlace
+from mirrord.importing.values import CommandLine, LocalPlace, Machine, NotCarried, WebPlace, variable_for
 
-_SECRET_NAME = re.compile(r"key|secret|token|pass|pwd|cred|auth|sig|session|cookie|jwt|bearer", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(
     r"token|sig|signature|key|secret|pass|pwd|auth|cred|session|sas|jwt|x-amz-|x-goog-|code|^s[a-z]$|^sig$|policy",
     re.IGNORECASE,
 )
-_PLAIN_VALUE = re.compile(r"[A-Za-z0-9._/:~+-]{0,255}")
-_REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-[^}]*)?\}")
 _HARMLESS_HEADERS = frozenset({"user-agent", "accept", "accept-language", "accept-encoding", "referer", "range"})
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
-def resolved(word: str, variables: Mapping[str, str]) -> str:
-    """The word with the variables that the input itself sets, unless a name or value may be a secret."""
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        known = variables.get(name) if name and not _SECRET_NAME.search(name) else None
-        return known if known is not None and _PLAIN_VALUE.fullmatch(known) else match[0]
-
-    return _REFERENCE.sub(value, word)
+def no_target(word: str) -> NotCarried:
+    """Why a word that is no `s3://` URL is no target: it is a path, or a variable that the input does not set."""
+    if word.startswith("${"):
+        return NotCarried("its target begins with a variable that the input does not set: write its value")
+    return NotCarried("it downloads, and mirrord writes to S3 only")
 
 
 def checked_words(words: tuple[str, ...] | list[str]) -> None:
@@ -98,31 +91,36 @@ def web_place(url: str, headers: Mapping[str, str] | None = None, login: str = "
     rest = rest[len(authority) :].partition("#")[0]
     name = re.sub(r"[^A-Z0-9]+", "_", host.upper()).strip("_") or "SOURCE"
     user, at, authority = authority.rpartition("@")
-    found = {key: _header(name, key, value) for key, value in (headers or {}).items()}
+    secrets: dict[str, str] = {}
+    found = {key: _header(name, key, value, secrets) for key, value in (headers or {}).items()}
     login = login or (user if at else "")
     username, _, password = login.partition(":")
-    basic = (_secret(username, f"{name}_USER"), _secret(password, f"{name}_PASSWORD")) if login else None
+    basic = (
+        (_secret(username, f"{name}_USER", secrets), _secret(password, f"{name}_PASSWORD", secrets)) if login else None
+    )
     path, mark, query = rest.partition("?")
     if mark:
-        query = "&".join(_parameter(name, one) for one in query.split("&"))
-    return WebPlace(f"{scheme}://{authority}{path}{mark}{query}", tuple(found.items()), basic)
+        query = "&".join(_parameter(name, one, secrets) for one in query.split("&"))
+    return WebPlace(f"{scheme}://{authority}{path}{mark}{query}", tuple(found.items()), basic, tuple(secrets.items()))
 
 
-def _secret(text: str, name: str) -> str:
-    """The reference that the text is already, or one to a variable of this name."""
-    return text if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", text) else f"${{{name}}}"
+def _secret(text: str, name: str, secrets: dict[str, str]) -> str:
+    """The reference that the text is already, or one to a variable of this name, which is added to `secrets`."""
+    if re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", text):
+        return text
+    return f"${{{variable_for(text, name, secrets)}}}"
 
 
-def _header(host: str, key: str, value: str) -> str:
+def _header(host: str, key: str, value: str, secrets: dict[str, str]) -> str:
     if key.lower() in _HARMLESS_HEADERS:
         return value
     if re.fullmatch(r"(?:Bearer |Basic |token )?\$\{[A-Za-z_][A-Za-z0-9_]*\}", value):
         return value
-    return _secret(value, f"{host}_{re.sub(r'[^A-Z0-9]+', '_', key.upper())}")
+    return _secret(value, f"{host}_{re.sub(r'[^A-Z0-9]+', '_', key.upper())}", secrets)
 
 
-def _parameter(host: str, text: str) -> str:
+def _parameter(host: str, text: str, secrets: dict[str, str]) -> str:
     key, equals, value = text.partition("=")
     if not equals or not value or not _SECRET_PARAMETER.search(key):
         return text
-    return f"{key}={_secret(value, host + '_' + re.sub(r'[^A-Z0-9]+', '_', key.upper()))}"
+    return f"{key}={_secret(value, host + '_' + re.sub(r'[^A-Z0-9]+', '_', key.upper()), secrets)}"

@@ -18,7 +18,6 @@ from mirrord.importing.places import (
     is_web,
     local_path,
     local_place,
-    resolved,
     template,
     web_place,
 )
@@ -30,6 +29,7 @@ from mirrord.importing.remotes import (
     store_of_remote,
     unknown_options,
 )
+from mirrord.importing.shell import resolved
 from mirrord.importing.values import (
     CommandLine,
     CopyOptions,

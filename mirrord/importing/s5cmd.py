@@ -11,7 +11,8 @@ from mirrord.importing.aws import aws_store, encryption, s3_place, with_name
 from mirrord.importing.curl import fetched_by
 from mirrord.importing.filters import of_wildcards
 from mirrord.importing.flags import FlagTable, GivenFlags, flag_names, given_flags, hold_unknown
-from mirrord.importing.places import checked_words, is_file, local_path, resolved
+from mirrord.importing.places import checked_words, is_file, local_path, no_target
+from mirrord.importing.shell import resolved
 from mirrord.importing.values import (
     CommandLine,
     CopyOptions,
@@ -101,7 +102,7 @@ class S5cmdReader:
         store = aws_store(_located(given), command.variables, anonymous=given.has("--no-sign-request"))
         target = s3_place(arguments[-1], store)
         if target is None:
-            raise NotCarried("it downloads, and mirrord writes to S3 only")
+            raise no_target(arguments[-1])
         if verb == "pipe":
             return ImportedCopy(command, "s5cmd pipe", fetched_by(command.piped_from), target, True, options)
         source, target, single = self._ends(arguments[0], target, command, store)

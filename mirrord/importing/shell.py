@@ -6,7 +6,7 @@ becomes DYNAMIC. `lines` gives the commands their meaning.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mirrord.frozen import frozen
 
@@ -32,6 +32,11 @@ _IN_DOUBLE = re.compile(
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(:-[^${}]*)?\}|\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
+_SECRET_NAME = re.compile(r"key|secret|token|pass|pwd|cred|auth|sig|session|cookie|jwt|bearer", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(r"(?:[A-Za-z0-9._/:~+-]|\$\{[A-Za-z_][A-Za-z0-9_]*\}){0,255}")
+_VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-[^}]*)?\}")
+
+
 class ShellFault(ValueError):
     """A line that a shell would not accept either."""
 
@@ -55,6 +60,17 @@ def plain_text(word: str) -> str | None:
     """The text of a word that holds no variable; None if it holds one."""
     parts = word.split("$$")
     return None if DYNAMIC in word or any("$" in part for part in parts) else "$".join(parts)
+
+
+def resolved(word: str, variables: Mapping[str, str]) -> str:
+    """The word with the variables that the input itself sets, unless a name or value may be a secret."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        known = variables.get(name) if name and not _SECRET_NAME.search(name) else None
+        return known if known is not None and _PLAIN_VALUE.fullmatch(known) else match[0]
+
+    return _VARIABLE.sub(value, word)
 
 
 def commands_of(text: str) -> list[ShellCommand]:

@@ -4,12 +4,14 @@ A message never contains a value of the input, only positions and the names of t
 command line may be a secret.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mirrord.errors import MirrordError
 from mirrord.frozen import frozen
+from mirrord.planning.items.expand import Overlap, no_overlap
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -50,11 +52,13 @@ class NotCarried(Exception):
 @frozen
 class Machine:
     """What the import knows of the machine. `is_file` is True for a file, False for a directory, None if there is
-    nothing at the path. `directory` is absolute; `timezone` is None if it is unknown."""
+    nothing at the path. `directory` is absolute; `timezone` is None if it is unknown. `overlap`: whether two folders
+    may be declared together."""
 
     directory: str
     timezone: str | None
     is_file: Callable[[str], bool | None]
+    overlap: Overlap = no_overlap
 
 
 @frozen
@@ -119,9 +123,28 @@ class WebPlace:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     basic: tuple[str, str] | None = None
+    secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """The variables that were made for the secrets of the input, with the values that they stand for."""
+
+    def renamed(self, names: Mapping[str, str]) -> "WebPlace":
+        """The same with other names of its variables."""
+
+        def own(text: str) -> str:
+            return re.sub(r"(?<!\$)\$\{(\w+)\}", lambda match: f"${{{names.get(match[1], match[1])}}}", text)
+
+        headers = tuple((name, own(value)) for name, value in self.headers)
+        return WebPlace(own(self.url), headers, self.basic and (own(self.basic[0]), own(self.basic[1])))
 
 
 Place = ObjectPlace | LocalPlace | WebPlace
+
+
+def variable_for(value: str, name: str, known: dict[str, str]) -> str:
+    """The variable for a value: `name`, with a number if it stands for another value in `known`, which is changed."""
+    own, number = name, 2
+    while known.setdefault(own, value) != value:
+        own, number = f"{name}_{number}", number + 1
+    return own
 
 
 # ── copies ────────────────────────────────────────────────────────────────────────────────────────

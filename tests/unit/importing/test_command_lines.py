@@ -1,10 +1,13 @@
 """Command lines of rclone, aws and s5cmd as people write them: the entry that each becomes, or the reason."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.support.importing import document, entry, importing, reasons, said
+from mirrord.importing.draft import imported
+from mirrord.importing.inputs import InputText
+from tests.support.importing import MACHINE, document, entry, importing, reasons, said
 
 FOLDERS: list[tuple[str, dict[str, Any]]] = [
     ("rclone copy /srv/in minio:bkt/p", {"path": "/srv/in", "to": "s3://bkt/p/"}),
@@ -169,6 +172,7 @@ REFUSED = [
     ("find /srv -exec aws s3 cp {} s3://bkt/ \\;", "another program runs rclone, aws or s5cmd"),
     ("curl --data x https://example.org | aws s3 cp - s3://bkt/x", "more than one request"),
     ("aws s3 sync s3://bkt/x ./down", "it downloads"),
+    ("aws s3 sync /srv/in $DEST", "a variable that the input does not set"),
     ("aws s3 rm s3://bkt/x", "no such command"),
     ("aws s3 cp /srv/one.csv s3://bkt/x --content-type $(file x)", "a shell computes a part of it"),
     ("aws ec2 describe-instances", "no such command"),
@@ -244,3 +248,48 @@ def test_two_commands_for_one_object_are_one_entry_and_a_remark() -> None:
     assert "lines:2: not carried over: another entry has its object already" in "\n".join(map(str, result.remarks))
     twice = document(importing("rclone copy /srv/a minio:bbb/1\nrclone copy /srv/a minio:bbb/2\n"))["folders"]
     assert [one.get("name") for one in twice] == [None, "/srv/a (2)"]
+
+
+def test_two_copies_to_one_prefix_have_their_own_names() -> None:
+    lines = "rclone copy minio:src-a/p aws:bkt/p\naws s3 sync s3://src-b/p s3://bkt/p\n"
+    mirrors = document(importing(lines))["mirrors"]
+    assert [(one["url"], one.get("name")) for one in mirrors] == [
+        ("s3://src-a/p/", None),
+        ("s3://src-b/p/", "s3://bkt/p/ (2)"),
+    ]
+
+
+def test_different_secrets_of_one_host_are_different_variables() -> None:
+    lines = [f"rclone copyurl https://u:{word}@example.org/{at} minio:bkt/{at}\n" for at, word in enumerate("aba")]
+    mirrors = document(importing("".join(lines)))["mirrors"]
+    assert [one["http"]["basic"]["password"] for one in mirrors] == [
+        "${EXAMPLE_ORG_PASSWORD}",
+        "${EXAMPLE_ORG_PASSWORD_2}",
+        "${EXAMPLE_ORG_PASSWORD}",
+    ]
+    assert {one["http"]["basic"]["username"] for one in mirrors} == {"${EXAMPLE_ORG_USER}"}
+    twice = entry("rclone copyurl 'https://example.org/a?key=x&key=y' minio:bkt/a --header 'X-Auth: z'")
+    assert twice["url"] == "https://example.org/a?key=${EXAMPLE_ORG_KEY}&key=${EXAMPLE_ORG_KEY_2}"
+    assert twice["http"]["headers"] == {"X-Auth": "${EXAMPLE_ORG_X_AUTH}"}
+
+
+SCRIPTS = [
+    ("B=bkt\nDEST=s3://$B/x\nB=other\naws s3 sync /srv/in $DEST", "s3://bkt/x/"),
+    ('B=bkt; DEST="minio:$B/x"; rclone copy /srv/in "$DEST"', "s3://bkt/x/"),
+    ("export DEST=s3://$HOSTNAME-b/x\ns5cmd sync /srv/in/ $DEST/", "s3://${HOSTNAME}-b/x/"),
+]
+
+
+@pytest.mark.parametrize(("lines", "to"), SCRIPTS, ids=[lines for lines, _ in SCRIPTS])
+def test_a_variable_made_of_others_is_replaced(lines: str, to: str) -> None:
+    assert entry(f"{lines}\n")["to"] == to
+
+
+def test_folders_that_cannot_be_declared_together_are_named() -> None:
+    """As `mirrord validate` says later."""
+    machine = replace(MACHINE, overlap=lambda one, other: "PLANTED matches both" if other.path in one.path else None)
+    lines = b"aws s3 sync /srv s3://bkt/a\naws s3 mv /srv/out s3://bkt/b --recursive\n"
+    result = imported([InputText("lines", lines)], machine)
+    assert [one["path"] for one in document(result)["folders"]] == ["/srv"]
+    assert "lines:2: not carried over: its folder and that of another entry overlap" in "\n".join(said(result))
+    assert "PLANTED" not in result.text
