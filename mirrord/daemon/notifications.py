@@ -45,10 +45,11 @@ class Notifications:
     _announcer: Announcer | None = field(default=None, init=False)
 
     async def apply(self, block: DaemonSection, files: Sequence[FileStatus]) -> None:
-        """Make what runs equal to the block in force. While the journal fails, the former webhooks stay."""
-        webhooks = webhooks_of(block)
+        """Make what runs equal to the block in force. While the journal fails, the former webhooks stay. While a file
+        has no version in force, it may have the webhooks of what waits."""
+        webhooks, unknown = webhooks_of(block), not all(file.in_force for file in files)
         try:
-            await self.outbox.send_to({one.id: one.notices for one in webhooks.values()})
+            await self.outbox.send_to({one.id: one.notices for one in webhooks.values()}, keep=unknown)
         except JournalError as error:
             _log.error("webhooks stay as they were: %s", error)
         else:

@@ -220,8 +220,9 @@ class JournalOutbox(Protocol):
     event of the change (`planning.notifications.changes`). Beyond `MAX_OUTBOX` rows the oldest are dropped and counted.
     """
 
-    async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
-        """From now on, these receivers get these events. Rows and counts of all other receivers are deleted.
+    async def send_to(self, receivers: Mapping[str, Collection[Notice]], *, keep: bool = False) -> None:
+        """From now on, these receivers get these events. Rows and counts of all other receivers are deleted, unless
+        `keep`.
 
         The first receivers get `item.recovered` of items that were Synced without receivers, for example by `sync`.
         """
@@ -242,10 +243,11 @@ class JournalOutbox(Protocol):
         """The ids of the items that are marked as stale: until they are Synced again, or leave."""
 
     async def not_stale(self, item_ids: Collection[str]) -> None:
-        """Remove the marks of items that are in sync again, where no receiver had them removed with the record."""
+        """Remove these marks. With receivers, `item.recovered` follows where the item is Synced: now, or later."""
 
     async def due(self, receiver: str, now: float, limit: int) -> Sequence[OutboxRow]:
-        """Rows to send now, at most one about each thing: the oldest, if its time has come."""
+        """Rows to send now, at most one about each thing: the oldest, if its time has come. If there is none, those
+        whose time is further away than any pause: the clock was set back."""
 
     async def next_due(self, receiver: str) -> float | None:
         """When the next row is due; None: there is none."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mirrord.model import Notice, Notification, OutboxCounts, OutboxRow, Record, State
 from mirrord.planning.notifications.announced import Announced
 from mirrord.planning.notifications.changes import changes_of
+from mirrord.planning.notifications.delivery import LONGEST_PAUSE
 from mirrord.ports.journal import MAX_OUTBOX
 
 
@@ -35,14 +36,19 @@ class MemoryOutbox:
             else:
                 self._alarms.pop(change.after.item_id, None)
 
-    async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+    async def send_to(self, receivers: Mapping[str, Collection[Notice]], *, keep: bool = False) -> None:
         first = not self._announced.receivers
         self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
-        self._rows = {number: row for number, row in self._rows.items() if row.receiver in receivers}
-        self._counts = {one: self._counts.get(one, OutboxCounts()) for one in receivers}
+        if not keep:
+            self._rows = {number: row for number, row in self._rows.items() if row.receiver in receivers}
+            self._counts = {one: counts for one, counts in self._counts.items() if one in receivers}
+        self._counts |= {one: OutboxCounts() for one in receivers if one not in self._counts}
         if first:
-            alarmed = [self._records[item_id] for item_id in self._alarms if item_id in self._records]
-            self.changed([one for one in alarmed if one.condition.state is State.SYNCED and one.removed is None], ())
+            self._announce_recovered()
+
+    def _announce_recovered(self) -> None:
+        alarmed = [self._records[item_id] for item_id in self._alarms if item_id in self._records]
+        self.changed([one for one in alarmed if one.condition.state is State.SYNCED and one.removed is None], ())
 
     def announce(self, notification: Notification) -> None:
         self._announced.add(notification)
@@ -63,12 +69,18 @@ class MemoryOutbox:
         return [item_id for item_id, stale in self._alarms.items() if stale]
 
     async def not_stale(self, item_ids: Collection[str]) -> None:
+        self._announce_recovered()
         for item_id in item_ids:
-            self._alarms.pop(item_id, None)
+            record = self._records.get(item_id)
+            if self._announced.receivers and item_id in self._alarms and record and record.removed is None:
+                self._alarms[item_id] = False
+            else:
+                self._alarms.pop(item_id, None)
 
     async def due(self, receiver: str, now: float, limit: int) -> Sequence[OutboxRow]:
-        found = [row for row in self._oldest(receiver) if self._due.get(row.number, 0.0) <= now]
-        return sorted(found, key=lambda row: (self._due.get(row.number, 0.0), row.number))[:limit]
+        oldest = sorted(self._oldest(receiver), key=lambda row: (self._due.get(row.number, 0.0), row.number))
+        found = [row for row in oldest if self._due.get(row.number, 0.0) <= now]
+        return (found or [row for row in oldest if self._due.get(row.number, 0.0) > now + LONGEST_PAUSE])[:limit]
 
     async def next_due(self, receiver: str) -> float | None:
         return min((self._due.get(row.number, 0.0) for row in self._oldest(receiver)), default=None)

@@ -10,6 +10,7 @@ from mirrord.errors import Reason
 from mirrord.journal.sqlite import SqliteJournal
 from mirrord.journal.sqlite.outbox import Outbox
 from mirrord.model import DEFAULT_NOTICES, Integrity, Notice, Notification, OutboxRow, Record, State
+from mirrord.planning.notifications.delivery import LONGEST_PAUSE
 from mirrord.ports import Journal
 from mirrord.testing.outbox import MemoryOutbox
 from tests.support.journals import Journals, record, transfer
@@ -30,17 +31,17 @@ def announced(about: str, name: Notice = Notice.ITEM_STALE) -> Notification:
     return Notification(id="n-1", name=name, about=about, subject="s3://datasets/ü\udcff", time=7.5, data='{"a":1}')
 
 
-async def waiting(journal: Journal, receiver: str = "hook") -> list[OutboxRow]:
+async def waiting(journal: Journal, receiver: str = "hook", at: float = LATE) -> list[OutboxRow]:
     """Every row of the receiver in the order in which they are sent."""
     found: list[OutboxRow] = []
-    while rows := await journal.outbox.due(receiver, LATE, 1):
+    while rows := await journal.outbox.due(receiver, at, 1):
         found += rows
         await journal.outbox.delivered(rows)
     return found
 
 
-async def names(journal: Journal, receiver: str = "hook") -> list[str]:
-    return [str(row.notification.name) for row in await waiting(journal, receiver)]
+async def names(journal: Journal, receiver: str = "hook", at: float = LATE) -> list[str]:
+    return [str(row.notification.name) for row in await waiting(journal, receiver, at)]
 
 
 async def test_without_receivers_nothing_is_written(journals: Journals) -> None:
@@ -106,6 +107,19 @@ async def test_rows_of_a_removed_receiver_are_deleted(journals: Journals) -> Non
     assert await journal.outbox.counts() == {}
 
 
+async def test_rows_of_receivers_that_may_come_back_are_kept(journals: Journals) -> None:
+    """The manifest with the webhooks is bad at a start."""
+    await journals.now.outbox.send_to({"a": set(Notice)})
+    await journals.now.save(blocked())
+    journal = await journals.later()
+    await journal.outbox.send_to({}, keep=True)
+    await journal.outbox.send_to({"b": set(Notice)}, keep=True)
+    assert {one: counts.waiting for one, counts in (await journal.outbox.counts()).items()} == {"a": 1, "b": 0}
+    await journal.outbox.send_to({"a": set(Notice)})
+    assert list(await journal.outbox.counts()) == ["a"]
+    assert await names(journal, "a") == ["item.blocked"]
+
+
 # ── order and attempts ────────────────────────────────────────────────────────────────────────────
 async def test_a_later_row_waits_for_the_oldest_about_the_same_thing(journals: Journals) -> None:
     journal = journals.now
@@ -124,6 +138,16 @@ async def test_a_later_row_waits_for_the_oldest_about_the_same_thing(journals: J
     await journal.outbox.delivered([again])
     assert await names(journal) == ["item.blocked", "item.synced", "item.recovered"]  # of b, then of a
     assert await journal.outbox.next_due("hook") is None
+
+
+async def test_a_row_does_not_wait_for_a_clock_that_was_set_back(journals: Journals) -> None:
+    journal = journals.now
+    await journal.outbox.send_to(ALL)
+    await journal.save(blocked())
+    (row,) = await journal.outbox.due("hook", LATE, 1)
+    await journal.outbox.postponed(row, LATE + LONGEST_PAUSE)
+    assert await journal.outbox.due("hook", LATE, 1) == []
+    assert await names(journal, at=LATE - 1) == ["item.blocked"]
 
 
 async def test_a_dead_row_is_counted_and_the_next_one_is_due(journals: Journals) -> None:
@@ -191,6 +215,21 @@ async def test_the_mark_goes_with_the_item_and_without_receivers_by_not_stale(jo
     assert await journals.now.outbox.announce_stale(announced(about))
     await journals.now.retire([about], 9.0)
     assert list(await journals.now.outbox.stale()) == []
+
+
+async def test_a_suspended_item_is_not_stale_and_recovers_later(journals: Journals) -> None:
+    journal, about = journals.now, blocked().item_id
+    await journal.outbox.send_to({"hook": DEFAULT_NOTICES})
+    await journal.save(record("k", state=State.RETRYING))
+    assert await journal.outbox.announce_stale(announced(about))
+    await journal.save(record("k", state=State.SUSPENDED))
+    await journal.outbox.not_stale([about])
+    assert list(await journal.outbox.stale()) == []
+    await journal.save(synced())
+    assert await names(journal) == ["item.stale", "item.recovered"]
+    await journal.outbox.not_stale([about])
+    await journal.save(synced())
+    assert await names(journal) == []
 
 
 async def test_an_item_that_was_synced_without_receivers_recovers_with_the_first(journals: Journals) -> None:

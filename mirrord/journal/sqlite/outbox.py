@@ -7,12 +7,15 @@ import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from logging import getLogger
+from math import inf
 
+from mirrord.errors import JournalError
 from mirrord.journal.sqlite.database import Database, Rows, Statement
 from mirrord.journal.sqlite.rows import SqlValues, encode, to_outbox_row, to_record
 from mirrord.model import Notice, Notification, OutboxCounts, OutboxRow, Record
 from mirrord.planning.notifications.announced import Announced
 from mirrord.planning.notifications.changes import RecordChange, changes_of
+from mirrord.planning.notifications.delivery import LONGEST_PAUSE
 from mirrord.ports.journal import MAX_OUTBOX
 
 _log = getLogger(__name__)
@@ -82,12 +85,12 @@ class Outbox:
         return [Statement("count_dropped", until), Statement("drop_oldest", until), Statement("make_oldest_due", {})]
 
     # ── receivers and announcements ───────────────────────────────────────────────────────────────
-    async def send_to(self, receivers: Mapping[str, Collection[Notice]]) -> None:
+    async def send_to(self, receivers: Mapping[str, Collection[Notice]], *, keep: bool = False) -> None:
         if not receivers and not self.is_used and not await self._database.read("outbox_counts", {}):
             return
         kept = {"kept": json.dumps(sorted(receivers))}
         added = (Statement("add_receiver", {"receiver": one}) for one in receivers)
-        forgotten = Statement("forget_rows", kept), Statement("forget_receivers", kept)
+        forgotten = () if keep else (Statement("forget_rows", kept), Statement("forget_receivers", kept))
         await self._database.write(*forgotten, *added)
         self._at_most = (await self._database.read("rows_of_outbox", {}))[0]["count"]
         first = not self.is_used
@@ -108,9 +111,15 @@ class Outbox:
     async def flush(self, about: str | None = None) -> None:
         if not self._announced:
             return
-        rows = [row for one in self._announced.take(about) for row in self._rows(one)]
-        if rows:
-            await self._database.write(*rows, *await self._room_for(len(rows)))
+        taken = self._announced.take(about)
+        rows = [row for one in taken for row in self._rows(one)]
+        try:
+            if rows:
+                await self._database.write(*rows, *await self._room_for(len(rows)))
+        except JournalError:
+            for one in taken:
+                self._announced.add(one)
+            raise
 
     async def announce_stale(self, notification: Notification) -> bool:
         rows = list(self._rows(notification, if_out_of_sync=True))
@@ -127,11 +136,20 @@ class Outbox:
         return found
 
     async def not_stale(self, item_ids: Collection[str]) -> None:
-        await self._database.write(*self.of_retired(item_ids))
+        if not self.is_used:
+            await self._database.write(*self.of_retired(item_ids))
+            return
+        await self._announce_recovered()
+        values: list[SqlValues] = [{"item_id": item_id} for item_id in item_ids]
+        await self._database.write(*(Statement(name, one) for one in values for name in ("not_stale", "clear_left")))
 
     # ── delivery ──────────────────────────────────────────────────────────────────────────────────
     async def due(self, receiver: str, now: float, limit: int) -> Sequence[OutboxRow]:
-        return _rows_of(await self._database.read("due", {"receiver": receiver, "now": now, "limit": limit}))
+        for after, until in ((-1.0, now), (now + LONGEST_PAUSE, inf)):
+            values: SqlValues = {"receiver": receiver, "after": after, "until": until, "limit": limit}
+            if rows := await self._database.read("due", values):
+                return _rows_of(rows)
+        return []
 
     async def next_due(self, receiver: str) -> float | None:
         rows = await self._database.read("next_due", {"receiver": receiver})

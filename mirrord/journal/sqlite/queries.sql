@@ -178,6 +178,13 @@ WHERE EXISTS (SELECT 1 FROM items WHERE item_id = :item_id AND state <> 'Synced'
 -- name: clear_alarm
 DELETE FROM alarms WHERE item_id = :item_id;
 
+-- name: not_stale
+UPDATE alarms SET stale = 0 WHERE item_id = :item_id;
+
+-- name: clear_left
+DELETE FROM alarms WHERE item_id = :item_id
+    AND NOT EXISTS (SELECT 1 FROM items WHERE item_id = :item_id AND removed IS NULL);
+
 -- name: alarms
 SELECT item_id FROM alarms WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 
@@ -199,7 +206,7 @@ DELETE FROM outbox WHERE receiver NOT IN (SELECT value FROM json_each(:kept));
 
 -- name: due
 SELECT * FROM outbox INDEXED BY outbox_due
-WHERE receiver = :receiver AND due IS NOT NULL AND due <= :now ORDER BY due, number LIMIT :limit;
+WHERE receiver = :receiver AND due IS NOT NULL AND due > :after AND due <= :until ORDER BY due, number LIMIT :limit;
 
 -- name: next_due
 SELECT min(due) AS due FROM outbox INDEXED BY outbox_due WHERE receiver = :receiver AND due IS NOT NULL;

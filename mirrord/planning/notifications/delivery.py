@@ -12,6 +12,8 @@ GIVEN_UP_AFTER = 24 * 3600.0
 LEAST_ATTEMPTS = 5
 RETRIES = Backoff(base=5.0, cap=3600.0, jitter=0.5)
 """Between two attempts at one notification."""
+LONGEST_PAUSE = RETRIES.cap + RETRIES.longest_retry_after
+"""Seconds. A later time was set by a clock that was wrong."""
 PROBES = Backoff(base=1.0, cap=60.0, jitter=0.5)
 """Between two attempts at a receiver whose last answers were failures."""
 

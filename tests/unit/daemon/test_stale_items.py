@@ -112,3 +112,15 @@ async def test_an_item_in_sync_or_not_in_force_is_not_stale() -> None:
     await world.clock.advance(10 * LIMIT)
     await world.stale.look()
     assert world.events == []
+
+
+async def test_a_stale_item_that_was_suspended_recovers_when_it_is_synced() -> None:
+    world = World()
+    await world.recorded(State.RETRYING)
+    await world.clock.advance(LIMIT)
+    await world.stale.look()
+    await world.recorded(State.SUSPENDED)
+    await world.stale.look()
+    assert world.stale.objects() == ()
+    await world.recorded(State.SYNCED)
+    assert await world.names() == ["item.stale", "item.synced", "item.recovered"]
