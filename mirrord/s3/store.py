@@ -36,6 +36,7 @@ from mirrord.s3.answers.errors import code_of_cause, status_of_cause
 from mirrord.s3.answers.xml_repair import fits_in_xml
 from mirrord.s3.body_request import BodyRequest, PartOf, send_by_sdk
 from mirrord.s3.bounded_calls import COMPLETE_FACTOR, DEADLINE, BoundedCalls
+from mirrord.s3.listed_keys import UNKNOWN, PlusSigns, asked_plus_signs
 from mirrord.s3.object_stream import ObjectStream
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ClientStore:
         self._open_client: S3Client | None = client
         self._provider = provider
         self._calls = BoundedCalls(name, deadline)
+        self._plus = UNKNOWN  # see `_plus_signs`
 
     @property
     def provider(self) -> Provider:
@@ -322,7 +324,10 @@ class ClientStore:
                 page = await self._client.list_objects_v2(**asked)
             if not results.is_listing(page):
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the answer is not a listing")
-            listed = results.listed_objects(page, prefix)
+            listed = results.listed_objects(page, prefix, self._plus)
+            if every_key and len(listed) < len(page.get("Contents", [])):
+                self._plus = await self._plus_signs(bucket, prefix, page)
+                listed = results.listed_objects(page, prefix, self._plus)
             if listed and listed == before:
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: the store sent the same page twice")
             left_out += len(page.get("Contents", [])) - len(listed)
@@ -336,6 +341,14 @@ class ClientStore:
                 raise StoreUnavailable(f"ListObjectsV2 {bucket}: incomplete: there is no new token for the rest")
             tokens.add(token)
             before, asked["ContinuationToken"] = listed, token
+
+    async def _plus_signs(self, bucket: str, prefix: str, page: Mapping[str, Any]) -> PlusSigns:
+        """How this store writes plus signs in its listings, with what HEADs of a few keys of the page show."""
+
+        async def exists(key: str) -> bool:
+            return await self.head_object(Destination("", "", bucket, key)) is not None
+
+        return await asked_plus_signs(results.listed_texts(page), prefix, self._plus, exists)
 
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}

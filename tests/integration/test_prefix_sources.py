@@ -62,6 +62,20 @@ async def test_a_prefix_is_copied_by_its_store_and_an_unchanged_pass_costs_listi
     assert s3_client.get_object(Bucket=bucket, Key="copy/0/00007.txt")["Body"].read() == b"changed"
 
 
+async def test_keys_with_spaces_are_copied_like_others(
+    tmp_path: Path, store_proxy: StoreProxy, weed: Server, store: S3Store, bucket: str, s3_client: Any
+) -> None:
+    """A listing shows a space as a plus sign, and no plus sign shows what that means."""
+    bodies = {"data/my file.txt": b"1", "data/a directory/x.txt": b"2"}
+    await put_all(store, weed, bucket, bodies)
+    file = manifest(tmp_path, store_proxy.server, f"mirrors:\n  s3://{bucket}/data/: s3://{bucket}/copy/\n")
+    done = await sync(tmp_path, file)
+    assert done.code == 0, done.output
+    assert keys(s3_client, bucket, "copy/") == ["copy/a directory/x.txt", "copy/my file.txt"]
+    done = await sync(tmp_path, file)
+    assert "0 copied (0 B), 2 unchanged" in done.out
+
+
 async def test_only_a_complete_listing_lets_objects_go(
     tmp_path: Path, store_proxy: StoreProxy, weed: Server, store: S3Store, bucket: str, s3_client: Any
 ) -> None:

@@ -3,12 +3,11 @@
 Owns how checksums, user metadata and list markers are read from an answer. `arguments` makes the parameters of calls.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import Any
-from urllib.parse import unquote, unquote_plus
 
 from mirrord.headers import http_date
 from mirrord.model import (
@@ -23,6 +22,7 @@ from mirrord.model import (
 )
 from mirrord.s3.answers.xml_repair import is_intact, key_of
 from mirrord.s3.arguments import CHECKSUM_FIELDS, COMPUTED, Arguments
+from mirrord.s3.listed_keys import UNKNOWN, PlusSigns, keys_of
 
 _SHOWN = tuple((kind, member) for kind, member in CHECKSUM_FIELDS.items() if kind in COMPUTED)
 """The checksums that an answer may show, the strongest first."""
@@ -147,15 +147,14 @@ def is_listing(page: Mapping[str, Any]) -> bool:
     return not page.keys() <= _OF_EVERY_ANSWER
 
 
-def listed_objects(page: Mapping[str, Any], prefix: str) -> list[ListedObject]:
-    """The objects on one page of ListObjectsV2 whose keys start with `prefix`, without those whose key is uncertain."""
+def listed_objects(page: Mapping[str, Any], prefix: str, plus: PlusSigns = UNKNOWN) -> list[ListedObject]:
+    """The objects on one page of ListObjectsV2 whose keys start with `prefix`, without those whose key is uncertain.
+    `plus`: how the store writes plus signs, where the page does not show it."""
     entries = page.get("Contents", [])
-    keys = [entry.get("Key", "") for entry in entries]
     if page.get("EncodingType") == "url":
-        plus = _plus_in("".join(keys))
-        keys = [_decoded(key, plus) if "%" in key or "+" in key else key for key in keys]
-    else:
-        keys = ["" if "\n" in key else key for key in keys]  # the parser reads a carriage return as a line feed
+        keys = keys_of(listed_texts(page), plus)
+    else:  # the parser reads a carriage return as a line feed
+        keys = ["" if "\n" in key else key for key in listed_texts(page)]
     return [
         ListedObject(key, entry.get("Size", -1), token(entry, "ETag"))
         for key, entry in zip(keys, entries, strict=True)
@@ -163,19 +162,9 @@ def listed_objects(page: Mapping[str, Any], prefix: str) -> list[ListedObject]:
     ]
 
 
-def _plus_in(keys: str) -> Callable[[str], str] | None:
-    """How the plus signs in these percent-encoded keys are read; None: that is uncertain. AWS and most stores in Go
-    write a space as `+` and a plus sign as `%2B`; others write `%20` and `+`."""
-    if "%2B" in keys:
-        return unquote_plus
-    return unquote if "%20" in keys else None
-
-
-def _decoded(key: str, plus: Callable[[str], str] | None) -> str:
-    """The key of a percent-encoded text; empty: it is uncertain."""
-    if "+" not in key:
-        return unquote(key)
-    return plus(key) if plus is not None else ""
+def listed_texts(page: Mapping[str, Any]) -> list[str]:
+    """The keys on one page of ListObjectsV2 as they are written."""
+    return [entry.get("Key", "") for entry in page.get("Contents", [])]
 
 
 def open_uploads(page: Mapping[str, Any], prefix: str) -> Iterator[Upload]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
-from mirrord.errors import StoreUnavailable
+from mirrord.errors import StoreRefused, StoreUnavailable
 from mirrord.model import ListedObject, ProviderName
 from mirrord.providers import profile
 from mirrord.s3.answers.results import listed_objects
@@ -31,6 +32,9 @@ def page(*keys: str, token: str | None = None, encoded: bool = True, truncated: 
         (["in/a%20b", "in/a+b"], ["in/a b", "in/a+b"]),
         (["in/a+b", "in/a%2Bb"], ["in/a b", "in/a+b"]),
         (["in/a+b", "in/c"], ["in/c"]),  # a space or a plus sign: uncertain
+        (["in/a%20b/c+d", "in/a+b/c"], ["in/a+b/c"]),  # SeaweedFS writes names in another way than directories
+        (["in/a%20b/c+d", "in/a+b/c%2Bd"], ["in/a b/c d", "in/a+b/c+d"]),
+        (["in/a%2Bb/c+d", "in/a+b/c"], ["in/a+b/c d", "in/a b/c"]),
         (["in/%C3%BC", "in/%252B"], ["in/ü", "in/%2B"]),
         (["in/%FF", "in/c"], ["in/c"]),  # no UTF-8
         (["in/%EF%BF%BD"], []),  # U+FFFD: a character that was replaced, or itself
@@ -111,3 +115,42 @@ async def test_an_answer_that_is_no_listing_is_not_an_empty_one(recorded: Record
         empty = b"<ListBucketResult><Name>data</Name></ListBucketResult>"
         recorded.answer = lambda _: GivenAnswer(headers={}, body=empty)
         assert [page async for page in store.list_objects("data", "in/")] == [[]]
+
+
+class Objects(Client):
+    """Also answers HEAD of these keys."""
+
+    def __init__(self, keys: Sequence[str], *pages: Mapping[str, Any]) -> None:
+        super().__init__(*pages)
+        self._keys = keys
+        self.heads: list[str] = []
+
+    async def head_object(self, **asked: Any) -> Mapping[str, Any]:
+        self.heads.append(asked["Key"])
+        if asked["Key"] in self._keys:
+            return {"ETag": '"e"', "ContentLength": 1}
+        missing: Any = {"Error": {"Code": "404"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+        raise ClientError(missing, "HeadObject")
+
+
+async def every_key(client: Client, prefix: str = "in/") -> list[str]:
+    store = ClientStore(cast(Any, client), profile(ProviderName.GENERIC))
+    return [one.key async for part in store.list_objects("bucket", prefix, every_key=True) for one in part]
+
+
+@pytest.mark.parametrize("key", ["in/a b", "in/a+b"])
+async def test_what_a_plus_sign_means_is_asked_once_where_every_key_counts(key: str) -> None:
+    client = Objects([key], page("in/a+b", token="1"), page("in/c+d"))
+    assert await every_key(client) == [key, key.replace("a", "c").replace("b", "d")]
+    assert sorted(client.heads) == ["in/a b", "in/a+b"]
+
+
+async def test_a_prefix_shows_what_a_plus_sign_means() -> None:
+    client = Objects([], page("in+x/a+b"))
+    assert (await every_key(client, "in x/"), client.heads) == (["in x/a b"], [])
+
+
+@pytest.mark.parametrize("keys", [[], ["in/a b", "in/a+b"]])
+async def test_a_listing_is_incomplete_if_no_key_shows_it(keys: list[str]) -> None:
+    with pytest.raises(StoreRefused, match="1 keys cannot be read for sure"):
+        await every_key(Objects(keys, page("in/a+b", "in/c")))
