@@ -22,6 +22,7 @@ from mirrord.importing.places import (
     web_place,
 )
 from mirrord.importing.remotes import (
+    HELD_OPTIONS,
     Remote,
     Remotes,
     object_options,
@@ -40,6 +41,7 @@ from mirrord.importing.values import (
     NotCarried,
     ObjectPlace,
     Place,
+    WebPlace,
 )
 
 _REMOTE = re.compile(
@@ -98,6 +100,8 @@ class RcloneReader:
             raise NotCarried(_wrong_count(given))
         source = self._place(arguments[0], command, given, options)
         target = self._target(arguments[1], command, given, options)
+        if not isinstance(source, WebPlace):
+            options.remarks += [f"{name} is not carried over: its source is no URL" for name in _of_requests(given)]
         single = self._is_single(arguments[0], source)
         if single and verb in ("copy", "sync", "move"):
             name = _last_segment(source)
@@ -120,6 +124,7 @@ class RcloneReader:
         if given.has("--urls"):
             location = local_path(arguments[0], command, self._machine)
             to = template(target.below.address)
+            options.remarks += [f"{name} is not carried over: write http.headers" for name in _of_requests(given)]
             return ImportedList(command.where, "rclone copyurl --urls", location, to, target.store, command, options)
         if not is_web(arguments[0]):
             raise NotCarried("its source is no http or https URL")
@@ -168,7 +173,10 @@ class RcloneReader:
         if target:
             options.object = {**object_options(remote), **options.object}
         for name in unknown_options(remote):
-            options.remarks.append(f"the option {name} of the remote is not carried over")
+            if name in HELD_OPTIONS:
+                options.holds.append(f"the option {name} of the remote {HELD_OPTIONS[name]}")
+            else:
+                options.remarks.append(f"the option {name} of the remote is not carried over")
         bucket, _, key = re.sub(r"/{2,}", "/", path.lstrip("/")).partition("/")
         if not bucket:
             raise NotCarried("it names no bucket")
@@ -276,6 +284,11 @@ def _web_headers(given: GivenFlags) -> Mapping[str, str]:
         elif name == "--user-agent" and value:
             found["User-Agent"] = value
     return found
+
+
+def _of_requests(given: GivenFlags) -> list[str]:
+    """The given flags that set headers of requests for URLs."""
+    return [name for name in ("--header", "--header-download", "--user-agent") if given.has(name)]
 
 
 def _wrong_count(given: GivenFlags) -> str:

@@ -56,6 +56,14 @@ _NEEDLESS = word_set(
     "sdk_log_mode directory_markers use_x_id use_data_integrity_protections object_lock_supported "
     "no_system_metadata"
 )
+_CLIENT_KEY = "encrypts with a key of the client, which mirrord does not"
+HELD_OPTIONS = {
+    **dict.fromkeys(word_set("sse_customer_algorithm sse_customer_key sse_customer_key_base64"), _CLIENT_KEY),
+    "sse_customer_key_md5": _CLIENT_KEY,
+    **dict.fromkeys(word_set("versions version_at version_deleted"), "copies old versions of objects"),
+    "decompress": "stores other bytes than the source has",
+}
+"""Options without which a command would copy other objects, or store them otherwise."""
 _REASONS = {
     "crypt": "it encrypts contents and names, and mirrord stores the bytes as they are",
     "chunker": "it splits files into chunks, and mirrord stores whole objects",

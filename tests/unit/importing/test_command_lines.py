@@ -207,6 +207,11 @@ HELD = [
     ("rclone copy /srv/a minio:bkt --filter '+ *.csv' --filter '- tmp/**'", "depend on their order"),
     ("rclone copy /srv/a minio:bkt --include '*.csv' --exclude 'tmp/**'", "depend on their order"),
     ("rclone copy /srv/a minio:bkt --brand-new", "the flag --brand-new is not known"),
+    (
+        "rclone copy /srv/a minio:bkt --s3-sse-customer-key PLANTED",
+        "sse_customer_key of the remote encrypts with a key",
+    ),
+    ("rclone copy minio:src-bkt/p/ minio:bkt --s3-version-at 1d", "version_at of the remote copies old versions"),
     ("aws s3 sync /srv/a s3://bkt --exclude '*.log' --include 'keep.log'", "depend on their order"),
     ("aws s3 sync /srv/a s3://bkt --exclude 'a?.log'", "a form that gitignore patterns do not have"),
     ("aws s3 sync /srv/a s3://bkt --dryrun", "--dryrun copies nothing"),
@@ -293,3 +298,9 @@ def test_folders_that_cannot_be_declared_together_are_named() -> None:
     assert [one["path"] for one in document(result)["folders"]] == ["/srv"]
     assert "lines:2: not carried over: its folder and that of another entry overlap" in "\n".join(said(result))
     assert "PLANTED" not in result.text
+
+
+def test_headers_of_requests_to_stores_are_named() -> None:
+    assert "--header is not carried over: its source is no URL" in reasons(
+        "rclone copy /srv minio:bkt --header 'A: PL'"
+    )
