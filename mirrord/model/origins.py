@@ -66,6 +66,8 @@ class FormerSource:
     """The source of an item that left the manifests. It is not read again: only its text without secrets is known."""
 
     address: str
+    wanted: tuple[Destination, ...] = ()
+    """Objects of items in force that may be the object of this item: the same key at another endpoint."""
 
     @property
     def fingerprint(self) -> str:

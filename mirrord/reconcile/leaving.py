@@ -16,7 +16,7 @@ from typing import Protocol
 from mirrord.aio import cooperatively
 from mirrord.frozen import frozen
 from mirrord.model import Condition, Destination, FormerSource, Holder, Item, Options, Record, Schedule, State
-from mirrord.planning.decisions.leaving import Fate, LoadedEntries, fate, fate_of_record, store_now
+from mirrord.planning.decisions.leaving import Fate, LoadedEntries, fate, fate_of_record, same_place, store_now
 from mirrord.planning.decisions.prune import ALWAYS_FEW, largest, prune_refusal
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.prune_guard import BlockedDeletions
@@ -90,6 +90,7 @@ class Leaving:
             if wanted != holder:
                 outdated[wanted].append(item_id)
         found = await self._divided(left, now, most)
+        found.allowed = [_with_wanted(one, desired, now) async for one in cooperatively(found.allowed)]
         await self._hold(outdated)
         await self._hold_new(desired, now, seen)
         return found
@@ -172,7 +173,9 @@ class Leaving:
         if objects <= ALWAYS_FEW:
             return None
         total = await self.journal.held_objects(entry)
-        allowed = largest((most, present.most if present is not None else None, *(one.holder.most for one in items)))
+        named = [one.holder.most for one in items if one.holder.most is not None]
+        all_named = min(named) if len(named) == len(items) else None  # the word for one item does not count for another
+        allowed = largest((most, present.most if present is not None else None, all_named))
         return prune_refusal(objects, total, allowed, back="the items")
 
     # ── what is desired ───────────────────────────────────────────────────────────────────────────
@@ -218,6 +221,15 @@ class _Held:
         if self.batch:
             await self.journal.hold(self.batch)
         self.batch, self.count = {}, 0
+
+
+def _with_wanted(left: LeftItem, desired: DesiredItems, now: LoadedEntries) -> LeftItem:
+    """The same, with the desired objects of which the deletion must show that they are others."""
+    origin, places = left.item.origin, same_place(left.item.destination, now.stores)
+    wanted = tuple(at for at in places if desired.entry_of(at.item_id) is not None)
+    if not wanted or not isinstance(origin, FormerSource):
+        return left
+    return replace(left, item=replace(left.item, origin=replace(origin, wanted=wanted)))
 
 
 def _item(holder: Holder, at: Destination, source: str, now: LoadedEntries) -> Item:

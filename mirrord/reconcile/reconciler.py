@@ -287,7 +287,8 @@ class Reconciler:
         await self._give_up(item)
         removal = ObjectRemoval(self.journal, self.observer, self.clock, self.transfers.delete)
         if isinstance(item.origin, FormerSource):
-            return await removal.remove_left(item, record, store)
+            wanted = [(at, await self.store_of(replace(item, destination=at))) for at in item.origin.wanted]
+            return await removal.remove_left(item, record, store, wanted)
         async with self.source_of(item) as source:
             return await removal.remove_gone(item, record, store, source)
 

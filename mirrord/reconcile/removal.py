@@ -6,13 +6,13 @@ gone, the object is the recorded one, delete it, then forget it in the journal. 
 steps, the next pass repeats them. `planning.decisions` decided before whether the object may be deleted at all.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from mirrord.errors import Reason, SourceMissing, SourceRefused
 from mirrord.events import ItemBlocked, ItemPruned
 from mirrord.frozen import frozen
-from mirrord.model import Destination, Item, Outcome, Record, RecordedObject, State
+from mirrord.model import Destination, Item, Outcome, Record, RecordedObject, State, StoredObject
 from mirrord.planning.decisions.object_identity import is_ours
 from mirrord.ports import Clock, JournalRecords, ObjectStore, Observer, Source
 
@@ -36,11 +36,27 @@ class ObjectRemoval:
             return KEPT
         return await self._remove(item, record, store, "its file is gone")
 
-    async def remove_left(self, item: Item, record: Record | None, store: ObjectStore) -> Outcome:
-        """For an item that left the manifests. An object that another entry has since, or of another program, stays."""
+    async def remove_left(
+        self,
+        item: Item,
+        record: Record | None,
+        store: ObjectStore,
+        wanted: Sequence[tuple[Destination, ObjectStore]] = (),
+    ) -> Outcome:
+        """For an item that left the manifests. An object that another entry or item has, or of another program, stays.
+
+        `wanted`: objects of items in force that may be this one, with their stores. Two endpoints may lead to one
+        object: then both show the transfer's id and ETag.
+        """
         outcome = KEPT
         if record is not None and record.entry == item.entry:
-            outcome = await self._remove(item, record, store, "it left the manifests")
+            same = [at for at, other in wanted if _is_shown(record, await other.head_object(at))]
+            if same:
+                await self.journal.retire([item.id], self.clock.now())
+                message = f"it left the manifests, but store {same[0].store} shows its object as {same[0]}: it stays"
+                outcome = Outcome(state=State.SYNCED, message=message)
+            else:
+                outcome = await self._remove(item, record, store, "it left the manifests")
         await self.journal.release([item.id])
         return outcome
 
@@ -64,6 +80,10 @@ class ObjectRemoval:
         if stored is not None:
             self.observer(ItemPruned(item=item))
         return PRUNED if stored is not None else KEPT
+
+
+def _is_shown(record: Record, stored: StoredObject | None) -> bool:
+    return stored is not None and is_ours(record, stored)
 
 
 async def _is_back(source: Source) -> bool:

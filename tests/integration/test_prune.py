@@ -204,3 +204,31 @@ async def test_another_endpoint_deletes_nothing_at_the_old_one(world: World) -> 
     assert world.keys == {"kept", "left"}
     async with SqliteJournal(world.home / "state" / "mirrord" / "state.db", read_only=True) as journal:
         assert [one async for one, holder in journal.held() if holder.entry.endswith("left")] == []
+
+
+async def test_an_entry_that_goes_to_another_endpoint_of_its_store_keeps_its_object(world: World) -> None:
+    kept = world.entry("kept")
+    world.write(kept, world.entry("left"))
+    await world.sync()
+    stores = world.file.read_text().partition("mirrors:")[0]
+    section = stores.removeprefix("stores:\n")
+    public = section.replace("default:", "public:").replace("127.0.0.1", "localhost")
+    mirrors = json.dumps([{**kept, "store": "public"}])
+    world.file.write_text(f"{stores}{public}mirrors: {mirrors}\n")
+    assert [one["destination"] for one in await world.plan()] == [f"s3://{world.bucket}/left"]
+    assert await world.sync() == {"left"}
+    assert world.keys == {"kept"}
+
+
+async def test_a_store_that_moved_loses_nothing_at_its_former_endpoint_under_a_new_name(world: World) -> None:
+    """As in a migration: `old` is declared as the source of the new store."""
+    kept = world.entry("kept")
+    world.write(kept, world.entry("left"))
+    await world.sync()
+    section = world.file.read_text().partition("mirrors:")[0].removeprefix("stores:\n")
+    moved = section.replace("127.0.0.1", "localhost") + section.replace("default:", "old:")
+    mirrors = json.dumps([{**kept, "to": f"s3://{world.bucket}/new", "store": "default"}])
+    world.file.write_text(f"stores:\n{moved}mirrors: {mirrors}\n")
+    assert await world.plan() == []
+    assert await world.sync() == set()
+    assert world.keys == {"kept", "left", "new"}

@@ -84,9 +84,17 @@ def fate_of_record(holder: Holder, record: Record, now: LoadedEntries) -> Fate:
         return Fate.STAYS
     if any(_may_yield(text, holder, record) for text in now.invalid or ()):
         return Fate.STAYS
-    if at.endpoint not in now.stores.values():
-        return Fate.FORGOTTEN if at.store in now.stores else Fate.STAYS
-    return Fate.LEAVES
+    if now.stores.get(at.store, at.endpoint) != at.endpoint:  # also if another store has the former endpoint now
+        return Fate.FORGOTTEN
+    return Fate.LEAVES if at.endpoint in now.stores.values() else Fate.STAYS
+
+
+def same_place(at: Destination, stores: Mapping[str, str]) -> list[Destination]:
+    """Other addresses that may be the same object: two endpoints of one store, or a key whose backslash the store now
+    reads as a slash."""
+    keys = dict.fromkeys((at.key, at.key.replace("\\", "/")))
+    places = [Destination(name, endpoint, at.bucket, key) for name, endpoint in stores.items() for key in keys]
+    return [place for place in places if place.item_id != at.item_id]
 
 
 def store_now(at: Destination, stores: Mapping[str, str]) -> Destination:
@@ -98,6 +106,8 @@ def store_now(at: Destination, stores: Mapping[str, str]) -> Destination:
 
 
 def _may_yield(text: str, holder: Holder, record: Record) -> bool:
-    """Whether an invalid file seems to name the item: its entry may just have been moved there."""
-    names = (record.destination.key.rpartition("/")[2], record.source.rpartition("/")[2], holder.entry)
+    """Whether an invalid file seems to name the item: its entry may just have been moved there. Only the end of the
+    entry's name must be in the text: a matrix makes a name of `to` and `url`, and `to` may contain variables."""
+    end = holder.entry[max(0, holder.entry.rstrip("/").rfind("/")) :]
+    names = (record.destination.key.rpartition("/")[2], record.source.rpartition("/")[2], end)
     return any(name in text for name in names if name)

@@ -93,6 +93,10 @@ class RowBinding:
         return os.path.normpath(os.path.join(os.path.dirname(self._spec.location), text))
 
     def _refuse_scheme(self, text: str) -> None:
+        """Also a line of a page that a server sent instead of the list, which has no space: RFC 3986 has no such
+        characters, and then all rows would have left."""
+        if text.startswith("<") or (self._spec.by_url and text.startswith(("{", "["))):
+            raise ValueError("its url is no URL")
         if found := _SCHEME.match(text):
             scheme = found[0][:-1].lower()
             if scheme == "file" and self._spec.by_url:

@@ -39,3 +39,16 @@ def test_a_file_that_cannot_be_read_hides_everything(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("mirrors: [")
     assert invalid_texts([str(tmp_path / "bad.yaml")]) == ("mirrors: [",)
     assert invalid_texts([str(tmp_path / "bad.yaml"), str(tmp_path / "missing.yaml")]) is None
+
+
+@pytest.mark.parametrize("path", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/dev/fd/99"])
+def test_a_file_that_a_shell_connected_has_no_identity(path: str) -> None:
+    """`mirrord sync /dev/stdin < m.yaml`: the next one may be another file."""
+    assert manifest_identity(path) is None
+    assert path not in LoadedFiles([path])
+
+
+def test_a_file_that_is_missing_just_now_keeps_its_identity_and_nothing_leaves_by_it(tmp_path: Path) -> None:
+    missing = str(tmp_path / "m.yaml")
+    assert manifest_identity(missing) == missing
+    assert missing not in LoadedFiles([missing])

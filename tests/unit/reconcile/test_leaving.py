@@ -143,6 +143,27 @@ async def test_the_guard_refuses_all_deletions_of_an_entry(world: World) -> None
         assert len(left.allowed) == (0 if allowed == 0.1 else 11)
 
 
+async def test_what_the_manifest_allowed_for_one_item_does_not_count_for_others(world: World) -> None:
+    names = [f"{number}" for number in range(100)]
+    await world.journal.save_all([recorded(name) for name in names])
+    await world.review(*names, mine=replace(MINE, most=1.0))
+    await world.review(*names[1:], mine=MINE)  # the deletion of the first one is late
+    found = await world.review(*names[50:], mine=MINE)
+    assert (found.allowed, len(found.refused["mine"][1])) == ([], 50)
+
+
+async def test_a_desired_object_that_may_be_the_same_goes_with_the_deletion(world: World) -> None:
+    await world.journal.save_all([recorded("a"), recorded("b")])
+    await world.review("a", "b", mine=MINE)
+    public = replace(place("a"), store="public", endpoint="http://p")
+    now = LoadedEntries(files={"/m.yaml"}, entries={"mine": MINE}, stores={"default": "http://s", "public": "http://p"})
+    found = await world.leaving.review(Desired({public.item_id: "mine"}), now)
+    assert {one.item.destination: one.item.origin for one in found.allowed} == {
+        place("a"): FormerSource("https://h/a", (public,)),
+        place("b"): FormerSource("https://h/b"),
+    }
+
+
 async def test_objects_of_other_tools_do_not_count(world: World) -> None:
     names = [f"{number}" for number in range(20)]
     await world.journal.save_all([recorded(name, transfer_id=None) for name in names])

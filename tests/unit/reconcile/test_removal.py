@@ -227,6 +227,19 @@ async def test_an_object_that_another_entry_has_since_stays(world: World) -> Non
     assert world.exists
 
 
+@pytest.mark.parametrize("copied", [False, True])
+async def test_an_object_that_another_endpoint_shows_too_stays(world: World, copied: bool) -> None:
+    """Two endpoints of one store: the item of the other one has adopted the object. `copied`: they are two stores."""
+    other, at = MemoryStore() if copied else world.store, replace(AT, store="public")
+    if copied:
+        await other.ensure_bucket("bucket")
+        await other.put_object(at, memoryview(b"one"), ObjectOptions(metadata={META_TRANSFER: "another"}))
+    await world.journal.hold(HELD)
+    removal = ObjectRemoval(world.journal, world.events.append, ManualClock(), delete_object)
+    outcome = await removal.remove_left(LEFT, await world.record(), world.store, [(at, other)])
+    assert (outcome.pruned, world.exists, await held(world)) == (copied, not copied, [])
+
+
 async def test_a_deletion_that_failed_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def denied(at: Destination) -> None:
         raise StoreDenied("no")

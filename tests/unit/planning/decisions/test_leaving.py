@@ -6,7 +6,15 @@ import pytest
 
 from mirrord.errors import Reason
 from mirrord.model import Destination, Holder, Record, State
-from mirrord.planning.decisions.leaving import EntryInForce, Fate, LoadedEntries, fate, fate_of_record, store_now
+from mirrord.planning.decisions.leaving import (
+    EntryInForce,
+    Fate,
+    LoadedEntries,
+    fate,
+    fate_of_record,
+    same_place,
+    store_now,
+)
 from tests.support.records import make_record
 
 AT = Destination("default", "http://s", "bucket", "dir/key")
@@ -63,6 +71,7 @@ GUARDED = replace(RECORD, condition=replace(RECORD.condition, state=State.BLOCKE
             replace(NOW, stores={"default": "http://t"}),
             Fate.FORGOTTEN,
         ),  # at the old endpoint nothing is deleted
+        (RECORD, replace(NOW, stores={"default": "http://t", "old": "http://s"}), Fate.FORGOTTEN),  # a migration
         (RECORD, replace(NOW, stores={"other": "http://t"}), Fate.STAYS),  # its store may be declared again
         (GUARDED, NOW, Fate.LEAVES),
         (GUARDED, having(MINE), Fate.LEAVES),
@@ -89,3 +98,24 @@ def test_an_object_is_deleted_in_the_store_that_has_its_endpoint_now() -> None:
 )
 def test_the_holder_of_the_items_of_an_entry(entry: EntryInForce, holder: Holder | None) -> None:
     assert entry.holder("mine") == holder
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "expected"),
+    [
+        ("s3://b/r/{n}/m{n}.gz", "{url: 'https://h/m{n}.gz', to: 's3://b/r/{n}/', matrix", Fate.STAYS),
+        ("s3://b/lists/", "{list: urls.txt, to: 's3://${B}/lists/'", Fate.STAYS),
+        ("s3://b/lists/", "{list: urls.txt, to: 's3://b/others/'", Fate.LEAVES),
+    ],
+)
+def test_an_entry_without_a_name_is_found_in_an_invalid_file(entry: str, text: str, expected: Fate) -> None:
+    holder, record = replace(HOLDER, entry=entry), replace(RECORD, entry=entry)
+    assert fate_of_record(holder, record, replace(NOW, invalid=(text,))) is expected
+
+
+def test_addresses_that_may_be_the_same_object() -> None:
+    assert same_place(AT, {"default": "http://s", "also": "http://s"}) == []
+    assert same_place(AT, {"default": "http://s", "public": "http://p"}) == [
+        Destination("public", "http://p", "bucket", "dir/key")
+    ]
+    assert same_place(replace(AT, key="dir\\key"), {"default": "http://s"}) == [AT]
