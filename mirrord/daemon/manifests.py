@@ -17,7 +17,7 @@ from mirrord.events import ManifestLoaded, ManifestRejected, ManifestRemoved
 from mirrord.frozen import frozen
 from mirrord.manifest import load
 from mirrord.manifest.discover import discover
-from mirrord.manifest.manifest import Manifest
+from mirrord.manifest.manifest import Manifest, may_declare_stores
 from mirrord.model import Item
 from mirrord.planning.items.expand import Overlap
 from mirrord.planning.items.in_force import InForce, ManifestVersions, resolve, without_entries
@@ -167,7 +167,8 @@ def _resolved(
     """What is in force now, and the `removed` files that are needed for it. Call it in a thread: reading and expanding
     20,000 entries takes a second."""
     files, overlap = read(), check()
-    current = resolve(files, environ, overlap, known)
+    stores = any(one.good is not None and one.good.document.stores for one in removed.values())
+    current = resolve(files, environ, overlap, known, removed_stores=stores)
     if not removed or not (current.loaded.problems or current.expansion.problems):
         return current, {}
     current = resolve([*files, *removed.values()], environ, overlap, known)
@@ -207,11 +208,12 @@ def _next(
     if seen is None or not changed:
         return known
     if seen.content is None:
-        return replace(known, proposed=None, problems=seen.problems)
+        return replace(known, proposed=None, problems=seen.problems, hidden_stores=True)
     try:
         manifest = Manifest.parse(file, seen.content, environ, former=known.good)
     except ManifestError as error:
-        return replace(known, proposed=None, problems=error.problems)
+        hidden = may_declare_stores(seen.content)
+        return replace(known, proposed=None, problems=error.problems, hidden_stores=hidden)
     if known.good is not None and known.good.digest == manifest.digest:
-        return replace(known, proposed=None, problems=())
-    return replace(known, proposed=manifest)
+        return replace(known, proposed=None, problems=(), hidden_stores=False)
+    return replace(known, proposed=manifest, hidden_stores=False)

@@ -145,12 +145,21 @@ def load_all(
     order = list(files)
     read: list[Manifest] = []
     problems: list[Problem] = []
+    hidden = False
     for file in order:
+        content = None
         try:
-            read.append(Manifest.examine(file, load.read(file, pipe=file in pipes), environ, allow_unset=allow_unset))
+            content = load.read(file, pipe=file in pipes)
+            read.append(Manifest.examine(file, content, environ, allow_unset=allow_unset))
         except ManifestError as error:
             problems += error.problems
-    return join(read, problems, environ, order)
+            hidden = hidden or may_declare_stores(content)
+    return join(read, problems, environ, order, hidden_stores=hidden)
+
+
+def may_declare_stores(content: bytes | None) -> bool:
+    """Whether a file that is invalid may declare stores. None: it cannot be read."""
+    return content is None or b"stores" in content
 
 
 def join(
@@ -158,10 +167,19 @@ def join(
     problems: Sequence[Problem] = (),
     environ: Mapping[str, str] = MappingProxyType({}),
     order: Sequence[str] = (),
+    *,
+    hidden_stores: bool = False,
 ) -> Loaded:
-    """Apply the rules across files to the manifests in order. Faulty ones are left out, with their stores."""
-    all_stores, faults = _declared(manifests, environ)
-    names = {name for one in manifests for name in (*one.document.stores, *one.faulty_stores)} or set(all_stores)
+    """Apply the rules across files to the manifests in order. Faulty ones are left out, with their stores.
+
+    `hidden_stores`: another file, which is invalid, may declare stores. Only if no file does, the store is AWS: the
+    objects of a store whose declaration has a fault must not go there.
+    """
+    ambient = {stores.DEFAULT: stores.ambient(environ)}
+    declared, faults = _declared(manifests, environ)
+    names = {name for one in manifests for name in (*one.document.stores, *one.faulty_stores)}
+    otherwise = {} if names or hidden_stores else ambient
+    all_stores, names = declared or ambient, names or set(ambient)
     bad = {fault.file for fault in faults} | {one.file for one in manifests if one.problems}
     further = [fault for one in manifests if one.file in bad for fault in _entries(one, names)]
     found = [*problems, *(fault for one in manifests for fault in one.problems), *faults, *further]
@@ -169,6 +187,7 @@ def join(
     while True:
         kept = [one for one in kept if one.file not in bad]
         known, faults = _declared(kept, environ)
+        known = known or otherwise
         faults = faults or [fault for one in kept for fault in _entries(one, names, known)]
         found += faults
         bad = {fault.file for fault in faults}
@@ -212,7 +231,7 @@ def _declared(
                 known[name] = stores.store_options(name, store, one.directory, {"AWS_ENDPOINT_URL": _UNKNOWN})
                 if not one.incomplete:  # else the unset value may be the address
                     faults.append(one.named_problem(f"stores.{name}", str(error)))
-    return known or {stores.DEFAULT: stores.ambient(environ)}, faults
+    return known, faults
 
 
 def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] | None = None) -> Iterable[Problem]:
@@ -234,7 +253,8 @@ def _entries(manifest: Manifest, names: Collection[str], known: Collection[str] 
                 continue
             served = names if known is None else known
             if _store_name(wanted, served) not in served:
-                message = FAULTY_STORE if wanted in names else _no_store(wanted, served)
+                faulty = not served or _store_name(wanted, names) in names
+                message = FAULTY_STORE if faulty else _no_store(wanted, served)
                 yield manifest.problem(section, index, "store" if entry.store else "", message)
     yield from _source_stores(manifest, names, names if known is None else known)
 

@@ -5,7 +5,7 @@ files collide, the changed one is bad, and at start the later one in order. `dae
 waits; the daemon runs the result of this module.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from types import MappingProxyType
 
@@ -27,6 +27,13 @@ class ManifestVersions:
     good: Manifest | None = None
     proposed: Manifest | None = None
     problems: tuple[Problem, ...] = ()
+    hidden_stores: bool = False
+    """The present content is invalid, and may declare stores."""
+
+    @property
+    def may_declare_stores(self) -> bool:
+        """Whether the present content may declare stores, which do not count while it is refused."""
+        return self.hidden_stores or (self.proposed is not None and bool(self.proposed.document.stores))
 
 
 @frozen
@@ -43,16 +50,28 @@ class Trial:
 
 @frozen
 class Trials:
-    """Joins and expands manifests, with the environment and the directories of folders."""
+    """Joins and expands manifests of `files`, with the environment and the directories of folders."""
 
+    files: Sequence[ManifestVersions]
     environ: Mapping[str, str]
     overlap: Overlap = no_overlap
     known: Mapping[str, Item] = field(default_factory=dict)
+    removed_stores: bool = False
+    """A file that was deleted, and is none of `files`, declared stores."""
 
     def of(self, manifests: Iterable[Manifest | None]) -> Trial:
         """These manifests together, with their problems."""
-        loaded = join([one for one in manifests if one is not None], (), self.environ)
+        chosen = [one for one in manifests if one is not None]
+        loaded = join(chosen, (), self.environ, hidden_stores=self._hidden({one.file for one in chosen}))
         return Trial(loaded, expand(loaded, self.overlap, self.known))
+
+    def _hidden(self, chosen: Collection[str]) -> bool:
+        """Whether a file that is not `chosen` may declare the store of entries that name none. Not if there are such
+        entries in force without any declared store: a further bad file does not stop them."""
+        good = [one.good.document for one in self.files if one.good is not None]
+        runs = any(one.mirrors or one.folders for one in good) and not any(one.stores for one in good)
+        bad = any(one.may_declare_stores for one in self.files if one.file not in chosen)
+        return self.removed_stores or (bad and not runs)
 
 
 @frozen(kw_only=True)
@@ -69,10 +88,15 @@ def resolve(
     environ: Mapping[str, str],
     overlap: Overlap = no_overlap,
     known: Mapping[str, Item] = MappingProxyType({}),
+    *,
+    removed_stores: bool = False,
 ) -> InForce:
-    """Accept each proposed version that is valid with the others. The other files keep their last good version."""
+    """Accept each proposed version that is valid with the others. The other files keep their last good version.
+
+    `removed_stores`: as in `Trials`.
+    """
     refused: dict[str, tuple[Problem, ...]] = {}
-    trials = Trials(environ, overlap, known)
+    trials = Trials(files, environ, overlap, known, removed_stores)
     while True:
         trial = trials.of(_chosen(one, refused) for one in files)
         bad = _by_file(trial.problems)

@@ -78,8 +78,24 @@ def test_default_is_used_if_there_are_several_stores(load: Load) -> None:
 
 def test_entries_of_other_files_cannot_use_the_stores_of_a_faulty_file(load: Load) -> None:
     loaded = load("stores: {a: {}}\nmirrors: 5\n", "mirrors: [{url: https://h/x, to: s3://bbb/x, store: a}]\n", ENTRY)
-    assert [one.split(":")[0] for one in short(loaded)] == ["1.yaml", "2.yaml"]
-    assert [Path(one.file).name for one in loaded.manifests] == ["3.yaml"]
+    assert [one.split(":")[0] for one in short(loaded)] == ["1.yaml", "2.yaml", "3.yaml"]
+    assert loaded.manifests == ()
+
+
+@pytest.mark.parametrize(
+    ("faulty", "valid"),
+    [
+        ("stores: {default: {}}\nmirrors: 5\n", False),
+        ("stores: {default: {regio: x}}\n", False),
+        ("stores: {default: {}}\nbad: [\n", False),  # no YAML, so that it is not known which stores it declares
+        ("mirrors: [\n", True),
+    ],
+)
+def test_aws_does_not_stand_in_for_a_store_whose_declaration_has_a_fault(load: Load, faulty: str, valid: bool) -> None:
+    loaded = load(faulty, ENTRY)
+    assert (len(loaded.manifests), len(loaded.stores)) == ((1, 1) if valid else (0, 0))
+    message = "2.yaml:1:11: mirrors[0]: this store is declared in a file that has faults; correct those first"
+    assert (short(loaded)[-1] == message) is not valid
 
 
 @pytest.mark.parametrize("store", ["{provider: aws, addressing: x}", "aws", ""])

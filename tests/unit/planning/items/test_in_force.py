@@ -1,7 +1,10 @@
 """Which version of each manifest is in force: bad files, collisions, shared stores."""
 
+from dataclasses import replace
+
 import pytest
 
+from mirrord.errors import Problem
 from mirrord.manifest.manifest import Manifest
 from mirrord.planning.items.in_force import InForce, ManifestVersions, resolve, without_entries
 
@@ -77,6 +80,22 @@ def test_a_store_stays_while_others_use_it_although_its_file_was_deleted() -> No
     assert without.loaded.problems
     kept = resolve([start.versions[1], ManifestVersions(file="a", good=without_entries(declared))], ENVIRON)
     assert keys(kept) == ["x"]
+
+
+def test_aws_does_not_stand_in_for_a_store_whose_file_is_bad_or_was_deleted() -> None:
+    stores = "stores:\n  default: {provider: generic, endpoint_url: 'http://s:1'}\n"
+    bad = ManifestVersions(file="s", problems=(Problem("s", 1, 1, "", "no YAML"),))
+    hiding = replace(bad, hidden_stores=True)
+    start = resolve([hiding, proposed("a", entries("x")), proposed("c", "daemon: {transfers: 2}\n")], ENVIRON)
+    assert (keys(start), sorted(problems(start)), dict(start.loaded.stores)) == ([], ["a", "s"], {})
+    waits, daemon = start.versions[1:]
+    assert keys(resolve([hiding, waits, daemon], ENVIRON)) == []
+    mended = resolve([proposed("s", stores), waits, daemon], ENVIRON)
+    assert (keys(mended), mended.loaded.stores["default"].endpoint) == (["x"], "http://s:1")
+    assert resolve([mended.versions[1]], ENVIRON, removed_stores=True).loaded.problems
+    runs = resolve([bad, waits], ENVIRON)
+    assert (keys(runs), runs.loaded.stores["default"].endpoint) == (["x"], "https://s3.amazonaws.com")
+    assert keys(resolve([hiding, runs.versions[1]], ENVIRON)) == ["x"]  # what runs goes on
 
 
 @pytest.mark.parametrize("name", ["stores:\n  s: {endpoint_url: 'http://s:1'}\n", "daemon: {transfers: 2}\n"])
