@@ -208,11 +208,12 @@ def _next(
     if seen is None or not changed:
         return known
     if seen.content is None:
-        return replace(known, proposed=None, problems=seen.problems, hidden_stores=True)
+        hidden = may_declare_stores(file, None)
+        return replace(known, proposed=None, problems=seen.problems, hidden_stores=hidden)
     try:
         manifest = Manifest.parse(file, seen.content, environ, former=known.good)
     except ManifestError as error:
-        hidden = may_declare_stores(seen.content)
+        hidden = may_declare_stores(file, seen.content)
         return replace(known, proposed=None, problems=error.problems, hidden_stores=hidden)
     if known.good is not None and known.good.digest == manifest.digest:
         return replace(known, proposed=None, problems=(), hidden_stores=False)

@@ -153,13 +153,13 @@ def load_all(
             read.append(Manifest.examine(file, content, environ, allow_unset=allow_unset))
         except ManifestError as error:
             problems += error.problems
-            hidden = hidden or may_declare_stores(content)
+            hidden = hidden or may_declare_stores(file, content)
     return join(read, problems, environ, order, hidden_stores=hidden)
 
 
-def may_declare_stores(content: bytes | None) -> bool:
-    """Whether a file that is invalid may declare stores. None: it cannot be read."""
-    return content is None or b"stores" in content
+def may_declare_stores(file: str, content: bytes | None) -> bool:
+    """Whether a file that is invalid may declare stores. None: it cannot be read; a link that leads nowhere has none."""
+    return os.path.exists(file) if content is None else b"stores" in content
 
 
 def join(
