@@ -158,7 +158,7 @@ def load_all(
 
 
 def may_declare_stores(file: str, content: bytes | None) -> bool:
-    """Whether a file that is invalid may declare stores. None: it cannot be read; a link that leads nowhere has none."""
+    """Whether an invalid file may declare stores. None: it cannot be read; a link that leads nowhere declares none."""
     return os.path.exists(file) if content is None else b"stores" in content
 
 
