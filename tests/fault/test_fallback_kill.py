@@ -32,6 +32,8 @@ async def test_killed_while_the_fallback_is_copied(
     store_proxy.clear()
     done = await sync(tmp_path, file)
     assert done.code == 0, done.output
-    assert [line["parts"] for line in events(done, "transfer.resumed")] == ([] if back else [PARTS - 2])
+    resumed = [line["parts"] for line in events(done, "transfer.resumed")]
+    assert len(resumed) == (0 if back else 1)
+    assert all(0 < parts < PARTS for parts in resumed)  # how many were journaled depends on the machine's speed
     assert digest_of(s3_client, bucket, "x") == (FIRST if back else SECOND).sha256()
     assert open_uploads(s3_client, bucket) == []

@@ -87,7 +87,7 @@ async def test_elsewhere_sync_logs_every_item(manifest: Path, tmp_path: Path) ->
     [
         ("nowhere.bin", "s3://bucket/key", "SRC nowhere.bin does not exist"),
         (".", "s3://bucket/key", "SRC . is a directory; a folder entry of a manifest"),
-        ("ftp://h/x", "s3://bucket/key", "SRC begins with ftp://; write http://, https://, or a path"),
+        ("ftp://h/x", "s3://bucket/key", "SRC begins with ftp://; write http://, https://, s3://, or a path"),
         ("s3://bucket/k/", "s3://bucket/key", "SRC s3://bucket/k/ is a prefix"),
         ("s3://bucket/key", "s3://bucket/key", "s3://bucket/key is its own source"),
         ("https://", "s3://bucket/key", "this is no URL"),
