@@ -8,6 +8,8 @@ source, as far as this process saw it; else the time in its record.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import islice
 from logging import getLogger
 from uuid import uuid4
 
@@ -21,8 +23,8 @@ from mirrord.units import format_duration
 
 _log = getLogger(__name__)
 
-LOOK_EVERY = 30.0
-"""Seconds between two looks; more, if a look takes long: at most a fiftieth of the time is spent on them."""
+LOOK_EVERY, LOOK_AT_LEAST_EVERY = 30.0, 600.0
+"""Seconds between two looks: the longer a look takes, the more, so that a fiftieth of the time is spent on them."""
 _REST = 50
 _PAGE = 500
 _OUT_OF_SYNC = (State.PENDING, State.TRANSFERRING, State.WAITING, State.RETRYING, State.BLOCKED)
@@ -40,9 +42,14 @@ class StaleItems:
     _stale: dict[str, str] = field(default_factory=dict, init=False)
     """The stale items: their objects by id."""
 
-    def objects(self) -> tuple[str, ...]:
-        """The objects of the stale items, in order."""
-        return tuple(sorted(self._stale.values()))
+    def objects(self, most: int) -> tuple[str, ...]:
+        """The objects of the first stale items, in order."""
+        return tuple(nsmallest(most, self._stale.values()))
+
+    @property
+    def count(self) -> int:
+        """How many items are stale."""
+        return len(self._stale)
 
     async def run(self) -> None:
         """Look until cancelled. Items that were stale when mirrord stopped still are."""
@@ -53,9 +60,10 @@ class StaleItems:
                 if known:
                     await self.look()
                 else:
-                    await self._recall(await self.journal.outbox.stale())
+                    await self._recall()
                     known = True
-                pause = max(LOOK_EVERY, _REST * (self.clock.monotonic() - began))
+                took = self.clock.monotonic() - began
+                pause = min(max(LOOK_EVERY, _REST * took), LOOK_AT_LEAST_EVERY)
             except JournalError as error:
                 _log.debug("stale items are not known now: %s", error)
             await self.clock.sleep(pause)
@@ -92,19 +100,27 @@ class StaleItems:
             message = f"not equal to its source for {format_duration(now - since)}: {state} {record.condition.message}"
             self.observer(ItemStale(item=item, since=since, message=message.strip()))
 
-    async def _recall(self, item_ids: Collection[str]) -> None:
-        for record in (await self.journal.recorded(item_ids)).values():
-            self._stale[record.item_id] = str(record.destination)
+    async def _recall(self) -> None:
+        async for records in self._recorded(await self.journal.outbox.stale()):
+            self._stale |= {item_id: str(one.destination) for item_id, one in records.items() if one is not None}
 
     async def _forget_synced(self) -> None:
         """Forget the stale items that are in sync again, or left. With receivers, their marks were removed with the
         record."""
-        records = await self.journal.recorded(list(self._stale)) if self._stale else {}
-        ended = [item_id for item_id in self._stale if not _is_out_of_sync(records.get(item_id))]
-        for item_id in ended:
-            del self._stale[item_id]
-        if ended:
-            await self.journal.outbox.not_stale(ended)
+        async for records in self._recorded(list(self._stale)):
+            ended = [item_id for item_id, record in records.items() if not _is_out_of_sync(record)]
+            for item_id in ended:
+                del self._stale[item_id]
+            if ended:
+                await self.journal.outbox.not_stale(ended)
+
+    async def _recorded(self, item_ids: Collection[str]) -> AsyncIterator[dict[str, Record | None]]:
+        """The records of some items at a time, by item id; other tasks run in between."""
+        left = iter(item_ids)
+        while page := list(islice(left, _PAGE)):
+            records = await self.journal.recorded(page)
+            yield {item_id: records.get(item_id) for item_id in page}
+            await asyncio.sleep(0)
 
     async def _out_of_sync(self) -> AsyncIterator[Record]:
         for state in _OUT_OF_SYNC:

@@ -41,7 +41,7 @@ _NEEDLESS = flag_names(
     "quiet only-show-errors no-progress size-only exact-timestamps no-paginate no-cli-pager debug "
     "page-size output query color cli-read-timeout cli-connect-timeout expected-size "
     "ignore-glacier-warnings checksum-algorithm checksum-mode progress-frequency progress-multiline "
-    "cli-binary-format no-cli-auto-prompt no-guess-mime-type copy-props metadata-directive"
+    "cli-binary-format no-cli-auto-prompt no-guess-mime-type copy-props metadata-directive source-region"
 )
 _REMARKED: Mapping[str, str] = {
     "--no-verify-ssl": "mirrord always verifies certificates: name the authority in ca_file",
@@ -68,7 +68,7 @@ _TABLE = FlagTable(
         | _NEEDLESS
         | _REMARKED.keys()
         | _HELD.keys()
-        | flag_names("sse sse-kms-key-id metadata exclude include source-region endpoint-url region profile ca-bundle")
+        | flag_names("sse sse-kms-key-id metadata exclude include endpoint-url region profile ca-bundle")
     )
     - _SWITCHES,
     switches=_SWITCHES,

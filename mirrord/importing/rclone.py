@@ -29,6 +29,8 @@ from mirrord.importing.remotes import (
     remotes_of_variables,
     store_of_remote,
     unknown_options,
+    unknown_web_options,
+    web_headers_of,
 )
 from mirrord.importing.shell import resolved
 from mirrord.importing.values import (
@@ -164,7 +166,10 @@ class RcloneReader:
             return local_place(path or "/", command, self._machine)
         if remote.type == "http":
             url = given.last("--http-url") or remote.options.get("url", "")
-            return web_place(url.rstrip("/") + "/" + path.lstrip("/"), _web_headers(given))
+            unknown = unknown_web_options(remote)
+            options.remarks += [f"the option {name} of the remote is not carried over" for name in unknown]
+            headers = {**web_headers_of(remote), **_web_headers(given)}
+            return web_place(url.rstrip("/") + "/" + path.lstrip("/"), headers)
         if remote.type != "s3":
             raise NotCarried(remote.refusal)
         flags = {name[5:].replace("-", "_"): value or "true" for name, value in given.flags if name.startswith("--s3-")}

@@ -4,6 +4,7 @@ Owns rclone's names of providers and of its S3 options (rclone docs, "Amazon S3"
 become `${RCLONE_CONFIG_NAME_…}`, the variables by which rclone itself takes them.
 """
 
+import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ _NEEDLESS = word_set(
     "sdk_log_mode directory_markers use_x_id use_data_integrity_protections object_lock_supported "
     "no_system_metadata"
 )
+_WEB = word_set("type url headers no_head no_slash no_escape description")
 _CLIENT_KEY = "encrypts with a key of the client, which mirrord does not"
 HELD_OPTIONS = {
     **dict.fromkeys(word_set("sse_customer_algorithm sse_customer_key sse_customer_key_base64"), _CLIENT_KEY),
@@ -216,11 +218,30 @@ def object_options(remote: Remote) -> dict[str, object]:
 
 def unknown_options(remote: Remote) -> list[str]:
     """Options of an S3 remote that are not carried over: known names only."""
+    return _without(remote, _CARRIED | _NEEDLESS)
+
+
+def _without(remote: Remote, known: frozenset[str]) -> list[str]:
     return sorted(
         key if re.fullmatch(r"[a-z0-9_]{1,40}", key) else "another option"
         for key, value in remote.options.items()
-        if value and value.lower() != "false" and key not in _CARRIED | _NEEDLESS
+        if value and value.lower() != "false" and key not in known
     )
+
+
+def web_headers_of(remote: Remote) -> dict[str, str]:
+    """The headers of requests that a remote for the web sets: one line of CSV, a name before each value (rclone docs,
+    "HTTP")."""
+    try:
+        words = next(csv.reader([remote.options.get("headers", "")]), [])
+    except csv.Error:
+        return {}
+    return dict(zip(words[::2], words[1::2], strict=False))
+
+
+def unknown_web_options(remote: Remote) -> list[str]:
+    """Options of a remote for the web that are not carried over: known names only."""
+    return _without(remote, _WEB)
 
 
 def in_manifest_form(remote: Remote) -> Remote:

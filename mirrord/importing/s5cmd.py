@@ -40,7 +40,9 @@ _NEEDLESS_SWITCHES = flag_names(
     "json stat if-size-differ if-source-newer size-only show-progress sp raw ignore-glacier-warnings "
     "exit-on-error use-list-objects-v1"
 )
-_NEEDLESS_VALUES = flag_names("log retry-count numworkers concurrency part-size credentials-file metadata-directive")
+_NEEDLESS_VALUES = flag_names(
+    "log retry-count numworkers concurrency part-size credentials-file metadata-directive source-region"
+)
 _REMARKED: Mapping[str, str] = {
     "--no-verify-ssl": "mirrord always verifies certificates: name the authority in ca_file",
     "--request-payer": "requester pays is not carried over",
@@ -63,7 +65,7 @@ _TABLE = FlagTable(
         | _REMARKED.keys()
         | _HELD.keys()
         | flag_names(
-    "endpoint-url profile exclude include sse sse-kms-key-id metadata source-region destination-region "
+    "endpoint-url profile exclude include sse sse-kms-key-id metadata destination-region "
     "region"
 )
     )

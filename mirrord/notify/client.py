@@ -80,6 +80,8 @@ def _problem(error: Exception, deadline: float) -> str:
             return str(cause)
         case ssl.CertificateError():
             return f"its TLS certificate is not valid: {cause.verify_message}"
+        case ssl.SSLError():
+            return f"TLS failed: {cause.reason or 'no reason is known'}"
         case TimeoutError():
             return f"no answer within {deadline:g} s"
     match error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from mirrord._version import __version__
 from mirrord.engine.daemon_block import daemon_settings
-from mirrord.engine.read_only_journal import read_journal
+from mirrord.engine.read_only_journal import ReadOnlyJournal, read_journal
 from mirrord.errors import ManifestError, Problem
 from mirrord.frozen import frozen
 from mirrord.manifest.discover import discover
@@ -39,6 +39,7 @@ class Recorded:
     last_written: float | None
 
 
+_PAGE = 500
 WORST_FIRST = (State.BLOCKED, State.RETRYING, State.WAITING, State.PENDING, State.SUSPENDED)
 """States that are not in sync, in the order in which they are shown."""
 
@@ -84,6 +85,15 @@ def _receiver(receiver: str, counts: OutboxCounts) -> ReceiverStatus:
     )
 
 
+async def _stale_objects(journal: ReadOnlyJournal) -> list[str]:
+    """The objects of all stale items, in order."""
+    item_ids, found = list(await journal.outbox.stale()), list[str]()
+    for start in range(0, len(item_ids), _PAGE):
+        records = await journal.recorded(item_ids[start : start + _PAGE])
+        found += [str(one.destination) for one in records.values()]
+    return sorted(found)
+
+
 async def recorded(settings: Settings, limit: int) -> Recorded:
     """The journal's content, with at most `limit` items that are not in sync. Raises JournalError and its children."""
     async with read_journal(settings) as journal:
@@ -91,14 +101,14 @@ async def recorded(settings: Settings, limit: int) -> Recorded:
         for state in WORST_FIRST:
             if len(left) < limit:
                 left += map(ItemStatus.of, await journal.page(state=state, limit=limit - len(left)))
-        stale = await journal.recorded(await journal.outbox.stale())
+        stale = await _stale_objects(journal)
         status = Status(
             version=__version__,
             pid=0,
             started=0.0,
             totals=await journal.totals(),
             receivers=tuple(_receiver(*one) for one in (await journal.outbox.counts()).items()),
-            stale=tuple(sorted(str(one.destination) for one in stale.values())[:MOST_STALE]),
+            stale=tuple(stale[:MOST_STALE]),
             stale_items=len(stale),
             not_enforced=not_enforced(),
         )

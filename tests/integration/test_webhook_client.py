@@ -1,7 +1,10 @@
 """The client of webhooks against real sockets: its deadline, its address rules, and no secret in what it reports."""
 
+import asyncio
 import socket
+import ssl
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +62,19 @@ async def test_a_fault_is_told_without_the_url(url: str) -> None:
     assert reply.status is None
     assert reply.problem
     assert "SECRET" not in reply.problem
+
+
+async def test_tls_that_fails_is_told_as_it_is() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).parents[1] / "support" / "selfsigned.pem")
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context) as server:
+        reply = await post(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/SECRET")
+        assert reply.problem.startswith("its TLS certificate is not valid: ")
+
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        reply = await post(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/SECRET")
+        assert reply == Reply(None, "TLS failed: WRONG_VERSION_NUMBER")

@@ -93,7 +93,7 @@ class Outbox:
         forgotten = () if keep else (Statement("forget_rows", kept), Statement("forget_receivers", kept))
         await self._database.write(*forgotten, *added)
         self._at_most = (await self._database.read("rows_of_outbox", {}))[0]["count"]
-        first = not self.is_used
+        first = bool(receivers) and not self.is_used
         self._announced.receivers = {one: frozenset(names) for one, names in receivers.items()}
         if first:
             await self._announce_recovered()

@@ -7,7 +7,7 @@ import pytest
 
 from mirrord.importing.draft import imported
 from mirrord.importing.inputs import InputText
-from tests.support.importing import MACHINE, document, entry, importing, reasons, said
+from tests.support.importing import CONF, MACHINE, document, entry, importing, reasons, said
 
 FOLDERS: list[tuple[str, dict[str, Any]]] = [
     ("rclone copy /srv/in minio:bkt/p", {"path": "/srv/in", "to": "s3://bkt/p/"}),
@@ -304,3 +304,20 @@ def test_headers_of_requests_to_stores_are_named() -> None:
     assert "--header is not carried over: its source is no URL" in reasons(
         "rclone copy /srv minio:bkt --header 'A: PL'"
     )
+    urls = reasons("rclone copyurl --urls list.csv minio:bkt/dir --header 'A: PL'")
+    assert "--header is not carried over: write http.headers" in urls
+
+
+def test_headers_of_a_remote_for_the_web_are_sent() -> None:
+    conf = f'{CONF}[w]\ntype = http\nurl = https://example.org/\nheaders = X-Team,data,"Cookie","a=PLANTED"\nodd = 1\n'
+    result = importing("rclone copyto w:a.bin minio:bkt/a.bin\n", conf=conf)
+    headers = document(result)["mirrors"][0]["http"]["headers"]
+    assert headers == {"X-Team": "${EXAMPLE_ORG_X_TEAM}", "Cookie": "${EXAMPLE_ORG_COOKIE}"}
+    assert "the option odd of the remote is not carried over" in "\n".join(said(result))
+    assert "PLANTED" not in result.text
+
+
+@pytest.mark.parametrize("tool", ["aws s3", "s5cmd"])
+def test_the_region_of_a_source_is_not_needed(tool: str) -> None:
+    result = importing(f"{tool} cp --source-region us-west-2 s3://src-bkt/a/x.bin s3://bkt/y/\n")
+    assert "not needed: --source-region" in result.text
