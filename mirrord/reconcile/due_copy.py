@@ -153,6 +153,14 @@ class DueCopy:
             original=self.original,
         )
 
+    def takes_parts_of(self, earlier: Transfer, upload: ResumedUpload) -> bool:
+        """Whether the copy can be proven with these parts. What the store copies itself is proven by the sizes of the
+        parts, those of the original; parts that are sent, by the checksum of each."""
+        if self.original is not None:
+            return earlier.part_sizes == self.original.layout.sizes
+        kind = self.checksum_kind
+        return kind is ChecksumKind.NONE or all(one.checksum is not None for one in upload.parts.values())
+
     def _readers(self, layout: PartLayout, memory_limit: int) -> int:
         if not pinned_by_validator(self.observed):
             return 1

@@ -3,7 +3,8 @@
 Owns the observation; `planning.transfers.store_copy` decides, and `transfer.store_copy` copies.
 """
 
-from mirrord.model import ChecksumKind, S3Object, TransferKind
+from mirrord.model import ChecksumKind, S3Object, StoredObject, TransferKind
+from mirrord.planning.transfers.parts import PartLayout
 from mirrord.planning.transfers.store_copy import copied_at_once, needs_first_part, part_copies, put_copy
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.transfer.spec import Original
@@ -28,7 +29,12 @@ async def original_of(due: DueCopy) -> Original | None:
         if found is None:
             return None
         layout = found
-    kind = stored.checksum.kind if stored.checksum is not None else ChecksumKind.CRC64NVME
-    if store.provider.checksum is ChecksumKind.NONE and layout.kind is TransferKind.PUT:
-        kind = ChecksumKind.NONE
-    return Original(at=origin.at, stored=stored, layout=layout, checksum=kind)
+    return Original(at=origin.at, stored=stored, layout=layout, checksum=_kind(stored, layout, store.provider.checksum))
+
+
+def _kind(stored: StoredObject, layout: PartLayout, of_store: ChecksumKind) -> ChecksumKind:
+    """That of the original, so that the two can be compared; else none where the store verifies MD5 only: B2 and others
+    refuse a request with `x-amz-checksum-algorithm`."""
+    if stored.checksum is not None and (of_store is not ChecksumKind.NONE or layout.kind is TransferKind.MULTIPART):
+        return stored.checksum.kind
+    return of_store if of_store in (ChecksumKind.MD5, ChecksumKind.NONE) else ChecksumKind.CRC64NVME

@@ -238,7 +238,7 @@ class Transfers:
             largest = self.budget.limit // 2 if due.original is None else due.store.provider.max_part
             if found is None and due.resumable and can_resume(earlier, wanted, largest):
                 upload = await self.unfinished.upload_of(earlier, due.store)
-            if upload is not None:
+            if upload is not None and due.takes_parts_of(earlier, upload):
                 found = earlier, upload
             else:
                 await self.discard(earlier, due.store, due.item)

@@ -131,7 +131,7 @@ async def record_finished(transfer: Transfer, store: ObjectStore, journal: Journ
 def as_copied(transfer: Transfer, stored: StoredObject, parts: Sequence[Part]) -> Copied:
     """The result of `transfer`, made from what a HEAD shows now."""
     reused = _is_store_copy(transfer)
-    if not confirms_write(transfer.id, transfer.progress.whole, stored):
+    if not (confirmed := confirms_write(transfer.id, transfer.progress.whole, stored)):
         integrity = Integrity.LENGTH  # it has other bytes
     elif reused:
         integrity = proof.of_copy(transfer.progress.whole, stored, transfer.revision.length)
@@ -139,6 +139,8 @@ def as_copied(transfer: Transfer, stored: StoredObject, parts: Sequence[Part]) -
         integrity = proof.of_put(transfer.progress.whole or stored.checksum, stored, stored.size)
     else:
         integrity = proof.of_multipart(transfer.progress.whole, parts, stored, stored.size)
+    if confirmed and integrity is Integrity.LENGTH and proof.has_etag_of(transfer.revision, stored):
+        integrity = Integrity.MD5  # the source is an object, and its store made the copy
     return Copied(
         transfer_id=transfer.id,
         revision=adopted(transfer.revision, stored),

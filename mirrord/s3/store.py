@@ -13,6 +13,7 @@ from mirrord.errors import (
     NoSuchUpload,
     OutcomeUnknown,
     PreconditionFailed,
+    StoreDenied,
     StoreRefused,
     StoreUnavailable,
 )
@@ -346,7 +347,10 @@ class ClientStore:
         """How this store writes plus signs in its listings, with what HEADs of a few keys of the page show."""
 
         async def exists(key: str) -> bool:
-            return await self.head_object(Destination("", "", bucket, key)) is not None
+            try:
+                return await self.head_object(Destination("", "", bucket, key)) is not None
+            except StoreDenied:  # also of a key that does not exist, under a policy for some keys
+                return False
 
         return await asked_plus_signs(results.listed_texts(page), prefix, self._plus, exists)
 

@@ -5,11 +5,15 @@ sent, but never proves anything: a store that ignores checksums accepts any byte
 LENGTH, and the caller must read the object back.
 """
 
+import re
 from collections.abc import Sequence
 
 from mirrord import checksums
 from mirrord.errors import ChecksumMismatch, LengthMismatch
-from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
+from mirrord.model import Checksum, ChecksumKind, Integrity, Part, Revision, StoredObject
+
+_OF_BYTES = re.compile(r'"[0-9a-f]{32}(?:-[1-9][0-9]{0,5})?"')
+"""An ETag that is an MD5 of the bytes, or of the MD5s of the parts."""
 
 
 def of_put(sent: Checksum | None, stored: StoredObject, size: int) -> Integrity:
@@ -71,6 +75,13 @@ def of_object_copy(original: StoredObject, stored: StoredObject) -> Integrity:
         return Integrity.FULL_OBJECT
     same_etag = bool(original.etag.strip('"')) and stored.etag.lower() == original.etag.lower()
     return Integrity.MD5 if same_etag else Integrity.LENGTH
+
+
+def has_etag_of(source: Revision, stored: StoredObject) -> bool:
+    """Whether the object has the length and the ETag of its source, and the ETag shows the bytes: as after a copy that
+    the store made itself."""
+    etag = (source.strong_etag or "").lower()
+    return (stored.size, stored.etag.lower()) == (source.length, etag) and _OF_BYTES.fullmatch(etag) is not None
 
 
 def _composite(parts: Sequence[Part]) -> Checksum | None:

@@ -14,6 +14,7 @@ from mirrord.model import (
     ChecksumKind,
     DeclaredSum,
     Destination,
+    Drift,
     Integrity,
     Item,
     ObjectOptions,
@@ -25,8 +26,10 @@ from mirrord.model import (
     State,
     StoredObject,
     TransferKind,
+    UploadOptions,
 )
 from mirrord.providers import profile
+from mirrord.reconcile.transfers import Transfers
 from mirrord.sources.stored.source import StoredSource
 from mirrord.testing import MemoryStore
 from mirrord.units import MiB
@@ -41,7 +44,7 @@ KEPT = ObjectOptions(content_type="text/x", cache_control="max-age=1", metadata=
 class Calls(MemoryStore):
     """Records its calls; `fails[call]` is raised instead, once for each error. `lies`: what a HEAD shows of copies."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         super().__init__(replace(profile(ProviderName.SEAWEEDFS), **limits))
         self.buckets["source"] = {}
         self.calls: list[str] = []
@@ -259,9 +262,8 @@ async def test_a_store_that_ignores_conditions_makes_no_object_of_two_versions(m
     assert world.content == b"z" * 11 * MiB
 
 
-async def test_parts_that_were_copied_are_not_copied_again() -> None:
-    world = Copies(Calls())
-    await world.upload()
+async def interrupt(world: Copies) -> None:
+    """Cancel a copy whose third part is not copied yet. The answers about parts have no checksums."""
     interrupted = asyncio.Event()
 
     async def hangs(source: Any, at: Any, upload_id: str, number: int, *given: Any, **more: Any) -> Part:
@@ -270,7 +272,8 @@ async def test_parts_that_were_copied_are_not_copied_again() -> None:
                 await asyncio.sleep(0)
             interrupted.set()
             await asyncio.Event().wait()
-        return await Calls.copy_part(world.calls, source, at, upload_id, number, *given, **more)
+        part = await Calls.copy_part(world.calls, source, at, upload_id, number, *given, **more)
+        return replace(part, checksum=None)
 
     object.__setattr__(world.store, "copy_part", hangs)
     check = asyncio.create_task(world.check())
@@ -281,9 +284,81 @@ async def test_parts_that_were_copied_are_not_copied_again() -> None:
     object.__delattr__(world.store, "copy_part")
     assert await world.unfinished() == 1
     world.calls.calls.clear()
+
+
+async def test_parts_that_were_copied_are_not_copied_again() -> None:
+    world = Copies(Calls(checksum=ChecksumKind.MD5))
+    await world.upload()
+    await interrupt(world)
     assert (await world.check(failures=1)).state is State.SYNCED
     assert world.calls.calls == ["copy 3"]
     assert (world.content, world.store.uploads) == (b"".join(PIECES), {})
+
+
+async def test_parts_that_were_copied_are_of_no_use_where_the_bytes_are_sent() -> None:
+    """They have no checksums, so that nothing could prove the object."""
+    world = Copies(Calls())
+    await world.upload()
+    await interrupt(world)
+    assert isinstance(world.reconciler.transfers, Transfers)
+    world.reconciler.transfers.etags.observe_unproven_copy(AT, TransferKind.MULTIPART)
+    options = UploadOptions(multipart_threshold=5 * MiB, part_size=5 * MiB)
+    assert (await world.check(failures=1, upload=options)).state is State.SYNCED
+    assert world.calls.calls.count("part") == 3
+    assert (world.content, world.store.uploads) == (b"".join(PIECES), {})
+
+
+@pytest.mark.parametrize("name", ["copy_object", "create_upload"])
+async def test_no_checksum_is_asked_of_a_store_that_verifies_md5_only(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Copies(Calls(checksum=ChecksumKind.MD5))
+    await (world.put() if name == "copy_object" else world.upload())
+    kinds: list[ChecksumKind] = []
+    call = getattr(MemoryStore, name)
+
+    async def seen(store: MemoryStore, *given: Any, **more: Any) -> Any:
+        kinds.append(given[-1])
+        return await call(store, *given, **more)
+
+    monkeypatch.setattr(MemoryStore, name, seen)
+    assert (await world.check()).state is State.SYNCED
+    assert (kinds, "get" in world.calls.calls) == ([ChecksumKind.MD5], False)
+    assert world.completed.copied.integrity is Integrity.MD5
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("call", ["copy_object", "complete_upload"])
+async def test_a_copy_that_was_made_before_a_kill_is_known_by_the_etag_of_its_source(call: str) -> None:
+    """At a store that shows no checksums. An unknown object would be drift."""
+    world = Copies(Calls())
+    world.calls.lies = {"checksum": None}
+    await world.put(b"before")
+    await world.check()
+    await (world.put() if call == "copy_object" else world.upload())
+
+    async def without_checksum(*given: Any, **more: Any) -> Part:
+        return replace(await Calls.copy_part(world.calls, *given, **more), checksum=None)
+
+    async def killed(*given: Any, **more: Any) -> StoredObject:
+        await getattr(Calls, call)(world.calls, *given, **more)
+        raise Killed
+
+    object.__setattr__(world.store, "copy_part", without_checksum)
+    object.__setattr__(world.store, call, killed)
+    with pytest.raises(Killed):
+        await world.check()
+    object.__delattr__(world.store, call)
+    assert await world.unfinished() == 1
+    world.calls.calls.clear()
+    outcome = await world.check(drift=Drift.REPORT)
+    assert (outcome.state, world.calls.calls) == (State.SYNCED, [])
+    record = await world.journal.record(world.item.id)
+    assert record is not None
+    assert record.object.integrity is Integrity.MD5
 
 
 @pytest.mark.parametrize("overwrite", [Overwrite.NEVER, Overwrite.OWNED])

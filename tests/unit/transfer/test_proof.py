@@ -4,7 +4,7 @@ import pytest
 
 from mirrord import checksums
 from mirrord.errors import ChecksumMismatch, LengthMismatch
-from mirrord.model import Checksum, ChecksumKind, Integrity, Part, StoredObject
+from mirrord.model import Checksum, ChecksumKind, Integrity, Part, Revision, StoredObject
 from mirrord.transfer import proof
 
 BODY = b"some bytes"
@@ -92,3 +92,24 @@ def test_a_multipart_upload_is_proven_by_its_whole_checksum_or_by_the_etags_of_m
     assert proof.of_multipart(None, parts(ChecksumKind.MD5), stored(), len(BODY)) is Integrity.MD5
     assert proof.of_multipart(None, parts(ChecksumKind.MD5, etags=False), stored(), len(BODY)) is Integrity.LENGTH
     assert proof.of_multipart(None, [], stored(), len(BODY)) is Integrity.LENGTH
+
+
+MD5 = etag_of(BODY)
+IN_PARTS = f'{MD5[:-1]}-2"'
+
+
+@pytest.mark.parametrize(
+    ("source", "length", "shown", "expected"),
+    [
+        (MD5, len(BODY), MD5, True),
+        (MD5, len(BODY), MD5.upper(), True),
+        (IN_PARTS, len(BODY), IN_PARTS, True),
+        (MD5, len(BODY), etag_of(b"other"), False),
+        (MD5, len(BODY) + 1, MD5, False),
+        (f"W/{MD5}", len(BODY), f"W/{MD5}", False),
+        ('"1"', len(BODY), '"1"', False),  # of a server that counts versions
+        (None, len(BODY), "", False),
+    ],
+)
+def test_the_etag_of_the_source_shows_its_bytes(source: str | None, length: int, shown: str, expected: bool) -> None:
+    assert proof.has_etag_of(Revision(address="a", etag=source, length=length), stored(etag=shown)) is expected
