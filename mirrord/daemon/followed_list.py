@@ -63,6 +63,10 @@ class FollowedList:
     _failures: int = 0
     _retry_after: float | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _at_its_time: bool = False
+    """Whether the list is read at a time of its schedule, or again after that failed."""
+    _due: list[str] = field(default_factory=list)
+    """See `take_due`."""
 
     async def run(self) -> None:
         """Follow the list. Ends only by cancellation, or by a programming error."""
@@ -73,11 +77,19 @@ class FollowedList:
             if self._unapplied:
                 await self.ports.changed()
                 self._unapplied = False
-            await self._wait(self._delay(self.ports.clock.now()))
+            timed = await self._wait(self._delay(self.ports.clock.now()))
+            if not self._failures:
+                self._at_its_time = timed
 
     def read_again(self) -> None:
         """Read the list now."""
         self._news.set()
+
+    def take_due(self) -> list[str]:
+        """The ids of the items, each once, that the list showed first, or changed, when it was read at its time under
+        cron: this is their time, too, and not the next one."""
+        due, self._due = self._due, []
+        return due
 
     def status(self) -> ListStatus:
         """The list as it was read last."""
@@ -138,6 +150,8 @@ class FollowedList:
         self._failures = self._failures + 1 if reading.revision is None else 0
         self._bad_rows = tuple(reading.faults)
         self._show(self._bad_rows)
+        if self._at_its_time and self.spec.options.schedule.cron is not None:
+            self._due += [item_id for item_id, item in found.items() if self.items.get(item_id) is not item]
         self._former = self.items
         self.items = found if self.known else {**self.items, **found}
         self._unapplied = True
@@ -176,8 +190,8 @@ class FollowedList:
             return AFTER_LAST_RETRY
         return schedule.every
 
-    async def _wait(self, seconds: float | None) -> None:
-        """Until then, or until `read_again`."""
+    async def _wait(self, seconds: float | None) -> bool:
+        """Until then, or until `read_again`. Returns whether the time has come."""
         timer = None if seconds is None else asyncio.create_task(self._wake(seconds))
         try:
             await self._news.wait()
@@ -185,6 +199,7 @@ class FollowedList:
             if timer is not None:
                 timer.cancel()
         self._news.clear()
+        return timer is not None and timer.done()
 
     async def _wake(self, seconds: float) -> None:
         await self.ports.clock.sleep(seconds)

@@ -63,6 +63,10 @@ class ListLoops:
         """Each list in force, by name."""
         return tuple(loop.status() for _, loop in sorted(self._loops.items()))
 
+    def take_due(self) -> list[str]:
+        """See `FollowedList.take_due`: of all lists."""
+        return [item_id for loop in self._loops.values() for item_id in loop.take_due()]
+
     def read_again(self) -> None:
         """Read all lists now."""
         for loop in self._loops.values():

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mirrord.frozen import frozen
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.destinations import Destination, fingerprint
+from mirrord.model.observed import Revision
 
 _FILE = "file://"
 
@@ -81,6 +82,11 @@ class ListedRevision(NamedTuple):
     prefix: str
     size: int
     etag: str
+
+    def shows(self, revision: Revision) -> bool:
+        """Whether it is this revision. Listings of some stores have ETags without quotes, or other ones than HEADs."""
+        etag = self.etag.strip('"')
+        return bool(etag) and (self.size, etag) == (revision.length, (revision.etag or "").strip('"'))
 
 
 @frozen

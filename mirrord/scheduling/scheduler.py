@@ -127,6 +127,11 @@ class Scheduler:
         await self.queue.enqueue(item_id, FIRST)
         return True
 
+    async def check_soon(self, item_ids: Sequence[str]) -> None:
+        """Check these items now, in their turn, whatever their schedules say."""
+        async for item_id in cooperatively(item_ids):
+            await self._now(item_id)
+
     def item(self, item_id: str) -> Item | None:
         """A desired item, or an unfinished file of a folder; None: there is none with this id."""
         scheduled = self._items.get(item_id)
@@ -258,10 +263,12 @@ class Scheduler:
         for _ in range(_BATCH):
             if not self.released:
                 return
-            item_id = self.released.popleft()
-            if (scheduled := self._items.get(item_id)) is not None:
-                scheduled.due = min(scheduled.due or inf, self.clock.now())
-                await self.queue.enqueue(item_id)
+            await self._now(self.released.popleft())
+
+    async def _now(self, item_id: str) -> None:
+        if (scheduled := self._items.get(item_id)) is not None:
+            scheduled.due = min(scheduled.due or inf, self.clock.now())
+            await self.queue.enqueue(item_id)
 
     # ── the wall clock ───────────────────────────────────────────────────────────────────────────
     async def _follow_clock(self) -> None:

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.frozen import frozen
-from mirrord.model import Item, Outcome, Record, Schedule, State
+from mirrord.model import Item, Outcome, Record, Revision, S3Object, Schedule, State
 from mirrord.planning.decisions.decide import options_digest
 
 JITTER = 0.05
@@ -97,9 +97,16 @@ def is_current(item: Item, record: Record) -> bool:
         and record.removed is None
         and record.revision is not None
         and item.source_at(record.revision.address) is not None
+        and _is_listed_so(item, record.revision)
         and record.object.options_digest == options_digest(item.options.object)
         and not item.options.suspend
     )
+
+
+def _is_listed_so(item: Item, revision: Revision) -> bool:
+    """Whether the listing that found the source, if one did, shows this revision."""
+    listed = item.origin.listed if isinstance(item.origin, S3Object) else None
+    return listed is None or listed.shows(revision)
 
 
 # ── the next check ────────────────────────────────────────────────────────────────────────────────

@@ -62,11 +62,11 @@ class StoredSource(Source):
         )
 
     def _is_listed(self, known: Revision) -> bool:
-        """Whether the listing shows this revision. Listings of some stores have ETags without quotes, or other ones."""
+        """Whether the listing shows this revision."""
         listed = self._listed
         if listed is None or known.address != self._address or known.strong_etag is None:
             return False
-        return (listed.size, listed.etag.strip('"')) == (known.length, known.strong_etag.strip('"'))
+        return listed.shows(known)
 
     def _revision(self, details: ObjectDetails) -> Revision:
         modified = details.stored.last_modified

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,15 @@ async def test_listings_know_the_items_and_which_of_them_a_user_wants_to_be_chec
     await scene.apply(a="mirrors: [{url: 'http://h/x', to: 's3://bucket/x', name: one}]")
     await scene.applied.trigger("an id")
     assert told == ["one", "an id"]
+
+
+async def test_what_a_list_shows_at_its_time_under_cron_is_checked_then(scene: Scene) -> None:
+    scene.list.content = b"y\n"
+    await scene.apply(a=LIST.replace("every: 1h", "cron: '0 * * * *'"))
+    await scene.list_clock.run_ready()
+    scheduler = scene.applied.scheduler
+    assert (scheduler.next_check(recorded("y").item_id) or 0.0) > scene.applied.clock.now()
+    scene.list.content, scene.list.etag = b"y\nz\n", '"2"'
+    await scene.list_clock.advance(3600)
+    assert (scheduler.next_check(recorded("y").item_id) or 0.0) > scene.applied.clock.now()
+    assert (scheduler.next_check(recorded("z").item_id) or inf) <= scene.applied.clock.now()

@@ -170,6 +170,31 @@ async def test_cron_gives_the_times_of_reading() -> None:
         assert scene.reads == before + 1
 
 
+async def test_what_a_list_shows_at_its_time_under_cron_is_due_with_it() -> None:
+    """The next time of the items themselves would be an hour later. A start, and a reload, are no such time."""
+    scene = Scene(replace(SPEC, options=Options(schedule=Schedule(every=None, cron="0 * * * *"))))
+    scene.publish("a")
+
+    def due() -> list[str]:
+        return [scene.list.items[one].destination.key for one in scene.list.take_due()]
+
+    async with followed(scene):
+        assert due() == []
+        scene.publish("a", "b")
+        scene.list.read_again()
+        await scene.clock.run_ready()
+        assert (due(), scene.names[-1]) == ([], {"a", "b"})
+        scene.publish("a", "b", "c")
+        await scene.clock.advance(3600 - scene.clock.now() % 3600)
+        assert due() == ["c"]
+        scene.publish("a", "d")
+        scene.source.fails = SourceUnavailable("no")
+        await scene.clock.advance(3600)
+        scene.source.fails = None
+        await scene.clock.advance(10)
+        assert (due(), due(), scene.names[-1]) == (["d"], [], {"a", "d"})
+
+
 async def test_a_suspended_list_is_not_read() -> None:
     scene = Scene(replace(SPEC, options=Options(suspend=True)))
     async with followed(scene):

@@ -11,11 +11,13 @@ from mirrord.errors import Reason
 from mirrord.model import (
     Destination,
     Item,
+    ListedRevision,
     ObjectOptions,
     Options,
     Outcome,
     Record,
     Revision,
+    S3Object,
     Schedule,
     State,
     fingerprint,
@@ -224,6 +226,18 @@ def test_a_definition_that_is_not_recorded_is_checked_now(changes: dict[str, obj
     known = record_of(item(NEVER), next_check=NOW + 600, **changes)
     assert not is_current(item(NEVER), known)
     assert first_wait(item(NEVER), known, NOW, MIDDLE) == Wait(NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [(("p/", 3, '"1"'), True), (("p/", 3, "1"), True), (("p/", 4, '"1"'), False), (("p/", 3, '"2"'), False)],
+)
+def test_an_object_that_a_listing_shows_changed_is_checked_now(listed: tuple[str, int, str], expected: bool) -> None:
+    source = S3Object(replace(AT, key="p/k"), ListedRevision(*listed))
+    one = replace(item(), origin=source)
+    known = record_of(one, revision=Revision(address=source.fingerprint, etag='"1"', length=3), next_check=NOW + 600)
+    assert is_current(one, known) is expected
+    assert first_wait(one, known, NOW, MIDDLE) == (Wait(NOW + 600, NOW + 600) if expected else Wait(NOW, NOW))
 
 
 def test_a_suspended_item_is_checked_once_to_report_its_state() -> None:
