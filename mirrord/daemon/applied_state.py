@@ -71,13 +71,14 @@ class AppliedState:
     async def _apply_items(self, changed_stores: Collection[str]) -> None:
         items = {item.id: item for item in self._expansion.items}
         self.lists.add_to(items)
+        unknown = self.lists.unknown  # now: a list that is read meanwhile is complete, but its rows are not in `items`
         folders = {spec.entry: spec for spec in self._expansion.folders}
         self.health.track(items)
         await self.files.replace(self._expansion.folders, items.values())
         await self.listings.replace(items.values(), self._expansion.folders)
         removed_folders = await self.folders.stop_outdated(folders)
         difference = await self.scheduler.apply(items, changed_stores)
-        await self._retire(difference.removed, removed_folders, items)
+        await self._retire(difference.removed, removed_folders, items, unknown)
         self.folders.start_missing(folders)
 
     async def renew_stores(self, *, again: bool = False) -> None:
@@ -107,10 +108,11 @@ class AppliedState:
         record = await self.journal.record(item_id)
         return item_id in self.leaving or (record is not None and await self.folders.submit(record))
 
-    async def _retire(self, removed: list[str], folders: list[str], items: Mapping[str, Item]) -> None:
+    async def _retire(
+        self, removed: list[str], folders: list[str], items: Mapping[str, Item], unknown: frozenset[str]
+    ) -> None:
         """Items that left are no longer shown. A file that is bad from the start hides what it would yield: then
         nothing is taken to have left while we did not run. So does a list, for its entry, until it was read wholly."""
-        unknown = self.lists.unknown
         try:
             await self.leaving.review(items, unknown)
         except JournalError:

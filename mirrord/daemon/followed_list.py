@@ -18,13 +18,13 @@ from mirrord.model import Item, Options, Revision
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.schedule import AFTER_LAST_RETRY, cron_after
 from mirrord.ports import Clock, Source
-from mirrord.sources.list.intake import list_name
+from mirrord.sources.list.intake import WRITTEN_WITHIN, list_name, may_be_written
 from mirrord.sources.list.reader import ListReading, read_list
 from mirrord.status import ListStatus
 
 _log = getLogger(__name__)
 
-FILE_EVERY = 2.0
+FILE_EVERY = WRITTEN_WITHIN
 """Seconds between two looks at the state of a list that is a file."""
 RETRIES = Backoff(base=1.0, cap=300.0)
 MOST_CONFLICTS = 20
@@ -145,7 +145,8 @@ class FollowedList:
             self._show(self._bad_rows)
 
     def _take(self, reading: ListReading, found: dict[str, Item]) -> None:
-        settled = self._is_settled(reading.revision)
+        # Else it is read once more a little later, and until then no item leaves.
+        settled = not may_be_written(reading.revision, self.ports.clock.now())
         self.known, self._revision = reading.complete and settled, reading.revision if settled else None
         self._failures = self._failures + 1 if reading.revision is None else 0
         self._bad_rows = tuple(reading.faults)
@@ -155,13 +156,6 @@ class FollowedList:
         self._former = self.items
         self.items = found if self.known else {**self.items, **found}
         self._unapplied = True
-
-    def _is_settled(self, read: Revision | None) -> bool:
-        """Whether no program seems to write the file of the list just now. Else it is read once more a little later,
-        and until then no item leaves."""
-        if read is None or read.file is None:
-            return True
-        return not 0 <= self.ports.clock.now() - read.file.mtime_ns / 1e9 < FILE_EVERY
 
     def _failed(self, error: SourceError) -> None:
         """The list cannot be read: its items stay as they are."""

@@ -18,7 +18,7 @@ from typing import Self
 from mirrord.declared import StoreOptions
 from mirrord.engine.buckets import Buckets
 from mirrord.errors import StoreRefused
-from mirrord.model import Destination, Item
+from mirrord.model import Destination, FormerSource, Item
 from mirrord.ports import ObjectStore
 from mirrord.s3.file_stats import FileStats, file_stats
 
@@ -62,6 +62,8 @@ class Stores:
 
     async def of(self, item: Item) -> ObjectStore:
         """The open store of an item. Raises StoreError, also if its declared bucket could not be created."""
+        if isinstance(item.origin, FormerSource):  # to be deleted at its endpoint, and nowhere else
+            return await self.at(item.destination)
         name = item.destination.store
         store = await self.named(name)
         await self._buckets[name].require(item.destination.bucket)

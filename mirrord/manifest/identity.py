@@ -21,7 +21,7 @@ def manifest_identity(file: str) -> str | None:
     path = os.path.abspath(file)
     if file == STDIN or path.startswith(_DESCRIPTORS):
         return None
-    return path if os.path.isfile(path) or not os.path.lexists(path) else None
+    return path if os.path.isfile(path) or not os.path.exists(path) else None
 
 
 class LoadedFiles:

@@ -69,6 +69,9 @@ class FormerSource:
     address: str
     wanted: tuple[Destination, ...] = ()
     """Objects of items in force that may be the object of this item: the same key at another endpoint."""
+    listed: Destination | None = None
+    """The source, if it is an object that only its absence from a listing took away: that does not prove that it is
+    gone."""
 
     @property
     def fingerprint(self) -> str:

@@ -105,8 +105,8 @@ class JournalQueries(Protocol):
     def held(self) -> AsyncIterator[tuple[str, Holder]]:
         """Every held item with the holder that had it last, streamed by item id. See `hold`."""
 
-    async def held_objects(self, entry: str) -> int:
-        """The number of items that holders of this entry's name have, and that have an object."""
+    async def held_objects(self, entry: str, file: str) -> int:
+        """The number of items that holders of this entry and file have, and that have an object."""
 
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         """Device and inode of the directory that the folder's last complete scan read; None if none is recorded."""

@@ -4,7 +4,7 @@ Owns the order of the lists, the claims of their rows on objects, and what is re
 row whose object belongs to a mirror or to an earlier row is a bad row.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import random
@@ -12,10 +12,10 @@ from random import random
 from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
 from mirrord.frozen import frozen
-from mirrord.model import Item
+from mirrord.model import Item, Revision
 from mirrord.planning.timing.backoff import Backoff, exhausted, pause
 from mirrord.ports import Source
-from mirrord.sources.list.intake import Claim, list_name
+from mirrord.sources.list.intake import WRITTEN_WITHIN, Claim, list_name, may_be_written
 from mirrord.sources.list.spool import ListSpool
 
 ListSourceOf = Callable[[ListSpec], Source]
@@ -32,6 +32,9 @@ class ListedItems:
     faults: list[str] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
     """The entries of lists of which a row is bad, or that were not read to their end."""
+    fresh: list[Callable[[], Awaitable[str]]] = field(default_factory=list)
+    """For each list that is a file which was written just before it was read: wait, then tell why nothing may leave
+    because of it; empty: it is as it was read."""
     _spools: list[ListSpool] = field(default_factory=list, init=False)
     _claims: dict[int, int] = field(default_factory=dict, init=False)
     """By item id as a number: the list's number and the row's line, in one number to save memory."""
@@ -75,25 +78,38 @@ class ListedItems:
 
 @frozen(kw_only=True)
 class ListReader:
-    """Reads lists with the adapters of one program. `retries`: of transient errors."""
+    """Reads lists with the adapters of one program. `retries`: of transient errors. `now`: seconds since the epoch;
+    None: it does not matter whether a list is still being written."""
 
     source_of: ListSourceOf
     sleep: Sleep
     retries: Backoff = _NO_RETRIES
+    now: Callable[[], float] | None = None
 
     async def read(self, specs: Sequence[ListSpec], mirrors: Mapping[str, str]) -> ListedItems:
         """Read all lists, one after the other. `mirrors`: the entries of the other items, by item id."""
         listed = ListedItems()
         for number, spec in enumerate(specs):
             spool, claim = listed.begin(spec), partial(listed.claim, number, specs, mirrors)
-            faults = list(await self._faults(spec, claim, spool))
+            faults, revision = await self._read(spec, claim, spool)
             listed.faults += faults
             if faults:
                 listed.incomplete.add(spec.entry)
+            elif self.now is not None and may_be_written(revision, self.now()):
+                listed.fresh.append(partial(self._why_changed, spec, revision))
         return listed
 
-    async def _faults(self, spec: ListSpec, claim: Claim, spool: ListSpool) -> Iterable[str]:
-        """Read one list into the spool, and return what is wrong with it."""
+    async def _why_changed(self, spec: ListSpec, read: Revision | None) -> str:
+        await self.sleep(WRITTEN_WITHIN)
+        try:
+            async with self.source_of(spec) as source:
+                changed = await source.probe(read) is not None
+        except SourceError as error:
+            return str(error)
+        return f"{list_name(spec)} was being written while it was read: nothing leaves because of it" if changed else ""
+
+    async def _read(self, spec: ListSpec, claim: Claim, spool: ListSpool) -> tuple[list[str], Revision | None]:
+        """Read one list into the spool, and return what is wrong with it, and its revision."""
         from mirrord.sources.list.reader import read_list  # imports asyncio: 50 ms that `validate` does not need
 
         failures = 0
@@ -103,7 +119,7 @@ class ListReader:
             except SourceError as error:
                 failures += 1
                 if error.recovery is not Recovery.RETRY or exhausted(self.retries, failures):
-                    return [str(error)]
+                    return [str(error)], None
                 await self.sleep(pause(self.retries, failures, random(), error.retry_after))
             else:
-                return reading.faults if reading is not None else ()
+                return (list(reading.faults), reading.revision) if reading is not None else ([], None)

@@ -4,6 +4,7 @@ For programs that end, `sync` and `plan`. Owns the scan of each folder, and one 
 folders settle. Does not wait for markers: a file without its marker is left Waiting.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from mirrord.programs.desired import Desired, matches, selected
 from mirrord.programs.leaving import ProgramItems, loaded_entries
 from mirrord.programs.report_file import ReportFile
 from mirrord.reconcile.file_batch import NewFile
-from mirrord.reconcile.leaving import Leaving
+from mirrord.reconcile.leaving import Leaving, LeftItems
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.sources.folder.settle import SettledFolder
 from mirrord.sources.folder.walk import FoundFile
@@ -139,6 +140,7 @@ class Snapshot:
         if self.options.only:
             return []
         if not self.options.reads_only:
+            await self._keep_if_written(found)
             await leaving.note(found)
         guarded = []
         for why, items in found.refused.values():
@@ -149,6 +151,14 @@ class Snapshot:
             *(PlannedItem(one.item, file=one.holder.file) for one in found.allowed),
             *(PlannedItem(item, _guarded(why)) for why, item in guarded),
         ]
+
+    async def _keep_if_written(self, found: LeftItems) -> None:
+        """Nothing leaves while a list is being written: its next rows may be those of the items."""
+        if found.allowed and self.desired.listed.fresh:
+            whys = await asyncio.gather(*(why() for why in self.desired.listed.fresh))
+            if any(whys):
+                self.incomplete += filter(None, whys)
+                found.allowed.clear()
 
     async def _also_blocked(self, item: Item, why: str) -> None:
         if self.options.file is not None:

@@ -59,7 +59,8 @@ async def _sync(
     opening = engine(settings, desired.loaded.stores, observer, release=slots.wake)
     async with opening as opened, opened.sweeper.beside():
         began = opened.clock.monotonic()
-        reader = ListReader(source_of=opened.list_source, sleep=opened.clock.sleep, retries=SYNC_RETRIES)
+        clock = opened.clock
+        reader = ListReader(source_of=opened.list_source, sleep=clock.sleep, retries=SYNC_RETRIES, now=clock.now)
         desired = await desired.with_lists(reader)
         await opened.files.replace(desired.expansion.folders, desired.local_items())
         await opened.listings.replace(desired.items(options.only), desired.expansion.folders)

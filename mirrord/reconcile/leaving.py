@@ -18,6 +18,7 @@ from mirrord.frozen import frozen
 from mirrord.model import Condition, Destination, FormerSource, Holder, Item, Options, Record, Schedule, State
 from mirrord.planning.decisions.leaving import Fate, LoadedEntries, fate, fate_of_record, same_place, store_now
 from mirrord.planning.decisions.prune import ALWAYS_FEW, largest, prune_refusal
+from mirrord.planning.lists.binding import prefix_source
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.prune_guard import BlockedDeletions
 from mirrord.reconcile.records import LEFT
@@ -172,7 +173,10 @@ class Leaving:
         objects, present = sum(one.has_object for one in items), now.entries.get(entry)
         if objects <= ALWAYS_FEW:
             return None
-        total = await self.journal.held_objects(entry)
+        files = {one.holder.file for one in items}
+        if present is not None and present.file is not None:
+            files.add(present.file)
+        total = sum([await self.journal.held_objects(entry, file) for file in sorted(files)])
         named = [one.holder.most for one in items if one.holder.most is not None]
         all_named = min(named) if len(named) == len(items) else None  # the word for one item does not count for another
         allowed = largest((most, present.most if present is not None else None, all_named))
@@ -236,10 +240,12 @@ def _item(holder: Holder, at: Destination, source: str, now: LoadedEntries) -> I
     """The item whose object is to be deleted. A failed deletion is tried again at its entry's `every`."""
     place, entry = store_now(at, now.stores), now.entries.get(holder.entry)
     every = entry.every if entry is not None else None
+    listing = entry.listing if entry is not None else None
+    origin = prefix_source(listing, source, place.item_id) if listing is not None else None
     return Item(
         id=place.item_id,
         entry=holder.entry,
-        origin=FormerSource(source),
+        origin=FormerSource(source, listed=None if origin is None else origin.at),
         destination=place,
         options=Options() if every is None else Options(schedule=Schedule(every=every)),
         gone=True,

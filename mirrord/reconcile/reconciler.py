@@ -18,6 +18,7 @@ from mirrord.errors import (
     JournalError,
     MirrordError,
     PreconditionFailed,
+    Reason,
     Recovery,
     SourceMissing,
     StoreError,
@@ -286,11 +287,21 @@ class Reconciler:
             return KEPT
         await self._give_up(item)
         removal = ObjectRemoval(self.journal, self.observer, self.clock, self.transfers.delete)
-        if isinstance(item.origin, FormerSource):
-            wanted = [(at, await self.store_of(replace(item, destination=at))) for at in item.origin.wanted]
-            return await removal.remove_left(item, record, store, wanted)
-        async with self.source_of(item) as source:
-            return await removal.remove_gone(item, record, store, source)
+        if not isinstance(item.origin, FormerSource):
+            async with self.source_of(item) as source:
+                return await removal.remove_gone(item, record, store, source)
+        listed = item.origin.listed  # a listing that lacks it proves no deletion
+        if listed is not None and await (await self._store_at(item, listed)).head_object(listed) is not None:
+            message = f"its source {listed} is there, although the listing lacks it: its object stays"
+            return await self._record(
+                item, record, Outcome(state=State.BLOCKED, reason=Reason.CONFLICT, message=message)
+            )
+        wanted = [(at, await self._store_at(item, at)) for at in item.origin.wanted]
+        return await removal.remove_left(item, record, store, wanted)
+
+    async def _store_at(self, item: Item, at: Destination) -> ObjectStore:
+        """The store of another object than the item's."""
+        return await self.store_of(replace(item, destination=at))
 
     async def _file_gone(self, item: Item, record: Record | None) -> Outcome:
         """A folder's file was deleted before it was sent. This is no failure: an existing object stays; without one,

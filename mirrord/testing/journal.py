@@ -153,8 +153,8 @@ class MemoryJournal:
         for item_id, holder in sorted(self._held.items()):
             yield item_id, holder
 
-    async def held_objects(self, entry: str) -> int:
-        mine = (item_id for item_id, holder in self._held.items() if holder.entry == entry)
+    async def held_objects(self, entry: str, file: str) -> int:
+        mine = (item_id for item_id, holder in self._held.items() if (holder.entry, holder.file) == (entry, file))
         known = (self._records.get(item_id) for item_id in mine)
         return sum(record is not None and record.object.etag is not None for record in known)
 

@@ -37,9 +37,10 @@ async def test_records_follow_their_holder_and_holders_do_not_follow_records(jou
     assert await held(journals) == {FULL.item_id: ONE}
 
 
-async def test_objects_are_counted_by_the_name_of_their_holders(journals: Journals) -> None:
+async def test_objects_are_counted_by_entry_and_file_of_their_holders(journals: Journals) -> None:
     await journals.now.save(FULL)
     await journals.now.hold({ONE: [FULL.item_id, "unknown"], replace(ONE, most=None): ["other"]})
     journal = await journals.later()
-    assert await journal.held_objects("one") == 1
-    assert await journal.held_objects("two") == 0
+    assert await journal.held_objects("one", "/m.yaml") == 1
+    assert await journal.held_objects("one", "/other.yaml") == 0
+    assert await journal.held_objects("two", "/m.yaml") == 0

@@ -1,6 +1,9 @@
 """Prune of mirrors and lists by `sync`, shown by `plan`: what leaves, what stays, and whose word counts."""
 
+import asyncio
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,12 @@ class World:
         url = self.origin.publish(f"/{key}", key.encode())
         return {"url": url, "to": f"s3://{self.bucket}/{key}", "prune": True, **options}
 
-    def rows(self, *keys: str, more: str = "") -> None:
+    def rows(self, *keys: str, more: str = "", ended: bool = True) -> None:
+        """`ended`: the file is old enough that its writer has ended."""
         urls = [self.origin.publish(f"/{key}", key.encode()) for key in keys]
         (self.home / "urls.txt").write_text("".join(f"{url}\n" for url in urls) + more)
+        if ended:
+            os.utime(self.home / "urls.txt", (time.time() - 60, time.time() - 60))
 
     def list_entry(self, **options: Any) -> dict[str, Any]:
         return {"list": "urls.txt", "to": f"s3://{self.bucket}/", "name": "mine", "prune": True, **options}
@@ -232,3 +238,18 @@ async def test_a_store_that_moved_loses_nothing_at_its_former_endpoint_under_a_n
     assert await world.plan() == []
     assert await world.sync() == set()
     assert world.keys == {"kept", "left", "new"}
+
+
+async def test_nothing_leaves_by_a_list_that_is_being_written(world: World) -> None:
+    names = [f"n{number}" for number in range(5)]
+    world.rows(*names)
+    world.write(world.list_entry())
+    await world.sync()
+
+    async def write_on() -> None:
+        await asyncio.sleep(1.0)
+        world.rows(*names)
+
+    world.rows(*names[:2], ended=False)
+    await asyncio.gather(sync(world.home, world.file), write_on())
+    assert world.keys == set(names)

@@ -213,8 +213,8 @@ class SqliteJournal:
                 holder = known[row["holder"]] = to_holder(row)
             yield row["item_id"], holder
 
-    async def held_objects(self, entry: str) -> int:
-        rows = await self._database.read("held_objects", {"entry": encode(entry)})
+    async def held_objects(self, entry: str, file: str) -> int:
+        rows = await self._database.read("held_objects", {"entry": encode(entry), "file": encode(file)})
         return int(rows[0]["count"]) if rows else 0
 
     async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:

@@ -275,4 +275,6 @@ WHERE item_id > :after ORDER BY item_id LIMIT :limit;
 
 -- name: held_objects
 SELECT count(*) AS count FROM held JOIN items USING (item_id)
-WHERE held.holder IN (SELECT id FROM holders WHERE entry = CAST(:entry AS TEXT)) AND etag IS NOT NULL;
+WHERE held.holder IN (
+    SELECT id FROM holders WHERE entry = CAST(:entry AS TEXT) AND file = CAST(:file AS TEXT)
+) AND etag IS NOT NULL;

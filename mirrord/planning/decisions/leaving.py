@@ -8,6 +8,7 @@ too many deletions, `reconcile.removal` the last check of the object.
 from collections.abc import Container, Mapping
 from enum import Enum
 
+from mirrord.declared import ListSpec
 from mirrord.errors import Reason
 from mirrord.frozen import frozen
 from mirrord.model import Destination, Holder, Record
@@ -34,6 +35,8 @@ class EntryInForce:
     """Seconds between two checks of an item; None: it has no such interval."""
     complete: bool = True
     """All its items are known: it is no list, or its list was read completely."""
+    listing: ListSpec | None = None
+    """The prefix whose objects are its sources; None: it has other sources."""
 
     def holder(self, name: str) -> Holder | None:
         """The holder of its items; None: nobody holds them."""

@@ -53,8 +53,8 @@ def _entries(
     for spec in share.lists:
         complete = not _is_unknown(spec, incomplete)
         prunes, most = spec.entry in share.prunes, share.prunes.get(spec.entry)
-        options = spec.options
-        yield spec.entry, EntryInForce(file, prunes, most, options.suspend, options.schedule.every, complete)
+        options, listing = spec.options, spec if spec.prefix is not None else None
+        yield spec.entry, EntryInForce(file, prunes, most, options.suspend, options.schedule.every, complete, listing)
 
 
 def _is_unknown(spec: ListSpec, incomplete: Collection[str]) -> bool:

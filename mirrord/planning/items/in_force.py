@@ -31,7 +31,7 @@ class ManifestVersions:
     """The present content is invalid, and may declare stores."""
 
     @property
-    def may_declare_stores(self) -> bool:
+    def hides_stores(self) -> bool:
         """Whether the present content may declare stores, which do not count while it is refused."""
         return self.hidden_stores or (self.proposed is not None and bool(self.proposed.document.stores))
 
@@ -70,7 +70,7 @@ class Trials:
         entries in force without any declared store: a further bad file does not stop them."""
         good = [one.good.document for one in self.files if one.good is not None]
         runs = any(one.mirrors or one.folders for one in good) and not any(one.stores for one in good)
-        bad = any(one.may_declare_stores for one in self.files if one.file not in chosen)
+        bad = any(one.hides_stores for one in self.files if one.file not in chosen)
         return self.removed_stores or (bad and not runs)
 
 

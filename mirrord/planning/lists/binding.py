@@ -14,6 +14,7 @@ from mirrord.declared import ListSpec
 from mirrord.errors import printable
 from mirrord.model import Destination, File, Item, ListedRevision, Options, Origin, S3Object, Url
 from mirrord.planning.items import keys
+from mirrord.planning.items.gitignore import KeySelection
 from mirrord.planning.items.templates import template
 from mirrord.planning.lists.rows import ListRow
 from mirrord.providers import profile
@@ -132,6 +133,22 @@ class RowBinding:
         if own is None or self._elsewhere is self._spec.options or _web_origin(origin.address) == own:
             return self._spec.options
         return self._elsewhere
+
+
+def prefix_source(spec: ListSpec, source: str, item_id: str) -> S3Object | None:
+    """The object below the prefix that is the source of this item, `source` as recorded. None: the entry would not make
+    this item of it, also if it were listed."""
+    prefix = spec.prefix
+    if prefix is None or not source.startswith(str(prefix.at)):
+        return None
+    name = source.removeprefix(str(prefix.at))
+    if not KeySelection(prefix.include, prefix.exclude).takes(name):
+        return None
+    try:
+        item = RowBinding(spec).item(ListRow(name, name, named=True))
+    except ValueError:
+        return None
+    return item.origin if item.id == item_id and isinstance(item.origin, S3Object) else None
 
 
 def _below(prefix: Destination, row: ListRow) -> S3Object:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mirrord.declared import ListSpec
-from mirrord.model import Item, shown
+from mirrord.model import Item, Revision, shown
 from mirrord.planning.lists.binding import RowBinding
 from mirrord.planning.lists.formats import format_of
 from mirrord.planning.lists.rows import ListRefused, ListRow
@@ -19,6 +19,8 @@ MOST_ROWS = 1_000_000
 """As of the combinations of a matrix."""
 MOST_SHOWN = 20
 """Bad rows that are shown with their reasons; the others are counted."""
+WRITTEN_WITHIN = 2.0
+"""Seconds after the last write to a list that is a file: until then its writer may not have ended."""
 _BOM = b"\xef\xbb\xbf"
 
 Claim = Callable[[Item, int], str | None]
@@ -63,6 +65,13 @@ class ListFaults:
 def list_name(spec: ListSpec) -> str:
     """The list for messages: its path or URL without secrets."""
     return shown(spec.location) if spec.by_url else spec.location
+
+
+def may_be_written(read: Revision | None, now: float) -> bool:
+    """Whether a program may be writing the file of the list just now. `now`: seconds since the epoch."""
+    if read is None or read.file is None:
+        return False
+    return 0 <= now - read.file.mtime_ns / 1e9 < WRITTEN_WITHIN
 
 
 class ListIntake:

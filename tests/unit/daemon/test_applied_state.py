@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.copy_proof import CopyProof
-from mirrord.model import Destination, Item, Outcome, Record, Revision, State
+from mirrord.model import Destination, Holder, Item, Outcome, Record, RecordedObject, Revision, State
+from mirrord.planning.items.difference import Difference
 from mirrord.reconcile.leaving import Leaving
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.queue import LocalQueue
@@ -201,3 +203,23 @@ async def test_what_a_list_shows_at_its_time_under_cron_is_checked_then(scene: S
     await scene.list_clock.advance(3600)
     assert (scheduler.next_check(recorded("y").item_id) or 0.0) > scene.applied.clock.now()
     assert (scheduler.next_check(recorded("z").item_id) or inf) <= scene.applied.clock.now()
+
+
+async def test_nothing_leaves_by_a_list_whose_rows_are_not_applied_yet(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reading ends while the items of other entries are applied."""
+    listed = "mirrors: [{list: l.txt, to: 's3://bucket/', name: mine, prune: true}]\n"
+    record = replace(recorded("y"), entry="mine", object=RecordedObject(transfer_id="t", etag='"e"'))
+    await scene.journal.save(record)
+    await scene.journal.hold({Holder(file=str(scene.directory / "b.yaml"), entry="mine"): [record.item_id]})
+    apply = Scheduler.apply
+
+    async def meanwhile(*given: Any) -> Difference:
+        for loop in scene.applied.lists._loops.values():
+            loop.known = True
+        return await apply(*given)
+
+    monkeypatch.setattr(Scheduler, "apply", meanwhile)
+    await scene.apply(a=SOUND, b=listed)
+    assert await scene.journal.record(record.item_id) == record

@@ -8,7 +8,7 @@ import pytest
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.engine.stores import Stores
 from mirrord.errors import StoreRefused
-from mirrord.model import Destination, ProviderName
+from mirrord.model import Destination, FormerSource, Item, ProviderName
 
 
 def declared(secret: str, name: str = "a", endpoint: str = "http://s:1") -> dict[str, StoreOptions]:
@@ -48,6 +48,16 @@ async def test_an_object_at_an_undeclared_endpoint_is_not_searched_elsewhere(sto
     await stores.replace(declared("one", endpoint="http://other:1"))
     with pytest.raises(StoreRefused, match="the store 'a' was at http://s:1 and is now at http://other:1"):
         await stores.at(Destination("a", "http://s:1", "bucket", "key"))
+
+
+async def test_an_item_that_left_is_not_deleted_at_another_endpoint(stores: Stores) -> None:
+    """The check of its deletion may begin while the stores of an edit are already in use."""
+    there = Destination("a", "http://s:1", "bucket", "key")
+    left = Item(id=there.item_id, entry="e", origin=FormerSource("https://h/x"), destination=there, gone=True)
+    assert await stores.of(left) is await stores.named("a")
+    await stores.replace(declared("one", endpoint="http://other:1"))
+    with pytest.raises(StoreRefused):
+        await stores.of(left)
 
 
 async def test_a_store_that_returns_with_other_options_is_opened_again(stores: Stores) -> None:

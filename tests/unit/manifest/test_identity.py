@@ -48,7 +48,10 @@ def test_a_file_that_a_shell_connected_has_no_identity(path: str) -> None:
     assert path not in LoadedFiles([path])
 
 
-def test_a_file_that_is_missing_just_now_keeps_its_identity_and_nothing_leaves_by_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_is_missing_just_now_keeps_its_identity_and_nothing_leaves_by_it(tmp_path: Path, link: bool) -> None:
     missing = str(tmp_path / "m.yaml")
+    if link:
+        (tmp_path / "m.yaml").symlink_to("..data/m.yaml")
     assert manifest_identity(missing) == missing
     assert missing not in LoadedFiles([missing])

@@ -1,11 +1,12 @@
 """The lists of a program that ends: claims on objects, faults, retries."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from mirrord.declared import ListSpec
 from mirrord.errors import SourceDenied, SourceUnavailable
+from mirrord.model import FileIdentity, Observed
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.programs.lists import ListReader
 from mirrord.testing import AutoAdvancingClock, MemorySource
@@ -62,3 +63,35 @@ async def test_a_list_that_cannot_be_read_hides_no_other() -> None:
     assert found.faults == ["denied"]
     assert len(denied.log.known) == 1
     assert [item.entry for item in found] == ["two"]
+
+
+@dataclass
+class FileInMemory(MemorySource):
+    mtime: float = 0.0
+
+    @property
+    def observed(self) -> Observed:
+        found = super().observed
+        file = FileIdentity(1, 1, len(self.content or b""), int(self.mtime * 1e9), 0)
+        return replace(found, revision=replace(found.revision, file=file))
+
+
+WRITING = "/l/1.txt was being written while it was read: nothing leaves because of it"
+
+
+@pytest.mark.parametrize(
+    ("age", "then", "whys"),
+    [
+        (9.0, b"a\n", []),
+        (1.0, b"a\n", [""]),
+        (1.0, b"a\nb\n", [WRITING]),
+        (1.0, None, ["x: the source does not exist"]),
+    ],
+)
+async def test_a_list_that_was_just_written_is_looked_at_again(age: float, then: bytes | None, whys: list[str]) -> None:
+    source, clock = FileInMemory(b"a\n"), AutoAdvancingClock()
+    source.mtime = clock.now() - age
+    found = await replace(reader(clock, one=source), now=clock.now).read([ONE], {})
+    source.content = then
+    assert [await why() for why in found.fresh] == whys
+    assert found.faults == []

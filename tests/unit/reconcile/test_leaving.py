@@ -152,6 +152,16 @@ async def test_what_the_manifest_allowed_for_one_item_does_not_count_for_others(
     assert (found.allowed, len(found.refused["mine"][1])) == ([], 50)
 
 
+async def test_the_guard_does_not_count_an_entry_of_another_file(world: World) -> None:
+    """Two manifests that are never loaded together, with entries of the same name."""
+    names = [f"{number}" for number in range(20)]
+    theirs = [recorded(f"theirs{number}") for number in range(200)]
+    await world.journal.save_all([*(recorded(name) for name in names), *theirs])
+    await world.journal.hold({replace(HOLDER, file="/theirs.yaml"): [one.item_id for one in theirs]})
+    await world.review(*names, mine=MINE)
+    assert (await world.review(*names[12:], mine=MINE)).allowed == []
+
+
 async def test_a_desired_object_that_may_be_the_same_goes_with_the_deletion(world: World) -> None:
     await world.journal.save_all([recorded("a"), recorded("b")])
     await world.review("a", "b", mine=MINE)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from mirrord.errors import SourceDenied, SourceMissing, SourceRefused, StoreDenied, StoreUnavailable
+from mirrord.errors import Reason, SourceDenied, SourceMissing, SourceRefused, StoreDenied, StoreUnavailable
 from mirrord.events import Event, ItemBlocked, ItemPruned
 from mirrord.model import (
     META_TRANSFER,
@@ -248,6 +248,19 @@ async def test_a_deletion_that_failed_is_not_forgotten(world: World, monkeypatch
     with pytest.raises(StoreDenied):
         await leave(world)
     assert await held(world) == [AT.item_id]
+
+
+async def test_a_listing_that_lacks_the_source_proves_no_deletion() -> None:
+    world, listed = ItemWorld(), replace(ITEM_AT, key="in/key.txt")
+    await world.check()
+    await world.store.put_object(listed, memoryview(b"x"), ObjectOptions())
+    left = replace(world.item, origin=FormerSource(str(listed), listed=listed), gone=True)
+    outcome = await world.reconciler.reconcile(left)
+    assert (outcome.state, outcome.reason, outcome.pruned) == (State.BLOCKED, Reason.CONFLICT, False)
+    assert world.content is not None
+    await world.store.delete_object(listed)
+    assert (await world.reconciler.reconcile(left)).pruned
+    assert world.content is None
 
 
 @pytest.mark.parametrize("drift", Drift)

@@ -1,12 +1,13 @@
 """From rows to items: addresses, keys, and the settings that apply."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from mirrord.declared import ListSpec
-from mirrord.model import DeclaredBytes, HttpOptions, Options, ProviderName
-from mirrord.planning.lists.binding import RowBinding
+from mirrord.declared import ListSpec, SourcePrefix
+from mirrord.model import DeclaredBytes, Destination, HttpOptions, Options, ProviderName, S3Object
+from mirrord.planning.lists.binding import RowBinding, prefix_source
 from mirrord.planning.lists.rows import ListRow
 
 LOCAL = ListSpec(entry="e", location="/srv/l/x.txt", to="s3://bucket/p/", store="s", endpoint="http://s")
@@ -110,3 +111,25 @@ def test_headers_are_for_the_origin_of_a_list_by_url() -> None:
 def test_what_a_row_declares_is_in_its_item() -> None:
     declared = DeclaredBytes(size=1)
     assert RowBinding(WEB).item(ListRow("a", None, declared)).declared is declared
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "key", "found"),
+    [
+        ("a/b", {}, "p/a/b", True),
+        ("a/b", {"to": "s3://bucket/q/"}, "p/a/b", False),  # it left because of `to`
+        ("a/b", {"exclude": ("a",)}, "p/a/b", False),
+        ("a/b", {"at": "s3://data/other/"}, "p/a/b", False),
+        ("", {}, "p/", False),
+    ],
+)
+def test_the_object_of_a_prefix_that_only_a_listing_took_away(
+    name: str, changes: dict[str, Any], key: str, found: bool
+) -> None:
+    at = Destination("s", "http://s", "data", changes.get("at", "s3://data/in/").removeprefix("s3://data/"))
+    prefix = SourcePrefix(at, exclude=changes.get("exclude", ()))
+    spec = replace(LOCAL, location=str(at), to=changes.get("to", LOCAL.to), prefix=prefix)
+    left = Destination("s", "http://s", "bucket", key)
+    expected = S3Object(Destination("s", "http://s", "data", f"in/{name}")) if found else None
+    assert prefix_source(spec, f"s3://data/in/{name}", left.item_id) == expected
+    assert prefix_source(LOCAL, f"s3://data/in/{name}", left.item_id) is None
