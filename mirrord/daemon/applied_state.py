@@ -65,8 +65,9 @@ class AppliedState:
     async def _apply_lists(self) -> None:
         """The same after a list was read: only items may have changed."""
         async with self._applying:
-            await self._apply_items(())
-            await self.scheduler.check_soon(self.lists.take_due())
+            if self.manifests.current.expansion is self._expansion:  # else `apply` follows, with the rows of the list
+                await self._apply_items(())
+                await self.scheduler.check_soon(self.lists.take_due())
 
     async def _apply_items(self, changed_stores: Collection[str]) -> None:
         items = {item.id: item for item in self._expansion.items}

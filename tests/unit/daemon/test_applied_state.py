@@ -223,3 +223,14 @@ async def test_nothing_leaves_by_a_list_whose_rows_are_not_applied_yet(
     monkeypatch.setattr(Scheduler, "apply", meanwhile)
     await scene.apply(a=SOUND, b=listed)
     assert await scene.journal.record(record.item_id) == record
+
+
+async def test_a_list_is_not_applied_with_manifests_that_are_not_applied_yet(scene: Scene) -> None:
+    """What is in force would be compared with what the next manifests say, so that nobody would hold what leaves."""
+    await scene.apply(a=SOUND.replace("'}]", "', prune: true}]"))
+    before = [one async for one in scene.journal.held()]
+    (scene.directory / "a.yaml").write_text(SOUND.replace("/x'", "/z'"))
+    await scene.manifests.read()
+    await scene.applied._apply_lists()
+    assert len(before) == 1
+    assert [one async for one in scene.journal.held()] == before

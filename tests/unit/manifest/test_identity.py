@@ -49,7 +49,7 @@ def test_a_file_that_a_shell_connected_has_no_identity(path: str) -> None:
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_file_that_is_missing_just_now_keeps_its_identity_and_nothing_leaves_by_it(tmp_path: Path, link: bool) -> None:
+def test_a_file_that_is_missing_now_keeps_its_identity_and_nothing_leaves_by_it(tmp_path: Path, link: bool) -> None:
     missing = str(tmp_path / "m.yaml")
     if link:
         (tmp_path / "m.yaml").symlink_to("..data/m.yaml")
