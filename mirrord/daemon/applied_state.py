@@ -67,7 +67,6 @@ class AppliedState:
         async with self._applying:
             if self.manifests.current.expansion is self._expansion:  # else `apply` follows, with the rows of the list
                 await self._apply_items(())
-                await self.scheduler.check_soon(self.lists.take_due())
 
     async def _apply_items(self, changed_stores: Collection[str]) -> None:
         items = {item.id: item for item in self._expansion.items}
@@ -81,6 +80,7 @@ class AppliedState:
         difference = await self.scheduler.apply(items, changed_stores)
         await self._retire(difference.removed, removed_folders, items, unknown)
         self.folders.start_missing(folders)
+        await self.scheduler.check_soon(self.lists.take_due())
 
     async def renew_stores(self, *, again: bool = False) -> None:
         """Use replaced keys and certificates, and check the items now that their stores had refused.
