@@ -134,10 +134,18 @@ def _protected(item: Item, record: Record | None, stored: StoredObject) -> str |
     """The reason why the stored object may not be overwritten; None if it may."""
     if item.options.overwrite is Overwrite.NEVER:
         return "exists and overwrite is never"
-    written = META_TRANSFER in stored.metadata or (record is not None and record.object.etag == stored.etag)
-    if item.options.overwrite is Overwrite.OWNED and not written:
+    if item.options.overwrite is Overwrite.OWNED and not _written(record, stored):
         return "was not written by mirrord and overwrite is owned"
     return None
+
+
+def _written(record: Record | None, stored: StoredObject) -> bool:
+    """Whether mirrord wrote the object: so its metadata says, or the journal, at stores that drop the metadata. An
+    adopted object has no transfer id."""
+    known = record.object if record is not None else None
+    return META_TRANSFER in stored.metadata or (
+        known is not None and known.transfer_id is not None and known.etag == stored.etag
+    )
 
 
 def _first_check(item: Item, stored: StoredObject | None, observed: Observed | None, equal: bool | None) -> Decision:

@@ -70,6 +70,8 @@ DECLARED, LISTED = DeclaredSum(SUM), DeclaredSum(url="http://s/SUMS")
 STAMPED = replace(OURS, metadata={**OURS.metadata, META_SHA256: SUM})
 REPORT, IGNORE = Drift.REPORT, Drift.IGNORE
 NEVER, OWNED = Overwrite.NEVER, Overwrite.OWNED
+WRITTEN = with_fields(record(), transfer_id="t0")
+ADOPTED = replace(FOREIGN, etag='"o1"')  # as in `record()`, which has no transfer id
 BY_US = StoredObject(size=9, etag='"o3"', metadata={META_TRANSFER: "t0"})
 TABLE = [
     # options, record, standing, observed revision (None: unchanged) -> action, reason, drifted
@@ -104,7 +106,9 @@ TABLE = [
     ({"overwrite": OWNED}, None, OURS, V1, Action.ADOPT, None, False),
     ({"overwrite": OWNED}, record(None), FOREIGN, V1, Action.BLOCK, Reason.CONFLICT, False),
     ({"overwrite": OWNED}, record(), OURS, V1, Action.KEEP, None, False),
-    ({"overwrite": OWNED}, record(), replace(FOREIGN, etag='"o1"'), V2, Action.COPY, None, False),  # by the journal
+    ({"overwrite": OWNED}, WRITTEN, ADOPTED, V2, Action.COPY, None, False),  # by the journal
+    ({"overwrite": OWNED}, record(), ADOPTED, V2, Action.BLOCK, Reason.CONFLICT, False),
+    ({"overwrite": OWNED}, record(), ADOPTED, None, Action.KEEP, None, False),
     ({"overwrite": OWNED}, record(), BY_US, V2, Action.COPY, None, True),
     ({"overwrite": OWNED}, record(), FOREIGN, None, Action.BLOCK, Reason.CONFLICT, True),
     ({"overwrite": OWNED, "drift": IGNORE}, record(), FOREIGN, V2, Action.BLOCK, Reason.CONFLICT, False),
@@ -297,7 +301,7 @@ TOUCHED = [
         Action.KEEP,
         None,
     ),
-    (with_fields(OF_FILE, integrity=None), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),  # adopted
+    (with_fields(OF_FILE, integrity=None), OURS, FILE_NOW, {}, Action.COMPARE, Action.KEEP, None),
     (with_fields(OF_FILE, checksum=CRC32), OURS, FILE_NOW, {}, Action.COPY, None, None),
     (with_fields(OF_FILE, checksum=None), OURS, FILE_NOW, {}, Action.COPY, None, None),
     (with_fields(OF_FILE, integrity=Integrity.LENGTH), OURS, FILE_NOW, {}, Action.COPY, None, None),
