@@ -99,8 +99,8 @@ class Manifest:
         return str(Path(self.file).absolute().parent)
 
     def problem(self, section: str, index: int, name: str, message: str) -> Problem:
-        """A fault of one entry, at its field `name`, or at the start of the entry."""
-        number, line, column = self.positions.field(section, index, name)
+        """A fault of one entry, at its field `name` (of a group: `group.field`), or at the start of the entry."""
+        number, line, column = self.positions.field(section, index, name.partition(".")[0])
         path = f"{section}[{number}]" + (f".{name}" if name else "")
         return Problem(self.file, line, column, path, message)
 

@@ -10,7 +10,10 @@ from mirrord.frozen import frozen
 from mirrord.manifest.syntax.nodes import MappingNode, Node, SequenceNode
 
 _SECTIONS = ("mirrors", "folders")
-_FIELDS = ("", "url", "urls", "list", "path", "to", "key", "name", "store", "matrix", "after_upload", "checksum")
+_FIELDS = (
+    *("", "url", "urls", "list", "path", "to", "key", "name", "store", "matrix", "after_upload", "checksum"),
+    "object",  # also of the fields in it
+)
 _WIDTH = 1 + 2 * len(_FIELDS)
 """Numbers for each entry: its index in the file, then line and column of each field."""
 _PLACES = {name: 1 + 2 * place for place, name in enumerate(_FIELDS)}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from mirrord.manifest.report import Step
 from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from mirrord.model import ProviderName
 
 RuleFault = tuple[tuple[Step, ...], str]
 """A path below the root, and the message."""
@@ -173,6 +174,15 @@ def _store(node: MappingNode) -> Iterator[RuleFault]:
     if isinstance(provider, ScalarNode) and provider.text == "embedded":
         for name in _given(node, "endpoint_url", "credentials", "ca_file"):
             yield (name,), "an embedded store makes its own; remove it"
+    if _given(node, "account_id"):
+        yield from _account(node, provider)
+
+
+def _account(node: MappingNode, provider: Node | None) -> Iterator[RuleFault]:
+    if not (isinstance(provider, ScalarNode) and (provider.unset or provider.text == ProviderName.R2)):
+        yield ("account_id",), "only for provider r2, whose address has an account in it"
+    elif _given(node, "endpoint_url"):
+        yield ("account_id",), "endpoint_url is given too; keep one"
 
 
 def _credentials(node: Node | None) -> Iterator[RuleFault]:

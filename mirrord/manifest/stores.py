@@ -2,7 +2,8 @@
 
 Owns the rule for an absent endpoint or credentials (SPEC section 2): `minio` reads MINIO_SERVER_URL, MINIO_ROOT_USER
 and MINIO_ROOT_PASSWORD; every store reads AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL as botocore does, because the
-endpoint is part of each item's identity. All other credentials come from the AWS chain.
+endpoint is part of each item's identity; then the provider's documented address counts. All other credentials come from
+the AWS chain.
 """
 
 import os
@@ -11,25 +12,26 @@ from collections.abc import Mapping
 from mirrord.declared import BucketOptions, Credentials, RequestOptions, StoreOptions
 from mirrord.manifest.schema import document
 from mirrord.model import ChecksumKind, ProviderName
+from mirrord.providers import facts_of
+from mirrord.providers.endpoints import ACCOUNT_VARIABLE, documented_endpoint, takes_account
 
 DEFAULT = "default"
 _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
 
 
 def store_options(name: str, store: document.StoreSection, directory: str, environ: Mapping[str, str]) -> StoreOptions:
-    """One declared store. ValueError if its provider needs an endpoint and there is none, or if the endpoint has
-    userinfo."""
-    endpoint = store.endpoint_url or _endpoint(store.provider, environ)
+    """One declared store. ValueError if its provider needs an endpoint, a region or an account and there is none, or if
+    the endpoint has userinfo."""
+    endpoint, region = store.endpoint_url or _endpoint(store.provider, environ), store.region
     if endpoint is None and store.provider not in _WITHOUT_ENDPOINT:
-        also = " or set MINIO_SERVER_URL" if store.provider is ProviderName.MINIO else ""
-        raise ValueError(f"endpoint_url is missing; provider {store.provider} has no common address, so give it{also}")
+        endpoint, region = _documented(store, environ)
     if endpoint is not None and "@" in endpoint:
         raise ValueError("the endpoint's URL in the environment holds a user or password; put keys under credentials")
     return StoreOptions(
         name=name,
         provider=store.provider,
         endpoint_url=endpoint,
-        region=store.region,
+        region=region,
         requests=RequestOptions(addressing=store.addressing, wire=store.wire, payload_signing=store.payload_signing),
         credentials=_credentials(store, environ),
         ca_file=store.ca_file and os.path.join(directory, store.ca_file),
@@ -50,6 +52,17 @@ def _endpoint(provider: ProviderName, environ: Mapping[str, str]) -> str | None:
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
         names += ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
     return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def _documented(store: document.StoreSection, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The provider's documented address, and the region to sign for."""
+    known = facts_of(store.provider)
+    account = store.account_id or (environ.get(ACCOUNT_VARIABLE) if takes_account(known) else None)
+    found = documented_endpoint(known, store.region, account)
+    if found is None:
+        also = " or set MINIO_SERVER_URL" if store.provider is ProviderName.MINIO else ""
+        raise ValueError(f"endpoint_url is missing; provider {store.provider} has no common address, so give it{also}")
+    return found
 
 
 def _credentials(store: document.StoreSection, environ: Mapping[str, str]) -> Credentials | None:

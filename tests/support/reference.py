@@ -1,4 +1,5 @@
-"""Generates the tables of docs/manifest.md and README.md from the schema, so that they cannot differ from it.
+"""Generates the tables of the pages: of docs/manifest.md and README.md from the schema, of docs/providers.md from the
+profiles. So they cannot differ.
 
 `python -m tests.support.reference` writes them between their markers; tests/integration/test_readme.py compares them.
 """
@@ -10,9 +11,13 @@ from typing import Any
 
 from mirrord.manifest.schema import not_yet
 from mirrord.manifest.schema.json_schema import json_schema
+from mirrord.model import ProviderName
+from mirrord.providers import facts_of
+from mirrord.providers.facts import MEANINGS, FactName, FactSheet, FactValue
+from mirrord.units import MiB, format_size
 
 ROOT = Path(__file__).parents[2]
-README, MANIFEST = ROOT / "README.md", ROOT / "docs" / "manifest.md"
+README, MANIFEST, PROVIDERS = ROOT / "README.md", ROOT / "docs" / "manifest.md", ROOT / "docs" / "providers.md"
 HEAD = ["| field | default | meaning |", "|---|---|---|"]
 
 Schema = dict[str, Any]
@@ -88,6 +93,45 @@ def _refused() -> list[str]:
     return ["| field | refused | what is missing |", "|---|---|---|", *rows]
 
 
+def _cell(value: FactValue) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return format_size(value) if value >= MiB else f"{value:,}"
+    return value if isinstance(value, str) else "; ".join(value)
+
+
+def _addresses() -> list[str]:
+    rows = ["| `provider` | product | `endpoint_url` if it is absent | `region` if it is absent |", "|---|---|---|---|"]
+    for name in ProviderName:
+        known = facts_of(name)
+        address, region = known.text(FactName.ENDPOINT), known.text(FactName.DEFAULT_REGION)
+        needs = "must be given" if address and "{region}" in address and name is not ProviderName.AWS else ""
+        rows.append(f"| `{name}` | {known.title} | {f'`{address}`' if address else ''} | {region or needs} |")
+    return rows
+
+
+def _meanings() -> list[str]:
+    return ["| fact | meaning |", "|---|---|", *(f"| {name} | {MEANINGS[name]} |" for name in FactName)]
+
+
+def _facts_of(known: FactSheet) -> list[str]:
+    rows = [f"### {known.title}: `{known.name}`", ""]
+    if known.facts:
+        rows += ["| fact | value | source |", "|---|---|---|"]
+        for name in FactName:
+            if fact := known.facts.get(name):
+                value = _cell(fact.value).replace("|", "\\|")
+                rows.append(f"| {name} | {value} | {fact.source} |")
+        rows.append("")
+    unknown = ", ".join(name for name in FactName if name not in known.facts)
+    return [*rows, f"Unknown: {unknown}.", ""]
+
+
+def _all_facts() -> list[str]:
+    return [row for name in ProviderName for row in _facts_of(facts_of(name))]
+
+
 TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
     "not-enforced": (README, _not_enforced),
     "not-yet": (MANIFEST, _refused),
@@ -96,6 +140,9 @@ TABLES: dict[str, tuple[Path, Callable[[], list[str]]]] = {
     "entry": (MANIFEST, lambda: _section("MirrorSection", shared_with="FolderSection")),
     "mirror": (MANIFEST, lambda: _section("MirrorSection", beyond="FolderSection")),
     "folder": (MANIFEST, lambda: _section("FolderSection", beyond="MirrorSection")),
+    "addresses": (PROVIDERS, _addresses),
+    "meanings": (PROVIDERS, _meanings),
+    "facts": (PROVIDERS, _all_facts),
 }
 
 

@@ -125,9 +125,12 @@ class StoreSection(Section):
     provider: fields.ProviderWord = _STORE.provider
     """The product or service; it decides limits and known deviations from S3."""
     endpoint_url: texts.EndpointUrl | None = None
-    """Address of the S3 API; absent: AWS."""
+    """Address of the S3 API; absent: the provider's documented one (docs/providers.md)."""
     region: texts.Name | None = None
-    """Region to sign for."""
+    """Region to sign for, and of the documented address; absent: the provider's default, else that of the AWS
+    configuration, else us-east-1."""
+    account_id: texts.Name | None = None
+    """Account in the documented address of r2; absent: CLOUDFLARE_ACCOUNT_ID."""
     addressing: fields.Addressing = _STORE.requests.addressing
     """Bucket in the path or in the host name of a request."""
     credentials: CredentialsSection | None = None

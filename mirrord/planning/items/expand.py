@@ -23,6 +23,7 @@ from mirrord.planning.items.objects import (
     EntryFault,
     bindings,
     bucket_and_key,
+    check_storage_class,
     default_name,
     folder_key,
     is_prefix,
@@ -181,6 +182,7 @@ class _File:
             provider, options = profile(store.provider), self._options(entry)
             context = EntryContext(self._manifest, section, index, store, provider, options, source_store)
             try:
+                check_storage_class(context)
                 if isinstance(entry, MirrorSection):
                     self._mirror(context, entry)
                 else:

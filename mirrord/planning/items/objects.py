@@ -20,7 +20,8 @@ from mirrord.planning.items import keys
 from mirrord.planning.items.templates import DATE, Template, template
 from mirrord.planning.lists.binding import is_below
 from mirrord.planning.lists.formats import format_of
-from mirrord.providers import Provider, profile
+from mirrord.providers import Provider, facts_of, profile
+from mirrord.providers.endpoints import is_documented
 
 MOST_COMBINATIONS = 1_000_000
 """Items that one entry's matrix may make."""
@@ -58,6 +59,19 @@ class EntryFault(Exception):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+def check_storage_class(context: EntryContext) -> None:
+    """Raises EntryFault if the provider is known not to have the storage class of the entry. A store at another address
+    than the provider's may have others: `provider` is aws if a manifest does not name it."""
+    wanted, known = context.options.object.storage_class, context.provider.storage_classes
+    if wanted is None or not known or wanted in known:
+        return
+    if is_documented(facts_of(context.store.provider), context.store.endpoint_url):
+        raise EntryFault(
+            "object.storage_class",
+            f"{context.provider.name} has no storage class {wanted}: give one of {', '.join(known)}",
+        )
 
 
 # ── mirrors ───────────────────────────────────────────────────────────────────────────────────────

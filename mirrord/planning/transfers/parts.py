@@ -80,7 +80,7 @@ def _largest_put(options: UploadOptions, provider: Provider, memory_limit: int) 
     MiB, that is the threshold."""
     threshold = options.multipart_threshold
     if threshold is None:
-        threshold = max(AUTO_THRESHOLD, provider.min_part)
+        threshold = max(provider.multipart_threshold or AUTO_THRESHOLD, provider.min_part)
     return max(0, min(threshold - 1, provider.max_put, memory_limit // 2))
 
 

@@ -48,12 +48,12 @@ FOLDERS: list[tuple[str, dict[str, Any]]] = [
     ("aws s3 sync . s3://bkt/p --delete", {"path": "/work/here", "to": "s3://bkt/p/", "delete": "mirror"}),
     ("aws --quiet s3 cp /srv/in s3://bkt/p/ --recursive", {"path": "/srv/in", "to": "s3://bkt/p/"}),
     (
-        "aws s3 sync /srv/in s3://bkt --exclude '*' --include '*.csv' --storage-class COLD --sse aws:kms",
+        "aws s3 sync /srv/in s3://bkt --exclude '*' --include '*.csv' --storage-class STANDARD_IA --sse aws:kms",
         {
             "path": "/srv/in",
             "to": "s3://bkt/",
             "include": ["*.csv"],
-            "object": {"storage_class": "COLD", "encryption": {"mode": "aws:kms"}},
+            "object": {"storage_class": "STANDARD_IA", "encryption": {"mode": "aws:kms"}},
         },
     ),
     ("s5cmd cp /srv/in/ s3://bkt/p/", {"path": "/srv/in", "to": "s3://bkt/p/"}),

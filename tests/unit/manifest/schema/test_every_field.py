@@ -59,6 +59,7 @@ BEHAVIOUR = {
     "*.stale_after": f"{STALE}::test_the_value_of_the_entry_counts",
     "stores.provider": f"{SESSION}::test_a_declared_checksum_replaces_that_of_the_provider",
     "stores.endpoint_url": f"{STORE}::test_the_aws_chain_signs_when_nothing_is_declared",
+    "stores.account_id": "tests/unit/providers/test_endpoints.py::test_the_minimal_manifest_of_a_provider",
     "stores.region": f"{SETTINGS}::test_the_region_is_signed_and_a_session_token_is_sent",
     "stores.credentials.session_token": f"{SETTINGS}::test_the_region_is_signed_and_a_session_token_is_sent",
     "stores.buckets.region": f"{SETTINGS}::test_a_declared_bucket_is_created_in_its_region",

@@ -262,7 +262,7 @@ def test_all_options_are_converted(expanded: Expand) -> None:
   http: {headers: {A: b}, idle_timeout: 5s, max_redirects: 2}
   upload: {multipart_threshold: 8MiB, part_size: 5MiB, concurrency: 2}
   object: {content_type: a/b, cache_control: c, content_disposition: d, content_encoding: e, content_language: f,
-    expires: 2030-01-31, metadata: {g: h}, tags: {i: j}, storage_class: K, acl: private,
+    expires: 2030-01-31, metadata: {g: h}, tags: {i: j}, storage_class: GLACIER_IR, acl: private,
     encryption: {mode: 'aws:kms', kms_key_id: l}}
 """,
         )
@@ -276,7 +276,12 @@ def test_all_options_are_converted(expanded: Expand) -> None:
     assert (upload.multipart_threshold, upload.part_size, upload.concurrency) == (8 * 1024**2, 5 * 1024**2, 2)
     assert (stored.content_type, stored.cache_control, stored.content_disposition) == ("a/b", "c", "d")
     assert (stored.content_encoding, stored.content_language, stored.expires) == ("e", "f", "2030-01-31")
-    assert (stored.metadata, stored.tags, stored.storage_class, stored.acl) == ({"g": "h"}, {"i": "j"}, "K", "private")
+    assert (stored.metadata, stored.tags, stored.storage_class, stored.acl) == (
+        {"g": "h"},
+        {"i": "j"},
+        "GLACIER_IR",
+        "private",
+    )
     assert (stored.encryption, stored.kms_key_id) == ("aws:kms", "l")
 
 
