@@ -407,8 +407,9 @@ async def test_all_trees_share_one_instance(tmp_path: Path) -> None:
             (root / "sub").mkdir(parents=True)
             watches.append(await life.enter_async_context(DirectoryWatch([root], recursive=True)))
         assert instances() == before + 1
-        for root, watch in zip(roots, watches, strict=True):
+        for root in roots:
             (root / "sub" / "a").write_text("x")
+        for root, watch in zip(roots, watches, strict=True):
             seen = await hinted(watch, root / "sub" / "a")
             assert all(path.startswith(f"{root}/") for path in seen)
     assert instances() == before

@@ -14,6 +14,9 @@ from tests.support.origin import Origin
 from tests.support.proxy import Seen, StoreProxy
 from tests.support.syncing import events, manifest, sync
 
+SPEED = 3.0
+"""How many seconds of the pause before a deletion pass in one real second."""
+
 
 class World:
     def __init__(self, home: Path, bucket: str, s3_client: Any, origin: Origin, proxy: StoreProxy) -> None:
@@ -88,18 +91,18 @@ async def test_an_object_that_was_replaced_between_listing_and_delete_stays(worl
 
 async def test_an_item_that_comes_back_soon_is_not_deleted(world: World) -> None:
     file = world.write("kept", "left")
-    async with running(world.home, str(file)) as daemon:
+    async with running(world.home, str(file), speed=SPEED) as daemon:
 
         async def are_there() -> bool:
             return world.keys == {"kept", "left"}
 
         await daemon.wait_for(are_there, what="both objects")
         world.write("kept")
-        await asyncio.sleep(2)
+        await asyncio.sleep(2 / SPEED)
         (left,) = (one for one in (await daemon.api("items"))["items"] if one["destination"].endswith("/left"))
         assert (left["state"], left["message"]) == ("Pending", "it left the manifests: its object will be deleted")
         world.write("kept", "left")
-        await asyncio.sleep(7)
+        await asyncio.sleep(7 / SPEED)
         assert world.proxy.counts["DeleteObject"] == 0
         states = {one["state"] for one in (await daemon.api("items"))["items"]}
         assert states == {"Synced"}

@@ -39,7 +39,7 @@ async def test_a_list_that_is_a_file_is_followed(
     url, rows = origin.url(""), tmp_path / "urls.txt"
     rows.write_text(f"{url}/a\n{url}/b\n")
     file = manifest(tmp_path, weed, f"{{list: urls.txt, to: 's3://{bucket}/x/', name: mine, every: 1h}}")
-    async with running(tmp_path, str(file)) as daemon:
+    async with running(tmp_path, str(file), speed=5.0) as daemon:
         await synced(daemon, "a", "b")
         before = len(origin.asked("/a"))
         rows.write_text(f"{url}/a\n{url}/c\n")

@@ -151,7 +151,7 @@ async def test_a_batch_delays_neither_a_url_nor_a_file_of_another_folder(
     tmp_path: Path, store_proxy: StoreProxy, bucket: str, s3_client: Any
 ) -> None:
     """The store holds puts of the first folder, of more batches than may run: the others go on."""
-    drops, held = Drops(tmp_path, store_proxy, bucket), HeldCalls("PutObject", count=3)
+    drops, held = Drops(tmp_path, store_proxy, bucket), HeldCalls("PutObject", count=3, below="in/")
     (tmp_path / "second").mkdir()
     (tmp_path / "page").write_text("of another entry")
     text = drops.file.read_text()

@@ -92,7 +92,7 @@ async def test_refusals_are_dead_at_once_and_later_rows_go_on(
     async with receiver.here():
         entries = f"mirrors: [{{url: '{origin.url('/a')}', to: 's3://{bucket}/a', every: 1s}}]\n"
         file = manifest(tmp_path, weed, [{"url": receiver.url()}], entries)
-        async with running(tmp_path, str(file)) as daemon:
+        async with running(tmp_path, str(file), speed=10.0) as daemon:
             await daemon.wait_for(lambda: receiver.refused)
             origin.publish("/a", b"one")
             origin.behave("/a")

@@ -11,6 +11,9 @@ from tests.support.daemon import TOKEN, Daemon, running, store_section
 from tests.support.origin import Origin
 from tests.support.weed import Server
 
+SPEED = 3.0
+"""How many seconds of the pause before a deletion, of schedules and of retries pass in one real second."""
+
 
 class World:
     """A directory with manifests of mirrors of one origin."""
@@ -54,10 +57,10 @@ async def states(daemon: Daemon) -> dict[str, tuple[str, str | None]]:
 async def test_what_leaves_by_an_edit_or_while_it_is_down_is_deleted(world: World) -> None:
     kept, left, moved, later = (world.entry(key) for key in ("kept", "left", "moved", "later"))
     world.write("a", kept, left, moved, later)
-    async with running(world.home, str(world.manifests)) as daemon:
+    async with running(world.home, str(world.manifests), speed=SPEED) as daemon:
         await world.has(daemon, "kept", "left", "moved", "later")
         world.write("a", kept, later)
-        await asyncio.sleep(1.5)  # two edits, one after the other: an entry is moved to another file
+        await asyncio.sleep(1.5 / SPEED)  # two edits, one after the other: an entry is moved to another file
         world.write("b", moved)
         line = await daemon.log("item.pruned")
         assert line["key"] == "left"
@@ -65,7 +68,7 @@ async def test_what_leaves_by_an_edit_or_while_it_is_down_is_deleted(world: Worl
         assert set(await states(daemon)) == {"kept", "moved", "later"}
     world.write("a", kept)
     world.write("b")
-    async with running(world.home, str(world.manifests)) as daemon:
+    async with running(world.home, str(world.manifests), speed=SPEED) as daemon:
         await world.has(daemon, "kept", "moved")  # b.yaml is empty
 
         async def only_one_is_shown() -> bool:  # records leave after their objects
@@ -84,7 +87,7 @@ async def test_a_guarded_list_is_blocked_until_it_is_allowed(world: World) -> No
     rows.write_text("".join(f"{url}\n" for url in urls.values()))
     entry = {"list": "urls.txt", "to": f"s3://{world.bucket}/", "name": "mine", "prune": True, "every": "1h"}
     world.write("a", entry)
-    async with running(world.home, str(world.manifests)) as daemon:
+    async with running(world.home, str(world.manifests), speed=SPEED) as daemon:
         await world.has(daemon, *keys)
         rows.write_text(f"{urls['n0']}\n")
 
@@ -93,7 +96,7 @@ async def test_a_guarded_list_is_blocked_until_it_is_allowed(world: World) -> No
 
         await daemon.wait_for(is_blocked, what="11 items Blocked")
         assert world.keys == set(keys)
-    async with running(world.home, str(world.manifests)) as daemon:
+    async with running(world.home, str(world.manifests), speed=SPEED) as daemon:
         await daemon.wait_for(is_blocked, what="11 items Blocked after a restart")
         world.write("a", {**entry, "prune": {"max": "95%"}})
         await world.has(daemon, "n0")
@@ -109,11 +112,11 @@ async def test_a_row_with_the_object_of_another_entry_makes_a_list_incomplete(wo
     rows.write_text(f"{urls['a']}\n{urls['b']}\n")
     mine = {"list": "urls.txt", "to": f"s3://{world.bucket}/", "name": "mine", "prune": True, "every": "1h"}
     world.write("a", mine, world.entry("c"))
-    async with running(world.home, str(world.manifests)) as daemon:
+    async with running(world.home, str(world.manifests), speed=SPEED) as daemon:
         await world.has(daemon, "a", "b", "c")
         rows.write_text(f"{urls['a']}\n{urls['c']}\n")
         await daemon.log(f"s3://{world.bucket}/c of mine is also the object of s3://{world.bucket}/c")
-        await asyncio.sleep(7)
+        await asyncio.sleep(7 / SPEED)
         assert world.keys == {"a", "b", "c"}
         assert set(await states(daemon)) == {"a", "b", "c"}
         rows.write_text(f"{urls['a']}\n")

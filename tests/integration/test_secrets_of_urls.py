@@ -32,7 +32,7 @@ async def test_no_secret_of_a_url_is_shown_or_stored(
     }
     file = manifest(tmp_path, weed, f"mirrors: {json.dumps(asked)}\n")
     for command in ("validate", "plan", "sync", "plan"):
-        clean((await mirrord(command, str(file), home=tmp_path)).output)
+        clean((await mirrord(command, str(file), home=tmp_path, speed=10.0)).output)
     for command in ("status", "status --json"):
         clean((await mirrord(*command.split(), "--config", str(file), home=tmp_path)).output)
     for kept in (tmp_path / "state").rglob("*"):

@@ -220,10 +220,11 @@ async def started(
     listen: str = "127.0.0.1:0",
     modes: bool = False,
     fresh: bool = False,
+    speed: float = 1.0,
 ) -> AsyncIterator[Daemon]:
     """Start `mirrord run` with these arguments, without waiting for daemon.ready; killed at the end."""
     given = ["run", "--listen", listen, *arguments] if listen else ["run", *arguments]
-    daemon = Daemon(await start(given, environment(home, env), home, modes=modes, fresh=fresh))
+    daemon = Daemon(await start(given, environment(home, env), home, modes=modes, fresh=fresh, speed=speed))
     try:
         yield daemon
     finally:
@@ -238,12 +239,13 @@ async def running(
     listen: str = "127.0.0.1:0",
     modes: bool = False,
     fresh: bool = False,
+    speed: float = 1.0,
 ) -> AsyncIterator[Daemon]:
     """`mirrord run` after its event daemon.ready. At the end its output must contain no traceback or internal error.
 
-    `modes`, `fresh`: see `command.start`.
+    `modes`, `fresh`, `speed`: see `command.start`.
     """
-    async with started(home, *arguments, env=env, listen=listen, modes=modes, fresh=fresh) as daemon:
+    async with started(home, *arguments, env=env, listen=listen, modes=modes, fresh=fresh, speed=speed) as daemon:
         daemon.url = (await daemon.log("daemon.ready"))["url"]
         yield daemon
         await daemon.kill()

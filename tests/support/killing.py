@@ -16,10 +16,12 @@ from tests.support.proxy import Seen, StoreProxy
 
 class HeldCalls:
     """Makes `count` calls of `operation` ("": any) wait, from the `nth` on: before the store gets them or, with
-    `answered`, after its answer."""
+    `answered`, after its answer. Only calls whose key begins with `below` count."""
 
-    def __init__(self, operation: str, nth: int = 1, count: int = 1, *, answered: bool = False) -> None:
-        self.operation = operation
+    def __init__(
+        self, operation: str, nth: int = 1, count: int = 1, *, answered: bool = False, below: str = ""
+    ) -> None:
+        self.operation, self._below = operation, below
         self._passing = nth - 1
         self._count = count
         self._answered = answered
@@ -30,7 +32,8 @@ class HeldCalls:
         proxy.before, proxy.after = (None, self._hold) if self._answered else (self._hold, None)
 
     async def _hold(self, seen: Seen, request: web.Request) -> web.StreamResponse | None:
-        if self.operation not in ("", seen.operation) or len(self._gates) == self._count:
+        other = self.operation not in ("", seen.operation) or not seen.key.startswith(self._below)
+        if other or len(self._gates) == self._count:
             return None
         if self._passing:
             self._passing -= 1
