@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Settings:
     hosts: tuple[str, ...] = ()  # more host names that page and API answer to
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
+    network_allow: tuple[str, ...] = ()  # networks (CIDR) exempt from the rules on addresses
 
     @property
     def directory(self) -> Path:
@@ -140,6 +142,23 @@ def _hosts(text: str) -> tuple[str, ...]:
     return names
 
 
+def is_network(text: str) -> bool:
+    """Whether this is an address or a CIDR block without host bits."""
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    names = tuple(text.replace(",", " ").split())
+    for name in names:
+        if not is_network(name):
+            raise ValueError(f"{name!r} is not a network; write an address or a CIDR block, like 10.0.0.0/8")
+    return names
+
+
 def _count(most: int) -> Callable[[str], int]:
     def check(text: str) -> int:
         count = int(text) if text.isascii() and text.isdigit() else 0
@@ -177,6 +196,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "hosts": _hosts,
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(MOST_CONNECTIONS),
+    "network_allow": _networks,
 }
 
 

@@ -16,6 +16,7 @@ _WRITTEN = {
     "log_format": "log.format",
     "log_level": "log.level",
     "per_host_connections": "per_host.connections",
+    "network_allow": "network.allow",
 }
 
 

@@ -106,7 +106,7 @@ async def startup(
     restarts = Restarts(lambda block: resolve(flags, environ, daemon_settings(block)))
     async with (
         engine(settings, {}, observers, DAEMON_RETRIES) as opened,
-        WebhookClient(opened.clock) as client,
+        WebhookClient(opened.clock, allow=settings.network_allow) as client,
         Supervisor(opened.clock) as supervisor,
     ):
         manifests = Manifests(paths, environ, opened.clock, observers)

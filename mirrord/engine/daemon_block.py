@@ -12,5 +12,6 @@ def daemon_settings(block: DaemonSection) -> dict[str, Any]:
     plain = {name: getattr(block, name) for name in given}
     log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
     host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}
+    network = {"network_allow": block.network.allow} if block.network.model_fields_set else {}
     state = {"state": state_path(block.state)} if block.state else {}
-    return {**plain, **log, **host, **state}
+    return {**plain, **log, **host, **network, **state}

@@ -115,7 +115,7 @@ async def engine(
         adapters = Adapters(
             journal=await life.enter_async_context(SqliteJournal(settings.state)),
             stores=await life.enter_async_context(Stores(stores, settings.directory)),
-            http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
+            http=await life.enter_async_context(_http_sources(settings)),
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock(), ticks=release is None),
@@ -132,11 +132,15 @@ async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> A
         yield Adapters(
             journal=await life.enter_async_context(read_journal(settings)),
             stores=await life.enter_async_context(Stores(stores, settings.directory, read_only=True)),
-            http=await life.enter_async_context(HttpSources(per_host=settings.per_host_connections)),
+            http=await life.enter_async_context(_http_sources(settings)),
             files=LocalFiles(settings.own_paths),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock()),
         )
+
+
+def _http_sources(settings: Settings) -> HttpSources:
+    return HttpSources(per_host=settings.per_host_connections, allow=settings.network_allow)
 
 
 def _assembled(

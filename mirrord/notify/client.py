@@ -4,7 +4,7 @@ Owns the connections and the words for what went wrong. No text contains the URL
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import strerror
 from types import TracebackType
 from typing import Self
@@ -22,9 +22,13 @@ DEADLINE = 15.0
 
 
 class WebhookClient:
-    """Requests inside `async with`. Proxies of the environment, cookies and ~/.netrc are not used; TLS is verified."""
+    """Requests inside `async with`. `allow`: networks exempt from the address rules.
 
-    def __init__(self, clock: Clock, *, deadline: float = DEADLINE) -> None:
+    Proxies of the environment, cookies and ~/.netrc are not used; TLS is verified.
+    """
+
+    def __init__(self, clock: Clock, *, deadline: float = DEADLINE, allow: Sequence[str] = ()) -> None:
+        self._rules = AddressRules(allow)
         self._clock = clock
         self._deadline = deadline
         self._session: aiohttp.ClientSession | None = None
@@ -57,12 +61,11 @@ class WebhookClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            rules = AddressRules()
             connector = aiohttp.TCPConnector(
                 limit=0,
                 limit_per_host=0,
                 resolver=aiohttp.ThreadedResolver(),
-                socket_factory=lambda info: checked_socket(rules, info, behind_public=False),
+                socket_factory=lambda info: checked_socket(self._rules, info, behind_public=False),
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

@@ -102,6 +102,21 @@ async def test_userinfo_of_a_redirect_is_a_header() -> None:
     assert [b"Authorization: Basic bWU6czNjcmV0" in head for head in heads] == [False, True]
 
 
+async def test_a_redirect_that_sets_a_cookie_gets_it_back_and_the_next_check_begins_without() -> None:
+    def answer(_: int, head: bytes) -> bytes:
+        if b"pass=s3cret" in head:
+            return BODY
+        field = b"Set-Cookie: pass=s3cret; Path=/; HttpOnly\r\nSet-Cookie: other=1; Path=/elsewhere\r\n"
+        return b"HTTP/1.1 302 Found\r\nLocation: /x?2\r\n" + field + b"Content-Length: 0\r\n\r\n"
+
+    async with origin(answer) as (url, heads), HttpSources() as sources:
+        await asked(sources, url, {"Cookie": "own=1"})
+        await asked(sources, url)
+    assert [b"Cookie: own=1; pass=s3cret\r\n" in head for head in heads] == [False, True, False, False]
+    assert [b"s3cret" in head for head in heads] == [False, True, False, True]
+    assert not any(b"other=" in head for head in heads)
+
+
 async def test_a_redirect_does_not_replace_the_entrys_own_authorization() -> None:
     places = list[str]()
     async with origin(redirect_with_credentials(places)) as (url, heads), HttpSources() as sources:

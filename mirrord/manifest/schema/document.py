@@ -39,7 +39,7 @@ class LogSection(Section):
 
 class NetworkSection(Section):
     allow: tuple[texts.NetworkRange, ...] = ()
-    """Link-local or metadata networks that sources may be in."""
+    """Networks exempt from the rules on addresses: link-local and metadata ones, and private ones after a redirect."""
 
 
 class NotifySection(Section):
@@ -82,7 +82,7 @@ class DaemonSection(Section):
     log: LogSection = LogSection.model_construct()
     """How the log is written."""
     network: NetworkSection = NetworkSection.model_construct()
-    """Exceptions to the rule on link-local and metadata addresses."""
+    """Exceptions to the rules on addresses of sources and webhooks."""
     notify: tuple[NotifySection, ...] = ()
     """Webhooks and heartbeats."""
 

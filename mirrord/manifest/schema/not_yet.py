@@ -42,7 +42,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "daemon.state": NotYetRow("a journal in PostgreSQL", _begins("postgres")),
     "daemon.bandwidth": NotYetRow("bandwidth limits"),
     "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
-    "daemon.network": NotYetRow("the rule on link-local and metadata addresses"),
     "stores.buckets.lock": NotYetRow("object lock"),
     "mirrors.http.proxy": NotYetRow("proxies"),
     "mirrors.http.ca_file": NotYetRow("private authorities of sources"),

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
-from mirrord.settings import HOST_PATTERN
+from mirrord.settings import HOST_PATTERN, is_network
 
 
 def _same(text: str) -> str:
@@ -134,7 +134,12 @@ WebhookSecret = Annotated[
     ),
 ]
 NetworkRange = Annotated[
-    str, _text(r"[0-9a-fA-F:.]+(/\d{1,3})?", "a network; write an address or a CIDR block, like 10.0.0.0/8")
+    str,
+    _text(
+        r"[0-9a-fA-F:.]+(/\d{1,3})?",
+        "a network; write an address or a CIDR block without host bits, like 10.0.0.0/8",
+        is_network,
+    ),
 ]
 
 

@@ -12,20 +12,29 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 Address = IPv4Address | IPv6Address
 
 _FORBIDDEN = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32")))
-_NAT64 = ip_network("64:ff9b::/96")
+_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+"""RFC 6052, and RFC 8215 with the address in the last 32 bits, as translators use it for the prefix length 96."""
+_COMPATIBLE = ip_network("::/96")
 
 
 def final_address(text: str) -> Address:
-    """The address at which packets to `text` arrive: IPv4 inside IPv6 (mapped, 6to4, NAT64) is extracted.
+    """The address at which packets to `text` arrive: IPv4 inside IPv6 (mapped, compatible, 6to4, NAT64, Teredo) is
+    extracted.
 
     Raises ValueError if the text is no address.
     """
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in network for network in _NAT64) or (address in _COMPATIBLE and int(address) > 1):
         return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
+
+
+def _is_public(address: Address) -> bool:
+    """Multicast, and fec0::/10 (site-local, RFC 3879), are global to Python."""
+    local = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not address.is_multicast and not local
 
 
 class AddressRefused(OSError):
@@ -45,14 +54,14 @@ class AddressRules:
             return None
         if any(address in network for network in _FORBIDDEN):
             return "leads to a link-local or cloud-metadata address, which mirrord does not ask"
-        if behind_public and not address.is_global:
+        if behind_public and not _is_public(address):
             return "a redirect leads from a public address to a private one, which mirrord does not follow"
         return None
 
     def is_public(self, text: str) -> bool:
         """Whether the address belongs to the public internet; an exempt address counts as private."""
         address = final_address(text)
-        return address.is_global and not any(address in network for network in self._allow)
+        return _is_public(address) and not any(address in network for network in self._allow)
 
 
 def checked_socket(

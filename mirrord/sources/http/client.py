@@ -1,6 +1,7 @@
 """GET with redirects: connections, deadlines, address rules, translated errors.
 
-Owns the pools, which are aiohttp's. Cookies, ~/.netrc and proxies of the environment are not used; TLS is verified. A
+Owns the pools, which are aiohttp's. ~/.netrc and proxies of the environment are not used; TLS is verified. Cookies of
+redirects end with the chain (`cookies`). A
 request after a redirect from a public address uses a separate pool, which never connects to a private address
 (FIELD_NOTES 13). Returns an open response; `body` reads it.
 """
@@ -16,11 +17,13 @@ from typing import Self
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 
 from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import shown
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
+from mirrord.sources.http.cookies import RedirectCookies
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
 from mirrord.sources.http.urls import redirect_target, without_userinfo
@@ -83,12 +86,17 @@ class HttpClient:
         Each request has `connect_timeout + idle` seconds until its response begins. The caller closes the response.
         Raises SourceUnavailable, SourceRefused.
         """
-        target, behind_public = url, False
+        target, behind_public, cookies = url, False, None
         for _ in range(max_redirects + 1):
-            response = await self._get_once(target, headers_for(target), idle, behind_public)
+            headers = headers_for(target)
+            if cookies is not None:
+                headers = _with_cookies(headers, cookies, target)
+            response = await self._get_once(target, headers, idle, behind_public)
             if response.status not in _REDIRECTS:
                 return response, target
             location = response.headers.get("Location")
+            cookies = cookies or RedirectCookies()
+            cookies.keep(target, response.headers.getall("Set-Cookie", ()))
             response.release()
             behind_public |= response.peer is not None and self._rules.is_public(response.peer)
             target = redirect_target(target, location)
@@ -121,6 +129,14 @@ class HttpClient:
             self._origins.clear()
         self._origins[place] = made = RequestOrigin.of(place)
         return made
+
+
+def _with_cookies(headers: Mapping[str, str], cookies: RedirectCookies, url: str) -> Mapping[str, str]:
+    fields = CIMultiDict(headers)
+    found = cookies.header(url, fields.get("Cookie"))
+    if found is not None:
+        fields["Cookie"] = found
+    return fields
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp.connector import Connection
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from mirrord._version import __version__
@@ -44,7 +44,7 @@ class HttpResponse:
         head, content = response
         protocol = connection.protocol
         self.status = head.code
-        self.headers: Mapping[str, str] = head.headers
+        self.headers: MultiMapping[str] = head.headers
         self.content = content
         self.peer = protocol.peer if isinstance(protocol, HttpProtocol) else None
         """The address of the server, or None if it is unknown."""

@@ -5,7 +5,7 @@ first source: it takes 0.1 s of CPU, and many runs have no URL.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class HttpSources:
     """Makes the sources of HTTP items over shared connections, open inside `async with`.
 
-    `connect_timeout` in seconds; `per_host`: connections to one host and port at a time, 0 for any number. `now` and
-    `monotonic` as `TimeFunctions`.
+    `connect_timeout` in seconds; `per_host`: connections to one host and port at a time, 0 for any number; `allow`:
+    networks exempt from the address rules. `now` and `monotonic` as `TimeFunctions`.
     """
 
     def __init__(
@@ -33,11 +33,13 @@ class HttpSources:
         *,
         connect_timeout: float = 10.0,
         per_host: int = 8,
+        allow: Sequence[str] = (),
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
+        self._allow = allow
         self._time = now, monotonic
         self._refusals = Refusals(monotonic)
         self._md5_etags = MD5ETags()
@@ -88,7 +90,8 @@ class HttpSources:
         if of_lists not in self._clients:
             from mirrord.sources.http.client import HttpClient
 
-            client = HttpClient(connect_timeout=self._connect_timeout, per_host=0 if of_lists else self._per_host)
+            per_host = 0 if of_lists else self._per_host
+            client = HttpClient(connect_timeout=self._connect_timeout, allow=self._allow, per_host=per_host)
             self._clients[of_lists] = client
             self._resources.push_async_exit(client)
         return self._clients[of_lists]

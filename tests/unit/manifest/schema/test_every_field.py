@@ -47,6 +47,7 @@ BEHAVIOUR = {
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
     "daemon.per_host.connections": f"{HTTP_CONNECTIONS}::test_connections_to_one_host_are_bounded",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
+    "daemon.network.allow": "tests/contract/test_network_policy.py::test_a_listed_network_is_exempt",
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
     "daemon.hosts": "tests/integration/test_web_hosts.py::test_names_of_the_manifest_flag_and_variable_are_answered",
     "daemon.shutdown_grace": "tests/integration/test_run_stop.py::test_a_store_that_answers_nothing_holds_up_no_end",
