@@ -219,13 +219,13 @@ async def test_silence_fails_after_the_idle_timeout(origin: Origin, sources: Htt
 async def test_a_body_below_the_minimum_rate_fails(origin: Origin) -> None:
     url = origin.publish("/it", WHOLE)
     origin.behave("/it", misbehaviour.drips(0.001))
-    tenths = count()  # each call of the clock is 0.1 s later: every read waited as long
-    item = item_of(url, idle_timeout=2.0, min_rate=KiB)
-    async with HttpSources(monotonic=lambda: next(tenths) / 10) as sources, sources.source(item) as source:
+    calls = count()  # each call of the clock is 0.04 s later: every read waited as long
+    item = item_of(url, idle_timeout=0.8, min_rate=10 * KiB)
+    async with HttpSources(monotonic=lambda: next(calls) * 0.04) as sources, sources.source(item) as source:
         observed = await probed(source)
-        with pytest.raises(SourceUnavailable, match=r"/it: slower than min_rate \(1\.0 KiB/s\) at \d+ of 900000"):
+        with pytest.raises(SourceUnavailable, match=r"/it: slower than min_rate \(10\.0 KiB/s\) at \d+ of 900000"):
             await read(source, observed)
-    assert 40 <= next(tenths) <= 44  # one window
+    assert 40 <= next(calls) <= 44  # one window
 
 
 async def test_a_slow_reader_does_not_count_as_a_slow_source(origin: Origin) -> None:
