@@ -18,6 +18,7 @@ from mirrord.model import (
     Holder,
     Notice,
     Notification,
+    ObjectOptions,
     OutboxCounts,
     OutboxRow,
     Part,
@@ -73,6 +74,9 @@ class JournalQueries(Protocol):
         numbers change.
         """
 
+    async def options(self, digest: str) -> ObjectOptions | None:
+        """The options of an object with this digest; None: `remember_options` was never called with it."""
+
     def records(self) -> AsyncIterator[Record]:
         """Every recorded item, in force or retired, streamed by item id."""
 
@@ -126,6 +130,10 @@ class JournalRecords(JournalQueries, Protocol):
 
         An id that is not recorded is ignored. An item that is already retired keeps its time.
         """
+
+    async def remember_options(self, digest: str, options: ObjectOptions) -> None:
+        """Record the options that objects are written with, once for all objects: a later change of them is told by
+        name. Returns at once if they are recorded."""
 
     async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
         """Record in one commit that these holders have these items, recorded or not, instead of any other holder.

@@ -5,7 +5,7 @@ sources (a response is closed before its body is read), files that were modified
 checksums. A store that no item needs is not opened.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mirrord.engine.wiring import Adapters, read_only
@@ -23,8 +23,9 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decisions.file_removal import why_unproven
+from mirrord.planning.decisions.rewrites import are_many
 from mirrord.planning.transfers.parts import part_layout
-from mirrord.ports import ObjectStore, Observer
+from mirrord.ports import JournalQueries, ObjectStore, Observer
 from mirrord.programs.desired import Desired, announce
 from mirrord.programs.lists import ListReader
 from mirrord.programs.report import Left, Result
@@ -62,8 +63,21 @@ class PlannedCopy:
     size: int | None
     original: Destination | None = None
     """The object that the store would copy, so that no bytes are sent; None: the bytes are sent."""
+    options: tuple[str, ...] | None = None
+    """See `WithheldCopy.options`."""
     readback: bool = False
     """It will be read back: by the entry's option, or because the last copy of its kind at this store was."""
+
+
+@frozen
+class PlannedRewrites:
+    """Many objects of one entry that would be rewritten because its `object:` changed. `options`: those that changed,
+    as far as they are known."""
+
+    entry: str
+    rewrites: int
+    objects: int
+    options: tuple[str, ...]
 
 
 @frozen
@@ -96,6 +110,8 @@ class Plan(Result):
 
     buckets: list[NewBucket] = field(default_factory=list)
     copies: list[PlannedCopy] = field(default_factory=list)
+    rewrites: list[PlannedRewrites] = field(default_factory=list)
+    """Entries of which many objects would be rewritten; each of them is one of `copies`, too."""
     removals: list[PlannedDeletion] = field(default_factory=list)
     leaving: list[PlannedFileRemoval] = field(default_factory=list)
     adoptions: list[PlannedAdoption] = field(default_factory=list)
@@ -148,8 +164,21 @@ async def plan(desired: Desired, settings: Settings, observer: Observer, only: S
         found.incomplete = snapshot.incomplete
         found.unchanged += snapshot.unchanged
         planning.finish()
+        found.rewrites = [one async for one in _many_rewrites(found, adapters.journal)]
         found.duration = adapters.clock.monotonic() - began
     return found
+
+
+async def _many_rewrites(found: Plan, journal: JournalQueries) -> AsyncIterator[PlannedRewrites]:
+    by_entry: dict[str, list[PlannedCopy]] = {}
+    for copy in found.copies:
+        if copy.options is not None:
+            by_entry.setdefault(copy.item.entry, []).append(copy)
+    for entry, copies in sorted(by_entry.items()):
+        objects = await journal.count(entry)
+        if are_many(len(copies), objects):
+            options = sorted({name for copy in copies for name in copy.options or ()})
+            yield PlannedRewrites(entry, len(copies), objects, tuple(options))
 
 
 def _position(item: Item) -> tuple[str, str, str]:
@@ -228,7 +257,7 @@ class _Planning:
     def _add(self, item: Item, outcome: Outcome, dry_run: DryRun) -> None:
         self._note_readback(item, dry_run)
         if (due := dry_run.copy_due) is not None:
-            self._plan.copies.append(PlannedCopy(due.item, due.why, due.kind, due.size, due.original))
+            self._plan.copies.append(PlannedCopy(due.item, due.why, due.kind, due.size, due.original, due.options))
             if dry_run.store is not None and dry_run.store.provider.checksum is not ChecksumKind.NONE:
                 self._leave(item)
         elif outcome.state is not State.SYNCED:

@@ -6,7 +6,7 @@ Changes nothing at the store; its journal must withhold writes, too. The reconci
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mirrord.frozen import frozen
 from mirrord.model import (
@@ -23,12 +23,15 @@ from mirrord.model import (
     TransferKind,
 )
 from mirrord.planning.decisions.adoption import SameBytes
+from mirrord.planning.decisions.decide import Action
 from mirrord.planning.decisions.object_identity import is_recorded
+from mirrord.planning.decisions.rewrites import changed_options
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.adoption import same_bytes
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.reuse import CopySourceGuard, Reuse
+from mirrord.reconcile.rewrite import Rewrite
 from mirrord.reconcile.store_copies import original_of
 from mirrord.reconcile.transfer_attempt import TransferAttempt
 from mirrord.reconcile.transfers import Declared
@@ -51,6 +54,8 @@ class WithheldCopy:
     size: int | None
     original: Destination | None
     """The object that the store would copy, so that no byte is sent; None: the bytes are sent."""
+    options: tuple[str, ...] | None = None
+    """The names of the object's options that changed, if nothing else did; empty: they are not known."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,7 +115,14 @@ class DryRun:
         unfinished: Sequence[Transfer] = (),  # noqa: ARG002 - bytes at the store are part of the copy's size
     ) -> Outcome:
         """Note what the copy would do. Raises the error that it would end with before its first byte."""
-        item = attempt.item
+        item, changed = attempt.item, await self._changed_options(attempt.item, seen)
+        if changed is not None:
+            rewrite = await Rewrite(self.journal).due(item, source, store, seen)
+            if rewrite is not None and rewrite.original is not None:
+                size, kind = rewrite.original.stored.size, rewrite.original.layout.kind
+                self.copy_due = WithheldCopy(item, seen.decision.message, kind, size, item.destination, changed)
+                return Outcome(state=State.SYNCED)
+            seen = replace(seen, observed=seen.observed or await source.probe())
         due = DueCopy.of(item, source, store, seen, await self.declared(item))
         observed = due.observed
         by_store = await original_of(due)
@@ -124,8 +136,14 @@ class DryRun:
         if due.vacant:
             await self.require_bucket(item, store)
         why = _MAY_BE_ADOPTED if self.unread else seen.decision.message
-        self.copy_due = WithheldCopy(item, why, kind, observed.revision.length, original)
+        self.copy_due = WithheldCopy(item, why, kind, observed.revision.length, original, changed)
         return Outcome(state=State.SYNCED)
+
+    async def _changed_options(self, item: Item, seen: Observation) -> tuple[str, ...] | None:
+        """See `WithheldCopy.options`."""
+        if seen.decision.action is not Action.REWRITE or seen.record is None:
+            return None
+        return changed_options(await Rewrite(self.journal).previous(seen.record), item.options.object)
 
     async def _original(self, attempt: TransferAttempt, due: DueCopy) -> Destination | None:
         record = await Reuse(self.journal, self.clock, self.budget, self.copy_sources).reusable_record(attempt, due)

@@ -23,7 +23,7 @@ from mirrord.planning.transfers.resume import pinned
 from mirrord.ports import ObjectStore, Source
 from mirrord.reconcile.observation import Observation
 from mirrord.transfer.ledger import ResumedUpload
-from mirrord.transfer.spec import NewObject, Original, SourceDemands, TransferSpec
+from mirrord.transfer.spec import NO_DEMANDS, NewObject, Original, SourceDemands, TransferSpec
 
 
 @frozen(kw_only=True)
@@ -73,11 +73,18 @@ class DueCopy:
     @property
     def resumable(self) -> bool:
         """Whether the rest can be fetched without the beginning. A declared digest is of all bytes in their order."""
-        return pinned(self.observed) and not self.demands.in_order
+        return self.rewrites or (pinned(self.observed) and not self.demands.in_order)
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the object is copied to itself."""
+        return self.original is not None and self.original.at == self.item.destination
 
     @property
     def demands(self) -> SourceDemands:
         """What the manifest, or the item's row in a list, demands of the source."""
+        if self.rewrites:
+            return NO_DEMANDS  # its bytes were sent by them
         requires, row = self.item.options.requires, self.item.declared
         return SourceDemands(
             max_size=requires.max_size,
@@ -125,7 +132,7 @@ class DueCopy:
         """The checksum by which a later HEAD shows that one request of the store made the copy."""
         if self.original is None or layout.kind is not TransferKind.PUT:
             return None
-        return self.original.stored.checksum
+        return self.original.known
 
     def spec(
         self, transfer: Transfer, layout: PartLayout, resumed: ResumedUpload | None, memory_limit: int
@@ -173,7 +180,8 @@ class DueCopy:
         different revisions is read as one stream, as it is now; a store keeps to them, so its object was replaced.
         """
         if isinstance(error, StoreCopyRefused):
-            return replace(self, original=None)
+            observed = await self.source.probe() if self.rewrites else self.observed
+            return replace(self, original=None, observed=observed) if observed else None
         if not isinstance(error, SourceChanged) or isinstance(self.item.origin, S3Object):
             return None
         if not pinned_by_validator(self.observed):

@@ -210,7 +210,9 @@ class _Batch:
                 self._ended.left(one.item, None)
             return []
         puts, at, now = list[_Put](), 0, self._transfers.clock.now()
-        digest = options_digest(files[0].item.options.object)  # of the folder
+        options = files[0].item.options.object  # of the folder
+        digest = options_digest(options)
+        await self._transfers.journal.remember_options(digest, options)
         for one, checksum in zip(files, sums, strict=True):
             body = buffer.view[at : at + one.file.size]
             at += one.file.size

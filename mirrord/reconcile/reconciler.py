@@ -27,7 +27,7 @@ from mirrord.events import ItemBlocked, ItemChanged, ItemDrifted, ItemUnchanged
 from mirrord.frozen import frozen
 from mirrord.model import Destination, FormerSource, Item, Observed, Outcome, Record, State, StoredObject, Transfer
 from mirrord.planning.decisions.adoption import SameBytes
-from mirrord.planning.decisions.decide import DRIFT_EVERY, Action
+from mirrord.planning.decisions.decide import DRIFT_EVERY, Action, options_digest
 from mirrord.planning.decisions.fallbacks import Unserved, moves_on, none_serves
 from mirrord.planning.decisions.listed import Verdict
 from mirrord.planning.decisions.object_identity import with_shown_etag
@@ -79,7 +79,7 @@ class Actions(Protocol):
         seen: Observation,
         unfinished: Sequence[Transfer] = (),
     ) -> Outcome:
-        """Make the object equal to the source (`seen.observed` is set); resume one of `unfinished` if that is
+        """Make the object equal to the source, or rewrite it (`seen.decision`); resume one of `unfinished` if that is
         possible."""
 
     async def discard(self, transfer: Transfer, store: ObjectStore, item: Item) -> None:
@@ -87,6 +87,11 @@ class Actions(Protocol):
 
     async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
         """Delete the object with this ETag, which a HEAD showed just now. Raises StoreError."""
+
+
+def _is_written(seen: Observation) -> bool:
+    """Whether the object is copied; a rewrite needs no source that changed."""
+    return seen.decision.action is Action.REWRITE or (seen.decision.writes and seen.observed is not None)
 
 
 def outcome_of_error(error: MirrordError, failures: int, retry: Retry) -> Outcome:
@@ -165,6 +170,7 @@ class Reconciler:
     async def _check(self, attempt: TransferAttempt) -> Outcome:
         """Observe, decide, act. Raises what the source, the store and the journal raise."""
         item = attempt.item
+        await self.journal.remember_options(options_digest(item.options.object), item.options.object)
         attempt.record = known = came_back(item, await self.journal.record(item.id))
         store = await self.store_of(item)
         unfinished = await self.transfers.resolve(attempt, store)
@@ -174,7 +180,7 @@ class Reconciler:
             return await self._removed(item, attempt.record, store)
         async with self.source_of(item) as source:
             seen = await self._observed(attempt, store, source, self._listed)
-            if seen.decision.action is Action.COPY and seen.observed is not None:
+            if _is_written(seen):
                 try:
                     return self._copied(item, await self.transfers.copy(attempt, source, store, seen, unfinished))
                 except (PreconditionFailed, ConditionRefused) as error:
@@ -182,7 +188,7 @@ class Reconciler:
                         raise
                     refusal = error
                 return await self._check_again(attempt, source, store, refusal)
-        if seen.decision.action is not Action.COPY and unfinished:
+        if not seen.decision.writes and unfinished:
             await self._give_up(item)
         return await self._without_copy(item, seen)
 
@@ -198,7 +204,7 @@ class Reconciler:
         await self._give_up(item)
         attempt.renew()
         seen = await self._observed(attempt, store, source, not_listed)
-        if seen.decision.action is not Action.COPY or seen.observed is None:
+        if not _is_written(seen):
             return await self._without_copy(item, seen)
         if isinstance(refusal, ConditionRefused):
             without = self.transfers.refused_conditions.tried_without(item.destination.endpoint)
@@ -244,7 +250,7 @@ class Reconciler:
 
     def _answered(self, item: Item, seen: Observation) -> None:
         """Source and store answered; a store that answers reads may still refuse writes."""
-        writes = seen.decision.action is Action.COPY
+        writes = seen.decision.writes
         self.breakers.answered(item, self.clock.monotonic(), store=seen.store_answered and not writes)
         if seen.store_answered and writes:
             self.breakers.reached(item)

@@ -1,11 +1,12 @@
-"""Finds out whether the store can copy an item's source itself: the source is an object of the same store.
+"""Finds out whether the store can copy one of its own objects: the source of an item, or the item's object itself.
 
 Owns the observation; `planning.transfers.store_copy` decides, and `transfer.store_copy` copies.
 """
 
-from mirrord.model import ChecksumKind, S3Object, StoredObject, TransferKind
+from mirrord.model import ChecksumKind, Destination, Overwrite, S3Object, StoredObject, TransferKind
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.planning.transfers.store_copy import copied_at_once, needs_first_part, part_copies, put_copy
+from mirrord.ports import ObjectStore
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.transfer.spec import Original
 
@@ -21,18 +22,24 @@ async def original_of(due: DueCopy) -> Original | None:
     if due.demands.in_order or due.observed.revision.strong_etag is None:
         return None
     stored = details.stored
-    if copied_at_once(stored, store.provider, due.item.options.overwrite):
-        layout = put_copy(stored.size)
-    else:
-        first = await store.inspect_object(origin.at, part=1) if needs_first_part(stored) else None
-        found = part_copies(stored, first, store.provider)
-        if found is None:
-            return None
-        layout = found
-    return Original(at=origin.at, stored=stored, layout=layout, checksum=_kind(stored, layout, store.provider.checksum))
+    layout = await layout_of_copy(origin.at, stored, store, due.item.options.overwrite)
+    if layout is None:
+        return None
+    kind = checksum_of_copy(stored, layout, store.provider.checksum)
+    return Original(at=origin.at, stored=stored, layout=layout, checksum=kind)
 
 
-def _kind(stored: StoredObject, layout: PartLayout, of_store: ChecksumKind) -> ChecksumKind:
+async def layout_of_copy(
+    at: Destination, stored: StoredObject, store: ObjectStore, overwrite: Overwrite
+) -> PartLayout | None:
+    """The requests by which the store copies its object `stored`; None: none, so that the copy could be compared."""
+    if copied_at_once(stored, store.provider, overwrite):
+        return put_copy(stored.size)
+    first = await store.inspect_object(at, part=1) if needs_first_part(stored) else None
+    return part_copies(stored, first, store.provider)
+
+
+def checksum_of_copy(stored: StoredObject, layout: PartLayout, of_store: ChecksumKind) -> ChecksumKind:
     """That of the original, so that the two can be compared; else none where the store verifies MD5 only: B2 and others
     refuse a request with `x-amz-checksum-algorithm`."""
     if stored.checksum is not None and (of_store is not ChecksumKind.NONE or layout.kind is TransferKind.MULTIPART):

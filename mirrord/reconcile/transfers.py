@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import field, replace
+from functools import partial
 
 from mirrord.aio import finish
 from mirrord.errors import (
@@ -33,6 +34,8 @@ from mirrord.model import (
     Transfer,
 )
 from mirrord.planning.decisions.adoption import SameBytes
+from mirrord.planning.decisions.decide import Action
+from mirrord.planning.decisions.rewrites import MOST_AT_ONCE
 from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.adoption import same_bytes
@@ -41,6 +44,7 @@ from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
 from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.records import with_copy
 from mirrord.reconcile.reuse import CopySourceGuard, Reuse
+from mirrord.reconcile.rewrite import Rewrite
 from mirrord.reconcile.running_copy import RunningCopy
 from mirrord.reconcile.store_copies import original_of
 from mirrord.reconcile.transfer_attempt import TransferAttempt
@@ -88,6 +92,7 @@ class Transfers:
     refused_conditions: RefusedConditions = field(default_factory=RefusedConditions)
     wrote: Callable[[Item], None] = _ignore
     """Called as soon as the store confirms bytes of an item."""
+    rewrites: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, MOST_AT_ONCE))
 
     @property
     def unfinished(self) -> UnfinishedTransfers:
@@ -131,25 +136,21 @@ class Transfers:
         seen: Observation,
         unfinished: Sequence[Transfer] = (),
     ) -> Outcome:
-        """Write the object and record it; resume one of `unfinished`, the item's transfers, if that is possible.
+        """Write or rewrite the object and record it; resume one of `unfinished`, the item's transfers, if that is
+        possible.
 
         Raises what `transfer.copy` raises; the journal then holds an intent only where the store may hold something of
         it. Raises ConditionRefused before anything is sent if the write needs the condition, and another write learned
         meanwhile that the store refuses it. A source that does not keep to pinned ranges is observed once more and read
         as one stream.
         """
-        waits, began = self.slots.locked(), self.clock.monotonic()
+        rewrites = seen.decision.action is Action.REWRITE
+        waits, began = self.slots.locked() or (rewrites and self.rewrites.locked()), self.clock.monotonic()
         if waits:  # its connection may be the one that a transfer with a slot waits for
             source.release()
-        async with self.slots:
-            if waits:
-                seen = await self._observed_again(source, seen, self.clock.monotonic() - began)
-            sha256, at = await self.declared(attempt.item), attempt.item.destination
-            conditional = at.endpoint not in self.refused_conditions
-            if seen.unlisted and not conditional:
-                raise ConditionRefused(f"{at}: the store refuses If-None-Match")
-            due = DueCopy.of(attempt.item, source, store, seen, sha256, conditional=conditional)
-            due = replace(due, original=await self._original(due))
+        async with self.rewrites if rewrites else nullcontext(), self.slots:
+            waited = self.clock.monotonic() - began if waits else None
+            due = await self._due(attempt.item, source, store, seen, waited)
             copied = await self._reused(attempt, due, unfinished)
             while copied is None:
                 running = await self._begun(attempt, due, unfinished)
@@ -165,6 +166,23 @@ class Transfers:
                     due, unfinished = again, ()
         await finish(self._recorded(attempt, copied, seen.record))
         return Outcome(state=State.SYNCED, copied=copied)
+
+    async def _due(
+        self, item: Item, source: Source, store: ObjectStore, seen: Observation, waited: float | None
+    ) -> DueCopy:
+        """What is written, after a wait of `waited` seconds for a slot; None: there was no wait."""
+        if seen.decision.action is Action.REWRITE:
+            rewrite = await Rewrite(self.journal).due(item, source, store, seen)
+            if rewrite is not None:
+                return rewrite
+        if waited is not None or seen.observed is None:
+            seen = await self._observed_again(source, seen, waited or 0.0)
+        sha256, at = await self.declared(item), item.destination
+        conditional = at.endpoint not in self.refused_conditions
+        if seen.unlisted and not conditional:
+            raise ConditionRefused(f"{at}: the store refuses If-None-Match")
+        due = DueCopy.of(item, source, store, seen, sha256, conditional=conditional)
+        return replace(due, original=await self._original(due))
 
     async def _original(self, due: DueCopy) -> Original | None:
         """See `original_of`. None also where the store proved no such copy before."""
@@ -199,6 +217,8 @@ class Transfers:
 
     async def _reused(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> Copied | None:
         """The object as the store copied it from one with the same bytes: see `Reuse`. None: the bytes must be sent."""
+        if due.rewrites:
+            return None
         copied = await Reuse(self.journal, self.clock, self.budget, self.copy_sources).copied(attempt, due)
         if copied is None:
             return None

@@ -8,7 +8,18 @@ from itertools import islice
 from typing import Any, Self
 
 from mirrord.errors import JournalError
-from mirrord.model import Checksum, FileIdentity, Holder, Part, Record, RecordedETag, State, Transfer, mentions
+from mirrord.model import (
+    Checksum,
+    FileIdentity,
+    Holder,
+    ObjectOptions,
+    Part,
+    Record,
+    RecordedETag,
+    State,
+    Transfer,
+    mentions,
+)
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule, unchanged_record
 from mirrord.ports.journal import MAX_MADE_FROM
 from mirrord.testing.outbox import MemoryOutbox
@@ -24,6 +35,7 @@ class MemoryJournal:
         self._roots: dict[tuple[str, str], tuple[int, int]] = {}
         self._held: dict[str, Holder] = {}
         self._written: float | None = None
+        self._options: dict[str, ObjectOptions] = {}
         self.outbox = MemoryOutbox(self._records)
 
     async def __aenter__(self) -> Self:
@@ -74,6 +86,12 @@ class MemoryJournal:
             if one.dated is not None and counts and one.source in wanted:
                 found[one.source] = min(one.dated, found.get(one.source, one.dated))
         return found
+
+    async def options(self, digest: str) -> ObjectOptions | None:
+        return self._options.get(digest)
+
+    async def remember_options(self, digest: str, options: ObjectOptions) -> None:
+        self._options[digest] = options
 
     async def save(self, record: Record) -> None:
         await self.save_all([record])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import field, replace
 
 from mirrord.frozen import frozen
-from mirrord.model import META_TRANSFER, ChecksumKind, Destination, ObjectOptions, Revision, StoredObject
+from mirrord.model import META_TRANSFER, Checksum, ChecksumKind, Destination, ObjectOptions, Revision, StoredObject
 from mirrord.planning.transfers.parts import PartLayout
 from mirrord.ports import ObjectStore
 from mirrord.transfer.budget import Budget
@@ -70,13 +70,22 @@ NO_DEMANDS = SourceDemands()
 
 @frozen(kw_only=True)
 class Original:
-    """An object of the same store that the store itself copies. `layout`: in one copy, or in parts."""
+    """An object of the same store that the store itself copies: another one, or the object itself, for other options.
+    `layout`: in one copy, or in parts."""
 
     at: Destination
     stored: StoredObject
     layout: PartLayout
     checksum: ChecksumKind
     """The kind that the store is asked to compute, so that it can be compared with that of the original."""
+    recorded: Checksum | None = None
+    """Of its bytes, as the journal knows it. A copy of which the store shows nothing is read back and compared with it;
+    None: the bytes are sent."""
+
+    @property
+    def known(self) -> Checksum | None:
+        """The checksum of its bytes: the one that the store shows, else the recorded one."""
+        return self.stored.checksum or self.recorded
 
 
 @frozen(kw_only=True)

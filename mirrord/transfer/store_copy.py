@@ -5,6 +5,8 @@ that shows nothing to compare, raises StoreCopyRefused: the caller then sends th
 ETag of the original; SourceChanged: it is another object now. Reads and sends no byte.
 """
 
+from dataclasses import replace
+
 from mirrord.errors import (
     BucketMissing,
     IntegrityError,
@@ -21,7 +23,7 @@ from mirrord.planning.transfers.resume import missing_ranges
 from mirrord.transfer import proof
 from mirrord.transfer.multipart import MultipartUpload
 from mirrord.transfer.spec import ByteCounter, Original, TransferContext, TransferSpec
-from mirrord.transfer.writes import ObjectWrite
+from mirrord.transfer.writes import ObjectWrite, has_transfer_id
 
 _REFUSED = (StoreRefused, StoreDenied, BucketMissing)
 
@@ -50,13 +52,13 @@ class StoreCopy:
         new, original, store = self.spec.new, self.original, self.context.store
         if new.if_none_match and await store.head_object(new.at) is not None:  # CopyObject has no such condition
             raise PreconditionFailed(f"CopyObject {new.at}: an object exists already", answered=True)
-        await self.context.ledger.completing(original.stored.checksum)
+        await self.context.ledger.completing(original.known)
         write = ObjectWrite(
             store=store,
             at=new.at,
             transfer_id=new.transfer_id,
             size=original.stored.size,
-            whole=original.stored.checksum,
+            whole=original.known,
             retry=self.context.retry.of_writes,
         )
         etag, size = original.stored.etag, original.stored.size
@@ -67,7 +69,17 @@ class StoreCopy:
         except PreconditionFailed as error:
             raise self._changed(error) from error
         self.counter.sent(size)
-        return stored
+        return await self._with_options(stored)
+
+    async def _with_options(self, stored: StoredObject) -> StoredObject:
+        """An object that was copied to itself looks like before where the store ignores the new options."""
+        new = self.spec.new
+        if stored.from_head or self.original.at != new.at or new.transfer_id is None:
+            return stored
+        current = await self.context.store.head_object(new.at)
+        if current is None or not has_transfer_id(new.transfer_id, current):
+            raise StoreCopyRefused(f"the store copies {new.at} to itself without its new options", answered=True)
+        return current
 
     async def _in_parts(self) -> StoredObject:
         spec = self.spec
@@ -106,11 +118,11 @@ class StoreCopy:
     def _proven(self, stored: StoredObject) -> Copied:
         spec, original = self.spec, self.original.stored
         try:
-            level = proof.of_object_copy(original, stored)
+            level = proof.of_object_copy(replace(original, checksum=self.original.known), stored)
         except IntegrityError as error:
             self.context.ledger.mismatched(stored)
             raise StoreCopyRefused(f"the store's copy of {self.original.at} differs: {error}", answered=True) from error
-        if level is Integrity.LENGTH:
+        if level is Integrity.LENGTH and self.original.recorded is None:
             self.context.ledger.mismatched(stored)
             raise StoreCopyUnproven(
                 f"the store shows no checksum or ETag that proves its copy of {self.original.at}", answered=True
@@ -123,7 +135,7 @@ class StoreCopy:
             parts=len(range(0, stored.size, max(1, spec.layout.sizes.first))) or 1,
             etag=stored.etag,
             etag_from_head=stored.from_head,
-            checksum=stored.checksum,
+            checksum=stored.checksum or self.original.recorded,
             integrity=level,
             reused=True,
         )

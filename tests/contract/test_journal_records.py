@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 from mirrord.errors import Reason
-from mirrord.model import Destination, Record, State
+from mirrord.model import Destination, ObjectOptions, Record, State
 from tests.support.journals import FULL, FULL_TRANSFER, Journals, by_id, every, part, record, transfer
 from tests.support.records import with_fields
 
@@ -158,3 +158,14 @@ async def test_a_retired_item_keeps_its_first_time_until_it_is_saved_again(journ
     journal = await journals.later()
     assert await journal.page() == [one]
     assert await journal.totals() == {State.PENDING: 1}
+
+
+async def test_options_are_kept_by_their_digest(journals: Journals) -> None:
+    options = ObjectOptions(cache_control="no-store", metadata={"a": "Ä"}, tags={"b": "c"})
+    for _ in range(2):
+        await journals.now.remember_options("d", options)
+    await journals.now.remember_options("e", ObjectOptions())
+    journal = await journals.later()
+    assert await journal.options("d") == options
+    assert await journal.options("e") == ObjectOptions()
+    assert await journal.options("f") is None

@@ -2,9 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from mirrord.model import Item, MoveFile, State, shown_origin
-from mirrord.programs.plan import NewBucket, Plan, PlannedAdoption, PlannedCopy, PlannedDeletion, PlannedFileRemoval
+from mirrord.programs.plan import (
+    NewBucket,
+    Plan,
+    PlannedAdoption,
+    PlannedCopy,
+    PlannedDeletion,
+    PlannedFileRemoval,
+    PlannedRewrites,
+)
 from mirrord.programs.report import Left
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
@@ -13,11 +22,12 @@ _SIGNS = {State.BLOCKED: "!", State.RETRYING: "!"}
 
 
 def lines(found: Plan) -> Iterator[str]:
-    """`+` is a write, `-` a deletion or a move of a file, `=` an adoption, `!` a problem, `.` a waiting or suspended
-    item.
+    """`~` is a rewrite by the store, `+` another write, `-` a deletion or a move of a file, `=` an adoption, `!` a
+    problem, `.` a waiting or suspended item.
 
     Other unchanged items are only counted.
     """
+    yield from map(_rewrites, found.rewrites)
     yield from map(_bucket, found.buckets)
     yield from map(_copy, found.copies)
     yield from map(_adoption, found.adoptions)
@@ -33,10 +43,13 @@ def lines(found: Plan) -> Iterator[str]:
 def summary(found: Plan) -> str:
     """`2 to copy (1.0 GiB), 1 bucket to create, 30 unchanged, 1 Blocked; looked at in 2s`."""
     sent = [copy for copy in found.copies if copy.original is None]
+    rewrites = sum(map(_is_rewrite, found.copies))
     known = sum(copy.size or 0 for copy in sent)
     unknown = sum(copy.size is None for copy in sent)
     size = format_size(known) + (f" and {unknown} of unknown size" if unknown else "")
-    parts = [f"{len(found.copies)} to copy ({size})"]
+    parts = [f"{len(found.copies) - rewrites} to copy ({size})"]
+    if rewrites:
+        parts.append(f"{rewrites} to rewrite")
     if read := sum(copy.size or 0 for copy in found.copies if copy.readback):
         parts.append(f"{format_size(read)} to read back")
     if found.buckets:
@@ -55,12 +68,28 @@ def _bucket(new: NewBucket) -> str:
     return f"+ create bucket s3://{new.bucket}  (declared by store {new.store}, does not exist)"
 
 
+def _is_rewrite(copy: PlannedCopy) -> bool:
+    """Whether the store copies the object to itself."""
+    return copy.original == copy.item.destination
+
+
+def _rewrites(many: PlannedRewrites) -> str:
+    options = f" ({', '.join(many.options)})" if many.options else ""
+    return (
+        f"~ {many.entry}: {many.rewrites:,} of {many.objects:,} objects would be rewritten, because their options "
+        f"changed{options}"
+    )
+
+
 def _copy(copy: PlannedCopy) -> str:
     size = "size unknown" if copy.size is None else format_size(copy.size)
     source = copy.item.shown_source
+    why = copy.why + (f": {', '.join(copy.options)}" if copy.options else "")
+    if _is_rewrite(copy):
+        return f"~ rewrite {copy.item.destination}  <- {source}  ({why}; {size}, by the store, no bytes sent)"
     size += ", then read back" if copy.readback else ""
     how = copy.kind.value if copy.original is None else f"copied by the store from {copy.original}, no bytes sent"
-    return f"+ copy {copy.item.destination}  <- {source}  ({_fallback(copy.item)}{copy.why}; {size}, {how})"
+    return f"+ copy {copy.item.destination}  <- {source}  ({_fallback(copy.item)}{why}; {size}, {how})"
 
 
 def _fallback(item: Item) -> str:
@@ -103,6 +132,7 @@ def in_json(found: Plan) -> Json:
                 *map(_removal_json, found.removals),
                 *map(_leaving_json, found.leaving),
             ],
+            "rewrites": [asdict(one) for one in found.rewrites],
             "left": [_left_json(left) for left in found.left],
             "unchanged": found.unchanged,
             "adopted": found.adopted,
@@ -122,7 +152,11 @@ def _bucket_json(new: NewBucket) -> dict[str, object]:
 def _copy_json(copy: PlannedCopy) -> dict[str, object]:
     read = {"readback": copy.size} if copy.readback else {}
     original = {"copied_from": str(copy.original)} if copy.original is not None else {}
-    what = {"why": copy.why, "kind": copy.kind, "size": copy.size}
+    what: dict[str, object] = {"why": copy.why, "kind": copy.kind, "size": copy.size}
+    if copy.options is not None:
+        what["options"] = copy.options
+    if _is_rewrite(copy):
+        return {"action": "rewrite", **_item_json(copy.item), **what}
     return {"action": "copy", **_item_json(copy.item), **what, **read, **original}
 
 

@@ -18,16 +18,18 @@ from mirrord.journal.sqlite.rows import (
     from_checksum,
     from_file,
     from_holder,
+    from_options,
     from_part,
     from_record,
     from_transfer,
     recorded_device,
     to_holder,
+    to_options,
     to_part,
     to_record,
     to_transfer,
 )
-from mirrord.model import Checksum, FileIdentity, Holder, Part, Record, RecordedETag, State, Transfer
+from mirrord.model import Checksum, FileIdentity, Holder, ObjectOptions, Part, Record, RecordedETag, State, Transfer
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule
 from mirrord.ports.journal import MAX_MADE_FROM
 
@@ -55,6 +57,7 @@ class SqliteJournal:
         self._ahead = RecordsAhead()
         self._counting = read_only  # begun by a writer's first question; a reader would not see what is begun later
         self._counted = False
+        self._known_options: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()
@@ -109,6 +112,16 @@ class SqliteJournal:
     async def dates(self, sources: Collection[str]) -> dict[str, float]:
         rows = await self._database.read("dates", {"sources": json.dumps(list(sources))})
         return {row["source"]: row["dated"] for row in rows}
+
+    async def options(self, digest: str) -> ObjectOptions | None:
+        rows = await self._database.read("options", {"digest": digest})
+        return to_options(rows[0]["options"]) if rows else None
+
+    async def remember_options(self, digest: str, options: ObjectOptions) -> None:
+        if digest in self._known_options:  # of each item at each check
+            return
+        await self._database.write(Statement("save_options", {"digest": digest, "options": from_options(options)}))
+        self._known_options.add(digest)
 
     async def save(self, record: Record) -> None:
         await self.save_all([record])

@@ -278,3 +278,9 @@ SELECT count(*) AS count FROM held JOIN items USING (item_id)
 WHERE held.holder IN (
     SELECT id FROM holders WHERE entry = CAST(:entry AS TEXT) AND file = CAST(:file AS TEXT)
 ) AND etag IS NOT NULL;
+
+-- name: save_options
+INSERT OR IGNORE INTO options (digest, options) VALUES (:digest, :options);
+
+-- name: options
+SELECT options FROM options WHERE digest = :digest;

@@ -24,6 +24,7 @@ from mirrord.model import (
     JournaledProgress,
     Notice,
     Notification,
+    ObjectOptions,
     OutboxRow,
     Part,
     PartSizes,
@@ -44,6 +45,7 @@ SqlValues = Mapping[str, SqlValue] | SqlRow
 """Values by the name of a column or parameter, or in order."""
 
 _REVISION = [field.name for field in fields(Revision)]
+_OPTIONS = [field.name for field in fields(ObjectOptions)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
 _UNNAMED = -1.0
 _NO_OTHERS = (None,) * len(_OTHERS)
@@ -254,6 +256,15 @@ def from_holder(holder: Holder) -> dict[str, SqlValue]:
 def to_holder(row: sqlite3.Row) -> Holder:
     most = None if row["most"] == _UNNAMED else row["most"]
     return Holder(file=row["file"], entry=row["entry"], most=most, suspended=bool(row["suspended"]))
+
+
+def from_options(options: ObjectOptions) -> str:
+    """JSON of the options that are set; ASCII."""
+    return json.dumps({name: value for name in _OPTIONS if (value := getattr(options, name))}, default=dict)
+
+
+def to_options(text: str) -> ObjectOptions:
+    return ObjectOptions(**{name: value for name, value in json.loads(text).items() if name in _OPTIONS})
 
 
 def from_file(file: FileIdentity) -> str:

@@ -28,6 +28,7 @@ from mirrord.model import (
     Overwrite,
     Record,
     Revision,
+    S3Object,
     StoredObject,
 )
 from mirrord.planning.decisions.adoption import may_be_equal
@@ -43,6 +44,7 @@ class Action(StrEnum):
     KEEP = "keep"  # the object equals the source
     ADOPT = "adopt"  # the object equals the source, but the journal has no record of it
     COPY = "copy"
+    REWRITE = "rewrite"  # the object has the right bytes and other options: the store copies it to itself
     COMPARE = "compare"  # only the source's bytes, or digests of them, can show whether the object equals it
     BLOCK = "block"
 
@@ -56,13 +58,18 @@ class Decision:
     reason: Reason | None = None
     drifted: bool = False
 
+    @property
+    def writes(self) -> bool:
+        """Whether the object is written."""
+        return self.action in (Action.COPY, Action.REWRITE)
+
 
 _SINGLE = tuple(one.name for one in fields(ObjectOptions) if one.name not in ("metadata", "tags"))
 _single = attrgetter(*_SINGLE)
 
 
 def options_digest(options: ObjectOptions) -> str:
-    """The digest of the options that an object is written with. If it changes, the object is written again.
+    """The digest of the options that an object is written with. If it changes, the object is rewritten.
 
     The journal records it, so its form must not change."""
     metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: the order has no meaning
@@ -94,8 +101,11 @@ def needs_head(item: Item, record: Record | None, since: float = inf) -> bool:
 def known_revision(
     item: Item, record: Record | None, stored: StoredObject | None, *, asked: bool = True
 ) -> Revision | None:
-    """The revision for a conditional request to the source; None if a copy is due in any case."""
-    if record is None or record.revision is None or _rewritten(item, record):
+    """The revision for a conditional request to the source; None if a copy is due in any case, or if a rewritten object
+    keeps headers and tags of its source."""
+    if record is None or record.revision is None:
+        return None
+    if isinstance(item.origin, S3Object) and has_other_options(item, record):
         return None
     if not _proven(item, record.revision, record.object.size) or _unread(item, record):
         return None
@@ -124,7 +134,7 @@ def decide(
         decision = _first_check(item, stored, observed, equal)
     else:
         decision = _next_check(item, record, observed, _drift(item, record, stored) if asked else None, equal)
-    if decision.action is Action.COPY and stored is not None and (why := _protected(item, record, stored)):
+    if decision.writes and stored is not None and (why := _protected(item, record, stored)):
         message = f"{decision.message}, but {item.destination} {why}: delete it or change `to`"
         return Decision(Action.BLOCK, message, Reason.CONFLICT, decision.drifted)
     return decision
@@ -176,20 +186,25 @@ def _next_check(
     if why := _insufficient(item, record):
         return Decision(Action.COPY, why)
     if observed is None or (_same(observed.revision, record.revision) and validator(observed.revision)):
-        return Decision(Action.KEEP, "unchanged")
+        return _kept(item, record, "unchanged")
     if across is Relation.EQUAL:
-        return Decision(Action.KEEP, "another URL has the same revision")
+        return _kept(item, record, "another URL has the same revision")
     if equal is None and _comparable(record, observed, across):
         return Decision(Action.COMPARE, "its bytes may be the same")
     if equal:
-        return Decision(Action.KEEP, "touched: the same bytes")
+        return _kept(item, record, "touched: the same bytes")
     return Decision(Action.COPY, "the source changed")
+
+
+def _kept(item: Item, record: Record, why: str) -> Decision:
+    """The bytes stay."""
+    if has_other_options(item, record):
+        return Decision(Action.REWRITE, "the object's options changed")
+    return Decision(Action.KEEP, why)
 
 
 def _insufficient(item: Item, record: Record) -> str | None:
     """Why the object must be written again although its source did not change; None: it need not."""
-    if _rewritten(item, record):
-        return "the object's options changed"
     if record.revision is not None and not _proven(item, record.revision, record.object.size):
         return _UNPROVEN
     return "the object was not read back" if _unread(item, record) else None
@@ -236,7 +251,8 @@ def _drift(item: Item, record: Record, stored: StoredObject | None) -> str | Non
     return None if is_recorded(record, stored) else "the object was replaced"
 
 
-def _rewritten(item: Item, record: Record) -> bool:
+def has_other_options(item: Item, record: Record) -> bool:
+    """Whether the object was written with other options than the manifest's."""
     return record.object.options_digest != options_digest(item.options.object)
 
 

@@ -76,6 +76,7 @@ def test_its_json_has_the_documented_keys_and_no_secret() -> None:
     found = json.loads(text)
     assert list(found) == [
         "changes",
+        "rewrites",
         "left",
         "unchanged",
         "adopted",

@@ -16,6 +16,7 @@ from mirrord.model import PartSizes
 SHIPPED = list(migrations())
 NEXT = Migration(SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN worker TEXT; CREATE TABLE workers (number)")
 OF_OUTBOX = ("outbox", "receivers", "alarms", "sqlite_sequence")
+TABLES = {"items", "transfers", "parts", "roots", "holders", "held", "options", *OF_OUTBOX}
 BROKEN = Migration(NEXT.version + 1, "CREATE TABLE left_over (x); ALTER TABLE nowhere ADD COLUMN y")
 
 
@@ -73,7 +74,7 @@ def plan_of(connection: sqlite3.Connection, name: str) -> list[str]:
 def test_an_empty_file_gets_the_newest_schema(connection: sqlite3.Connection) -> None:
     migrate(connection, Path("state.db"), SHIPPED)
     assert version(connection) == SHIPPED[-1].version
-    assert tables(connection) == {"items", "transfers", "parts", "roots", "holders", "held", *OF_OUTBOX}
+    assert tables(connection) == TABLES
 
 
 def test_an_older_schema_is_migrated_and_keeps_its_rows(connection: sqlite3.Connection) -> None:
@@ -173,7 +174,7 @@ def test_a_migration_that_fails_keeps_the_previous_schema(connection: sqlite3.Co
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection, Path("state.db"), [*SHIPPED, NEXT, BROKEN])
     assert version(connection) == NEXT.version
-    assert tables(connection) == {"items", "transfers", "parts", "roots", "holders", "held", *OF_OUTBOX, "workers"}
+    assert tables(connection) == TABLES | {"workers"}
     assert not connection.in_transaction
 
 

@@ -24,6 +24,7 @@ from mirrord.model import (
     Overwrite,
     Record,
     Revision,
+    S3Object,
     State,
     StoredObject,
     origin_at,
@@ -72,6 +73,7 @@ REPORT, IGNORE = Drift.REPORT, Drift.IGNORE
 NEVER, OWNED = Overwrite.NEVER, Overwrite.OWNED
 WRITTEN = with_fields(record(), transfer_id="t0")
 ADOPTED = replace(FOREIGN, etag='"o1"')  # as in `record()`, which has no transfer id
+NO_STORE = ObjectOptions(cache_control="no-store")
 BY_US = StoredObject(size=9, etag='"o3"', metadata={META_TRANSFER: "t0"})
 TABLE = [
     # options, record, standing, observed revision (None: unchanged) -> action, reason, drifted
@@ -118,7 +120,17 @@ TABLE = [
     ({"readback": True}, proven(Integrity.READBACK), OURS, V1, Action.KEEP, None, False),
     ({"readback": True}, proven(Integrity.FULL_OBJECT), OURS, V1, Action.COPY, None, False),
     ({}, proven(Integrity.LENGTH), OURS, V1, Action.KEEP, None, False),
-    ({"object": ObjectOptions(cache_control="no-store")}, record(), OURS, V1, Action.COPY, None, False),
+    ({"object": NO_STORE}, record(), OURS, V1, Action.REWRITE, None, False),
+    ({"object": NO_STORE}, record(), OURS, None, Action.REWRITE, None, False),
+    ({"object": NO_STORE}, record(), OURS, V2, Action.COPY, None, False),
+    ({"object": NO_STORE}, record(), FOREIGN, V1, Action.COPY, None, True),
+    ({"object": NO_STORE}, record(), None, None, Action.COPY, None, True),
+    ({"object": NO_STORE}, record(BARE), OURS, BARE, Action.COPY, None, False),
+    ({"object": NO_STORE, "drift": IGNORE}, record(), None, None, Action.REWRITE, None, False),
+    ({"object": NO_STORE, "readback": True}, proven(Integrity.FULL_OBJECT), OURS, V1, Action.COPY, None, False),
+    ({"object": NO_STORE, "overwrite": NEVER}, record(), OURS, None, Action.BLOCK, Reason.CONFLICT, False),
+    ({"object": NO_STORE, "overwrite": OWNED}, record(), OURS, None, Action.BLOCK, Reason.CONFLICT, False),  # adopted
+    ({"object": NO_STORE, "overwrite": OWNED}, WRITTEN, OURS, None, Action.REWRITE, None, False),
     ({}, record(SUMMED), OURS, V1, Action.KEEP, None, False),  # a digest from reading is the same revision
     ({}, record(SUMMED), OURS, V2, Action.COPY, None, False),
     ({"checksum": DECLARED}, record(SUMMED), OURS, V1, Action.KEEP, None, False),
@@ -204,7 +216,9 @@ def test_the_request_is_conditional_only_if_the_object_is_the_recorded_one() -> 
     assert known_revision(item(), record(), None) is None
     assert known_revision(item(), None, OURS) is None
     assert known_revision(item(drift=IGNORE), record(), None) == V1
-    assert known_revision(item(object=ObjectOptions(acl="private")), record(), OURS) is None
+    assert known_revision(item(object=ObjectOptions(acl="private")), record(), OURS) == V1
+    of_store = replace(item(object=ObjectOptions(acl="private")), origin=S3Object(AT))
+    assert known_revision(of_store, record(), OURS) is None, "its headers and tags are needed"
     assert known_revision(item(checksum=DECLARED), record(), OURS) is None
     assert known_revision(item(checksum=DECLARED), record(SUMMED), OURS) == SUMMED
     assert known_revision(item(readback=True), proven(Integrity.FULL_OBJECT), OURS) is None
@@ -291,7 +305,7 @@ TOUCHED = [
     (OF_FILE, OURS, FILE_NOW, {"readback": True}, Action.COPY, Action.COPY, Action.COPY),  # the readback was not done
     (OF_FILE, FOREIGN, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
     (OF_FILE, None, FILE_NOW, {}, Action.COPY, Action.COPY, Action.COPY),
-    (OF_FILE, OURS, FILE_NOW, {"object": ObjectOptions(acl="private")}, Action.COPY, Action.COPY, Action.COPY),
+    (OF_FILE, OURS, FILE_NOW, {"object": NO_STORE}, Action.COMPARE, Action.REWRITE, Action.COPY),
     (
         with_fields(OF_FILE, checksum=MD5, integrity=Integrity.MD5),
         OURS,

@@ -125,7 +125,7 @@ DECISIONS = [
     (record(of(OTHER)), of(FIRST), None, Action.COPY),
     # no older copy replaces the object because of changed options
     (record(of(FIRST, FEB), options_digest="another"), of(SECOND, JAN), None, Action.KEEP),
-    (record(of(FIRST), options_digest="another"), of(SECOND), None, Action.COPY),
+    (record(of(FIRST), options_digest="another"), of(SECOND), None, Action.REWRITE),
 ]
 
 

@@ -1,0 +1,88 @@
+"""The copy by which an object gets other options: the store copies it to itself, and no byte is read or sent.
+
+Owns the observation. `planning.decisions.decide` decides that a rewrite is due, `transfer.store_copy` makes and proves
+it. Reads only: `plan` uses it, too.
+"""
+
+from dataclasses import replace
+
+from mirrord.errors import SourceChanged, StoreRefused
+from mirrord.frozen import frozen
+from mirrord.model import Item, ObjectDetails, ObjectOptions, Observed, Overwrite, Record, Revision
+from mirrord.planning.decisions.decide import Action, decide
+from mirrord.planning.decisions.object_identity import is_recorded
+from mirrord.planning.decisions.rewrites import needs_headers
+from mirrord.ports import JournalQueries, ObjectStore, Source
+from mirrord.reconcile.due_copy import DueCopy
+from mirrord.reconcile.observation import Observation
+from mirrord.reconcile.records import touched, with_revision
+from mirrord.reconcile.store_copies import checksum_of_copy, layout_of_copy
+from mirrord.transfer.spec import Original
+
+
+@frozen
+class Rewrite:
+    """Finds out whether an object can be rewritten."""
+
+    journal: JournalQueries
+
+    async def due(self, item: Item, source: Source, store: ObjectStore, seen: Observation) -> DueCopy | None:
+        """The rewrite that the check `seen` found to be due. None: the bytes must be sent, because the object is not
+        the recorded one any more, or its copy could not be compared with it.
+
+        Raises StoreRefused for an archived object, SourceChanged if the source has another revision by now, and what
+        source and store raise.
+        """
+        record, details = seen.record, await store.inspect_object(item.destination)
+        if record is None or record.revision is None or details is None:
+            return None
+        if not is_recorded(record, details.stored) or details.stored.size != record.object.size:
+            return None
+        if details.archived is not None:
+            raise StoreRefused(
+                f"{item.destination} is archived ({details.archived}): its options cannot be changed; restore it "
+                "first, or set the options back",
+                answered=True,
+            )
+        layout = await layout_of_copy(item.destination, details.stored, store, Overwrite.ALWAYS)
+        if layout is None:
+            return None
+        kind = checksum_of_copy(details.stored, layout, store.provider.checksum)
+        observed = seen.observed or await self._observed(item, source, record, details)
+        return DueCopy(
+            item=item,
+            source=source,
+            observed=replace(observed, revision=_revision(item, record, record.revision, observed)),
+            store=store,
+            sha256=None,  # the bytes were compared when they were sent
+            vacant=False,
+            original=Original(
+                at=item.destination,
+                stored=details.stored,
+                layout=layout,
+                checksum=kind,
+                recorded=record.object.checksum,
+            ),
+        )
+
+    async def _observed(self, item: Item, source: Source, record: Record, details: ObjectDetails) -> Observed:
+        """The source, which was found unchanged, with those of its headers that the object gets."""
+        known, shown = record.revision or Revision(address=""), details.kept
+        if not needs_headers(item, record, await self.previous(record)):
+            return Observed(revision=known, content_type=shown.content_type, content_encoding=shown.content_encoding)
+        observed = await source.probe()
+        if observed is None or decide(item, record, details.stored, observed).action is not Action.REWRITE:
+            raise SourceChanged(f"{item.shown_source}: it changed since it was checked", answered=True)
+        return observed
+
+    async def previous(self, record: Record) -> ObjectOptions | None:
+        """The options that the object was written with; None: they are not known."""
+        digest = record.object.options_digest
+        return await self.journal.options(digest) if digest is not None else None
+
+
+def _revision(item: Item, record: Record, known: Revision, observed: Observed) -> Revision:
+    """The revision that the object holds: the recorded one, or the source as it was touched since."""
+    if not touched(item, record, observed):
+        return known
+    return with_revision(item, record, observed, 0.0).revision or known
