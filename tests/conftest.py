@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.support.alone",
     "tests.support.weed",
     "tests.support.rclone",
+    "tests.support.named_store",
     "tests.support.proxy",
     "tests.support.browser",
     "tests.support.origin",

@@ -36,12 +36,17 @@ class Keyring:
         return await self.also(seen, request) if self.also else None  # type: ignore[arg-type]
 
     def _sign(self, method: str, url: str, headers: CIMultiDict[str]) -> None:
-        for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token", "Host"):
-            headers.popall(name, None)
-        request = AWSRequest(method, url, dict(headers))
-        request.context.update(_UNSIGNED_BODY)
-        S3SigV4Auth(self._keys, "s3", "us-east-1").add_auth(request)
-        headers.update(request.headers.items())
+        signed_again(self._keys, method, url, headers)
+
+
+def signed_again(keys: Credentials, method: str, url: str, headers: CIMultiDict[str]) -> None:
+    """Replace the signature in the headers of a request by one with these keys."""
+    for name in ("Authorization", "X-Amz-Date", "X-Amz-Security-Token", "Host"):
+        headers.popall(name, None)
+    request = AWSRequest(method, url, dict(headers))
+    request.context.update(_UNSIGNED_BODY)
+    S3SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
+    headers.update(request.headers.items())
 
 
 def profile(key: str, secret: str = "a-secret", name: str = "default") -> str:
