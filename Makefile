@@ -41,7 +41,7 @@ fuzz: $(DEV) ## the own HTTP client against faulty answers, 100 times as many as
 	@MIRRORD_FUZZ=$${MIRRORD_FUZZ:-100} $(BIN)/python -m pytest -s --timeout=7200 $(FUZZ) $(ARGS)
 
 SOAK = tests/integration/test_run_load.py tests/integration/test_memory.py tests/integration/test_folder_storms.py \
-	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py \
+	tests/fault/test_store_outage.py tests/fault/test_kill_resume.py tests/fault/test_folder_random.py tests/fault/test_converges.py tests/fault/test_prune_random.py \
 	tests/fault/test_changing_source.py tests/integration/test_manifest_memory.py \
 	tests/integration/test_sync.py tests/bench/test_folder_scale.py tests/bench/test_healthy_beside_faults.py
 
