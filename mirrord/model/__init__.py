@@ -9,6 +9,7 @@ durations seconds.
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
 from mirrord.model.destinations import Destination, ItemIds, fingerprint
+from mirrord.model.history import FailedAttempt, History, PastObject
 from mirrord.model.items import Item, mentions, shown_origin
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
@@ -78,11 +79,13 @@ __all__ = [
     "DeleteFile",
     "Destination",
     "Drift",
+    "FailedAttempt",
     "File",
     "FileAction",
     "FileIdentity",
     "FileRemoval",
     "FormerSource",
+    "History",
     "Holder",
     "HttpOptions",
     "Integrity",
@@ -107,6 +110,7 @@ __all__ = [
     "Overwrite",
     "Part",
     "PartSizes",
+    "PastObject",
     "ProviderName",
     "Record",
     "RecordedETag",

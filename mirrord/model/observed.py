@@ -41,6 +41,9 @@ class Revision:
     departs: bool | None = field(
         default=None, compare=False
     )  # recorded for a file that `after_upload` deletes or moves
+    restored: str | None = field(default=None, compare=False)
+    """The id of the version of the object that was made current again while the source had this revision: the object
+    has that version's bytes, until the source has another revision."""
 
     @property
     def strong_etag(self) -> str | None:

@@ -15,6 +15,7 @@ from typing import Protocol
 from mirrord.model import (
     Checksum,
     FileIdentity,
+    History,
     Holder,
     Notice,
     Notification,
@@ -35,6 +36,10 @@ MAX_OUTBOX = 100_000
 """Rows of the outbox, of all receivers together."""
 
 
+MAX_HISTORY = 50
+"""Objects of an item, and failed attempts, that its history has at most; of all items together 100,000 each."""
+
+
 class JournalQueries(Protocol):
     """Reads the records of items.
 
@@ -50,6 +55,13 @@ class JournalQueries(Protocol):
 
     async def recorded(self, item_ids: Collection[str]) -> Mapping[str, Record]:
         """The records of up to about a thousand items, by item id, in one query."""
+
+    async def history(self, item_id: str) -> History:
+        """The objects that the item had before the recorded one, and its failed attempts: up to `MAX_HISTORY` each.
+
+        Every write of its record adds to it, in the same commit: the object that it replaces, and a state of failure
+        that is news. It stays when the item leaves, and when it comes back.
+        """
 
     async def recorded_etags(self, item_ids: Collection[str]) -> Mapping[str, RecordedETag]:
         """The recorded objects of up to about a thousand items, by item id, in one query."""

@@ -11,6 +11,7 @@ from mirrord.errors import JournalError
 from mirrord.model import (
     Checksum,
     FileIdentity,
+    History,
     Holder,
     ObjectOptions,
     Part,
@@ -22,6 +23,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule, unchanged_record
 from mirrord.ports.journal import MAX_MADE_FROM
+from mirrord.testing.history import with_change
 from mirrord.testing.outbox import MemoryOutbox
 
 
@@ -34,6 +36,7 @@ class MemoryJournal:
         self._parts: dict[str, dict[int, Part]] = {}
         self._roots: dict[tuple[str, str], tuple[int, int]] = {}
         self._held: dict[str, Holder] = {}
+        self._history: dict[str, History] = {}
         self._written: float | None = None
         self._options: dict[str, ObjectOptions] = {}
         self.outbox = MemoryOutbox(self._records)
@@ -52,6 +55,9 @@ class MemoryJournal:
 
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         return {item_id: self._records[item_id] for item_id in item_ids if item_id in self._records}
+
+    async def history(self, item_id: str) -> History:
+        return self._history.get(item_id, History())
 
     async def recorded_etags(self, item_ids: Collection[str]) -> dict[str, RecordedETag]:
         found = {item_id: record.object for item_id, record in (await self.recorded(item_ids)).items()}
@@ -101,7 +107,10 @@ class MemoryJournal:
 
     def _save(self, records: Sequence[Record], finished: Sequence[str]) -> None:
         self.outbox.changed(records, finished)
-        self._records |= {record.item_id: record for record in records}
+        for record in records:
+            before, known = self._records.get(record.item_id), self._history.get(record.item_id, History())
+            self._history[record.item_id] = with_change(known, before, record, time.time())
+            self._records[record.item_id] = record
         self._written = time.time()
 
     async def retire(self, item_ids: Sequence[str], when: float) -> None:

@@ -95,6 +95,7 @@ FULL = record(
         ),
         location="fedcba9876543210",
         departs=True,
+        restored="v/1",
     ),
     transfer_id="t-1",
     etag='"9bb58f26192e4ba00f01e2e7b136bbd8-3"',

@@ -23,13 +23,26 @@ from mirrord.journal.sqlite.rows import (
     from_record,
     from_transfer,
     recorded_device,
+    to_failed_attempt,
     to_holder,
     to_options,
     to_part,
+    to_past_object,
     to_record,
     to_transfer,
 )
-from mirrord.model import Checksum, FileIdentity, Holder, ObjectOptions, Part, Record, RecordedETag, State, Transfer
+from mirrord.model import (
+    Checksum,
+    FileIdentity,
+    History,
+    Holder,
+    ObjectOptions,
+    Part,
+    Record,
+    RecordedETag,
+    State,
+    Transfer,
+)
 from mirrord.planning.decisions.unchanged import RecordedFile, SeenFile, UnchangedRule
 from mirrord.ports.journal import MAX_MADE_FROM
 
@@ -83,6 +96,11 @@ class SqliteJournal:
     async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
         rows = await self._database.read("recorded", {"item_ids": json.dumps(list(item_ids))})
         return {row["item_id"]: to_record(row) for row in rows}
+
+    async def history(self, item_id: str) -> History:
+        objects = await self._database.read("past_objects", {"item_id": item_id})
+        failures = await self._database.read("failures", {"item_id": item_id})
+        return History(tuple(map(to_past_object, objects)), tuple(map(to_failed_attempt, failures)))
 
     async def recorded_etags(self, item_ids: Collection[str]) -> dict[str, RecordedETag]:
         if not item_ids:

@@ -16,6 +16,12 @@ REPLACE INTO items (
 -- name: record
 SELECT * FROM items WHERE item_id = :item_id;
 
+-- name: past_objects
+SELECT * FROM past_objects WHERE item_id = :item_id ORDER BY number DESC;
+
+-- name: failures
+SELECT * FROM failures WHERE item_id = :item_id ORDER BY number DESC;
+
 -- name: recorded
 SELECT * FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 

@@ -18,6 +18,7 @@ from mirrord.model import (
     ChecksumKind,
     Condition,
     Destination,
+    FailedAttempt,
     FileIdentity,
     Holder,
     Integrity,
@@ -28,6 +29,7 @@ from mirrord.model import (
     OutboxRow,
     Part,
     PartSizes,
+    PastObject,
     Record,
     RecordedObject,
     Revision,
@@ -107,6 +109,27 @@ def to_record(row: sqlite3.Row) -> Record:
         object=_to_object(row),
         removed=row["removed"],
         dated=row["dated"],
+    )
+
+
+def to_past_object(row: sqlite3.Row) -> PastObject:
+    return PastObject(
+        until=row["until"],
+        entry=row["entry"],
+        source=row["source"],
+        revision=row["revision"] and _to_revision(row["revision"]),
+        object=_to_object(row),
+    )
+
+
+def to_failed_attempt(row: sqlite3.Row) -> FailedAttempt:
+    return FailedAttempt(
+        when=row["at"],
+        entry=row["entry"],
+        source=row["source"],
+        state=State(row["state"]),
+        reason=row["reason"] and Reason(row["reason"]),
+        message=row["message"],
     )
 
 
