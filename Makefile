@@ -20,6 +20,8 @@ PEERS = $(BENCH_VENV)/.installed
 export PIP_ROOT_USER_ACTION = ignore
 # The suite's subprocesses find mirrord, weed and rclone in this environment first.
 export PATH := $(abspath $(BIN)):$(PATH)
+# pytest's rewritten tests are kept: without them each worker of a later run would need 10 s more.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -31,5 +31,5 @@ pytest_plugins = [
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: number of cores + 1, because many tests wait for a process or a timer."""
-    return (os.cpu_count() or 1) + 1
+    """`-n auto`: more than two a core, because tests wait for processes and timers for more than half of their time."""
+    return 2 * (os.cpu_count() or 1) + 1
