@@ -69,13 +69,12 @@ class AppliedState:
                 await self._apply_items(())
 
     async def _apply_items(self, changed_stores: Collection[str]) -> None:
-        items = {item.id: item for item in self._expansion.items}
-        self.lists.add_to(items)
+        items = self.lists.added_to({item.id: item for item in self._expansion.items})
         unknown = self.lists.unknown  # now: a list that is read meanwhile is complete, but its rows are not in `items`
         folders = {spec.entry: spec for spec in self._expansion.folders}
         self.health.track(items)
-        await self.files.replace(self._expansion.folders, items.values())
-        await self.listings.replace(items.values(), self._expansion.folders)
+        await self.files.replace(self._expansion.folders, items.local())
+        await self.listings.replace(items, self._expansion.folders)
         removed_folders = await self.folders.stop_outdated(folders)
         difference = await self.scheduler.apply(items, changed_stores)
         await self._retire(difference.removed, removed_folders, items, unknown)

@@ -6,15 +6,17 @@ its state changed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from logging import getLogger
 from random import random
 
 from mirrord.declared import ListSpec
 from mirrord.errors import Recovery, SourceError
 from mirrord.frozen import frozen
-from mirrord.model import Item, Options, Revision
+from mirrord.model import Item, Revision
+from mirrord.planning.items.items_in_force import ItemsInForce
+from mirrord.planning.lists.listed_rows import ListedRows
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.planning.timing.schedule import AFTER_LAST_RETRY, cron_after
 from mirrord.ports import Clock, Source
@@ -47,12 +49,12 @@ class FollowedList:
 
     spec: ListSpec
     ports: ListPorts
-    items: Mapping[str, Item] = field(default_factory=dict)
+    items: ItemsInForce = field(default_factory=ItemsInForce)
     known: bool = False
     """The last reading was complete: an item that is not in it has left the list."""
     conflicts: tuple[str, ...] = ()
     """Rows whose objects belong to other entries, as found when the items were applied last."""
-    _former: Mapping[str, Item] = field(default_factory=dict)
+    _former: ItemsInForce = field(default_factory=ItemsInForce)
     """Those in force before the last reading, until its items are applied."""
     _revision: Revision | None = None
     _bad_rows: tuple[str, ...] = ()
@@ -102,38 +104,33 @@ class FollowedList:
             faults=(*self._faults, *self.conflicts),
         )
 
-    def show_conflicts(self, found: tuple[str, ...]) -> bool:
+    def show_conflicts(self, found: tuple[str, ...]) -> None:
         """Keep what was found when the items were applied; log it if it is new. A row in conflict is a bad row: the
-        items before the last reading stay. Returns whether there are more items because of this."""
+        items before the last reading stay."""
         if found != self.conflicts:
             _warn(found)
         if self.conflicts and not found:
             self._revision = None  # what left meanwhile is not known
             self.read_again()
-        self.conflicts, former, self._former = found, self._former, {}
-        if not found or former.keys() <= self.items.keys():
-            return False
-        self.items = {**former, **self.items}
-        return True
+        self.conflicts, former, self._former = found, self._former, ItemsInForce()
+        if found:
+            self.items = self.items.with_missing(former)
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────
     async def _read(self) -> None:
         """Read the list if it changed."""
-        found: dict[str, Item] = {}
-        lines: dict[str, int] = {}
+        found = ListedRows(self.spec)
 
-        def claim(item: Item, line: int) -> str | None:
-            first = lines.setdefault(item.id, line)
-            if first == line:
-                return None
-            return f"{item.destination} is also the object of line {first}; one object, one item"
-
-        def keep(item: Item, _: object) -> None:
-            before = self.items.get(item.id)
-            found[item.id] = item if before != item or before is None else before
+        def claim(item: Item, _: int) -> str | None:
+            first = found.line_of(item.id)
+            return (
+                None
+                if first is None
+                else f"{item.destination} is also the object of line {first}; one object, one item"
+            )
 
         try:
-            reading = await read_list(self.spec, self.ports.source_of(self.spec), claim, keep, self._revision)
+            reading = await read_list(self.spec, self.ports.source_of(self.spec), claim, found.add, self._revision)
         except SourceError as error:
             self._failed(error)
             return
@@ -144,7 +141,8 @@ class FollowedList:
             self._failures = 0
             self._show(self._bad_rows)
 
-    def _take(self, reading: ListReading, found: dict[str, Item]) -> None:
+    def _take(self, reading: ListReading, rows: ListedRows) -> None:
+        found = ItemsInForce(lists=[rows] if rows else ())
         # Else it is read once more a little later, and until then no item leaves.
         settled = not may_be_written(reading.revision, self.ports.clock.now())
         self.known, self._revision = reading.complete and settled, reading.revision if settled else None
@@ -152,9 +150,10 @@ class FollowedList:
         self._bad_rows = tuple(reading.faults)
         self._show(self._bad_rows)
         if self._at_its_time and self.spec.options.schedule.cron is not None:
-            self._due += [item_id for item_id, item in found.items() if self.items.get(item_id) is not item]
+            changed = found.changed_since(self.items, ())
+            self._due += [item_id for item_id in changed if item_id is not None and item_id in found]
         self._former = self.items
-        self.items = found if self.known else {**self.items, **found}
+        self.items = found if self.known else found.with_missing(self.items)
         self._unapplied = True
 
     def _failed(self, error: SourceError) -> None:
@@ -200,19 +199,14 @@ class FollowedList:
         self._news.set()
 
 
-def carried_over(before: FollowedList | None, spec: ListSpec) -> Mapping[str, Item]:
+def carried_over(before: FollowedList | None, spec: ListSpec) -> ItemsInForce:
     """The items in force until a changed list is read: those of `before`, unless they have other objects now."""
     if before is None or _place(before.spec) != _place(spec):
-        return {}
+        return ItemsInForce()
     if spec.entry == before.spec.entry and not spec.options.suspend:
         return before.items
-    options: dict[int, Options] = {}
-    for item in before.items.values():
-        options.setdefault(id(item.options), replace(item.options, suspend=spec.options.suspend))
-    return {
-        item_id: replace(item, entry=spec.entry, options=options[id(item.options)])
-        for item_id, item in before.items.items()
-    }
+    suspend = spec.options.suspend
+    return ItemsInForce(lists=[rows.called(spec.entry, suspend=suspend) for rows in before.items.lists])
 
 
 def _place(spec: ListSpec) -> tuple[str, ...]:

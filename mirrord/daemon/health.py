@@ -1,6 +1,6 @@
 """Whether each store answers and how fresh each entry is, from events. Metrics and the status page read it.
 
-Owns one flag for each store and one time for each scheduled item.
+Owns one flag for each store and one time for each scheduled item; that of an item of a list takes 16 bytes.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ from mirrord.events import (
     TransferCompleted,
     TransferFailed,
 )
-from mirrord.model import Item
+from mirrord.model import IdTable, Item
+from mirrord.planning.items.items_in_force import ItemsInForce
+from mirrord.planning.lists.listed_rows import ListedRows
 from mirrord.ports import Clock
 
 _STORE_FAULTS = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_DENIED})
@@ -29,6 +31,7 @@ class Health:
         self._up: dict[str, bool] = {}
         self._entry: dict[str, str] = {}
         self._fresh: dict[str, float] = {}  # item id -> when it was last equal to its source
+        self._listed: dict[str, list[tuple[ListedRows, IdTable]]] = {}  # by entry: the same for the items of its list
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -37,16 +40,32 @@ class Health:
             case ItemUnchanged(item=item) | TransferCompleted(item=item):
                 if not isinstance(event, ItemUnchanged) or event.store_answered:
                     self._up[item.destination.store] = True
-                if item.id in self._entry:
-                    self._fresh[item.id] = self._clock.now()
+                self._note(item)
             case TransferFailed() | ItemBlocked() | ItemRetrying() if event.reason in _STORE_FAULTS:
                 self._up[event.item.destination.store] = False
 
+    def _note(self, item: Item) -> None:
+        """The item equals its source now."""
+        if item.id in self._entry:
+            self._fresh[item.id] = self._clock.now()
+        for _, times in self._listed.get(item.entry, ()):
+            if item.id in times:
+                times.put(item.id, self._clock.now())
+
     def track(self, items: Mapping[str, Item]) -> None:
         """Measure the freshness of exactly these items; a new one counts from now."""
-        now = self._clock.now()
-        self._entry = {item_id: item.entry for item_id, item in items.items()}
-        self._fresh = {item_id: self._fresh.get(item_id, now) for item_id in items}
+        now, known = self._clock.now(), ItemsInForce.of(items)
+        self._entry = {item_id: item.entry for item_id, item in known.mirrors.items()}
+        self._fresh = {item_id: self._fresh.get(item_id, now) for item_id in known.mirrors}
+        listed: dict[str, list[tuple[ListedRows, IdTable]]] = {}
+        for rows in known.lists:
+            listed.setdefault(rows.spec.entry, []).append((rows, rows.ids.followed(self._times_before(rows), now)))
+        self._listed = listed
+
+    def _times_before(self, rows: ListedRows) -> list[IdTable]:
+        """The times of the items of the entry, or of the same rows under another name."""
+        every = [one for listed in self._listed.values() for one in listed]
+        return [times for known, times in every if known.ids is rows.ids or known.spec.entry == rows.spec.entry]
 
     def stores(self) -> Mapping[str, bool]:
         """Whether the last call to each store was answered; only stores that were called."""
@@ -54,11 +73,18 @@ class Health:
 
     def fresh_at(self, item_id: str) -> float | None:
         """When the item was last equal to its source, or tracked for the first time; None: it is not tracked."""
-        return self._fresh.get(item_id)
+        if (fresh := self._fresh.get(item_id)) is not None:
+            return fresh
+        every = (times.get(item_id) for listed in self._listed.values() for _, times in listed)
+        return next((found[0] for found in every if found is not None), None)
 
     def staleness(self) -> Mapping[str, float]:
         """By entry: seconds since its stalest item was last equal to its source."""
         now, oldest = self._clock.now(), dict[str, float]()
         for item_id, entry in self._entry.items():
             oldest[entry] = max(oldest.get(entry, 0.0), now - self._fresh[item_id])
+        for entry, listed in self._listed.items():
+            times = [min(shard[1]) for _, table in listed for shard in table.shards() if shard[1]]
+            if times:
+                oldest[entry] = max(oldest.get(entry, 0.0), now - min(times))
         return oldest

@@ -15,6 +15,7 @@ from mirrord.model import Item
 from mirrord.planning.decisions.leaving import LoadedEntries
 from mirrord.planning.items.entries_in_force import entries_in_force, files_with_entries
 from mirrord.planning.items.in_force import InForce
+from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.ports import Clock
 from mirrord.reconcile.leaving import Leaving, LeftItems
 from mirrord.scheduling.scheduler import Scheduler
@@ -28,16 +29,15 @@ class DaemonItems:
     """`DesiredItems` of the daemon: the items of mirrors and lists in force, by id."""
 
     def __init__(self, items: Mapping[str, Item]) -> None:
-        self._items = items
+        self._items = ItemsInForce.of(items)
 
     def entry_of(self, item_id: str) -> str | None:
         """See `DesiredItems`."""
-        item = self._items.get(item_id)
-        return None if item is None else item.entry
+        return self._items.entry_of(item_id)
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """See `DesiredItems`."""
-        return ((item_id, item.entry) for item_id, item in self._items.items())
+        return self._items.entries()
 
 
 @dataclass(slots=True, kw_only=True)

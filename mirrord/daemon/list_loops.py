@@ -6,11 +6,13 @@ several name. `followed_list` is the loop itself.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from mirrord.daemon.followed_list import MOST_CONFLICTS, FollowedList, ListPorts, carried_over
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import ListSpec
 from mirrord.model import Item
+from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.ports import Clock, Source
 from mirrord.status import ListStatus
 
@@ -47,12 +49,14 @@ class ListLoops:
             if _task(entry) not in self.supervisor.names:
                 self.supervisor.start(_task(entry), loop.run)
 
-    def add_to(self, items: dict[str, Item]) -> None:
-        """Add the items of all lists. An object that another entry has stays with that entry, and the list
+    def added_to(self, mirrors: Mapping[str, Item]) -> ItemsInForce:
+        """The items of mirrors and of all lists. An object that another entry has stays with that entry, and the list
         is incomplete."""
+        items = ItemsInForce(mirrors)
         for loop in self._loops.values():
-            if loop.show_conflicts(_claim(loop, items)):
-                _claim(loop, items)
+            loop.show_conflicts(_conflicts(loop, items))
+            items = ItemsInForce(mirrors, (*items.lists, *loop.items.lists))
+        return items
 
     @property
     def unknown(self) -> frozenset[str]:
@@ -73,14 +77,13 @@ class ListLoops:
             loop.read_again()
 
 
-def _claim(loop: FollowedList, items: dict[str, Item]) -> tuple[str, ...]:
-    """Add the items of a list. Returns the conflicts, which are bounded."""
-    conflicts: list[str] = []
-    for item_id, item in loop.items.items():
-        other = items.setdefault(item_id, item)
-        if other is not item and len(conflicts) < MOST_CONFLICTS:
-            conflicts.append(f"{item.destination} of {item.entry} is also the object of {other.entry}")
-    return tuple(conflicts)
+def _conflicts(loop: FollowedList, items: ItemsInForce) -> tuple[str, ...]:
+    """The conflicts of a list with the items before it, which are bounded."""
+    found = chain.from_iterable(map(items.conflicts, loop.items.lists))
+    return tuple(
+        f"{loop.items[item_id].destination} of {loop.spec.entry} is also the object of {items.entry_of(item_id)}"
+        for item_id in islice(dict.fromkeys(found), MOST_CONFLICTS)
+    )
 
 
 def _predecessor(

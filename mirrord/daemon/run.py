@@ -144,7 +144,7 @@ def assembled(
     queue, notifier = LocalQueue(opened.clock), Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)
-    metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, queue))
+    metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, applied.scheduler))
     observers.add(health, board, metrics)
     follower = ManifestFollower(
         manifests=manifests, applied=applied, restarts=restarts, notifications=notifications, notifier=notifier
@@ -237,7 +237,7 @@ def _applied_state(
     )
 
 
-def _readings(folders: FolderLoops, totals: Totals, health: Health, budget: Budget, queue: LocalQueue) -> Readings:
+def _readings(folders: FolderLoops, totals: Totals, health: Health, budget: Budget, scheduler: Scheduler) -> Readings:
     return Readings(
         items=lambda: totals.last,
         staleness=health.staleness,
@@ -246,7 +246,7 @@ def _readings(folders: FolderLoops, totals: Totals, health: Health, budget: Budg
         folders_up=lambda: {one.name: one.complete for one in folders.statuses() if one.last_scan or not one.complete},
         folder_scans=lambda: {one.name: one.last_scan for one in folders.statuses() if one.last_scan is not None},
         buffer_bytes=lambda: budget.in_use,
-        queue_items=queue.due,
+        queue_items=scheduler.due,
     )
 
 

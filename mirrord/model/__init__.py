@@ -10,6 +10,7 @@ from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
 from mirrord.model.destinations import Destination, ItemIds, fingerprint
 from mirrord.model.history import FailedAttempt, History, PastObject
+from mirrord.model.id_table import IdTable
 from mirrord.model.items import Item, mentions, shown_origin
 from mirrord.model.kinds import ChecksumKind, Drift, Integrity, Overwrite, ProviderName, State, TransferKind
 from mirrord.model.notifications import DEFAULT_NOTICES, Notice, Notification, OutboxCounts, OutboxRow
@@ -88,6 +89,7 @@ __all__ = [
     "History",
     "Holder",
     "HttpOptions",
+    "IdTable",
     "Integrity",
     "Item",
     "ItemIds",

@@ -7,18 +7,32 @@ store does not answer at all, the checks that waited for the listing fail, as th
 """
 
 import asyncio
+import operator
+from array import array
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from logging import getLogger
 from math import inf
 
 from mirrord.aio import cooperatively
 from mirrord.declared import FolderSpec
 from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
-from mirrord.model import Destination, Drift, Item, ListedObject, Overwrite, Record, Schedule, StoredObject
+from mirrord.model import (
+    Destination,
+    Drift,
+    Item,
+    ListedObject,
+    Options,
+    Overwrite,
+    Record,
+    Schedule,
+    StoredObject,
+)
 from mirrord.planning.decisions.listed import GOOD_FOR, PAGE, Verdict, good_for, is_abandoned, is_worth_listing
+from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.items.prefixes import KeyPrefix, folder_prefix, key_directory, shared_prefixes
 from mirrord.ports import Clock, JournalQueries, ObjectStore
 from mirrord.reconcile.store_listing import StoreListing
@@ -40,10 +54,10 @@ class _Listed:
     """A prefix, its last listing, and the items below it."""
 
     prefix: KeyPrefix
-    item_ids: list[str] = field(default_factory=list)
-    """Of mirrors."""
-    unasked: set[str] = field(default_factory=set)
-    """Of these, items that are checked at the times of `cron` only, or never again."""
+    directories: dict[KeyPrefix, list["array[int]"]] = field(default_factory=dict)
+    """The ids of items of mirrors as numbers, by the directory of their keys."""
+    unasked: "array[int]" = field(default_factory=lambda: array("Q"))
+    """The same of items that are checked at the times of `cron` only, or never again."""
     intervals: Counter[float | None] = field(default_factory=Counter)
     """How many of them are checked every so many seconds: see `_interval`."""
     size: int = 0
@@ -59,25 +73,27 @@ class _Listed:
     """When the store gave the last page (monotonic)."""
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def add(self, item: Item) -> None:
-        """One more item of a mirror."""
-        self.item_ids.append(item.id)
-        if item.options.schedule.every is None:
-            self.unasked.add(item.id)
-        self.intervals[_interval(item.options.schedule)] += 1
+    def add(self, item_ids: "array[int]", schedule: Schedule) -> None:
+        """More items of mirrors in the directory `prefix`, with this schedule."""
+        self.directories.setdefault(self.prefix, []).append(item_ids)
+        if schedule.every is None:
+            self.unasked += item_ids
+        self.intervals[_interval(schedule)] += len(item_ids)
 
     def join(self, other: "_Listed") -> None:
         """The items of a prefix below this one, too."""
-        self.item_ids += other.item_ids
-        self.unasked |= other.unasked
+        self.directories |= other.directories
+        self.unasked += other.unasked
         self.intervals.update(other.intervals)
-        self.size = self.left = self.objects = len(self.item_ids)
+        self.size = self.left = self.objects = self.size + sum(other.intervals.values())
 
     def follow(self, before: "_Listed | None") -> None:
         """Continue with the listing of the prefix that was known before; only new items were not checked yet."""
         if before is not None:
             self.last, self.no_answer, self.reading = before.last, before.no_answer, before.reading
-            self.left = before.left + len(set(self.item_ids).difference(before.item_ids))
+            self.left = before.left + sum(
+                _count_new(ids, before.directories.get(directory, ())) for directory, ids in self.directories.items()
+            )
             self.objects = max(before.objects, self.size)
 
     def asking(self, every: float | None) -> int:
@@ -117,16 +133,19 @@ class StoreListings:
         self._appeared = set[str]()
 
     # ── the items ─────────────────────────────────────────────────────────────────────────────────
-    async def replace(self, mirrors: Iterable[Item], folders: Iterable[FolderSpec]) -> None:
+    async def replace(self, mirrors: Iterable[Item] | ItemsInForce, folders: Iterable[FolderSpec]) -> None:
         """These are the desired items of mirrors, and the folders. Listings of prefixes that stay still count."""
-        directories: dict[KeyPrefix, _Listed] = {}
-        async for item in cooperatively(mirrors):  # of which no item is kept: there may be a million
-            if _needs_heads(item):
-                directory = key_directory(item.destination)
-                if directory not in directories:
-                    directories[directory] = _Listed(directory)
-                directories[directory].add(item)
-        prefixes = shared_prefixes({directory: len(one.item_ids) for directory, one in directories.items()})
+        single, lists = (
+            (mirrors.mirrors.values(), mirrors.lists) if isinstance(mirrors, ItemsInForce) else (mirrors, ())
+        )
+        directories = await _directories(single)
+        for rows in lists:
+            if _needs_heads(rows.spec.options):
+                async for directory, ids in cooperatively(rows.directories.items()):
+                    if directory not in directories:
+                        directories[directory] = _Listed(directory)
+                    directories[directory].add(ids, rows.spec.options.schedule)
+        prefixes = shared_prefixes({directory: sum(one.intervals.values()) for directory, one in directories.items()})
         listed: dict[KeyPrefix, _Listed] = {}
         for directory, prefix in prefixes.items():
             listed.setdefault(prefix, _Listed(prefix)).join(directories.pop(directory))
@@ -299,13 +318,11 @@ class StoreListings:
     async def _replaced(self, listed: _Listed, listing: StoreListing) -> list[str]:
         """The items of mirrors whose recorded objects are not there any more as they are recorded."""
         found: list[str] = []
-        for start in range(0, len(listed.item_ids), PAGE):
-            some = listed.item_ids[start : start + PAGE]
-            others = [
-                item_id
-                for item_id in some
-                if item_id not in listed.unasked and listing.verdict(item_id) is not Verdict.AS_RECORDED
-            ]
+        numbers = chain.from_iterable(chain.from_iterable(listed.directories.values()))
+        unasked = frozenset(listed.unasked)
+        while some := list(islice(numbers, PAGE)):
+            item_ids = [f"{number:016x}" for number in some if number not in unasked]
+            others = [item_id for item_id in item_ids if listing.verdict(item_id) is not Verdict.AS_RECORDED]
             found += await self._journal.recorded_etags(others)
             await asyncio.sleep(0)
         return found
@@ -336,6 +353,30 @@ def _interval(schedule: Schedule) -> float | None:
     return GOOD_FOR if schedule.cron is not None else schedule.every
 
 
-def _needs_heads(item: Item) -> bool:
-    options = item.options
+async def _directories(mirrors: Iterable[Item]) -> dict[KeyPrefix, _Listed]:
+    """The directories of the items' keys. Of a program's items none is kept: there may be a million."""
+    groups: dict[tuple[KeyPrefix, int], tuple[Schedule, array[int]]] = {}
+    async for item in cooperatively(mirrors):
+        if _needs_heads(item.options):
+            schedule = item.options.schedule
+            group = key_directory(item.destination), id(schedule)
+            if group not in groups:
+                groups[group] = schedule, array("Q")
+            groups[group][1].append(int(item.id, 16))
+    found: dict[KeyPrefix, _Listed] = {}
+    for (directory, _), (schedule, ids) in groups.items():
+        if directory not in found:
+            found[directory] = _Listed(directory)
+        found[directory].add(ids, schedule)
+    return found
+
+
+def _count_new(ids: Sequence["array[int]"], before: Sequence["array[int]"]) -> int:
+    """How many ids there were not before."""
+    if len(ids) == len(before) and all(map(operator.eq, ids, before)):
+        return 0
+    return len(set(chain.from_iterable(ids)).difference(chain.from_iterable(before)))
+
+
+def _needs_heads(options: Options) -> bool:
     return not options.suspend and (options.drift is not Drift.IGNORE or options.overwrite is not Overwrite.ALWAYS)

@@ -1,13 +1,18 @@
 """The scheduled items: the time for which each waits, and which of them are files of folders.
 
-Owns the table. `planning.timing.schedule` decides when an item is due; `scheduling.scheduler` acts on it.
+Owns the table. An item of a mirror takes 24 bytes in it; a `ScheduledItem` is kept only of items that are being
+checked, that failed last, or that are files of folders. `planning.timing.schedule` decides when an item is due;
+`scheduling.scheduler` acts on it.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isnan, nan
 
-from mirrord.model import Item
+from mirrord.model import IdTable, Item
+from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.timing.schedule import Wait
 
 
@@ -36,21 +41,46 @@ class ScheduledItem:
 
 
 class ScheduledItems:
-    """By id: the items of mirrors, and the unfinished files of folders."""
+    """By id: the items of mirrors and lists, and the unfinished files of folders."""
 
     def __init__(self) -> None:
-        self._items: dict[str, ScheduledItem] = {}
+        self.mirrors = ItemsInForce()
+        """All but the files of folders. Each of them must be scheduled (`put`)."""
+        self._times = IdTable("dd")  # tick and due of items of mirrors; not a number: see `ScheduledItem.due`
+        self._kept: dict[str, ScheduledItem] = {}
+        self._checked: set[str] = set()
         self._files: set[str] = set()
         self._file_left = asyncio.Event()
 
-    def __iter__(self) -> Iterator[ScheduledItem]:
-        return iter(tuple(self._items.values()))
-
-    def __getitem__(self, item_id: str) -> ScheduledItem:
-        return self._items[item_id]
-
     def get(self, item_id: str) -> ScheduledItem | None:
-        return self._items.get(item_id)
+        """The item; None: it is not scheduled. Changes of it count once it was `put`."""
+        if (kept := self._kept.get(item_id)) is not None:
+            return kept
+        times, item = self._times.get(item_id), self.mirrors.get(item_id)
+        if times is None or item is None:
+            return None
+        return ScheduledItem(item, times[0], None if isnan(times[1]) else times[1])
+
+    def due(self, item_id: str) -> float | None:
+        """See `ScheduledItem`; None also of an item that is not scheduled."""
+        if (kept := self._kept.get(item_id)) is not None:
+            return kept.due
+        times = self._times.get(item_id) if item_id in self.mirrors else None
+        return None if times is None or isnan(times[1]) else times[1]
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._kept or item_id in self.mirrors
+
+    def cron_ids(self) -> Iterator[str]:
+        """The ids of items with `cron`; the items may change meanwhile."""
+        kept = [item_id for item_id, one in self._kept.items() if one.item.options.schedule.cron is not None]
+        yield from kept
+        for item_id, item in self.mirrors.mirrors.items():
+            if item.options.schedule.cron is not None:
+                yield item_id
+        for rows in self.mirrors.lists:
+            if rows.spec.options.schedule.cron is not None:
+                yield from rows
 
     def is_file(self, item_id: str) -> bool:
         """Whether it is an unfinished file of a folder."""
@@ -63,30 +93,48 @@ class ScheduledItems:
 
     def files_of(self, entry: str) -> list[str]:
         """The ids of a folder's unfinished files."""
-        return [item_id for item_id in self._files if self._items[item_id].item.entry == entry]
+        return [item_id for item_id in self._files if self._kept[item_id].item.entry == entry]
 
-    def of_mirrors(self) -> Mapping[str, Item]:
-        """The items that are not files of folders, by id."""
-        return {item_id: one.item for item_id, one in self._items.items() if item_id not in self._files}
+    @contextmanager
+    def checked(self, item_id: str) -> Iterator[ScheduledItem | None]:
+        """The item while it is checked: `get` returns this object, until another one is put."""
+        self._checked.add(item_id)
+        try:
+            scheduled = self.get(item_id)
+            if scheduled is not None:
+                self._kept[item_id] = scheduled
+            yield scheduled
+        finally:
+            self._checked.discard(item_id)
+            if (last := self._kept.get(item_id)) is not None and item_id not in self._files:
+                self.put(last)
 
     def put(self, scheduled: ScheduledItem) -> None:
-        """Schedule an item of a mirror; a file of a folder with this id becomes one."""
-        self._items[scheduled.item.id] = scheduled
-        self._remove_file(scheduled.item.id)
+        """The item of a mirror has this schedule from now on; a file of a folder with this id becomes one."""
+        item_id = scheduled.item.id
+        self._times.put(item_id, scheduled.tick, nan if scheduled.due is None else scheduled.due)
+        if scheduled.failures or item_id in self._checked:
+            self._kept[item_id] = scheduled
+        else:
+            self._kept.pop(item_id, None)
+        self._remove_file(item_id)
 
     def put_file(self, scheduled: ScheduledItem) -> None:
         """Schedule a file of a folder; an item of a mirror with this id stays one."""
-        if scheduled.item.id not in self._items:
-            self._files.add(scheduled.item.id)
-        self._items[scheduled.item.id] = scheduled
+        item_id = scheduled.item.id
+        if item_id not in self:
+            self._files.add(item_id)
+        self._kept[item_id] = scheduled
 
-    def replace(self, scheduled: ScheduledItem) -> None:
-        """The item has this schedule from now on."""
-        self._items[scheduled.item.id] = scheduled
+    def save(self, scheduled: ScheduledItem) -> None:
+        """The changed schedule of an item, which is what it was."""
+        if scheduled.item.id not in self._files:
+            self.put(scheduled)
 
     def remove(self, item_id: str) -> None:
         """The item is no longer scheduled."""
-        del self._items[item_id]
+        self._times.discard(item_id)
+        self._kept.pop(item_id, None)
         self._remove_file(item_id)
 
     async def file_left(self) -> None:

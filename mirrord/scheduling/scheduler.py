@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from logging import getLogger
 from math import inf
 from random import random
@@ -18,11 +19,13 @@ from random import random
 from mirrord.aio import cooperatively, drain
 from mirrord.errors import JournalError, Reason
 from mirrord.model import Item, Outcome, State
-from mirrord.planning.items.difference import Difference, difference, same_work
+from mirrord.planning.items.difference import Difference, same_work
+from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.timing.schedule import CRON_EARLY, Wait, first_wait, next_wait, tick_after_jump
 from mirrord.ports import Clock, JournalRecords, Queue
 from mirrord.scheduling.items import ScheduledItem, ScheduledItems
 from mirrord.scheduling.records import ScheduledRecords
+from mirrord.scheduling.waiting import Waiting
 
 _log = getLogger(__name__)
 
@@ -37,6 +40,7 @@ FIRST = -3600.0
 MOST_FILES = 20_000
 """Unfinished files of folders; `submit` of one more waits."""
 _BATCH = 1_000  # items after which the loop can run other tasks
+_COMPARED = 20  # the same for parts of a list, of up to 250 items, and items that may differ
 
 Reconcile = Callable[[Item, int], Awaitable[Outcome]]
 """`Reconciler.reconcile`: one check of an item, after so many failures in a row. Raises JournalError only."""
@@ -55,12 +59,14 @@ class Scheduler:
     chance: Callable[[], float] = random  # uniform in [0, 1)
     _records: ScheduledRecords = field(init=False)
     _items: ScheduledItems = field(default_factory=ScheduledItems, init=False)
+    _waiting: Waiting = field(init=False)
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _running: dict[str, asyncio.Event] = field(default_factory=dict, init=False)
     """The items that are being checked, by id; each event is set when the check has ended."""
 
     def __post_init__(self) -> None:
         self._records = ScheduledRecords(self.journal, self.clock, self.chance)
+        self._waiting = Waiting(self.queue, self.clock)
 
     @property
     def journal_problem(self) -> str | None:
@@ -69,11 +75,11 @@ class Scheduler:
 
     async def run(self, concurrency: int) -> None:
         """Check items when they are due, `concurrency` at a time, until stopped or cancelled."""
-        following = asyncio.create_task(self._follow_clock())
+        beside = [asyncio.create_task(self._follow_clock()), asyncio.create_task(self._waiting.run())]
         try:
             await self.queue.run(self._check, concurrency)
         finally:
-            await drain([following])
+            await drain(beside)
 
     async def stop(self, grace: float) -> None:
         """Begin no more checks; running ones have `grace` seconds to end, and are then cancelled and awaited."""
@@ -89,9 +95,12 @@ class Scheduler:
         changed. Files of folders are not touched. The caller updates the journal's rows of removed items.
         """
         async with self._applying:
-            found = difference(self._items.of_mirrors(), items, changed_stores)
-            arrivals = await self._arrivals(found)
-            self._enter(found, arrivals)
+            wanted, before, found = ItemsInForce.of(items), self._items.mirrors, Difference()
+            async for item_id in cooperatively(wanted.changed_since(before, changed_stores), _COMPARED):
+                if item_id is not None:
+                    found.compare(item_id, before, wanted, changed_stores)
+            arrivals = await self._arrivals(found, wanted)
+            self._enter(found, arrivals, wanted)
         await self._carry_out(found)
         return found
 
@@ -124,6 +133,7 @@ class Scheduler:
         if scheduled is None:
             return False
         scheduled.due = self.clock.now()
+        self._items.save(scheduled)
         await self.queue.enqueue(item_id, FIRST)
         return True
 
@@ -139,54 +149,71 @@ class Scheduler:
 
     def next_check(self, item_id: str) -> float | None:
         """When the item is checked next (seconds since the epoch); None if that is not known or not planned."""
-        scheduled = self._items.get(item_id)
-        return scheduled.due if scheduled else None
+        return self._items.due(item_id)
 
-    async def _arrivals(self, found: Difference) -> Sequence[ScheduledItem]:
-        """The schedules of the added items, which are recorded. Their records are read a batch at a time: those of a
-        hundred thousand items take 150 MiB."""
-        now, crowd, arrivals = self.clock.now(), _crowd(found), list[ScheduledItem]()
-        for start in range(0, len(found.added), _BATCH):
-            some = found.added[start : start + _BATCH]
+    async def due(self) -> int:
+        """How many items are due and not being checked."""
+        return await self.queue.due() + self._waiting.overdue()
+
+    async def _arrivals(self, found: Difference, wanted: Mapping[str, Item]) -> Sequence[ScheduledItem]:
+        """Record the added items and put their schedules into the table, a batch at a time: for a million items nothing
+        else of them is in memory. Returns those that an unfinished file of a folder has: they wait for `_enter`."""
+        now, crowd, late = self.clock.now(), _crowd(found), list[ScheduledItem]()
+        ids = found.added_ids
+        while some := [wanted[item_id] for item_id in islice(ids, _BATCH)]:
             records = await self._records.recorded([item.id for item in some if self._items.get(item.id) is None])
             first = ((item, first_wait(item, records.get(item.id), now, self.chance(), crowd)) for item in some)
             batch = [ScheduledItem.of(item, wait) for item, wait in first]
             await self._records.save_new(batch, records)
-            arrivals += batch
-        return arrivals
+            for scheduled in batch:
+                if scheduled.item.id in self._items:
+                    late.append(scheduled)
+                else:
+                    self._items.put(scheduled)
+        return late
 
-    def _enter(self, found: Difference, arrivals: Sequence[ScheduledItem]) -> None:
+    def _enter(self, found: Difference, arrivals: Sequence[ScheduledItem], wanted: ItemsInForce) -> None:
         """Put the new desired set into the table, without a pause in between."""
         now, crowd, running = self.clock.now(), _crowd(found), self._running
         for item_id in found.removed:
             self._items.remove(item_id)
+        self._items.mirrors = wanted
         for scheduled in arrivals:
             self._items.put(scheduled)
-        for item in found.changed:
+        for item_id in found.changed:
+            item = wanted[item_id]
             soon = first_wait(item, None, now, self.chance(), crowd)
-            self._items.replace(ScheduledItem.of(item, Wait(now, now) if item.id in running else soon))
-        for item in (*found.renamed, *found.rescheduled):
-            self._items[item.id].item = item
-        for item in found.rescheduled:
-            if item.id not in running:
-                self._items[item.id].expect(first_wait(item, None, now, self.chance(), crowd))
+            self._items.put(ScheduledItem.of(item, Wait(now, now) if item.id in running else soon))
+        for item_id in (*found.renamed, *found.rescheduled):
+            if (kept := self._items.get(item_id)) is not None:
+                kept.item = wanted[item_id]
+        for item_id in found.rescheduled:
+            if item_id not in running and (kept := self._items.get(item_id)) is not None:
+                kept.expect(first_wait(kept.item, None, now, self.chance(), crowd))
+                self._items.save(kept)
 
     async def _carry_out(self, found: Difference) -> None:
         """Enqueue the new schedules; then cancel and await the checks of old definitions, which may take a while."""
-        running = set(self._running)
-        for number, item in enumerate((*found.added, *found.changed, *found.rescheduled)):
-            if item.id not in running:
-                await self.queue.cancel(item.id)
-                await self._enqueue(item.id)
-            if number % _BATCH == _BATCH - 1:
-                await asyncio.sleep(0)
-        await self._void([*found.removed, *(one.id for one in (*found.added, *found.changed) if one.id in running)])
+        running, voided = set(self._running), list(found.removed)
+        async for item_id in cooperatively(chain(found.added_ids, found.changed)):
+            if item_id in running:
+                voided.append(item_id)
+            else:
+                await self._plan_again(item_id)
+        async for item_id in cooperatively(found.rescheduled):
+            if item_id not in running:
+                await self._plan_again(item_id)
+        await self._void(voided)
+
+    async def _plan_again(self, item_id: str) -> None:
+        await self._waiting.cancel(item_id)
+        await self._enqueue(item_id)
 
     async def _void(self, item_ids: Sequence[str]) -> None:
         running = set(self._running)
         for item_id in item_ids:
             if item_id not in running:
-                await self.queue.cancel(item_id)
+                await self._waiting.cancel(item_id)
         await asyncio.gather(*(self._interrupt(item_id) for item_id in item_ids if item_id in running))
 
     async def _interrupt(self, item_id: str) -> None:
@@ -195,14 +222,13 @@ class Scheduler:
 
     async def _cancelled(self, item_id: str) -> None:
         """Cancel the item's check, and wait until it has ended."""
-        await self.queue.cancel(item_id)
+        await self._waiting.cancel(item_id)
         if ended := self._running.get(item_id):
             await ended.wait()
 
     async def _enqueue(self, item_id: str) -> None:
-        scheduled = self._items.get(item_id)
-        if scheduled is not None and scheduled.due is not None:
-            await self.queue.enqueue(item_id, scheduled.due - self.clock.now())
+        if (due := self._items.due(item_id)) is not None:
+            await self._waiting.enqueue(item_id, due - self.clock.now())
 
     # ── one check ────────────────────────────────────────────────────────────────────────────────
     async def _check(self, item_id: str) -> None:
@@ -219,14 +245,16 @@ class Scheduler:
                 await self._bring_forward()
             except JournalError as error:
                 self._records.failed(error)
-                await self.queue.enqueue(item_id, self._records.pause)
+                await self._waiting.enqueue(item_id, self._records.pause)
 
     @contextmanager
     def _registered(self, item_id: str) -> Iterator[ScheduledItem | None]:
         """Register the item as running; None: it is not scheduled any more."""
         ended = self._running[item_id] = asyncio.Event()
+        self._waiting.begun(item_id)
         try:
-            yield self._items.get(item_id)
+            with self._items.checked(item_id) as scheduled:
+                yield scheduled
         finally:
             del self._running[item_id]
             ended.set()
@@ -235,10 +263,10 @@ class Scheduler:
         """Whether the check was put off: the wall clock was set back, or the journal fails."""
         early, paused = scheduled.tick - self.clock.now(), self._records.pause
         if scheduled.awaits_cron and early > CRON_EARLY:
-            await self.queue.enqueue(scheduled.item.id, early)
+            await self._waiting.enqueue(scheduled.item.id, early)
             return True
         if paused > 0:
-            await self.queue.enqueue(scheduled.item.id, paused)
+            await self._waiting.enqueue(scheduled.item.id, paused)
         return paused > 0
 
     async def _plan(self, scheduled: ScheduledItem, outcome: Outcome, began: float) -> None:
@@ -254,7 +282,7 @@ class Scheduler:
             return
         scheduled.expect(wait)
         if wait is not None:
-            await self.queue.enqueue(item.id, wait.due - now)
+            await self._waiting.enqueue(item.id, wait.due - now)
             if not retried and wait.tick - now >= WORTH_KEEPING:
                 await self._records.keep_tick(item.id, wait.tick)
 
@@ -268,7 +296,8 @@ class Scheduler:
     async def _now(self, item_id: str) -> None:
         if (scheduled := self._items.get(item_id)) is not None:
             scheduled.due = min(scheduled.due or inf, self.clock.now())
-            await self.queue.enqueue(item_id)
+            self._items.save(scheduled)
+            await self._waiting.enqueue(item_id)
 
     # ── the wall clock ───────────────────────────────────────────────────────────────────────────
     async def _follow_clock(self) -> None:
@@ -284,13 +313,14 @@ class Scheduler:
                 before = offset
 
     async def _clock_was_set(self, jump: float) -> None:
-        async for scheduled in cooperatively(self._items):
-            item_id, now = scheduled.item.id, self.clock.now()
-            if scheduled.awaits_cron and self._items.get(item_id) is scheduled and item_id not in self._running:
+        async for item_id in cooperatively(self._items.cron_ids()):
+            scheduled, now = self._items.get(item_id), self.clock.now()
+            if scheduled is not None and scheduled.awaits_cron and item_id not in self._running:
                 scheduled.tick = scheduled.due = tick_after_jump(
                     scheduled.item.options.schedule, scheduled.tick, now, jump
                 )
-                await self.queue.enqueue(item_id, scheduled.tick - now)
+                self._items.save(scheduled)
+                await self._waiting.enqueue(item_id, scheduled.tick - now)
 
 
 def _crowd(found: Difference) -> int:

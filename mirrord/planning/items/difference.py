@@ -3,47 +3,54 @@
 Owns which changes of an item invalidate its running transfer. `scheduling.scheduler` cancels and starts.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import field, replace
+from array import array
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from mirrord.frozen import frozen
 from mirrord.model import Item
 
 
-@frozen
+@dataclass(slots=True)
 class Difference:
-    """Items by the kind of their change. Items in none of the lists did not change."""
+    """Ids of items by the kind of their change. Items in none of the lists did not change."""
 
-    added: list[Item] = field(default_factory=list)
-    changed: list[Item] = field(default_factory=list)
+    added: "array[int]" = field(default_factory=lambda: array("Q"))
+    """As numbers: at a start these are all, and a million strings take 70 MB."""
+    changed: list[str] = field(default_factory=list)
     """Another source, store or option: a running transfer is invalid."""
-    rescheduled: list[Item] = field(default_factory=list)
+    rescheduled: list[str] = field(default_factory=list)
     """Another `every` or cron: a running transfer stays valid."""
-    renamed: list[Item] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any((self.added, self.changed, self.rescheduled, self.renamed, self.removed))
 
+    @property
+    def added_ids(self) -> Iterator[str]:
+        """The ids of new items."""
+        return map("{:016x}".format, self.added)
 
-def difference(old: Mapping[str, Item], new: Mapping[str, Item], changed_stores: Collection[str] = ()) -> Difference:
-    """The changes from `old` to `new`, both by item id. All items of `changed_stores` (names) count as changed."""
-    found = Difference(removed=[item_id for item_id in old if item_id not in new])
-    for item_id, item in new.items():
-        before = old.get(item_id)
-        if before is None:
-            found.added.append(item)
-        elif item.destination.store in changed_stores:
-            found.changed.append(item)
-        elif before is not item and before != item:
-            _kind(found, before, item).append(item)
-    return found
+    def compare(
+        self, item_id: str, old: Mapping[str, Item], new: Mapping[str, Item], changed_stores: Collection[str] = ()
+    ) -> None:
+        """Note what became of one item from `old` to `new`. All items of `changed_stores` (names) count as changed."""
+        if item_id not in new:
+            if item_id in old:
+                self.removed.append(item_id)
+        elif item_id not in old:
+            self.added.append(int(item_id, 16))
+        else:
+            before, item = old[item_id], new[item_id]
+            if item.destination.store in changed_stores:
+                self.changed.append(item_id)
+            elif before is not item and before != item:
+                self._kind(before, item).append(item_id)
 
-
-def _kind(found: Difference, before: Item, item: Item) -> list[Item]:
-    if not same_work(before, item):
-        return found.changed
-    return found.renamed if before.options == item.options else found.rescheduled
+    def _kind(self, before: Item, item: Item) -> list[str]:
+        if not same_work(before, item):
+            return self.changed
+        return self.renamed if before.options == item.options else self.rescheduled
 
 
 def same_work(old: Item, new: Item) -> bool:

@@ -25,8 +25,8 @@ _BOM = b"\xef\xbb\xbf"
 
 Claim = Callable[[Item, int], str | None]
 """Why the object of the item in this line belongs to another one; None: it does not."""
-Keep = Callable[[Item, ListRow], None]
-"""Called with each item and its row."""
+Keep = Callable[[Item, ListRow, int], None]
+"""Called with each item, its row and the number of its line."""
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class ListIntake:
         if why := self._claim(item, self._number):
             raise ValueError(why)
         self.rows += 1
-        self._keep(item, row)
+        self._keep(item, row, self._number)
 
 
 def _reason(error: ValueError) -> str:

@@ -30,7 +30,7 @@ class ListSpool:
         self._blocks: list[bytes] = []
         self._open: list[_Packed] = []
 
-    def add(self, item: Item, row: ListRow) -> None:
+    def add(self, item: Item, row: ListRow, _line: int) -> None:
         """See `Keep`."""
         self.has_files |= isinstance(item.origin, File)
         declared = row.declared or _NOTHING

@@ -1,6 +1,6 @@
 """The applied state: which items count as removed while no daemon ran."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -183,8 +183,8 @@ async def test_listings_know_the_items_and_which_of_them_a_user_wants_to_be_chec
 ) -> None:
     told: list[object] = []
 
-    async def replace(items: Iterable[Item], folders: object) -> None:
-        told.extend(item.entry for item in items)
+    async def replace(items: Mapping[str, Item], folders: object) -> None:
+        told.extend(item.entry for item in items.values())
 
     monkeypatch.setattr(scene.listings, "replace", replace)
     monkeypatch.setattr(scene.listings, "doubt", told.append)

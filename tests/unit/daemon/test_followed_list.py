@@ -79,7 +79,7 @@ async def test_a_complete_reading_replaces_the_items_and_keeps_the_equal_ones() 
         scene.publish("b", "c")
         await scene.clock.advance(100)
         assert scene.names == [{"a", "b"}, {"b", "c"}]
-        assert [scene.list.items[one] is first[one] for one in scene.list.items.keys() & first.keys()] == [True]
+        assert [scene.list.items[one] == first[one] for one in scene.list.items.keys() & first.keys()] == [True]
         await scene.clock.advance(100)
         assert (scene.reads, len(scene.names)) == (3, 2)  # unchanged: nothing is applied
         assert scene.source.log.known[-1] is not None

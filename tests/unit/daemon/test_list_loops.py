@@ -29,8 +29,7 @@ class Scene:
         await self.clock.run_ready()
 
     def items(self, *mirrors: Item) -> dict[str, str]:
-        items = {item.id: item for item in mirrors}
-        self.loops.add_to(items)
+        items = self.loops.added_to({item.id: item for item in mirrors})
         return {item.destination.key: item.entry for item in items.values()}
 
 

@@ -1,6 +1,7 @@
 """The scheduler over a real queue and journal: reloads, restarts, failures, folders' files, a journal that fails."""
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -141,7 +142,7 @@ async def stage() -> AsyncIterator[Stage]:
 async def test_an_item_is_checked_once_and_then_at_every(stage: Stage) -> None:
     stage.takes = 7
     found = await stage.scheduler.apply(by_id(item()))
-    assert found == Difference(added=[item()])
+    assert found == Difference(added=array("Q", [int(item().id, 16)]))
     await stage.clock.advance(350)
     assert stage.times() == [0, 100, 200, 300]
 

@@ -26,7 +26,7 @@ SUM = "ab" * 32
 def taken(chunks: Sequence[bytes], spec: ListSpec = SPEC, *, proven: bool = True) -> tuple[list[str], list[str]]:
     """The keys of the items, and the faults."""
     items: list[Item] = []
-    intake = ListIntake(spec, lambda item, line: None, lambda item, _: items.append(item))
+    intake = ListIntake(spec, lambda item, line: None, lambda item, *_: items.append(item))
     for chunk in chunks:
         intake.feed(chunk)
     intake.end(proven=proven)
@@ -122,7 +122,9 @@ def test_a_spool_gives_the_same_items_again() -> None:
     rows.append('{"url": "https://h/x"}\n')
     spec, items = replace(SPEC, location="/l/x.jsonl"), list[Item]()
     spool = ListSpool(spec)
-    intake = ListIntake(spec, lambda item, line: None, lambda item, row: (items.append(item), spool.add(item, row)))  # type: ignore[func-returns-value]
+    intake = ListIntake(
+        spec, lambda item, line: None, lambda item, row, line: (items.append(item), spool.add(item, row, line))
+    )  # type: ignore[func-returns-value]
     intake.feed("".join(rows).encode())
     intake.end()
     assert len(items) == 2_501

@@ -63,7 +63,7 @@ class Scene:
         assert spec.prefix is not None
         self.items = {}
 
-        def keep(item: Item, _: object) -> None:
+        def keep(item: Item, *_: object) -> None:
             self.items[item.destination.key] = item
 
         source = PrefixSource(spec.prefix, self.store_at, self.listed)
