@@ -151,6 +151,8 @@ class Status:
     """Whether the last call to each store was answered."""
     differences: tuple[str, ...] = ()
     """How existing buckets differ from their declaration."""
+    learned: tuple[str, ...] = ()
+    """What stores did otherwise than asked, of the last 30 days."""
     not_enforced: tuple[str, ...] = ()
     """Accepted defaults that this version does not enforce yet."""
 

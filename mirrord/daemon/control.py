@@ -6,6 +6,7 @@ and `reload`.
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from mirrord.folders.waiting import WaitingFile
 from mirrord.manifest.schema.not_yet import not_enforced
 from mirrord.model import Record, State
 from mirrord.ports import JournalQueries
+from mirrord.ports.learned import learned_texts
 from mirrord.status import MOST_STALE, FileStatus, ItemPage, ItemStatus, Status
 
 _log = getLogger(__name__)
@@ -94,6 +96,7 @@ class Controller:
             stale_items=self.stale.count,
             stores=self.health.stores(),
             differences=self.applied.stores.differences,
+            learned=await learned_texts(self.journal, time.time()),
             not_enforced=not_enforced(),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mirrord.journal.sqlite.journal import SqliteJournal
-from mirrord.model import Holder, ObjectOptions, Record
+from mirrord.model import Holder, LearnedFact, ObjectOptions, Record
 from mirrord.settings import Settings
 
 
@@ -14,6 +14,9 @@ class ReadOnlyJournal(SqliteJournal):
         """Records nothing."""
 
     async def save_all(self, records: Sequence[Record]) -> None:
+        """Records nothing."""
+
+    async def learn(self, fact: LearnedFact) -> None:
         """Records nothing."""
 
     async def remember_options(self, digest: str, options: ObjectOptions) -> None:

@@ -25,6 +25,7 @@ from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
 from mirrord.reconcile.breakers import Breakers, Release
 from mirrord.reconcile.file_batch import FileBatches
+from mirrord.reconcile.learned_facts import LearnedFacts
 from mirrord.reconcile.reconciler import Reconciler
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
@@ -200,6 +201,7 @@ def _transfers(
         budget=budget,
         slots=asyncio.Semaphore(settings.transfers),
         declared=adapters.http.declared,
+        learned=LearnedFacts(adapters.journal, clock.now),
         wrote=lambda item: breakers.answered(item, clock.monotonic(), store=True),
     )
 

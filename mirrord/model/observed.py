@@ -91,6 +91,8 @@ class ObjectDetails:
     """Of the upload that wrote it, if the HEAD was of one part; `stored.size` is then the size of that part."""
     archived: str | None = None
     """Why its bytes cannot be read now: its archived storage class."""
+    storage_class: str | None = None
+    """As HEAD shows it; S3 does not show STANDARD."""
 
 
 @frozen(kw_only=True)

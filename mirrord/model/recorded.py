@@ -171,3 +171,17 @@ class Outcome:
         if not self.tried:
             return failures
         return failures + 1 if self.counts else max(failures, 1)
+
+
+# ── stores ────────────────────────────────────────────────────────────────────────────────────────
+@frozen(kw_only=True)
+class LearnedFact:
+    """What the answers of a store to real requests showed, for the store at this endpoint.
+
+    `server` is its Server header then (empty: none). `text` is what users must know; empty: all is as asked."""
+
+    endpoint: str
+    name: str
+    server: str
+    text: str
+    when: float

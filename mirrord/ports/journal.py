@@ -17,6 +17,7 @@ from mirrord.model import (
     FileIdentity,
     History,
     Holder,
+    LearnedFact,
     Notice,
     Notification,
     ObjectOptions,
@@ -127,6 +128,9 @@ class JournalQueries(Protocol):
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         """Device and inode of the directory that the folder's last complete scan read; None if none is recorded."""
 
+    async def learned(self, since: float) -> Sequence[LearnedFact]:
+        """What was learned of stores since that time, by endpoint and name."""
+
 
 class JournalRecords(JournalQueries, Protocol):
     """Reads and writes the records of items."""
@@ -158,6 +162,9 @@ class JournalRecords(JournalQueries, Protocol):
 
     async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         """Record device and inode of the directory that a complete scan of the folder read."""
+
+    async def learn(self, fact: LearnedFact) -> None:
+        """Record what was learned of a store, in place of an earlier fact of that endpoint and name."""
 
 
 class JournalTransfers(Protocol):

@@ -32,6 +32,10 @@ class ObjectStore(Protocol):
     def provider(self) -> Provider:
         """Limits, key rules and checksum kinds of this store."""
 
+    @property
+    def server(self) -> str:
+        """The Server header of its last answer to a HEAD; empty: there was none."""
+
     async def put_object(
         self,
         at: Destination,

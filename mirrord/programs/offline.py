@@ -5,6 +5,7 @@ For commands that only read: takes no lock and writes nothing. Of a manifest it 
 """
 
 import os
+import time
 from collections.abc import Mapping
 
 from mirrord._version import __version__
@@ -18,6 +19,7 @@ from mirrord.manifest.load import read as content_of
 from mirrord.manifest.schema.document import DaemonSection
 from mirrord.manifest.schema.not_yet import not_enforced
 from mirrord.model import OutboxCounts, State
+from mirrord.ports.learned import learned_texts
 from mirrord.settings import Settings, default_config, resolve
 from mirrord.status import MOST_STALE, ItemStatus, ReceiverStatus, Status
 
@@ -110,6 +112,7 @@ async def recorded(settings: Settings, limit: int) -> Recorded:
             receivers=tuple(_receiver(*one) for one in (await journal.outbox.counts()).items()),
             stale=tuple(stale[:MOST_STALE]),
             stale_items=len(stale),
+            learned=await learned_texts(journal, time.time()),
             not_enforced=not_enforced(),
         )
         return Recorded(status, tuple(left), await journal.last_written())

@@ -134,7 +134,10 @@ class FileBatches:
                 ended.left(one.item, None)
             return
         with await self.transfers.budget.acquire(sum(one.file.size for one in files) + 1) as buffer:
-            await _Batch(self, store, ended).send(files, buffer)
+            batch = _Batch(self, store, ended)
+            await batch.send(files, buffer)
+        if batch.recorded is not None:
+            await self.transfers.learned.after_copy(batch.recorded, store, TransferKind.PUT)
 
     async def _store(self, item: Item) -> ObjectStore | None:
         """The store of the items; None: it does not answer, or needs more than a put of each."""
@@ -176,6 +179,8 @@ class _Batch:
         self._working = 0
         self._all_put = asyncio.Event()
         self._answered: list[tuple[_Put, Copied]] = []
+        self.recorded: Item | None = None
+        """One of the items whose object is recorded."""
 
     async def send(self, files: Sequence[NewFile], buffer: Buffer) -> None:
         """Read, begin, put and record the files."""
@@ -351,7 +356,7 @@ class _Batch:
                 one.attempt.failed(error, None)
             raise
         for one, copied in answered:
-            item = one.attempt.item
+            item = self.recorded = one.attempt.item
             one.attempt.completed(copied)
             self._transfers.observer(ItemChanged(item=item, state=State.SYNCED))
             self._ended.synced(item, Outcome(state=State.SYNCED, copied=copied))

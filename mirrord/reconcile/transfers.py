@@ -6,6 +6,7 @@ decides what follows a failure.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import field, replace
@@ -40,6 +41,7 @@ from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.adoption import same_bytes
 from mirrord.reconcile.due_copy import DueCopy
+from mirrord.reconcile.learned_facts import LearnedFacts
 from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
 from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.records import with_copy
@@ -89,10 +91,14 @@ class Transfers:
     declared: Declared = declared_inline
     copy_sources: CopySourceGuard = field(default_factory=CopySourceGuard)
     etags: ETagAgreement = field(default_factory=ETagAgreement)
-    refused_conditions: RefusedConditions = field(default_factory=RefusedConditions)
+    learned: LearnedFacts = field(default_factory=partial(LearnedFacts, None, time.time))
     wrote: Callable[[Item], None] = _ignore
     """Called as soon as the store confirms bytes of an item."""
     rewrites: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, MOST_AT_ONCE))
+
+    @property
+    def refused_conditions(self) -> RefusedConditions:
+        return self.learned.refused_conditions
 
     @property
     def unfinished(self) -> UnfinishedTransfers:
@@ -165,6 +171,7 @@ class Transfers:
                         raise
                     due, unfinished = again, ()
         await finish(self._recorded(attempt, copied, seen.record))
+        await self.learned.after_copy(attempt.item, store, copied.kind)
         return Outcome(state=State.SYNCED, copied=copied)
 
     async def _due(
@@ -177,6 +184,7 @@ class Transfers:
                 return rewrite
         if waited is not None or seen.observed is None:
             seen = await self._observed_again(source, seen, waited or 0.0)
+        await self.learned.recall()
         sha256, at = await self.declared(item), item.destination
         conditional = at.endpoint not in self.refused_conditions
         if seen.unlisted and not conditional:

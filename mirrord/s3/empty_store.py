@@ -36,6 +36,10 @@ class EmptyStore:
     def provider(self) -> Provider:
         return profile(ProviderName.EMBEDDED)
 
+    @property
+    def server(self) -> str:
+        return ""
+
     async def head_object(self, at: Destination) -> StoredObject | None:  # noqa: ARG002 - the port's
         return None
 

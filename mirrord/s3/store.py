@@ -63,10 +63,15 @@ class ClientStore:
         self._provider = provider
         self._calls = BoundedCalls(name, deadline)
         self._plus = UNKNOWN  # see `_plus_signs`
+        self._server = ""
 
     @property
     def provider(self) -> Provider:
         return self._provider
+
+    @property
+    def server(self) -> str:
+        return self._server
 
     @property
     def _client(self) -> "S3Client":
@@ -223,6 +228,7 @@ class ClientStore:
             if status_of_cause(error) != 404:
                 raise
             return None
+        self._server = results.server_of(answer)
         return results.stored_object(answer)
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
@@ -234,6 +240,7 @@ class ClientStore:
             if status_of_cause(error) != 404:
                 raise
             return None
+        self._server = results.server_of(answer)
         return results.object_details(answer)
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:

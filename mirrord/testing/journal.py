@@ -13,6 +13,7 @@ from mirrord.model import (
     FileIdentity,
     History,
     Holder,
+    LearnedFact,
     ObjectOptions,
     Part,
     Record,
@@ -34,6 +35,7 @@ class MemoryJournal:
         self._records: dict[str, Record] = {}
         self._transfers: dict[str, Transfer] = {}
         self._parts: dict[str, dict[int, Part]] = {}
+        self._learned: dict[tuple[str, str], LearnedFact] = {}
         self._roots: dict[tuple[str, str], tuple[int, int]] = {}
         self._held: dict[str, Holder] = {}
         self._history: dict[str, History] = {}
@@ -174,6 +176,13 @@ class MemoryJournal:
 
     async def save_folder_root(self, entry: str, path: str, root: tuple[int, int]) -> None:
         self._roots[entry, path] = root
+        self._written = time.time()
+
+    async def learned(self, since: float) -> Sequence[LearnedFact]:
+        return [fact for _, fact in sorted(self._learned.items()) if fact.when >= since]
+
+    async def learn(self, fact: LearnedFact) -> None:
+        self._learned[fact.endpoint, fact.name] = fact
         self._written = time.time()
 
     async def held(self) -> AsyncIterator[tuple[str, Holder]]:

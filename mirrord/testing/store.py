@@ -84,6 +84,10 @@ class MemoryStore:
     def provider(self) -> Provider:
         return self._provider
 
+    @property
+    def server(self) -> str:
+        return "memory"
+
     # ── objects ───────────────────────────────────────────────────────────────────────────────────
     async def put_object(
         self,
@@ -143,7 +147,14 @@ class MemoryStore:
         metadata = {name: text for name, text in stored.metadata.items() if not name.startswith("mirrord-")}
         options = replace(kept.options, content_type=stored.content_type, metadata=metadata, tags={})
         archived = options.storage_class if options.storage_class in ("GLACIER", "DEEP_ARCHIVE") else None
-        return ObjectDetails(stored=stored, kept=options, tags=len(kept.options.tags), parts=parts, archived=archived)
+        return ObjectDetails(
+            stored=stored,
+            kept=options,
+            tags=len(kept.options.tags),
+            parts=parts,
+            archived=archived,
+            storage_class=options.storage_class,
+        )
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
         kept = self._bucket(at.bucket).get(at.key)

@@ -16,6 +16,14 @@ class RefusedConditions:
     def __contains__(self, endpoint: str) -> bool:
         return endpoint in self._endpoints
 
+    def add(self, endpoint: str) -> None:
+        """It was learned before this process."""
+        self._endpoints.add(endpoint)
+
+    def forget(self, endpoint: str) -> None:
+        """It may support them now."""
+        self._endpoints.discard(endpoint)
+
     @contextmanager
     def tried_without(self, endpoint: str) -> Iterator[None]:
         """The write that this endpoint refused is repeated without its condition. If that fails, too, the condition was

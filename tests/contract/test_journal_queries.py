@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirrord.model import FileIdentity, Record, Revision, State
+from mirrord.model import FileIdentity, LearnedFact, Record, Revision, State
 from mirrord.ports.journal import MAX_MADE_FROM
 from tests.support.journals import Journals, at, by_id, record
 from tests.support.records import with_fields
@@ -214,3 +214,14 @@ async def test_the_roots_of_folders_are_recorded(journals: Journals) -> None:
     assert await journal.folder_root("inbox", "/srv/\udcff") == (3, 4)
     assert await journal.folder_root("other", "/srv/\udcff") == (large, large)
     assert await journal.folder_root("inbox", "/srv") is None
+
+
+async def test_what_was_learned_of_stores_is_kept(journals: Journals) -> None:
+    first = LearnedFact(endpoint="http://a", name="tags by put", server="x", text="drops ü", when=5.0)
+    await journals.now.learn(first)
+    newer, other = replace(first, text="", when=7.0), replace(first, endpoint="http://b", when=9.0)
+    await journals.now.learn(other)
+    await journals.now.learn(newer)
+    journal = await journals.later()
+    assert await journal.learned(0.0) == [newer, other]
+    assert [fact.endpoint for fact in await journal.learned(8.0)] == ["http://b"]

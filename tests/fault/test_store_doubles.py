@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import store_doubles
+from tests.support.command import mirrord
 from tests.support.proxy import StoreProxy
 from tests.support.store_doubles import Quirks
 from tests.support.syncing import sync
@@ -48,6 +49,14 @@ def manifest(home: Path, proxy: StoreProxy, provider: str, bucket: str, options:
     return file
 
 
+LEARNED = {
+    "ceph": ["drops object.tags (by multipart"],
+    "minio": ["ignores object.acl (by multipart", "ignores object.acl (by put"],
+    "gcs": ["STANDARD where NEARLINE was asked (by multipart", "STANDARD where NEARLINE was asked (by put"],
+}
+"""What the status shows then. The double of GCS drops the storage class."""
+
+
 @pytest.mark.parametrize(("provider", "double", "options"), DOUBLES, ids=lambda one: getattr(one, "__name__", None))
 async def test_a_folder_is_kept_in_sync(
     tmp_path: Path,
@@ -67,6 +76,10 @@ async def test_a_folder_is_kept_in_sync(
     assert done.code == 0, done.output
     for name, content in FILES.items():
         assert s3_client.get_object(Bucket=bucket, Key=name)["Body"].read() == content
+    shown = await mirrord("status", "--json", "--config", str(file), home=tmp_path)
+    learned = json.loads(shown.out)["learned"]
+    for words, text in zip(LEARNED.get(provider, []), learned, strict=True):
+        assert words in text
     store_proxy.clear()
     again = await sync(tmp_path, file)
     assert f"{len(FILES)} unchanged" in again.out, again.output

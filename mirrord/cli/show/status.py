@@ -24,6 +24,7 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
     yield from _section("stale", [*shown.status.stale, *_more_stale(shown)])
     yield from _section("webhooks and heartbeats", [_receiver(one) for one in shown.status.receivers])
     yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield from _section("stores that do otherwise than asked", list(shown.status.learned))
     yield from _section("buckets", list(shown.status.differences))
     yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
 
@@ -54,6 +55,7 @@ def in_json(shown: Overview) -> Json:
             "stale_items": status.stale_items,
             "stores": status.stores,
             "differences": status.differences,
+            "learned": status.learned,
             "not_enforced": status.not_enforced,
         }
     )

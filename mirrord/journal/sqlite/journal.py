@@ -36,6 +36,7 @@ from mirrord.model import (
     FileIdentity,
     History,
     Holder,
+    LearnedFact,
     ObjectOptions,
     Part,
     Record,
@@ -233,6 +234,29 @@ class SqliteJournal:
         device, inode = map(str, root)
         values: SqlValues = {"entry": encode(entry), "path": encode(path), "device": device, "inode": inode}
         await self._database.write(Statement("save_folder_root", values))
+
+    async def learned(self, since: float) -> Sequence[LearnedFact]:
+        rows = await self._database.read("learned", {"since": since})
+        return [
+            LearnedFact(
+                endpoint=row["endpoint"],
+                name=row["name"],
+                server=row["server"],
+                text=row["text"],
+                when=row["learned"],
+            )
+            for row in rows
+        ]
+
+    async def learn(self, fact: LearnedFact) -> None:
+        values: SqlValues = {
+            "endpoint": encode(fact.endpoint),
+            "name": fact.name,
+            "server": encode(fact.server),
+            "text": encode(fact.text),
+            "learned": fact.when,
+        }
+        await self._database.write(Statement("learn", values))
 
     async def held(self) -> AsyncIterator[tuple[str, Holder]]:
         """See `ports.Journal`. Items of one entry share the object of their holder."""

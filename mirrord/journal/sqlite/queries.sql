@@ -168,6 +168,13 @@ SELECT device, inode FROM roots WHERE entry = CAST(:entry AS TEXT) AND path = CA
 -- name: save_folder_root
 REPLACE INTO roots (entry, path, device, inode) VALUES (CAST(:entry AS TEXT), CAST(:path AS TEXT), :device, :inode);
 
+-- name: learned
+SELECT * FROM learned WHERE learned >= :since ORDER BY endpoint, name;
+
+-- name: learn
+REPLACE INTO learned (endpoint, name, server, text, learned)
+VALUES (CAST(:endpoint AS TEXT), :name, CAST(:server AS TEXT), CAST(:text AS TEXT), :learned);
+
 -- name: put_in_outbox
 INSERT INTO outbox (receiver, about, id, name, subject, time, data, due)
 SELECT :receiver, CAST(:about AS TEXT), :id, :name, CAST(:subject AS TEXT), :time, CAST(:data AS TEXT),

@@ -69,6 +69,7 @@ def object_details(answer: Mapping[str, Any]) -> ObjectDetails:
         tags=answer.get("TagCount", 0),
         parts=answer.get("PartsCount"),
         archived=_archived(answer),
+        storage_class=answer.get("StorageClass"),
     )
 
 
@@ -203,6 +204,11 @@ def object_version(entry: Mapping[str, Any]) -> ObjectVersion:
 def answered_at(answer: Mapping[str, Any]) -> float | None:
     """The time of the store's clock: the Date of the answer (RFC 9110, 6.6.1); None: there is none."""
     return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+
+
+def server_of(answer: Mapping[str, Any]) -> str:
+    """The Server header of an answer (RFC 9110, 10.2.4); empty: there is none."""
+    return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("server", ""))
 
 
 def decode_metadata(text: str) -> str:

@@ -17,7 +17,7 @@ SHIPPED = list(migrations())
 NEXT = Migration(SHIPPED[-1].version + 1, "ALTER TABLE transfers ADD COLUMN worker TEXT; CREATE TABLE workers (number)")
 OF_OUTBOX = ("outbox", "receivers", "alarms", "sqlite_sequence")
 OF_HISTORY = ("past_objects", "failures")
-TABLES = {"items", "transfers", "parts", "roots", "holders", "held", "options", *OF_HISTORY, *OF_OUTBOX}
+TABLES = {"items", "transfers", "parts", "roots", "holders", "held", "options", "learned", *OF_HISTORY, *OF_OUTBOX}
 BROKEN = Migration(NEXT.version + 1, "CREATE TABLE left_over (x); ALTER TABLE nowhere ADD COLUMN y")
 
 

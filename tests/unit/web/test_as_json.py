@@ -33,6 +33,7 @@ def test_a_status_in_jsons_own_types() -> None:
         "stale_items": 0,
         "stores": {"default": True},
         "differences": [],
+        "learned": [],
         "not_enforced": [],
     }
 
