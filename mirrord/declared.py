@@ -8,7 +8,9 @@ from dataclasses import field
 
 from mirrord.frozen import frozen
 from mirrord.model import (
+    USUAL_CONNECTION,
     ChecksumKind,
+    ConnectionOptions,
     Destination,
     FileAction,
     KeepFile,
@@ -59,7 +61,7 @@ class StoreOptions:
     region: str | None = None
     requests: RequestOptions = RequestOptions()
     credentials: Credentials | None = None  # None: the AWS chain
-    ca_file: str | None = None
+    connection: ConnectionOptions = USUAL_CONNECTION
     checksum: ChecksumKind | None = None  # None: the best that the provider verifies
     buckets: Mapping[str, BucketOptions] = field(default_factory=dict)
 

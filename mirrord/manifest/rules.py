@@ -172,7 +172,7 @@ def _store(node: MappingNode) -> Iterator[RuleFault]:
         yield ("credentials", *path), message
     provider = _child(node, "provider")
     if isinstance(provider, ScalarNode) and provider.text == "embedded":
-        for name in _given(node, "endpoint_url", "credentials", "ca_file"):
+        for name in _given(node, "endpoint_url", "credentials", "ca_file", "client_cert", "tls_min", "proxy"):
             yield (name,), "an embedded store makes its own; remove it"
     if _given(node, "account_id"):
         yield from _account(node, provider)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from mirrord.declared import BucketOptions, Credentials, RequestOptions, StoreOptions
 from mirrord.manifest.schema import document
-from mirrord.model import ChecksumKind, ProviderName
+from mirrord.model import ChecksumKind, ConnectionOptions, ProviderName
 from mirrord.providers import facts_of
 from mirrord.providers.endpoints import ACCOUNT_VARIABLE, documented_endpoint, takes_account
 
@@ -34,7 +34,12 @@ def store_options(name: str, store: document.StoreSection, directory: str, envir
         region=region,
         requests=RequestOptions(addressing=store.addressing, wire=store.wire, payload_signing=store.payload_signing),
         credentials=_credentials(store, environ),
-        ca_file=store.ca_file and os.path.join(directory, store.ca_file),
+        connection=ConnectionOptions(
+            ca_file=store.ca_file and os.path.join(directory, store.ca_file),
+            client_cert=store.client_cert and os.path.join(directory, store.client_cert),
+            tls_min=store.tls_min,
+            proxy=store.proxy,
+        ),
         checksum=None if store.checksum == "auto" else ChecksumKind(store.checksum),
         buckets={bucket: _bucket(settings) for bucket, settings in store.buckets.items()},
     )

@@ -31,6 +31,9 @@ from mirrord.model.observed import (
     Upload,
 )
 from mirrord.model.options import (
+    TLS_VERSIONS,
+    USUAL_CONNECTION,
+    ConnectionOptions,
     DeclaredBytes,
     DeclaredSum,
     HttpOptions,
@@ -72,9 +75,12 @@ __all__ = [
     "META_SHA256",
     "META_TRANSFER",
     "META_VALIDATOR",
+    "TLS_VERSIONS",
+    "USUAL_CONNECTION",
     "Checksum",
     "ChecksumKind",
     "Condition",
+    "ConnectionOptions",
     "Copied",
     "DeclaredBytes",
     "DeclaredSum",

@@ -1,11 +1,27 @@
 """The settings of an entry for its items, as frozen values. Durations are seconds, sizes bytes."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from mirrord.frozen import frozen
 from mirrord.model.kinds import Drift, Overwrite
 from mirrord.units import KiB
+
+TLS_VERSIONS = ("1.2", "1.3")
+"""Values of `tls_min`. Older versions are never used."""
+
+
+@frozen(kw_only=True)
+class ConnectionOptions:
+    """How connections to a source or a store are opened. Paths are absolute."""
+
+    ca_file: str | None = None  # PEM; None: the system's authorities
+    client_cert: str | None = None  # PEM with certificate and key
+    tls_min: str | None = None  # 1.2, 1.3; None: 1.2
+    proxy: str | None = field(default=None, repr=False)  # none, or a URL with its userinfo; None: the environment's
+
+
+USUAL_CONNECTION = ConnectionOptions()
 
 
 @frozen(kw_only=True)
@@ -17,6 +33,15 @@ class HttpOptions:
     idle_timeout: float = 60.0
     min_rate: int = KiB  # bytes a second
     max_redirects: int = 10
+    connection: ConnectionOptions = USUAL_CONNECTION
+
+    @property
+    def elsewhere(self) -> "HttpOptions":
+        """The same for another origin than the entry's own: without headers and client certificate."""
+        connection = self.connection
+        if connection.client_cert is not None:
+            connection = replace(connection, client_cert=None)
+        return replace(self, headers={}, connection=connection)
 
 
 @frozen(kw_only=True)

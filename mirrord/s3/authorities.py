@@ -1,14 +1,17 @@
-"""The certificate authorities that verify a store's TLS certificate.
+"""The TLS settings of a store: the certificate authorities that verify its certificate, and our own certificate.
 
-Owns the reading of their file. `session` chooses the file: `ca_file`, else AWS_CA_BUNDLE (or `ca_bundle` of the AWS
+Owns the reading of the files. `session` chooses the file: `ca_file`, else AWS_CA_BUNDLE (or `ca_bundle` of the AWS
 config), else REQUESTS_CA_BUNDLE, else the system's trust store, which SSL_CERT_FILE and SSL_CERT_DIR replace, as for
 sources. `security` reads it again when it was replaced.
 """
 
 import asyncio
-import os
+import hashlib
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from mirrord.tls_contexts import client_context
 
 
 @dataclass(slots=True)
@@ -20,8 +23,10 @@ class CertificateAuthorities:
 
     origin: str = "the system's trust store"
     path: str | None = None
+    client_cert: str | None = None
+    tls_min: str | None = None
     _context: ssl.SSLContext | None = field(default=None, init=False)
-    _authorities: frozenset[bytes] = field(default=frozenset(), init=False)
+    _content: object = field(default=None, init=False)  # what makes two contexts equal
 
     @property
     def loaded(self) -> bool:
@@ -35,27 +40,14 @@ class CertificateAuthorities:
         return self._context
 
     async def load(self) -> bool:
-        """Read the certificates; True if they differ from those before. ValueError: the file has none."""
-        context = await asyncio.to_thread(self._read)
-        authorities = frozenset(context.get_ca_certs(binary_form=True))
-        changed = self._context is None or authorities != self._authorities
+        """Read the files; True if they differ from those before. ValueError: a file has none."""
+        context, content = await asyncio.to_thread(self._read)
+        changed = self._context is None or content != self._content
         if changed:
-            self._context, self._authorities = context, authorities
+            self._context, self._content = context, content
         return changed
 
-    def _read(self) -> ssl.SSLContext:
-        if not self.path:
-            return ssl.create_default_context()
-        try:
-            if os.path.isdir(self.path):
-                return ssl.create_default_context(capath=self.path)
-            if os.path.exists(self.path) and not os.path.isfile(self.path):  # opening a pipe would block
-                raise ValueError(f"{self.origin} {self.path} holds no certificate (PEM): it is no regular file")
-            context = ssl.create_default_context(cafile=self.path)
-        except ssl.SSLError as error:
-            raise ValueError(f"{self.origin} {self.path} holds no certificate (PEM)") from error
-        except OSError as error:
-            raise ValueError(f"{self.origin} {self.path} cannot be read: {error.strerror}") from error
-        if not context.cert_store_stats()["x509"]:
-            raise ValueError(f"{self.origin} {self.path} holds no certificate (PEM)")
-        return context
+    def _read(self) -> tuple[ssl.SSLContext, object]:
+        context = client_context(self.path, self.client_cert, self.tls_min, origin=self.origin)
+        certificate = Path(self.client_cert).read_bytes() if self.client_cert else b""
+        return context, (frozenset(context.get_ca_certs(binary_form=True)), hashlib.sha256(certificate).digest())

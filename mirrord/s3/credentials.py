@@ -93,11 +93,12 @@ def _from_manifest(declared: Credentials) -> _FixedKeys:
 def security_files(options: StoreOptions) -> tuple[Path, ...]:
     """The files that a store's keys and certificate authorities are read from, whether or not they exist."""
     chain = () if declares_keys(options) else aws_files(os.environ)
-    bundle = options.ca_file or os.environ.get("AWS_CA_BUNDLE")
+    bundle = options.connection.ca_file or os.environ.get("AWS_CA_BUNDLE")
     if bundle is None and any(file.exists() for file in chain):
         bundle = _configured_bundle(options)
     # os.path.expanduser leaves `~` as it is if the user has no home directory.
-    return (*chain, Path(os.path.expanduser(bundle))) if bundle else chain
+    paths = [path for path in (bundle, options.connection.client_cert) if path]
+    return (*chain, *(Path(os.path.expanduser(path)) for path in paths))
 
 
 def _configured_bundle(options: StoreOptions) -> str | None:

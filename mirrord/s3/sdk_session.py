@@ -28,7 +28,7 @@ from mirrord.s3.authorities import CertificateAuthorities
 from mirrord.s3.aws_settings import AwsSettings, declares_keys
 from mirrord.s3.credentials import StoreCredentials
 from mirrord.s3.http_session import HttpSession
-from mirrord.s3.policies import CONNECT_TIMEOUT, is_anonymous, proxies_of, signs_payload
+from mirrord.s3.policies import CONNECT_TIMEOUT, is_anonymous, proxy_of, signs_payload
 from mirrord.s3.regions import endpoint_in
 from mirrord.s3.wire.operations import answer_date
 from mirrord.s3.wire.pool import CONNECTIONS
@@ -88,7 +88,7 @@ def client_config(options: StoreOptions, connections: int = CONNECTIONS) -> AioC
         max_pool_connections=connections,
         user_agent=f"mirrord/{__version__}",
         http_session_cls=http_session,
-        proxies=proxies_of(options.endpoint_url),
+        proxies=dict.fromkeys(("http", "https"), proxy.url) if (proxy := proxy_of(options)) else {},
         # The identity of an item contains the endpoint of the manifest; AWS_ENDPOINT_URL must not replace it.
         ignore_configured_endpoint_urls=True,
         s3={"addressing_style": options.requests.addressing, "payload_signing_enabled": signs_payload(options)},

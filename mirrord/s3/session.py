@@ -30,7 +30,6 @@ from mirrord.s3.policies import (
     is_anonymous,
     provider_of,
     proxy_of,
-    proxy_with_userinfo,
     signs_payload,
     uses_tls,
 )
@@ -78,7 +77,7 @@ class S3Store(ClientStore):
 
     async def __aenter__(self) -> Self:
         with self._opening():
-            self._calls = replace(self._calls, proxy=proxy_of(self._options.endpoint_url))
+            self._calls = replace(self._calls, proxy=proxy.shown if (proxy := proxy_of(self._options)) else None)
             opened = _correcting_client(self._options, self._connections, self._create_declared_bucket)
             client = await self._contexts.enter_async_context(opened)
         self._open_client, self._correcting = cast("S3Client", client), client
@@ -140,7 +139,7 @@ async def _correcting_client(
     region = options.region or settings.region or FALLBACK_REGION
     credentials, authorities = StoreCredentials(options), authorities_of(options, settings)
     security = StoreSecurity(options.name, credentials, authorities, security_files(options))
-    await security.load(tls=bool(options.ca_file) or uses_tls(options.endpoint_url))
+    await security.load(tls=_reads_tls_files(options) or uses_tls(options.endpoint_url))
     signing: StoreSigning | None = None
     send_body: SendBody = send_by_sdk
     if options.requests.wire != "sdk":
@@ -192,17 +191,24 @@ class _ClientOpener(NamedTuple):
         return WireClient(
             origin,
             tls=self.authorities.context if uses_tls(origin) else None,
-            proxy=proxy_with_userinfo(self.options.endpoint_url),
+            proxy=proxy.url if (proxy := proxy_of(self.options)) else None,
             limit=self.limit,
         )
 
 
 def authorities_of(options: StoreOptions, settings: AwsSettings) -> CertificateAuthorities:
     """`ca_file`, else a file named by the AWS variables, else the system's trust store."""
-    if options.ca_file:
-        return CertificateAuthorities("ca_file", options.ca_file)
-    if settings.ca_bundle:
-        return CertificateAuthorities("AWS_CA_BUNDLE", settings.ca_bundle)
-    if bundle := environ.get("REQUESTS_CA_BUNDLE"):
-        return CertificateAuthorities("REQUESTS_CA_BUNDLE", bundle)
-    return CertificateAuthorities()
+    own = options.connection
+    for origin, path in (
+        ("ca_file", own.ca_file),
+        ("AWS_CA_BUNDLE", settings.ca_bundle),
+        ("REQUESTS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE")),
+    ):
+        if path:
+            return CertificateAuthorities(origin, path, own.client_cert, own.tls_min)
+    return CertificateAuthorities(client_cert=own.client_cert, tls_min=own.tls_min)
+
+
+def _reads_tls_files(options: StoreOptions) -> bool:
+    """Also for http://: a file that is declared must be one that can be used."""
+    return bool(options.connection.ca_file or options.connection.client_cert)

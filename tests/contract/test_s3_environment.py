@@ -5,6 +5,7 @@ import asyncio
 import os
 import ssl
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from aiohttp import web
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import MirrordError, StoreDenied, StoreRefused, StoreUnavailable
-from mirrord.model import Destination, ObjectOptions
-from mirrord.s3.policies import is_loopback, proxies_of, proxy_of
+from mirrord.model import ConnectionOptions, Destination, ObjectOptions
+from mirrord.s3.policies import is_loopback, proxy_of
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
+from tests.support.http_proxy import http_proxy
 from tests.support.proxy import SELF_SIGNED, self_signed
 from tests.support.weed import Server
 from tests.support.wires import request_options
@@ -80,8 +82,8 @@ def test_what_is_loopback(endpoint: str | None, loopback: bool, monkeypatch: pyt
     monkeypatch.setenv("HTTP_PROXY", NOBODY)
     monkeypatch.setenv("HTTPS_PROXY", NOBODY)
     assert is_loopback(endpoint) is loopback
-    assert (proxies_of(endpoint) == {}) is loopback
-    assert proxy_of(endpoint) == (None if loopback else "http://127.0.0.1:9")
+    proxy = proxy_of(StoreOptions(name="s", endpoint_url=endpoint))
+    assert (proxy and proxy.shown) == (None if loopback else "http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -159,8 +161,49 @@ async def test_a_proxy_gets_the_call_and_its_own_password(monkeypatch: pytest.Mo
 async def test_a_proxy_of_an_unknown_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for userinfo in ("", "user:pass-word@"):
         monkeypatch.setenv("HTTP_PROXY", f"socks5://{userinfo}127.0.0.1:1080")
-        with pytest.raises(StoreRefused, match=r"the environment's proxy socks5://127.0.0.1:1080 is not http:// or"):
+        with pytest.raises(
+            StoreRefused,
+            match=r"proxy socks5://127.0.0.1:1080 cannot be used: mirrord supports http",
+        ):
             await put(far())
+
+
+async def test_a_declared_proxy_wins_and_none_is_none(
+    monkeypatch: pytest.MonkeyPatch, weed: Server, bucket: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", NOBODY)
+    with pytest.raises(StoreUnavailable, match="PutObject"):
+        await put(far(connection=ConnectionOptions(proxy="none")))
+    async with http_proxy(credentials="me:p@ss") as proxy:
+        declared = ConnectionOptions(proxy=proxy.url_with("me:p%40ss"))
+        await put(weed.options(connection=declared), weed.destination(bucket, "k"))
+        assert proxy.requests[0][1].startswith(weed.endpoint_url)
+        await put(weed.options(connection=ConnectionOptions(proxy="none")), weed.destination(bucket, "k"))
+    assert len(set(proxy.requests)) == 1
+
+
+async def test_client_certificate_and_tls_minimum() -> None:
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(headers={"ETag": '"0"'})
+
+    demanding = self_signed()
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    demanding.load_verify_locations(SELF_SIGNED)
+    demanding.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with serving(answer, ssl_context=demanding) as place, http_proxy() as proxy:
+        url, ca = f"https://localhost:{place.partition(':')[2]}", str(SELF_SIGNED)
+
+        def declared(**more: str) -> StoreOptions:
+            return replace(far("https", connection=ConnectionOptions(ca_file=ca, **more)), endpoint_url=url)
+
+        await put(declared(client_cert=ca))
+        await put(declared(client_cert=ca, proxy=proxy.url))
+        assert {method for method, _ in proxy.requests} == {"CONNECT"}
+        for less in ({}, {"client_cert": ca, "tls_min": "1.3"}):
+            with pytest.raises(MirrordError):
+                await put(declared(**less))
+        with pytest.raises(StoreRefused, match=r"client_cert /no/such.pem cannot be read"):
+            await put(declared(client_cert="/no/such.pem"))
 
 
 # ── certificates ──────────────────────────────────────────────────────────────────────────────────
@@ -194,7 +237,7 @@ async def test_a_ca_file_without_a_certificate_is_named(tmp_path: Path, content:
     file = tmp_path / "ca.pem"
     file.write_text(content)
     with pytest.raises(StoreRefused, match=f"ca_file {file} holds no certificate"):
-        await put(far(scheme, ca_file=str(file)))
+        await put(far(scheme, connection=ConnectionOptions(ca_file=str(file))))
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "ca_file"])
@@ -207,7 +250,7 @@ async def test_each_setting_of_authorities_works(monkeypatch: pytest.MonkeyPatch
     if name == "SSL_CERT_DIR":
         (tmp_path / f"{_subject_hash()}.0").write_text(ssl.DER_cert_to_PEM_cert(der))
         path = str(tmp_path)
-    given = {"ca_file": path} if name == "ca_file" else {}
+    given = {"connection": ConnectionOptions(ca_file=path)} if name == "ca_file" else {}
     if not given:
         monkeypatch.setenv(name, path)
     async with serving(answer, ssl_context=self_signed()) as place:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from mirrord.declared import Credentials, StoreOptions
 from mirrord.errors import StoreDenied, StoreRefused, StoreUnavailable
-from mirrord.model import Destination, ObjectOptions
+from mirrord.model import ConnectionOptions, Destination, ObjectOptions
 from mirrord.s3 import security
 from mirrord.s3.session import S3Store
 from tests.support.elsewhere import refusal, serving
@@ -208,7 +208,7 @@ async def test_a_replaced_ca_file_is_read_when_the_handshake_is_refused(tmp_path
         options = StoreOptions(
             name="s",
             endpoint_url=f"https://localhost:{place.partition(':')[2]}",
-            ca_file=str(file),
+            connection=ConnectionOptions(ca_file=str(file)),
             credentials=Credentials(access_key_id="A", secret_access_key="s"),
             requests=request_options(),
         )

@@ -21,7 +21,7 @@ from mirrord.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from mirrord.model import Destination, ObjectOptions
+from mirrord.model import ConnectionOptions, Destination, ObjectOptions
 from mirrord.s3.session import S3Store
 from mirrord.units import MiB
 from tests.support.elsewhere import drain, refusal, serving
@@ -269,7 +269,9 @@ async def test_ca_file_is_proposed_only_for_an_unknown_authority() -> None:
         async with S3Store(at(f"https://localhost:{port}")) as store:
             with pytest.raises(StoreRefused, match="set ca_file if the store's certificate is private"):
                 await store.head_object(AT)
-        async with S3Store(at(f"https://127.0.0.1:{port}", ca_file=str(SELF_SIGNED))) as store:
+        async with S3Store(
+            at(f"https://127.0.0.1:{port}", connection=ConnectionOptions(ca_file=str(SELF_SIGNED)))
+        ) as store:
             with pytest.raises(StoreRefused, match="write a name of the store's certificate") as caught:
                 await store.head_object(AT)
     assert "ca_file" not in str(caught.value)
@@ -278,7 +280,9 @@ async def test_ca_file_is_proposed_only_for_an_unknown_authority() -> None:
     wants_ours.minimum_version = wants_ours.maximum_version = ssl.TLSVersion.TLSv1_2
     async with (
         serving(answer, ssl_context=wants_ours) as place,
-        S3Store(at(f"https://localhost:{place.partition(':')[2]}", ca_file=str(SELF_SIGNED))) as store,
+        S3Store(
+            at(f"https://localhost:{place.partition(':')[2]}", connection=ConnectionOptions(ca_file=str(SELF_SIGNED)))
+        ) as store,
     ):
         with pytest.raises((StoreRefused, StoreUnavailable), match="TLS") as caught:
             await store.head_object(AT)

@@ -137,6 +137,12 @@ class StoreSection(Section):
     """Absent: the AWS chain (environment, files, IRSA, IMDS), refreshed."""
     ca_file: texts.FilePath | None = None
     """PEM file of the authority that signed the store's certificate."""
+    client_cert: texts.FilePath | None = None
+    """PEM file with a client certificate and its key."""
+    tls_min: fields.TlsVersion | None = None
+    """Oldest version of TLS, "1.2" or "1.3"; absent: 1.2."""
+    proxy: texts.ProxyUrl | None = Field(default=None, repr=False)
+    """none, or the URL of an HTTP proxy; absent: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."""
     checksum: fields.ChecksumWord = "auto"
     """Checksum that proves the bytes; auto: the best that the store verifies."""
     payload_signing: fields.Signing = _STORE.requests.payload_signing

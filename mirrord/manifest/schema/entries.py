@@ -42,12 +42,14 @@ class HttpSection(Section):
     """A source that is slower than this fails."""
     max_redirects: fields.RedirectCount = _HTTP.max_redirects
     """Redirects followed for one request."""
-    proxy: texts.WebUrl | None = Field(default=None, repr=False)
-    """HTTP proxy for this entry."""
+    proxy: texts.ProxyUrl | None = Field(default=None, repr=False)
+    """none, or the URL of an HTTP proxy; absent: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."""
     ca_file: texts.FilePath | None = None
-    """PEM file of the authority that signed the source's certificate."""
+    """PEM file of authorities that are trusted for the source besides the system's."""
     client_cert: texts.FilePath | None = None
-    """PEM file with the client's certificate and key."""
+    """PEM file with a client certificate and its key, shown to the entry's own origin only."""
+    tls_min: fields.TlsVersion | None = None
+    """Oldest version of TLS, "1.2" or "1.3"; absent: 1.2."""
 
 
 class ExpectSection(Section):

@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from mirrord import units
 from mirrord.manifest.schema.hints import NO_OTHERS, PROVIDERS, suggestion
 from mirrord.manifest.syntax.scalars import BooleanWord, resolved
-from mirrord.model import ChecksumKind, Drift, Notice, Overwrite, ProviderName
+from mirrord.model import TLS_VERSIONS, ChecksumKind, Drift, Notice, Overwrite, ProviderName
 from mirrord.providers import Provider
 from mirrord.settings import LEAST_MEMORY, LOG_FORMATS, LOG_LEVELS, MOST_CONNECTIONS, MOST_TRANSFERS
 from mirrord.units import GiB, TiB
@@ -233,6 +233,7 @@ LogLevel = Annotated[str, word(LOG_LEVELS)]
 EventName = Annotated[Notice, word(list(Notice), Notice)]
 Addressing = Annotated[str, word(["auto", "path", "virtual"])]
 Wire = Annotated[str, word(["auto", "sdk"])]
+TlsVersion = Annotated[str, word(TLS_VERSIONS)]
 Signing = Annotated[str, word(["auto", "always", "never"])]
 EncryptionMode = Annotated[str, word(["AES256", "aws:kms"])]
 LockMode = Annotated[str, word(["GOVERNANCE", "COMPLIANCE"])]

@@ -43,9 +43,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "daemon.bandwidth": NotYetRow("bandwidth limits"),
     "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
     "stores.buckets.lock": NotYetRow("object lock"),
-    "mirrors.http.proxy": NotYetRow("proxies"),
-    "mirrors.http.ca_file": NotYetRow("private authorities of sources"),
-    "mirrors.http.client_cert": NotYetRow("client certificates"),
     "*.object.lock": NotYetRow("object lock"),
 }
 

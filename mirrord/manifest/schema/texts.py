@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.manifest.schema.fields import ScalarType, as_text, refuse
+from mirrord.proxies import NONE, Proxy
 from mirrord.settings import HOST_PATTERN, is_network
 
 
@@ -96,6 +97,17 @@ ListLocation = Annotated[
     ),
 ]
 WebUrl = Annotated[str, _text(r"https?://[^/\s\x00-\x1f]+\S*", "an http:// or https:// URL")]
+_ADVICE = "none or a proxy; write none, or an http:// or https:// URL (SOCKS is not supported)"
+
+
+def _is_proxy(text: str) -> bool:
+    try:
+        return text == NONE or bool(Proxy.of(text))
+    except ValueError:
+        return False
+
+
+ProxyUrl = Annotated[str, _text(r"none|[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f]+", _ADVICE, _is_proxy)]
 EndpointUrl = Annotated[
     str,
     _text(

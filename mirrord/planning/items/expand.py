@@ -149,7 +149,7 @@ class _File:
         self._others = others
         self._overlap = overlap
         self._own = _Claims()
-        self._options = OptionsOf(manifest.document.defaults)
+        self._options = OptionsOf(manifest.document.defaults, manifest.directory)
         self._items: list[Item] = []
         self._folders: list[FolderSpec] = []
         self._lists: list[ListSpec] = []

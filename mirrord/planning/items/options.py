@@ -3,9 +3,11 @@
 The groups http, object, upload and expect are merged field by field. Any other value of the entry replaces the default.
 """
 
+import os
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import fields as fields_of
+from functools import partial
 from typing import Any
 
 from mirrord.manifest.schema.entries import (
@@ -20,6 +22,8 @@ from mirrord.manifest.schema.entries import (
 )
 from mirrord.manifest.schema.section import Section
 from mirrord.model import (
+    USUAL_CONNECTION,
+    ConnectionOptions,
     DeclaredSum,
     HttpOptions,
     ObjectOptions,
@@ -56,7 +60,8 @@ class OptionsOf:
     """Makes the Options of the entries of one file, which must stay in memory meanwhile. Entries with equal settings
     share one instance. Sections are compared by identity: entries already share equal ones."""
 
-    def __init__(self, defaults: DefaultsSection) -> None:
+    def __init__(self, defaults: DefaultsSection, directory: str = "") -> None:
+        self._directory = directory
         self._defaults = defaults
         self._shared: dict[tuple[Any, ...], Options] = {}
         self._converted: dict[int, tuple[Section, Any]] = {}
@@ -84,7 +89,7 @@ class OptionsOf:
         fetched: dict[str, Any] = {}
         if isinstance(entry, MirrorSection):
             fetched["schedule"] = self._common(self._schedule(entry))
-            fetched["http"] = self._once(_http, self.setting(entry, "http"))
+            fetched["http"] = self._once(partial(_http, directory=self._directory), self.setting(entry, "http"))
         return Options(
             **fetched,
             object=self._once(_object, self.setting(entry, "object")),
@@ -138,7 +143,7 @@ def _joined(own: Section, default: Section) -> Section:
     return own.model_copy(update={name: getattr(default, name) for name in missing})
 
 
-def _http(http: HttpSection) -> HttpOptions:
+def _http(http: HttpSection, directory: str) -> HttpOptions:
     headers = dict(http.headers)
     authorisation = _authorisation(http)
     if authorisation is not None:
@@ -150,6 +155,18 @@ def _http(http: HttpSection) -> HttpOptions:
         idle_timeout=http.idle_timeout,
         min_rate=http.min_rate,
         max_redirects=http.max_redirects,
+        connection=_connection(http, directory),
+    )
+
+
+def _connection(http: HttpSection, directory: str) -> ConnectionOptions:
+    if not http.model_fields_set & {"ca_file", "client_cert", "tls_min", "proxy"}:
+        return USUAL_CONNECTION
+    return ConnectionOptions(
+        ca_file=http.ca_file and os.path.join(directory, http.ca_file),
+        client_cert=http.client_cert and os.path.join(directory, http.client_cert),
+        tls_min=http.tls_min,
+        proxy=http.proxy,
     )
 
 

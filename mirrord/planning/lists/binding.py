@@ -164,7 +164,8 @@ def is_below(at: Destination, prefix: Destination) -> bool:
 
 
 def _without_headers(options: Options) -> Options:
-    return replace(options, http=replace(options.http, headers={})) if options.http.headers else options
+    http = options.http
+    return replace(options, http=http.elsewhere) if http.headers or http.connection.client_cert else options
 
 
 def _web_origin(url: str) -> tuple[str, str, int | None]:

@@ -15,10 +15,11 @@ from typing import NamedTuple, Self
 from botocore import exceptions as sdk
 
 from mirrord.model import shown
+from mirrord.proxies import HttpPeer
 from mirrord.s3.http_errors import AnswerTooLong, PlainHttpAtTls, UrlUnusable, is_from_tls_port, speaks_tls
 from mirrord.s3.single_use import SingleUsePeriod
 from mirrord.s3.wire.connection import ExchangeFailed, WireConnection
-from mirrord.s3.wire.opening import ConnectFailed, HttpPeer, Opener
+from mirrord.s3.wire.opening import ConnectFailed, Opener
 from mirrord.s3.wire.pool import ConnectionLimit, ConnectionPool
 from mirrord.s3.wire.response import ResponseParser, ResponseTooLong
 from mirrord.units import format_size
@@ -29,6 +30,13 @@ RequestHeaders = Sequence[tuple[str, str]]
 ContextSource = Callable[[], Awaitable[ssl.SSLContext]]
 """The TLS settings for the next request, e.g. `CertificateAuthorities.context`. A connection that was opened with
 another context is not used again."""
+
+
+def _peer(url: str) -> HttpPeer:
+    try:
+        return HttpPeer.of(url)
+    except ValueError:
+        raise UrlUnusable(error=shown(url)) from None
 
 
 class WireResponse(NamedTuple):
@@ -57,7 +65,7 @@ class WireClient:
         proxy: str | None = None,
         limit: ConnectionLimit | None = None,
     ) -> None:
-        origin, through = HttpPeer.of(endpoint_url), HttpPeer.of(proxy) if proxy else None
+        origin, through = _peer(endpoint_url), _peer(proxy) if proxy else None
         self._origin = origin
         self._url = f"{'https' if origin.secure else 'http'}://{origin.authority}"
         self._opener = Opener(self._url, origin, shown(proxy or ""), through)

@@ -5,31 +5,25 @@ Owns the time limits of these steps and their errors: the SDK's classes for call
 """
 
 import asyncio
-import errno
-import os
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import field
+from contextlib import contextmanager
 from typing import cast
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 from botocore import exceptions as sdk
 
 from mirrord.frozen import frozen
-from mirrord.model import shown
+from mirrord.proxies import HttpPeer
 from mirrord.s3.http_errors import UrlUnusable
-from mirrord.s3.wire.response import InvalidResponse, ResponseParser
-from mirrord.sockets import PlainStream, Stream, TlsStream, aborted_on_error, readable, secured
+from mirrord.sockets import PlainStream, Stream, TlsStream, aborted_on_error, secured
+from mirrord.tunnels import TunnelRefused, open_tunnel
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for the addresses and TCP; as long again for a proxy's tunnel and TLS."""
 _ATTEMPT_DELAY = 0.25
 """Seconds until the next address is tried too (RFC 8305 recommends 250 ms)."""
-_PORTS = {"http": 80, "https": 443}
 
 
 class ConnectFailed(Exception):
@@ -38,48 +32,6 @@ class ConnectFailed(Exception):
     def __init__(self, host: str, port: int, os_error: OSError) -> None:
         super().__init__(f"{host}:{port}: {os_error}")
         self.host, self.port, self.os_error = host, port, os_error
-
-
-class TunnelRefused(Exception):
-    """The proxy answered CONNECT with this status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"HTTP {status}")
-        self.status = status
-
-
-@frozen
-class HttpPeer:
-    """One end of a connection. `host` is without brackets."""
-
-    host: str
-    port: int
-    secure: bool
-    authority: str
-    """Host and port as in a URL; without the port if it is the scheme's own."""
-    authorization: str | None = field(repr=False)
-    """The value of (Proxy-)Authorization for the userinfo of the URL."""
-
-    @staticmethod
-    def of(url: str) -> "HttpPeer":
-        """Raises UrlUnusable, whose text quotes no part that may be a password: the port of `user:a/b@host` is `a`."""
-        with suppress(ValueError, KeyError):
-            parts = urlsplit(url)
-            usual = _PORTS[parts.scheme]
-            port = usual if parts.port is None else parts.port
-            host = (parts.hostname or "").encode("idna" if not (parts.hostname or "").isascii() else "ascii").decode()
-            if host and port:
-                name = f"[{host}]" if ":" in host else host
-                authority = name if port == usual else f"{name}:{port}"
-                return HttpPeer(host, port, parts.scheme == "https", authority, _basic(parts))
-        raise UrlUnusable(error=shown(url))
-
-
-def _basic(parts: SplitResult) -> str | None:
-    if parts.username is None:
-        return None
-    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + b64encode(text.encode()).decode()
 
 
 @frozen
@@ -113,7 +65,7 @@ class Opener:
         if self.origin.secure:
             with aborted_on_error(stream):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
-                    await _tunnel(stream, self.origin, proxy)
+                    await open_tunnel(stream, self.origin, proxy)
         return stream
 
     @contextmanager
@@ -138,7 +90,7 @@ class Opener:
             raise sdk.ProxyConnectionError(proxy_url=self.proxy_url, error=_expired()) from error
         except ssl.SSLError as error:  # of an https:// proxy
             raise sdk.SSLError(endpoint_url=self.proxy_url, error=error) from error
-        except (InvalidResponse, TunnelRefused, OSError) as error:
+        except (TunnelRefused, OSError) as error:
             failed = ConnectFailed(proxy.host, proxy.port, error) if isinstance(error, OSError) else error
             raise sdk.ProxyConnectionError(proxy_url=self.proxy_url, error=failed) from error
         except ValueError as error:
@@ -164,24 +116,3 @@ async def _connected(peer: HttpPeer) -> PlainStream:
 async def _secured(stream: Stream, context: ssl.SSLContext, peer: HttpPeer) -> TlsStream:
     async with asyncio.timeout(CONNECT_TIMEOUT):
         return await secured(stream, context, peer.host.rstrip("."))
-
-
-async def _tunnel(stream: Stream, origin: HttpPeer, proxy: HttpPeer) -> None:
-    """RFC 9110 9.3.6. Bytes after the answer's head would belong to the store, which sends none before TLS begins."""
-    name = f"[{origin.host}]" if ":" in origin.host else origin.host
-    place = f"{name}:{origin.port}"
-    sign_in = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
-    stream.send(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{sign_in}\r\n".encode())
-    parser = ResponseParser(bodiless=True, max_body=0)
-    while True:
-        await readable(stream)
-        with suppress(BlockingIOError):
-            data = stream.receive()
-            if not data:
-                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-            if parser.feed(data):
-                break
-    if not 200 <= parser.status < 300:
-        raise TunnelRefused(parser.status)
-    if parser.surplus:
-        raise InvalidResponse("the proxy sent bytes before TLS began")

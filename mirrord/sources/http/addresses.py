@@ -7,28 +7,11 @@ avoids them.
 
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
-Address = IPv4Address | IPv6Address
+from mirrord.proxies import Address, final_address
 
 _FORBIDDEN = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32")))
-_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-"""RFC 6052, and RFC 8215 with the address in the last 32 bits, as translators use it for the prefix length 96."""
-_COMPATIBLE = ip_network("::/96")
-
-
-def final_address(text: str) -> Address:
-    """The address at which packets to `text` arrive: IPv4 inside IPv6 (mapped, compatible, 6to4, NAT64, Teredo) is
-    extracted.
-
-    Raises ValueError if the text is no address.
-    """
-    address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv4Address):
-        return address
-    if any(address in network for network in _NAT64) or (address in _COMPATIBLE and int(address) > 1):
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
 
 
 def _is_public(address: Address) -> bool:

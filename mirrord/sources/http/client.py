@@ -1,6 +1,6 @@
 """GET with redirects: connections, deadlines, address rules, translated errors.
 
-Owns the pools, which are aiohttp's. ~/.netrc and proxies of the environment are not used; TLS is verified. Cookies of
+Owns the pools, which are aiohttp's. ~/.netrc is not used; TLS is verified. Cookies of
 redirects end with the chain (`cookies`). A
 request after a redirect from a public address uses a separate pool, which never connects to a private address
 (FIELD_NOTES 13). Returns an open response; `body` reads it.
@@ -21,12 +21,14 @@ from multidict import CIMultiDict
 
 from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
-from mirrord.model import shown
+from mirrord.model import USUAL_CONNECTION, ConnectionOptions, shown
+from mirrord.proxies import NO_PROXIES, EnvironmentProxies, Proxy
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.cookies import RedirectCookies
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
-from mirrord.sources.http.urls import redirect_target, without_userinfo
+from mirrord.sources.http.routes import ProxyFailed, Routes, SourceRoute
+from mirrord.sources.http.urls import origin, redirect_target, without_userinfo
 
 HeadersFor = Callable[[str], Mapping[str, str]]
 """The request headers for a URL of a redirect chain: a secret or a validator is sent to its own address only."""
@@ -44,15 +46,23 @@ class HttpClient:
     this waiting, because it is no fault of the source.
     """
 
-    def __init__(self, *, connect_timeout: float = 10.0, allow: Iterable[str] = (), per_host: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout: float = 10.0,
+        allow: Iterable[str] = (),
+        per_host: int = 0,
+        proxies: EnvironmentProxies = NO_PROXIES,
+    ) -> None:
         self._connect_timeout = connect_timeout
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._per_host = per_host
         self._rules = AddressRules(allow)
+        self._routes = Routes(self._rules, proxies)
         self._connectors: dict[bool, HttpConnector] = {}  # by `behind_public`
         self.limits = TimeLimits()
         """Of requests and of reading bodies."""
-        self._origins: dict[str, RequestOrigin] = {}
+        self._origins: dict[tuple[str, SourceRoute | None], RequestOrigin] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,7 +88,13 @@ class HttpClient:
         )
 
     async def get(
-        self, url: str, headers_for: HeadersFor, *, max_redirects: int, idle: float
+        self,
+        url: str,
+        headers_for: HeadersFor,
+        *,
+        max_redirects: int,
+        idle: float,
+        connection: ConnectionOptions = USUAL_CONNECTION,
     ) -> tuple[HttpResponse, str]:
         """GET through at most `max_redirects` redirects: the open response, of any final status, and its URL. The
         userinfo of a redirect is sent to its own target, and refused if the request has an Authorization already.
@@ -86,31 +102,44 @@ class HttpClient:
         Each request has `connect_timeout + idle` seconds until its response begins. The caller closes the response.
         Raises SourceUnavailable, SourceRefused.
         """
-        target, behind_public, cookies = url, False, None
+        target, behind_public, cookies, own = url, False, None, None
         for _ in range(max_redirects + 1):
             headers = headers_for(target)
             if cookies is not None:
                 headers = _with_cookies(headers, cookies, target)
-            response = await self._get_once(target, headers, idle, behind_public)
+            route = None
+            if connection is not USUAL_CONNECTION or self._routes.proxied:
+                own = own or origin(url)
+                route = await self._routes.of(
+                    target, connection, own=origin(target) == own, behind_public=behind_public
+                )
+            response = await self._get_once(target, headers, idle, behind_public, route)
             if response.status not in _REDIRECTS:
-                return response, target
+                return _allowed(response, target), target
             location = response.headers.get("Location")
             cookies = cookies or RedirectCookies()
             cookies.keep(target, response.headers.getall("Set-Cookie", ()))
             response.release()
-            behind_public |= response.peer is not None and self._rules.is_public(response.peer)
+            if route is not None and route.proxy is not None:
+                behind_public |= await self._routes.is_public(target)
+            else:
+                behind_public |= response.peer is not None and self._rules.is_public(response.peer)
             target = redirect_target(target, location)
         raise SourceRefused(f"{shown(url)}: more than {max_redirects} redirects")
 
-    async def _get_once(self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool) -> HttpResponse:
+    async def _get_once(
+        self, url: str, headers: Mapping[str, str], idle: float, behind_public: bool, route: SourceRoute | None
+    ) -> HttpResponse:
         connector, seconds = self._connector(behind_public), self._connect_timeout + idle
-        with translated(url):
+        with translated(url, route.through if route else ""):
             own, credentials = without_userinfo(url)
             if credentials and "authorization" in {name.lower() for name in headers}:
                 raise SourceRefused(f"{shown(url)}: a redirect brings a user name, but the entry has an Authorization")
             place, target = request_target(own)
-            origin = self._origin(place)
+            origin = self._origin(place, route)
             head = request_head(target, origin.host, {**headers, **credentials} if credentials else headers)
+            if route is not None and route.proxy is not None and not place.startswith("https"):
+                head = _for_proxy(head, place, route.proxy)
             limit = TimeLimit(self.limits, seconds)
             with limit:
                 response_limit.set(limit)
@@ -121,14 +150,22 @@ class HttpClient:
                         raise
                     return await exchange(connector, origin, head, self._timeout)
 
-    def _origin(self, place: str) -> RequestOrigin:
+    def _origin(self, place: str, route: SourceRoute | None) -> RequestOrigin:
         """The origin of this scheme and authority. Raises ValueError if it is malformed."""
-        if (known := self._origins.get(place)) is not None:
+        if (known := self._origins.get((place, route))) is not None:
             return known
         if len(self._origins) >= _MOST_ORIGINS:
             self._origins.clear()
-        self._origins[place] = made = RequestOrigin.of(place)
+        self._origins[place, route] = made = RequestOrigin.of(place, route)
         return made
+
+
+def _allowed(response: HttpResponse, url: str) -> HttpResponse:
+    """The response, unless the proxy demands its password. Raises SourceDenied."""
+    if response.status != 407 or not response.through:
+        return response
+    response.close()
+    raise ProxyFailed("", 407).as_source_error(f"{shown(url)}{response.through}")
 
 
 def _with_cookies(headers: Mapping[str, str], cookies: RedirectCookies, url: str) -> Mapping[str, str]:
@@ -139,19 +176,32 @@ def _with_cookies(headers: Mapping[str, str], cookies: RedirectCookies, url: str
     return fields
 
 
+def _for_proxy(head: bytes, place: str, proxy: Proxy) -> bytes:
+    """The request with an absolute target (RFC 9112 3.2.2), and with the credentials of the proxy."""
+    first, rest = head.split(b"\r\n", 1)
+    method, target = first.split(b" ", 1)
+    sign_in = f"Proxy-Authorization: {proxy.peer.authorization}\r\n" if proxy.peer.authorization else ""
+    return b"%b %b%b\r\n%b%b" % (method, place.encode(), target, sign_in.encode(), rest)
+
+
 @contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Raise errors of aiohttp as SourceUnavailable or SourceRefused, without causes that quote the whole URL."""
+def translated(url: str, through: str = "") -> Iterator[None]:
+    """Raise errors of aiohttp as SourceUnavailable or SourceRefused, without causes that quote the whole URL.
+
+    `through`: the proxy, after the URL."""
+    where = f"{shown(url)}{through}"
     try:
         yield
+    except ProxyFailed as error:
+        raise error.as_source_error(where) from None
     except HttpProcessingError as error:
-        raise SourceRefused(f"{shown(url)}: the answer is not valid HTTP: {parser_reason(error.message)}") from None
+        raise SourceRefused(f"{where}: the answer is not valid HTTP: {parser_reason(error.message)}") from None
     except aiohttp.ClientConnectorError as error:
-        raise _connect_error(error, shown(url)) from error
+        raise _connect_error(error, where) from error
     except ValueError:  # InvalidURL; also a certificate error, which is caught above
-        raise SourceRefused(f"{shown(url)}: cannot be asked: the URL or a header is malformed") from None
+        raise SourceRefused(f"{where}: cannot be asked: the URL or a header is malformed") from None
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise SourceUnavailable(f"{shown(url)}: {_connection_error(error)}") from error
+        raise SourceUnavailable(f"{where}: {_connection_error(error)}") from error
 
 
 def parser_reason(message: str) -> str:

@@ -16,6 +16,7 @@ from yarl import URL
 
 from mirrord._version import __version__
 from mirrord.sources.http.protocol import HttpConnector, HttpProtocol, Response
+from mirrord.sources.http.routes import RoutedRequest, SourceRoute
 from mirrord.sources.http.urls import LEGAL, PLAIN
 
 _USER_AGENT = f"mirrord/{__version__}"
@@ -28,9 +29,10 @@ class RequestOrigin(NamedTuple):
     host: str
 
     @classmethod
-    def of(cls, url: str) -> "RequestOrigin":
+    def of(cls, url: str, route: SourceRoute | None = None) -> "RequestOrigin":
         """`url` without path. Raises ValueError if it is malformed."""
-        request = aiohttp.ClientRequest("GET", URL(url, encoded=True))
+        place = URL(url, encoded=True)
+        request = aiohttp.ClientRequest("GET", place) if route is None else RoutedRequest(place, route)
         return cls(request, request.headers["Host"])
 
 
@@ -38,9 +40,11 @@ class HttpResponse:
     """An open response of any status. `content` is its body as aiohttp's parser delivers it, or whole. After the last
     byte of the body the connection is free by itself."""
 
-    __slots__ = ("_connection", "content", "headers", "peer", "status")
+    __slots__ = ("_connection", "content", "headers", "peer", "status", "through")
 
-    def __init__(self, response: Response, connection: Connection) -> None:
+    def __init__(self, response: Response, connection: Connection, through: str = "") -> None:
+        self.through = through
+        """The proxy, for errors, after the URL of the source."""
         head, content = response
         protocol = connection.protocol
         self.status = head.code
@@ -106,7 +110,9 @@ async def exchange(
     try:
         protocol = connection.protocol
         assert isinstance(protocol, HttpProtocol)
-        return HttpResponse(await protocol.exchange(head), connection)
+        request = origin.request
+        through = request.route.through if isinstance(request, RoutedRequest) else ""
+        return HttpResponse(await protocol.exchange(head), connection, through)
     except BaseException:
         connection.close()
         raise

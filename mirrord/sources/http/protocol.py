@@ -9,6 +9,8 @@ as one that was cut short. A large body of known length can be received past the
 import asyncio
 import re
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, cast
@@ -26,6 +28,7 @@ from mirrord.aio import TimeLimit
 from mirrord.sources.http.arrived import ArrivedBody, ArrivedHead, arrived_response
 from mirrord.sources.http.heads import normalised
 from mirrord.sources.http.receiver import BodyReceiver, PlainReceiver, TlsReceiver
+from mirrord.sources.http.routes import RoutedRequest, connected_through
 from mirrord.sources.http.tls import TlsTransport, tls_connection
 from mirrord.units import KiB
 
@@ -232,6 +235,20 @@ class HttpProtocol(ResponseHandler):
             self.transport.close()
 
 
+@contextmanager
+def _errors_of_tls(req: aiohttp.ClientRequest) -> Iterator[None]:
+    try:
+        yield
+    except (TimeoutError, aiohttp.ClientError):
+        raise
+    except ssl.CertificateError as error:
+        raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
+    except ssl.SSLError as error:
+        raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
+    except OSError as error:
+        raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+
+
 response_limit: ContextVar[TimeLimit] = ContextVar("response_limit")
 """Of the request that the task sends: the response must begin within this time."""
 
@@ -251,17 +268,23 @@ class HttpConnector(aiohttp.TCPConnector):
         context: ssl.SSLContext | None = options.get("ssl")
         if context is None:
             return await super()._wrap_create_connection(*args, addr_infos=addr_infos, req=req, **options)
-        try:
+        with _errors_of_tls(req):
             async with asyncio.timeout(options["timeout"].sock_connect):
                 return await self._connect_tls(addr_infos, context, options["server_hostname"])
-        except TimeoutError:
-            raise
-        except ssl.CertificateError as error:
-            raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
-        except ssl.SSLError as error:
-            raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
-        except OSError as error:
-            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+    ) -> ResponseHandler:
+        """As aiohttp's method, and through the proxy of the request's route."""
+        if not isinstance(req, RoutedRequest) or req.route.proxy is None:
+            return await super()._create_connection(req, traces, timeout)
+        with _errors_of_tls(req):
+            async with asyncio.timeout(timeout.sock_connect):
+                protocol = await connected_through(req.route, req.url, self._get_ssl_context(req), self._factory)
+        return cast("ResponseHandler", protocol)
 
     async def _connect_tls(
         self, addresses: list[AddrInfoType], context: ssl.SSLContext, hostname: str

@@ -114,9 +114,8 @@ class HttpSource(Source):
         last = length if whole else stop
         expected = None if last is None else last - start
         try:
-            stream = HttpStream(
-                response, shown(self._url), expected, self._options, self._time.monotonic, self._client.limits
-            )
+            where = f"{shown(self._url)}{response.through}"
+            stream = HttpStream(response, where, expected, self._options, self._time.monotonic, self._client.limits)
         except BaseException:
             response.close()
             raise
@@ -247,7 +246,11 @@ class HttpSource(Source):
             return headers
 
         return await self._client.get(
-            self._url, headers_for, max_redirects=self._options.max_redirects, idle=self._options.idle_timeout
+            self._url,
+            headers_for,
+            max_redirects=self._options.max_redirects,
+            idle=self._options.idle_timeout,
+            connection=self._options.connection,
         )
 
     def _checked(self, response: HttpResponse, url: str, sent: Mapping[str, str]) -> tuple[HttpResponse, Observed]:
@@ -256,7 +259,7 @@ class HttpSource(Source):
         A response that is an error is closed and raised.
         """
         now = self._time.now()
-        where = shown(url)
+        where = f"{shown(url)}{response.through}"
         try:
             failure = responses.failure(response.status, response.headers, where, now)
             if error := failure or _unrequested(response, where, sent):

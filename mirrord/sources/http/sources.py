@@ -4,6 +4,7 @@ Owns the connections, the refusals that were seen, and which headers go to a lis
 first source: it takes 0.1 s of CPU, and many runs have no URL.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mirrord.model import HttpOptions, Item
+from mirrord.proxies import EnvironmentProxies
 from mirrord.sources.http.md5_etags import MD5ETags
 from mirrord.sources.http.refusals import Refusals
 from mirrord.sources.http.urls import origin, without_userinfo
@@ -25,7 +27,8 @@ class HttpSources:
     """Makes the sources of HTTP items over shared connections, open inside `async with`.
 
     `connect_timeout` in seconds; `per_host`: connections to one host and port at a time, 0 for any number; `allow`:
-    networks exempt from the address rules. `now` and `monotonic` as `TimeFunctions`.
+    networks exempt from the address rules; `proxies`: None: those of the environment. `now` and `monotonic` as
+    `TimeFunctions`.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class HttpSources:
         connect_timeout: float = 10.0,
         per_host: int = 8,
         allow: Sequence[str] = (),
+        proxies: EnvironmentProxies | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
         self._allow = allow
+        self._proxies = EnvironmentProxies.read(os.environ) if proxies is None else proxies
         self._time = now, monotonic
         self._refusals = Refusals(monotonic)
         self._md5_etags = MD5ETags()
@@ -75,7 +80,8 @@ class HttpSources:
             return sha256
         from mirrord.sources.http.checksum_list import listed_sha256
 
-        options = replace(item.options.http, headers=_headers_to(declared.url, item))
+        http = item.options.http if _is_own(declared.url, item) else item.options.http.elsewhere
+        options = replace(http, headers=_headers_to(declared.url, item))
         source = self._source(declared.url, options, self._client(of_lists=True))
         return await listed_sha256(source, declared.url, item)
 
@@ -91,10 +97,17 @@ class HttpSources:
             from mirrord.sources.http.client import HttpClient
 
             per_host = 0 if of_lists else self._per_host
-            client = HttpClient(connect_timeout=self._connect_timeout, allow=self._allow, per_host=per_host)
+            client = HttpClient(
+                connect_timeout=self._connect_timeout, allow=self._allow, per_host=per_host, proxies=self._proxies
+            )
             self._clients[of_lists] = client
             self._resources.push_async_exit(client)
         return self._clients[of_lists]
+
+
+def _is_own(url: str, item: Item) -> bool:
+    """Whether one of the item's sources has the origin of `url`."""
+    return any(origin(url) == origin(source.address) for source in item.urls or (item.origin,))
 
 
 def _headers_to(url: str, item: Item) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import ssl
 from typing import Any
 
 from mirrord.aio import finish
-from mirrord.sockets import PlainStream, TlsStream, secured, wake
+from mirrord.sockets import PlainStream, Stream, TlsStream, secured, wake
 from mirrord.units import KiB
 
 _INLINE = 256 * KiB
@@ -27,11 +27,18 @@ async def tls_connection(
     Raises OSError. The caller limits the time.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return await secured_transport(PlainStream(sock), sock, context, hostname, protocol)
+
+
+async def secured_transport(
+    stream: Stream, sock: socket.socket, context: ssl.SSLContext, hostname: str, protocol: asyncio.Protocol
+) -> "TlsTransport":
+    """As `tls_connection`, over a stream that is connected to the host: `sock`, or a tunnel over it."""
     try:
-        stream = await secured(PlainStream(sock), context, hostname)
+        inner = await secured(stream, context, hostname)
     except ssl.SSLEOFError as error:  # its errno is a number of OpenSSL
         raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
-    return TlsTransport(stream, sock, context, protocol)
+    return TlsTransport(inner, sock, context, protocol)
 
 
 class TlsTransport(asyncio.Transport):

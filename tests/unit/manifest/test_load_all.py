@@ -128,7 +128,7 @@ def test_a_store_becomes_options(load: Load, tmp_path: Path) -> None:
     store = loaded.stores["s"]
     assert (store.provider, store.endpoint_url, store.region) == (ProviderName.SEAWEEDFS, "http://h:8333", "r")
     assert store.requests == RequestOptions(addressing="path", wire="sdk", payload_signing="never")
-    assert (store.checksum, store.ca_file) == (ChecksumKind.CRC32C, f"{tmp_path}/ca.pem")
+    assert (store.checksum, store.connection.ca_file) == (ChecksumKind.CRC32C, f"{tmp_path}/ca.pem")
     assert store.credentials == Credentials(access_key_id="a", secret_access_key="secret", session_token="t")
     assert store.buckets == {"bbb": BucketOptions(create=True, versioning=True, region="q")}
     assert "secret" not in repr(loaded)

@@ -35,6 +35,8 @@ STALE = "tests/unit/planning/notifications/test_staleness.py"
 OPTIONS = f"{OBJECTS}::test_every_option_reaches_the_store"
 DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 
+PROXIES = "tests/contract/test_http_proxies.py"
+STORE_NETWORK = "tests/contract/test_s3_environment.py"
 PRUNE = "tests/integration/test_prune.py"
 
 BEHAVIOUR = {
@@ -47,6 +49,13 @@ BEHAVIOUR = {
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
     "daemon.per_host.connections": f"{HTTP_CONNECTIONS}::test_connections_to_one_host_are_bounded",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
+    "mirrors.http.proxy": f"{PROXIES}::test_bytes_pass_each_kind_of_proxy",
+    "mirrors.http.ca_file": f"{PROXIES}::test_a_ca_file_is_trusted",
+    "mirrors.http.client_cert": f"{PROXIES}::test_a_client_certificate_is_for_the_own_origin",
+    "mirrors.http.tls_min": f"{PROXIES}::test_an_older_tls_than_the_minimum_is_refused",
+    "stores.proxy": f"{STORE_NETWORK}::test_a_declared_proxy_wins_and_none_is_none",
+    "stores.client_cert": f"{STORE_NETWORK}::test_client_certificate_and_tls_minimum",
+    "stores.tls_min": f"{STORE_NETWORK}::test_client_certificate_and_tls_minimum",
     "daemon.network.allow": "tests/contract/test_network_policy.py::test_a_listed_network_is_exempt",
     "daemon.api_token": "tests/integration/test_status.py::test_a_token_is_needed_and_must_be_right",
     "daemon.hosts": "tests/integration/test_web_hosts.py::test_names_of_the_manifest_flag_and_variable_are_answered",

@@ -38,10 +38,9 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
         ("daemon: {state: 'postgresql://h/db'}", "daemon.state"),
         ("daemon: {per_host: {requests_per_second: 9}}", "daemon.per_host.requests_per_second"),
         ("stores: {x: {buckets: {bbb: {lock: {}}}}}", "stores.x.buckets.bbb.lock"),
-        (MIRROR.format("http: {proxy: http://p:3128}"), "mirrors[0].http.proxy"),
         (MIRROR.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "mirrors[0].object.lock"),
         (FOLDER.format("object: {lock: {mode: GOVERNANCE, retain: 30d}}"), "folders[0].object.lock"),
-        ("defaults: {http: {proxy: http://p:3128}}", "defaults.http.proxy"),
+        ("defaults: {object: {lock: {mode: GOVERNANCE, retain: 30d}}}", "defaults.object.lock"),
     ],
 )
 def test_any_other_value_is_a_problem_at_its_position(text: str, path: str) -> None:
@@ -68,6 +67,5 @@ def test_defaults_that_are_not_enforced_are_listed() -> None:
 
 
 def test_the_defaults_of_a_file_are_checked_like_its_entries() -> None:
-    assert row_of(("defaults", "http", "proxy")) is NOT_YET["mirrors.http.proxy"]
     assert row_of(("defaults", "object", "lock")) is NOT_YET["*.object.lock"]
     assert row_of(("defaults", "every")) is None

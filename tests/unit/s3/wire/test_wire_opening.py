@@ -2,8 +2,9 @@
 
 import pytest
 
+from mirrord.proxies import HttpPeer
 from mirrord.s3.http_errors import UrlUnusable
-from mirrord.s3.wire.opening import HttpPeer
+from mirrord.s3.wire.http import WireClient
 
 
 def test_a_peer_is_read_from_a_url() -> None:
@@ -28,6 +29,6 @@ def test_a_peer_is_read_from_a_url() -> None:
 )
 def test_an_unusable_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(UrlUnusable) as caught:
-        HttpPeer.of(url)
+        WireClient(url)
     assert "hidden" not in str(caught.value)
     assert caught.value.__cause__ is None
