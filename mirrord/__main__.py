@@ -11,7 +11,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; the process ends with SPEC section 3's exit codes."""
+    """Run the command line; the process ends with one of the exit codes of `cli.exits`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))  # until `install`
     from mirrord.cli.process.init import fork_as_init
     from mirrord.cli.process.signals import process

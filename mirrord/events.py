@@ -1,6 +1,6 @@
 """Typed events of what happened; logs, metrics and progress subscribe through `ports.Observer`.
 
-Owns the event names of SPEC section 6 and their fields. An event holds no secret and no time: a subscriber adds the
+Owns the event names, which never change, and their fields. An event holds no secret and no time: a subscriber adds the
 time. Each `transfer.started` is followed by exactly one of completed, failed, interrupted, and none of these is
 reported without it (`reconcile.transfer_attempt`).
 """

@@ -1,4 +1,4 @@
-"""Exit codes (SPEC section 3)."""
+"""Exit codes."""
 
 FAILED = 1  # an item failed or is Blocked, a difference was found, or interrupted
 USAGE = 2  # bad usage, or a PATH that does not exist

@@ -1,6 +1,6 @@
 """The command group: the list of commands, and the exit code of each kind of error.
 
-Owns the mapping from errors to SPEC section 3's exit codes, and `--version`. A command's module is imported only when
+Owns the mapping from errors to exit codes, and `--version`. A command's module is imported only when
 the command is used, so that `--help` is fast.
 """
 

@@ -1,6 +1,6 @@
 """Finds the items of a running daemon that GLOB_OR_ITEM arguments select, and triggers a check of each.
 
-Owns the meaning of the arguments (SPEC sections 1 and 3): an id, `s3://bucket/key`, a key or an entry's name, the last
+Owns the meaning of the arguments: an id, `s3://bucket/key`, a key or an entry's name, the last
 three also as globs. The daemon filters the list by a literal text; the exact match is made here.
 """
 

@@ -1,6 +1,6 @@
 """S3Client: copies a buffer, a URL or a file into a bucket, with one awaited call each.
 
-Owns the four calls of SPEC section 6. `transfer` does the work. No whole transfer is retried.
+Owns the four calls of the interface for programs. `transfer` does the work. No whole transfer is retried.
 """
 
 import os

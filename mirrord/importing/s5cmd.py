@@ -7,11 +7,21 @@ Owns the meaning of its flags (s5cmd README and `--help`, 2.3) and of its paths:
 import re
 from collections.abc import Callable, Mapping
 
-from mirrord.importing.aws import aws_store, encryption, s3_place, with_name
 from mirrord.importing.curl import fetched_by
 from mirrord.importing.filters import of_wildcards
-from mirrord.importing.flags import FlagTable, GivenFlags, flag_names, given_flags, hold_unknown
+from mirrord.importing.flags import FlagTable, GivenFlags, flag_names, given_flags
 from mirrord.importing.places import checked_words, is_file, local_path, no_target
+from mirrord.importing.s3_commands import (
+    OBJECT_FLAGS,
+    REMARKED_FLAGS,
+    FlagMeanings,
+    aws_store,
+    copy_options,
+    links,
+    removals,
+    s3_place,
+    with_name,
+)
 from mirrord.importing.shell import resolved
 from mirrord.importing.values import (
     CommandLine,
@@ -27,15 +37,6 @@ from mirrord.importing.values import (
 )
 from mirrord.importing.wrappers import program_of
 
-_OBJECT = {
-    "--content-type": "content_type",
-    "--cache-control": "cache_control",
-    "--content-encoding": "content_encoding",
-    "--content-disposition": "content_disposition",
-    "--expires": "expires",
-    "--storage-class": "storage_class",
-    "--acl": "acl",
-}
 _NEEDLESS_SWITCHES = flag_names(
     "json stat if-size-differ if-source-newer size-only show-progress sp raw ignore-glacier-warnings "
     "exit-on-error use-list-objects-v1"
@@ -43,11 +44,6 @@ _NEEDLESS_SWITCHES = flag_names(
 _NEEDLESS_VALUES = flag_names(
     "log retry-count numworkers concurrency part-size credentials-file metadata-directive source-region"
 )
-_REMARKED: Mapping[str, str] = {
-    "--no-verify-ssl": "mirrord always verifies certificates: name the authority in ca_file",
-    "--request-payer": "requester pays is not carried over",
-    "--force-glacier-transfer": "archived objects are not restored",
-}
 _HELD: Mapping[str, str] = {
     "--dry-run": "copies nothing",
     "--flatten": 'drops directories from keys: write `key: "{name}"` of the folder',
@@ -61,8 +57,8 @@ _SWITCHES = flag_names(
 _TABLE = FlagTable(
     values=(
         _NEEDLESS_VALUES
-        | frozenset(_OBJECT)
-        | _REMARKED.keys()
+        | frozenset(OBJECT_FLAGS)
+        | REMARKED_FLAGS.keys()
         | _HELD.keys()
         | flag_names(
     "endpoint-url profile exclude include sse sse-kms-key-id metadata destination-region "
@@ -100,7 +96,7 @@ class S5cmdReader:
             raise NotCarried(
                 "has not one source and one target: a shell may have expanded a pattern, or a flag is not known"
             )
-        options = _options(given)
+        options = copy_options(given, _MEANINGS)
         store = aws_store(_located(given), command.variables, anonymous=given.has("--no-sign-request"))
         target = s3_place(arguments[-1], store)
         if target is None:
@@ -108,14 +104,9 @@ class S5cmdReader:
         if verb == "pipe":
             return ImportedCopy(command, "s5cmd pipe", fetched_by(command.piped_from), target, True, options)
         source, target, single = self._ends(arguments[0], target, command, store)
-        if given.has("--delete"):
-            options.entry["delete"] = "mirror"
-        if verb == "mv":
-            options.entry["after_upload"] = "delete"
-        if isinstance(source, LocalPlace) and not single and not given.has("--no-follow-symlinks"):
-            options.remarks.append(
-                "s5cmd follows symbolic links in a folder, mirrord only with `follow_symlinks: true`"
-            )
+        removals(verb, given, options)
+        if not single:
+            links("s5cmd", source, given, options)
         return ImportedCopy(command, f"s5cmd {verb}", source, target, single, options)
 
     def _ends(
@@ -166,31 +157,14 @@ def _located(given: GivenFlags) -> Callable[[str], str | None]:
     return lambda name: given.last(name) or (given.last("--destination-region") if name == "--region" else None)
 
 
-def _options(given: GivenFlags) -> CopyOptions:
-    options = CopyOptions()
-    hold_unknown(given, options)
-    for name, value in given.flags:
-        if name in _OBJECT:
-            options.object[_OBJECT[name]] = value or ""
-        elif name in _NEEDLESS_SWITCHES | _NEEDLESS_VALUES:
-            options.needless.append(name)
-        elif name in _REMARKED:
-            options.remarks.append(f"{name}: {_REMARKED[name]}")
-        elif name in _HELD:
-            options.holds.append(f"{name} {_HELD[name]}")
-        elif name == "--no-clobber":
-            options.entry["overwrite"] = "never"
-        elif name == "--metadata":
-            key, _, text = (value or "").partition("=")
-            options.object.setdefault("metadata", {})[key] = text
-    encryption(given, options)
-    rules = [
-        ("-" if name == "--exclude" else "+", value or "")
-        for name, value in given.flags
-        if name in ("--exclude", "--include")
-    ]
-    try:
-        options.include, options.exclude = of_wildcards(rules)
-    except NotCarried as error:
-        options.holds.append(str(error))
-    return options
+def _other(name: str, value: str, options: CopyOptions) -> None:
+    if name == "--no-clobber":
+        options.entry["overwrite"] = "never"
+    elif name == "--metadata":
+        key, _, text = value.partition("=")
+        options.object.setdefault("metadata", {})[key] = text
+
+
+_MEANINGS = FlagMeanings(
+    OBJECT_FLAGS, _NEEDLESS_SWITCHES | _NEEDLESS_VALUES, REMARKED_FLAGS, _HELD, _other, of_wildcards
+)

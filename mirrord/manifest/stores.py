@@ -1,6 +1,6 @@
 """From the `stores` of manifests to `declared.StoreOptions`, completed from the environment.
 
-Owns the rule for an absent endpoint or credentials (SPEC section 2): `minio` reads MINIO_SERVER_URL, MINIO_ROOT_USER
+Owns the rule for an absent endpoint or credentials: `minio` reads MINIO_SERVER_URL, MINIO_ROOT_USER
 and MINIO_ROOT_PASSWORD; every store reads AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL as botocore does, because the
 endpoint is part of each item's identity; then the provider's documented address counts. All other credentials come from
 the AWS chain.

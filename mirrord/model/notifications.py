@@ -10,7 +10,7 @@ from mirrord.frozen import frozen
 
 
 class Notice(StrEnum):
-    """The events that a webhook can get, by the names of SPEC section 6 and of `notify[].events`."""
+    """The events that a webhook can get, by their names in the log and in `notify[].events`."""
 
     ITEM_SYNCED = "item.synced"
     ITEM_BLOCKED = "item.blocked"

@@ -1,4 +1,4 @@
-"""Events as log lines: SPEC section 6's names and fields, a level for each, and which repeated events are not logged.
+"""Events as log lines: their names and fields, a level for each, and which repeated events are not logged.
 
 Limits progress to one line every few seconds of a long transfer, and permanent failures to one line per item and
 reason until the item is Synced again. Only an item's `shown_source` is ever logged.

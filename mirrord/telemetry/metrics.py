@@ -1,4 +1,4 @@
-"""Events as Prometheus metrics: SPEC section 6's names, in a registry of their own.
+"""Events as Prometheus metrics, in a registry of their own.
 
 Owns the counters and the set of running transfers. Labels are bounded: stores, entries, files, folders and enums, never
 items. Values that other parts own (totals by state, buffers, the queue) are read at each scrape.

@@ -277,7 +277,7 @@ class MultipartUpload:
         return failed
 
     async def _abortable(self) -> bool:
-        """Whether an abort is safe although the outcome of CompleteMultipartUpload is unknown (SPEC guarantee 5)."""
+        """Whether an abort is safe although the outcome of CompleteMultipartUpload is unknown."""
         transfer_id = self._new.transfer_id
         if transfer_id is None or not self._store.provider.late_abort_harmless:
             return False

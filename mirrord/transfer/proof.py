@@ -1,4 +1,4 @@
-"""The level of integrity that the store's answers prove (SPEC guarantee 3).
+"""The level of integrity that the store's answers prove.
 
 Owns the decision, from the answer to a write or from a HEAD after it. A provider's profile decides which checksum is
 sent, but never proves anything: a store that ignores checksums accepts any bytes. If no checksum is shown, the level is

@@ -1,9 +1,9 @@
 """A write that makes an object visible (put, Complete, CopyObject): repeats where that is safe, resolves the outcome.
 
-Owns SPEC guarantee 6 within one attempt. The answer to such a write can be wrong: it can be lost, a 412 can be caused
-by our own earlier try, NoSuchUpload by a Complete that succeeded (FIELD_NOTES 2, 3, 9). A HEAD resolves the outcome, by
-the transfer's id in the object's metadata, before the next write to that key. Without such an id the outcome stays
-unknown.
+Owns, within one attempt: one change makes one write, so an unknown outcome is resolved before a repeat. The answer to
+such a write can be wrong: it can be lost, a 412 can be caused by our own earlier try, NoSuchUpload by a Complete that
+succeeded. A HEAD resolves the outcome, by the transfer's id in the object's metadata, before the next write to that
+key. Without such an id the outcome stays unknown.
 
 A HEAD also follows a successful answer, unless the answer itself proves the bytes and, after Complete, earlier HEADs of
 the bucket agreed with the ETags of the answers.

@@ -1,6 +1,6 @@
 """The headers and metadata of an object: the content type, the inherited encoding, and mirrord's own metadata.
 
-Owns the choice of the values; others send them. Content-Type by SPEC section 2: the manifest's, else the source's
+Owns the choice of the values; others send them. Content-Type: the manifest's, else the source's
 header, else by the key's extension, else application/octet-stream. Extensions come from Python's own table, never from
 files of the machine: two machines must store the same object.
 """
@@ -31,7 +31,7 @@ _NONE = ObjectOptions()
 
 
 def described(options: ObjectOptions, observed: Observed, key: str, transfer_id: str) -> ObjectOptions:
-    """`options` completed for one transfer: type, encoding, and mirrord's own metadata (SPEC section 4). Of a source
+    """`options` completed for one transfer: type, encoding, and mirrord's own metadata. Of a source
     that is an object, its own headers, metadata and tags stay where `options` has none."""
     kept = observed.object.kept if observed.object is not None else _NONE
     own = {META_TRANSFER: transfer_id}

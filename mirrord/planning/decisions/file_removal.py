@@ -81,7 +81,7 @@ def same_file(now: FileIdentity, then: FileIdentity) -> bool:
 
 def why_unproven(record: Record | None) -> str | None:
     """Why the record does not allow the removal of the file; None if it does. An adopted object of ours must be
-    compared first; one of another tool has no transfer id that a HEAD could show (SPEC guarantee 3)."""
+    compared first; one of another tool has no transfer id that a HEAD could show."""
     if (
         record is None
         or record.condition.state is not State.SYNCED

@@ -1,6 +1,6 @@
 """The version of each manifest file that is in force when some files are bad or collide. Pure.
 
-Owns SPEC section 2, "Reload": each file counts by itself; of a bad file the last good version stays in force; if two
+Owns the rules of a reload: each file counts by itself; of a bad file the last good version stays in force; if two
 files collide, the changed one is bad, and at start the later one in order. `daemon.manifests` reads the files and
 waits; the daemon runs the result of this module.
 """

@@ -1,6 +1,6 @@
 """From a row of a list to its item: the source's address, the key, and which settings of the entry apply. Pure.
 
-Owns the rules of SPEC section 7 on what a list may name: a list by URL names URLs only, and the headers of its entry
+Owns the rules on what a list may name: a list by URL names URLs only, and the headers of its entry
 are for its own origin. `planning.items.expand` has checked the template of `to`. `sources.list` reports bad rows.
 """
 

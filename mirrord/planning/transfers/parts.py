@@ -1,7 +1,7 @@
 """The layout of an upload: a single put, or parts whose sizes follow from their numbers, within the limits of the store
 and of memory.
 
-Owns the arithmetic of SPEC guarantee 8: a part takes at most half of the memory limit, and concurrency is reduced
+Owns the arithmetic of the memory limit: a part takes at most half of the memory limit, and concurrency is reduced
 before the part size. Refuses objects that fit no layout. An object of known length has parts of one size. One of
 unknown length has parts that grow with their number, so that a short one needs little memory and a long one does not
 run out of numbers. The sizes of an upload never change; R2 requires that all parts except the last have the same size

@@ -1,6 +1,6 @@
 """Which names of a folder count, by gitignore patterns. Pure.
 
-Owns `include`, `exclude` and the names that never count: temporary ones (SPEC section 2), and markers.
+Owns `include`, `exclude` and the names that never count: temporary ones, and markers.
 """
 
 from collections.abc import Iterable
