@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test fuzz soak bench lint format lock clean
+.PHONY: help demo test fuzz soak bench lint format audit sbom lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,18 @@ lint: $(DEV) ## ruff (rules, format), mypy --strict on mirrord, import-linter's 
 format: $(DEV) ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --fix --output-format concise .
 	@$(BIN)/ruff format .
+
+# The development lock holds every pin of the runtime lock. --strict: a package without an answer is a failure too.
+audit: $(DEV) ## known vulnerabilities of every locked package (pip-audit; needs the network)
+	@$(BIN)/python -m pip_audit --strict --progress-spinner off --require-hashes --disable-pip -r requirements-dev.lock $(ARGS)
+
+SBOM ?= dist/mirrord.cdx.json
+
+sbom: $(DEV) ## the software bill of materials of requirements.lock (CycloneDX JSON): $(SBOM)
+	@mkdir -p $(dir $(SBOM))
+	@PYTHONWARNINGS=ignore $(BIN)/python -m cyclonedx_py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-format JSON --output-file $(SBOM) requirements.lock
+	@echo "wrote $(SBOM)"
 
 lock: $(ENVIRONMENT) ## recompute the lock files, from pyproject.toml and those of the bench; ARGS=--upgrade takes newer versions
 	$(PIP) install 'uv>=0.13,<1'

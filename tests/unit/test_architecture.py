@@ -100,7 +100,44 @@ def mixes_aiohttp_sides(module: str, tree: ast.Module) -> Iterator[str]:
             yield f"line {line} uses aiohttp's client ({name})"
 
 
-RULES: list[Rule] = [prints_or_exits, imports_the_bare_package, mixes_aiohttp_sides]
+CODE_FROM_DATA = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "code", "pty"}
+RUNS_TEXT = {"eval", "exec", "compile", "os.system", "os.popen", "yaml.load", "yaml.load_all", "tempfile.mktemp"}
+UNSAFE_YAML = re.compile(r"(full|unsafe)_load(_all)?|(Full|Unsafe|CFull|CUnsafe|C)?Loader")
+SHELLS = {"create_subprocess_shell", "getoutput", "getstatusoutput"}
+OF_OUR_OWN = {
+    "mirrord.frozen": {"exec"},  # text made of a class's field names, as the standard library's dataclasses do
+    "mirrord.sources.list.spool": {"marshal"},  # rows that this process packed, in its memory
+}
+
+
+def unsafe_imports(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+    yield from (module for module in modules if module.split(".")[0] in CODE_FROM_DATA)
+    if isinstance(node, ast.ImportFrom):
+        for name in (alias.name for alias in node.names):
+            if f"{node.module}.{name}" in RUNS_TEXT or name in SHELLS:
+                yield f"{node.module}.{name}"
+            if node.module and node.module.split(".")[0] == "yaml" and UNSAFE_YAML.fullmatch(name):
+                yield f"yaml.{name}"
+
+
+def runs_data_as_code(module: str, tree: ast.Module) -> Iterator[str]:
+    """Nothing that mirrord reads can become code: no pickle, no evaluated text, no unsafe YAML loader, no shell."""
+    allowed = OF_OUR_OWN.get(module, set())
+    for node in ast.walk(tree):
+        found: Iterator[str] | list[str] = []
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found = unsafe_imports(node)
+        elif isinstance(node, ast.Attribute):
+            of_yaml = isinstance(node.value, ast.Name) and node.value.id == "yaml" and UNSAFE_YAML.fullmatch(node.attr)
+            found = [dotted(node)] if of_yaml or node.attr in SHELLS else []
+        elif isinstance(node, ast.Call):
+            found = [dotted(node.func)] if dotted(node.func) in RUNS_TEXT else []
+            found += ["shell"] if any(keyword.arg == "shell" for keyword in node.keywords) else []
+        yield from (f"line {getattr(node, 'lineno', 0)} uses {name}" for name in found if name not in allowed)
+
+
+RULES: list[Rule] = [prints_or_exits, imports_the_bare_package, mixes_aiohttp_sides, runs_data_as_code]
 
 BREACHES: list[tuple[Rule, str, str]] = [
     (prints_or_exits, "mirrord.transfer", "print('done')"),
@@ -119,6 +156,19 @@ BREACHES: list[tuple[Rule, str, str]] = [
     (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp import ClientSession"),
     (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp.client_exceptions import ClientError"),
     (mixes_aiohttp_sides, "mirrord.web.page", "import aiohttp\ndef f(): aiohttp.TCPConnector()"),
+    (runs_data_as_code, "mirrord.journal.sqlite", "import pickle"),
+    (runs_data_as_code, "mirrord.journal.sqlite", "from marshal import loads"),
+    (runs_data_as_code, "mirrord.manifest.load", "import yaml\nyaml.load('a', Loader=yaml.SafeLoader)"),
+    (runs_data_as_code, "mirrord.manifest.load", "from yaml import load"),
+    (runs_data_as_code, "mirrord.manifest.load", "import yaml\nyaml.unsafe_load('a')"),
+    (runs_data_as_code, "mirrord.manifest.load", "import yaml\nx = yaml.CLoader"),
+    (runs_data_as_code, "mirrord.manifest.load", "from yaml import FullLoader"),
+    (runs_data_as_code, "mirrord.s3.embedded.weed", "import subprocess\nsubprocess.run('ls', shell=True)"),
+    (runs_data_as_code, "mirrord.s3.embedded.weed", "import asyncio\nasyncio.create_subprocess_shell('ls')"),
+    (runs_data_as_code, "mirrord.cli.main", "import os\nos.system('ls')"),
+    (runs_data_as_code, "mirrord.cli.main", "from os import popen"),
+    (runs_data_as_code, "mirrord.planning.items", "eval('1')"),
+    (runs_data_as_code, "mirrord.model.items", "exec('x = 1')"),
 ]
 
 ALLOWED: list[tuple[Rule, str, str]] = [
@@ -127,6 +177,9 @@ ALLOWED: list[tuple[Rule, str, str]] = [
     (imports_the_bare_package, "mirrord.web.page", "from mirrord import units\nfrom mirrord.model import Item"),
     (mixes_aiohttp_sides, "mirrord.web.page", "from aiohttp import web\nimport aiohttp\nx = aiohttp.hdrs"),
     (mixes_aiohttp_sides, "mirrord.sources.http", "import aiohttp\ndef f(): aiohttp.ClientSession()"),
+    (runs_data_as_code, "mirrord.manifest.load", "import re, yaml\nre.compile('a')\nyaml.CSafeLoader('a')"),
+    (runs_data_as_code, "mirrord.s3.embedded.weed", "import subprocess\nsubprocess.run(['ls'])"),
+    (runs_data_as_code, "mirrord.frozen", "exec('x = 1')"),
 ]
 
 
