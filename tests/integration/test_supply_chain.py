@@ -1,4 +1,4 @@
-"""`make audit` and `make sbom`: the real tools on the real lock files, with a service of vulnerabilities on loopback."""
+"""`make audit` and `make sbom`: the real tools on the real lock files, with a local service of vulnerabilities."""
 
 import json
 import re
