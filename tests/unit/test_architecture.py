@@ -106,6 +106,7 @@ UNSAFE_YAML = re.compile(r"(full|unsafe)_load(_all)?|(Full|Unsafe|CFull|CUnsafe|
 SHELLS = {"create_subprocess_shell", "getoutput", "getstatusoutput"}
 OF_OUR_OWN = {
     "mirrord.frozen": {"exec"},  # text made of a class's field names, as the standard library's dataclasses do
+    "mirrord.planning.lists.listed_rows": {"marshal"},  # the same
     "mirrord.sources.list.spool": {"marshal"},  # rows that this process packed, in its memory
 }
 
