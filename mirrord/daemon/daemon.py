@@ -24,8 +24,9 @@ from mirrord.telemetry.metrics import Metrics
 
 _log = getLogger(__name__)
 
-COUNT_EVERY = 2.0
-"""Seconds between two counts of the items by state."""
+COUNT_EVERY, COUNT_AT_LEAST_EVERY = 2.0, 30.0
+"""Seconds between two counts of the items by state: the longer a count takes, the more, as `COUNT_REST` says."""
+COUNT_REST = 100
 CHECKS = 48
 """Checks at a time beside the transfers: long transfers must not delay the checks of other items."""
 UNDO = 5.0
@@ -70,12 +71,14 @@ class Daemon:
         while True:
             try:
                 await self.controller.check_journal()
+                began = self.engine.clock.monotonic()
                 counts = await self.controller.counts()
+                pause = max(COUNT_EVERY, COUNT_REST * (self.engine.clock.monotonic() - began))
             except JournalError:  # logged by the controller
                 await self.engine.clock.sleep(COUNT_EVERY)
                 continue
             self.notifier.status(", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no items")
-            await self.engine.clock.sleep(COUNT_EVERY)
+            await self.engine.clock.sleep(min(pause, COUNT_AT_LEAST_EVERY))
 
     async def notify_watchdog(self) -> None:
         """Notify systemd while the event loop runs and no background task fails."""

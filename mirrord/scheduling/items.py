@@ -65,7 +65,7 @@ class ScheduledItems:
         """See `ScheduledItem`; None also of an item that is not scheduled."""
         if (kept := self._kept.get(item_id)) is not None:
             return kept.due
-        times = self._times.get(item_id) if item_id in self.mirrors else None
+        times = self._times.get(item_id)
         return None if times is None or isnan(times[1]) else times[1]
 
     def __contains__(self, item_id: str) -> bool:

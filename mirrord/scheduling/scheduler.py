@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from logging import getLogger
 from math import inf
 from random import random
@@ -101,7 +101,7 @@ class Scheduler:
                     found.compare(item_id, before, wanted, changed_stores)
             arrivals = await self._arrivals(found, wanted)
             self._enter(found, arrivals, wanted)
-        await self._carry_out(found)
+        await self._carry_out(found, {scheduled.item.id for scheduled in arrivals})
         return found
 
     async def submit(self, item: Item) -> None:
@@ -192,10 +192,16 @@ class Scheduler:
                 kept.expect(first_wait(kept.item, None, now, self.chance(), crowd))
                 self._items.save(kept)
 
-    async def _carry_out(self, found: Difference) -> None:
-        """Enqueue the new schedules; then cancel and await the checks of old definitions, which may take a while."""
-        running, voided = set(self._running), list(found.removed)
-        async for item_id in cooperatively(chain(found.added_ids, found.changed)):
+    async def _carry_out(self, found: Difference, ticketed: Collection[str]) -> None:
+        """Enqueue the new schedules; then cancel and await the checks of old definitions, which may take a while.
+        `ticketed`: added items that have a ticket already."""
+        running, voided, again = set(self._running), list(found.removed), [*ticketed, *found.changed]
+        async for item_id in cooperatively(found.added_ids):
+            if item_id in running:
+                again.append(item_id)
+            elif item_id not in ticketed:
+                await self._enqueue(item_id)
+        async for item_id in cooperatively(dict.fromkeys(again)):
             if item_id in running:
                 voided.append(item_id)
             else:

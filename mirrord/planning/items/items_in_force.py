@@ -31,8 +31,8 @@ class ItemsInForce(Mapping[str, Item]):
         if found is not None:
             return found
         for rows in self.lists:
-            if item_id in rows:
-                return rows[item_id]
+            if (item := rows.find(item_id)) is not None:
+                return item
         raise KeyError(item_id)
 
     def __contains__(self, item_id: object) -> bool:

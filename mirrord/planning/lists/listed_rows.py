@@ -63,9 +63,15 @@ class ListedRows(Mapping[str, Item]):
         return isinstance(item_id, str) and item_id in self._places
 
     def __getitem__(self, item_id: str) -> Item:
+        if (found := self.find(item_id)) is None:
+            raise KeyError(item_id)
+        return found
+
+    def find(self, item_id: str) -> Item | None:
+        """The item of a row; None: no row has it."""
         place = self._places.get(item_id)
         if place is None:
-            raise KeyError(item_id)
+            return None
         url, key, named, size, md5, sha256, listed = marshal.loads(self._at(place[0])[_LINE:])
         declared = DeclaredBytes(size, md5, sha256)
         return self._binding.item(ListRow(url, key, declared if declared != _NOTHING else None, named, listed))
