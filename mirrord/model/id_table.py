@@ -107,11 +107,13 @@ class IdTable:
         """A table with these ids, and the first number that one of `before` has of each; else `value`."""
         made = IdTable("d")
         for prefix, shard in self._shards.items():
+            others = [table._shards[prefix] for table in before if prefix in table._shards]
+            if others and others[0][0] == shard[0]:  # nearly always, and thrice as fast
+                made._shards[prefix] = shard[0][:], others[0][1][:]
+                continue
             known: dict[int, float] = {}
-            for table in reversed(before):
-                if (other := table._shards.get(prefix)) is not None:
-                    known.update(zip(other[0], other[1], strict=True))
-            values = array("d", [known.get(number, value) for number in shard[0]])
-            made._shards[prefix] = array("Q", shard[0]), values
+            for other in reversed(others):
+                known.update(zip(other[0], other[1], strict=True))
+            made._shards[prefix] = shard[0][:], array("d", [known.get(number, value) for number in shard[0]])
         made._size = self._size
         return made

@@ -147,17 +147,19 @@ async def _listed(daemon: Daemon, items: int) -> bool:
     return bool(status["lists"]) and status["lists"][0]["items"] == items
 
 
-async def reloaded(home: Path, file: Path, listed: Path, origin: str, items: int) -> dict[str, Any]:
+async def reloaded(home: Path, file: Path, listed: Path, spec: ListSpec, items: int) -> dict[str, Any]:
     """One line of the list changes under a running daemon; until the row's new item is known."""
     took: list[float] = []
+    url = "http://127.0.0.1:9/data/new.bin"
+    new = RowBinding(spec).item(ListRow(url)).id
     async with running(home, "--memory-limit", "64MiB", str(file), fresh=True) as daemon:
         await daemon.wait_for(lambda: _listed(daemon, items), 600, "the list is read")
         await rest(daemon, usage(daemon.process.pid).cpu, time.monotonic(), 120)
         before = usage(daemon.process.pid).cpu
         async with asked(daemon, took):
-            await asyncio.to_thread(change_line, listed, items // 2, f"{origin}/data/new.bin")
+            await asyncio.to_thread(change_line, listed, items // 2, url)
             began = time.monotonic()
-            await daemon.wait_for(lambda: _has(daemon, "new.bin"), 120, "the changed row is known")
+            await daemon.wait_for(lambda: _has(daemon, new), 120, "the changed row is known")
             seconds = time.monotonic() - began
         cpu = usage(daemon.process.pid).cpu - before
     return {
@@ -169,10 +171,8 @@ async def reloaded(home: Path, file: Path, listed: Path, origin: str, items: int
     }
 
 
-async def _has(daemon: Daemon, key: str) -> bool:
-    found = json.loads((await daemon.ask(f"/api/v1/items?q={key}&state=Pending"))[1])
-    more = json.loads((await daemon.ask(f"/api/v1/items?q={key}&state=Retrying"))[1])
-    return bool(found["items"] or more["items"])
+async def _has(daemon: Daemon, item_id: str) -> bool:
+    return (await daemon.ask(f"/api/v1/items/{item_id}"))[0] == 200
 
 
 async def measured(place: Path, items: int, parts: list[str]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ async def measured(place: Path, items: int, parts: list[str]) -> dict[str, Any]:
             if filled:
                 await fill(home, spec, origin, count)
             if name == "reload":
-                found[name] = await reloaded(home, file, listed, origin, count)
+                found[name] = await reloaded(home, file, listed, spec, count)
             else:
                 found[name] = await started(home, file, count, idle=IDLE if filled else 0.0)
             print(name, json.dumps(found[name]), flush=True)
