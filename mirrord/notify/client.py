@@ -3,6 +3,7 @@
 Owns the connections and the words for what went wrong. No text contains the URL, because its path may be a secret, too.
 """
 
+import os
 import ssl
 from collections.abc import Mapping, Sequence
 from os import strerror
@@ -15,7 +16,9 @@ from yarl import URL
 from mirrord.headers import retry_after
 from mirrord.planning.notifications.delivery import Reply
 from mirrord.ports import Clock
+from mirrord.proxies import EnvironmentProxies, Proxy, chosen_proxy
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
+from mirrord.sources.http.routes import Routes
 
 DEADLINE = 15.0
 """Seconds for the whole request."""
@@ -24,11 +27,13 @@ DEADLINE = 15.0
 class WebhookClient:
     """Requests inside `async with`. `allow`: networks exempt from the address rules.
 
-    Proxies of the environment, cookies and ~/.netrc are not used; TLS is verified.
+    Proxies of the environment are used. Cookies and ~/.netrc are not; TLS is verified.
     """
 
     def __init__(self, clock: Clock, *, deadline: float = DEADLINE, allow: Sequence[str] = ()) -> None:
         self._rules = AddressRules(allow)
+        self._environment = EnvironmentProxies.read(os.environ)
+        self._routes = Routes(self._rules, self._environment)
         self._clock = clock
         self._deadline = deadline
         self._session: aiohttp.ClientSession | None = None
@@ -53,11 +58,20 @@ class WebhookClient:
     async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         session = self._opened()
         try:
-            async with session.request(method, URL(url), headers=headers, data=body, allow_redirects=False) as response:
+            proxy = chosen_proxy(None, self._environment, url)
+        except ValueError as error:  # its text is without secrets
+            return Reply(None, str(error))
+        try:
+            if proxy and (reason := await self._routes.refusal((URL(url).host or "").rstrip("."))):
+                return Reply(None, reason)
+            through = URL(proxy.url) if proxy else None
+            async with session.request(
+                method, URL(url), headers=headers, data=body, allow_redirects=False, proxy=through
+            ) as response:
                 wait = retry_after(response.headers.get("Retry-After"), self._clock.now())
                 return Reply(response.status, retry_after=wait)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Reply(None, _problem(error, self._deadline))
+            return Reply(None, _problem(error, self._deadline, proxy))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -76,7 +90,11 @@ class WebhookClient:
         return self._session
 
 
-def _problem(error: Exception, deadline: float) -> str:
+def _problem(error: Exception, deadline: float, proxy: Proxy | None) -> str:
+    if proxy is not None and isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy {proxy.shown} answered {error.status}"
+    if proxy is not None and isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy {proxy.shown} does not answer"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     match cause:
         case AddressRefused():

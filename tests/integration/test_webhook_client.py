@@ -11,6 +11,7 @@ import pytest
 from mirrord.engine.clock import SystemClock
 from mirrord.notify.client import WebhookClient
 from mirrord.planning.notifications.delivery import Reply
+from tests.support.http_proxy import http_proxy
 from tests.support.webhook_receiver import WebhookReceiver
 
 BODY = b'{"id":"1","type":"item.stale","subject":"s"}'
@@ -78,3 +79,19 @@ async def test_tls_that_fails_is_told_as_it_is() -> None:
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         reply = await post(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/SECRET")
         assert reply == Reply(None, "TLS failed: WRONG_VERSION_NUMBER")
+
+
+async def test_the_environments_proxy_is_used_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver = WebhookReceiver()
+    async with receiver.here(), http_proxy(credentials="me:pass") as proxy:
+        far = receiver.url().replace("127.0.0.1", "far.invalid")
+        monkeypatch.setenv("HTTP_PROXY", proxy.url_with("me:pass"))
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert (await post(far)).status == 204
+        assert proxy.requests == [("POST", far)]
+        assert (await post(receiver.url())).status == 204
+        assert (await post("https://far.invalid/SECRET")).problem == f"the proxy {proxy.url} answered 407"
+        assert "metadata" in (await post("http://169.254.169.254/SECRET")).problem
+        assert "metadata" in (await post("http://100.100.100.200/SECRET")).problem
+        assert len(proxy.requests) == 2
+    assert (await post(far)).problem == f"the proxy {proxy.url} does not answer"

@@ -11,6 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import getLogger
 from time import monotonic
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ from mirrord.sources.http.addresses import AddressRules
 from mirrord.sources.http.tls import TlsTransport, secured_transport
 from mirrord.tls_contexts import client_context
 from mirrord.tunnels import TunnelRefused, open_tunnel
+
+_log = getLogger(__name__)
 
 _NAME_LIFE, _NAME_WAIT = 60.0, 3.0
 """Seconds for which the addresses of a name behind a proxy are kept, and within which they must be found."""
@@ -88,6 +91,7 @@ class Routes:
         self._environment = environment
         self._names: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._contexts = _Contexts()
+        self._used: set[str] = set()  # proxies, as shown
 
     @property
     def proxied(self) -> bool:
@@ -106,6 +110,9 @@ class Routes:
         if proxy is None:
             return None if tls is None else SourceRoute(None, tls, None)
         await self._refuse(url, proxy, behind_public=behind_public)
+        if proxy.shown not in self._used:
+            self._used.add(proxy.shown)
+            _log.info("sources are requested through the proxy %s: network policy: by proxy", proxy.shown)
         return SourceRoute(proxy, tls, proxy_tls)
 
     async def is_public(self, url: str) -> bool:
@@ -114,11 +121,16 @@ class Routes:
         return not found or any(self._rules.is_public(address) for address in found)
 
     async def _refuse(self, url: str, proxy: Proxy, *, behind_public: bool) -> None:
-        host = _host(url)
+        if reason := await self.refusal(_host(url), behind_public=behind_public):
+            raise SourceRefused(f"{shown(url)} through the proxy {proxy.shown}: {reason}")
+
+    async def refusal(self, host: str, *, behind_public: bool = False) -> str | None:
+        """Why this host is not requested through a proxy; None if it may be."""
         literal = is_local(host) or literal_address(host) is not None
         for address in await self._addresses(host):
             if reason := self._rules.refusal(address, behind_public=behind_public and literal):
-                raise SourceRefused(f"{shown(url)} through the proxy {proxy.shown}: {reason}")
+                return reason
+        return None
 
     async def _addresses(self, host: str) -> tuple[str, ...]:
         """The addresses that the host has here; none if its name does not resolve here."""
