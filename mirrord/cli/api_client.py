@@ -75,6 +75,11 @@ class ApiClient:
         response = await self._request("POST", f"/api/v1/items/{quote(item_id, safe='')}/sync", missing=True)
         return response.status != 404
 
+    async def trigger_entry(self, entry: str) -> bool:
+        """Read the list, or scan the folder, of this name now; False if there is none any more."""
+        response = await self._request("POST", f"/api/v1/entries/{quote(entry, safe='')}/sync", missing=True)
+        return response.status != 404
+
     async def _request(
         self, method: str, path: str, query: dict[str, str] | None = None, *, missing: bool = False
     ) -> _Response:

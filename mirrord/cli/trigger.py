@@ -23,21 +23,24 @@ _SHOWN = 20
 
 @dataclass(slots=True)
 class TriggerResult:
-    """The triggered items by id, and the patterns that matched none."""
+    """The triggered items by id, the lists and folders by name, and the patterns that matched none."""
 
     items: dict[str, ItemStatus] = field(default_factory=dict)
+    entries: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
         """A line for each item, or for the first ones and a line with the number of the others."""
         every = sorted(self.items.values(), key=lambda one: one.destination)
-        shown = [f"triggered {one.destination} ({one.id})" for one in every[:_SHOWN]]
+        shown = [f"triggered the list or folder {name}" for name in self.entries]
+        shown += [f"triggered {one.destination} ({one.id})" for one in every[:_SHOWN]]
         return shown if len(every) <= _SHOWN else [*shown, f"and {len(every) - _SHOWN:,} more"]
 
 
 async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> TriggerResult:
-    """Trigger every item that matches one of the patterns, each once. Raises NoDaemon and DaemonRefused."""
+    """Trigger every item that matches one of the patterns, each once; lists and folders of such names are read now.
+    Raises NoDaemon and DaemonRefused."""
     done = TriggerResult()
 
     async def ask(item: ItemStatus) -> None:
@@ -45,8 +48,20 @@ async def trigger_all(api: ApiClient, patterns: Sequence[str]) -> TriggerResult:
             done.items[item.id] = item
 
     async with api:
+        for name in await _lists_and_folders(api):
+            if any(_is_named(name, pattern) for pattern in patterns) and await api.trigger_entry(name):
+                done.entries.append(name)
         await work_through(_meant(api, patterns, done), ask, _AT_A_TIME)
     return done
+
+
+async def _lists_and_folders(api: ApiClient) -> list[str]:
+    status = await api.status()
+    return [*(one.name for one in status.lists), *(one.name for one in status.folders)]
+
+
+def _is_named(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 async def _meant(api: ApiClient, patterns: Sequence[str], done: TriggerResult) -> AsyncIterator[ItemStatus]:
@@ -58,7 +73,7 @@ async def _meant(api: ApiClient, patterns: Sequence[str], done: TriggerResult) -
             if item.id not in seen:
                 seen.add(item.id)
                 yield item
-        if not matched:
+        if not matched and not any(_is_named(name, pattern) for name in done.entries):
             done.unmatched.append(pattern)
 
 

@@ -101,12 +101,21 @@ class AppliedState:
                 after = records[-1].item_id
 
     async def trigger(self, item_id: str) -> bool:
-        """Check an item now; False if it is not in force. A recorded file of a folder returns to the scheduler."""
+        """Check an item now; False if it is not in force. A recorded file of a folder returns to the scheduler. For an
+        item on its way out, decide again now."""
         self.listings.doubt(item_id)
         if await self.scheduler.trigger(item_id):
             return True
+        if (entry := self.leaving.entry_of(item_id)) is not None:
+            self.lists.read_again(entry)
+            await self._apply_lists()
+            return True
         record = await self.journal.record(item_id)
-        return item_id in self.leaving or (record is not None and await self.folders.submit(record))
+        return record is not None and await self.folders.submit(record)
+
+    def trigger_entry(self, entry: str) -> bool:
+        """Read this list, or scan this folder, now; False if no list or folder in force has this name."""
+        return self.lists.read_again(entry) or self.folders.rescan(entry)
 
     async def _retire(
         self, removed: list[str], folders: list[str], items: Mapping[str, Item], unknown: frozenset[str]

@@ -133,6 +133,9 @@ class Controller:
     async def trigger(self, item_id: str) -> bool:
         return await self.applied.trigger(item_id)
 
+    def trigger_entry(self, entry: str) -> bool:
+        return self.applied.trigger_entry(entry)
+
     async def reload(self) -> Sequence[FileStatus]:
         await self.read_again()
         return self.applied.manifests.statuses()

@@ -11,7 +11,7 @@ from typing import Protocol
 from mirrord.daemon.supervise import Supervisor
 from mirrord.declared import FolderSpec
 from mirrord.engine.local_files import LocalFiles
-from mirrord.errors import SourceTimedOut
+from mirrord.errors import Reason, SourceTimedOut
 from mirrord.folders.after_upload import AfterUpload
 from mirrord.folders.loop import FolderLoop
 from mirrord.folders.ports import FolderPorts
@@ -76,8 +76,18 @@ class FolderLoops:
         name = name_of(loop.spec, record.source) if loop is not None else None
         if loop is None or name is None:
             return False
+        if record.condition.reason is Reason.PRUNE_GUARD:
+            loop.rescan()  # a scan decides again
+            return True
         await self.scheduler.submit(_item_of(loop.spec, record, name))
         return True
+
+    def rescan(self, entry: str) -> bool:
+        """Scan this folder now. False if no folder in force has this name."""
+        loop = self._loops.get(entry)
+        if loop is not None:
+            loop.rescan()
+        return loop is not None
 
     def statuses(self) -> tuple[FolderStatus, ...]:
         """Each folder in force, by name."""

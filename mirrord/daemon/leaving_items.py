@@ -58,6 +58,13 @@ class LeavingItems:
         """Whether the item left, and its object is still there: the record stays in force until it is not."""
         return item_id in self._ids
 
+    def entry_of(self, item_id: str) -> str | None:
+        """The entry that the item left; None: it did not leave."""
+        if item_id not in self._ids:
+            return None
+        refused = (one for _, items in self._found.refused.values() for one in items)
+        return next(one.item.entry for one in (*self._found.allowed, *refused) if one.item.id == item_id)
+
     async def review(self, items: Mapping[str, Item], incomplete: Iterable[str]) -> None:
         """Compare what is held with `items`, all items in force. `incomplete`: entries of lists that were not read
         completely. Raises JournalError."""

@@ -71,10 +71,12 @@ class ListLoops:
         """See `FollowedList.take_due`: of all lists."""
         return [item_id for loop in self._loops.values() for item_id in loop.take_due()]
 
-    def read_again(self) -> None:
-        """Read all lists now."""
-        for loop in self._loops.values():
+    def read_again(self, entry: str | None = None) -> bool:
+        """Read all lists, or that of this entry, now. Returns whether there are any."""
+        loops = [loop for name, loop in self._loops.items() if entry in (None, name)]
+        for loop in loops:
             loop.read_again()
+        return bool(loops)
 
 
 def _conflicts(loop: FollowedList, items: ItemsInForce) -> tuple[str, ...]:

@@ -37,5 +37,8 @@ class Control(Protocol):
     async def trigger(self, item_id: str) -> bool:
         """Check the item now; False if there is no such item."""
 
+    def trigger_entry(self, entry: str) -> bool:
+        """Read the list, or scan the folder, of this name now; False if there is none."""
+
     async def reload(self) -> Sequence[FileStatus]:
         """Read the manifests again now; returns the state of each file."""

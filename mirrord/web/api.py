@@ -30,6 +30,7 @@ METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _ITEM = Parameter(
     name="id", text="An item's id", location="path", schema={"type": "string", "pattern": "^[0-9a-f]{16}$"}
 )
+_ENTRY = Parameter(name="entry", text="The name of a list or folder, percent-encoded", location="path")
 
 
 class Api:
@@ -77,6 +78,12 @@ class Api:
         item_id = request.match_info["id"]
         known = await self._control.trigger(item_id)
         return json_response(Triggered(item_id), status=202) if known else _no_item(item_id)
+
+    async def sync_entry(self, request: web.Request) -> web.StreamResponse:
+        entry = request.match_info["entry"]
+        if self._control.trigger_entry(entry):
+            return json_response(Triggered(entry), status=202)
+        return json_response(Failure(f"no list or folder is named {entry!r}"), status=404)
 
     async def reload(self, _request: web.Request) -> web.StreamResponse:
         return json_response(Reloaded(tuple(await self._control.reload())))
@@ -135,6 +142,15 @@ class Api:
                 summary="Check the item now, independent of its schedule",
                 returns={202: Returned("It is queued", Triggered), 404: Returned("No such item", Failure)},
                 parameters=(_ITEM,),
+                needs_token=True,
+            ),
+            Route(
+                method="POST",
+                path="/api/v1/entries/{entry}/sync",
+                answer=self.sync_entry,
+                summary="Read the list, or scan the folder, of this name now",
+                returns={202: Returned("It is due", Triggered), 404: Returned("No such list or folder", Failure)},
+                parameters=(_ENTRY,),
                 needs_token=True,
             ),
             Route(

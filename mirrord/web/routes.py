@@ -57,7 +57,7 @@ class Failure:
 
 @frozen
 class Triggered:
-    """The item is checked as soon as a worker is free."""
+    """The item is checked as soon as a worker is free; the list or folder of that name is read now."""
 
     id: str
 

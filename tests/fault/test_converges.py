@@ -22,15 +22,63 @@ from mirrord.model import META_TRANSFER
 from tests.support.converging import BUCKET, FastClock, Fault, Passes
 from tests.support.measuring import SOAK
 
-KEYS = [f"m/k{number}" for number in range(5)]
-ROWS = [f"r{number}" for number in range(4)]
-NAMES = [f"f{number}" for number in range(4)]
+KEYS = [f"m/k{number}" for number in range(3)]
+ROWS = [f"r{number}" for number in range(3)]
+NAMES = [f"f{number}" for number in range(3)]
 FILES = ("a.yaml", "b.yaml")
 URLS = [f"http://h{number % 2}/u{number}" for number in range(4)]
 LIST = "http://lists/l.txt"
 STORES = "stores: {default: {provider: seaweedfs, endpoint_url: 'http://store:1'}}\n"
 CONTENTS = [b"", b"one", b"two", b"a longer text of more than sixteen bytes", b"x" * (6 << 20)]
 DAY = 86_400.0
+
+
+def _edit(method: str, /, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """A call of this method of `Convergence`."""
+    return st.tuples(st.just(method), st.fixed_dictionaries(arguments))
+
+
+EDITS = st.one_of(
+    _edit(
+        "add",
+        key=st.sampled_from(KEYS),
+        urls=st.lists(st.sampled_from(URLS), min_size=1, max_size=2, unique=True),
+        file=st.sampled_from(FILES),
+        prune=st.booleans(),
+        overwrite=st.sampled_from(["always", "always", "owned", "never"]),
+        drift=st.sampled_from(["repair", "repair", "report", "ignore"]),
+    ),
+    _edit("remove", key=st.sampled_from(KEYS)),
+    _edit("move_to_another_key", keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=2, unique=True)),
+    _edit("rename", key=st.sampled_from(KEYS), number=st.integers(0, 1)),
+    _edit("move_to_another_file", key=st.sampled_from(KEYS), file=st.sampled_from(FILES)),
+    _edit("change_options", key=st.sampled_from(KEYS), value=st.sampled_from([None, "no-store"])),
+    _edit("suspend", key=st.sampled_from(KEYS), suspend=st.booleans()),
+    _edit("change_prune", key=st.sampled_from(KEYS), prune=st.booleans()),
+    _edit(
+        "change_list",
+        rows=st.none() | st.sets(st.sampled_from(ROWS)),
+        prune=st.booleans(),
+        bad=st.sampled_from([False, False, True]),
+    ),
+    _edit("cut_list"),
+    _edit("break_files", broken=st.sets(st.sampled_from(FILES))),
+    _edit("change_folder", delete=st.sampled_from([None, "keep", "mirror", "mirror"])),
+    _edit("change_file", name=st.sampled_from(NAMES), content=st.none() | st.sampled_from(CONTENTS)),
+    _edit("rename_file", names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=2, unique=True)),
+    _edit("change_source", url=st.sampled_from(URLS), content=st.none() | st.sampled_from(CONTENTS)),
+    _edit("source_fails", url=st.sampled_from([*URLS, LIST])),
+    _edit("source_breaks_off", url=st.sampled_from(URLS)),
+    _edit("sources_are_well"),
+    _edit(
+        "another_program_writes",
+        key=st.sampled_from([*KEYS, "l/r0", "f/f0"]),
+        content=st.none() | st.sampled_from(CONTENTS[:3]),
+    ),
+)
+FAULTS = st.builds(
+    Fault, st.sampled_from(["503", "403", "lost", "lost", "kill before", "kill after"]), st.integers(0, 12)
+)
 
 
 @dataclass(frozen=True)
@@ -154,48 +202,33 @@ class Convergence(RuleBasedStateMachine):
             assert True in self.held.get(key, ()), f"{key}: no version had prune"
 
     # ── edits ─────────────────────────────────────────────────────────────────────────────────────
-    @rule(
-        key=st.sampled_from(KEYS),
-        urls=st.lists(st.sampled_from(URLS), min_size=1, max_size=2, unique=True),
-        file=st.sampled_from(FILES),
-        prune=st.booleans(),
-        overwrite=st.sampled_from(["always", "always", "owned", "never"]),
-        drift=st.sampled_from(["repair", "repair", "report", "ignore"]),
-    )
     def add(self, key: str, urls: list[str], file: str, prune: bool, overwrite: str, drift: str) -> None:
         name = self.now.entries[key].name if key in self.now.entries else f"entry {key}"
         self.now.entries[key] = Entry(name, tuple(urls), file, prune, overwrite=overwrite, drift=drift)
         self.write()
 
-    @rule(key=st.sampled_from(KEYS))
     def remove(self, key: str) -> None:
         self.now.entries.pop(key, None)
         self.write()
 
-    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=2, max_size=2, unique=True))
     def move_to_another_key(self, keys: list[str]) -> None:
         """The entry keeps its name."""
         if keys[0] in self.now.entries and keys[1] not in self.now.entries:
             self.now.entries[keys[1]] = self.now.entries.pop(keys[0])
             self.write()
 
-    @rule(key=st.sampled_from(KEYS), number=st.integers(0, 1))
     def rename(self, key: str, number: int) -> None:
         self._change(key, name=f"entry {key} {number}")
 
-    @rule(key=st.sampled_from(KEYS), file=st.sampled_from(FILES))
     def move_to_another_file(self, key: str, file: str) -> None:
         self._change(key, file=file)
 
-    @rule(key=st.sampled_from(KEYS), value=st.sampled_from([None, "no-store"]))
     def change_options(self, key: str, value: str | None) -> None:
         self._change(key, cache_control=value)
 
-    @rule(key=st.sampled_from(KEYS), suspend=st.booleans())
     def suspend(self, key: str, suspend: bool) -> None:
         self._change(key, suspend=suspend)
 
-    @rule(key=st.sampled_from(KEYS), prune=st.booleans())
     def change_prune(self, key: str, prune: bool) -> None:
         self._change(key, prune=prune)
 
@@ -204,30 +237,23 @@ class Convergence(RuleBasedStateMachine):
             self.now.entries[key] = replace(self.now.entries[key], **fields)
             self.write()
 
-    @rule(
-        rows=st.none() | st.sets(st.sampled_from(ROWS)), prune=st.booleans(), bad=st.sampled_from([False, False, True])
-    )
     def change_list(self, rows: set[str] | None, prune: bool, bad: bool) -> None:
         self.now.rows, self.now.list_prunes = None if rows is None else tuple(sorted(rows)), prune
         self.now.bad_row = bad
         self.passes.origins.cut(LIST, short=False)
         self.write()
 
-    @rule()
     def cut_list(self) -> None:
         self.passes.origins.cut(LIST, short=True)
 
-    @rule(broken=st.sets(st.sampled_from(FILES)))
     def break_files(self, broken: set[str]) -> None:
         self.now.broken = frozenset(broken)
         self.write()
 
-    @rule(delete=st.sampled_from([None, "keep", "mirror", "mirror"]))
     def change_folder(self, delete: str | None) -> None:
         self.now.folder = delete
         self.write()
 
-    @rule(name=st.sampled_from(NAMES), content=st.none() | st.sampled_from(CONTENTS))
     def change_file(self, name: str, content: bytes | None) -> None:
         if content is None:
             (self.folder / name).unlink(missing_ok=True)
@@ -236,32 +262,26 @@ class Convergence(RuleBasedStateMachine):
             (self.folder / name).write_bytes(content)
             self.files[name] = content
 
-    @rule(names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=2, unique=True))
     def rename_file(self, names: list[str]) -> None:
         if names[0] in self.files:
             (self.folder / names[0]).rename(self.folder / names[1])
             self.files[names[1]] = self.files.pop(names[0])
 
     # ── the world ─────────────────────────────────────────────────────────────────────────────────
-    @rule(url=st.sampled_from(URLS), content=st.none() | st.sampled_from(CONTENTS))
     def change_source(self, url: str, content: bytes | None) -> None:
         self.passes.origins.publish(url, content)
 
-    @rule(url=st.sampled_from([*URLS, LIST]))
     def source_fails(self, url: str) -> None:
         self.passes.origins.fail(url, SourceUnavailable("503"))
 
-    @rule(url=st.sampled_from(URLS))
     def source_breaks_off(self, url: str) -> None:
         self.passes.origins.cut(url, short=True)
 
-    @rule()
     def sources_are_well(self) -> None:
         for url in [*URLS, LIST]:
             self.passes.origins.fail(url, None)
             self.passes.origins.cut(url, short=False)
 
-    @rule(key=st.sampled_from([*KEYS, "l/r0", "f/f0"]), content=st.none() | st.sampled_from(CONTENTS[:3]))
     def another_program_writes(self, key: str, content: bytes | None) -> None:
         self.touched.add(key)
         if content is None:
@@ -270,17 +290,10 @@ class Convergence(RuleBasedStateMachine):
             self.passes.store.put_theirs(key, content)
 
     # ── passes ────────────────────────────────────────────────────────────────────────────────────
-    @rule(
-        faults=st.lists(
-            st.builds(
-                Fault,
-                st.sampled_from(["503", "403", "lost", "lost", "kill before", "kill after"]),
-                st.integers(0, 12),
-            ),
-            max_size=3,
-        )
-    )
-    def sync(self, faults: list[Fault]) -> None:
+    @rule(edits=st.lists(EDITS, max_size=3), faults=st.just([]) | st.lists(FAULTS, max_size=2))
+    def sync(self, edits: list[tuple[str, dict[str, Any]]], faults: list[Fault]) -> None:
+        for name, arguments in edits:
+            getattr(self, name)(**arguments)
         self.passes.store.faults = [replace(fault) for fault in faults]
         self._pass()
         self.passes.store.faults = []
@@ -384,8 +397,8 @@ class Convergence(RuleBasedStateMachine):
 
 TestConvergence = pytest.mark.timeout(7200 if SOAK else 120)(Convergence.TestCase)
 TestConvergence.settings = settings(
-    max_examples=2_000 if SOAK else 25,
-    stateful_step_count=35 if SOAK else 20,
+    max_examples=2_000 if SOAK else 20,
+    stateful_step_count=20 if SOAK else 10,
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

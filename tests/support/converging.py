@@ -6,6 +6,7 @@ pass wrote afterwards. Each write and each deletion is checked when it reaches t
 """
 
 import asyncio
+import gc
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,6 +18,7 @@ from unittest.mock import patch
 
 from mirrord.errors import MirrordError, OutcomeUnknown, SourceUnavailable, StoreDenied, StoreUnavailable
 from mirrord.model import META_TRANSFER, Destination, Item, fingerprint
+from mirrord.planning.timing.backoff import pause
 from mirrord.programs.api import sync
 from mirrord.programs.report import Report
 from mirrord.testing import MemorySource, MemoryStore
@@ -24,6 +26,8 @@ from mirrord.testing import MemorySource, MemoryStore
 BUCKET = "bucket"
 SPEED = 500.0
 """Seconds of the passes' clock in one real second: pauses and retries take little."""
+DEADLINE = 30.0
+"""Real seconds of one pass."""
 _WRITES = frozenset({"put_object", "copy_object", "complete_upload"})
 _CHANGES = _WRITES | {"delete_object", "create_upload", "upload_part", "copy_part", "abort_upload"}
 _CALLS = _CHANGES | {"head_object", "list_parts", "inspect_object", "get_tags", "ensure_bucket"}
@@ -229,13 +233,27 @@ class Passes:
         self._kill.set()
 
     def run(self) -> Report | None:
-        """One pass; None if it was killed, or the journal failed."""
-        return asyncio.run(self._run())
+        """One pass; None if it was killed."""
+        try:
+            return asyncio.run(self._watched())
+        finally:
+            gc.unfreeze()  # a process freezes what exists once its stores are open; here many passes share one
+
+    async def _watched(self) -> Report | None:
+        """Raises TimeoutError, after it printed what each task waits for, if the pass does not end."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await asyncio.shield(asyncio.ensure_future(self._run()))
+        except TimeoutError:
+            for task in asyncio.all_tasks():
+                _print_waits(task)
+            raise
 
     async def _run(self) -> Report | None:
         self._kill = asyncio.Event()
         with (
             patch("mirrord.engine.wiring.SystemClock", FastClock),
+            patch("mirrord.transfer.retry.pause", lambda *given: pause(*given) / SPEED),  # these are in real time
             patch("mirrord.engine.wiring.HttpSources", self.origins),
             patch("mirrord.engine.s3_stores.connected", self._connected),
         ):
@@ -262,3 +280,12 @@ class Passes:
     @asynccontextmanager
     async def _connected(self, *_: object, **__: object) -> AsyncIterator[FaultyStore]:
         yield self.store
+
+
+def _print_waits(task: "asyncio.Task[Any]") -> None:
+    """What the task waits for, coroutine by coroutine."""
+    waits: Any = task.get_coro()
+    while waits is not None:
+        frame = getattr(waits, "cr_frame", None) or getattr(waits, "ag_frame", None)
+        print(f"{task.get_name()}: {waits} line {frame.f_lineno if frame else '?'}")
+        waits = getattr(waits, "cr_await", None) or getattr(waits, "ag_await", None)

@@ -196,6 +196,10 @@ class ScriptedControl:
             finally:
                 self.left.set()
 
+    def trigger_entry(self, entry: str) -> bool:
+        self.triggered.append(entry)
+        return entry == "rows/of it"
+
     async def trigger(self, item_id: str) -> bool:
         if item_id in self.shown:
             self.triggered.append(item_id)
