@@ -33,6 +33,14 @@ class Credentials:
     anonymous: bool = False
 
 
+@frozen
+class BucketLock:
+    """Object lock of a bucket. `mode` and `days` are the default for new objects; None: no default."""
+
+    mode: str | None = None
+    days: int | None = None
+
+
 @frozen(kw_only=True)
 class BucketOptions:
     """A bucket that the manifest declares. mirrord creates it only with `create`."""
@@ -40,6 +48,8 @@ class BucketOptions:
     create: bool = False
     versioning: bool = False
     region: str | None = None
+    lock: BucketLock | None = None
+    """Object lock, which only a bucket with versions has; None: none is asked for."""
 
 
 @frozen(kw_only=True)

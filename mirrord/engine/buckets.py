@@ -7,7 +7,7 @@ be created fails the items of that bucket only; the next of these items tries ag
 import asyncio
 from logging import getLogger
 
-from mirrord.declared import BucketOptions, StoreOptions
+from mirrord.declared import BucketLock, BucketOptions, StoreOptions
 from mirrord.errors import Recovery, StoreError
 from mirrord.ports import ObjectStore
 
@@ -26,7 +26,9 @@ class Buckets:
     def __init__(self, store: ObjectStore, options: StoreOptions, *, read_only: bool = False) -> None:
         self._store = store
         self._name = options.name
-        self._declared = {name: one for name, one in options.buckets.items() if one.create or one.versioning}
+        self._declared = {
+            name: one for name, one in options.buckets.items() if one.create or one.versioning or one.lock
+        }
         self._read_only = read_only
         self._failed: dict[str, tuple[float, StoreError]] = {}  # when, and why
         self._checked: dict[str, float] = {}
@@ -84,11 +86,27 @@ class Buckets:
             if not stood:
                 self.missing.add(bucket)
         elif wanted.create:
-            stood = not await self._store.ensure_bucket(bucket, region=wanted.region, versioning=wanted.versioning)
+            stood = not await self._store.ensure_bucket(
+                bucket, region=wanted.region, versioning=wanted.versioning, lock=wanted.lock
+            )
         else:
             stood = True
         if wanted.versioning and stood:
             await self._compare_versioning(bucket)
+        if wanted.lock is not None and stood:
+            await self._compare_lock(bucket, wanted.lock)
+
+    async def _compare_lock(self, bucket: str, wanted: BucketLock) -> None:
+        """Note that an existing bucket has another lock: a lock of a bucket cannot be undone either."""
+        try:
+            found = await self._store.bucket_lock(bucket)
+        except StoreError as error:
+            _log.debug("whether s3://%s has object lock is not known: %s", bucket, error)
+            return
+        if found is None or (wanted.days is not None and found != wanted):
+            has = f"object lock with {found.mode or 'no default'}" if found else "no object lock"
+            days = f" for {found.days} days" if found and found.days else ""
+            self._note(bucket, f"{has}{days}; lock counts only for a bucket that mirrord creates: set it")
 
     async def _compare_versioning(self, bucket: str) -> None:
         """Note missing versioning of an existing bucket. Only its owner enables it: it cannot be undone."""
@@ -99,11 +117,13 @@ class Buckets:
             return
         if status != _ENABLED:
             has = f"versioning {status}" if status else "no versioning"
-            self.differences[bucket] = (
-                f"s3://{bucket} at store {self._name!r} exists and has {has}; versioning: true counts only for "
-                "a bucket that mirrord creates: enable it with the store's tools, or remove the line"
-            )
-            _log.warning("%s", self.differences[bucket])
+            self._note(bucket, f"{has}; versioning: true counts only for a bucket that mirrord creates: enable it")
+
+    def _note(self, bucket: str, difference: str) -> None:
+        where = f"s3://{bucket} at store {self._name!r}"
+        text = f"{where} exists and has {difference} with the store's tools, or remove the line"
+        self.differences[bucket] = text
+        _log.warning("%s", text)
 
 
 def _is_due(when: float, error: StoreError) -> bool:

@@ -8,14 +8,16 @@ the AWS chain.
 
 import os
 from collections.abc import Mapping
+from math import ceil
 
-from mirrord.declared import BucketOptions, Credentials, RequestOptions, StoreOptions
+from mirrord.declared import BucketLock, BucketOptions, Credentials, RequestOptions, StoreOptions
 from mirrord.manifest.schema import document
 from mirrord.model import ChecksumKind, ConnectionOptions, ProviderName
 from mirrord.providers import facts_of
 from mirrord.providers.endpoints import ACCOUNT_VARIABLE, documented_endpoint, takes_account
 
 DEFAULT = "default"
+_DAY = 86_400.0
 _WITHOUT_ENDPOINT = frozenset({ProviderName.AWS, ProviderName.EMBEDDED})
 
 
@@ -82,4 +84,16 @@ def _credentials(store: document.StoreSection, environ: Mapping[str, str]) -> Cr
 
 
 def _bucket(settings: document.BucketSection) -> BucketOptions:
-    return BucketOptions(create=settings.create, versioning=settings.versioning, region=settings.region)
+    return BucketOptions(
+        create=settings.create,
+        versioning=settings.versioning,
+        region=settings.region,
+        lock=_lock(settings.lock) if settings.lock is not None else None,
+    )
+
+
+def _lock(settings: document.BucketLockSection) -> BucketLock:
+    """S3 counts whole days: a part of one is one more."""
+    if settings.retain is None:
+        return BucketLock()
+    return BucketLock(settings.mode, ceil(settings.retain / _DAY))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import UTC, datetime
 from os import stat_result
 from typing import NamedTuple, Self
 
@@ -78,6 +79,17 @@ class StoredObject:
     """Encrypted with a key of a KMS: at AWS the ETag is then no MD5, although it looks like one."""
 
 
+@frozen
+class ObjectLock:
+    """The lock of an object: `mode` is GOVERNANCE or COMPLIANCE, `until` in seconds since the epoch."""
+
+    mode: str
+    until: float
+
+    def __str__(self) -> str:
+        return f"{datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC ({self.mode})"
+
+
 @frozen(kw_only=True)
 class ObjectDetails:
     """All that a HEAD shows of an object that is a source."""
@@ -93,6 +105,8 @@ class ObjectDetails:
     """Why its bytes cannot be read now: its archived storage class."""
     storage_class: str | None = None
     """As HEAD shows it; S3 does not show STANDARD."""
+    lock: ObjectLock | None = None
+    """None: it has none, or the credentials may not read it."""
 
 
 @frozen(kw_only=True)

@@ -48,7 +48,7 @@ class HttpOptions:
 class ObjectOptions:
     """Headers, metadata and tags of an object, with S3's names. None or empty: not sent.
 
-    The journal records a digest of the `repr`: the name and the fields of this class must not change."""
+    The journal records a digest of the `repr`: it must not change, so the fields of the lock are not part of it."""
 
     content_type: str | None = None
     cache_control: str | None = None
@@ -62,6 +62,9 @@ class ObjectOptions:
     acl: str | None = None
     encryption: str | None = None  # AES256 or aws:kms
     kms_key_id: str | None = None
+    lock_mode: str | None = field(default=None, repr=False)  # GOVERNANCE or COMPLIANCE; with `retain`
+    retain: float | None = field(default=None, repr=False)
+    """Seconds for which the object is locked, from its write on."""
 
 
 @frozen(kw_only=True)

@@ -4,12 +4,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from mirrord.declared import BucketLock
 from mirrord.model import (
     Checksum,
     ChecksumKind,
     Destination,
     ListedObject,
     ObjectDetails,
+    ObjectLock,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -146,6 +148,14 @@ class ObjectStore(Protocol):
     async def has_bucket(self, bucket: str) -> bool:
         """HeadBucket. StoreDenied: the credentials do not allow this request."""
 
-    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
-        """Create the bucket if it does not exist, with versioning enabled if `versioning`; True if this call created
-        it."""
+    async def bucket_lock(self, bucket: str) -> BucketLock | None:
+        """GetObjectLockConfiguration; None: the bucket has no object lock, or the store does not support it."""
+
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
+        """PutObjectRetention of one version. StoreDenied: the lock that it has would be shortened."""
+
+    async def ensure_bucket(
+        self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
+    ) -> bool:
+        """Create the bucket if it does not exist, with versioning enabled if `versioning`, and with object lock if
+        `lock`; True if this call created it."""

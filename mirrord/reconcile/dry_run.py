@@ -117,6 +117,11 @@ class DryRun:
         """Note what the copy would do. Raises the error that it would end with before its first byte."""
         item, changed = attempt.item, await self._changed_options(attempt.item, seen)
         if changed is not None:
+            change = await Rewrite(self.journal).lock_alone(item, store, seen.record, self.clock.now())
+            if change is not None and seen.record is not None:
+                size = seen.record.object.size
+                self.copy_due = WithheldCopy(item, str(change), TransferKind.PUT, size, item.destination, changed)
+                return Outcome(state=State.SYNCED)
             rewrite = await Rewrite(self.journal).due(item, source, store, seen)
             if rewrite is not None and rewrite.original is not None:
                 size, kind = rewrite.original.stored.size, rewrite.original.layout.kind

@@ -105,7 +105,10 @@ class DueCopy:
     @property
     def checksum_kind(self) -> ChecksumKind:
         """The kind of the checksums of the parts, or of the whole."""
-        return self.original.checksum if self.original is not None else self.store.provider.checksum
+        if self.original is not None:
+            return self.original.checksum
+        kind = self.store.provider.checksum  # S3 refuses a put with a lock and without any checksum
+        return ChecksumKind.MD5 if kind is ChecksumKind.NONE and self.item.options.object.lock_mode else kind
 
     def layout(self, memory_limit: int) -> PartLayout:
         """The requests that write the object. Raises what `part_layout` raises."""

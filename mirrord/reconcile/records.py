@@ -72,6 +72,12 @@ def with_copy(item: Item, record: Record | None, copied: Copied, now: float, dig
     return _in_force(item, condition, revision, written)
 
 
+def with_new_lock(item: Item, record: Record, now: float) -> Record:
+    """The record of an item whose object stays, and got the lock of its present options."""
+    synced = with_outcome(item, record, _SYNCED, now)
+    return replace(synced, object=replace(record.object, options_digest=options_digest(item.options.object)))
+
+
 @lru_cache(maxsize=1)  # of all records of a commit
 def _first_synced(now: float) -> Condition:
     return _condition(None, _SYNCED, now)

@@ -8,16 +8,32 @@ from dataclasses import replace
 
 from mirrord.errors import SourceChanged, StoreRefused
 from mirrord.frozen import frozen
-from mirrord.model import Item, ObjectDetails, ObjectOptions, Observed, Overwrite, Record, Revision
+from mirrord.model import Item, ObjectDetails, ObjectLock, ObjectOptions, Observed, Overwrite, Record, Revision
 from mirrord.planning.decisions.decide import Action, decide
 from mirrord.planning.decisions.object_identity import is_recorded
-from mirrord.planning.decisions.rewrites import needs_headers
+from mirrord.planning.decisions.rewrites import changed_options, lock_to_set, needs_headers
 from mirrord.ports import JournalQueries, ObjectStore, Source
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.observation import Observation
 from mirrord.reconcile.records import touched, with_revision
 from mirrord.reconcile.store_copies import checksum_of_copy, layout_of_copy
 from mirrord.transfer.spec import Original
+
+
+@frozen
+class LockChange:
+    """The lock of one version, `shown` as it is, and `wanted`; None: it has none, and it stays as it is."""
+
+    version_id: str
+    shown: ObjectLock | None
+    wanted: ObjectLock | None
+
+    def __str__(self) -> str:
+        if self.wanted is not None:
+            return f"its lock is set to {self.wanted}"
+        if self.shown is None:
+            return "its object has no lock; the next one is locked by the new rule"
+        return f"it stays locked until {self.shown}: a lock is never made shorter or weaker"
 
 
 @frozen
@@ -74,6 +90,18 @@ class Rewrite:
         if observed is None or decide(item, record, details.stored, observed).action is not Action.REWRITE:
             raise SourceChanged(f"{item.shown_source}: it changed since it was checked", answered=True)
         return observed
+
+    async def lock_alone(self, item: Item, store: ObjectStore, record: Record | None, now: float) -> LockChange | None:
+        """The change if only the lock in the options changed: it is made without a copy, which would be one more
+        version. None: more changed, or the object is not the recorded one, or has no version."""
+        if record is None or changed_options(await self.previous(record), item.options.object) != ("lock",):
+            return None
+        details = await store.inspect_object(item.destination)
+        if details is None or details.stored.version_id is None or not is_recorded(record, details.stored):
+            return None
+        written = record.object.synced_at or now
+        lock = lock_to_set(details.lock, item.options.object, written, now)
+        return LockChange(details.stored.version_id, details.lock, lock)
 
     async def previous(self, record: Record) -> ObjectOptions | None:
         """The options that the object was written with; None: they are not known."""

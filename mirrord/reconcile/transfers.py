@@ -8,9 +8,10 @@ decides what follows a failure.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import field, replace
 from functools import partial
+from logging import INFO, WARNING, getLogger
 
 from mirrord.aio import finish
 from mirrord.errors import (
@@ -19,6 +20,8 @@ from mirrord.errors import (
     SourceRefused,
     StoreCopyRefused,
     StoreCopyUnproven,
+    StoreDenied,
+    StoreError,
     StoreRefused,
 )
 from mirrord.frozen import frozen
@@ -36,7 +39,7 @@ from mirrord.model import (
 )
 from mirrord.planning.decisions.adoption import SameBytes
 from mirrord.planning.decisions.decide import Action
-from mirrord.planning.decisions.rewrites import MOST_AT_ONCE
+from mirrord.planning.decisions.rewrites import MOST_AT_ONCE, lock_to_set
 from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.adoption import same_bytes
@@ -44,7 +47,7 @@ from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.learned_facts import LearnedFacts
 from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
 from mirrord.reconcile.observation import Observation
-from mirrord.reconcile.records import with_copy
+from mirrord.reconcile.records import with_copy, with_new_lock
 from mirrord.reconcile.reuse import CopySourceGuard, Reuse
 from mirrord.reconcile.rewrite import Rewrite
 from mirrord.reconcile.running_copy import RunningCopy
@@ -60,8 +63,13 @@ from mirrord.transfer.spec import Original
 from mirrord.transfer.verify import has_recorded_bytes
 from mirrord.transfer.writes import ETagAgreement
 
+_log = getLogger(__name__)
+
 FRESH = 1.0
 """Seconds for which an observed file need not be observed again."""
+
+LOCK_TOLERANCE = 300.0
+"""Seconds that the lock of a copy may end earlier than one that begins now: the copy itself took time."""
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -111,12 +119,21 @@ class Transfers:
 
     async def delete(self, store: ObjectStore, at: Destination, etag: str) -> None:
         """Delete the object with this ETag, which a HEAD showed just now. Raises StoreError."""
-        if not store.provider.conditional_deletes:
-            return await store.delete_object(at)
+        only = etag if store.provider.conditional_deletes else None
         try:
-            return await store.delete_object(at, only=etag)
+            return await store.delete_object(at, only=only)
         except ConditionRefused:
             return await store.delete_object(at)
+        except StoreDenied as error:
+            raise await self._locked(store, at, error) from error
+
+    async def _locked(self, store: ObjectStore, at: Destination, denied: StoreDenied) -> StoreDenied:
+        """The refusal of a deletion, with the end of the object's lock if it has one."""
+        with suppress(StoreError):
+            details = await store.inspect_object(at)
+            if details is not None and details.lock is not None:
+                return StoreDenied(f"{at} is locked until {details.lock}: {denied}", answered=True)
+        return denied
 
     async def equal(self, source: Source, observed: Observed, record: Record) -> bool:
         """Whether the source has the bytes that were recorded: read in a slot, as a copy would. Raises SourceError."""
@@ -154,6 +171,8 @@ class Transfers:
         waits, began = self.slots.locked() or (rewrites and self.rewrites.locked()), self.clock.monotonic()
         if waits:  # its connection may be the one that a transfer with a slot waits for
             source.release()
+        if rewrites and (locked := await self._lock_alone(attempt.item, store, seen.record, unfinished)) is not None:
+            return locked
         async with self.rewrites if rewrites else nullcontext(), self.slots:
             waited = self.clock.monotonic() - began if waits else None
             due = await self._due(attempt.item, source, store, seen, waited)
@@ -170,9 +189,37 @@ class Transfers:
                     if (again := await self._after(attempt, running, error)) is None:
                         raise
                     due, unfinished = again, ()
+        if rewrites and attempt.item.options.object.lock_mode is not None:
+            await self._lock_copy(attempt.item, store)
         await finish(self._recorded(attempt, copied, seen.record))
         await self.learned.after_copy(attempt.item, store, copied.kind)
         return Outcome(state=State.SYNCED, copied=copied)
+
+    async def _lock_copy(self, item: Item, store: ObjectStore) -> None:
+        """Set the lock of a rewritten object where the copy kept the former one: SeaweedFS 4.48 does."""
+        details, now = await store.inspect_object(item.destination), self.clock.now()
+        if details is None or details.stored.version_id is None:
+            return
+        lock = lock_to_set(details.lock, item.options.object, now - LOCK_TOLERANCE, now)
+        if lock is not None:
+            await store.put_retention(item.destination, details.stored.version_id, lock)
+
+    async def _lock_alone(
+        self, item: Item, store: ObjectStore, record: Record | None, unfinished: Sequence[Transfer]
+    ) -> Outcome | None:
+        """Change the lock of the object, if nothing else in its options changed; None: something else did."""
+        now = self.clock.now()
+        change = await Rewrite(self.journal).lock_alone(item, store, record, now)
+        if change is None or record is None:
+            return None
+        if change.wanted is not None:
+            async with self.rewrites:
+                await store.put_retention(item.destination, change.version_id, change.wanted)
+        for earlier in unfinished:
+            await self.discard(earlier, store, item)
+        _log.log(INFO if change.wanted else WARNING, "%s: %s", item.destination, change, extra={"item": item.id})
+        await self.journal.save(with_new_lock(item, record, now))
+        return Outcome(state=State.SYNCED, message=str(change))
 
     async def _due(
         self, item: Item, source: Source, store: ObjectStore, seen: Observation, waited: float | None

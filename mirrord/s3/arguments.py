@@ -1,4 +1,5 @@
-"""The parameters of S3 calls, made from mirrord's types. Pure: no I/O, no client.
+"""The parameters of S3 calls, made from mirrord's types. No I/O, no client; pure but for the end of a
+lock, which is counted from the request.
 
 Owns how options, checksums and user metadata are encoded. Metadata that an HTTP header cannot contain (non-ASCII,
 control characters, outer spaces) is sent as one RFC 2047 word, `=?UTF-8?B?…?=`, as AWS also shows such values.
@@ -9,7 +10,9 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from operator import attrgetter
+from time import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -61,7 +64,14 @@ def object_arguments(options: ObjectOptions) -> Arguments:
         arguments["Tagging"] = tagging(options.tags)
     if options.expires:
         arguments["Expires"] = expiry(options.expires)
+    if options.lock_mode and options.retain is not None:
+        arguments |= {"ObjectLockMode": options.lock_mode, "ObjectLockRetainUntilDate": locked_until(options.retain)}
     return arguments
+
+
+def locked_until(retain: float) -> datetime:
+    """The end of a lock that begins now, in whole seconds."""
+    return datetime.fromtimestamp(ceil(time() + retain), UTC)
 
 
 def put_checksum(checksum: Checksum | None) -> Arguments:

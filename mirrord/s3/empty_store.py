@@ -27,7 +27,7 @@ def _no_stream(*_: object, **__: object) -> Never:
 class EmptyStore:
     """`ports.ObjectStore` without objects. Reads find nothing; writes raise StoreRefused."""
 
-    put_object = copy_object = copy_part = delete_object = staticmethod(_refused)
+    put_object = copy_object = copy_part = delete_object = put_retention = staticmethod(_refused)
     create_upload = upload_part = complete_upload = abort_upload = ensure_bucket = staticmethod(_refused)
     list_parts = list_uploads = list_objects = list_versions = staticmethod(_nothing)
     get_object = staticmethod(_no_stream)
@@ -50,6 +50,9 @@ class EmptyStore:
         return {}
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:  # noqa: ARG002 - the port's
+        return None
+
+    async def bucket_lock(self, bucket: str) -> None:  # noqa: ARG002 - the port's
         return None
 
     async def bucket_versioning(self, bucket: str) -> None:  # noqa: ARG002 - the port's

@@ -92,7 +92,9 @@ class S3Store(ClientStore):
         declared = self._options.buckets.get(bucket)
         if declared is None or not declared.create:
             return False
-        return await self.ensure_bucket(bucket, region=declared.region, versioning=declared.versioning)
+        return await self.ensure_bucket(
+            bucket, region=declared.region, versioning=declared.versioning, lock=declared.lock
+        )
 
     @property
     def version(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, S
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from mirrord.declared import BucketLock
 from mirrord.errors import (
     BucketMissing,
     NoSuchUpload,
@@ -23,6 +24,7 @@ from mirrord.model import (
     Destination,
     ListedObject,
     ObjectDetails,
+    ObjectLock,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -31,7 +33,7 @@ from mirrord.model import (
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider
-from mirrord.s3 import arguments
+from mirrord.s3 import arguments, locks
 from mirrord.s3.answers import results
 from mirrord.s3.answers.errors import code_of_cause, status_of_cause
 from mirrord.s3.answers.xml_repair import fits_in_xml
@@ -186,11 +188,15 @@ class ClientStore:
         with self._calls.call("DeleteObject", at, write=True, conditional=only is not None):
             await self._client.delete_object(Bucket=at.bucket, Key=at.key, **asked)
 
-    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
-        created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region)
+    async def ensure_bucket(
+        self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
+    ) -> bool:
+        created = not await self.has_bucket(bucket) and await self._create_bucket(bucket, region, lock)
         if created and versioning:
             with self._calls.call("PutBucketVersioning", bucket):
                 await self._client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        if created and lock is not None and lock.days is not None:
+            await locks.set_default(self._client, self._calls, bucket, lock)
         return created
 
     async def has_bucket(self, bucket: str) -> bool:
@@ -205,8 +211,14 @@ class ClientStore:
             return False
         return True
 
-    async def _create_bucket(self, bucket: str, region: str | None) -> bool:
-        asked: dict[str, Any] = {}
+    async def bucket_lock(self, bucket: str) -> BucketLock | None:
+        return await locks.lock_of(self._client, self._calls, bucket)
+
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
+        await locks.set_retention(self._client, self._calls, at, version_id, lock)
+
+    async def _create_bucket(self, bucket: str, region: str | None, lock: BucketLock | None) -> bool:
+        asked: dict[str, Any] = {} if lock is None else {"ObjectLockEnabledForBucket": True}
         if region not in (None, "us-east-1"):
             asked["CreateBucketConfiguration"] = {"LocationConstraint": region}
         try:

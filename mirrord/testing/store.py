@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from mirrord import checksums
+from mirrord.declared import BucketLock
 from mirrord.errors import (
     BucketMissing,
     ChecksumMismatch,
@@ -19,6 +20,7 @@ from mirrord.errors import (
     InvalidPartOrder,
     NoSuchUpload,
     PreconditionFailed,
+    StoreDenied,
     StoreRefused,
 )
 from mirrord.frozen import frozen
@@ -28,6 +30,7 @@ from mirrord.model import (
     Destination,
     ListedObject,
     ObjectDetails,
+    ObjectLock,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -78,6 +81,9 @@ class MemoryStore:
         self.versioned: set[str] = set()
         self.versions: dict[tuple[str, str], list[MemoryObject]] = {}
         """The versions of each (bucket, key) in versioned buckets, the newest last."""
+        self.bucket_locks: dict[str, BucketLock] = {}
+        self.locks: dict[tuple[str, str, str], ObjectLock] = {}
+        """By bucket, key and version."""
         self.uploads: dict[str, MemoryUpload] = {}
 
     @property
@@ -154,6 +160,7 @@ class MemoryStore:
             parts=parts,
             archived=archived,
             storage_class=options.storage_class,
+            lock=self.locks.get((at.bucket, at.key, stored.version_id or "")),
         )
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
@@ -267,10 +274,25 @@ class MemoryStore:
     async def has_bucket(self, bucket: str) -> bool:
         return bucket in self.buckets
 
-    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+    async def bucket_lock(self, bucket: str) -> BucketLock | None:
+        self._bucket(bucket)
+        return self.bucket_locks.get(bucket)
+
+    async def put_retention(self, at: Destination, version_id: str, lock: ObjectLock) -> None:
+        kept = self._bucket(at.bucket)[at.key]
+        found = self.locks.get((at.bucket, at.key, version_id))
+        if kept.stored.version_id != version_id or (found is not None and lock.until < found.until):
+            raise StoreDenied(f"PutObjectRetention {at}: AccessDenied")
+        self.locks[at.bucket, at.key, version_id] = lock
+
+    async def ensure_bucket(
+        self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
+    ) -> bool:
         if bucket in self.buckets:
             return False
-        if versioning:
+        if lock is not None:
+            self.bucket_locks[bucket] = lock
+        if versioning or lock is not None:
             self.versioned.add(bucket)
         self.buckets[bucket] = {}
         self.regions[bucket] = region
@@ -331,6 +353,9 @@ class MemoryStore:
             content_type=options.content_type or "binary/octet-stream",
         )
         kept = self.buckets[at.bucket][at.key] = MemoryObject(content, stored, options)
+        if stored.version_id is not None and options.lock_mode and options.retain is not None:
+            lock = ObjectLock(options.lock_mode, self._clock() + options.retain)
+            self.locks[at.bucket, at.key, stored.version_id] = lock
         if stored.version_id is not None:
             self.versions.setdefault((at.bucket, at.key), []).append(kept)
         return replace(stored, last_modified=None, metadata={}, content_type=None)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mirrord.s3.session import S3Store
 from mirrord.units import GiB, MiB
 from tests.support.command import mirrord
@@ -31,6 +33,7 @@ def keys(client: Any, bucket: str, prefix: str) -> list[str]:
     return [one["Key"] for page in pages for one in page.get("Contents", [])]
 
 
+@pytest.mark.timeout(1800 if SOAK else 240)
 async def test_a_prefix_is_copied_by_its_store_and_an_unchanged_pass_costs_listings_only(
     tmp_path: Path, store_proxy: StoreProxy, weed: Server, store: S3Store, bucket: str, s3_client: Any
 ) -> None:

@@ -17,6 +17,8 @@ WRITES = frozenset(
         "CreateBucket",
         "DeleteBucket",
         "PutBucketVersioning",
+        "PutObjectRetention",
+        "PutObjectLockConfiguration",
     }
 )
 _OBJECT = {
@@ -34,6 +36,7 @@ _OBJECT_QUERY = {
     ("GET", "uploadId"): "ListParts",
     ("GET", "tagging"): "GetObjectTagging",
     ("PUT", "tagging"): "PutObjectTagging",
+    ("PUT", "retention"): "PutObjectRetention",
 }
 _BUCKET_QUERY = {
     ("GET", "uploads"): "ListMultipartUploads",
@@ -42,6 +45,8 @@ _BUCKET_QUERY = {
     ("GET", "versions"): "ListObjectVersions",
     ("GET", "location"): "GetBucketLocation",
     ("PUT", "versioning"): "PutBucketVersioning",
+    ("GET", "object-lock"): "GetObjectLockConfiguration",
+    ("PUT", "object-lock"): "PutObjectLockConfiguration",
     ("POST", "delete"): "DeleteObjects",
 }
 _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}

@@ -42,8 +42,6 @@ NOT_YET: dict[str, NotYetRow] = {
     "daemon.state": NotYetRow("a journal in PostgreSQL", _begins("postgres")),
     "daemon.bandwidth": NotYetRow("bandwidth limits"),
     "daemon.per_host.requests_per_second": NotYetRow("limits by host"),
-    "stores.buckets.lock": NotYetRow("object lock"),
-    "*.object.lock": NotYetRow("object lock"),
 }
 
 

@@ -64,7 +64,9 @@ class Decision:
         return self.action in (Action.COPY, Action.REWRITE)
 
 
-_SINGLE = tuple(one.name for one in fields(ObjectOptions) if one.name not in ("metadata", "tags"))
+_SINGLE = tuple(
+    one.name for one in fields(ObjectOptions) if one.name not in ("metadata", "tags", "lock_mode", "retain")
+)
 _single = attrgetter(*_SINGLE)
 
 
@@ -73,7 +75,10 @@ def options_digest(options: ObjectOptions) -> str:
 
     The journal records it, so its form must not change."""
     metadata, tags = sorted(options.metadata.items()), sorted(options.tags.items())  # sorted: the order has no meaning
-    return _digest(_single(options), tuple(metadata), tuple(tags))
+    digest = _digest(_single(options), tuple(metadata), tuple(tags))
+    if options.lock_mode is None:
+        return digest
+    return sha256(f"{digest} {options.lock_mode} {options.retain}".encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=256)  # called for each item at each check, and many items have the same options

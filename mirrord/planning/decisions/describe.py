@@ -53,6 +53,8 @@ def described(options: ObjectOptions, observed: Observed, key: str, transfer_id:
         acl=options.acl,
         encryption=options.encryption,
         kms_key_id=options.kms_key_id,
+        lock_mode=options.lock_mode,
+        retain=options.retain,
     )
 
 

@@ -7,11 +7,13 @@ Owns the names of the options that changed, which headers of the source a rewrit
 from collections.abc import Iterator
 from dataclasses import fields
 
-from mirrord.model import File, Item, ObjectOptions, Record
+from mirrord.model import File, Item, ObjectLock, ObjectOptions, Record
 from mirrord.planning.decisions.prune import ALWAYS_FEW, SHARE
 
 MOST_AT_ONCE = 16
 """Rewrites at a time: each is work for the store, and none for the network, which would slow it down."""
+_NAMES = {"kms_key_id": "encryption", "lock_mode": "lock", "retain": "lock"}
+_COMPLIANCE = "COMPLIANCE"
 _INHERITED = ("content_type", "content_encoding")
 """Of the source, where the manifest does not set them."""
 
@@ -24,7 +26,20 @@ def changed_options(then: ObjectOptions | None, now: ObjectOptions) -> tuple[str
 def _changed(then: ObjectOptions, now: ObjectOptions) -> Iterator[str]:
     for field in fields(ObjectOptions):
         if getattr(then, field.name) != getattr(now, field.name):
-            yield "encryption" if field.name == "kms_key_id" else field.name
+            yield _NAMES.get(field.name, field.name)
+
+
+def lock_to_set(shown: ObjectLock | None, wanted: ObjectOptions, written: float, now: float) -> ObjectLock | None:
+    """The lock that an object which was written at `written` gets, if only the lock in its options changed; None: the
+    one that it has stays. A lock is never shortened nor weakened: S3 refuses that, or needs a right to bypass it."""
+    if wanted.lock_mode is None or wanted.retain is None:
+        return None
+    until = written + wanted.retain
+    if shown is None:
+        return ObjectLock(wanted.lock_mode, until) if until > now else None
+    mode = _COMPLIANCE if _COMPLIANCE in (shown.mode, wanted.lock_mode) else wanted.lock_mode
+    stronger = ObjectLock(mode, max(until, shown.until))
+    return stronger if stronger != shown and stronger.until > now else None
 
 
 def needs_headers(item: Item, record: Record, then: ObjectOptions | None) -> bool:

@@ -191,6 +191,8 @@ def _object(settings: ObjectSection) -> ObjectOptions:
         **{name: getattr(settings, name) for name in _PLAIN_OBJECT},
         encryption=encryption.mode if encryption else None,
         kms_key_id=encryption.kms_key_id if encryption else None,
+        lock_mode=settings.lock.mode if settings.lock else None,
+        retain=settings.lock.retain if settings.lock else None,
     )
 
 

@@ -14,6 +14,7 @@ from mirrord.model import (
     Checksum,
     ListedObject,
     ObjectDetails,
+    ObjectLock,
     ObjectOptions,
     ObjectVersion,
     Part,
@@ -70,7 +71,13 @@ def object_details(answer: Mapping[str, Any]) -> ObjectDetails:
         parts=answer.get("PartsCount"),
         archived=_archived(answer),
         storage_class=answer.get("StorageClass"),
+        lock=_lock(answer),
     )
+
+
+def _lock(answer: Mapping[str, Any]) -> ObjectLock | None:
+    mode, until = answer.get("ObjectLockMode"), answer.get("ObjectLockRetainUntilDate")
+    return ObjectLock(mode, until.timestamp()) if mode and isinstance(until, datetime) else None
 
 
 def _kept_coding(header: str | None) -> str | None:

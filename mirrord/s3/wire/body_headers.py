@@ -72,6 +72,9 @@ def _object_headers(options: ObjectOptions) -> list[Header]:
         headers.append(("x-amz-tagging", arguments.tagging(options.tags)))
     if options.expires:
         headers.append(("expires", formatdate(arguments.expiry(options.expires).timestamp(), usegmt=True)))
+    if options.lock_mode and options.retain is not None:
+        until = arguments.locked_until(options.retain).strftime("%Y-%m-%dT%H:%M:%SZ")
+        headers += [("x-amz-object-lock-mode", options.lock_mode), ("x-amz-object-lock-retain-until-date", until)]
     return headers
 
 

@@ -124,11 +124,21 @@ def answer_date(value: Any) -> datetime | None:
         return None
 
 
+def iso_date(value: str) -> datetime | None:
+    """A date of ISO 8601, as of a lock; None: it is none."""
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "ContentLength": int,
     "LastModified": answer_date,
     "Expires": answer_date,
     "MissingMeta": int,
+    "ObjectLockRetainUntilDate": iso_date,
     "PartsCount": int,
     "Size": int,
     "TagCount": int,
@@ -146,6 +156,8 @@ _HEAD = _ANSWERED | {
     "last-modified": "LastModified",
     "x-amz-archive-status": "ArchiveStatus",
     "x-amz-mp-parts-count": "PartsCount",
+    "x-amz-object-lock-mode": "ObjectLockMode",
+    "x-amz-object-lock-retain-until-date": "ObjectLockRetainUntilDate",
     "x-amz-restore": "Restore",
     "x-amz-server-side-encryption": "ServerSideEncryption",
     "x-amz-storage-class": "StorageClass",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mirrord.declared import BucketOptions, StoreOptions
+from mirrord.declared import BucketLock, BucketOptions, StoreOptions
 from mirrord.engine import buckets as module
 from mirrord.engine.buckets import CHECK_EVERY, PAUSE, Buckets
 from mirrord.errors import StoreDenied, StoreError, StoreRefused, StoreUnavailable
@@ -22,11 +22,13 @@ class Store(MemoryStore):
     def __post_init__(self) -> None:
         super().__init__()
 
-    async def ensure_bucket(self, bucket: str, *, region: str | None = None, versioning: bool = False) -> bool:
+    async def ensure_bucket(
+        self, bucket: str, *, region: str | None = None, versioning: bool = False, lock: BucketLock | None = None
+    ) -> bool:
         self.asked.append(bucket)
         if bucket in self.refused:
             raise self.refused[bucket]
-        return await super().ensure_bucket(bucket, region=region, versioning=versioning)
+        return await super().ensure_bucket(bucket, region=region, versioning=versioning, lock=lock)
 
 
 def declared(store: Store, *, read_only: bool = False, **buckets: BucketOptions) -> Buckets:

@@ -219,10 +219,6 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
             "daemon: {bandwidth: 1MiB/s}",
             "m.yaml:1:10: daemon.bandwidth: bandwidth has no effect yet: mirrord still lacks bandwidth limits",
         ),
-        (
-            "defaults: {object: {lock: {mode: GOVERNANCE, retain: 1d}}}\n",
-            "m.yaml:1:21: defaults.object.lock: lock has no effect yet",
-        ),
         ("daemon: {state: postgresql://h/d}", "m.yaml:1:10: daemon.state: this value has no"),
     ],
 )

@@ -37,6 +37,7 @@ DECIDE = "tests/unit/planning/decisions/test_decide.py::test_decision"
 
 PROXIES = "tests/contract/test_http_proxies.py"
 STORE_NETWORK = "tests/contract/test_s3_environment.py"
+LOCK = "tests/integration/test_object_lock.py::test_objects_are_locked_and_a_lock_is_extended_and_never_shortened"
 PRUNE = "tests/integration/test_prune.py"
 
 BEHAVIOUR = {
@@ -83,6 +84,10 @@ BEHAVIOUR = {
     "stores.payload_signing": f"{SESSION}::test_the_signing_of_bodies_may_be_chosen",
     "stores.wire": f"{SETTINGS}::test_wire_chooses_the_client",
     "stores.buckets.create": f"{OBJECTS}::test_a_bucket_is_created_once",
+    "stores.buckets.lock.mode": f"{LOCK}",
+    "stores.buckets.lock.retain": f"{LOCK}",
+    "*.object.lock.mode": f"{LOCK}",
+    "*.object.lock.retain": f"{LOCK}",
     "stores.buckets.versioning": f"{OBJECTS}::test_a_versioned_bucket_gives_version_ids",
     "*.store": f"{EXPAND}::test_values_of_entries_override_the_defaults",
     "*.to": f"{EXPAND}::test_the_destination_of_an_object",

@@ -178,7 +178,7 @@ def test_faults_of_all_kinds_are_reported_in_one_pass() -> None:
     mirrors:
       - {url: https://h/a, to: s3://bbb/a, evry: 1h}
       - {url: https://h/b, every: 5}
-      - {url: https://h/c, to: s3://bbb/c, object: {lock: {mode: GOVERNANCE, retain: 30d}}}
+      - {url: https://h/c, to: s3://bbb/c, object: {lock: {mode: GOVERNANCE}}}
       - {url: https://h/d, to: s3://bbb/d, every: 1h, cron: '0 3 * * *'}
       - {url: https://h/e, to: s3://bbb/e, http: {bearer: a, connections: 0}}
     """
@@ -186,7 +186,7 @@ def test_faults_of_all_kinds_are_reported_in_one_pass() -> None:
         "3:40: mirrors[0].evry: unknown field",
         "4:5: mirrors[1].to: is missing",
         '4:31: mirrors[1].every: "5" is not a duration',
-        "5:49: mirrors[2].object.lock: lock has no effect yet: mirrord still lacks object lock",
+        "5:55: mirrors[2].object.lock.retain: is missing",
         "6:57: mirrors[3].cron: every is given too",
         '7:71: mirrors[4].http.connections: "0" is out of bounds',
     ]

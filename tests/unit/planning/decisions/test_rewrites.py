@@ -2,8 +2,8 @@
 
 import pytest
 
-from mirrord.model import Destination, File, Item, ObjectOptions, Record, State, origin_at
-from mirrord.planning.decisions.rewrites import are_many, changed_options, needs_headers
+from mirrord.model import Destination, File, Item, ObjectLock, ObjectOptions, Record, State, origin_at
+from mirrord.planning.decisions.rewrites import are_many, changed_options, lock_to_set, needs_headers
 from tests.support.options import make_options
 from tests.support.records import make_record
 
@@ -61,3 +61,28 @@ def record(transfer_id: str | None) -> Record:
 @pytest.mark.parametrize(("rewrites", "objects", "many"), [(10, 10, False), (11, 110, False), (11, 109, True)])
 def test_many_are_more_than_ten_and_more_than_a_tenth(rewrites: int, objects: int, many: bool) -> None:
     assert are_many(rewrites, objects) is many
+
+
+GOVERNED, COMPLIANT = ObjectLock("GOVERNANCE", 2000.0), ObjectLock("COMPLIANCE", 2000.0)
+
+
+@pytest.mark.parametrize(
+    ("shown", "mode", "retain", "lock"),
+    [
+        (None, "GOVERNANCE", 1500.0, ObjectLock("GOVERNANCE", 2500.0)),
+        (None, "GOVERNANCE", 50.0, None),  # it would be over
+        (None, None, None, None),
+        (GOVERNED, None, None, None),
+        (GOVERNED, "GOVERNANCE", 1000.0, None),
+        (GOVERNED, "GOVERNANCE", 900.0, None),
+        (GOVERNED, "GOVERNANCE", 1500.0, ObjectLock("GOVERNANCE", 2500.0)),
+        (GOVERNED, "COMPLIANCE", 900.0, COMPLIANT),
+        (COMPLIANT, "GOVERNANCE", 900.0, None),
+        (COMPLIANT, "GOVERNANCE", 1500.0, ObjectLock("COMPLIANCE", 2500.0)),
+    ],
+)
+def test_a_lock_is_never_made_shorter_or_weaker(
+    shown: ObjectLock | None, mode: str | None, retain: float | None, lock: ObjectLock | None
+) -> None:
+    """Written at 1000; it is 1100 now."""
+    assert lock_to_set(shown, ObjectOptions(lock_mode=mode, retain=retain), 1000.0, 1100.0) == lock

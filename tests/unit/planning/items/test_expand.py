@@ -491,7 +491,7 @@ def test_faults_of_fields_stores_and_keys_do_not_hide_each_other(tmp_path: Path)
       - {url: https://h/d, to: 's3://bbb/{nme}'}
       - {url: https://h/e, to: s3://bbb/c, store: other}
       - {url: https://h/f, to: s3://bbb/c, store: other}
-      - {url: https://h/g, to: s3://bbb/g, object: {lock: {mode: GOVERNANCE, retain: 30d}}}
+      - {url: https://h/g, to: s3://bbb/g, object: {lock: {mode: GOVERNANCE}}}
     """
     assert validated(tmp_path, a=text) == [
         'a.yaml:4:36: stores.other.checksum: "wrong" is not one of auto, crc64nvme, crc32c, crc32, sha256, md5, none',
@@ -501,7 +501,7 @@ def test_faults_of_fields_stores_and_keys_do_not_hide_each_other(tmp_path: Path)
         "a.yaml:9:28: mirrors[3].to: unknown placeholder",
         "a.yaml:11:28: mirrors[5].to: s3://bbb/c of s3://bbb/c is also the object of s3://bbb/c "
         f"({tmp_path}/a.yaml:10)",
-        "a.yaml:12:49: mirrors[6].object.lock: lock has no effect yet: mirrord still lacks object lock",
+        "a.yaml:12:55: mirrors[6].object.lock.retain: is missing",
     ]
 
 
