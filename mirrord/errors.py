@@ -305,6 +305,12 @@ class ListenFailed(MirrordError):
     """`daemon.listen` is in use, is not an address of this machine, or is not allowed for this user."""
 
 
+class RestoreRefused(MirrordError):
+    """The version of an object cannot be made current: the message says why, and what to do."""
+
+    reason = Reason.CONFLICT
+
+
 class NoDaemon(MirrordError):
     """No daemon runs on the state, or nothing answers at its address."""
 

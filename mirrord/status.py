@@ -51,11 +51,15 @@ class ItemStatus:
     size: int | None = None
     integrity: Integrity | None = None
     synced_at: float | None = None
+    restored: str | None = None
+    """The version of the object that was made current again, until the source has another revision."""
     progress: Progress | None = None
 
     @classmethod
     def of(cls, record: Record) -> "ItemStatus":
         """The item as recorded, while nothing runs for it."""
+        restored = record.revision.restored if record.revision is not None else None
+        told = f"restored to version {restored}, until its source changes" if restored is not None else ""
         return cls(
             id=record.item_id,
             entry=record.entry,
@@ -64,12 +68,13 @@ class ItemStatus:
             store=record.destination.store,
             state=record.condition.state,
             reason=record.condition.reason,
-            message=record.condition.message,
+            message=record.condition.message or told,
             since=record.condition.since,
             next_check=record.condition.next_check,
             size=record.object.size,
             integrity=record.object.integrity,
             synced_at=record.object.synced_at,
+            restored=restored,
         )
 
 
@@ -163,3 +168,48 @@ class ItemPage:
 
     items: tuple[ItemStatus, ...]
     cursor: str | None = None
+
+
+@frozen(kw_only=True)
+class HistoryEntry:
+    """One object that the item had, one failed attempt, or one version that only the store knows."""
+
+    outcome: str  # current, replaced, failed, other version, delete marker
+    when: float | None = None
+    until: float | None = None
+    entry: str = ""
+    source: str = ""
+    revision: Mapping[str, str | int] = field(default_factory=dict)
+    """Of the source: etag, last_modified, length, digest."""
+    size: int | None = None
+    etag: str | None = None
+    checksum: str | None = None
+    integrity: Integrity | None = None
+    transfer_id: str | None = None
+    version_id: str | None = None
+    restored: str | None = None
+    """The version that this object is a copy of."""
+    state: State | None = None
+    reason: Reason | None = None
+    message: str = ""
+
+
+@frozen(kw_only=True)
+class ItemHistory:
+    """The history of one item, the newest first."""
+
+    id: str
+    destination: str
+    entries: tuple[HistoryEntry, ...]
+    problem: str = ""
+    """Why the versions of the store are not in it."""
+
+
+@frozen(kw_only=True)
+class Restored:
+    """The version that is the item's object now."""
+
+    id: str
+    destination: str
+    version: str
+    size: int | None

@@ -16,7 +16,7 @@ from mirrord.cli.daemon_address import checked_address
 from mirrord.errors import DaemonRefused, NoDaemon
 from mirrord.frozen import frozen
 from mirrord.model import State
-from mirrord.status import ItemPage, ItemStatus, Status
+from mirrord.status import ItemHistory, ItemPage, ItemStatus, Restored, Status
 
 DEADLINE = 10.0
 """Seconds for one response."""
@@ -80,15 +80,32 @@ class ApiClient:
         response = await self._request("POST", f"/api/v1/entries/{quote(entry, safe='')}/sync", missing=True)
         return response.status != 404
 
+    async def history(self, item_id: str) -> ItemHistory | None:
+        """None if there is no such item."""
+        response = await self._request("GET", f"/api/v1/items/{quote(item_id, safe='')}/history", missing=True)
+        return None if response.status == 404 else self._read(ItemHistory, response)
+
+    async def restore(self, item_id: str, version_id: str) -> Restored:
+        """Make the version current. Without a deadline: the copy of a large object takes its time."""
+        path = f"/api/v1/items/{quote(item_id, safe='')}/restore"
+        return self._read(Restored, await self._request("POST", path, body={"version": version_id}))
+
     async def _request(
-        self, method: str, path: str, query: dict[str, str] | None = None, *, missing: bool = False
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        *,
+        missing: bool = False,
+        body: dict[str, str] | None = None,
     ) -> _Response:
-        """The response if it is a success, or with `missing` a 404 of the daemon."""
+        """The response if it is a success, or with `missing` a 404 of the daemon. With a `body`: without a deadline."""
         assert self._session is not None
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        unbounded: dict[str, Any] = {} if body is None else {"timeout": aiohttp.ClientTimeout(total=None)}
         try:
             async with self._session.request(
-                method, self.url + path, params=query, headers=headers, allow_redirects=False
+                method, self.url + path, params=query, headers=headers, allow_redirects=False, json=body, **unbounded
             ) as answer:
                 response = _Response(answer.status, await answer.json())
         except (aiohttp.ContentTypeError, ValueError):

@@ -26,6 +26,8 @@ _COMMANDS = {
     "verify": ("mirrord.cli.verify", "read objects back, and compare them with the journal and with files"),
     "status": ("mirrord.cli.status_commands", "show what the daemon does, or did"),
     "trigger": ("mirrord.cli.status_commands", "have the daemon check items now"),
+    "history": ("mirrord.cli.history_commands", "show the past of an item: objects, failures, versions"),
+    "restore": ("mirrord.cli.history_commands", "make an older version of an item's object current again"),
     "schema": ("mirrord.cli.validate", "print the JSON Schema of manifests, for editors"),
     "copy": ("mirrord.cli.transfer_commands", "copy one URL or file to one object"),
     "import": ("mirrord.cli.importing", "make a manifest of the files and command lines of rclone, aws and s5cmd"),

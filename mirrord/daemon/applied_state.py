@@ -14,6 +14,7 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.leaving_items import LeavingItems
 from mirrord.daemon.list_loops import ListLoops
 from mirrord.daemon.manifests import Manifests
+from mirrord.daemon.restores import RequestedRestores
 from mirrord.engine.local_files import LocalFiles
 from mirrord.engine.stores import Stores
 from mirrord.errors import JournalError, Reason
@@ -37,6 +38,7 @@ class AppliedState:
     folders: FolderLoops
     lists: ListLoops
     leaving: LeavingItems
+    restores: RequestedRestores
     stores: Stores
     files: LocalFiles
     listings: StoreListings

@@ -20,14 +20,15 @@ from mirrord.daemon.health import Health
 from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.picture import Overlay, Totals, recorded_status, with_gone_files
 from mirrord.daemon.stale_items import StaleItems
-from mirrord.errors import JournalError
+from mirrord.errors import JournalError, StoreError
 from mirrord.events import Event
 from mirrord.folders.waiting import WaitingFile
 from mirrord.manifest.schema.not_yet import not_enforced
 from mirrord.model import Record, State
 from mirrord.ports import JournalQueries
 from mirrord.ports.learned import learned_texts
-from mirrord.status import MOST_STALE, FileStatus, ItemPage, ItemStatus, Status
+from mirrord.reconcile.history import history_of, history_with_versions
+from mirrord.status import MOST_STALE, FileStatus, ItemHistory, ItemPage, ItemStatus, Restored, Status
 
 _log = getLogger(__name__)
 
@@ -126,6 +127,23 @@ class Controller:
 
     async def _with_gone_files(self, shown: Sequence[ItemStatus]) -> Sequence[ItemStatus]:
         return await with_gone_files(shown, self.applied.folders.specs(), self.applied.files.run_in_pool)
+
+    async def history(self, item_id: str) -> ItemHistory | None:
+        record = await self.journal.record(item_id)
+        if record is None:
+            return None
+        known = await self.journal.history(item_id)
+        try:
+            store = await self.applied.stores.at(record.destination)
+        except StoreError as error:
+            return history_of(record, known, problem=str(error))
+        return await history_with_versions(record, known, store)
+
+    async def restore(self, item_id: str, version_id: str) -> Restored | None:
+        record = await self.applied.restores.request(item_id, version_id, self.applied.trigger)
+        if record is None:
+            return None
+        return Restored(id=item_id, destination=str(record.destination), version=version_id, size=record.object.size)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         return self.board.subscribe()

@@ -28,6 +28,7 @@ from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.picture import Totals
 from mirrord.daemon.presence import registered
 from mirrord.daemon.restarts import Restarts
+from mirrord.daemon.restores import RequestedRestores
 from mirrord.daemon.stale_items import StaleItems
 from mirrord.daemon.supervise import Supervisor
 from mirrord.daemon.systemd import Notifier
@@ -204,8 +205,9 @@ def _applied_state(
         checks=opened.reconciler, batches=opened.file_batches, listings=opened.listings, apart=queue.apart
     )
     after_upload = replace(opened.after_upload, reconciler=checks)
+    restores = RequestedRestores(after_upload.reconcile, opened.restoration, opened.stores.of)
     scheduler = Scheduler(
-        reconcile=after_upload.reconcile,
+        reconcile=restores.reconcile,
         queue=queue,
         journal=opened.journal,
         clock=opened.clock,
@@ -225,6 +227,7 @@ def _applied_state(
     return AppliedState(
         manifests=manifests,
         scheduler=scheduler,
+        restores=restores,
         leaving=LeavingItems(manifests=manifests, scheduler=scheduler, leaving=leaving, clock=opened.clock),
         folders=folders,
         lists=ListLoops(source_of=opened.list_source, supervisor=supervisor, clock=opened.clock),

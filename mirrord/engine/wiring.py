@@ -27,6 +27,7 @@ from mirrord.reconcile.breakers import Breakers, Release
 from mirrord.reconcile.file_batch import FileBatches
 from mirrord.reconcile.learned_facts import LearnedFacts
 from mirrord.reconcile.reconciler import Reconciler
+from mirrord.reconcile.restore import Restoration
 from mirrord.reconcile.store_listings import StoreListings
 from mirrord.reconcile.sweeper import UploadSweeper
 from mirrord.reconcile.transfers import Transfers
@@ -88,6 +89,7 @@ class Engine:
     file_batches: FileBatches
     """New small files, many at a time."""
     sweeper: UploadSweeper
+    restoration: Restoration
     journal: Journal
     stores: Stores
     listings: StoreListings
@@ -180,6 +182,7 @@ def _assembled(
         sweeper=UploadSweeper(
             journal=adapters.journal, store_at=adapters.stores.at, observer=observer, clock=adapters.clock
         ),
+        restoration=Restoration(transfers),
         journal=adapters.journal,
         stores=adapters.stores,
         listings=listings,

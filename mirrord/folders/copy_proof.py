@@ -45,6 +45,8 @@ class CopyProof:
 
         Raises SourceChanged, ReadbackMismatch, and the errors of store and source.
         """
+        if record.revision is not None and record.revision.restored is not None:
+            raise SourceChanged("its object was restored to an older version: the file stays")
         store = await self.store_of(item)
         stored = await store.head_object(item.destination)
         if why := why_lost(record, stored):

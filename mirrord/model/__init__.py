@@ -8,7 +8,7 @@ durations seconds.
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
-from mirrord.model.destinations import Destination, ItemIds, fingerprint
+from mirrord.model.destinations import Destination, ItemIds, VersionAt, fingerprint, version_at
 from mirrord.model.history import FailedAttempt, History, PastObject
 from mirrord.model.id_table import IdTable
 from mirrord.model.items import Item, mentions, shown_origin
@@ -138,6 +138,7 @@ __all__ = [
     "Upload",
     "UploadOptions",
     "Url",
+    "VersionAt",
     "directory_prefix",
     "file_address",
     "file_path",
@@ -146,4 +147,5 @@ __all__ = [
     "origin_at",
     "shown",
     "shown_origin",
+    "version_at",
 ]

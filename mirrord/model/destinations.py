@@ -24,6 +24,20 @@ class Destination:
         return sha256(f"{self.endpoint}\n{self.bucket}\n{self.key}".encode()).hexdigest()[:16]
 
 
+@frozen
+class VersionAt(Destination):
+    """One version of an object in a bucket with versions. Only reads and copies can name it."""
+
+    version_id: str
+
+    def __str__(self) -> str:
+        return f"version {self.version_id} of s3://{self.bucket}/{self.key}"
+
+
+def version_at(at: Destination, version_id: str) -> VersionAt:
+    return VersionAt(at.store, at.endpoint, at.bucket, at.key, version_id)
+
+
 class ItemIds:
     """The ids of many items of one bucket: each is `Destination.item_id`, in a third of the time."""
 

@@ -136,10 +136,15 @@ class Part:
 
 @frozen
 class ObjectVersion:
-    """One version of an object, from ListObjectVersions."""
+    """One version of an object, or one delete marker, from ListObjectVersions."""
 
     version_id: str
     last_modified: float | None = None  # by the store's clock
+    size: int = 0
+    etag: str = ""
+    current: bool = False
+    deleted: bool = False
+    """It is a delete marker: the object was deleted, and has no bytes."""
 
 
 class ListedObject(NamedTuple):

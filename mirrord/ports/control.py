@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mirrord.events import Event
 from mirrord.model import State
-from mirrord.status import FileStatus, ItemPage, ItemStatus, Status
+from mirrord.status import FileStatus, ItemHistory, ItemPage, ItemStatus, Restored, Status
 
 
 class Control(Protocol):
@@ -30,6 +30,14 @@ class Control(Protocol):
         """Items by id after `cursor`; `text` is searched in key, source and entry. `limit` is from 1 to 1000."""
 
     async def item(self, item_id: str) -> ItemStatus | None: ...
+
+    async def history(self, item_id: str) -> ItemHistory | None:
+        """The objects that the item had, failed attempts, and the versions of the store; None: no such item is
+        recorded."""
+
+    async def restore(self, item_id: str, version_id: str) -> Restored | None:
+        """Make a version of the item's object current, once its running check has ended; None: there is no such item.
+        Raises RestoreRefused and StoreError."""
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Events from now on. A slow subscriber loses the oldest events and never delays the core."""

@@ -28,7 +28,8 @@ class ObjectStore(Protocol):
 
     All calls raise StoreDenied, BucketMissing, StoreUnavailable, StoreRefused or a subclass. Writes also raise
     OutcomeUnknown (sent, and there was no answer or one without an ETag), ChecksumMismatch (the store refused the
-    bytes) and PreconditionFailed."""
+    bytes) and PreconditionFailed. The source of `copy_object` and `copy_part`, and the object of `inspect_object`,
+    `get_tags` and `get_object`, may be a `VersionAt`: without If-Match, no such version is StoreRefused, or None."""
 
     @property
     def provider(self) -> Provider:
@@ -136,8 +137,8 @@ class ObjectStore(Protocol):
         if the store does not give the rest. A caller that stops early must close it."""
 
     def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
-        """ListObjectVersions: all versions of exactly this key, the newest first, without delete markers; none if the
-        store has no versions."""
+        """ListObjectVersions: all versions of exactly this key, each page the newest first, with its delete markers;
+        none if the store has no versions."""
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         """HeadObject of one version; None: it does not exist."""

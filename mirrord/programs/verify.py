@@ -190,7 +190,7 @@ class _Verifying:
         self, one: _Object, revision: Revision, kinds: Sequence[ChecksumKind]
     ) -> tuple[ContentChecksums | None, str]:
         """The digests of the file, None if it does not exist; or a text if it changed since it was mirrored."""
-        if one.path is None or self._budget is None:
+        if one.path is None or self._budget is None or revision.restored is not None:
             return None, ""
         pool = self._pools.of_file(one.path) if one.root is None else self._pools.of_root(one.root)
         async with FileSource(one.path, one.root, pool=pool) as source:

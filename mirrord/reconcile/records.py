@@ -6,6 +6,7 @@ Owns the mapping from outcomes to records: a failure never deletes what is recor
 from dataclasses import replace
 from functools import lru_cache
 
+from mirrord.errors import Reason
 from mirrord.model import (
     META_TRANSFER,
     Condition,
@@ -94,6 +95,24 @@ def with_finished(record: Record, transfer: Transfer, copied: Copied, now: float
     )
 
 
+def with_restored(record: Record, version_id: str, copied: Copied, now: float) -> Record:
+    """The record of an item of which a version was made current: that is its object, as if it had the source's present
+    revision. A suspended item stays suspended, and so do failures of the source."""
+    condition = record.condition
+    if condition.reason is Reason.DRIFTED:
+        condition = _condition(record, _SYNCED, now)
+    known = _written(copied, record.object.options_digest, now)
+    return replace(record, condition=condition, revision=restored_revision(record, version_id), object=known)
+
+
+def restored_revision(record: Record, version_id: str) -> Revision:
+    """The present revision of the source, for an object that is a version made current. Raises ValueError if none is
+    recorded."""
+    if record.revision is None:
+        raise ValueError("the item was never in sync")
+    return replace(record.revision, restored=version_id, departs=None)
+
+
 def _written(copied: Copied, written_with: str | None, now: float) -> RecordedObject:
     return RecordedObject(
         transfer_id=copied.transfer_id,
@@ -170,7 +189,8 @@ def touched(item: Item, record: Record, observed: Observed) -> bool:
 def with_revision(item: Item, record: Record, observed: Observed, now: float) -> Record:
     """The record of an item whose source was touched and has the same bytes: the object stays as it is."""
     digest = record.revision.digest if record.revision else None
-    revision = replace(observed.revision, digest=observed.revision.digest or digest)
+    restored = record.revision.restored if record.revision else None
+    revision = replace(observed.revision, digest=observed.revision.digest or digest, restored=restored)
     return _in_force(item, _condition(record, _SYNCED, now), revision, record.object)
 
 

@@ -38,7 +38,7 @@ async def _in_a_version(transfer: Transfer, store: ObjectStore) -> bool:
     if not await store.bucket_versioning(at.bucket):
         return False
     async for version in store.list_versions(at):
-        if may_be_result(transfer, version.last_modified):
+        if not version.deleted and may_be_result(transfer, version.last_modified):
             stored = await store.head_version(at, version.version_id)
             if has_transfer_id(transfer.id, stored):
                 return True

@@ -18,6 +18,7 @@ from mirrord.planning.transfers.resume import confirmed_parts
 from mirrord.planning.transfers.sweep import lacks_upload_id, uncertain
 from mirrord.ports import Clock, Journal, ObjectStore, Observer
 from mirrord.reconcile.records import with_copy, with_finished, with_other_bytes
+from mirrord.reconcile.restored import restored_record
 from mirrord.reconcile.transfer_attempt import upload_aborted
 from mirrord.reconcile.uncertain import Resolution, resolution_of
 from mirrord.transfer import proof
@@ -54,7 +55,11 @@ class UnfinishedTransfers:
         done = next((one for one in possible if stored is not None and is_written_by(one.id, stored)), None)
         if done is None or stored is None:
             return record, left
-        resolved = await self._record_of(item, record, done, stored, prove)
+        if done.revision.restored is not None and record is not None:
+            resolved = await restored_record(record, done, stored, store, self.clock.now())
+            resolved = resolved or with_other_bytes(item, as_copied(done, stored, ()), self.clock.now())
+        else:
+            resolved = await self._record_of(item, record, done, stored, prove)
         if resolved is None:
             return record, left
         await self.journal.finish(done.id, resolved)
@@ -124,7 +129,12 @@ async def record_finished(transfer: Transfer, store: ObjectStore, journal: Journ
     if record is None:  # the metadata of the object is all that is known
         await journal.abandon(transfer.id)
         return
+    if (restored := await restored_record(record, transfer, stored, store, now)) is not None:
+        await journal.finish(transfer.id, restored)
+        return
     copied = as_copied(transfer, stored, await journal.parts(transfer.id))
+    if transfer.revision.restored is not None:
+        copied = replace(copied, integrity=Integrity.LENGTH)
     await journal.finish(transfer.id, with_finished(record, transfer, copied, now))
 
 

@@ -23,6 +23,7 @@ from mirrord.model import (
     Destination,
     ObjectOptions,
     Part,
+    VersionAt,
 )
 
 Arguments = dict[str, Any]
@@ -90,7 +91,13 @@ def create_checksum(kind: ChecksumKind) -> Arguments:
 
 def copy_source(source: Destination, if_match: str) -> Arguments:
     """The source of CopyObject and UploadPartCopy, pinned to one ETag."""
-    return {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": if_match}
+    named = {"Bucket": source.bucket, "Key": source.key} | version_of(source)
+    return {"CopySource": named, "CopySourceIfMatch": if_match}
+
+
+def version_of(at: Destination) -> Arguments:
+    """The parameter that names a version, if `at` is one."""
+    return {"VersionId": at.version_id} if isinstance(at, VersionAt) else {}
 
 
 def copy_arguments(source: Destination, checksum: ChecksumKind, if_match: str) -> Arguments:

@@ -244,7 +244,7 @@ class ClientStore:
         return results.stored_object(answer)
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
-        asked: dict[str, Any] = {} if part is None else {"PartNumber": part}
+        asked = arguments.version_of(at) | ({} if part is None else {"PartNumber": part})
         try:
             with self._calls.call("HeadObject", at):
                 answer = await self._client.head_object(Bucket=at.bucket, Key=at.key, ChecksumMode="ENABLED", **asked)
@@ -257,7 +257,7 @@ class ClientStore:
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
         with self._calls.call("GetObjectTagging", at):
-            answer = await self._client.get_object_tagging(Bucket=at.bucket, Key=at.key)
+            answer = await self._client.get_object_tagging(Bucket=at.bucket, Key=at.key, **arguments.version_of(at))
         return {tag["Key"]: tag["Value"] for tag in answer.get("TagSet", [])}
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
@@ -286,7 +286,8 @@ class ClientStore:
     ) -> AsyncIterator[ByteStream]:
         """The bytes [start, end). StoreUnavailable: the body ends too soon, or its reads take longer than the limit of
         a call with that many bytes. Without a Content-Length, the framing of the body shows its end."""
-        asked = arguments.byte_range(start, end) | ({"IfMatch": if_match} if if_match is not None else {})
+        asked = arguments.byte_range(start, end) | arguments.version_of(at)
+        asked |= {"IfMatch": if_match} if if_match is not None else {}
         try:
             with self._calls.call("GetObject", at):
                 answer = await self._client.get_object(Bucket=at.bucket, Key=at.key, **asked)
@@ -379,12 +380,10 @@ class ClientStore:
         while True:
             with self._calls.call("ListObjectVersions", at):
                 page = await self._client.list_object_versions(**asked, **markers)
-            versions = page.get("Versions", [])
-            for entry in versions:
-                if entry.get("Key") == at.key:
-                    yield results.object_version(entry)
+            for version in results.object_versions(page, at.key):
+                yield version
             # Keys ascend: the key itself is listed before all longer keys that begin with it.
-            if not page.get("IsTruncated") or (versions and versions[-1].get("Key") != at.key):
+            if not page.get("IsTruncated") or results.has_other_versions(page, at.key):
                 return
             before, markers = markers, results.version_markers(page)
             if not markers or markers == before:  # a partial list must not count as complete: an abort may follow

@@ -4,7 +4,6 @@ It refuses what a correct S3 store refuses: wrong checksums, small parts, unknow
 preconditions, missing buckets. The contract suite of real stores tests it too.
 """
 
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -37,9 +36,11 @@ from mirrord.model import (
     ProviderName,
     StoredObject,
     Upload,
+    VersionAt,
 )
 from mirrord.ports import ByteStream
 from mirrord.providers import Provider, profile
+from mirrord.testing.stream import MemoryStream, etag_of, multipart_etag
 
 _PAGE = 1_000  # objects in one answer to ListObjectsV2
 
@@ -53,6 +54,8 @@ class MemoryObject:
     options: ObjectOptions
     part_sizes: tuple[int, ...] = ()
     """Of the upload that wrote it."""
+    deleted: bool = False
+    """It is a delete marker."""
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ class MemoryStore:
         content = bytes(body)
         self._permit(at, if_none_match)
         _verify(at, content, checksum)
-        return self._keep(at, content, _etag(content), checksum, options)
+        return self._keep(at, content, etag_of(content), checksum, options)
 
     async def copy_object(
         self,
@@ -119,7 +122,7 @@ class MemoryStore:
         if_match: str,
         size: int,  # noqa: ARG002 - of the port; no call takes time here
     ) -> StoredObject:
-        kept = self._bucket(source.bucket).get(source.key)
+        kept = self._kept(source)
         self._bucket(at.bucket)
         if kept is None:
             raise StoreRefused(f"CopyObject {at}: NoSuchKey: {source}")
@@ -136,15 +139,15 @@ class MemoryStore:
     async def get_object(
         self, at: Destination, start: int = 0, end: int | None = None, *, if_match: str | None = None
     ) -> AsyncIterator[ByteStream]:
-        kept = self._bucket(at.bucket).get(at.key)
+        kept = self._kept(at)
         if if_match is not None and (kept is None or kept.stored.etag != if_match):
             raise PreconditionFailed(f"GetObject {at}: it is not {if_match}", answered=True)
         if kept is None:
             raise StoreRefused(f"GetObject {at}: NoSuchKey")
-        yield _MemoryStream(kept.content[start:end])
+        yield MemoryStream(kept.content[start:end])
 
     async def inspect_object(self, at: Destination, part: int | None = None) -> ObjectDetails | None:
-        kept = self.buckets.get(at.bucket, {}).get(at.key)
+        kept = self._kept(at) if at.bucket in self.buckets else None
         if kept is None:
             return None
         stored, parts = replace(kept.stored, from_head=True), None
@@ -164,7 +167,7 @@ class MemoryStore:
         )
 
     async def get_tags(self, at: Destination) -> Mapping[str, str]:
-        kept = self._bucket(at.bucket).get(at.key)
+        kept = self._kept(at)
         if kept is None:
             raise StoreRefused(f"GetObjectTagging {at}: NoSuchKey")
         return dict(kept.options.tags)
@@ -173,6 +176,10 @@ class MemoryStore:
         kept = self._bucket(at.bucket).get(at.key)
         if only is not None and kept is not None and kept.stored.etag != only:
             raise PreconditionFailed(f"DeleteObject {at}: another object is there")
+        if at.bucket in self.versioned:
+            marker = StoredObject(size=0, etag="", last_modified=self._clock(), version_id=f"version-{next(self._ids)}")
+            found = self.versions.setdefault((at.bucket, at.key), [])
+            found.append(MemoryObject(b"", marker, ObjectOptions(), deleted=True))
         self._bucket(at.bucket).pop(at.key, None)
 
     # ── multipart uploads ─────────────────────────────────────────────────────────────────────────
@@ -191,14 +198,14 @@ class MemoryStore:
         if not 1 <= number <= self._provider.max_parts:
             raise StoreRefused(f"UploadPart {at}: part number {number} is not within 1 and {self._provider.max_parts}")
         _verify(at, content, checksum)
-        part = Part(number=number, size=len(content), etag=_etag(content), checksum=checksum)
+        part = Part(number=number, size=len(content), etag=etag_of(content), checksum=checksum)
         upload.parts[number] = (part, content)
         return part
 
     async def copy_part(
         self, source: Destination, at: Destination, upload_id: str, number: int, start: int, end: int, *, if_match: str
     ) -> Part:
-        kept = self._bucket(source.bucket).get(source.key)
+        kept = self._kept(source)
         if kept is None:
             raise StoreRefused(f"UploadPartCopy {at}: NoSuchKey: {source}")
         if kept.stored.etag != if_match:
@@ -225,9 +232,11 @@ class MemoryStore:
         composite = _composite(upload) if upload.checksum is ChecksumKind.SHA256 else None
         if checksum is None and composite is None and upload.checksum is not ChecksumKind.NONE:
             checksum = checksums.compute(upload.checksum, memoryview(content))
-        stored = self._keep(at, content, _multipart_etag(parts), checksum, upload.options, composite)
+        stored = self._keep(at, content, multipart_etag(parts), checksum, upload.options, composite)
         kept = self.buckets[at.bucket][at.key]
-        self.buckets[at.bucket][at.key] = replace(kept, part_sizes=tuple(map(len, pieces)))
+        made = self.buckets[at.bucket][at.key] = replace(kept, part_sizes=tuple(map(len, pieces)))
+        if at.bucket in self.versioned:
+            self.versions[at.bucket, at.key][-1] = made
         return stored
 
     async def abort_upload(self, at: Destination, upload_id: str) -> None:
@@ -259,12 +268,16 @@ class MemoryStore:
     # ── versions ──────────────────────────────────────────────────────────────────────────────────
     async def list_versions(self, at: Destination) -> AsyncIterator[ObjectVersion]:
         self._bucket(at.bucket)
-        for kept in reversed(self.versions.get((at.bucket, at.key), [])):
-            yield ObjectVersion(kept.stored.version_id or "null", kept.stored.last_modified)
+        found = self.versions.get((at.bucket, at.key), [])
+        for kept in reversed(found):
+            stored, current = kept.stored, kept is found[-1]
+            yield ObjectVersion(
+                stored.version_id or "null", stored.last_modified, stored.size, stored.etag, current, kept.deleted
+            )
 
     async def head_version(self, at: Destination, version_id: str) -> StoredObject | None:
         found = self.versions.get((at.bucket, at.key), [])
-        return next((kept.stored for kept in found if kept.stored.version_id == version_id), None)
+        return next((one.stored for one in found if one.stored.version_id == version_id and not one.deleted), None)
 
     async def bucket_versioning(self, bucket: str) -> str | None:
         self._bucket(bucket)
@@ -297,6 +310,13 @@ class MemoryStore:
         self.buckets[bucket] = {}
         self.regions[bucket] = region
         return True
+
+    def _kept(self, at: Destination) -> MemoryObject | None:
+        """The object, or the version of it, if it exists."""
+        if not isinstance(at, VersionAt):
+            return self._bucket(at.bucket).get(at.key)
+        found = self.versions.get((at.bucket, at.key), [])
+        return next((one for one in found if one.stored.version_id == at.version_id and not one.deleted), None)
 
     # ── rules ─────────────────────────────────────────────────────────────────────────────────────
     def _bucket(self, bucket: str) -> dict[str, MemoryObject]:
@@ -361,18 +381,6 @@ class MemoryStore:
         return replace(stored, last_modified=None, metadata={}, content_type=None)
 
 
-class _MemoryStream:
-    """ports.ByteStream over bytes."""
-
-    def __init__(self, content: bytes) -> None:
-        self._left = memoryview(content)
-
-    async def readinto(self, view: memoryview) -> int:
-        size = min(len(view), len(self._left))
-        view[:size], self._left = self._left[:size], self._left[size:]
-        return size
-
-
 def _verify(at: Destination, content: bytes, checksum: Checksum | None) -> None:
     if checksum is not None and checksums.compute(checksum.kind, memoryview(content)) != checksum:
         raise ChecksumMismatch(f"{at}: BadDigest: the {checksum.kind} of the bytes received differs")
@@ -383,12 +391,3 @@ def _composite(upload: MemoryUpload) -> Checksum | None:
         checksums.compute(upload.checksum, memoryview(content)) for _, (_, content) in sorted(upload.parts.items())
     )
     return checksums.composite(upload.checksum, [digest for digest in digests if digest is not None])
-
-
-def _etag(content: bytes) -> str:
-    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
-
-
-def _multipart_etag(parts: Sequence[Part]) -> str:
-    digests = b"".join(bytes.fromhex(part.etag.strip('"')) for part in parts)
-    return f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"'

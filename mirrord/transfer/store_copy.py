@@ -18,7 +18,7 @@ from mirrord.errors import (
     StoreRefused,
 )
 from mirrord.frozen import frozen
-from mirrord.model import Copied, Integrity, Observed, StoredObject, TransferKind
+from mirrord.model import Copied, Integrity, Observed, StoredObject, TransferKind, VersionAt
 from mirrord.planning.transfers.resume import missing_ranges
 from mirrord.transfer import proof
 from mirrord.transfer.multipart import MultipartUpload
@@ -108,6 +108,8 @@ class StoreCopy:
     async def _confirm(self) -> None:
         """The parts are of one object also at a store that ignores the condition of UploadPartCopy."""
         at, etag = self.original.at, self.original.stored.etag
+        if isinstance(at, VersionAt):  # a version is never replaced
+            return
         now = await self.context.store.head_object(at)
         if now is None or now.etag != etag:
             raise SourceChanged(f"{at}: it was replaced while its parts were copied", answered=True)

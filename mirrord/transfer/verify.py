@@ -57,8 +57,9 @@ def checksum_kinds(record: Record) -> tuple[ChecksumKind, ...]:
 
 
 def recorded_checksums(record: Record) -> tuple[Checksum, ...]:
-    """Every checksum of the whole object in the journal."""
-    algorithm, _, digest = ((record.revision.digest if record.revision else None) or "").partition(":")
+    """Every checksum of the whole object in the journal. The digest of the source is not that of a restored object."""
+    revision = record.revision if record.revision and record.revision.restored is None else None
+    algorithm, _, digest = ((revision.digest if revision else None) or "").partition(":")
     declared = [checksums.from_hexadecimal(ChecksumKind(algorithm), digest)] if digest else []
     return (*([record.object.checksum] if record.object.checksum else []), *declared)
 

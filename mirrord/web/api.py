@@ -5,22 +5,27 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from mirrord.errors import MirrordError, RestoreRefused
 from mirrord.model import State
 from mirrord.ports import Control
-from mirrord.status import ItemPage, ItemStatus, Status
+from mirrord.status import ItemHistory, ItemPage, ItemStatus, Restored, Status
 from mirrord.web import openapi
 from mirrord.web.query import MOST, ItemsQuery, items_query, no_parameters
 from mirrord.web.routes import (
     EVENTS,
+    PROBLEM,
     TEXT,
     Failure,
     Parameter,
+    ProblemDocument,
     Reloaded,
+    RestoreRequest,
     Returned,
     Route,
     RouteHandler,
     Triggered,
     json_response,
+    problem_response,
 )
 from mirrord.web.stream import Streams
 
@@ -70,6 +75,12 @@ class Api:
         found = await self._control.item(item_id)
         return json_response(found) if found else _no_item(item_id)
 
+    async def history(self, request: web.Request) -> web.StreamResponse:
+        _checked(no_parameters, request)
+        item_id = request.match_info["id"]
+        found = await self._control.history(item_id)
+        return json_response(found) if found else _no_item(item_id)
+
     async def openapi(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response(openapi.document(self.routes()))
 
@@ -84,6 +95,21 @@ class Api:
         if self._control.trigger_entry(entry):
             return json_response(Triggered(entry), status=202)
         return json_response(Failure(f"no list or folder is named {entry!r}"), status=404)
+
+    async def restore(self, request: web.Request) -> web.StreamResponse:
+        _checked(no_parameters, request)
+        item_id = request.match_info["id"]
+        try:
+            asked = RestoreRequest.of(await request.json())
+        except ValueError as error:
+            return problem_response(400, f'send the version as JSON, like {{"version": "3HL4kqtJvjVBH40N"}}: {error}')
+        try:
+            restored = await self._control.restore(item_id, asked.version)
+        except RestoreRefused as error:
+            return problem_response(409, str(error))
+        except MirrordError as error:
+            return problem_response(503, str(error))
+        return json_response(restored) if restored else problem_response(404, f"there is no item {item_id!r}")
 
     async def reload(self, _request: web.Request) -> web.StreamResponse:
         return json_response(Reloaded(tuple(await self._control.reload())))
@@ -124,6 +150,14 @@ class Api:
                 returns={200: Returned("The item", ItemStatus), 404: Returned("No such item", Failure)},
                 parameters=(_ITEM,),
             ),
+            Route(
+                method="GET",
+                path="/api/v1/items/{id}/history",
+                answer=self.history,
+                summary="Objects that the item had, failed attempts, and the versions of the store, the newest first",
+                returns={200: Returned("The history", ItemHistory), 404: Returned("No such item", Failure)},
+                parameters=(_ITEM,),
+            ),
             _get(
                 "/api/v1/events",
                 self._streams.answer,
@@ -151,6 +185,22 @@ class Api:
                 summary="Read the list, or scan the folder, of this name now",
                 returns={202: Returned("It is due", Triggered), 404: Returned("No such list or folder", Failure)},
                 parameters=(_ENTRY,),
+                needs_token=True,
+            ),
+            Route(
+                method="POST",
+                path="/api/v1/items/{id}/restore",
+                answer=self.restore,
+                summary="Make a version of the item's object current, and wait until it is",
+                returns={
+                    200: Returned("It is current", Restored),
+                    400: Returned("The body names no version", ProblemDocument, media=PROBLEM),
+                    404: Returned("No such item", ProblemDocument, media=PROBLEM),
+                    409: Returned("The version cannot be made current", ProblemDocument, media=PROBLEM),
+                    503: Returned("Store or journal do not answer", ProblemDocument, media=PROBLEM),
+                },
+                parameters=(_ITEM,),
+                body=RestoreRequest,
                 needs_token=True,
             ),
             Route(

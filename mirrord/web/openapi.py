@@ -17,7 +17,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The whole document, as JSON's own types."""
     table = list(routes)
     shapes = [returned.shape for route in table for returned in route.returns.values() if returned.shape]
-    references, schemas = _schemas([*shapes, Failure])
+    references, schemas = _schemas([*shapes, *(route.body for route in table if route.body), Failure])
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
@@ -57,6 +57,9 @@ def _operation(route: Route, references: Mapping[type, Any]) -> dict[str, Any]:
     operation["responses"]["default"] = _response(Returned("An error", Failure), references)
     if route.parameters:
         operation["parameters"] = [_parameter(one) for one in route.parameters]
+    if route.body is not None:
+        content = {"application/json": {"schema": references[route.body]}}
+        operation["requestBody"] = {"required": True, "content": content}
     if route.needs_token:
         operation["security"] = [{"token": []}]
         for status, text in ((HTTPStatus.UNAUTHORIZED, "Wrong token, or none"), (HTTPStatus.FORBIDDEN, "POST is off")):

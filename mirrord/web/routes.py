@@ -13,6 +13,7 @@ from mirrord.web.as_json import Json, as_json, dumps
 RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON, TEXT, EVENTS = "application/json", "text/plain", "text/event-stream"
+PROBLEM = "application/problem+json"
 
 
 @frozen(kw_only=True)
@@ -45,6 +46,12 @@ class Route:
     returns: Mapping[int, Returned]
     parameters: tuple[Parameter, ...] = ()
     needs_token: bool = False
+    body: type | None = None
+    """Of the request, as JSON."""
+
+
+LONGEST_VERSION = 1_024
+"""Characters of the id of a version (AWS, "How S3 Versioning works")."""
 
 
 # ── bodies that only the API uses ──────────────────────────────────────────────────────────────
@@ -53,6 +60,33 @@ class Failure:
     """The body of every response with status 400 or above."""
 
     message: str
+
+
+@frozen(kw_only=True)
+class ProblemDocument:
+    """An RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    message: str
+
+
+@frozen
+class RestoreRequest:
+    """The version to make current."""
+
+    version: str
+
+    @classmethod
+    def of(cls, body: object) -> "RestoreRequest":
+        """Raises ValueError for a body of another form."""
+        if not isinstance(body, dict) or body.keys() != {"version"} or not isinstance(body["version"], str):
+            raise ValueError("it must be an object with one text, version")
+        if not 0 < len(body["version"]) <= LONGEST_VERSION:
+            raise ValueError(f"a version has from 1 to {LONGEST_VERSION:,} characters")
+        return cls(body["version"])
 
 
 @frozen
@@ -77,5 +111,5 @@ def json_response(shape: object, status: int = 200, headers: Mapping[str, str] |
 def problem_response(status: int, message: str) -> web.Response:
     """An RFC 9457 problem document, with `message` as in every other error."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
-    media = {"Content-Type": "application/problem+json"}
+    media = {"Content-Type": PROBLEM}
     return web.Response(body=dumps({**body, "message": message}).encode(), status=status, headers=media)

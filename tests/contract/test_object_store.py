@@ -22,9 +22,10 @@ from mirrord.errors import (
     InvalidPartOrder,
     NoSuchUpload,
     PreconditionFailed,
+    StoreError,
     StoreRefused,
 )
-from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part
+from mirrord.model import Checksum, ChecksumKind, Destination, ObjectOptions, Part, version_at
 from mirrord.ports import ObjectStore
 from mirrord.s3.session import S3Store
 from mirrord.testing import MemoryStore
@@ -461,14 +462,46 @@ async def test_a_versioned_bucket_gives_version_ids(subject: Subject) -> None:
     await subject.store.put_object(replace(at, key="key.bin2"), memoryview(b"x"), PLAIN)
     assert first.version_id
     assert await subject.store.bucket_versioning(made) == "Enabled"
-    found = [one.version_id async for one in subject.store.list_versions(at)]
-    assert found == [second.version_id, first.version_id]
+    found = [one async for one in subject.store.list_versions(at)]
+    assert [(one.version_id, one.size, one.current) for one in found] == [
+        (second.version_id, 2, True),
+        (first.version_id, 1, False),
+    ]
+    assert [one.etag.strip('"') for one in found] == [second.etag.strip('"'), first.etag.strip('"')]
     older = await subject.store.head_version(at, first.version_id)
     assert older is not None
     assert (older.size, older.metadata["mirrord-transfer"]) == (1, "t1")
     await subject.store.delete_object(replace(at, key="key.bin2"))
     listed = [one async for page in subject.store.list_objects(made, "") for one in page]
     assert [(one.key, one.size, one.etag.strip('"')) for one in listed] == [("key.bin", 2, second.etag.strip('"'))]
+
+
+@able_store
+async def test_an_older_version_is_read_and_copied_also_below_a_delete_marker(subject: Subject) -> None:
+    made = f"versions-{uuid.uuid4().hex[:12]}"
+    assert await subject.store.ensure_bucket(made, versioning=True)
+    at = replace(subject.at(), bucket=made)
+    options = ObjectOptions(content_type="text/x", metadata={"a": "b"}, tags={"t": "1"})
+    first = await subject.store.put_object(at, memoryview(b"older"), options)
+    await subject.store.put_object(at, memoryview(b"newer bytes"), PLAIN)
+    await subject.store.delete_object(at)
+    listed = [one async for one in subject.store.list_versions(at)]
+    assert sorted((one.deleted, one.current, one.size) for one in listed) == [
+        (False, False, 5),
+        (False, False, 11),
+        (True, True, 0),
+    ]
+    older = version_at(at, first.version_id or "")
+    details = await subject.store.inspect_object(older)
+    assert details is not None
+    assert (details.stored.size, details.kept.metadata, details.kept.content_type) == (5, {"a": "b"}, "text/x")
+    assert await subject.store.get_tags(older) == {"t": "1"}
+    await subject.store.copy_object(older, at, PLAIN, if_match=details.stored.etag, size=5)
+    current = await subject.store.head_object(at)
+    assert current is not None
+    assert current.size == 5
+    with pytest.raises(StoreError):
+        await subject.store.copy_object(version_at(at, "no-such-version"), at, PLAIN, if_match=first.etag, size=5)
 
 
 @able_store

@@ -22,7 +22,16 @@ from mirrord.events import (
 )
 from mirrord.model import Copied, Destination, Integrity, Item, Revision, State, TransferKind, origin_at
 from mirrord.ports import Clock
-from mirrord.status import FileStatus, FolderStatus, ItemPage, ItemStatus, Status
+from mirrord.status import (
+    FileStatus,
+    FolderStatus,
+    HistoryEntry,
+    ItemHistory,
+    ItemPage,
+    ItemStatus,
+    Restored,
+    Status,
+)
 
 ENDPOINT = "http://127.0.0.1:9000"
 
@@ -187,6 +196,18 @@ class ScriptedControl:
     async def item(self, item_id: str) -> ItemStatus | None:
         self._maybe_fail()
         return self.shown.get(item_id)
+
+    async def history(self, item_id: str) -> ItemHistory | None:
+        self._maybe_fail()
+        one = self.shown.get(item_id)
+        entries = (HistoryEntry(outcome="current", version_id="v1"),)
+        return ItemHistory(id=item_id, destination=one.destination, entries=entries) if one is not None else None
+
+    async def restore(self, item_id: str, version_id: str) -> Restored | None:
+        self._maybe_fail()
+        if (one := self.shown.get(item_id)) is None:
+            return None
+        return Restored(id=item_id, destination=one.destination, version=version_id, size=one.size)
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[Event]]:

@@ -47,6 +47,7 @@ def can_resume(transfer: Transfer, wanted: Transfer, largest_part: int) -> bool:
         and transfer.part_sizes.are_equal
         and transfer.part_sizes.largest <= largest_part
         and same_revision(wanted.revision, transfer.revision)
+        and transfer.revision.restored == wanted.revision.restored
         and transfer.destination.item_id == wanted.destination.item_id
         and (transfer.options_digest, transfer.checksum_kind) == (wanted.options_digest, wanted.checksum_kind)
     )

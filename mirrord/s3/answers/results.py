@@ -202,10 +202,33 @@ def version_markers(page: Mapping[str, Any]) -> Arguments:
     return {name: marker for name, marker in markers.items() if marker} if markers["KeyMarker"] else {}
 
 
-def object_version(entry: Mapping[str, Any]) -> ObjectVersion:
+def object_versions(page: Mapping[str, Any], key: str) -> list[ObjectVersion]:
+    """The versions and delete markers of exactly this key on one page of ListObjectVersions, the newest first."""
+    found = [
+        _object_version(entry, deleted=name == "DeleteMarkers")
+        for name in ("Versions", "DeleteMarkers")
+        for entry in page.get(name, [])
+        if entry.get("Key") == key
+    ]
+    return sorted(found, key=lambda one: (one.current, one.last_modified or 0.0), reverse=True)
+
+
+def has_other_versions(page: Mapping[str, Any], key: str) -> bool:
+    """Whether the page goes on with versions of other keys, so that those of `key` are complete."""
+    ends = [found[-1] for name in ("Versions", "DeleteMarkers") if (found := page.get(name))]
+    return any(entry.get("Key") != key for entry in ends)
+
+
+def _object_version(entry: Mapping[str, Any], *, deleted: bool) -> ObjectVersion:
     modified = entry.get("LastModified")
-    when = modified.timestamp() if isinstance(modified, datetime) else None
-    return ObjectVersion(entry.get("VersionId") or "null", when)
+    return ObjectVersion(
+        version_id=entry.get("VersionId") or "null",
+        last_modified=modified.timestamp() if isinstance(modified, datetime) else None,
+        size=entry.get("Size", 0),
+        etag=token(entry, "ETag"),
+        current=entry.get("IsLatest", False) is True,
+        deleted=deleted,
+    )
 
 
 def answered_at(answer: Mapping[str, Any]) -> float | None:

@@ -100,7 +100,8 @@ class Operation:
 
 
 def _copy_source(source: Mapping[str, str]) -> str:
-    return quote(f"{source['Bucket']}/{source['Key']}", safe="/~")
+    version = f"?versionId={quote(source['VersionId'], safe='~')}" if "VersionId" in source else ""
+    return quote(f"{source['Bucket']}/{source['Key']}", safe="/~") + version
 
 
 def _text(value: Any) -> str:

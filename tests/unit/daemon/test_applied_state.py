@@ -83,6 +83,7 @@ class Scene:
             observer=self.ignore,
             clock=clock,
         )
+        unused: Any = None
         self.applied = AppliedState(
             manifests=self.manifests,
             scheduler=scheduler,
@@ -94,6 +95,7 @@ class Scene:
                 leaving=Leaving(self.journal, self.ignore, clock),
                 clock=clock,
             ),
+            restores=unused,
             stores=Stores({}, directory),
             files=files,
             listings=self.listings,

@@ -1,0 +1,208 @@
+"""Makes a version of an item's object current again: the store copies that version over the object.
+
+Owns the order: refuse, journal the intent, copy, prove, record. The object is then the item's with the source's present
+revision, so only another revision of the source replaces it. After a kill the next check resolves the transfer
+(`restored`). The caller makes sure that no check of the item runs meanwhile.
+"""
+
+from dataclasses import replace
+
+from mirrord.aio import finish
+from mirrord.errors import MirrordError, RestoreRefused
+from mirrord.frozen import frozen
+from mirrord.model import (
+    META_MD5,
+    META_SHA256,
+    Copied,
+    Destination,
+    Item,
+    JournaledProgress,
+    ObjectDetails,
+    ObjectOptions,
+    ObjectVersion,
+    Observed,
+    Overwrite,
+    Record,
+    Transfer,
+    TransferKind,
+    VersionAt,
+    version_at,
+)
+from mirrord.planning.decisions.describe import described
+from mirrord.planning.decisions.object_identity import is_recorded
+from mirrord.planning.decisions.restore import refusal, unknown_item
+from mirrord.ports import Journal, ObjectStore
+from mirrord.reconcile.ledger import JournalLedger, record_other_bytes
+from mirrord.reconcile.records import restored_revision, with_restored
+from mirrord.reconcile.store_copies import checksum_of_copy, layout_of_copy
+from mirrord.reconcile.transfer_attempt import TransferAttempt, upload_aborted
+from mirrord.reconcile.transfers import Transfers
+from mirrord.reconcile.unfinished import as_copied
+from mirrord.transfer.spec import ByteCounter, NewObject, Original, TransferContext, TransferSpec
+from mirrord.transfer.store_copy import StoreCopy
+
+_DIGESTS = (META_SHA256, META_MD5)
+
+
+@frozen
+class Restoration:
+    """Restores of items, with the journal, buffers and events of `transfers`."""
+
+    transfers: Transfers
+
+    async def restore(self, item: Item, store: ObjectStore, version_id: str) -> Record:
+        """Make the version current, and return the item's record. Nothing is written if it is restored already.
+
+        Raises RestoreRefused, and what the store and the journal raise.
+        """
+        attempt = TransferAttempt.of(item, 1, self.transfers.observer, self.transfers.clock)
+        attempt.record = await self._journal.record(item.id)
+        with attempt.reported_end():
+            unfinished = await self.transfers.resolve(attempt, store)
+            record = attempt.record
+            if why := unknown_item(record):
+                raise RestoreRefused(f"{item.destination}: {why}")
+            assert record is not None
+            if await self._is_restored(record, store, item.destination, version_id):
+                return record
+            for earlier in unfinished:
+                await self.transfers.discard(earlier, store, item)
+            async with self.transfers.slots:
+                details = await self._version(store, item.destination, version_id)
+                return await self._restored(attempt, store, record, details)
+
+    @property
+    def _journal(self) -> Journal:
+        return self.transfers.journal
+
+    async def _is_restored(self, record: Record, store: ObjectStore, at: Destination, version_id: str) -> bool:
+        if record.revision is None or record.revision.restored != version_id:
+            return False
+        stored = await store.head_object(at)
+        return stored is not None and is_recorded(record, stored)
+
+    async def _version(self, store: ObjectStore, at: Destination, version_id: str) -> "_Version":
+        """The version, which can be copied, as a HEAD shows it. Raises RestoreRefused."""
+        found = await _listed(store, at, version_id)
+        versioning = await store.bucket_versioning(at.bucket) if found is None else None
+        if why := refusal(versioning, found, str(at), version_id):
+            raise RestoreRefused(why)
+        place = version_at(at, version_id)
+        details = await store.inspect_object(place)
+        if details is None:
+            raise RestoreRefused(f"{at} has no version {version_id} any more")
+        if details.archived is not None:
+            raise RestoreRefused(
+                f"{place} is archived ({details.archived}): have the store restore its bytes first, by RestoreObject"
+            )
+        if details.tags:
+            details = replace(details, kept=replace(details.kept, tags=await store.get_tags(place)))
+        return _Version(place, details)
+
+    async def _restored(
+        self, attempt: TransferAttempt, store: ObjectStore, record: Record, version: "_Version"
+    ) -> Record:
+        stored, transfers = version.details.stored, self.transfers
+        layout = await layout_of_copy(version.at, stored, store, Overwrite.ALWAYS)
+        if layout is None:
+            raise RestoreRefused(f"{version.at}: the store shows nothing by which its copy could be proven")
+        kind = checksum_of_copy(stored, layout, store.provider.checksum)
+        original = Original(at=version.at, stored=stored, layout=layout, checksum=kind)
+        intent = _intent(attempt, record, original, transfers.clock.now())
+        spec = TransferSpec(
+            transfer_id=intent.id,
+            new=NewObject(
+                at=intent.destination, options=await self._options(record, intent, version.details), checksum=kind
+            ),
+            layout=layout,
+            original=original,
+        )
+        observed = Observed(revision=intent.revision, object=version.details)
+        await self._journal.begin(intent)
+        attempt.started(intent.id, intent.kind, stored.size)
+        copied = await self._copied(attempt, store, spec, observed, intent)
+        restored = with_restored(record, version.at.version_id, copied, transfers.clock.now())
+        await finish(self._journal.finish(intent.id, restored))
+        attempt.completed(copied)
+        return restored
+
+    async def _copied(
+        self, attempt: TransferAttempt, store: ObjectStore, spec: TransferSpec, observed: Observed, intent: Transfer
+    ) -> Copied:
+        ledger = JournalLedger(self._journal, intent, self.transfers.clock, resumable=False)
+
+        def aborted(upload_id: str) -> None:
+            ledger.aborted()
+            attempt.observer(upload_aborted(attempt.item, intent, upload_id))
+
+        def progress(read: int, sent: int) -> None:
+            attempt.progressed(read, sent, size)
+
+        original = spec.original
+        assert original is not None
+        size = original.stored.size
+        context = TransferContext(store=store, budget=self.transfers.budget, ledger=ledger, aborted=aborted)
+        try:
+            copied = await StoreCopy(spec, original, observed, context, ByteCounter(progress)).made()
+            ledger.completed()
+        except BaseException as error:
+            if ledger.stored is not None:
+                await record_other_bytes(self._journal, attempt, as_copied(intent, ledger.stored, ()))
+            else:
+                await ledger.failed(error)
+            if isinstance(error, MirrordError):
+                attempt.failed(error, None)
+            raise
+        return copied
+
+    async def _options(self, record: Record, intent: Transfer, details: ObjectDetails) -> ObjectOptions:
+        """The headers, metadata and tags of the version; class, encryption and access as the item's options say."""
+        digest = record.object.options_digest
+        known = await self._journal.options(digest) if digest is not None else None
+        chosen = known or ObjectOptions()
+        kept, own = details.kept, details.stored.metadata
+        options = described(
+            replace(
+                kept,
+                storage_class=chosen.storage_class,
+                acl=chosen.acl,
+                encryption=chosen.encryption,
+                kms_key_id=chosen.kms_key_id,
+            ),
+            Observed(revision=replace(intent.revision, digest=None)),
+            intent.destination.key,
+            intent.id,
+        )
+        digests = {name: own[name] for name in _DIGESTS if name in own}
+        return replace(options, metadata={**options.metadata, **digests})
+
+
+@frozen
+class _Version:
+    at: VersionAt
+    details: ObjectDetails
+
+
+def _intent(attempt: TransferAttempt, record: Record, original: Original, now: float) -> Transfer:
+    layout, at = original.layout, original.at
+    assert isinstance(at, VersionAt)
+    multipart = layout.kind is TransferKind.MULTIPART
+    return Transfer(
+        id=attempt.transfer_id,
+        item_id=attempt.item.id,
+        destination=attempt.item.destination,
+        revision=restored_revision(record, at.version_id),
+        kind=layout.kind,
+        part_sizes=layout.sizes if multipart else None,
+        started=now,
+        checksum_kind=original.checksum,
+        options_digest=record.object.options_digest,
+        progress=JournaledProgress(whole=None if multipart else original.known),
+    )
+
+
+async def _listed(store: ObjectStore, at: Destination, version_id: str) -> ObjectVersion | None:
+    async for one in store.list_versions(at):
+        if one.version_id == version_id:
+            return one
+    return None
