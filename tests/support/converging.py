@@ -151,9 +151,9 @@ class FaultyStore(MemoryStore):
 
         at = Destination("default", "http://store", BUCKET, key)
         metadata = {META_TRANSFER: stranger} if stranger else {}
-        from mirrord.testing.store import _etag
+        from mirrord.testing.stream import etag_of
 
-        self._keep(at, content, _etag(content), None, ObjectOptions(metadata=metadata))
+        self._keep(at, content, etag_of(content), None, ObjectOptions(metadata=metadata))
 
 
 class Origins:
