@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mirrord.frozen import frozen
-from mirrord.units import MiB, parse_duration, parse_size
+from mirrord.model import UNLIMITED, BandwidthLimits
+from mirrord.units import MiB, parse_duration, parse_rate, parse_size
 
 MOST_TRANSFERS = 10_000
 MOST_CONNECTIONS = 256
@@ -60,6 +61,7 @@ class Settings:
     shutdown_grace: float = 25.0  # seconds
     per_host_connections: int = 8
     network_allow: tuple[str, ...] = ()  # networks (CIDR) exempt from the rules on addresses
+    bandwidth: BandwidthLimits = UNLIMITED
 
     @property
     def directory(self) -> Path:
@@ -176,6 +178,16 @@ def _memory_limit(text: str) -> int:
     return size
 
 
+def _bandwidth(text: str) -> BandwidthLimits:
+    """One rate for all times."""
+    if text == "unlimited":
+        return UNLIMITED
+    rate = parse_rate(text)
+    if rate < 1:
+        raise ValueError(f"{text!r} is too little; bandwidth is at least 1B/s")
+    return BandwidthLimits(default=rate)
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text not in words:
@@ -197,6 +209,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "shutdown_grace": parse_duration,
     "per_host_connections": _count(MOST_CONNECTIONS),
     "network_allow": _networks,
+    "bandwidth": _bandwidth,
 }
 
 

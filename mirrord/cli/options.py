@@ -34,6 +34,7 @@ _RUNNING = (
     state,
     click.option("--transfers", metavar="N", help="Transfers at a time."),
     click.option("--memory-limit", metavar="SIZE", help="All part buffers together, like 256MiB."),
+    click.option("--bandwidth", metavar="RATE", help="Bytes that are read a second, like 20MiB/s, or unlimited."),
     click.option("--log-format", metavar="FORMAT", help="auto, console or json."),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
 )

@@ -13,6 +13,7 @@ from mirrord.daemon.notifications import Notifications
 from mirrord.daemon.restarts import Restarts
 from mirrord.daemon.systemd import Notifier
 from mirrord.sources.watch import DirectoryWatch
+from mirrord.transfer.bandwidth import Bandwidth
 
 READ_EVERY = 1.0
 """Seconds between two comparisons of the manifests' contents, with or without events."""
@@ -27,6 +28,7 @@ class ManifestFollower:
     restarts: Restarts
     notifications: Notifications
     notifier: Notifier
+    bandwidth: Bandwidth
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _unapplied: bool = field(default=False, init=False)
 
@@ -59,7 +61,7 @@ class ManifestFollower:
         async with self._reading:
             if await self.manifests.read(again=again) or self._unapplied or self.applied.unreviewed:
                 self._unapplied = True  # if applying fails, the next call tries again
-                self.restarts.compare(self.manifests.current.loaded.daemon)
+                self.bandwidth.use(self.restarts.compare(self.manifests.current.loaded.daemon).bandwidth)
                 await self.apply()
                 self._unapplied = False
         await self.applied.renew_stores(again=again)

@@ -20,6 +20,10 @@ _WRITTEN = {
 }
 
 
+_AT_ONCE = ("bandwidth",)
+"""Settings that apply to what runs."""
+
+
 class Restarts:
     """`wanted` returns the settings that a start with this block would use: flags and variables override the block."""
 
@@ -28,9 +32,10 @@ class Restarts:
         self._running: Settings | None = None
         self._reported: Settings | None = None
 
-    def compare(self, block: DaemonSection) -> None:
-        """Report the settings of the block in force that need a restart, unless they were reported already. The first
-        call gives the block that the process was started with."""
+    def compare(self, block: DaemonSection) -> Settings:
+        """The settings that this block asks for. Those that need a restart are reported, unless they were already.
+
+        The first call gives the block that the process was started with."""
         wanted = self._wanted(block)
         if self._running is None:
             self._running = wanted
@@ -38,8 +43,9 @@ class Restarts:
         if names and wanted != self._reported:
             _log.warning("changed in the manifests, and in force only after a restart: %s", ", ".join(names))
         self._reported = wanted
+        return wanted
 
 
 def _differing(one: Settings, other: Settings) -> list[str]:
-    names = (field.name for field in fields(Settings))
+    names = (field.name for field in fields(Settings) if field.name not in _AT_ONCE)
     return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -148,7 +148,12 @@ def assembled(
     metrics = Metrics(_readings(applied.folders, totals, health, opened.budget, applied.scheduler))
     observers.add(health, board, metrics)
     follower = ManifestFollower(
-        manifests=manifests, applied=applied, restarts=restarts, notifications=notifications, notifier=notifier
+        manifests=manifests,
+        applied=applied,
+        restarts=restarts,
+        notifications=notifications,
+        notifier=notifier,
+        bandwidth=opened.budget.bandwidth,
     )
     controller = _controller(opened, applied, board, health, totals, follower, observers)
     return Daemon(

@@ -13,5 +13,6 @@ def daemon_settings(block: DaemonSection) -> dict[str, Any]:
     log = {f"log_{name}": getattr(block.log, name) for name in block.log.model_fields_set}
     host = {"per_host_connections": block.per_host.connections} if block.per_host.model_fields_set else {}
     network = {"network_allow": block.network.allow} if block.network.model_fields_set else {}
+    rates = {"bandwidth": block.bandwidth} if block.bandwidth is not None else {}
     state = {"state": state_path(block.state)} if block.state else {}
-    return {**plain, **log, **host, **network, **state}
+    return {**plain, **log, **host, **network, **rates, **state}

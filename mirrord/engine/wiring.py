@@ -36,6 +36,7 @@ from mirrord.sources.file import READ_AHEAD
 from mirrord.sources.http import HttpSources
 from mirrord.sources.stored.prefix import ListedPrefixes, PrefixSource
 from mirrord.sources.stored.source import StoredSource
+from mirrord.transfer.bandwidth import Bandwidth
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import RetryPolicy
 
@@ -115,15 +116,17 @@ async def engine(
     descriptors()
     async with AsyncExitStack() as life:
         life.enter_context(StateLock(settings.directory))
+        bandwidth = Bandwidth(settings.bandwidth)
         adapters = Adapters(
             journal=await life.enter_async_context(SqliteJournal(settings.state)),
             stores=await life.enter_async_context(Stores(stores, settings.directory)),
-            http=await life.enter_async_context(_http_sources(settings)),
+            http=await life.enter_async_context(_http_sources(settings, bandwidth)),
             files=LocalFiles(settings.own_paths, read_ahead=READ_AHEAD),
             clock=SystemClock(),
             listed=ListedPrefixes(SystemClock(), ticks=release is None),
         )
-        opened = _assembled(adapters, settings, observer, retries, release)
+        budget = Budget(settings.memory_limit, bandwidth)
+        opened = _assembled(adapters, settings, budget, observer, retries, release)
         await opened.sweeper.begin()
         yield opened
 
@@ -142,15 +145,20 @@ async def read_only(settings: Settings, stores: Mapping[str, StoreOptions]) -> A
         )
 
 
-def _http_sources(settings: Settings) -> HttpSources:
-    return HttpSources(per_host=settings.per_host_connections, allow=settings.network_allow)
+def _http_sources(settings: Settings, bandwidth: Bandwidth | None = None) -> HttpSources:
+    return HttpSources(per_host=settings.per_host_connections, allow=settings.network_allow, bandwidth=bandwidth)
 
 
 def _assembled(
-    adapters: Adapters, settings: Settings, observer: Observer, retries: Backoff, release: Release | None
+    adapters: Adapters,
+    settings: Settings,
+    budget: Budget,
+    observer: Observer,
+    retries: Backoff,
+    release: Release | None,
 ) -> Engine:
     """The engine's parts over open adapters."""
-    budget, released = Budget(settings.memory_limit), deque[str]()
+    released = deque[str]()
     breakers = Breakers(tries=retries.tries, release=release or released.extend)
     differing = released.extend if release is None else None
     listings = StoreListings(adapters.journal, adapters.stores.at, adapters.clock, differing=differing)

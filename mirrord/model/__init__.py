@@ -8,6 +8,7 @@ durations seconds.
 
 from mirrord.model.addresses import shown
 from mirrord.model.after_upload import DeleteFile, FileAction, FileRemoval, KeepFile, MoveFile
+from mirrord.model.bandwidth import UNLIMITED, BandwidthLimits, RateWindow
 from mirrord.model.destinations import Destination, ItemIds, VersionAt, fingerprint, version_at
 from mirrord.model.history import FailedAttempt, History, PastObject
 from mirrord.model.id_table import IdTable
@@ -77,7 +78,9 @@ __all__ = [
     "META_TRANSFER",
     "META_VALIDATOR",
     "TLS_VERSIONS",
+    "UNLIMITED",
     "USUAL_CONNECTION",
+    "BandwidthLimits",
     "Checksum",
     "ChecksumKind",
     "Condition",
@@ -124,6 +127,7 @@ __all__ = [
     "PartSizes",
     "PastObject",
     "ProviderName",
+    "RateWindow",
     "Record",
     "RecordedETag",
     "RecordedObject",

@@ -1,8 +1,9 @@
-"""The receiver of events, and the clock."""
+"""The receiver of events, the clock, and the pace of reading."""
 
 from typing import Protocol
 
 from mirrord.events import Event
+from mirrord.ports.source import ByteStream
 
 
 class Observer(Protocol):
@@ -21,3 +22,28 @@ class Clock(Protocol):
         """Seconds that never go back, for durations."""
 
     async def sleep(self, seconds: float) -> None: ...
+
+
+class Pace(Protocol):
+    """Limits the bytes that all reads of a process get each second: see `transfer.bandwidth`."""
+
+    @property
+    def rate(self) -> int | None:
+        """Bytes a second that are allowed now; None: unlimited."""
+
+    async def read(self, stream: ByteStream, view: memoryview) -> int:
+        """As `stream.readinto(view)`, of as many bytes as are allowed now."""
+
+    async def pay(self, size: int) -> None:
+        """Wait until `size` bytes may be read, or may have been."""
+
+
+class PacedStream:
+    """`ports.ByteStream` of another stream, at this pace."""
+
+    def __init__(self, stream: ByteStream, pace: Pace) -> None:
+        self._stream = stream
+        self._pace = pace
+
+    async def readinto(self, view: memoryview) -> int:
+        return await self._pace.read(self._stream, view)

@@ -37,6 +37,7 @@ from mirrord.reconcile.store_listings import StoreListings
 from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.telemetry.fanout import unobserved
+from mirrord.transfer.bandwidth import Bandwidth
 from mirrord.transfer.budget import Budget
 from mirrord.units import GiB
 
@@ -195,7 +196,7 @@ class _Planning:
         self._plan = found
         self._listings = listings
         self._adapters = adapters
-        self._budget = Budget(settings.memory_limit)
+        self._budget = Budget(settings.memory_limit, Bandwidth(settings.bandwidth))
         self._to_read = READ_TO_ADOPT
         self._buckets: dict[tuple[str, str], bool] = {}
         self._without_checksum: set[tuple[str, TransferKind]] = set()

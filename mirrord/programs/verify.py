@@ -20,6 +20,7 @@ from mirrord.scheduling.workers import work_through
 from mirrord.settings import Settings
 from mirrord.sources.file import FileSource
 from mirrord.sources.pool import FilePools
+from mirrord.transfer.bandwidth import Bandwidth
 from mirrord.transfer.budget import Budget
 from mirrord.transfer.retry import PART_RETRY
 from mirrord.transfer.verify import (
@@ -90,7 +91,9 @@ async def verify(
     async with AsyncExitStack() as life:
         journal = await life.enter_async_context(read_journal(settings))
         stores = await life.enter_async_context(Stores(desired.loaded.stores, settings.directory, read_only=True))
-        program = _Verifying(found, journal, stores, None if shallow else Budget(settings.memory_limit))
+        program = _Verifying(
+            found, journal, stores, None if shallow else Budget(settings.memory_limit, Bandwidth(settings.bandwidth))
+        )
         await work_through(_objects(desired, journal, only), program.handle, settings.transfers)
     for findings in (found.differing, found.failed, found.unproven):
         findings.sort(key=lambda one: (one.at.store, one.at.bucket, one.at.key))

@@ -96,7 +96,7 @@ async def _read(
 
     size, pause = 0, CooperativePause()
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view:
-        while count := await stream.readinto(view):
+        while count := await budget.bandwidth.read(stream, view):
             size += count
             if count * len(hashes) <= _INLINE:
                 update(view[:count])

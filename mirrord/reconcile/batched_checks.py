@@ -186,8 +186,9 @@ class BatchedChecks:
                     self._pace.begin()
                 self._running += 1
                 crowd.files += MOST_FILES
-                self._bytes += self.batches.most_bytes
-                batch = asyncio.create_task(self._send(crowd), name=f"batch of {entry}")
+                most = self.batches.most_bytes  # read once: it follows the bandwidth
+                self._bytes += most
+                batch = asyncio.create_task(self._send(crowd, most), name=f"batch of {entry}")
                 crowd.batches.add(batch)
                 batch.add_done_callback(partial(self._ended, crowd))
 
@@ -208,10 +209,10 @@ class BatchedChecks:
         for entry in [entry for entry, crowd in self._crowds.items() if not crowd.batches and not crowd.waiting]:
             del self._crowds[entry]
 
-    async def _send(self, crowd: _Crowd) -> None:
+    async def _send(self, crowd: _Crowd, most: int) -> None:
         """Send one batch of the files that wait now: it is taken here, in the loop's next turn, so that all checks that
         began in one turn are in it."""
-        members, most = crowd.taken(self.batches.most_bytes), self.batches.most_bytes
+        members = crowd.taken(most)
         size = sum(one.new.file.size for one in members)
         self._bytes += size - most
         crowd.files += len(members) - MOST_FILES

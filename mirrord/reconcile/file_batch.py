@@ -61,7 +61,7 @@ from mirrord.reconcile.unfinished import as_copied
 from mirrord.transfer import proof
 from mirrord.transfer.budget import Buffer
 from mirrord.transfer.writes import ObjectWrite
-from mirrord.units import MiB
+from mirrord.units import KiB, MiB
 
 _log = getLogger(__name__)
 
@@ -69,6 +69,8 @@ MOST_FILES = 256
 """Files of one batch."""
 _MOST_BYTES = 2 * MiB - 1
 """Bytes of one batch. Its buffer has one byte more."""
+_LEAST_BYTES = 64 * KiB
+"""Of one batch, also where less may be read in a second."""
 _SHARE = 16
 """The buffer of one batch is at most 1/16 of the limit. Programs send at most as many bytes at a time as three have,
 3/16 of it. A batch has its buffer while it waits for a slot, and transfers with slots wait for buffers of up to half of
@@ -124,7 +126,9 @@ class FileBatches:
     @property
     def most_bytes(self) -> int:
         """Bytes of one batch, at most; a larger file has its own."""
-        return min(_MOST_BYTES, self.transfers.budget.limit // _SHARE - 1)
+        most = min(_MOST_BYTES, self.transfers.budget.limit // _SHARE - 1)
+        rate = self.transfers.budget.bandwidth.rate  # its first file waits at most a second for the others
+        return most if rate is None else min(most, max(rate, _LEAST_BYTES))
 
     async def send(self, files: Sequence[NewFile], ended: Ended) -> None:
         """Send files of one folder, together at most half of the buffers' limit. Raises JournalError only."""
@@ -133,6 +137,7 @@ class FileBatches:
             for one in files:
                 ended.left(one.item, None)
             return
+        await self.transfers.budget.bandwidth.pay(sum(one.file.size for one in files))
         with await self.transfers.budget.acquire(sum(one.file.size for one in files) + 1) as buffer:
             batch = _Batch(self, store, ended)
             await batch.send(files, buffer)

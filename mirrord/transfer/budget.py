@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from mirrord.errors import MemoryLimitTooSmall
+from mirrord.transfer.bandwidth import Bandwidth
 from mirrord.units import KiB, MiB, format_size
 
 _SMALLEST = 64 * KiB
@@ -61,8 +62,10 @@ class Buffer:
 class Budget:
     """`limit` is in bytes and must be at least the size of the largest buffer. Belongs to one event loop."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, bandwidth: Bandwidth | None = None) -> None:
         self.limit = limit
+        self.bandwidth = bandwidth or Bandwidth()
+        """The limit on the bytes that are read into its buffers; default: none."""
         self._in_use = 0
         self._mapped = 0
         self._idle: dict[int, list[mmap.mmap]] = {}

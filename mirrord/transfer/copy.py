@@ -106,6 +106,7 @@ class _Attempt:
 
     async def _put_arrived(self, body: memoryview) -> Copied:
         length, demands = self.observed.revision.length, self.spec.demands
+        await self.context.budget.bandwidth.pay(len(body))
         await ReadChecks(length=length, demands=demands, counted=self.counter.read).check_whole(body)
         copied = await put(self.spec, self.source, self.observed, self.context, body)
         self.counter.sent(len(body))

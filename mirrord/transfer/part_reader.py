@@ -12,6 +12,7 @@ from mirrord.errors import DeclaredMismatch, LengthMismatch, SourceTooLarge
 from mirrord.frozen import frozen
 from mirrord.model import ChecksumKind
 from mirrord.ports import ByteStream
+from mirrord.transfer.bandwidth import NO_LIMIT, Bandwidth
 from mirrord.transfer.budget import Budget, Buffer
 from mirrord.transfer.spec import NO_DEMANDS, SourceDemands, ignore
 from mirrord.units import format_size
@@ -107,21 +108,21 @@ class PartReader(ReadChecks):
         capacity = min(most, left)
         buffer = await budget.acquire(capacity)
         try:
-            size = await self.fill(buffer.view)
+            size = await self.fill(buffer.view, budget.bandwidth)
             await self._extend(buffer.view[:size])
         except BaseException:
             buffer.discard()
             raise
         return FilledBuffer(buffer, size, last=size < capacity)
 
-    async def fill(self, view: memoryview) -> int:
+    async def fill(self, view: memoryview, bandwidth: Bandwidth = NO_LIMIT) -> int:
         """Fill `view` from its start and return the number of bytes. Fewer than `len(view)` mean the end of the stream.
 
         Raises what the stream raises, LengthMismatch above the declared length, SourceTooLarge above `max_size`.
         """
         filled, pause = 0, CooperativePause()
         while filled < len(view):
-            count = await self._stream.readinto(view[filled:])
+            count = await bandwidth.read(self._stream, view[filled:])
             if count == 0:
                 break
             filled += count

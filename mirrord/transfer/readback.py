@@ -12,7 +12,7 @@ from mirrord.aio import CooperativePause
 from mirrord.errors import ReadbackMismatch, StoreRefused
 from mirrord.frozen import frozen
 from mirrord.model import Checksum, ChecksumKind, Destination, Part
-from mirrord.ports import ByteStream, ObjectStore
+from mirrord.ports import ByteStream, ObjectStore, PacedStream
 from mirrord.transfer.budget import Budget
 from mirrord.units import MiB
 
@@ -48,7 +48,7 @@ async def read_back(store: ObjectStore, at: Destination, expected: Sequence[Expe
     whole = checksums.RunningChecksum(ChecksumKind.CRC64NVME)
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view, store.get_object(at) as stream:
         for piece in expected:
-            await _compare(at, stream, piece, view, whole)
+            await _compare(at, PacedStream(stream, budget.bandwidth), piece, view, whole)
         if await stream.readinto(view[:1]):
             raise ReadbackMismatch(f"{at}: read back, the object is longer than what was sent")
     found = whole.checksum()

@@ -71,7 +71,7 @@ async def read_checksums(
     stream raises."""
     running, size, pause = [checksums.RunningChecksum(kind) for kind in kinds], 0, CooperativePause()
     async with budget.buffer(min(READ_SIZE, budget.limit)) as view:
-        while count := await stream.readinto(view):
+        while count := await budget.bandwidth.read(stream, view):
             size += count
             if size > most:
                 break

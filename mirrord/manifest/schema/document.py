@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from mirrord.declared import BucketOptions, StoreOptions
 from mirrord.manifest.schema import fields, texts
+from mirrord.manifest.schema.bandwidth import BandwidthField
 from mirrord.manifest.schema.entries import DefaultsSection, FolderSection, MirrorSection
 from mirrord.manifest.schema.fields import Flag
 from mirrord.manifest.schema.section import Section, compact, duration_field, size_field
@@ -73,8 +74,8 @@ class DaemonSection(Section):
     """Transfers at a time."""
     memory_limit: fields.MemoryLimit = size_field(_SETTINGS.memory_limit)
     """Memory of all part buffers together."""
-    bandwidth: fields.Bandwidth | None = None
-    """A rate, or rates by time of day: {"08:00-18:00": 20MiB/s, default: unlimited}."""
+    bandwidth: BandwidthField | None = None
+    """Bytes read a second: a rate, or rates by time of day: {"08:00-18:00": 20MiB/s, timezone: Europe/Berlin}."""
     per_host: PerHostSection = PerHostSection.model_construct()
     """Limits for each host that sources are on."""
     shutdown_grace: fields.Pause = duration_field(_SETTINGS.shutdown_grace)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mirrord import units
@@ -128,7 +128,8 @@ Threshold = Annotated[int | None, _size(0, _S3.max_put, "auto")]
 PartSize = Annotated[int | None, _size(_S3.min_part, _S3.max_part, "auto")]
 
 
-def _rate(value: object) -> int:
+def read_rate(value: object) -> int:
+    """Bytes a second. Raises a refusal."""
     text = as_text(value, "a rate; write a size a second, like 20MiB/s")
     try:
         rate = units.parse_rate(text)
@@ -139,34 +140,8 @@ def _rate(value: object) -> int:
     return rate
 
 
-_RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _SIZE.replace("$", "/s$")}
-ByteRate = Annotated[int, ScalarType(_rate, _RATE_SCHEMA)]
-_WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d|default")
-
-
-def _bandwidth(value: object) -> object:
-    return value if isinstance(value, dict) else {"default": value}
-
-
-_LIMIT_SCHEMA: dict[str, Any] = {"anyOf": [{"const": "unlimited"}, _RATE_SCHEMA]}
-
-
-def _window(value: object) -> str:
-    text = as_text(value, "a time of day")
-    if not _WINDOW.fullmatch(text):
-        raise refuse("{quoted} is not a time of day; write it like 08:00-18:00, or default")
-    return text
-
-
-def _limit(value: object) -> int | None:
-    return None if value == "unlimited" else _rate(value)
-
-
-Window = Annotated[str, ScalarType(_window, {"type": "string", "pattern": f"^({_WINDOW.pattern})$"})]
-RateLimit = Annotated[int | None, ScalarType(_limit, _LIMIT_SCHEMA)]
-Bandwidth = Annotated[
-    dict[Window, RateLimit], BeforeValidator(_bandwidth, json_schema_input_type=RateLimit | dict[Window, RateLimit])
-]
+RATE_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _SIZE.replace("$", "/s$")}
+ByteRate = Annotated[int, ScalarType(read_rate, RATE_SCHEMA)]
 
 
 _LONGEST = 10 * 366 * 86400.0

@@ -181,10 +181,8 @@ Cron = Annotated[
         _is_ever_due,
     ),
 ]
-TimeZone = Annotated[
-    str,
-    _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write it like Europe/Berlin or UTC", _is_zone),
-]
+ZONE = _text(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", "a time zone; write it like Europe/Berlin or UTC", _is_zone)
+TimeZone = Annotated[str, ZONE]
 HeaderName = Annotated[str, _text(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "a header's name")]
 HeaderText = Annotated[
     str, _text(r"[^\x00-\x08\x0a-\x1f\x7f]*", "a header's value; no line breaks or control characters")

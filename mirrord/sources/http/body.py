@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from mirrord.aio import CooperativePause, TimeLimit, TimeLimits
 from mirrord.errors import SourceRefused, SourceTooSlow, SourceUnavailable
 from mirrord.model import HttpOptions
+from mirrord.ports import ByteStream
 from mirrord.sources.http.client import parser_reason
 from mirrord.sources.http.codings import BodyReader, TransferDecoder, transfer_codings
 from mirrord.sources.http.exchange import HttpResponse
@@ -99,7 +100,7 @@ class HttpStream:
 class StreamPrefix:
     """The first `length` bytes of a longer stream."""
 
-    def __init__(self, stream: HttpStream, length: int) -> None:
+    def __init__(self, stream: ByteStream, length: int) -> None:
         self._stream = stream
         self._left = length
 

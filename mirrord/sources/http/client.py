@@ -22,11 +22,13 @@ from multidict import CIMultiDict
 from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import USUAL_CONNECTION, ConnectionOptions, shown
+from mirrord.ports import Pace
 from mirrord.proxies import NO_PROXIES, EnvironmentProxies, Proxy
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.cookies import RedirectCookies
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
 from mirrord.sources.http.protocol import HttpConnector, NotHttp, response_limit
+from mirrord.sources.http.receive_window import limit_window
 from mirrord.sources.http.routes import ProxyFailed, Routes, SourceRoute
 from mirrord.sources.http.urls import origin, redirect_target, without_userinfo
 
@@ -53,12 +55,18 @@ class HttpClient:
         allow: Iterable[str] = (),
         per_host: int = 0,
         proxies: EnvironmentProxies = NO_PROXIES,
+        pace: Pace | None = None,
+        of_lists: bool = False,
     ) -> None:
         self._connect_timeout = connect_timeout
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._per_host = per_host
         self._rules = AddressRules(allow)
         self._routes = Routes(self._rules, proxies)
+        self.pace = pace
+        """Of bodies that no transfer reads; None: as they come."""
+        self.of_lists = of_lists
+        """Whether no transfer reads any of its bodies."""
         self._connectors: dict[bool, HttpConnector] = {}  # by `behind_public`
         self.limits = TimeLimits()
         """Of requests and of reading bodies."""
@@ -81,7 +89,10 @@ class HttpClient:
 
     def _new_connector(self, behind_public: bool) -> HttpConnector:
         def connect(info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:  # of getaddrinfo
-            return checked_socket(self._rules, info, behind_public=behind_public)
+            sock = checked_socket(self._rules, info, behind_public=behind_public)
+            if self.pace is not None and (rate := self.pace.rate) is not None:
+                limit_window(sock, rate)
+            return sock
 
         return HttpConnector(
             limit=0, limit_per_host=self._per_host, socket_factory=connect, resolver=aiohttp.ThreadedResolver()

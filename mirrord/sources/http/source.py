@@ -19,7 +19,7 @@ from mirrord.checksums import RunningChecksum
 from mirrord.errors import SourceChanged, SourceError, SourceRefused
 from mirrord.model import Checksum, ChecksumKind, HttpOptions, Observed, Revision, fingerprint, shown
 from mirrord.planning.decisions.identity import same_revision
-from mirrord.ports import ByteStream, Source
+from mirrord.ports import ByteStream, PacedStream, Source
 from mirrord.sources.http import responses
 from mirrord.sources.http.body import EmptyStream, HttpStream, StreamPrefix
 from mirrord.sources.http.client import HttpClient
@@ -119,7 +119,9 @@ class HttpSource(Source):
         except BaseException:
             response.close()
             raise
-        return response, stream if stop == last or stop is None else StreamPrefix(stream, stop)
+        pace = self._client.pace if self._client.of_lists else None
+        paced = stream if pace is None else PacedStream(stream, pace)
+        return response, paced if stop == last or stop is None else StreamPrefix(paced, stop)
 
     def arrived(self, observed: Observed) -> bytes | None:
         """See `ports.Source`. Of a body of at most `LARGEST_ARRIVED` bytes, framed by its length, that is complete."""
@@ -150,14 +152,17 @@ class HttpSource(Source):
 
     async def _checked_md5(self, observed: Observed, stated: Checksum) -> Checksum:
         """The MD5 of the body, which is read: it shows whether the host's ETags are MD5s."""
-        host, running = origin(self._probed_url), RunningChecksum(ChecksumKind.MD5)
+        host, running, pace = origin(self._probed_url), RunningChecksum(ChecksumKind.MD5), self._client.pace
         arrived = self.arrived(observed)
         if arrived is not None:
+            if pace is not None:
+                await pace.pay(len(arrived))
             running.update(memoryview(arrived))
         else:
             view = memoryview(bytearray(LARGEST_ARRIVED))
             async with self.open(observed) as stream:
-                while count := await stream.readinto(view):
+                paced = stream if pace is None else PacedStream(stream, pace)
+                while count := await paced.readinto(view):
                     running.update(view[:count])
         found = running.checksum() or stated
         self._md5_etags.note(host, stated.value, equal=found == stated)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mirrord.model import HttpOptions, Item
+from mirrord.ports import Pace
 from mirrord.proxies import EnvironmentProxies
 from mirrord.sources.http.md5_etags import MD5ETags
 from mirrord.sources.http.refusals import Refusals
@@ -27,7 +28,8 @@ class HttpSources:
     """Makes the sources of HTTP items over shared connections, open inside `async with`.
 
     `connect_timeout` in seconds; `per_host`: connections to one host and port at a time, 0 for any number; `allow`:
-    networks exempt from the address rules; `proxies`: None: those of the environment. `now` and `monotonic` as
+    networks exempt from the address rules; `proxies`: None: those of the environment; `bandwidth`: of
+    lists, and of bodies that are read for their checksum only: who copies an item keeps to it. `now` and `monotonic` as
     `TimeFunctions`.
     """
 
@@ -38,6 +40,7 @@ class HttpSources:
         per_host: int = 8,
         allow: Sequence[str] = (),
         proxies: EnvironmentProxies | None = None,
+        bandwidth: Pace | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -45,6 +48,7 @@ class HttpSources:
         self._per_host = per_host
         self._allow = allow
         self._proxies = EnvironmentProxies.read(os.environ) if proxies is None else proxies
+        self._bandwidth = bandwidth
         self._time = now, monotonic
         self._refusals = Refusals(monotonic)
         self._md5_etags = MD5ETags()
@@ -96,9 +100,13 @@ class HttpSources:
         if of_lists not in self._clients:
             from mirrord.sources.http.client import HttpClient
 
-            per_host = 0 if of_lists else self._per_host
             client = HttpClient(
-                connect_timeout=self._connect_timeout, allow=self._allow, per_host=per_host, proxies=self._proxies
+                connect_timeout=self._connect_timeout,
+                allow=self._allow,
+                per_host=0 if of_lists else self._per_host,
+                proxies=self._proxies,
+                pace=self._bandwidth,
+                of_lists=of_lists,
             )
             self._clients[of_lists] = client
             self._resources.push_async_exit(client)

@@ -216,8 +216,8 @@ def problems(text: str | bytes, **environ: str) -> list[str]:
         ("defaults: {url: https://a/x}", "m.yaml:1:17: defaults.url: belongs to one entry; set it there"),
         # what has no behaviour yet
         (
-            "daemon: {bandwidth: 1MiB/s}",
-            "m.yaml:1:10: daemon.bandwidth: bandwidth has no effect yet: mirrord still lacks bandwidth limits",
+            "daemon: {per_host: {requests_per_second: 9}}",
+            "m.yaml:1:21: daemon.per_host.requests_per_second: requests_per_second has no effect yet",
         ),
         ("daemon: {state: postgresql://h/d}", "m.yaml:1:10: daemon.state: this value has no"),
     ],

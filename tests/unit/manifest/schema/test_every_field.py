@@ -48,6 +48,7 @@ BEHAVIOUR = {
     "daemon.memory_limit": f"{SYNC}::test_more_than_the_bound_by_url_and_by_file_in_bounded_memory",
     "daemon.log.format": "tests/unit/telemetry/test_log_setup.py::test_the_format_follows_the_terminal_unless_told",
     "daemon.log.level": "tests/unit/telemetry/test_log_setup.py::test_at_error_level_libraries_warnings_are_left_out",
+    "daemon.bandwidth": "tests/integration/test_bandwidth.py::test_all_reads_together_keep_to_the_rate",
     "daemon.per_host.connections": f"{HTTP_CONNECTIONS}::test_connections_to_one_host_are_bounded",
     "daemon.listen": f"{LIFECYCLE}::test_it_may_listen_nowhere",
     "mirrors.http.proxy": f"{PROXIES}::test_bytes_pass_each_kind_of_proxy",

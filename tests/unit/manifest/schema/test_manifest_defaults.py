@@ -8,7 +8,7 @@ from mirrord.errors import ManifestError
 from mirrord.manifest import load
 from mirrord.manifest.manifest import Manifest
 from mirrord.manifest.schema.document import DaemonSection, Document
-from mirrord.model import Options
+from mirrord.model import BandwidthLimits, Options
 from mirrord.units import KiB, MiB
 
 ENVIRON = {"TOKEN": "t", "MINIO_ROOT_USER": "u", "MINIO_ROOT_PASSWORD": "p", "HOOK_SECRET": "s"}
@@ -74,7 +74,7 @@ def test_the_values_of_the_full_form(tmp_path: Path, monkeypatch: pytest.MonkeyP
         document.folders[0],
     )
     assert daemon is not None
-    assert daemon.bandwidth == {"default": 100 * MiB}
+    assert daemon.bandwidth == BandwidthLimits(default=100 * MiB)
     assert store.credentials is not None
     assert store.credentials.secret_access_key == "p"
     assert (mirror.http.headers, mirror.every, mirror.max_size) == ({"X-Token": "t"}, 21600.0, 5 * 1024**4)

@@ -34,7 +34,6 @@ def test_a_default_written_out_is_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("daemon: {bandwidth: 1MiB/s}", "daemon.bandwidth"),
         ("daemon: {state: 'postgresql://h/db'}", "daemon.state"),
         ("daemon: {per_host: {requests_per_second: 9}}", "daemon.per_host.requests_per_second"),
     ],
