@@ -32,7 +32,7 @@ def mirrored(item: Item, record: Record | None, file: FileIdentity) -> bool:
         return False
     if item.options.suspend:
         return record.condition.state is State.SUSPENDED and record.removed is None
-    return is_current(item, record) and record.revision is not None and same_state(file, record.revision.file)
+    return is_current(item, record.schedule) and record.revision is not None and same_state(file, record.revision.file)
 
 
 def needs_no_marker(record: Record | None, file: FileIdentity | None) -> bool:

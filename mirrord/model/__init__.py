@@ -68,6 +68,7 @@ from mirrord.model.recorded import (
     Record,
     RecordedETag,
     RecordedObject,
+    RecordedSchedule,
     Transfer,
 )
 
@@ -131,6 +132,7 @@ __all__ = [
     "Record",
     "RecordedETag",
     "RecordedObject",
+    "RecordedSchedule",
     "Revision",
     "S3Object",
     "Schedule",

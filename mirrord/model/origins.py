@@ -11,7 +11,6 @@ from typing import NamedTuple
 from mirrord.frozen import frozen
 from mirrord.model.after_upload import FileAction, KeepFile
 from mirrord.model.destinations import Destination, fingerprint
-from mirrord.model.observed import Revision
 
 _FILE = "file://"
 
@@ -86,10 +85,11 @@ class ListedRevision(NamedTuple):
     size: int
     etag: str
 
-    def shows(self, revision: Revision) -> bool:
-        """Whether it is this revision. Listings of some stores have ETags without quotes, or other ones than HEADs."""
-        etag = self.etag.strip('"')
-        return bool(etag) and (self.size, etag) == (revision.length, (revision.etag or "").strip('"'))
+    def shows(self, length: int | None, etag: str | None) -> bool:
+        """Whether it is the revision with these. Listings of some stores have ETags without quotes, or others than
+        HEADs."""
+        own = self.etag.strip('"')
+        return bool(own) and (self.size, own) == (length, (etag or "").strip('"'))
 
 
 @frozen

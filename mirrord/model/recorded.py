@@ -119,6 +119,19 @@ class RecordedETag(NamedTuple):
     listed_etag: str | None
 
 
+class RecordedSchedule(NamedTuple):
+    """The part of a `Record` that the time of an item's first check depends on."""
+
+    state: State
+    next_check: float | None
+    removed: float | None
+    options_digest: str | None
+    address: str | None
+    """Of the revision, as are `length` and `etag`; None: no revision is known."""
+    length: int | None
+    etag: str | None
+
+
 @frozen(kw_only=True)
 class Record:
     """The record of an item in the journal: its state, its object, and the revision that the object holds."""
@@ -134,6 +147,13 @@ class Record:
     """When its item left the manifests; None: it is in the manifests."""
     dated: float | None = None
     """As `Item.dated`; kept for the path of the file."""
+
+    @property
+    def schedule(self) -> RecordedSchedule:
+        """The part that the first check depends on."""
+        condition, revision = self.condition, self.revision
+        shown = (None, None, None) if revision is None else (revision.address, revision.length, revision.etag)
+        return RecordedSchedule(condition.state, condition.next_check, self.removed, self.object.options_digest, *shown)
 
 
 @frozen(kw_only=True)

@@ -26,6 +26,7 @@ from mirrord.model import (
     Part,
     Record,
     RecordedETag,
+    RecordedSchedule,
     State,
     Transfer,
 )
@@ -66,6 +67,9 @@ class JournalQueries(Protocol):
 
     async def recorded_etags(self, item_ids: Collection[str]) -> Mapping[str, RecordedETag]:
         """The recorded objects of up to about a thousand items, by item id, in one query."""
+
+    async def recorded_schedules(self, item_ids: Collection[str]) -> Mapping[str, RecordedSchedule]:
+        """`Record.schedule` of up to about a thousand items, by item id, in one query."""
 
     async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> Mapping[str, RecordedFile]:
         """Those of up to about a thousand files, by item id, whose records are `unchanged_record`, in one query."""

@@ -6,7 +6,7 @@ checked, that failed last, or that are files of folders. `planning.timing.schedu
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isnan, nan
@@ -91,6 +91,10 @@ class ScheduledItems:
         """How many unfinished files of folders there are."""
         return len(self._files)
 
+    def files_in(self, items: Container[str]) -> list[str]:
+        """The ids of the unfinished files of folders that these items have, too."""
+        return [item_id for item_id in self._files if item_id in items]
+
     def files_of(self, entry: str) -> list[str]:
         """The ids of a folder's unfinished files."""
         return [item_id for item_id in self._files if self._kept[item_id].item.entry == entry]
@@ -118,6 +122,11 @@ class ScheduledItems:
         else:
             self._kept.pop(item_id, None)
         self._remove_file(item_id)
+
+    def expect(self, item_id: str, wait: Wait | None) -> None:
+        """An item that will be one of `mirrors`, and that is no file of a folder, has this first wait."""
+        tick, due = (wait.tick, wait.due) if wait is not None else (0.0, nan)
+        self._times.put(item_id, tick, due)
 
     def put_file(self, scheduled: ScheduledItem) -> None:
         """Schedule a file of a folder; an item of a mirror with this id stays one."""

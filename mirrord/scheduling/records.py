@@ -4,13 +4,12 @@ Owns the records of new items, the time of the next check for the case of a rest
 fails. A failed read or write loses nothing: the items are checked anyway.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from logging import getLogger
 
 from mirrord.errors import JournalError, Reason
-from mirrord.model import Condition, Record, State
+from mirrord.model import Condition, Record, RecordedSchedule, State
 from mirrord.planning.timing.backoff import Backoff, pause
 from mirrord.ports import Clock, JournalRecords
 from mirrord.scheduling.items import ScheduledItem
@@ -18,7 +17,6 @@ from mirrord.scheduling.items import ScheduledItem
 _log = getLogger(__name__)
 
 _ASKED = 200  # records in one query, which takes a few milliseconds of the loop
-_BATCH = 1_000  # records in one commit
 _JOURNAL = Backoff(base=0.5, cap=30.0)
 
 
@@ -39,26 +37,23 @@ class ScheduledRecords:
         """Seconds until the next check may try the journal; 0 or less: now."""
         return self._paused_until - self._clock.monotonic()
 
-    async def recorded(self, item_ids: Collection[str]) -> dict[str, Record]:
-        """The records of these items, by id; none while the journal cannot be read."""
+    async def schedules(self, item_ids: Collection[str]) -> Mapping[str, RecordedSchedule]:
+        """What is recorded of these items, by id; nothing while the journal cannot be read."""
         try:
-            found: dict[str, Record] = {}
-            wanted = iter(item_ids)
-            while batch := list(islice(wanted, _ASKED)):
-                found |= await self._journal.recorded(batch)
+            return await self._journal.recorded_schedules(item_ids)
         except JournalError as error:
             self.failed(error)
             return {}
-        return found
 
-    async def save_new(self, added: Iterable[ScheduledItem], records: Mapping[str, Record]) -> None:
-        """Record new items before their first check, and items that came back, so that the status shows them."""
+    async def save_new(self, added: Sequence[ScheduledItem]) -> None:
+        """Record items before their first check, new ones and those that came back, so that the status shows them."""
         now = self._clock.now()
-        made = (_made(one, records.get(one.item.id), now) for one in added)
-        rows = (record for record in made if record is not None)
         try:
-            while batch := list(islice(rows, _BATCH)):
-                await self._journal.save_all(batch)
+            for one in range(0, len(added), _ASKED):
+                some = added[one : one + _ASKED]
+                known = await self._journal.recorded([scheduled.item.id for scheduled in some])
+                made = [_made(one, known.get(one.item.id), now) for one in some]
+                await self._journal.save_all([record for record in made if record is not None])
         except JournalError as error:
             self.failed(error)
 
@@ -91,7 +86,7 @@ class ScheduledRecords:
 
 
 def _made(scheduled: ScheduledItem, record: Record | None, now: float) -> Record | None:
-    """The record of a new item; None if the journal's record stays as it is."""
+    """The record of a new item, or of one that came back; None if the journal's record stays as it is."""
     item = scheduled.item
     if record is not None:
         return replace(record, entry=item.entry, source=item.shown_source, removed=None) if record.removed else None

@@ -39,7 +39,7 @@ FIRST = -3600.0
 """Delay in seconds of a check that a user asked for: before all that are due."""
 MOST_FILES = 20_000
 """Unfinished files of folders; `submit` of one more waits."""
-_BATCH = 1_000  # items after which the loop can run other tasks
+_BATCH = 500  # items after which the loop can run other tasks
 _COMPARED = 20  # the same for parts of a list, of up to 250 items, and items that may differ
 
 Reconcile = Callable[[Item, int], Awaitable[Outcome]]
@@ -99,9 +99,9 @@ class Scheduler:
             async for item_id in cooperatively(wanted.changed_since(before, changed_stores), _COMPARED):
                 if item_id is not None:
                     found.compare(item_id, before, wanted, changed_stores)
-            arrivals = await self._arrivals(found, wanted)
-            self._enter(found, arrivals, wanted)
-        await self._carry_out(found, {scheduled.item.id for scheduled in arrivals})
+            await self._expect(found, wanted)
+            taken = self._enter(found, wanted)
+        await self._carry_out(found, taken)
         return found
 
     async def submit(self, item: Item) -> None:
@@ -155,32 +155,32 @@ class Scheduler:
         """How many items are due and not being checked."""
         return await self.queue.due() + self._waiting.overdue()
 
-    async def _arrivals(self, found: Difference, wanted: Mapping[str, Item]) -> Sequence[ScheduledItem]:
-        """Record the added items and put their schedules into the table, a batch at a time: for a million items nothing
-        else of them is in memory. Returns those that an unfinished file of a folder has: they wait for `_enter`."""
-        now, crowd, late = self.clock.now(), _crowd(found), list[ScheduledItem]()
+    async def _expect(self, found: Difference, wanted: ItemsInForce) -> None:
+        """Record the added items and put their first waits into the table, a batch at a time: for a million items
+        nothing else of them is in memory. An unfinished file of a folder waits for `_enter`."""
+        now, crowd, chance = self.clock.now(), _crowd(found), self.chance
         ids = found.added_ids
-        while some := [wanted[item_id] for item_id in islice(ids, _BATCH)]:
-            records = await self._records.recorded([item.id for item in some if self._items.get(item.id) is None])
-            first = ((item, first_wait(item, records.get(item.id), now, self.chance(), crowd)) for item in some)
-            batch = [ScheduledItem.of(item, wait) for item, wait in first]
-            await self._records.save_new(batch, records)
-            for scheduled in batch:
-                if scheduled.item.id in self._items:
-                    late.append(scheduled)
-                else:
-                    self._items.put(scheduled)
-        return late
+        while some := list(islice(ids, _BATCH)):
+            known, new = await self._records.schedules(some), list[ScheduledItem]()
+            for item_id in some:
+                item, record = wanted[item_id], known.get(item_id)
+                wait = first_wait(item, record, now, chance(), crowd)
+                if item_id in self._items:
+                    continue
+                self._items.expect(item_id, wait)
+                if record is None or record.removed is not None:
+                    new.append(ScheduledItem.of(item, wait))
+            await self._records.save_new(new)
 
-    def _enter(self, found: Difference, arrivals: Sequence[ScheduledItem], wanted: ItemsInForce) -> None:
-        """Put the new desired set into the table, without a pause in between."""
+    def _enter(self, found: Difference, wanted: ItemsInForce) -> Collection[str]:
+        """Put the new desired set into the table, without a pause in between. Returns the ids of unfinished files of
+        folders that are its items from now on."""
         now, crowd, running = self.clock.now(), _crowd(found), self._running
         for item_id in found.removed:
             self._items.remove(item_id)
         self._items.mirrors = wanted
-        for scheduled in arrivals:
-            self._items.put(scheduled)
-        for item_id in found.changed:
+        taken = self._items.files_in(wanted)
+        for item_id in (*found.changed, *taken):
             item = wanted[item_id]
             soon = first_wait(item, None, now, self.chance(), crowd)
             self._items.put(ScheduledItem.of(item, Wait(now, now) if item.id in running else soon))
@@ -191,10 +191,11 @@ class Scheduler:
             if item_id not in running and (kept := self._items.get(item_id)) is not None:
                 kept.expect(first_wait(kept.item, None, now, self.chance(), crowd))
                 self._items.save(kept)
+        return taken
 
     async def _carry_out(self, found: Difference, ticketed: Collection[str]) -> None:
         """Enqueue the new schedules; then cancel and await the checks of old definitions, which may take a while.
-        `ticketed`: added items that have a ticket already."""
+        `ticketed`: added items that have a ticket already, as files of folders."""
         running, voided, again = set(self._running), list(found.removed), [*ticketed, *found.changed]
         async for item_id in cooperatively(found.added_ids):
             if item_id in running:

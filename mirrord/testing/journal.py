@@ -18,6 +18,7 @@ from mirrord.model import (
     Part,
     Record,
     RecordedETag,
+    RecordedSchedule,
     State,
     Transfer,
     mentions,
@@ -68,6 +69,9 @@ class MemoryJournal:
             for item_id, one in found.items()
             if one.etag is not None
         }
+
+    async def recorded_schedules(self, item_ids: Collection[str]) -> dict[str, RecordedSchedule]:
+        return {item_id: record.schedule for item_id, record in (await self.recorded(item_ids)).items()}
 
     async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> dict[str, RecordedFile]:
         with_transfer = {one.item_id for one in self._transfers.values()}

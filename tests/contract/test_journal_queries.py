@@ -44,6 +44,27 @@ async def test_the_etags_of_many_objects_are_read_at_once(journals: Journals) ->
     assert await journal.recorded_etags([]) == {}
 
 
+async def test_what_the_first_checks_depend_on_is_read_at_once(journals: Journals) -> None:
+    known = Revision(address="0123", etag='"e"', length=3)
+    given = [
+        record("synced", next_check=7.5, options_digest="d", revision=known),
+        record("without length", revision=replace(known, length=None, etag=None)),
+        record("never", state=State.BLOCKED),
+        record("left", removed=5.0),
+    ]
+    await journals.now.save_all(given)
+    found = await (await journals.later()).recorded_schedules([one.item_id for one in given] + ["unknown"])
+    assert found == {one.item_id: one.schedule for one in given}
+    first = found[given[0].item_id]
+    assert (first.next_check, first.options_digest, first.address, first.length, first.etag) == (
+        7.5,
+        "d",
+        "0123",
+        3,
+        '"e"',
+    )
+
+
 async def test_paths_keep_their_dates(journals: Journals) -> None:
     """Also those of retired items that still have objects: a renamed entry must not change the keys."""
 

@@ -29,6 +29,7 @@ from mirrord.journal.sqlite.rows import (
     to_part,
     to_past_object,
     to_record,
+    to_schedule,
     to_transfer,
 )
 from mirrord.model import (
@@ -41,6 +42,7 @@ from mirrord.model import (
     Part,
     Record,
     RecordedETag,
+    RecordedSchedule,
     State,
     Transfer,
 )
@@ -108,6 +110,10 @@ class SqliteJournal:
             return {}
         rows = await self._database.read("recorded_etags", {"item_ids": json.dumps(list(item_ids))})
         return {row[0]: RecordedETag(row[1], row[2], row[3]) for row in rows}
+
+    async def recorded_schedules(self, item_ids: Collection[str]) -> dict[str, RecordedSchedule]:
+        rows = await self._database.read("recorded_schedules", {"item_ids": json.dumps(list(item_ids))})
+        return {row[0]: to_schedule(row) for row in rows}
 
     async def unchanged(self, files: Mapping[str, SeenFile], rule: UnchangedRule) -> dict[str, RecordedFile]:
         values: SqlValues = {

@@ -29,6 +29,11 @@ SELECT * FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
 SELECT item_id, size, etag, listed_etag FROM items
 WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND etag IS NOT NULL;
 
+-- name: recorded_schedules
+SELECT item_id, state, next_check, removed, options_digest,
+    json_extract(revision, '$.address'), json_extract(revision, '$.length'), json_extract(revision, '$.etag')
+FROM items WHERE item_id IN (SELECT value FROM json_each(:item_ids));
+
 -- name: unchanged
 SELECT item_id, revision, entry = CAST(:entry AS TEXT) AS of_entry FROM items
 WHERE item_id IN (SELECT value FROM json_each(:item_ids))

@@ -32,6 +32,7 @@ from mirrord.model import (
     PastObject,
     Record,
     RecordedObject,
+    RecordedSchedule,
     Revision,
     State,
     Transfer,
@@ -50,6 +51,7 @@ _REVISION = [field.name for field in fields(Revision)]
 _OPTIONS = [field.name for field in fields(ObjectOptions)]
 _OTHERS = [name for name in _REVISION if name not in ("address", "length", "file")]
 _UNNAMED = -1.0
+_STATES = {state.value: state for state in State}
 _NO_OTHERS = (None,) * len(_OTHERS)
 _others = attrgetter(*_OTHERS)
 _PLAIN = [name for name in _REVISION if name != "file"]
@@ -110,6 +112,12 @@ def to_record(row: sqlite3.Row) -> Record:
         removed=row["removed"],
         dated=row["dated"],
     )
+
+
+def to_schedule(row: sqlite3.Row) -> RecordedSchedule:
+    """Of a row of `recorded_schedules`, by number: a million are read at a start."""
+    _, state, *others = row
+    return RecordedSchedule(_STATES[state], *others)
 
 
 def to_past_object(row: sqlite3.Row) -> PastObject:

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from mirrord.frozen import frozen
-from mirrord.model import Item, Outcome, Record, Revision, S3Object, Schedule, State
+from mirrord.model import Item, Outcome, RecordedSchedule, S3Object, Schedule, State
 from mirrord.planning.decisions.decide import options_digest
 
 JITTER = 0.05
@@ -59,7 +59,7 @@ class Wait:
 
 
 # ── the first check ───────────────────────────────────────────────────────────────────────────────
-def first_wait(item: Item, record: Record | None, now: float, chance: float, crowd: int = 1) -> Wait | None:
+def first_wait(item: Item, record: RecordedSchedule | None, now: float, chance: float, crowd: int = 1) -> Wait | None:
     """The wait for the first check of a new item. `crowd`: the number of items that are new together, including it.
 
     An item that was in sync when mirrord last ran waits for its recorded next check. Any other item is checked now;
@@ -71,18 +71,18 @@ def first_wait(item: Item, record: Record | None, now: float, chance: float, cro
     return None if tick is None else Wait(max(tick, soon), max(tick, soon))
 
 
-def _first_tick(item: Item, record: Record | None, now: float) -> float | None:
+def _first_tick(item: Item, record: RecordedSchedule | None, now: float) -> float | None:
     schedule = item.options.schedule
     if schedule.cron is not None:
         known = record is not None and record.removed is None
-        if record and known and (record.condition.state in _UNFINISHED or (record.condition.next_check or now) < now):
+        if record and known and (record.state in _UNFINISHED or (record.next_check or now) < now):
             return now
         return cron_after(schedule.cron, schedule.timezone, now)
     if record is None or not is_current(item, record):
         return now
     if schedule.every is None:
         return None
-    return now if record.condition.next_check is None else min(record.condition.next_check, now + schedule.every)
+    return now if record.next_check is None else min(record.next_check, now + schedule.every)
 
 
 def first_delay(schedule: Schedule, chance: float, crowd: int) -> float:
@@ -90,23 +90,23 @@ def first_delay(schedule: Schedule, chance: float, crowd: int) -> float:
     return chance * min(LONGEST_SPREAD, SPREAD_PER_ITEM * (crowd - 1), schedule.every or LONGEST_SPREAD)
 
 
-def is_current(item: Item, record: Record) -> bool:
+def is_current(item: Item, record: RecordedSchedule) -> bool:
     """Whether the item is recorded as in sync with this definition: with its source and with its object options."""
     return (
-        record.condition.state is State.SYNCED
+        record.state is State.SYNCED
         and record.removed is None
-        and record.revision is not None
-        and item.source_at(record.revision.address) is not None
-        and _is_listed_so(item, record.revision)
-        and record.object.options_digest == options_digest(item.options.object)
+        and record.address is not None
+        and item.source_at(record.address) is not None
+        and _is_listed_so(item, record)
+        and record.options_digest == options_digest(item.options.object)
         and not item.options.suspend
     )
 
 
-def _is_listed_so(item: Item, revision: Revision) -> bool:
-    """Whether the listing that found the source, if one did, shows this revision."""
+def _is_listed_so(item: Item, record: RecordedSchedule) -> bool:
+    """Whether the listing that found the source, if one did, shows the recorded revision."""
     listed = item.origin.listed if isinstance(item.origin, S3Object) else None
-    return listed is None or listed.shows(revision)
+    return listed is None or listed.shows(record.length, record.etag)
 
 
 # ── the next check ────────────────────────────────────────────────────────────────────────────────

@@ -66,7 +66,7 @@ class StoredSource(Source):
         listed = self._listed
         if listed is None or known.address != self._address or known.strong_etag is None:
             return False
-        return listed.shows(known)
+        return listed.shows(known.length, known.etag)
 
     def _revision(self, details: ObjectDetails) -> Revision:
         modified = details.stored.last_modified

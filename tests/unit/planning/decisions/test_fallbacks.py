@@ -137,8 +137,8 @@ def test_decision(known: Record, now: Revision, equal: bool | None, expected: Ac
 
 
 def test_an_item_that_a_fallback_serves_is_current() -> None:
-    assert is_current(item(), record(of(SECOND)))
-    assert not is_current(item(), record(of(OTHER)))
+    assert is_current(item(), record(of(SECOND)).schedule)
+    assert not is_current(item(), record(of(OTHER)).schedule)
 
 
 @pytest.mark.parametrize(

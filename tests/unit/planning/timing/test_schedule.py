@@ -15,7 +15,7 @@ from mirrord.model import (
     ObjectOptions,
     Options,
     Outcome,
-    Record,
+    RecordedSchedule,
     Revision,
     S3Object,
     Schedule,
@@ -55,7 +55,7 @@ def item(schedule: Schedule = HOURLY, source: str = "https://example.org/a", ent
     )
 
 
-def record_of(one: Item, **changes: object) -> Record:
+def record_of(one: Item, **changes: object) -> RecordedSchedule:
     record = make_record(
         item_id=one.id,
         entry=one.entry,
@@ -65,7 +65,7 @@ def record_of(one: Item, **changes: object) -> Record:
         revision=Revision(address=fingerprint(one.origin.address), etag='"1"'),
         options_digest=options_digest(one.options.object),
     )
-    return with_fields(record, **changes)
+    return with_fields(record, **changes).schedule
 
 
 def utc(text: str) -> float:
