@@ -10,6 +10,7 @@ from mirrord.model import (
     ChecksumKind,
     Item,
     JournaledProgress,
+    ObjectOptions,
     Observed,
     Overwrite,
     S3Object,
@@ -81,6 +82,15 @@ class DueCopy:
         return self.original is not None and self.original.at == self.item.destination
 
     @property
+    def written_with(self) -> ObjectOptions:
+        """The manifest's options, as far as the write surely gives them to the object: without the lock in a rewrite,
+        because SeaweedFS 4.48 keeps the former one. The journal records them, so that a later check sets the lock."""
+        options = self.item.options.object
+        if not self.rewrites or options.lock_mode is None:
+            return options
+        return replace(options, lock_mode=None, retain=None)
+
+    @property
     def demands(self) -> SourceDemands:
         """What the manifest, or the item's row in a list, demands of the source."""
         if self.rewrites:
@@ -127,7 +137,7 @@ class DueCopy:
             part_sizes=layout.sizes if layout.kind is TransferKind.MULTIPART else None,
             started=now,
             checksum_kind=self.checksum_kind,
-            options_digest=options_digest(self.item.options.object),
+            options_digest=options_digest(self.written_with),
             progress=JournaledProgress(whole=self._whole(layout)),
         )
 
@@ -148,11 +158,14 @@ class DueCopy:
             fitting = max(1, min(item.options.upload.concurrency, memory_limit // transfer.part_sizes.first))
             most = fitting if self.original is None else layout.concurrency
             layout = PartLayout(transfer.kind, transfer.part_sizes, most)
+        options = described(item.options.object, observed, item.destination.key, transfer.id)
+        if self.original is not None and self.original.storage_class is not None:
+            options = replace(options, storage_class=self.original.storage_class)
         return TransferSpec(
             transfer_id=transfer.id,
             new=NewObject(
                 at=item.destination,
-                options=described(item.options.object, observed, item.destination.key, transfer.id),
+                options=options,
                 checksum=self.checksum_kind,
                 if_none_match=self.only_if_none,
             ),

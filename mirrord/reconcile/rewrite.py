@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from mirrord.errors import SourceChanged, StoreRefused
 from mirrord.frozen import frozen
-from mirrord.model import Item, ObjectDetails, ObjectLock, ObjectOptions, Observed, Overwrite, Record, Revision
+from mirrord.model import File, Item, ObjectDetails, ObjectLock, ObjectOptions, Observed, Overwrite, Record, Revision
 from mirrord.planning.decisions.decide import Action, decide
 from mirrord.planning.decisions.object_identity import is_recorded
-from mirrord.planning.decisions.rewrites import changed_options, lock_to_set, needs_headers
+from mirrord.planning.decisions.rewrites import changed_options, has_lock_of, kept_class, lock_to_set, needs_headers
 from mirrord.ports import JournalQueries, ObjectStore, Source
 from mirrord.reconcile.due_copy import DueCopy
 from mirrord.reconcile.observation import Observation
@@ -22,15 +22,19 @@ from mirrord.transfer.spec import Original
 
 @frozen
 class LockChange:
-    """The lock of one version, `shown` as it is, and `wanted`; None: it has none, and it stays as it is."""
+    """The lock of one version, `shown` as it is, and `wanted`; None: it has none, and it stays as it is. `asked`: what
+    is shown is what the options ask for."""
 
     version_id: str
     shown: ObjectLock | None
     wanted: ObjectLock | None
+    asked: bool
 
     def __str__(self) -> str:
         if self.wanted is not None:
             return f"its lock is set to {self.wanted}"
+        if self.asked:
+            return f"it is locked until {self.shown}"
         if self.shown is None:
             return "its object has no lock; the next one is locked by the new rule"
         return f"it stays locked until {self.shown}: a lock is never made shorter or weaker"
@@ -64,7 +68,8 @@ class Rewrite:
         if layout is None:
             return None
         kind = checksum_of_copy(details.stored, layout, store.provider.checksum)
-        observed = seen.observed or await self._observed(item, source, record, details)
+        then = await self.previous(record)
+        observed = seen.observed or await self._observed(item, source, record, details, then)
         return DueCopy(
             item=item,
             source=source,
@@ -78,13 +83,18 @@ class Rewrite:
                 layout=layout,
                 checksum=kind,
                 recorded=record.object.checksum,
+                storage_class=kept_class(then, item.options.object, details.storage_class),
             ),
         )
 
-    async def _observed(self, item: Item, source: Source, record: Record, details: ObjectDetails) -> Observed:
+    async def _observed(
+        self, item: Item, source: Source, record: Record, details: ObjectDetails, then: ObjectOptions | None
+    ) -> Observed:
         """The source, which was found unchanged, with those of its headers that the object gets."""
         known, shown = record.revision or Revision(address=""), details.kept
-        if not needs_headers(item, record, await self.previous(record)):
+        if isinstance(item.origin, File):  # it has no headers
+            return Observed(revision=known)
+        if not needs_headers(item, record, then):
             return Observed(revision=known, content_type=shown.content_type, content_encoding=shown.content_encoding)
         observed = await source.probe()
         if observed is None or decide(item, record, details.stored, observed).action is not Action.REWRITE:
@@ -100,8 +110,13 @@ class Rewrite:
         if details is None or details.stored.version_id is None or not is_recorded(record, details.stored):
             return None
         written = record.object.synced_at or now
-        lock = lock_to_set(details.lock, item.options.object, written, now)
-        return LockChange(details.stored.version_id, details.lock, lock)
+        options, shown = item.options.object, details.lock
+        return LockChange(
+            version_id=details.stored.version_id,
+            shown=shown,
+            wanted=lock_to_set(shown, options, written, now),
+            asked=has_lock_of(shown, options, written),
+        )
 
     async def previous(self, record: Record) -> ObjectOptions | None:
         """The options that the object was written with; None: they are not known."""

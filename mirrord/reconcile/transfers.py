@@ -38,8 +38,8 @@ from mirrord.model import (
     Transfer,
 )
 from mirrord.planning.decisions.adoption import SameBytes
-from mirrord.planning.decisions.decide import Action
-from mirrord.planning.decisions.rewrites import MOST_AT_ONCE, lock_to_set
+from mirrord.planning.decisions.decide import Action, options_digest
+from mirrord.planning.decisions.rewrites import MOST_AT_ONCE
 from mirrord.planning.transfers.resume import can_resume
 from mirrord.ports import Clock, Journal, ObjectStore, Observer, Source
 from mirrord.reconcile.adoption import same_bytes
@@ -67,9 +67,6 @@ _log = getLogger(__name__)
 
 FRESH = 1.0
 """Seconds for which an observed file need not be observed again."""
-
-LOCK_TOLERANCE = 300.0
-"""Seconds that the lock of a copy may end earlier than one that begins now: the copy itself took time."""
 
 Declared = Callable[[Item], Awaitable[str | None]]
 """The sha256 (hex) that the item's bytes must have; None: nothing is declared. Raises SourceError and its children."""
@@ -189,20 +186,20 @@ class Transfers:
                     if (again := await self._after(attempt, running, error)) is None:
                         raise
                     due, unfinished = again, ()
-        if rewrites and attempt.item.options.object.lock_mode is not None:
-            await self._lock_copy(attempt.item, store)
-        await finish(self._recorded(attempt, copied, seen.record))
-        await self.learned.after_copy(attempt.item, store, copied.kind)
+        await finish(self._recorded(attempt, copied, seen.record, due))
+        if due.written_with is not attempt.item.options.object:
+            await self._lock_copy(attempt, store)
+        if due.original is None or due.original.storage_class is None:
+            await self.learned.after_copy(attempt.item, store, copied.kind)
         return Outcome(state=State.SYNCED, copied=copied)
 
-    async def _lock_copy(self, item: Item, store: ObjectStore) -> None:
-        """Set the lock of a rewritten object where the copy kept the former one: SeaweedFS 4.48 does."""
-        details, now = await store.inspect_object(item.destination), self.clock.now()
-        if details is None or details.stored.version_id is None:
-            return
-        lock = lock_to_set(details.lock, item.options.object, now - LOCK_TOLERANCE, now)
-        if lock is not None:
-            await store.put_retention(item.destination, details.stored.version_id, lock)
+    async def _lock_copy(self, attempt: TransferAttempt, store: ObjectStore) -> None:
+        """Check, and set, the lock of an object that was rewritten just now. If that fails, the next check repeats it
+        without a copy. If the store shows no version of it, another copy would not give it a lock either."""
+        item, record = attempt.item, attempt.record
+        if record is not None and await self._lock_alone(item, store, record, ()) is None:
+            _log.warning("%s: its lock is not known, because the store shows no version of it", item.destination)
+            await self.journal.save(with_new_lock(item, record, self.clock.now()))
 
     async def _lock_alone(
         self, item: Item, store: ObjectStore, record: Record | None, unfinished: Sequence[Transfer]
@@ -217,7 +214,8 @@ class Transfers:
                 await store.put_retention(item.destination, change.version_id, change.wanted)
         for earlier in unfinished:
             await self.discard(earlier, store, item)
-        _log.log(INFO if change.wanted else WARNING, "%s: %s", item.destination, change, extra={"item": item.id})
+        level = INFO if change.wanted or change.asked else WARNING
+        _log.log(level, "%s: %s", item.destination, change, extra={"item": item.id})
         await self.journal.save(with_new_lock(item, record, now))
         return Outcome(state=State.SYNCED, message=str(change))
 
@@ -265,9 +263,11 @@ class Transfers:
         observed = await source.probe()
         return replace(seen, observed=observed) if observed else seen
 
-    async def _recorded(self, attempt: TransferAttempt, copied: Copied, record: Record | None) -> None:
+    async def _recorded(self, attempt: TransferAttempt, copied: Copied, record: Record | None, due: DueCopy) -> None:
         attempt.kind = copied.kind
-        await self.journal.finish(copied.transfer_id, with_copy(attempt.item, record, copied, self.clock.now()))
+        digest = options_digest(due.written_with)
+        attempt.record = with_copy(attempt.item, record, copied, self.clock.now(), digest)
+        await self.journal.finish(copied.transfer_id, attempt.record)
         attempt.completed(copied)
 
     async def _reused(self, attempt: TransferAttempt, due: DueCopy, unfinished: Sequence[Transfer]) -> Copied | None:
@@ -299,6 +299,8 @@ class Transfers:
             confirmed=resumed.size if resumed else 0,
         )
         if resumed is None:
+            if due.written_with is not due.item.options.object:
+                await self.journal.remember_options(options_digest(due.written_with), due.written_with)
             await self.journal.begin(transfer)
         attempt.started(transfer.id, transfer.kind, length, resumed)
         return running

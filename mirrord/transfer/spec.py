@@ -81,6 +81,8 @@ class Original:
     recorded: Checksum | None = None
     """Of its bytes, as the journal knows it. A copy of which the store shows nothing is read back and compared with it;
     None: the bytes are sent."""
+    storage_class: str | None = None
+    """The class that the copy gets instead of that of its options."""
 
     @property
     def known(self) -> Checksum | None:

@@ -17,6 +17,8 @@ from tests.support.weed import Server
 OBJECTS = 5_000 if SOAK else 40
 LARGE = 6 * GiB if SOAK else 11 * MiB
 PART = 512 * MiB if SOAK else 5 * MiB
+LONGEST = 1500 if SOAK else 120
+"""Seconds for a pass: weed copies each byte of a part on its disk."""
 
 
 async def filled(store: S3Store, server: Server, bucket: str) -> None:
@@ -39,7 +41,7 @@ async def test_a_prefix_is_copied_by_its_store_and_an_unchanged_pass_costs_listi
 ) -> None:
     await filled(store, weed, bucket)
     file = manifest(tmp_path, store_proxy.server, f"mirrors:\n  s3://{bucket}/data/: s3://{bucket}/copy/\n")
-    done = await sync(tmp_path, file)
+    done = await sync(tmp_path, file, seconds=LONGEST)
     assert done.code == 0, done.output
     copies = keys(s3_client, bucket, "copy/")
     assert len(copies) == OBJECTS
@@ -51,7 +53,7 @@ async def test_a_prefix_is_copied_by_its_store_and_an_unchanged_pass_costs_listi
     assert s3_client.get_object(Bucket=bucket, Key="copy/0/00007.txt")["Body"].read() == b"7"
 
     store_proxy.clear()
-    done = await sync(tmp_path, file)
+    done = await sync(tmp_path, file, seconds=LONGEST)
     assert done.code == 0, done.output
     assert f"0 copied (0 B), {OBJECTS} unchanged" in done.out
     pages = -(-OBJECTS // 1000) + 1  # and a page for what is not below the prefix of the copies
@@ -60,7 +62,7 @@ async def test_a_prefix_is_copied_by_its_store_and_an_unchanged_pass_costs_listi
 
     s3_client.put_object(Bucket=bucket, Key="data/0/00007.txt", Body=b"changed")
     store_proxy.clear()
-    assert (await sync(tmp_path, file)).code == 0
+    assert (await sync(tmp_path, file, seconds=LONGEST)).code == 0
     assert store_proxy.counts["CopyObject"] == 1
     assert s3_client.get_object(Bucket=bucket, Key="copy/0/00007.txt")["Body"].read() == b"changed"
 

@@ -1,19 +1,24 @@
 """Objects that are rewritten because only the options of their entry changed. Pure.
 
-Owns the names of the options that changed, which headers of the source a rewrite needs, and how many rewrites are many.
+Owns the names of the options that changed, which headers of the source a rewrite needs, the storage class and the lock
+of a rewritten object, and how many rewrites are many.
 `decide` finds that a rewrite is due; `reconcile.rewrite` finds out whether the store can make it.
 """
 
 from collections.abc import Iterator
 from dataclasses import fields
 
-from mirrord.model import File, Item, ObjectLock, ObjectOptions, Record
-from mirrord.planning.decisions.prune import ALWAYS_FEW, SHARE
+from mirrord.model import Item, ObjectLock, ObjectOptions, Record
+from mirrord.planning.decisions.prune import SHARE
 
 MOST_AT_ONCE = 16
 """Rewrites at a time: each is work for the store, and none for the network, which would slow it down."""
 _NAMES = {"kms_key_id": "encryption", "lock_mode": "lock", "retain": "lock"}
 _COMPLIANCE = "COMPLIANCE"
+_USUAL_CLASS = "STANDARD"
+LOCK_TOLERANCE = 300.0
+"""Seconds that a lock may end too early, at most a hundredth of its time: the write itself took time, and another clock
+dates it."""
 _INHERITED = ("content_type", "content_encoding")
 """Of the source, where the manifest does not set them."""
 
@@ -29,10 +34,26 @@ def _changed(then: ObjectOptions, now: ObjectOptions) -> Iterator[str]:
             yield _NAMES.get(field.name, field.name)
 
 
+def kept_class(then: ObjectOptions | None, now: ObjectOptions, shown: str | None) -> str | None:
+    """The storage class that a rewrite gives the object instead of the manifest's: the `shown` one, if a rule of the
+    bucket or another program changed it. None: the manifest's, because it was edited, or nothing else is shown."""
+    edited = now.storage_class is not None if then is None else then.storage_class != now.storage_class
+    return None if edited or shown in (None, _USUAL_CLASS, now.storage_class) else shown
+
+
+def has_lock_of(shown: ObjectLock | None, wanted: ObjectOptions, written: float) -> bool:
+    """Whether an object that was written at `written` shows the lock of these options."""
+    if shown is None or wanted.retain is None or shown.mode != wanted.lock_mode:
+        return False
+    return abs(written + wanted.retain - shown.until) <= min(LOCK_TOLERANCE, wanted.retain / 100)
+
+
 def lock_to_set(shown: ObjectLock | None, wanted: ObjectOptions, written: float, now: float) -> ObjectLock | None:
     """The lock that an object which was written at `written` gets, if only the lock in its options changed; None: the
     one that it has stays. A lock is never shortened nor weakened: S3 refuses that, or needs a right to bypass it."""
     if wanted.lock_mode is None or wanted.retain is None:
+        return None
+    if has_lock_of(shown, wanted, written):
         return None
     until = written + wanted.retain
     if shown is None:
@@ -44,14 +65,12 @@ def lock_to_set(shown: ObjectLock | None, wanted: ObjectOptions, written: float,
 
 def needs_headers(item: Item, record: Record, then: ObjectOptions | None) -> bool:
     """Whether the source is asked for its headers, because the object does not show those that it inherits: mirrord did
-    not write it, or the manifest had set them until now. Files have none."""
-    if isinstance(item.origin, File):
-        return False
+    not write it, or the manifest had set them until now."""
     now, unknown = item.options.object, then is None or record.object.transfer_id is None
     return any(getattr(now, name) is None and (unknown or getattr(then, name) is not None) for name in _INHERITED)
 
 
 def are_many(rewrites: int, objects: int) -> bool:
-    """Whether so many rewrites of an entry with so many objects are shown before all else, as the guard of deletions
-    counts."""
-    return rewrites > ALWAYS_FEW and rewrites > SHARE * objects
+    """Whether so many rewrites of an entry with so many objects are shown before all else. The only object of an entry
+    has a line of its own."""
+    return objects > 1 and rewrites > SHARE * objects

@@ -14,6 +14,7 @@ from mirrord.model import (
     META_VALIDATOR,
     Copied,
     DeclaredSum,
+    File,
     Integrity,
     ObjectOptions,
     Observed,
@@ -119,6 +120,27 @@ async def test_a_source_that_changes_while_it_is_asked_for_its_headers_is_checke
     assert world.calls.calls == []
     assert (await world.check()).state is State.SYNCED
     assert (world.content, world.calls.calls) == (b"another", ["put"])
+
+
+async def test_the_type_of_a_file_is_that_of_its_name_once_the_manifest_sets_none() -> None:
+    world = Rewrites()
+    world.item = replace(world.item, origin=File(None, "/in/a.txt"))
+    await world.made(object=ObjectOptions(content_type="application/x", content_encoding="gzip"))
+    await world.check(object=NO_STORE)
+    assert (world.calls.calls, world.options.content_type) == (["copy"], "text/plain")
+    assert world.options.content_encoding is None
+
+
+async def test_the_class_that_a_rule_of_the_bucket_gave_stays() -> None:
+    world = Rewrites()
+    await world.made()
+    kept = world.store.buckets["bucket"][AT.key]
+    moved = replace(kept, options=replace(kept.options, storage_class="GLACIER_IR"))
+    world.store.buckets["bucket"][AT.key] = moved
+    await world.check(object=NO_STORE)
+    assert (world.calls.calls, world.options.storage_class) == (["copy"], "GLACIER_IR")
+    await world.check(object=replace(NO_STORE, storage_class="STANDARD_IA"))
+    assert world.options.storage_class == "STANDARD_IA"
 
 
 async def test_a_large_object_is_rewritten_in_parts() -> None:

@@ -2,8 +2,15 @@
 
 import pytest
 
-from mirrord.model import Destination, File, Item, ObjectLock, ObjectOptions, Record, State, origin_at
-from mirrord.planning.decisions.rewrites import are_many, changed_options, lock_to_set, needs_headers
+from mirrord.model import Destination, Item, ObjectLock, ObjectOptions, Record, State, origin_at
+from mirrord.planning.decisions.rewrites import (
+    are_many,
+    changed_options,
+    has_lock_of,
+    kept_class,
+    lock_to_set,
+    needs_headers,
+)
 from tests.support.options import make_options
 from tests.support.records import make_record
 
@@ -44,12 +51,12 @@ def test_headers_are_asked_for_where_the_object_does_not_show_them(
     then: ObjectOptions | None, now: ObjectOptions, transfer_id: str | None, needed: bool
 ) -> None:
     assert needs_headers(item("http://s/x", now), record(transfer_id), then) is needed
-    assert not needs_headers(item("/x", now), record(transfer_id), then), "a file has none"
 
 
 def item(source: str, options: ObjectOptions) -> Item:
-    origin = File(None, source) if source.startswith("/") else origin_at(source)
-    return Item(id=AT.item_id, entry="e", origin=origin, destination=AT, options=make_options(object=options))
+    return Item(
+        id=AT.item_id, entry="e", origin=origin_at(source), destination=AT, options=make_options(object=options)
+    )
 
 
 def record(transfer_id: str | None) -> Record:
@@ -58,9 +65,32 @@ def record(transfer_id: str | None) -> Record:
     )
 
 
-@pytest.mark.parametrize(("rewrites", "objects", "many"), [(10, 10, False), (11, 110, False), (11, 109, True)])
-def test_many_are_more_than_ten_and_more_than_a_tenth(rewrites: int, objects: int, many: bool) -> None:
+@pytest.mark.parametrize(("rewrites", "objects", "many"), [(1, 1, False), (2, 2, True), (1, 10, False), (2, 19, True)])
+def test_many_are_more_than_a_tenth_of_several(rewrites: int, objects: int, many: bool) -> None:
     assert are_many(rewrites, objects) is many
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "shown", "kept"),
+    [
+        (None, None, "GLACIER_IR", "GLACIER_IR"),  # a rule of the bucket changed it
+        (None, None, None, None),
+        (None, None, "STANDARD", None),
+        ("STANDARD_IA", "STANDARD_IA", "GLACIER_IR", "GLACIER_IR"),
+        ("STANDARD_IA", "STANDARD_IA", "STANDARD_IA", None),
+        ("STANDARD_IA", None, "GLACIER_IR", None),  # edited
+        ("STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", None),
+    ],
+)
+def test_a_storage_class_that_no_edit_named_stays(
+    then: str | None, now: str | None, shown: str | None, kept: str | None
+) -> None:
+    assert kept_class(ObjectOptions(storage_class=then), ObjectOptions(storage_class=now), shown) == kept
+
+
+def test_where_the_former_options_are_not_known_only_a_named_class_is_set() -> None:
+    assert kept_class(None, ObjectOptions(), "STANDARD_IA") == "STANDARD_IA"
+    assert kept_class(None, ObjectOptions(storage_class="ONEZONE_IA"), "STANDARD_IA") is None
 
 
 GOVERNED, COMPLIANT = ObjectLock("GOVERNANCE", 2000.0), ObjectLock("COMPLIANCE", 2000.0)
@@ -86,3 +116,12 @@ def test_a_lock_is_never_made_shorter_or_weaker(
 ) -> None:
     """Written at 1000; it is 1100 now."""
     assert lock_to_set(shown, ObjectOptions(lock_mode=mode, retain=retain), 1000.0, 1100.0) == lock
+
+
+def test_a_lock_may_end_a_little_earlier_than_counted_from_the_record() -> None:
+    wanted = ObjectOptions(lock_mode="GOVERNANCE", retain=1005.0)
+    assert has_lock_of(GOVERNED, wanted, 1000.0)
+    assert lock_to_set(GOVERNED, wanted, 1000.0, 1100.0) is None
+    assert not has_lock_of(GOVERNED, wanted, 1010.0)
+    assert not has_lock_of(COMPLIANT, wanted, 1000.0)
+    assert not has_lock_of(None, wanted, 1000.0)
