@@ -2,7 +2,7 @@
 -- path or a URL that is not valid Unicode as text (see rows.py).
 
 -- name: save_record
-REPLACE INTO items (
+INSERT INTO items (
     item_id, entry, source, store, endpoint, bucket, key, state, reason, message, since, next_check, revision,
     transfer_id, etag, size, checksum_kind, checksum_value, integrity, synced_at, options_digest,
     removed, dated, etag_from_head, listed_etag
@@ -11,7 +11,15 @@ REPLACE INTO items (
     CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, CAST(? AS TEXT), ?, ?, ?,
     ?, ?, ?, ?, ?, ?, ?, ?,
     ?, ?, ?, ?
-);
+)
+ON CONFLICT (item_id) DO UPDATE SET
+    entry = excluded.entry, source = excluded.source, store = excluded.store, endpoint = excluded.endpoint,
+    bucket = excluded.bucket, key = excluded.key, state = excluded.state, reason = excluded.reason,
+    message = excluded.message, since = excluded.since, next_check = excluded.next_check,
+    revision = excluded.revision, transfer_id = excluded.transfer_id, etag = excluded.etag, size = excluded.size,
+    checksum_kind = excluded.checksum_kind, checksum_value = excluded.checksum_value, integrity = excluded.integrity,
+    synced_at = excluded.synced_at, options_digest = excluded.options_digest, removed = excluded.removed,
+    dated = excluded.dated, etag_from_head = excluded.etag_from_head, listed_etag = excluded.listed_etag;
 
 -- name: record
 SELECT * FROM items WHERE item_id = :item_id;
