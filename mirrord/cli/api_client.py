@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
+from yarl import URL
 
 from mirrord.cli.daemon_address import checked_address
 from mirrord.errors import DaemonRefused, NoDaemon
@@ -77,7 +78,8 @@ class ApiClient:
 
     async def trigger_entry(self, entry: str) -> bool:
         """Read the list, or scan the folder, of this name now; False if there is none any more."""
-        response = await self._request("POST", f"/api/v1/entries/{quote(entry, safe='')}/sync", missing=True)
+        name = quote(entry, safe="").replace(".", "%2E")  # a folder may be named `..`
+        response = await self._request("POST", f"/api/v1/entries/{name}/sync", missing=True)
         return response.status != 404
 
     async def history(self, item_id: str) -> ItemHistory | None:
@@ -104,8 +106,10 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         unbounded: dict[str, Any] = {} if body is None else {"timeout": aiohttp.ClientTimeout(total=None)}
         try:
+            base = URL(self.url)
+            address = base.with_path(base.raw_path.rstrip("/") + path, encoded=True)
             async with self._session.request(
-                method, self.url + path, params=query, headers=headers, allow_redirects=False, json=body, **unbounded
+                method, address, params=query, headers=headers, allow_redirects=False, json=body, **unbounded
             ) as answer:
                 response = _Response(answer.status, await answer.json())
         except (aiohttp.ContentTypeError, ValueError):

@@ -100,9 +100,7 @@ class Stores:
                 self._refused[name] = security_stats(options)
                 self._open[name] = options, await self._opened(name, options)
                 del self._refused[name]
-                # What exists by now (botocore's models, our modules, the items) stays: each full collection would
-                # visit 100,000s of objects and stop the loop for up to 0.3 s.
-                gc.freeze()
+                _keep_what_exists()
             return self._open[name][1]
 
     async def renewed(self, *, again: bool = False) -> set[str]:
@@ -138,3 +136,12 @@ class Stores:
         await buckets.prepare()
         self._buckets[name] = buckets
         return store
+
+
+def _keep_what_exists() -> None:
+    """Full collections need not visit what exists by now (botocore's models, our modules, the items): they would stop
+    the loop for up to 0.3 s.
+
+    Only in a command, which froze its modules before: the garbage of a program that uses the library must be freed."""
+    if gc.get_freeze_count():
+        gc.freeze()

@@ -55,9 +55,10 @@ def application(
     streams = Streams(control, heartbeat=heartbeat)
     for route in Api(control, metrics, streams).routes():
         answer = _guarded(route.answer, token) if route.needs_token else route.answer
-        app.router.add_route(route.method, route.path, answer)
+        path = route.path.replace("}", ":[^/]+}")  # by itself aiohttp takes no name with a brace
+        app.router.add_route(route.method, path, answer)
         if route.method == "GET":
-            app.router.add_route("HEAD", route.path, answer)
+            app.router.add_route("HEAD", path, answer)
     for path, (name, media) in _FILES.items():
         app.router.add_get(path, _file(name, media))
     app[_STREAMS] = streams

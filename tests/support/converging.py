@@ -6,7 +6,6 @@ pass wrote afterwards. Each write and each deletion is checked when it reaches t
 """
 
 import asyncio
-import gc
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -234,10 +233,7 @@ class Passes:
 
     def run(self) -> Report | None:
         """One pass; None if it was killed."""
-        try:
-            return asyncio.run(self._watched())
-        finally:
-            gc.unfreeze()  # a process freezes what exists once its stores are open; here many passes share one
+        return asyncio.run(self._watched())
 
     async def _watched(self) -> Report | None:
         """Raises TimeoutError, after it printed what each task waits for, if the pass does not end."""

@@ -1,5 +1,6 @@
 """Open stores of a running daemon when their declarations change. Opening uses no network."""
 
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -67,3 +68,16 @@ async def test_a_store_that_returns_with_other_options_is_opened_again(stores: S
         await stores.named("a")
     await stores.replace(declared("two"))
     assert await stores.named("a") is not first
+
+
+@pytest.mark.parametrize("is_command", [False, True])
+async def test_only_a_command_keeps_what_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_command: bool
+) -> None:
+    """A program that uses the library opens stores often: its garbage must be freed."""
+    frozen: list[bool] = []
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: int(is_command))
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
+    async with Stores(declared("one"), tmp_path) as stores:
+        await stores.named("a")
+    assert frozen == [True] * is_command
