@@ -129,6 +129,10 @@ class JournalQueries(Protocol):
     async def held_objects(self, entry: str, file: str) -> int:
         """The number of items that holders of this entry and file have, and that have an object."""
 
+    async def small_entries(self, file: str, most: int) -> Mapping[str, int]:
+        """The entries of this file whose holders have at least one and at most `most` items with an object, and how
+        many each has."""
+
     async def folder_root(self, entry: str, path: str) -> tuple[int, int] | None:
         """Device and inode of the directory that the folder's last complete scan read; None if none is recorded."""
 

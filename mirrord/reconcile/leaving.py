@@ -17,7 +17,7 @@ from mirrord.aio import cooperatively
 from mirrord.frozen import frozen
 from mirrord.model import Condition, Destination, FormerSource, Holder, Item, Options, Record, Schedule, State
 from mirrord.planning.decisions.leaving import Fate, LoadedEntries, fate, fate_of_record, same_place, store_now
-from mirrord.planning.decisions.prune import ALWAYS_FEW, largest, prune_refusal
+from mirrord.planning.decisions.prune import ALWAYS_FEW, SMALL, largest, prune_refusal
 from mirrord.planning.lists.binding import prefix_source
 from mirrord.ports import Clock, Journal, Observer
 from mirrord.reconcile.prune_guard import BlockedDeletions
@@ -127,8 +127,9 @@ class Leaving:
                 by_entry[one.holder.entry].append(one)
             elif its_fate is Fate.FORGOTTEN:
                 forgotten.append(item_id)
+        of_files = await self._file_refusals(by_entry.values(), now, most)
         for entry, items in by_entry.items():
-            why = await self._refusal(entry, items, now, most)
+            why = of_files.get(entry) or await self._refusal(entry, items, now, most)
             if why is None:
                 found.allowed += items
             else:
@@ -177,10 +178,28 @@ class Leaving:
         if present is not None and present.file is not None:
             files.add(present.file)
         total = sum([await self.journal.held_objects(entry, file) for file in sorted(files)])
-        named = [one.holder.most for one in items if one.holder.most is not None]
-        all_named = min(named) if len(named) == len(items) else None  # the word for one item does not count for another
+        all_named = _all_named([one.holder for one in items])
         allowed = largest((most, present.most if present is not None else None, all_named))
         return prune_refusal(objects, total, allowed, back="the items")
+
+    async def _file_refusals(
+        self, entries: Iterable[Sequence[LeftItem]], now: LoadedEntries, most: float | None
+    ) -> dict[str, str]:
+        """By entry of one object: why it is not deleted, because too many of them left its file at once."""
+        by_file, refusals = defaultdict[str, list[Holder]](list), dict[str, str]()
+        for items in entries:
+            objects = [one.holder for one in items if one.has_object]
+            if len(objects) == 1:
+                by_file[objects[0].file].append(objects[0])
+        for file, left in by_file.items():
+            if len(left) <= ALWAYS_FEW:
+                continue
+            small = await self.journal.small_entries(file, SMALL)
+            holders = [one for one in left if one.entry in small]
+            allowed = largest((most, now.most_of.get(file), _all_named(holders)))
+            why = prune_refusal(len(holders), len(small), allowed, back="the entries", place="defaults.prune")
+            refusals |= {one.entry: f"{file}: {why}" for one in holders if why is not None}
+        return refusals
 
     # ── what is desired ───────────────────────────────────────────────────────────────────────────
     async def _hold(self, outdated: Mapping[Holder | None, Sequence[str]]) -> None:
@@ -225,6 +244,13 @@ class _Held:
         if self.batch:
             await self.journal.hold(self.batch)
         self.batch, self.count = {}, 0
+
+
+def _all_named(holders: Sequence[Holder]) -> float | None:
+    """The least share that their manifests named; None if one of them named none: the word for one item does not count
+    for another."""
+    named = [one.most for one in holders if one.most is not None]
+    return min(named, default=None) if len(named) == len(holders) else None
 
 
 def _with_wanted(left: LeftItem, desired: DesiredItems, now: LoadedEntries) -> LeftItem:

@@ -198,6 +198,11 @@ class MemoryJournal:
         known = (self._records.get(item_id) for item_id in mine)
         return sum(record is not None and record.object.etag is not None for record in known)
 
+    async def small_entries(self, file: str, most: int) -> Mapping[str, int]:
+        entries = {holder.entry for holder in self._held.values() if holder.file == file}
+        counts = {entry: await self.held_objects(entry, file) for entry in entries}
+        return {entry: count for entry, count in counts.items() if 0 < count <= most}
+
     async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
         for holder, item_ids in items.items():
             self._held |= dict.fromkeys(item_ids, holder)

@@ -44,3 +44,16 @@ async def test_objects_are_counted_by_entry_and_file_of_their_holders(journals: 
     assert await journal.held_objects("one", "/m.yaml") == 1
     assert await journal.held_objects("one", "/other.yaml") == 0
     assert await journal.held_objects("two", "/m.yaml") == 0
+
+
+async def test_small_entries_of_a_file(journals: Journals) -> None:
+    others = [replace(FULL, item_id=f"{number:016x}") for number in range(4)]
+    await journals.now.save_all([FULL, *others, replace(record(), item_id="f" * 16)])
+    a, b, c, d, _ = (one.item_id for one in (*others, FULL))
+    large, strange = replace(ONE, entry="large"), replace(TWO, entry="a \udcff/\x00")
+    await journals.now.hold({ONE: [a], replace(ONE, most=None): [b, "f" * 16, "unknown"], strange: [c]})
+    await journals.now.hold({large: [d], replace(TWO, file="/other.yaml"): [FULL.item_id]})
+    journal = await journals.later()
+    assert await journal.small_entries("/m.yaml", 2) == {"one": 2, strange.entry: 1, "large": 1}
+    assert await journal.small_entries("/m.yaml", 1) == {strange.entry: 1, "large": 1}
+    assert await journal.small_entries("/none.yaml", 2) == {}

@@ -278,6 +278,10 @@ class SqliteJournal:
         rows = await self._database.read("held_objects", {"entry": encode(entry), "file": encode(file)})
         return int(rows[0]["count"]) if rows else 0
 
+    async def small_entries(self, file: str, most: int) -> Mapping[str, int]:
+        rows = await self._database.read("small_entries", {"file": encode(file), "most": most})
+        return {row["entry"]: row["count"] for row in rows}
+
     async def hold(self, items: Mapping[Holder, Sequence[str]]) -> None:
         steps: list[Statement] = []
         for holder, item_ids in items.items():

@@ -305,6 +305,12 @@ WHERE held.holder IN (
     SELECT id FROM holders WHERE entry = CAST(:entry AS TEXT) AND file = CAST(:file AS TEXT)
 ) AND etag IS NOT NULL;
 
+-- name: small_entries
+SELECT holders.entry AS entry, count(*) AS count
+FROM holders JOIN held ON held.holder = holders.id JOIN items USING (item_id)
+WHERE holders.file = CAST(:file AS TEXT) AND etag IS NOT NULL
+GROUP BY holders.entry HAVING count(*) <= :most;
+
 -- name: save_options
 INSERT OR IGNORE INTO options (digest, options) VALUES (:digest, :options);
 

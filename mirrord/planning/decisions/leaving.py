@@ -6,6 +6,7 @@ too many deletions, `reconcile.removal` the last check of the object.
 """
 
 from collections.abc import Container, Mapping
+from dataclasses import field
 from enum import Enum
 
 from mirrord.declared import ListSpec
@@ -58,6 +59,9 @@ class LoadedEntries:
     """(endpoint, start of `s3://bucket/key`) of objects that folders, and lists that are not known wholly, may have."""
     invalid: tuple[str, ...] | None = ()
     """The texts of the files that are invalid now; None: one of them cannot be read, so that it may yield anything."""
+
+    most_of: Mapping[str, float | None] = field(default_factory=dict)
+    """By identity of a file: the share that `prune` of its `defaults` names."""
 
     def holder_of(self, entry: str) -> Holder | None:
         """The holder of the items of an entry; None: nobody holds them."""

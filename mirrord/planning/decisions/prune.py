@@ -15,6 +15,8 @@ from mirrord.planning.decisions.unchanged import RecordedFile
 
 ALWAYS_FEW = 10
 """The number of objects of an entry that one pass may always delete."""
+SMALL = 2
+"""Objects of an entry that count for the guard of its file: a mirror of one object, also while it has a former one."""
 SHARE = 0.10
 """More objects may be deleted up to this share of the entry's objects."""
 _SHARDS = 1024  # each is sorted separately: sorting a million at once would block the loop for half a second
@@ -45,12 +47,19 @@ def largest(shares: Iterable[float | None]) -> float | None:
 
 
 def prune_refusal(
-    missing: int, total: int, most: float | None = None, *, replaced: bool = False, back: str = "the files"
+    missing: int,
+    total: int,
+    most: float | None = None,
+    *,
+    replaced: bool = False,
+    back: str = "the files",
+    place: str = "prune",
 ) -> str | None:
     """Why `missing` of the `total` objects of an entry are not deleted in this pass; None if they may be.
 
     `most`: the share that the user allowed, from 0 to 1; None: SHARE. `replaced`: the folder's directory is another
-    one, so that only an explicit `most` allows deletion. `back`: what the user may bring back instead, for the message.
+    one, so that only an explicit `most` allows deletion. For the message: `back` is what the user may bring back
+    instead, `place` the field that may allow it.
     """
     if replaced and missing and (most is None or missing > most * total):
         return (
@@ -63,7 +72,7 @@ def prune_refusal(
         return None
     return (
         f"{missing:,} of {total:,} objects would be deleted, more than {ALWAYS_FEW} and more than {share:.0%}, so none "
-        f"is: bring {back} back, or allow it with prune: {{max: 100%}} or sync --prune-max 100%"
+        f"is: bring {back} back, or allow it with {place}: {{max: 100%}} or sync --prune-max 100%"
     )
 
 

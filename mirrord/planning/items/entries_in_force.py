@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Container, Iterator, Mapping
 
 from mirrord.declared import FolderSpec, ListSpec
 from mirrord.planning.decisions.leaving import EntryInForce, LoadedEntries
-from mirrord.planning.items.expand import Expanded, Expansion
+from mirrord.planning.items.expand import Expanded, Expansion, share_of
 from mirrord.planning.items.keys import normalised
 from mirrord.planning.items.templates import template
 from mirrord.providers import profile
@@ -35,7 +35,11 @@ def entries_in_force(
     unknown = [(spec.endpoint, _list_start(spec)) for spec in expansion.lists if _is_unknown(spec, incomplete)]
     unknown += [(spec.target.endpoint, _folder_start(spec)) for spec in expansion.folders]
     entries = {name: one for share in expansion.files for name, one in _entries(share, identity, incomplete)}
-    return LoadedEntries(files=files, entries=entries, stores=stores, unknown=tuple(unknown), invalid=invalid)
+    most = {identity(one.manifest.file): share_of(one.manifest.document.defaults.prune) for one in expansion.files}
+    most_of = {file: share for file, share in most.items() if file is not None}
+    return LoadedEntries(
+        files=files, entries=entries, stores=stores, unknown=tuple(unknown), invalid=invalid, most_of=most_of
+    )
 
 
 def _entries(

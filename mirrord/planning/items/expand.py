@@ -118,7 +118,7 @@ def problems(
     return in_order({*loaded.problems, *expansion.problems, *further}, files)
 
 
-def _share(prune: PruneSection | None) -> float | None:
+def share_of(prune: PruneSection | None) -> float | None:
     """The share that `prune: {max: …}` names, from 0 to 1."""
     return None if prune is None or prune.max is None else prune.max / 100
 
@@ -242,7 +242,7 @@ class _File:
     def _prune(self, entry: MirrorSection, name: str) -> None:
         prune = self._prune_of(entry)
         if prune is not None:
-            self._prunes[name] = _share(prune)
+            self._prunes[name] = share_of(prune)
 
     def _prune_of(self, entry: MirrorSection | FolderSection) -> PruneSection | None:
         """Not joined with that of `defaults`: `true` means the guard's own share."""
@@ -276,7 +276,7 @@ class _File:
             ),
             delete=self._options.setting(folder, "delete"),
             after_upload=self._after(context, folder),
-            prune_most=_share(self._prune_of(folder)),
+            prune_most=share_of(self._prune_of(folder)),
             options=context.options,
         )
         self._name(context, spec.entry)
