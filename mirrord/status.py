@@ -58,7 +58,7 @@ class ItemStatus:
     @classmethod
     def of(cls, record: Record) -> "ItemStatus":
         """The item as recorded, while nothing runs for it."""
-        restored = record.revision.restored if record.revision is not None else None
+        restored = record.restored
         told = f"restored to version {restored}, until its source changes" if restored is not None else ""
         return cls(
             id=record.item_id,

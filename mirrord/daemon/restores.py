@@ -34,8 +34,8 @@ class RequestedRestores:
         """
         request = _Request(version_id, asyncio.get_running_loop().create_future())
         before, self._requests[item_id] = self._requests.get(item_id), request
-        if before is not None:
-            before.answer.cancel()
+        if before is not None and not before.answer.done():
+            before.answer.set_exception(RestoreRefused("another restore of this item was requested after it"))
         try:
             if not await trigger(item_id):
                 return None

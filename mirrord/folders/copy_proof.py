@@ -45,7 +45,7 @@ class CopyProof:
 
         Raises SourceChanged, ReadbackMismatch, and the errors of store and source.
         """
-        if record.revision is not None and record.revision.restored is not None:
+        if record.restored is not None:
             raise SourceChanged("its object was restored to an older version: the file stays")
         store = await self.store_of(item)
         stored = await store.head_object(item.destination)

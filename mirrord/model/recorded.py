@@ -149,6 +149,16 @@ class Record:
     """As `Item.dated`; kept for the path of the file."""
 
     @property
+    def restored(self) -> str | None:
+        """The version that was made current again, until the source has another revision."""
+        return self.revision.restored if self.revision is not None else None
+
+    @property
+    def source_size(self) -> int | None:
+        """Bytes of the recorded revision: as many as of the object, unless that was restored."""
+        return self.object.size if self.revision is None or self.restored is None else self.revision.length
+
+    @property
     def schedule(self) -> RecordedSchedule:
         """The part that the first check depends on."""
         condition, revision = self.condition, self.revision

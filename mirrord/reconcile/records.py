@@ -95,13 +95,14 @@ def with_finished(record: Record, transfer: Transfer, copied: Copied, now: float
     )
 
 
-def with_restored(record: Record, version_id: str, copied: Copied, now: float) -> Record:
+def with_restored(record: Record, version_id: str, copied: Copied, written_with: str | None, now: float) -> Record:
     """The record of an item of which a version was made current: that is its object, as if it had the source's present
-    revision. A suspended item stays suspended, and so do failures of the source."""
+    revision. A suspended item stays suspended, and so do failures of the source. `written_with`: the digest of its
+    options."""
     condition = record.condition
     if condition.reason is Reason.DRIFTED:
         condition = _condition(record, _SYNCED, now)
-    known = _written(copied, record.object.options_digest, now)
+    known = _written(copied, written_with, now)
     return replace(record, condition=condition, revision=restored_revision(record, version_id), object=known)
 
 
@@ -178,7 +179,7 @@ def touched(item: Item, record: Record, observed: Observed) -> bool:
     is removed after the upload: no other file may be removed.
     """
     known, now = record.revision, observed.revision
-    if known is not None and (across := relation(item, known, record.object.size, now)) is not None:
+    if known is not None and (across := relation(item, known, record.source_size, now)) is not None:
         return across is not Relation.BEHIND
     if known is None or now.file is None:
         return False

@@ -76,7 +76,7 @@ class Restoration:
         return self.transfers.journal
 
     async def _is_restored(self, record: Record, store: ObjectStore, at: Destination, version_id: str) -> bool:
-        if record.revision is None or record.revision.restored != version_id:
+        if record.restored != version_id:
             return False
         stored = await store.head_object(at)
         return stored is not None and is_recorded(record, stored)
@@ -121,7 +121,7 @@ class Restoration:
         await self._journal.begin(intent)
         attempt.started(intent.id, intent.kind, stored.size)
         copied = await self._copied(attempt, store, spec, observed, intent)
-        restored = with_restored(record, version.at.version_id, copied, transfers.clock.now())
+        restored = with_restored(record, version.at.version_id, copied, intent.options_digest, transfers.clock.now())
         await finish(self._journal.finish(intent.id, restored))
         attempt.completed(copied)
         return restored
@@ -156,7 +156,7 @@ class Restoration:
         return copied
 
     async def _options(self, record: Record, intent: Transfer, details: ObjectDetails) -> ObjectOptions:
-        """The headers, metadata and tags of the version; class, encryption and access as the item's options say."""
+        """The headers, metadata and tags of the version; class, encryption, access and lock of the item's options."""
         digest = record.object.options_digest
         known = await self._journal.options(digest) if digest is not None else None
         chosen = known or ObjectOptions()
@@ -168,6 +168,8 @@ class Restoration:
                 acl=chosen.acl,
                 encryption=chosen.encryption,
                 kms_key_id=chosen.kms_key_id,
+                lock_mode=chosen.lock_mode,
+                retain=chosen.retain,
             ),
             Observed(revision=replace(intent.revision, digest=None)),
             intent.destination.key,

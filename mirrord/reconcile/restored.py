@@ -34,4 +34,4 @@ async def restored_record(
         integrity=level,
         reused=True,
     )
-    return with_restored(record, version_id, copied, now)
+    return with_restored(record, version_id, copied, transfer.options_digest, now)

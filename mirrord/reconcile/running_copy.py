@@ -57,7 +57,9 @@ class RunningCopy:
         ledger, attempt = self.ledger, self.attempt
         attempt.may_be_at_store = ledger.may_be_at_store(error)
         attempt.kept = ledger.upload_id is not None and ledger.keeps(error)
-        if ledger.stored is not None:
+        if ledger.stored is not None and self.transfer.revision.restored is not None:
+            await journal.abandon(self.transfer.id)  # the record stays: the object counts as replaced
+        elif ledger.stored is not None:
             await record_other_bytes(journal, attempt, as_copied(self.transfer, ledger.stored, ()))
         else:
             await ledger.failed(error)

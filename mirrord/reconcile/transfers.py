@@ -64,6 +64,10 @@ from mirrord.transfer.verify import has_recorded_bytes
 from mirrord.transfer.writes import ETagAgreement
 
 _log = getLogger(__name__)
+_RESTORED = (
+    "it was restored to an older version, and the store cannot give that other options by a copy: set the options "
+    "back, or wait for a new revision of the source"
+)
 
 FRESH = 1.0
 """Seconds for which an observed file need not be observed again."""
@@ -227,6 +231,8 @@ class Transfers:
             rewrite = await Rewrite(self.journal).due(item, source, store, seen)
             if rewrite is not None:
                 return rewrite
+            if seen.record is not None and seen.record.restored is not None:
+                raise StoreRefused(f"{item.destination}: {_RESTORED}", answered=True)
         if waited is not None or seen.observed is None:
             seen = await self._observed_again(source, seen, waited or 0.0)
         await self.learned.recall()
@@ -251,7 +257,7 @@ class Transfers:
         if isinstance(error, StoreCopyRefused) and running.ledger.stored is not None:  # recorded: its transfer ended
             attempt.failed(error, 0.0)
             attempt.renew()
-        if attempt.may_be_at_store:
+        if attempt.may_be_at_store or (running.due.rewrites and running.transfer.revision.restored is not None):
             return None
         return await running.due.after(error)
 

@@ -57,7 +57,9 @@ class UnfinishedTransfers:
             return record, left
         if done.revision.restored is not None and record is not None:
             resolved = await restored_record(record, done, stored, store, self.clock.now())
-            resolved = resolved or with_other_bytes(item, as_copied(done, stored, ()), self.clock.now())
+            if resolved is None:  # not proven: the record stays, so that the object counts as replaced
+                await self.journal.abandon(done.id)
+                return record, [transfer for transfer in left if transfer is not done]
         else:
             resolved = await self._record_of(item, record, done, stored, prove)
         if resolved is None:

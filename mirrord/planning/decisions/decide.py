@@ -112,9 +112,9 @@ def known_revision(
         return None
     if isinstance(item.origin, S3Object) and has_other_options(item, record):
         return None
-    if not _proven(item, record.revision, record.object.size) or _unread(item, record):
+    if _insufficient(item, record):
         return None
-    if asked and _drift(item, record, stored) and item.options.drift is Drift.REPAIR:
+    if asked and record.restored is None and _drift(item, record, stored) and item.options.drift is Drift.REPAIR:
         return None
     return record.revision
 
@@ -183,26 +183,36 @@ def _next_check(
 ) -> Decision:
     if drift and item.options.drift is Drift.REPORT:
         return Decision(Action.BLOCK, drift, Reason.DRIFTED, drifted=True)
-    if drift:
+    if drift and record.restored is None:
         return Decision(Action.COPY, drift, drifted=True)
     across = _across(item, record, observed)
     if across is Relation.BEHIND:
-        return Decision(Action.KEEP, "this fallback is older than the object")
+        return _lost(record, drift) or Decision(Action.KEEP, "this fallback is older than the object")
     if why := _insufficient(item, record):
         return Decision(Action.COPY, why)
     if observed is None or (_same(observed.revision, record.revision) and validator(observed.revision)):
-        return _kept(item, record, "unchanged")
+        return _kept(item, record, "unchanged", drift)
     if across is Relation.EQUAL:
-        return _kept(item, record, "another URL has the same revision")
+        return _kept(item, record, "another URL has the same revision", drift)
     if equal is None and _comparable(record, observed, across):
         return Decision(Action.COMPARE, "its bytes may be the same")
     if equal:
-        return _kept(item, record, "touched: the same bytes")
+        return _kept(item, record, "touched: the same bytes", drift)
     return Decision(Action.COPY, "the source changed")
 
 
-def _kept(item: Item, record: Record, why: str) -> Decision:
+def _lost(record: Record, drift: str | None) -> Decision | None:
+    """BLOCK, if a restored object drifted: the source has other bytes, so only the operator can repair it."""
+    if drift is None:
+        return None
+    message = f"{drift} after version {record.restored} was restored: restore a version again, or change the source"
+    return Decision(Action.BLOCK, message, Reason.DRIFTED, drifted=True)
+
+
+def _kept(item: Item, record: Record, why: str, drift: str | None) -> Decision:
     """The bytes stay."""
+    if (lost := _lost(record, drift)) is not None:
+        return lost
     if has_other_options(item, record):
         return Decision(Action.REWRITE, "the object's options changed")
     return Decision(Action.KEEP, why)
@@ -210,9 +220,9 @@ def _kept(item: Item, record: Record, why: str) -> Decision:
 
 def _insufficient(item: Item, record: Record) -> str | None:
     """Why the object must be written again although its source did not change; None: it need not."""
-    if record.revision is not None and not _proven(item, record.revision, record.object.size):
+    if record.revision is not None and not _proven(item, record.revision, record.source_size):
         return _UNPROVEN
-    return "the object was not read back" if _unread(item, record) else None
+    return "the object was not read back" if record.restored is None and _unread(item, record) else None
 
 
 _SURE = frozenset({ChecksumKind.CRC64NVME, ChecksumKind.SHA256, ChecksumKind.MD5})
@@ -233,7 +243,7 @@ def _across(item: Item, record: Record, observed: Observed | None) -> Relation |
     """See `relation`. None also if nothing is to be compared."""
     if observed is None or record.revision is None:
         return None
-    return relation(item, record.revision, record.object.size, observed.revision)
+    return relation(item, record.revision, record.source_size, observed.revision)
 
 
 def _comparable(record: Record, observed: Observed, across: Relation | None) -> bool:

@@ -37,6 +37,6 @@ def reusable_record(item: Item, records: Iterable[Record]) -> Record | None:
 
 
 def _serves(record: Record) -> bool:
-    if record.revision is not None and record.revision.restored is not None:
+    if record.restored is not None:
         return False  # the object has the bytes of an older revision
     return identifies_bytes(record) and record.object.checksum is not None and record.object.checksum.kind is _KIND

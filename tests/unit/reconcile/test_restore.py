@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from mirrord.errors import JournalUnavailable, OutcomeUnknown, RestoreRefused
+from mirrord.errors import JournalUnavailable, OutcomeUnknown, Reason, RestoreRefused, StoreRefused
 from mirrord.events import TransferCompleted, TransferFailed, TransferStarted
-from mirrord.model import META_TRANSFER, META_VALIDATOR, ObjectOptions, Record, State
+from mirrord.model import META_TRANSFER, META_VALIDATOR, DeclaredBytes, ObjectOptions, Record, State
 from mirrord.reconcile.restore import Restoration
 from mirrord.reconcile.transfers import Transfers
+from mirrord.testing import ManualClock
 from mirrord.units import MiB
 from tests.support.called_store import Calls
 from tests.support.item_world import AT, World
@@ -46,6 +47,13 @@ class Versions(World):
         found = await self.journal.record(self.item.id)
         assert found is not None
         return found
+
+
+async def later(world: Versions) -> None:
+    """A check now sends a HEAD again."""
+    clock = world.reconciler.clock
+    assert isinstance(clock, ManualClock)
+    await clock.advance(100.0)
 
 
 async def test_the_version_becomes_current_and_checks_after_it_write_nothing() -> None:
@@ -220,3 +228,97 @@ async def test_an_unknown_outcome_is_left_to_the_next_check() -> None:
     assert (await world.check()).state is State.SYNCED
     assert world.content == NEW
     assert await world.unfinished() == 0
+
+
+@pytest.mark.parametrize("drift", ["deleted", "replaced"])
+async def test_a_restored_object_that_drifts_is_never_repaired_with_the_source(drift: str) -> None:
+    world = Versions()
+    await world.made()
+    await world.restore()
+    await world.store.delete_object(AT)
+    if drift == "replaced":
+        await world.store.put_object(AT, memoryview(b"of another program"), ObjectOptions())
+    for _ in range(2):
+        await later(world)
+        outcome = await world.check()
+        assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.DRIFTED)
+        assert outcome.message.startswith(f"the object was {drift} after version {world.ids[0]} was restored")
+    assert (await world.restore()).condition.state is State.SYNCED
+    assert world.content == OLD
+    await world.store.delete_object(AT)
+    world.origin.content, world.origin.etag = b"the third", '"3"'
+    await later(world)
+    assert (await world.check()).state is State.SYNCED
+    assert world.content == b"the third"
+
+
+async def test_edited_options_rewrite_the_restored_object_and_it_stays_restored() -> None:
+    world = Versions()
+    await world.made()
+    await world.restore()
+    edited = ObjectOptions(cache_control="no-store")
+    await world.check(object=edited)
+    record = await world.record()
+    assert (world.content, record.restored) == (OLD, world.ids[0])
+    assert world.store.buckets["bucket"][AT.key].options.cache_control == "no-store"
+    await later(world)
+    assert (await world.check(object=edited)).copied is None
+
+
+async def test_a_refused_rewrite_does_not_send_the_source() -> None:
+    world = Versions()
+    await world.made()
+    after = await world.restore()
+
+    async def refused(*_: object, **__: object) -> None:
+        raise StoreRefused("NotImplemented", answered=True)
+
+    world.store.copy_object = refused  # type: ignore[method-assign,assignment]
+    outcome = await world.check(object=ObjectOptions(cache_control="no-store"))
+    assert (outcome.state, world.content) == (State.BLOCKED, OLD)
+    assert ((await world.record()).restored, (await world.record()).object) == (world.ids[0], after.object)
+    assert await world.unfinished() == 0
+
+
+async def test_an_unproven_restore_after_a_kill_is_no_copy_of_the_source() -> None:
+    """The version is gone, so the copy can be compared with nothing."""
+    world = Versions()
+    await world.made()
+    await world.restore()
+    saved = world.journal.finish
+
+    async def killed(*_: object) -> None:
+        raise JournalUnavailable("killed")
+
+    world.journal.finish = killed  # type: ignore[method-assign,assignment]
+    with pytest.raises(JournalUnavailable):
+        await world.restore(world.ids[1])
+    world.journal.finish = saved  # type: ignore[method-assign]
+    del world.store.versions["bucket", AT.key][1]
+    outcome = await world.check()
+    assert (outcome.state, outcome.reason) == (State.BLOCKED, Reason.DRIFTED)
+    assert await world.unfinished() == 0
+
+
+async def test_a_readback_or_a_listed_size_does_not_replace_a_restored_object() -> None:
+    world = Versions()
+    world.item = replace(world.item, declared=DeclaredBytes(size=len(NEW)))
+    world.origin.content, world.origin.etag = NEW, '"1"'
+    await world.check(readback=True)
+    await world.store.put_object(AT, memoryview(OLD), ObjectOptions())
+    await world.check(readback=True)
+    assert world.content == NEW
+    await world.restore(world.ids[1])
+    for _ in range(2):
+        await later(world)
+        assert (await world.check(readback=True)).copied is None
+    assert world.content == OLD
+
+
+async def test_a_restored_object_is_locked_as_the_options_say() -> None:
+    world = Versions()
+    options = ObjectOptions(lock_mode="GOVERNANCE", retain=60.0)
+    await world.made(OLD, NEW, object=options)
+    await world.restore()
+    kept = world.store.buckets["bucket"][AT.key].options
+    assert (kept.lock_mode, kept.retain) == ("GOVERNANCE", 60.0)
