@@ -1,8 +1,8 @@
 """Which proxy a URL is requested through: the setting `proxy`, else HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
 Owns the meaning of these variables, which is that of curl and Go: lower case first, a variable that is set but empty
-means no proxy. Each error and each `shown` is without the proxy's password. Pure. `tunnels` has the
-request to a proxy.
+means no proxy. Each error and each `shown` is without the proxy's password. Pure, but for `UsedProxies`. `tunnels` has
+the request to a proxy.
 """
 
 import re
@@ -125,6 +125,24 @@ class EnvironmentProxies:
 
 
 NO_PROXIES = EnvironmentProxies({})
+
+
+class UsedProxies:
+    """The proxies that requests went through, for the status."""
+
+    def __init__(self) -> None:
+        self._problems: dict[str, str] = {}
+
+    def note(self, proxy: Proxy, problem: str = "") -> None:
+        """`problem`: why the last connection through it failed; empty: it did not fail."""
+        self._problems[proxy.shown] = problem
+
+    def __contains__(self, proxy: Proxy) -> bool:
+        return proxy.shown in self._problems
+
+    def problems(self) -> Mapping[str, str]:
+        """The problem, or an empty text, by the proxy as it is shown."""
+        return dict(self._problems)
 
 
 def chosen_proxy(declared: str | None, environment: EnvironmentProxies, url: str) -> Proxy | None:

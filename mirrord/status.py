@@ -135,6 +135,18 @@ class ReceiverStatus:
 
 
 @frozen(kw_only=True)
+class ProxyStatus:
+    """One HTTP proxy in use."""
+
+    proxy: str  # its URL, without secrets
+    used_by: str  # sources, webhooks, or store and its name
+    network_policy: str = ""
+    """`by proxy`: it decides which addresses are connected to; empty: the policy is not for stores."""
+    problem: str = ""
+    """Why the last connection through it failed."""
+
+
+@frozen(kw_only=True)
 class Status:
     """The whole status at one moment. `not_ready` is the reason, empty when ready."""
 
@@ -154,6 +166,7 @@ class Status:
     """How many items are stale."""
     stores: Mapping[str, bool] = field(default_factory=dict)
     """Whether the last call to each store was answered."""
+    proxies: tuple[ProxyStatus, ...] = ()
     differences: tuple[str, ...] = ()
     """How existing buckets differ from their declaration."""
     learned: tuple[str, ...] = ()

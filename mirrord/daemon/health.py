@@ -1,9 +1,10 @@
-"""Whether each store answers and how fresh each entry is, from events. Metrics and the status page read it.
+"""Whether each store answers and how fresh each entry is, from events, and the proxies in use. Metrics and the status
+page read it.
 
 Owns one flag for each store and one time for each scheduled item; that of an item of a list takes 16 bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mirrord.errors import Reason
 from mirrord.events import (
@@ -19,15 +20,26 @@ from mirrord.model import IdTable, Item
 from mirrord.planning.items.items_in_force import ItemsInForce
 from mirrord.planning.lists.listed_rows import ListedRows
 from mirrord.ports import Clock
+from mirrord.proxies import UsedProxies
+from mirrord.status import ProxyStatus
 
 _STORE_FAULTS = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_DENIED})
 
 
 class Health:
-    """`ports.Observer`. Measures the freshness of the items given to `track` only."""
+    """`ports.Observer`. Measures the freshness of the items given to `track` only.
 
-    def __init__(self, clock: Clock) -> None:
+    `proxies`: those that requests went through, by what sends them; `store_proxies`: the proxy by its store."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        proxies: Mapping[str, UsedProxies] | None = None,
+        store_proxies: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._clock = clock
+        self._proxies = proxies or {}
+        self._store_proxies = store_proxies
         self._up: dict[str, bool] = {}
         self._entry: dict[str, str] = {}
         self._fresh: dict[str, float] = {}  # item id -> when it was last equal to its source
@@ -70,6 +82,18 @@ class Health:
     def stores(self) -> Mapping[str, bool]:
         """Whether the last call to each store was answered; only stores that were called."""
         return dict(self._up)
+
+    def proxies(self) -> tuple[ProxyStatus, ...]:
+        """The proxies in use. The network policy is for sources and webhooks, not for stores."""
+        found = [
+            ProxyStatus(proxy=proxy, used_by=sender, network_policy="by proxy", problem=problem)
+            for sender, used in self._proxies.items()
+            for proxy, problem in used.problems().items()
+        ]
+        for store, proxy in sorted(self._store_proxies().items()):
+            problem = "" if self._up.get(store, True) else "the last call to the store was not answered"
+            found.append(ProxyStatus(proxy=proxy, used_by=f"store {store}", problem=problem))
+        return tuple(found)
 
     def fresh_at(self, item_id: str) -> float | None:
         """When the item was last equal to its source, or tracked for the first time; None: it is not tracked."""

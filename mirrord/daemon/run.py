@@ -141,7 +141,8 @@ def assembled(
 ) -> Daemon:
     """The daemon's parts put together. Pure wiring."""
     supervisor = notifications.supervisor
-    health, board = Health(opened.clock), Board(opened.clock)
+    proxies = {"sources": opened.used_proxies, "webhooks": notifications.client.used_proxies}
+    health, board = Health(opened.clock, proxies, lambda: opened.stores.proxies), Board(opened.clock)
     queue, notifier = LocalQueue(opened.clock), Notifier(environ)
     applied = _applied_state(opened, manifests, supervisor, queue, health, observers)
     totals = Totals(opened.journal, opened.clock, applied.folders.waiting, board.unfinished)

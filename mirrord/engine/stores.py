@@ -35,6 +35,7 @@ class Stores:
         self._locks: dict[str, asyncio.Lock] = {}
         self._versions: dict[str, int] = {}
         self._refused: dict[str, FileStats] = {}  # stores that could not be opened, and the state of their files then
+        self._proxies: dict[str, str] = {}
         self._resources = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -59,6 +60,11 @@ class Stores:
         """How existing buckets differ from their declaration, in the stores opened so far."""
         found = (one.differences[bucket] for one in self._buckets.values() for bucket in one.differences)
         return tuple(sorted(found))
+
+    @property
+    def proxies(self) -> Mapping[str, str]:
+        """The proxy, without its userinfo, by the stores that were opened and have one."""
+        return self._proxies
 
     async def of(self, item: Item) -> ObjectStore:
         """The open store of an item. Raises StoreError, also if its declared bucket could not be created."""
@@ -129,9 +135,13 @@ class Stores:
 
     async def _opened(self, name: str, options: StoreOptions) -> ObjectStore:
         from mirrord.engine.s3_stores import connected
+        from mirrord.s3.policies import proxy_of
 
         opening = connected(options, self._directory, self._read_only, stores=len(self._options))
         store = await self._resources.enter_async_context(opening)
+        self._proxies.pop(name, None)
+        if proxy := proxy_of(options):
+            self._proxies[name] = proxy.shown
         buckets = Buckets(store, options, read_only=self._read_only)
         await buckets.prepare()
         self._buckets[name] = buckets

@@ -23,6 +23,7 @@ from mirrord.journal.sqlite.journal import SqliteJournal
 from mirrord.model import File, FormerSource, Item, S3Object
 from mirrord.planning.timing.backoff import Backoff
 from mirrord.ports import Clock, Journal, Observer, Source
+from mirrord.proxies import UsedProxies
 from mirrord.reconcile.breakers import Breakers, Release
 from mirrord.reconcile.file_batch import FileBatches
 from mirrord.reconcile.learned_facts import LearnedFacts
@@ -99,6 +100,8 @@ class Engine:
     """See `Adapters.list_source`."""
     budget: Budget
     clock: Clock
+    used_proxies: UsedProxies
+    """Of the requests to sources."""
 
 
 @asynccontextmanager
@@ -198,6 +201,7 @@ def _assembled(
         list_source=adapters.list_source,
         budget=budget,
         clock=adapters.clock,
+        used_proxies=adapters.http.used_proxies,
     )
 
 

@@ -14,7 +14,7 @@ from mirrord.errors import Problem
 from mirrord.manifest.schema import hints
 from mirrord.manifest.schema.entries import MOST_URLS
 from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, SequenceNode, joined, quoted, safe
-from mirrord.manifest.syntax.tree import SECRET
+from mirrord.manifest.syntax.tree import is_secret
 
 _EXPECTED = {
     "model_type": "a mapping is asked here, not {quoted}",
@@ -41,13 +41,13 @@ class FoundNode:
 
 def find(root: Node, steps: Sequence[Step]) -> FoundNode:
     """Follow `steps` as far as the tree has them."""
-    found = FoundNode(root, None, "", tuple(steps))
+    found, named = FoundNode(root, None, "", tuple(steps)), list[Step]()
     while found.missing:
         step, node = found.missing[0], found.node
         if isinstance(node, MappingNode) and step in node.entries:
             found.key, found.node = node.entries[str(step)]
             found.path = joined(found.path, found.key)
-            found.secret = found.secret or step in SECRET
+            named.append(step)
         elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             found.key, found.node = None, node.items[step]
             label = found.node.label if isinstance(found.node, MappingNode) else None
@@ -55,6 +55,7 @@ def find(root: Node, steps: Sequence[Step]) -> FoundNode:
         else:
             break
         found.missing = found.missing[1:]
+    found.secret = is_secret(named)
     found.unset = isinstance(found.node, ScalarNode) and found.node.unset
     return found
 

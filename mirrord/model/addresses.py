@@ -1,12 +1,15 @@
-"""The form of an address for users: without userinfo, query and fragment, also if the address is malformed.
+"""The form of an address for users: without userinfo, query, fragment and path parameters, also if it is malformed.
 
-If it is unclear which part of an address is the password, the whole address is replaced by `[cut]`.
+A cut query is shown as `?…`, a fragment as `#…`, the parameters of a path segment (`;token=…`) as `;…`. If it is
+unclear which part of an address is the password, the whole address is replaced by `[cut]`.
 """
 
 import re
 from functools import lru_cache
 
 CUT = "[cut]"
+LEFT = "…"
+"""What a cut query, fragment or path parameter leaves after its `?`, `#` or `;`."""
 
 _START = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:|[Hh][Tt]{2}[Pp][Ss]?(?=//))?(?P<slashes>[/\\]*)")
 """Also without the colon, a common typing error: `https//…`."""
@@ -21,57 +24,58 @@ _HOST = re.compile(rf"(?:localhost|{_NAME}(?:\.{_NAME})+\.?|\[[0-9A-Fa-f:.]+(?:%
 _LITERAL = re.compile(rf"(?:localhost|\d+(?:\.\d+){{3}}|\[.*\]){_PORT}")
 _WORD = re.compile(rf"(?:{_NAME})?{_PORT}")
 """A name without a dot: a host of a local network, or a user before a password."""
-_PLAIN = re.compile(rf"https?://(?:{_NAME}\.)*{_NAME}{_PORT}(?:/[^@?#\\\s]*)?")
+_PLAIN = re.compile(rf"https?://(?:{_NAME}\.)*{_NAME}{_PORT}(?:/[^@?#;\\\s]*)?")
 """A URL in which nothing can be a secret, as most are: a tenth of the time."""
+_PARAMETERS = re.compile(r";[^/\\]+")
+"""Of one path segment (RFC 3986 3.3)."""
+_BARE = re.compile(rf"{_NAME}(?:\.{_NAME})+{_PORT}/\S*;[\w.-]+=")
+"""The beginning of an address without a scheme, with a path parameter."""
 _NAMED = re.compile(rf"(?:{_NAME})?")
 """The same for a bucket, which has no port."""
 
 
+@lru_cache(maxsize=1024)  # a check shows the same address several times, 10 us each
 def shown(address: str) -> str:
     """An address without its secrets. A text that is not a URL and has no `@` after a colon is returned unchanged."""
-    return split(address)[0]
-
-
-@lru_cache(maxsize=1024)  # a check shows the same address several times, 10 us each
-def split(address: str) -> tuple[str, bool]:
-    """The address without secrets, and whether a query or a fragment was cut from its end."""
     if _PLAIN.fullmatch(address):
-        return address, False
+        return address
     found = _START.match(address)
     scheme = ((found and found["scheme"]) or "").lower()
     start = found.end() if found else 0
     if scheme == "file:":
-        return address, False
+        return address
     if not _is_url(address, scheme, found["slashes"] if found else ""):
         return _inside(address)
-    visible, query = _without_secrets(address[start:], bucket=scheme == "s3:")
-    return address[:start] + visible, query
+    return address[:start] + _without_secrets(address[start:], bucket=scheme == "s3:")
 
 
-def _inside(text: str) -> tuple[str, bool]:
-    """As `split`, for a text in which an address with userinfo begins later."""
+def _inside(text: str) -> str:
+    """As `shown`, for a text in which an address with userinfo begins later."""
     found = _LATER.search(text)
     if found is None or "@" not in text[found.end() :]:
-        return text, False
-    visible, query = _without_secrets(text[found.end() :], bucket=False)
-    return text[: found.end()] + visible, query
+        return text
+    return text[: found.end()] + _without_secrets(text[found.end() :], bucket=False)
 
 
 def _is_url(address: str, scheme: str, slashes: str) -> bool:
+    if _BARE.match(address):
+        return True
     if scheme:
         return bool(slashes) or scheme in _KNOWN or "@" in address
     return len(slashes) > 1 or ("?" in address and "=" in address.partition("?")[2])
 
 
-def _without_secrets(rest: str, *, bucket: bool) -> tuple[str, bool]:
+def _without_secrets(rest: str, *, bucket: bool) -> str:
     """`rest`: the part of a URL after its slashes."""
     authority, end, _ = re.split(r"([/\\?#]|$)", rest, maxsplit=1)
     rest_of_url = rest[len(authority) :]
     _, at, host = authority.rpartition("@")
     if _ambiguous(host, rest_of_url, named=bool(at), end=end, bucket=bucket):
-        return CUT, False
-    path, end_mark, _ = _partition(rest_of_url)
-    return host + path, bool(end_mark)
+        return CUT
+    path, mark, left = _partition(rest_of_url)
+    if ";" in path and not bucket:
+        path = _PARAMETERS.sub(f";{LEFT}", path)
+    return host + path + (mark + LEFT if left else mark)
 
 
 def _ambiguous(host: str, rest_of_url: str, *, named: bool, end: str, bucket: bool) -> bool:

@@ -16,10 +16,11 @@ from yarl import URL
 from mirrord.headers import retry_after
 from mirrord.planning.notifications.delivery import Reply
 from mirrord.ports import Clock
-from mirrord.proxies import EnvironmentProxies, Proxy, chosen_proxy
+from mirrord.proxies import EnvironmentProxies, Proxy, UsedProxies, chosen_proxy
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.routes import Routes
 
+_PROXY_ERRORS = (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError)
 DEADLINE = 15.0
 """Seconds for the whole request."""
 
@@ -33,7 +34,9 @@ class WebhookClient:
     def __init__(self, clock: Clock, *, deadline: float = DEADLINE, allow: Sequence[str] = ()) -> None:
         self._rules = AddressRules(allow)
         self._environment = EnvironmentProxies.read(os.environ)
-        self._routes = Routes(self._rules, self._environment)
+        self.used_proxies = UsedProxies()
+        """For the status."""
+        self._routes = Routes(self._rules, self._environment, self.used_proxies)
         self._clock = clock
         self._deadline = deadline
         self._session: aiohttp.ClientSession | None = None
@@ -65,13 +68,18 @@ class WebhookClient:
             if proxy and (reason := await self._routes.refusal((URL(url).host or "").rstrip("."))):
                 return Reply(None, reason)
             through = URL(proxy.url) if proxy else None
+            if proxy:
+                self.used_proxies.note(proxy)
             async with session.request(
                 method, URL(url), headers=headers, data=body, allow_redirects=False, proxy=through
             ) as response:
                 wait = retry_after(response.headers.get("Retry-After"), self._clock.now())
                 return Reply(response.status, retry_after=wait)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Reply(None, _problem(error, self._deadline, proxy))
+            problem = _problem(error, self._deadline, proxy)
+            if proxy is not None and isinstance(error, _PROXY_ERRORS):
+                self.used_proxies.note(proxy, problem.removeprefix(f"the proxy {proxy.shown} "))
+            return Reply(None, problem)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

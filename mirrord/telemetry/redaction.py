@@ -1,4 +1,4 @@
-"""A last filter for every log line: no userinfo, query or fragment of any URL, no control characters.
+"""A last filter for every log line: no userinfo, query, fragment or path parameter of any URL, no control characters.
 
 Adapters remove secrets from their own errors; this filter covers lines that libraries write. Keys, paths and messages
 stay as they are.
@@ -8,7 +8,7 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from mirrord.model.addresses import CUT, split
+from mirrord.model.addresses import LEFT, shown
 
 _ADDRESS = re.compile(
     r"(?:[A-Za-z][A-Za-z0-9+.-]*:[/\\]+|https?:|\bhttps?[;.,]?//|(?<![\w:/.])//)[^\s\"'<>]+", re.IGNORECASE
@@ -19,7 +19,7 @@ _REQUEST = re.compile(
 )  # "GET /a?X-Amz-Signature=…"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # an escape sequence in a file's name must not reach a terminal
 _FILE = re.compile(r"file://[^\s'<>?#\x22]*")
-"""The address of a file, which `split` shows whole."""
+"""The address of a file, which `shown` shows whole."""
 
 Line = MutableMapping[str, Any]
 
@@ -29,17 +29,16 @@ def redact(text: str) -> str:
     if text.isprintable() and (not (":" in text or "?" in text or "//" in text) or _FILE.fullmatch(text)):
         return text  # most values
     if ":" in text or "//" in text:
-        text = _ADDRESS.sub(_shown, text)
+        text = _ADDRESS.sub(_found_address, text)
     if "?" in text:
-        text = _REQUEST.sub(r"\g<before>?[cut]", text)
+        text = _REQUEST.sub(rf"\g<before>?{LEFT}", text)
     return printable(text)
 
 
-def _shown(found: re.Match[str]) -> str:
+def _found_address(found: re.Match[str]) -> str:
     whole = found[0]
     address = whole if "?" in whole or "#" in whole else _TRAILING.sub("", whole)
-    visible, query = split(address)
-    return visible + (f"?{CUT}" if query else "") + whole[len(address) :]
+    return shown(address) + whole[len(address) :]
 
 
 def printable(text: str) -> str:

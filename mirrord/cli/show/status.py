@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from mirrord.cli.show.overview import Overview
 from mirrord.model import State
-from mirrord.status import FileStatus, FolderStatus, ItemStatus, ListStatus, Progress, ReceiverStatus
+from mirrord.status import FileStatus, FolderStatus, ItemStatus, ListStatus, Progress, ProxyStatus, ReceiverStatus
 from mirrord.units import format_duration, format_size
 from mirrord.web.as_json import Json, as_json
 
@@ -24,6 +24,7 @@ def lines(shown: Overview, now: float) -> Iterator[str]:
     yield from _section("stale", [*shown.status.stale, *_more_stale(shown)])
     yield from _section("webhooks and heartbeats", [_receiver(one) for one in shown.status.receivers])
     yield from _section("stores", [f"{name}: the last call was not answered" for name in _silent(shown)])
+    yield from _section("proxies", [_proxy(one) for one in shown.status.proxies])
     yield from _section("stores that do otherwise than asked", list(shown.status.learned))
     yield from _section("buckets", list(shown.status.differences))
     yield from _section("defaults that are not enforced yet", list(shown.status.not_enforced))
@@ -54,6 +55,7 @@ def in_json(shown: Overview) -> Json:
             "stale": status.stale,
             "stale_items": status.stale_items,
             "stores": status.stores,
+            "proxies": status.proxies,
             "differences": status.differences,
             "learned": status.learned,
             "not_enforced": status.not_enforced,
@@ -146,6 +148,11 @@ def _receiver(one: ReceiverStatus) -> str:
     counts += [f"{one.dead:,} given up"] if one.dead else []
     counts += [f"{one.dropped:,} dropped"] if one.dropped else []
     return f"{one.name}  {', '.join(counts)}" + (f": {one.problem}" if one.problem else "")
+
+
+def _proxy(one: ProxyStatus) -> str:
+    policy = f", network policy: {one.network_policy}" if one.network_policy else ""
+    return f"{one.proxy}  for {one.used_by}{policy}" + (f"; it failed: {one.problem}" if one.problem else "")
 
 
 def _silent(shown: Overview) -> list[str]:

@@ -6,7 +6,7 @@ and a second document. The schema decides which values a field accepts.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,12 @@ from mirrord.manifest.syntax.nodes import MappingNode, Node, ScalarNode, Sequenc
 from mirrord.manifest.syntax.scalars import BareReference, FaultyValue, Interpolation, ReferenceText, core_value
 from mirrord.model import shown
 
-SECRET = frozenset(
-    {"api_token", "access_key_id", "secret_access_key", "session_token", "bearer", "password", "username", "headers"}
+_SECRET = frozenset(
+    {
+        *("api_token", "access_key_id", "secret_access_key", "session_token"),
+        *("bearer", "username", "password", "headers", "secret", "heartbeat"),
+    }
 )
-"""Fields whose value is never shown in a message."""
 DEEPEST = 32
 """Levels of nesting; the schema needs eight."""
 MOST_ALIASED = 200_000
@@ -43,6 +45,11 @@ class _Frame:
     anchor: str | None
     key: ScalarNode | None = None
     merged: list[MappingNode] = field(default_factory=list)
+
+
+def is_secret(fields: Collection[object]) -> bool:
+    """Whether no value below these fields is shown in a message. The path of a webhook's URL often is a secret."""
+    return not _SECRET.isdisjoint(fields) or ("notify" in fields and "url" in fields)
 
 
 class Unreadable(Exception):
@@ -240,7 +247,7 @@ class Tree:
     def _secret(self, raw: str) -> bool:
         """Whether the next scalar may hold a secret: by its field, or as a URL with userinfo or query."""
         fields = {frame.key.raw for frame in self._stack if frame.key is not None}
-        return not SECRET.isdisjoint(fields) or shown(raw) != raw
+        return is_secret(fields) or shown(raw) != raw
 
     # ── problems ──────────────────────────────────────────────────────────────────────────────────
     def _path(self) -> str:

@@ -5,6 +5,7 @@ not known now could still yield it, and whether its object is one that `prune` m
 too many deletions, `reconcile.removal` the last check of the object.
 """
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import field
 from enum import Enum
@@ -116,5 +117,6 @@ def _may_yield(text: str, holder: Holder, record: Record) -> bool:
     """Whether an invalid file seems to name the item: its entry may just have been moved there. Only the end of the
     entry's name must be in the text: a matrix makes a name of `to` and `url`, and `to` may contain variables."""
     end = holder.entry[max(0, holder.entry.rstrip("/").rfind("/")) :]
-    names = (record.destination.key.rpartition("/")[2], record.source.rpartition("/")[2], end)
+    source = re.split("[?#;]", record.source.rpartition("/")[2])[0]  # the rest is cut in what is shown
+    names = (record.destination.key.rpartition("/")[2], source, end)
     return any(name in text for name in names if name)

@@ -23,7 +23,7 @@ from mirrord.aio import TimeLimit, TimeLimits
 from mirrord.errors import SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import USUAL_CONNECTION, ConnectionOptions, shown
 from mirrord.ports import Pace
-from mirrord.proxies import NO_PROXIES, EnvironmentProxies, Proxy
+from mirrord.proxies import NO_PROXIES, EnvironmentProxies, Proxy, UsedProxies
 from mirrord.sources.http.addresses import AddressRefused, AddressRules, checked_socket
 from mirrord.sources.http.cookies import RedirectCookies
 from mirrord.sources.http.exchange import HttpResponse, RequestOrigin, exchange, request_head, request_target
@@ -57,12 +57,13 @@ class HttpClient:
         proxies: EnvironmentProxies = NO_PROXIES,
         pace: Pace | None = None,
         of_lists: bool = False,
+        used: UsedProxies | None = None,
     ) -> None:
         self._connect_timeout = connect_timeout
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout)
         self._per_host = per_host
         self._rules = AddressRules(allow)
-        self._routes = Routes(self._rules, proxies)
+        self._routes = Routes(self._rules, proxies, used or UsedProxies())
         self.pace = pace
         """Of bodies that no transfer reads; None: as they come."""
         self.of_lists = of_lists
@@ -70,7 +71,8 @@ class HttpClient:
         self._connectors: dict[bool, HttpConnector] = {}  # by `behind_public`
         self.limits = TimeLimits()
         """Of requests and of reading bodies."""
-        self._origins: dict[tuple[str, SourceRoute | None], RequestOrigin] = {}
+        self._origins: dict[object, RequestOrigin] = {}  # by scheme and authority, with the route if there is one
+        self._always_routed = bool(proxies.of)
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,14 +121,17 @@ class HttpClient:
             if cookies is not None:
                 headers = _with_cookies(headers, cookies, target)
             route = None
-            if connection is not USUAL_CONNECTION or self._routes.proxied:
+            if connection is not USUAL_CONNECTION or self._always_routed:
                 own = own or origin(url)
                 route = await self._routes.of(
                     target, connection, own=origin(target) == own, behind_public=behind_public
                 )
             response = await self._get_once(target, headers, idle, behind_public, route)
             if response.status not in _REDIRECTS:
-                return _allowed(response, target), target
+                if response.status == 407 and route is not None and route.proxy is not None:
+                    response.close()
+                    raise route.refused(f"{shown(target)}{response.through}")
+                return response, target
             location = response.headers.get("Location")
             cookies = cookies or RedirectCookies()
             cookies.keep(target, response.headers.getall("Set-Cookie", ()))
@@ -163,20 +168,13 @@ class HttpClient:
 
     def _origin(self, place: str, route: SourceRoute | None) -> RequestOrigin:
         """The origin of this scheme and authority. Raises ValueError if it is malformed."""
-        if (known := self._origins.get((place, route))) is not None:
+        key = place if route is None else (place, route)
+        if (known := self._origins.get(key)) is not None:
             return known
         if len(self._origins) >= _MOST_ORIGINS:
             self._origins.clear()
-        self._origins[place, route] = made = RequestOrigin.of(place, route)
+        self._origins[key] = made = RequestOrigin.of(place, route)
         return made
-
-
-def _allowed(response: HttpResponse, url: str) -> HttpResponse:
-    """The response, unless the proxy demands its password. Raises SourceDenied."""
-    if response.status != 407 or not response.through:
-        return response
-    response.close()
-    raise ProxyFailed("", 407).as_source_error(f"{shown(url)}{response.through}")
 
 
 def _with_cookies(headers: Mapping[str, str], cookies: RedirectCookies, url: str) -> Mapping[str, str]:

@@ -27,13 +27,15 @@ class RequestOrigin(NamedTuple):
 
     request: aiohttp.ClientRequest
     host: str
+    through: str
+    """The proxy, for errors, after the URL of the source."""
 
     @classmethod
     def of(cls, url: str, route: SourceRoute | None = None) -> "RequestOrigin":
         """`url` without path. Raises ValueError if it is malformed."""
         place = URL(url, encoded=True)
         request = aiohttp.ClientRequest("GET", place) if route is None else RoutedRequest(place, route)
-        return cls(request, request.headers["Host"])
+        return cls(request, request.headers["Host"], route.through if route else "")
 
 
 class HttpResponse:
@@ -110,9 +112,7 @@ async def exchange(
     try:
         protocol = connection.protocol
         assert isinstance(protocol, HttpProtocol)
-        request = origin.request
-        through = request.route.through if isinstance(request, RoutedRequest) else ""
-        return HttpResponse(await protocol.exchange(head), connection, through)
+        return HttpResponse(await protocol.exchange(head), connection, origin.through)
     except BaseException:
         connection.close()
         raise

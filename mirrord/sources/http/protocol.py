@@ -281,7 +281,7 @@ class HttpConnector(aiohttp.TCPConnector):
         """As aiohttp's method, and through the proxy of the request's route."""
         if not isinstance(req, RoutedRequest) or req.route.proxy is None:
             return await super()._create_connection(req, traces, timeout)
-        with _errors_of_tls(req):
+        with _errors_of_tls(req), req.route.noted():
             async with asyncio.timeout(timeout.sock_connect):
                 protocol = await connected_through(req.route, req.url, self._get_ssl_context(req), self._factory)
         return cast("ResponseHandler", protocol)

@@ -23,7 +23,7 @@ from yarl import URL
 
 from mirrord.errors import SourceDenied, SourceError, SourceRefused, SourceUnavailable
 from mirrord.model import ConnectionOptions, shown
-from mirrord.proxies import EnvironmentProxies, HttpPeer, Proxy, chosen_proxy, is_local, literal_address
+from mirrord.proxies import EnvironmentProxies, HttpPeer, Proxy, UsedProxies, chosen_proxy, is_local, literal_address
 from mirrord.sockets import PlainStream, Stream, TlsStream, aborted_on_error, secured
 from mirrord.sources.http.addresses import AddressRules
 from mirrord.sources.http.tls import TlsTransport, secured_transport
@@ -47,6 +47,28 @@ class SourceRoute(NamedTuple):
     proxy: Proxy | None
     tls: ssl.SSLContext | None
     proxy_tls: ssl.SSLContext | None
+    used: UsedProxies
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note for the status whether a connection through the proxy failed."""
+        assert self.proxy is not None
+        try:
+            yield
+        except ProxyFailed as error:
+            self.used.note(self.proxy, str(error))
+            raise
+        except TimeoutError:
+            self.used.note(self.proxy, "it does not answer in time")
+            raise
+        self.used.note(self.proxy)
+
+    def refused(self, where: str) -> SourceError:
+        """The error of an answer 407 to a request that is no CONNECT."""
+        error = ProxyFailed("it answered 407", 407)
+        if self.proxy is not None:
+            self.used.note(self.proxy, str(error))
+        return error.as_source_error(where)
 
     @property
     def through(self) -> str:
@@ -86,17 +108,12 @@ class ProxyFailed(aiohttp.ClientConnectionError):
 class Routes:
     """Of one client. `rules` are those of its direct connections."""
 
-    def __init__(self, rules: AddressRules, environment: EnvironmentProxies) -> None:
+    def __init__(self, rules: AddressRules, environment: EnvironmentProxies, used: UsedProxies) -> None:
         self._rules = rules
         self._environment = environment
         self._names: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._contexts = _Contexts()
-        self._used: set[str] = set()  # proxies, as shown
-
-    @property
-    def proxied(self) -> bool:
-        """Whether the environment names proxies."""
-        return bool(self._environment.of)
+        self._used = used
 
     async def of(self, url: str, options: ConnectionOptions, *, own: bool, behind_public: bool) -> SourceRoute | None:
         """The route to `url`; None: a direct one with the usual TLS. `own`: the origin of the entry, to which its
@@ -108,12 +125,12 @@ class Routes:
         except ValueError as error:
             raise SourceRefused(f"{shown(url)}: {error}") from None
         if proxy is None:
-            return None if tls is None else SourceRoute(None, tls, None)
+            return None if tls is None else SourceRoute(None, tls, None, self._used)
         await self._refuse(url, proxy, behind_public=behind_public)
-        if proxy.shown not in self._used:
-            self._used.add(proxy.shown)
+        if proxy not in self._used:
+            self._used.note(proxy)
             _log.info("sources are requested through the proxy %s: network policy: by proxy", proxy.shown)
-        return SourceRoute(proxy, tls, proxy_tls)
+        return SourceRoute(proxy, tls, proxy_tls, self._used)
 
     async def is_public(self, url: str) -> bool:
         """Whether a host behind a proxy may be on the public internet: also if its name is known to the proxy only."""

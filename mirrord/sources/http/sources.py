@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from mirrord.model import HttpOptions, Item
 from mirrord.ports import Pace
-from mirrord.proxies import EnvironmentProxies
+from mirrord.proxies import EnvironmentProxies, UsedProxies
 from mirrord.sources.http.md5_etags import MD5ETags
 from mirrord.sources.http.refusals import Refusals
 from mirrord.sources.http.urls import origin, without_userinfo
@@ -49,6 +49,8 @@ class HttpSources:
         self._allow = allow
         self._proxies = EnvironmentProxies.read(os.environ) if proxies is None else proxies
         self._bandwidth = bandwidth
+        self.used_proxies = UsedProxies()
+        """For the status."""
         self._time = now, monotonic
         self._refusals = Refusals(monotonic)
         self._md5_etags = MD5ETags()
@@ -107,6 +109,7 @@ class HttpSources:
                 proxies=self._proxies,
                 pace=self._bandwidth,
                 of_lists=of_lists,
+                used=self.used_proxies,
             )
             self._clients[of_lists] = client
             self._resources.push_async_exit(client)

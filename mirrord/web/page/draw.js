@@ -1,7 +1,7 @@
 // Draws the page. Texts are set as textContent only: a key or a message may contain anything.
 
 import {
-  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, receiverText, share, size, span, spot, storesDown, summary, things, unreadable,
+  STATES, ago, ahead, because, count, folderLeft, folderTrouble, inForce, left, moment, proxyText, receiverText, share, size, span, spot, storesDown, summary, things, unreadable,
 } from "./words.js";
 
 const MOST_MOVING = 20;
@@ -246,6 +246,11 @@ export function drawStores(stores) {
     setText(part(card, "name"), name);
     setText(part(card, "numbers"), up ? "answered the last call" : "did not answer the last call");
   });
+}
+
+export function drawProxies(proxies) {
+  at("proxies").hidden = !proxies.length;
+  keep(at("proxies-list"), proxies, (one) => `${one.proxy} ${one.used_by}`, () => make("li"), (line, one) => setText(line, proxyText(one)));
 }
 
 export function drawReceivers(status) {

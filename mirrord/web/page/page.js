@@ -132,6 +132,7 @@ function drawAll() {
   draw.drawFolders(view.status.folders, now);
   draw.drawStores(view.status.stores);
   draw.drawReceivers(view.status);
+  draw.drawProxies(view.status.proxies);
   draw.drawAbout(view.status, now);
 }
 

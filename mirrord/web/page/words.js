@@ -97,6 +97,12 @@ export const receiverText = (one) => [
   one.problem,
 ].filter(Boolean).join(" · ");
 
+export const proxyText = (one) => [
+  `${one.proxy} for ${one.used_by}`,
+  one.network_policy ? `network policy: ${one.network_policy}` : "",
+  one.problem ? `it failed: ${one.problem}` : "",
+].filter(Boolean).join(" · ");
+
 export const receiverTrouble = (one) => Boolean(one.problem || one.dead || one.dropped);
 
 // Everything that needs attention, the most serious first: {key, mood, badge, name, why, numbers}.

@@ -1,10 +1,16 @@
-"""Health of stores and freshness of entries, from events."""
+"""Health of stores and freshness of entries, from events; proxies in use, as the status shows them."""
 
+from mirrord.cli.show.overview import Overview
+from mirrord.cli.show.status import lines
 from mirrord.daemon.health import Health
 from mirrord.errors import Reason
 from mirrord.events import ItemBlocked, ItemsUnchanged, ItemUnchanged, TransferFailed
 from mirrord.model import Destination, Item, origin_at
+from mirrord.proxies import Proxy, UsedProxies
+from mirrord.status import ProxyStatus, Status
 from mirrord.testing import ManualClock
+
+PROXY = Proxy.of("http://me:s3cret@proxy:3128")
 
 
 def item(key: str, entry: str, store: str = "s") -> Item:
@@ -47,3 +53,21 @@ async def test_an_entry_is_as_stale_as_its_stalest_item() -> None:
     assert health.staleness() == {"e": 5.0, "f": 35.0}
     health.track({first.id: first})
     assert health.staleness() == {"e": 5.0}
+
+
+def test_the_proxies_of_sources_and_stores_and_why_one_failed() -> None:
+    sources = UsedProxies()
+    health = Health(ManualClock(), {"sources": sources, "webhooks": UsedProxies()}, lambda: {"default": PROXY.shown})
+    store = ProxyStatus(proxy="http://proxy:3128", used_by="store default")
+    assert health.proxies() == (store,)
+    sources.note(PROXY, "it does not answer")
+    failed = ProxyStatus(
+        proxy="http://proxy:3128", used_by="sources", network_policy="by proxy", problem="it does not answer"
+    )
+    assert health.proxies() == (failed, store)
+    status = Status(version="1", pid=1, started=0.0, proxies=health.proxies())
+    shown = [*lines(Overview(status=status, left=(), url="u"), 0.0)]
+    assert "  http://proxy:3128  for sources, network policy: by proxy; it failed: it does not answer" in shown
+    assert "  http://proxy:3128  for store default" in shown
+    sources.note(PROXY)
+    assert health.proxies()[0].problem == ""

@@ -55,7 +55,7 @@ COPIED = Copied(
 )
 WHO = {
     "item": ITEM.id,
-    "source": "https://example.org/city.mmdb",
+    "source": "https://example.org/city.mmdb?…",
     "store": "default",
     "bucket": "datasets",
     "key": "geo/city.mmdb",
@@ -378,4 +378,4 @@ def test_no_line_holds_the_secrets_of_its_source(log: Log) -> None:
     tell(ManifestRejected(file="a", problems=(Problem("a", 1, 1, "", leak),)))
     assert len(log.lines()) == 5
     assert "hunter2" not in log.out.getvalue()
-    assert log.out.getvalue().count("https://example.org/city.mmdb?[cut] failed") == 4
+    assert log.out.getvalue().count(r"https://example.org/city.mmdb?\u2026 failed") == 4

@@ -77,7 +77,7 @@ def test_libraries_lines_come_through_the_same_renderer_at_warning() -> None:
     (line,) = map(json.loads, out.getvalue().splitlines())
     assert line.pop("timestamp").endswith("Z")
     assert line == {
-        "event": "cannot reach https://host/x?[cut]",
+        "event": "cannot reach https://host/x?…",
         "level": "warning",
         "logger": "botocore.credentials",
         "item": "0123",
@@ -93,7 +93,7 @@ def test_a_traceback_is_kept_and_redacted(format: str) -> None:
     except OSError:
         logging.getLogger("asyncio").exception("task failed")
     assert "Traceback" in out.getvalue()
-    assert "OSError: https://host/x?[cut]" in out.getvalue()
+    assert "OSError: https://host/x?…" in out.getvalue().replace(r"\u2026", "…")
     assert "hunter2" not in out.getvalue()
 
 
@@ -142,14 +142,14 @@ def test_the_net_reaches_into_values(deep: object) -> None:
         ("https://user:pass@host/p", "https://host/p"),
         ("https://user:p@ss@host/p", "https://host/p"),
         ("https://token@host", "https://host"),
-        ("get https://h/a?X-Amz-Signature=1&b=2 now", "get https://h/a?[cut] now"),
-        ("https://h?key=1", "https://h?[cut]"),
-        ("https://h/a#access_token=1", "https://h/a?[cut]"),
-        ('"https://u:p@h/a?b=c"', '"https://h/a?[cut]"'),
-        ("(https://h/a?b=c)", "(https://h/a?[cut]"),
-        ("GET /a/b?sig=abc HTTP/1.1", "GET /a/b?[cut] HTTP/1.1"),
+        ("get https://h/a?X-Amz-Signature=1&b=2 now", "get https://h/a?… now"),
+        ("https://h?key=1", "https://h?…"),
+        ("https://h/a#access_token=1", "https://h/a#…"),
+        ('"https://u:p@h/a?b=c"', '"https://h/a?…"'),
+        ("(https://h/a?b=c)", "(https://h/a?…"),
+        ("GET /a/b?sig=abc HTTP/1.1", "GET /a/b?… HTTP/1.1"),
         ("postgresql://user:pass@db:5432/mirrord", "postgresql://db:5432/mirrord"),
-        ("two: http://a:b@c/ and http://d:e@f/?g", "two: http://c/ and http://f/?[cut]"),
+        ("two: http://a:b@c/ and http://d:e@f/?g", "two: http://c/ and http://f/?…"),
         # and what must stay as it is
         ("s3://bucket/mail@example.org", "s3://bucket/mail@example.org"),
         ("file:///srv/what?.csv", "file:///srv/what?.csv"),
