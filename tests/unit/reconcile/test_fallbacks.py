@@ -78,31 +78,31 @@ def two() -> Two:
 
 async def test_the_primary_serves_and_the_fallback_is_not_asked(two: Two) -> None:
     assert (await two.check()).copied is not None
-    assert await two.served_by() == "http://one/x"
+    assert await two.served_by() == "http://one/x?…"
     assert two.second.log.known == []
 
 
 async def test_a_fallback_serves_and_the_way_back_reads_once_and_writes_nothing(two: Two) -> None:
-    two.first.fails = SourceMissing("http://one/x: answered 404")
+    two.first.fails = SourceMissing("http://one/x?…: answered 404")
     assert (await two.check()).state is State.SYNCED
     assert two.event_types() == [TransferStarted, TransferCompleted]
-    assert await two.served_by() == "http://two/x"
+    assert await two.served_by() == "http://two/x?…"
     two.first.fails = None
     assert (await two.check()).state is State.SYNCED
     assert two.event_types() == [ItemUnchanged]
-    assert (await two.served_by(), two.writes.writes, len(two.first.log.opened)) == ("http://one/x", 1, 1)
+    assert (await two.served_by(), two.writes.writes, len(two.first.log.opened)) == ("http://one/x?…", 1, 1)
     await two.check()
     assert two.first.log.known[-1] == (await two.record()).revision
     assert (len(two.first.log.opened), len(two.second.log.opened)) == (1, 1)
 
 
 async def test_a_primary_that_comes_back_with_other_bytes_is_copied(two: Two) -> None:
-    two.first.fails = SourceUnavailable("http://one/x: answered 503")
+    two.first.fails = SourceUnavailable("http://one/x?…: answered 503")
     await two.check()
     two.first.fails, two.first.content = None, b"two"
     assert (await two.check()).copied is not None
     assert two.content == b"two"
-    assert await two.served_by() == "http://one/x"
+    assert await two.served_by() == "http://one/x?…"
 
 
 async def test_an_object_of_other_bytes_is_written_again_by_the_url_that_answers(two: Two) -> None:
@@ -116,17 +116,17 @@ async def test_an_object_of_other_bytes_is_written_again_by_the_url_that_answers
     object.__setattr__(two.store, "put_object", damaged)
     assert (await two.check(readback=True)).reason is Reason.CHECKSUM_MISMATCH
     object.__delattr__(two.store, "put_object")
-    two.first.fails = SourceUnavailable("http://one/x: answered 503")
+    two.first.fails = SourceUnavailable("http://one/x?…: answered 503")
     assert (await two.check(1, readback=True)).copied is not None
     assert two.content == b"one"
 
 
 async def test_an_object_that_was_deleted_is_written_by_the_url_that_answers(two: Two) -> None:
     await two.check()
-    two.first.fails = SourceUnavailable("http://one/x: answered 503")
+    two.first.fails = SourceUnavailable("http://one/x?…: answered 503")
     del two.store.buckets["bucket"][AT.key]
     assert (await two.check()).copied is not None
-    assert await two.served_by() == "http://two/x"
+    assert await two.served_by() == "http://two/x?…"
 
 
 async def test_an_error_of_the_store_asks_no_other_url(two: Two) -> None:
@@ -138,31 +138,32 @@ async def test_an_error_of_the_store_asks_no_other_url(two: Two) -> None:
 
 async def test_if_none_serves_one_event_and_one_record_name_both(two: Two) -> None:
     await two.check()
-    two.first.fails = SourceUnavailable("http://one/x: answered 503")
-    two.second.fails = SourceMissing("http://two/x: answered 404")
+    two.first.fails = SourceUnavailable("http://one/x?…: answered 503")
+    two.second.fails = SourceMissing("http://two/x?…: answered 404")
     outcome = await two.check()
     assert (outcome.state, outcome.reason, outcome.retry_in) == (State.RETRYING, Reason.SOURCE_UNAVAILABLE, 7.0)
     assert two.event_types() == [ItemRetrying]
     record = await two.record()
     assert (
-        record.condition.message == "none of 2 URLs serves it: http://one/x: answered 503; http://two/x: answered 404"
+        record.condition.message
+        == "none of 2 URLs serves it: http://one/x?…: answered 503; http://two/x?…: answered 404"
     )
-    assert (record.source, record.object.size) == ("http://one/x", 3)
-    two.first.fails = SourceMissing("http://one/x: answered 404")
+    assert (record.source, record.object.size) == ("http://one/x?…", 3)
+    two.first.fails = SourceMissing("http://one/x?…: answered 404")
     assert (await two.check()).reason is Reason.SOURCE_MISSING
     assert two.event_types() == [ItemBlocked]
 
 
 async def test_the_record_keeps_the_url_that_served_while_none_serves(two: Two) -> None:
-    two.first.fails = SourceMissing("http://one/x: answered 404")
+    two.first.fails = SourceMissing("http://one/x?…: answered 404")
     await two.check()
-    two.second.fails = SourceUnavailable("http://two/x: answered 503")
+    two.second.fails = SourceUnavailable("http://two/x?…: answered 503")
     assert (await two.check()).state is State.RETRYING
-    assert await two.served_by() == "http://two/x"
+    assert await two.served_by() == "http://two/x?…"
 
 
 async def test_a_comparison_reads_no_more_than_one_byte_beyond_the_object(two: Two) -> None:
-    two.first.fails = SourceMissing("http://one/x: answered 404")
+    two.first.fails = SourceMissing("http://one/x?…: answered 404")
     await two.check()
     offsets: list[int] = []
 
@@ -176,7 +177,7 @@ async def test_a_comparison_reads_no_more_than_one_byte_beyond_the_object(two: T
 
 
 async def test_a_comparison_that_waits_for_a_slot_keeps_no_connection(two: Two) -> None:
-    two.first.fails = SourceMissing("http://one/x: answered 404")
+    two.first.fails = SourceMissing("http://one/x?…: answered 404")
     await two.check()
     two.first.fails = None
     released: list[bool] = []
@@ -201,7 +202,13 @@ def test_a_fallback_that_is_older_does_not_become_the_recorded_source(two: Two) 
         for one, date in zip((FIRST, SECOND), dates, strict=True)
     )
     known = make_record(
-        state=State.SYNCED, item_id=AT.item_id, entry="e", source="http://one/x", destination=AT, revision=newer, size=3
+        state=State.SYNCED,
+        item_id=AT.item_id,
+        entry="e",
+        source="http://one/x?…",
+        destination=AT,
+        revision=newer,
+        size=3,
     )
     assert not touched(two.item, known, Observed(revision=older))
     assert touched(two.item, replace(known, revision=older), Observed(revision=newer))
@@ -212,14 +219,14 @@ async def test_wrong_bytes_at_the_primary_are_read_once_a_check_and_never_writte
     two.first.content = b"two"
     for _ in range(2):
         assert (await two.check(checksum=DeclaredSum(declared))).state is State.SYNCED
-        assert (two.content, await two.served_by(), two.writes.writes) == (b"one", "http://two/x", 1)
+        assert (two.content, await two.served_by(), two.writes.writes) == (b"one", "http://two/x?…", 1)
     assert two.event_types() == [ItemUnchanged]
     two.first.content = b"one"
     await two.check(checksum=DeclaredSum(declared))
-    assert (await two.served_by(), two.writes.writes) == ("http://one/x", 1)
+    assert (await two.served_by(), two.writes.writes) == ("http://one/x?…", 1)
     two.first.fails, before = SourceMissing("gone"), len(two.second.log.opened)
     await two.check(checksum=DeclaredSum(declared))  # the object has the declared bytes: nothing is read
-    assert (await two.served_by(), len(two.second.log.opened)) == ("http://two/x", before)
+    assert (await two.served_by(), len(two.second.log.opened)) == ("http://two/x?…", before)
 
 
 # ── transfers that break off ──────────────────────────────────────────────────────────────────────
@@ -239,7 +246,7 @@ def breaks_at(source: MemorySource, offset: int, error: MirrordError) -> None:
 
 
 async def test_a_transfer_that_breaks_off_starts_over_at_the_fallback(large: Two) -> None:
-    breaks_at(large.first, 6 * MiB, SourceTooSlow("http://one/x: slower than min_rate"))
+    breaks_at(large.first, 6 * MiB, SourceTooSlow("http://one/x?…: slower than min_rate"))
     assert (await large.check(upload=PARTS)).state is State.SYNCED
     assert large.content == large.second.content
     assert large.event_types() == [
@@ -250,14 +257,14 @@ async def test_a_transfer_that_breaks_off_starts_over_at_the_fallback(large: Two
         TransferCompleted,
     ]
     failed = next(one for one in large.events if isinstance(one, TransferFailed))
-    assert failed.item.shown_source == "http://one/x"
+    assert failed.item.shown_source == "http://one/x?…"
     assert len(large.first.log.opened) < 8  # too slow: it was not asked again
     assert (await large.unfinished(), large.store.uploads) == (0, {})
 
 
 async def test_parts_of_one_url_wait_while_no_url_serves_and_are_resumed_from_that_url(large: Two) -> None:
-    large.second.fails = SourceMissing("http://two/x: answered 404")
-    breaks_at(large.first, 11 * MiB, SourceTooSlow("http://one/x: slower than min_rate"))
+    large.second.fails = SourceMissing("http://two/x?…: answered 404")
+    breaks_at(large.first, 11 * MiB, SourceTooSlow("http://one/x?…: slower than min_rate"))
     assert (await large.check(upload=PARTS)).state is State.RETRYING
     assert await large.unfinished() == 1
     large.first.hooks = SourceHooks()
@@ -267,10 +274,10 @@ async def test_parts_of_one_url_wait_while_no_url_serves_and_are_resumed_from_th
 
 
 async def test_parts_of_one_url_are_dropped_by_the_copy_of_another(large: Two) -> None:
-    large.second.fails = SourceMissing("http://two/x: answered 404")
-    breaks_at(large.first, 11 * MiB, SourceTooSlow("http://one/x: slower than min_rate"))
+    large.second.fails = SourceMissing("http://two/x?…: answered 404")
+    breaks_at(large.first, 11 * MiB, SourceTooSlow("http://one/x?…: slower than min_rate"))
     await large.check(upload=PARTS)
-    large.first.fails, large.second.fails = SourceMissing("http://one/x: answered 404"), None
+    large.first.fails, large.second.fails = SourceMissing("http://one/x?…: answered 404"), None
     assert (await large.check(upload=PARTS)).state is State.SYNCED
     assert TransferResumed not in large.event_types()
     assert (large.content, await large.unfinished()) == (large.second.content, 0)
@@ -283,17 +290,17 @@ async def test_a_host_that_is_held_back_does_not_hold_back_the_fallback(two: Two
         other = replace(two.item, id=f"{number:016}", urls=())
         breakers.failed(other, away, clock.monotonic(), begun=False, fresh=True)
     assert (await two.check()).state is State.SYNCED
-    assert (two.first.log.known, await two.served_by()) == ([], "http://two/x")
+    assert (two.first.log.known, await two.served_by()) == ([], "http://two/x?…")
     assert not any(two.item.id in waiting for waiting in breakers._waiting.values())
-    two.second.fails = SourceMissing("http://two/x: answered 404")
+    two.second.fails = SourceMissing("http://two/x?…: answered 404")
     held = await two.check()
     assert (held.state, held.tried, two.first.log.known) == (State.RETRYING, True, [])
     assert "held back while host one:80 does not answer" in held.message
 
 
 async def test_retry_after_holds_for_its_own_host_only(two: Two) -> None:
-    two.first.fails = SourceUnavailable("http://one/x: answered 503", retry_after=60.0, answered=True)
+    two.first.fails = SourceUnavailable("http://one/x?…: answered 503", retry_after=60.0, answered=True)
     await two.check()
     await two.check()
     assert len(two.first.log.known) == 1
-    assert await two.served_by() == "http://two/x"
+    assert await two.served_by() == "http://two/x?…"

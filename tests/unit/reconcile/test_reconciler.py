@@ -45,7 +45,7 @@ async def test_a_new_item_is_copied_recorded_and_then_left_alone(world: World) -
     record = await world.journal.record(AT.item_id)
     assert record is not None
     assert (record.condition.state, record.object.size, record.object.synced_at) == (State.SYNCED, 3, 1000.0)
-    assert record.source == "http://s/x"
+    assert record.source == "http://s/x?…"
     kept = world.store.buckets["bucket"][AT.key]
     assert kept.stored.metadata[META_TRANSFER] == record.object.transfer_id
     assert kept.options.content_type == "text/plain"

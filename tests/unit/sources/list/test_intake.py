@@ -113,7 +113,7 @@ def test_many_bad_rows_are_counted() -> None:
 def test_a_url_is_shown_without_its_secrets() -> None:
     spec = replace(SPEC, location="https://user:secret@h/x.txt?sig=secret")
     assert taken([b"ftp://x:secret@y\n"], spec)[1] == [
-        "https://h/x.txt:1: its url is not a source: it may be an http or https URL, or a path"
+        "https://h/x.txt?…:1: its url is not a source: it may be an http or https URL, or a path"
     ]
 
 
